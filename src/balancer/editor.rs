@@ -1,0 +1,348 @@
+//! The publisher: changes the membership under one lock, and publishes a [`View`] that
+//! readers follow without waiting.
+//!
+//! Order of a publication: what is due is noticed, the walk decides who is eligible,
+//! the scheduler is told what changed, and only then readers see it. So a scheduler
+//! always knows at least as much as any view that it is asked with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use super::Core;
+use super::hub::Hub;
+use super::lease::Entry;
+use crate::clock::Timestamp;
+use crate::member::{Flag, MemberSpec, MemberState, Retry, Status};
+use crate::scheduler::{Group, Needs, Scheduler};
+use crate::snapshot::{Change, Picture, Roster, Seat, Walk, walk};
+
+/// What readers see: the picture, the payloads and the scheduler of one moment.
+pub(super) struct View<W> {
+    pub(super) picture: Picture,
+    entries: Entries<W>,
+    pub(super) scheduler: Arc<dyn Scheduler>,
+    pub(super) needs: Needs,
+}
+
+type Entries<W> = Arc<Vec<Option<Arc<Entry<W>>>>>;
+
+impl<W> View<W> {
+    pub(super) fn empty(hub: &Hub, scheduler: Arc<dyn Scheduler>) -> Self {
+        Self {
+            picture: Picture::new(0, Arc::default(), Walk::default()),
+            entries: Arc::default(),
+            needs: hub.needs(&*scheduler),
+            scheduler,
+        }
+    }
+
+    pub(super) fn entry(&self, slot: usize) -> Option<&Arc<Entry<W>>> {
+        self.entries.get(slot)?.as_ref()
+    }
+}
+
+/// What the world is told after a change, outside the lock.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct News(Vec<(Arc<MemberState>, Status, Status)>);
+
+impl News {
+    pub(super) fn tell(self, hub: &Hub) {
+        hub.wake_after_change();
+        for (state, before, after) in self.0 {
+            hub.tell_status(&state, before, after);
+        }
+    }
+
+    fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {
+        if before != after {
+            self.0.push((state.clone(), before, after));
+        }
+    }
+}
+
+/// The membership as changes see it.
+pub(super) struct Editor<W> {
+    pub(super) roster: Arc<Roster>,
+    pub(super) by_name: HashMap<Arc<str>, u32>,
+    entries: Entries<W>,
+    scheduler: Arc<dyn Scheduler>,
+    generation: u64,
+    slots: Slots,
+    next_order: u64,
+    /// Changed since the last publication.
+    dirty: bool,
+    news: News,
+}
+
+/// Which slots are free, and which are kept for members whose leases live on.
+#[derive(Debug, Default)]
+struct Slots {
+    free: Vec<u32>,
+    used: u32,
+    gone: HashMap<Arc<str>, (u32, Weak<MemberState>)>,
+    sweep_at: usize,
+}
+
+impl Slots {
+    /// The state of a member that was removed while leases of it live.
+    fn take_back(&mut self, name: &str) -> Option<Arc<MemberState>> {
+        let (slot, state) = self.gone.remove(name)?;
+        let state = state.upgrade();
+        if state.is_none() {
+            self.free.push(slot);
+        }
+        state
+    }
+
+    fn allot(&mut self) -> u32 {
+        if self.free.is_empty() {
+            self.sweep();
+        }
+        self.free.pop().unwrap_or_else(|| {
+            self.used += 1;
+            self.used - 1
+        })
+    }
+
+    fn bury(&mut self, state: &Arc<MemberState>) {
+        if self.gone.len() >= self.sweep_at {
+            self.sweep();
+            self.sweep_at = 2 * self.gone.len() + 16;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        let slot = state.id().slot() as u32;
+        self.gone
+            .insert(state.name_handle().clone(), (slot, Arc::downgrade(state)));
+    }
+
+    fn sweep(&mut self) {
+        let free = &mut self.free;
+        self.gone.retain(|_, (slot, state)| {
+            let alive = state.strong_count() > 0;
+            if !alive {
+                free.push(*slot);
+            }
+            alive
+        });
+    }
+}
+
+impl<W> Editor<W> {
+    pub(super) fn new(scheduler: Arc<dyn Scheduler>) -> Self {
+        Self {
+            roster: Arc::default(),
+            by_name: HashMap::new(),
+            entries: Arc::default(),
+            scheduler,
+            generation: 0,
+            slots: Slots::default(),
+            next_order: 0,
+            dirty: false,
+            news: News::default(),
+        }
+    }
+
+    pub(super) fn seat(&self, name: &str) -> Option<&Arc<Seat>> {
+        let &slot = self.by_name.get(name)?;
+        self.roster.seat(slot as usize)
+    }
+
+    /// Inserts a member, or gives the one of that name a new payload and spec; its
+    /// identity, counters and health stay.
+    pub(super) fn put(
+        &mut self,
+        hub: &Arc<Hub>,
+        name: &Arc<str>,
+        payload: W,
+        spec: &MemberSpec,
+    ) -> Arc<MemberState> {
+        let now = hub.clock.now();
+        let known = self.seat(name).map(|seat| (seat.state.clone(), seat.order));
+        let (state, order) = match known {
+            Some((state, order)) => (state, order),
+            None => {
+                let state = self.slots.take_back(name).unwrap_or_else(|| {
+                    Arc::new(MemberState::new(
+                        name.clone(),
+                        self.slots.allot(),
+                        spec,
+                        now,
+                    ))
+                });
+                self.next_order += 1;
+                (state, self.next_order)
+            }
+        };
+        let seen = state.status();
+        let flags = spec.status().plus(seen.and(Status::HEALTH));
+        let spec = spec.clone().with_status(flags);
+        self.news.note(&state, state.configure(&spec, seen, now));
+        self.seat_anew(hub, state.clone(), spec, order, Arc::new(payload));
+        state
+    }
+
+    /// Gives a member another spec, whose flags were made from those in `seen`.
+    pub(super) fn respecify(
+        &mut self,
+        hub: &Arc<Hub>,
+        seat: &Seat,
+        seen: Status,
+        spec: MemberSpec,
+    ) {
+        let entry = self.entries.get(seat.slot()).and_then(Option::as_ref);
+        let Some(payload) = entry.map(|entry| entry.payload.clone()) else {
+            return;
+        };
+        let now = hub.clock.now();
+        self.news
+            .note(&seat.state, seat.state.configure(&spec, seen, now));
+        self.seat_anew(hub, seat.state.clone(), spec, seat.order, payload);
+    }
+
+    fn seat_anew(
+        &mut self,
+        hub: &Arc<Hub>,
+        state: Arc<MemberState>,
+        spec: MemberSpec,
+        order: u64,
+        payload: Arc<W>,
+    ) {
+        let slot = state.id().slot();
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        self.by_name
+            .insert(state.name_handle().clone(), slot as u32);
+        let seat = Arc::new(Seat { state, spec, order });
+        Arc::make_mut(&mut self.roster).put(seat.clone());
+        let entries = Arc::make_mut(&mut self.entries);
+        if slot >= entries.len() {
+            entries.resize_with(slot + 1, || None);
+        }
+        entries[slot] = Some(Arc::new(Entry {
+            seat,
+            hub: hub.clone(),
+            payload,
+        }));
+        self.dirty = true;
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<MemberState>> {
+        let slot = self.by_name.remove(name)? as usize;
+        let seat = Arc::make_mut(&mut self.roster).take(slot)?;
+        Arc::make_mut(&mut self.entries)[slot] = None;
+        self.slots.bury(&seat.state);
+        self.dirty = true;
+        Some(seat.state.clone())
+    }
+
+    /// Makes everybody's standing equal.
+    pub(super) fn reset_scheduler(&mut self, core: &Core<W>) -> News {
+        self.scheduler.reset();
+        self.publish(core, Told::Again)
+    }
+
+    pub(super) fn set_scheduler(&mut self, core: &Core<W>, scheduler: Arc<dyn Scheduler>) -> News {
+        self.scheduler = scheduler;
+        let mut news = self.publish(core, Told::Everything);
+        core.hub.set_scheduler(self.scheduler.clone());
+        // A request that ended meanwhile told the old scheduler: let the new one read
+        // the facts again.
+        news.0.append(&mut self.publish(core, Told::Again).0);
+        news
+    }
+
+    /// Publishes what has changed, if anything has.
+    pub(super) fn publish_change(&mut self, core: &Core<W>) -> News {
+        self.publish(core, Told::TheDifference)
+    }
+
+    fn publish(&mut self, core: &Core<W>, told: Told) -> News {
+        let hub = &core.hub;
+        hub.begin_renewal();
+        let next = self.recover(hub.clock.now());
+        let status = |seat: &Seat| seat.state.status();
+        let mut found = walk(&self.roster, status);
+        if found.is_empty() && hub.forced_recovery && self.forgive_all() {
+            found = walk(&self.roster, status);
+        }
+        let old = core.view.load();
+        let picture = Picture::new(self.generation + 1, self.roster.clone(), found);
+        let mut change = match told {
+            Told::Everything => picture.since_nothing(),
+            Told::Again | Told::TheDifference => picture.since(&old.picture),
+        };
+        if told == Told::Again {
+            change.everything_changed(&picture);
+        }
+        if self.dirty || !change.is_empty() || told != Told::TheDifference {
+            self.tell_and_show(core, picture, &change);
+        }
+        drop(old);
+        hub.end_renewal(next);
+        std::mem::take(&mut self.news)
+    }
+
+    fn tell_and_show(&mut self, core: &Core<W>, picture: Picture, change: &Change) {
+        self.scheduler.on_group(&Group {
+            picture: &picture,
+            left: &change.left,
+            joined: &change.joined,
+            changed: &change.changed,
+        });
+        self.generation = picture.generation;
+        self.dirty = false;
+        core.view.store(View {
+            picture,
+            entries: self.entries.clone(),
+            needs: core.hub.needs(&*self.scheduler),
+            scheduler: self.scheduler.clone(),
+        });
+    }
+
+    /// Forgives the errors whose time is over; returns when the next one is due.
+    fn recover(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let mut next: Option<Timestamp> = None;
+        for seat in self.roster.by_tier() {
+            let live = seat.state.live();
+            match live.retry(seat.spec.recovery_delay(), now) {
+                Retry::At(due) => next = Some(next.map_or(due, |next| next.min(due))),
+                Retry::Now => {
+                    if seat.state.forgive(live) {
+                        let before = live.status();
+                        self.news
+                            .note(&seat.state, (before, before.without(Flag::InError)));
+                    }
+                }
+                Retry::Never | Retry::NotInError => {}
+            }
+        }
+        next
+    }
+
+    /// Forced recovery: forgives all whom only the error keeps out. Apache looks at
+    /// the error alone, so that there one disabled member blocks it (ledger row 5).
+    fn forgive_all(&mut self) -> bool {
+        let mut any = false;
+        for seat in self.roster.by_tier() {
+            let live = seat.state.live();
+            let forgiven = live.status().without(Flag::InError);
+            let only_the_error = forgiven != live.status() && forgiven.is_usable();
+            if only_the_error && seat.state.forgive(live) {
+                any = true;
+                self.news.note(&seat.state, (live.status(), forgiven));
+            }
+        }
+        any
+    }
+}
+
+/// How much the scheduler is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    /// The difference, and everybody else as changed.
+    Again,
+    /// Everybody as joined: it knows nobody.
+    Everything,
+    /// The difference.
+    TheDifference,
+}

@@ -1,0 +1,134 @@
+//! What can go wrong in a balancer, one type an operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why nobody was elected.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, PickError, PickRequest};
+///
+/// let balancer = Balancer::<()>::builder().build()?;
+/// let error = balancer.pick(&PickRequest::new()).unwrap_err();
+/// assert_eq!(error, PickError::Empty);
+/// assert_eq!(error.retry_after(), None);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PickError {
+    /// Whoever could have been elected has as many in flight as its cap allows, or
+    /// others wait for the next free place already.
+    #[error("all usable members are at their capacity")]
+    AtCapacity,
+    /// The balancer has no members.
+    #[error("the balancer has no members")]
+    Empty,
+    /// There are members, but none can be elected.
+    #[error("none of {members} members can be elected ({tried} tried by this request)")]
+    NoneUsable {
+        /// How many members there are.
+        members: usize,
+        /// How many the request had tried.
+        tried: usize,
+        /// After what time a member in error is tried again.
+        retry_after: Option<Duration>,
+    },
+    /// The session's own member cannot serve, and the request forbids another.
+    #[error("the member of session route {route:?} cannot serve")]
+    SessionLost {
+        /// The session's route.
+        route: Arc<str>,
+    },
+}
+
+impl PickError {
+    /// Returns after what time another try may do better, if that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoneUsable { retry_after, .. } => *retry_after,
+            Self::AtCapacity | Self::Empty | Self::SessionLost { .. } => None,
+        }
+    }
+}
+
+/// Why a balancer could not be built, or its members not be replaced.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, BuildError};
+///
+/// let error = Balancer::new([("a", 1), ("a", 2)]).unwrap_err();
+/// assert_eq!(error, BuildError::DuplicateName { name: "a".into() });
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two members have the same name; the name is a member's identity.
+    #[error("two members are called {name:?}: give each member a name of its own")]
+    DuplicateName {
+        /// The name that occurs twice.
+        name: Arc<str>,
+    },
+}
+
+/// There is no member of that name.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Flag};
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let error = balancer.set_flag("b", Flag::Draining).unwrap_err();
+/// assert_eq!(error.to_string(), "there is no member called \"b\"");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there is no member called {name:?}")]
+#[non_exhaustive]
+pub struct UnknownMember {
+    /// The name that was asked for.
+    pub name: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildError, PickError, UnknownMember};
+    use std::time::Duration;
+
+    #[test]
+    fn errors_read_as_sentences_that_help() {
+        let none = PickError::NoneUsable {
+            members: 3,
+            tried: 2,
+            retry_after: Some(Duration::from_secs(9)),
+        };
+        assert_eq!(
+            none.to_string(),
+            "none of 3 members can be elected (2 tried by this request)"
+        );
+        assert_eq!(none.retry_after(), Some(Duration::from_secs(9)));
+        assert_eq!(
+            PickError::AtCapacity.to_string(),
+            "all usable members are at their capacity"
+        );
+        assert_eq!(PickError::Empty.to_string(), "the balancer has no members");
+        assert_eq!(
+            PickError::SessionLost { route: "r1".into() }.to_string(),
+            "the member of session route \"r1\" cannot serve"
+        );
+        assert_eq!(
+            BuildError::DuplicateName { name: "a".into() }.to_string(),
+            "two members are called \"a\": give each member a name of its own"
+        );
+        assert_eq!(
+            UnknownMember { name: "x".into() }.to_string(),
+            "there is no member called \"x\""
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! Who would be elected, and why, without side effect: [`Explanation`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Balancer, PickRequest, sessions};
+use crate::clock::Timestamp;
+use crate::member::{Flag, MemberId, Retry, Status, Weight};
+use crate::scheduler::{Candidates, PickContext};
+use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
+
+/// What an election for a request would come to, and why.
+///
+/// Its `Display` is a table. It is a look, not a promise: others may pick meanwhile.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+/// let explanation = balancer.explain(&PickRequest::new());
+/// assert_eq!(explanation.elected().unwrap().name.as_ref(), "a");
+/// println!("{explanation}");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    scheduler: &'static str,
+    why: Why,
+    elected: Option<usize>,
+    members: Vec<MemberExplained>,
+}
+
+/// Why an election comes out as it does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Why {
+    /// All that could be elected are at their caps.
+    AtCapacity,
+    /// The method draws lots; who wins is not known beforehand.
+    Chance,
+    /// There are no members.
+    Empty,
+    /// Nobody can be elected.
+    NoneUsable,
+    /// The method elects this member.
+    Scheduled {
+        /// Who ranked equal, so that the earlier place decided.
+        tied_with: Option<Arc<str>>,
+        /// The route that was presented, if its member cannot serve.
+        lost_route: Option<String>,
+    },
+    /// The session's own member serves.
+    SessionHit,
+    /// The session's own member cannot serve, and no other may.
+    SessionLost,
+    /// The redirect route of the session's member serves.
+    SessionRedirected,
+}
+
+/// One member in an [`Explanation`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MemberExplained {
+    /// Who it is.
+    pub id: MemberId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its tier.
+    pub tier: u16,
+    /// Its weight.
+    pub weight: Weight,
+    /// Its route.
+    pub route: Option<Arc<str>>,
+    /// Its flags, as a pick at this time would find them.
+    pub status: Status,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Its cap on them.
+    pub max_in_flight: Option<u32>,
+    /// Elections so far.
+    pub elected: u64,
+    /// What the method knows of it, in the method's own units.
+    pub standing: Option<i64>,
+    /// Where it stands in this election.
+    pub eligibility: Eligibility,
+}
+
+impl Explanation {
+    /// Returns the name of the method.
+    #[must_use]
+    pub fn scheduler(&self) -> &'static str {
+        self.scheduler
+    }
+
+    /// Returns why it comes out as it does.
+    #[must_use]
+    pub fn why(&self) -> &Why {
+        &self.why
+    }
+
+    /// Returns who would be elected; `None` if nobody, or if chance decides.
+    #[must_use]
+    pub fn elected(&self) -> Option<&MemberExplained> {
+        self.members.get(self.elected?)
+    }
+
+    /// Returns all members, in configuration order.
+    #[must_use]
+    pub fn members(&self) -> &[MemberExplained] {
+        &self.members
+    }
+}
+
+impl<W> Balancer<W> {
+    /// Tells who would be elected for a request, and why, without side effect.
+    ///
+    /// Members whose recovery is due, or who would be forgiven because nobody else is
+    /// left, are shown as such a pick would find them. Costs O(n).
+    ///
+    /// # Examples
+    ///
+    /// See [`Explanation`].
+    #[must_use]
+    pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
+        let hub = self.hub();
+        let view = self.core.view.load();
+        let now = request.now.unwrap_or_else(|| hub.clock.now());
+        let roster = view.picture.roster.clone();
+        let (picture, forgiven) = as_if(&roster, now, view.picture.generation, |roster| {
+            hub.forced_recovery && !roster.is_empty()
+        });
+        let status = |seat: &Seat| status_at(seat, now, forgiven);
+
+        let mut candidates = Candidates::new(&picture, request.tried);
+        let context = PickContext {
+            now: Some(now),
+            hash: request.hash,
+            random: &hub.random,
+        };
+        let session = request.route.and_then(|route| {
+            sessions::find(&roster, route, &mut |seat| {
+                status(seat).is_usable() && has_room(seat) && !request.tried.contains(&id(seat))
+            })
+        });
+        let owned = |route| roster.by_route(route).next().is_some();
+        let (chosen, why) = match (session, request.route) {
+            (Some(seat), route) if seat.spec.route() == route => (Some(id(seat)), Why::SessionHit),
+            (Some(seat), _) => (Some(id(seat)), Why::SessionRedirected),
+            (None, Some(route)) if request.no_failover && owned(route) => (None, Why::SessionLost),
+            (None, lost) => {
+                let chosen = view.scheduler.peek(&candidates, &context);
+                candidates.reverse_ranks();
+                let rival = view
+                    .scheduler
+                    .peek(&candidates, &context)
+                    .filter(|&rival| Some(rival) != chosen)
+                    .and_then(|rival| roster.seat(rival.slot()));
+                let open = candidates.iter().any(|one| one.has_room());
+                let why = match chosen {
+                    Some(_) => Why::Scheduled {
+                        tied_with: rival.map(|seat| seat.state.name_handle().clone()),
+                        lost_route: lost.map(str::to_owned),
+                    },
+                    None if roster.is_empty() => Why::Empty,
+                    None if open => Why::Chance,
+                    None if candidates.iter().next().is_some() => Why::AtCapacity,
+                    None => Why::NoneUsable,
+                };
+                (chosen, why)
+            }
+        };
+
+        let mut seats: Vec<&Arc<Seat>> = roster.by_tier().collect();
+        seats.sort_by_key(|seat| seat.order);
+        let tier = picture.group().next().map(|(seat, _)| seat.spec.tier());
+        let row = |seat: &Arc<Seat>| MemberExplained {
+            id: id(seat),
+            name: seat.state.name_handle().clone(),
+            tier: seat.spec.tier(),
+            weight: seat.spec.weight(),
+            route: seat.spec.route_handle().cloned(),
+            status: status(seat),
+            in_flight: seat.state.in_flight(),
+            max_in_flight: seat.spec.max_in_flight(),
+            elected: seat.state.elected(),
+            standing: view.scheduler.standing(id(seat)),
+            eligibility: eligibility(seat, status(seat), &picture, tier, request),
+        };
+        Explanation {
+            scheduler: view.scheduler.name(),
+            why,
+            elected: seats.iter().position(|seat| Some(id(seat)) == chosen),
+            members: seats.into_iter().map(row).collect(),
+        }
+    }
+}
+
+/// The picture as a pick at `now` would find it; and whether errors were forgiven.
+fn as_if(
+    roster: &Arc<Roster>,
+    now: Timestamp,
+    generation: u64,
+    forced: impl Fn(&Roster) -> bool,
+) -> (Picture, bool) {
+    let found = walk(roster, |seat| status_at(seat, now, false));
+    let forgiven = found.is_empty() && forced(roster);
+    let found = if forgiven {
+        walk(roster, |seat| status_at(seat, now, true))
+    } else {
+        found
+    };
+    (Picture::new(generation, roster.clone(), found), forgiven)
+}
+
+fn status_at(seat: &Seat, now: Timestamp, forgiven: bool) -> Status {
+    let live = seat.state.live();
+    let recovers = live.retry(seat.spec.recovery_delay(), now) == Retry::Now;
+    let without = live.status().without(Flag::InError);
+    if recovers || (forgiven && without.is_usable()) {
+        without
+    } else {
+        live.status()
+    }
+}
+
+fn eligibility(
+    seat: &Seat,
+    status: Status,
+    picture: &Picture,
+    tier: Option<u16>,
+    request: &PickRequest<'_>,
+) -> Eligibility {
+    if request.tried.contains(&seat.state.id()) {
+        Eligibility::Tried
+    } else if !status.is_usable() {
+        Eligibility::Unusable
+    } else if status.contains(Flag::Draining) {
+        Eligibility::Draining
+    } else if !picture.is_in_group(seat.slot()) {
+        if tier.is_some_and(|tier| seat.spec.tier() > tier) {
+            Eligibility::Tier
+        } else {
+            Eligibility::Reserve
+        }
+    } else if has_room(seat) {
+        Eligibility::Eligible
+    } else {
+        Eligibility::AtCapacity
+    }
+}
+
+fn id(seat: &Seat) -> MemberId {
+    seat.state.id()
+}
+
+fn has_room(seat: &Seat) -> bool {
+    seat.state.in_flight() < seat.state.max_in_flight()
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtCapacity => f.write_str("all that could be elected are at capacity"),
+            Self::Chance => f.write_str("lots are drawn in proportion to the standing"),
+            Self::Empty => f.write_str("there are no members"),
+            Self::NoneUsable => f.write_str("nobody can be elected"),
+            Self::Scheduled {
+                tied_with,
+                lost_route,
+            } => {
+                match lost_route {
+                    Some(route) => write!(f, "route {route:?} cannot be served; by standing")?,
+                    None => f.write_str("by standing")?,
+                }
+                match tied_with {
+                    Some(rival) => write!(f, ", tied with {rival}, the earlier place decides"),
+                    None => Ok(()),
+                }
+            }
+            Self::SessionHit => f.write_str("its session belongs there"),
+            Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
+            Self::SessionRedirected => f.write_str("its session is redirected there"),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elected = self.elected().map_or("nobody", |member| &member.name);
+        writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
+        let width = self.members.iter().map(|member| member.name.len());
+        let width = width.max().unwrap_or(0).max("member".len());
+        writeln!(
+            f,
+            "  {:width$}  tier  weight  route       in flight  elected   standing  verdict        status",
+            "member"
+        )?;
+        for (at, member) in self.members.iter().enumerate() {
+            let mark = if self.elected == Some(at) { '>' } else { ' ' };
+            let in_flight = match member.max_in_flight {
+                Some(cap) => format!("{}/{cap}", member.in_flight),
+                None => member.in_flight.to_string(),
+            };
+            let standing = member
+                .standing
+                .map_or_else(|| "-".into(), |s| s.to_string());
+            writeln!(
+                f,
+                "{mark} {:width$}  {:>4}  {:>6}  {:<10}  {in_flight:>9}  {:>7}  {standing:>9}  {:<13}  {}",
+                member.name,
+                member.tier,
+                member.weight,
+                member.route.as_deref().unwrap_or("-"),
+                member.elected,
+                member.eligibility,
+                member.status,
+            )?;
+        }
+        Ok(())
+    }
+}

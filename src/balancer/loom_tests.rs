@@ -1,0 +1,1 @@
+//! The protocols between two atomics, under a model checker.

@@ -1,0 +1,391 @@
+//! The membership while running: insert, update, remove, replace, and who is there.
+
+use std::sync::Arc;
+
+use super::builder::refuse_duplicates;
+use super::removed::Removed;
+use super::{Balancer, BuildError, UnknownMember};
+use crate::clock::Timestamp;
+use crate::member::{Flag, MemberId, MemberSpec, MemberState};
+use crate::scheduler::Scheduler;
+
+/// What [`Balancer::replace_all`] did.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, MemberSpec};
+///
+/// let balancer = Balancer::new([("a", 1), ("b", 2)])?;
+/// let done = balancer.replace_all([("b", 2, MemberSpec::new()), ("c", 3, MemberSpec::new())])?;
+/// assert_eq!((done.inserted.len(), done.updated.len(), done.removed.len()), (1, 1, 1));
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Replaced {
+    /// Members that are new.
+    pub inserted: Vec<MemberId>,
+    /// Members that were there before and have a new payload and spec.
+    pub updated: Vec<MemberId>,
+    /// Members that are no longer there.
+    pub removed: Vec<Removed>,
+}
+
+impl<W> Balancer<W> {
+    /// Inserts a member, or gives the one of that name a new payload and spec.
+    ///
+    /// The name is the identity: a member that is there keeps its id, its place in
+    /// ties, its counters and its health (in error, failed check). Leases of the old
+    /// payload finish on it. So does a name that was removed while leases of it live.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let balancer = Balancer::<&str>::builder().build()?;
+    /// let id = balancer.insert("a", "10.0.0.1:80", MemberSpec::new());
+    /// assert_eq!(balancer.insert("a", "10.0.0.2:80", MemberSpec::new()), id);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
+        let mut editor = self.core.editor.lock();
+        let state = editor.put(&self.core.hub, &name.into(), payload, &spec);
+        let news = editor.publish_change(&self.core);
+        drop(editor);
+        news.tell(self.hub());
+        state.id()
+    }
+
+    /// Changes the spec of a member; `edit` gets the present one, live flags included.
+    ///
+    /// `edit` runs outside every lock and may run again if somebody else changes the
+    /// member at the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no member of that name; nothing is changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Weight};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let weight = Weight::new(5)?;
+    /// balancer.update("a", |spec| spec.with_weight(weight).with_route("r1"))?;
+    /// assert_eq!(balancer.spec("a").unwrap().weight(), weight);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn update(
+        &self,
+        name: &str,
+        edit: impl Fn(MemberSpec) -> MemberSpec,
+    ) -> Result<MemberId, UnknownMember> {
+        let unknown = || UnknownMember { name: name.into() };
+        loop {
+            let seat = self.core.editor.lock().seat(name).cloned();
+            let seat = seat.ok_or_else(unknown)?;
+            let status = seat.state.status();
+            let spec = edit(seat.spec.clone().with_status(status));
+            let mut editor = self.core.editor.lock();
+            let present = editor.seat(name).ok_or_else(unknown)?;
+            if !Arc::ptr_eq(present, &seat) {
+                continue;
+            }
+            editor.respecify(&self.core.hub, &seat, status, spec);
+            let news = editor.publish_change(&self.core);
+            drop(editor);
+            news.tell(self.hub());
+            return Ok(seat.state.id());
+        }
+    }
+
+    /// Sets a flag of a member: drain it, disable it, put it in error.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no member of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// balancer.set_flag("a", Flag::Draining)?;
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
+        self.update(name, |spec| spec.with_flag(flag))
+    }
+
+    /// Clears a flag of a member, also [`Flag::InError`] by hand.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no member of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// balancer.clear_flag("a", Flag::InError)?;
+    /// assert!(balancer.member("a").unwrap().status().is_usable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clear_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
+        self.update(name, |spec| spec.without_flag(flag))
+    }
+
+    /// Removes a member: no pick that starts after this elects it, while its leases go
+    /// on. `None` if there is no member of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// let removed = balancer.remove("a").unwrap();
+    /// assert_eq!(removed.in_flight(), 1);
+    /// assert_eq!(*lease, "10.0.0.1:80", "it still works");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(&self, name: &str) -> Option<Removed> {
+        let mut editor = self.core.editor.lock();
+        let state = editor.remove(name)?;
+        let news = editor.publish_change(&self.core);
+        drop(editor);
+        news.tell(self.hub());
+        Some(Removed::new(state, self.core.hub.clone()))
+    }
+
+    /// Makes `members` the whole membership, as one change: who is named stays or
+    /// comes, everybody else goes. Members that stay keep their place in ties; new
+    /// ones come behind them.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::DuplicateName`]; nothing is changed.
+    ///
+    /// # Examples
+    ///
+    /// See [`Replaced`].
+    pub fn replace_all<N>(
+        &self,
+        members: impl IntoIterator<Item = (N, W, MemberSpec)>,
+    ) -> Result<Replaced, BuildError>
+    where
+        N: Into<Arc<str>>,
+    {
+        let members: Vec<(Arc<str>, W, MemberSpec)> = members
+            .into_iter()
+            .map(|(name, payload, spec)| (name.into(), payload, spec))
+            .collect();
+        refuse_duplicates(&members)?;
+        Ok(self.put_all(members))
+    }
+
+    /// As [`replace_all`](Self::replace_all), for names that differ.
+    pub(super) fn put_all(&self, members: Vec<(Arc<str>, W, MemberSpec)>) -> Replaced {
+        let hub = &self.core.hub;
+        let mut editor = self.core.editor.lock();
+        let mut gone = editor.by_name.clone();
+        let (mut inserted, mut updated) = (Vec::new(), Vec::new());
+        for (name, payload, spec) in members {
+            let list = match gone.remove(&name) {
+                Some(_) => &mut updated,
+                None => &mut inserted,
+            };
+            list.push(editor.put(hub, &name, payload, &spec).id());
+        }
+        let gone: Vec<Arc<MemberState>> = gone
+            .into_keys()
+            .filter_map(|name| editor.remove(&name))
+            .collect();
+        let news = editor.publish_change(&self.core);
+        drop(editor);
+        news.tell(hub);
+        let removed = |state| Removed::new(state, hub.clone());
+        Replaced {
+            inserted,
+            updated,
+            removed: gone.into_iter().map(removed).collect(),
+        }
+    }
+
+    /// Elects by another method from now on. Leases of before end as ever; standings
+    /// start anew.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByBusyness};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_scheduler(ByBusyness::new());
+    /// assert_eq!(balancer.scheduler_name(), "bybusyness");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn set_scheduler(&self, scheduler: impl Scheduler) {
+        let mut editor = self.core.editor.lock();
+        let news = editor.set_scheduler(&self.core, Arc::new(scheduler));
+        drop(editor);
+        news.tell(self.hub());
+    }
+
+    /// Makes everybody's standing equal, as if the method had just been set.
+    pub fn reset_standings(&self) {
+        let mut editor = self.core.editor.lock();
+        let news = editor.reset_scheduler(&self.core);
+        drop(editor);
+        news.tell(self.hub());
+    }
+
+    /// Returns the name of the method by which members are elected.
+    #[must_use]
+    pub fn scheduler_name(&self) -> &'static str {
+        self.core.view.load().scheduler.name()
+    }
+
+    /// Returns how many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.view.load().picture.roster.len()
+    }
+
+    /// Tells whether there is no member at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.core.view.load().picture.roster.is_empty()
+    }
+
+    /// Returns the facts about the members, in configuration order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ()), ("b", ())])?;
+    /// for member in balancer.members() {
+    ///     println!("{}: {} in flight", member.name(), member.in_flight());
+    /// }
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn members(&self) -> Vec<Arc<MemberState>> {
+        let view = self.core.view.load();
+        let mut seats: Vec<_> = view.picture.roster.by_tier().collect();
+        seats.sort_by_key(|seat| seat.order);
+        seats.into_iter().map(|seat| seat.state.clone()).collect()
+    }
+
+    /// Returns the facts about the member of that name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Arc<MemberState>> {
+        let editor = self.core.editor.lock();
+        editor.seat(name).map(|seat| seat.state.clone())
+    }
+
+    /// Returns the spec of the member of that name, with its live flags.
+    #[must_use = "this reads the spec and changes nothing"]
+    pub fn spec(&self, name: &str) -> Option<MemberSpec> {
+        let editor = self.core.editor.lock();
+        let seat = editor.seat(name)?;
+        Some(seat.spec.clone().with_status(seat.state.status()))
+    }
+
+    /// Returns the payload of the member of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", "10.0.0.1:80")])?;
+    /// assert_eq!(*balancer.payload("a").unwrap(), "10.0.0.1:80");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn payload(&self, name: &str) -> Option<Arc<W>> {
+        let slot = *self.core.editor.lock().by_name.get(name)?;
+        let view = self.core.view.load();
+        let entry = view.entry(slot as usize)?;
+        (entry.seat.state.name() == name).then(|| entry.payload.clone())
+    }
+
+    /// Returns the standing of the member of that name, in the method's own units
+    /// (Apache: `lbstatus`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// drop(balancer.pick(&PickRequest::new()));
+    /// assert_eq!(balancer.standing("a"), Some(-100));
+    /// assert_eq!(balancer.standing("b"), Some(100));
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[doc(alias = "lbstatus")]
+    #[must_use]
+    pub fn standing(&self, name: &str) -> Option<i64> {
+        let id = self.member(name)?.id();
+        self.core.view.load().scheduler.standing(id)
+    }
+
+    /// Returns when a member in error is due to be tried again, on the balancer's
+    /// clock; a timer may call [`notice_time`](Self::notice_time) then.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.hub().next_due()
+    }
+
+    /// Lets members recover whose time has come, and wakes whoever waits for them.
+    ///
+    /// Every pick does this by itself; only a balancer that nobody picks from, and that
+    /// somebody waits for, needs to be told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::ManualClock;
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let balancer = Balancer::builder()
+    ///     .clock(clock.clone())
+    ///     .without_forced_recovery()
+    ///     .member("a", (), MemberSpec::new().with_recovery_delay(Duration::from_secs(5)))
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// balancer.notice_time();
+    /// assert!(!balancer.member("a").unwrap().status().is_usable());
+    ///
+    /// clock.advance(Duration::from_secs(5));
+    /// balancer.notice_time();
+    /// assert!(balancer.member("a").unwrap().status().is_usable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_time(&self) {
+        if self.hub().is_due() {
+            self.renew();
+        }
+    }
+
+    /// Renews the picture, unless somebody is at it.
+    pub(super) fn renew(&self) {
+        let Some(mut editor) = self.core.editor.try_lock() else {
+            return;
+        };
+        let news = editor.publish_change(&self.core);
+        drop(editor);
+        news.tell(self.hub());
+    }
+}

@@ -1,0 +1,142 @@
+//! The hall: [`Balancer`] holds the members, publishes who is eligible, and hands out
+//! leases.
+//!
+//! ```text
+//! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
+//! change ─► under the editor's lock: copy, change, walk, tell the scheduler, publish
+//! ```
+//!
+//! Reading never waits for a change. What does not live here: how a member is chosen
+//! (`scheduler`), who may be chosen (`snapshot`), and any I/O.
+
+mod builder;
+mod editor;
+mod error;
+mod explain;
+mod hub;
+mod lease;
+mod members;
+mod pick;
+mod removed;
+mod request;
+mod sessions;
+mod wait;
+mod waiting;
+
+#[cfg(all(test, equipoise_loom))]
+mod loom_tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use editor::{Editor, View};
+use hub::Hub;
+
+pub use builder::Builder;
+pub use error::{BuildError, PickError, UnknownMember};
+pub use explain::{Explanation, MemberExplained, Why};
+pub use lease::{Guard, Lease};
+pub use members::Replaced;
+pub use removed::{Drained, Removed};
+pub use request::PickRequest;
+pub use wait::{PickWait, Ready};
+
+use crate::sync::{Mutex, Published};
+
+/// Distributes requests over members, each a payload `W`: a client, an address, a
+/// service.
+///
+/// It is a handle: clones are cheap and share everything. Every method takes `&self`
+/// and may be called from any thread.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Outcome, PickRequest};
+///
+/// let balancer = Balancer::new([("a", "10.0.0.1:80"), ("b", "10.0.0.2:80")])?;
+///
+/// let lease = balancer.pick(&PickRequest::new())?;
+/// println!("going to {}", *lease);
+/// lease.finish(Outcome::Success);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Balancer<W> {
+    core: Arc<Core<W>>,
+}
+
+struct Core<W> {
+    hub: Arc<Hub>,
+    view: Published<View<W>>,
+    /// Taken by changes only, one at a time. The scheduler's own lock is the only one
+    /// that is ever taken under it.
+    editor: Mutex<Editor<W>>,
+}
+
+impl<W> Balancer<W> {
+    /// Makes a balancer that elects by requests, with members of weight 1.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::DuplicateName`] if two members have the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", 1), ("b", 2)])?;
+    /// assert_eq!(balancer.len(), 2);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn new<N>(members: impl IntoIterator<Item = (N, W)>) -> Result<Self, BuildError>
+    where
+        N: Into<Arc<str>>,
+    {
+        let builder = members
+            .into_iter()
+            .fold(Self::builder(), |builder, (name, payload)| {
+                builder.member(name, payload, crate::member::MemberSpec::new())
+            });
+        builder.build()
+    }
+
+    /// Starts a balancer of which more is to be said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByBusyness, MemberSpec};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(ByBusyness::new())
+    ///     .member("a", "10.0.0.1:80", MemberSpec::new())
+    ///     .build()?;
+    /// # assert_eq!(balancer.len(), 1);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn builder() -> Builder<W> {
+        Builder::new()
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.core.hub
+    }
+}
+
+impl<W> Clone for Balancer<W> {
+    fn clone(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+        }
+    }
+}
+
+impl<W> fmt::Debug for Balancer<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let view = self.core.view.load();
+        f.debug_struct("Balancer")
+            .field("scheduler", &view.scheduler.name())
+            .field("members", &view.picture.roster.len())
+            .field("eligible", &view.picture.group_len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! One election, from the request to the lease.
+
+use std::sync::Arc;
+
+use super::editor::View;
+use super::lease::{Lease, Unclaimed};
+use super::{Balancer, PickError, PickRequest, sessions};
+use crate::observer::Session;
+use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
+use crate::snapshot::Seat;
+
+/// So many times a pick that came with an old view looks again before it waits for
+/// the change that is under way.
+const LOOKS: usize = 16;
+
+impl<W> Balancer<W> {
+    /// Elects a member for a request and counts it in.
+    ///
+    /// It never waits: not for a change of the membership, and not for a member that
+    /// is at its cap ([`pick_wait`](Self::pick_wait) does). It does not overtake those
+    /// who wait in line.
+    ///
+    /// # Errors
+    ///
+    /// [`PickError`] says why there is nobody, and when to come again, if that is
+    /// known.
+    ///
+    /// # Panics
+    ///
+    /// Only if the scheduler or the observer does; the member is given back then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", 1), ("b", 2)])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// assert_eq!(*lease, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        if self.hub().has_line() {
+            self.notice_time();
+            return Err(self.behind_the_line(request));
+        }
+        self.attempt(request)
+    }
+
+    /// As [`pick`](Self::pick), also past those who wait.
+    pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        self.notice_time();
+        for _ in 0..LOOKS {
+            if let Some(result) = self.elect(request) {
+                return result.inspect_err(|_| self.tell_nobody(request));
+            }
+            std::hint::spin_loop();
+        }
+        // Whoever publishes has told the scheduler already, and is about to show it.
+        drop(self.core.editor.lock());
+        self.elect(request)
+            .unwrap_or_else(|| Err(self.nobody(&self.core.view.load(), request)))
+            .inspect_err(|_| self.tell_nobody(request))
+    }
+
+    /// One election on one view; `None` if the view is too old.
+    fn elect(&self, request: &PickRequest<'_>) -> Option<Result<Lease<W>, PickError>> {
+        let hub = self.hub();
+        let view = self.core.view.load();
+        let candidates = Candidates::new(&view.picture, request.tried);
+        // Gives back what is claimed and does not become a lease, also when unwinding.
+        let unclaimed = Unclaimed::new(&candidates, hub);
+        let session = match self.route(&view, &candidates, request) {
+            Ok(session) => session,
+            Err(error) => return Some(Err(error)),
+        };
+        if !matches!(session, Session::Hit | Session::Redirected) {
+            let clock = view.needs.contains(Needs::CLOCK);
+            let context = PickContext {
+                now: clock.then(|| request.now.unwrap_or_else(|| hub.clock.now())),
+                hash: request.hash,
+                random: &hub.random,
+            };
+            match view.scheduler.pick(&candidates, &context) {
+                Pick::Elected(_) => {}
+                Pick::AtCapacity => return Some(Err(PickError::AtCapacity)),
+                Pick::Nobody => return Some(Err(self.nobody(&view, request))),
+                Pick::Stale => return None,
+            }
+        }
+        let entry = unclaimed.keep().and_then(|seat| view.entry(seat.slot()));
+        let Some(entry) = entry else {
+            return Some(Err(self.nobody(&view, request)));
+        };
+        let elapsed = view.needs.contains(Needs::ELAPSED);
+        let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
+        let lease = Lease::new(entry.clone(), session, started);
+        drop(view);
+        self.tell(&lease, request);
+        Some(Ok(lease))
+    }
+
+    /// Claims the session's own member, if there is one that can serve.
+    fn route<'c>(
+        &self,
+        view: &'c View<W>,
+        candidates: &Candidates<'c>,
+        request: &PickRequest<'c>,
+    ) -> Result<Session, PickError> {
+        let Some(route) = request.route else {
+            return Ok(if request.sessions {
+                Session::New
+            } else {
+                Session::Off
+            });
+        };
+        let roster = &view.picture.roster;
+        let mut full = false;
+        let found = sessions::find(roster, route, &mut |seat: &'c Arc<Seat>| {
+            if request.tried.contains(&seat.state.id()) {
+                return false;
+            }
+            match candidates.claim_seat(seat) {
+                Ok(_) => true,
+                Err(refused) => {
+                    full |= refused == Refused::AtCapacity;
+                    false
+                }
+            }
+        });
+        if let Some(seat) = found {
+            if view.picture.is_in_group(seat.slot()) {
+                view.scheduler.on_routed(candidates, &seat.state);
+            }
+            return Ok(if seat.spec.route() == Some(route) {
+                Session::Hit
+            } else {
+                Session::Redirected
+            });
+        }
+        let owner = roster.by_route(route).next();
+        match owner.and_then(|seat| seat.spec.route_handle()) {
+            Some(_) if request.no_failover && full => Err(PickError::AtCapacity),
+            Some(route) if request.no_failover => {
+                let route = route.clone();
+                Err(PickError::SessionLost { route })
+            }
+            _ => Ok(Session::Lost),
+        }
+    }
+
+    fn nobody(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
+        let members = view.picture.roster.len();
+        if members == 0 {
+            return PickError::Empty;
+        }
+        let due = self.hub().next_due();
+        PickError::NoneUsable {
+            members,
+            tried: request.tried.len(),
+            retry_after: due.map(|due| due.since(self.hub().clock.now())),
+        }
+    }
+
+    /// Why a request that came after those in line gets nothing.
+    fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
+        let view = self.core.view.load();
+        if view.picture.group_len() == 0 {
+            self.nobody(&view, request)
+        } else {
+            PickError::AtCapacity
+        }
+    }
+
+    fn tell_nobody(&self, request: &PickRequest<'_>) {
+        if let Some(observer) = &self.hub().observer {
+            observer.nobody_left(self.len(), request.tried.len());
+        }
+    }
+
+    fn tell(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+        let Some(observer) = &self.hub().observer else {
+            return;
+        };
+        let member = lease.member();
+        observer.elected(member, lease.session());
+        match (lease.session(), request.route) {
+            (Session::Hit, _) => observer.session_hit(member),
+            (Session::New, _) => observer.session_new(member),
+            (Session::Lost | Session::Redirected, Some(route)) => {
+                observer.session_lost(route, member);
+            }
+            _ => {}
+        }
+        if !request.tried.is_empty() {
+            observer.failed_over(member, request.tried.len());
+        }
+    }
+}

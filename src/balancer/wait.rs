@@ -1,0 +1,244 @@
+//! Waiting for a member: [`PickWait`], and for a start: [`Ready`].
+//!
+//! There is no timer here. A deadline is a future that the caller brings; time that
+//! passes is noticed whenever somebody picks or polls.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::waiting::Ticket;
+use super::{Balancer, Lease, PickError, PickRequest};
+
+impl<W> Balancer<W> {
+    /// Elects a member, and waits for one until `deadline` if there is none (Apache: the
+    /// balancer's `timeout`, there for one request at a time).
+    ///
+    /// Any number may wait; they are served in the order in which they came, and a
+    /// plain [`pick`](Self::pick) does not overtake them. They are woken when a member
+    /// has room again and when the membership or a status changes. A request that has
+    /// tried members, or that insists on its session's, waits beside the line and holds
+    /// nobody up.
+    ///
+    /// A member whose recovery falls due while nobody else picks is noticed when this
+    /// future is polled: let the deadline's timer wake it at
+    /// [`next_due`](Self::next_due), or call [`notice_time`](Self::notice_time).
+    ///
+    /// # Errors
+    ///
+    /// As [`pick`](Self::pick), once `deadline` resolves;
+    /// [`PickError::SessionLost`] at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: its place in line, and its turn if it had
+    /// one, pass on to the next. A future that is kept but no longer polled holds up
+    /// those behind it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::future;
+    ///
+    /// # async fn wait() -> Result<(), equipoise::PickError> {
+    /// # let balancer = Balancer::new([("a", ())]).unwrap();
+    /// // With tokio, the deadline would be `tokio::time::sleep(Duration::from_secs(2))`.
+    /// let lease = balancer.pick_wait(PickRequest::new(), future::pending()).await?;
+    /// # drop(lease); Ok(())
+    /// # }
+    /// ```
+    pub fn pick_wait<'r, D>(&self, request: PickRequest<'r>, deadline: D) -> PickWait<'r, W, D>
+    where
+        D: Future<Output = ()>,
+    {
+        PickWait {
+            deadline,
+            request,
+            place: Place {
+                balancer: self.clone(),
+                held: Held::Nothing,
+            },
+        }
+    }
+
+    /// Waits until at least `members` members could take new work.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn start(balancer: equipoise::Balancer<()>) {
+    /// balancer.ready(2).await;
+    /// # }
+    /// ```
+    pub fn ready(&self, members: usize) -> Ready<W> {
+        Ready {
+            balancer: self.clone(),
+            members,
+            ticket: None,
+        }
+    }
+}
+
+pin_project! {
+    /// Resolves to a lease, or to an error once its deadline is over; made by
+    /// [`Balancer::pick_wait`].
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct PickWait<'r, W, D> {
+        #[pin]
+        deadline: D,
+        request: PickRequest<'r>,
+        place: Place<W>,
+    }
+}
+
+impl<W, D> Future for PickWait<'_, W, D>
+where
+    D: Future<Output = ()>,
+{
+    type Output = Result<Lease<W>, PickError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let error = match this.place.attempt(this.request, context) {
+            Ok(lease) => return Poll::Ready(Ok(lease)),
+            Err(error @ PickError::SessionLost { .. }) => return Poll::Ready(Err(error)),
+            Err(error) => error,
+        };
+        this.deadline.poll(context).map(|()| Err(error))
+    }
+}
+
+impl<W, D> fmt::Debug for PickWait<'_, W, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PickWait")
+            .field("request", &self.request)
+            .field("held", &self.place.held)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A waiter's place, given up when it is dropped.
+struct Place<W> {
+    balancer: Balancer<W>,
+    held: Held,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// Beside the line, told of every change.
+    Beside(Ticket),
+    /// In line.
+    InLine(Ticket),
+    Nothing,
+}
+
+impl<W> Place<W> {
+    fn attempt(
+        &mut self,
+        request: &PickRequest<'_>,
+        context: &Context<'_>,
+    ) -> Result<Lease<W>, PickError> {
+        let hub = self.balancer.hub();
+        // Whoever waits registers first and looks then: what happens in between is
+        // seen by one of the two.
+        match self.held {
+            Held::Nothing => {
+                let first = self.balancer.pick(request);
+                if !matches!(&first, Err(error) if may_change(error)) {
+                    return first;
+                }
+                self.held = if request.is_particular() {
+                    Held::Beside(hub.watch(None, context.waker()))
+                } else {
+                    Held::InLine(hub.join_line(context.waker()))
+                };
+                self.attempt(request, context)
+            }
+            Held::Beside(ticket) => {
+                hub.watch(Some(ticket), context.waker());
+                self.served(self.balancer.attempt(request))
+            }
+            Held::InLine(ticket) if hub.is_first(ticket, context.waker()) => {
+                self.served(self.balancer.attempt(request))
+            }
+            Held::InLine(_) => {
+                self.balancer.notice_time();
+                Err(PickError::AtCapacity)
+            }
+        }
+    }
+
+    /// Makes way as soon as nothing is left to wait for.
+    fn served(&mut self, result: Result<Lease<W>, PickError>) -> Result<Lease<W>, PickError> {
+        if !matches!(&result, Err(error) if may_change(error)) {
+            self.give_up();
+        }
+        result
+    }
+
+    fn give_up(&mut self) {
+        match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Beside(ticket) => self.balancer.hub().unwatch(ticket),
+            Held::InLine(ticket) => self.balancer.hub().leave_line(ticket),
+            Held::Nothing => {}
+        }
+    }
+}
+
+impl<W> Drop for Place<W> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Tells whether waiting may help.
+fn may_change(error: &PickError) -> bool {
+    !matches!(error, PickError::SessionLost { .. })
+}
+
+/// Resolves when enough members could take new work; made by [`Balancer::ready`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Ready<W> {
+    balancer: Balancer<W>,
+    members: usize,
+    ticket: Option<Ticket>,
+}
+
+impl<W> Future for Ready<W> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let ticket = self.balancer.hub().watch(self.ticket, context.waker());
+        self.ticket = Some(ticket);
+        self.balancer.notice_time();
+        if self.balancer.core.view.load().picture.usable >= self.members {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<W> Drop for Ready<W> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.balancer.hub().unwatch(ticket);
+        }
+    }
+}
+
+impl<W> fmt::Debug for Ready<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Time as an argument: [`Clock`], its [`Timestamp`]s, the real [`SystemClock`]
+//! and the [`ManualClock`] that tests move by hand.
+//!
+//! Nothing here waits, and nothing outside this file asks the machine for the time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU64, Relaxed};
+
+/// A point in time on one [`Clock`]: nanoseconds since that clock's own origin.
+///
+/// Timestamps of different clocks must not be compared. The range is about 584 years.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::Timestamp;
+/// use std::time::Duration;
+///
+/// let start = Timestamp::ORIGIN;
+/// let later = start + Duration::from_secs(2);
+/// assert_eq!(later.since(start), Duration::from_secs(2));
+/// assert_eq!(start.since(later), Duration::ZERO, "never negative");
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The origin of every clock.
+    pub const ORIGIN: Self = Self(0);
+
+    /// Makes a timestamp from nanoseconds since the clock's origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Returns the nanoseconds since the clock's origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the time that has passed since `earlier`; zero if it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at the end of the range.
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Where a balancer reads the time.
+///
+/// # Contract
+///
+/// Readings should not go backwards. A clock that does, or that stands still,
+/// harms nothing: members recover later, and elapsed times read as zero.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::{Clock, Timestamp};
+///
+/// #[derive(Debug)]
+/// struct Stopped;
+///
+/// impl Clock for Stopped {
+///     fn now(&self) -> Timestamp {
+///         Timestamp::ORIGIN
+///     }
+/// }
+/// let balancer = equipoise::Balancer::<&str>::builder().clock(Stopped).build()?;
+/// # assert!(balancer.is_empty());
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Returns the time now.
+    fn now(&self) -> Timestamp;
+}
+
+const _: Option<&dyn Clock> = None;
+
+/// The machine's monotonic clock; its origin is the moment of its making.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::{Clock, SystemClock};
+///
+/// let clock = SystemClock::new();
+/// assert!(clock.now() <= clock.now());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    origin: Instant,
+}
+
+impl SystemClock {
+    /// Makes a clock whose origin is now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+    pub fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(nanos(self.origin.elapsed()))
+    }
+}
+
+/// A clock that moves only when told to, so that tests need no sleep.
+///
+/// Clones share their time.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().since(before), Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    // Relaxed: a reading; whoever needs it ordered orders it by other means.
+    now: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// Makes a clock that stands at its origin.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now() + by);
+    }
+
+    /// Puts the clock to `now`, also backwards: a balancer has to bear it.
+    pub fn set(&self, now: Timestamp) {
+        self.now.store(now.0, Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Relaxed))
+    }
+}

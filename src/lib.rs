@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// 0 ground
+pub mod clock;
+pub mod random;
+pub mod stable_hash;
+mod sync;
+
+// 1 model
+pub mod member;
+pub mod observer;
+pub mod session;
+
+// 2 picture
+mod snapshot;
+
+// 3 policy
+pub mod scheduler;
+
+// 4 hall
+pub mod balancer;
+
+pub use balancer::{
+    Balancer, BuildError, Explanation, Guard, Lease, PickError, PickRequest, Removed, UnknownMember,
+};
+pub use member::{
+    Ended, Flag, MemberId, MemberSpec, MemberState, Outcome, Status, Weight, WeightError,
+};
+pub use observer::{Observer, Session};
+pub use scheduler::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler};
+pub use session::StickySession;
+pub use snapshot::Eligibility;

@@ -1,0 +1,109 @@
+//! In flight and elected, in one atomic word: an election is one read-modify-write.
+//!
+//! # Orderings
+//!
+//! The word is sequentially consistent: a release is followed by a look at who waits,
+//! a waiter's registration by a look at the word, and one of the two has to see the
+//! other. On x86-64 this costs the same as a relaxed addition.
+
+use crate::sync::{AtomicU64, SeqCst};
+
+const IN_FLIGHT_BITS: u32 = 24;
+const IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
+const ONE_ELECTED: u64 = 1 << IN_FLIGHT_BITS;
+
+/// The most requests that one member can have in flight: 16 777 215, the cap of
+/// a member that has none of its own.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits")]
+pub const MAX_IN_FLIGHT: u32 = IN_FLIGHT as u32;
+
+/// The member has as many in flight as its cap allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Full;
+
+/// What giving back one request in flight has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct GivenBack {
+    /// In flight before.
+    pub(crate) before: u32,
+}
+
+/// Requests in flight (24 bits) and elected so far (40 bits, then again from 0).
+#[derive(Debug)]
+pub(crate) struct Counters(AtomicU64);
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts one more in, unless `cap` are in flight already.
+    ///
+    /// Returns how many are in flight now.
+    pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Full> {
+        let mut word = self.0.load(SeqCst);
+        loop {
+            let in_flight = low(word);
+            if in_flight >= cap {
+                return Err(Full);
+            }
+            let next = word.wrapping_add(ONE_ELECTED + 1);
+            match self.0.compare_exchange_weak(word, next, SeqCst, SeqCst) {
+                Ok(_) => return Ok(in_flight + 1),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Gives one back; its twin is a successful [`count_in`](Self::count_in).
+    pub(crate) fn give_back(&self) -> GivenBack {
+        GivenBack {
+            before: low(self.0.fetch_sub(1, SeqCst)),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        low(self.0.load(SeqCst))
+    }
+
+    pub(crate) fn elected(&self) -> u64 {
+        self.0.load(SeqCst) >> IN_FLIGHT_BITS
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
+const fn low(word: u64) -> u32 {
+    (word & IN_FLIGHT) as u32
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::{Counters, Full, MAX_IN_FLIGHT};
+    use crate::sync::{AtomicU64, Relaxed};
+
+    #[test]
+    fn the_last_slot_is_given_once() {
+        let counters = Counters::new();
+        assert_eq!(counters.count_in(2), Ok(1));
+        assert_eq!(counters.count_in(2), Ok(2));
+        assert_eq!(counters.count_in(2), Err(Full));
+        assert_eq!(counters.give_back().before, 2);
+        assert_eq!(counters.count_in(2), Ok(2));
+        assert_eq!((counters.in_flight(), counters.elected()), (2, 3));
+    }
+
+    #[test]
+    fn a_wrap_of_elected_leaves_in_flight_alone() {
+        let counters = Counters(AtomicU64::new(u64::MAX << 24 | 5));
+        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
+        assert_eq!((counters.in_flight(), counters.elected()), (6, 0));
+        assert_eq!(counters.0.load(Relaxed), 6);
+    }
+
+    #[test]
+    fn in_flight_never_spills_into_elected() {
+        let counters = Counters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
+        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Full));
+        assert_eq!(counters.elected(), 0);
+    }
+}

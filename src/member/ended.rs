@@ -1,0 +1,52 @@
+//! How a request ended, as schedulers and observers are told.
+
+use std::time::Duration;
+
+/// How the use of a member ended.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Outcome, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let lease = balancer.pick(&PickRequest::new()).unwrap();
+/// lease.finish(Outcome::Success);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The caller lost interest: says nothing about the member.
+    Cancelled,
+    /// The member failed.
+    Failure,
+    /// The member did its work.
+    Success,
+}
+
+/// What is known of a request when it ends.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Ended, Outcome};
+///
+/// /// What an observer would count.
+/// fn is_error(ended: &Ended) -> bool {
+///     ended.outcome == Outcome::Failure
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The time from election to end, if the scheduler or the observer asked for it
+    /// (see [`Needs`](crate::scheduler::Needs)).
+    pub elapsed: Option<Duration>,
+    /// Bytes sent to the member.
+    pub bytes_sent: u64,
+    /// Bytes received from the member.
+    pub bytes_received: u64,
+}

@@ -1,0 +1,57 @@
+//! Who a member is: a number that no other member of this process ever has.
+
+use std::fmt;
+
+use crate::sync::next_serial;
+
+/// Identifies one member among all that this process has ever had.
+///
+/// It survives every update of the member, and a removal as long as one of its
+/// leases lives.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, MemberSpec};
+///
+/// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+/// let before = balancer.member("a").unwrap().id();
+/// let after = balancer.insert("a", "10.0.0.9:80", MemberSpec::new());
+/// assert_eq!(before, after, "the name is the identity");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MemberId {
+    serial: u64,
+    slot: u32,
+}
+
+impl MemberId {
+    pub(crate) fn new(slot: u32) -> Self {
+        Self {
+            serial: next_serial(),
+            slot,
+        }
+    }
+
+    /// Returns the member's place in tables: unique among the living members of its
+    /// balancer, small, and used again only when the member and its leases are gone.
+    ///
+    /// A [`Scheduler`](crate::Scheduler) may keep its books in a vector by slot.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
+impl fmt::Debug for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemberId({self})")
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.serial)
+    }
+}

@@ -1,0 +1,28 @@
+//! The noun of the crate: a member of a balancer, in two halves.
+//!
+//! * [`MemberSpec`]: what its operator decides (weight, route, tier, flags …).
+//! * [`MemberState`]: the facts about it, in atomics that outlive every change of
+//!   the membership (in flight, elected, bytes, live status).
+//!
+//! What does not live here: the payload `W`, which only the balancer knows, and any
+//! decision about who is elected.
+
+mod counters;
+mod ended;
+mod id;
+mod recovery;
+mod spec;
+mod state;
+mod status;
+mod weight;
+
+pub use counters::MAX_IN_FLIGHT;
+pub use ended::{Ended, Outcome};
+pub use id::MemberId;
+pub use spec::{DEFAULT_RECOVERY_DELAY, MemberSpec};
+pub use state::MemberState;
+pub use status::{Flag, Status};
+pub use weight::{EffectiveWeight, Weight, WeightError};
+
+pub(crate) use counters::{Full, GivenBack};
+pub(crate) use recovery::{LiveStatus, Retry};

@@ -1,0 +1,210 @@
+//! The facts about a member, in atomics that outlive every change of membership.
+
+use std::sync::Arc;
+
+use super::counters::Counters;
+use super::{Flag, Full, GivenBack, LiveStatus, MAX_IN_FLIGHT, MemberId, MemberSpec, Status};
+use crate::clock::Timestamp;
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
+
+/// The facts about one member: what is in flight, what was elected, the bytes, the
+/// live status.
+///
+/// Schedulers and observers read it; only the balancer writes it. A lease keeps it
+/// alive after the member has been removed.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let lease = balancer.pick(&PickRequest::new()).unwrap();
+/// assert_eq!(lease.member().name(), "a");
+/// assert_eq!(lease.member().in_flight(), 1);
+/// assert_eq!(lease.member().elected(), 1);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Debug)]
+#[repr(align(64))] // Every request writes here: neighbours must not share a line.
+pub struct MemberState {
+    counters: Counters,
+    // Read-modify-writes only, so that a new error is never lost. SeqCst, because
+    // whoever changes it says so in the balancer's `due`, and reads there are first.
+    live: AtomicU64,
+    // Relaxed: a new cap may be seen a pick late.
+    cap: AtomicU32,
+    // Relaxed: a number for operators.
+    retries: AtomicU32,
+    // Relaxed: sums that only grow; a reader may be a frame behind.
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    id: MemberId,
+    name: Arc<str>,
+}
+
+impl MemberState {
+    pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
+        Self {
+            counters: Counters::new(),
+            live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
+            cap: AtomicU32::new(cap_of(spec)),
+            retries: AtomicU32::new(0),
+            bytes_sent: AtomicU64::new(0),
+            bytes_received: AtomicU64::new(0),
+            id: MemberId::new(slot),
+            name,
+        }
+    }
+
+    /// Returns who this is.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
+    /// Returns the name under which the member was inserted.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn name_handle(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Returns how many requests are in flight (Apache: `busy`).
+    #[doc(alias = "busy")]
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.counters.in_flight()
+    }
+
+    /// Returns how often the member was elected, by a scheduler or by a session.
+    ///
+    /// Counts to 2^40 and then again from 0, as a scraper of counters expects.
+    #[must_use]
+    pub fn elected(&self) -> u64 {
+        self.counters.elected()
+    }
+
+    /// Returns the bytes sent to the member (Apache: `transferred`).
+    #[doc(alias = "transferred")]
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.load(Relaxed)
+    }
+
+    /// Returns the bytes received from the member (Apache: `read`).
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.bytes_received.load(Relaxed)
+    }
+
+    /// Returns the bytes of both directions.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes_sent().saturating_add(self.bytes_received())
+    }
+
+    /// Returns the status as it is now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.live().status()
+    }
+
+    /// Returns how often the member has left the error status to be tried again.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.retries.load(Relaxed)
+    }
+
+    /// Returns how many may be in flight at once; [`MAX_IN_FLIGHT`] without a cap.
+    #[must_use]
+    pub fn max_in_flight(&self) -> u32 {
+        self.cap.load(Relaxed)
+    }
+
+    pub(crate) fn live(&self) -> LiveStatus {
+        LiveStatus::from_word(self.live.load(SeqCst))
+    }
+
+    pub(crate) fn count_in(&self) -> Result<u32, Full> {
+        self.counters.count_in(self.cap.load(Relaxed))
+    }
+
+    pub(crate) fn give_back(&self) -> GivenBack {
+        self.counters.give_back()
+    }
+
+    pub(crate) fn add_bytes_sent(&self, bytes: u64) {
+        self.bytes_sent.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn add_bytes_received(&self, bytes: u64) {
+        self.bytes_received.fetch_add(bytes, Relaxed);
+    }
+
+    /// Puts the member in error as of `now`; returns the statuses before and after,
+    /// or `None` if it ignores errors.
+    pub(crate) fn put_in_error(&self, now: Timestamp) -> Option<(Status, Status)> {
+        let old = self
+            .live
+            .fetch_update(SeqCst, SeqCst, |word| {
+                let status = LiveStatus::from_word(word).status();
+                (!status.contains(Flag::IgnoreErrors))
+                    .then(|| LiveStatus::new(status.with(Flag::InError), now).word())
+            })
+            .ok()?;
+        let before = LiveStatus::from_word(old).status();
+        Some((before, before.with(Flag::InError)))
+    }
+
+    /// Forgives exactly the error that `seen` shows; a newer one stays.
+    pub(crate) fn forgive(&self, seen: LiveStatus) -> bool {
+        let forgiven = seen.with_status(seen.status().without(Flag::InError));
+        let done = self
+            .live
+            .compare_exchange(seen.word(), forgiven.word(), SeqCst, SeqCst)
+            .is_ok();
+        if done {
+            self.retries.fetch_add(1, Relaxed);
+        }
+        done
+    }
+
+    /// Takes over what the operator decides: the cap, and the flags that changed
+    /// from `old` to `new`; flags that others change meanwhile stay as they are.
+    ///
+    /// Returns the statuses before and after.
+    pub(crate) fn configure(
+        &self,
+        spec: &MemberSpec,
+        old: Status,
+        now: Timestamp,
+    ) -> (Status, Status) {
+        self.cap.store(cap_of(spec), Relaxed);
+        let new = spec.status();
+        let (set, clear) = (new.minus(old), old.minus(new));
+        let apply = |word: u64| {
+            let live = LiveStatus::from_word(word);
+            let status = live.status().plus(set).minus(clear);
+            let newly = !live.status().contains(Flag::InError) && status.contains(Flag::InError);
+            if newly {
+                LiveStatus::new(status, now)
+            } else {
+                live.with_status(status)
+            }
+        };
+        let old = self
+            .live
+            .fetch_update(SeqCst, SeqCst, |word| Some(apply(word).word()))
+            .unwrap_or_else(|seen| seen);
+        (LiveStatus::from_word(old).status(), apply(old).status())
+    }
+}
+
+fn cap_of(spec: &MemberSpec) -> u32 {
+    spec.max_in_flight()
+        .map_or(MAX_IN_FLIGHT, |cap| cap.min(MAX_IN_FLIGHT))
+}

@@ -1,0 +1,198 @@
+//! The flags of a member, and the one definition of "usable".
+
+use std::fmt;
+
+/// One flag of a member's [`Status`]. In parentheses Apache's letter.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Flag, Status};
+///
+/// let status = Status::NORMAL.with(Flag::Draining).with(Flag::InError);
+/// assert_eq!(status.to_string(), "draining, in error");
+/// assert!(!status.is_usable());
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Flag {
+    /// Out of service by decision (D).
+    Disabled,
+    /// Serves the sessions it has and takes no new ones (N).
+    Draining,
+    /// A health check found it wanting (C).
+    FailedCheck,
+    /// Stands in, one for one, for members of its tier that cannot be elected (R).
+    HotSpare,
+    /// Serves only when nobody else of its tier can (H).
+    HotStandby,
+    /// Is never put in error (I).
+    IgnoreErrors,
+    /// A request failed on it; it rests until its recovery delay is over (E).
+    InError,
+    /// Out of service by decision, and not even recovered meanwhile (S).
+    Stopped,
+}
+
+impl Flag {
+    /// All flags, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::Disabled,
+        Self::Draining,
+        Self::FailedCheck,
+        Self::HotSpare,
+        Self::HotStandby,
+        Self::IgnoreErrors,
+        Self::InError,
+        Self::Stopped,
+    ];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "disabled",
+            Self::Draining => "draining",
+            Self::FailedCheck => "failed check",
+            Self::HotSpare => "hot spare",
+            Self::HotStandby => "hot standby",
+            Self::IgnoreErrors => "ignores errors",
+            Self::InError => "in error",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// A set of [`Flag`]s.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Flag, Status};
+///
+/// let status = Status::NORMAL.with(Flag::HotStandby);
+/// assert!(status.contains(Flag::HotStandby));
+/// assert!(status.is_usable(), "a standby may serve when its turn comes");
+/// assert_eq!(status.without(Flag::HotStandby), Status::NORMAL);
+/// ```
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct Status(u8);
+
+impl Status {
+    /// No flag at all.
+    pub const NORMAL: Self = Self(0);
+
+    const UNUSABLE: u8 =
+        Flag::Disabled.bit() | Flag::FailedCheck.bit() | Flag::InError.bit() | Flag::Stopped.bit();
+
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The flags that events set and clear, not only operators.
+    pub(crate) const HEALTH: Self = Self(Flag::FailedCheck.bit() | Flag::InError.bit());
+
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Returns this set with `flag`.
+    #[must_use]
+    pub const fn with(self, flag: Flag) -> Self {
+        Self(self.0 | flag.bit())
+    }
+
+    /// Returns this set without `flag`.
+    #[must_use]
+    pub const fn without(self, flag: Flag) -> Self {
+        Self(self.0 & !flag.bit())
+    }
+
+    /// Tells whether `flag` is set.
+    #[must_use]
+    pub const fn contains(self, flag: Flag) -> bool {
+        self.0 & flag.bit() != 0
+    }
+
+    /// Tells whether a member of this status can serve at all: it is neither
+    /// disabled, stopped, in error nor failed by a health check.
+    ///
+    /// Draining, spares and standbys are usable: whether they are *elected* is
+    /// decided by who else there is.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        self.0 & Self::UNUSABLE == 0
+    }
+
+    /// Iterates over the flags that are set.
+    pub fn iter(self) -> impl Iterator<Item = Flag> {
+        Flag::ALL
+            .into_iter()
+            .filter(move |&flag| self.contains(flag))
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.pad("ok");
+        }
+        let words: Vec<String> = self.iter().map(|flag| flag.to_string()).collect();
+        f.pad(&words.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flag, Status};
+
+    #[test]
+    fn only_d_s_e_and_c_make_a_member_unusable() {
+        let unusable: Vec<Flag> = Flag::ALL
+            .into_iter()
+            .filter(|&flag| !Status::NORMAL.with(flag).is_usable())
+            .collect();
+        assert_eq!(
+            unusable,
+            [
+                Flag::Disabled,
+                Flag::FailedCheck,
+                Flag::InError,
+                Flag::Stopped
+            ]
+        );
+    }
+
+    #[test]
+    fn flags_are_set_and_cleared_one_by_one() {
+        let all = Flag::ALL.into_iter().fold(Status::NORMAL, Status::with);
+        assert_eq!(all.iter().count(), 8);
+        assert_eq!(
+            Flag::ALL.into_iter().fold(all, Status::without),
+            Status::NORMAL
+        );
+        assert_eq!(Status::NORMAL.to_string(), "ok");
+    }
+}

@@ -1,0 +1,137 @@
+//! Telling the outside what happens: [`Observer`], with hooks named after events.
+//!
+//! What does not live here: metrics and logs. They are observers that somebody writes.
+
+use std::fmt;
+
+use crate::member::{Ended, MemberState, Status};
+
+/// How a request's session fared in an election.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, MemberSpec, PickRequest, Session};
+///
+/// let balancer = Balancer::builder()
+///     .member("a", (), MemberSpec::new().with_route("r1"))
+///     .build()?;
+/// let lease = balancer.pick(&PickRequest::new().with_session(Some("r1"))).unwrap();
+/// assert_eq!(lease.session(), Session::Hit);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Session {
+    /// The member of the session's route serves it.
+    Hit,
+    /// A route was presented, but its member cannot serve: somebody else was elected.
+    Lost,
+    /// Sessions are on, but the request presented no route.
+    New,
+    /// Sessions are off.
+    Off,
+    /// The member of the redirect route serves it in place of the session's own.
+    Redirected,
+}
+
+impl Session {
+    /// Tells whether the client's route has to be renewed (Apache exports
+    /// `BALANCER_ROUTE_CHANGED`): sessions are on and another route serves than the
+    /// one presented.
+    #[must_use]
+    pub const fn route_changed(self) -> bool {
+        matches!(self, Self::Lost | Self::New | Self::Redirected)
+    }
+}
+
+/// Hears what happens in a balancer.
+///
+/// # Contract
+///
+/// Hooks run on the thread of the request or of the change, after the books are
+/// settled and outside every lock of the crate, so they may call the balancer. They
+/// should be quick: the request waits for them. A hook that panics unwinds into the
+/// caller of the balancer; no count is lost.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Ended, MemberState, Observer, Outcome, PickRequest};
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// #[derive(Debug, Default)]
+/// struct CountFailures(AtomicUsize);
+///
+/// impl Observer for CountFailures {
+///     fn ended(&self, _: &MemberState, ended: &Ended) {
+///         if ended.outcome == Outcome::Failure {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// let balancer = Balancer::builder()
+///     .observer(CountFailures::default())
+///     .member("a", (), Default::default())
+///     .build()?;
+/// balancer.pick(&PickRequest::new()).unwrap().finish(Outcome::Failure);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+pub trait Observer: fmt::Debug + Send + Sync + 'static {
+    /// A member was elected, by its scheduler or by a session.
+    fn elected(&self, member: &MemberState, session: Session) {
+        let _ = (member, session);
+    }
+
+    /// A request ended; the member's count is given back already.
+    fn ended(&self, member: &MemberState, ended: &Ended) {
+        let _ = (member, ended);
+    }
+
+    /// A member's flags changed.
+    fn status_changed(&self, member: &MemberState, before: Status, after: Status) {
+        let _ = (member, before, after);
+    }
+
+    /// The session of a request found its member.
+    fn session_hit(&self, member: &MemberState) {
+        let _ = member;
+    }
+
+    /// The session of a request did not find its member; `member` was elected
+    /// instead, or taken from the redirect route.
+    fn session_lost(&self, route: &str, member: &MemberState) {
+        let _ = (route, member);
+    }
+
+    /// A request without a session was given `member`.
+    fn session_new(&self, member: &MemberState) {
+        let _ = member;
+    }
+
+    /// A request that had tried `tried` members already goes to `member`.
+    fn failed_over(&self, member: &MemberState, tried: usize) {
+        let _ = (member, tried);
+    }
+
+    /// A member was put in error by a request.
+    fn ejected(&self, member: &MemberState) {
+        let _ = member;
+    }
+
+    /// A request found nobody: of `members` members none could be elected, `tried`
+    /// of them because the request had tried them.
+    fn nobody_left(&self, members: usize, tried: usize) {
+        let _ = (members, tried);
+    }
+
+    /// Tells whether [`Ended::elapsed`] is wanted; reading the clock twice for each
+    /// request is not free.
+    fn wants_elapsed(&self) -> bool {
+        false
+    }
+}
+
+const _: Option<&dyn Observer> = None;
+
+impl Observer for () {}

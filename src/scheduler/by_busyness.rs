@@ -1,0 +1,126 @@
+//! Least in flight; among equals the smooth weighted rotation.
+
+use super::by_requests::in_hundredths;
+use super::election::elect;
+use super::standings::{Load, Standings};
+use super::{Candidates, Group, Needs, Pick, PickContext, Scheduler};
+use crate::member::{Ended, MemberId, MemberState};
+use crate::sync::Mutex;
+
+/// Elects the member with the fewest requests in flight (`lbmethod=bybusyness`);
+/// among equally busy ones by standing, as [`ByRequests`](super::ByRequests) does.
+///
+/// As in Apache, weights only settle ties: a member of weight 2 is not given twice
+/// the requests in flight. [`weighted`](Self::weighted) compares requests in flight
+/// for each unit of weight instead.
+///
+/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: no scan; one move in the
+/// order at each election and each end.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, ByBusyness, PickRequest};
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(ByBusyness::new())
+///     .member("a", (), Default::default())
+///     .member("b", (), Default::default())
+///     .build()?;
+/// let first = balancer.pick(&PickRequest::new()).unwrap();
+/// let second = balancer.pick(&PickRequest::new()).unwrap();
+/// assert_ne!(first.member().name(), second.member().name());
+/// drop(first);
+/// let third = balancer.pick(&PickRequest::new()).unwrap();
+/// assert_eq!(third.member().name(), "a", "it is idle again");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct ByBusyness {
+    books: Mutex<Standings>,
+}
+
+impl ByBusyness {
+    /// Makes a scheduler that compares requests in flight, as Apache does.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            books: Mutex::new(Standings::new(Load::Plain)),
+        }
+    }
+
+    /// Makes a scheduler that compares requests in flight for each unit of weight.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByBusyness, MemberSpec, PickRequest, Weight};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(ByBusyness::weighted())
+    ///     .member("small", (), MemberSpec::new())
+    ///     .member("large", (), MemberSpec::new().with_weight(Weight::new(3)?))
+    ///     .build()?;
+    /// let leases: Vec<_> = (0..8)
+    ///     .map(|_| balancer.pick(&PickRequest::new()).unwrap())
+    ///     .collect();
+    /// let large = leases.iter().filter(|lease| lease.member().name() == "large");
+    /// assert_eq!(large.count(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn weighted() -> Self {
+        Self {
+            books: Mutex::new(Standings::new(Load::PerWeight)),
+        }
+    }
+}
+
+impl Default for ByBusyness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scheduler for ByBusyness {
+    fn name(&self) -> &'static str {
+        "bybusyness"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+        elect(&mut *self.books.lock(), candidates)
+    }
+
+    fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
+        self.books.lock().peek(candidates)
+    }
+
+    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.books.lock().routed(member);
+    }
+
+    fn on_ended(&self, member: &MemberState, _: &Ended) {
+        self.books.lock().touch(member);
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        self.books.lock().room(member);
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        self.books.lock().follow(group);
+    }
+
+    fn reset(&self) {
+        self.books.lock().reset();
+    }
+
+    /// The standing that settles ties, in hundredths of weight (Apache: `lbstatus`).
+    fn standing(&self, member: MemberId) -> Option<i64> {
+        Some(in_hundredths(self.books.lock().standing(member)))
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::ENDED
+    }
+}

@@ -1,0 +1,93 @@
+//! Smooth weighted rotation: everybody gets a share of the requests by weight.
+
+use super::election::elect;
+use super::standings::{Load, Standings};
+use super::{Candidates, Group, Pick, PickContext, Scheduler};
+use crate::member::{EffectiveWeight, MemberId, MemberState};
+use crate::sync::Mutex;
+
+/// Elects by count of requests, in Apache's exact order (`lbmethod=byrequests`).
+///
+/// Each election adds every eligible member's weight to its standing, elects the
+/// highest (the earlier member on a tie) and subtracts the total weight from it. The
+/// share of each member is exact, and heavy members are spread out: weights 5, 1, 1
+/// give A A B A C A A. Who leaves the group keeps its standing and returns with it.
+///
+/// Source: `lbmethod_byrequests.c` of Apache httpd; the same rule is known from
+/// nginx. Cost: no scan; see the [scheduler module](crate::scheduler).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, ByRequests, MemberSpec, PickRequest, Weight};
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(ByRequests::new())
+///     .member("a", (), MemberSpec::new().with_weight(Weight::new(2)?))
+///     .member("b", (), MemberSpec::new())
+///     .build()?;
+/// let names: String = (0..6)
+///     .map(|_| balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned())
+///     .collect();
+/// assert_eq!(names, "abaaba");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ByRequests {
+    books: Mutex<Standings>,
+}
+
+impl ByRequests {
+    /// Makes a scheduler that has elected nobody yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            books: Mutex::new(Standings::new(Load::Ignored)),
+        }
+    }
+}
+
+impl Default for ByRequests {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scheduler for ByRequests {
+    fn name(&self) -> &'static str {
+        "byrequests"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+        elect(&mut *self.books.lock(), candidates)
+    }
+
+    fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
+        self.books.lock().peek(candidates)
+    }
+
+    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.books.lock().routed(member);
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        self.books.lock().room(member);
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        self.books.lock().follow(group);
+    }
+
+    fn reset(&self) {
+        self.books.lock().reset();
+    }
+
+    /// The standing in hundredths of weight, as Apache's `lbstatus`.
+    fn standing(&self, member: MemberId) -> Option<i64> {
+        Some(in_hundredths(self.books.lock().standing(member)))
+    }
+}
+
+pub(super) fn in_hundredths(units: i64) -> i64 {
+    units / i64::from(EffectiveWeight::UNITS_PER_HUNDREDTH)
+}

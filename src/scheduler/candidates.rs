@@ -1,0 +1,263 @@
+//! What a scheduler chooses from: [`Candidates`], and the [`Claim`] that proves a
+//! choice was eligible and is counted.
+//!
+//! What does not live here: who is eligible (`snapshot`), and giving a count back
+//! (`balancer`, which also does so for a claim that its scheduler dropped).
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::Pick;
+use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState};
+use crate::snapshot::{Picture, Seat};
+
+/// The members that may be elected for one request.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, Pick, PickContext};
+///
+/// /// Least in flight, by a plain scan.
+/// fn least<'c>(candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+///     let mut best: Vec<_> = candidates.iter().collect();
+///     best.sort_by_key(|candidate| candidate.state().in_flight());
+///     candidates.claim_first(best)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Candidates<'c> {
+    picture: &'c Picture,
+    tried: &'c [MemberId],
+    claimed: Cell<Option<&'c Arc<Seat>>>,
+    /// Ties are settled the other way round: how an explanation finds them.
+    reversed: bool,
+}
+
+impl<'c> Candidates<'c> {
+    pub(crate) fn new(picture: &'c Picture, tried: &'c [MemberId]) -> Self {
+        Self {
+            picture,
+            tried,
+            claimed: Cell::new(None),
+            reversed: false,
+        }
+    }
+
+    /// Settles ties the other way round, for a look only.
+    pub(crate) fn reverse_ranks(&mut self) {
+        self.reversed = true;
+    }
+
+    /// Returns the number of this state of affairs; it only grows.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.picture.generation
+    }
+
+    /// Returns how many members are eligible, tried ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.picture.group_len()
+    }
+
+    /// Tells whether nobody is eligible.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Iterates over the eligible members that the request has not tried yet, in the
+    /// order that settles ties.
+    pub fn iter(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
+        let tried = self.tried;
+        self.all()
+            .filter(move |candidate| !tried.contains(&candidate.id()))
+    }
+
+    /// Iterates over all eligible members, tried ones included.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
+        let reversed = self.reversed;
+        self.picture.group().map(move |(seat, spare)| Candidate {
+            reversed,
+            ..Candidate::new(seat, spare)
+        })
+    }
+
+    /// Returns the facts about an eligible member, tried or not.
+    pub(crate) fn state(&self, member: MemberId) -> Option<&'c MemberState> {
+        self.seat(member).map(|seat| &*seat.state)
+    }
+
+    /// Returns the members that the request has tried, eligible or not.
+    #[must_use]
+    pub fn tried(&self) -> &'c [MemberId] {
+        self.tried
+    }
+
+    /// Tells whether a member is one of the eligible ones.
+    #[must_use]
+    pub fn contains(&self, member: MemberId) -> bool {
+        self.seat(member).is_some()
+    }
+
+    /// Claims a member: counts it in, if it is eligible, untried, usable at this very
+    /// moment and below its cap.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] says why not; the scheduler then steps over it.
+    pub fn claim(&self, member: MemberId) -> Result<Claim<'c>, Refused> {
+        if self.tried.contains(&member) {
+            return Err(Refused::NotEligible);
+        }
+        let seat = self.seat(member).ok_or(Refused::NotEligible)?;
+        self.claim_seat(seat)
+    }
+
+    /// Claims the first of `order` that can be claimed.
+    pub fn claim_first(&self, order: impl IntoIterator<Item = Candidate<'c>>) -> Pick<'c> {
+        let mut at_capacity = false;
+        for candidate in order {
+            match self.claim(candidate.id()) {
+                Ok(claim) => return Pick::Elected(claim),
+                Err(Refused::AtCapacity) => at_capacity = true,
+                Err(_) => {}
+            }
+        }
+        if at_capacity {
+            Pick::AtCapacity
+        } else {
+            Pick::Nobody
+        }
+    }
+
+    /// Claims a seat for a session, which may lie outside the eligible group.
+    pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, Refused> {
+        if self.claimed.get().is_some() {
+            return Err(Refused::OnePerPick);
+        }
+        if !seat.state.status().is_usable() {
+            return Err(Refused::Unusable);
+        }
+        match seat.state.count_in() {
+            Ok(in_flight) => {
+                self.claimed.set(Some(seat));
+                Ok(Claim {
+                    state: &seat.state,
+                    in_flight,
+                })
+            }
+            Err(_full) => Err(Refused::AtCapacity),
+        }
+    }
+
+    /// Hands the claim that was made over to whoever gives it back.
+    pub(crate) fn take_claimed(&self) -> Option<&'c Arc<Seat>> {
+        self.claimed.take()
+    }
+
+    fn seat(&self, member: MemberId) -> Option<&'c Arc<Seat>> {
+        let slot = member.slot();
+        if !self.picture.is_in_group(slot) {
+            return None;
+        }
+        let seat = self.picture.roster.seat(slot)?;
+        (seat.state.id() == member).then_some(seat)
+    }
+}
+
+/// One eligible member.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'c> {
+    seat: &'c Seat,
+    spare: bool,
+    reversed: bool,
+}
+
+impl<'c> Candidate<'c> {
+    pub(crate) fn new(seat: &'c Seat, spare: bool) -> Self {
+        Self {
+            seat,
+            spare,
+            reversed: false,
+        }
+    }
+
+    /// Returns who this is.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.seat.state.id()
+    }
+
+    /// Returns the facts about the member.
+    #[must_use]
+    pub fn state(&self) -> &'c MemberState {
+        &self.seat.state
+    }
+
+    /// Returns what its operator decided.
+    #[must_use = "this reads the spec and changes nothing"]
+    pub fn spec(&self) -> &'c MemberSpec {
+        &self.seat.spec
+    }
+
+    /// Tells whether the member is below its cap.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state().in_flight() < self.state().max_in_flight()
+    }
+
+    /// Returns the weight that counts now.
+    #[must_use]
+    pub fn weight(&self) -> EffectiveWeight {
+        EffectiveWeight::from(self.seat.spec.weight())
+    }
+
+    /// Returns the place that settles ties: the lower rank wins. Ranks are in
+    /// configuration order, spares that stand in behind all others.
+    #[must_use]
+    pub fn rank(&self) -> u64 {
+        const BEHIND: u64 = 1 << 63;
+        let rank = self.seat.order | if self.spare { BEHIND } else { 0 };
+        if self.reversed { !rank } else { rank }
+    }
+}
+
+/// Proof that a member was eligible and is counted in; made by
+/// [`Candidates::claim`] only.
+#[derive(Debug)]
+#[must_use = "a claim that is not returned is given back"]
+pub struct Claim<'c> {
+    state: &'c MemberState,
+    in_flight: u32,
+}
+
+impl<'c> Claim<'c> {
+    /// Returns whom it claims.
+    #[must_use]
+    pub fn member(&self) -> &'c MemberState {
+        self.state
+    }
+
+    /// Returns how many the member had in flight with this claim.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+}
+
+/// Why a member could not be claimed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// As many are in flight as its cap allows.
+    AtCapacity,
+    /// It is not one of the candidates, or was tried by this request.
+    NotEligible,
+    /// This pick has claimed somebody already.
+    OnePerPick,
+    /// It is disabled, stopped, in error or failed by a health check since the
+    /// candidates were determined.
+    Unusable,
+}

@@ -1,0 +1,212 @@
+//! Election by the idle capacity that members report themselves.
+
+use std::time::Duration;
+
+use super::election::{Books, elect};
+use super::readings::Table;
+use super::{
+    ByRequests, Candidates, Claim, Group, HeartbeatReadings, Needs, Pick, PickContext, Scheduler,
+};
+use crate::member::{Ended, MemberId, MemberState};
+use crate::random::Random;
+
+/// Elects by chance, in proportion to the idle capacity that each member has reported
+/// (`lbmethod=heartbeat`), less what was sent there since.
+///
+/// A report counts for ten seconds. While no report of an eligible member shows idle
+/// capacity, the fallback elects: [`ByRequests`], unless told otherwise.
+///
+/// Unlike Apache's, this method leaves standbys, tiers, draining and caps in force,
+/// keeps members of one address apart, gives the last member no more than its share,
+/// and does not refuse everything when nobody reports (ledger row 10). Weights do not
+/// matter, as in Apache.
+///
+/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n), no scan.
+///
+/// # Examples
+///
+/// See [`HeartbeatReadings`].
+#[derive(Debug)]
+pub struct Heartbeat {
+    readings: HeartbeatReadings,
+    fallback: Option<Box<dyn Scheduler>>,
+}
+
+impl Heartbeat {
+    /// Makes a scheduler that elects by `readings`, which must not be shared with
+    /// another scheduler.
+    #[must_use]
+    pub fn new(readings: &HeartbeatReadings) -> Self {
+        Self {
+            readings: readings.clone(),
+            fallback: Some(Box::new(ByRequests::new())),
+        }
+    }
+
+    /// Sets who elects while nobody reports idle capacity.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: impl Scheduler) -> Self {
+        self.fallback = Some(Box::new(fallback));
+        self
+    }
+
+    /// While nobody reports idle capacity, elects nobody, as Apache does.
+    #[must_use]
+    pub fn without_fallback(mut self) -> Self {
+        self.fallback = None;
+        self
+    }
+
+    /// Sets how long a report counts; 10 s by default.
+    #[must_use]
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        self.readings.table().lock().max_age = max_age;
+        self
+    }
+}
+
+impl Scheduler for Heartbeat {
+    fn name(&self) -> &'static str {
+        "heartbeat"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        let pick = {
+            let mut table = self.readings.table().lock();
+            if let Some(now) = context.now() {
+                table.expire(now);
+            }
+            let mut draw = Draw {
+                table: &mut table,
+                random: context.random(),
+            };
+            elect(&mut draw, candidates)
+        };
+        match (pick, &self.fallback) {
+            (Pick::AtCapacity | Pick::Nobody, Some(fallback)) => fallback.pick(candidates, context),
+            (pick, _) => pick,
+        }
+    }
+
+    /// Chance decides, unless the fallback does.
+    fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
+        let idle = {
+            let table = self.readings.table().lock();
+            let idle = |candidate: super::Candidate<'_>| table.idle(candidate.id()).unwrap_or(0);
+            candidates.iter().map(idle).sum::<u64>()
+        };
+        let fallback = self.fallback.as_ref().filter(|_| idle == 0)?;
+        fallback.peek(candidates, context)
+    }
+
+    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        self.readings.table().lock().touch(member);
+        if let Some(fallback) = &self.fallback {
+            fallback.on_routed(candidates, member);
+        }
+    }
+
+    fn on_ended(&self, member: &MemberState, ended: &Ended) {
+        self.readings.table().lock().touch(member);
+        if let Some(fallback) = &self.fallback {
+            if fallback.needs().contains(Needs::ENDED) {
+                fallback.on_ended(member, ended);
+            }
+        }
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        {
+            let mut table = self.readings.table().lock();
+            if let Some(slot) = table.slot(member.id()) {
+                table.unpark(slot);
+            }
+        }
+        if let Some(fallback) = &self.fallback {
+            fallback.on_room(member);
+        }
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        {
+            let mut table = self.readings.table().lock();
+            table.generation = table.generation.max(group.generation());
+            for member in group.left() {
+                table.leave(member.id());
+            }
+            for candidate in group.joined().chain(group.changed()) {
+                table.join(candidate);
+            }
+        }
+        if let Some(fallback) = &self.fallback {
+            fallback.on_group(group);
+        }
+    }
+
+    fn reset(&self) {
+        self.readings.table().lock().reset();
+        if let Some(fallback) = &self.fallback {
+            fallback.reset();
+        }
+    }
+
+    /// The idle capacity by which the member is elected; nothing without a report.
+    fn standing(&self, member: MemberId) -> Option<i64> {
+        let idle = self.readings.table().lock().idle(member)?;
+        i64::try_from(idle).ok()
+    }
+
+    fn needs(&self) -> Needs {
+        let fallback = self.fallback.as_ref();
+        let own = Needs::CLOCK.and(Needs::ENDED);
+        fallback.map_or(own, |fallback| own.and(fallback.needs()))
+    }
+}
+
+/// One drawing of lots.
+struct Draw<'d> {
+    table: &'d mut Table,
+    random: &'d Random,
+}
+
+impl Books for Draw<'_> {
+    fn generation(&self) -> u64 {
+        self.table.generation
+    }
+
+    fn slot(&self, member: MemberId) -> Option<u32> {
+        self.table.slot(member)
+    }
+
+    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        let total = self.table.total();
+        if total == 0 {
+            return None;
+        }
+        self.table.at(self.random.below(total))
+    }
+
+    fn elected(&mut self, _: u32, claim: &Claim<'_>) {
+        self.table.touch(claim.member());
+    }
+
+    fn step_over(&mut self, slot: u32) {
+        self.table.step_over(slot);
+    }
+
+    fn put_back(&mut self) {
+        self.table.put_back();
+    }
+
+    fn park(&mut self, slot: u32) {
+        self.table.park(slot);
+    }
+
+    fn parked(&self) -> usize {
+        self.table.parked
+    }
+
+    fn is_parked(&self, slot: u32) -> bool {
+        self.table.is_parked(slot)
+    }
+}

@@ -1,0 +1,229 @@
+//! The policy: [`Scheduler`] decides which of the eligible members is elected.
+//!
+//! | choose | when |
+//! |---|---|
+//! | [`ByRequests`] | requests cost about the same; exact shares by weight |
+//! | [`ByBusyness`] | requests differ in length, or connections are long-lived |
+//! | [`ByTraffic`] | the bytes are what costs |
+//! | [`Heartbeat`] | members report their idle capacity themselves |
+//!
+//! A scheduler decides; it owns no member, no time, no payload. Who is eligible is
+//! settled before it is asked (see [`Candidates`]).
+
+mod by_busyness;
+mod by_requests;
+mod by_traffic;
+mod candidates;
+mod election;
+mod fenwick;
+mod group;
+mod heap;
+mod heartbeat;
+mod readings;
+mod standings;
+
+use std::fmt;
+
+pub use by_busyness::ByBusyness;
+pub use by_requests::ByRequests;
+pub use by_traffic::ByTraffic;
+pub use candidates::{Candidate, Candidates, Claim, Refused};
+pub use group::Group;
+pub use heartbeat::Heartbeat;
+pub use readings::{HeartbeatReadings, Reading};
+
+use crate::clock::Timestamp;
+use crate::member::{Ended, MemberId, MemberState};
+use crate::random::Random;
+
+/// Elects one of the eligible members for each request.
+///
+/// # Contract
+///
+/// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
+///   candidates, and changes its books only after the claim: there is nothing to undo.
+/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, and
+///   [`Pick::AtCapacity`] only if those that could not all are at their cap.
+/// * It is deterministic: the same calls with the same random source give the same
+///   elections.
+/// * It waits for nothing but its own short lock, never allocates in `pick`, never
+///   panics, and never calls the balancer: the hooks run while the membership is
+///   locked.
+/// * Facts (in flight, bytes) are read from [`MemberState`], never counted again.
+///
+/// All methods but the first two have defaults, so that a scheduler is short:
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, Pick, PickContext, Refused, Scheduler};
+/// use equipoise::{Balancer, PickRequest};
+///
+/// /// The first member that can be claimed: fill one before the next.
+/// #[derive(Debug)]
+/// struct First;
+///
+/// impl Scheduler for First {
+///     fn name(&self) -> &'static str {
+///         "first"
+///     }
+///
+///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+///         candidates.claim_first(candidates.iter())
+///     }
+/// }
+/// let balancer = Balancer::builder()
+///     .scheduler(First)
+///     .member("a", (), Default::default())
+///     .member("b", (), Default::default())
+///     .build()?;
+/// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "a");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
+    /// Returns the method's name, as in `byrequests`.
+    fn name(&self) -> &'static str;
+
+    /// Elects one of `candidates` and claims it.
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
+
+    /// Tells who `pick` would elect, without side effect; `None` if chance decides or
+    /// nobody can be elected.
+    fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
+        let _ = (candidates, context);
+        None
+    }
+
+    /// A session chose `member`, which is one of `candidates`, and it is counted:
+    /// keep the books as if you had elected it.
+    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        let _ = (candidates, member);
+    }
+
+    /// A request ended; called only if [`needs`](Self::needs) says
+    /// [`Needs::ENDED`].
+    fn on_ended(&self, member: &MemberState, ended: &Ended) {
+        let _ = (member, ended);
+    }
+
+    /// A member is below its cap again.
+    fn on_room(&self, member: &MemberState) {
+        let _ = member;
+    }
+
+    /// The eligible group changed; called by the publisher, in order, with who joined,
+    /// left or changed.
+    fn on_group(&self, group: &Group<'_>) {
+        let _ = group;
+    }
+
+    /// Forgets what it has learnt and counted: everybody starts equal.
+    fn reset(&self) {}
+
+    /// Returns what an operator sees of a member's standing (Apache: `lbstatus`), in
+    /// units of the method's own.
+    #[doc(alias = "lbstatus")]
+    fn standing(&self, member: MemberId) -> Option<i64> {
+        let _ = member;
+        None
+    }
+
+    /// Tells what has to be measured for this scheduler.
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+}
+
+const _: Option<&dyn Scheduler> = None;
+
+/// What an election came to.
+#[derive(Debug)]
+#[must_use]
+#[non_exhaustive]
+pub enum Pick<'c> {
+    /// Whoever could have been elected has as many in flight as its cap allows.
+    AtCapacity,
+    /// This one; counted already.
+    Elected(Claim<'c>),
+    /// No candidate can be claimed.
+    Nobody,
+    /// The candidates are older than what the scheduler has been told: come again
+    /// with the present ones.
+    Stale,
+}
+
+/// What a policy may know beside the candidates.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, PickContext};
+///
+/// /// How a sampling scheduler would draw its first candidate.
+/// fn draw(candidates: &Candidates<'_>, context: &PickContext<'_>) -> u64 {
+///     context.random().below(candidates.len() as u64)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PickContext<'p> {
+    pub(crate) now: Option<Timestamp>,
+    pub(crate) hash: Option<u64>,
+    pub(crate) random: &'p Random,
+}
+
+impl<'p> PickContext<'p> {
+    /// Returns the time, if [`Scheduler::needs`] asked for [`Needs::CLOCK`].
+    #[must_use]
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
+    /// Returns the request's hash key, if it brought one.
+    #[must_use]
+    pub fn hash(&self) -> Option<u64> {
+        self.hash
+    }
+
+    /// Returns the source of chance.
+    #[must_use]
+    pub fn random(&self) -> &'p Random {
+        self.random
+    }
+}
+
+/// What has to be measured for a scheduler: nobody pays for what nobody reads.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::Needs;
+///
+/// let needs = Needs::CLOCK.and(Needs::ENDED);
+/// assert!(needs.contains(Needs::CLOCK));
+/// assert!(!needs.contains(Needs::ELAPSED));
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Needs(u8);
+
+impl Needs {
+    /// Nothing: hooks at the end of a request and clock readings are left out.
+    pub const NOTHING: Self = Self(0);
+    /// The time of each pick.
+    pub const CLOCK: Self = Self(1);
+    /// [`Scheduler::on_ended`] at the end of each request.
+    pub const ENDED: Self = Self(2);
+    /// As [`ENDED`](Self::ENDED), with the time from election to end.
+    pub const ELAPSED: Self = Self(2 | 4);
+
+    /// Returns both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Tells whether all of `other` is asked for.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}

@@ -1,0 +1,354 @@
+//! What members report of themselves: [`HeartbeatReadings`], and the table that
+//! [`Heartbeat`](super::Heartbeat) elects by.
+//!
+//! What does not live here: where reports come from. Whoever receives them puts them
+//! in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Candidate;
+use super::fenwick::Shares;
+use crate::clock::Timestamp;
+use crate::member::{MemberId, MemberState};
+use crate::sync::Mutex;
+
+/// Reports of names that are no members are kept for so many names at most.
+const STRANGERS: usize = 4096;
+
+/// What a member reports of its own capacity.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::Reading;
+///
+/// let reading = Reading { ready: 30, busy: 2 };
+/// assert_eq!(reading.idle(), 30);
+/// // A server that has just started and serves nobody is approached with care.
+/// assert_eq!(Reading { ready: 30, busy: 0 }.idle(), 7);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the two numbers of a heartbeat")]
+pub struct Reading {
+    /// Slots that are idle.
+    pub ready: u32,
+    /// Slots that are busy.
+    pub busy: u32,
+}
+
+impl Reading {
+    /// Returns the idle capacity to elect by: `ready`, or a quarter of it while
+    /// nothing is busy, as Apache does for servers that have just started.
+    #[must_use]
+    pub const fn idle(self) -> u32 {
+        if self.busy == 0 {
+            self.ready / 4
+        } else {
+            self.ready
+        }
+    }
+}
+
+/// Where reports are put in for a [`Heartbeat`](super::Heartbeat) scheduler; a cheap
+/// clone of one shared table.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::{Clock, ManualClock};
+/// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+/// use equipoise::{Balancer, PickRequest};
+///
+/// let (readings, clock) = (HeartbeatReadings::new(), ManualClock::new());
+/// let balancer = Balancer::builder()
+///     .scheduler(Heartbeat::new(&readings))
+///     .clock(clock.clone())
+///     .member("a", (), Default::default())
+///     .member("b", (), Default::default())
+///     .build()?;
+/// readings.report("b", Reading { ready: 10, busy: 1 }, clock.now());
+/// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "b");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HeartbeatReadings {
+    table: Arc<Mutex<Table>>,
+}
+
+impl HeartbeatReadings {
+    /// Makes an empty table.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts in what the member `name` reports, received at `at` on the balancer's
+    /// clock. A later report replaces an earlier one.
+    ///
+    /// A name that is no member yet is remembered until its report is too old. Returns
+    /// `false` if that was not possible, because too many strangers report.
+    pub fn report(&self, name: &str, reading: Reading, at: Timestamp) -> bool {
+        self.table.lock().report(name, Report { reading, at })
+    }
+
+    pub(super) fn table(&self) -> &Mutex<Table> {
+        &self.table
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    reading: Reading,
+    at: Timestamp,
+}
+
+/// The books of one member.
+#[derive(Clone, Debug)]
+struct Node {
+    member: MemberId,
+    report: Option<Report>,
+    /// In flight as of the report, and now.
+    in_flight_then: u32,
+    in_flight: u32,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Absent,
+    Aside,
+    Here,
+    Parked,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) max_age: Duration,
+    pub(super) generation: u64,
+    pub(super) parked: usize,
+    nodes: Vec<Option<Node>>,
+    by_name: HashMap<Arc<str>, u32>,
+    strangers: HashMap<Arc<str>, Report>,
+    shares: Shares,
+    aside: Vec<u32>,
+    /// No report is older than allowed before this time.
+    next_expiry: Option<Timestamp>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(10),
+            generation: 0,
+            parked: 0,
+            nodes: Vec::new(),
+            by_name: HashMap::new(),
+            strangers: HashMap::new(),
+            shares: Shares::default(),
+            aside: Vec::new(),
+            next_expiry: None,
+        }
+    }
+}
+
+impl Table {
+    /// The idle capacity of all that can be elected by it.
+    pub(super) fn total(&self) -> u64 {
+        self.shares.total()
+    }
+
+    /// Who has the `point`-th idle place.
+    pub(super) fn at(&self, point: u64) -> Option<(u32, MemberId)> {
+        let slot = self.shares.at(point);
+        let node = self.nodes.get(slot)?.as_ref()?;
+        Some((short(slot), node.member))
+    }
+
+    pub(super) fn slot(&self, member: MemberId) -> Option<u32> {
+        let node = self.nodes.get(member.slot())?.as_ref()?;
+        let here = node.member == member && node.place != Place::Absent;
+        here.then_some(short(member.slot()))
+    }
+
+    /// The idle capacity of a member that has reported.
+    pub(super) fn idle(&self, member: MemberId) -> Option<u64> {
+        let node = self.nodes.get(member.slot())?.as_ref()?;
+        (node.member == member && node.report.is_some()).then(|| node.idle())
+    }
+
+    /// Drops the reports that are too old at `now`.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        if self.next_expiry.is_none_or(|expiry| now < expiry) {
+            return;
+        }
+        let max_age = self.max_age;
+        let fresh = |report: &Report| now.since(report.at) < max_age;
+        self.strangers.retain(|_, report| fresh(report));
+        let mut oldest: Option<Timestamp> = self.strangers.values().map(|report| report.at).min();
+        for slot in 0..self.nodes.len() {
+            let Some(node) = &mut self.nodes[slot] else {
+                continue;
+            };
+            node.report = node.report.filter(fresh);
+            if let Some(report) = node.report {
+                oldest = Some(oldest.map_or(report.at, |oldest| oldest.min(report.at)));
+            }
+            self.weigh(slot);
+        }
+        self.next_expiry = oldest.map(|oldest| oldest + max_age);
+    }
+
+    fn report(&mut self, name: &str, report: Report) -> bool {
+        let expiry = report.at + self.max_age;
+        self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
+        if let Some(&slot) = self.by_name.get(name) {
+            let slot = slot as usize;
+            if let Some(node) = &mut self.nodes[slot] {
+                node.report = Some(report);
+                node.in_flight_then = node.in_flight;
+            }
+            self.weigh(slot);
+            return true;
+        }
+        if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(name) {
+            self.expire(report.at);
+            if self.strangers.len() >= STRANGERS {
+                return false;
+            }
+        }
+        self.strangers.insert(Arc::from(name), report);
+        true
+    }
+
+    /// Reads what a member has in flight again.
+    pub(super) fn touch(&mut self, member: &MemberState) {
+        if let Some(slot) = self.slot(member.id()) {
+            if let Some(node) = &mut self.nodes[slot as usize] {
+                node.in_flight = member.in_flight();
+            }
+            self.weigh(slot as usize);
+        }
+    }
+
+    pub(super) fn join(&mut self, candidate: Candidate<'_>) {
+        let state = candidate.state();
+        let slot = state.id().slot();
+        self.leave(state.id());
+        if slot >= self.nodes.len() {
+            self.nodes.resize(slot + 1, None);
+        }
+        self.shares.admit(slot);
+        let stranger = self.strangers.remove(state.name());
+        let in_flight = state.in_flight();
+        let known = self.nodes[slot]
+            .take()
+            .filter(|node| node.member == state.id());
+        let mut node = known.unwrap_or(Node {
+            member: state.id(),
+            report: None,
+            in_flight_then: in_flight,
+            in_flight,
+            place: Place::Absent,
+        });
+        node.report = stranger.or(node.report);
+        node.in_flight = in_flight;
+        node.place = Place::Here;
+        self.nodes[slot] = Some(node);
+        self.by_name
+            .insert(state.name_handle().clone(), short(slot));
+        self.aside.reserve(self.by_name.len());
+        self.weigh(slot);
+    }
+
+    pub(super) fn leave(&mut self, member: MemberId) {
+        let Some(slot) = self.slot(member) else {
+            return;
+        };
+        let parked = self.is_parked(slot);
+        self.parked -= usize::from(parked);
+        self.place(slot, Place::Absent);
+    }
+
+    pub(super) fn step_over(&mut self, slot: u32) {
+        if self.is_at(slot, Place::Here) {
+            self.place(slot, Place::Aside);
+            self.aside.push(slot);
+        }
+    }
+
+    pub(super) fn put_back(&mut self) {
+        while let Some(slot) = self.aside.pop() {
+            self.place(slot, Place::Here);
+        }
+    }
+
+    pub(super) fn park(&mut self, slot: u32) {
+        self.parked += 1;
+        self.place(slot, Place::Parked);
+    }
+
+    pub(super) fn unpark(&mut self, slot: u32) {
+        if self.is_parked(slot) {
+            self.parked -= 1;
+            self.place(slot, Place::Here);
+        }
+    }
+
+    pub(super) fn is_parked(&self, slot: u32) -> bool {
+        self.is_at(slot, Place::Parked)
+    }
+
+    /// Forgets all reports.
+    pub(super) fn reset(&mut self) {
+        self.strangers.clear();
+        for slot in 0..self.nodes.len() {
+            if let Some(node) = &mut self.nodes[slot] {
+                node.report = None;
+            }
+            self.weigh(slot);
+        }
+    }
+
+    fn is_at(&self, slot: u32, place: Place) -> bool {
+        let node = self.nodes.get(slot as usize).and_then(Option::as_ref);
+        node.is_some_and(|node| node.place == place)
+    }
+
+    fn place(&mut self, slot: u32, place: Place) {
+        if let Some(node) = &mut self.nodes[slot as usize] {
+            node.place = place;
+        }
+        self.weigh(slot as usize);
+    }
+
+    /// Brings a slot's share up to date.
+    fn weigh(&mut self, slot: usize) {
+        let share = match &self.nodes[slot] {
+            Some(node) if node.place == Place::Here => node.idle(),
+            _ => 0,
+        };
+        if self.shares.get(slot) != share {
+            self.shares.set(slot, share);
+        }
+    }
+}
+
+impl Node {
+    /// What is idle: what was reported, less what was sent there since.
+    fn idle(&self) -> u64 {
+        let since = self.in_flight.saturating_sub(self.in_flight_then);
+        self.report
+            .map_or(0, |report| report.reading.idle().saturating_sub(since))
+            .into()
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "slots are handed out as u32"
+)]
+fn short(slot: usize) -> u32 {
+    slot as u32
+}

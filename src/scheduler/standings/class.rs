@@ -1,0 +1,250 @@
+//! The members of one weight, in an order that time does not change.
+//!
+//! While nobody of a class is elected, the standings of all of them grow alike, so
+//! their order stays. Plain rotation takes from the front and appends at the back of
+//! a linked queue, O(1). Whoever belongs somewhere in between (after a session's hit,
+//! a return, a change of the total weight, the end of a request) waits in a heap
+//! beside the queue, O(log n), until its own election takes it to the back.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::Load;
+use crate::member::MemberId;
+use crate::scheduler::heap::{self, Ranked};
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Where a member is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// Not in the group: its standing is frozen.
+    Absent,
+    /// In the group, stepped over for the present pick only.
+    Aside,
+    /// In the group, at its cap: its standing is frozen.
+    Parked,
+    /// In its class's queue.
+    Queued,
+    /// In its class's heap.
+    Stray,
+}
+
+/// The books of one member.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Who has the slot.
+    pub(super) member: Option<MemberId>,
+    /// The time-free part of the standing; the standing itself while frozen.
+    pub(super) base: i64,
+    pub(super) rank: u64,
+    /// In flight, where that counts.
+    pub(super) load: u32,
+    pub(super) class: u32,
+    /// The neighbour in the queue, or the index in the heap.
+    before: u32,
+    after: u32,
+    pub(super) place: Place,
+}
+
+impl Node {
+    pub(super) const EMPTY: Self = Self {
+        member: None,
+        base: 0,
+        rank: 0,
+        load: 0,
+        class: NONE,
+        before: NONE,
+        after: NONE,
+        place: Place::Absent,
+    };
+
+    fn key(&self) -> (u32, Reverse<i64>, u64) {
+        (self.load, Reverse(self.base), self.rank)
+    }
+}
+
+/// All books, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Nodes(pub(super) Vec<Node>);
+
+impl Nodes {
+    pub(super) fn get(&self, slot: u32) -> &Node {
+        &self.0[slot as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut Node {
+        &mut self.0[slot as usize]
+    }
+}
+
+impl Ranked for Nodes {
+    fn goes_before(&self, a: u32, b: u32) -> bool {
+        self.get(a).key() < self.get(b).key()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an index of a heap of slots"
+    )]
+    fn moved(&mut self, slot: u32, at: usize) {
+        self.get_mut(slot).before = at as u32;
+    }
+}
+
+/// Who is ahead in a class, copied out so that classes are compared without a look
+/// at the books.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) slot: u32,
+    pub(super) load: u32,
+    pub(super) base: i64,
+    pub(super) rank: u64,
+}
+
+impl Head {
+    pub(super) const NOBODY: Self = Self {
+        slot: NONE,
+        load: 0,
+        base: 0,
+        rank: 0,
+    };
+}
+
+/// What is compared between members of different weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) load: u32,
+    /// The standing.
+    pub(super) value: i64,
+    pub(super) weight: i64,
+    pub(super) rank: u64,
+}
+
+impl Line {
+    /// Orders by load, then by standing, then by rank; less goes first.
+    pub(super) fn compare(&self, other: &Self, by: Load) -> Ordering {
+        self.compare_load(other, by)
+            .then_with(|| other.value.cmp(&self.value))
+            .then_with(|| self.rank.cmp(&other.rank))
+    }
+
+    pub(super) fn compare_load(&self, other: &Self, by: Load) -> Ordering {
+        match by {
+            Load::Ignored => Ordering::Equal,
+            // In flight has 24 bits, an effective weight 27.
+            Load::PerWeight => {
+                (i64::from(self.load) * other.weight).cmp(&(i64::from(other.load) * self.weight))
+            }
+            Load::Plain => self.load.cmp(&other.load),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) weight: i64,
+    pub(super) head: Head,
+    /// Members of the group that have this weight, wherever they are kept.
+    pub(super) members: usize,
+    front: u32,
+    back: u32,
+    strays: Vec<u32>,
+}
+
+impl Class {
+    pub(super) fn new(weight: i64) -> Self {
+        Self {
+            weight,
+            head: Head::NOBODY,
+            members: 0,
+            front: NONE,
+            back: NONE,
+            strays: Vec::new(),
+        }
+    }
+
+    /// Takes a member up, so that later moves of it need no memory.
+    pub(super) fn admit(&mut self) {
+        self.members += 1;
+        self.strays
+            .reserve(self.members.saturating_sub(self.strays.len()));
+    }
+
+    /// Sorts a slot in.
+    pub(super) fn attach(&mut self, slot: u32, nodes: &mut Nodes) {
+        if self.back == NONE || nodes.goes_before(self.back, slot) {
+            let back = std::mem::replace(&mut self.back, slot);
+            self.link(back, slot, nodes);
+            self.link(slot, NONE, nodes);
+            nodes.get_mut(slot).place = Place::Queued;
+        } else if nodes.goes_before(slot, self.front) {
+            let front = std::mem::replace(&mut self.front, slot);
+            self.link(slot, front, nodes);
+            nodes.get_mut(slot).before = NONE;
+            nodes.get_mut(slot).place = Place::Queued;
+        } else {
+            nodes.get_mut(slot).place = Place::Stray;
+            heap::push(&mut self.strays, slot, nodes);
+        }
+        self.look(nodes);
+    }
+
+    /// Takes a slot out; [`look`](Self::look) or [`attach`](Self::attach) must follow.
+    pub(super) fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
+        let node = nodes.get(slot);
+        let (before, after) = (node.before, node.after);
+        match node.place {
+            Place::Queued => {
+                self.link(before, after, nodes);
+                if after == NONE {
+                    self.back = before;
+                }
+            }
+            Place::Stray => heap::remove(&mut self.strays, before as usize, nodes),
+            Place::Absent | Place::Aside | Place::Parked => {}
+        }
+    }
+
+    /// Makes `b` follow `a`; either may be nobody.
+    fn link(&mut self, a: u32, b: u32, nodes: &mut Nodes) {
+        if a == NONE {
+            self.front = b;
+        } else {
+            nodes.get_mut(a).after = b;
+        }
+        if b != NONE {
+            nodes.get_mut(b).before = a;
+        }
+    }
+
+    /// The head's standing at `time`.
+    pub(super) fn line(&self, time: i64) -> Line {
+        Line {
+            load: self.head.load,
+            value: self.head.base + self.weight * time,
+            weight: self.weight,
+            rank: self.head.rank,
+        }
+    }
+
+    /// Finds the head anew.
+    pub(super) fn look(&mut self, nodes: &Nodes) {
+        let stray = self.strays.first().copied();
+        let slot = match stray {
+            Some(stray) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
+            _ => self.front,
+        };
+        self.head = if slot == NONE {
+            Head::NOBODY
+        } else {
+            let node = nodes.get(slot);
+            Head {
+                slot,
+                load: node.load,
+                base: node.base,
+                rank: node.rank,
+            }
+        };
+    }
+}

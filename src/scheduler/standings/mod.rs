@@ -1,0 +1,470 @@
+//! The ranking engine of [`ByRequests`](super::ByRequests) and
+//! [`ByBusyness`](super::ByBusyness): Apache's smooth weighted rotation, election for
+//! election, without looking at every member.
+//!
+//! Apache adds each member's weight to its standing (`lbstatus`), elects the highest,
+//! and subtracts the total weight from it. Here one counter of elections, `tick`,
+//! stands for all those additions: a standing is `base + weight * tick`. An election
+//! changes one `base`. Members of one weight keep their order among themselves
+//! ([`class`]), so only the heads of the classes are compared: one by one up to
+//! [`FEW`] weights, in a tournament beyond that ([`kinetic`]).
+//!
+//! What does not live here: any lock, and what a load is.
+
+mod class;
+mod kinetic;
+
+use std::collections::HashMap;
+
+use class::{Class, Line, NONE, Node, Nodes, Place};
+use kinetic::{Lines, NOBODY, Tournament};
+
+use super::election::Books;
+use super::{Candidate, Candidates, Claim, Group};
+use crate::member::{MemberId, MemberState};
+
+/// Up to so many weights the heads are compared one by one.
+const FEW: usize = 32;
+
+/// Ticks after which the products `weight * tick` are folded into the bases, long
+/// before they could overflow: 2^27 units of weight times 2^34.
+const FOLD_AFTER: i64 = 1 << 34;
+
+/// What is compared before the standings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Load {
+    /// Nothing.
+    Ignored,
+    /// Requests in flight for each unit of weight.
+    PerWeight,
+    /// Requests in flight.
+    Plain,
+}
+
+#[derive(Debug)]
+pub(super) struct Standings {
+    load: Load,
+    generation: u64,
+    tick: i64,
+    /// The sum of the weights that accrue: the group's without the parked ones.
+    total: i64,
+    parked: usize,
+    nodes: Nodes,
+    classes: Classes,
+    /// Slots stepped over in the present pick.
+    aside: Vec<u32>,
+    members: usize,
+}
+
+/// The classes, and who is ahead among them.
+#[derive(Debug)]
+struct Classes {
+    load: Load,
+    list: Vec<Class>,
+    by_weight: HashMap<i64, u32>,
+    vacant: Vec<u32>,
+    tournament: Option<Tournament>,
+}
+
+impl Standings {
+    pub(super) fn new(load: Load) -> Self {
+        Self {
+            load,
+            generation: 0,
+            tick: 0,
+            total: 0,
+            parked: 0,
+            nodes: Nodes::default(),
+            classes: Classes {
+                load,
+                list: Vec::new(),
+                by_weight: HashMap::new(),
+                vacant: Vec::new(),
+                tournament: None,
+            },
+            aside: Vec::new(),
+            members: 0,
+        }
+    }
+
+    /// A session chose the member: the same as if it had been elected.
+    pub(super) fn routed(&mut self, member: &MemberState) {
+        if let Some(slot) = self.slot(member.id()) {
+            self.unpark(slot);
+            self.elect(slot, member.in_flight());
+        }
+    }
+
+    /// Reads the load of a member again.
+    pub(super) fn touch(&mut self, member: &MemberState) {
+        if let Some(slot) = self.slot(member.id()) {
+            if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+                self.classes.unlink(slot, &mut self.nodes);
+                self.set_load(slot, member.in_flight());
+                self.attach(slot);
+            }
+        }
+    }
+
+    /// The member is below its cap again.
+    pub(super) fn room(&mut self, member: &MemberState) {
+        if let Some(slot) = self.slot(member.id()) {
+            self.set_load(slot, member.in_flight());
+            self.unpark(slot);
+        }
+    }
+
+    /// Follows a change of the group.
+    pub(super) fn follow(&mut self, group: &Group<'_>) {
+        self.generation = self.generation.max(group.generation());
+        for member in group.left() {
+            self.leave(member.id());
+        }
+        for candidate in group.joined().chain(group.changed()) {
+            self.leave(candidate.id());
+            self.join(candidate);
+        }
+    }
+
+    /// Puts every standing to zero.
+    pub(super) fn reset(&mut self) {
+        let mut slots: Vec<u32> = Vec::with_capacity(self.members);
+        for slot in 0..self.nodes.0.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+            let slot = slot as u32;
+            if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+                self.detach(slot);
+                slots.push(slot);
+            }
+            self.nodes.get_mut(slot).base = 0;
+        }
+        self.tick = 0;
+        // In tie order, so that every class is one plain queue.
+        slots.sort_by_key(|&slot| self.nodes.get(slot).rank);
+        for slot in slots {
+            self.attach(slot);
+        }
+        self.classes.rebuild(self.tick + 1);
+    }
+
+    /// The standing in units of effective weight; zero for whoever was never in
+    /// the group.
+    pub(super) fn standing(&self, member: MemberId) -> i64 {
+        let node = match self.nodes.0.get(member.slot()) {
+            Some(node) if node.member == Some(member) => node,
+            _ => return 0,
+        };
+        match node.place {
+            Place::Absent | Place::Parked => node.base,
+            Place::Aside | Place::Queued | Place::Stray => {
+                node.base + self.classes.weight(node.class) * self.tick
+            }
+        }
+    }
+
+    /// Who would be elected, by the plain rule and a look at everybody.
+    pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
+        let line = |candidate: &Candidate<'_>| Line {
+            load: candidate.state().in_flight(),
+            value: self.standing(candidate.id()) + i64::from(candidate.weight().units()),
+            weight: i64::from(candidate.weight().units()),
+            rank: candidate.rank(),
+        };
+        candidates
+            .iter()
+            .filter(Candidate::has_room)
+            .min_by(|a, b| line(a).compare(&line(b), self.load))
+            .map(|candidate| candidate.id())
+    }
+
+    fn join(&mut self, candidate: Candidate<'_>) {
+        let at = candidate.id().slot();
+        if at >= self.nodes.0.len() {
+            self.nodes.0.resize(at + 1, Node::EMPTY);
+        }
+        let node = &mut self.nodes.0[at];
+        if node.member != Some(candidate.id()) {
+            *node = Node::EMPTY;
+            node.member = Some(candidate.id());
+        }
+        let weight = i64::from(candidate.weight().units());
+        node.rank = candidate.rank();
+        node.class = self.classes.admit(weight, self.tick + 1);
+        node.place = Place::Aside;
+        node.base -= weight * self.tick;
+        self.total += weight;
+        self.members += 1;
+        self.aside
+            .reserve(self.members.saturating_sub(self.aside.len()));
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        let slot = at as u32;
+        self.set_load(slot, candidate.state().in_flight());
+        self.attach(slot);
+    }
+
+    fn leave(&mut self, member: MemberId) {
+        let Some(slot) = self.slot(member) else {
+            return;
+        };
+        if self.nodes.get(slot).place == Place::Parked {
+            self.parked -= 1;
+        } else {
+            self.freeze(slot);
+        }
+        self.members -= 1;
+        let node = self.nodes.get_mut(slot);
+        node.place = Place::Absent;
+        self.classes.dismiss(node.class);
+    }
+
+    fn unpark(&mut self, slot: u32) {
+        if self.nodes.get(slot).place != Place::Parked {
+            return;
+        }
+        self.parked -= 1;
+        let weight = self.classes.weight(self.nodes.get(slot).class);
+        self.total += weight;
+        self.nodes.get_mut(slot).base -= weight * self.tick;
+        self.attach(slot);
+    }
+
+    /// Takes a slot out of its class and its weight out of the total.
+    fn freeze(&mut self, slot: u32) {
+        self.detach(slot);
+        let weight = self.classes.weight(self.nodes.get(slot).class);
+        self.total -= weight;
+        self.nodes.get_mut(slot).base += weight * self.tick;
+    }
+
+    fn elect(&mut self, slot: u32, in_flight: u32) {
+        self.tick += 1;
+        if self.tick >= FOLD_AFTER {
+            self.fold();
+        }
+        self.classes.unlink(slot, &mut self.nodes);
+        let total = self.total;
+        let node = self.nodes.get_mut(slot);
+        node.base = node.base.saturating_sub(total);
+        self.set_load(slot, in_flight);
+        self.attach(slot);
+    }
+
+    fn set_load(&mut self, slot: u32, in_flight: u32) {
+        self.nodes.get_mut(slot).load = match self.load {
+            Load::Ignored => 0,
+            Load::PerWeight | Load::Plain => in_flight,
+        };
+    }
+
+    fn attach(&mut self, slot: u32) {
+        self.classes.attach(slot, &mut self.nodes, self.tick + 1);
+    }
+
+    fn detach(&mut self, slot: u32) {
+        self.classes.detach(slot, &mut self.nodes, self.tick + 1);
+    }
+
+    /// Starts the ticks anew; no order changes by it.
+    fn fold(&mut self) {
+        for node in &mut self.nodes.0 {
+            if !matches!(node.place, Place::Absent | Place::Parked) {
+                node.base += self.classes.weight(node.class) * self.tick;
+            }
+        }
+        self.tick = 0;
+        for class in &mut self.classes.list {
+            class.look(&self.nodes);
+        }
+        self.classes.rebuild(self.tick + 1);
+    }
+}
+
+impl Books for Standings {
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn slot(&self, member: MemberId) -> Option<u32> {
+        let node = self.nodes.0.get(member.slot())?;
+        let here = node.member == Some(member) && node.place != Place::Absent;
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        here.then_some(member.slot() as u32)
+    }
+
+    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        let slot = self.classes.champion(self.tick + 1);
+        let node = self.nodes.0.get(slot as usize)?;
+        Some((slot, node.member?))
+    }
+
+    fn elected(&mut self, slot: u32, claim: &Claim<'_>) {
+        self.elect(slot, claim.in_flight());
+    }
+
+    fn step_over(&mut self, slot: u32) {
+        if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+            self.detach(slot);
+            self.nodes.get_mut(slot).place = Place::Aside;
+            self.aside.push(slot);
+        }
+    }
+
+    fn put_back(&mut self) {
+        while let Some(slot) = self.aside.pop() {
+            self.attach(slot);
+        }
+    }
+
+    fn park(&mut self, slot: u32) {
+        self.freeze(slot);
+        self.nodes.get_mut(slot).place = Place::Parked;
+        self.parked += 1;
+    }
+
+    fn parked(&self) -> usize {
+        self.parked
+    }
+
+    fn is_parked(&self, slot: u32) -> bool {
+        self.nodes.get(slot).place == Place::Parked
+    }
+}
+
+impl Classes {
+    fn line(&self, class: u32, time: i64) -> Option<Line> {
+        let class = self.list.get(class as usize)?;
+        (class.head.slot != NONE).then(|| class.line(time))
+    }
+
+    fn weight(&self, class: u32) -> i64 {
+        self.list[class as usize].weight
+    }
+
+    /// Finds or makes the class of a weight for one more member.
+    fn admit(&mut self, weight: i64, time: i64) -> u32 {
+        let class = match self.by_weight.get(&weight) {
+            Some(&class) => class,
+            None => self.open(weight, time),
+        };
+        self.list[class as usize].admit();
+        class
+    }
+
+    fn open(&mut self, weight: i64, time: i64) -> u32 {
+        let class = if let Some(class) = self.vacant.pop() {
+            self.list[class as usize] = Class::new(weight);
+            class
+        } else {
+            self.list.push(Class::new(weight));
+            #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
+            let class = (self.list.len() - 1) as u32;
+            let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
+            if self.list.len() > room {
+                self.tournament = Some(Tournament::default());
+                self.rebuild(time);
+            }
+            class
+        };
+        self.by_weight.insert(weight, class);
+        class
+    }
+
+    /// Lets one member of a class go, and the class with its last one.
+    fn dismiss(&mut self, class: u32) {
+        let entry = &mut self.list[class as usize];
+        entry.members -= 1;
+        if entry.members == 0 {
+            self.by_weight.remove(&entry.weight);
+            self.vacant.push(class);
+        }
+    }
+
+    fn attach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+        let class = nodes.get(slot).class;
+        self.list[class as usize].attach(slot, nodes);
+        self.replay(class, time);
+    }
+
+    fn detach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+        let class = nodes.get(slot).class;
+        self.list[class as usize].unlink(slot, nodes);
+        self.list[class as usize].look(nodes);
+        self.replay(class, time);
+    }
+
+    /// As [`detach`](Self::detach), but [`attach`](Self::attach) must follow.
+    fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
+        let class = nodes.get(slot).class;
+        self.list[class as usize].unlink(slot, nodes);
+    }
+
+    /// The slot that is ahead of all at `time`.
+    fn champion(&mut self, time: i64) -> u32 {
+        let Some(mut tournament) = self.tournament.take() else {
+            return self.first_of_few(time);
+        };
+        let class = tournament.champion(time, self);
+        self.tournament = Some(tournament);
+        if class == NOBODY {
+            return NONE;
+        }
+        self.list[class as usize].head.slot
+    }
+
+    fn first_of_few(&self, time: i64) -> u32 {
+        let mut best = (NONE, None::<Line>);
+        for class in &self.list {
+            if class.head.slot == NONE {
+                continue;
+            }
+            let line = class.line(time);
+            if best
+                .1
+                .is_none_or(|best| line.compare(&best, self.load).is_lt())
+            {
+                best = (class.head.slot, Some(line));
+            }
+        }
+        best.0
+    }
+
+    fn replay(&mut self, class: u32, time: i64) {
+        if let Some(mut tournament) = self.tournament.take() {
+            tournament.replay(class, time, self);
+            self.tournament = Some(tournament);
+        }
+    }
+
+    fn rebuild(&mut self, time: i64) {
+        if let Some(mut tournament) = self.tournament.take() {
+            tournament.rebuild(self.list.len(), time, self);
+            self.tournament = Some(tournament);
+        }
+    }
+}
+
+impl Lines for Classes {
+    fn ahead(&self, a: u32, b: u32, time: i64) -> bool {
+        match (self.line(a, time), self.line(b, time)) {
+            (Some(a), Some(b)) => a.compare(&b, self.load).is_lt(),
+            (a, _) => a.is_some(),
+        }
+    }
+
+    fn overtakes_at(&self, loser: u32, winner: u32, time: i64) -> i64 {
+        let (Some(loser), Some(winner)) = (self.line(loser, time), self.line(winner, time)) else {
+            return i64::MAX;
+        };
+        let gain = loser.weight - winner.weight;
+        if gain <= 0 || loser.compare_load(&winner, self.load).is_ne() {
+            return i64::MAX;
+        }
+        let gap = winner.value - loser.value;
+        // Too early is harmless, too late is not: hence the floor, and a margin beyond
+        // what 53 bits of mantissa lose. A float division is the cheaper one.
+        #[expect(clippy::cast_precision_loss, reason = "covered by the margin")]
+        #[expect(clippy::cast_possible_truncation, reason = "the floor is wanted")]
+        let wait = (gap as f64 / gain as f64 * (1.0 - 1e-14)) as i64;
+        time.saturating_add(wait.max(1))
+    }
+}

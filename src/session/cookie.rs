@@ -1,0 +1,77 @@
+//! The value of one cookie in the `Cookie` headers of a request.
+//!
+//! Not here: which part of the value is the route, and every other cookie. This
+//! reads what browsers and old servers have been seen to send, not a grammar:
+//! commas between cookies, blanks before the `=`, quotes around the value.
+
+use http::{HeaderMap, header};
+
+/// Finds the first value of the cookie that counts: one that is not empty, and UTF-8.
+pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|cookies| cookies.as_bytes().split(|byte| b";,".contains(byte)))
+        .filter_map(|piece| value_in(piece, name.as_bytes()))
+        .find_map(|value| {
+            std::str::from_utf8(value)
+                .ok()
+                .filter(|text| !text.is_empty())
+        })
+}
+
+/// Reads `name = value`. The name may stand behind other words, the value is all
+/// the rest: `$Version=1 name=value` is one piece.
+fn value_in<'r>(piece: &'r [u8], name: &[u8]) -> Option<&'r [u8]> {
+    let mut rest = piece.trim_ascii_start();
+    loop {
+        if let Some(behind) = rest.strip_prefix(name) {
+            if let Some(value) = behind.trim_ascii_start().strip_prefix(b"=") {
+                return Some(unquoted(value.trim_ascii()));
+            }
+        }
+        let blank = rest.iter().position(u8::is_ascii_whitespace)?;
+        rest = rest[blank..].trim_ascii_start();
+    }
+}
+
+/// Takes a pair of quotes off; a single one belongs to the value.
+fn unquoted(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inner @ .., b'"'] => inner,
+        _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{unquoted, value_in};
+
+    #[test]
+    fn only_a_pair_of_quotes_is_taken_off() {
+        assert_eq!(unquoted(b"\"a.B\""), b"a.B");
+        assert_eq!(unquoted(b"\"\""), b"");
+        assert_eq!(unquoted(b"\""), b"\"");
+        assert_eq!(unquoted(b"\"a.B"), b"\"a.B");
+        assert_eq!(unquoted(b"a.B\""), b"a.B\"");
+        assert_eq!(unquoted(b""), b"");
+    }
+
+    #[test]
+    fn a_piece_gives_a_value_only_where_the_whole_name_stands_before_the_equals_sign() {
+        let rows: [(&[u8], Option<&[u8]>); 9] = [
+            (b"S=1", Some(b"1")),
+            (b"  S\t=\t1\t", Some(b"1")),
+            (b"x S=1", Some(b"1")),
+            (b"S S=1", Some(b"1")),
+            (b"S=", Some(b"")),
+            (b"S", None),
+            (b"xS=1", None),
+            (b"Sx=1", None),
+            (b"", None),
+        ];
+        for (piece, value) in rows {
+            assert_eq!(value_in(piece, b"S"), value, "{piece:?}");
+        }
+    }
+}

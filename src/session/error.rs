@@ -1,0 +1,59 @@
+//! Why a text names no sticky session.
+//!
+//! Not here: what is wrong with a request. A request is never an error; at worst
+//! it presents nothing.
+
+/// Says why a text cannot name the cookie and the URL parameter of a session.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::session::{ParseStickySessionError, StickySession};
+///
+/// let error = "JSESSIONID | jsessionid".parse::<StickySession>();
+/// assert_eq!(error, Err(ParseStickySessionError::UnmatchableCharacter(' ')));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ParseStickySessionError {
+    /// There is nothing before the first `|`.
+    #[error("no cookie name before the `|`: write `cookie|parameter`, or one name for both")]
+    NoCookieName,
+    /// The text is empty.
+    #[error("no session name: write the name of the cookie, or `cookie|parameter`")]
+    NoName,
+    /// There is nothing behind the first `|`.
+    #[error("no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`")]
+    NoParameterName,
+    /// A name has a character that would keep it from ever being found.
+    #[error(
+        "no session is ever found under a name with {0:?}: remove it (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+    )]
+    UnmatchableCharacter(char),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ParseStickySessionError as Error;
+
+    #[test]
+    fn an_error_says_what_to_write_instead() {
+        assert_eq!(
+            Error::NoCookieName.to_string(),
+            "no cookie name before the `|`: write `cookie|parameter`, or one name for both"
+        );
+        assert_eq!(
+            Error::NoName.to_string(),
+            "no session name: write the name of the cookie, or `cookie|parameter`"
+        );
+        assert_eq!(
+            Error::NoParameterName.to_string(),
+            "no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`"
+        );
+        assert_eq!(
+            Error::UnmatchableCharacter('\t').to_string(),
+            "no session is ever found under a name with '\\t': remove it \
+             (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The value of one parameter in a URL: `/a;name=value/b` or `/a?name=value`.
+//!
+//! Not here: which part of the value is the route. The path is %-decoded, the
+//! query is taken as it stands. An escaped slash is a character like any other:
+//! only a real one ends a value, and only behind a real one begins a name.
+
+use http::Uri;
+use std::borrow::Cow;
+
+/// Finds the first value of the parameter that counts, in the path before the query.
+pub(super) fn find<'r>(uri: &'r Uri, name: &str, semicolon_ends: bool) -> Option<Cow<'r, str>> {
+    let segments = uri.path().split('/').map(Characters::of_path);
+    let query = uri.query().map(Characters::of_query);
+    segments
+        .chain(query)
+        .find_map(|text| value_in(text, name, semicolon_ends))
+}
+
+/// A name begins the text, or follows a `?`, `&` or `;`. A value goes on to the
+/// next of these, and past semicolons unless `semicolon_ends`.
+///
+/// The search goes on behind a value that does not count, never inside it, which
+/// keeps it linear.
+fn value_in<'r>(
+    mut text: Characters<'r>,
+    name: &str,
+    semicolon_ends: bool,
+) -> Option<Cow<'r, str>> {
+    let delimits = |byte| matches!(byte, b'?' | b'&' | b';');
+    let ends = |byte| delimits(byte) && (semicolon_ends || byte != b';');
+    loop {
+        if let Some(parameter) = text.behind(name) {
+            let (value, rest) = parameter.split_before(ends);
+            text = rest;
+            if let Some(value) = value.decoded().filter(|value| !value.is_empty()) {
+                return Some(value);
+            }
+        }
+        (_, text) = text.split_before(delimits);
+        text.next()?;
+    }
+}
+
+/// The bytes of a text, decoded one at a time so that looking allocates nothing.
+#[derive(Clone, Debug)]
+struct Characters<'r> {
+    rest: &'r [u8],
+    escaped: bool,
+}
+
+impl<'r> Characters<'r> {
+    fn of_path(segment: &'r str) -> Self {
+        Self {
+            rest: segment.as_bytes(),
+            escaped: true,
+        }
+    }
+
+    fn of_query(query: &'r str) -> Self {
+        Self {
+            rest: query.as_bytes(),
+            escaped: false,
+        }
+    }
+
+    /// What follows `name=`, if that is next.
+    fn behind(&self, name: &str) -> Option<Self> {
+        let mut text = self.clone();
+        for byte in name.bytes().chain([b'=']) {
+            text.next().filter(|next| *next == byte)?;
+        }
+        Some(text)
+    }
+
+    /// Splits before the first byte that `stops`, or at the end.
+    fn split_before(self, stops: impl Fn(u8) -> bool) -> (Self, Self) {
+        let mut rest = self.clone();
+        let mut beyond = self.clone();
+        while beyond.next().is_some_and(|byte| !stops(byte)) {
+            rest = beyond.clone();
+        }
+        let length = self.rest.len() - rest.rest.len();
+        let before = Self {
+            rest: &self.rest[..length],
+            ..self
+        };
+        (before, rest)
+    }
+
+    /// The whole text, unless it is not UTF-8.
+    fn decoded(self) -> Option<Cow<'r, str>> {
+        if self.escaped && self.rest.contains(&b'%') {
+            String::from_utf8(self.collect()).ok().map(Cow::Owned)
+        } else {
+            std::str::from_utf8(self.rest).ok().map(Cow::Borrowed)
+        }
+    }
+}
+
+impl Iterator for Characters<'_> {
+    type Item = u8;
+
+    /// An escape that is none, as in `%zz` or at the end, stands for itself.
+    fn next(&mut self) -> Option<u8> {
+        let (&first, mut rest) = self.rest.split_first()?;
+        let mut byte = first;
+        if self.escaped && first == b'%' {
+            if let [high, low, behind @ ..] = rest {
+                if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) {
+                    byte = high << 4 | low;
+                    rest = behind;
+                }
+            }
+        }
+        self.rest = rest;
+        Some(byte)
+    }
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Characters;
+
+    fn decoded(segment: &str) -> Option<String> {
+        Some(Characters::of_path(segment).decoded()?.into_owned())
+    }
+
+    #[test]
+    fn escapes_in_a_path_are_decoded_and_what_is_no_escape_stays() {
+        let rows = [
+            ("abc%2EC", Some("abc.C")),
+            ("%c3%BC", Some("ü")),
+            ("%", Some("%")),
+            ("a%", Some("a%")),
+            ("a%2", Some("a%2")),
+            ("%zz", Some("%zz")),
+            ("%+1", Some("%+1")),
+            ("%2%2e", Some("%2.")),
+            ("%252E", Some("%2E")),
+            ("%ff", None),
+        ];
+        for (segment, text) in rows {
+            assert_eq!(decoded(segment).as_deref(), text, "{segment}");
+        }
+    }
+
+    #[test]
+    fn a_text_splits_before_an_escape_and_not_inside() {
+        let (before, rest) = Characters::of_path("a%41%3Bb").split_before(|byte| byte == b';');
+        assert_eq!(before.rest, b"a%41");
+        assert_eq!(rest.rest, b"%3Bb");
+        let (before, rest) = Characters::of_query("a%3Bb").split_before(|byte| byte == b';');
+        assert_eq!(before.rest, b"a%3Bb");
+        assert_eq!(rest.rest, b"");
+    }
+}

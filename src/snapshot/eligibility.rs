@@ -1,0 +1,152 @@
+//! Who may be elected, and who comes to the rescue of whom.
+//!
+//! This is the one table; nothing else decides it. Each row is reached only when the
+//! rows above it yield nobody:
+//!
+//! | row | who | where |
+//! |---|---|---|
+//! | 1 | the tier's usable members; for each of its members that cannot be elected, its next usable spare joins them, behind them in ties | [`walk`] |
+//! | 2 | the tier's usable standbys | [`walk`] |
+//! | 3 | the next tier, from row 1 | [`walk`] |
+//! | 4 | forced recovery: whoever only the error keeps out, all at once | `balancer`, by [`Walk::is_empty`] |
+//!
+//! A member whose recovery delay is over is usable again before row 1 is looked at.
+//! A tier that has spares and nobody to stand in for treats them as its members
+//! (Apache leaves such a balancer dead; ledger row 7).
+//!
+//! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
+
+use std::fmt;
+
+use super::{Roster, Seat};
+use crate::member::{Flag, Status};
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Slots of the eligible members, in the order that settles ties.
+    pub(crate) group: Vec<u32>,
+    /// From here on the group consists of spares.
+    pub(crate) spares_from: usize,
+    /// How many members of all tiers could serve new work in whatever role.
+    pub(crate) usable: usize,
+}
+
+impl Walk {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.group.is_empty()
+    }
+}
+
+/// Walks the tiers and returns the first group that is not empty.
+///
+/// `status` tells a member's status: the live one, or what it would be.
+pub(crate) fn walk(roster: &Roster, status: impl Fn(&Seat) -> Status) -> Walk {
+    let mut found = Walk::default();
+    let mut seats = roster.by_tier().peekable();
+    while let Some(tier) = seats.peek().map(|seat| seat.spec.tier()) {
+        let mut this = Tier::default();
+        while let Some(seat) = seats.next_if(|seat| seat.spec.tier() == tier) {
+            this.sort_in(seat, status(seat));
+        }
+        found.usable += this.usable;
+        if found.is_empty() {
+            (found.group, found.spares_from) = this.group();
+        }
+    }
+    found
+}
+
+/// One tier's members by role.
+#[derive(Debug, Default)]
+struct Tier {
+    ordinary: Vec<u32>,
+    spares: Vec<u32>,
+    standbys: Vec<u32>,
+    /// Ordinary members that cannot be elected, draining ones included.
+    missing: usize,
+    usable: usize,
+}
+
+impl Tier {
+    fn sort_in(&mut self, seat: &Seat, status: Status) {
+        // A member that is both is a spare, as in Apache.
+        let spare = status.contains(Flag::HotSpare);
+        let standby = status.contains(Flag::HotStandby) && !spare;
+        let able = status.is_usable() && !status.contains(Flag::Draining);
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        let slot = seat.slot() as u32;
+        match (able, spare, standby) {
+            (true, true, _) => self.spares.push(slot),
+            (true, _, true) => self.standbys.push(slot),
+            (true, ..) => self.ordinary.push(slot),
+            (false, false, false) => self.missing += 1,
+            (false, ..) => {}
+        }
+        self.usable += usize::from(able);
+    }
+
+    fn group(mut self) -> (Vec<u32>, usize) {
+        let nobody_to_stand_in_for = self.ordinary.is_empty() && self.missing == 0;
+        if nobody_to_stand_in_for {
+            self.ordinary.append(&mut self.spares);
+        }
+        let spares_from = self.ordinary.len();
+        self.ordinary
+            .extend(self.spares.into_iter().take(self.missing));
+        if self.ordinary.is_empty() {
+            let standbys = self.standbys.len();
+            return (self.standbys, standbys);
+        }
+        (self.ordinary, spares_from)
+    }
+}
+
+/// Where a member stands with regard to an election, as
+/// [`Balancer::explain`](crate::Balancer::explain) tells it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Eligibility, Flag, MemberSpec, PickRequest};
+///
+/// let balancer = Balancer::builder()
+///     .member("a", (), MemberSpec::new())
+///     .member("b", (), MemberSpec::new().with_flag(Flag::HotStandby))
+///     .build()?;
+/// let explained = balancer.explain(&PickRequest::new());
+/// assert_eq!(explained.members()[1].eligibility, Eligibility::Reserve);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Eligibility {
+    /// At its cap: stepped over until one of its requests ends.
+    AtCapacity,
+    /// Serves its sessions only.
+    Draining,
+    /// May be elected.
+    Eligible,
+    /// A spare or a standby that is not needed now.
+    Reserve,
+    /// Of a tier that is not needed now.
+    Tier,
+    /// Tried by this request already.
+    Tried,
+    /// Disabled, stopped, in error or failed by a health check.
+    Unusable,
+}
+
+impl fmt::Display for Eligibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AtCapacity => "at capacity",
+            Self::Draining => "sessions only",
+            Self::Eligible => "eligible",
+            Self::Reserve => "in reserve",
+            Self::Tier => "later tier",
+            Self::Tried => "tried",
+            Self::Unusable => "unusable",
+        })
+    }
+}

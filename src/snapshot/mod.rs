@@ -1,0 +1,15 @@
+//! What one request sees: who is there ([`Roster`], changes rarely) and who may be
+//! elected now ([`Picture`], changes often), both immutable.
+//!
+//! What does not live here: the payloads, the publishing, and any election.
+
+mod eligibility;
+mod picture;
+mod roster;
+mod routes;
+
+pub use eligibility::Eligibility;
+
+pub(crate) use eligibility::{Walk, walk};
+pub(crate) use picture::{Change, Picture};
+pub(crate) use roster::{Roster, Seat};

@@ -1,0 +1,102 @@
+//! Who is there: the members by slot, in order, and by route.
+
+use std::sync::Arc;
+
+use super::routes::Routes;
+use crate::member::{MemberSpec, MemberState};
+
+/// One member as the balancer knows it: facts and spec, without the payload.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) state: Arc<MemberState>,
+    pub(crate) spec: MemberSpec,
+    /// The place in configuration order, which settles every tie.
+    pub(crate) order: u64,
+}
+
+impl Seat {
+    pub(crate) fn slot(&self) -> usize {
+        self.state.id().slot()
+    }
+}
+
+/// All members of a balancer at one time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roster {
+    seats: Vec<Option<Arc<Seat>>>,
+    /// Slots by (tier, order): each tier is one run.
+    walk_order: Vec<u32>,
+    routes: Routes,
+}
+
+impl Roster {
+    pub(crate) fn len(&self) -> usize {
+        self.walk_order.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.walk_order.is_empty()
+    }
+
+    pub(crate) fn seat(&self, slot: usize) -> Option<&Arc<Seat>> {
+        self.seats.get(slot)?.as_ref()
+    }
+
+    /// The members by tier and then in configuration order.
+    pub(crate) fn by_tier(&self) -> impl Iterator<Item = &Arc<Seat>> {
+        self.walk_order
+            .iter()
+            .filter_map(|&slot| self.seat(slot as usize))
+    }
+
+    /// The members that own `route`, in configuration order.
+    pub(crate) fn by_route<'r>(&'r self, route: &'r str) -> impl Iterator<Item = &'r Arc<Seat>> {
+        self.routes
+            .slots(route)
+            .filter_map(|slot| self.seat(slot as usize))
+            .filter(move |seat| seat.spec.route() == Some(route))
+    }
+
+    /// Puts a seat in, in place of the one that has its slot.
+    pub(crate) fn put(&mut self, seat: Arc<Seat>) {
+        let slot = seat.slot();
+        self.take(slot);
+        if slot >= self.seats.len() {
+            self.seats.resize(slot + 1, None);
+        }
+        let at = self.rank(seat.spec.tier(), seat.order);
+        self.walk_order.insert(at, short(slot));
+        if let Some(route) = seat.spec.route() {
+            self.routes.insert(route, seat.order, short(slot));
+        }
+        self.seats[slot] = Some(seat);
+    }
+
+    /// Takes the seat of `slot` out.
+    pub(crate) fn take(&mut self, slot: usize) -> Option<Arc<Seat>> {
+        let seat = self.seats.get(slot)?.clone()?;
+        let at = self.rank(seat.spec.tier(), seat.order);
+        self.walk_order.remove(at);
+        if let Some(route) = seat.spec.route() {
+            self.routes.remove(route, seat.order);
+        }
+        self.seats[slot] = None;
+        Some(seat)
+    }
+
+    /// Where a member of `tier` and `order` stands, or would stand.
+    fn rank(&self, tier: u16, order: u64) -> usize {
+        self.walk_order.partition_point(|&slot| {
+            self.seat(slot as usize)
+                .is_some_and(|seat| (seat.spec.tier(), seat.order) < (tier, order))
+        })
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "slots are handed out as u32"
+)]
+fn short(slot: usize) -> u32 {
+    slot as u32
+}

@@ -1,0 +1,105 @@
+//! Every atomic, lock and published pointer that the crate uses, in one place,
+//! so that one cfg (`equipoise_loom`) swaps them all for a model checker's.
+//!
+//! What does not live here: any protocol. Which ordering is enough, and why,
+//! stands beside the field that uses it.
+
+#[cfg(not(equipoise_loom))]
+pub(crate) use real::{AtomicU32, AtomicU64, Mutex, Published};
+
+#[cfg(equipoise_loom)]
+pub(crate) use modelled::{AtomicU32, AtomicU64, Mutex, Published};
+
+pub(crate) use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// A number that no earlier call in this process has returned.
+///
+/// A plain static, also under the model checker: nothing is published through it.
+pub(crate) fn next_serial() -> u64 {
+    use std::sync::atomic::AtomicU64;
+
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+#[cfg(not(equipoise_loom))]
+mod real {
+    use std::sync::Arc;
+
+    pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
+
+    /// What a reader holds while it works on one published value.
+    type Loaded<T> = arc_swap::Guard<Arc<T>>;
+
+    /// A pointer that readers follow without waiting and a writer replaces whole.
+    pub(crate) struct Published<T>(arc_swap::ArcSwap<T>);
+
+    impl<T> Published<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(arc_swap::ArcSwap::from_pointee(value))
+        }
+
+        pub(crate) fn load(&self) -> Loaded<T> {
+            self.0.load()
+        }
+
+        pub(crate) fn store(&self, value: T) {
+            self.0.store(Arc::new(value));
+        }
+    }
+}
+
+#[cfg(equipoise_loom)]
+mod modelled {
+    use std::sync::Arc;
+
+    use loom::sync::MutexGuard;
+    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64};
+
+    type Loaded<T> = Arc<T>;
+
+    /// The manners of `parking_lot::Mutex` over the model checker's lock.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            match self.0.lock() {
+                Ok(guard) => guard,
+                Err(poisoned) => poisoned.into_inner(),
+            }
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    pub(crate) struct Published<T>(Mutex<Arc<T>>);
+
+    impl<T> Published<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(Arc::new(value)))
+        }
+
+        pub(crate) fn load(&self) -> Loaded<T> {
+            self.0.lock().clone()
+        }
+
+        pub(crate) fn store(&self, value: T) {
+            let old = std::mem::replace(&mut *self.0.lock(), Arc::new(value));
+            drop(old);
+        }
+    }
+}
