@@ -46,7 +46,14 @@ mod tests {
             .iter()
             .map(|bytes| hash_bytes(bytes))
             .collect();
-        assert_eq!(values, [0, 0, 0]);
+        assert_eq!(
+            values,
+            [
+                0x74d5_df3e_26d6_ab0e,
+                0x0c33_ca9e_ae55_e0b6,
+                0xfca6_0372_f918_13e5
+            ]
+        );
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl<W> Editor<W> {
         hub: &Arc<Hub>,
         name: &Arc<str>,
         payload: W,
-        spec: &MemberSpec,
+        spec: MemberSpec,
     ) -> Arc<MemberState> {
         let now = hub.clock.now();
         let known = self.seat(name).map(|seat| (seat.state.clone(), seat.order));
@@ -166,7 +166,7 @@ impl<W> Editor<W> {
                     Arc::new(MemberState::new(
                         name.clone(),
                         self.slots.allot(),
-                        spec,
+                        &spec,
                         now,
                     ))
                 });
@@ -176,7 +176,7 @@ impl<W> Editor<W> {
         };
         let seen = state.status();
         let flags = spec.status().plus(seen.and(Status::HEALTH));
-        let spec = spec.clone().with_status(flags);
+        let spec = spec.with_status(flags);
         self.news.note(&state, state.configure(&spec, seen, now));
         self.seat_anew(hub, state.clone(), spec, order, Arc::new(payload));
         state

@@ -262,9 +262,14 @@ impl<'u, 'c> Unclaimed<'u, 'c> {
         Self { candidates, hub }
     }
 
-    /// Takes the claim over, if there is one.
-    pub(super) fn keep(self) -> Option<&'c Arc<Seat>> {
-        self.candidates.take_claimed()
+    /// Whom the claim is for, if there is one.
+    pub(super) fn seat(&self) -> Option<&'c Arc<Seat>> {
+        self.candidates.claimed()
+    }
+
+    /// Lets a lease take the claim over.
+    pub(super) fn hand_over(self) {
+        self.candidates.take_claimed();
     }
 }
 

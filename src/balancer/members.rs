@@ -51,7 +51,7 @@ impl<W> Balancer<W> {
     /// ```
     pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
         let mut editor = self.core.editor.lock();
-        let state = editor.put(&self.core.hub, &name.into(), payload, &spec);
+        let state = editor.put(&self.core.hub, &name.into(), payload, spec);
         let news = editor.publish_change(&self.core);
         drop(editor);
         news.tell(self.hub());
@@ -158,6 +158,7 @@ impl<W> Balancer<W> {
     /// assert_eq!(*lease, "10.0.0.1:80", "it still works");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[expect(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, name: &str) -> Option<Removed> {
         let mut editor = self.core.editor.lock();
         let state = editor.remove(name)?;
@@ -204,10 +205,12 @@ impl<W> Balancer<W> {
                 Some(_) => &mut updated,
                 None => &mut inserted,
             };
-            list.push(editor.put(hub, &name, payload, &spec).id());
+            list.push(editor.put(hub, &name, payload, spec).id());
         }
+        let mut gone: Vec<Arc<str>> = gone.into_keys().collect();
+        gone.sort_by_key(|name| editor.seat(name).map(|seat| seat.order));
         let gone: Vec<Arc<MemberState>> = gone
-            .into_keys()
+            .into_iter()
             .filter_map(|name| editor.remove(&name))
             .collect();
         let news = editor.publish_change(&self.core);

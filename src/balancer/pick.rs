@@ -88,13 +88,14 @@ impl<W> Balancer<W> {
                 Pick::Stale => return None,
             }
         }
-        let entry = unclaimed.keep().and_then(|seat| view.entry(seat.slot()));
+        let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
         let Some(entry) = entry else {
             return Some(Err(self.nobody(&view, request)));
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
         let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
         let lease = Lease::new(entry.clone(), session, started);
+        unclaimed.hand_over();
         drop(view);
         self.tell(&lease, request);
         Some(Ok(lease))
@@ -163,7 +164,7 @@ impl<W> Balancer<W> {
     }
 
     /// Why a request that came after those in line gets nothing.
-    fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
+    pub(super) fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
         let view = self.core.view.load();
         if view.picture.group_len() == 0 {
             self.nobody(&view, request)

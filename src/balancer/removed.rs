@@ -52,6 +52,9 @@ impl Removed {
 
     /// Waits until none of its requests is in flight.
     ///
+    /// A name that is inserted again meanwhile gets its state back, and its new
+    /// requests count as well.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.

@@ -171,7 +171,7 @@ impl<W> Place<W> {
             }
             Held::InLine(_) => {
                 self.balancer.notice_time();
-                Err(PickError::AtCapacity)
+                Err(self.balancer.behind_the_line(request))
             }
         }
     }

@@ -71,7 +71,6 @@ impl Counters {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
 const fn low(word: u64) -> u32 {
     (word & IN_FLIGHT) as u32
 }

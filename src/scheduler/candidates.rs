@@ -75,6 +75,14 @@ impl<'c> Candidates<'c> {
             .filter(move |candidate| !tried.contains(&candidate.id()))
     }
 
+    /// Returns the eligible member at `index` of the tie order, tried or not: what a
+    /// scheduler that samples draws by. O(1).
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<Candidate<'c>> {
+        let (seat, spare) = self.picture.group_at(index)?;
+        Some(Candidate::new(seat, spare))
+    }
+
     /// Iterates over all eligible members, tried ones included.
     pub(crate) fn all(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
         let reversed = self.reversed;
@@ -150,6 +158,11 @@ impl<'c> Candidates<'c> {
             }
             Err(_full) => Err(Refused::AtCapacity),
         }
+    }
+
+    /// The seat that was claimed.
+    pub(crate) fn claimed(&self) -> Option<&'c Arc<Seat>> {
+        self.claimed.get()
     }
 
     /// Hands the claim that was made over to whoever gives it back.

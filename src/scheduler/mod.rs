@@ -30,7 +30,7 @@ pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates, Claim, Refused};
 pub use group::Group;
 pub use heartbeat::Heartbeat;
-pub use readings::{HeartbeatReadings, Reading};
+pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};

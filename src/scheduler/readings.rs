@@ -68,9 +68,9 @@ impl Reading {
 ///     .member("a", (), Default::default())
 ///     .member("b", (), Default::default())
 ///     .build()?;
-/// readings.report("b", Reading { ready: 10, busy: 1 }, clock.now());
+/// readings.report("b", Reading { ready: 10, busy: 1 }, clock.now())?;
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "b");
-/// # Ok::<(), equipoise::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct HeartbeatReadings {
@@ -87,9 +87,18 @@ impl HeartbeatReadings {
     /// Puts in what the member `name` reports, received at `at` on the balancer's
     /// clock. A later report replaces an earlier one.
     ///
-    /// A name that is no member yet is remembered until its report is too old. Returns
-    /// `false` if that was not possible, because too many strangers report.
-    pub fn report(&self, name: &str, reading: Reading, at: Timestamp) -> bool {
+    /// A name that is no member yet is remembered until its report is too old.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyStrangers`] if the name is no member, and as many names that are none
+    /// have reported already as are remembered: 4096. The report is lost.
+    pub fn report(
+        &self,
+        name: &str,
+        reading: Reading,
+        at: Timestamp,
+    ) -> Result<(), TooManyStrangers> {
         self.table.lock().report(name, Report { reading, at })
     }
 
@@ -97,6 +106,26 @@ impl HeartbeatReadings {
         &self.table
     }
 }
+
+/// Too many names report that are no members.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::Timestamp;
+/// use equipoise::scheduler::{HeartbeatReadings, Reading, TooManyStrangers};
+///
+/// let readings = HeartbeatReadings::new();
+/// let reading = Reading { ready: 1, busy: 1 };
+/// let results: Vec<_> = (0..5000)
+///     .map(|at| readings.report(&format!("host{at}"), reading, Timestamp::ORIGIN))
+///     .collect();
+/// assert_eq!(results.last(), Some(&Err(TooManyStrangers)));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("too many names report that are no members: insert the members first")]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to add")]
+pub struct TooManyStrangers;
 
 #[derive(Clone, Copy, Debug)]
 struct Report {
@@ -108,6 +137,7 @@ struct Report {
 #[derive(Clone, Debug)]
 struct Node {
     member: MemberId,
+    name: Arc<str>,
     report: Option<Report>,
     /// In flight as of the report, and now.
     in_flight_then: u32,
@@ -200,7 +230,7 @@ impl Table {
         self.next_expiry = oldest.map(|oldest| oldest + max_age);
     }
 
-    fn report(&mut self, name: &str, report: Report) -> bool {
+    fn report(&mut self, name: &str, report: Report) -> Result<(), TooManyStrangers> {
         let expiry = report.at + self.max_age;
         self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
         if let Some(&slot) = self.by_name.get(name) {
@@ -210,16 +240,16 @@ impl Table {
                 node.in_flight_then = node.in_flight;
             }
             self.weigh(slot);
-            return true;
+            return Ok(());
         }
         if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(name) {
             self.expire(report.at);
             if self.strangers.len() >= STRANGERS {
-                return false;
+                return Err(TooManyStrangers);
             }
         }
         self.strangers.insert(Arc::from(name), report);
-        true
+        Ok(())
     }
 
     /// Reads what a member has in flight again.
@@ -242,11 +272,17 @@ impl Table {
         self.shares.admit(slot);
         let stranger = self.strangers.remove(state.name());
         let in_flight = state.in_flight();
-        let known = self.nodes[slot]
-            .take()
-            .filter(|node| node.member == state.id());
-        let mut node = known.unwrap_or(Node {
+        let known = match self.nodes[slot].take() {
+            Some(node) if node.member == state.id() => Some(node),
+            Some(former) => {
+                self.by_name.remove(&former.name);
+                None
+            }
+            None => None,
+        };
+        let mut node = known.unwrap_or_else(|| Node {
             member: state.id(),
+            name: state.name_handle().clone(),
             report: None,
             in_flight_then: in_flight,
             in_flight,
@@ -255,9 +291,8 @@ impl Table {
         node.report = stranger.or(node.report);
         node.in_flight = in_flight;
         node.place = Place::Here;
+        self.by_name.insert(node.name.clone(), short(slot));
         self.nodes[slot] = Some(node);
-        self.by_name
-            .insert(state.name_handle().clone(), short(slot));
         self.aside.reserve(self.by_name.len());
         self.weigh(slot);
     }

@@ -51,10 +51,13 @@ impl Picture {
 
     /// The eligible members in tie order, each with whether it stands in as a spare.
     pub(crate) fn group(&self) -> impl Iterator<Item = (&Arc<Seat>, bool)> {
-        self.group.iter().enumerate().filter_map(|(at, &slot)| {
-            let seat = self.roster.seat(slot as usize)?;
-            Some((seat, at >= self.spares_from))
-        })
+        (0..self.group.len()).filter_map(|at| self.group_at(at))
+    }
+
+    pub(crate) fn group_at(&self, at: usize) -> Option<(&Arc<Seat>, bool)> {
+        let &slot = self.group.get(at)?;
+        let seat = self.roster.seat(slot as usize)?;
+        Some((seat, at >= self.spares_from))
     }
 }
 

@@ -109,8 +109,10 @@ impl Standings {
     /// The member is below its cap again.
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
-            self.set_load(slot, member.in_flight());
-            self.unpark(slot);
+            if self.is_parked(slot) {
+                self.set_load(slot, member.in_flight());
+                self.unpark(slot);
+            }
         }
     }
 

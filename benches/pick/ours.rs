@@ -1,0 +1,107 @@
+//! The crate itself, used in different ways.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+
+use equipoise::{Balancer, Lease, PickRequest};
+
+use crate::fleet::{self, Method, Weights};
+use crate::lanes::{Contender, Lane};
+
+/// How the balancer is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Use {
+    /// Each lease is dropped at once.
+    AtOnce,
+    /// So many leases are held before the oldest is dropped.
+    Holding(usize),
+    /// Nine of ten requests come with the route of a member, which is drawn anew
+    /// for each; leases are dropped at once.
+    Sticky,
+}
+
+pub(crate) struct Ours {
+    balancer: Balancer<SocketAddr>,
+    /// Empty unless sessions are on.
+    routes: Vec<String>,
+    usage: Use,
+    /// Recorded as received by each lease.
+    bytes: Option<u64>,
+}
+
+impl Ours {
+    pub(crate) fn new(method: Method, weights: Weights, usage: Use, count: usize) -> Self {
+        let sticky = usage == Use::Sticky;
+        Self {
+            balancer: fleet::balancer(method, weights, count, sticky),
+            routes: (0..if sticky { count } else { 0 })
+                .map(fleet::route)
+                .collect(),
+            usage,
+            bytes: (method == Method::ByTraffic).then_some(1_000),
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &PickRequest<'_>) -> Lease<SocketAddr> {
+        let lease = self.balancer.pick(request).expect("nobody is disabled");
+        black_box(&*lease);
+        lease
+    }
+
+    fn at_once(&self, picks: u64) {
+        match self.bytes {
+            None => {
+                for _ in 0..picks {
+                    drop(self.pick(&PickRequest::new()));
+                }
+            }
+            Some(bytes) => {
+                for _ in 0..picks {
+                    self.pick(&PickRequest::new()).record_received(bytes);
+                }
+            }
+        }
+    }
+
+    fn holding(&self, held: usize, picks: u64) {
+        let mut ring: Vec<_> = (0..held).map(|_| None).collect();
+        let mut at = 0;
+        for _ in 0..picks {
+            let mut lease = self.pick(&PickRequest::new());
+            if let Some(bytes) = self.bytes {
+                lease.record_received(bytes);
+            }
+            ring[at] = Some(lease);
+            at = if at + 1 == held { 0 } else { at + 1 };
+        }
+    }
+
+    fn sticky(&self, lane: &mut Lane, picks: u64) {
+        for _ in 0..picks {
+            let draw = lane.draw();
+            let route = (draw % 10 != 0).then(|| self.drawn(draw));
+            let mut lease = self.pick(&PickRequest::new().with_session(route));
+            if let Some(bytes) = self.bytes {
+                lease.record_received(bytes);
+            }
+        }
+    }
+
+    /// One of the routes, by the draw's upper half.
+    #[inline]
+    fn drawn(&self, draw: u64) -> &str {
+        let index = ((draw >> 32) * self.routes.len() as u64) >> 32;
+        &self.routes[usize::try_from(index).expect("less than there are")]
+    }
+}
+
+impl Contender for Ours {
+    fn run(&self, lane: &mut Lane, picks: u64) {
+        match self.usage {
+            Use::AtOnce => self.at_once(picks),
+            Use::Holding(held) => self.holding(held, picks),
+            Use::Sticky => self.sticky(lane, picks),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What is measured: every combination, and the part of them that is measured unless
+//! `EQUIPOISE_BENCH=full`.
+
+use crate::fleet::{Method, Weights};
+use crate::lanes::Contender;
+use crate::ours::{Ours, Use};
+use crate::references::{Counter, Floor, LeastScan, SmoothScan};
+use crate::tower_p2c::{Alone, Buffered};
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Who {
+    Counter,
+    Floor,
+    LeastScan,
+    Ours(Method),
+    SmoothScan,
+    TowerAlone,
+    TowerBuffered,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Scenario {
+    pub(crate) who: Who,
+    pub(crate) weights: Weights,
+    pub(crate) usage: Use,
+    pub(crate) threads: usize,
+    pub(crate) members: usize,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    /// What the targets speak of, and some more.
+    Default,
+    /// Every combination.
+    Full,
+    /// Each contender once, to see that it runs.
+    Trial,
+}
+
+/// Leases that are held where leases are held.
+const HELD: usize = 100;
+
+impl Scenario {
+    /// Equal weights, leases dropped at once, one thread.
+    pub(crate) const fn plain(who: Who, members: usize) -> Self {
+        Self {
+            who,
+            weights: Weights::Equal,
+            usage: Use::AtOnce,
+            threads: 1,
+            members,
+        }
+    }
+
+    pub(crate) const fn of_weights(self, weights: Weights) -> Self {
+        Self { weights, ..self }
+    }
+
+    pub(crate) const fn on_two_threads(self) -> Self {
+        Self { threads: 2, ..self }
+    }
+
+    /// Whether it makes sense at all.
+    fn is_possible(self) -> bool {
+        let plain = self.weights == Weights::Equal && self.usage == Use::AtOnce;
+        match self.who {
+            Who::Ours(_) => self.threads == 1 || !matches!(self.usage, Use::Holding(_)),
+            Who::SmoothScan => self.usage == Use::AtOnce,
+            Who::Counter | Who::Floor | Who::LeastScan => plain,
+            Who::TowerAlone | Who::TowerBuffered => plain && self.threads == 1,
+        }
+    }
+
+    fn belongs_to(self, extent: Extent) -> bool {
+        let Self {
+            who,
+            weights,
+            usage,
+            threads,
+            members,
+        } = self;
+        let weighed = !matches!(who, Who::Ours(Method::Heartbeat) | Who::SmoothScan);
+        let busy = matches!(who, Who::Ours(Method::ByRequests | Method::ByBusyness));
+        let chosen = match (weights, usage, threads) {
+            (Weights::Equal, Use::AtOnce, 1) => true,
+            (Weights::Equal, Use::AtOnce | Use::Sticky, _) => matches!(members, 10 | 10_000),
+            (Weights::Ten, Use::AtOnce, 1) | (Weights::All, Use::AtOnce, _) => {
+                weighed && matches!(members, 10 | 10_000)
+            }
+            (Weights::Equal | Weights::All, Use::Holding(_), 1) => {
+                busy && matches!(members, 10 | 10_000)
+            }
+            _ => false,
+        };
+        self.is_possible()
+            && match extent {
+                Extent::Default => chosen,
+                Extent::Full => true,
+                Extent::Trial => members == 10,
+            }
+    }
+
+    /// Every scenario of an extent, those with the same floor together.
+    pub(crate) fn all(extent: Extent) -> Vec<Self> {
+        let mut all = Vec::new();
+        for threads in [1, 2] {
+            for members in [2, 10, 100, 1_000, 10_000] {
+                for who in Who::all() {
+                    for usage in [Use::AtOnce, Use::Sticky, Use::Holding(HELD)] {
+                        all.extend(Weights::ALL.map(|weights| Self {
+                            who,
+                            weights,
+                            usage,
+                            threads,
+                            members,
+                        }));
+                    }
+                }
+            }
+        }
+        all.retain(|scenario| scenario.belongs_to(extent));
+        all
+    }
+
+    /// The question that a group of benchmarks answers.
+    pub(crate) fn group(self) -> String {
+        let threads = match self.threads {
+            1 => "1_thread",
+            _ => "2_threads",
+        };
+        format!("pick_from_{}_members_on_{threads}", self.members)
+    }
+
+    /// What tells it apart from others of its group.
+    pub(crate) fn label(self) -> String {
+        let weights = match self.weights {
+            Weights::All => ", all weights distinct",
+            Weights::Equal => "",
+            Weights::Ten => ", ten weights",
+        };
+        let usage = match self.usage {
+            Use::AtOnce => String::new(),
+            Use::Holding(held) => format!(", {held} held"),
+            Use::Sticky => ", 90 % sticky".to_owned(),
+        };
+        format!("{}{weights}{usage}", self.who.name())
+    }
+
+    /// As [`label`](Self::label), fit for a command line.
+    pub(crate) fn id(self) -> String {
+        let label = self.label().to_lowercase();
+        label.replace(", ", "-").replace(" %", "").replace(' ', "_")
+    }
+
+    pub(crate) fn build(self) -> Box<dyn Contender> {
+        let count = self.members;
+        match self.who {
+            Who::Counter => Box::new(Counter::new(count)),
+            Who::Floor => Box::new(Floor::new(count)),
+            Who::LeastScan => Box::new(LeastScan::new(count)),
+            Who::Ours(method) => Box::new(Ours::new(method, self.weights, self.usage, count)),
+            Who::SmoothScan => Box::new(SmoothScan::new(self.weights, count)),
+            Who::TowerAlone => Box::new(Alone::new(count)),
+            Who::TowerBuffered => Box::new(Buffered::new(count)),
+        }
+    }
+}
+
+impl Who {
+    fn all() -> impl Iterator<Item = Self> {
+        let ours = Method::ALL.map(Self::Ours);
+        let references = [
+            Self::Counter,
+            Self::SmoothScan,
+            Self::LeastScan,
+            Self::TowerAlone,
+            Self::TowerBuffered,
+        ];
+        [Self::Floor].into_iter().chain(ours).chain(references)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter modulo n",
+            Self::Floor => "floor",
+            Self::LeastScan => "least in flight by scan",
+            Self::Ours(Method::ByBusyness) => "ByBusyness",
+            Self::Ours(Method::ByRequests) => "ByRequests",
+            Self::Ours(Method::ByTraffic) => "ByTraffic",
+            Self::Ours(Method::Heartbeat) => "Heartbeat",
+            Self::SmoothScan => "smooth WRR by scan",
+            Self::TowerAlone => "tower p2c",
+            Self::TowerBuffered => "tower p2c behind Buffer",
+        }
+    }
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The gate, in the order that fails fastest. It needs cargo-hack and cargo-machete;
+# `.ci/run` installs them. It stops at the first step that fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() {
+  local started=$SECONDS
+  printf '\n=== %s\n' "$*"
+  if ! "$@"; then
+    printf '=== FAILED after %d s: %s\n' $((SECONDS - started)) "$*"
+    exit 1
+  fi
+  printf '=== %d s, %d s in all\n' $((SECONDS - started)) "$SECONDS"
+}
+
+# cargo test is content when its filter finds no test; a gate is not.
+models() {
+  local found
+  found=$(cargo test --release --lib --target-dir target/loom loom_ -- --list) || return
+  if ! grep -q ': test$' <<<"$found"; then
+    echo 'no model was found: the tests that loom runs begin with loom_'
+    return 1
+  fi
+  cargo test --release --lib --target-dir target/loom loom_
+}
+
+step cargo fmt --all --check
+step cargo clippy --all-targets --all-features -- -D warnings
+step cargo clippy --lib --no-default-features -- -D warnings
+step cargo hack check --each-feature --no-dev-deps
+step cargo test --all-features -- --include-ignored
+RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
+step cargo machete
+step cargo bench --no-run --all-features
+RUSTFLAGS='--cfg equipoise_loom' LOOM_MAX_PREEMPTIONS=3 step models
+
+printf '\nThe gate is green: %d s.\n' "$SECONDS"
