@@ -14,6 +14,9 @@
 mod class;
 mod kinetic;
 
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests;
+
 use std::collections::HashMap;
 
 use class::{Class, Line, NONE, Node, Nodes, Place};

@@ -1,0 +1,120 @@
+//! The engine against the plain loop, where only its inside can be reached: ticks that
+//! are about to be folded, and many weights.
+
+use std::sync::Arc;
+
+use super::{FOLD_AFTER, Load, Standings};
+use crate::clock::Timestamp;
+use crate::member::{MemberSpec, MemberState, Weight};
+use crate::random::Random;
+use crate::scheduler::election::elect;
+use crate::scheduler::{Candidates, Group, Pick};
+use crate::snapshot::{Picture, Roster, Seat, walk};
+
+fn picture(hundredths: &[u32]) -> Picture {
+    let mut roster = Roster::default();
+    for (slot, &weight) in (0..).zip(hundredths) {
+        let spec = MemberSpec::new().with_weight(Weight::from_hundredths(weight).unwrap());
+        let name: Arc<str> = format!("m{slot}").into();
+        let state = Arc::new(MemberState::new(name, slot, &spec, Timestamp::ORIGIN));
+        roster.put(Arc::new(Seat {
+            state,
+            spec,
+            order: slot.into(),
+        }));
+    }
+    let found = walk(&roster, |seat| seat.state.status());
+    Picture::new(1, Arc::new(roster), found)
+}
+
+fn follow(books: &mut Standings, picture: &Picture) {
+    let change = picture.since_nothing();
+    books.follow(&Group {
+        picture,
+        left: &change.left,
+        joined: &change.joined,
+        changed: &change.changed,
+    });
+}
+
+fn elected(books: &mut Standings, picture: &Picture) -> usize {
+    let candidates = Candidates::new(picture, &[]);
+    match elect(books, &candidates) {
+        Pick::Elected(claim) => claim.member().id().slot(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Apache's loop.
+struct Plain(Vec<(i64, i64)>);
+
+impl Plain {
+    fn new(hundredths: &[u32]) -> Self {
+        Self(hundredths.iter().map(|&w| (i64::from(w) * 16, 0)).collect())
+    }
+
+    fn elected(&mut self) -> usize {
+        let total: i64 = self.0.iter().map(|(weight, _)| weight).sum();
+        for (weight, standing) in &mut self.0 {
+            *standing += *weight;
+        }
+        let best = (0..self.0.len())
+            .reduce(|a, b| if self.0[b].1 > self.0[a].1 { b } else { a })
+            .unwrap();
+        self.0[best].1 -= total;
+        best
+    }
+}
+
+#[test]
+fn folding_the_ticks_changes_neither_order_nor_standings() {
+    for weights in [vec![500, 100, 100], (1..=60).map(|w| w * 7).collect()] {
+        let picture = picture(&weights);
+        let mut books = Standings::new(Load::Ignored);
+        books.tick = FOLD_AFTER - 50;
+        follow(&mut books, &picture);
+        let mut plain = Plain::new(&weights);
+        for step in 0..200 {
+            assert_eq!(elected(&mut books, &picture), plain.elected(), "{step}");
+            for (slot, (_, standing)) in plain.0.iter().enumerate() {
+                let id = picture.roster.seat(slot).unwrap().state.id();
+                assert_eq!(books.standing(id), *standing);
+            }
+        }
+        assert!(books.tick < 200, "the ticks were folded");
+    }
+}
+
+#[test]
+fn the_tournament_elects_as_the_plain_loop_does() {
+    let random = Random::seeded(11);
+    for members in [33_u64, 64, 65, 200] {
+        let weights: Vec<u32> = (0..members)
+            .map(|_| u32::try_from(random.below(1_000_000)).unwrap() + 1)
+            .collect();
+        let picture = picture(&weights);
+        let mut books = Standings::new(Load::Ignored);
+        follow(&mut books, &picture);
+        assert!(books.classes.tournament.is_some());
+        let mut plain = Plain::new(&weights);
+        for step in 0..5_000 {
+            assert_eq!(
+                elected(&mut books, &picture),
+                plain.elected(),
+                "{members} {step}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_weights_that_differ_are_one_tournament() {
+    let weights: Vec<u32> = (1..=10_000).collect();
+    let picture = picture(&weights);
+    let mut books = Standings::new(Load::Ignored);
+    follow(&mut books, &picture);
+    let mut plain = Plain::new(&weights);
+    for _ in 0..300 {
+        assert_eq!(elected(&mut books, &picture), plain.elected());
+    }
+}
