@@ -29,21 +29,59 @@ pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The origin of every clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock, Timestamp};
+    ///
+    /// assert_eq!(ManualClock::new().now(), Timestamp::ORIGIN);
+    /// ```
     pub const ORIGIN: Self = Self(0);
 
     /// Makes a timestamp from nanoseconds since the clock's origin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Timestamp;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Timestamp::from_nanos(1_500), Timestamp::ORIGIN + Duration::from_nanos(1_500));
+    /// ```
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Returns the nanoseconds since the clock's origin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Timestamp;
+    /// use std::time::Duration;
+    ///
+    /// let later = Timestamp::ORIGIN + Duration::from_micros(3);
+    /// assert_eq!(later.as_nanos(), 3_000);
+    /// ```
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// Returns the time that has passed since `earlier`; zero if it lies ahead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, SystemClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = SystemClock::new();
+    /// let start = clock.now();
+    /// assert!(clock.now().since(start) < Duration::from_secs(3_600));
+    /// ```
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -54,6 +92,16 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     /// Saturates at the end of the range.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Timestamp;
+    /// use std::time::Duration;
+    ///
+    /// let end = Timestamp::from_nanos(u64::MAX);
+    /// assert_eq!(end + Duration::from_secs(1), end);
+    /// ```
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
@@ -89,6 +137,10 @@ fn nanos(duration: Duration) -> u64 {
 /// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time now.
+    ///
+    /// # Examples
+    ///
+    /// See [`Clock`].
     fn now(&self) -> Timestamp;
 }
 
@@ -111,6 +163,18 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Makes a clock whose origin is now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, SystemClock};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let clock = SystemClock::new(); // kept, to read the balancer's time
+    /// let balancer = Balancer::builder().clock(clock).member("a", (), MemberSpec::new()).build()?;
+    /// assert!(balancer.pick(&PickRequest::new().with_now(clock.now())).is_ok());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn new() -> Self {
@@ -155,17 +219,50 @@ pub struct ManualClock {
 
 impl ManualClock {
     /// Makes a clock that stands at its origin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// assert_eq!(clock.now(), clock.now(), "it stands still");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward. Threads that do so at once may undo each other's step.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let shared = clock.clone();
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(shared.now().as_nanos(), 1_000_000_000);
+    /// ```
     pub fn advance(&self, by: Duration) {
-        self.set(self.now() + by);
+        let later = |now| Some((Timestamp(now) + by).0);
+        let _ = self.now.fetch_update(Relaxed, Relaxed, later);
     }
 
     /// Puts the clock to `now`, also backwards: a balancer has to bear it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock, Timestamp};
+    ///
+    /// let clock = ManualClock::new();
+    /// clock.set(Timestamp::from_nanos(5));
+    /// clock.set(Timestamp::from_nanos(3));
+    /// assert_eq!(clock.now(), Timestamp::from_nanos(3));
+    /// ```
     pub fn set(&self, now: Timestamp) {
         self.now.store(now.0, Relaxed);
     }

@@ -3,6 +3,7 @@
 //! What does not live here: metrics and logs. They are observers that somebody writes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::member::{Ended, MemberState, Status};
 
@@ -39,6 +40,24 @@ impl Session {
     /// Tells whether the client's route has to be renewed (Apache exports
     /// `BALANCER_ROUTE_CHANGED`): sessions are on and another route serves than the
     /// one presented.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("r1"))
+    ///     .build()?;
+    /// let lease = balancer.pick(&PickRequest::new().with_session(None))?;
+    /// let mut headers = Vec::new();
+    /// if lease.session().route_changed() {
+    ///     let route = lease.route().unwrap_or_default();
+    ///     headers.push(format!("Set-Cookie: ROUTEID=.{route}; Path=/"));
+    /// }
+    /// assert_eq!(headers, ["Set-Cookie: ROUTEID=.r1; Path=/"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn route_changed(self) -> bool {
         matches!(self, Self::Lost | Self::New | Self::Redirected)
@@ -58,10 +77,11 @@ impl Session {
 ///
 /// ```
 /// use equipoise::{Balancer, Ended, MemberState, Observer, Outcome, PickRequest};
+/// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
-/// #[derive(Debug, Default)]
-/// struct CountFailures(AtomicUsize);
+/// #[derive(Clone, Debug, Default)]
+/// struct CountFailures(Arc<AtomicUsize>);
 ///
 /// impl Observer for CountFailures {
 ///     fn ended(&self, _: &MemberState, ended: &Ended) {
@@ -70,11 +90,13 @@ impl Session {
 ///         }
 ///     }
 /// }
+/// let failures = CountFailures::default();
 /// let balancer = Balancer::builder()
-///     .observer(CountFailures::default())
+///     .observer(failures.clone())
 ///     .member("a", (), Default::default())
 ///     .build()?;
 /// balancer.pick(&PickRequest::new()).unwrap().finish(Outcome::Failure);
+/// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
@@ -135,3 +157,46 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
 const _: Option<&dyn Observer> = None;
 
 impl Observer for () {}
+
+/// A shared observer, so that the one who put it in can read it again.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn elected(&self, member: &MemberState, session: Session) {
+        (**self).elected(member, session);
+    }
+
+    fn ended(&self, member: &MemberState, ended: &Ended) {
+        (**self).ended(member, ended);
+    }
+
+    fn status_changed(&self, member: &MemberState, before: Status, after: Status) {
+        (**self).status_changed(member, before, after);
+    }
+
+    fn session_hit(&self, member: &MemberState) {
+        (**self).session_hit(member);
+    }
+
+    fn session_lost(&self, route: &str, member: &MemberState) {
+        (**self).session_lost(route, member);
+    }
+
+    fn session_new(&self, member: &MemberState) {
+        (**self).session_new(member);
+    }
+
+    fn failed_over(&self, member: &MemberState, tried: usize) {
+        (**self).failed_over(member, tried);
+    }
+
+    fn ejected(&self, member: &MemberState) {
+        (**self).ejected(member);
+    }
+
+    fn nobody_left(&self, members: usize, tried: usize) {
+        (**self).nobody_left(members, tried);
+    }
+
+    fn wants_elapsed(&self) -> bool {
+        (**self).wants_elapsed()
+    }
+}

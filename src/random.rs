@@ -30,6 +30,19 @@ pub struct Random {
 
 impl Random {
     /// Makes a source that repeats itself for the same seed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::random::Random;
+    ///
+    /// let draws = |seed| {
+    ///     let random = Random::seeded(seed);
+    ///     [random.below(100), random.below(100), random.below(100)]
+    /// };
+    /// assert_eq!(draws(7), draws(7));
+    /// assert_ne!(draws(7), draws(8));
+    /// ```
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self {
@@ -39,12 +52,30 @@ impl Random {
 
     /// Makes a source that differs each time, seeded by the standard library's
     /// hash keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::random::Random;
+    ///
+    /// let (a, b) = (Random::from_entropy(), Random::from_entropy());
+    /// assert_ne!(a.next_u64(), b.next_u64(), "all but surely");
+    /// ```
     #[must_use]
     pub fn from_entropy() -> Self {
         Self::seeded(RandomState::new().hash_one(0_u64))
     }
 
     /// Draws 64 bits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::random::Random;
+    ///
+    /// let random = Random::seeded(7);
+    /// assert_ne!(random.next_u64(), random.next_u64());
+    /// ```
     pub fn next_u64(&self) -> u64 {
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         mix(self.state.fetch_add(GOLDEN, Relaxed).wrapping_add(GOLDEN))
@@ -53,6 +84,17 @@ impl Random {
     /// Draws a number in `0..end`; 0 if `end` is 0.
     ///
     /// The draw is biased by less than `end / 2^64`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::random::Random;
+    ///
+    /// let random = Random::seeded(7);
+    /// let jitter: Vec<u64> = (0..100).map(|_| random.below(10)).collect();
+    /// assert!(jitter.iter().all(|&draw| draw < 10));
+    /// assert_eq!(random.below(0), 0);
+    /// ```
     pub fn below(&self, end: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(end);
         // The upper half of a 128-bit product fits into 64 bits.

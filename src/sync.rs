@@ -52,12 +52,87 @@ mod real {
 
 #[cfg(equipoise_loom)]
 mod modelled {
+    use std::ops::Deref;
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
     use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64};
+    use loom::sync::atomic as loomed;
+
+    use super::SeqCst;
 
     type Loaded<T> = Arc<T>;
+
+    /// An atomic of the model checker's whose sequentially consistent operations are
+    /// what they are called.
+    ///
+    /// The checker takes `SeqCst` loads and stores for acquire and release, and raises
+    /// alarm where the one total order forbids it. Its read-modify-writes do have one
+    /// order for each atomic, so that these operations are modelled by them. Whatever is
+    /// weaker stays as the checker has it.
+    macro_rules! atomic {
+        ($name:ident, $number:ty) => {
+            #[derive(Debug, Default)]
+            pub(crate) struct $name(loomed::$name);
+
+            impl $name {
+                pub(crate) fn new(value: $number) -> Self {
+                    Self(loomed::$name::new(value))
+                }
+
+                pub(crate) fn load(&self, ordering: Ordering) -> $number {
+                    if ordering != SeqCst {
+                        return self.0.load(ordering);
+                    }
+                    // Unlike an addition of nothing, an exchange that fails writes
+                    // nothing and so releases nothing. Where it succeeds by chance, it
+                    // writes what was there.
+                    const UNLIKELY: $number = <$number>::MAX - 0x5eed;
+                    match self.0.compare_exchange(UNLIKELY, UNLIKELY, SeqCst, SeqCst) {
+                        Ok(value) | Err(value) => value,
+                    }
+                }
+
+                pub(crate) fn store(&self, value: $number, ordering: Ordering) {
+                    if ordering == SeqCst {
+                        self.0.swap(value, ordering);
+                    } else {
+                        self.0.store(value, ordering);
+                    }
+                }
+            }
+
+            impl Deref for $name {
+                type Target = loomed::$name;
+
+                fn deref(&self) -> &loomed::$name {
+                    &self.0
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicU32, u32);
+    atomic!(AtomicU64, u64);
+
+    impl AtomicU64 {
+        /// As the checker's own, which begins with a plain load.
+        pub(crate) fn fetch_update(
+            &self,
+            set: Ordering,
+            fetch: Ordering,
+            mut update: impl FnMut(u64) -> Option<u64>,
+        ) -> Result<u64, u64> {
+            let mut seen = self.load(fetch);
+            while let Some(next) = update(seen) {
+                match self.0.compare_exchange(seen, next, set, fetch) {
+                    Ok(seen) => return Ok(seen),
+                    Err(newer) => seen = newer,
+                }
+            }
+            Err(seen)
+        }
+    }
 
     /// The manners of `parking_lot::Mutex` over the model checker's lock.
     #[derive(Debug)]

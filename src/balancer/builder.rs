@@ -56,13 +56,39 @@ impl<W> Builder<W> {
         }
     }
 
-    /// Adds a member.
+    /// Adds a member; of equals, the one that was added first is elected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", "10.0.0.1:80", MemberSpec::new())
+    ///     .member("b", "10.0.0.2:80", MemberSpec::new().with_tier(1))
+    ///     .build()?;
+    /// assert_eq!(*balancer.payload("b").unwrap(), "10.0.0.2:80");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     pub fn member(mut self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> Self {
         self.members.push((name.into(), payload, spec));
         self
     }
 
-    /// Adds members.
+    /// Adds members, each with its name, payload and spec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let addresses = ["10.0.0.1:80", "10.0.0.2:80"];
+    /// let balancer = Balancer::builder()
+    ///     .members(addresses.map(|address| (address, address, MemberSpec::new())))
+    ///     .build()?;
+    /// assert_eq!(balancer.len(), 2);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     pub fn members<N>(mut self, members: impl IntoIterator<Item = (N, W, MemberSpec)>) -> Self
     where
         N: Into<Arc<str>>,
@@ -74,24 +100,106 @@ impl<W> Builder<W> {
     }
 
     /// Sets how members are elected; [`ByRequests`] by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByBusyness};
+    ///
+    /// let balancer = Balancer::<()>::builder().scheduler(ByBusyness::new()).build()?;
+    /// assert_eq!(balancer.scheduler_name(), "bybusyness");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     pub fn scheduler(mut self, scheduler: impl Scheduler) -> Self {
         self.scheduler = Arc::new(scheduler);
         self
     }
 
     /// Sets where the time comes from; [`SystemClock`] by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::ManualClock;
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let balancer = Balancer::builder()
+    ///     .clock(clock.clone())
+    ///     .without_forced_recovery()
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// assert!(balancer.pick(&PickRequest::new()).is_err());
+    ///
+    /// clock.advance(Duration::from_secs(60)); // nobody has to sleep
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Box::new(clock);
         self
     }
 
     /// Makes everything that is left to chance repeatable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Timestamp;
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let elections = |seed| -> String {
+    ///     let readings = HeartbeatReadings::new();
+    ///     let balancer = Balancer::builder()
+    ///         .scheduler(Heartbeat::new(&readings))
+    ///         .seed(seed)
+    ///         .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///         .build()
+    ///         .unwrap();
+    ///     for name in ["a", "b"] {
+    ///         let reading = Reading { ready: 100, busy: 1 };
+    ///         readings.report(name, reading, Timestamp::ORIGIN).unwrap();
+    ///     }
+    ///     let elect = |_| balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
+    ///     (0..20).map(elect).collect()
+    /// };
+    /// assert_eq!(elections(7), elections(7));
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.random = Random::seeded(seed);
         self
     }
 
     /// Sets who hears what happens; nobody by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, MemberState, Observer, PickRequest, Session};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// #[derive(Debug)]
+    /// struct CountElections(Arc<AtomicUsize>);
+    ///
+    /// impl Observer for CountElections {
+    ///     fn elected(&self, _: &MemberState, _: Session) {
+    ///         self.0.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// let elections = Arc::new(AtomicUsize::new(0));
+    /// let balancer = Balancer::builder()
+    ///     .observer(CountElections(elections.clone()))
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// drop(balancer.pick(&PickRequest::new())?);
+    /// assert_eq!(elections.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Box::new(observer));
         self
@@ -99,6 +207,21 @@ impl<W> Builder<W> {
 
     /// When nobody is left, leaves members in error alone until their recovery delay
     /// is over, instead of trying them all again at once (Apache: `forcerecovery=Off`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .without_forced_recovery()
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// let error = balancer.pick(&PickRequest::new()).unwrap_err();
+    /// assert!(matches!(error, PickError::NoneUsable { members: 1, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "forcerecovery")]
     pub fn without_forced_recovery(mut self) -> Self {
         self.forced_recovery = false;
@@ -110,6 +233,20 @@ impl<W> Builder<W> {
     /// # Errors
     ///
     /// [`BuildError::DuplicateName`] if two members have the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, BuildError, MemberSpec};
+    ///
+    /// let builder = Balancer::builder().member("a", 1, MemberSpec::new());
+    /// assert_eq!(builder.build()?.len(), 1);
+    ///
+    /// let builder = Balancer::builder().member("a", 1, MemberSpec::new());
+    /// let error = builder.member("a", 2, MemberSpec::new()).build().unwrap_err();
+    /// assert_eq!(error, BuildError::DuplicateName { name: "a".into() });
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     pub fn build(self) -> Result<Balancer<W>, BuildError> {
         refuse_duplicates(&self.members)?;
         let hub = Arc::new(Hub::new(
@@ -121,7 +258,7 @@ impl<W> Builder<W> {
         ));
         let core = Core {
             view: Published::new(View::empty(&hub, self.scheduler.clone())),
-            editor: Mutex::new(Editor::new(self.scheduler)),
+            editor: Mutex::new(Editor::new(&hub, self.scheduler)),
             hub,
         };
         let balancer = Balancer {

@@ -9,35 +9,34 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::Core;
-use super::hub::Hub;
+use super::hub::{Desk, Hub};
 use super::lease::Entry;
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberSpec, MemberState, Retry, Status};
 use crate::scheduler::{Group, Needs, Scheduler};
-use crate::snapshot::{Change, Picture, Roster, Seat, Walk, walk};
+use crate::snapshot::{Change, Picture, Roster, Seat, Slab, Walk, walk};
 
 /// What readers see: the picture, the payloads and the scheduler of one moment.
 pub(super) struct View<W> {
     pub(super) picture: Picture,
-    entries: Entries<W>,
+    entries: Slab<Entry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) needs: Needs,
 }
-
-type Entries<W> = Arc<Vec<Option<Arc<Entry<W>>>>>;
 
 impl<W> View<W> {
     pub(super) fn empty(hub: &Hub, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
             picture: Picture::new(0, Arc::default(), Walk::default()),
-            entries: Arc::default(),
+            entries: Slab::default(),
             needs: hub.needs(&*scheduler),
             scheduler,
         }
     }
 
+    #[inline]
     pub(super) fn entry(&self, slot: usize) -> Option<&Arc<Entry<W>>> {
-        self.entries.get(slot)?.as_ref()
+        self.entries.get(slot)
     }
 }
 
@@ -65,13 +64,14 @@ impl News {
 pub(super) struct Editor<W> {
     pub(super) roster: Arc<Roster>,
     pub(super) by_name: HashMap<Arc<str>, u32>,
-    entries: Entries<W>,
+    entries: Slab<Entry<W>>,
     scheduler: Arc<dyn Scheduler>,
+    desk: Arc<Desk>,
     generation: u64,
     slots: Slots,
     next_order: u64,
-    /// Changed since the last publication.
-    dirty: bool,
+    /// The slots whose seats changed since the last publication.
+    touched: Vec<usize>,
     news: News,
 }
 
@@ -129,16 +129,17 @@ impl Slots {
 }
 
 impl<W> Editor<W> {
-    pub(super) fn new(scheduler: Arc<dyn Scheduler>) -> Self {
+    pub(super) fn new(hub: &Arc<Hub>, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
+            desk: Arc::new(Desk::new(hub.clone(), scheduler.clone())),
             roster: Arc::default(),
             by_name: HashMap::new(),
-            entries: Arc::default(),
+            entries: Slab::default(),
             scheduler,
             generation: 0,
             slots: Slots::default(),
             next_order: 0,
-            dirty: false,
+            touched: Vec::new(),
             news: News::default(),
         }
     }
@@ -152,12 +153,11 @@ impl<W> Editor<W> {
     /// identity, counters and health stay.
     pub(super) fn put(
         &mut self,
-        hub: &Arc<Hub>,
         name: &Arc<str>,
         payload: W,
         spec: MemberSpec,
     ) -> Arc<MemberState> {
-        let now = hub.clock.now();
+        let now = self.desk.hub.clock.now();
         let known = self.seat(name).map(|seat| (seat.state.clone(), seat.order));
         let (state, order) = match known {
             Some((state, order)) => (state, order),
@@ -178,31 +178,30 @@ impl<W> Editor<W> {
         let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
         self.news.note(&state, state.configure(&spec, seen, now));
-        self.seat_anew(hub, state.clone(), spec, order, Arc::new(payload));
+        let spec = spec.with_status(Status::NORMAL);
+        self.seat_anew(state.clone(), spec, order, Arc::new(payload));
         state
     }
 
     /// Gives a member another spec, whose flags were made from those in `seen`.
-    pub(super) fn respecify(
-        &mut self,
-        hub: &Arc<Hub>,
-        seat: &Seat,
-        seen: Status,
-        spec: MemberSpec,
-    ) {
-        let entry = self.entries.get(seat.slot()).and_then(Option::as_ref);
+    pub(super) fn respecify(&mut self, seat: &Seat, seen: Status, spec: MemberSpec) {
+        let now = self.desk.hub.clock.now();
+        self.news
+            .note(&seat.state, seat.state.configure(&spec, seen, now));
+        let spec = spec.with_status(Status::NORMAL);
+        let entry = self.entries.get(seat.slot());
         let Some(payload) = entry.map(|entry| entry.payload.clone()) else {
             return;
         };
-        let now = hub.clock.now();
-        self.news
-            .note(&seat.state, seat.state.configure(&spec, seen, now));
-        self.seat_anew(hub, seat.state.clone(), spec, seat.order, payload);
+        if spec == seat.spec {
+            // Only flags: they are live, and need no new seat.
+            return;
+        }
+        self.seat_anew(seat.state.clone(), spec, seat.order, payload);
     }
 
     fn seat_anew(
         &mut self,
-        hub: &Arc<Hub>,
         state: Arc<MemberState>,
         spec: MemberSpec,
         order: u64,
@@ -214,24 +213,21 @@ impl<W> Editor<W> {
             .insert(state.name_handle().clone(), slot as u32);
         let seat = Arc::new(Seat { state, spec, order });
         Arc::make_mut(&mut self.roster).put(seat.clone());
-        let entries = Arc::make_mut(&mut self.entries);
-        if slot >= entries.len() {
-            entries.resize_with(slot + 1, || None);
-        }
-        entries[slot] = Some(Arc::new(Entry {
+        let entry = Entry {
             seat,
-            hub: hub.clone(),
+            desk: self.desk.clone(),
             payload,
-        }));
-        self.dirty = true;
+        };
+        self.entries.put(slot, Arc::new(entry));
+        self.touched.push(slot);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Arc<MemberState>> {
         let slot = self.by_name.remove(name)? as usize;
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
-        Arc::make_mut(&mut self.entries)[slot] = None;
+        self.entries.take(slot);
         self.slots.bury(&seat.state);
-        self.dirty = true;
+        self.touched.push(slot);
         Some(seat.state.clone())
     }
 
@@ -242,7 +238,18 @@ impl<W> Editor<W> {
     }
 
     pub(super) fn set_scheduler(&mut self, core: &Core<W>, scheduler: Arc<dyn Scheduler>) -> News {
+        self.desk = Arc::new(self.desk.next(scheduler.clone()));
         self.scheduler = scheduler;
+        for seat in self.roster.by_tier() {
+            if let Some(entry) = self.entries.get(seat.slot()) {
+                let entry = Entry {
+                    seat: seat.clone(),
+                    desk: self.desk.clone(),
+                    payload: entry.payload.clone(),
+                };
+                self.entries.put(seat.slot(), Arc::new(entry));
+            }
+        }
         let mut news = self.publish(core, Told::Everything);
         core.hub.set_scheduler(self.scheduler.clone());
         // A request that ended meanwhile told the old scheduler: let the new one read
@@ -258,27 +265,34 @@ impl<W> Editor<W> {
 
     fn publish(&mut self, core: &Core<W>, told: Told) -> News {
         let hub = &core.hub;
-        hub.begin_renewal();
-        let next = self.recover(hub.clock.now());
-        let status = |seat: &Seat| seat.state.status();
-        let mut found = walk(&self.roster, status);
+        let renewal = hub.begin_renewal();
+        let now = hub.clock.now();
+        let mut next = None;
+        let mut found = {
+            let news = &mut self.news;
+            walk(&self.roster, |seat| recovered(seat, now, &mut next, news))
+        };
         if found.is_empty() && hub.forced_recovery && self.forgive_all() {
-            found = walk(&self.roster, status);
+            next = None;
+            let news = &mut self.news;
+            found = walk(&self.roster, |seat| recovered(seat, now, &mut next, news));
         }
         let old = core.view.load();
         let picture = Picture::new(self.generation + 1, self.roster.clone(), found);
         let mut change = match told {
             Told::Everything => picture.since_nothing(),
-            Told::Again | Told::TheDifference => picture.since(&old.picture),
+            Told::Again | Told::TheDifference => picture.since(&old.picture, &self.touched),
         };
         if told == Told::Again {
             change.everything_changed(&picture);
         }
-        if self.dirty || !change.is_empty() || told != Told::TheDifference {
+        let readers_care = picture.usable != old.picture.usable;
+        let changed = readers_care || !self.touched.is_empty() || !change.is_empty();
+        if changed || told != Told::TheDifference {
             self.tell_and_show(core, picture, &change);
         }
         drop(old);
-        hub.end_renewal(next);
+        renewal.end(next);
         std::mem::take(&mut self.news)
     }
 
@@ -290,33 +304,13 @@ impl<W> Editor<W> {
             changed: &change.changed,
         });
         self.generation = picture.generation;
-        self.dirty = false;
+        self.touched.clear();
         core.view.store(View {
             picture,
             entries: self.entries.clone(),
             needs: core.hub.needs(&*self.scheduler),
             scheduler: self.scheduler.clone(),
         });
-    }
-
-    /// Forgives the errors whose time is over; returns when the next one is due.
-    fn recover(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let mut next: Option<Timestamp> = None;
-        for seat in self.roster.by_tier() {
-            let live = seat.state.live();
-            match live.retry(seat.spec.recovery_delay(), now) {
-                Retry::At(due) => next = Some(next.map_or(due, |next| next.min(due))),
-                Retry::Now => {
-                    if seat.state.forgive(live) {
-                        let before = live.status();
-                        self.news
-                            .note(&seat.state, (before, before.without(Flag::InError)));
-                    }
-                }
-                Retry::Never | Retry::NotInError => {}
-            }
-        }
-        next
     }
 
     /// Forced recovery: forgives all whom only the error keeps out. Apache looks at
@@ -334,6 +328,23 @@ impl<W> Editor<W> {
         }
         any
     }
+}
+
+/// A member's status, after its error was forgiven if the time for it is over;
+/// `next` becomes the time when the next one is due.
+fn recovered(seat: &Seat, now: Timestamp, next: &mut Option<Timestamp>, news: &mut News) -> Status {
+    let live = seat.state.live();
+    match live.retry(seat.spec.recovery_delay(), now) {
+        Retry::At(due) => *next = Some(next.map_or(due, |next| next.min(due))),
+        Retry::Now if seat.state.forgive(live) => {
+            let before = live.status();
+            news.note(&seat.state, (before, before.without(Flag::InError)));
+            return before.without(Flag::InError);
+        }
+        Retry::Now => return seat.state.status(),
+        Retry::Never | Retry::NotInError => {}
+    }
+    live.status()
 }
 
 /// How much the scheduler is told.

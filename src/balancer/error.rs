@@ -46,6 +46,25 @@ pub enum PickError {
 
 impl PickError {
     /// Returns after what time another try may do better, if that is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::ManualClock;
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let delay = Duration::from_secs(5);
+    /// let balancer = Balancer::builder()
+    ///     .clock(ManualClock::new())
+    ///     .without_forced_recovery()
+    ///     .member("a", (), MemberSpec::new().with_recovery_delay(delay))
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// let error = balancer.pick(&PickRequest::new()).unwrap_err();
+    /// assert_eq!(error.retry_after(), Some(delay)); // as in an HTTP `Retry-After`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

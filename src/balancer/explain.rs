@@ -20,7 +20,10 @@ use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
 ///
 /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
 /// let explanation = balancer.explain(&PickRequest::new());
+/// assert_eq!(explanation.scheduler(), "byrequests");
 /// assert_eq!(explanation.elected().unwrap().name.as_ref(), "a");
+/// assert_eq!(explanation.why().to_string(), "by standing, tied with b, the earlier place decides");
+/// assert_eq!(explanation.members().len(), 2);
 /// println!("{explanation}");
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
@@ -33,13 +36,29 @@ pub struct Explanation {
 }
 
 /// Why an election comes out as it does.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::balancer::Why;
+/// use equipoise::{Balancer, MemberSpec, PickRequest};
+///
+/// let balancer = Balancer::builder()
+///     .member("a", (), MemberSpec::new().with_route("r1"))
+///     .build()?;
+/// let why = |route| balancer.explain(&PickRequest::new().with_session(route)).why().clone();
+/// assert_eq!(why(Some("r1")), Why::SessionHit);
+/// assert_eq!(why(None), Why::Scheduled { tied_with: None, lost_route: None });
+/// balancer.remove("a");
+/// assert_eq!(why(None), Why::Empty);
+/// assert_eq!(why(None).to_string(), "there are no members");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Why {
     /// All that could be elected are at their caps.
     AtCapacity,
-    /// The method draws lots; who wins is not known beforehand.
-    Chance,
     /// There are no members.
     Empty,
     /// Nobody can be elected.
@@ -57,9 +76,30 @@ pub enum Why {
     SessionLost,
     /// The redirect route of the session's member serves.
     SessionRedirected,
+    /// The method does not tell beforehand: it draws lots, or has no
+    /// [`peek`](crate::Scheduler::peek).
+    Undisclosed,
 }
 
 /// One member in an [`Explanation`].
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Eligibility, Flag, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+/// balancer.set_flag("b", Flag::Draining)?;
+/// let lease = balancer.pick(&PickRequest::new())?;
+///
+/// let explanation = balancer.explain(&PickRequest::new());
+/// let [a, b] = explanation.members() else { unreachable!("two members") };
+/// assert_eq!((a.in_flight, a.elected, a.max_in_flight), (1, 1, None));
+/// assert_eq!((&*b.name, b.eligibility), ("b", Eligibility::Draining));
+/// assert!(b.status.contains(Flag::Draining));
+/// # drop(lease);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MemberExplained {
@@ -89,24 +129,40 @@ pub struct MemberExplained {
 
 impl Explanation {
     /// Returns the name of the method.
+    ///
+    /// # Examples
+    ///
+    /// See [`Explanation`].
     #[must_use]
     pub fn scheduler(&self) -> &'static str {
         self.scheduler
     }
 
     /// Returns why it comes out as it does.
+    ///
+    /// # Examples
+    ///
+    /// See [`Explanation`].
     #[must_use]
     pub fn why(&self) -> &Why {
         &self.why
     }
 
     /// Returns who would be elected; `None` if nobody, or if chance decides.
+    ///
+    /// # Examples
+    ///
+    /// See [`Explanation`].
     #[must_use]
     pub fn elected(&self) -> Option<&MemberExplained> {
         self.members.get(self.elected?)
     }
 
     /// Returns all members, in configuration order.
+    ///
+    /// # Examples
+    ///
+    /// See [`Explanation`].
     #[must_use]
     pub fn members(&self) -> &[MemberExplained] {
         &self.members
@@ -126,7 +182,7 @@ impl<W> Balancer<W> {
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
         let hub = self.hub();
         let view = self.core.view.load();
-        let now = request.now.unwrap_or_else(|| hub.clock.now());
+        let now = hub.clock.now();
         let roster = view.picture.roster.clone();
         let (picture, forgiven) = as_if(&roster, now, view.picture.generation, |roster| {
             hub.forced_recovery && !roster.is_empty()
@@ -135,19 +191,25 @@ impl<W> Balancer<W> {
 
         let mut candidates = Candidates::new(&picture, request.tried);
         let context = PickContext {
-            now: Some(now),
+            now: Some(request.now.unwrap_or(now)),
             hash: request.hash,
             random: &hub.random,
         };
+        let mut full = false;
         let session = request.route.and_then(|route| {
             sessions::find(&roster, route, &mut |seat| {
-                status(seat).is_usable() && has_room(seat) && !request.tried.contains(&id(seat))
+                let able = status(seat).is_usable() && !request.tried.contains(&id(seat));
+                full |= able && !has_room(seat);
+                able && has_room(seat)
             })
         });
         let owned = |route| roster.by_route(route).next().is_some();
         let (chosen, why) = match (session, request.route) {
             (Some(seat), route) if seat.spec.route() == route => (Some(id(seat)), Why::SessionHit),
             (Some(seat), _) => (Some(id(seat)), Why::SessionRedirected),
+            (None, Some(route)) if request.no_failover && owned(route) && full => {
+                (None, Why::AtCapacity)
+            }
             (None, Some(route)) if request.no_failover && owned(route) => (None, Why::SessionLost),
             (None, lost) => {
                 let chosen = view.scheduler.peek(&candidates, &context);
@@ -164,7 +226,7 @@ impl<W> Balancer<W> {
                         lost_route: lost.map(str::to_owned),
                     },
                     None if roster.is_empty() => Why::Empty,
-                    None if open => Why::Chance,
+                    None if open => Why::Undisclosed,
                     None if candidates.iter().next().is_some() => Why::AtCapacity,
                     None => Why::NoneUsable,
                 };
@@ -263,7 +325,6 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtCapacity => f.write_str("all that could be elected are at capacity"),
-            Self::Chance => f.write_str("lots are drawn in proportion to the standing"),
             Self::Empty => f.write_str("there are no members"),
             Self::NoneUsable => f.write_str("nobody can be elected"),
             Self::Scheduled {
@@ -282,6 +343,7 @@ impl fmt::Display for Why {
             Self::SessionHit => f.write_str("its session belongs there"),
             Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
             Self::SessionRedirected => f.write_str("its session is redirected there"),
+            Self::Undisclosed => f.write_str("the method does not tell beforehand"),
         }
     }
 }
@@ -290,8 +352,10 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elected = self.elected().map_or("nobody", |member| &member.name);
         writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
-        let width = self.members.iter().map(|member| member.name.len());
-        let width = width.max().unwrap_or(0).max("member".len());
+        let names = self.members.iter().map(|member| &member.name);
+        let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
+        // A width beyond what can be formatted panics; beyond 64 no table helps.
+        let width = width.clamp("member".len(), 64);
         writeln!(
             f,
             "  {:width$}  tier  weight  route       in flight  elected   standing  verdict        status",

@@ -5,9 +5,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::Waker;
 
-use super::waiting::{Ticket, Waiting};
+use super::wait::Waiting;
 use crate::clock::{Clock, Timestamp};
 use crate::member::{Ended, MemberState, Status};
 use crate::observer::Observer;
@@ -19,11 +18,14 @@ use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed, SeqCst};
 /// The scheduler wants to hear of ends.
 const ENDS: u32 = 1;
 /// Somebody stands in line for a member.
-const LINE: u32 = 2;
+pub(super) const LINE: u32 = 2;
 /// Somebody watches for a change.
-const WATCHERS: u32 = 4;
+pub(super) const WATCHERS: u32 = 4;
 /// There is an observer.
 const OBSERVER: u32 = 8;
+/// The flags above; the other bits count the changes of scheduler.
+const FLAGS: u32 = 0xff;
+const ONE_CHANGE: u32 = FLAGS + 1;
 
 /// The picture is out of date.
 const DIRTY: u64 = 0;
@@ -35,15 +37,16 @@ pub(super) struct Hub {
     pub(super) random: Random,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) forced_recovery: bool,
-    /// The scheduler, for the end of requests; picks find it in their view.
+    /// The scheduler, for ends of requests that began under another.
     scheduler: Published<Arc<dyn Scheduler>>,
     /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is
     /// written after the fact that makes it due, and cleared before facts are read.
     due: AtomicU64,
-    /// What an end has to care for, as bits. SeqCst, as the counters: either who ends
+    /// What an end has to care for, as flags, and how often the scheduler was changed.
+    /// SeqCst, as the counters: either who ends
     /// sees who waits, or who waits sees that it has ended.
     attention: AtomicU32,
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
 }
 
 impl Hub {
@@ -55,24 +58,32 @@ impl Hub {
         scheduler: Arc<dyn Scheduler>,
     ) -> Self {
         let attention = if observer.is_some() { OBSERVER } else { 0 };
+        let needs = scheduler.needs();
         let hub = Self {
             clock,
             random,
             observer,
             forced_recovery,
-            scheduler: Published::new(scheduler.clone()),
+            scheduler: Published::new(scheduler),
             due: AtomicU64::new(NEVER),
             attention: AtomicU32::new(attention),
             waiting: Waiting::default(),
         };
-        hub.set_scheduler(scheduler);
+        hub.attend(ENDS, needs.contains(Needs::ENDED));
         hub
     }
 
+    /// Tells later ends about another scheduler.
     pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
         let ends = scheduler.needs().contains(Needs::ENDED);
         self.scheduler.store(scheduler);
+        self.attention.fetch_add(ONE_CHANGE, SeqCst);
         self.attend(ENDS, ends);
+    }
+
+    /// How often the scheduler was changed.
+    fn changes(&self) -> u32 {
+        self.attention.load(SeqCst) & !FLAGS
     }
 
     /// What has to be measured, for the scheduler and the observer together.
@@ -85,7 +96,7 @@ impl Hub {
         }
     }
 
-    fn attend(&self, bit: u32, on: bool) {
+    pub(super) fn attend(&self, bit: u32, on: bool) {
         if on {
             self.attention.fetch_or(bit, SeqCst);
         } else {
@@ -108,13 +119,11 @@ impl Hub {
     }
 
     /// Takes up the renewal: facts that are noted from here on make it due again.
-    pub(super) fn begin_renewal(&self) {
+    pub(super) fn begin_renewal(&self) -> Renewal<'_> {
         self.due.swap(NEVER, SeqCst);
-    }
-
-    pub(super) fn end_renewal(&self, next: Option<Timestamp>) {
-        if let Some(next) = next {
-            self.due.fetch_min(next.as_nanos().max(DIRTY + 1), SeqCst);
+        Renewal {
+            hub: self,
+            next: DIRTY,
         }
     }
 
@@ -123,43 +132,16 @@ impl Hub {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
-    /// Settles what follows from an end, after the count has been given back.
-    #[inline]
-    pub(super) fn ended(&self, seat: &Seat, before: u32, ended: impl FnOnce() -> Ended) {
-        let attention = self.attention.load(SeqCst);
-        let room = before == seat.state.max_in_flight();
-        if attention != 0 || room {
-            self.tell_end(seat, attention, before == 1, room, &ended());
-        }
-    }
-
-    #[inline(never)]
-    fn tell_end(&self, seat: &Seat, attention: u32, idle: bool, room: bool, ended: &Ended) {
-        if room || attention & ENDS != 0 {
-            let scheduler = self.scheduler.load();
-            if attention & ENDS != 0 {
-                scheduler.on_ended(&seat.state, ended);
-            }
-            if room {
-                scheduler.on_room(&seat.state);
-            }
-        }
-        if room && attention & LINE != 0 {
-            self.waiting.wake_front();
-        }
-        if (room || idle) && attention & WATCHERS != 0 {
-            self.waiting.wake_watchers();
-        }
-        if let Some(observer) = &self.observer {
-            observer.ended(&seat.state, ended);
-        }
-    }
-
     /// A claim was given back that never became a lease.
     pub(super) fn dropped(&self, seat: &Seat, before: u32) {
-        if before == seat.state.max_in_flight() {
+        let room = before == seat.state.max_in_flight();
+        let _wakes = Wakes {
+            hub: self,
+            line: room,
+            watchers: room || before == 1,
+        };
+        if room {
             self.scheduler.load().on_room(&seat.state);
-            self.waiting.wake_front();
         }
     }
 
@@ -169,40 +151,13 @@ impl Hub {
         self.attention.load(SeqCst) & LINE != 0
     }
 
-    /// Joins the line at its end.
-    pub(super) fn join_line(&self, waker: &Waker) -> Ticket {
-        self.waiting.join_line(waker, || self.attend(LINE, true))
-    }
-
-    /// Renews the waker; tells whether the ticket is the first in line.
-    pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.waiting.is_first(ticket, waker)
-    }
-
-    pub(super) fn leave_line(&self, ticket: Ticket) {
-        self.waiting.leave_line(ticket, || self.attend(LINE, false));
-    }
-
-    /// Watches for changes; a ticket that is held already is renewed.
-    pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
-        self.waiting
-            .watch(ticket, waker, || self.attend(WATCHERS, true))
-    }
-
-    pub(super) fn unwatch(&self, ticket: Ticket) {
-        self.waiting
-            .unwatch(ticket, || self.attend(WATCHERS, false));
-    }
-
     /// Wakes whoever may profit from a change of the membership.
     pub(super) fn wake_after_change(&self) {
-        let attention = self.attention.load(SeqCst);
-        if attention & LINE != 0 {
-            self.waiting.wake_front();
-        }
-        if attention & WATCHERS != 0 {
-            self.waiting.wake_watchers();
-        }
+        drop(Wakes {
+            hub: self,
+            line: true,
+            watchers: true,
+        });
     }
 
     /// Puts a member in error because of a request.
@@ -233,5 +188,118 @@ impl fmt::Debug for Hub {
             .field("observer", &self.observer)
             .field("forced_recovery", &self.forced_recovery)
             .finish_non_exhaustive()
+    }
+}
+
+/// A hub with the scheduler under which members are elected: what an end needs at
+/// hand.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) hub: Arc<Hub>,
+    scheduler: Arc<dyn Scheduler>,
+    changes: u32,
+}
+
+impl Desk {
+    pub(super) fn new(hub: Arc<Hub>, scheduler: Arc<dyn Scheduler>) -> Self {
+        let changes = hub.changes();
+        Self {
+            hub,
+            scheduler,
+            changes,
+        }
+    }
+
+    /// The desk for the scheduler that the hub is about to be told of.
+    pub(super) fn next(&self, scheduler: Arc<dyn Scheduler>) -> Self {
+        Self {
+            hub: self.hub.clone(),
+            scheduler,
+            changes: self.changes.wrapping_add(ONE_CHANGE),
+        }
+    }
+
+    /// Settles what follows from an end, after the count has been given back.
+    #[inline]
+    pub(super) fn ended(&self, seat: &Seat, before: u32, ended: impl FnOnce() -> Ended) {
+        let attention = self.hub.attention.load(SeqCst);
+        let room = before == seat.state.max_in_flight();
+        if attention & FLAGS != 0 || room {
+            self.tell_end(seat, attention, before, room, &ended());
+        }
+    }
+
+    #[inline(never)]
+    fn tell_end(&self, seat: &Seat, attention: u32, before: u32, room: bool, ended: &Ended) {
+        {
+            let _wakes = Wakes {
+                hub: &self.hub,
+                line: room,
+                watchers: room || before == 1,
+            };
+            if attention & !FLAGS == self.changes {
+                tell_scheduler(&*self.scheduler, seat, attention, room, ended);
+            } else {
+                let scheduler = self.hub.scheduler.load();
+                tell_scheduler(&***scheduler, seat, attention, room, ended);
+            }
+        }
+        if let Some(observer) = &self.hub.observer {
+            observer.ended(&seat.state, ended);
+        }
+    }
+}
+
+fn tell_scheduler(
+    scheduler: &dyn Scheduler,
+    seat: &Seat,
+    attention: u32,
+    room: bool,
+    ended: &Ended,
+) {
+    // The room first: should the other hook panic, the member is not left parked.
+    if room {
+        scheduler.on_room(&seat.state);
+    }
+    if attention & ENDS != 0 {
+        scheduler.on_ended(&seat.state, ended);
+    }
+}
+
+/// Wakes who waits when it is dropped, so also when a scheduler panics.
+struct Wakes<'h> {
+    hub: &'h Hub,
+    line: bool,
+    watchers: bool,
+}
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        let attention = self.hub.attention.load(SeqCst);
+        if self.line && attention & LINE != 0 {
+            self.hub.waiting.wake_front();
+        }
+        if self.watchers && attention & WATCHERS != 0 {
+            self.hub.waiting.wake_watchers();
+        }
+    }
+}
+
+/// A renewal of the picture under way; one that is not ended, because a scheduler
+/// panicked, is due again at once.
+pub(super) struct Renewal<'h> {
+    hub: &'h Hub,
+    next: u64,
+}
+
+impl Renewal<'_> {
+    pub(super) fn end(mut self, next: Option<Timestamp>) {
+        self.next = next.map_or(NEVER, |next| next.as_nanos().max(DIRTY + 1));
+    }
+}
+
+impl Drop for Renewal<'_> {
+    fn drop(&mut self) {
+        self.hub.due.fetch_min(self.next, SeqCst);
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::hub::Hub;
+use super::hub::{Desk, Hub};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
 use crate::observer::Session;
@@ -18,7 +18,7 @@ use crate::snapshot::Seat;
 /// A member with its payload, as a view holds it.
 pub(super) struct Entry<W> {
     pub(super) seat: Arc<Seat>,
-    pub(super) hub: Arc<Hub>,
+    pub(super) desk: Arc<Desk>,
     pub(super) payload: Arc<W>,
 }
 
@@ -90,59 +90,174 @@ impl<W> Lease<W> {
     }
 
     /// Returns the facts about the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// assert_eq!((lease.member().name(), lease.member().in_flight()), ("a", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn member(&self) -> &MemberState {
         &self.entry().seat.state
     }
 
-    /// Returns the member's route, as it was at the election.
+    /// Returns the member's route, as it was at the election: what a new session is
+    /// marked with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let spec = MemberSpec::new().with_route("r1");
+    /// let balancer = Balancer::builder().member("a", (), spec).build()?;
+    /// let lease = balancer.pick(&PickRequest::new().with_session(None))?;
+    /// assert_eq!(lease.route(), Some("r1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.entry().seat.spec.route()
     }
 
     /// Returns how the request's session fared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest, Session};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new().with_session(Some("gone")))?;
+    /// assert_eq!(lease.session(), Session::Lost);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn session(&self) -> Session {
         self.session
     }
 
     /// Counts bytes sent to the member, at once also for the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let mut lease = balancer.pick(&PickRequest::new())?;
+    /// lease.record_sent(120);
+    /// assert_eq!(lease.member().bytes_sent(), 120);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn record_sent(&mut self, bytes: u64) {
         self.meter.sent = self.meter.sent.saturating_add(bytes);
         self.member().add_bytes_sent(bytes);
     }
 
     /// Counts bytes received from the member, at once also for the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let mut lease = balancer.pick(&PickRequest::new())?;
+    /// for frame in [1_024, 512] {
+    ///     lease.record_received(frame);
+    /// }
+    /// assert_eq!(lease.member().bytes_received(), 1_536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn record_received(&mut self, bytes: u64) {
         self.meter.received = self.meter.received.saturating_add(bytes);
         self.member().add_bytes_received(bytes);
     }
 
     /// Puts the member in error: it is not elected again until its recovery delay is
-    /// over. Does nothing to a member that ignores errors.
+    /// over, or nobody else is left (see
+    /// [`without_forced_recovery`](super::Builder::without_forced_recovery)). Does
+    /// nothing to a member that ignores errors.
     ///
     /// The lease goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Outcome, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// lease.put_in_error(); // the connection was refused
+    /// lease.finish(Outcome::Failure);
+    /// for _ in 0..3 {
+    ///     assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn put_in_error(&self) {
-        self.entry().hub.put_in_error(self.member());
+        self.entry().desk.hub.put_in_error(self.member());
     }
 
-    /// Ends the use of the member.
+    /// Ends the use of the member and says how it went.
+    ///
+    /// # Panics
+    ///
+    /// Only if the scheduler or the observer does; the count is given back by then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Outcome, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// lease.finish(Outcome::Success);
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.hub, self.meter, || outcome);
+            end(&entry.seat, &entry.desk, self.meter, || outcome);
         }
     }
 
     /// Lets go of the payload and keeps the accounting: for response bodies and
     /// upgraded connections, which outlive the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// /// A response body that counts as in flight until it is dropped.
+    /// struct Body {
+    ///     text: &'static str,
+    ///     _guard: equipoise::Guard,
+    /// }
+    ///
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// let body = Body { text: "hello", _guard: lease.into_guard() };
+    /// assert_eq!(body.text.len(), 5);
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
+    /// drop(body);
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_guard(mut self) -> Guard {
         let entry = self.entry.take();
         let Some(entry) = entry else {
             unreachable!("only what consumes the lease takes its entry");
         };
         Guard {
-            on: Some((entry.seat.clone(), entry.hub.clone())),
+            on: Some((entry.seat.clone(), entry.desk.clone())),
             meter: self.meter,
         }
     }
@@ -159,7 +274,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.hub, self.meter, unsaid);
+            end(&entry.seat, &entry.desk, self.meter, unsaid);
         }
     }
 }
@@ -190,54 +305,115 @@ impl<W> fmt::Debug for Lease<W> {
 #[must_use = "a guard that is dropped at once counts nothing"]
 pub struct Guard {
     /// `None` once it has ended.
-    on: Option<(Arc<Seat>, Arc<Hub>)>,
+    on: Option<(Arc<Seat>, Arc<Desk>)>,
     meter: Meter,
 }
 
 impl Guard {
-    fn on(&self) -> (&Seat, &Hub) {
+    fn on(&self) -> (&Seat, &Desk) {
         match &self.on {
-            Some((seat, hub)) => (seat, hub),
+            Some((seat, desk)) => (seat, desk),
             None => unreachable!("only what consumes the guard takes its member"),
         }
     }
 
     /// Returns the facts about the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// assert_eq!(guard.member().name(), "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn member(&self) -> &MemberState {
         &self.on().0.state
     }
 
     /// Counts bytes sent to the member, at once also for the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let mut guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// guard.record_sent(120);
+    /// assert_eq!(guard.member().bytes_sent(), 120);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn record_sent(&mut self, bytes: u64) {
         self.meter.sent = self.meter.sent.saturating_add(bytes);
         self.member().add_bytes_sent(bytes);
     }
 
     /// Counts bytes received from the member, at once also for the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let mut guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// for frame in [1_024, 512] {
+    ///     guard.record_received(frame);
+    /// }
+    /// assert_eq!(guard.member().bytes_received(), 1_536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn record_received(&mut self, bytes: u64) {
         self.meter.received = self.meter.received.saturating_add(bytes);
         self.member().add_bytes_received(bytes);
     }
 
     /// Puts the member in error; see [`Lease::put_in_error`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// guard.put_in_error(); // the response broke off
+    /// assert!(guard.member().status().contains(Flag::InError));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn put_in_error(&self) {
-        let (seat, hub) = self.on();
-        hub.put_in_error(&seat.state);
+        let (seat, desk) = self.on();
+        desk.hub.put_in_error(&seat.state);
     }
 
-    /// Ends the use of the member.
+    /// Ends the use of the member; see [`Lease::finish`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Outcome, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// guard.finish(Outcome::Failure);
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish(mut self, outcome: Outcome) {
-        if let Some((seat, hub)) = self.on.take() {
-            end(&seat, &hub, self.meter, || outcome);
+        if let Some((seat, desk)) = self.on.take() {
+            end(&seat, &desk, self.meter, || outcome);
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some((seat, hub)) = self.on.take() {
-            end(&seat, &hub, self.meter, unsaid);
+        if let Some((seat, desk)) = self.on.take() {
+            end(&seat, &desk, self.meter, unsaid);
         }
     }
 }
@@ -292,11 +468,14 @@ fn unsaid() -> Outcome {
 }
 
 /// Gives the count back, and only then tells about it.
-fn end(seat: &Seat, hub: &Hub, meter: Meter, outcome: impl FnOnce() -> Outcome) {
+#[inline]
+fn end(seat: &Seat, desk: &Desk, meter: Meter, outcome: impl FnOnce() -> Outcome) {
     let before = seat.state.give_back().before;
-    hub.ended(seat, before, || Ended {
+    desk.ended(seat, before, || Ended {
         outcome: outcome(),
-        elapsed: meter.started.map(|started| hub.clock.now().since(started)),
+        elapsed: meter
+            .started
+            .map(|started| desk.hub.clock.now().since(started)),
         bytes_sent: meter.sent,
         bytes_received: meter.received,
     });

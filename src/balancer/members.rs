@@ -51,7 +51,7 @@ impl<W> Balancer<W> {
     /// ```
     pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
         let mut editor = self.core.editor.lock();
-        let state = editor.put(&self.core.hub, &name.into(), payload, spec);
+        let state = editor.put(&name.into(), payload, spec);
         let news = editor.publish_change(&self.core);
         drop(editor);
         news.tell(self.hub());
@@ -94,7 +94,7 @@ impl<W> Balancer<W> {
             if !Arc::ptr_eq(present, &seat) {
                 continue;
             }
-            editor.respecify(&self.core.hub, &seat, status, spec);
+            editor.respecify(&seat, status, spec);
             let news = editor.publish_change(&self.core);
             drop(editor);
             news.tell(self.hub());
@@ -205,7 +205,7 @@ impl<W> Balancer<W> {
                 Some(_) => &mut updated,
                 None => &mut inserted,
             };
-            list.push(editor.put(hub, &name, payload, spec).id());
+            list.push(editor.put(&name, payload, spec).id());
         }
         let mut gone: Vec<Arc<str>> = gone.into_keys().collect();
         gone.sort_by_key(|name| editor.seat(name).map(|seat| seat.order));
@@ -245,6 +245,19 @@ impl<W> Balancer<W> {
     }
 
     /// Makes everybody's standing equal, as if the method had just been set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// drop(balancer.pick(&PickRequest::new()));
+    /// assert_eq!(balancer.standing("a"), Some(-100));
+    /// balancer.reset_standings();
+    /// assert_eq!(balancer.standing("a"), Some(0));
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     pub fn reset_standings(&self) {
         let mut editor = self.core.editor.lock();
         let news = editor.reset_scheduler(&self.core);
@@ -253,18 +266,43 @@ impl<W> Balancer<W> {
     }
 
     /// Returns the name of the method by which members are elected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// assert_eq!(balancer.scheduler_name(), "byrequests");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn scheduler_name(&self) -> &'static str {
         self.core.view.load().scheduler.name()
     }
 
     /// Returns how many members there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ()), ("b", ())])?;
+    /// assert_eq!(balancer.len(), 2);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.view.load().picture.roster.len()
     }
 
     /// Tells whether there is no member at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// balancer.remove("a");
+    /// assert!(balancer.is_empty());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.core.view.load().picture.roster.is_empty()
@@ -276,9 +314,8 @@ impl<W> Balancer<W> {
     ///
     /// ```
     /// let balancer = equipoise::Balancer::new([("a", ()), ("b", ())])?;
-    /// for member in balancer.members() {
-    ///     println!("{}: {} in flight", member.name(), member.in_flight());
-    /// }
+    /// let in_flight: u32 = balancer.members().iter().map(|member| member.in_flight()).sum();
+    /// assert_eq!(in_flight, 0);
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     #[must_use]
@@ -290,6 +327,15 @@ impl<W> Balancer<W> {
     }
 
     /// Returns the facts about the member of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+    /// assert!(balancer.member("b").is_none());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Arc<MemberState>> {
         let editor = self.core.editor.lock();
@@ -297,6 +343,19 @@ impl<W> Balancer<W> {
     }
 
     /// Returns the spec of the member of that name, with its live flags.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, Weight};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_flag("a", Flag::Draining)?;
+    /// let spec = balancer.spec("a").unwrap();
+    /// assert!(spec.status().contains(Flag::Draining));
+    /// assert_eq!(spec.weight(), Weight::ONE);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "this reads the spec and changes nothing"]
     pub fn spec(&self, name: &str) -> Option<MemberSpec> {
         let editor = self.core.editor.lock();
@@ -343,7 +402,25 @@ impl<W> Balancer<W> {
     }
 
     /// Returns when a member in error is due to be tried again, on the balancer's
-    /// clock; a timer may call [`notice_time`](Self::notice_time) then.
+    /// clock; a timer may call [`notice_time`](Self::notice_time) then. A time that is
+    /// over, the origin for one, means at once; `None`, that nobody is due.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{ManualClock, Timestamp};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .clock(ManualClock::new())
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// balancer.notice_time();
+    /// let minute = std::time::Duration::from_secs(60);
+    /// assert_eq!(balancer.next_due(), Some(Timestamp::ORIGIN + minute));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.hub().next_due()
@@ -376,6 +453,7 @@ impl<W> Balancer<W> {
     /// assert!(balancer.member("a").unwrap().status().is_usable());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn notice_time(&self) {
         if self.hub().is_due() {
             self.renew();
@@ -383,6 +461,7 @@ impl<W> Balancer<W> {
     }
 
     /// Renews the picture, unless somebody is at it.
+    #[cold]
     pub(super) fn renew(&self) {
         let Some(mut editor) = self.core.editor.try_lock() else {
             return;

@@ -21,7 +21,6 @@ mod removed;
 mod request;
 mod sessions;
 mod wait;
-mod waiting;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -37,9 +36,9 @@ pub use error::{BuildError, PickError, UnknownMember};
 pub use explain::{Explanation, MemberExplained, Why};
 pub use lease::{Guard, Lease};
 pub use members::Replaced;
-pub use removed::{Drained, Removed};
+pub use removed::Removed;
 pub use request::PickRequest;
-pub use wait::{PickWait, Ready};
+pub use wait::{Drained, PickWait, Ready};
 
 use crate::sync::{Mutex, Published};
 

@@ -13,6 +13,27 @@ use crate::snapshot::Seat;
 /// the change that is under way.
 const LOOKS: usize = 16;
 
+/// Why one look at one view elected nobody.
+enum Missed {
+    Because(PickError),
+    /// The view was too old.
+    Stale,
+}
+
+/// Whether a pick is free to take what it finds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// Others came first.
+    BesideTheLine,
+    Served,
+}
+
+impl From<PickError> for Missed {
+    fn from(error: PickError) -> Self {
+        Self::Because(error)
+    }
+}
+
 impl<W> Balancer<W> {
     /// Elects a member for a request and counts it in.
     ///
@@ -39,42 +60,76 @@ impl<W> Balancer<W> {
     /// assert_eq!(*lease, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         if self.hub().has_line() {
-            self.notice_time();
-            return Err(self.behind_the_line(request));
+            return self.pick_beside_the_line(request);
         }
         self.attempt(request)
     }
 
     /// As [`pick`](Self::pick), also past those who wait.
+    #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        for _ in 0..LOOKS {
-            if let Some(result) = self.elect(request) {
-                return result.inspect_err(|_| self.tell_nobody(request));
-            }
-            std::hint::spin_loop();
-        }
-        // Whoever publishes has told the scheduler already, and is about to show it.
-        drop(self.core.editor.lock());
-        self.elect(request)
-            .unwrap_or_else(|| Err(self.nobody(&self.core.view.load(), request)))
-            .inspect_err(|_| self.tell_nobody(request))
+        self.elect(request, Place::Served)
+            .or_else(|missed| self.look_again(request, missed))
     }
 
-    /// One election on one view; `None` if the view is too old.
-    fn elect(&self, request: &PickRequest<'_>) -> Option<Result<Lease<W>, PickError>> {
+    /// Others wait: only a session whose member nobody in line can be elected to is
+    /// served.
+    #[cold]
+    fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        self.notice_time();
+        self.elect(request, Place::BesideTheLine).map_err(|_| {
+            self.tell_nobody(request);
+            self.behind_the_line(request)
+        })
+    }
+
+    /// Looks again as long as the view was too old, and tells of the failure else.
+    #[cold]
+    fn look_again(
+        &self,
+        request: &PickRequest<'_>,
+        mut missed: Missed,
+    ) -> Result<Lease<W>, PickError> {
+        let mut looks = 0;
+        let error = loop {
+            match missed {
+                Missed::Because(error) => break error,
+                Missed::Stale if looks < LOOKS => std::hint::spin_loop(),
+                // Whoever publishes has told the scheduler, and is about to show it.
+                Missed::Stale if looks == LOOKS => drop(self.core.editor.lock()),
+                Missed::Stale => break self.nobody(&self.core.view.load(), request),
+            }
+            looks += 1;
+            match self.elect(request, Place::Served) {
+                Ok(lease) => return Ok(lease),
+                Err(again) => missed = again,
+            }
+        };
+        self.tell_nobody(request);
+        Err(error)
+    }
+
+    /// One election on one view.
+    #[inline]
+    fn elect(&self, request: &PickRequest<'_>, place: Place) -> Result<Lease<W>, Missed> {
         let hub = self.hub();
         let view = self.core.view.load();
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
         let unclaimed = Unclaimed::new(&candidates, hub);
-        let session = match self.route(&view, &candidates, request) {
-            Ok(session) => session,
-            Err(error) => return Some(Err(error)),
+        let session = match request.route {
+            None if request.sessions => Session::New,
+            None => Session::Off,
+            Some(route) => self.route(&view, &candidates, request, route, place)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
+            if place == Place::BesideTheLine {
+                return Err(PickError::AtCapacity.into());
+            }
             let clock = view.needs.contains(Needs::CLOCK);
             let context = PickContext {
                 now: clock.then(|| request.now.unwrap_or_else(|| hub.clock.now())),
@@ -83,22 +138,24 @@ impl<W> Balancer<W> {
             };
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Elected(_) => {}
-                Pick::AtCapacity => return Some(Err(PickError::AtCapacity)),
-                Pick::Nobody => return Some(Err(self.nobody(&view, request))),
-                Pick::Stale => return None,
+                Pick::AtCapacity => return Err(PickError::AtCapacity.into()),
+                Pick::Nobody => return Err(self.nobody(&view, request).into()),
+                Pick::Stale => return Err(Missed::Stale),
             }
         }
         let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
         let Some(entry) = entry else {
-            return Some(Err(self.nobody(&view, request)));
+            return Err(self.nobody(&view, request).into());
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
         let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
         let lease = Lease::new(entry.clone(), session, started);
         unclaimed.hand_over();
         drop(view);
-        self.tell(&lease, request);
-        Some(Ok(lease))
+        if hub.observer.is_some() {
+            self.tell(&lease, request);
+        }
+        Ok(lease)
     }
 
     /// Claims the session's own member, if there is one that can serve.
@@ -107,19 +164,19 @@ impl<W> Balancer<W> {
         view: &'c View<W>,
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
+        route: &'c str,
+        place: Place,
     ) -> Result<Session, PickError> {
-        let Some(route) = request.route else {
-            return Ok(if request.sessions {
-                Session::New
-            } else {
-                Session::Off
-            });
-        };
         let roster = &view.picture.roster;
         let mut full = false;
         let found = sessions::find(roster, route, &mut |seat: &'c Arc<Seat>| {
             if request.tried.contains(&seat.state.id()) {
                 return false;
+            }
+            let in_line = place == Place::BesideTheLine && view.picture.is_in_group(seat.slot());
+            if in_line && seat.state.status().is_usable() {
+                // Those in line may be elected to it: the search ends, unclaimed.
+                return true;
             }
             match candidates.claim_seat(seat) {
                 Ok(_) => true,
@@ -130,6 +187,9 @@ impl<W> Balancer<W> {
             }
         });
         if let Some(seat) = found {
+            if candidates.claimed().is_none() {
+                return Err(PickError::AtCapacity);
+            }
             if view.picture.is_in_group(seat.slot()) {
                 view.scheduler.on_routed(candidates, &seat.state);
             }
@@ -150,6 +210,7 @@ impl<W> Balancer<W> {
         }
     }
 
+    #[cold]
     fn nobody(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
         let members = view.picture.roster.len();
         if members == 0 {
@@ -164,6 +225,7 @@ impl<W> Balancer<W> {
     }
 
     /// Why a request that came after those in line gets nothing.
+    #[cold]
     pub(super) fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
         let view = self.core.view.load();
         if view.picture.group_len() == 0 {

@@ -1,13 +1,9 @@
-//! What is left of a member that was removed: [`Removed`], until it is [`Drained`].
+//! What is left of a member that was removed: [`Removed`].
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use super::hub::Hub;
-use super::waiting::Ticket;
+use super::wait::Drained;
 use crate::member::{MemberId, MemberState};
 
 /// A member that was removed and may still have requests in flight.
@@ -33,18 +29,49 @@ impl Removed {
     }
 
     /// Returns who it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let id = balancer.member("a").unwrap().id();
+    /// assert_eq!(balancer.remove("a").unwrap().id(), id);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.state.id()
     }
 
     /// Returns its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// assert_eq!(balancer.remove("a").unwrap().name(), "a");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.state.name()
     }
 
     /// Returns how many of its requests are still in flight.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// let removed = balancer.remove("a").unwrap();
+    /// assert_eq!(removed.in_flight(), 1);
+    /// drop(lease);
+    /// assert_eq!(removed.in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.state.in_flight()
@@ -58,52 +85,25 @@ impl Removed {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// let removed = balancer.remove("a").unwrap();
+    /// drop(lease);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// removed.drained().await;
+    /// assert_eq!(removed.in_flight(), 0);
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "a future does nothing unless it is awaited"]
     pub fn drained(&self) -> Drained {
-        Drained {
-            state: self.state.clone(),
-            hub: self.hub.clone(),
-            ticket: None,
-        }
-    }
-}
-
-/// Resolves when none of a removed member's requests is in flight; made by
-/// [`Removed::drained`].
-#[must_use = "a future does nothing unless it is awaited"]
-pub struct Drained {
-    state: Arc<MemberState>,
-    hub: Arc<Hub>,
-    ticket: Option<Ticket>,
-}
-
-impl Future for Drained {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Register first, look then: an end in between is seen by one of the two.
-        self.ticket = Some(self.hub.watch(self.ticket, context.waker()));
-        if self.state.in_flight() == 0 {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl Drop for Drained {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.hub.unwatch(ticket);
-        }
-    }
-}
-
-impl fmt::Debug for Drained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drained")
-            .field("member", &self.state.name())
-            .field("in_flight", &self.state.in_flight())
-            .finish_non_exhaustive()
+        Drained::new(self.state.clone(), self.hub.clone())
     }
 }

@@ -38,6 +38,16 @@ pub struct PickRequest<'r> {
 
 impl<'r> PickRequest<'r> {
     /// Makes a request without session that has tried nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+    /// assert_eq!(*balancer.pick(&PickRequest::new())?, "10.0.0.1:80");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn new() -> Self {
         Self {
             sessions: false,
@@ -54,6 +64,22 @@ impl<'r> PickRequest<'r> {
     ///
     /// The route is what [`StickySession::find`](crate::StickySession::find) reads from
     /// a request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest, Session};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("r1"))
+    ///     .build()?;
+    /// let first = balancer.pick(&PickRequest::new().with_session(None))?;
+    /// assert_eq!(first.session(), Session::New);
+    /// let route = first.route(); // what the client is to present from now on
+    /// let again = balancer.pick(&PickRequest::new().with_session(route))?;
+    /// assert_eq!(again.session(), Session::Hit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_session(mut self, route: Option<&'r str>) -> Self {
         self.sessions = true;
         self.route = route.filter(|route| !route.is_empty());
@@ -62,10 +88,29 @@ impl<'r> PickRequest<'r> {
 
     /// Forbids to serve a session by another member than its own (Apache:
     /// `nofailover`): the pick fails with
-    /// [`PickError::SessionLost`](crate::PickError::SessionLost) instead.
+    /// [`PickError::SessionLost`](crate::PickError::SessionLost) instead, or with
+    /// [`PickError::AtCapacity`](crate::PickError::AtCapacity) while its member is only
+    /// at its cap.
     ///
     /// A session whose route no member owns, and a request without a session, are
     /// elected for as usual.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickError, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("r1"))
+    ///     .member("b", (), MemberSpec::new().with_route("r2").with_flag(Flag::Stopped))
+    ///     .build()?;
+    /// let request = PickRequest::new().with_session(Some("r2"));
+    /// assert_eq!(balancer.pick(&request)?.member().name(), "a");
+    ///
+    /// let error = balancer.pick(&request.with_no_failover()).unwrap_err();
+    /// assert_eq!(error, PickError::SessionLost { route: "r2".into() });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "nofailover")]
     pub const fn with_no_failover(mut self) -> Self {
         self.no_failover = true;
@@ -73,18 +118,86 @@ impl<'r> PickRequest<'r> {
     }
 
     /// Brings a hash key, for schedulers that keep equal keys together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+    /// use equipoise::stable_hash::hash_bytes;
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// /// One client, one place to begin.
+    /// #[derive(Debug)]
+    /// struct ByClient;
+    ///
+    /// impl Scheduler for ByClient {
+    ///     fn name(&self) -> &'static str {
+    ///         "byclient"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+    ///         let members = candidates.len().max(1) as u64;
+    ///         let start = context.hash().unwrap_or(0) % members;
+    ///         candidates.claim_first(candidates.iter().skip(start as usize).chain(candidates.iter()))
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(ByClient)
+    ///     .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// let request = PickRequest::new().with_hash(hash_bytes(b"client-42"));
+    /// let first = balancer.pick(&request)?.member().id();
+    /// assert_eq!(balancer.pick(&request)?.member().id(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn with_hash(mut self, hash: u64) -> Self {
         self.hash = Some(hash);
         self
     }
 
     /// Says which members this request has tried already; none of them is elected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Outcome, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let first = balancer.pick(&PickRequest::new())?;
+    /// let tried = [first.member().id()];
+    /// first.finish(Outcome::Failure);
+    ///
+    /// let second = balancer.pick(&PickRequest::new().with_tried(&tried))?;
+    /// assert_ne!(second.member().id(), tried[0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn with_tried(mut self, tried: &'r [MemberId]) -> Self {
         self.tried = tried;
         self
     }
 
     /// Tells the time, where the caller has just read it, so that it is not read again.
+    ///
+    /// It has to be read from the balancer's own clock. Whose recovery is due, a pick
+    /// asks that clock itself, and only while somebody is in error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, SystemClock};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let clock = SystemClock::new();
+    /// let balancer = Balancer::builder()
+    ///     .clock(clock)
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// let arrived = clock.now(); // the application wants it for its log
+    /// let lease = balancer.pick(&PickRequest::new().with_now(arrived))?;
+    /// assert_eq!(lease.member().name(), "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
         self

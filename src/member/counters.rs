@@ -14,6 +14,16 @@ const ONE_ELECTED: u64 = 1 << IN_FLIGHT_BITS;
 
 /// The most requests that one member can have in flight: 16 777 215, the cap of
 /// a member that has none of its own.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::member::MAX_IN_FLIGHT;
+///
+/// let balancer = equipoise::Balancer::new([("a", ())])?;
+/// assert_eq!(balancer.member("a").unwrap().max_in_flight(), MAX_IN_FLIGHT);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
 #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
 pub const MAX_IN_FLIGHT: u32 = IN_FLIGHT as u32;
 
@@ -40,6 +50,7 @@ impl Counters {
     /// Counts one more in, unless `cap` are in flight already.
     ///
     /// Returns how many are in flight now.
+    #[inline]
     pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Full> {
         let mut word = self.0.load(SeqCst);
         loop {
@@ -56,12 +67,14 @@ impl Counters {
     }
 
     /// Gives one back; its twin is a successful [`count_in`](Self::count_in).
+    #[inline]
     pub(crate) fn give_back(&self) -> GivenBack {
         GivenBack {
             before: low(self.0.fetch_sub(1, SeqCst)),
         }
     }
 
+    #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         low(self.0.load(SeqCst))
     }

@@ -38,6 +38,18 @@ impl MemberId {
     /// balancer, small, and used again only when the member and its leases are gone.
     ///
     /// A [`Scheduler`](crate::Scheduler) may keep its books in a vector by slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ()), ("b", ())])?;
+    /// let mut loads = vec![0; balancer.len()];
+    /// for member in balancer.members() {
+    ///     loads[member.id().slot()] = member.in_flight();
+    /// }
+    /// assert_eq!(loads, [0, 0]);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub const fn slot(self) -> usize {
         self.slot as usize

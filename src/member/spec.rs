@@ -3,10 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flag, Status, Weight};
+use super::{Flag, MAX_IN_FLIGHT, Status, Weight};
 
 /// How long a member in error rests unless its spec says otherwise: 60 s (Apache:
 /// `retry`).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::MemberSpec;
+/// use equipoise::member::DEFAULT_RECOVERY_DELAY;
+///
+/// let spec = MemberSpec::new().with_recovery_delay(DEFAULT_RECOVERY_DELAY / 2);
+/// assert_eq!(spec.recovery_delay().as_secs(), 30);
+/// ```
 pub const DEFAULT_RECOVERY_DELAY: Duration = Duration::from_secs(60);
 
 /// What an operator decides about a member; everything has a default.
@@ -22,10 +32,13 @@ pub const DEFAULT_RECOVERY_DELAY: Duration = Duration::from_secs(60);
 ///     .with_route("node1")
 ///     .with_recovery_delay(Duration::from_secs(10))
 ///     .with_max_in_flight(100);
-/// assert_eq!(spec.route(), Some("node1"));
+/// assert_eq!((spec.weight(), spec.route()), (Weight::new(3)?, Some("node1")));
+/// assert_eq!((spec.tier(), spec.redirect_route()), (0, None));
+/// assert_eq!(spec.recovery_delay(), Duration::from_secs(10));
+/// assert_eq!(spec.max_in_flight(), Some(100));
 ///
 /// let backup = MemberSpec::new().with_flag(Flag::HotStandby);
-/// assert_eq!(backup.weight(), Weight::ONE);
+/// assert!(backup.status().contains(Flag::HotStandby));
 /// # Ok::<(), equipoise::WeightError>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,6 +55,15 @@ pub struct MemberSpec {
 
 impl MemberSpec {
     /// Makes the spec of an ordinary member: weight 1, tier 0, no route, no cap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{MemberSpec, Status, Weight};
+    ///
+    /// let spec = MemberSpec::new();
+    /// assert_eq!((spec.weight(), spec.tier(), spec.status()), (Weight::ONE, 0, Status::NORMAL));
+    /// ```
     pub const fn new() -> Self {
         Self {
             weight: Weight::ONE,
@@ -55,6 +77,16 @@ impl MemberSpec {
     }
 
     /// Sets the share of the work (Apache: `loadfactor`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{MemberSpec, Weight};
+    ///
+    /// let spec = MemberSpec::new().with_weight(Weight::new(3)?);
+    /// assert_eq!(spec.weight().to_string(), "3");
+    /// # Ok::<(), equipoise::WeightError>(())
+    /// ```
     #[doc(alias = "loadfactor")]
     pub const fn with_weight(mut self, weight: Weight) -> Self {
         self.weight = weight;
@@ -62,7 +94,22 @@ impl MemberSpec {
     }
 
     /// Sets the tier: a tier is used only when nobody in a lower one can serve
-    /// (Apache: `lbset`).
+    /// (Apache: `lbset`). Any number will do; 0 comes first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("here", (), MemberSpec::new())
+    ///     .member("far away", (), MemberSpec::new().with_tier(1))
+    ///     .build()?;
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "here");
+    /// balancer.set_flag("here", Flag::Disabled)?;
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "far away");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "lbset")]
     pub const fn with_tier(mut self, tier: u16) -> Self {
         self.tier = tier;
@@ -70,6 +117,15 @@ impl MemberSpec {
     }
 
     /// Sets the route by which sessions find the member; an empty one is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberSpec;
+    ///
+    /// assert_eq!(MemberSpec::new().with_route("node1").route(), Some("node1"));
+    /// assert_eq!(MemberSpec::new().with_route("").route(), None);
+    /// ```
     pub fn with_route(mut self, route: impl AsRef<str>) -> Self {
         self.route = some_route(route.as_ref());
         self
@@ -77,6 +133,21 @@ impl MemberSpec {
 
     /// Sets the route that takes this member's sessions while it cannot serve
     /// (Apache: `redirect`); an empty one is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Session};
+    ///
+    /// let old = MemberSpec::new().with_route("old").with_redirect_route("new");
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), old.with_flag(Flag::Disabled))
+    ///     .member("b", (), MemberSpec::new().with_route("new"))
+    ///     .build()?;
+    /// let lease = balancer.pick(&PickRequest::new().with_session(Some("old")))?;
+    /// assert_eq!((lease.member().name(), lease.session()), ("b", Session::Redirected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "redirect")]
     pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
         self.redirect_route = some_route(route.as_ref());
@@ -85,6 +156,16 @@ impl MemberSpec {
 
     /// Sets how long the member rests after an error (Apache: `retry`); zero means
     /// that the next request may try it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberSpec;
+    /// use std::time::Duration;
+    ///
+    /// let spec = MemberSpec::new().with_recovery_delay(Duration::from_secs(10));
+    /// assert_eq!(spec.recovery_delay(), Duration::from_secs(10));
+    /// ```
     #[doc(alias = "retry")]
     pub const fn with_recovery_delay(mut self, delay: Duration) -> Self {
         self.recovery_delay = delay;
@@ -94,24 +175,71 @@ impl MemberSpec {
     /// Sets how many requests may be in flight at once, up to
     /// [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT). A member with a cap of 0 is always
     /// at its capacity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    ///
+    /// let spec = MemberSpec::new().with_max_in_flight(1);
+    /// let balancer = Balancer::builder().member("a", (), spec).build()?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
+    /// # drop(lease);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn with_max_in_flight(mut self, cap: u32) -> Self {
-        self.max_in_flight = Some(cap);
+        self.max_in_flight = Some(if cap < MAX_IN_FLIGHT {
+            cap
+        } else {
+            MAX_IN_FLIGHT
+        });
         self
     }
 
     /// Lifts the cap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let spec = MemberSpec::new().with_max_in_flight(8);
+    /// let balancer = Balancer::builder().member("a", (), spec).build()?;
+    /// balancer.update("a", MemberSpec::without_max_in_flight)?;
+    /// assert_eq!(balancer.spec("a").unwrap().max_in_flight(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn without_max_in_flight(mut self) -> Self {
         self.max_in_flight = None;
         self
     }
 
     /// Sets a flag.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, MemberSpec};
+    ///
+    /// let spec = MemberSpec::new().with_flag(Flag::HotSpare).with_flag(Flag::IgnoreErrors);
+    /// assert_eq!(spec.status().to_string(), "hot spare, ignores errors");
+    /// ```
     pub const fn with_flag(mut self, flag: Flag) -> Self {
         self.status = self.status.with(flag);
         self
     }
 
     /// Clears a flag.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, MemberSpec};
+    ///
+    /// let spec = MemberSpec::new().with_flag(Flag::Draining).without_flag(Flag::Draining);
+    /// assert_eq!(spec, MemberSpec::new());
+    /// ```
     pub const fn without_flag(mut self, flag: Flag) -> Self {
         self.status = self.status.without(flag);
         self
@@ -123,36 +251,60 @@ impl MemberSpec {
     }
 
     /// Returns the weight.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub const fn weight(&self) -> Weight {
         self.weight
     }
 
     /// Returns the tier.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub const fn tier(&self) -> u16 {
         self.tier
     }
 
     /// Returns the flags.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
     }
 
     /// Returns the cap on requests in flight.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub const fn max_in_flight(&self) -> Option<u32> {
         self.max_in_flight
     }
 
     /// Returns how long the member rests after an error.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub const fn recovery_delay(&self) -> Duration {
         self.recovery_delay
     }
 
     /// Returns the route.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.route.as_deref()
@@ -163,6 +315,10 @@ impl MemberSpec {
     }
 
     /// Returns the route that takes over the sessions.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec`].
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
         self.redirect_route.as_deref()

@@ -19,10 +19,21 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 /// use equipoise::{Balancer, PickRequest};
 ///
 /// let balancer = Balancer::new([("a", ())])?;
-/// let lease = balancer.pick(&PickRequest::new()).unwrap();
-/// assert_eq!(lease.member().name(), "a");
-/// assert_eq!(lease.member().in_flight(), 1);
-/// assert_eq!(lease.member().elected(), 1);
+/// let mut lease = balancer.pick(&PickRequest::new()).unwrap();
+/// lease.record_sent(120);
+/// lease.record_received(4_096);
+///
+/// let member = balancer.member("a").unwrap();
+/// assert_eq!((member.name(), member.id()), ("a", lease.member().id()));
+/// assert_eq!((member.in_flight(), member.elected()), (1, 1));
+/// assert_eq!((member.bytes_sent(), member.bytes_received()), (120, 4_096));
+/// assert_eq!(member.bytes(), 4_216);
+/// assert_eq!(member.max_in_flight(), equipoise::member::MAX_IN_FLIGHT);
+///
+/// lease.put_in_error();
+/// assert_eq!(member.status().to_string(), "in error");
+/// drop(balancer.pick(&PickRequest::new())); // nobody else is left: it is tried again
+/// assert_eq!(member.retries(), 1);
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Debug)]
@@ -58,12 +69,21 @@ impl MemberState {
     }
 
     /// Returns who this is.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
+    #[inline]
     pub fn id(&self) -> MemberId {
         self.id
     }
 
     /// Returns the name under which the member was inserted.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -74,8 +94,13 @@ impl MemberState {
     }
 
     /// Returns how many requests are in flight (Apache: `busy`).
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[doc(alias = "busy")]
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.counters.in_flight()
     }
@@ -83,56 +108,92 @@ impl MemberState {
     /// Returns how often the member was elected, by a scheduler or by a session.
     ///
     /// Counts to 2^40 and then again from 0, as a scraper of counters expects.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
     pub fn elected(&self) -> u64 {
         self.counters.elected()
     }
 
     /// Returns the bytes sent to the member (Apache: `transferred`).
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[doc(alias = "transferred")]
     #[must_use]
+    #[inline]
     pub fn bytes_sent(&self) -> u64 {
         self.bytes_sent.load(Relaxed)
     }
 
     /// Returns the bytes received from the member (Apache: `read`).
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
+    #[inline]
     pub fn bytes_received(&self) -> u64 {
         self.bytes_received.load(Relaxed)
     }
 
     /// Returns the bytes of both directions.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> u64 {
         self.bytes_sent().saturating_add(self.bytes_received())
     }
 
     /// Returns the status as it is now.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
+    #[inline]
     pub fn status(&self) -> Status {
         self.live().status()
     }
 
     /// Returns how often the member has left the error status to be tried again.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries.load(Relaxed)
     }
 
     /// Returns how many may be in flight at once; [`MAX_IN_FLIGHT`] without a cap.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberState`].
     #[must_use]
+    #[inline]
     pub fn max_in_flight(&self) -> u32 {
         self.cap.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn live(&self) -> LiveStatus {
         LiveStatus::from_word(self.live.load(SeqCst))
     }
 
+    #[inline]
     pub(crate) fn count_in(&self) -> Result<u32, Full> {
         self.counters.count_in(self.cap.load(Relaxed))
     }
 
+    #[inline]
     pub(crate) fn give_back(&self) -> GivenBack {
         self.counters.give_back()
     }
@@ -205,6 +266,5 @@ impl MemberState {
 }
 
 fn cap_of(spec: &MemberSpec) -> u32 {
-    spec.max_in_flight()
-        .map_or(MAX_IN_FLIGHT, |cap| cap.min(MAX_IN_FLIGHT))
+    spec.max_in_flight().unwrap_or(MAX_IN_FLIGHT)
 }

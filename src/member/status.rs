@@ -36,6 +36,15 @@ pub enum Flag {
 
 impl Flag {
     /// All flags, in the order in which they are shown.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let fatal = Flag::ALL.into_iter().filter(|&flag| !Status::NORMAL.with(flag).is_usable());
+    /// assert_eq!(fatal.count(), 4);
+    /// ```
     pub const ALL: [Self; 8] = [
         Self::Disabled,
         Self::Draining,
@@ -84,6 +93,15 @@ pub struct Status(u8);
 
 impl Status {
     /// No flag at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Status;
+    ///
+    /// assert_eq!(Status::NORMAL, Status::default());
+    /// assert_eq!(Status::NORMAL.to_string(), "ok");
+    /// ```
     pub const NORMAL: Self = Self(0);
 
     const UNUSABLE: u8 =
@@ -113,18 +131,46 @@ impl Status {
     }
 
     /// Returns this set with `flag`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let status = Status::NORMAL.with(Flag::Draining);
+    /// assert_eq!(status.with(Flag::Draining), status);
+    /// ```
     #[must_use]
     pub const fn with(self, flag: Flag) -> Self {
         Self(self.0 | flag.bit())
     }
 
     /// Returns this set without `flag`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let status = Status::NORMAL.with(Flag::Draining).with(Flag::InError);
+    /// assert_eq!(status.without(Flag::InError).to_string(), "draining");
+    /// ```
     #[must_use]
     pub const fn without(self, flag: Flag) -> Self {
         Self(self.0 & !flag.bit())
     }
 
     /// Tells whether `flag` is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let status = Status::NORMAL.with(Flag::Draining);
+    /// assert!(status.contains(Flag::Draining));
+    /// assert!(!status.contains(Flag::InError));
+    /// ```
     #[must_use]
     pub const fn contains(self, flag: Flag) -> bool {
         self.0 & flag.bit() != 0
@@ -135,12 +181,30 @@ impl Status {
     ///
     /// Draining, spares and standbys are usable: whether they are *elected* is
     /// decided by who else there is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// assert!(Status::NORMAL.with(Flag::Draining).is_usable(), "for its sessions");
+    /// assert!(!Status::NORMAL.with(Flag::Stopped).is_usable());
+    /// ```
     #[must_use]
     pub const fn is_usable(self) -> bool {
         self.0 & Self::UNUSABLE == 0
     }
 
-    /// Iterates over the flags that are set.
+    /// Iterates over the flags that are set, in the order of [`Flag::ALL`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let status = Status::NORMAL.with(Flag::InError).with(Flag::Draining);
+    /// assert!(status.iter().eq([Flag::Draining, Flag::InError]));
+    /// ```
     pub fn iter(self) -> impl Iterator<Item = Flag> {
         Flag::ALL
             .into_iter()

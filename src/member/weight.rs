@@ -27,10 +27,34 @@ pub struct Weight(u32);
 
 impl Weight {
     /// The weight of a member that says nothing: 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{MemberSpec, Weight};
+    ///
+    /// assert_eq!(MemberSpec::new().weight(), Weight::ONE);
+    /// ```
     pub const ONE: Self = Self(100);
     /// The least weight: 0.01.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Weight;
+    ///
+    /// assert_eq!("0.01".parse(), Ok(Weight::MIN));
+    /// ```
     pub const MIN: Self = Self(1);
     /// The greatest weight: 65 535.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Weight;
+    ///
+    /// assert_eq!(Weight::new(65_535), Ok(Weight::MAX));
+    /// ```
     pub const MAX: Self = Self(6_553_500);
 
     /// Makes a whole weight.
@@ -38,6 +62,16 @@ impl Weight {
     /// # Errors
     ///
     /// [`WeightError::OutOfRange`] for 0 and for more than 65 535.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Weight, WeightError};
+    ///
+    /// assert!(Weight::new(3)? > Weight::new(2)?);
+    /// assert_eq!(Weight::new(65_536), Err(WeightError::OutOfRange));
+    /// # Ok::<(), equipoise::WeightError>(())
+    /// ```
     pub const fn new(whole: u32) -> Result<Self, WeightError> {
         match whole.checked_mul(100) {
             Some(hundredths) => Self::from_hundredths(hundredths),
@@ -50,6 +84,15 @@ impl Weight {
     /// # Errors
     ///
     /// [`WeightError::OutOfRange`] for 0 and for more than 6 553 500.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Weight;
+    ///
+    /// assert_eq!(Weight::from_hundredths(150)?, "1.5".parse()?);
+    /// # Ok::<(), equipoise::WeightError>(())
+    /// ```
     pub const fn from_hundredths(hundredths: u32) -> Result<Self, WeightError> {
         if hundredths >= Self::MIN.0 && hundredths <= Self::MAX.0 {
             Ok(Self(hundredths))
@@ -59,6 +102,15 @@ impl Weight {
     }
 
     /// Returns the weight in hundredths.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Weight;
+    ///
+    /// assert_eq!(Weight::new(3)?.hundredths(), 300);
+    /// # Ok::<(), equipoise::WeightError>(())
+    /// ```
     #[must_use]
     pub const fn hundredths(self) -> u32 {
         self.0
@@ -88,6 +140,20 @@ impl TryFrom<f64> for Weight {
 
     /// Takes a number that is a whole count of hundredths, give or take the
     /// rounding of binary fractions: 1.15 is 115, 1.155 is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightError`] says what is wrong with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Weight, WeightError};
+    ///
+    /// assert_eq!(Weight::try_from(1.15)?.hundredths(), 115);
+    /// assert_eq!(Weight::try_from(1.155), Err(WeightError::TooFine));
+    /// # Ok::<(), WeightError>(())
+    /// ```
     fn try_from(value: f64) -> Result<Self, WeightError> {
         if value.is_nan() {
             return Err(WeightError::NotANumber);
@@ -111,6 +177,21 @@ impl TryFrom<f64> for Weight {
 impl FromStr for Weight {
     type Err = WeightError;
 
+    /// Reads a number such as `3` or `2.25`; spaces around it do not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightError`] says what is wrong with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Weight, WeightError};
+    ///
+    /// assert_eq!("2.25".parse::<Weight>()?.to_string(), "2.25");
+    /// assert_eq!("heavy".parse::<Weight>(), Err(WeightError::NotANumber));
+    /// # Ok::<(), WeightError>(())
+    /// ```
     fn from_str(text: &str) -> Result<Self, WeightError> {
         let value: f64 = text.trim().parse().map_err(|_| WeightError::NotANumber)?;
         Self::try_from(value)
@@ -161,15 +242,49 @@ pub struct EffectiveWeight(u32);
 
 impl EffectiveWeight {
     /// How many units one hundredth of weight has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::EffectiveWeight;
+    /// use equipoise::Weight;
+    ///
+    /// let one = EffectiveWeight::from(Weight::ONE).units();
+    /// assert_eq!(one, 100 * EffectiveWeight::UNITS_PER_HUNDREDTH);
+    /// ```
     pub const UNITS_PER_HUNDREDTH: u32 = 16;
 
     /// Returns the weight in units of 1/1600; never 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::EffectiveWeight;
+    /// use equipoise::Weight;
+    ///
+    /// assert_eq!(EffectiveWeight::from(Weight::MIN).units(), 16);
+    /// assert_eq!(EffectiveWeight::from(Weight::MIN).scaled(1).units(), 1);
+    /// ```
     #[must_use]
     pub const fn units(self) -> u32 {
         self.0
     }
 
-    /// Returns this weight times `sixteenths`/16; the factor is held within 1 to 16.
+    /// Returns the full weight times `sixteenths`/16; the factor is held within 1 to 16.
+    ///
+    /// To be called on a full weight: one that is scaled already is rounded down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::EffectiveWeight;
+    /// use equipoise::Weight;
+    ///
+    /// let full = EffectiveWeight::from(Weight::ONE);
+    /// assert_eq!(full.scaled(8).units(), 800);
+    /// assert_eq!(full.scaled(0), full.scaled(1), "never nothing");
+    /// assert_eq!(full.scaled(99), full, "never more");
+    /// ```
     #[must_use]
     pub const fn scaled(self, sixteenths: u32) -> Self {
         let sixteenths = match sixteenths {
@@ -177,7 +292,8 @@ impl EffectiveWeight {
             1..=16 => sixteenths,
             _ => 16,
         };
-        Self(self.0 / Self::UNITS_PER_HUNDREDTH * sixteenths)
+        let units = self.0 / Self::UNITS_PER_HUNDREDTH * sixteenths;
+        Self(if units == 0 { 1 } else { units })
     }
 }
 

@@ -42,6 +42,14 @@ pub struct ByBusyness {
 
 impl ByBusyness {
     /// Makes a scheduler that compares requests in flight, as Apache does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{ByBusyness, Scheduler};
+    ///
+    /// assert_eq!(ByBusyness::new().name(), "bybusyness");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {

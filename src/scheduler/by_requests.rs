@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 /// give A A B A C A A. Who leaves the group keeps its standing and returns with it.
 ///
 /// Source: `lbmethod_byrequests.c` of Apache httpd; the same rule is known from
-/// nginx. Cost: no scan; see the [scheduler module](crate::scheduler).
+/// nginx. Cost: no scan; only the first of each weight are compared.
 ///
 /// # Examples
 ///
@@ -39,6 +39,14 @@ pub struct ByRequests {
 
 impl ByRequests {
     /// Makes a scheduler that has elected nobody yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{ByRequests, Scheduler};
+    ///
+    /// assert_eq!(ByRequests::new().name(), "byrequests");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::election::{Books, elect};
-use super::heap::{self, Ranked};
+use super::heap::{Heap, Key};
 use super::{Candidate, Candidates, Claim, Group, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
@@ -47,6 +47,14 @@ pub struct ByTraffic {
 
 impl ByTraffic {
     /// Makes a scheduler for which everybody starts with nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{ByTraffic, Scheduler};
+    ///
+    /// assert_eq!(ByTraffic::new().name(), "bytraffic");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -98,10 +106,10 @@ struct Node {
     member: Option<MemberId>,
     /// The bytes that count, as last read; never more than the truth.
     stored: u64,
-    /// What is added to the member's own total: negative for what it had moved
-    /// before it was counted here, positive where it was lifted to the group's
-    /// minimum. `None`: to be set so that it starts with nothing.
-    offset: Option<i128>,
+    /// What is added to the member's own total, wrapping: it takes away what it had
+    /// moved before it was counted here, and lifts it to the group's minimum. `None`:
+    /// to be set so that it starts with nothing.
+    offset: Option<u64>,
     weight: u32,
     rank: u64,
     at: usize,
@@ -119,17 +127,22 @@ impl Node {
         place: Place::Absent,
     };
 
-    fn load(&self) -> Ratio {
-        Ratio {
-            bytes: self.stored,
-            weight: self.weight,
+    fn load(&self) -> Load {
+        Load {
+            ratio: Ratio {
+                bytes: self.stored,
+                weight: self.weight,
+            },
+            rank: self.rank,
         }
     }
 
     /// The bytes that count now.
     fn counted(&self, member: &MemberState) -> u64 {
-        let offset = self.offset.unwrap_or(-i128::from(member.bytes()));
-        u64::try_from(i128::from(member.bytes()) + offset).unwrap_or(0)
+        match self.offset {
+            Some(offset) => member.bytes().wrapping_add(offset),
+            None => 0,
+        }
     }
 }
 
@@ -141,7 +154,11 @@ struct Ratio {
 }
 
 impl Ratio {
+    #[inline]
     fn compare(self, other: Self) -> Ordering {
+        if self.weight == other.weight {
+            return self.bytes.cmp(&other.bytes);
+        }
         let left = u128::from(self.bytes) * u128::from(other.weight);
         let right = u128::from(other.bytes) * u128::from(self.weight);
         left.cmp(&right)
@@ -154,29 +171,42 @@ impl Ratio {
     }
 }
 
-#[derive(Debug, Default)]
-struct Nodes(Vec<Node>);
+/// What the heap is ordered by.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    ratio: Ratio,
+    rank: u64,
+}
 
-impl Ranked for Nodes {
-    fn goes_before(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (&self.0[a as usize], &self.0[b as usize]);
-        let order = a.load().compare(b.load()).then(a.rank.cmp(&b.rank));
-        order.is_lt()
-    }
-
-    fn moved(&mut self, slot: u32, at: usize) {
-        self.0[slot as usize].at = at;
+impl Key for Load {
+    #[inline]
+    fn goes_before(&self, other: &Self) -> bool {
+        let order = self.ratio.compare(other.ratio);
+        order.then(self.rank.cmp(&other.rank)).is_lt()
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Traffic {
-    nodes: Nodes,
-    heap: Vec<u32>,
+    nodes: Vec<Node>,
+    heap: Heap<Load>,
     aside: Vec<u32>,
     members: usize,
     parked: usize,
     generation: u64,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            heap: Heap::new(),
+            aside: Vec::new(),
+            members: 0,
+            parked: 0,
+            generation: 0,
+        }
+    }
 }
 
 impl Books for Traffic {
@@ -185,7 +215,7 @@ impl Books for Traffic {
     }
 
     fn slot(&self, member: MemberId) -> Option<u32> {
-        let node = self.nodes.0.get(member.slot())?;
+        let node = self.nodes.get(member.slot())?;
         let here = node.member == Some(member) && node.place != Place::Absent;
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         here.then_some(member.slot() as u32)
@@ -194,15 +224,16 @@ impl Books for Traffic {
     /// Reads the head's bytes again until it stays the head.
     fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
         loop {
-            let &slot = self.heap.first()?;
-            let node = &mut self.nodes.0[slot as usize];
+            let (_, slot) = self.heap.first()?;
+            let node = &mut self.nodes[slot as usize];
             let member = node.member?;
             if let Some(state) = candidates.state(member) {
                 let counted = node.counted(state);
                 if counted > node.stored {
                     node.stored = counted;
-                    heap::settle(&mut self.heap, 0, &mut self.nodes);
-                    if self.heap.first() != Some(&slot) {
+                    let load = node.load();
+                    self.heap.change(0, load, moved(&mut self.nodes));
+                    if self.heap.first().is_some_and(|(_, first)| first != slot) {
                         continue;
                     }
                 }
@@ -215,7 +246,7 @@ impl Books for Traffic {
 
     fn step_over(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes.0[slot as usize].place = Place::Aside;
+            self.nodes[slot as usize].place = Place::Aside;
             self.aside.push(slot);
         }
     }
@@ -228,7 +259,7 @@ impl Books for Traffic {
 
     fn park(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes.0[slot as usize].place = Place::Parked;
+            self.nodes[slot as usize].place = Place::Parked;
             self.parked += 1;
         }
     }
@@ -238,7 +269,7 @@ impl Books for Traffic {
     }
 
     fn is_parked(&self, slot: u32) -> bool {
-        self.nodes.0[slot as usize].place == Place::Parked
+        self.nodes[slot as usize].place == Place::Parked
     }
 }
 
@@ -254,16 +285,18 @@ impl Traffic {
 
     /// Puts a slot into the heap, whose room was made when it joined.
     fn push(&mut self, slot: u32) {
-        self.nodes.0[slot as usize].place = Place::Heaped;
-        heap::push(&mut self.heap, slot, &mut self.nodes);
+        let node = &mut self.nodes[slot as usize];
+        node.place = Place::Heaped;
+        let load = node.load();
+        self.heap.push(load, slot, moved(&mut self.nodes));
     }
 
     /// Takes a slot out of the heap, if it is there.
     fn take(&mut self, slot: u32) -> bool {
-        let node = &self.nodes.0[slot as usize];
+        let node = &self.nodes[slot as usize];
         let here = node.place == Place::Heaped;
         if here {
-            heap::remove(&mut self.heap, node.at, &mut self.nodes);
+            self.heap.remove(node.at, moved(&mut self.nodes));
         }
         here
     }
@@ -291,23 +324,22 @@ impl Traffic {
 
     fn join(&mut self, candidate: Candidate<'_>, least: Option<Ratio>) {
         let at = candidate.id().slot();
-        if at >= self.nodes.0.len() {
-            self.nodes.0.resize(at + 1, Node::EMPTY);
+        if at >= self.nodes.len() {
+            self.nodes.resize(at + 1, Node::EMPTY);
         }
-        let node = &mut self.nodes.0[at];
+        let node = &mut self.nodes[at];
         if node.member != Some(candidate.id()) {
             *node = Node::EMPTY;
             node.member = Some(candidate.id());
         }
         node.weight = candidate.weight().units();
         node.rank = candidate.rank();
-        let total = i128::from(candidate.state().bytes());
-        let counted = node.counted(candidate.state());
+        let total = candidate.state().bytes();
+        let counted = node.offset.map_or(0, |offset| total.wrapping_add(offset));
         node.stored = least.map_or(counted, |least| least.bytes_for(node.weight).max(counted));
-        node.offset = Some(i128::from(node.stored) - total);
+        node.offset = Some(node.stored.wrapping_sub(total));
         self.members += 1;
-        self.heap
-            .reserve(self.members.saturating_sub(self.heap.len()));
+        self.heap.reserve(self.members);
         self.aside
             .reserve(self.members.saturating_sub(self.aside.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
@@ -319,7 +351,7 @@ impl Traffic {
             return;
         };
         self.take(slot);
-        let node = &mut self.nodes.0[slot as usize];
+        let node = &mut self.nodes[slot as usize];
         if node.place == Place::Parked {
             self.parked -= 1;
         }
@@ -329,7 +361,7 @@ impl Traffic {
 
     /// Everybody starts with nothing at the group's next change.
     fn reset(&mut self) {
-        for node in &mut self.nodes.0 {
+        for node in &mut self.nodes {
             node.offset = None;
         }
     }
@@ -347,7 +379,6 @@ impl Traffic {
     /// The bytes that count for a candidate, also for one that is not here.
     fn counted(&self, candidate: Candidate<'_>) -> u64 {
         self.nodes
-            .0
             .get(candidate.id().slot())
             .filter(|node| node.member == Some(candidate.id()))
             .map_or(0, |node| node.counted(candidate.state()))
@@ -381,9 +412,14 @@ impl Traffic {
     }
 
     fn standing(&self, member: MemberId) -> Option<i64> {
-        let node = self.nodes.0.get(member.slot())?;
+        let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
         let per_weight = u128::from(node.stored) * u128::from(weight_one) / u128::from(node.weight);
         (node.member == Some(member)).then(|| i64::try_from(per_weight).unwrap_or(i64::MAX))
     }
+}
+
+/// Notes where a slot stands in the heap.
+fn moved(nodes: &mut [Node]) -> impl FnMut(u32, usize) {
+    |slot, at| nodes[slot as usize].at = at
 }

@@ -16,14 +16,32 @@ use crate::snapshot::{Picture, Seat};
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::{Candidates, Pick, PickContext};
+/// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+/// use equipoise::{Balancer, MemberSpec, PickRequest};
 ///
-/// /// Least in flight, by a plain scan.
-/// fn least<'c>(candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-///     let mut best: Vec<_> = candidates.iter().collect();
-///     best.sort_by_key(|candidate| candidate.state().in_flight());
-///     candidates.claim_first(best)
+/// #[derive(Debug)]
+/// struct LeastInFlight;
+///
+/// impl Scheduler for LeastInFlight {
+///     fn name(&self) -> &'static str {
+///         "least in flight"
+///     }
+///
+///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+///         let best = candidates.iter().min_by_key(|one| one.state().in_flight());
+///         // Should the best be full, whoever is not.
+///         candidates.claim_first(best.into_iter().chain(candidates.iter()))
+///     }
 /// }
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(LeastInFlight)
+///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+///     .build()?;
+/// let first = balancer.pick(&PickRequest::new())?;
+/// let second = balancer.pick(&PickRequest::new())?;
+/// assert_eq!((first.member().name(), second.member().name()), ("a", "b"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Candidates<'c> {
@@ -49,19 +67,47 @@ impl<'c> Candidates<'c> {
         self.reversed = true;
     }
 
-    /// Returns the number of this state of affairs; it only grows.
+    /// Returns the number of this state of affairs; it only grows. If
+    /// [`Group::generation`](super::Group::generation) was greater, a pick may return
+    /// [`Pick::Stale`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Candidates;
+    ///
+    /// /// Whether a scheduler's books, of that generation, are ahead of a pick.
+    /// fn is_stale(candidates: &Candidates<'_>, books: u64) -> bool {
+    ///     candidates.generation() < books
+    /// }
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.picture.generation
     }
 
     /// Returns how many members are eligible, tried ones included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, PickContext};
+    ///
+    /// fn draw(candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<u64> {
+    ///     let end = candidates.len() as u64;
+    ///     (!candidates.is_empty()).then(|| context.random().below(end))
+    /// }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.picture.group_len()
     }
 
     /// Tells whether nobody is eligible.
+    ///
+    /// # Examples
+    ///
+    /// See [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -69,6 +115,16 @@ impl<'c> Candidates<'c> {
 
     /// Iterates over the eligible members that the request has not tried yet, in the
     /// order that settles ties.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidate, Candidates};
+    ///
+    /// fn heaviest<'c>(candidates: &Candidates<'c>) -> Option<Candidate<'c>> {
+    ///     candidates.iter().max_by_key(Candidate::weight)
+    /// }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
         let tried = self.tried;
         self.all()
@@ -77,6 +133,24 @@ impl<'c> Candidates<'c> {
 
     /// Returns the eligible member at `index` of the tie order, tried or not: what a
     /// scheduler that samples draws by. O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Pick, PickContext};
+    ///
+    /// /// The less busy of two that chance draws.
+    /// fn of_two<'c>(candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+    ///     let draw = || {
+    ///         let index = context.random().below(candidates.len() as u64);
+    ///         candidates.at(index as usize)
+    ///     };
+    ///     let drawn = draw().into_iter().chain(draw());
+    ///     let best = drawn.min_by_key(|one| one.state().in_flight());
+    ///     // All others behind it: it may be full, or tried.
+    ///     candidates.claim_first(best.into_iter().chain(candidates.iter()))
+    /// }
+    /// ```
     #[must_use]
     pub fn at(&self, index: usize) -> Option<Candidate<'c>> {
         let (seat, spare) = self.picture.group_at(index)?;
@@ -93,17 +167,41 @@ impl<'c> Candidates<'c> {
     }
 
     /// Returns the facts about an eligible member, tried or not.
+    #[inline]
     pub(crate) fn state(&self, member: MemberId) -> Option<&'c MemberState> {
         self.seat(member).map(|seat| &*seat.state)
     }
 
     /// Returns the members that the request has tried, eligible or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Candidates;
+    ///
+    /// /// A second try is worth a closer look than a first.
+    /// fn is_retry(candidates: &Candidates<'_>) -> bool {
+    ///     !candidates.tried().is_empty()
+    /// }
+    /// ```
     #[must_use]
     pub fn tried(&self) -> &'c [MemberId] {
         self.tried
     }
 
-    /// Tells whether a member is one of the eligible ones.
+    /// Tells whether a member is one of the eligible ones, tried or not. O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberId;
+    /// use equipoise::scheduler::Candidates;
+    ///
+    /// /// Stays with the member of before, while it may be elected.
+    /// fn keep(candidates: &Candidates<'_>, before: MemberId) -> Option<MemberId> {
+    ///     candidates.contains(before).then_some(before)
+    /// }
+    /// ```
     #[must_use]
     pub fn contains(&self, member: MemberId) -> bool {
         self.seat(member).is_some()
@@ -115,6 +213,22 @@ impl<'c> Candidates<'c> {
     /// # Errors
     ///
     /// [`Refused`] says why not; the scheduler then steps over it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberId;
+    /// use equipoise::scheduler::{Candidates, Pick};
+    ///
+    /// /// That member, and others only when it cannot.
+    /// fn prefer<'c>(member: MemberId, candidates: &Candidates<'c>) -> Pick<'c> {
+    ///     match candidates.claim(member) {
+    ///         Ok(claim) => Pick::Elected(claim),
+    ///         Err(_) => candidates.claim_first(candidates.iter()),
+    ///     }
+    /// }
+    /// ```
+    #[inline]
     pub fn claim(&self, member: MemberId) -> Result<Claim<'c>, Refused> {
         if self.tried.contains(&member) {
             return Err(Refused::NotEligible);
@@ -124,6 +238,13 @@ impl<'c> Candidates<'c> {
     }
 
     /// Claims the first of `order` that can be claimed.
+    ///
+    /// If there is none: [`Pick::AtCapacity`] if one at least was at its cap, otherwise
+    /// [`Pick::Nobody`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidates`].
     pub fn claim_first(&self, order: impl IntoIterator<Item = Candidate<'c>>) -> Pick<'c> {
         let mut at_capacity = false;
         for candidate in order {
@@ -141,6 +262,7 @@ impl<'c> Candidates<'c> {
     }
 
     /// Claims a seat for a session, which may lie outside the eligible group.
+    #[inline]
     pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, Refused> {
         if self.claimed.get().is_some() {
             return Err(Refused::OnePerPick);
@@ -161,15 +283,18 @@ impl<'c> Candidates<'c> {
     }
 
     /// The seat that was claimed.
+    #[inline]
     pub(crate) fn claimed(&self) -> Option<&'c Arc<Seat>> {
         self.claimed.get()
     }
 
     /// Hands the claim that was made over to whoever gives it back.
+    #[inline]
     pub(crate) fn take_claimed(&self) -> Option<&'c Arc<Seat>> {
         self.claimed.take()
     }
 
+    #[inline]
     fn seat(&self, member: MemberId) -> Option<&'c Arc<Seat>> {
         let slot = member.slot();
         if !self.picture.is_in_group(slot) {
@@ -181,6 +306,22 @@ impl<'c> Candidates<'c> {
 }
 
 /// One eligible member.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidate, Candidates, Pick};
+/// use std::cmp::Reverse;
+///
+/// /// The heaviest that has room and serves `route`; of equals the first.
+/// fn heaviest<'c>(candidates: &Candidates<'c>, route: &str) -> Pick<'c> {
+///     let open = candidates.iter().filter(Candidate::has_room);
+///     let best = open
+///         .filter(|one| one.spec().route() == Some(route))
+///         .min_by_key(|one| (Reverse(one.weight()), one.rank()));
+///     candidates.claim_first(best.into_iter().chain(candidates.iter()))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'c> {
     seat: &'c Seat,
@@ -198,30 +339,50 @@ impl<'c> Candidate<'c> {
     }
 
     /// Returns who this is.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refused`].
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.seat.state.id()
     }
 
     /// Returns the facts about the member.
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidates`].
     #[must_use]
     pub fn state(&self) -> &'c MemberState {
         &self.seat.state
     }
 
     /// Returns what its operator decided.
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidate`].
     #[must_use = "this reads the spec and changes nothing"]
     pub fn spec(&self) -> &'c MemberSpec {
         &self.seat.spec
     }
 
-    /// Tells whether the member is below its cap.
+    /// Tells whether the member is below its cap, for now: only a claim makes sure.
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidate`].
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.state().in_flight() < self.state().max_in_flight()
     }
 
     /// Returns the weight that counts now.
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidate`].
     #[must_use]
     pub fn weight(&self) -> EffectiveWeight {
         EffectiveWeight::from(self.seat.spec.weight())
@@ -229,6 +390,10 @@ impl<'c> Candidate<'c> {
 
     /// Returns the place that settles ties: the lower rank wins. Ranks are in
     /// configuration order, spares that stand in behind all others.
+    ///
+    /// # Examples
+    ///
+    /// See [`Candidate`].
     #[must_use]
     pub fn rank(&self) -> u64 {
         const BEHIND: u64 = 1 << 63;
@@ -239,6 +404,19 @@ impl<'c> Candidate<'c> {
 
 /// Proof that a member was eligible and is counted in; made by
 /// [`Candidates::claim`] only.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::Pick;
+///
+/// /// Brings the books up to date with an election: in flight, by slot.
+/// fn enter(books: &mut [u32], pick: &Pick<'_>) {
+///     if let Pick::Elected(claim) = pick {
+///         books[claim.member().id().slot()] = claim.in_flight();
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a claim that is not returned is given back"]
 pub struct Claim<'c> {
@@ -248,12 +426,20 @@ pub struct Claim<'c> {
 
 impl<'c> Claim<'c> {
     /// Returns whom it claims.
+    ///
+    /// # Examples
+    ///
+    /// See [`Claim`].
     #[must_use]
     pub fn member(&self) -> &'c MemberState {
         self.state
     }
 
     /// Returns how many the member had in flight with this claim.
+    ///
+    /// # Examples
+    ///
+    /// See [`Claim`].
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
@@ -261,6 +447,24 @@ impl<'c> Claim<'c> {
 }
 
 /// Why a member could not be claimed.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, Pick, Refused};
+///
+/// /// What [`Candidates::claim_first`] does.
+/// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
+///     let mut full = false;
+///     for one in candidates.iter() {
+///         match candidates.claim(one.id()) {
+///             Ok(claim) => return Pick::Elected(claim),
+///             Err(refused) => full |= refused == Refused::AtCapacity,
+///         }
+///     }
+///     if full { Pick::AtCapacity } else { Pick::Nobody }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refused {

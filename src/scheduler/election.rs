@@ -34,6 +34,7 @@ pub(super) trait Books {
 }
 
 /// Elects and claims one of `candidates`.
+#[inline]
 pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> Pick<'c> {
     for &tried in candidates.tried() {
         if let Some(slot) = books.slot(tried) {
@@ -57,6 +58,7 @@ pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> 
     pick
 }
 
+#[cold]
 fn nobody(books: &impl Books, candidates: &Candidates<'_>) -> Pick<'static> {
     let parked_but_tried = candidates
         .tried()

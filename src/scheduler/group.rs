@@ -12,17 +12,54 @@ use crate::snapshot::{Picture, Seat};
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::Group;
+/// use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Scheduler};
+/// use equipoise::{Balancer, MemberId, MemberSpec, Weight};
+/// use std::sync::Mutex;
 ///
-/// /// What a scheduler with books of its own does first.
-/// fn on_group(group: &Group<'_>) {
-///     for member in group.left() {
-///         println!("{} left", member.name());
+/// /// Keeps books of its own: the weights, by slot.
+/// #[derive(Debug, Default)]
+/// struct Ledger {
+///     weights: Mutex<Vec<u32>>,
+/// }
+///
+/// impl Scheduler for Ledger {
+///     fn name(&self) -> &'static str {
+///         "ledger"
 ///     }
-///     for candidate in group.joined() {
-///         println!("{} joined with weight {}", candidate.state().name(), candidate.spec().weight());
+///
+///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+///         candidates.claim_first(candidates.iter())
+///     }
+///
+///     fn on_group(&self, group: &Group<'_>) {
+///         let mut weights = self.weights.lock().unwrap();
+///         for member in group.left() {
+///             weights[member.id().slot()] = 0;
+///         }
+///         for candidate in group.joined().chain(group.changed()) {
+///             let slot = candidate.id().slot();
+///             if slot >= weights.len() {
+///                 weights.resize(slot + 1, 0);
+///             }
+///             weights[slot] = candidate.weight().units();
+///         }
+///     }
+///
+///     fn standing(&self, member: MemberId) -> Option<i64> {
+///         let weights = self.weights.lock().unwrap();
+///         weights.get(member.slot()).map(|&weight| weight.into())
 ///     }
 /// }
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(Ledger::default())
+///     .member("a", (), MemberSpec::new())
+///     .build()?;
+/// assert_eq!(balancer.standing("a"), Some(1600));
+/// let weight = Weight::new(2)?;
+/// balancer.update("a", |spec| spec.with_weight(weight))?;
+/// assert_eq!(balancer.standing("a"), Some(3200));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Group<'g> {
@@ -33,13 +70,36 @@ pub struct Group<'g> {
 }
 
 impl<'g> Group<'g> {
-    /// Returns the number of this state of affairs; it only grows.
+    /// Returns the number of this state of affairs; it only grows. Candidates of a
+    /// lesser [`generation`](super::Candidates::generation) are from before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Group;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// fn on_group(known: &AtomicU64, group: &Group<'_>) {
+    ///     known.store(group.generation(), Ordering::Release);
+    /// }
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.picture.generation
     }
 
     /// Iterates over all eligible members as they are now, in tie order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Group;
+    ///
+    /// /// For books that are cheaper made anew than kept.
+    /// fn total_weight(group: &Group<'_>) -> u64 {
+    ///     group.iter().map(|one| u64::from(one.weight().units())).sum()
+    /// }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         self.picture
             .group()
@@ -47,17 +107,29 @@ impl<'g> Group<'g> {
     }
 
     /// Iterates over the members that are no longer eligible.
+    ///
+    /// # Examples
+    ///
+    /// See [`Group`].
     pub fn left(&self) -> impl Iterator<Item = &'g MemberState> + use<'g> {
         self.left.iter().map(|seat| &*seat.state)
     }
 
     /// Iterates over the members that have become eligible.
+    ///
+    /// # Examples
+    ///
+    /// See [`Group`].
     pub fn joined(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.joined)
     }
 
     /// Iterates over the members whose weight, rank or cap changed, or whose facts
     /// should be read again.
+    ///
+    /// # Examples
+    ///
+    /// See [`Group`].
     pub fn changed(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.changed)
     }

@@ -1,70 +1,154 @@
-//! A binary heap of slots that knows where each slot stands, so that any of them can
-//! be moved or removed in O(log n).
+//! A heap of slots by key that can tell where each slot stands, so that any of them
+//! can be moved or removed in O(log n).
 //!
-//! It holds no keys: whoever owns them says which slot goes first.
+//! Four children a node, and the keys beside the slots: the four are compared within
+//! two cache lines, without a look at the members.
 
-/// The owner of the keys.
-pub(super) trait Ranked {
-    /// Tells whether `a` goes before `b`; never both ways.
-    fn goes_before(&self, a: u32, b: u32) -> bool;
+const CHILDREN: usize = 4;
 
-    /// Hears that `slot` now stands at index `at`.
-    fn moved(&mut self, slot: u32, at: usize);
+/// What a heap is ordered by.
+pub(super) trait Key: Copy {
+    /// Tells whether this goes before `other`; never both ways.
+    fn goes_before(&self, other: &Self) -> bool;
 }
 
-pub(super) fn push(heap: &mut Vec<u32>, slot: u32, owner: &mut impl Ranked) {
-    let at = heap.len();
-    heap.push(slot);
-    sift_up(heap, at, owner);
-}
+#[derive(Debug)]
+pub(super) struct Heap<K>(Vec<(K, u32)>);
 
-/// Removes what stands at index `at`.
-pub(super) fn remove(heap: &mut Vec<u32>, at: usize, owner: &mut impl Ranked) {
-    heap.swap_remove(at);
-    if at < heap.len() {
-        settle(heap, at, owner);
+impl<K: Key> Heap<K> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Makes room for `slots` in all, so that moving them needs no memory.
+    pub(super) fn reserve(&mut self, slots: usize) {
+        self.0.reserve(slots.saturating_sub(self.0.len()));
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn first(&self) -> Option<(K, u32)> {
+        self.0.first().copied()
+    }
+
+    /// Puts a slot in; `moved` hears of every slot that comes to stand elsewhere.
+    pub(super) fn push(&mut self, key: K, slot: u32, mut moved: impl FnMut(u32, usize)) {
+        self.0.push((key, slot));
+        self.sift_up(self.0.len() - 1, &mut moved);
+    }
+
+    /// Removes what stands at index `at`.
+    pub(super) fn remove(&mut self, at: usize, mut moved: impl FnMut(u32, usize)) {
+        self.0.swap_remove(at);
+        if at < self.0.len() {
+            self.settle(at, &mut moved);
+        }
+    }
+
+    /// Gives what stands at index `at` another key.
+    pub(super) fn change(&mut self, at: usize, key: K, mut moved: impl FnMut(u32, usize)) {
+        self.0[at].0 = key;
+        self.settle(at, &mut moved);
+    }
+
+    fn settle(&mut self, at: usize, moved: &mut impl FnMut(u32, usize)) {
+        let at = self.sift_up(at, moved);
+        self.sift_down(at, moved);
+    }
+
+    fn sift_up(&mut self, mut at: usize, moved: &mut impl FnMut(u32, usize)) -> usize {
+        let item = self.0[at];
+        while at > 0 {
+            let parent = (at - 1) / CHILDREN;
+            if !item.0.goes_before(&self.0[parent].0) {
+                break;
+            }
+            self.0[at] = self.0[parent];
+            moved(self.0[at].1, at);
+            at = parent;
+        }
+        self.0[at] = item;
+        moved(item.1, at);
+        at
+    }
+
+    fn sift_down(&mut self, mut at: usize, moved: &mut impl FnMut(u32, usize)) {
+        let item = self.0[at];
+        loop {
+            let first = CHILDREN * at + 1;
+            let end = (first + CHILDREN).min(self.0.len());
+            if first >= end {
+                break;
+            }
+            let mut child = first;
+            for other in first + 1..end {
+                if self.0[other].0.goes_before(&self.0[child].0) {
+                    child = other;
+                }
+            }
+            if !self.0[child].0.goes_before(&item.0) {
+                break;
+            }
+            self.0[at] = self.0[child];
+            moved(self.0[at].1, at);
+            at = child;
+        }
+        self.0[at] = item;
+        moved(item.1, at);
     }
 }
 
-/// Restores the order after the key of what stands at index `at` has changed.
-pub(super) fn settle(heap: &mut [u32], at: usize, owner: &mut impl Ranked) {
-    let at = sift_up(heap, at, owner);
-    sift_down(heap, at, owner);
-}
+#[cfg(test)]
+mod tests {
+    use super::{Heap, Key};
+    use crate::random::Random;
+    use std::collections::BTreeSet;
 
-fn sift_up(heap: &mut [u32], mut at: usize, owner: &mut impl Ranked) -> usize {
-    let slot = heap[at];
-    while at > 0 {
-        let parent = (at - 1) / 2;
-        if !owner.goes_before(slot, heap[parent]) {
-            break;
+    impl Key for u64 {
+        fn goes_before(&self, other: &Self) -> bool {
+            self < other
         }
-        heap[at] = heap[parent];
-        owner.moved(heap[at], at);
-        at = parent;
     }
-    heap[at] = slot;
-    owner.moved(slot, at);
-    at
-}
 
-fn sift_down(heap: &mut [u32], mut at: usize, owner: &mut impl Ranked) {
-    let slot = heap[at];
-    loop {
-        let mut child = 2 * at + 1;
-        if child >= heap.len() {
-            break;
+    #[test]
+    fn it_agrees_with_a_sorted_set_whatever_is_moved_or_removed() {
+        let random = Random::seeded(3);
+        let mut heap = Heap::new();
+        let mut places = vec![usize::MAX; 200];
+        let mut keys = vec![None::<u64>; 200];
+        let mut sorted = BTreeSet::new();
+        for _ in 0..20_000 {
+            let slot = usize::try_from(random.below(200)).unwrap();
+            // Unique keys, so that both have one order.
+            let key = random.below(1000) * 1000 + slot as u64;
+            let number = u32::try_from(slot).unwrap();
+            let moved = |slot: u32, at: usize| places[slot as usize] = at;
+            match (keys[slot], random.below(3)) {
+                (None, _) => {
+                    heap.push(key, number, moved);
+                    keys[slot] = Some(key);
+                    sorted.insert((key, number));
+                }
+                (Some(old), 0) => {
+                    let at = places[slot];
+                    heap.remove(at, |slot, at| places[slot as usize] = at);
+                    keys[slot] = None;
+                    sorted.remove(&(old, number));
+                }
+                (Some(old), _) => {
+                    let at = places[slot];
+                    heap.change(at, key, |slot, at| places[slot as usize] = at);
+                    keys[slot] = Some(key);
+                    sorted.remove(&(old, number));
+                    sorted.insert((key, number));
+                }
+            }
+            assert_eq!(heap.first(), sorted.first().copied());
+            assert_eq!(heap.is_empty(), sorted.is_empty());
         }
-        if child + 1 < heap.len() && owner.goes_before(heap[child + 1], heap[child]) {
-            child += 1;
-        }
-        if !owner.goes_before(heap[child], slot) {
-            break;
-        }
-        heap[at] = heap[child];
-        owner.moved(heap[at], at);
-        at = child;
     }
-    heap[at] = slot;
-    owner.moved(slot, at);
 }

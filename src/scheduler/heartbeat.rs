@@ -35,6 +35,10 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// Makes a scheduler that elects by `readings`, which must not be shared with
     /// another scheduler.
+    ///
+    /// # Examples
+    ///
+    /// See [`HeartbeatReadings`].
     #[must_use]
     pub fn new(readings: &HeartbeatReadings) -> Self {
         Self {
@@ -44,6 +48,23 @@ impl Heartbeat {
     }
 
     /// Sets who elects while nobody reports idle capacity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{ByBusyness, Heartbeat, HeartbeatReadings};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let heartbeat = Heartbeat::new(&HeartbeatReadings::new()).with_fallback(ByBusyness::new());
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(heartbeat)
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// let first = balancer.pick(&PickRequest::new())?; // nobody has reported yet
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
+    /// # drop(first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_fallback(mut self, fallback: impl Scheduler) -> Self {
         self.fallback = Some(Box::new(fallback));
@@ -51,16 +72,53 @@ impl Heartbeat {
     }
 
     /// While nobody reports idle capacity, elects nobody, as Apache does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Heartbeat::new(&HeartbeatReadings::new()).without_fallback())
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// assert!(balancer.pick(&PickRequest::new()).is_err(), "nobody has reported");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
     #[must_use]
     pub fn without_fallback(mut self) -> Self {
         self.fallback = None;
         self
     }
 
-    /// Sets how long a report counts; 10 s by default.
+    /// Sets how long a report counts; 10 s by default. To be said before the first
+    /// report comes in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let (readings, clock) = (HeartbeatReadings::new(), ManualClock::new());
+    /// let heartbeat = Heartbeat::new(&readings).with_max_age(Duration::from_secs(2));
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(heartbeat.without_fallback())
+    ///     .clock(clock.clone())
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// readings.report("a", Reading { ready: 10, busy: 1 }, clock.now())?;
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// clock.advance(Duration::from_secs(2));
+    /// assert!(balancer.pick(&PickRequest::new()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_max_age(self, max_age: Duration) -> Self {
-        self.readings.table().lock().max_age = max_age;
+        self.readings.table().lock().set_max_age(max_age);
         self
     }
 }
@@ -83,7 +141,20 @@ impl Scheduler for Heartbeat {
             elect(&mut draw, candidates)
         };
         match (pick, &self.fallback) {
-            (Pick::AtCapacity | Pick::Nobody, Some(fallback)) => fallback.pick(candidates, context),
+            (Pick::AtCapacity | Pick::Nobody, Some(fallback)) => {
+                let pick = fallback.pick(candidates, context);
+                if let Pick::Elected(claim) = &pick {
+                    self.readings.table().lock().touch(claim.member());
+                }
+                pick
+            }
+            (Pick::Elected(claim), Some(fallback)) => {
+                // Only who counts what is in flight has to hear of it.
+                if fallback.needs().contains(Needs::ENDED) {
+                    fallback.on_routed(candidates, claim.member());
+                }
+                Pick::Elected(claim)
+            }
             (pick, _) => pick,
         }
     }

@@ -42,8 +42,8 @@ use crate::random::Random;
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
-/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, and
-///   [`Pick::AtCapacity`] only if those that could not all are at their cap.
+/// * It returns [`Pick::Nobody`] or [`Pick::AtCapacity`] only if no candidate can be
+///   claimed; the latter if one of them, untried, is at its cap.
 /// * It is deterministic: the same calls with the same random source give the same
 ///   elections.
 /// * It waits for nothing but its own short lock, never allocates in `pick`, never
@@ -56,8 +56,8 @@ use crate::random::Random;
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::{Candidates, Pick, PickContext, Refused, Scheduler};
-/// use equipoise::{Balancer, PickRequest};
+/// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+/// use equipoise::{Balancer, MemberId, PickRequest};
 ///
 /// /// The first member that can be claimed: fill one before the next.
 /// #[derive(Debug)]
@@ -71,6 +71,10 @@ use crate::random::Random;
 ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
 ///         candidates.claim_first(candidates.iter())
 ///     }
+///
+///     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
+///         candidates.iter().find(|one| one.has_room()).map(|one| one.id())
+///     }
 /// }
 /// let balancer = Balancer::builder()
 ///     .scheduler(First)
@@ -78,17 +82,30 @@ use crate::random::Random;
 ///     .member("b", (), Default::default())
 ///     .build()?;
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "a");
+/// assert_eq!(&*balancer.explain(&PickRequest::new()).elected().unwrap().name, "a");
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// Returns the method's name, as in `byrequests`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler`].
     fn name(&self) -> &'static str;
 
     /// Elects one of `candidates` and claims it.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler`].
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
 
     /// Tells who `pick` would elect, without side effect; `None` if chance decides or
     /// nobody can be elected.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler`].
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let _ = (candidates, context);
         None
@@ -102,6 +119,51 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// A request ended; called only if [`needs`](Self::needs) says
     /// [`Needs::ENDED`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Needs, Pick, PickContext, Scheduler};
+    /// use equipoise::member::{Ended, MemberId, MemberState, Outcome};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::sync::Mutex;
+    ///
+    /// /// Anybody rather than whoever failed last.
+    /// #[derive(Debug, Default)]
+    /// struct Wary {
+    ///     failed: Mutex<Option<MemberId>>,
+    /// }
+    ///
+    /// impl Scheduler for Wary {
+    ///     fn name(&self) -> &'static str {
+    ///         "wary"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let failed = *self.failed.lock().unwrap();
+    ///         let others = candidates.iter().filter(|one| Some(one.id()) != failed);
+    ///         candidates.claim_first(others.chain(candidates.iter()))
+    ///     }
+    ///
+    ///     fn on_ended(&self, member: &MemberState, ended: &Ended) {
+    ///         if ended.outcome == Outcome::Failure {
+    ///             *self.failed.lock().unwrap() = Some(member.id());
+    ///         }
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::ENDED
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Wary::default())
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.finish(Outcome::Failure);
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
         let _ = (member, ended);
     }
@@ -113,6 +175,10 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// The eligible group changed; called by the publisher, in order, with who joined,
     /// left or changed.
+    ///
+    /// # Examples
+    ///
+    /// See [`Group`].
     fn on_group(&self, group: &Group<'_>) {
         let _ = group;
     }
@@ -122,6 +188,10 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Returns what an operator sees of a member's standing (Apache: `lbstatus`), in
     /// units of the method's own.
+    ///
+    /// # Examples
+    ///
+    /// See [`Group`].
     #[doc(alias = "lbstatus")]
     fn standing(&self, member: MemberId) -> Option<i64> {
         let _ = member;
@@ -129,6 +199,10 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Tells what has to be measured for this scheduler.
+    ///
+    /// # Examples
+    ///
+    /// See [`on_ended`](Self::on_ended) and [`Needs`].
     fn needs(&self) -> Needs {
         Needs::NOTHING
     }
@@ -137,6 +211,35 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 const _: Option<&dyn Scheduler> = None;
 
 /// What an election came to.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+/// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+///
+/// /// To test what an application does when everybody is busy.
+/// #[derive(Debug)]
+/// struct Full;
+///
+/// impl Scheduler for Full {
+///     fn name(&self) -> &'static str {
+///         "full"
+///     }
+///
+///     fn pick<'c>(&self, _: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+///         Pick::AtCapacity
+///     }
+/// }
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(Full)
+///     .member("a", (), MemberSpec::new())
+///     .build()?;
+/// let error = balancer.pick(&PickRequest::new()).unwrap_err();
+/// assert_eq!(error, PickError::AtCapacity);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
@@ -173,18 +276,38 @@ pub struct PickContext<'p> {
 
 impl<'p> PickContext<'p> {
     /// Returns the time, if [`Scheduler::needs`] asked for [`Needs::CLOCK`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Timestamp;
+    /// use equipoise::scheduler::PickContext;
+    ///
+    /// /// Whether what a member said `at` is too old to go by.
+    /// fn is_stale(at: Timestamp, context: &PickContext<'_>) -> bool {
+    ///     context.now().is_some_and(|now| now.since(at).as_secs() >= 10)
+    /// }
+    /// ```
     #[must_use]
     pub fn now(&self) -> Option<Timestamp> {
         self.now
     }
 
     /// Returns the request's hash key, if it brought one.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickRequest::with_hash`](crate::PickRequest::with_hash).
     #[must_use]
     pub fn hash(&self) -> Option<u64> {
         self.hash
     }
 
     /// Returns the source of chance.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickContext`].
     #[must_use]
     pub fn random(&self) -> &'p Random {
         self.random
@@ -207,21 +330,72 @@ pub struct Needs(u8);
 
 impl Needs {
     /// Nothing: hooks at the end of a request and clock readings are left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{ByRequests, Needs, Scheduler};
+    ///
+    /// assert_eq!(ByRequests::new().needs(), Needs::NOTHING);
+    /// ```
     pub const NOTHING: Self = Self(0);
     /// The time of each pick.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Needs, Scheduler};
+    ///
+    /// let heartbeat = Heartbeat::new(&HeartbeatReadings::new());
+    /// assert!(heartbeat.needs().contains(Needs::CLOCK), "reports grow old");
+    /// ```
     pub const CLOCK: Self = Self(1);
     /// [`Scheduler::on_ended`] at the end of each request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{ByBusyness, Needs, Scheduler};
+    ///
+    /// assert_eq!(ByBusyness::new().needs(), Needs::ENDED);
+    /// ```
     pub const ENDED: Self = Self(2);
     /// As [`ENDED`](Self::ENDED), with the time from election to end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert!(Needs::ELAPSED.contains(Needs::ENDED));
+    /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
+    /// ```
     pub const ELAPSED: Self = Self(2 | 4);
 
     /// Returns both together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert_eq!(Needs::ENDED.and(Needs::ELAPSED), Needs::ELAPSED);
+    /// ```
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Tells whether all of `other` is asked for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert!(!Needs::ENDED.contains(Needs::CLOCK.and(Needs::ENDED)), "not all of it");
+    /// assert!(Needs::ENDED.contains(Needs::NOTHING));
+    /// ```
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

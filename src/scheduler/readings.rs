@@ -41,6 +41,10 @@ pub struct Reading {
 impl Reading {
     /// Returns the idle capacity to elect by: `ready`, or a quarter of it while
     /// nothing is busy, as Apache does for servers that have just started.
+    ///
+    /// # Examples
+    ///
+    /// See [`Reading`].
     #[must_use]
     pub const fn idle(self) -> u32 {
         if self.busy == 0 {
@@ -79,6 +83,10 @@ pub struct HeartbeatReadings {
 
 impl HeartbeatReadings {
     /// Makes an empty table.
+    ///
+    /// # Examples
+    ///
+    /// See [`HeartbeatReadings`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -93,6 +101,10 @@ impl HeartbeatReadings {
     ///
     /// [`TooManyStrangers`] if the name is no member, and as many names that are none
     /// have reported already as are remembered: 4096. The report is lost.
+    ///
+    /// # Examples
+    ///
+    /// See [`HeartbeatReadings`].
     pub fn report(
         &self,
         name: &str,
@@ -155,7 +167,7 @@ enum Place {
 
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) max_age: Duration,
+    max_age: Duration,
     pub(super) generation: u64,
     pub(super) parked: usize,
     nodes: Vec<Option<Node>>,
@@ -206,6 +218,12 @@ impl Table {
     pub(super) fn idle(&self, member: MemberId) -> Option<u64> {
         let node = self.nodes.get(member.slot())?.as_ref()?;
         (node.member == member && node.report.is_some()).then(|| node.idle())
+    }
+
+    pub(super) fn set_max_age(&mut self, max_age: Duration) {
+        self.max_age = max_age;
+        // Look at every report again.
+        self.next_expiry = Some(Timestamp::ORIGIN);
     }
 
     /// Drops the reports that are too old at `now`.

@@ -17,6 +17,7 @@
 //! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Roster, Seat};
 use crate::member::{Flag, Status};
@@ -41,7 +42,7 @@ impl Walk {
 /// Walks the tiers and returns the first group that is not empty.
 ///
 /// `status` tells a member's status: the live one, or what it would be.
-pub(crate) fn walk(roster: &Roster, status: impl Fn(&Seat) -> Status) -> Walk {
+pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status) -> Walk {
     let mut found = Walk::default();
     let mut seats = roster.by_tier().peekable();
     while let Some(tier) = seats.peek().map(|seat| seat.spec.tier()) {

@@ -7,9 +7,11 @@ mod eligibility;
 mod picture;
 mod roster;
 mod routes;
+mod slab;
 
 pub use eligibility::Eligibility;
 
 pub(crate) use eligibility::{Walk, walk};
 pub(crate) use picture::{Change, Picture};
 pub(crate) use roster::{Roster, Seat};
+pub(crate) use slab::Slab;

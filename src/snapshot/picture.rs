@@ -1,6 +1,7 @@
 //! Who may be elected now: slots of one [`Roster`], in the order that settles ties.
 
 use std::collections::HashSet;
+use std::iter;
 use std::sync::Arc;
 
 use super::{Roster, Seat, Walk};
@@ -43,6 +44,7 @@ impl Picture {
         self.group.len()
     }
 
+    #[inline]
     pub(crate) fn is_in_group(&self, slot: usize) -> bool {
         self.in_group
             .get(slot / 64)
@@ -97,42 +99,69 @@ impl Picture {
         }
     }
 
-    /// The difference to an older picture.
-    pub(crate) fn since(&self, old: &Self) -> Change {
+    /// The difference to an older picture, where `touched` names the slots whose seats
+    /// have changed.
+    pub(crate) fn since(&self, old: &Self, touched: &[usize]) -> Change {
         let mut change = Change::default();
-        for (seat, _) in old.group() {
-            if self.member(seat).is_none() {
-                change.left.push(seat.clone());
+        for word in 0..self.in_group.len().max(old.in_group.len()) {
+            let (now, then) = (self.word(word), old.word(word));
+            for slot in bits(word, then & !now) {
+                change.left.extend(old.roster.seat(slot).cloned());
+            }
+            for slot in bits(word, now & !then) {
+                change.joined.extend(self.member(slot));
             }
         }
-        let old_spares = old.spares();
-        for (seat, spare) in self.group() {
-            match old.member(seat) {
-                None => change.joined.push((seat.clone(), spare)),
-                Some(was) => {
-                    let was_spare = old_spares.contains(&seat.slot());
-                    if !Arc::ptr_eq(was, seat) || was_spare != spare {
-                        change.changed.push((seat.clone(), spare));
-                    }
-                }
+        let mut suspects: Vec<usize> = touched.to_vec();
+        suspects.extend(self.spares().chain(old.spares()));
+        suspects.sort_unstable();
+        suspects.dedup();
+        let (spares, old_spares): (HashSet<_>, HashSet<_>) =
+            (self.spares().collect(), old.spares().collect());
+        for slot in suspects {
+            if !self.is_in_group(slot) || !old.is_in_group(slot) {
+                continue;
+            }
+            let (Some(now), Some(then)) = (self.roster.seat(slot), old.roster.seat(slot)) else {
+                continue;
+            };
+            let spare = spares.contains(&slot);
+            if now.state.id() != then.state.id() {
+                change.left.push(then.clone());
+                change.joined.push((now.clone(), spare));
+            } else if !Arc::ptr_eq(now, then) || spare != old_spares.contains(&slot) {
+                change.changed.push((now.clone(), spare));
             }
         }
+        // In tie order, as they would have joined one by one.
+        change.joined.sort_by_key(|(seat, _)| seat.order);
         change
     }
 
-    /// The seat of the same member in this picture's group.
-    fn member(&self, of: &Seat) -> Option<&Arc<Seat>> {
-        if !self.is_in_group(of.slot()) {
-            return None;
-        }
-        let seat = self.roster.seat(of.slot())?;
-        (seat.state.id() == of.state.id()).then_some(seat)
+    fn member(&self, slot: usize) -> Option<(Arc<Seat>, bool)> {
+        let seat = self.roster.seat(slot)?.clone();
+        Some((seat, self.spares().any(|spare| spare == slot)))
     }
 
-    fn spares(&self) -> HashSet<usize> {
-        self.group()
-            .skip(self.spares_from)
-            .map(|(seat, _)| seat.slot())
-            .collect()
+    fn word(&self, at: usize) -> u64 {
+        self.in_group.get(at).copied().unwrap_or(0)
     }
+
+    /// The slots of those that stand in as spares.
+    fn spares(&self) -> impl Iterator<Item = usize> {
+        self.group[self.spares_from.min(self.group.len())..]
+            .iter()
+            .map(|&slot| slot as usize)
+    }
+}
+
+/// The slots of a word's bits.
+fn bits(word: usize, mut set: u64) -> impl Iterator<Item = usize> {
+    iter::from_fn(move || {
+        (set != 0).then(|| {
+            let bit = set.trailing_zeros() as usize;
+            set &= set - 1;
+            word * 64 + bit
+        })
+    })
 }

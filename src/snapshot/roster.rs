@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Slab;
 use super::routes::Routes;
 use crate::member::{MemberSpec, MemberState};
 
@@ -9,6 +10,7 @@ use crate::member::{MemberSpec, MemberState};
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) state: Arc<MemberState>,
+    /// Without flags: those are live, in the state.
     pub(crate) spec: MemberSpec,
     /// The place in configuration order, which settles every tie.
     pub(crate) order: u64,
@@ -23,7 +25,7 @@ impl Seat {
 /// All members of a balancer at one time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
-    seats: Vec<Option<Arc<Seat>>>,
+    seats: Slab<Seat>,
     /// Slots by (tier, order): each tier is one run.
     walk_order: Vec<u32>,
     routes: Routes,
@@ -38,8 +40,9 @@ impl Roster {
         self.walk_order.is_empty()
     }
 
+    #[inline]
     pub(crate) fn seat(&self, slot: usize) -> Option<&Arc<Seat>> {
-        self.seats.get(slot)?.as_ref()
+        self.seats.get(slot)
     }
 
     /// The members by tier and then in configuration order.
@@ -61,27 +64,23 @@ impl Roster {
     pub(crate) fn put(&mut self, seat: Arc<Seat>) {
         let slot = seat.slot();
         self.take(slot);
-        if slot >= self.seats.len() {
-            self.seats.resize(slot + 1, None);
-        }
         let at = self.rank(seat.spec.tier(), seat.order);
         self.walk_order.insert(at, short(slot));
         if let Some(route) = seat.spec.route() {
             self.routes.insert(route, seat.order, short(slot));
         }
-        self.seats[slot] = Some(seat);
+        self.seats.put(slot, seat);
     }
 
     /// Takes the seat of `slot` out.
     pub(crate) fn take(&mut self, slot: usize) -> Option<Arc<Seat>> {
-        let seat = self.seats.get(slot)?.clone()?;
+        let seat = self.seats.get(slot)?.clone();
         let at = self.rank(seat.spec.tier(), seat.order);
         self.walk_order.remove(at);
         if let Some(route) = seat.spec.route() {
             self.routes.remove(route, seat.order);
         }
-        self.seats[slot] = None;
-        Some(seat)
+        self.seats.take(slot)
     }
 
     /// Where a member of `tier` and `order` stands, or would stand.

@@ -10,7 +10,7 @@ use std::cmp::{Ordering, Reverse};
 
 use super::Load;
 use crate::member::MemberId;
-use crate::scheduler::heap::{self, Ranked};
+use crate::scheduler::heap::{Heap, Key};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -59,8 +59,22 @@ impl Node {
         place: Place::Absent,
     };
 
-    fn key(&self) -> (u32, Reverse<i64>, u64) {
-        (self.load, Reverse(self.base), self.rank)
+    fn head(&self, slot: u32) -> Head {
+        Head {
+            slot,
+            load: self.load,
+            base: self.base,
+            rank: self.rank,
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> Standing {
+        Standing {
+            load: self.load,
+            base: self.base,
+            rank: self.rank,
+        }
     }
 }
 
@@ -69,26 +83,45 @@ impl Node {
 pub(super) struct Nodes(pub(super) Vec<Node>);
 
 impl Nodes {
+    #[inline]
     pub(super) fn get(&self, slot: u32) -> &Node {
         &self.0[slot as usize]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut Node {
         &mut self.0[slot as usize]
     }
 }
 
-impl Ranked for Nodes {
+impl Nodes {
+    #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
-        self.get(a).key() < self.get(b).key()
+        self.get(a).key().goes_before(&self.get(b).key())
     }
 
+    /// Notes where a slot stands in the heap.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "an index of a heap of slots"
     )]
-    fn moved(&mut self, slot: u32, at: usize) {
-        self.get_mut(slot).before = at as u32;
+    fn moved(&mut self) -> impl FnMut(u32, usize) {
+        |slot, at| self.get_mut(slot).before = at as u32
+    }
+}
+
+/// What the members of one weight are ordered by.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    load: u32,
+    base: i64,
+    rank: u64,
+}
+
+impl Key for Standing {
+    #[inline]
+    fn goes_before(&self, other: &Self) -> bool {
+        (self.load, Reverse(self.base), self.rank) < (other.load, Reverse(other.base), other.rank)
     }
 }
 
@@ -122,13 +155,24 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// This line, known as of time 0, as of `time`.
+    #[inline]
+    pub(super) fn at(&self, time: i64) -> Self {
+        Self {
+            value: self.value + self.weight * time,
+            ..*self
+        }
+    }
+
     /// Orders by load, then by standing, then by rank; less goes first.
+    #[inline]
     pub(super) fn compare(&self, other: &Self, by: Load) -> Ordering {
         self.compare_load(other, by)
             .then_with(|| other.value.cmp(&self.value))
             .then_with(|| self.rank.cmp(&other.rank))
     }
 
+    #[inline]
     pub(super) fn compare_load(&self, other: &Self, by: Load) -> Ordering {
         match by {
             Load::Ignored => Ordering::Equal,
@@ -149,7 +193,7 @@ pub(super) struct Class {
     pub(super) members: usize,
     front: u32,
     back: u32,
-    strays: Vec<u32>,
+    strays: Heap<Standing>,
 }
 
 impl Class {
@@ -160,15 +204,14 @@ impl Class {
             members: 0,
             front: NONE,
             back: NONE,
-            strays: Vec::new(),
+            strays: Heap::new(),
         }
     }
 
     /// Takes a member up, so that later moves of it need no memory.
     pub(super) fn admit(&mut self) {
         self.members += 1;
-        self.strays
-            .reserve(self.members.saturating_sub(self.strays.len()));
+        self.strays.reserve(self.members);
     }
 
     /// Sorts a slot in.
@@ -185,7 +228,7 @@ impl Class {
             nodes.get_mut(slot).place = Place::Queued;
         } else {
             nodes.get_mut(slot).place = Place::Stray;
-            heap::push(&mut self.strays, slot, nodes);
+            self.strays.push(nodes.get(slot).key(), slot, nodes.moved());
         }
         self.look(nodes);
     }
@@ -201,9 +244,37 @@ impl Class {
                     self.back = before;
                 }
             }
-            Place::Stray => heap::remove(&mut self.strays, before as usize, nodes),
+            Place::Stray => self.strays.remove(before as usize, nodes.moved()),
             Place::Absent | Place::Aside | Place::Parked => {}
         }
+    }
+
+    /// Gives a slot another key and its new place.
+    #[inline]
+    pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes) {
+        let node = nodes.get_mut(slot);
+        let next = node.after;
+        let is_front = node.place == Place::Queued && self.front == slot;
+        if is_front && next != NONE && self.strays.is_empty() {
+            node.base = base;
+            node.load = load;
+            if nodes.goes_before(self.back, slot) {
+                // Plain rotation: from the front to the back.
+                let back = std::mem::replace(&mut self.back, slot);
+                nodes.get_mut(back).after = slot;
+                nodes.get_mut(next).before = NONE;
+                let node = nodes.get_mut(slot);
+                (node.before, node.after) = (back, NONE);
+                self.front = next;
+                self.head = nodes.get(next).head(next);
+                return;
+            }
+        }
+        self.unlink(slot, nodes);
+        let node = nodes.get_mut(slot);
+        node.base = base;
+        node.load = load;
+        self.attach(slot, nodes);
     }
 
     /// Makes `b` follow `a`; either may be nobody.
@@ -218,33 +289,27 @@ impl Class {
         }
     }
 
-    /// The head's standing at `time`.
-    pub(super) fn line(&self, time: i64) -> Line {
-        Line {
+    /// The head's line as of time 0.
+    #[inline]
+    pub(super) fn line(&self) -> Option<Line> {
+        (self.head.slot != NONE).then_some(Line {
             load: self.head.load,
-            value: self.head.base + self.weight * time,
+            value: self.head.base,
             weight: self.weight,
             rank: self.head.rank,
-        }
+        })
     }
 
     /// Finds the head anew.
     pub(super) fn look(&mut self, nodes: &Nodes) {
-        let stray = self.strays.first().copied();
-        let slot = match stray {
-            Some(stray) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
+        let slot = match self.strays.first() {
+            Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
         self.head = if slot == NONE {
             Head::NOBODY
         } else {
-            let node = nodes.get(slot);
-            Head {
-                slot,
-                load: node.load,
-                base: node.base,
-                rank: node.rank,
-            }
+            nodes.get(slot).head(slot)
         };
     }
 }

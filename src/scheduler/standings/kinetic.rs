@@ -4,49 +4,90 @@
 //! may change; asking for the champion replays only the matches whose time has come.
 //! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
+use super::Load;
+use super::class::Line;
+
 /// The contestant of an empty place.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// The contestants, by index.
-pub(super) trait Lines {
-    /// Tells whether `a` is ahead of `b` at `time`. Somebody is ahead of [`NOBODY`],
-    /// who is ahead of none.
-    fn ahead(&self, a: u32, b: u32, time: i64) -> bool;
-
-    /// Returns a time after `time` before which `loser` cannot get ahead of `winner`.
-    fn overtakes_at(&self, loser: u32, winner: u32, time: i64) -> i64;
-}
-
+/// Who won below, with the line it won by, so that a match is played without a look at
+/// the contestants.
 #[derive(Clone, Copy, Debug)]
 struct Match {
+    /// The winner's line, its value as of time 0.
+    line: Line,
     winner: u32,
     /// The earliest time at which this match or one below it may turn.
     due: i64,
 }
 
+impl Match {
+    const BYE: Self = Self {
+        line: Line {
+            load: 0,
+            value: 0,
+            weight: 0,
+            rank: 0,
+        },
+        winner: NOBODY,
+        due: i64::MAX,
+    };
+
+    /// Somebody is ahead of nobody, who is ahead of none.
+    fn is_ahead(&self, other: &Self, time: i64, by: Load) -> bool {
+        if self.winner == NOBODY || other.winner == NOBODY {
+            return self.winner != NOBODY;
+        }
+        let (mine, theirs) = (self.line.at(time), other.line.at(time));
+        mine.compare(&theirs, by).is_lt()
+    }
+
+    /// A time after `time` before which this one cannot get ahead of `winner`.
+    fn overtakes_at(&self, winner: &Self, time: i64, by: Load) -> i64 {
+        let gain = self.line.weight - winner.line.weight;
+        let equal = self.line.compare_load(&winner.line, by).is_eq();
+        if self.winner == NOBODY || gain <= 0 || !equal {
+            return i64::MAX;
+        }
+        let gap = winner.line.at(time).value - self.line.at(time).value;
+        // Too early is harmless, too late is not: hence the floor, and a margin beyond
+        // what 53 bits of mantissa lose. A float division is the cheaper one.
+        #[expect(clippy::cast_precision_loss, reason = "covered by the margin")]
+        #[expect(clippy::cast_possible_truncation, reason = "the floor is wanted")]
+        let wait = (gap as f64 / gain as f64 * (1.0 - 1e-14)) as i64;
+        time.saturating_add(wait.max(1))
+    }
+}
+
 /// The tournament tree: node 1 is the final, the children of `i` are `2i` and `2i+1`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tournament {
+    load: Load,
     leaves: usize,
     matches: Vec<Match>,
 }
 
 impl Tournament {
-    /// Plays everything anew for contestants `0..count`.
-    pub(super) fn rebuild(&mut self, count: usize, time: i64, lines: &impl Lines) {
-        self.leaves = count.next_power_of_two().max(2);
-        self.matches.clear();
-        let nobody = Match {
-            winner: NOBODY,
-            due: i64::MAX,
+    /// Plays all matches of the contestants with these lines as of time 0, in order;
+    /// `None` is an empty place.
+    pub(super) fn new(
+        load: Load,
+        time: i64,
+        lines: impl ExactSizeIterator<Item = Option<Line>>,
+    ) -> Self {
+        let leaves = lines.len().next_power_of_two().max(2);
+        let mut this = Self {
+            load,
+            leaves,
+            matches: vec![Match::BYE; 2 * leaves],
         };
-        self.matches.resize(2 * self.leaves, nobody);
-        for (contestant, leaf) in (0..).zip(&mut self.matches[self.leaves..][..count]) {
-            leaf.winner = contestant;
+        for (contestant, line) in (0..).zip(lines) {
+            this.enter(contestant, line);
         }
-        for at in (1..self.leaves).rev() {
-            self.play(at, time, lines);
+        for at in (1..leaves).rev() {
+            this.play(at, time);
         }
+        this
     }
 
     /// Tells for how many contestants there is room.
@@ -55,42 +96,50 @@ impl Tournament {
     }
 
     /// Replays the matches of one contestant, who is new or whose line has changed.
-    pub(super) fn replay(&mut self, contestant: u32, time: i64, lines: &impl Lines) {
-        let leaf = self.leaves + contestant as usize;
-        self.matches[leaf].winner = contestant;
-        let mut at = leaf / 2;
+    pub(super) fn replay(&mut self, contestant: u32, line: Option<Line>, time: i64) {
+        self.enter(contestant, line);
+        let mut at = (self.leaves + contestant as usize) / 2;
         while at > 0 {
-            self.play(at, time, lines);
+            self.play(at, time);
             at /= 2;
         }
     }
 
     /// Returns the contestant that is ahead at `time`; times must not go back.
-    pub(super) fn champion(&mut self, time: i64, lines: &impl Lines) -> u32 {
-        self.advance(1, time, lines);
+    pub(super) fn champion(&mut self, time: i64) -> u32 {
+        self.advance(1, time);
         self.matches[1].winner
     }
 
-    fn advance(&mut self, at: usize, time: i64, lines: &impl Lines) {
+    fn enter(&mut self, contestant: u32, line: Option<Line>) {
+        self.matches[self.leaves + contestant as usize] = match line {
+            Some(line) => Match {
+                line,
+                winner: contestant,
+                due: i64::MAX,
+            },
+            None => Match::BYE,
+        };
+    }
+
+    fn advance(&mut self, at: usize, time: i64) {
         if at >= self.leaves || self.matches[at].due > time {
             return;
         }
-        self.advance(2 * at, time, lines);
-        self.advance(2 * at + 1, time, lines);
-        self.play(at, time, lines);
+        self.advance(2 * at, time);
+        self.advance(2 * at + 1, time);
+        self.play(at, time);
     }
 
-    fn play(&mut self, at: usize, time: i64, lines: &impl Lines) {
-        let (left, right) = (self.matches[2 * at], self.matches[2 * at + 1]);
-        let (winner, loser) = if lines.ahead(right.winner, left.winner, time) {
-            (right.winner, left.winner)
+    fn play(&mut self, at: usize, time: i64) {
+        let (left, right) = (&self.matches[2 * at], &self.matches[2 * at + 1]);
+        let (winner, loser) = if right.is_ahead(left, time, self.load) {
+            (right, left)
         } else {
-            (left.winner, right.winner)
+            (left, right)
         };
-        let own = lines.overtakes_at(loser, winner, time);
-        self.matches[at] = Match {
-            winner,
-            due: own.min(left.due).min(right.due),
-        };
+        let own = loser.overtakes_at(winner, time, self.load);
+        let due = own.min(left.due).min(right.due);
+        self.matches[at] = Match { due, ..*winner };
     }
 }

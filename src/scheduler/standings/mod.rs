@@ -20,7 +20,7 @@ mod tests;
 use std::collections::HashMap;
 
 use class::{Class, Line, NONE, Node, Nodes, Place};
-use kinetic::{Lines, NOBODY, Tournament};
+use kinetic::{NOBODY, Tournament};
 
 use super::election::Books;
 use super::{Candidate, Candidates, Claim, Group};
@@ -102,9 +102,8 @@ impl Standings {
     pub(super) fn touch(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
-                self.classes.unlink(slot, &mut self.nodes);
-                self.set_load(slot, member.in_flight());
-                self.attach(slot);
+                let base = self.nodes.get(slot).base;
+                self.move_to(slot, base, member.in_flight());
             }
         }
     }
@@ -113,7 +112,7 @@ impl Standings {
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
-                self.set_load(slot, member.in_flight());
+                self.nodes.get_mut(slot).load = self.load_of(member.in_flight());
                 self.unpark(slot);
             }
         }
@@ -149,7 +148,7 @@ impl Standings {
         for slot in slots {
             self.attach(slot);
         }
-        self.classes.rebuild(self.tick + 1);
+        self.classes.play_anew(self.tick + 1);
     }
 
     /// The standing in units of effective weight; zero for whoever was never in
@@ -203,7 +202,7 @@ impl Standings {
             .reserve(self.members.saturating_sub(self.aside.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = at as u32;
-        self.set_load(slot, candidate.state().in_flight());
+        self.nodes.get_mut(slot).load = self.load_of(candidate.state().in_flight());
         self.attach(slot);
     }
 
@@ -246,19 +245,23 @@ impl Standings {
         if self.tick >= FOLD_AFTER {
             self.fold();
         }
-        self.classes.unlink(slot, &mut self.nodes);
-        let total = self.total;
-        let node = self.nodes.get_mut(slot);
-        node.base = node.base.saturating_sub(total);
-        self.set_load(slot, in_flight);
-        self.attach(slot);
+        let base = self.nodes.get(slot).base.saturating_sub(self.total);
+        self.move_to(slot, base, in_flight);
     }
 
-    fn set_load(&mut self, slot: u32, in_flight: u32) {
-        self.nodes.get_mut(slot).load = match self.load {
+    /// Gives an attached slot another key.
+    fn move_to(&mut self, slot: u32, base: i64, in_flight: u32) {
+        let load = self.load_of(in_flight);
+        let time = self.tick + 1;
+        self.classes
+            .move_to(slot, base, load, &mut self.nodes, time);
+    }
+
+    fn load_of(&self, in_flight: u32) -> u32 {
+        match self.load {
             Load::Ignored => 0,
             Load::PerWeight | Load::Plain => in_flight,
-        };
+        }
     }
 
     fn attach(&mut self, slot: u32) {
@@ -280,7 +283,7 @@ impl Standings {
         for class in &mut self.classes.list {
             class.look(&self.nodes);
         }
-        self.classes.rebuild(self.tick + 1);
+        self.classes.play_anew(self.tick + 1);
     }
 }
 
@@ -289,6 +292,7 @@ impl Books for Standings {
         self.generation
     }
 
+    #[inline]
     fn slot(&self, member: MemberId) -> Option<u32> {
         let node = self.nodes.0.get(member.slot())?;
         let here = node.member == Some(member) && node.place != Place::Absent;
@@ -296,12 +300,14 @@ impl Books for Standings {
         here.then_some(member.slot() as u32)
     }
 
+    #[inline]
     fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
         let slot = self.classes.champion(self.tick + 1);
         let node = self.nodes.0.get(slot as usize)?;
         Some((slot, node.member?))
     }
 
+    #[inline]
     fn elected(&mut self, slot: u32, claim: &Claim<'_>) {
         self.elect(slot, claim.in_flight());
     }
@@ -314,6 +320,7 @@ impl Books for Standings {
         }
     }
 
+    #[inline]
     fn put_back(&mut self) {
         while let Some(slot) = self.aside.pop() {
             self.attach(slot);
@@ -336,11 +343,6 @@ impl Books for Standings {
 }
 
 impl Classes {
-    fn line(&self, class: u32, time: i64) -> Option<Line> {
-        let class = self.list.get(class as usize)?;
-        (class.head.slot != NONE).then(|| class.line(time))
-    }
-
     fn weight(&self, class: u32) -> i64 {
         self.list[class as usize].weight
     }
@@ -365,8 +367,7 @@ impl Classes {
             let class = (self.list.len() - 1) as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
             if self.list.len() > room {
-                self.tournament = Some(Tournament::default());
-                self.rebuild(time);
+                self.play_anew(time);
             }
             class
         };
@@ -397,32 +398,32 @@ impl Classes {
         self.replay(class, time);
     }
 
-    /// As [`detach`](Self::detach), but [`attach`](Self::attach) must follow.
-    fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
+    #[inline]
+    fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes, time: i64) {
         let class = nodes.get(slot).class;
-        self.list[class as usize].unlink(slot, nodes);
+        self.list[class as usize].move_to(slot, base, load, nodes);
+        self.replay(class, time);
     }
 
     /// The slot that is ahead of all at `time`.
+    #[inline]
     fn champion(&mut self, time: i64) -> u32 {
-        let Some(mut tournament) = self.tournament.take() else {
+        let Some(tournament) = &mut self.tournament else {
             return self.first_of_few(time);
         };
-        let class = tournament.champion(time, self);
-        self.tournament = Some(tournament);
-        if class == NOBODY {
-            return NONE;
+        match tournament.champion(time) {
+            NOBODY => NONE,
+            class => self.list[class as usize].head.slot,
         }
-        self.list[class as usize].head.slot
     }
 
     fn first_of_few(&self, time: i64) -> u32 {
         let mut best = (NONE, None::<Line>);
         for class in &self.list {
-            if class.head.slot == NONE {
+            let Some(line) = class.line() else {
                 continue;
-            }
-            let line = class.line(time);
+            };
+            let line = line.at(time);
             if best
                 .1
                 .is_none_or(|best| line.compare(&best, self.load).is_lt())
@@ -433,43 +434,18 @@ impl Classes {
         best.0
     }
 
+    #[inline]
     fn replay(&mut self, class: u32, time: i64) {
-        if let Some(mut tournament) = self.tournament.take() {
-            tournament.replay(class, time, self);
-            self.tournament = Some(tournament);
+        if let Some(tournament) = &mut self.tournament {
+            tournament.replay(class, self.list[class as usize].line(), time);
         }
     }
 
-    fn rebuild(&mut self, time: i64) {
-        if let Some(mut tournament) = self.tournament.take() {
-            tournament.rebuild(self.list.len(), time, self);
-            self.tournament = Some(tournament);
-        }
-    }
-}
-
-impl Lines for Classes {
-    fn ahead(&self, a: u32, b: u32, time: i64) -> bool {
-        match (self.line(a, time), self.line(b, time)) {
-            (Some(a), Some(b)) => a.compare(&b, self.load).is_lt(),
-            (a, _) => a.is_some(),
-        }
-    }
-
-    fn overtakes_at(&self, loser: u32, winner: u32, time: i64) -> i64 {
-        let (Some(loser), Some(winner)) = (self.line(loser, time), self.line(winner, time)) else {
-            return i64::MAX;
-        };
-        let gain = loser.weight - winner.weight;
-        if gain <= 0 || loser.compare_load(&winner, self.load).is_ne() {
-            return i64::MAX;
-        }
-        let gap = winner.value - loser.value;
-        // Too early is harmless, too late is not: hence the floor, and a margin beyond
-        // what 53 bits of mantissa lose. A float division is the cheaper one.
-        #[expect(clippy::cast_precision_loss, reason = "covered by the margin")]
-        #[expect(clippy::cast_possible_truncation, reason = "the floor is wanted")]
-        let wait = (gap as f64 / gain as f64 * (1.0 - 1e-14)) as i64;
-        time.saturating_add(wait.max(1))
+    /// Plays the tournament anew, if there is one to be.
+    fn play_anew(&mut self, time: i64) {
+        self.tournament = (self.list.len() > FEW).then(|| {
+            let lines = self.list.iter().map(Class::line);
+            Tournament::new(self.load, time, lines)
+        });
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::balancer::hub::{Hub, LINE, WATCHERS};
 use crate::sync::{Mutex, next_serial};
 
 /// One that waits, until its ticket is given back.
@@ -17,14 +18,14 @@ struct Waiter {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(in crate::balancer) struct Waiting {
     line: Mutex<VecDeque<Waiter>>,
     watchers: Mutex<Vec<Waiter>>,
 }
 
 impl Waiting {
     /// Joins the line at its end; `first` runs before anybody else can look at it.
-    pub(super) fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
+    fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
         let mut line = self.line.lock();
         let ticket = Ticket(next_serial());
         line.push_back(Waiter {
@@ -36,7 +37,7 @@ impl Waiting {
     }
 
     /// Renews the waker; tells whether the ticket is the first in line.
-    pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
+    fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
         let mut line = self.line.lock();
         let place = line.iter().position(|waiter| waiter.ticket == ticket);
         if let Some(waiter) = place.and_then(|at| line.get_mut(at)) {
@@ -49,7 +50,7 @@ impl Waiting {
 
     /// Leaves the line and passes on what may have been this one's wake; `last` runs
     /// if nobody is left, before anybody else can join.
-    pub(super) fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
+    fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
         let next = {
             let mut line = self.line.lock();
             line.retain(|waiter| waiter.ticket != ticket);
@@ -63,14 +64,14 @@ impl Waiting {
         }
     }
 
-    pub(super) fn wake_front(&self) {
+    pub(in crate::balancer) fn wake_front(&self) {
         let front = self.line.lock().front().map(|waiter| waiter.waker.clone());
         if let Some(front) = front {
             front.wake();
         }
     }
 
-    pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
+    fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
         let mut watchers = self.watchers.lock();
         let known = watchers
             .iter_mut()
@@ -88,7 +89,7 @@ impl Waiting {
         ticket
     }
 
-    pub(super) fn unwatch(&self, ticket: Ticket, off: impl FnOnce()) {
+    fn unwatch(&self, ticket: Ticket, off: impl FnOnce()) {
         let mut watchers = self.watchers.lock();
         watchers.retain(|watcher| watcher.ticket != ticket);
         if watchers.is_empty() {
@@ -96,7 +97,7 @@ impl Waiting {
         }
     }
 
-    pub(super) fn wake_watchers(&self) {
+    pub(in crate::balancer) fn wake_watchers(&self) {
         let wakers: Vec<Waker> = {
             let watchers = self.watchers.lock();
             watchers
@@ -107,5 +108,33 @@ impl Waiting {
         for waker in wakers {
             waker.wake();
         }
+    }
+}
+
+/// A flag is up while its list is not empty: it changes under the list's lock.
+impl Hub {
+    /// Joins the line at its end.
+    pub(super) fn join_line(&self, waker: &Waker) -> Ticket {
+        self.waiting.join_line(waker, || self.attend(LINE, true))
+    }
+
+    /// Renews the waker; tells whether the ticket is the first in line.
+    pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
+        self.waiting.is_first(ticket, waker)
+    }
+
+    pub(super) fn leave_line(&self, ticket: Ticket) {
+        self.waiting.leave_line(ticket, || self.attend(LINE, false));
+    }
+
+    /// Watches for changes; a ticket that is held already is renewed.
+    pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
+        self.waiting
+            .watch(ticket, waker, || self.attend(WATCHERS, true))
+    }
+
+    pub(super) fn unwatch(&self, ticket: Ticket) {
+        self.waiting
+            .unwatch(ticket, || self.attend(WATCHERS, false));
     }
 }

@@ -1,7 +1,10 @@
-//! Waiting for a member: [`PickWait`], and for a start: [`Ready`].
+//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drained`].
 //!
 //! There is no timer here. A deadline is a future that the caller brings; time that
 //! passes is noticed whenever somebody picks or polls.
+
+mod drained;
+mod waiting;
 
 use std::fmt;
 use std::future::Future;
@@ -9,9 +12,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use waiting::Ticket;
 
-use super::waiting::Ticket;
 use super::{Balancer, Lease, PickError, PickRequest};
+
+pub use drained::Drained;
+
+pub(super) use waiting::Waiting;
 
 impl<W> Balancer<W> {
     /// Elects a member, and waits for one until `deadline` if there is none (Apache: the
@@ -41,15 +48,17 @@ impl<W> Balancer<W> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::{Balancer, MemberSpec, PickRequest};
-    /// use std::future;
+    /// use equipoise::{Balancer, PickRequest};
+    /// use std::time::Duration;
     ///
-    /// # async fn wait() -> Result<(), equipoise::PickError> {
-    /// # let balancer = Balancer::new([("a", ())]).unwrap();
-    /// // With tokio, the deadline would be `tokio::time::sleep(Duration::from_secs(2))`.
-    /// let lease = balancer.pick_wait(PickRequest::new(), future::pending()).await?;
-    /// # drop(lease); Ok(())
-    /// # }
+    /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let deadline = tokio::time::sleep(Duration::from_secs(2));
+    /// let lease = balancer.pick_wait(PickRequest::new(), deadline).await;
+    /// assert_eq!(*lease.unwrap(), "10.0.0.1:80");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pick_wait<'r, D>(&self, request: PickRequest<'r>, deadline: D) -> PickWait<'r, W, D>
     where
@@ -65,7 +74,8 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Waits until at least `members` members could take new work.
+    /// Waits until at least `members` members could take new work: are usable and do
+    /// not drain, in whatever tier or role. Caps do not matter; 0 is there at once.
     ///
     /// # Cancel safety
     ///
@@ -74,9 +84,17 @@ impl<W> Balancer<W> {
     /// # Examples
     ///
     /// ```
-    /// # async fn start(balancer: equipoise::Balancer<()>) {
-    /// balancer.ready(2).await;
-    /// # }
+    /// use equipoise::{Balancer, Flag, MemberSpec};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new())
+    ///     .member("b", (), MemberSpec::new().with_flag(Flag::HotStandby))
+    ///     .build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// balancer.ready(2).await; // and then begin to listen
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ready(&self, members: usize) -> Ready<W> {
         Ready {
@@ -90,6 +108,28 @@ impl<W> Balancer<W> {
 pin_project! {
     /// Resolves to a lease, or to an error once its deadline is over; made by
     /// [`Balancer::pick_wait`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    /// use std::future;
+    ///
+    /// let spec = MemberSpec::new().with_max_in_flight(1);
+    /// let balancer = Balancer::builder().member("a", (), spec).build()?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// // A deadline that is over: one try, in turn.
+    /// let late = balancer.pick_wait(PickRequest::new(), future::ready(())).await;
+    /// assert_eq!(late.unwrap_err(), PickError::AtCapacity);
+    ///
+    /// let patient = balancer.pick_wait(PickRequest::new(), future::pending());
+    /// drop(lease);
+    /// assert_eq!(patient.await.unwrap().member().name(), "a");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct PickWait<'r, W, D> {
         #[pin]
@@ -112,7 +152,11 @@ where
             Err(error @ PickError::SessionLost { .. }) => return Poll::Ready(Err(error)),
             Err(error) => error,
         };
-        this.deadline.poll(context).map(|()| Err(error))
+        let over = this.deadline.poll(context).map(|()| Err(error));
+        if over.is_ready() {
+            this.place.give_up();
+        }
+        over
     }
 }
 
@@ -205,6 +249,24 @@ fn may_change(error: &PickError) -> bool {
 }
 
 /// Resolves when enough members could take new work; made by [`Balancer::ready`].
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, Flag, MemberSpec};
+/// use std::time::Duration;
+///
+/// let spec = MemberSpec::new().with_flag(Flag::FailedCheck); // until a check says otherwise
+/// let balancer = Balancer::builder().member("a", (), spec).build()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// # runtime.block_on(async {
+/// let patience = Duration::from_millis(1);
+/// assert!(tokio::time::timeout(patience, balancer.ready(1)).await.is_err());
+/// balancer.clear_flag("a", Flag::FailedCheck).unwrap();
+/// assert!(tokio::time::timeout(patience, balancer.ready(1)).await.is_ok());
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Ready<W> {
     balancer: Balancer<W>,

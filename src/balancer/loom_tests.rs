@@ -1,1 +1,0 @@
-//! The protocols between two atomics, under a model checker.

@@ -1,0 +1,135 @@
+//! Errors: who is forgiven, once, and that no news of an error is lost.
+
+use std::time::Duration;
+
+use super::super::{Balancer, PickError};
+use super::{check, empty, in_flight, join, pick, picked, spawn};
+use crate::clock::ManualClock;
+use crate::member::{Flag, MemberSpec};
+
+const DELAY: Duration = Duration::from_secs(1);
+
+/// One member in error whose delay is just over.
+fn about_to_recover() -> Balancer<()> {
+    let clock = ManualClock::new();
+    let balancer = Balancer::builder()
+        .clock(clock.clone())
+        .seed(1)
+        .without_forced_recovery()
+        .member("a", (), MemberSpec::new().with_recovery_delay(DELAY))
+        .build()
+        .unwrap();
+    picked(&balancer).put_in_error();
+    assert!(pick(&balancer).is_err());
+    clock.advance(DELAY);
+    balancer
+}
+
+#[test]
+fn loom_two_picks_forgive_an_error_once() {
+    check(|| {
+        let balancer = about_to_recover();
+        let other = balancer.clone();
+        let picking = spawn(move || pick(&other));
+        let mine = pick(&balancer);
+        let theirs = join(picking);
+
+        let member = balancer.member("a").unwrap();
+        assert_eq!(member.retries(), 1);
+        let elected = [&mine, &theirs].into_iter().filter(|pick| pick.is_ok());
+        let elected = u32::try_from(elected.count()).unwrap();
+        assert!(elected > 0, "whoever renews elects it");
+        assert_eq!(member.in_flight(), elected);
+        drop((mine, theirs));
+        assert_eq!(member.in_flight(), 0);
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
+    check(|| {
+        let balancer = about_to_recover();
+        let other = balancer.clone();
+        let picking = spawn(move || pick(&other));
+        let member = balancer.member("a").unwrap();
+        balancer.hub().put_in_error(&member);
+        drop(join(picking));
+
+        assert!(member.status().contains(Flag::InError));
+        assert!(member.retries() <= 1);
+        assert!(matches!(pick(&balancer), Err(PickError::NoneUsable { .. })));
+        assert!(member.status().contains(Flag::InError));
+        assert_eq!(member.in_flight(), 0);
+    });
+}
+
+#[test]
+fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
+    check(|| {
+        let balancer = empty().member("a", (), MemberSpec::new()).build().unwrap();
+        let member = balancer.member("a").unwrap();
+        balancer.hub().put_in_error(&member);
+        let (other, state) = (balancer.clone(), member.clone());
+        let failing = spawn(move || other.hub().put_in_error(&state));
+        let mine = pick(&balancer);
+        join(failing);
+
+        assert!(matches!(mine, Ok(_) | Err(PickError::NoneUsable { .. })));
+        drop(mine);
+        drop(picked(&balancer));
+        assert!(member.status().is_usable());
+        assert!((1..=2).contains(&member.retries()));
+    });
+}
+
+#[test]
+fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
+    check(|| {
+        let balancer = empty()
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new())
+            .member("b", (), MemberSpec::new())
+            .build()
+            .unwrap();
+        let lease = picked(&balancer);
+        assert_eq!(lease.member().name(), "a");
+        // Something is due already, so that the pick renews.
+        balancer.hub().make_due();
+        let failing = spawn(move || {
+            lease.put_in_error();
+            drop(lease);
+        });
+        drop(picked(&balancer));
+        join(failing);
+
+        for _ in 0..2 {
+            assert_eq!(picked(&balancer).member().name(), "b");
+        }
+        assert_eq!(balancer.core.view.load().picture.group_len(), 1);
+        assert_eq!(
+            (in_flight(&balancer, "a"), in_flight(&balancer, "b")),
+            (0, 0)
+        );
+    });
+}
+
+#[test]
+fn loom_an_error_is_not_lost_while_an_operator_changes_the_member() {
+    check(|| {
+        let balancer = empty()
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new())
+            .member("b", (), MemberSpec::new().with_tier(1))
+            .build()
+            .unwrap();
+        let lease = picked(&balancer);
+        let failing = spawn(move || lease.put_in_error());
+        balancer.set_flag("a", Flag::HotStandby).unwrap();
+        join(failing);
+
+        let status = balancer.member("a").unwrap().status();
+        assert!(status.contains(Flag::InError) && status.contains(Flag::HotStandby));
+        assert_eq!(picked(&balancer).member().name(), "b");
+    });
+}
