@@ -28,7 +28,7 @@ fn equal_sizes_go_round_in_proportion_to_the_weights() {
 fn every_byte_counts_in_either_direction() {
     let fleet = weighted(ByTraffic::new(), "1:1");
     assert_eq!(transfers(&fleet, &[99, 98, 1]), "ABB", "Apache: AAA");
-    assert_eq!(transfers(&fleet, &[1, 0, 0]), "AB".to_owned() + "B");
+    assert_eq!(transfers(&fleet, &[1, 0, 0]), "ABB");
 
     let fleet = weighted(ByTraffic::new(), "1:1");
     let mut lease = fleet.pick().unwrap();
@@ -53,11 +53,7 @@ fn who_joins_or_returns_starts_at_the_groups_minimum() {
     let fleet = weighted(ByTraffic::new(), "1:1");
     transfers(&fleet, &[1_000; 10]);
     fleet.balancer.insert("C", (), spec("-"));
-    assert_eq!(
-        transfers(&fleet, &[1_000; 6]),
-        "ABCABC",
-        "Apache: CCCCCA in the end"
-    );
+    assert_eq!(transfers(&fleet, &[1_000; 6]), "ABCABC", "Apache: CCCCCA");
 
     fleet.set("B", 'D');
     assert_eq!(transfers(&fleet, &[1_000; 4]), "ACAC");

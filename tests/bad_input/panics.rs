@@ -1,0 +1,331 @@
+//! Schedulers and observers that panic.
+
+use crate::support::assert_sound;
+use equipoise::clock::ManualClock;
+use equipoise::scheduler::{Candidates, Group, Needs, Pick, PickContext};
+use equipoise::{
+    Balancer, ByRequests, Ended, Flag, MemberSpec, MemberState, Observer, Outcome, PickError,
+    PickRequest, Scheduler, Session, Status,
+};
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+/// Where the next panic happens; once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u8)]
+enum At {
+    Nowhere,
+    BeforeTheClaim,
+    AfterTheClaim,
+    OnEnded,
+    OnRoom,
+    OnGroup,
+    OnRouted,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fuse(Arc<AtomicU8>);
+
+impl Fuse {
+    fn set(&self, at: At) {
+        self.0.store(at as u8, Ordering::SeqCst);
+    }
+
+    fn blow(&self, at: At) {
+        let here = (at as u8, At::Nowhere as u8);
+        let hit = self
+            .0
+            .compare_exchange(here.0, here.1, Ordering::SeqCst, Ordering::SeqCst);
+        assert!(hit.is_err(), "as arranged: {at:?}");
+    }
+}
+
+/// By requests, with a fuse.
+#[derive(Debug)]
+struct Fused {
+    inner: ByRequests,
+    fuse: Fuse,
+}
+
+impl Scheduler for Fused {
+    fn name(&self) -> &'static str {
+        "fused"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        self.fuse.blow(At::BeforeTheClaim);
+        let pick = self.inner.pick(candidates, context);
+        self.fuse.blow(At::AfterTheClaim);
+        pick
+    }
+
+    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        self.fuse.blow(At::OnRouted);
+        self.inner.on_routed(candidates, member);
+    }
+
+    fn on_ended(&self, _: &MemberState, _: &Ended) {
+        self.fuse.blow(At::OnEnded);
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        self.inner.on_room(member);
+        self.fuse.blow(At::OnRoom);
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        self.inner.on_group(group);
+        self.fuse.blow(At::OnGroup);
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::ENDED
+    }
+}
+
+struct Fleet {
+    balancer: Balancer<()>,
+    fuse: Fuse,
+    clock: ManualClock,
+}
+
+/// Members A and B with a cap of one each, and a fuse.
+fn fleet() -> Fleet {
+    let (fuse, clock) = (Fuse::default(), ManualClock::new());
+    let scheduler = Fused {
+        inner: ByRequests::new(),
+        fuse: fuse.clone(),
+    };
+    let member = |name: &'static str| {
+        let spec = MemberSpec::new().with_max_in_flight(1);
+        (name, (), spec.with_route(name))
+    };
+    let builder = Balancer::builder()
+        .scheduler(scheduler)
+        .clock(clock.clone());
+    Fleet {
+        balancer: builder.members(["A", "B"].map(member)).build().unwrap(),
+        fuse,
+        clock,
+    }
+}
+
+fn panics<T>(act: impl FnOnce() -> T) {
+    let result = catch_unwind(AssertUnwindSafe(act));
+    assert!(result.is_err(), "the panic reaches the caller");
+}
+
+#[test]
+fn a_panic_during_an_election_reaches_the_caller_and_leaves_nothing_in_flight() {
+    let session = PickRequest::new().with_session(Some("A"));
+    let rows = [
+        (At::BeforeTheClaim, PickRequest::new()),
+        (At::AfterTheClaim, PickRequest::new()),
+        (At::OnRouted, session),
+    ];
+    for (at, request) in rows {
+        let Fleet { balancer, fuse, .. } = fleet();
+        fuse.set(at);
+        panics(|| balancer.pick(&request));
+        let leases = [(); 2].map(|()| balancer.pick(&PickRequest::new()).unwrap());
+        assert_eq!(
+            balancer.pick(&PickRequest::new()).unwrap_err(),
+            PickError::AtCapacity
+        );
+        drop(leases);
+        assert_sound(&balancer);
+    }
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_request_comes_after_its_count_is_given_back() {
+    for at in [At::OnEnded, At::OnRoom] {
+        let Fleet { balancer, fuse, .. } = fleet();
+        let lease = balancer.pick(&PickRequest::new()).unwrap();
+        fuse.set(at);
+        panics(|| lease.finish(Outcome::Success));
+        assert_sound(&balancer);
+        fuse.set(at);
+        panics(|| drop(balancer.pick(&PickRequest::new()).unwrap().into_guard()));
+        assert_sound(&balancer);
+    }
+}
+
+/// Both members are full, and their method knows it.
+fn full(balancer: &Balancer<()>) -> [equipoise::Lease<()>; 2] {
+    let leases = [(); 2].map(|()| balancer.pick(&PickRequest::new()).unwrap());
+    assert_eq!(
+        balancer.pick(&PickRequest::new()).unwrap_err(),
+        PickError::AtCapacity
+    );
+    leases
+}
+
+#[test]
+fn a_panic_in_one_hook_does_not_keep_the_room_from_the_method() {
+    let Fleet { balancer, fuse, .. } = fleet();
+    let [first, second] = full(&balancer);
+    fuse.set(At::OnEnded);
+    panics(|| drop(first));
+    let lease = balancer.pick(&PickRequest::new()).expect("A has room");
+    assert_eq!(lease.member().name(), "A");
+    drop((lease, second));
+    assert_sound(&balancer);
+}
+
+#[derive(Default)]
+struct Alarm(AtomicBool);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_request_wakes_who_waits_for_its_place() {
+    for at in [At::OnEnded, At::OnRoom] {
+        let Fleet { balancer, fuse, .. } = fleet();
+        let [first, _second] = full(&balancer);
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(alarm.clone());
+        let mut waiting = pin!(balancer.pick_wait(PickRequest::new(), pending()));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        fuse.set(at);
+        panics(|| drop(first));
+        assert!(
+            alarm.0.load(Ordering::SeqCst),
+            "{at:?}: there is room, and nobody knows"
+        );
+    }
+}
+
+#[test]
+fn a_panic_while_the_method_hears_of_a_change_leaves_the_change_to_the_next() {
+    let Fleet { balancer, fuse, .. } = fleet();
+    fuse.set(At::OnGroup);
+    panics(|| balancer.insert("C", (), MemberSpec::new()));
+    balancer.notice_time();
+    balancer.set_flag("A", Flag::Disabled).unwrap();
+    let leases: Vec<_> = (0..2)
+        .map(|_| balancer.pick(&PickRequest::new()).unwrap())
+        .collect();
+    let names: Vec<&str> = leases.iter().map(|lease| lease.member().name()).collect();
+    assert_eq!(names, ["B", "C"]);
+    drop(leases);
+    assert_sound(&balancer);
+}
+
+#[test]
+fn a_panic_while_a_failure_is_noticed_does_not_keep_the_member_out_for_ever() {
+    let Fleet {
+        balancer,
+        fuse,
+        clock,
+    } = fleet();
+    balancer.pick(&PickRequest::new()).unwrap().put_in_error();
+    fuse.set(At::OnGroup);
+    panics(|| balancer.pick(&PickRequest::new()));
+    assert_eq!(
+        balancer.pick(&PickRequest::new()).unwrap().member().name(),
+        "B"
+    );
+    clock.advance(Duration::from_secs(60));
+    balancer.notice_time();
+    assert!(
+        balancer.member("A").unwrap().status().is_usable(),
+        "its delay is over"
+    );
+}
+
+/// Panics in the hook of this name, once.
+#[derive(Clone, Debug, Default)]
+struct Nervous(Arc<Mutex<&'static str>>);
+
+impl Nervous {
+    fn at(&self, hook: &'static str) {
+        let here = {
+            let mut next = self.0.lock().unwrap();
+            *next == hook && std::mem::take(&mut *next) == hook
+        };
+        assert!(!here, "as arranged: {hook}");
+    }
+}
+
+impl Observer for Nervous {
+    fn elected(&self, _: &MemberState, _: Session) {
+        self.at("elected");
+    }
+
+    fn ended(&self, _: &MemberState, _: &Ended) {
+        self.at("ended");
+    }
+
+    fn status_changed(&self, _: &MemberState, _: Status, _: Status) {
+        self.at("status_changed");
+    }
+
+    fn session_new(&self, _: &MemberState) {
+        self.at("session_new");
+    }
+
+    fn ejected(&self, _: &MemberState) {
+        self.at("ejected");
+    }
+
+    fn nobody_left(&self, _: usize, _: usize) {
+        self.at("nobody_left");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_costs_no_count() {
+    let act = |balancer: &Balancer<()>, hook: &str| {
+        let session = PickRequest::new().with_session(None);
+        match hook {
+            "status_changed" => drop(balancer.set_flag("A", Flag::Draining)),
+            "ejected" => balancer.pick(&session).unwrap().put_in_error(),
+            "nobody_left" => {
+                let tried = [balancer.member("A").unwrap().id()];
+                drop(balancer.pick(&session.with_tried(&tried)));
+            }
+            _ => drop(balancer.pick(&session)),
+        }
+    };
+    let hooks = [
+        "elected",
+        "ended",
+        "session_new",
+        "status_changed",
+        "ejected",
+        "nobody_left",
+    ];
+    for hook in hooks {
+        let nervous = Nervous::default();
+        let balancer = Balancer::builder()
+            .observer(nervous.clone())
+            .member("A", (), MemberSpec::new())
+            .build()
+            .unwrap();
+        *nervous.0.lock().unwrap() = hook;
+        panics(|| act(&balancer, hook));
+        assert_sound(&balancer);
+    }
+}
+
+#[test]
+fn an_edit_that_panics_changes_nothing() {
+    let Fleet { balancer, .. } = fleet();
+    panics(|| balancer.update("A", |_| panic!("while editing")));
+    assert_eq!(balancer.spec("A").unwrap().max_in_flight(), Some(1));
+    let members = std::iter::from_fn(|| -> Option<(&str, (), MemberSpec)> { panic!("halfway") });
+    panics(|| balancer.replace_all(members).map(drop));
+    assert_eq!(balancer.len(), 2);
+    assert_sound(&balancer);
+}

@@ -1,0 +1,22 @@
+//! A balancer while it runs: members come, change and go, requests wait and end, and
+//! observers hear of it. Public API only.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a balancer that cannot be set up ends its test"
+)]
+
+mod capacity;
+mod clocks;
+mod drained;
+mod explain;
+mod leases;
+mod line;
+mod members;
+mod observer;
+mod ready;
+mod scheduler_change;
+mod support;
+mod types;
+mod waiting;

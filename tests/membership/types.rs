@@ -1,0 +1,69 @@
+//! What may cross threads, and what may be printed.
+
+use equipoise::balancer::{Builder, Drained, MemberExplained, PickWait, Ready, Replaced, Why};
+use equipoise::clock::{ManualClock, SystemClock, Timestamp};
+use equipoise::member::EffectiveWeight;
+use equipoise::random::Random;
+use equipoise::scheduler::{Needs, Reading};
+use equipoise::session::{ParseStickySessionError, Presented, Source};
+use equipoise::{
+    Balancer, BuildError, ByBusyness, ByRequests, ByTraffic, Eligibility, Ended, Explanation, Flag,
+    Guard, Heartbeat, HeartbeatReadings, Lease, MemberId, MemberSpec, MemberState, Outcome,
+    PickError, PickRequest, Removed, Session, Status, StickySession, UnknownMember, Weight,
+    WeightError,
+};
+use std::fmt::Debug;
+
+fn crosses_threads<T: Debug + Send + Sync + 'static>() {}
+
+fn may_fail<E: std::error::Error + Clone + PartialEq + Send + Sync + 'static>() {}
+
+#[test]
+fn everything_public_crosses_threads_and_can_be_printed() {
+    crosses_threads::<Balancer<String>>();
+    crosses_threads::<Lease<String>>();
+    crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
+    crosses_threads::<(PickRequest<'static>, Replaced)>();
+    crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();
+    crosses_threads::<(MemberSpec, MemberState, MemberId, Status, Flag)>();
+    crosses_threads::<(Weight, EffectiveWeight, Outcome, Ended, Session)>();
+    crosses_threads::<(ByRequests, ByBusyness, ByTraffic, Heartbeat)>();
+    crosses_threads::<(HeartbeatReadings, Reading, Needs, Random)>();
+    crosses_threads::<(ManualClock, SystemClock, Timestamp)>();
+    crosses_threads::<(StickySession, Presented<'static>, Source)>();
+}
+
+#[test]
+fn errors_are_errors() {
+    may_fail::<PickError>();
+    may_fail::<BuildError>();
+    may_fail::<UnknownMember>();
+    may_fail::<WeightError>();
+    may_fail::<ParseStickySessionError>();
+}
+
+#[test]
+fn what_waits_may_be_spawned_and_what_builds_may_be_sent() {
+    fn is_sent<T: Send>(_: &T) {}
+    let balancer = Balancer::new([("a", String::new())]).unwrap();
+    let wait: PickWait<'static, _, _> = balancer.pick_wait(PickRequest::new(), async {});
+    is_sent(&wait);
+    let builder: Builder<String> = Balancer::builder();
+    is_sent(&builder);
+}
+
+#[test]
+fn a_payload_that_cannot_cross_threads_is_fine_on_one() {
+    let balancer = Balancer::new([("a", std::rc::Rc::new(1))]).unwrap();
+    let lease = balancer.pick(&PickRequest::new()).unwrap();
+    assert_eq!(**lease, 1);
+}
+
+#[test]
+fn a_clone_of_a_balancer_is_the_same_balancer() {
+    let balancer = Balancer::new([("a", 1), ("b", 2)]).unwrap();
+    let clone = balancer.clone();
+    drop(clone.remove("a"));
+    assert_eq!(balancer.len(), 1);
+    assert!(!format!("{balancer:?}").is_empty());
+}
