@@ -41,7 +41,6 @@ const BANNED_IN_THE_CORE: &[Ban] = &[
     ban("tokio", &[], WORLD),
     ban("std::net", &[], WORLD),
     ban("std::thread::spawn", &[], WORLD),
-    ban("thread::spawn", &[], WORLD),
     ban("std::time::Instant::now", CLOCK, TIME),
     ban("time::Instant::now", CLOCK, TIME),
     ban("Instant::now", CLOCK, TIME),
