@@ -59,15 +59,6 @@ impl Node {
         place: Place::Absent,
     };
 
-    fn head(&self, slot: u32) -> Head {
-        Head {
-            slot,
-            load: self.load,
-            base: self.base,
-            rank: self.rank,
-        }
-    }
-
     #[inline]
     fn key(&self) -> Standing {
         Standing {
@@ -128,19 +119,22 @@ impl Key for Standing {
 /// Who is ahead in a class, copied out so that classes are compared without a look
 /// at the books.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
+pub(super) struct Front {
     pub(super) slot: u32,
-    pub(super) load: u32,
-    pub(super) base: i64,
-    pub(super) rank: u64,
+    /// Its line, known as of time 0.
+    pub(super) line: Line,
 }
 
-impl Head {
+impl Front {
+    /// Behind everybody, whatever is compared.
     pub(super) const NOBODY: Self = Self {
         slot: NONE,
-        load: 0,
-        base: 0,
-        rank: 0,
+        line: Line {
+            load: u32::MAX,
+            value: i64::MIN / 4,
+            weight: 0,
+            rank: u64::MAX,
+        },
     };
 }
 
@@ -188,7 +182,6 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) weight: i64,
-    pub(super) head: Head,
     /// Members of the group that have this weight, wherever they are kept.
     pub(super) members: usize,
     front: u32,
@@ -200,7 +193,6 @@ impl Class {
     pub(super) fn new(weight: i64) -> Self {
         Self {
             weight,
-            head: Head::NOBODY,
             members: 0,
             front: NONE,
             back: NONE,
@@ -230,10 +222,9 @@ impl Class {
             nodes.get_mut(slot).place = Place::Stray;
             self.strays.push(nodes.get(slot).key(), slot, nodes.moved());
         }
-        self.look(nodes);
     }
 
-    /// Takes a slot out; [`look`](Self::look) or [`attach`](Self::attach) must follow.
+    /// Takes a slot out.
     pub(super) fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
         let node = nodes.get(slot);
         let (before, after) = (node.before, node.after);
@@ -266,7 +257,6 @@ impl Class {
                 let node = nodes.get_mut(slot);
                 (node.before, node.after) = (back, NONE);
                 self.front = next;
-                self.head = nodes.get(next).head(next);
                 return;
             }
         }
@@ -289,27 +279,25 @@ impl Class {
         }
     }
 
-    /// The head's line as of time 0.
+    /// Finds who is ahead.
     #[inline]
-    pub(super) fn line(&self) -> Option<Line> {
-        (self.head.slot != NONE).then_some(Line {
-            load: self.head.load,
-            value: self.head.base,
-            weight: self.weight,
-            rank: self.head.rank,
-        })
-    }
-
-    /// Finds the head anew.
-    pub(super) fn look(&mut self, nodes: &Nodes) {
+    pub(super) fn first(&self, nodes: &Nodes) -> Front {
         let slot = match self.strays.first() {
             Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
-        self.head = if slot == NONE {
-            Head::NOBODY
-        } else {
-            nodes.get(slot).head(slot)
-        };
+        if slot == NONE {
+            return Front::NOBODY;
+        }
+        let node = nodes.get(slot);
+        Front {
+            slot,
+            line: Line {
+                load: node.load,
+                value: node.base,
+                weight: self.weight,
+                rank: node.rank,
+            },
+        }
     }
 }

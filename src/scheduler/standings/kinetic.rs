@@ -5,7 +5,7 @@
 //! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
 use super::Load;
-use super::class::Line;
+use super::class::{Front, Line, NONE};
 
 /// The contestant of an empty place.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -68,21 +68,16 @@ pub(super) struct Tournament {
 }
 
 impl Tournament {
-    /// Plays all matches of the contestants with these lines as of time 0, in order;
-    /// `None` is an empty place.
-    pub(super) fn new(
-        load: Load,
-        time: i64,
-        lines: impl ExactSizeIterator<Item = Option<Line>>,
-    ) -> Self {
-        let leaves = lines.len().next_power_of_two().max(2);
+    /// Plays all matches of the contestants with these fronts, in order.
+    pub(super) fn new(load: Load, time: i64, fronts: impl ExactSizeIterator<Item = Front>) -> Self {
+        let leaves = fronts.len().next_power_of_two().max(2);
         let mut this = Self {
             load,
             leaves,
             matches: vec![Match::BYE; 2 * leaves],
         };
-        for (contestant, line) in (0..).zip(lines) {
-            this.enter(contestant, line);
+        for (contestant, front) in (0..).zip(fronts) {
+            this.enter(contestant, front);
         }
         for at in (1..leaves).rev() {
             this.play(at, time);
@@ -96,8 +91,8 @@ impl Tournament {
     }
 
     /// Replays the matches of one contestant, who is new or whose line has changed.
-    pub(super) fn replay(&mut self, contestant: u32, line: Option<Line>, time: i64) {
-        self.enter(contestant, line);
+    pub(super) fn replay(&mut self, contestant: u32, front: Front, time: i64) {
+        self.enter(contestant, front);
         let mut at = (self.leaves + contestant as usize) / 2;
         while at > 0 {
             self.play(at, time);
@@ -111,14 +106,15 @@ impl Tournament {
         self.matches[1].winner
     }
 
-    fn enter(&mut self, contestant: u32, line: Option<Line>) {
-        self.matches[self.leaves + contestant as usize] = match line {
-            Some(line) => Match {
-                line,
-                winner: contestant,
-                due: i64::MAX,
+    fn enter(&mut self, contestant: u32, front: Front) {
+        self.matches[self.leaves + contestant as usize] = Match {
+            line: front.line,
+            winner: if front.slot == NONE {
+                NOBODY
+            } else {
+                contestant
             },
-            None => Match::BYE,
+            due: i64::MAX,
         };
     }
 

@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use class::{Class, Line, NONE, Node, Nodes, Place};
+use class::{Class, Front, Line, NONE, Node, Nodes, Place};
 use kinetic::{NOBODY, Tournament};
 
 use super::election::Books;
@@ -64,6 +64,8 @@ pub(super) struct Standings {
 struct Classes {
     load: Load,
     list: Vec<Class>,
+    /// The front of each class.
+    fronts: Vec<Front>,
     by_weight: HashMap<i64, u32>,
     vacant: Vec<u32>,
     tournament: Option<Tournament>,
@@ -81,6 +83,7 @@ impl Standings {
             classes: Classes {
                 load,
                 list: Vec::new(),
+                fronts: Vec::new(),
                 by_weight: HashMap::new(),
                 vacant: Vec::new(),
                 tournament: None,
@@ -280,10 +283,7 @@ impl Standings {
             }
         }
         self.tick = 0;
-        for class in &mut self.classes.list {
-            class.look(&self.nodes);
-        }
-        self.classes.play_anew(self.tick + 1);
+        self.classes.renew_all(&self.nodes, self.tick + 1);
     }
 }
 
@@ -363,6 +363,7 @@ impl Classes {
             class
         } else {
             self.list.push(Class::new(weight));
+            self.fronts.push(Front::NOBODY);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
             let class = (self.list.len() - 1) as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
@@ -388,64 +389,77 @@ impl Classes {
     fn attach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].attach(slot, nodes);
-        self.replay(class, time);
+        self.renew(class, nodes, time);
     }
 
     fn detach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].unlink(slot, nodes);
-        self.list[class as usize].look(nodes);
-        self.replay(class, time);
+        self.renew(class, nodes, time);
     }
 
     #[inline]
     fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].move_to(slot, base, load, nodes);
-        self.replay(class, time);
+        self.renew(class, nodes, time);
+    }
+
+    /// Looks who is ahead in a class that has changed.
+    #[inline]
+    fn renew(&mut self, class: u32, nodes: &Nodes, time: i64) {
+        let at = class as usize;
+        self.fronts[at] = self.list[at].first(nodes);
+        if let Some(tournament) = &mut self.tournament {
+            tournament.replay(class, self.fronts[at], time);
+        }
+    }
+
+    fn renew_all(&mut self, nodes: &Nodes, time: i64) {
+        for (class, front) in self.list.iter().zip(&mut self.fronts) {
+            *front = class.first(nodes);
+        }
+        self.play_anew(time);
     }
 
     /// The slot that is ahead of all at `time`.
     #[inline]
     fn champion(&mut self, time: i64) -> u32 {
-        let Some(tournament) = &mut self.tournament else {
-            return self.first_of_few(time);
-        };
-        match tournament.champion(time) {
-            NOBODY => NONE,
-            class => self.list[class as usize].head.slot,
+        match &mut self.tournament {
+            None => self.first_of_few(time),
+            Some(tournament) => match tournament.champion(time) {
+                NOBODY => NONE,
+                class => self.fronts[class as usize].slot,
+            },
         }
     }
 
     fn first_of_few(&self, time: i64) -> u32 {
-        let mut best = (NONE, None::<Line>);
-        for class in &self.list {
-            let Some(line) = class.line() else {
-                continue;
-            };
-            let line = line.at(time);
-            if best
-                .1
-                .is_none_or(|best| line.compare(&best, self.load).is_lt())
-            {
-                best = (class.head.slot, Some(line));
+        let mut best = Front::NOBODY;
+        if self.load == Load::Ignored {
+            // The same comparison, without what is not compared.
+            for front in &self.fronts {
+                let value = front.line.value + front.line.weight * time;
+                let tie = value == best.line.value && front.line.rank < best.line.rank;
+                if value > best.line.value || tie {
+                    best = *front;
+                    best.line.value = value;
+                }
+            }
+            return best.slot;
+        }
+        for front in &self.fronts {
+            let line = front.line.at(time);
+            if line.compare(&best.line, self.load).is_lt() {
+                best = Front { line, ..*front };
             }
         }
-        best.0
-    }
-
-    #[inline]
-    fn replay(&mut self, class: u32, time: i64) {
-        if let Some(tournament) = &mut self.tournament {
-            tournament.replay(class, self.list[class as usize].line(), time);
-        }
+        best.slot
     }
 
     /// Plays the tournament anew, if there is one to be.
     fn play_anew(&mut self, time: i64) {
-        self.tournament = (self.list.len() > FEW).then(|| {
-            let lines = self.list.iter().map(Class::line);
-            Tournament::new(self.load, time, lines)
-        });
+        self.tournament = (self.list.len() > FEW)
+            .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));
     }
 }
