@@ -1,6 +1,7 @@
 //! Who a member is: a number that no other member of this process ever has.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use crate::sync::next_serial;
 
@@ -22,14 +23,15 @@ use crate::sync::next_serial;
 /// ```
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MemberId {
-    serial: u64,
+    serial: NonZeroU64,
     slot: u32,
 }
 
 impl MemberId {
     pub(crate) fn new(slot: u32) -> Self {
         Self {
-            serial: next_serial(),
+            // Serials begin at 1 and never come round.
+            serial: NonZeroU64::new(next_serial()).unwrap_or(NonZeroU64::MAX),
             slot,
         }
     }

@@ -30,8 +30,9 @@ pub(super) enum Place {
     Stray,
 }
 
-/// The books of one member.
+/// The books of one member, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Node {
     /// Who has the slot.
     pub(super) member: Option<MemberId>,
@@ -46,6 +47,8 @@ pub(super) struct Node {
     after: u32,
     pub(super) place: Place,
 }
+
+const _: () = assert!(size_of::<Node>() == 64);
 
 impl Node {
     pub(super) const EMPTY: Self = Self {
