@@ -99,7 +99,8 @@ pub(crate) fn balancer(
                     ready: 100,
                     busy: 1,
                 };
-                readings.report(&address(index).to_string(), reading, clock.now());
+                let report = readings.report(&address(index).to_string(), reading, clock.now());
+                report.expect("a member");
             }
             return balancer;
         }

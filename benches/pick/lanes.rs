@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Picks between two looks at whether the time is over.
-const BATCH: u64 = 64;
+const BATCH: u64 = 16;
 
 /// What can be raced.
 pub(crate) trait Contender: Send + Sync {
@@ -49,16 +49,32 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Returns the time that `picks` picks take: wall time times threads, divided by all
-/// picks that all threads did meanwhile.
-pub(crate) fn time(contender: &dyn Contender, threads: usize, picks: u64) -> Duration {
-    if threads == 1 {
-        let mut lane = Lane::new(0);
-        let start = now();
-        contender.run(&mut lane, picks);
-        return start.elapsed();
+/// So many parts of a lap are timed apart.
+const PARTS: u64 = 32;
+
+/// The other threads ran if they did between a fourth and the fourfold of one's own.
+const UNEVEN: u64 = 4;
+
+/// How long a lap took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lap {
+    /// Nanoseconds for each pick, in the mean.
+    pub(crate) mean: f64,
+    /// Nanoseconds for each pick, in the median of the lap's parts: they are so short
+    /// that many are not disturbed by whoever else uses the machine. Parts in which a
+    /// thread hardly ran do not count.
+    pub(crate) ns: f64,
+}
+
+/// Times `picks` picks: wall time times threads, divided by all picks that all threads
+/// did meanwhile.
+pub(crate) fn time(contender: &dyn Contender, threads: usize, picks: u64) -> Lap {
+    let done = Padded(AtomicU64::new(0));
+    let mut lane = Lane::new(0);
+    if threads == 1 || picks == 0 {
+        return in_parts(contender, &mut lane, (1, &done), picks);
     }
-    let (over, done) = (AtomicBool::new(false), Padded(AtomicU64::new(0)));
+    let over = AtomicBool::new(false);
     let barrier = Barrier::new(threads);
     thread::scope(|scope| {
         for thread in 1..threads {
@@ -72,20 +88,53 @@ pub(crate) fn time(contender: &dyn Contender, threads: usize, picks: u64) -> Dur
                 }
             });
         }
-        let mut lane = Lane::new(0);
         barrier.wait();
         // The others have to wake up first.
         while done.0.load(Relaxed) == 0 {
             contender.run(&mut lane, BATCH);
         }
-        let (start, before) = (now(), done.0.load(Relaxed));
-        contender.run(&mut lane, picks);
-        let wall = start.elapsed();
-        let others = done.0.load(Relaxed) - before;
+        let lap = in_parts(contender, &mut lane, (threads, &done), picks);
         over.store(true, Relaxed);
-        let share = picks as f64 / (picks + others) as f64;
-        wall.mul_f64(threads as f64 * share)
+        lap
     })
+}
+
+/// Does `picks` picks while the other threads count theirs in `done`.
+fn in_parts(
+    contender: &dyn Contender,
+    lane: &mut Lane,
+    (threads, done): (usize, &Padded<AtomicU64>),
+    picks: u64,
+) -> Lap {
+    let mut parts = Vec::with_capacity(usize::try_from(PARTS).unwrap_or(0));
+    let (mut others, mut at) = (done.0.load(Relaxed), now());
+    let (mut total, mut left) = (Duration::ZERO, picks);
+    for part in (1..=PARTS).rev() {
+        let own = left / part;
+        if own == 0 {
+            continue;
+        }
+        contender.run(lane, own);
+        let (others_then, then) = (done.0.load(Relaxed), now());
+        let theirs = others_then - others;
+        let share = own as f64 / (own + theirs) as f64;
+        let time = (then - at).mul_f64(threads as f64 * share);
+        if threads == 1 || (own / UNEVEN..=own * UNEVEN).contains(&theirs) {
+            parts.push(time.as_secs_f64() * 1e9 / own as f64);
+        }
+        total += time;
+        left -= own;
+        (others, at) = (others_then, then);
+    }
+    let mean = total.as_secs_f64() * 1e9 / picks.max(1) as f64;
+    let ns = median(parts.into_iter()).unwrap_or(mean);
+    Lap { mean, ns }
+}
+
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Alone on its cache lines.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 
-use lanes::Contender;
+use lanes::{Contender, Lap};
 use publish::Change;
 use report::{Report, Sample};
 use scenario::{Extent, Scenario, Who};
@@ -52,7 +52,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(400))
         .sample_size(SAMPLES)
-        .nresamples(1_000)
+        .nresamples(2_000)
         .without_plots()
         .configure_from_args();
     let mut report = Report::default();
@@ -74,7 +74,7 @@ enum Mode {
 }
 
 /// Picks of the floor beside each sample of a contender.
-const FLOOR_PICKS: std::ops::Range<u64> = 1 << 14..1 << 16;
+const FLOOR_PICKS: std::ops::Range<u64> = 1 << 14..1 << 17;
 
 fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &mut Report) {
     let alike = |a: &Scenario, b: &Scenario| (a.threads, a.members) == (b.threads, b.members);
@@ -90,17 +90,21 @@ fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &
                 let floor =
                     floor.get_or_init(|| Scenario::plain(Who::Floor, scenario.members).build());
                 bencher.iter_custom(|picks| {
-                    let beside = match mode {
-                        Mode::Measure => picks.clamp(FLOOR_PICKS.start, FLOOR_PICKS.end),
-                        Mode::Profile | Mode::Trial => 0,
+                    let (beside, own) = match mode {
+                        Mode::Measure => (
+                            picks.clamp(FLOOR_PICKS.start, FLOOR_PICKS.end),
+                            picks.max(enough(scenario, &samples)),
+                        ),
+                        Mode::Profile | Mode::Trial => (0, picks),
                     };
                     let floor = lap(&**floor, scenario, beside);
-                    let own = lap(&**contender, scenario, picks);
+                    let own = lap(&**contender, scenario, own);
                     samples.push(Sample {
-                        own: own.as_secs_f64() * 1e9 / picks as f64,
-                        floor: floor.as_secs_f64() * 1e9 / beside as f64,
+                        own: own.ns,
+                        floor: floor.ns,
+                        disturbance: own.mean / own.ns,
                     });
-                    own
+                    Duration::from_secs_f64(own.mean * 1e-9 * picks as f64)
                 });
             });
             report.enter(scenario, &samples);
@@ -109,9 +113,23 @@ fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &
     }
 }
 
+/// Criterion asks for too few picks where starting the threads takes most of the time
+/// that it sees: these take ten milliseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count that need not be exact"
+)]
+fn enough(scenario: Scenario, samples: &[Sample]) -> u64 {
+    match samples.last() {
+        Some(sample) if scenario.threads > 1 => (1e7 / sample.own) as u64,
+        _ => 1,
+    }
+}
+
 /// Times `picks` picks, after as many as make the caches warm.
-fn lap(contender: &dyn Contender, scenario: Scenario, picks: u64) -> Duration {
-    let warm = picks.min(scenario.members as u64);
+fn lap(contender: &dyn Contender, scenario: Scenario, picks: u64) -> Lap {
+    let warm = (picks / 4).min(scenario.members as u64);
     lanes::time(contender, 1, warm);
     lanes::time(contender, scenario.threads, picks)
 }

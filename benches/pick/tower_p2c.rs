@@ -81,7 +81,9 @@ impl Contender for Alone {
 
 /// `Balance` behind `Buffer`, which makes it shareable; the worker and the one caller
 /// take turns on one runtime.
-pub(crate) struct Buffered(Mutex<(Runtime, Buffer<u64, <Balanced as Service<u64>>::Future>)>);
+pub(crate) struct Buffered(Mutex<(Runtime, Shared)>);
+
+type Shared = Buffer<u64, <Balanced as Service<u64>>::Future>;
 
 impl Buffered {
     pub(crate) fn new(count: usize) -> Self {

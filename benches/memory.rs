@@ -1,0 +1,108 @@
+//! Does a pick allocate, and how many bytes does a member take?
+//!
+//! It counts with an allocator of its own, which would distort timings: hence a
+//! program of its own. `cargo bench --bench memory`; it fails if a pick allocates.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+#![expect(clippy::print_stdout, reason = "the tables are what a user asked for")]
+
+#[path = "pick/fleet.rs"]
+mod fleet;
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+
+use allocation_counter::measure;
+use equipoise::{Balancer, PickRequest};
+
+use fleet::{Method, Weights};
+
+/// The most bytes that a member may take, schedulers included.
+const BYTES_PER_MEMBER: f64 = 512.0;
+
+fn main() {
+    // `cargo test --benches` only wants to see that it runs.
+    let measuring = std::env::args().any(|argument| argument == "--bench");
+    let sizes: &[usize] = if measuring { &[1_000, 10_000] } else { &[100] };
+    println!("\n### Heap allocations in 10 000 picks\n");
+    println!("| method, weights | leases dropped at once | 100 held | 90 % sticky | 3 tried |");
+    println!("|---|---:|---:|---:|---:|");
+    let mut sum = 0;
+    for (method, weights) in combinations() {
+        let counts = allocations(method, weights, sizes[0]);
+        sum += counts.iter().sum::<u64>();
+        let cells = counts.map(|count| count.to_string()).join(" | ");
+        println!("| {method:?}, {weights:?} | {cells} |");
+    }
+    println!("\n### Bytes per member, schedulers and a `SocketAddr` included\n");
+    let heads = sizes
+        .iter()
+        .flat_map(|size| ["", ", routes"].map(|routes| format!(" n = {size}{routes} |")));
+    println!("| method, weights |{}", heads.collect::<String>());
+    println!("|---|{}", "---:|".repeat(2 * sizes.len()));
+    let mut most: f64 = 0.0;
+    for (method, weights) in combinations() {
+        let cells = sizes.iter().flat_map(|&size| {
+            [false, true].map(|routes| bytes_per_member(method, weights, size, routes))
+        });
+        let cells: Vec<f64> = cells.collect();
+        most = cells.iter().copied().fold(most, f64::max);
+        let cells: String = cells.iter().map(|bytes| format!(" {bytes:.0} |")).collect();
+        println!("| {method:?}, {weights:?} |{cells}");
+    }
+    println!("\nAllocations: {sum} (target: 0).");
+    println!("Bytes per member: {most:.0} at most (target: {BYTES_PER_MEMBER:.0}).");
+    assert_eq!(sum, 0, "a pick allocates nothing");
+}
+
+fn combinations() -> impl Iterator<Item = (Method, Weights)> {
+    let methods = Method::ALL.into_iter();
+    methods.flat_map(|method| Weights::ALL.map(|weights| (method, weights)))
+}
+
+/// The bytes that building a balancer leaves behind.
+fn bytes_per_member(method: Method, weights: Weights, count: usize, routes: bool) -> f64 {
+    let mut built = None;
+    let info = measure(|| built = Some(fleet::balancer(method, weights, count, routes)));
+    drop(black_box(built));
+    info.bytes_current as f64 / count as f64
+}
+
+/// The allocations of 10 000 picks, for each of four ways of picking.
+fn allocations(method: Method, weights: Weights, count: usize) -> [u64; 4] {
+    let balancer = fleet::balancer(method, weights, count, true);
+    let routes: Vec<String> = (0..count).map(fleet::route).collect();
+    let tried: Vec<_> = balancer
+        .members()
+        .iter()
+        .map(|member| member.id())
+        .collect();
+    let mut ring: Vec<_> = (0..100).map(|_| None).collect();
+    // The first pick of a thread allocates: `arc_swap` registers the thread.
+    pick(&balancer, &PickRequest::new());
+    let counts: [&mut dyn FnMut(usize); 4] = [
+        &mut |_| pick(&balancer, &PickRequest::new()),
+        &mut |turn| ring[turn % 100] = balancer.pick(&PickRequest::new()).ok(),
+        &mut |turn| {
+            let route = (turn % 10 != 0).then(|| &*routes[turn * 7 % count]);
+            pick(&balancer, &PickRequest::new().with_session(route));
+        },
+        &mut |turn| {
+            let from = turn % (count - 3);
+            pick(
+                &balancer,
+                &PickRequest::new().with_tried(&tried[from..from + 3]),
+            );
+        },
+    ];
+    counts.map(|pick| measure(|| (0..10_000).for_each(&mut *pick)).count_total)
+}
+
+fn pick(balancer: &Balancer<SocketAddr>, request: &PickRequest<'_>) {
+    let mut lease = balancer.pick(request).expect("nobody is disabled");
+    lease.record_received(1_000);
+    black_box(&*lease);
+}
