@@ -61,7 +61,16 @@ mod modelled {
 
     use super::SeqCst;
 
-    type Loaded<T> = Arc<T>;
+    /// Dereferences as `arc_swap::Guard` does.
+    pub(crate) struct Loaded<T>(Arc<T>);
+
+    impl<T> Deref for Loaded<T> {
+        type Target = Arc<T>;
+
+        fn deref(&self) -> &Arc<T> {
+            &self.0
+        }
+    }
 
     /// An atomic of the model checker's whose sequentially consistent operations are
     /// what they are called.
@@ -169,7 +178,7 @@ mod modelled {
         }
 
         pub(crate) fn load(&self) -> Loaded<T> {
-            self.0.lock().clone()
+            Loaded(self.0.lock().clone())
         }
 
         pub(crate) fn store(&self, value: T) {

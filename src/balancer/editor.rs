@@ -12,7 +12,7 @@ use super::Core;
 use super::hub::{Desk, Hub};
 use super::lease::Entry;
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberSpec, MemberState, Retry, Status};
+use crate::member::{Flag, MemberId, MemberSpec, MemberState, Retry, Status};
 use crate::scheduler::{Group, Needs, Scheduler};
 use crate::snapshot::{Change, Picture, Roster, Seat, Slab, Walk, walk};
 
@@ -100,6 +100,11 @@ impl Slots {
             self.sweep();
         }
         self.free.pop().unwrap_or_else(|| {
+            assert!(
+                self.used < MemberId::SLOTS,
+                "a balancer has room for {} members, gone ones with leases included",
+                MemberId::SLOTS
+            );
             self.used += 1;
             self.used - 1
         })

@@ -39,6 +39,10 @@ impl<W> Balancer<W> {
     /// ties, its counters and its health (in error, failed check). Leases of the old
     /// payload finish on it. So does a name that was removed while leases of it live.
     ///
+    /// # Panics
+    ///
+    /// With more than 67 108 864 members at a time.
+    ///
     /// # Examples
     ///
     /// ```

@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 
 use crate::sync::next_serial;
 
+const SLOT_BITS: u32 = 26;
+
 /// Identifies one member among all that this process has ever had.
 ///
 /// It survives every update of the member, and a removal as long as one of its
@@ -22,18 +24,18 @@ use crate::sync::next_serial;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct MemberId {
-    serial: NonZeroU64,
-    slot: u32,
-}
+pub struct MemberId(
+    /// A serial number of 38 bits, which begins at 1, and 26 bits of slot.
+    NonZeroU64,
+);
 
 impl MemberId {
+    /// So many slots a balancer has.
+    pub(crate) const SLOTS: u32 = 1 << SLOT_BITS;
+
     pub(crate) fn new(slot: u32) -> Self {
-        Self {
-            // Serials begin at 1 and never come round.
-            serial: NonZeroU64::new(next_serial()).unwrap_or(NonZeroU64::MAX),
-            slot,
-        }
+        let word = next_serial() << SLOT_BITS | u64::from(slot % Self::SLOTS);
+        Self(NonZeroU64::new(word).unwrap_or(NonZeroU64::MAX))
     }
 
     /// Returns the member's place in tables: unique among the living members of its
@@ -53,8 +55,10 @@ impl MemberId {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     #[must_use]
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "26 bits")]
     pub const fn slot(self) -> usize {
-        self.slot as usize
+        (self.0.get() as u32 % Self::SLOTS) as usize
     }
 }
 
@@ -66,6 +70,6 @@ impl fmt::Debug for MemberId {
 
 impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.serial)
+        write!(f, "#{}", self.0.get() >> SLOT_BITS)
     }
 }

@@ -54,6 +54,8 @@ pub struct MemberState {
     name: Arc<str>,
 }
 
+const _: () = assert!(size_of::<MemberState>() == 64);
+
 impl MemberState {
     pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
         Self {

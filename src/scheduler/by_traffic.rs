@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::election::{Books, elect};
-use super::heap::{Heap, Key};
+use super::heap::{Heap, Key, grow};
 use super::{Candidate, Candidates, Claim, Group, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
@@ -324,9 +324,7 @@ impl Traffic {
 
     fn join(&mut self, candidate: Candidate<'_>, least: Option<Ratio>) {
         let at = candidate.id().slot();
-        if at >= self.nodes.len() {
-            self.nodes.resize(at + 1, Node::EMPTY);
-        }
+        grow(&mut self.nodes, at, Node::EMPTY);
         let node = &mut self.nodes[at];
         if node.member != Some(candidate.id()) {
             *node = Node::EMPTY;

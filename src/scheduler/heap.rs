@@ -12,6 +12,16 @@ pub(super) trait Key: Copy {
     fn goes_before(&self, other: &Self) -> bool;
 }
 
+/// Makes room for an element at `at`, a little ahead and not twice as much.
+pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
+    if at >= list.capacity() {
+        list.reserve_exact(at + 1 + at / 8 - list.len());
+    }
+    if at >= list.len() {
+        list.resize(at + 1, empty);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Heap<K>(Vec<(K, u32)>);
 
@@ -22,7 +32,11 @@ impl<K: Key> Heap<K> {
 
     /// Makes room for `slots` in all, so that moving them needs no memory.
     pub(super) fn reserve(&mut self, slots: usize) {
-        self.0.reserve(slots.saturating_sub(self.0.len()));
+        if slots > self.0.capacity() {
+            // A little ahead, not twice: memory counts for each member.
+            let room = slots + slots / 8;
+            self.0.reserve_exact(room - self.0.len());
+        }
     }
 
     #[inline]

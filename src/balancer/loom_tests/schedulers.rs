@@ -53,6 +53,18 @@ fn loom_a_lease_that_ends_while_one_bybusyness_follows_another_is_no_load() {
 }
 
 #[test]
+fn loom_a_lease_that_begins_and_ends_while_bybusyness_takes_over_is_no_load() {
+    check(|| {
+        let balancer = two();
+        let other = balancer.clone();
+        let picking = spawn(move || drop(picked(&other)));
+        balancer.set_scheduler(ByBusyness::new());
+        join(picking);
+        assert_idle_and_even(&balancer);
+    });
+}
+
+#[test]
 fn loom_a_full_member_whose_lease_ends_while_the_scheduler_changes_is_not_left_out() {
     check(|| {
         let balancer = one(capped(1));

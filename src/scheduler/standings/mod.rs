@@ -23,6 +23,7 @@ use class::{Class, Front, Line, NONE, Node, Nodes, Place};
 use kinetic::{NOBODY, Tournament};
 
 use super::election::Books;
+use super::heap::grow;
 use super::{Candidate, Candidates, Claim, Group};
 use crate::member::{MemberId, MemberState};
 
@@ -186,9 +187,7 @@ impl Standings {
 
     fn join(&mut self, candidate: Candidate<'_>) {
         let at = candidate.id().slot();
-        if at >= self.nodes.0.len() {
-            self.nodes.0.resize(at + 1, Node::EMPTY);
-        }
+        grow(&mut self.nodes.0, at, Node::EMPTY);
         let node = &mut self.nodes.0[at];
         if node.member != Some(candidate.id()) {
             *node = Node::EMPTY;
