@@ -412,7 +412,9 @@ impl Traffic {
     fn standing(&self, member: MemberId) -> Option<i64> {
         let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
-        let per_weight = u128::from(node.stored) * u128::from(weight_one) / u128::from(node.weight);
+        // A reset counts at once, also for who is absent.
+        let bytes = node.offset.map_or(0, |_| node.stored);
+        let per_weight = u128::from(bytes) * u128::from(weight_one) / u128::from(node.weight);
         (node.member == Some(member)).then(|| i64::try_from(per_weight).unwrap_or(i64::MAX))
     }
 }

@@ -60,10 +60,13 @@ pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> 
 
 #[cold]
 fn nobody(books: &impl Books, candidates: &Candidates<'_>) -> Pick<'static> {
-    let parked_but_tried = candidates
-        .tried()
+    let tried = candidates.tried();
+    let first_time = |(at, member): &(usize, &MemberId)| !tried[..*at].contains(member);
+    let parked_but_tried = tried
         .iter()
-        .filter_map(|&tried| books.slot(tried))
+        .enumerate()
+        .filter(first_time)
+        .filter_map(|(_, &member)| books.slot(member))
         .filter(|&slot| books.is_parked(slot))
         .count();
     if books.parked() > parked_but_tried {

@@ -1,0 +1,418 @@
+//! What a balancer does, said as plainly as possible: who is a member, who recovers,
+//! who may be elected, what a session finds, and what comes of a pick.
+//!
+//! It is written from Apache's semantics and the ledger of deviations, not from the
+//! crate: every question is answered by walking over all members. Read it to learn the
+//! rules; the crate must come to the same answers at every step.
+
+use std::time::Duration;
+
+use equipoise::{Flag, MemberSpec, PickError, Session, Status};
+
+use crate::methods::{Books, Change, Method};
+
+/// One identity: the index of a [`Member`], never used again.
+pub(crate) type Key = usize;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) spec: MemberSpec,
+    pub(crate) payload: u32,
+    /// The place in configuration order; `None` once removed.
+    pub(crate) order: Option<u64>,
+    pub(crate) status: Status,
+    error_since: Duration,
+    pub(crate) retries: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) elected: u64,
+    /// Both directions together.
+    pub(crate) bytes: u64,
+    /// The operator has touched it since the last [`Model::refresh`].
+    touched: bool,
+}
+
+impl Member {
+    pub(crate) fn weight(&self) -> u32 {
+        self.spec.weight().hundredths()
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.spec
+            .max_in_flight()
+            .is_none_or(|cap| self.in_flight < cap)
+    }
+
+    fn is(&self, flag: Flag) -> bool {
+        self.status.contains(flag)
+    }
+
+    fn set_status(&mut self, status: Status, now: Duration) {
+        if status.contains(Flag::InError) && !self.is(Flag::InError) {
+            self.error_since = now;
+        }
+        self.status = status;
+    }
+
+    fn leave_error(&mut self) {
+        self.status = self.status.without(Flag::InError);
+        self.retries += 1;
+    }
+
+    /// When the retry rule lets it out of its error; `None` if it does not.
+    fn due(&self) -> Option<Duration> {
+        let never = !self.is(Flag::InError) || self.is(Flag::Stopped);
+        (!never).then(|| {
+            if self.is(Flag::IgnoreErrors) {
+                Duration::ZERO
+            } else {
+                self.error_since + self.spec.recovery_delay()
+            }
+        })
+    }
+}
+
+/// What a request brings, in the model's terms.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'r> {
+    pub(crate) tried: Vec<Key>,
+    pub(crate) sessions: bool,
+    pub(crate) route: Option<&'r str>,
+    pub(crate) no_failover: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) members: Vec<Member>,
+    pub(crate) books: Books,
+    pub(crate) now: Duration,
+    forced_recovery: bool,
+    orders: u64,
+    /// Who may be elected, in tie order, and who of them stands in as a spare.
+    group: Vec<(Key, bool)>,
+}
+
+impl Model {
+    pub(crate) fn new(method: Method, forced_recovery: bool) -> Self {
+        Self {
+            members: Vec::new(),
+            books: Books::new(method),
+            now: Duration::ZERO,
+            forced_recovery,
+            orders: 0,
+            group: Vec::new(),
+        }
+    }
+
+    /// The members in configuration order.
+    pub(crate) fn here(&self) -> Vec<Key> {
+        let mut here: Vec<Key> = (0..self.members.len())
+            .filter(|&key| self.members[key].order.is_some())
+            .collect();
+        here.sort_by_key(|&key| self.members[key].order);
+        here
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<Key> {
+        self.here()
+            .into_iter()
+            .find(|&key| self.members[key].name == name)
+    }
+
+    /// The members that may be elected, in tie order.
+    pub(crate) fn group(&self) -> Vec<Key> {
+        self.group.iter().map(|&(key, _)| key).collect()
+    }
+
+    // What operators do. Each is a publication: `refresh` must follow.
+
+    /// Inserts or updates by name. Who is there keeps all but spec and payload; who was
+    /// removed while requests of it go on returns with its counters and its health, at
+    /// the end of the order; anybody else is new.
+    pub(crate) fn put(&mut self, name: &str, payload: u32, spec: &MemberSpec) -> Key {
+        let returning = || {
+            (0..self.members.len()).find(|&key| {
+                let member = &self.members[key];
+                member.name == name && member.order.is_none() && member.in_flight > 0
+            })
+        };
+        let key = match self.key(name).or_else(returning) {
+            Some(key) => {
+                let member = &mut self.members[key];
+                let healthy = |flag: &Flag| !matches!(flag, Flag::FailedCheck | Flag::InError);
+                let health = member.status.iter().filter(|flag| !healthy(flag));
+                let status = health.fold(spec.status(), Status::with);
+                member.set_status(status, self.now);
+                key
+            }
+            None => {
+                self.members.push(Member {
+                    name: name.into(),
+                    spec: spec.clone(),
+                    payload,
+                    order: None,
+                    status: spec.status(),
+                    error_since: self.now,
+                    retries: 0,
+                    in_flight: 0,
+                    elected: 0,
+                    bytes: 0,
+                    touched: true,
+                });
+                self.members.len() - 1
+            }
+        };
+        let member = &mut self.members[key];
+        (member.payload, member.spec, member.touched) = (payload, spec.clone(), true);
+        if member.order.is_none() {
+            self.orders += 1;
+            member.order = Some(self.orders);
+        }
+        key
+    }
+
+    /// Changes the spec alone; live flags stay. Who is given what it has is not touched.
+    pub(crate) fn edit(&mut self, key: Key, edit: impl FnOnce(MemberSpec) -> MemberSpec) {
+        let member = &mut self.members[key];
+        let spec = edit(member.spec.clone());
+        member.touched |= spec != member.spec;
+        member.spec = spec;
+    }
+
+    pub(crate) fn set_status(&mut self, key: Key, status: Status) {
+        self.members[key].set_status(status, self.now);
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) {
+        self.members[key].order = None;
+    }
+
+    pub(crate) fn set_method(&mut self, method: Method) {
+        self.books = Books::new(method);
+        self.group.clear();
+        self.refresh();
+    }
+
+    pub(crate) fn reset_standings(&mut self) {
+        self.books.reset();
+        for member in &mut self.members {
+            member.touched = true;
+        }
+        self.refresh();
+    }
+
+    // What time and events do.
+
+    /// Finds anew who may be elected, and tells the method what changed.
+    ///
+    /// Happens after every change by an operator and before every pick.
+    pub(crate) fn refresh(&mut self) {
+        let now = self.now;
+        for key in self.here() {
+            if self.members[key].due().is_some_and(|due| due <= now) {
+                self.members[key].leave_error();
+            }
+        }
+        let mut group = self.walk();
+        if group.is_empty() && self.forced_recovery {
+            // Ledger row 5: nobody else can serve, so whoever only the error keeps out
+            // is forgiven; a disabled member does not prevent it.
+            for key in self.here() {
+                let member = &mut self.members[key];
+                let only_the_error = member.status.without(Flag::InError).is_usable();
+                if member.is(Flag::InError) && only_the_error {
+                    member.leave_error();
+                }
+            }
+            group = self.walk();
+        }
+        self.tell(group);
+    }
+
+    fn tell(&mut self, group: Vec<(Key, bool)>) {
+        let (before, after) = (self.roles(&self.group), self.roles(&group));
+        let mut change = Change::default();
+        for &(key, _) in &self.group {
+            if after[key].is_none() {
+                change.left.push(key);
+            }
+        }
+        for &(key, spare) in &group {
+            match before[key] {
+                None => change.joined.push(key),
+                Some(was) if was != spare || self.members[key].touched => change.changed.push(key),
+                Some(_) => {}
+            }
+        }
+        self.books.follow(&change, &self.members);
+        self.group = group;
+        for member in &mut self.members {
+            member.touched = false;
+        }
+    }
+
+    /// By key: in the group, and there as a spare?
+    fn roles(&self, group: &[(Key, bool)]) -> Vec<Option<bool>> {
+        let mut roles = vec![None; self.members.len()];
+        for &(key, spare) in group {
+            roles[key] = Some(spare);
+        }
+        roles
+    }
+
+    /// Apache's walk (spec section 2.4): the lowest tier that has anybody.
+    fn walk(&self) -> Vec<(Key, bool)> {
+        let here = self.here();
+        let tier = |key: &Key| self.members[*key].spec.tier();
+        let mut tiers: Vec<u16> = here.iter().map(tier).collect();
+        tiers.sort_unstable();
+        tiers.dedup();
+        let groups = tiers.into_iter().map(|this| {
+            let keys: Vec<Key> = here.iter().copied().filter(|k| tier(k) == this).collect();
+            self.walk_tier(&keys)
+        });
+        let mut groups = groups.filter(|group| !group.is_empty());
+        groups.next().unwrap_or_default()
+    }
+
+    fn walk_tier(&self, keys: &[Key]) -> Vec<(Key, bool)> {
+        let (mut group, mut spares, mut standbys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unusable = 0;
+        for &key in keys {
+            let member = &self.members[key];
+            let able = member.status.is_usable() && !member.is(Flag::Draining);
+            // R is tested before H: who is both is a spare.
+            match (member.is(Flag::HotSpare), member.is(Flag::HotStandby)) {
+                (true, _) if able => spares.push((key, true)),
+                (false, true) if able => standbys.push((key, false)),
+                (false, false) if able => group.push((key, false)),
+                (false, false) => unusable += 1,
+                _ => {}
+            }
+        }
+        if group.is_empty() && unusable == 0 {
+            // Ledger row 7: spares with nobody to stand in for are ordinary members.
+            group = spares.drain(..).map(|(key, _)| (key, false)).collect();
+        }
+        // k members that cannot be elected admit the first k spares, behind the others.
+        group.extend(spares.into_iter().take(unusable));
+        if group.is_empty() { standbys } else { group }
+    }
+
+    // What requests do.
+
+    /// One pick, entered in all books.
+    pub(crate) fn pick(&mut self, request: &Request<'_>) -> Result<(Key, Session), PickError> {
+        self.refresh();
+        let group = self.group();
+        let session = match request.route {
+            None if request.sessions => Session::New,
+            None => Session::Off,
+            Some(route) => {
+                let mut full = false;
+                if let Some(key) = self.find_session(route, request, &mut full, &mut Vec::new()) {
+                    if group.contains(&key) {
+                        self.books.enter(key, &group, &self.members);
+                    }
+                    self.count_in(key);
+                    let own = self.members[key].spec.route() == Some(route);
+                    let session = if own {
+                        Session::Hit
+                    } else {
+                        Session::Redirected
+                    };
+                    return Ok((key, session));
+                }
+                let owned = self.here().iter().any(|&key| {
+                    let member = &self.members[key];
+                    member.spec.route() == Some(route)
+                });
+                match (request.no_failover && owned, full) {
+                    (true, true) => return Err(PickError::AtCapacity),
+                    (true, false) => {
+                        let route = route.into();
+                        return Err(PickError::SessionLost { route });
+                    }
+                    (false, _) => Session::Lost,
+                }
+            }
+        };
+        match self.books.elect(&group, &request.tried, &self.members) {
+            Some(key) => {
+                self.count_in(key);
+                Ok((key, session))
+            }
+            None => Err(self.nobody(&group, request)),
+        }
+    }
+
+    /// Spec section 3.5: members of the route that are no standbys, then standbys, each
+    /// in configuration order; where one cannot serve, its redirect route is followed.
+    /// Tier, spare and draining do not matter. Each route is looked at once.
+    fn find_session<'m>(
+        &'m self,
+        route: &'m str,
+        request: &Request<'_>,
+        full: &mut bool,
+        seen: &mut Vec<&'m str>,
+    ) -> Option<Key> {
+        seen.push(route);
+        for standby in [false, true] {
+            for key in self.here() {
+                let member = &self.members[key];
+                if member.spec.route() != Some(route) || member.is(Flag::HotStandby) != standby {
+                    continue;
+                }
+                let may = member.status.is_usable() && !request.tried.contains(&key);
+                if may && member.has_room() {
+                    return Some(key);
+                }
+                *full |= may;
+                let redirect = member.spec.redirect_route();
+                if let Some(redirect) = redirect.filter(|redirect| !seen.contains(redirect)) {
+                    let found = self.find_session(redirect, request, full, seen);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn nobody(&self, group: &[Key], request: &Request<'_>) -> PickError {
+        let here = self.here();
+        let untried = group.iter().filter(|key| !request.tried.contains(key));
+        if untried.count() > 0 {
+            return PickError::AtCapacity;
+        }
+        if here.is_empty() {
+            return PickError::Empty;
+        }
+        let due = here.iter().filter_map(|&key| self.members[key].due()).min();
+        PickError::NoneUsable {
+            members: here.len(),
+            tried: request.tried.len(),
+            retry_after: due.map(|due| due.saturating_sub(self.now)),
+        }
+    }
+
+    fn count_in(&mut self, key: Key) {
+        self.members[key].in_flight += 1;
+        self.members[key].elected += 1;
+    }
+
+    pub(crate) fn end(&mut self, key: Key) {
+        self.members[key].in_flight -= 1;
+        self.books.ended(key, &self.members);
+    }
+
+    pub(crate) fn put_in_error(&mut self, key: Key) {
+        let now = self.now;
+        let member = &mut self.members[key];
+        if !member.is(Flag::IgnoreErrors) {
+            member.status = member.status.with(Flag::InError);
+            member.error_since = now;
+        }
+    }
+}
