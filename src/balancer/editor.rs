@@ -175,6 +175,7 @@ impl<W> Editor<W> {
                         now,
                     ))
                 });
+                state.open();
                 self.next_order += 1;
                 (state, self.next_order)
             }
@@ -230,6 +231,7 @@ impl<W> Editor<W> {
     pub(super) fn remove(&mut self, name: &str) -> Option<Arc<MemberState>> {
         let slot = self.by_name.remove(name)? as usize;
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
+        seat.state.close();
         self.entries.take(slot);
         self.slots.bury(&seat.state);
         self.touched.push(slot);
@@ -271,6 +273,10 @@ impl<W> Editor<W> {
     fn publish(&mut self, core: &Core<W>, told: Told) -> News {
         let hub = &core.hub;
         let renewal = hub.begin_renewal();
+        let told = match told {
+            Told::TheDifference if hub.must_read_again() => Told::Again,
+            told => told,
+        };
         let now = hub.clock.now();
         let mut next = None;
         let mut found = {

@@ -23,6 +23,8 @@ pub(super) const LINE: u32 = 2;
 pub(super) const WATCHERS: u32 = 4;
 /// There is an observer.
 const OBSERVER: u32 = 8;
+/// Somebody was elected under a scheduler that is not the present one any more.
+const READ_AGAIN: u32 = 16;
 /// The flags above; the other bits count the changes of scheduler.
 const FLAGS: u32 = 0xff;
 const ONE_CHANGE: u32 = FLAGS + 1;
@@ -71,6 +73,16 @@ impl Hub {
         };
         hub.attend(ENDS, needs.contains(Needs::ENDED));
         hub
+    }
+
+    /// Tells whether the scheduler has to read the facts again, and forgets it.
+    pub(super) fn must_read_again(&self) -> bool {
+        // SeqCst: the flag comes down before the facts are read.
+        let noted = self.attention.load(SeqCst) & READ_AGAIN != 0;
+        if noted {
+            self.attend(READ_AGAIN, false);
+        }
+        noted
     }
 
     /// Tells later ends about another scheduler.
@@ -166,6 +178,8 @@ impl Hub {
             return;
         };
         self.make_due();
+        // Somebody else may be eligible now, a standby perhaps.
+        self.wake_after_change();
         if let Some(observer) = &self.observer {
             self.tell_status(state, before, after);
             observer.ejected(state);
@@ -207,6 +221,16 @@ impl Desk {
             hub,
             scheduler,
             changes,
+        }
+    }
+
+    /// Notes an election by this desk's scheduler, after it is counted: the present one
+    /// has to hear of it, should it be another by now.
+    #[inline]
+    pub(super) fn elected(&self) {
+        if self.hub.changes() != self.changes {
+            self.hub.attend(READ_AGAIN, true);
+            self.hub.make_due();
         }
     }
 

@@ -11,7 +11,7 @@ use crate::snapshot::Seat;
 
 /// So many times a pick that came with an old view looks again before it waits for
 /// the change that is under way.
-const LOOKS: usize = 16;
+const LOOKS: usize = 8;
 
 /// Why one look at one view elected nobody.
 enum Missed {
@@ -72,8 +72,10 @@ impl<W> Balancer<W> {
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        self.elect(request, Place::Served)
-            .or_else(|missed| self.look_again(request, missed))
+        match self.elect(request, Place::Served) {
+            Ok(lease) => Ok(self.told(lease, request)),
+            Err(missed) => self.look_again(request, missed),
+        }
     }
 
     /// Others wait: only a session whose member nobody in line can be elected to is
@@ -81,10 +83,13 @@ impl<W> Balancer<W> {
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        self.elect(request, Place::BesideTheLine).map_err(|_| {
-            self.tell_nobody(request);
-            self.behind_the_line(request)
-        })
+        match self.elect(request, Place::BesideTheLine) {
+            Ok(lease) => Ok(self.told(lease, request)),
+            Err(_) => {
+                self.tell_nobody(request);
+                Err(self.behind_the_line(request))
+            }
+        }
     }
 
     /// Looks again as long as the view was too old, and tells of the failure else.
@@ -94,23 +99,30 @@ impl<W> Balancer<W> {
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
-        let mut looks = 0;
-        let error = loop {
+        for look in 0..=LOOKS {
             match missed {
-                Missed::Because(error) => break error,
-                Missed::Stale if looks < LOOKS => std::hint::spin_loop(),
-                // Whoever publishes has told the scheduler, and is about to show it.
-                Missed::Stale if looks == LOOKS => drop(self.core.editor.lock()),
-                Missed::Stale => break self.nobody(&self.core.view.load(), request),
+                Missed::Because(error) => {
+                    self.tell_nobody(request);
+                    return Err(error);
+                }
+                Missed::Stale => std::hint::spin_loop(),
             }
-            looks += 1;
-            match self.elect(request, Place::Served) {
-                Ok(lease) => return Ok(lease),
+            // Whoever publishes has told the scheduler, and is about to show it; with
+            // the lock in hand nobody does.
+            let quiet = (look == LOOKS).then(|| self.core.editor.lock());
+            let result = self.elect(request, Place::Served);
+            drop(quiet);
+            match result {
+                Ok(lease) => return Ok(self.told(lease, request)),
                 Err(again) => missed = again,
             }
-        };
+        }
         self.tell_nobody(request);
-        Err(error)
+        Err(match missed {
+            Missed::Because(error) => error,
+            // A scheduler that calls the present view old, against its contract.
+            Missed::Stale => self.nobody(&self.core.view.load(), request),
+        })
     }
 
     /// One election on one view.
@@ -149,12 +161,9 @@ impl<W> Balancer<W> {
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
         let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
+        entry.desk.elected();
         let lease = Lease::new(entry.clone(), session, started);
         unclaimed.hand_over();
-        drop(view);
-        if hub.observer.is_some() {
-            self.tell(&lease, request);
-        }
         Ok(lease)
     }
 
@@ -239,6 +248,15 @@ impl<W> Balancer<W> {
         if let Some(observer) = &self.hub().observer {
             observer.nobody_left(self.len(), request.tried.len());
         }
+    }
+
+    /// Tells the observer of a lease.
+    #[inline]
+    fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
+        if self.hub().observer.is_some() {
+            self.tell(&lease, request);
+        }
+        lease
     }
 
     fn tell(&self, lease: &Lease<W>, request: &PickRequest<'_>) {

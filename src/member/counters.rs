@@ -10,7 +10,10 @@ use crate::sync::{AtomicU64, SeqCst};
 
 const IN_FLIGHT_BITS: u32 = 24;
 const IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
-const ONE_ELECTED: u64 = 1 << IN_FLIGHT_BITS;
+/// The member was removed: nobody is counted in any more.
+const CLOSED: u64 = 1 << IN_FLIGHT_BITS;
+const ELECTED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
+const ONE_ELECTED: u64 = 1 << ELECTED_SHIFT;
 
 /// The most requests that one member can have in flight: 16 777 215, the cap of
 /// a member that has none of its own.
@@ -27,9 +30,14 @@ const ONE_ELECTED: u64 = 1 << IN_FLIGHT_BITS;
 #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
 pub const MAX_IN_FLIGHT: u32 = IN_FLIGHT as u32;
 
-/// The member has as many in flight as its cap allows.
+/// Why one more could not be counted in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Full;
+pub(crate) enum Uncounted {
+    /// The member was removed.
+    Closed,
+    /// It has as many in flight as its cap allows.
+    Full,
+}
 
 /// What giving back one request in flight has changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +46,8 @@ pub(crate) struct GivenBack {
     pub(crate) before: u32,
 }
 
-/// Requests in flight (24 bits) and elected so far (40 bits, then again from 0).
+/// Requests in flight (24 bits), closed or not, and elected so far (39 bits, then again
+/// from 0).
 #[derive(Debug)]
 pub(crate) struct Counters(AtomicU64);
 
@@ -47,16 +56,19 @@ impl Counters {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts one more in, unless `cap` are in flight already.
+    /// Counts one more in, unless `cap` are in flight already or the member is closed.
     ///
     /// Returns how many are in flight now.
     #[inline]
-    pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Full> {
+    pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Uncounted> {
         let mut word = self.0.load(SeqCst);
         loop {
             let in_flight = low(word);
             if in_flight >= cap {
-                return Err(Full);
+                return Err(Uncounted::Full);
+            }
+            if word & CLOSED != 0 {
+                return Err(Uncounted::Closed);
             }
             let next = word.wrapping_add(ONE_ELECTED + 1);
             match self.0.compare_exchange_weak(word, next, SeqCst, SeqCst) {
@@ -80,7 +92,16 @@ impl Counters {
     }
 
     pub(crate) fn elected(&self) -> u64 {
-        self.0.load(SeqCst) >> IN_FLIGHT_BITS
+        self.0.load(SeqCst) >> ELECTED_SHIFT
+    }
+
+    /// From here on nobody is counted in, whatever picture a pick came with.
+    pub(crate) fn close(&self) {
+        self.0.fetch_or(CLOSED, SeqCst);
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.fetch_and(!CLOSED, SeqCst);
     }
 }
 
@@ -90,7 +111,7 @@ const fn low(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{Counters, Full, MAX_IN_FLIGHT};
+    use super::{Counters, ELECTED_SHIFT, MAX_IN_FLIGHT, Uncounted};
     use crate::sync::{AtomicU64, Relaxed};
 
     #[test]
@@ -98,15 +119,27 @@ mod tests {
         let counters = Counters::new();
         assert_eq!(counters.count_in(2), Ok(1));
         assert_eq!(counters.count_in(2), Ok(2));
-        assert_eq!(counters.count_in(2), Err(Full));
+        assert_eq!(counters.count_in(2), Err(Uncounted::Full));
         assert_eq!(counters.give_back().before, 2);
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!((counters.in_flight(), counters.elected()), (2, 3));
     }
 
     #[test]
+    fn who_is_closed_counts_out_but_not_in() {
+        let counters = Counters::new();
+        assert_eq!(counters.count_in(9), Ok(1));
+        counters.close();
+        assert_eq!(counters.count_in(9), Err(Uncounted::Closed));
+        assert_eq!(counters.give_back().before, 1);
+        counters.open();
+        assert_eq!(counters.count_in(9), Ok(1));
+        assert_eq!(counters.elected(), 2);
+    }
+
+    #[test]
     fn a_wrap_of_elected_leaves_in_flight_alone() {
-        let counters = Counters(AtomicU64::new(u64::MAX << 24 | 5));
+        let counters = Counters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
         assert_eq!((counters.in_flight(), counters.elected()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
@@ -115,7 +148,7 @@ mod tests {
     #[test]
     fn in_flight_never_spills_into_elected() {
         let counters = Counters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
-        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Full));
+        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
         assert_eq!(counters.elected(), 0);
     }
 }

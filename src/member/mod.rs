@@ -24,5 +24,5 @@ pub use state::MemberState;
 pub use status::{Flag, Status};
 pub use weight::{EffectiveWeight, Weight, WeightError};
 
-pub(crate) use counters::{Full, GivenBack};
+pub(crate) use counters::{GivenBack, Uncounted};
 pub(crate) use recovery::{LiveStatus, Retry};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::{Flag, Full, GivenBack, LiveStatus, MAX_IN_FLIGHT, MemberId, MemberSpec, Status};
+use super::{Flag, GivenBack, LiveStatus, MAX_IN_FLIGHT, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 
@@ -43,7 +43,8 @@ pub struct MemberState {
     // Read-modify-writes only, so that a new error is never lost. SeqCst, because
     // whoever changes it says so in the balancer's `due`, and reads there are first.
     live: AtomicU64,
-    // Relaxed: a new cap may be seen a pick late.
+    // SeqCst, as the counters: an end reads it after it has given its count back, and
+    // must know the cap by which somebody has just found the member full.
     cap: AtomicU32,
     // Relaxed: a number for operators.
     retries: AtomicU32,
@@ -54,6 +55,7 @@ pub struct MemberState {
     name: Arc<str>,
 }
 
+#[cfg(not(equipoise_loom))]
 const _: () = assert!(size_of::<MemberState>() == 64);
 
 impl MemberState {
@@ -109,7 +111,7 @@ impl MemberState {
 
     /// Returns how often the member was elected, by a scheduler or by a session.
     ///
-    /// Counts to 2^40 and then again from 0, as a scraper of counters expects.
+    /// Counts to 2^39 and then again from 0, as a scraper of counters expects.
     ///
     /// # Examples
     ///
@@ -182,7 +184,7 @@ impl MemberState {
     #[must_use]
     #[inline]
     pub fn max_in_flight(&self) -> u32 {
-        self.cap.load(Relaxed)
+        self.cap.load(SeqCst)
     }
 
     #[inline]
@@ -191,8 +193,18 @@ impl MemberState {
     }
 
     #[inline]
-    pub(crate) fn count_in(&self) -> Result<u32, Full> {
-        self.counters.count_in(self.cap.load(Relaxed))
+    pub(crate) fn count_in(&self) -> Result<u32, Uncounted> {
+        self.counters.count_in(self.cap.load(SeqCst))
+    }
+
+    /// The member is removed: from here on nobody is counted in.
+    pub(crate) fn close(&self) {
+        self.counters.close();
+    }
+
+    /// The member is back.
+    pub(crate) fn open(&self) {
+        self.counters.open();
     }
 
     #[inline]
@@ -246,7 +258,7 @@ impl MemberState {
         old: Status,
         now: Timestamp,
     ) -> (Status, Status) {
-        self.cap.store(cap_of(spec), Relaxed);
+        self.cap.store(cap_of(spec), SeqCst);
         let new = spec.status();
         let (set, clear) = (new.minus(old), old.minus(new));
         let apply = |word: u64| {

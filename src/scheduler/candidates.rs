@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Pick;
-use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState};
+use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Picture, Seat};
 
 /// The members that may be elected for one request.
@@ -278,7 +278,8 @@ impl<'c> Candidates<'c> {
                     in_flight,
                 })
             }
-            Err(_full) => Err(Refused::AtCapacity),
+            Err(Uncounted::Closed) => Err(Refused::NotEligible),
+            Err(Uncounted::Full) => Err(Refused::AtCapacity),
         }
     }
 

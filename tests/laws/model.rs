@@ -28,7 +28,7 @@ pub(crate) struct Member {
     pub(crate) elected: u64,
     /// Both directions together.
     pub(crate) bytes: u64,
-    /// The operator has touched it since the last [`Model::refresh`].
+    /// It has got another spec or payload since the last [`Model::refresh`].
     touched: bool,
 }
 
@@ -171,7 +171,7 @@ impl Model {
         key
     }
 
-    /// Changes the spec alone; live flags stay. Who is given what it has is not touched.
+    /// Changes the spec alone; live flags stay.
     pub(crate) fn edit(&mut self, key: Key, edit: impl FnOnce(MemberSpec) -> MemberSpec) {
         let member = &mut self.members[key];
         let spec = edit(member.spec.clone());
@@ -179,6 +179,8 @@ impl Model {
         member.spec = spec;
     }
 
+    /// Changes flags alone, which are no part of what [`touched`](Member::touched) means:
+    /// a method hears of them by who joins and who leaves.
     pub(crate) fn set_status(&mut self, key: Key, status: Status) {
         self.members[key].set_status(status, self.now);
     }

@@ -115,6 +115,28 @@ fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
 }
 
 #[test]
+fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
+    check(|| {
+        let balancer = empty()
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new())
+            .member("b", (), MemberSpec::new())
+            .build()
+            .unwrap();
+        drop(picked(&balancer));
+        drop(picked(&balancer));
+        // It is the turn of "a"; and while somebody else renews, no pick does.
+        balancer.hub().make_due();
+        let other = balancer.clone();
+        let renewing = spawn(move || other.notice_time());
+        let member = balancer.member("a").unwrap();
+        balancer.hub().put_in_error(&member);
+        assert_eq!(picked(&balancer).member().name(), "b");
+        join(renewing);
+    });
+}
+
+#[test]
 fn loom_an_error_is_not_lost_while_an_operator_changes_the_member() {
     check(|| {
         let balancer = empty()
