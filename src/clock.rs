@@ -233,7 +233,7 @@ impl ManualClock {
         Self::default()
     }
 
-    /// Moves the clock forward. Threads that do so at once may undo each other's step.
+    /// Moves the clock forward.
     ///
     /// # Examples
     ///

@@ -12,10 +12,18 @@ pub(crate) use modelled::{AtomicU32, AtomicU64, Mutex, Published};
 
 pub(crate) use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-/// A number that no earlier call in this process has returned.
+/// A number for a member that no earlier call in this process has returned.
 ///
 /// A plain static, also under the model checker: nothing is published through it.
 pub(crate) fn next_serial() -> u64 {
+    use std::sync::atomic::AtomicU64;
+
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// A number for a ticket that no earlier call in this process has returned.
+pub(crate) fn next_ticket() -> u64 {
     use std::sync::atomic::AtomicU64;
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -44,8 +52,9 @@ mod real {
             self.0.load()
         }
 
-        pub(crate) fn store(&self, value: T) {
-            self.0.store(Arc::new(value));
+        /// Publishes a value, and returns the one before for the caller to drop.
+        pub(crate) fn swap(&self, value: T) -> Arc<T> {
+            self.0.swap(Arc::new(value))
         }
     }
 }
@@ -162,6 +171,10 @@ mod modelled {
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock().ok()
         }
+
+        pub(crate) fn is_locked(&self) -> bool {
+            self.0.try_lock().is_err()
+        }
     }
 
     impl<T: Default> Default for Mutex<T> {
@@ -181,9 +194,8 @@ mod modelled {
             Loaded(self.0.lock().clone())
         }
 
-        pub(crate) fn store(&self, value: T) {
-            let old = std::mem::replace(&mut *self.0.lock(), Arc::new(value));
-            drop(old);
+        pub(crate) fn swap(&self, value: T) -> Arc<T> {
+            std::mem::replace(&mut *self.0.lock(), Arc::new(value))
         }
     }
 }

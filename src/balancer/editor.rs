@@ -40,22 +40,31 @@ impl<W> View<W> {
     }
 }
 
-/// What the world is told after a change, outside the lock.
-#[derive(Debug, Default)]
+/// What is done after a change, outside the lock: the world is told, and what readers
+/// no longer see is dropped, payloads included, whatever their `Drop` may call.
 #[must_use]
-pub(super) struct News(Vec<(Arc<MemberState>, Status, Status)>);
+pub(super) struct News<W> {
+    changes: Vec<(Arc<MemberState>, Status, Status)>,
+    former: Vec<Arc<View<W>>>,
+}
 
-impl News {
+impl<W> News<W> {
+    const NONE: Self = Self {
+        changes: Vec::new(),
+        former: Vec::new(),
+    };
+
     pub(super) fn tell(self, hub: &Hub) {
         hub.wake_after_change();
-        for (state, before, after) in self.0 {
+        for (state, before, after) in self.changes {
             hub.tell_status(&state, before, after);
         }
+        drop(self.former);
     }
 
     fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {
         if before != after {
-            self.0.push((state.clone(), before, after));
+            self.changes.push((state.clone(), before, after));
         }
     }
 }
@@ -72,7 +81,9 @@ pub(super) struct Editor<W> {
     next_order: u64,
     /// The slots whose seats changed since the last publication.
     touched: Vec<usize>,
-    news: News,
+    /// What the scheduler has still to be told.
+    owed: Told,
+    news: News<W>,
 }
 
 /// Which slots are free, and which are kept for members whose leases live on.
@@ -145,7 +156,8 @@ impl<W> Editor<W> {
             slots: Slots::default(),
             next_order: 0,
             touched: Vec::new(),
-            news: News::default(),
+            owed: Told::TheDifference,
+            news: News::NONE,
         }
     }
 
@@ -181,8 +193,9 @@ impl<W> Editor<W> {
             }
         };
         let seen = state.status();
-        let flags = spec.status().plus(seen.and(Status::HEALTH));
-        let spec = spec.with_status(flags);
+        // A new member's state has the spec's health already; an old one keeps its own.
+        let flags = spec.status().minus(Status::HEALTH);
+        let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
         self.news.note(&state, state.configure(&spec, seen, now));
         let spec = spec.with_status(Status::NORMAL);
         self.seat_anew(state.clone(), spec, order, Arc::new(payload));
@@ -239,12 +252,16 @@ impl<W> Editor<W> {
     }
 
     /// Makes everybody's standing equal.
-    pub(super) fn reset_scheduler(&mut self, core: &Core<W>) -> News {
+    pub(super) fn reset_scheduler(&mut self, core: &Core<W>) -> News<W> {
         self.scheduler.reset();
         self.publish(core, Told::Again)
     }
 
-    pub(super) fn set_scheduler(&mut self, core: &Core<W>, scheduler: Arc<dyn Scheduler>) -> News {
+    pub(super) fn set_scheduler(
+        &mut self,
+        core: &Core<W>,
+        scheduler: Arc<dyn Scheduler>,
+    ) -> News<W> {
         self.desk = Arc::new(self.desk.next(scheduler.clone()));
         self.scheduler = scheduler;
         for seat in self.roster.by_tier() {
@@ -258,33 +275,36 @@ impl<W> Editor<W> {
             }
         }
         let mut news = self.publish(core, Told::Everything);
-        core.hub.set_scheduler(self.scheduler.clone());
         // A request that ended meanwhile told the old scheduler: let the new one read
         // the facts again.
-        news.0.append(&mut self.publish(core, Told::Again).0);
+        let mut more = self.publish(core, Told::Again);
+        news.changes.append(&mut more.changes);
+        news.former.append(&mut more.former);
         news
     }
 
     /// Publishes what has changed, if anything has.
-    pub(super) fn publish_change(&mut self, core: &Core<W>) -> News {
+    pub(super) fn publish_change(&mut self, core: &Core<W>) -> News<W> {
         self.publish(core, Told::TheDifference)
     }
 
-    fn publish(&mut self, core: &Core<W>, told: Told) -> News {
+    fn publish(&mut self, core: &Core<W>, told: Told) -> News<W> {
         let hub = &core.hub;
         let renewal = hub.begin_renewal();
-        let told = match told {
-            Told::TheDifference if hub.must_read_again() => Told::Again,
-            told => told,
-        };
+        if hub.must_read_again() {
+            self.owed = self.owed.max(Told::Again);
+        }
+        // Owed until it is told: a scheduler that panics is told the next time.
+        self.owed = self.owed.max(told);
+        let told = self.owed;
         let now = hub.clock.now();
-        let mut next = None;
+        let mut next = Next::default();
         let mut found = {
             let news = &mut self.news;
             walk(&self.roster, |seat| recovered(seat, now, &mut next, news))
         };
         if found.is_empty() && hub.forced_recovery && self.forgive_all() {
-            next = None;
+            next = Next::default();
             let news = &mut self.news;
             found = walk(&self.roster, |seat| recovered(seat, now, &mut next, news));
         }
@@ -304,7 +324,7 @@ impl<W> Editor<W> {
         }
         drop(old);
         renewal.end(next);
-        std::mem::take(&mut self.news)
+        std::mem::replace(&mut self.news, News::NONE)
     }
 
     fn tell_and_show(&mut self, core: &Core<W>, picture: Picture, change: &Change) {
@@ -316,12 +336,17 @@ impl<W> Editor<W> {
         });
         self.generation = picture.generation;
         self.touched.clear();
-        core.view.store(View {
+        let former = core.view.swap(View {
             picture,
             entries: self.entries.clone(),
             needs: core.hub.needs(&*self.scheduler),
             scheduler: self.scheduler.clone(),
         });
+        self.news.former.push(former);
+        if self.owed == Told::Everything {
+            core.hub.set_scheduler(self.scheduler.clone());
+        }
+        self.owed = Told::TheDifference;
     }
 
     /// Forced recovery: forgives all whom only the error keeps out. Apache looks at
@@ -342,11 +367,11 @@ impl<W> Editor<W> {
 }
 
 /// A member's status, after its error was forgiven if the time for it is over;
-/// `next` becomes the time when the next one is due.
-fn recovered(seat: &Seat, now: Timestamp, next: &mut Option<Timestamp>, news: &mut News) -> Status {
+/// `next` notes when the next one is due.
+fn recovered<W>(seat: &Seat, now: Timestamp, next: &mut Next, news: &mut News<W>) -> Status {
     let live = seat.state.live();
     match live.retry(seat.spec.recovery_delay(), now) {
-        Retry::At(due) => *next = Some(next.map_or(due, |next| next.min(due))),
+        Retry::At(due) => next.note(due, live.status().without(Flag::InError).is_usable()),
         Retry::Now if seat.state.forgive(live) => {
             let before = live.status();
             news.note(&seat.state, (before, before.without(Flag::InError)));
@@ -358,13 +383,32 @@ fn recovered(seat: &Seat, now: Timestamp, next: &mut Option<Timestamp>, news: &m
     live.status()
 }
 
+/// When the next error is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Next {
+    /// Anybody's.
+    pub(super) due: Option<Timestamp>,
+    /// That of a member which can serve then: what a refused request waits for.
+    pub(super) rescue: Option<Timestamp>,
+}
+
+impl Next {
+    fn note(&mut self, due: Timestamp, rescues: bool) {
+        let earlier = |known: Option<Timestamp>| Some(known.map_or(due, |known| known.min(due)));
+        self.due = earlier(self.due);
+        if rescues {
+            self.rescue = earlier(self.rescue);
+        }
+    }
+}
+
 /// How much the scheduler is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Told {
+    /// The difference.
+    TheDifference,
     /// The difference, and everybody else as changed.
     Again,
     /// Everybody as joined: it knows nobody.
     Everything,
-    /// The difference.
-    TheDifference,
 }

@@ -5,7 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::editor::Next;
 use super::wait::Waiting;
 use crate::clock::{Clock, Timestamp};
 use crate::member::{Ended, MemberState, Status};
@@ -42,8 +44,11 @@ pub(super) struct Hub {
     /// The scheduler, for ends of requests that began under another.
     scheduler: Published<Arc<dyn Scheduler>>,
     /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is
-    /// written after the fact that makes it due, and cleared before facts are read.
+    /// written after the fact that makes it due and before those who wait are looked for,
+    /// cleared before facts are read, and read after a waiter has registered.
     due: AtomicU64,
+    /// When a member in error can serve again. Relaxed: a hint for refused requests.
+    rescue: AtomicU64,
     /// What an end has to care for, as flags, and how often the scheduler was changed.
     /// SeqCst, as the counters: either who ends
     /// sees who waits, or who waits sees that it has ended.
@@ -68,6 +73,7 @@ impl Hub {
             forced_recovery,
             scheduler: Published::new(scheduler),
             due: AtomicU64::new(NEVER),
+            rescue: AtomicU64::new(NEVER),
             attention: AtomicU32::new(attention),
             waiting: Waiting::default(),
         };
@@ -88,7 +94,7 @@ impl Hub {
     /// Tells later ends about another scheduler.
     pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
         let ends = scheduler.needs().contains(Needs::ENDED);
-        self.scheduler.store(scheduler);
+        drop(self.scheduler.swap(scheduler));
         self.attention.fetch_add(ONE_CHANGE, SeqCst);
         self.attend(ENDS, ends);
     }
@@ -120,9 +126,7 @@ impl Hub {
     /// something is due at all.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
-        // Relaxed: a hint; a pick that misses it works on the picture before, and
-        // still elects nobody unusable.
-        let due = self.due.load(Relaxed);
+        let due = self.due.load(SeqCst);
         due != NEVER && (due == DIRTY || self.clock.now().as_nanos() >= due)
     }
 
@@ -137,6 +141,12 @@ impl Hub {
             hub: self,
             next: DIRTY,
         }
+    }
+
+    /// After what time a refused request may do better.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let rescue = self.rescue.load(Relaxed);
+        (rescue != NEVER).then(|| Timestamp::from_nanos(rescue).since(self.clock.now()))
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -161,6 +171,11 @@ impl Hub {
     #[inline]
     pub(super) fn has_line(&self) -> bool {
         self.attention.load(SeqCst) & LINE != 0
+    }
+
+    /// Lets the first in line look, in case its time has come unnoticed.
+    pub(super) fn wake_front(&self) {
+        self.waiting.wake_front();
     }
 
     /// Wakes whoever may profit from a change of the membership.
@@ -317,8 +332,10 @@ pub(super) struct Renewal<'h> {
 }
 
 impl Renewal<'_> {
-    pub(super) fn end(mut self, next: Option<Timestamp>) {
-        self.next = next.map_or(NEVER, |next| next.as_nanos().max(DIRTY + 1));
+    pub(super) fn end(mut self, next: Next) {
+        let nanos = |time: Option<Timestamp>| time.map_or(NEVER, Timestamp::as_nanos);
+        self.next = nanos(next.due).max(DIRTY + 1);
+        self.hub.rescue.store(nanos(next.rescue), Relaxed);
     }
 }
 

@@ -62,13 +62,21 @@ impl<W> Balancer<W> {
     /// ```
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        if self.hub().has_line() {
+        let result = self.pick_quietly(request);
+        result.inspect_err(|_| self.tell_nobody(request))
+    }
+
+    /// As [`pick`](Self::pick), without a word about a failure.
+    #[inline]
+    pub(super) fn pick_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        // Who has tried members waits beside the line, so it may pass it too.
+        if self.hub().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
         }
         self.attempt(request)
     }
 
-    /// As [`pick`](Self::pick), also past those who wait.
+    /// As [`pick_quietly`](Self::pick_quietly), also past those who wait.
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
@@ -83,46 +91,52 @@ impl<W> Balancer<W> {
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        match self.elect(request, Place::BesideTheLine) {
-            Ok(lease) => Ok(self.told(lease, request)),
-            Err(_) => {
-                self.tell_nobody(request);
-                Err(self.behind_the_line(request))
-            }
+        if let Ok(lease) = self.elect(request, Place::BesideTheLine) {
+            return Ok(self.told(lease, request));
         }
+        self.hub().wake_front();
+        Err(self.behind_the_line(request))
     }
 
-    /// Looks again as long as the view was too old, and tells of the failure else.
+    /// Looks again as long as the view was too old, and once more when nobody changes
+    /// anything.
     #[cold]
     fn look_again(
         &self,
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
-        for look in 0..=LOOKS {
-            match missed {
-                Missed::Because(error) => {
-                    self.tell_nobody(request);
-                    return Err(error);
-                }
-                Missed::Stale => std::hint::spin_loop(),
+        for _ in 0..LOOKS {
+            if matches!(missed, Missed::Because(_)) {
+                break;
             }
-            // Whoever publishes has told the scheduler, and is about to show it; with
-            // the lock in hand nobody does.
-            let quiet = (look == LOOKS).then(|| self.core.editor.lock());
-            let result = self.elect(request, Place::Served);
-            drop(quiet);
-            match result {
+            std::hint::spin_loop();
+            match self.elect(request, Place::Served) {
                 Ok(lease) => return Ok(self.told(lease, request)),
                 Err(again) => missed = again,
             }
         }
-        self.tell_nobody(request);
-        Err(match missed {
-            Missed::Because(error) => error,
+        // A failure on the picture of before is none: somebody may just be renewing it.
+        let stale = matches!(missed, Missed::Stale);
+        let result = if stale || self.hub().is_due() || self.core.editor.is_locked() {
+            let mut editor = self.core.editor.lock();
+            let due = self.hub().is_due();
+            let news = due.then(|| editor.publish_change(&self.core));
+            let result = self.elect(request, Place::Served);
+            drop(editor);
+            if let Some(news) = news {
+                news.tell(self.hub());
+            }
+            result
+        } else {
+            self.elect(request, Place::Served)
+        };
+        match result {
+            Ok(lease) => Ok(self.told(lease, request)),
+            Err(Missed::Because(error)) => Err(error),
             // A scheduler that calls the present view old, against its contract.
-            Missed::Stale => self.nobody(&self.core.view.load(), request),
-        })
+            Err(Missed::Stale) => Err(self.nobody(&self.core.view.load(), request)),
+        }
     }
 
     /// One election on one view.
@@ -225,11 +239,10 @@ impl<W> Balancer<W> {
         if members == 0 {
             return PickError::Empty;
         }
-        let due = self.hub().next_due();
         PickError::NoneUsable {
             members,
             tried: request.tried.len(),
-            retry_after: due.map(|due| due.since(self.hub().clock.now())),
+            retry_after: self.hub().retry_after(),
         }
     }
 
@@ -244,7 +257,8 @@ impl<W> Balancer<W> {
         }
     }
 
-    fn tell_nobody(&self, request: &PickRequest<'_>) {
+    #[cold]
+    pub(super) fn tell_nobody(&self, request: &PickRequest<'_>) {
         if let Some(observer) = &self.hub().observer {
             observer.nobody_left(self.len(), request.tried.len());
         }

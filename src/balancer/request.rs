@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::member::MemberId;
+use crate::session::{Presented, StickySession};
 
 /// What a request brings to its election.
 ///
@@ -84,6 +85,29 @@ impl<'r> PickRequest<'r> {
         self.sessions = true;
         self.route = route.filter(|route| !route.is_empty());
         self
+    }
+
+    /// Brings what `sticky` has found in a request, with its no-failover setting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{PickRequest, StickySession};
+    ///
+    /// let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
+    /// let request = http::Request::get("/").header("cookie", "JSESSIONID=8F3A.node2").body(())?;
+    /// let presented = sticky.find(request.uri(), request.headers());
+    /// let pick = PickRequest::new().with_sticky(&sticky, presented.as_ref());
+    /// # let _ = pick;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_sticky(
+        mut self,
+        sticky: &StickySession,
+        presented: Option<&'r Presented<'_>>,
+    ) -> Self {
+        self.no_failover |= sticky.is_no_failover();
+        self.with_session(presented.and_then(Presented::route))
     }
 
     /// Forbids to serve a session by another member than its own (Apache:

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::election::{Books, elect};
 use super::readings::Table;
 use super::{
-    ByRequests, Candidates, Claim, Group, HeartbeatReadings, Needs, Pick, PickContext, Scheduler,
+    ByRequests, Candidate, Candidates, Claim, Group, HeartbeatReadings, Needs, Pick, PickContext,
+    Scheduler,
 };
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
@@ -21,7 +22,8 @@ use crate::random::Random;
 /// and does not refuse everything when nobody reports (ledger row 10). Weights do not
 /// matter, as in Apache.
 ///
-/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n), no scan.
+/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n); once
+/// in the life of a report all are looked through for old ones.
 ///
 /// # Examples
 ///
@@ -141,7 +143,7 @@ impl Scheduler for Heartbeat {
             elect(&mut draw, candidates)
         };
         match (pick, &self.fallback) {
-            (Pick::AtCapacity | Pick::Nobody, Some(fallback)) => {
+            (Pick::Nobody, Some(fallback)) => {
                 let pick = fallback.pick(candidates, context);
                 if let Pick::Elected(claim) = &pick {
                     self.readings.table().lock().touch(claim.member());
@@ -163,7 +165,8 @@ impl Scheduler for Heartbeat {
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let idle = {
             let table = self.readings.table().lock();
-            let idle = |candidate: super::Candidate<'_>| table.idle(candidate.id()).unwrap_or(0);
+            let now = context.now();
+            let idle = |candidate: Candidate<'_>| table.idle_at(candidate.id(), now);
             candidates.iter().map(idle).sum::<u64>()
         };
         let fallback = self.fallback.as_ref().filter(|_| idle == 0)?;

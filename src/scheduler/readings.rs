@@ -220,6 +220,15 @@ impl Table {
         (node.member == member && node.report.is_some()).then(|| node.idle())
     }
 
+    /// The same for whoever draws lots at `now`: what is too old is nothing.
+    pub(super) fn idle_at(&self, member: MemberId, now: Option<Timestamp>) -> u64 {
+        let node = self.nodes.get(member.slot()).and_then(Option::as_ref);
+        let node = node.filter(|node| node.member == member);
+        let at = node.and_then(|node| node.report).map(|report| report.at);
+        let fresh = at.is_some_and(|at| now.is_none_or(|now| now.since(at) < self.max_age));
+        node.filter(|_| fresh).map_or(0, Node::idle)
+    }
+
     pub(super) fn set_max_age(&mut self, max_age: Duration) {
         self.max_age = max_age;
         // Look at every report again.
@@ -240,6 +249,11 @@ impl Table {
                 continue;
             };
             node.report = node.report.filter(fresh);
+            if node.report.is_none() && node.place == Place::Parked {
+                // Without a report it is nobody to wait for.
+                node.place = Place::Here;
+                self.parked -= 1;
+            }
             if let Some(report) = node.report {
                 oldest = Some(oldest.map_or(report.at, |oldest| oldest.min(report.at)));
             }
@@ -293,7 +307,10 @@ impl Table {
         let known = match self.nodes[slot].take() {
             Some(node) if node.member == state.id() => Some(node),
             Some(former) => {
-                self.by_name.remove(&former.name);
+                // The name may live in another slot by now.
+                if self.by_name.get(&former.name) == Some(&short(slot)) {
+                    self.by_name.remove(&former.name);
+                }
                 None
             }
             None => None,

@@ -8,12 +8,10 @@
 //! | 1 | the tier's usable members; for each of its members that cannot be elected, its next usable spare joins them, behind them in ties | [`walk`] |
 //! | 2 | the tier's usable standbys | [`walk`] |
 //! | 3 | the next tier, from row 1 | [`walk`] |
-//! | 4 | forced recovery: whoever only the error keeps out, all at once | `balancer`, by [`Walk::is_empty`] |
+//! | 4 | the spares of the first tier that has nobody to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
+//! | 5 | forced recovery: whoever only the error keeps out, all at once | `balancer`, by [`Walk::is_empty`] |
 //!
 //! A member whose recovery delay is over is usable again before row 1 is looked at.
-//! A tier that has spares and nobody to stand in for treats them as its members
-//! (Apache leaves such a balancer dead; ledger row 7).
-//!
 //! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
 
 use std::fmt;
@@ -44,6 +42,7 @@ impl Walk {
 /// `status` tells a member's status: the live one, or what it would be.
 pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status) -> Walk {
     let mut found = Walk::default();
+    let mut idle_spares = Vec::new();
     let mut seats = roster.by_tier().peekable();
     while let Some(tier) = seats.peek().map(|seat| seat.spec.tier()) {
         let mut this = Tier::default();
@@ -52,8 +51,15 @@ pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status
         }
         found.usable += this.usable;
         if found.is_empty() {
+            if idle_spares.is_empty() && this.has_nobody_to_stand_in_for() {
+                idle_spares.clone_from(&this.spares);
+            }
             (found.group, found.spares_from) = this.group();
         }
+    }
+    if found.is_empty() {
+        found.spares_from = idle_spares.len();
+        found.group = idle_spares;
     }
     found
 }
@@ -87,11 +93,11 @@ impl Tier {
         self.usable += usize::from(able);
     }
 
+    fn has_nobody_to_stand_in_for(&self) -> bool {
+        self.ordinary.is_empty() && self.missing == 0
+    }
+
     fn group(mut self) -> (Vec<u32>, usize) {
-        let nobody_to_stand_in_for = self.ordinary.is_empty() && self.missing == 0;
-        if nobody_to_stand_in_for {
-            self.ordinary.append(&mut self.spares);
-        }
         let spares_from = self.ordinary.len();
         self.ordinary
             .extend(self.spares.into_iter().take(self.missing));

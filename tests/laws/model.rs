@@ -139,9 +139,10 @@ impl Model {
         let key = match self.key(name).or_else(returning) {
             Some(key) => {
                 let member = &mut self.members[key];
-                let healthy = |flag: &Flag| !matches!(flag, Flag::FailedCheck | Flag::InError);
-                let health = member.status.iter().filter(|flag| !healthy(flag));
-                let status = health.fold(spec.status(), Status::with);
+                let is_health = |flag: &Flag| matches!(flag, Flag::FailedCheck | Flag::InError);
+                let wanted = spec.status().iter().filter(|flag| !is_health(flag));
+                let health = member.status.iter().filter(is_health);
+                let status = wanted.chain(health).fold(Status::NORMAL, Status::with);
                 member.set_status(status, self.now);
                 key
             }
@@ -269,12 +270,29 @@ impl Model {
         let mut tiers: Vec<u16> = here.iter().map(tier).collect();
         tiers.sort_unstable();
         tiers.dedup();
-        let groups = tiers.into_iter().map(|this| {
-            let keys: Vec<Key> = here.iter().copied().filter(|k| tier(k) == this).collect();
-            self.walk_tier(&keys)
-        });
-        let mut groups = groups.filter(|group| !group.is_empty());
+        let of_tier =
+            |this: u16| -> Vec<Key> { here.iter().copied().filter(|k| tier(k) == this).collect() };
+        let groups = tiers.iter().map(|&this| self.walk_tier(&of_tier(this)));
+        let spares = tiers.iter().map(|&this| self.idle_spares(&of_tier(this)));
+        let mut groups = groups.chain(spares).filter(|group| !group.is_empty());
         groups.next().unwrap_or_default()
+    }
+
+    /// Ledger row 7: when nobody else is left, spares with nobody to stand in for are
+    /// ordinary members.
+    fn idle_spares(&self, keys: &[Key]) -> Vec<(Key, bool)> {
+        let reserve = |&key: &Key| {
+            self.members[key].is(Flag::HotSpare) || self.members[key].is(Flag::HotStandby)
+        };
+        if !keys.iter().all(reserve) {
+            return Vec::new();
+        }
+        let able = |&key: &Key| {
+            let member = &self.members[key];
+            member.is(Flag::HotSpare) && member.status.is_usable() && !member.is(Flag::Draining)
+        };
+        let spares = keys.iter().copied().filter(able);
+        spares.map(|key| (key, false)).collect()
     }
 
     fn walk_tier(&self, keys: &[Key]) -> Vec<(Key, bool)> {
@@ -291,10 +309,6 @@ impl Model {
                 (false, false) => unusable += 1,
                 _ => {}
             }
-        }
-        if group.is_empty() && unusable == 0 {
-            // Ledger row 7: spares with nobody to stand in for are ordinary members.
-            group = spares.drain(..).map(|(key, _)| (key, false)).collect();
         }
         // k members that cannot be elected admit the first k spares, behind the others.
         group.extend(spares.into_iter().take(unusable));
@@ -391,7 +405,13 @@ impl Model {
         if here.is_empty() {
             return PickError::Empty;
         }
-        let due = here.iter().filter_map(|&key| self.members[key].due()).min();
+        // Only a recovery that makes somebody usable is worth coming again for.
+        let rescues = |key: &&Key| {
+            let status = self.members[**key].status;
+            status.without(Flag::InError).is_usable()
+        };
+        let due = here.iter().filter(rescues);
+        let due = due.filter_map(|&key| self.members[key].due()).min();
         PickError::NoneUsable {
             members: here.len(),
             tried: request.tried.len(),

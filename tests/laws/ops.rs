@@ -103,8 +103,8 @@ impl World {
             2 => (name.clone(), tier()).prop_map(|(name, tier)| Op::Retier(name, tier)),
             3 => (name.clone(), cap()).prop_map(|(name, cap)| Op::Recap(name, cap)),
             1 => (name.clone(), delay()).prop_map(|(name, d)| Op::SetRecoveryDelay(name, d)),
-            5 => (name.clone(), select(&Flag::ALL[..])).prop_map(|(n, f)| Op::SetFlag(n, f)),
-            7 => (name, select(&Flag::ALL[..])).prop_map(|(n, f)| Op::ClearFlag(n, f)),
+            5 => (name.clone(), flag()).prop_map(|(n, f)| Op::SetFlag(n, f)),
+            7 => (name, flag()).prop_map(|(n, f)| Op::ClearFlag(n, f)),
             1 => select(self.methods.clone()).prop_map(Op::SetMethod),
             1 => Just(Op::ResetStandings),
         ];
@@ -150,8 +150,8 @@ impl World {
 fn spec(weights: BoxedStrategy<Weight>) -> impl Strategy<Value = MemberSpec> + Clone {
     let flags = prop_oneof![
         6 => Just(Vec::new()),
-        3 => select(&Flag::ALL[..]).prop_map(|flag| vec![flag]),
-        1 => vec(select(&Flag::ALL[..]), 2),
+        3 => flag().prop_map(|flag| vec![flag]),
+        1 => vec(flag(), 2),
     ];
     let route = || prop_oneof![2 => Just(""), 3 => select(&ROUTES[..4])];
     let redirect = prop_oneof![2 => Just(""), 1 => select(&ROUTES[..])];
@@ -167,6 +167,17 @@ fn spec(weights: BoxedStrategy<Weight>) -> impl Strategy<Value = MemberSpec> + C
             cap.into_iter().fold(spec, MemberSpec::with_max_in_flight)
         })
         .boxed()
+}
+
+/// Any flag; more often one that changes the role of a member, or of others.
+fn flag() -> impl Strategy<Value = Flag> + Clone {
+    prop_oneof![
+        2 => Just(Flag::Disabled),
+        2 => Just(Flag::Draining),
+        4 => Just(Flag::HotSpare),
+        2 => Just(Flag::HotStandby),
+        4 => select(&Flag::ALL[..]),
+    ]
 }
 
 fn tier() -> impl Strategy<Value = u16> + Clone {

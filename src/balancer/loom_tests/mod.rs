@@ -10,6 +10,12 @@
 //! look at the books after both are through. What does not live here: anything that one
 //! thread can show.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
+
 mod capacity;
 mod membership;
 mod recovery;

@@ -149,14 +149,14 @@ where
         let this = self.project();
         let error = match this.place.attempt(this.request, context) {
             Ok(lease) => return Poll::Ready(Ok(lease)),
-            Err(error @ PickError::SessionLost { .. }) => return Poll::Ready(Err(error)),
             Err(error) => error,
         };
-        let over = this.deadline.poll(context).map(|()| Err(error));
-        if over.is_ready() {
-            this.place.give_up();
+        if may_change(&error) && this.deadline.poll(context).is_pending() {
+            return Poll::Pending;
         }
-        over
+        this.place.give_up();
+        this.place.balancer.tell_nobody(this.request);
+        Poll::Ready(Err(error))
     }
 }
 
@@ -195,7 +195,7 @@ impl<W> Place<W> {
         // seen by one of the two.
         match self.held {
             Held::Nothing => {
-                let first = self.balancer.pick(request);
+                let first = self.balancer.pick_quietly(request);
                 if !matches!(&first, Err(error) if may_change(error)) {
                     return first;
                 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::balancer::hub::{Hub, LINE, WATCHERS};
-use crate::sync::{Mutex, next_serial};
+use crate::sync::{Mutex, next_ticket};
 
 /// One that waits, until its ticket is given back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +27,7 @@ impl Waiting {
     /// Joins the line at its end; `first` runs before anybody else can look at it.
     fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
         let mut line = self.line.lock();
-        let ticket = Ticket(next_serial());
+        let ticket = Ticket(next_ticket());
         line.push_back(Waiter {
             ticket,
             waker: waker.clone(),
@@ -80,7 +80,7 @@ impl Waiting {
             known.waker.clone_from(waker);
             return known.ticket;
         }
-        let ticket = Ticket(next_serial());
+        let ticket = Ticket(next_ticket());
         watchers.push(Waiter {
             ticket,
             waker: waker.clone(),
