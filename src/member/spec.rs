@@ -173,7 +173,7 @@ impl MemberSpec {
     }
 
     /// Sets how many requests may be in flight at once, up to
-    /// [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT). A member with a cap of 0 is always
+    /// [`MAX_IN_FLIGHT`]. A member with a cap of 0 is always
     /// at its capacity.
     ///
     /// # Examples

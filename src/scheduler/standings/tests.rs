@@ -1,6 +1,8 @@
 //! The engine against the plain loop, where only its inside can be reached: ticks that
 //! are about to be folded, and many weights.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use super::{FOLD_AFTER, Load, Standings};
