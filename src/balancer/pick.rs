@@ -9,13 +9,16 @@ use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
 use crate::snapshot::Seat;
 
-/// So many times a pick that came with an old view looks again before it waits for
-/// the change that is under way.
-const LOOKS: usize = 8;
+/// So many times a pick that failed looks again, while things change under its eyes.
+const LOOKS: usize = 64;
+
+/// So many of them before it waits for a change that is under way.
+const SPINS: usize = 8;
 
 /// Why one look at one view elected nobody.
 enum Missed {
-    Because(PickError),
+    /// With the generation of the view.
+    Because(PickError, u64),
     /// The view was too old.
     Stale,
 }
@@ -26,12 +29,6 @@ enum Place {
     /// Others came first.
     BesideTheLine,
     Served,
-}
-
-impl From<PickError> for Missed {
-    fn from(error: PickError) -> Self {
-        Self::Because(error)
-    }
 }
 
 impl<W> Balancer<W> {
@@ -98,45 +95,52 @@ impl<W> Balancer<W> {
         Err(self.behind_the_line(request))
     }
 
-    /// Looks again as long as the view was too old, and once more when nobody changes
-    /// anything.
+    /// A failure counts only if it was on the present picture, with nothing due and
+    /// nobody renewing it: else somebody may be eligible whom it did not show.
     #[cold]
     fn look_again(
         &self,
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
-        for _ in 0..LOOKS {
-            if matches!(missed, Missed::Because(_)) {
-                break;
-            }
-            std::hint::spin_loop();
-            match self.elect(request, Place::Served) {
-                Ok(lease) => return Ok(self.told(lease, request)),
-                Err(again) => missed = again,
-            }
-        }
-        // A failure on the picture of before is none: somebody may just be renewing it.
-        let stale = matches!(missed, Missed::Stale);
-        let result = if stale || self.hub().is_due() || self.core.editor.is_locked() {
-            let mut editor = self.core.editor.lock();
+        for look in 0..LOOKS {
             let due = self.hub().is_due();
-            let news = due.then(|| editor.publish_change(&self.core));
-            let result = self.elect(request, Place::Served);
-            drop(editor);
-            if let Some(news) = news {
-                news.tell(self.hub());
-            }
-            result
-        } else {
-            self.elect(request, Place::Served)
-        };
-        match result {
-            Ok(lease) => Ok(self.told(lease, request)),
-            Err(Missed::Because(error)) => Err(error),
-            // A scheduler that calls the present view old, against its contract.
-            Err(Missed::Stale) => Err(self.nobody(&self.core.view.load(), request)),
+            let changing = due || self.core.editor.is_locked();
+            let present = self.core.view.load().picture.generation;
+            missed = match missed {
+                Missed::Because(error, seen) if !changing && seen == present => return Err(error),
+                // Whoever publishes has told the scheduler, and is about to show it.
+                Missed::Stale if look < SPINS => {
+                    std::hint::spin_loop();
+                    match self.elect(request, Place::Served) {
+                        Ok(lease) => return Ok(self.told(lease, request)),
+                        Err(missed) => missed,
+                    }
+                }
+                Missed::Because(..) | Missed::Stale => match self.elect_in_quiet(request) {
+                    Ok(lease) => return Ok(self.told(lease, request)),
+                    Err(missed) => missed,
+                },
+            };
         }
+        match missed {
+            Missed::Because(error, _) => Err(error),
+            // A scheduler that calls the present view old, against its contract.
+            Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
+        }
+    }
+
+    /// One election while nobody changes the membership.
+    fn elect_in_quiet(&self, request: &PickRequest<'_>) -> Result<Lease<W>, Missed> {
+        let mut editor = self.core.editor.lock();
+        let due = self.hub().is_due();
+        let news = due.then(|| editor.publish_change(&self.core));
+        let result = self.elect(request, Place::Served);
+        drop(editor);
+        if let Some(news) = news {
+            news.tell(self.hub());
+        }
+        result
     }
 
     /// One election on one view.
@@ -144,17 +148,20 @@ impl<W> Balancer<W> {
     fn elect(&self, request: &PickRequest<'_>, place: Place) -> Result<Lease<W>, Missed> {
         let hub = self.hub();
         let view = self.core.view.load();
+        let because = |error| Missed::Because(error, view.picture.generation);
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
         let unclaimed = Unclaimed::new(&candidates, hub);
         let session = match request.route {
             None if request.sessions => Session::New,
             None => Session::Off,
-            Some(route) => self.route(&view, &candidates, request, route, place)?,
+            Some(route) => self
+                .route(&view, &candidates, request, route, place)
+                .map_err(because)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
             if place == Place::BesideTheLine {
-                return Err(PickError::AtCapacity.into());
+                return Err(because(PickError::AtCapacity));
             }
             let clock = view.needs.contains(Needs::CLOCK);
             let context = PickContext {
@@ -164,14 +171,14 @@ impl<W> Balancer<W> {
             };
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Elected(_) => {}
-                Pick::AtCapacity => return Err(PickError::AtCapacity.into()),
-                Pick::Nobody => return Err(self.nobody(&view, request).into()),
+                Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
+                Pick::Nobody => return Err(because(self.nobody(&view, request))),
                 Pick::Stale => return Err(Missed::Stale),
             }
         }
         let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
         let Some(entry) = entry else {
-            return Err(self.nobody(&view, request).into());
+            return Err(because(self.nobody(&view, request)));
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
         let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
