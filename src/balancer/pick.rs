@@ -104,9 +104,12 @@ impl<W> Balancer<W> {
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
         for look in 0..LOOKS {
-            let due = self.hub().is_due();
-            let changing = due || self.core.editor.is_locked();
-            let present = self.core.view.load().picture.generation;
+            let view = self.core.view.load();
+            let present = view.picture.generation;
+            let refused = matches!(missed, Missed::Because(PickError::NoneUsable { .. }, _))
+                && self.somebody_was_refused(&view, request);
+            drop(view);
+            let changing = refused || self.hub().is_due() || self.core.editor.is_locked();
             missed = match missed {
                 Missed::Because(error, seen) if !changing && seen == present => return Err(error),
                 // Whoever publishes has told the scheduler, and is about to show it.
@@ -128,6 +131,20 @@ impl<W> Balancer<W> {
             // A scheduler that calls the present view old, against its contract.
             Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
         }
+    }
+
+    /// Tells whether the picture shows somebody as eligible whom the request has not
+    /// tried: then it was a moment's refusal. If somebody of them is not usable, the
+    /// picture is due, also before the one who put it in error has said so.
+    fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
+        let mut group = view.picture.group();
+        if group.any(|(seat, _)| !seat.state.status().is_usable()) {
+            self.hub().make_due();
+        }
+        Candidates::new(&view.picture, request.tried)
+            .iter()
+            .next()
+            .is_some()
     }
 
     /// One election while nobody changes the membership.
