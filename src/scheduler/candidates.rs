@@ -369,7 +369,7 @@ impl<'c> Candidate<'c> {
         &self.seat.spec
     }
 
-    /// Tells whether the member is below its cap, for now: only a claim makes sure.
+    /// Tells whether the member is below its cap at this moment; only a claim makes sure.
     ///
     /// # Examples
     ///
