@@ -1,3 +1,5 @@
+//! An embeddable load balancer. Here are its modules, floor by floor, and the paved path.
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
