@@ -23,6 +23,10 @@ pub mod scheduler;
 // 4 hall
 pub mod balancer;
 
+// 5 drivers
+pub mod service;
+pub mod timer;
+
 pub use balancer::{
     Balancer, BuildError, Explanation, Guard, Lease, PickError, PickRequest, Removed, UnknownMember,
 };
@@ -31,5 +35,6 @@ pub use member::{
 };
 pub use observer::{Observer, Session};
 pub use scheduler::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler};
+pub use service::{BalanceLayer, BalanceService};
 pub use session::StickySession;
 pub use snapshot::Eligibility;

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::hub::{Desk, Hub};
+use super::meter::{Meter, SentMeter};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
 use crate::observer::Session;
@@ -62,23 +63,12 @@ pub struct Lease<W> {
     meter: Meter,
 }
 
-/// What is measured between election and end.
-#[derive(Clone, Copy, Debug, Default)]
-struct Meter {
-    started: Option<Timestamp>,
-    sent: u64,
-    received: u64,
-}
-
 impl<W> Lease<W> {
     pub(super) fn new(entry: Arc<Entry<W>>, session: Session, started: Option<Timestamp>) -> Self {
         Self {
             entry: Some(entry),
             session,
-            meter: Meter {
-                started,
-                ..Meter::default()
-            },
+            meter: Meter::new(started),
         }
     }
 
@@ -125,6 +115,14 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route()
     }
 
+    pub(crate) fn name_handle(&self) -> &Arc<str> {
+        self.member().name_handle()
+    }
+
+    pub(crate) fn route_handle(&self) -> Option<&Arc<str>> {
+        self.entry().seat.spec.route_handle()
+    }
+
     /// Returns how the request's session fared.
     ///
     /// # Examples
@@ -156,8 +154,20 @@ impl<W> Lease<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn record_sent(&mut self, bytes: u64) {
-        self.meter.sent = self.meter.sent.saturating_add(bytes);
+        self.meter.add_sent(bytes);
         self.member().add_bytes_sent(bytes);
+    }
+
+    /// Returns a meter for a request body, which is sent while the lease waits for the
+    /// answer; the first call allocates.
+    ///
+    /// # Examples
+    ///
+    /// See [`SentMeter`].
+    #[must_use]
+    pub fn sent_meter(&mut self) -> SentMeter {
+        let seat = &self.entry().seat.clone();
+        self.meter.shared(seat)
     }
 
     /// Counts bytes received from the member, at once also for the member.
@@ -176,7 +186,7 @@ impl<W> Lease<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn record_received(&mut self, bytes: u64) {
-        self.meter.received = self.meter.received.saturating_add(bytes);
+        self.meter.add_received(bytes);
         self.member().add_bytes_received(bytes);
     }
 
@@ -224,7 +234,7 @@ impl<W> Lease<W> {
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.desk, self.meter, || outcome);
+            end(&entry.seat, &entry.desk, &self.meter, || outcome);
         }
     }
 
@@ -258,7 +268,7 @@ impl<W> Lease<W> {
         };
         Guard {
             on: Some((entry.seat.clone(), entry.desk.clone())),
-            meter: self.meter,
+            meter: std::mem::take(&mut self.meter),
         }
     }
 }
@@ -274,7 +284,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.desk, self.meter, unsaid);
+            end(&entry.seat, &entry.desk, &self.meter, unsaid);
         }
     }
 }
@@ -348,7 +358,7 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn record_sent(&mut self, bytes: u64) {
-        self.meter.sent = self.meter.sent.saturating_add(bytes);
+        self.meter.add_sent(bytes);
         self.member().add_bytes_sent(bytes);
     }
 
@@ -368,7 +378,7 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn record_received(&mut self, bytes: u64) {
-        self.meter.received = self.meter.received.saturating_add(bytes);
+        self.meter.add_received(bytes);
         self.member().add_bytes_received(bytes);
     }
 
@@ -405,7 +415,7 @@ impl Guard {
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some((seat, desk)) = self.on.take() {
-            end(&seat, &desk, self.meter, || outcome);
+            end(&seat, &desk, &self.meter, || outcome);
         }
     }
 }
@@ -413,7 +423,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some((seat, desk)) = self.on.take() {
-            end(&seat, &desk, self.meter, unsaid);
+            end(&seat, &desk, &self.meter, unsaid);
         }
     }
 }
@@ -469,14 +479,12 @@ fn unsaid() -> Outcome {
 
 /// Gives the count back, and only then tells about it.
 #[inline]
-fn end(seat: &Seat, desk: &Desk, meter: Meter, outcome: impl FnOnce() -> Outcome) {
+fn end(seat: &Seat, desk: &Desk, meter: &Meter, outcome: impl FnOnce() -> Outcome) {
     let before = seat.state.give_back().before;
     desk.ended(seat, before, || Ended {
         outcome: outcome(),
-        elapsed: meter
-            .started
-            .map(|started| desk.hub.clock.now().since(started)),
-        bytes_sent: meter.sent,
-        bytes_received: meter.received,
+        elapsed: meter.elapsed(|| desk.hub.clock.now()),
+        bytes_sent: meter.sent(),
+        bytes_received: meter.received(),
     });
 }

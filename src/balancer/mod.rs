@@ -16,6 +16,7 @@ mod explain;
 mod hub;
 mod lease;
 mod members;
+mod meter;
 mod pick;
 mod removed;
 mod request;
@@ -36,10 +37,15 @@ pub use error::{BuildError, PickError, UnknownMember};
 pub use explain::{Explanation, MemberExplained, Why};
 pub use lease::{Guard, Lease};
 pub use members::Replaced;
+pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drained, PickWait, Ready};
 
+pub(crate) use wait::{Waiter, may_change};
+
+use crate::clock::Timestamp;
+use crate::snapshot::Roster;
 use crate::sync::{Mutex, Published};
 
 /// Distributes requests over members, each a payload `W`: a client, an address, a
@@ -118,6 +124,21 @@ impl<W> Balancer<W> {
 
     fn hub(&self) -> &Hub {
         &self.core.hub
+    }
+
+    /// The time on the balancer's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.hub().clock.now()
+    }
+
+    /// Everybody who is there; another one after each change of the membership.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.core.view.load().picture.roster.clone()
+    }
+
+    /// Tells whether `roster` is still everybody who is there.
+    pub(crate) fn has_roster(&self, roster: &Arc<Roster>) -> bool {
+        Arc::ptr_eq(&self.core.view.load().picture.roster, roster)
     }
 }
 

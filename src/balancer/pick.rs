@@ -65,7 +65,7 @@ impl<W> Balancer<W> {
 
     /// As [`pick`](Self::pick), without a word about a failure.
     #[inline]
-    pub(super) fn pick_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+    pub(crate) fn pick_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         // Who has tried members waits beside the line, so it may pass it too.
         if self.hub().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
@@ -282,7 +282,7 @@ impl<W> Balancer<W> {
     }
 
     #[cold]
-    pub(super) fn tell_nobody(&self, request: &PickRequest<'_>) {
+    pub(crate) fn tell_nobody(&self, request: &PickRequest<'_>) {
         if let Some(observer) = &self.hub().observer {
             observer.nobody_left(self.len(), request.tried.len());
         }

@@ -35,7 +35,7 @@ const FLOORS: &[Floor] = &[
     Floor { name: "picture", sees: 2, modules: &["snapshot"] },
     Floor { name: "policy", sees: 3, modules: &["scheduler"] },
     Floor { name: "hall", sees: 4, modules: &["balancer"] },
-    Floor { name: "drivers", sees: 5, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "service", "telemetry"] },
+    Floor { name: "drivers", sees: 5, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "service", "telemetry", "timer"] },
     Floor { name: "roof", sees: 6, modules: &["config", "manager"] },
     // Last, so that no floor sees it.
     Floor { name: "annex", sees: 5, modules: &["testkit"] },
@@ -54,6 +54,11 @@ const BRIDGES: &[(&str, &str, &str)] = &[
     ),
     ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
+    (
+        "service",
+        "timer",
+        "a request waits no longer than it was told",
+    ),
 ];
 
 #[test]

@@ -67,10 +67,7 @@ impl<W> Balancer<W> {
         PickWait {
             deadline,
             request,
-            place: Place {
-                balancer: self.clone(),
-                held: Held::Nothing,
-            },
+            place: Waiter::new(self.clone()),
         }
     }
 
@@ -135,7 +132,7 @@ pin_project! {
         #[pin]
         deadline: D,
         request: PickRequest<'r>,
-        place: Place<W>,
+        place: Waiter<W>,
     }
 }
 
@@ -154,8 +151,7 @@ where
         if may_change(&error) && this.deadline.poll(context).is_pending() {
             return Poll::Pending;
         }
-        this.place.give_up();
-        this.place.balancer.tell_nobody(this.request);
+        this.place.give_up_on(this.request);
         Poll::Ready(Err(error))
     }
 }
@@ -169,8 +165,8 @@ impl<W, D> fmt::Debug for PickWait<'_, W, D> {
     }
 }
 
-/// A waiter's place, given up when it is dropped.
-struct Place<W> {
+/// Whoever waits for a member; its place is given up when it is dropped.
+pub(crate) struct Waiter<W> {
     balancer: Balancer<W>,
     held: Held,
 }
@@ -184,8 +180,16 @@ enum Held {
     Nothing,
 }
 
-impl<W> Place<W> {
-    fn attempt(
+impl<W> Waiter<W> {
+    pub(crate) fn new(balancer: Balancer<W>) -> Self {
+        Self {
+            balancer,
+            held: Held::Nothing,
+        }
+    }
+
+    /// Elects a member if it is its turn; else the task is woken when it may be.
+    pub(crate) fn attempt(
         &mut self,
         request: &PickRequest<'_>,
         context: &Context<'_>,
@@ -228,6 +232,12 @@ impl<W> Place<W> {
         result
     }
 
+    /// Ends a wait that was in vain, and says so.
+    pub(crate) fn give_up_on(&mut self, request: &PickRequest<'_>) {
+        self.give_up();
+        self.balancer.tell_nobody(request);
+    }
+
     fn give_up(&mut self) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Beside(ticket) => self.balancer.hub().unwatch(ticket),
@@ -237,14 +247,14 @@ impl<W> Place<W> {
     }
 }
 
-impl<W> Drop for Place<W> {
+impl<W> Drop for Waiter<W> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
 /// Tells whether waiting may help.
-fn may_change(error: &PickError) -> bool {
+pub(crate) fn may_change(error: &PickError) -> bool {
     !matches!(error, PickError::SessionLost { .. })
 }
 

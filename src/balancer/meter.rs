@@ -1,0 +1,113 @@
+//! What is measured between an election and its end, and [`SentMeter`], by which a
+//! request body takes part in it from wherever it is being sent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::snapshot::Seat;
+use crate::sync::{AtomicU64, Relaxed};
+
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    started: Option<Timestamp>,
+    sent: u64,
+    received: u64,
+    /// There once somebody has asked for it: most requests have no body.
+    shared: Option<SentMeter>,
+}
+
+impl Meter {
+    pub(super) fn new(started: Option<Timestamp>) -> Self {
+        Self {
+            started,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn add_sent(&mut self, bytes: u64) {
+        self.sent = self.sent.saturating_add(bytes);
+    }
+
+    pub(super) fn add_received(&mut self, bytes: u64) {
+        self.received = self.received.saturating_add(bytes);
+    }
+
+    pub(super) fn shared(&mut self, seat: &Arc<Seat>) -> SentMeter {
+        let new = || SentMeter(Arc::new(Sent::new(seat.clone())));
+        self.shared.get_or_insert_with(new).clone()
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        let shared = self.shared.as_ref().map_or(0, |meter| meter.0.sum());
+        self.sent.saturating_add(shared)
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(super) fn elapsed(&self, now: impl FnOnce() -> Timestamp) -> Option<Duration> {
+        self.started.map(|started| now().since(started))
+    }
+}
+
+/// Counts what a request body sends, for its lease and for the member at once; clones
+/// share their count. It may outlive the lease: then it counts for the member only.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let mut lease = balancer.pick(&PickRequest::new())?;
+/// let meter = lease.sent_meter();
+/// let upload = std::thread::scope(|scope| scope.spawn(move || meter.record(1_024)).join());
+/// assert!(upload.is_ok());
+/// assert_eq!(lease.member().bytes_sent(), 1_024);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SentMeter(Arc<Sent>);
+
+struct Sent {
+    seat: Arc<Seat>,
+    // Relaxed: a sum that only grows; an end may be a frame behind.
+    sum: AtomicU64,
+}
+
+impl Sent {
+    fn new(seat: Arc<Seat>) -> Self {
+        Self {
+            seat,
+            sum: AtomicU64::new(0),
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.sum.load(Relaxed)
+    }
+}
+
+impl SentMeter {
+    /// Counts bytes sent to the member.
+    ///
+    /// # Examples
+    ///
+    /// See [`SentMeter`].
+    pub fn record(&self, bytes: u64) {
+        self.0.sum.fetch_add(bytes, Relaxed);
+        self.0.seat.state.add_bytes_sent(bytes);
+    }
+}
+
+impl fmt::Debug for SentMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentMeter")
+            .field("member", &self.0.seat.state.name())
+            .field("sent", &self.0.sum())
+            .finish()
+    }
+}

@@ -1,0 +1,177 @@
+//! Which member a request wants: [`Affinity`], for requests of any type, and the
+//! sessions of HTTP requests.
+//!
+//! What does not live here: reading the route out of URL and cookie (`session`), and
+//! whether the member can serve (`balancer`).
+
+mod cookie_header;
+mod opaque;
+mod route_cookie;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::HeaderMap;
+use http::request::Parts;
+
+use route_cookie::Routes;
+
+pub use opaque::OpaqueKey;
+pub use route_cookie::{CookieTextError, CrossSite, RouteCookie};
+
+use crate::balancer::{Balancer, PickRequest};
+use crate::session::StickySession;
+
+/// What a request of any type says about the member that it wants; for
+/// [`CallService`](crate::service::CallService).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::Affinity;
+/// use equipoise::stable_hash::hash_bytes;
+///
+/// struct Command {
+///     shard: String,
+///     key: String,
+/// }
+///
+/// struct ByShard;
+///
+/// impl Affinity<Command> for ByShard {
+///     fn route<'r>(&self, request: &'r Command) -> Option<&'r str> {
+///         Some(&request.shard)
+///     }
+///
+///     fn hash(&self, request: &Command) -> Option<u64> {
+///         Some(hash_bytes(request.key.as_bytes()))
+///     }
+/// }
+/// # let command = Command { shard: "a".into(), key: "k".into() };
+/// # assert_eq!(ByShard.route(&command), Some("a"));
+/// ```
+pub trait Affinity<Request>: Send + Sync + 'static {
+    /// Returns the route of the request's session, if it has one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Affinity`].
+    fn route<'r>(&self, request: &'r Request) -> Option<&'r str> {
+        let _ = request;
+        None
+    }
+
+    /// Returns a hash key, for schedulers that keep equal keys together.
+    ///
+    /// # Examples
+    ///
+    /// See [`Affinity`].
+    fn hash(&self, request: &Request) -> Option<u64> {
+        let _ = request;
+        None
+    }
+}
+
+const _: Option<&dyn Affinity<()>> = None;
+
+/// Reads a hash key from the head of a request.
+pub(in crate::service) type HashKey = Arc<dyn Fn(&Parts) -> Option<u64> + Send + Sync>;
+
+/// How HTTP requests say which member they want.
+#[derive(Clone, Default)]
+pub(in crate::service) struct Wishes {
+    sticky: Option<Arc<Sticky>>,
+    hash: Option<HashKey>,
+}
+
+struct Sticky {
+    session: StickySession,
+    cookie: Option<(RouteCookie, Routes)>,
+}
+
+impl Wishes {
+    pub(in crate::service) fn with_sticky(
+        self,
+        session: StickySession,
+        cookie: Option<RouteCookie>,
+    ) -> Self {
+        let cookie = cookie.map(|cookie| {
+            let routes = Routes::of(&cookie);
+            (cookie, routes)
+        });
+        let sticky = Some(Arc::new(Sticky { session, cookie }));
+        Self { sticky, ..self }
+    }
+
+    pub(in crate::service) fn with_hash(self, hash: HashKey) -> Self {
+        Self {
+            hash: Some(hash),
+            ..self
+        }
+    }
+
+    /// Makes of a request's head what its election has to know.
+    pub(in crate::service) fn pick<W, T>(
+        &self,
+        balancer: &Balancer<W>,
+        head: &Parts,
+        then: impl FnOnce(PickRequest<'_>) -> T,
+    ) -> T {
+        let mut pick = PickRequest::new();
+        if let Some(hash) = self.hash.as_ref().and_then(|hash| hash(head)) {
+            pick = pick.with_hash(hash);
+        }
+        let Some(sticky) = self.sticky.as_deref() else {
+            return then(pick);
+        };
+        if sticky.session.is_no_failover() {
+            pick = pick.with_no_failover();
+        }
+        let presented = sticky.session.find_in_parts(head);
+        let presented = presented.as_ref().and_then(|presented| presented.route());
+        match (&sticky.cookie, presented) {
+            (Some((_, routes)), Some(presented)) => {
+                let route = routes.read(balancer, presented);
+                then(pick.with_session(route.as_deref()))
+            }
+            (_, presented) => then(pick.with_session(presented)),
+        }
+    }
+
+    /// Takes out what is between this proxy and its clients only.
+    pub(in crate::service) fn strip(&self, headers: &mut HeaderMap) {
+        if let Some(sticky) = self.sticky.as_deref() {
+            if let Some((cookie, _)) = &sticky.cookie {
+                cookie.strip(&sticky.session, headers);
+            }
+        }
+    }
+
+    /// Tells the client the route by which it is served from now on.
+    pub(in crate::service) fn renew<W>(
+        &self,
+        balancer: &Balancer<W>,
+        route: &str,
+        headers: &mut HeaderMap,
+    ) {
+        if let Some(sticky) = self.sticky.as_deref() {
+            if let Some((cookie, routes)) = &sticky.cookie {
+                let route: Cow<'_, str> = routes.write(balancer, route);
+                cookie.set(&sticky.session, &route, headers);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Wishes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.sticky.as_ref().map(|sticky| &sticky.session);
+        let cookie = self.sticky.as_ref().and_then(|it| it.cookie.as_ref());
+        f.debug_struct("Wishes")
+            .field("sticky", &session)
+            .field("cookie", &cookie.map(|(cookie, _)| cookie))
+            .field("hash", &self.hash.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,456 @@
+//! The cookie by which a client comes back to its member: [`RouteCookie`].
+//!
+//! What does not live here: reading it, which is `session`'s, and the opaque form of a
+//! route (`opaque`).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use cookie::{Cookie, SameSite};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SET_COOKIE};
+
+use super::cookie_header;
+use super::opaque::{OpaqueKey, OpaqueRoutes};
+use crate::balancer::Balancer;
+use crate::session::StickySession;
+
+/// The cookie that is set on an answer when another route serves than the one that the
+/// client presented (Apache's recipe with `ROUTEID`, built in).
+///
+/// By default it is called as the [`StickySession`] says, lasts for the browser's
+/// session, and is `HttpOnly; SameSite=Lax; Path=/`. Members do not get to see it, and
+/// answers that set it are marked `Cache-Control: private`.
+///
+/// A route whose text cannot stand in a cookie is not set: give members routes of
+/// letters and digits, or use [`opaque`](Self::opaque).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::{BalanceLayer, RouteCookie};
+/// use equipoise::{Balancer, StickySession};
+/// use std::time::Duration;
+///
+/// let balancer = Balancer::<http::Uri>::builder().build()?;
+/// let cookie = RouteCookie::new()
+///     .secure()
+///     .with_max_age(Duration::from_secs(3_600));
+/// let layer = BalanceLayer::new(balancer)
+///     .sticky_with_cookie(StickySession::new("ROUTEID")?, cookie);
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RouteCookie {
+    template: Cookie<'static>,
+    opaque: Option<OpaqueKey>,
+    shown_to_members: bool,
+    cacheable: bool,
+}
+
+/// Where a cookie is sent along with requests from other sites.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::{CrossSite, RouteCookie};
+///
+/// let cookie = RouteCookie::new().with_same_site(CrossSite::Strict);
+/// # let _ = cookie;
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CrossSite {
+    /// With links that are followed (`SameSite=Lax`).
+    Lax,
+    /// Always, over TLS only (`SameSite=None; Secure`).
+    None,
+    /// Never (`SameSite=Strict`).
+    Strict,
+}
+
+/// A text that cannot be part of a cookie.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::RouteCookie;
+///
+/// let error = RouteCookie::new().with_path("/a;b").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "\"/a;b\" cannot be part of a cookie: use visible ASCII without `;`"
+/// );
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text:?} cannot be part of a cookie: use visible ASCII without `;`")]
+#[non_exhaustive]
+pub struct CookieTextError {
+    /// The text.
+    pub text: String,
+}
+
+impl RouteCookie {
+    /// Makes the cookie with the defaults above.
+    ///
+    /// # Examples
+    ///
+    /// See [`RouteCookie`].
+    #[must_use]
+    pub fn new() -> Self {
+        let template = Cookie::build(("", ""))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax);
+        Self {
+            template: template.build(),
+            opaque: None,
+            shown_to_members: false,
+            cacheable: false,
+        }
+    }
+
+    /// Sets the path below which the client presents it; `/` by default.
+    ///
+    /// # Errors
+    ///
+    /// If the text cannot be part of a cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RouteCookie;
+    ///
+    /// let cookie = RouteCookie::new().with_path("/shop")?;
+    /// # let _ = cookie;
+    /// # Ok::<(), equipoise::service::CookieTextError>(())
+    /// ```
+    pub fn with_path(mut self, path: &str) -> Result<Self, CookieTextError> {
+        self.template.set_path(checked(path)?);
+        Ok(self)
+    }
+
+    /// Sets the domain to whose hosts the client presents it; by default only to the
+    /// one that set it.
+    ///
+    /// # Errors
+    ///
+    /// If the text cannot be part of a cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RouteCookie;
+    ///
+    /// let cookie = RouteCookie::new().with_domain("example.com")?;
+    /// # let _ = cookie;
+    /// # Ok::<(), equipoise::service::CookieTextError>(())
+    /// ```
+    pub fn with_domain(mut self, domain: &str) -> Result<Self, CookieTextError> {
+        self.template.set_domain(checked(domain)?);
+        Ok(self)
+    }
+
+    /// Lets the client present it over TLS only.
+    ///
+    /// # Examples
+    ///
+    /// See [`RouteCookie`].
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        self.template.set_secure(true);
+        self
+    }
+
+    /// Lets scripts read it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RouteCookie;
+    ///
+    /// let cookie = RouteCookie::new().readable_by_scripts();
+    /// # let _ = cookie;
+    /// ```
+    #[must_use]
+    pub fn readable_by_scripts(mut self) -> Self {
+        self.template.set_http_only(false);
+        self
+    }
+
+    /// Sets whether it comes along with requests from other sites;
+    /// [`CrossSite::Lax`] by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`CrossSite`].
+    #[must_use]
+    pub fn with_same_site(mut self, cross_site: CrossSite) -> Self {
+        self.template.set_same_site(match cross_site {
+            CrossSite::Lax => SameSite::Lax,
+            CrossSite::None => SameSite::None,
+            CrossSite::Strict => SameSite::Strict,
+        });
+        self
+    }
+
+    /// Lets the client keep it for so long, in whole seconds; by default until the
+    /// browser is closed.
+    ///
+    /// # Examples
+    ///
+    /// See [`RouteCookie`].
+    #[must_use]
+    pub fn with_max_age(mut self, age: Duration) -> Self {
+        let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        let age = cookie::time::Duration::seconds(seconds);
+        self.template.set_max_age(age);
+        self
+    }
+
+    /// Sets a value that shows nothing of the route: who holds it can neither read which
+    /// member it names nor make one up for another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::{OpaqueKey, RouteCookie};
+    ///
+    /// let key = OpaqueKey::new("shop", b"0123456789abcdef0123456789abcdef");
+    /// let cookie = RouteCookie::new().opaque(key);
+    /// # let _ = cookie;
+    /// ```
+    #[must_use]
+    pub fn opaque(self, key: OpaqueKey) -> Self {
+        Self {
+            opaque: Some(key),
+            ..self
+        }
+    }
+
+    /// Lets members see it; by default it is taken out of their requests.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RouteCookie;
+    ///
+    /// let cookie = RouteCookie::new().shown_to_members();
+    /// # let _ = cookie;
+    /// ```
+    #[must_use]
+    pub fn shown_to_members(self) -> Self {
+        Self {
+            shown_to_members: true,
+            ..self
+        }
+    }
+
+    /// Leaves `Cache-Control` as the member sent it. A shared cache may then give one
+    /// client's cookie to others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RouteCookie;
+    ///
+    /// let cookie = RouteCookie::new().cacheable();
+    /// # let _ = cookie;
+    /// ```
+    #[must_use]
+    pub fn cacheable(self) -> Self {
+        Self {
+            cacheable: true,
+            ..self
+        }
+    }
+
+    /// Puts the cookie on an answer.
+    pub(in crate::service) fn set(
+        &self,
+        session: &StickySession,
+        route: &str,
+        headers: &mut HeaderMap,
+    ) {
+        let mut value = String::with_capacity(1 + route.len());
+        if let Some(separator) = session.separator() {
+            value.push(separator);
+        }
+        value.push_str(route);
+        if !value.bytes().all(is_cookie_octet) {
+            return;
+        }
+        let mut cookie = self.template.clone();
+        cookie.set_name(session.cookie_name().to_owned());
+        cookie.set_value(value);
+        let mut text = String::with_capacity(96);
+        let written = write!(text, "{cookie}").is_ok();
+        let Ok(header) = HeaderValue::try_from(text) else {
+            return;
+        };
+        if written {
+            headers.append(SET_COOKIE, header);
+        }
+        if !self.cacheable && !is_private(headers) {
+            headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+    }
+
+    /// Takes the cookie out of a request.
+    pub(in crate::service) fn strip(&self, session: &StickySession, headers: &mut HeaderMap) {
+        if !self.shown_to_members {
+            cookie_header::remove(session.cookie_name(), headers);
+        }
+    }
+}
+
+impl Default for RouteCookie {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How routes stand in cookies.
+pub(in crate::service) enum Routes {
+    Opaque(Box<OpaqueRoutes>),
+    Plain,
+}
+
+impl Routes {
+    pub(in crate::service) fn of(cookie: &RouteCookie) -> Self {
+        match &cookie.opaque {
+            Some(key) => Self::Opaque(Box::new(OpaqueRoutes::new(key.clone()))),
+            None => Self::Plain,
+        }
+    }
+
+    /// The route that a client's value means, if it means any.
+    pub(in crate::service) fn read<'v, W>(
+        &self,
+        balancer: &Balancer<W>,
+        value: &'v str,
+    ) -> Option<Cow<'v, str>> {
+        match self {
+            Self::Opaque(routes) => routes.read(balancer, value),
+            Self::Plain => Some(Cow::Borrowed(value)),
+        }
+    }
+
+    /// What a client is given for a route.
+    pub(in crate::service) fn write<'r, W>(
+        &self,
+        balancer: &Balancer<W>,
+        route: &'r str,
+    ) -> Cow<'r, str> {
+        match self {
+            Self::Opaque(routes) => Cow::Owned(routes.write(balancer, route)),
+            Self::Plain => Cow::Borrowed(route),
+        }
+    }
+}
+
+fn checked(text: &str) -> Result<String, CookieTextError> {
+    let fine = |byte: u8| matches!(byte, b' '..=b'~') && byte != b';';
+    if text.bytes().all(fine) {
+        Ok(text.to_owned())
+    } else {
+        let text = text.to_owned();
+        Err(CookieTextError { text })
+    }
+}
+
+/// RFC 6265, section 4.1.1.
+fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b',' | b';' | b'\\')
+}
+
+fn is_private(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CACHE_CONTROL).iter();
+    let mut directives = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    directives.any(|directive| {
+        let directive = directive.trim_ascii();
+        directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CrossSite, RouteCookie};
+    use crate::session::StickySession;
+    use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
+    use std::time::Duration;
+
+    fn set(cookie: &RouteCookie, route: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let session = StickySession::new("ROUTEID").unwrap();
+        cookie.set(&session, route, &mut headers);
+        headers
+    }
+
+    #[test]
+    fn a_cookie_has_the_attributes_that_were_asked_for() {
+        let plain = set(&RouteCookie::new(), "r1");
+        assert_eq!(
+            plain["set-cookie"],
+            "ROUTEID=.r1; HttpOnly; SameSite=Lax; Path=/"
+        );
+        assert_eq!(plain["cache-control"], "private");
+        let full = RouteCookie::new()
+            .with_path("/shop")
+            .unwrap()
+            .with_domain("example.com")
+            .unwrap()
+            .secure()
+            .readable_by_scripts()
+            .with_same_site(CrossSite::Strict)
+            .with_max_age(Duration::from_secs(60));
+        assert_eq!(
+            set(&full, "r1")["set-cookie"],
+            "ROUTEID=.r1; SameSite=Strict; Secure; Path=/shop; Domain=example.com; Max-Age=60"
+        );
+        let everywhere = RouteCookie::new().with_same_site(CrossSite::None);
+        let everywhere = set(&everywhere, "r1");
+        assert!(
+            everywhere["set-cookie"]
+                .to_str()
+                .unwrap()
+                .contains("Secure")
+        );
+        let cacheable = set(&RouteCookie::new().cacheable(), "r1");
+        assert!(!cacheable.contains_key(CACHE_CONTROL));
+    }
+
+    #[test]
+    fn a_route_that_would_break_the_cookie_is_not_set() {
+        for route in ["a;b", "a b", "a,b", "a\r\nx: y", "é", "a\"b", "a\\b"] {
+            assert!(set(&RouteCookie::new(), route).is_empty(), "{route:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_would_break_the_cookie_is_refused() {
+        assert!(RouteCookie::new().with_path("/\r\n").is_err());
+        assert!(RouteCookie::new().with_domain("a;Secure").is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_private_already_is_not_marked_again() {
+        let session = StickySession::new("S").unwrap();
+        for (before, values) in [
+            ("max-age=60", 2),
+            ("Private, max-age=60", 1),
+            ("no-store", 1),
+            ("no-cache=private", 2),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(before));
+            RouteCookie::new().set(&session, "r", &mut headers);
+            assert_eq!(
+                headers.get_all(CACHE_CONTROL).iter().count(),
+                values,
+                "{before}"
+            );
+        }
+    }
+}

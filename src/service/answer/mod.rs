@@ -1,0 +1,238 @@
+//! Answers of our own where no member gave one: [`AnswerErrors`], and the adapter for
+//! bodies of another type ([`BoxBody`]).
+
+mod box_body;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+pub use box_body::{BoxBody, BoxBodyFuture};
+
+use crate::service::BalanceError;
+
+/// A service that answers its errors itself: with the error's
+/// [`status`](BalanceError::status), `Retry-After` if that is known, and one line of
+/// text. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
+/// the client does not get to see it.
+///
+/// Made by [`BalanceService::into_infallible`](crate::service::BalanceService::into_infallible).
+///
+/// # Examples
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use equipoise::Balancer;
+/// use equipoise::service::BalanceLayer;
+/// use http::Uri;
+/// use hyper_util::client::legacy::Client;
+/// use hyper_util::rt::TokioExecutor;
+/// use tower_layer::Layer;
+///
+/// let balancer = Balancer::new([("a", Uri::from_static("http://10.0.0.1:8080"))])?;
+/// let client = Client::builder(TokioExecutor::new()).build_http();
+/// let backends = BalanceLayer::new(balancer).layer(client).into_infallible();
+/// let app: Router = Router::new()
+///     .route("/health", get(async || "fine"))
+///     .fallback_service(backends);
+/// # let _ = app;
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct AnswerErrors<S> {
+    inner: S,
+    /// Why the inner service is not called: it said that it is broken.
+    broken: Option<BalanceError>,
+}
+
+impl<S> AnswerErrors<S> {
+    pub(in crate::service) fn new(inner: S) -> Self {
+        let broken = None;
+        Self { inner, broken }
+    }
+
+    /// Gives the bodies of answers another type, such as axum's `Body`.
+    ///
+    /// # Examples
+    ///
+    /// See [`BoxBody`].
+    pub fn box_body<F>(self, boxed: F) -> BoxBody<Self, F> {
+        BoxBody::new(self, boxed)
+    }
+}
+
+impl<S, R, B> Service<R> for AnswerErrors<S>
+where
+    S: Service<R, Response = Response<B>, Error = BalanceError>,
+{
+    type Response = Response<AnswerBody<B>>;
+    type Error = Infallible;
+    type Future = AnswerErrorsFuture<S::Future>;
+
+    /// Waits for the inner service. One that is broken is ready to be told so, by the
+    /// answer to each request.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        match ready!(self.inner.poll_ready(context)) {
+            Ok(()) => {}
+            Err(error) => self.broken = Some(error),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let asked = match self.broken.take() {
+            Some(error) => Asked::Broken { error: Some(error) },
+            None => Asked::Inner {
+                inner: self.inner.call(request),
+            },
+        };
+        AnswerErrorsFuture { asked }
+    }
+}
+
+/// A clone asks for itself whether the inner service is ready.
+impl<S: Clone> Clone for AnswerErrors<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone())
+    }
+}
+
+pin_project! {
+    /// One request on its way through [`AnswerErrors`].
+    ///
+    /// # Examples
+    ///
+    /// See [`AnswerErrors`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct AnswerErrorsFuture<F> {
+        #[pin]
+        asked: Asked<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = AskedProjected]
+    enum Asked<F> {
+        Inner { #[pin] inner: F },
+        Broken { error: Option<BalanceError> },
+    }
+}
+
+impl<F, B> Future for AnswerErrorsFuture<F>
+where
+    F: Future<Output = Result<Response<B>, BalanceError>>,
+{
+    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match self.project().asked.project() {
+            AskedProjected::Inner { inner } => ready!(inner.poll(context)),
+            AskedProjected::Broken { error } => match error.take() {
+                Some(error) => Err(error),
+                None => panic!("an answer was polled after it had been given"),
+            },
+        };
+        Poll::Ready(Ok(match result {
+            Ok(response) => response.map(|inner| AnswerBody {
+                content: Content::Member { inner },
+            }),
+            Err(error) => answer_of(error),
+        }))
+    }
+}
+
+fn answer_of<B>(error: BalanceError) -> Response<AnswerBody<B>> {
+    let status = error.status();
+    let line = match status {
+        StatusCode::BAD_GATEWAY => "Bad Gateway: the server behind this one failed.\n",
+        StatusCode::GATEWAY_TIMEOUT => {
+            "Gateway Timeout: the server behind this one did not answer in time.\n"
+        }
+        _ => "Service Unavailable: no server can take this request now.\n",
+    };
+    let text = Some(Bytes::from_static(line.as_bytes()));
+    let content = Content::Line { text };
+    let mut response = Response::new(AnswerBody { content });
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    if let Some(delay) = error.retry_after() {
+        // Rounded up: whoever comes a moment too early comes twice.
+        let seconds = delay.as_millis().div_ceil(1_000);
+        if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
+            response.headers_mut().insert(RETRY_AFTER, value);
+        }
+    }
+    response.extensions_mut().insert(Arc::new(error));
+    response
+}
+
+pin_project! {
+    /// A member's answer, or the line that says why there is none.
+    ///
+    /// # Examples
+    ///
+    /// See [`AnswerErrors`].
+    #[derive(Debug)]
+    pub struct AnswerBody<B> {
+        #[pin]
+        content: Content<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = ContentProjected]
+    enum Content<B> {
+        // `None` once it has been read.
+        Line { text: Option<Bytes> },
+        Member { #[pin] inner: B },
+    }
+}
+
+impl<B> Body for AnswerBody<B>
+where
+    B: Body<Data = Bytes>,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().content.project() {
+            ContentProjected::Line { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
+            ContentProjected::Member { inner } => inner.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Line { text } => text.is_none(),
+            Content::Member { inner } => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Line { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Content::Member { inner } => inner.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The balanced HTTP service: [`BalanceService`], its future, and [`ServedBy`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::course::{HttpExchange, HttpSettings, Machine};
+use super::{
+    AnswerErrors, BalanceError, BalanceLayer, BoxBody, BoxError, Counted, Dispatch, LeasedBody,
+    PerMember, RequestBody,
+};
+use crate::balancer::Balancer;
+
+/// A tower service that sends each request to the member that the balancer elects, and
+/// to another when that one fails (see [`Failover`](super::Failover)).
+///
+/// The member is elected in `call`, and in flight from then to the last byte of the
+/// answer, or until whatever was being waited for is dropped. Clones share everything
+/// and may be called from any number of tasks: there is no queue and no task behind it.
+///
+/// Answers carry [`ServedBy`] in their extensions, and [`UpgradeLease`](super::UpgradeLease)
+/// if the connection goes on as something else. Hop-by-hop headers are left alone.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the attempt and gives its count back; what the member
+/// has done by then is done.
+///
+/// # Examples
+///
+/// See [`over`](Self::over) for members that are services, and [`BalanceLayer`] for
+/// members that are addresses.
+pub struct BalanceService<W, D = PerMember, P = Counted> {
+    balancer: Balancer<W>,
+    settings: Arc<HttpSettings>,
+    way: D,
+    bodies: P,
+}
+
+impl<W> BalanceService<W> {
+    /// Balances over members that are services: client-side balancing, with the defaults
+    /// of [`BalanceLayer::new`], which has the settings.
+    ///
+    /// A member is cloned for each request, and made ready within it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::{BalanceService, ServedBy};
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// let member = service_fn(|_| async { Ok::<_, Infallible>(Response::new(String::from("hi"))) });
+    /// let balancer = Balancer::new([("a", member), ("b", member)])?;
+    /// let service = BalanceService::over(balancer);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// for name in ["a", "b", "a"] {
+    ///     let answer = service.clone().oneshot(Request::new(String::new())).await.unwrap();
+    ///     let served = answer.extensions().get::<ServedBy>().unwrap();
+    ///     assert_eq!(&*served.member, name);
+    /// }
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn over(balancer: Balancer<W>) -> Self {
+        BalanceLayer::new(balancer).over_members()
+    }
+}
+
+impl<W, D, P> BalanceService<W, D, P> {
+    pub(super) fn new(
+        balancer: Balancer<W>,
+        settings: Arc<HttpSettings>,
+        way: D,
+        bodies: P,
+    ) -> Self {
+        Self {
+            balancer,
+            settings,
+            way,
+            bodies,
+        }
+    }
+
+    /// Returns the balancer, to change its members while the service runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag};
+    /// use equipoise::service::BalanceService;
+    ///
+    /// let service = BalanceService::over(Balancer::new([("a", 1)])?);
+    /// service.balancer().set_flag("a", Flag::Draining)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn balancer(&self) -> &Balancer<W> {
+        &self.balancer
+    }
+
+    /// Answers errors itself, so that the service never fails: what an axum router
+    /// wants.
+    ///
+    /// # Examples
+    ///
+    /// See [`AnswerErrors`].
+    pub fn into_infallible(self) -> AnswerErrors<Self> {
+        AnswerErrors::new(self)
+    }
+
+    /// Gives the bodies of answers another type, such as axum's `Body`.
+    ///
+    /// # Examples
+    ///
+    /// See [`BoxBody`].
+    pub fn box_body<F>(self, boxed: F) -> BoxBody<Self, F> {
+        BoxBody::new(self, boxed)
+    }
+}
+
+impl<W, D, P, B, RB, E> Service<Request<B>> for BalanceService<W, D, P>
+where
+    P: RequestBody<B>,
+    D: Dispatch<W, Request<P::Body>>,
+    D::Service: Service<Request<P::Body>, Response = Response<RB>, Error = E>,
+    RB: Body,
+    E: Into<BoxError>,
+{
+    type Response = Response<LeasedBody<RB>>;
+    type Error = BalanceError;
+    type Future = BalanceFuture<W, D, P, B>;
+
+    /// Waits for the inner service that all members share; members that are services
+    /// are made ready when they are chosen. Fails only if the shared service is broken.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BalanceError>> {
+        self.way
+            .poll_ready(context)
+            .map_err(|error| BalanceError::NotReady {
+                source: error.into(),
+            })
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let kept = self.bodies.keep(body);
+        let exchange = HttpExchange::new(self.settings.clone(), head, kept);
+        let held = self.way.hold();
+        BalanceFuture {
+            machine: Machine::start(self.balancer.clone(), exchange, held),
+        }
+    }
+}
+
+impl<W, D: Clone, P: Clone> Clone for BalanceService<W, D, P> {
+    fn clone(&self) -> Self {
+        Self {
+            balancer: self.balancer.clone(),
+            settings: self.settings.clone(),
+            way: self.way.clone(),
+            bodies: self.bodies.clone(),
+        }
+    }
+}
+
+impl<W, D, P: fmt::Debug> fmt::Debug for BalanceService<W, D, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalanceService")
+            .field("balancer", &self.balancer)
+            .field("settings", &self.settings)
+            .field("bodies", &self.bodies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The machine of an HTTP request.
+type HttpMachine<W, D, P, B> = Machine<
+    W,
+    HttpExchange<D, <P as RequestBody<B>>::Kept>,
+    <D as Dispatch<W, Request<<P as RequestBody<B>>::Body>>>::Service,
+    <<D as Dispatch<W, Request<<P as RequestBody<B>>::Body>>>::Service as Service<
+        Request<<P as RequestBody<B>>::Body>,
+    >>::Future,
+    <D as Dispatch<W, Request<<P as RequestBody<B>>::Body>>>::Held,
+>;
+
+pin_project! {
+    /// One request on its way through a [`BalanceService`].
+    ///
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready.
+    ///
+    /// # Examples
+    ///
+    /// A service of your own can name it:
+    ///
+    /// ```
+    /// use equipoise::service::{BalanceFuture, BalanceService, Counted, PerMember};
+    /// use http::Request;
+    /// use tower_service::Service;
+    ///
+    /// fn call<W, R>(
+    ///     service: &mut BalanceService<W>,
+    ///     request: Request<String>,
+    /// ) -> BalanceFuture<W, PerMember, Counted, String>
+    /// where
+    ///     W: Service<Request<equipoise::service::CountedBody<String>>, Response = http::Response<R>>
+    ///         + Clone,
+    ///     W::Error: Into<equipoise::service::BoxError>,
+    ///     R: http_body::Body,
+    /// {
+    ///     service.call(request)
+    /// }
+    /// # let _ = call::<tower::util::BoxCloneService<_, http::Response<String>, std::convert::Infallible>, String>;
+    /// ```
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct BalanceFuture<W, D, P, B>
+    where
+        P: RequestBody<B>,
+        D: Dispatch<W, Request<P::Body>>,
+    {
+        #[pin]
+        machine: HttpMachine<W, D, P, B>,
+    }
+}
+
+impl<W, D, P, B, RB, E> Future for BalanceFuture<W, D, P, B>
+where
+    P: RequestBody<B>,
+    D: Dispatch<W, Request<P::Body>>,
+    D::Service: Service<Request<P::Body>, Response = Response<RB>, Error = E>,
+    RB: Body,
+    E: Into<BoxError>,
+{
+    type Output = Result<Response<LeasedBody<RB>>, BalanceError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().machine.poll_answer(context)
+    }
+}
+
+impl<W, D, P, B> fmt::Debug for BalanceFuture<W, D, P, B>
+where
+    P: RequestBody<B>,
+    D: Dispatch<W, Request<P::Body>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalanceFuture")
+            .field("machine", &self.machine)
+            .finish()
+    }
+}
+
+/// Who answered, in the extensions of the answer: for access logs.
+///
+/// # Examples
+///
+/// See [`BalanceService::over`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ServedBy {
+    /// The member's name.
+    pub member: Arc<str>,
+    /// The member's route, if it has one.
+    pub route: Option<Arc<str>>,
+    /// How many attempts there were, this one included.
+    pub attempts: u32,
+}

@@ -1,0 +1,217 @@
+//! The response body that holds its member's lease to the last byte: [`LeasedBody`],
+//! and [`UpgradeLease`] for connections that go on as something else.
+//!
+//! | how it ends | outcome |
+//! |---|---|
+//! | the end of the stream, trailers, the last byte of a known length | as the answer's status was judged |
+//! | an error | failure |
+//! | dropped before | cancelled |
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::balancer::Guard;
+use crate::member::Outcome;
+use crate::sync::Mutex;
+
+pin_project! {
+    /// A response body during which its member's request is in flight.
+    ///
+    /// It counts the bytes, and ends the lease as soon as no more can come, also where
+    /// a server that knows the length never asks for the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceService;
+    /// use http::{Request, Response};
+    /// use http_body_util::{BodyExt, Empty, Full};
+    /// use tower::ServiceExt;
+    ///
+    /// let member = tower::service_fn(|_| async {
+    ///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("hello"))))
+    /// });
+    /// let balancer = Balancer::new([("a", member)])?;
+    /// let service = BalanceService::over(balancer.clone());
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let response = service.oneshot(Request::new(Empty::<Bytes>::new())).await.unwrap();
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
+    ///
+    /// let body = response.into_body().collect().await.unwrap();
+    /// assert_eq!(body.to_bytes(), "hello");
+    /// let member = balancer.member("a").unwrap();
+    /// assert_eq!((member.in_flight(), member.bytes_received()), (0, 5));
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "a body that is dropped at once ends the request as cancelled"]
+    pub struct LeasedBody<B> {
+        #[pin]
+        inner: B,
+        // `None` once the request has ended, or if an upgrade has it.
+        guard: Option<Guard>,
+        // Bytes still to come, where the length is known.
+        remaining: Option<u64>,
+        // How the member did if nothing goes wrong any more.
+        outcome: Outcome,
+        // Nothing comes any more: the inner body is not asked again.
+        done: bool,
+    }
+}
+
+impl<B> LeasedBody<B>
+where
+    B: Body,
+{
+    pub(in crate::service) fn new(inner: B, guard: Option<Guard>, outcome: Outcome) -> Self {
+        let remaining = inner.size_hint().exact();
+        let over = inner.is_end_stream() || remaining == Some(0);
+        let guard = match guard {
+            Some(guard) if over => {
+                guard.finish(outcome);
+                None
+            }
+            guard => guard,
+        };
+        Self {
+            inner,
+            guard,
+            remaining,
+            outcome,
+            done: false,
+        }
+    }
+}
+
+impl<B> Body for LeasedBody<B>
+where
+    B: Body,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        if *this.done {
+            return Poll::Ready(None);
+        }
+        let frame = std::task::ready!(this.inner.as_mut().poll_frame(context));
+        let ended = match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let length = data.remaining() as u64;
+                    if let Some(guard) = this.guard {
+                        guard.record_received(length);
+                    }
+                    let remaining = this.remaining.map(|left| left.saturating_sub(length));
+                    *this.remaining = remaining;
+                }
+                // A consumer that knows the length never polls for the final `None`.
+                let last =
+                    frame.is_trailers() || *this.remaining == Some(0) || this.inner.is_end_stream();
+                last.then_some(*this.outcome)
+            }
+            Some(Err(_)) => {
+                *this.done = true;
+                Some(Outcome::Failure)
+            }
+            None => {
+                *this.done = true;
+                Some(*this.outcome)
+            }
+        };
+        if let Some(outcome) = ended {
+            if let Some(guard) = this.guard.take() {
+                guard.finish(outcome);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.done {
+            SizeHint::with_exact(0)
+        } else {
+            self.inner.size_hint()
+        }
+    }
+}
+
+impl<B> fmt::Debug for LeasedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeasedBody")
+            .field("guard", &self.guard)
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lease of a connection that was upgraded, in the extensions of the response: for
+/// whoever carries the tunnel. Clones are the same lease.
+///
+/// If nobody takes it, the request ends, well, when the response is gone.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Guard;
+/// use equipoise::service::UpgradeLease;
+///
+/// /// Call it with the response, before the tunnel is set up, and keep the guard for as
+/// /// long as bytes go to and fro.
+/// fn guard_of<B>(response: &http::Response<B>) -> Option<Guard> {
+///     response.extensions().get::<UpgradeLease>()?.take()
+/// }
+/// # assert!(guard_of(&http::Response::new(())).is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct UpgradeLease {
+    shared: Arc<Tunnel>,
+}
+
+#[derive(Debug)]
+struct Tunnel(Mutex<Option<Guard>>);
+
+impl UpgradeLease {
+    pub(in crate::service) fn new(guard: Guard) -> Self {
+        Self {
+            shared: Arc::new(Tunnel(Mutex::new(Some(guard)))),
+        }
+    }
+
+    /// Takes the lease, unless somebody else has: the request is in flight as long as
+    /// the guard lives.
+    ///
+    /// # Examples
+    ///
+    /// See [`UpgradeLease`].
+    #[must_use = "a guard that is dropped at once counts nothing"]
+    pub fn take(&self) -> Option<Guard> {
+        self.shared.0.lock().take()
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let guard = self.0.lock().take();
+        if let Some(guard) = guard {
+            guard.finish(Outcome::Success);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! An answer of any type that holds its member's lease: [`Leased`].
+
+use std::ops::{Deref, DerefMut};
+
+use crate::balancer::Guard;
+use crate::member::{MemberState, Outcome};
+
+/// An answer with the lease of the member that gave it, in flight as long as it lives: a
+/// stream of rows, a connection. Dropping it ends the request well.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example(
+/// #     mut rows: equipoise::service::Leased<std::vec::IntoIter<Result<u8, std::fmt::Error>>>,
+/// # ) {
+/// use equipoise::Outcome;
+///
+/// while let Some(row) = rows.next() {
+///     if row.is_err() {
+///         rows.finish(Outcome::Failure);
+///         break;
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an answer that is dropped at once ends the request"]
+pub struct Leased<R> {
+    response: R,
+    lease: Holding,
+}
+
+/// Ends well when it is dropped, unless somebody has said how.
+#[derive(Debug)]
+struct Holding(Option<Guard>);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        if let Some(guard) = self.0.take() {
+            if !std::thread::panicking() {
+                guard.finish(Outcome::Success);
+            }
+        }
+    }
+}
+
+impl<R> Leased<R> {
+    pub(super) fn new(response: R, guard: Guard) -> Self {
+        let lease = Holding(Some(guard));
+        Self { response, lease }
+    }
+
+    /// Returns the facts about the member.
+    ///
+    /// `None` once it was [finished](Self::finish).
+    ///
+    /// # Examples
+    ///
+    /// See [`Balancer::into_call_service`].
+    #[must_use]
+    pub fn member(&self) -> Option<&MemberState> {
+        self.lease.0.as_ref().map(Guard::member)
+    }
+
+    /// Ends the request and says how it went; the answer stays.
+    ///
+    /// # Examples
+    ///
+    /// See [`Leased`].
+    pub fn finish(&mut self, outcome: Outcome) {
+        if let Some(guard) = self.lease.0.take() {
+            guard.finish(outcome);
+        }
+    }
+
+    /// Takes the answer and the guard apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(answer: equipoise::service::Leased<u64>) {
+    /// let (number, guard) = answer.into_parts();
+    /// println!("{number}");
+    /// drop(guard); // as cancelled, if nothing else was said
+    /// # }
+    /// ```
+    pub fn into_parts(mut self) -> (R, Option<Guard>) {
+        let guard = self.lease.0.take();
+        (self.response, guard)
+    }
+}
+
+impl<R> Deref for Leased<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.response
+    }
+}
+
+impl<R> DerefMut for Leased<R> {
+    fn deref_mut(&mut self) -> &mut R {
+        &mut self.response
+    }
+}

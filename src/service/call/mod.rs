@@ -1,0 +1,399 @@
+//! Balancing for requests of any type: [`CallService`].
+//!
+//! What does not live here: the answers (`leased`), and what is kept of a request for
+//! another attempt (`keep`).
+
+mod keep;
+mod leased;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+pub use keep::{Cloned, KeepRequest, Once};
+pub use leased::Leased;
+
+use crate::balancer::{Balancer, Lease, PickRequest};
+use crate::member::Outcome;
+use crate::service::course::{Exchange, Judgement, Machine, Served, Settings};
+use crate::service::failover::{ByCause, Patience};
+use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeouts};
+use crate::timer::Timer;
+
+impl<W> Balancer<W> {
+    /// Makes a tower service of it for requests of any type `R`, where members are
+    /// services.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// let double = service_fn(|number: u64| async move { Ok::<_, Infallible>(2 * number) });
+    /// let balancer = Balancer::new([("a", double), ("b", double)])?;
+    /// let service = balancer.clone().into_call_service();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let answer = service.oneshot(21).await.unwrap();
+    /// assert_eq!((*answer, answer.member().unwrap().name()), (42, "a"));
+    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1, "as long as it lives");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn into_call_service<R>(self) -> CallService<W, R> {
+        CallService {
+            balancer: self,
+            settings: CallSettings {
+                common: Settings {
+                    failover: Failover::new(),
+                    classify: Arc::new(ByCause),
+                    patience: None,
+                },
+                affinity: None,
+            }
+            .into(),
+            keep: Once::default(),
+        }
+    }
+}
+
+/// A tower service that sends requests of type `R` to members that are services
+/// themselves. `K` says what is kept of a request for another attempt.
+///
+/// A request that was not handed to its member yet, because that was not ready, goes to
+/// another in any case.
+///
+/// # Examples
+///
+/// See [`Balancer::into_call_service`].
+pub struct CallService<W, R, K = Once> {
+    balancer: Balancer<W>,
+    settings: Arc<CallSettings<R>>,
+    keep: K,
+}
+
+struct CallSettings<R> {
+    common: Settings,
+    affinity: Option<Arc<dyn Affinity<R>>>,
+}
+
+impl<R> Clone for CallSettings<R> {
+    fn clone(&self) -> Self {
+        Self {
+            common: self.common.clone(),
+            affinity: self.affinity.clone(),
+        }
+    }
+}
+
+impl<W, R, K> CallService<W, R, K> {
+    fn with(mut self, change: impl FnOnce(&mut CallSettings<R>)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Sets how requests say which member they want.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Affinity;
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// struct ByTenant;
+    ///
+    /// impl Affinity<(String, u64)> for ByTenant {
+    ///     fn route<'r>(&self, request: &'r (String, u64)) -> Option<&'r str> {
+    ///         Some(&request.0)
+    ///     }
+    /// }
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("tenant-1"))
+    ///     .build()?;
+    /// let service = balancer.into_call_service().affinity(ByTenant);
+    /// # let _ = service;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn affinity(self, affinity: impl Affinity<R>) -> Self {
+        self.with(|settings| settings.affinity = Some(Arc::new(affinity)))
+    }
+
+    /// Sets what is done when a member fails; lists of statuses do not matter here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::Failover;
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let service = balancer
+    ///     .into_call_service::<u64>()
+    ///     .failover(Failover::new().with_max_attempts(2));
+    /// # let _ = service;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn failover(self, failover: Failover) -> Self {
+        self.with(|settings| settings.common.failover = failover)
+    }
+
+    /// Sets what errors mean.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::{Fault, cause};
+    /// use std::error::Error;
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let service = balancer
+    ///     .into_call_service::<u64>()
+    ///     .classify(|error: &(dyn Error + 'static)| match cause::<std::fmt::Error>(error) {
+    ///         Some(_) => Fault::NOTHING_SENT,
+    ///         None => Fault::of(error),
+    ///     });
+    /// # let _ = service;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn classify(self, classify: impl Classify) -> Self {
+        self.with(|settings| settings.common.classify = Arc::new(classify))
+    }
+
+    /// Sets how long is waited, and who keeps the time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::Timeouts;
+    /// use equipoise::timer::TokioTimer;
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let service = balancer
+    ///     .into_call_service::<u64>()
+    ///     .timeouts(TokioTimer::new(), Timeouts::new());
+    /// # let _ = service;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn timeouts(self, timer: impl Timer, timeouts: Timeouts) -> Self {
+        let timer = Box::new(timer);
+        let patience = Arc::new(Patience { timer, timeouts });
+        self.with(|settings| settings.common.patience = Some(patience))
+    }
+
+    /// Sets what is kept of a request for another attempt; [`Once`], nothing, by
+    /// default.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cloned`].
+    #[must_use]
+    pub fn keep<K2>(self, keep: K2) -> CallService<W, R, K2> {
+        CallService {
+            balancer: self.balancer,
+            settings: self.settings,
+            keep,
+        }
+    }
+
+    /// Returns the balancer, to change its members while the service runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let service = balancer.into_call_service::<u64>();
+    /// assert_eq!(service.balancer().len(), 1);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn balancer(&self) -> &Balancer<W> {
+        &self.balancer
+    }
+}
+
+impl<W, R, K> Service<R> for CallService<W, R, K>
+where
+    W: Service<R> + Clone,
+    W::Error: Into<BoxError>,
+    R: 'static,
+    K: KeepRequest<R>,
+{
+    type Response = Leased<W::Response>;
+    type Error = BalanceError;
+    type Future = CallFuture<W, R, K>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BalanceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let exchange = CallExchange {
+            settings: self.settings.clone(),
+            idempotent: self.keep.is_idempotent(&request),
+            request: Some(request),
+            keep: self.keep.clone(),
+        };
+        CallFuture {
+            machine: Machine::start(self.balancer.clone(), exchange, ()),
+        }
+    }
+}
+
+impl<W, R, K: Clone> Clone for CallService<W, R, K> {
+    fn clone(&self) -> Self {
+        Self {
+            balancer: self.balancer.clone(),
+            settings: self.settings.clone(),
+            keep: self.keep.clone(),
+        }
+    }
+}
+
+impl<W, R, K: fmt::Debug> fmt::Debug for CallService<W, R, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallService")
+            .field("balancer", &self.balancer)
+            .field("settings", &self.settings.common)
+            .field("keep", &self.keep)
+            .finish_non_exhaustive()
+    }
+}
+
+struct CallExchange<R, K> {
+    settings: Arc<CallSettings<R>>,
+    request: Option<R>,
+    idempotent: bool,
+    keep: K,
+}
+
+impl<W, R, K> Exchange<W> for CallExchange<R, K>
+where
+    W: Service<R> + Clone,
+    W::Error: Into<BoxError>,
+    R: 'static,
+    K: KeepRequest<R>,
+{
+    type Request = R;
+    type Service = W;
+    type Response = W::Response;
+    type Error = W::Error;
+    type Held = ();
+    type Answer = Leased<W::Response>;
+
+    const SHARED: bool = false;
+
+    fn settings(&self) -> &Settings {
+        &self.settings.common
+    }
+
+    fn pick<T>(&self, _: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        let mut pick = PickRequest::new();
+        if let (Some(affinity), Some(request)) = (&self.settings.affinity, &self.request) {
+            pick = pick.with_session(affinity.route(request));
+            if let Some(hash) = affinity.hash(request) {
+                pick = pick.with_hash(hash);
+            }
+        }
+        then(pick)
+    }
+
+    fn first((): (), member: &W) -> W {
+        member.clone()
+    }
+
+    fn after(_: W, member: &W) -> W {
+        member.clone()
+    }
+
+    fn beside(_: &W, member: &W) -> W {
+        member.clone()
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    fn is_left(&self) -> bool {
+        self.request.is_some()
+    }
+
+    fn is_shareable(&self) -> bool {
+        self.request.is_some()
+    }
+
+    fn request(&mut self, _: &mut Lease<W>, last: bool) -> Option<R> {
+        let copy = self.request.as_ref().filter(|_| !last);
+        let copy = copy.and_then(|request| self.keep.copy(request));
+        copy.or_else(|| self.request.take())
+    }
+
+    fn judge(&self, _: &W::Response) -> Judgement {
+        Judgement {
+            outcome: Outcome::Success,
+            put_in_error: false,
+            retry: false,
+        }
+    }
+
+    fn answer(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
+        Leased::new(served.response, served.lease.into_guard())
+    }
+}
+
+pin_project! {
+    /// One request on its way through a [`CallService`].
+    ///
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready.
+    ///
+    /// # Examples
+    ///
+    /// See [`Balancer::into_call_service`].
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct CallFuture<W, R, K = Once>
+    where
+        W: Service<R>,
+    {
+        #[pin]
+        machine: Machine<W, CallExchange<R, K>, W, W::Future, ()>,
+    }
+}
+
+impl<W, R, K> Future for CallFuture<W, R, K>
+where
+    W: Service<R> + Clone,
+    W::Error: Into<BoxError>,
+    R: 'static,
+    K: KeepRequest<R>,
+{
+    type Output = Result<Leased<W::Response>, BalanceError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().machine.poll_answer(context)
+    }
+}
+
+impl<W, R, K> fmt::Debug for CallFuture<W, R, K>
+where
+    W: Service<R>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture")
+            .field("machine", &self.machine)
+            .finish()
+    }
+}

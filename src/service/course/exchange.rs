@@ -1,0 +1,90 @@
+//! What one kind of exchange brings to the machine: how its requests are made, pointed
+//! at a member and judged.
+//!
+//! What does not live here: the kinds themselves (`http`, and `call`), and when an
+//! attempt is made (`machine`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_service::Service;
+
+use crate::balancer::{Balancer, Lease, PickRequest};
+use crate::member::Outcome;
+use crate::service::BoxError;
+use crate::service::failover::{Classify, Failover, Patience};
+
+/// What both services can be told.
+#[derive(Clone)]
+pub(in crate::service) struct Settings {
+    pub(in crate::service) failover: Failover,
+    pub(in crate::service) classify: Arc<dyn Classify>,
+    pub(in crate::service) patience: Option<Arc<Patience>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("failover", &self.failover)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) struct Judgement {
+    pub(in crate::service) outcome: Outcome,
+    pub(in crate::service) put_in_error: bool,
+    pub(in crate::service) retry: bool,
+}
+
+/// An answer, and who gave it.
+pub(in crate::service) struct Served<R, W> {
+    pub(in crate::service) response: R,
+    pub(in crate::service) lease: Lease<W>,
+    pub(in crate::service) outcome: Outcome,
+    pub(in crate::service) attempts: u32,
+    /// The client has to be told another route.
+    pub(in crate::service) renew: bool,
+}
+
+/// One request of one kind, with what is needed to send it again.
+pub(in crate::service) trait Exchange<W> {
+    type Request;
+    type Service: Service<Self::Request, Response = Self::Response, Error = Self::Error>;
+    type Response;
+    type Error: Into<BoxError>;
+    /// What is taken along from the service that was found ready.
+    type Held;
+    type Answer;
+
+    /// Whether all members share one inner service.
+    const SHARED: bool;
+
+    fn settings(&self) -> &Settings;
+
+    /// Makes what the election has to know.
+    fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
+
+    fn first(held: Self::Held, member: &W) -> Self::Service;
+    fn after(used: Self::Service, member: &W) -> Self::Service;
+    fn beside(busy: &Self::Service, member: &W) -> Self::Service;
+
+    /// Whether doing it twice does no harm.
+    fn is_idempotent(&self) -> bool;
+
+    /// Whether [`request`](Self::request) would give one now.
+    fn is_left(&self) -> bool;
+
+    /// Whether it may be sent to two members at the same time.
+    fn is_shareable(&self) -> bool;
+
+    /// The request for the next attempt; nothing needs to be kept after the `last`.
+    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Option<Self::Request>;
+
+    fn judge(&self, response: &Self::Response) -> Judgement;
+
+    fn answer(&mut self, balancer: &Balancer<W>, served: Served<Self::Response, W>)
+    -> Self::Answer;
+}

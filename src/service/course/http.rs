@@ -1,0 +1,157 @@
+//! An HTTP exchange: a head that can be sent again, a body in keeping, and an answer
+//! whose body holds the lease.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use super::exchange::{Exchange, Judgement, Served, Settings};
+use crate::balancer::{Balancer, Lease, PickRequest};
+use crate::service::affinity::Wishes;
+use crate::service::failover::{Idempotent, is_idempotent};
+use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, UpgradeLease};
+
+/// What the HTTP service can be told.
+#[derive(Clone, Debug)]
+pub(in crate::service) struct HttpSettings {
+    pub(in crate::service) common: Settings,
+    pub(in crate::service) wishes: Wishes,
+}
+
+/// An HTTP request; `D` is the way to the member, `K` the body in keeping.
+pub(in crate::service) struct HttpExchange<D, K> {
+    settings: Arc<HttpSettings>,
+    /// As the client sent it; `None` once it is not needed again.
+    head: Option<Parts>,
+    kept: K,
+    method: Method,
+    idempotent: bool,
+    way: PhantomData<fn() -> D>,
+}
+
+impl<D, K> HttpExchange<D, K> {
+    pub(in crate::service) fn new(settings: Arc<HttpSettings>, head: Parts, kept: K) -> Self {
+        let marked = head.extensions.get::<Idempotent>().is_some();
+        Self {
+            settings,
+            idempotent: marked || is_idempotent(&head.method),
+            method: head.method.clone(),
+            head: Some(head),
+            kept,
+            way: PhantomData,
+        }
+    }
+}
+
+impl<W, D, K, RB, E> Exchange<W> for HttpExchange<D, K>
+where
+    K: KeptBody,
+    D: Dispatch<W, Request<K::Body>>,
+    D::Service: Service<Request<K::Body>, Response = Response<RB>, Error = E>,
+    RB: Body,
+    E: Into<BoxError>,
+{
+    type Request = Request<K::Body>;
+    type Service = D::Service;
+    type Response = Response<RB>;
+    type Error = E;
+    type Held = D::Held;
+    type Answer = Response<LeasedBody<RB>>;
+
+    const SHARED: bool = D::SHARED;
+
+    fn settings(&self) -> &Settings {
+        &self.settings.common
+    }
+
+    fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        match &self.head {
+            Some(head) => self.settings.wishes.pick(balancer, head, then),
+            None => then(PickRequest::new()),
+        }
+    }
+
+    fn first(held: D::Held, member: &W) -> D::Service {
+        D::first(held, member)
+    }
+
+    fn after(used: D::Service, member: &W) -> D::Service {
+        D::after(used, member)
+    }
+
+    fn beside(busy: &D::Service, member: &W) -> D::Service {
+        D::beside(busy, member)
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    fn is_left(&self) -> bool {
+        self.head.is_some() && self.kept.is_left()
+    }
+
+    fn is_shareable(&self) -> bool {
+        self.head.is_some() && self.kept.is_shareable()
+    }
+
+    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Option<Request<K::Body>> {
+        let body = self.kept.next(|| lease.sent_meter())?;
+        let mut head = if last {
+            self.head.take()?
+        } else {
+            self.head.clone()?
+        };
+        self.settings.wishes.strip(&mut head.headers);
+        D::aim(lease, &mut head);
+        Some(Request::from_parts(head, body))
+    }
+
+    fn judge(&self, response: &Response<RB>) -> Judgement {
+        let failover = &self.settings.common.failover;
+        let status = response.status();
+        Judgement {
+            outcome: self
+                .settings
+                .common
+                .classify
+                .response(status, response.headers()),
+            put_in_error: failover.fail_on.contains(&status),
+            retry: failover.retry_on.contains(&status),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        balancer: &Balancer<W>,
+        served: Served<Response<RB>, W>,
+    ) -> Response<LeasedBody<RB>> {
+        let lease = served.lease;
+        let (mut head, body) = served.response.into_parts();
+        if served.renew {
+            if let Some(route) = lease.route() {
+                self.settings
+                    .wishes
+                    .renew(balancer, route, &mut head.headers);
+            }
+        }
+        head.extensions.insert(ServedBy {
+            member: lease.name_handle().clone(),
+            route: lease.route_handle().cloned(),
+            attempts: served.attempts,
+        });
+        let mut guard = Some(lease.into_guard());
+        let connected = self.method == Method::CONNECT && head.status.is_success();
+        if connected || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(guard) = guard.take() {
+                head.extensions.insert(UpgradeLease::new(guard));
+            }
+        }
+        let body = LeasedBody::new(body, guard, served.outcome);
+        Response::from_parts(head, body)
+    }
+}

@@ -1,0 +1,11 @@
+//! The course of a request, for both services: one machine, its attempts, and what each
+//! kind of request brings to it.
+
+mod exchange;
+mod http;
+mod lane;
+mod machine;
+
+pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings};
+pub(in crate::service) use http::{HttpExchange, HttpSettings};
+pub(in crate::service) use machine::Machine;

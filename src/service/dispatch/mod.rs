@@ -1,0 +1,190 @@
+//! The two ways from a member to an inner service: [`Rewrite`], one client for all, and
+//! [`PerMember`], where each member is a service.
+
+mod target;
+
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use tower_service::Service;
+
+pub use target::{PreserveHost, Target};
+
+mod sealed {
+    #[expect(unnameable_types, reason = "nobody else is to implement it")]
+    pub trait Sealed {}
+
+    impl<S> Sealed for super::Rewrite<S> {}
+    impl Sealed for super::PerMember {}
+}
+
+/// How requests get to members: [`Rewrite`] or [`PerMember`].
+///
+/// # Examples
+///
+/// A function that takes either form:
+///
+/// ```
+/// use equipoise::service::{BalanceService, Counted, Dispatch};
+///
+/// fn in_front<W, D, P, R>(service: BalanceService<W, D, P>) -> BalanceService<W, D, P>
+/// where
+///     D: Dispatch<W, R>,
+/// {
+///     service
+/// }
+/// # let balancer = equipoise::Balancer::<ByName>::builder().build().unwrap();
+/// # let _ = in_front::<_, _, Counted, ()>(BalanceService::over(balancer));
+/// # #[derive(Clone)] struct ByName;
+/// # impl tower_service::Service<()> for ByName {
+/// #     type Response = (); type Error = std::convert::Infallible;
+/// #     type Future = std::future::Ready<Result<(), Self::Error>>;
+/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> { Ok(()).into() }
+/// #     fn call(&mut self, (): ()) -> Self::Future { std::future::ready(Ok(())) }
+/// # }
+/// ```
+pub trait Dispatch<W, Request>: sealed::Sealed {
+    /// What is called.
+    type Service: Service<Request>;
+    /// What a request takes along from the service that was found ready.
+    #[doc(hidden)]
+    type Held;
+
+    /// Whether all members share one inner service.
+    #[doc(hidden)]
+    const SHARED: bool;
+
+    /// Polls what has to be ready before any member is chosen.
+    #[doc(hidden)]
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), <Self::Service as Service<Request>>::Error>>;
+
+    /// Takes what was found ready, and leaves an equal in its place.
+    #[doc(hidden)]
+    fn hold(&mut self) -> Self::Held;
+
+    /// The service for the first attempt.
+    #[doc(hidden)]
+    fn first(held: Self::Held, member: &W) -> Self::Service;
+
+    /// The service for an attempt after another has ended.
+    #[doc(hidden)]
+    fn after(used: Self::Service, member: &W) -> Self::Service;
+
+    /// The service for an attempt while another goes on.
+    #[doc(hidden)]
+    fn beside(busy: &Self::Service, member: &W) -> Self::Service;
+
+    /// Points a request at the member.
+    #[doc(hidden)]
+    fn aim(member: &W, head: &mut Parts);
+}
+
+/// One inner service for all members, each request pointed at its member by [`Target`]:
+/// the form of a reverse proxy, made by [`BalanceLayer`](crate::service::BalanceLayer).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::{BalanceLayer, BalanceService, Rewrite};
+/// use equipoise::{Balancer, service::Counted};
+/// use http::Uri;
+/// use tower_layer::Layer;
+///
+/// # struct Client;
+/// let balancer = Balancer::new([("a", Uri::from_static("http://10.0.0.1"))])?;
+/// let proxy: BalanceService<Uri, Rewrite<Client>, Counted> =
+///     BalanceLayer::new(balancer).layer(Client);
+/// # let _ = proxy;
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rewrite<S> {
+    inner: S,
+}
+
+impl<S> Rewrite<S> {
+    pub(in crate::service) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<W, S, Request> Dispatch<W, Request> for Rewrite<S>
+where
+    W: Target,
+    S: Service<Request> + Clone,
+{
+    type Service = S;
+    type Held = S;
+
+    const SHARED: bool = true;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn hold(&mut self) -> S {
+        // The clone may not be ready: it stays, to be polled anew.
+        let clone = self.inner.clone();
+        std::mem::replace(&mut self.inner, clone)
+    }
+
+    fn first(held: S, _: &W) -> S {
+        held
+    }
+
+    fn after(used: S, _: &W) -> S {
+        used
+    }
+
+    fn beside(busy: &S, _: &W) -> S {
+        busy.clone()
+    }
+
+    fn aim(member: &W, head: &mut Parts) {
+        member.aim(head);
+    }
+}
+
+/// Each member is a service, which is cloned for each request: the form of client-side
+/// balancing, made by [`BalanceService::over`](crate::service::BalanceService::over).
+///
+/// # Examples
+///
+/// See [`BalanceService::over`](crate::service::BalanceService::over).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PerMember {
+    _private: (),
+}
+
+impl<W, Request> Dispatch<W, Request> for PerMember
+where
+    W: Service<Request> + Clone,
+{
+    type Service = W;
+    type Held = ();
+
+    const SHARED: bool = false;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), W::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn hold(&mut self) {}
+
+    fn first((): (), member: &W) -> W {
+        member.clone()
+    }
+
+    fn after(_: W, member: &W) -> W {
+        member.clone()
+    }
+
+    fn beside(_: &W, member: &W) -> W {
+        member.clone()
+    }
+
+    fn aim(_: &W, _: &mut Parts) {}
+}

@@ -1,0 +1,164 @@
+//! What can go wrong with a request, as the caller is told: [`BalanceError`].
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::balancer::PickError;
+
+/// Any error, as inner services give it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::BoxError;
+///
+/// let error: BoxError = "no route to host".into();
+/// assert_eq!(error.to_string(), "no route to host");
+/// ```
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a request got no answer from any member.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::PickError;
+/// use equipoise::service::BalanceError;
+/// use http::StatusCode;
+///
+/// let error = BalanceError::from(PickError::Empty);
+/// assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+/// assert_eq!(error.to_string(), "no member was elected");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BalanceError {
+    /// The last member that was tried failed, and there is no other to try, or the
+    /// request must not be sent again.
+    #[error("member {member:?} failed in attempt {attempts}")]
+    Member {
+        /// The member's name.
+        member: Arc<str>,
+        /// How many attempts there were.
+        attempts: u32,
+        /// Whether the member let a time limit pass.
+        timed_out: bool,
+        /// What the inner service said.
+        source: BoxError,
+    },
+    /// The inner service that all members share was not ready, or failed before any
+    /// member was involved.
+    #[error("the inner service is not ready")]
+    NotReady {
+        /// What it said.
+        source: BoxError,
+    },
+    /// Nobody could be elected.
+    #[error("no member was elected")]
+    Pick(
+        /// Why.
+        #[from]
+        #[source]
+        PickError,
+    ),
+}
+
+impl BalanceError {
+    /// Returns the status by which HTTP says it: 502 for a member that failed, 504 if
+    /// it let a time limit pass, 503 for everything else.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceError`].
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Member {
+                timed_out: true, ..
+            } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Member { .. } => StatusCode::BAD_GATEWAY,
+            Self::NotReady { .. } | Self::Pick(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns after what time another try may do better, if that is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::PickError;
+    /// use equipoise::service::BalanceError;
+    ///
+    /// assert_eq!(BalanceError::from(PickError::Empty).retry_after(), None);
+    /// ```
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Pick(error) => error.retry_after(),
+            Self::Member { .. } | Self::NotReady { .. } => None,
+        }
+    }
+}
+
+/// A limit of [`Timeouts`](super::Timeouts) that passed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Elapsed {
+    #[error("no answer in time")]
+    Answer,
+    #[error("not ready in time")]
+    Ready,
+}
+
+/// The body was read by an attempt that failed, and cannot be sent again.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body cannot be sent again")]
+pub(super) struct BodyGone;
+
+#[cfg(test)]
+mod tests {
+    use super::{BalanceError, BodyGone, Elapsed};
+    use crate::balancer::PickError;
+    use std::error::Error;
+    use std::time::Duration;
+
+    #[test]
+    fn errors_read_as_sentences_that_help() {
+        let member = |timed_out| BalanceError::Member {
+            member: "a".into(),
+            attempts: 2,
+            timed_out,
+            source: Elapsed::Answer.into(),
+        };
+        assert_eq!(member(true).to_string(), "member \"a\" failed in attempt 2");
+        assert_eq!(
+            member(true).source().unwrap().to_string(),
+            "no answer in time"
+        );
+        assert_eq!(member(true).status(), 504);
+        assert_eq!(member(false).status(), 502);
+        let source = Elapsed::Ready.into();
+        let not_ready = BalanceError::NotReady { source };
+        assert_eq!(not_ready.to_string(), "the inner service is not ready");
+        assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
+        assert_eq!(not_ready.status(), 503);
+        assert_eq!(
+            BodyGone.to_string(),
+            "the request body cannot be sent again"
+        );
+    }
+
+    #[test]
+    fn a_failed_pick_says_when_to_come_again() {
+        let error = BalanceError::from(PickError::NoneUsable {
+            members: 1,
+            tried: 0,
+            retry_after: Some(Duration::from_secs(9)),
+        });
+        assert_eq!(error.to_string(), "no member was elected");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+        assert_eq!(error.status(), 503);
+    }
+}

@@ -1,0 +1,238 @@
+//! How many requests may be repeated in all: [`RetryBudget`].
+//!
+//! When every member fails, repeating each request would double the load on those that
+//! are failing. A budget keeps repetitions to a share of the requests.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::sync::{AtomicU64, Relaxed};
+
+/// One repetition, in the units of the balance: a request may deposit a hundredth.
+const ONE: u64 = 100;
+
+/// A share of the requests, and a few per second on top; clones share their balance.
+///
+/// It saves up: [`with_burst`](Self::with_burst) says how much. Requests that can be
+/// repeated pay in as they come; each repetition, and each hedged attempt, costs one.
+/// Attempts on other members after an error that shows that *nothing was sent* are free.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::{Failover, RetryBudget};
+///
+/// // One budget for two balancers.
+/// let budget = RetryBudget::new().with_percent(10).with_per_second(5);
+/// let failover = Failover::new().with_budget(budget.clone());
+/// # let _ = (failover, budget);
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryBudget {
+    percent: u32,
+    per_second: u32,
+    burst: u32,
+    account: Arc<Account>,
+}
+
+#[derive(Debug)]
+#[repr(align(64))] // Every request reads here.
+struct Account {
+    /// Hundredths of repetitions. Relaxed: a limit that may be off by a few.
+    balance: AtomicU64,
+    /// Up to when the allowance per second has been paid, in nanoseconds of the
+    /// balancer's clock. Relaxed: whoever moves it on pays.
+    paid_until: AtomicU64,
+}
+
+impl RetryBudget {
+    /// Makes a budget of 20 % of the requests and 10 a second, that saves up 100.
+    ///
+    /// # Examples
+    ///
+    /// See [`RetryBudget`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            percent: 20,
+            per_second: 10,
+            burst: 100,
+            account: Arc::new(Account {
+                balance: AtomicU64::new(100 * ONE),
+                paid_until: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Sets the share of the requests that may be repeated, in percent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::RetryBudget;
+    ///
+    /// let budget = RetryBudget::new().with_percent(50);
+    /// # let _ = budget;
+    /// ```
+    #[must_use]
+    pub fn with_percent(self, percent: u32) -> Self {
+        Self { percent, ..self }
+    }
+
+    /// Sets how many may be repeated per second however few requests there are.
+    ///
+    /// # Examples
+    ///
+    /// See [`RetryBudget`].
+    #[must_use]
+    pub fn with_per_second(self, per_second: u32) -> Self {
+        Self { per_second, ..self }
+    }
+
+    /// Sets how many repetitions are saved up at most, and fills it up; the new budget
+    /// shares its balance with no other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::{Failover, RetryBudget};
+    ///
+    /// // Nothing that may have been sent is ever repeated.
+    /// let none = RetryBudget::new().with_percent(0).with_per_second(0).with_burst(0);
+    /// let failover = Failover::new().with_budget(none);
+    /// # let _ = failover;
+    /// ```
+    #[must_use]
+    pub fn with_burst(self, burst: u32) -> Self {
+        Self {
+            burst,
+            account: Arc::new(Account {
+                balance: AtomicU64::new(u64::from(burst) * ONE),
+                paid_until: AtomicU64::new(0),
+            }),
+            ..self
+        }
+    }
+
+    fn full(&self) -> u64 {
+        u64::from(self.burst) * ONE
+    }
+
+    /// A request has come that could be repeated. While the balance is full, which it
+    /// is as long as all goes well, this only reads.
+    #[inline]
+    pub(in crate::service) fn deposit(&self) {
+        if self.account.balance.load(Relaxed) < self.full() {
+            self.pay_in(u64::from(self.percent));
+        }
+    }
+
+    fn pay_in(&self, amount: u64) {
+        let paid = |balance: u64| Some(balance.saturating_add(amount).min(self.full()));
+        let _ = self.account.balance.fetch_update(Relaxed, Relaxed, paid);
+    }
+
+    /// Pays for one repetition, if the budget allows it.
+    pub(in crate::service) fn withdraw(&self, now: Timestamp) -> bool {
+        self.pay_allowance(now);
+        let less = |balance: u64| balance.checked_sub(ONE);
+        let balance = &self.account.balance;
+        balance.fetch_update(Relaxed, Relaxed, less).is_ok()
+    }
+
+    /// Gives one back that did not take place.
+    pub(in crate::service) fn refund(&self) {
+        self.pay_in(ONE);
+    }
+
+    /// Pays what has become due per second since the last time.
+    fn pay_allowance(&self, now: Timestamp) {
+        if self.per_second == 0 {
+            return;
+        }
+        let now = now.as_nanos();
+        // So long one hundredth of a repetition takes.
+        let step = 10_000_000 / u64::from(self.per_second).min(10_000_000);
+        let mut due = 0;
+        let paid_until = &self.account.paid_until;
+        let moved = paid_until.fetch_update(Relaxed, Relaxed, |paid| {
+            due = now.saturating_sub(paid) / step;
+            // What is left of a step stays due.
+            (due > 0).then(|| paid + due * step)
+        });
+        if moved.is_ok() {
+            self.pay_in(due);
+        }
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::RetryBudget;
+    use crate::clock::Timestamp;
+    use std::time::Duration;
+
+    fn withdrawn(budget: &RetryBudget, now: Timestamp) -> usize {
+        (0..1_000).take_while(|_| budget.withdraw(now)).count()
+    }
+
+    #[test]
+    fn a_share_of_the_requests_may_be_repeated() {
+        let budget = RetryBudget::new().with_per_second(0).with_burst(100);
+        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 100, "what was saved");
+        for _ in 0..50 {
+            budget.deposit();
+        }
+        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 10, "20 % of 50");
+    }
+
+    #[test]
+    fn a_few_per_second_may_be_repeated_however_few_requests_there_are() {
+        let budget = RetryBudget::new().with_percent(0);
+        let now = Timestamp::ORIGIN + Duration::from_secs(5);
+        assert_eq!(withdrawn(&budget, now), 100);
+        let later = now + Duration::from_millis(250);
+        assert_eq!(withdrawn(&budget, later), 2, "half a one is still due");
+        let later = later + Duration::from_millis(50);
+        assert_eq!(withdrawn(&budget, later), 1);
+        let much_later = later + Duration::from_secs(3_600);
+        assert_eq!(
+            withdrawn(&budget, much_later),
+            100,
+            "no more than the burst"
+        );
+        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 0, "a clock set back");
+    }
+
+    #[test]
+    fn nothing_is_saved_beyond_the_burst_and_a_refund_counts() {
+        let budget = RetryBudget::new().with_per_second(0).with_burst(1);
+        for _ in 0..1_000 {
+            budget.deposit();
+        }
+        assert!(budget.withdraw(Timestamp::ORIGIN));
+        assert!(!budget.withdraw(Timestamp::ORIGIN));
+        budget.refund();
+        assert!(budget.withdraw(Timestamp::ORIGIN));
+    }
+
+    #[test]
+    fn clones_share_their_balance_and_an_empty_budget_refuses() {
+        let budget = RetryBudget::new().with_per_second(0).with_burst(1);
+        assert!(budget.clone().withdraw(Timestamp::ORIGIN));
+        assert!(!budget.withdraw(Timestamp::ORIGIN));
+        let none = RetryBudget::new().with_percent(0).with_per_second(0);
+        assert!(!none.with_burst(0).withdraw(Timestamp::ORIGIN));
+        let huge = RetryBudget::new().with_per_second(u32::MAX).with_burst(1);
+        assert!(
+            huge.withdraw(Timestamp::from_nanos(u64::MAX)),
+            "no overflow"
+        );
+    }
+}

@@ -1,0 +1,327 @@
+//! What an error or an answer says about the member that gave it: [`Classify`].
+//!
+//! What does not live here: what follows from it, which is for `failover` to decide.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::member::Outcome;
+
+/// What an error says about the request that it ended.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::Fault;
+/// use std::io;
+///
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// assert!(Fault::of(&refused).is_nothing_sent());
+///
+/// let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+/// assert_eq!(Fault::of(&reset), Fault::MAY_HAVE_BEEN_SENT);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fault {
+    nothing_sent: bool,
+    timed_out: bool,
+}
+
+impl Fault {
+    /// The member may have seen the request: what is true of any error of which
+    /// nothing else is known.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fault`].
+    pub const MAY_HAVE_BEEN_SENT: Self = Self {
+        nothing_sent: false,
+        timed_out: false,
+    };
+
+    /// Not a byte of the request has reached the member, so that any other may serve
+    /// it, whatever its method.
+    ///
+    /// # Examples
+    ///
+    /// See [`Classify`].
+    pub const NOTHING_SENT: Self = Self {
+        nothing_sent: true,
+        timed_out: false,
+    };
+
+    /// Says also that the member let a time limit pass.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    ///
+    /// let connect_timeout = Fault::NOTHING_SENT.and_timed_out();
+    /// assert!(connect_timeout.is_timed_out() && connect_timeout.is_nothing_sent());
+    /// ```
+    #[must_use]
+    pub const fn and_timed_out(self) -> Self {
+        Self {
+            timed_out: true,
+            ..self
+        }
+    }
+
+    /// Reads an error and its causes: a refused connection means that nothing was sent;
+    /// [`io::ErrorKind::TimedOut`] that a time limit passed. About all others nothing is
+    /// known.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fault`].
+    #[must_use]
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        causes(error)
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .find_map(|error| match error.kind() {
+                io::ErrorKind::ConnectionRefused => Some(Self::NOTHING_SENT),
+                io::ErrorKind::TimedOut => Some(Self::MAY_HAVE_BEEN_SENT.and_timed_out()),
+                _ => None,
+            })
+            .unwrap_or(Self::MAY_HAVE_BEEN_SENT)
+    }
+
+    /// Tells whether it is certain that nothing was sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fault`].
+    #[must_use]
+    pub const fn is_nothing_sent(self) -> bool {
+        self.nothing_sent
+    }
+
+    /// Tells whether a time limit passed.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fault::and_timed_out`].
+    #[must_use]
+    pub const fn is_timed_out(self) -> bool {
+        self.timed_out
+    }
+}
+
+/// Finds the first error of type `T` among an error and its causes.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::cause;
+/// use std::io;
+///
+/// let inner = io::Error::from(io::ErrorKind::TimedOut);
+/// let outer = io::Error::new(io::ErrorKind::Other, inner);
+/// assert!(cause::<io::Error>(&outer).is_some());
+/// ```
+#[must_use]
+pub fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and its causes, the outermost first.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
+        let error = *error;
+        // An I/O error does not name what it wraps as its source, but skips it.
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
+}
+
+/// Says what errors and answers mean; closures over errors do, too.
+///
+/// # Contract
+///
+/// It must not say [`Fault::NOTHING_SENT`] unless that is certain: a request of which it
+/// is said may be sent again, whatever its method.
+///
+/// # Examples
+///
+/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the commonest need.
+/// Here the errors of a client are read in full:
+///
+/// ```
+/// use equipoise::service::{BalanceLayer, Fault, cause};
+/// use std::error::Error;
+///
+/// # let balancer = equipoise::Balancer::<http::Uri>::builder().build()?;
+/// let layer = BalanceLayer::new(balancer).classify(|error: &(dyn Error + 'static)| {
+///     match cause::<reqwest::Error>(error) {
+///         Some(error) if error.is_connect() && error.is_timeout() => {
+///             Fault::NOTHING_SENT.and_timed_out()
+///         }
+///         Some(error) if error.is_connect() => Fault::NOTHING_SENT,
+///         Some(error) if error.is_timeout() => Fault::MAY_HAVE_BEEN_SENT.and_timed_out(),
+///         _ => Fault::of(error),
+///     }
+/// });
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
+pub trait Classify: Send + Sync + 'static {
+    /// Says what an error means; [`Fault::of`] unless this says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// See [`Classify`].
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        Fault::of(error)
+    }
+
+    /// Says how the member did with this answer, for schedulers that heed it: a
+    /// failure from status 500 on, unless this says otherwise.
+    ///
+    /// It has no say about who is put in error: that is
+    /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Outcome;
+    /// use equipoise::service::Classify;
+    /// use http::{HeaderMap, StatusCode};
+    ///
+    /// /// For members that say 429 when they have too much to do.
+    /// struct Overload;
+    ///
+    /// impl Classify for Overload {
+    ///     fn response(&self, status: StatusCode, _: &HeaderMap) -> Outcome {
+    ///         match status.as_u16() {
+    ///             429 | 500.. => Outcome::Failure,
+    ///             _ => Outcome::Success,
+    ///         }
+    ///     }
+    /// }
+    /// let outcome = Overload.response(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
+    /// assert_eq!(outcome, Outcome::Failure);
+    /// ```
+    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        let _ = headers;
+        if status.is_server_error() {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        }
+    }
+}
+
+const _: Option<&dyn Classify> = None;
+
+impl<F> Classify for F
+where
+    F: Fn(&(dyn Error + 'static)) -> Fault + Send + Sync + 'static,
+{
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        self(error)
+    }
+}
+
+/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) says.
+pub(in crate::service) fn nothing_sent_if<E>(
+    is: impl Fn(&E) -> bool + Send + Sync + 'static,
+) -> impl Classify
+where
+    E: Error + 'static,
+{
+    move |error: &(dyn Error + 'static)| match cause::<E>(error) {
+        Some(found) if is(found) => Fault::NOTHING_SENT,
+        _ => Fault::of(error),
+    }
+}
+
+/// The default: [`Fault::of`], and failures from status 500 on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::service) struct ByCause;
+
+impl Classify for ByCause {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match (self.nothing_sent, self.timed_out) {
+            (true, true) => "nothing sent, timed out",
+            (true, false) => "nothing sent",
+            (false, true) => "timed out",
+            (false, false) => "may have been sent",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, cause};
+    use std::error::Error;
+    use std::fmt;
+    use std::io::{self, ErrorKind};
+
+    #[derive(Debug)]
+    struct Client(io::Error);
+
+    impl fmt::Display for Client {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("client error")
+        }
+    }
+
+    impl Error for Client {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_found_behind_other_errors() {
+        let refused = Client(ErrorKind::ConnectionRefused.into());
+        assert!(Fault::of(&refused).is_nothing_sent());
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(refused);
+        assert!(Fault::of(&*boxed).is_nothing_sent());
+        let wrapped = io::Error::other(Client(ErrorKind::ConnectionRefused.into()));
+        assert!(cause::<Client>(&wrapped).is_some());
+        assert!(Fault::of(&wrapped).is_nothing_sent());
+    }
+
+    #[test]
+    fn what_is_not_known_may_have_been_sent() {
+        for kind in [
+            ErrorKind::BrokenPipe,
+            ErrorKind::ConnectionAborted,
+            ErrorKind::ConnectionReset,
+            ErrorKind::HostUnreachable,
+            ErrorKind::NotConnected,
+            ErrorKind::UnexpectedEof,
+        ] {
+            let error = Client(kind.into());
+            assert_eq!(Fault::of(&error), Fault::MAY_HAVE_BEEN_SENT, "{kind:?}");
+        }
+        assert_eq!(
+            Fault::of(&fmt::Error),
+            Fault::MAY_HAVE_BEEN_SENT,
+            "no I/O at all"
+        );
+        let late = Fault::of(&Client(ErrorKind::TimedOut.into()));
+        assert!(late.is_timed_out() && !late.is_nothing_sent());
+    }
+
+    #[test]
+    fn a_fault_reads_as_words() {
+        assert_eq!(Fault::NOTHING_SENT.to_string(), "nothing sent");
+        assert_eq!(
+            Fault::MAY_HAVE_BEEN_SENT.and_timed_out().to_string(),
+            "timed out"
+        );
+    }
+}

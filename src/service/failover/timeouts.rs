@@ -1,0 +1,141 @@
+//! How long a request is waited for, at each of its stages: [`Timeouts`].
+
+use std::time::Duration;
+
+use crate::timer::{Sleep, Timer};
+
+/// How long is waited, at each stage of a request. It comes with a [`Timer`], so that
+/// there is no limit without somebody who keeps it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::service::{BalanceLayer, Timeouts};
+/// use equipoise::timer::TokioTimer;
+/// use std::time::Duration;
+///
+/// let balancer = Balancer::<http::Uri>::builder().build()?;
+/// let timeouts = Timeouts::new()
+///     .with_member(Duration::from_millis(500))
+///     .with_attempt(Duration::from_secs(30));
+/// let layer = BalanceLayer::new(balancer).timeouts(TokioTimer::new(), timeouts);
+/// # let _ = layer;
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub(in crate::service) member: Option<Duration>,
+    pub(in crate::service) ready: Duration,
+    pub(in crate::service) attempt: Option<Duration>,
+    pub(in crate::service) hedge: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Waits 5 s for a member that was chosen to become ready, and sets no other limit.
+    ///
+    /// # Examples
+    ///
+    /// See [`Timeouts`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            member: None,
+            ready: Duration::from_secs(5),
+            attempt: None,
+            hedge: None,
+        }
+    }
+
+    /// Waits for a member when none can be elected (Apache: the balancer's `timeout`);
+    /// by default the request fails at once.
+    ///
+    /// # Examples
+    ///
+    /// See [`Timeouts`].
+    #[must_use]
+    pub const fn with_member(self, patience: Duration) -> Self {
+        Self {
+            member: Some(patience),
+            ..self
+        }
+    }
+
+    /// Sets how long a chosen member, or the shared client, may take to become ready;
+    /// 5 s by default. Nothing has been sent by then, so another member is tried.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Timeouts;
+    /// use std::time::Duration;
+    ///
+    /// let timeouts = Timeouts::new().with_ready(Duration::from_secs(1));
+    /// # let _ = timeouts;
+    /// ```
+    #[must_use]
+    pub const fn with_ready(self, patience: Duration) -> Self {
+        Self {
+            ready: patience,
+            ..self
+        }
+    }
+
+    /// Limits each attempt, from its dispatch to the head of its answer; there is no
+    /// limit by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`Timeouts`].
+    #[must_use]
+    pub const fn with_attempt(self, patience: Duration) -> Self {
+        Self {
+            attempt: Some(patience),
+            ..self
+        }
+    }
+
+    /// Sends a request that has had no answer for so long to a second member as well,
+    /// takes whichever answer is first, and cancels the other. For requests that are
+    /// idempotent, whose body can be sent twice, and within the budget of the
+    /// [`Failover`](crate::service::Failover).
+    ///
+    /// Source: Dean, Barroso: *The tail at scale* (CACM 56, 2013), hedged requests. A
+    /// delay of the usual 95th percentile adds 5 % of load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Timeouts;
+    /// use std::time::Duration;
+    ///
+    /// let timeouts = Timeouts::new().with_hedge(Duration::from_millis(80));
+    /// # let _ = timeouts;
+    /// ```
+    #[must_use]
+    pub const fn with_hedge(self, delay: Duration) -> Self {
+        Self {
+            hedge: Some(delay),
+            ..self
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Timeouts, and who keeps them.
+#[derive(Debug)]
+pub(in crate::service) struct Patience {
+    pub(in crate::service) timer: Box<dyn Timer>,
+    pub(in crate::service) timeouts: Timeouts,
+}
+
+impl Patience {
+    pub(in crate::service) fn sleep(&self, duration: Duration) -> Sleep {
+        self.timer.sleep(duration)
+    }
+}

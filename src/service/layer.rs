@@ -1,0 +1,237 @@
+//! Everything that can be said of a balanced service before it starts:
+//! [`BalanceLayer`].
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+use tower_layer::Layer;
+
+use super::affinity::Wishes;
+use super::course::{HttpSettings, Settings};
+use super::failover::{ByCause, Patience, nothing_sent_if};
+use super::{
+    BalanceService, Classify, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
+};
+use crate::balancer::Balancer;
+use crate::session::StickySession;
+use crate::timer::Timer;
+
+/// Puts a [`Balancer`] in front of a service: a tower [`Layer`], and the builder of
+/// [`BalanceService`] in both of its forms.
+///
+/// * [`layer`](Layer::layer) takes one client for all members, which are addresses (see
+///   [`Target`](super::Target)): a reverse proxy.
+/// * [`over_members`](Self::over_members) takes members that are services themselves:
+///   client-side balancing.
+///
+/// `P` is what becomes of request bodies (see [`RequestBody`](super::RequestBody)).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::{BalanceLayer, Failover};
+/// use equipoise::{Balancer, StickySession};
+/// use http::{StatusCode, Uri};
+/// use hyper_util::client::legacy::Client;
+/// use hyper_util::rt::TokioExecutor;
+/// use tower::ServiceBuilder;
+///
+/// let balancer = Balancer::new([
+///     ("a", Uri::from_static("http://10.0.0.1:8080")),
+///     ("b", Uri::from_static("http://10.0.0.2:8080")),
+/// ])?;
+/// let layer = BalanceLayer::new(balancer)
+///     .sticky("JSESSIONID|jsessionid".parse()?)
+///     .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE]));
+/// let proxy = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(Client::builder(TokioExecutor::new()).build_http());
+/// # fn hold<S: tower_service::Service<http::Request<axum::body::Body>>>(_: S) {}
+/// # hold(proxy);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct BalanceLayer<W, P = Counted> {
+    balancer: Balancer<W>,
+    settings: HttpSettings,
+    bodies: P,
+}
+
+impl<W> BalanceLayer<W> {
+    /// Makes a layer without sessions, with the default [`Failover`], and without any
+    /// limit of time.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceLayer`].
+    pub fn new(balancer: Balancer<W>) -> Self {
+        let common = Settings {
+            failover: Failover::new(),
+            classify: Arc::new(ByCause),
+            patience: None,
+        };
+        Self {
+            balancer,
+            settings: HttpSettings {
+                common,
+                wishes: Wishes::default(),
+            },
+            bodies: Counted::default(),
+        }
+    }
+}
+
+impl<W, P> BalanceLayer<W, P> {
+    /// Lets clients come back to the member of the route that they present.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceLayer`].
+    pub fn sticky(mut self, session: StickySession) -> Self {
+        self.settings.wishes = self.settings.wishes.with_sticky(session, None);
+        self
+    }
+
+    /// As [`sticky`](Self::sticky), for members that set no cookie of their own: the
+    /// route is set here.
+    ///
+    /// # Examples
+    ///
+    /// See [`RouteCookie`].
+    pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
+        self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
+        self
+    }
+
+    /// Reads a key from the head of each request, for schedulers that keep equal keys
+    /// together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    /// use equipoise::stable_hash::hash_bytes;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer)
+    ///     .hash_by(|head| Some(hash_bytes(head.uri.path().as_bytes())));
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn hash_by(mut self, key: impl Fn(&Parts) -> Option<u64> + Send + Sync + 'static) -> Self {
+        self.settings.wishes = self.settings.wishes.with_hash(Arc::new(key));
+        self
+    }
+
+    /// Sets what is done when a member fails.
+    ///
+    /// # Examples
+    ///
+    /// See [`Failover`].
+    pub fn failover(mut self, failover: Failover) -> Self {
+        self.settings.common.failover = failover;
+        self
+    }
+
+    /// Sets what errors and answers mean.
+    ///
+    /// # Examples
+    ///
+    /// See [`Classify`].
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        self.settings.common.classify = Arc::new(classify);
+        self
+    }
+
+    /// Says which errors of type `E`, wherever they stand among the causes, mean that
+    /// nothing was sent; all others as [`Fault::of`](super::Fault::of) has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    /// use hyper_util::client::legacy;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer).nothing_sent_if(legacy::Error::is_connect);
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn nothing_sent_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        self.classify(nothing_sent_if(is))
+    }
+
+    /// Sets how long is waited, and who keeps the time.
+    ///
+    /// # Examples
+    ///
+    /// See [`Timeouts`].
+    pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
+        let timer = Box::new(timer);
+        self.settings.common.patience = Some(Arc::new(Patience { timer, timeouts }));
+        self
+    }
+
+    /// Sets what becomes of request bodies; [`Counted`] by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`BufferUpTo`](super::BufferUpTo).
+    pub fn request_body<P2>(self, bodies: P2) -> BalanceLayer<W, P2> {
+        BalanceLayer {
+            balancer: self.balancer,
+            settings: self.settings,
+            bodies,
+        }
+    }
+
+    /// Makes the service whose members are services themselves.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceService::over`].
+    pub fn over_members(self) -> BalanceService<W, PerMember, P> {
+        let settings = Arc::new(self.settings);
+        BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
+    }
+}
+
+impl<W, P, S> Layer<S> for BalanceLayer<W, P>
+where
+    P: Clone,
+{
+    type Service = BalanceService<W, Rewrite<S>, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let settings = Arc::new(self.settings.clone());
+        let way = Rewrite::new(inner);
+        BalanceService::new(self.balancer.clone(), settings, way, self.bodies.clone())
+    }
+}
+
+impl<W, P: Clone> Clone for BalanceLayer<W, P> {
+    fn clone(&self) -> Self {
+        Self {
+            balancer: self.balancer.clone(),
+            settings: self.settings.clone(),
+            bodies: self.bodies.clone(),
+        }
+    }
+}
+
+impl<W, P: fmt::Debug> fmt::Debug for BalanceLayer<W, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalanceLayer")
+            .field("balancer", &self.balancer)
+            .field("settings", &self.settings)
+            .field("bodies", &self.bodies)
+            .finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! Waiting as an argument: [`Timer`], and [`TokioTimer`] behind the feature `tokio`.
+//!
+//! What does not live here: the time itself, which a [`Clock`](crate::clock::Clock)
+//! tells, and what is waited for.
+
+#[cfg(feature = "tokio")]
+mod tokio_timer;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "tokio")]
+pub use tokio_timer::TokioTimer;
+
+/// A future that resolves when a time is over.
+///
+/// # Examples
+///
+/// See [`Timer`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where a driver's patience comes from: the timer of your runtime.
+///
+/// # Contract
+///
+/// The future resolves once `duration` has passed, not before, and wakes its task then.
+/// Dropping it stops it. It is made on the task that polls it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::timer::{Sleep, Timer};
+/// use std::time::Duration;
+///
+/// /// For a runtime of your own.
+/// #[derive(Debug)]
+/// struct Immediate;
+///
+/// impl Timer for Immediate {
+///     fn sleep(&self, _: Duration) -> Sleep {
+///         Box::pin(std::future::ready(()))
+///     }
+/// }
+/// # drop(Immediate.sleep(Duration::ZERO));
+/// ```
+pub trait Timer: fmt::Debug + Send + Sync + 'static {
+    /// Makes a future that resolves after `duration`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Timer`].
+    fn sleep(&self, duration: Duration) -> Sleep;
+}
+
+const _: Option<&dyn Timer> = None;
+
+/// A shared timer, so that a test can move the one that it gave away.
+impl<T: Timer + ?Sized> Timer for Arc<T> {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        (**self).sleep(duration)
+    }
+}
