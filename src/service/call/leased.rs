@@ -57,7 +57,7 @@ impl<R> Leased<R> {
     ///
     /// # Examples
     ///
-    /// See [`Balancer::into_call_service`].
+    /// See [`Balancer::into_call_service`](crate::Balancer::into_call_service).
     #[must_use]
     pub fn member(&self) -> Option<&MemberState> {
         self.lease.0.as_ref().map(Guard::member)

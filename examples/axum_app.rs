@@ -1,0 +1,125 @@
+//! An axum application of which a part runs elsewhere: routes of its own, and everything
+//! else balanced over two backends, with a table of the members and a way to drain one.
+//!
+//! Run it with `cargo run --example axum_app`; with `-- --exit` it asks itself and ends.
+
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use equipoise::service::{BalanceLayer, BoxError, RouteCookie};
+use equipoise::{Balancer, Flag, MemberSpec, PickRequest, StickySession};
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tower::Layer;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let balancer = Balancer::builder()
+        .member("a", backend("a").await?, MemberSpec::new().with_route("a"))
+        .member("b", backend("b").await?, MemberSpec::new().with_route("b"))
+        .build()?;
+    let backends = BalanceLayer::new(balancer.clone())
+        .sticky_with_cookie(StickySession::new("ROUTEID")?, RouteCookie::new())
+        .nothing_sent_if(legacy::Error::is_connect)
+        .layer(Client::builder(TokioExecutor::new()).build_http())
+        .into_infallible();
+    let app = Router::new()
+        .route("/health", get(async || "fine\n"))
+        .route("/members", get(members))
+        .route("/members/{name}/drain", post(drain))
+        .route("/members/{name}/undrain", post(undrain))
+        .fallback_service(backends)
+        .with_state(balancer);
+
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some("--exit") {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let asking = ask_itself(listener.local_addr()?);
+        tokio::spawn(axum::serve(listener, app).into_future());
+        return asking.await;
+    }
+    let listener = TcpListener::bind(argument.as_deref().unwrap_or("127.0.0.1:8081")).await?;
+    let here = format!("http://{}", listener.local_addr()?);
+    println!("Try:");
+    println!("  curl -i {here}/cart                  # one of the two, and a cookie");
+    println!("  curl -b ROUTEID=.a {here}/cart       # who has the cookie is served by a");
+    println!("  curl -X POST {here}/members/a/drain  # and no one else from now on");
+    println!("  curl -X POST {here}/members/a/undrain");
+    println!("  curl {here}/members");
+    Ok(axum::serve(listener, app).await?)
+}
+
+type Members = State<Balancer<Uri>>;
+
+/// Who is there, how they do, and who is next.
+async fn members(State(balancer): Members) -> String {
+    balancer.explain(&PickRequest::new()).to_string()
+}
+
+async fn drain(State(balancer): Members, Path(name): Path<String>) -> Result<String, StatusCode> {
+    let drained = balancer.set_flag(&name, Flag::Draining);
+    drained.or(Err(StatusCode::NOT_FOUND))?;
+    Ok(members(State(balancer)).await)
+}
+
+async fn undrain(State(balancer): Members, Path(name): Path<String>) -> Result<String, StatusCode> {
+    let undrained = balancer.clear_flag(&name, Flag::Draining);
+    undrained.or(Err(StatusCode::NOT_FOUND))?;
+    Ok(members(State(balancer)).await)
+}
+
+/// A server somewhere else that says its name.
+async fn backend(name: &'static str) -> Result<Uri, BoxError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let router = Router::new().fallback(move || async move { format!("served by {name}\n") });
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Ok(format!("http://{address}").parse()?)
+}
+
+async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {
+    assert_eq!(ask(here, "GET /health", "").await?.body(), "fine\n");
+    let first = ask(here, "GET /cart", "").await?;
+    assert_eq!(first.body(), "served by a\n");
+    let cookie = first.headers()[header::SET_COOKIE].to_str()?;
+    let (cookie, _) = cookie.split_once(';').ok_or("a cookie with attributes")?;
+    assert_eq!(ask(here, "GET /cart", "").await?.body(), "served by b\n");
+
+    let table = ask(here, "POST /members/a/drain", "").await?.into_body();
+    assert!(table.contains("draining"));
+    for _ in 0..2 {
+        assert_eq!(ask(here, "GET /cart", "").await?.body(), "served by b\n");
+        assert_eq!(
+            ask(here, "GET /cart", cookie).await?.body(),
+            "served by a\n"
+        );
+    }
+    let table = ask(here, "POST /members/a/undrain", "").await?.into_body();
+    assert!(!table.contains("draining"));
+    Ok(())
+}
+
+async fn ask(here: SocketAddr, what: &str, cookie: &str) -> Result<Response<String>, BoxError> {
+    let (method, path) = what.split_once(' ').ok_or("a method and a path")?;
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://{here}{path}"))
+        .header(header::COOKIE, cookie)
+        .body(Empty::<Bytes>::new())?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (head, body) = client.request(request).await?.into_parts();
+    let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+    println!(
+        "{what} {cookie}\n  {}",
+        text.trim_end().replace('\n', "\n  ")
+    );
+    Ok(Response::from_parts(head, text))
+}

@@ -1,0 +1,256 @@
+//! What takes time: waiting for a member, an answer that is late, a second attempt
+//! beside the first. On a clock that is moved, not waited for.
+
+use std::time::Duration;
+
+use equipoise::clock::{Clock, Timestamp};
+use equipoise::service::{Failover, RetryBudget, Timeouts};
+use equipoise::timer::TokioTimer;
+use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
+use http::StatusCode;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use crate::books::{Books, in_flight};
+use crate::member::Act::{Answer, Fail, Hang};
+use crate::member::{Act, Cast, Member, get, outcome, post};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The clock of the paused runtime.
+#[derive(Debug)]
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::ORIGIN + self.0.elapsed()
+    }
+}
+
+/// One member of this spec, on the runtime's clock.
+fn alone(spec: MemberSpec) -> Balancer<Member> {
+    Balancer::builder()
+        .clock(TokioClock(Instant::now()))
+        .without_forced_recovery()
+        .member("a", Member::new([Answer(200)]), spec)
+        .build()
+        .unwrap()
+}
+
+fn patient(
+    balancer: &Balancer<Member>,
+    timeouts: Timeouts,
+) -> equipoise::service::BalanceService<Member> {
+    equipoise::service::BalanceLayer::new(balancer.clone())
+        .timeouts(TokioTimer::new(), timeouts)
+        .over_members()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_room_at_a_member_when_it_is_told_to() {
+    let balancer = alone(MemberSpec::new().with_max_in_flight(1));
+    let lease = balancer.pick(&PickRequest::new()).unwrap();
+    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let waiting = tokio::spawn(outcome(service, get("/")));
+    tokio::time::sleep(SECOND / 2).await;
+    drop(lease);
+    assert_eq!(waiting.await.unwrap(), "200 a 1");
+    assert_eq!(in_flight(&balancer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_vain_ends_when_it_is_told_to() {
+    let balancer = alone(MemberSpec::new().with_max_in_flight(1));
+    let _lease = balancer.pick(&PickRequest::new()).unwrap();
+    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let start = Instant::now();
+    let served = outcome(service.clone(), get("/")).await;
+    assert_eq!(served, "no member was elected");
+    assert_eq!(start.elapsed(), SECOND);
+    // Any number waits, unlike Apache's one (ledger 9).
+    let waiting: Vec<_> = (0..10)
+        .map(|_| tokio::spawn(outcome(service.clone(), get("/"))))
+        .collect();
+    for task in waiting {
+        assert_eq!(task.await.unwrap(), "no member was elected");
+    }
+    assert_eq!(start.elapsed(), 2 * SECOND);
+    // Without being told to, it does not wait.
+    let service = patient(&balancer, Timeouts::new());
+    assert_eq!(outcome(service, get("/")).await, "no member was elected");
+    assert_eq!(start.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_notices_that_a_members_error_is_over_though_nobody_else_picks() {
+    let balancer = alone(MemberSpec::new().with_recovery_delay(3 * SECOND));
+    let lease = balancer.pick(&PickRequest::new()).unwrap();
+    lease.put_in_error();
+    drop(lease);
+    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let start = Instant::now();
+    assert_eq!(outcome(service, get("/")).await, "200 a 1");
+    assert_eq!(start.elapsed(), 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_comes_ends_the_wait_for_one() {
+    let balancer = Balancer::<Member>::builder().build().unwrap();
+    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let waiting = tokio::spawn(outcome(service, get("/")));
+    tokio::time::sleep(SECOND).await;
+    let member = Member::new([Answer(200)]);
+    balancer.insert("new", member, MemberSpec::new());
+    assert_eq!(waiting.await.unwrap(), "200 new 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_leaves_no_trace() {
+    let balancer = alone(MemberSpec::new().with_max_in_flight(1));
+    let lease = balancer.pick(&PickRequest::new()).unwrap();
+    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let first = tokio::spawn(outcome(service.clone(), get("/")));
+    let second = tokio::spawn(outcome(service, get("/")));
+    tokio::time::sleep(SECOND).await;
+    first.abort();
+    assert!(first.await.is_err());
+    drop(lease);
+    assert_eq!(second.await.unwrap(), "200 a 1", "the next in line is served");
+    assert_eq!(in_flight(&balancer), 0);
+}
+
+fn timed(cast: &Cast, timeouts: Timeouts) -> equipoise::service::BalanceService<Member> {
+    let layer = cast.layer().timeouts(TokioTimer::new(), timeouts);
+    layer.over_members()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_late_is_not_waited_for() {
+    let late = Timeouts::new().with_attempt(2 * SECOND);
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    assert_eq!(outcome(timed(&cast, late), get("/")).await, "200 b 2");
+    assert_eq!(cast.in_error(), "", "row 8 of the table: kept");
+
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    let error = timed(&cast, late).oneshot(post("x")).await.unwrap_err();
+    assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(cast.calls(), [1, 0], "a POST is not sent twice");
+    assert_eq!(cast.books.take()[0].1, Outcome::Failure);
+
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    let service = cast
+        .layer()
+        .timeouts(TokioTimer::new(), late)
+        .failover(Failover::new().with_error_on_timeout())
+        .over_members();
+    assert!(service.oneshot(post("x")).await.is_err());
+    assert_eq!(cast.in_error(), "a");
+}
+
+fn hedged(cast: &Cast) -> equipoise::service::BalanceService<Member> {
+    timed(cast, Timeouts::new().with_hedge(SECOND))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_raced_by_a_second_member_and_the_loser_is_cancelled() {
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    let start = Instant::now();
+    assert_eq!(outcome(hedged(&cast), get("/")).await, "200 b 2");
+    assert_eq!(start.elapsed(), SECOND);
+    let ends = cast.books.take();
+    assert_eq!(ends[0], ("a".to_owned(), Outcome::Cancelled, 0, 0));
+    assert_eq!(ends[1].1, Outcome::Success);
+    assert_eq!(cast.in_error(), "");
+    assert_eq!(in_flight(&cast.balancer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_time_is_not_raced() {
+    let cast = Cast::new([&[Answer(200)], &[Answer(200)]]);
+    assert_eq!(outcome(hedged(&cast), get("/")).await, "200 a 1");
+    assert_eq!(cast.calls(), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_sent_twice_is_not_raced() {
+    let limit = 5 * SECOND;
+    let waits = async |service: equipoise::service::BalanceService<Member>, request| {
+        tokio::time::timeout(limit, service.oneshot(request)).await.is_err()
+    };
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    assert!(waits(hedged(&cast), post("x")).await);
+    assert_eq!(cast.calls(), [1, 0]);
+    // An idempotent request whose body only one of the two could read.
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    let mut put = post("x");
+    *put.method_mut() = http::Method::PUT;
+    assert!(waits(hedged(&cast), put).await);
+    assert_eq!(cast.calls(), [1, 0]);
+    // Nobody else is there.
+    let cast = Cast::new([&[Hang]]);
+    assert!(waits(hedged(&cast), get("/")).await);
+    // The budget is empty.
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    let none = RetryBudget::new().with_percent(0).with_per_second(0);
+    let service = cast
+        .layer()
+        .timeouts(TokioTimer::new(), Timeouts::new().with_hedge(SECOND))
+        .failover(Failover::new().with_budget(none.with_burst(0)))
+        .over_members();
+    assert!(waits(service, get("/")).await);
+    assert_eq!(cast.calls(), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_one_of_two_fails_the_other_is_waited_for() {
+    let refused: &[Act] = &[Fail(std::io::ErrorKind::ConnectionRefused)];
+    let cast = Cast::new([&[Hang], refused]);
+    let timeouts = Timeouts::new().with_hedge(SECOND).with_attempt(3 * SECOND);
+    let start = Instant::now();
+    let error = timed(&cast, timeouts).oneshot(get("/")).await.unwrap_err();
+    assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    assert_eq!(cast.in_error(), "b");
+    assert_eq!(in_flight(&cast.balancer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_stays_with_its_member_however_slow_that_is() {
+    let routed = |route| MemberSpec::new().with_route(route);
+    let cast = Cast::with_specs([(&[Hang], routed("r1")), (&[Answer(200)], routed("r2"))]);
+    let service = cast
+        .layer()
+        .sticky("S".parse().unwrap())
+        .timeouts(TokioTimer::new(), Timeouts::new().with_hedge(SECOND))
+        .over_members();
+    let mut request = get("/");
+    let cookie = http::HeaderValue::from_static("S=x.r1");
+    request.headers_mut().insert("cookie", cookie);
+    let limit = 5 * SECOND;
+    let waited = tokio::time::timeout(limit, service.oneshot(request)).await;
+    assert!(waited.is_err());
+    assert_eq!(cast.calls(), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedged_request_that_is_dropped_ends_both_attempts() {
+    let cast = Cast::new([&[Hang], &[Hang]]);
+    let request = tokio::spawn(hedged(&cast).oneshot(get("/")));
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(in_flight(&cast.balancer), 2);
+    request.abort();
+    assert!(request.await.is_err());
+    assert_eq!(in_flight(&cast.balancer), 0);
+    let outcomes: Vec<Outcome> = cast.books.take().iter().map(|end| end.1).collect();
+    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Cancelled]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_member_is_not_raced_with() {
+    let cast = Cast::new([&[Hang], &[Answer(200)]]);
+    cast.balancer.set_flag("b", Flag::Disabled).unwrap();
+    let limit = 5 * SECOND;
+    let waited = tokio::time::timeout(limit, hedged(&cast).oneshot(get("/"))).await;
+    assert!(waited.is_err());
+    let _: Books = cast.books.clone();
+}

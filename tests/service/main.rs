@@ -1,0 +1,18 @@
+//! The balancer behind tower: in-process members that do as they are told, and real
+//! hyper servers on real sockets. Public API only.
+
+#![cfg(feature = "tokio")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a service that cannot be set up ends its test"
+)]
+
+mod backend;
+mod books;
+mod contract;
+mod failover;
+mod hedging;
+mod in_flight;
+mod member;
+mod replay;
