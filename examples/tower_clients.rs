@@ -31,30 +31,55 @@ async fn main() -> Result<(), BoxError> {
     ])?;
     let service = BalanceService::over(balancer.clone());
 
-    println!("Twelve requests at once, in each of five rounds:");
-    let (mut stop, mut detours) = (Some(b.stop), 0);
-    for round in 1..=5 {
-        let mut asked = JoinSet::new();
-        for _ in 0..12 {
-            let request = Request::get("/").body(Empty::<Bytes>::new())?;
-            asked.spawn(service.clone().oneshot(request));
-        }
-        if round == 3 {
-            println!("  b goes away while these are under way");
-            drop(stop.take());
-        }
-        let mut served = BTreeMap::new();
-        while let Some(answer) = asked.join_next().await {
-            let (head, body) = answer??.into_parts();
-            assert_eq!(body.collect().await?.to_bytes(), "hello");
-            let by = head.extensions.get::<ServedBy>().ok_or("who served?")?;
-            *served.entry(by.member.clone()).or_insert(0) += 1;
-            detours += by.attempts - 1;
-        }
-        println!("  round {round}: {served:?}");
-    }
+    let twelve = || -> JoinSet<Result<ServedBy, BoxError>> {
+        let ask = || {
+            let answer = service.clone().oneshot(Request::new(Empty::<Bytes>::new()));
+            async {
+                let (head, body) = answer.await?.into_parts();
+                assert_eq!(body.collect().await?.to_bytes(), "hello");
+                let served = head.extensions.get::<ServedBy>().cloned();
+                served.ok_or_else(|| "nobody served".into())
+            }
+        };
+        std::iter::repeat_with(ask).take(12).collect()
+    };
+
+    println!("twelve requests at once: {}", tally(twelve()).await?);
+    let under_way = twelve();
+    drop(b.stop);
+    println!("b goes away meanwhile:   {}", tally(under_way).await?);
     b.served.await??;
+    println!("b is gone:               {}", tally(twelve()).await?);
+    println!("and is known to be:      {}", tally(twelve()).await?);
+
+    println!("\n{}", balancer.explain(&PickRequest::new()));
+    let gone = balancer.member("b").ok_or("b is a member still")?;
+    assert!(gone.status().contains(Flag::InError));
+    assert!(
+        balancer
+            .members()
+            .iter()
+            .all(|member| member.in_flight() == 0)
+    );
     Ok(())
+}
+
+/// Counts who served how many, and for how many another had failed before.
+async fn tally(mut asked: JoinSet<Result<ServedBy, BoxError>>) -> Result<String, BoxError> {
+    let (mut by_member, mut detours) = (BTreeMap::new(), 0);
+    while let Some(served) = asked.join_next().await {
+        let served = served??;
+        *by_member.entry(served.member).or_insert(0) += 1;
+        detours += u32::from(served.attempts > 1);
+    }
+    let by_member: Vec<String> = by_member
+        .iter()
+        .map(|(name, n)| format!("{name} {n}"))
+        .collect();
+    Ok(format!(
+        "{}; {detours} after a detour",
+        by_member.join(", ")
+    ))
 }
 
 /// A client that sends whatever it gets to one address.

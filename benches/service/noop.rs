@@ -13,7 +13,7 @@ use http::header::{
     REFERER, UPGRADE_INSECURE_REQUESTS, USER_AGENT, VIA,
 };
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use http_body_util::Full;
 use tower::Service;
@@ -23,7 +23,7 @@ use tower::Service;
 pub(crate) enum Traffic {
     /// `GET /`, no header, no body either way.
     NoHeaders,
-    /// `GET` with ten headers, among them the route's cookie; no body either way.
+    /// `GET` with ten headers, a session's cookie among them; no body either way.
     TenHeaders,
     /// `PUT` with ten headers; 100 bytes each way.
     TenHeadersAndBodies,
@@ -49,11 +49,10 @@ impl Traffic {
     }
 }
 
-/// The cookie that names the member of a session, and the route in it.
+/// The cookie that names the member of a session.
 pub(crate) const COOKIE_NAME: &str = "ROUTEID";
-/// The route that [`HEADERS`] presents.
-pub(crate) const ROUTE: &str = "r1";
 
+/// `{route}` stands for the route of the member to which the client comes back.
 const HEADERS: [(HeaderName, &str); 10] = [
     (HOST, "shop.example.com"),
     (USER_AGENT, "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"),
@@ -61,7 +60,7 @@ const HEADERS: [(HeaderName, &str); 10] = [
     (ACCEPT_LANGUAGE, "en-GB,en;q=0.5"),
     (ACCEPT_ENCODING, "gzip, deflate, br"),
     (REFERER, "https://shop.example.com/catalogue"),
-    (COOKIE, "theme=dark; ROUTEID=.r1; lang=en"),
+    (COOKIE, "theme=dark; ROUTEID=.{route}; lang=en"),
     (CACHE_CONTROL, "no-cache"),
     (UPGRADE_INSECURE_REQUESTS, "1"),
     (VIA, "1.1 edge.example.com"),
@@ -74,21 +73,21 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) fn of(traffic: Traffic) -> Self {
+    pub(crate) fn of(traffic: Traffic, route: &str) -> Self {
         let mut request = Request::new(());
         if traffic != Traffic::NoHeaders {
+            let values = HEADERS.map(|(name, value)| (name, value.replace("{route}", route)));
             // As a server has them: all of them pieces of what was read.
-            let text: String = HEADERS.iter().map(|(_, value)| *value).collect();
-            let read = Bytes::from(text);
-            let mut at = 0;
-            for (name, value) in HEADERS {
-                let piece = read.slice(at..at + value.len());
-                at += value.len();
-                let value = HeaderValue::from_maybe_shared(piece).expect("visible text");
-                request.headers_mut().insert(name, value);
+            let read: String = values.iter().map(|(_, value)| &**value).collect();
+            let mut read = Bytes::from(read);
+            for (name, value) in values {
+                let value = HeaderValue::from_maybe_shared(read.split_to(value.len()));
+                request
+                    .headers_mut()
+                    .insert(name, value.expect("visible text"));
             }
             let path = Bytes::from(b"/basket?item=7".to_vec());
-            *request.uri_mut() = http::Uri::from_maybe_shared(path).expect("a path");
+            *request.uri_mut() = Uri::from_maybe_shared(path).expect("a path");
         }
         if traffic == Traffic::TenHeadersAndBodies {
             *request.method_mut() = Method::PUT;

@@ -92,9 +92,7 @@ impl Stack {
                 let layer = layer().failover(Failover::new().with_max_attempts(1));
                 driven(traffic, || layer.layer(noop))
             }
-            Self::Over => driven(traffic, || {
-                BalanceService::over(balancer(|_| noop.clone()))
-            }),
+            Self::Over => driven(traffic, || BalanceService::over(balancer(|_| noop.clone()))),
             Self::PassThrough => {
                 let layer = layer().request_body(PassThrough::default());
                 driven(traffic, || layer.layer(noop))
@@ -134,7 +132,7 @@ type Tower = Balance<PendingRequestsDiscover<ServiceList<Vec<Noop>>>, Request<Fu
 
 fn p2c(noop: Noop) -> Tower {
     let members = vec![noop; MEMBERS];
-    Balance::new(PendingRequestsDiscover::new(
+    Balance::new(PendingRequestsDiscover::new::<Request<Full<Bytes>>>(
         ServiceList::new::<Request<Full<Bytes>>>(members),
         CompleteOnResponse::default(),
     ))
@@ -165,7 +163,7 @@ where
     };
     Box::new(Driven {
         service: Mutex::new((runtime, service)),
-        template: Template::of(traffic),
+        template: Template::of(traffic, "r1"),
     })
 }
 

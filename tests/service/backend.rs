@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -46,7 +46,7 @@ pub(crate) struct Backend {
     tasks: Tasks,
 }
 
-type Tasks = Arc<Mutex<Vec<AbortHandle>>>;
+type Tasks = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
 impl Backend {
     pub(crate) async fn start<F, T>(handler: F) -> Self
@@ -83,9 +83,11 @@ impl Backend {
     }
 
     /// Closes the listener and all connections.
-    pub(crate) fn kill(&self) {
-        for task in self.tasks.lock().unwrap().drain(..) {
+    pub(crate) async fn kill(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap());
+        for task in tasks {
             task.abort();
+            let _ = task.await;
         }
     }
 
@@ -97,13 +99,15 @@ impl Backend {
         let listener = socket.listen(1_024).unwrap();
         self.address = listener.local_addr().unwrap();
         let accepting = tokio::spawn(accept(listener, self.handler.clone(), self.tasks.clone()));
-        self.tasks.lock().unwrap().push(accepting.abort_handle());
+        self.tasks.lock().unwrap().push(accepting);
     }
 }
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.kill();
+        for task in self.tasks.lock().unwrap().drain(..) {
+            task.abort();
+        }
     }
 }
 
@@ -125,7 +129,7 @@ async fn accept(listener: TcpListener, handler: Handler, tasks: Tasks) {
         });
         let mut tasks = tasks.lock().unwrap();
         tasks.retain(|task| !task.is_finished());
-        tasks.push(connection.abort_handle());
+        tasks.push(connection);
     }
 }
 

@@ -122,7 +122,9 @@ async fn a_concurrency_limit_of_one_around_the_shared_client_does_not_deadlock()
     let limited = ServiceBuilder::new()
         .layer(ConcurrencyLimitLayer::new(1))
         .service(strict);
-    let service = BalanceLayer::new(uris()).failover(retrying()).layer(limited);
+    let service = BalanceLayer::new(uris())
+        .failover(retrying())
+        .layer(limited);
     let patience = Duration::from_secs(5);
     for attempts in [3, 1] {
         let served = outcome(service.clone(), get("/"));
@@ -245,7 +247,9 @@ async fn being_ready_takes_nothing() {
 
 #[tokio::test]
 async fn an_empty_balancer_is_ready_and_fails_at_once() {
-    let balancer = Balancer::<crate::member::Member>::builder().build().unwrap();
+    let balancer = Balancer::<crate::member::Member>::builder()
+        .build()
+        .unwrap();
     let mut service = BalanceService::over(balancer);
     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await;
     assert!(ready.is_ok());

@@ -38,7 +38,10 @@ async fn when_all_are_dead_each_is_tried_once_and_the_last_error_is_told() {
     let error = cast.service().oneshot(get("/")).await.unwrap_err();
     assert_eq!(error.to_string(), "member \"c\" failed in attempt 3");
     assert_eq!(error.status(), StatusCode::BAD_GATEWAY);
-    assert!(cause::<std::io::Error>(&error).is_some(), "the cause is kept");
+    assert!(
+        cause::<std::io::Error>(&error).is_some(),
+        "the cause is kept"
+    );
     assert_eq!(cast.calls(), [1, 1, 1]);
     // Forced recovery: the next request finds them all again.
     assert!(cast.service().oneshot(get("/")).await.is_err());
@@ -57,7 +60,11 @@ async fn the_number_of_attempts_can_be_limited() {
         outcome(service.clone(), get("/")).await,
         "member \"b\" failed in attempt 2"
     );
-    assert_eq!(outcome(service, get("/")).await, "200 c 1", "both are in error");
+    assert_eq!(
+        outcome(service, get("/")).await,
+        "200 c 1",
+        "both are in error"
+    );
     let cast = Cast::new([REFUSE, FINE]);
     let once = Failover::new().with_max_attempts(0);
     let service = cast.layer().failover(once).over_members();
@@ -97,7 +104,12 @@ async fn what_may_have_been_sent_gets_one_more_attempt_if_it_is_idempotent() {
 
 #[tokio::test]
 async fn a_request_that_is_not_idempotent_is_never_sent_twice() {
-    for act in [Fail(ConnectionReset), FailAfter(0), FailAfter(1), Fail(TimedOut)] {
+    for act in [
+        Fail(ConnectionReset),
+        FailAfter(0),
+        FailAfter(1),
+        Fail(TimedOut),
+    ] {
         for method in ["POST", "PATCH", "CONNECT", "MAGIC"] {
             let cast = Cast::new([&[act.clone()], FINE]);
             let request = Request::builder().method(method).uri("http://a:1/");

@@ -115,7 +115,11 @@ async fn a_wait_that_is_dropped_leaves_no_trace() {
     first.abort();
     assert!(first.await.is_err());
     drop(lease);
-    assert_eq!(second.await.unwrap(), "200 a 1", "the next in line is served");
+    assert_eq!(
+        second.await.unwrap(),
+        "200 a 1",
+        "the next in line is served"
+    );
     assert_eq!(in_flight(&balancer), 0);
 }
 
@@ -175,7 +179,9 @@ async fn an_answer_in_time_is_not_raced() {
 async fn what_must_not_be_sent_twice_is_not_raced() {
     let limit = 5 * SECOND;
     let waits = async |service: equipoise::service::BalanceService<Member>, request| {
-        tokio::time::timeout(limit, service.oneshot(request)).await.is_err()
+        tokio::time::timeout(limit, service.oneshot(request))
+            .await
+            .is_err()
     };
     let cast = Cast::new([&[Hang], &[Answer(200)]]);
     assert!(waits(hedged(&cast), post("x")).await);

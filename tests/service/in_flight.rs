@@ -279,7 +279,11 @@ async fn an_answer_that_is_dropped_is_cancelled() {
         }
         assert_eq!(in_flight(&stage.balancer), 1);
         drop(body);
-        assert_eq!(stage.end().await, (Outcome::Cancelled, 0, 200), "{version:?}");
+        assert_eq!(
+            stage.end().await,
+            (Outcome::Cancelled, 0, 200),
+            "{version:?}"
+        );
     }
 }
 

@@ -10,9 +10,14 @@
 
 mod backend;
 mod books;
+mod call;
 mod contract;
 mod failover;
 mod hedging;
 mod in_flight;
 mod member;
 mod replay;
+mod sessions;
+mod soak;
+mod stacks;
+mod table;

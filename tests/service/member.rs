@@ -190,7 +190,10 @@ impl Cast {
 
     /// How many requests each member got.
     pub(crate) fn calls(&self) -> Vec<usize> {
-        self.members.iter().map(|member| member.got().len()).collect()
+        self.members
+            .iter()
+            .map(|member| member.got().len())
+            .collect()
     }
 
     /// The names of those in error.

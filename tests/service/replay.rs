@@ -160,7 +160,11 @@ async fn without_a_buffer_a_body_goes_on_whole_or_not_at_all() {
 async fn passed_through_only_an_empty_body_goes_on() {
     let refuse: &[Act] = &[Fail(ConnectionRefused)];
     let cast = Cast::new([refuse, &[Answer(200)]]);
-    let service = || cast.layer().request_body(PassThrough::default()).over_members();
+    let service = || {
+        cast.layer()
+            .request_body(PassThrough::default())
+            .over_members()
+    };
     assert_eq!(outcome(service(), post("")).await, "200 b 2");
     let cast = Cast::new([refuse, &[Answer(200)]]);
     let service = cast.layer().request_body(PassThrough::default());
