@@ -29,7 +29,9 @@ step cargo fmt --all --check
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
-step cargo test --all-features -- --include-ignored
+# The soak lasts two seconds elsewhere.
+EQUIPOISE_SOAK_SECONDS=20 step cargo test --all-features -- --include-ignored
+step cargo run --release --all-features --example reverse_proxy -- --exit
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
 step cargo machete
 step cargo bench --no-run --all-features

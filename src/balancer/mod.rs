@@ -20,6 +20,7 @@ mod meter;
 mod pick;
 mod removed;
 mod request;
+mod reserve;
 mod sessions;
 mod wait;
 

@@ -290,7 +290,7 @@ impl<W> Balancer<W> {
 
     /// Tells the observer of a lease.
     #[inline]
-    fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
+    pub(super) fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
         if self.hub().observer.is_some() {
             self.tell(&lease, request);
         }

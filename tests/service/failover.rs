@@ -111,7 +111,7 @@ async fn a_request_that_is_not_idempotent_is_never_sent_twice() {
         Fail(TimedOut),
     ] {
         for method in ["POST", "PATCH", "CONNECT", "MAGIC"] {
-            let cast = Cast::new([&[act.clone()], FINE]);
+            let cast = Cast::new([std::slice::from_ref(&act), FINE]);
             let request = Request::builder().method(method).uri("http://a:1/");
             let request = request.body(http_body_util::Full::<bytes::Bytes>::from("x"));
             assert_eq!(
@@ -322,4 +322,44 @@ async fn a_failed_attempt_is_in_flight_no_longer_than_it_lasts() {
     assert_eq!(counts, [0, 1]);
     drop(request);
     assert_eq!(in_flight(&cast.balancer), 0);
+}
+
+#[tokio::test]
+async fn who_has_tried_all_of_a_tier_reaches_those_in_reserve_though_nobody_is_in_error() {
+    // Ledger 47.
+    let plain = MemberSpec::new;
+    let standby = || plain().with_flag(Flag::HotStandby);
+    let spare = || plain().with_flag(Flag::HotSpare);
+    for reserve in [standby(), spare(), plain().with_tier(1)] {
+        let cast = Cast::with_specs([(RESET, plain()), (FINE, reserve.clone())]);
+        assert_eq!(outcome(cast.service(), get("/")).await, "200 b 2");
+        assert_eq!(
+            outcome(cast.service(), post("x")).await,
+            "member \"a\" failed in attempt 1"
+        );
+        assert_eq!(in_flight(&cast.balancer), 0);
+
+        let ignores = plain().with_flag(Flag::IgnoreErrors);
+        let cast = Cast::with_specs([(REFUSE, ignores), (FINE, reserve)]);
+        assert_eq!(outcome(cast.service(), post("x")).await, "200 b 2");
+    }
+    // Not past those who must not serve.
+    let disabled = standby().with_flag(Flag::Disabled);
+    let cast = Cast::with_specs([(RESET, plain()), (FINE, disabled)]);
+    assert!(
+        outcome(cast.service(), get("/"))
+            .await
+            .contains("attempt 1")
+    );
+    // The least busy for its weight, and within its cap.
+    let capped = standby().with_max_in_flight(1);
+    let cast = Cast::with_specs([
+        (RESET, plain()),
+        (&[crate::member::Act::Hang], capped),
+        (FINE, standby()),
+    ]);
+    let mut first = Box::pin(cast.service().oneshot(get("/")));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert_eq!(outcome(cast.service(), get("/")).await, "200 c 2");
 }

@@ -32,7 +32,7 @@ struct Broken {
 }
 
 impl Broken {
-    fn new(then_hang: bool) -> AnyBody {
+    fn after_two_frames(then_hang: bool) -> AnyBody {
         any(Self {
             frames: 2,
             then_hang,
@@ -76,8 +76,8 @@ async fn answer(
         "/exact" => any(Full::from(Bytes::from(vec![b'x'; 1_000]))),
         "/chunked" => any(frames(&[hundred, hundred, hundred], false)),
         "/trailers" => any(frames(&[hundred, hundred, hundred], true)),
-        "/broken" => Broken::new(false),
-        "/endless" => Broken::new(true),
+        "/broken" => Broken::after_two_frames(false),
+        "/endless" => Broken::after_two_frames(true),
         "/silent" => std::future::pending().await,
         "/panic" => panic!("a bug in the handler"),
         "/upload" => {

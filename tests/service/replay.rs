@@ -41,7 +41,7 @@ async fn under_and_at_the_cap_the_second_member_gets_every_byte_once() {
         for cap in [10, 11, 1_000] {
             for trailers in [false, true] {
                 let case = format!("{when}, cap {cap}, trailers {trailers}");
-                let cast = Cast::new([&[act.clone()], &[Answer(200)]]);
+                let cast = Cast::new([std::slice::from_ref(&act), &[Answer(200)]]);
                 let served = outcome(buffering(&cast, cap), put(trailers)).await;
                 assert_eq!(served, "200 b 2", "{case}");
                 let got = &cast.members[1].got()[0];

@@ -203,10 +203,11 @@ mod tests {
     use crate::member::MemberSpec;
 
     fn balancer(routes: &[&'static str]) -> Balancer<()> {
-        let members = routes
-            .iter()
-            .map(|&route| (route, (), MemberSpec::new().with_route(route)));
-        Balancer::builder().members(members).build().unwrap()
+        let balancer = Balancer::new::<&str>([]).unwrap_or_else(|_| unreachable!("no names"));
+        for &route in routes {
+            balancer.insert(route, (), MemberSpec::new().with_route(route));
+        }
+        balancer
     }
 
     #[test]

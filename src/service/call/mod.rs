@@ -175,16 +175,17 @@ impl<W, R, K> CallService<W, R, K> {
     /// # Examples
     ///
     /// ```
+    /// # #[cfg(feature = "tokio")] {
     /// use equipoise::Balancer;
     /// use equipoise::service::Timeouts;
     /// use equipoise::timer::TokioTimer;
     ///
-    /// let balancer = Balancer::new([("a", ())])?;
+    /// # let balancer = Balancer::new([("a", ())]).unwrap();
     /// let service = balancer
     ///     .into_call_service::<u64>()
     ///     .timeouts(TokioTimer::new(), Timeouts::new());
     /// # let _ = service;
-    /// # Ok::<(), equipoise::BuildError>(())
+    /// # }
     /// ```
     #[must_use]
     pub fn timeouts(self, timer: impl Timer, timeouts: Timeouts) -> Self {

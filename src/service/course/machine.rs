@@ -90,14 +90,22 @@ impl Course {
         }
     }
 
-    /// Elects somebody who has not been tried.
+    /// Elects somebody who has not been tried; if all who are eligible have been, one of
+    /// those who stand in for them.
     fn elect<W, X: Exchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
-            balancer.pick_quietly(&pick.with_tried(&self.tried))
+            let pick = pick.with_tried(&self.tried);
+            let elected = balancer.pick_quietly(&pick);
+            match &elected {
+                Err(PickError::NoneUsable { .. }) => {
+                    balancer.pick_in_reserve(&pick).map_or(elected, Ok)
+                }
+                _ => elected,
+            }
         })
     }
 

@@ -10,18 +10,19 @@ use crate::timer::{Sleep, Timer};
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "tokio")] {
 /// use equipoise::Balancer;
 /// use equipoise::service::{BalanceLayer, Timeouts};
 /// use equipoise::timer::TokioTimer;
 /// use std::time::Duration;
 ///
-/// let balancer = Balancer::<http::Uri>::builder().build()?;
+/// # let balancer = Balancer::<http::Uri>::builder().build().unwrap();
 /// let timeouts = Timeouts::new()
 ///     .with_member(Duration::from_millis(500))
 ///     .with_attempt(Duration::from_secs(30));
 /// let layer = BalanceLayer::new(balancer).timeouts(TokioTimer::new(), timeouts);
 /// # let _ = layer;
-/// # Ok::<(), equipoise::BuildError>(())
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
