@@ -87,6 +87,13 @@ async fn made_infallible_it_answers_for_itself() {
         waits.headers()[header::CONTENT_TYPE],
         "text/plain; charset=utf-8"
     );
+    let service = BalanceLayer::new(Balancer::<Uri>::builder().build().unwrap())
+        .layer(client::<Body>(Http::One))
+        .into_infallible();
+    let request = Request::head("/").body(Body::empty()).unwrap();
+    let head = service.oneshot(request).await.unwrap();
+    assert_eq!(head.status(), 503);
+    assert_eq!(text(head).await, "", "nothing but the head");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -70,9 +70,9 @@ impl<S> AnswerErrors<S> {
     }
 }
 
-impl<S, R, B> Service<R> for AnswerErrors<S>
+impl<S, R, B> Service<Request<R>> for AnswerErrors<S>
 where
-    S: Service<R, Response = Response<B>, Error = BalanceError>,
+    S: Service<Request<R>, Response = Response<B>, Error = BalanceError>,
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
@@ -88,14 +88,15 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        let head_only = request.method() == Method::HEAD;
         let asked = match self.broken.take() {
             Some(error) => Asked::Broken { error: Some(error) },
             None => Asked::Inner {
                 inner: self.inner.call(request),
             },
         };
-        AnswerErrorsFuture { asked }
+        AnswerErrorsFuture { asked, head_only }
     }
 }
 
@@ -117,6 +118,8 @@ pin_project! {
     pub struct AnswerErrorsFuture<F> {
         #[pin]
         asked: Asked<F>,
+        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
+        head_only: bool,
     }
 }
 
@@ -136,7 +139,8 @@ where
     type Output = Result<Response<AnswerBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = match self.project().asked.project() {
+        let this = self.project();
+        let result = match this.asked.project() {
             AskedProjected::Inner { inner } => ready!(inner.poll(context)),
             AskedProjected::Broken { error } => match error.take() {
                 Some(error) => Err(error),
@@ -147,12 +151,12 @@ where
             Ok(response) => response.map(|inner| AnswerBody {
                 content: Content::Member { inner },
             }),
-            Err(error) => answer_of(error),
+            Err(error) => answer_of(error, *this.head_only),
         }))
     }
 }
 
-fn answer_of<B>(error: BalanceError) -> Response<AnswerBody<B>> {
+fn answer_of<B>(error: BalanceError, head_only: bool) -> Response<AnswerBody<B>> {
     let status = error.status();
     let line = match status {
         StatusCode::BAD_GATEWAY => "Bad Gateway: the server behind this one failed.\n",
@@ -161,7 +165,7 @@ fn answer_of<B>(error: BalanceError) -> Response<AnswerBody<B>> {
         }
         _ => "Service Unavailable: no server can take this request now.\n",
     };
-    let text = Some(Bytes::from_static(line.as_bytes()));
+    let text = (!head_only).then(|| Bytes::from_static(line.as_bytes()));
     let content = Content::Line { text };
     let mut response = Response::new(AnswerBody { content });
     *response.status_mut() = status;
@@ -195,7 +199,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = ContentProjected]
     enum Content<B> {
-        // `None` once it has been read.
+        // `None` once it has been read, and for HEAD.
         Line { text: Option<Bytes> },
         Member { #[pin] inner: B },
     }

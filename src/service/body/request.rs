@@ -150,7 +150,7 @@ where
         let size = body.size_hint();
         let unread = Unread {
             size,
-            body: Arc::new(Mutex::new(Some(body))),
+            body: Place::Here(body),
         };
         KeptUntilRead {
             unread: Some(unread),
@@ -173,18 +173,31 @@ pub struct KeptUntilRead<B> {
     unread: Option<Unread<B>>,
 }
 
-/// The slot is emptied by whoever reads first.
 struct Unread<B> {
     size: SizeHint,
-    body: Arc<Mutex<Option<B>>>,
+    body: Place<B>,
 }
+
+/// Where the body is.
+enum Place<B> {
+    /// No attempt has had it.
+    Here(B),
+    /// In a slot, which is emptied by whoever reads first.
+    There(Slot<B>),
+    Gone,
+}
+
+type Slot<B> = Arc<Mutex<Option<B>>>;
 
 impl<B> KeptBody for KeptUntilRead<B> {
     type Body = CountedBody<B>;
 
     fn is_left(&self) -> bool {
-        let unread = self.unread.as_ref();
-        unread.is_none_or(|unread| unread.body.lock().is_some())
+        match self.unread.as_ref().map(|unread| &unread.body) {
+            None | Some(Place::Here(_)) => true,
+            Some(Place::There(slot)) => slot.lock().is_some(),
+            Some(Place::Gone) => false,
+        }
     }
 
     fn is_shareable(&self) -> bool {
@@ -198,12 +211,17 @@ impl<B> KeptBody for KeptUntilRead<B> {
                 meter: None,
             });
         };
+        let body = match std::mem::replace(&mut unread.body, Place::Gone) {
+            Place::Here(body) => body,
+            Place::There(slot) => slot.lock().take()?,
+            Place::Gone => return None,
+        };
         // A slot of its own: what an earlier attempt still holds leads nowhere.
-        let body = unread.body.lock().take()?;
-        unread.body = Arc::new(Mutex::new(Some(body)));
+        let slot = Arc::new(Mutex::new(Some(body)));
+        unread.body = Place::There(slot.clone());
         let state = State::Unread {
             size: unread.size,
-            body: unread.body.clone(),
+            body: slot,
         };
         Some(CountedBody {
             state,
@@ -251,7 +269,7 @@ pin_project! {
     #[project = StateProjected]
     enum State<B> {
         Empty,
-        Unread { size: SizeHint, body: Arc<Mutex<Option<B>>> },
+        Unread { size: SizeHint, body: Slot<B> },
         Reading { #[pin] body: B },
         // Another attempt has it.
         Superseded,

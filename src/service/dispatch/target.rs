@@ -102,8 +102,8 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
     }
 }
 
-/// A target that leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`);
-/// a request that came by HTTP/2 gets one from its authority.
+/// A target that leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`).
+/// A host in the request line, which is where HTTP/2 has it, comes before the header.
 ///
 /// # Examples
 ///
@@ -128,10 +128,9 @@ pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
     fn aim(&self, head: &mut Parts) {
-        let host = match head.headers.get(HOST) {
-            Some(host) => Some(host.clone()),
-            None => head.uri.authority().and_then(host_of),
-        };
+        // RFC 9112, 3.2.2: a host in the request line comes before the header.
+        let named = head.uri.authority().and_then(host_of);
+        let host = named.or_else(|| head.headers.get(HOST).cloned());
         self.0.aim(head);
         if let Some(host) = host {
             head.headers.insert(HOST, host);
@@ -251,6 +250,15 @@ mod tests {
         assert_eq!(head.version, Version::HTTP_11);
         assert_eq!(head.headers["host"], "shop.example.com");
         assert_eq!(head.uri, "http://h/a");
+    }
+
+    #[test]
+    fn the_host_of_the_request_line_comes_before_the_header() {
+        let request = Request::get("http://shop.example.com/a").header("host", "evil.example.com");
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        PreserveHost(Uri::from_static("http://h")).aim(&mut head);
+        assert_eq!(head.headers["host"], "shop.example.com");
+        assert_eq!(head.headers.get_all("host").iter().count(), 1);
     }
 
     #[test]
