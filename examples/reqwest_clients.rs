@@ -8,59 +8,46 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use equipoise::service::{BoxError, KeepRequest};
+use equipoise::service::BoxError;
 use equipoise::{Balancer, Flag, PickRequest};
-use reqwest::{Client, Method, Request, Response};
-use tokio::net::TcpListener;
+use reqwest::{Client, Request, Response};
+use tokio::net::{TcpListener, TcpSocket};
 use tower::{Service, ServiceExt};
-
-/// Keeps a copy of requests whose body can be copied, for another attempt.
-#[derive(Clone, Copy)]
-struct Copied;
-
-impl KeepRequest<Request> for Copied {
-    fn copy(&self, request: &Request) -> Option<Request> {
-        request.try_clone()
-    }
-
-    fn is_idempotent(&self, request: &Request) -> bool {
-        request.method().is_idempotent()
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let client = Client::new();
-    // Nobody listens at the place of c, once the listener is dropped.
-    let nowhere = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let client = Client::builder().no_proxy().build()?;
+    // A port that is taken, and on which nobody listens.
+    let deaf = TcpSocket::new_v4()?;
+    deaf.bind("127.0.0.1:0".parse()?)?;
     let balancer = Balancer::new([
-        ("a", bound(&client, backend("a").await?)),
-        ("b", bound(&client, backend("b").await?)),
-        ("c", bound(&client, nowhere)),
+        ("a", bound(&client, backend().await?)),
+        ("b", bound(&client, backend().await?)),
+        ("c", bound(&client, deaf.local_addr()?)),
     ])?;
-    let service = balancer.clone().into_call_service().keep(Copied);
+    // What can be copied is kept for another attempt, should nothing have been sent.
+    let service = balancer.clone().into_call_service();
+    let service = service.keep(Request::try_clone);
 
-    for number in 1..=6 {
-        let request = client
-            .post("http://backends/order")
-            .body(format!("order {number}"));
-        let mut answer = service.clone().oneshot(request.build()?).await?;
-        // In flight as long as `answer` lives, so that its body is part of it.
-        while let Some(text) = answer.chunk().await? {
-            println!("{}", String::from_utf8_lossy(&text));
+    for (number, name) in (1..).zip(["a", "b", "a", "b", "a", "b"]) {
+        let order = format!("order {number}");
+        let request = client.post("http://backends/").body(order).build()?;
+        let mut answer = service.clone().oneshot(request).await?;
+        let by = answer.member().ok_or("nobody served")?.name().to_owned();
+        // It is in flight as long as its answer lives: while the body is read, too.
+        let member = balancer.member(&by).ok_or("it is there")?;
+        assert_eq!(member.in_flight(), 1);
+        while let Some(chunk) = answer.chunk().await? {
+            println!("{by}: {}", String::from_utf8_lossy(&chunk));
         }
-        assert!(answer.status().is_success());
+        drop(answer);
+        assert_eq!((by.as_str(), member.in_flight()), (name, 0));
     }
 
-    println!("\n{}", balancer.explain(&PickRequest::new()));
-    let gone = balancer.member("c").ok_or("c is a member still")?;
-    assert!(gone.status().contains(Flag::InError));
-    assert!(
-        balancer
-            .members()
-            .iter()
-            .all(|member| member.in_flight() == 0)
-    );
+    println!("\nThe third went on from c to a:");
+    println!("{}", balancer.explain(&PickRequest::new()));
+    let c = balancer.member("c").ok_or("c is a member still")?;
+    assert!(c.elected() == 1 && c.status().contains(Flag::InError));
     Ok(())
 }
 
@@ -79,12 +66,10 @@ fn bound(
     })
 }
 
-/// A server that says its name, and what it got.
-async fn backend(name: &'static str) -> Result<SocketAddr, BoxError> {
+async fn backend() -> Result<SocketAddr, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let router =
-        Router::new().fallback(move |body: String| async move { format!("{name} has got {body}") });
+    let router = Router::new().fallback(async |body: String| format!("{body} is taken"));
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(address)
 }

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 
 use super::affinity::Wishes;
 use super::course::{HttpSettings, Settings};
-use super::failover::{ByCause, Patience, nothing_sent_if};
+use super::failover::{ByCause, NothingSentIf, Patience};
 use super::{
     BalanceService, Classify, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
 };
@@ -147,7 +147,7 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Says which errors of type `E`, wherever they stand among the causes, mean that
-    /// nothing was sent; all others as [`Fault::of`](super::Fault::of) has it.
+    /// nothing was sent; about all others, what was said before holds.
     ///
     /// # Examples
     ///
@@ -165,7 +165,8 @@ impl<W, P> BalanceLayer<W, P> {
     where
         E: Error + 'static,
     {
-        self.classify(nothing_sent_if(is))
+        let rest = self.settings.common.classify.clone();
+        self.classify(NothingSentIf::new(is, rest))
     }
 
     /// Sets how long is waited, and who keeps the time.

@@ -123,6 +123,10 @@ async fn a_request_that_was_handed_over_needs_a_copy_to_go_on() {
     let cloned = two(ConnectionReset).into_call_service().keep(idempotent);
     assert_eq!(*cloned.oneshot(5).await.unwrap(), 15);
 
+    let copied = two(ConnectionRefused).into_call_service();
+    let copied = copied.keep(|number: &u64| Some(*number));
+    assert_eq!(*copied.oneshot(5).await.unwrap(), 15);
+
     /// Even numbers may be repeated.
     #[derive(Clone)]
     struct Even;

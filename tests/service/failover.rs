@@ -278,6 +278,29 @@ async fn errors_of_your_own_can_be_said_to_have_sent_nothing() {
     assert_eq!(outcome(service, post("x")).await, "200 b 2");
     assert_eq!(cast.in_error(), "a");
 
+    // One after the other, they add up.
+    for kind in [
+        std::io::ErrorKind::InvalidData,
+        ConnectionReset,
+        ConnectionRefused,
+    ] {
+        let cast = Cast::new([&[Fail(kind)], FINE]);
+        let reset = |error: &std::io::Error| error.kind() == ConnectionReset;
+        let layer = cast
+            .layer()
+            .nothing_sent_if(handshake)
+            .nothing_sent_if(reset);
+        assert_eq!(outcome(layer.over_members(), post("x")).await, "200 b 2");
+        assert_eq!(cast.in_error(), "a");
+    }
+
+    // A connection that had been idle was closed: nobody's fault.
+    let cast = Cast::new([RESET, FINE]);
+    let idle = |_: &(dyn std::error::Error + 'static)| Fault::NOTHING_SENT.and_blameless();
+    let service = cast.layer().classify(idle).over_members();
+    assert_eq!(outcome(service, post("x")).await, "200 b 2");
+    assert_eq!(cast.in_error(), "");
+
     let cast = Cast::new([RESET, FINE]);
     let everything = |_: &(dyn std::error::Error + 'static)| Fault::NOTHING_SENT;
     let service = cast.layer().classify(everything).over_members();

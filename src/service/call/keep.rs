@@ -1,7 +1,7 @@
 //! What is kept of a request of any type for another attempt.
 
 /// What is kept of a request of type `R` for another attempt: [`Once`], [`Cloned`], or
-/// what you say.
+/// what you say, also by a closure that copies.
 ///
 /// # Examples
 ///
@@ -46,6 +46,15 @@ pub trait KeepRequest<R>: Clone {
     fn is_idempotent(&self, request: &R) -> bool {
         let _ = request;
         false
+    }
+}
+
+impl<R, F> KeepRequest<R> for F
+where
+    F: Fn(&R) -> Option<R> + Clone,
+{
+    fn copy(&self, request: &R) -> Option<R> {
+        self(request)
     }
 }
 

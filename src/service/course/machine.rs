@@ -366,7 +366,7 @@ where
             Halt::NotReady(error, fault) => (error, fault, X::SHARED),
         };
         let late = fault.is_timed_out() && failover.error_on_timeout;
-        let put_in_error = !shared && (fault.is_nothing_sent() || late);
+        let put_in_error = !shared && !fault.is_blameless() && (fault.is_nothing_sent() || late);
         if put_in_error {
             lease.put_in_error();
         }

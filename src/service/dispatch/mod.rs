@@ -1,6 +1,7 @@
 //! The two ways from a member to an inner service: [`Rewrite`], one client for all, and
 //! [`PerMember`], where each member is a service.
 
+mod aimed;
 mod target;
 
 use std::task::{Context, Poll};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use tower_service::Service;
 
+pub use aimed::Aimed;
 pub use target::{PreserveHost, Target};
 
 mod sealed {

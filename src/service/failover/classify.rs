@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
@@ -28,6 +30,7 @@ use crate::member::Outcome;
 pub struct Fault {
     nothing_sent: bool,
     timed_out: bool,
+    blameless: bool,
 }
 
 impl Fault {
@@ -40,6 +43,7 @@ impl Fault {
     pub const MAY_HAVE_BEEN_SENT: Self = Self {
         nothing_sent: false,
         timed_out: false,
+        blameless: false,
     };
 
     /// Not a byte of the request has reached the member, so that any other may serve
@@ -51,7 +55,22 @@ impl Fault {
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
         timed_out: false,
+        blameless: false,
     };
+
+    /// Says also that it is not the member's fault, which is not put in error then: a
+    /// connection that had been idle was closed, a limit of your own was reached.
+    ///
+    /// # Examples
+    ///
+    /// See [`Classify`].
+    #[must_use]
+    pub const fn and_blameless(self) -> Self {
+        Self {
+            blameless: true,
+            ..self
+        }
+    }
 
     /// Says also that the member let a time limit pass.
     ///
@@ -98,6 +117,20 @@ impl Fault {
     #[must_use]
     pub const fn is_nothing_sent(self) -> bool {
         self.nothing_sent
+    }
+
+    /// Tells whether it is not the member's fault.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    ///
+    /// assert!(Fault::NOTHING_SENT.and_blameless().is_blameless());
+    /// ```
+    #[must_use]
+    pub const fn is_blameless(self) -> bool {
+        self.blameless
     }
 
     /// Tells whether a time limit passed.
@@ -152,24 +185,24 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 ///
 /// # Examples
 ///
-/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the commonest need.
-/// Here the errors of a client are read in full:
+/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the
+/// commonest need. Here the errors of tonic's channels are read in full:
 ///
 /// ```
 /// use equipoise::service::{BalanceLayer, Fault, cause};
 /// use std::error::Error;
 ///
-/// # let balancer = equipoise::Balancer::<http::Uri>::builder().build()?;
-/// let layer = BalanceLayer::new(balancer).classify(|error: &(dyn Error + 'static)| {
-///     match cause::<reqwest::Error>(error) {
-///         Some(error) if error.is_connect() && error.is_timeout() => {
-///             Fault::NOTHING_SENT.and_timed_out()
-///         }
-///         Some(error) if error.is_connect() => Fault::NOTHING_SENT,
-///         Some(error) if error.is_timeout() => Fault::MAY_HAVE_BEEN_SENT.and_timed_out(),
-///         _ => Fault::of(error),
+/// /// What hyper cancels, it never began to send: the connection was being closed.
+/// fn fault(error: &(dyn Error + 'static)) -> Fault {
+///     let canceled = cause::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
+///     match cause::<tonic::ConnectError>(error) {
+///         Some(_) => Fault::NOTHING_SENT,
+///         None if canceled => Fault::NOTHING_SENT.and_blameless(),
+///         None => Fault::of(error),
 ///     }
-/// });
+/// }
+/// # let balancer = equipoise::Balancer::<http::Uri>::builder().build()?;
+/// let layer = BalanceLayer::new(balancer).classify(fault);
 /// # let _ = layer;
 /// # Ok::<(), Box<dyn Error>>(())
 /// ```
@@ -232,15 +265,37 @@ where
 }
 
 /// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) says.
-pub(in crate::service) fn nothing_sent_if<E>(
-    is: impl Fn(&E) -> bool + Send + Sync + 'static,
-) -> impl Classify
+pub(in crate::service) struct NothingSentIf<F, E> {
+    is: F,
+    /// What was said before.
+    rest: Arc<dyn Classify>,
+    error: PhantomData<fn(&E)>,
+}
+
+impl<F, E> NothingSentIf<F, E> {
+    pub(in crate::service) fn new(is: F, rest: Arc<dyn Classify>) -> Self {
+        Self {
+            is,
+            rest,
+            error: PhantomData,
+        }
+    }
+}
+
+impl<F, E> Classify for NothingSentIf<F, E>
 where
+    F: Fn(&E) -> bool + Send + Sync + 'static,
     E: Error + 'static,
 {
-    move |error: &(dyn Error + 'static)| match cause::<E>(error) {
-        Some(found) if is(found) => Fault::NOTHING_SENT,
-        _ => Fault::of(error),
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        match cause::<E>(error) {
+            Some(found) if (self.is)(found) => Fault::NOTHING_SENT,
+            _ => self.rest.error(error),
+        }
+    }
+
+    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        self.rest.response(status, headers)
     }
 }
 
