@@ -1,0 +1,69 @@
+//! A client of the proxy, and what it sees of an answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use equipoise::service::BoxError;
+use http::header::{COOKIE, HeaderMap, SET_COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::Instant;
+
+use crate::proxy::{self, ATTEMPTS, SERVED_BY};
+
+/// A client that keeps its connection, and leaves its cookies to the caller.
+pub(crate) struct Visitor {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    proxy: SocketAddr,
+}
+
+/// An answer that arrived whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) member: String,
+    pub(crate) attempts: u32,
+    /// `name=value`, as it is presented from now on, if it was set.
+    pub(crate) cookie: Option<String>,
+    pub(crate) bytes: u64,
+    pub(crate) took: Duration,
+    pub(crate) at: Instant,
+}
+
+impl Visitor {
+    pub(crate) fn new(proxy: SocketAddr) -> Self {
+        let client = proxy::client();
+        Self { client, proxy }
+    }
+
+    /// Asks for `path`. Whatever is not a whole answer with status 200 is an error.
+    pub(crate) async fn get(&self, path: &str, cookie: Option<&str>) -> Result<Answer, BoxError> {
+        let mut request = Request::get(format!("http://{}{path}", self.proxy));
+        if let Some(cookie) = cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        let started = Instant::now();
+        let response = self.client.request(request.body(Empty::new())?).await?;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await?.to_bytes().len();
+        if head.status != StatusCode::OK {
+            return Err(format!("status {}", head.status).into());
+        }
+        Ok(Answer {
+            member: text(&head.headers, SERVED_BY).unwrap_or("nobody").into(),
+            attempts: text(&head.headers, ATTEMPTS).unwrap_or("0").parse()?,
+            cookie: text(&head.headers, SET_COOKIE.as_str())
+                .and_then(|cookie| cookie.split(';').next())
+                .map(str::to_owned),
+            bytes: bytes as u64,
+            took: started.elapsed(),
+            at: Instant::now(),
+        })
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
