@@ -229,7 +229,7 @@ impl<W> Balancer<W> {
     }
 
     /// Elects by another method from now on. Leases of before end as ever; standings
-    /// start anew.
+    /// start anew. A `Box<dyn Scheduler>` does, too.
     ///
     /// # Examples
     ///

@@ -127,8 +127,26 @@ impl<W> Balancer<W> {
         &self.core.hub
     }
 
-    /// The time on the balancer's clock.
-    pub(crate) fn now(&self) -> Timestamp {
+    /// Returns the time on the balancer's clock, by which heartbeats are reported, for
+    /// one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let readings = HeartbeatReadings::new();
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Heartbeat::new(&readings))
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// readings.report("a", Reading { ready: 8, busy: 1 }, balancer.now())?;
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.hub().clock.now()
     }
 

@@ -210,6 +210,49 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
 const _: Option<&dyn Scheduler> = None;
 
+/// For methods that are chosen while the program runs, by a name in a file.
+impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        (**self).pick(candidates, context)
+    }
+
+    fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
+        (**self).peek(candidates, context)
+    }
+
+    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        (**self).on_routed(candidates, member);
+    }
+
+    fn on_ended(&self, member: &MemberState, ended: &Ended) {
+        (**self).on_ended(member, ended);
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        (**self).on_room(member);
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        (**self).on_group(group);
+    }
+
+    fn reset(&self) {
+        (**self).reset();
+    }
+
+    fn standing(&self, member: MemberId) -> Option<i64> {
+        (**self).standing(member)
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+}
+
 /// What an election came to.
 ///
 /// # Examples

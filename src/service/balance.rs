@@ -25,7 +25,8 @@ use crate::balancer::Balancer;
 /// and may be called from any number of tasks: there is no queue and no task behind it.
 ///
 /// Answers carry [`ServedBy`] in their extensions, and [`UpgradeLease`](super::UpgradeLease)
-/// if the connection goes on as something else. Hop-by-hop headers are left alone.
+/// if the connection goes on as something else. Hop-by-hop headers are left alone, and
+/// `CONNECT` is passed on as any other method: refuse it if you carry no tunnels.
 ///
 /// # Cancel safety
 ///

@@ -1,7 +1,7 @@
 //! Another method while requests are in flight.
 
 use crate::support::{in_flight, pick, picks, plain};
-use equipoise::{ByBusyness, ByRequests, ByTraffic};
+use equipoise::{ByBusyness, ByRequests, ByTraffic, Scheduler};
 use std::thread;
 
 #[test]
@@ -19,6 +19,29 @@ fn leases_of_before_count_with_the_new_method() {
         (0, 0)
     );
     assert!(picks(&balancer, 3).contains('a'), "and now idle");
+}
+
+#[test]
+fn a_method_can_be_chosen_by_name_while_the_program_runs() {
+    let by_name = |name: &str| -> Box<dyn Scheduler> {
+        match name {
+            "bybusyness" => Box::new(ByBusyness::new()),
+            "bytraffic" => Box::new(ByTraffic::new()),
+            _ => Box::new(ByRequests::new()),
+        }
+    };
+    let balancer = plain(["a", "b"]);
+    for name in ["bybusyness", "bytraffic", "byrequests"] {
+        balancer.set_scheduler(by_name(name));
+        assert_eq!(balancer.scheduler_name(), name);
+    }
+    let _first = pick(&balancer).unwrap();
+    assert_eq!(balancer.standing("a"), Some(-100));
+    balancer.set_scheduler(by_name("bybusyness"));
+    assert_eq!(picks(&balancer, 3), "bbb", "a is busy");
+    balancer.set_scheduler(by_name("bytraffic"));
+    pick(&balancer).unwrap().record_sent(1_000);
+    assert_eq!(picks(&balancer, 2), "bb", "it is told of bytes");
 }
 
 #[test]

@@ -51,6 +51,10 @@ impl Timeouts {
     /// Waits for a member when none can be elected (Apache: the balancer's `timeout`);
     /// by default the request fails at once.
     ///
+    /// It is for the first election of a request, when all are at their cap, drain, or
+    /// rest from an error. With forced recovery, members in error are tried rather than
+    /// waited for; and a request that has failed at all members is not kept waiting.
+    ///
     /// # Examples
     ///
     /// See [`Timeouts`].
