@@ -32,6 +32,7 @@ step cargo hack check --each-feature --no-dev-deps
 # The soak lasts two seconds elsewhere.
 EQUIPOISE_SOAK_SECONDS=20 step cargo test --all-features -- --include-ignored
 step cargo run --release --all-features --example reverse_proxy -- --exit
+RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --document-private-items
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
 step cargo machete
 step cargo bench --no-run --all-features

@@ -4,8 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 /// What all living threads have used, user and system together; `None` where nobody
-/// tells. A thread that is running right now may be up to one tick behind.
+/// tells.
 pub(crate) fn used() -> Option<Duration> {
+    // The books of a thread that goes on running are up to a tick behind.
+    std::thread::yield_now();
     let threads = fs::read_dir("/proc/self/task").ok()?;
     let nanoseconds: u64 = threads.filter_map(|thread| of_thread(&thread.ok()?)).sum();
     (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))

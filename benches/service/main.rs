@@ -13,6 +13,7 @@ mod cpu;
 #[path = "../pick/lanes.rs"]
 #[expect(dead_code, reason = "some of it only picks need")]
 mod lanes;
+mod loopback;
 mod noop;
 mod overhead;
 mod proxies;

@@ -15,9 +15,11 @@ use tokio::task::JoinSet;
 use tower::{Service, ServiceExt};
 
 use crate::Extent;
+use crate::cpu;
 use crate::lanes::{self, median};
+use crate::loopback::{self, Pointed};
 use crate::noop::{Template, Traffic};
-use crate::{cpu, proxies};
+use crate::proxies::{self, Setup};
 
 /// So many requests are under way at a time.
 const TASKS: usize = 64;
@@ -43,7 +45,7 @@ pub(crate) fn run(extent: Extent, filter: &str) {
         };
         let runtime = builder.worker_threads(threads).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let servers = runtime.block_on(proxies::servers());
+        let servers = runtime.block_on(loopback::servers());
         let mut loads = loads(&runtime, &servers);
         let (_, alone) = loads.remove(0);
         loads.retain(|(name, _)| name.contains(filter));
@@ -60,15 +62,18 @@ pub(crate) fn run(extent: Extent, filter: &str) {
 /// All rows; the first is the client alone.
 fn loads<'r>(runtime: &'r Runtime, servers: &[Uri]) -> Vec<(&'static str, Load<'r>)> {
     let _entered = runtime.enter();
+    let layered = |setup| load(runtime, proxies::layered(servers, setup));
     vec![
-        ("nothing", load(runtime, proxies::Pointed::new(servers))),
+        ("nothing", load(runtime, Pointed::new(servers))),
         (
-            "`BalanceLayer`",
-            load(runtime, proxies::layered(servers, false)),
+            "`BalanceService::over`",
+            load(runtime, proxies::over(servers)),
         ),
+        ("`BalanceLayer`", layered(Setup::Plain)),
+        ("`BalanceLayer`, one attempt", layered(Setup::OneAttempt)),
         (
             "`BalanceLayer`, sticky with `RouteCookie`, time limit",
-            load(runtime, proxies::layered(servers, true)),
+            layered(Setup::Full),
         ),
         (
             "tower p2c behind Buffer",
@@ -85,7 +90,7 @@ where
         + 'static,
     B: Body<Data = Bytes, Error: Debug> + Send + Unpin + 'static,
 {
-    let template = |task| Template::of(Traffic::TenHeaders, &proxies::route(task));
+    let template = |task| Template::of(Traffic::TenHeaders, &loopback::route(task));
     let templates: Vec<_> = (0..TASKS).map(|task| Arc::new(template(task))).collect();
     Box::new(move |each| {
         runtime.block_on(async {

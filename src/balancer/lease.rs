@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::hub::{Desk, Hub};
-use super::meter::{Meter, SentMeter};
+use super::meter::{Meter, SentMeter, Upload};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
 use crate::observer::Session;
@@ -113,6 +113,11 @@ impl<W> Lease<W> {
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.entry().seat.spec.route()
+    }
+
+    /// How the client does with its request body, where a meter was asked for.
+    pub(crate) fn upload(&self) -> Upload {
+        self.meter.upload()
     }
 
     pub(crate) fn name_handle(&self) -> &Arc<str> {

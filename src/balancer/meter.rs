@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::snapshot::Seat;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 #[derive(Debug, Default)]
 pub(super) struct Meter {
@@ -44,6 +45,15 @@ impl Meter {
         self.sent.saturating_add(shared)
     }
 
+    pub(super) fn upload(&self) -> Upload {
+        let upload = self.shared.as_ref().map(|it| it.0.upload.load(Relaxed));
+        match upload {
+            Some(LATE) => Upload::Late,
+            Some(FAILED) => Upload::Failed,
+            _ => Upload::Flowing,
+        }
+    }
+
     pub(super) fn received(&self) -> u64 {
         self.received
     }
@@ -76,13 +86,32 @@ struct Sent {
     seat: Arc<Seat>,
     // Relaxed: a sum that only grows; an end may be a frame behind.
     sum: AtomicU64,
+    // Relaxed: read when an attempt has failed, to tell whose fault it was; the error
+    // itself came by other means.
+    upload: AtomicU32,
 }
+
+/// How the client does with its request body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Upload {
+    /// It broke off.
+    Failed,
+    /// Nothing is being waited for.
+    Flowing,
+    /// It is the client that is being waited for.
+    Late,
+}
+
+const FLOWING: u32 = 0;
+const LATE: u32 = 1;
+const FAILED: u32 = 2;
 
 impl Sent {
     fn new(seat: Arc<Seat>) -> Self {
         Self {
             seat,
             sum: AtomicU64::new(0),
+            upload: AtomicU32::new(FLOWING),
         }
     }
 
@@ -100,6 +129,18 @@ impl SentMeter {
     pub fn record(&self, bytes: u64) {
         self.0.sum.fetch_add(bytes, Relaxed);
         self.0.seat.state.add_bytes_sent(bytes);
+    }
+}
+
+impl SentMeter {
+    /// Notes what a look at the client's body came to.
+    pub(crate) fn upload_polled<T, E>(&self, frame: &Poll<Option<Result<T, E>>>) {
+        let upload = match frame {
+            Poll::Pending => LATE,
+            Poll::Ready(Some(Err(_))) => FAILED,
+            Poll::Ready(Some(Ok(_)) | None) => FLOWING,
+        };
+        self.0.upload.store(upload, Relaxed);
     }
 }
 

@@ -43,6 +43,7 @@ pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drained, PickWait, Ready};
 
+pub(crate) use meter::Upload;
 pub(crate) use wait::{Waiter, may_change};
 
 use crate::clock::Timestamp;

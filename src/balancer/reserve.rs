@@ -1,8 +1,8 @@
 //! An election among those who would be eligible if the members that a request has
 //! tried were not there: standbys, spares and later tiers, though nobody is in error.
 //!
-//! The scheduler has no part in it, and its books do not change: it elects among the
-//! eligible, and this is for one request.
+//! The scheduler has no part in it, and its books do not change for those whom it does
+//! not know: it elects among the eligible, and this is for one request.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -35,12 +35,17 @@ impl<W> Balancer<W> {
             .iter()
             .filter_map(|&slot| roster.seat(slot as usize));
         let mut seats: Vec<&Arc<Seat>> = seats.collect();
-        seats.sort_by(|a, b| busier(a, b));
+        // Loads change meanwhile: each is read once.
+        seats.sort_by_cached_key(|seat| Load::of(seat));
         let candidates = Candidates::new(&view.picture, request.tried);
         let unclaimed = Unclaimed::new(&candidates, hub);
         let seat = seats
             .into_iter()
             .find(|seat| candidates.claim_seat(seat).is_ok())?;
+        if view.picture.is_in_group(seat.slot()) {
+            // It was refused a moment ago, or has come since.
+            view.scheduler.on_routed(&candidates, &seat.state);
+        }
         let entry = view.entry(seat.slot())?;
         let session = match request.route {
             Some(_) => Session::Lost,
@@ -56,10 +61,38 @@ impl<W> Balancer<W> {
     }
 }
 
-/// By requests in flight for each unit of weight.
-fn busier(a: &Seat, b: &Seat) -> Ordering {
-    let load = |seat: &Seat, other: &Seat| {
-        u64::from(seat.state.in_flight()) * u64::from(other.spec.weight().hundredths())
-    };
-    load(a, b).cmp(&load(b, a))
+/// Requests in flight for each unit of weight, at one moment.
+#[derive(Clone, Copy)]
+struct Load {
+    in_flight: u64,
+    weight: u64,
 }
+
+impl Load {
+    fn of(seat: &Seat) -> Self {
+        Self {
+            in_flight: seat.state.in_flight().into(),
+            weight: seat.spec.weight().hundredths().into(),
+        }
+    }
+}
+
+impl Ord for Load {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.in_flight * other.weight).cmp(&(other.in_flight * self.weight))
+    }
+}
+
+impl PartialOrd for Load {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Load {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Load {}

@@ -154,8 +154,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let kept = self.bodies.keep(body);
-        let exchange = HttpExchange::new(self.settings.clone(), head, kept);
+        // With nobody else to go to, nothing needs to be kept.
+        let elsewhere = self.balancer.len() > 1;
+        let exchange = HttpExchange::new(self.settings.clone(), head, |repeatable| {
+            self.bodies.keep(body, repeatable && elsewhere)
+        });
         let held = self.way.hold();
         BalanceFuture {
             machine: Machine::start(self.balancer.clone(), exchange, held),

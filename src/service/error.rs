@@ -46,6 +46,8 @@ pub enum BalanceError {
         attempts: u32,
         /// Whether the member let a time limit pass.
         timed_out: bool,
+        /// Whether it is certain that no member got a byte of the request.
+        nothing_sent: bool,
         /// What the inner service said.
         source: BoxError,
     },
@@ -64,11 +66,22 @@ pub enum BalanceError {
         #[source]
         PickError,
     ),
+    /// It was the request, or its client.
+    #[error("the request cannot be sent")]
+    Request {
+        /// 400 if the client broke off its body, 408 if it was too slow with it, 414 if
+        /// the URI is too long for the member, or what an
+        /// [`AimError`](super::AimError) of yours says.
+        status: StatusCode,
+        /// What is wrong.
+        source: BoxError,
+    },
 }
 
 impl BalanceError {
     /// Returns the status by which HTTP says it: 502 for a member that failed, 504 if
-    /// it let a time limit pass, 503 for everything else.
+    /// it let a time limit pass, 503 if nobody could take the request, and what a
+    /// [`Request`](Self::Request) says.
     ///
     /// # Examples
     ///
@@ -81,6 +94,7 @@ impl BalanceError {
             } => StatusCode::GATEWAY_TIMEOUT,
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
             Self::NotReady { .. } | Self::Pick(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Request { status, .. } => *status,
         }
     }
 
@@ -98,7 +112,7 @@ impl BalanceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Pick(error) => error.retry_after(),
-            Self::Member { .. } | Self::NotReady { .. } => None,
+            Self::Member { .. } | Self::NotReady { .. } | Self::Request { .. } => None,
         }
     }
 }
@@ -110,6 +124,8 @@ pub(super) enum Elapsed {
     Answer,
     #[error("not ready in time")]
     Ready,
+    #[error("the request body did not come in time")]
+    Upload,
 }
 
 /// The body was read by an attempt that failed, and cannot be sent again.
@@ -121,6 +137,7 @@ pub(super) struct BodyGone;
 mod tests {
     use super::{BalanceError, BodyGone, Elapsed};
     use crate::balancer::PickError;
+    use http::StatusCode;
     use std::error::Error;
     use std::time::Duration;
 
@@ -130,6 +147,7 @@ mod tests {
             member: "a".into(),
             attempts: 2,
             timed_out,
+            nothing_sent: false,
             source: Elapsed::Answer.into(),
         };
         assert_eq!(member(true).to_string(), "member \"a\" failed in attempt 2");
@@ -144,6 +162,16 @@ mod tests {
         assert_eq!(not_ready.to_string(), "the inner service is not ready");
         assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
         assert_eq!(not_ready.status(), 503);
+        let slow = BalanceError::Request {
+            status: StatusCode::REQUEST_TIMEOUT,
+            source: Elapsed::Upload.into(),
+        };
+        assert_eq!(slow.to_string(), "the request cannot be sent");
+        assert_eq!(
+            slow.source().unwrap().to_string(),
+            "the request body did not come in time"
+        );
+        assert_eq!(slow.status(), 408);
         assert_eq!(
             BodyGone.to_string(),
             "the request body cannot be sent again"

@@ -37,7 +37,9 @@ pub use body::{
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
-pub use dispatch::{Aimed, Dispatch, PerMember, PreserveHost, Rewrite, Target};
+pub use dispatch::{
+    AimError, Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, Rewrite, Target,
+};
 pub use error::{BalanceError, BoxError};
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;

@@ -4,6 +4,8 @@
 //! reads what browsers and old servers have been seen to send, not a grammar:
 //! commas between cookies, blanks before the `=`, quotes around the value.
 
+use std::ops::Range;
+
 use http::{HeaderMap, header};
 
 /// Finds the first value of the cookie that counts: one that is not empty, and UTF-8.
@@ -11,23 +13,45 @@ pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|cookies| cookies.as_bytes().split(|byte| b";,".contains(byte)))
-        .filter_map(|piece| value_in(piece, name.as_bytes()))
-        .find_map(|value| {
-            std::str::from_utf8(value)
+        .flat_map(|cookies| places(cookies.as_bytes(), name.as_bytes()))
+        .find_map(|place| {
+            std::str::from_utf8(unquoted(place.value))
                 .ok()
                 .filter(|text| !text.is_empty())
         })
 }
 
-/// Reads `name = value`. The name may stand behind other words, the value is all
-/// the rest: `$Version=1 name=value` is one piece.
-fn value_in<'r>(piece: &'r [u8], name: &[u8]) -> Option<&'r [u8]> {
+/// Where a cookie stands in a header.
+pub(crate) struct Place<'r> {
+    /// From the name to the end of the value.
+    pub(crate) at: Range<usize>,
+    value: &'r [u8],
+}
+
+/// Finds each `name = value` in a header. The name may stand behind other words, the
+/// value is all the rest of the piece: `$Version=1 name=value` is one.
+pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = Place<'r>> {
+    let mut start = 0;
+    let pieces = cookies.split(|byte| b";,".contains(byte));
+    pieces.filter_map(move |piece| {
+        let from = start;
+        start += piece.len() + 1;
+        let (at, value) = value_in(piece, name)?;
+        let end = piece.trim_ascii_end().len();
+        Some(Place {
+            at: from + at..from + end,
+            value,
+        })
+    })
+}
+
+/// Reads `name = value`, and where the name begins.
+fn value_in<'r>(piece: &'r [u8], name: &[u8]) -> Option<(usize, &'r [u8])> {
     let mut rest = piece.trim_ascii_start();
     loop {
         if let Some(behind) = rest.strip_prefix(name) {
             if let Some(value) = behind.trim_ascii_start().strip_prefix(b"=") {
-                return Some(unquoted(value.trim_ascii()));
+                return Some((piece.len() - rest.len(), value.trim_ascii()));
             }
         }
         let blank = rest.iter().position(u8::is_ascii_whitespace)?;
@@ -71,7 +95,8 @@ mod tests {
             (b"", None),
         ];
         for (piece, value) in rows {
-            assert_eq!(value_in(piece, b"S"), value, "{piece:?}");
+            let found = value_in(piece, b"S").map(|(_, value)| value);
+            assert_eq!(found, value, "{piece:?}");
         }
     }
 }

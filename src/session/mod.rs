@@ -46,6 +46,8 @@ mod laws;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cookie::places as cookie_places;
+
 pub use error::ParseStickySessionError;
 pub use presented::{Presented, Source};
 pub use sticky::StickySession;

@@ -1,4 +1,4 @@
-//! Waiting as an argument: [`Timer`], and [`TokioTimer`] behind the feature `tokio`.
+//! Waiting as an argument: [`Timer`], and `TokioTimer` behind the feature `tokio`.
 //!
 //! What does not live here: the time itself, which a [`Clock`](crate::clock::Clock)
 //! tells, and what is waited for.

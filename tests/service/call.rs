@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use equipoise::service::{Affinity, BoxError, Cloned, KeepRequest, Timeouts};
-use equipoise::timer::TokioTimer;
 use equipoise::{Balancer, Flag, MemberSpec, Outcome};
 use tower::{Service, ServiceExt};
 
 use crate::books::{Books, in_flight};
+use crate::timer::TestTimer;
 
 /// Multiplies by its factor, or does what it is told.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ async fn a_request_that_was_not_handed_over_goes_to_another() {
     };
     let balancer = Balancer::new([("a", unready), ("b", times(3))]).unwrap();
     let service = balancer.into_call_service().timeouts(
-        TokioTimer::new(),
+        TestTimer,
         Timeouts::new().with_ready(Duration::from_secs(1)),
     );
     assert_eq!(*service.oneshot(5).await.unwrap(), 15);

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use equipoise::service::{
     BalanceError, BalanceLayer, BalanceService, BufferUpTo, Failover, Timeouts,
 };
-use equipoise::timer::TokioTimer;
 use equipoise::{Balancer, Flag};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -23,6 +22,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use crate::books::in_flight;
 use crate::member::Act::{Answer, Broken, Hang, Unready};
 use crate::member::{Cast, get, outcome};
+use crate::timer::TestTimer;
 
 /// Panics if it is called without having been polled ready since its last call. A clone
 /// is not ready.
@@ -137,7 +137,7 @@ async fn a_concurrency_limit_of_one_around_the_shared_client_does_not_deadlock()
 async fn a_member_that_never_becomes_ready_is_given_up_for_another() {
     let cast = Cast::new([&[Unready], &[Answer(200)]]);
     let timeouts = Timeouts::new().with_ready(Duration::from_secs(2));
-    let service = cast.layer().timeouts(TokioTimer::new(), timeouts);
+    let service = cast.layer().timeouts(TestTimer, timeouts);
     let start = tokio::time::Instant::now();
     // Nothing was sent: a POST moves on, too.
     let served = outcome(service.over_members(), crate::member::post("x")).await;
@@ -150,7 +150,7 @@ async fn a_member_that_never_becomes_ready_is_given_up_for_another() {
 #[tokio::test(start_paused = true)]
 async fn when_no_member_becomes_ready_the_caller_is_told_in_time() {
     let cast = Cast::new([&[Unready], &[Unready]]);
-    let service = cast.layer().timeouts(TokioTimer::new(), Timeouts::new());
+    let service = cast.layer().timeouts(TestTimer, Timeouts::new());
     let start = tokio::time::Instant::now();
     let error = service.over_members().oneshot(get("/")).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
@@ -196,7 +196,7 @@ async fn a_shared_client_that_is_not_ready_is_no_members_fault() {
     for broken in [false, true] {
         let balancer = uris();
         let layer = BalanceLayer::new(balancer.clone());
-        let service = layer.timeouts(TokioTimer::new(), Timeouts::new());
+        let service = layer.timeouts(TestTimer, Timeouts::new());
         let asked = Arc::default();
         let error = service
             .layer(Moody { asked, broken })

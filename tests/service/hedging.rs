@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use equipoise::clock::{Clock, Timestamp};
 use equipoise::service::{Failover, RetryBudget, Timeouts};
-use equipoise::timer::TokioTimer;
 use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
 use http::StatusCode;
 use tokio::time::Instant;
@@ -14,6 +13,7 @@ use tower::ServiceExt;
 use crate::books::{Books, in_flight};
 use crate::member::Act::{Answer, Fail, Hang};
 use crate::member::{Act, Cast, Member, get, outcome, post};
+use crate::timer::TestTimer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ fn patient(
     timeouts: Timeouts,
 ) -> equipoise::service::BalanceService<Member> {
     equipoise::service::BalanceLayer::new(balancer.clone())
-        .timeouts(TokioTimer::new(), timeouts)
+        .timeouts(TestTimer, timeouts)
         .over_members()
 }
 
@@ -124,7 +124,7 @@ async fn a_wait_that_is_dropped_leaves_no_trace() {
 }
 
 fn timed(cast: &Cast, timeouts: Timeouts) -> equipoise::service::BalanceService<Member> {
-    let layer = cast.layer().timeouts(TokioTimer::new(), timeouts);
+    let layer = cast.layer().timeouts(TestTimer, timeouts);
     layer.over_members()
 }
 
@@ -144,7 +144,7 @@ async fn an_answer_that_is_late_is_not_waited_for() {
     let cast = Cast::new([&[Hang], &[Answer(200)]]);
     let service = cast
         .layer()
-        .timeouts(TokioTimer::new(), late)
+        .timeouts(TestTimer, late)
         .failover(Failover::new().with_error_on_timeout())
         .over_members();
     assert!(service.oneshot(post("x")).await.is_err());
@@ -200,7 +200,7 @@ async fn what_must_not_be_sent_twice_is_not_raced() {
     let none = RetryBudget::new().with_percent(0).with_per_second(0);
     let service = cast
         .layer()
-        .timeouts(TokioTimer::new(), Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
         .failover(Failover::new().with_budget(none.with_burst(0)))
         .over_members();
     assert!(waits(service, get("/")).await);
@@ -227,7 +227,7 @@ async fn a_session_stays_with_its_member_however_slow_that_is() {
     let service = cast
         .layer()
         .sticky("S".parse().unwrap())
-        .timeouts(TokioTimer::new(), Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
         .over_members();
     let mut request = get("/");
     let cookie = http::HeaderValue::from_static("S=x.r1");
@@ -259,4 +259,124 @@ async fn a_disabled_member_is_not_raced_with() {
     let waited = tokio::time::timeout(limit, hedged(&cast).oneshot(get("/"))).await;
     assert!(waited.is_err());
     let _: Books = cast.books.clone();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_that_does_worse_does_not_end_the_first() {
+    let late = &[Act::AnswerAfter(3 * SECOND, 200)];
+    let cast = Cast::new([late, &[Answer(503)]]);
+    let service = cast
+        .layer()
+        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE]))
+        .over_members();
+    let start = Instant::now();
+    assert_eq!(outcome(service, get("/")).await, "200 a 2");
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    assert_eq!(in_flight(&cast.balancer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_leaves_the_request_to_a_first_that_is_getting_ready() {
+    let slow = &[Act::ReadyAfter(2 * SECOND), Answer(200)];
+    let cast = Cast::new([slow, &[Hang]]);
+    let service = cast
+        .layer()
+        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .failover(Failover::new().with_max_attempts(2))
+        .over_members();
+    assert_eq!(outcome(service, get("/")).await, "200 a 2");
+    let ends = cast.books.take();
+    assert!(ends.iter().all(|end| end.1 != Outcome::Failure), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn getting_ready_takes_nothing_of_the_time_for_the_answer() {
+    let slow: &[Act] = &[
+        Act::ReadyAfter(3 * SECOND),
+        Act::AnswerAfter(3 * SECOND, 200),
+    ];
+    let cast = Cast::new([slow]);
+    let timeouts = Timeouts::new()
+        .with_ready(4 * SECOND)
+        .with_attempt(4 * SECOND);
+    assert_eq!(outcome(timed(&cast, timeouts), get("/")).await, "200 a 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_by_the_timer_whatever_the_balancers_clock_says() {
+    let balancer = Balancer::builder()
+        .clock(equipoise::clock::ManualClock::new())
+        .member(
+            "a",
+            Member::new([Answer(200)]),
+            MemberSpec::new().with_max_in_flight(1),
+        )
+        .build()
+        .unwrap();
+    let _lease = balancer.pick(&PickRequest::new()).unwrap();
+    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let start = Instant::now();
+    let waited = tokio::time::timeout(60 * SECOND, outcome(service, get("/"))).await;
+    assert_eq!(waited.unwrap(), "no member was elected");
+    assert_eq!(start.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_moves_on_waits_for_room_too() {
+    let capped = MemberSpec::new().with_max_in_flight(1);
+    let refuse: &[Act] = &[Fail(std::io::ErrorKind::ConnectionRefused)];
+    let cast = Cast::with_specs([(refuse, MemberSpec::new()), (&[Answer(200)], capped)]);
+    let tried = [cast.balancer.member("a").unwrap().id()];
+    let lease = cast
+        .balancer
+        .pick(&PickRequest::new().with_tried(&tried))
+        .unwrap();
+    let service = timed(&cast, Timeouts::new().with_member(SECOND));
+    let waiting = tokio::spawn(outcome(service.clone(), post("x")));
+    tokio::time::sleep(SECOND / 2).await;
+    drop(lease);
+    assert_eq!(waiting.await.unwrap(), "200 b 2");
+    // In vain, it is told of the failure that there was.
+    cast.balancer.clear_flag("a", Flag::InError).unwrap();
+    let _lease = cast
+        .balancer
+        .pick(&PickRequest::new().with_tried(&tried))
+        .unwrap();
+    assert_eq!(
+        outcome(service, post("x")).await,
+        "member \"a\" failed in attempt 1"
+    );
+    assert_eq!(in_flight(&cast.balancer), 1, "the one that is held");
+}
+
+/// A request body that never goes on.
+struct Stuck;
+
+impl http_body::Body for Stuck {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slow_with_its_body_is_not_the_members_fault() {
+    let cast = Cast::new([&[Answer(200)], &[Answer(200)]]);
+    let service = cast
+        .layer()
+        .timeouts(TestTimer, Timeouts::new().with_attempt(SECOND))
+        .failover(Failover::new().with_error_on_timeout())
+        .over_members();
+    let request = http::Request::put("/").body(Stuck).unwrap();
+    let error = service.oneshot(request).await.unwrap_err();
+    assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(cast.in_error(), "");
+    assert_eq!(cast.books.take()[0].1, Outcome::Cancelled);
+    assert_eq!(cast.calls(), [1, 0]);
 }

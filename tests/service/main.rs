@@ -1,7 +1,6 @@
 //! The balancer behind tower: in-process members that do as they are told, and real
 //! hyper servers on real sockets. Public API only.
 
-#![cfg(feature = "tokio")]
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -16,8 +15,11 @@ mod failover;
 mod hedging;
 mod in_flight;
 mod member;
+mod readers;
 mod replay;
+mod reviewed;
 mod sessions;
 mod soak;
 mod stacks;
 mod table;
+mod timer;

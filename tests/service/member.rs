@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::service::{BalanceLayer, BalanceService, BoxError, ServedBy};
@@ -26,6 +27,10 @@ pub(crate) enum Act {
     Fail(io::ErrorKind),
     /// Reads so many frames of the body, and fails as a connection does that breaks.
     FailAfter(usize),
+    /// Reads the body to its end, and answers after so long.
+    AnswerAfter(Duration, u16),
+    /// Becomes ready after so long; what it does then is the next act.
+    ReadyAfter(Duration),
     /// Answers at once, and reads the body afterwards, on a task of its own.
     AnswerThenRead(u16),
     Hang,
@@ -46,10 +51,21 @@ pub(crate) struct Got {
 }
 
 /// Plays its acts in turn, and the last one for ever.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Member {
     acts: Arc<Mutex<VecDeque<Act>>>,
     got: Arc<Mutex<Vec<Got>>>,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Clone for Member {
+    fn clone(&self) -> Self {
+        Self {
+            acts: self.acts.clone(),
+            got: self.got.clone(),
+            sleep: None,
+        }
+    }
 }
 
 impl Member {
@@ -57,6 +73,7 @@ impl Member {
         Self {
             acts: Arc::new(Mutex::new(acts.into_iter().collect())),
             got: Arc::default(),
+            sleep: None,
         }
     }
 
@@ -83,8 +100,16 @@ where
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        match self.acts.lock().unwrap().front() {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let mut acts = self.acts.lock().unwrap();
+        match acts.front() {
+            Some(&Act::ReadyAfter(delay)) => {
+                let new = || Box::pin(tokio::time::sleep(delay));
+                let sleep = self.sleep.get_or_insert_with(new);
+                std::task::ready!(sleep.as_mut().poll(context));
+                acts.pop_front();
+                Poll::Ready(Ok(()))
+            }
             Some(Act::Unready) => Poll::Pending,
             Some(Act::Broken) => Poll::Ready(Err("it is broken".into())),
             _ => Poll::Ready(Ok(())),
@@ -120,7 +145,14 @@ where
                     Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
                 }
                 Act::Hang => std::future::pending().await,
-                Act::Unready | Act::Broken => panic!("called though it was not ready"),
+                Act::AnswerAfter(delay, status) => {
+                    read(&mut body, usize::MAX, &got, at).await;
+                    tokio::time::sleep(delay).await;
+                    Ok(answer(status))
+                }
+                Act::Unready | Act::Broken | Act::ReadyAfter(_) => {
+                    panic!("called though it was not ready")
+                }
             }
         })
     }

@@ -249,7 +249,11 @@ struct Curl {
 
 impl Curl {
     async fn new(stage: &Stage, cookie: RouteCookie) -> Self {
-        let service = stage.layer(cookie).layer(client::<Incoming>(Http::One));
+        Self::before(stage.layer(cookie)).await
+    }
+
+    async fn before(layer: BalanceLayer<Uri>) -> Self {
+        let service = layer.layer(client::<Incoming>(Http::One));
         let front = serve(service.into_infallible()).await;
         let jar = format!(
             "{}/jar-{}",
@@ -333,4 +337,32 @@ async fn curl_with_a_tampered_jar_gets_a_new_route() {
     let again = curl.get().await;
     assert_eq!(who(&again), 'b', "as good as new");
     assert!(again.to_lowercase().contains("set-cookie: routeid="));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs curl"]
+async fn curl_follows_a_redirect_route_and_is_refused_where_failover_is() {
+    let stage = Stage::new().await;
+    let curl = Curl::new(&stage, RouteCookie::new()).await;
+    assert_eq!(who(&curl.get().await), 'a');
+    let redirect = |spec: MemberSpec| spec.with_redirect_route("r3").with_flag(Flag::Disabled);
+    stage.balancer.update("a", redirect).unwrap();
+    for _ in 0..3 {
+        assert_eq!(who(&curl.get().await), 'c');
+    }
+
+    let session = sticky().with_no_failover();
+    let layer = BalanceLayer::new(stage.balancer.clone());
+    let curl = Curl::before(layer.sticky_with_cookie(session, RouteCookie::new())).await;
+    let name = who(&curl.get().await).to_string();
+    assert_eq!(who(&curl.get().await).to_string(), name);
+    stage.balancer.set_flag(&name, Flag::Disabled).unwrap();
+    let refused = curl.get().await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    stage.balancer.clear_flag(&name, Flag::Disabled).unwrap();
+    assert_eq!(
+        who(&curl.get().await).to_string(),
+        name,
+        "its session is still there"
+    );
 }

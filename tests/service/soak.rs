@@ -84,23 +84,28 @@ async fn no_get_fails_while_one_member_lives() {
     assert!(elected >= answered as u64);
 }
 
-/// Kills one member, drains another, and puts both right again, over and over.
+/// Kills up to three of the four members, one after the other, drains another, and puts
+/// all right again, over and over.
 async fn trouble(balancer: &Balancer<Uri>, backends: &mut [(&'static str, Backend)]) {
     let random = Random::seeded(7);
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds());
-    let pause = || Duration::from_millis(20 + random.below(100));
+    let pause = || Duration::from_millis(20 + random.below(60));
     let draw = || usize::try_from(random.below(4)).unwrap();
     while tokio::time::Instant::now() < end {
-        let (killed, drained) = (draw(), draw());
-        backends[killed].1.kill().await;
-        balancer
-            .set_flag(backends[drained].0, Flag::Draining)
-            .unwrap();
-        tokio::time::sleep(pause()).await;
-        backends[killed].1.restart();
-        balancer
-            .clear_flag(backends[drained].0, Flag::Draining)
-            .unwrap();
-        tokio::time::sleep(pause()).await;
+        let (first, killed, drained) = (draw(), 1 + draw() % 3, draw());
+        let drained = backends[drained].0;
+        // Whoever drains may not be the only one who lives.
+        if killed < 3 {
+            balancer.set_flag(drained, Flag::Draining).unwrap();
+        }
+        for at in 0..killed {
+            backends[(first + at) % 4].1.kill().await;
+            tokio::time::sleep(pause()).await;
+        }
+        balancer.clear_flag(drained, Flag::Draining).unwrap();
+        for at in 0..killed {
+            backends[(first + at) % 4].1.restart();
+            tokio::time::sleep(pause()).await;
+        }
     }
 }

@@ -1,41 +1,29 @@
-//! Taking a cookie out of a request's headers.
+//! Taking a cookie out of a request's headers, and leaving the others byte for byte as
+//! they were.
 //!
-//! What does not live here: reading one, which is `session`'s.
+//! What does not live here: where a cookie stands, which is `session`'s to say, so that
+//! what is read and what is taken out are the same.
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
+use crate::session::cookie_places;
+
 /// Removes all cookies of one name, and whatever header is empty then.
 pub(super) fn remove(name: &str, headers: &mut HeaderMap) {
-    let is_named = |piece: &[u8]| {
-        let piece = piece.trim_ascii_start();
-        let rest = piece.strip_prefix(name.as_bytes());
-        rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
-    };
-    let pieces = |value: &HeaderValue| -> Vec<Vec<u8>> {
-        let value = value.as_bytes();
-        let pieces = value.split(|&byte| byte == b';' || byte == b',');
-        pieces.map(<[u8]>::to_vec).collect()
-    };
-    let cookies = headers.get_all(COOKIE);
-    let mut values = cookies.iter();
-    if !values.any(|value| {
-        let mut pieces = value.as_bytes().split(|&byte| byte == b';' || byte == b',');
-        pieces.any(is_named)
-    }) {
+    let name = name.as_bytes();
+    let has_one = |value: &HeaderValue| cookie_places(value.as_bytes(), name).next().is_some();
+    if !headers.get_all(COOKIE).iter().any(has_one) {
         return;
     }
-    let kept: Vec<HeaderValue> = cookies
-        .iter()
+    let values = headers.get_all(COOKIE).iter();
+    let kept: Vec<HeaderValue> = values
         .filter_map(|value| {
-            let pieces = pieces(value);
-            let kept: Vec<&[u8]> = pieces
-                .iter()
-                .filter(|piece| !is_named(piece))
-                .map(|piece| piece.trim_ascii())
-                .filter(|piece| !piece.is_empty())
-                .collect();
-            let value = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
-            value.ok().filter(|_| !kept.is_empty())
+            if !has_one(value) {
+                return Some(value.clone());
+            }
+            let left = without(name, value.as_bytes());
+            let value = HeaderValue::from_bytes(&left).ok();
+            value.filter(|value| !value.is_empty())
         })
         .collect();
     headers.remove(COOKIE);
@@ -44,23 +32,62 @@ pub(super) fn remove(name: &str, headers: &mut HeaderMap) {
     }
 }
 
+/// Cuts each place out, with the separator before it, or with the one behind it where it
+/// is the first.
+fn without(name: &[u8], cookies: &[u8]) -> Vec<u8> {
+    let is_separator = |byte: &u8| b";,".contains(byte);
+    let mut left = Vec::with_capacity(cookies.len());
+    let mut from = 0;
+    for place in cookie_places(cookies, name) {
+        let before = cookies[from..place.at.start].trim_ascii_end();
+        left.extend_from_slice(before);
+        from = place.at.end;
+        if left.last().is_some_and(is_separator) {
+            left.pop();
+        } else if left.is_empty() {
+            let behind = &cookies[from..];
+            let separator = behind.trim_ascii_start().first().is_some_and(is_separator);
+            if separator {
+                let rest = behind.trim_ascii_start()[1..].trim_ascii_start();
+                from = cookies.len() - rest.len();
+            }
+        }
+    }
+    left.extend_from_slice(&cookies[from..]);
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::remove;
     use http::header::{COOKIE, HeaderMap, HeaderValue};
 
     #[test]
-    fn all_cookies_of_the_name_are_taken_out_and_no_others() {
-        let rows: [(&[&'static str], &[&str]); 9] = [
+    fn all_cookies_of_the_name_are_taken_out_and_all_else_stays_as_it_is() {
+        let rows: [(&[&'static str], &[&str]); 17] = [
             (&["S=1"], &[]),
             (&["a=1; S=.r1; b=2"], &["a=1; b=2"]),
             (&["S=1; S=2; a=3"], &["a=3"]),
+            (&["a=1; S=1; S=2; b=3; S=4"], &["a=1; b=3"]),
             (&["xS=1; Sx=2; a=S=3"], &["xS=1; Sx=2; a=S=3"]),
             (&["a=1", "S=2", "b=3; S = 4"], &["a=1", "b=3"]),
             (&["s=1"], &["s=1"]),
             (&["S"], &["S"]),
             (&["a=1,S=2"], &["a=1"]),
+            (&["a=1 ;S=2;b=3"], &["a=1 ;b=3"]),
             (&[""], &[""]),
+            (
+                &["prefs=groups:C1:1,C2:0; S=.r1; sid=1"],
+                &["prefs=groups:C1:1,C2:0; sid=1"],
+            ),
+            (
+                &["S=.r1; cart={\"a\":1,\"S=x\":2}"],
+                &["cart={\"a\":1,\"S=x\":2}"],
+            ),
+            (&["$Version=1 S=.r1; a=1"], &["$Version=1; a=1"]),
+            (&["$Version=1 S=.r1"], &["$Version=1"]),
+            (&["S=\"x\"; a=1"], &["a=1"]),
+            (&["S=1;;a=1"], &[";a=1"]),
         ];
         for (before, after) in rows {
             let mut headers = HeaderMap::new();

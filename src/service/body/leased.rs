@@ -72,9 +72,15 @@ impl<B> LeasedBody<B>
 where
     B: Body,
 {
-    pub(in crate::service) fn new(inner: B, guard: Option<Guard>, outcome: Outcome) -> Self {
+    /// `over` says that no data can come, whatever the body holds.
+    pub(in crate::service) fn new(
+        inner: B,
+        guard: Option<Guard>,
+        outcome: Outcome,
+        over: bool,
+    ) -> Self {
         let remaining = inner.size_hint().exact();
-        let over = inner.is_end_stream() || remaining == Some(0);
+        let over = over || inner.is_end_stream() || remaining == Some(0);
         let guard = match guard {
             Some(guard) if over => {
                 guard.finish(outcome);

@@ -4,6 +4,7 @@
 mod leased;
 mod replay;
 mod request;
+mod tape;
 
 pub use leased::{LeasedBody, UpgradeLease};
 pub use replay::{BufferUpTo, KeptInBuffer, ReplayBody};

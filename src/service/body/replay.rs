@@ -1,15 +1,17 @@
 //! Request bodies that are kept while they are sent, so that they can be sent again:
 //! [`BufferUpTo`] and [`ReplayBody`].
 //!
-//! Each attempt reads with a cursor of its own: first what is in the buffer, then on
+//! Each attempt reads with a position of its own: first what is in the buffer, then on
 //! from the client's body, which it also puts into the buffer. A later attempt takes
-//! the client's body over from an earlier one, which reads an error from then on.
+//! the client's body over from an earlier one, which is woken and reads an error.
 //!
 //! ```text
 //! buffer  ▓▓▓▓▓▓▓▓░░░░ limit      the client's body
 //! attempt 1  ────────► superseded ┐
 //! attempt 2  ──► replays ─────────┴─► goes on from here
 //! ```
+//!
+//! What does not live here: the buffer, and whose turn it is (`tape`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -21,16 +23,18 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::request::{KeptBody, RequestBody, Superseded};
+use super::tape::{Found, Source, Tape};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
 use crate::service::error::BodyGone;
 use crate::sync::Mutex;
 
 /// Keeps up to so many bytes of each request body while it is sent, so that another
-/// attempt can send it again; a longer one is streamed on without being kept.
+/// attempt can send it again; of a longer one, nothing is kept.
 ///
-/// Only requests that may be sent twice need it: those of idempotent methods that have
-/// a body (`PUT`), and those marked [`Idempotent`](crate::service::Idempotent).
+/// It is for requests that may be sent twice: those of idempotent methods that have a
+/// body (`PUT`), and those marked [`Idempotent`](crate::service::Idempotent). Bodies of
+/// others go on if nobody has begun to read them, and are not kept.
 ///
 /// # Examples
 ///
@@ -55,76 +59,16 @@ where
     type Body = ReplayBody<B>;
     type Kept = KeptInBuffer<B>;
 
-    fn keep(&self, body: B) -> KeptInBuffer<B> {
+    fn keep(&self, body: B, repeatable: bool) -> KeptInBuffer<B> {
         if body.is_end_stream() {
             return KeptInBuffer { tape: None };
         }
+        let size = body.size_hint();
         // A body that is known to be too long is not even begun to be kept.
-        let fits = body.size_hint().lower() <= self.0 as u64;
-        let tape = Tape {
-            size: body.size_hint(),
-            source: Source::Idle(Box::pin(body)),
-            frames: Vec::new(),
-            room: if fits { self.0 } else { 0 },
-            read: 0,
-            overflown: false,
-            trailers: None,
-            owner: 0,
-            waiting: None,
-        };
+        let worth = repeatable && size.lower() <= self.0 as u64;
+        let limit = if worth { self.0 } else { 0 };
         KeptInBuffer {
-            tape: Some(Arc::new(Mutex::new(tape))),
-        }
-    }
-}
-
-/// What is known of a body, shared by the attempts that read it.
-struct Tape<B> {
-    size: SizeHint,
-    source: Source<B>,
-    frames: Vec<Bytes>,
-    /// So many bytes more may be kept.
-    room: usize,
-    /// So many frames were read from the source.
-    read: usize,
-    /// Something was read that is not kept: the tape cannot be rewound.
-    overflown: bool,
-    trailers: Option<HeaderMap>,
-    /// The attempt that may read on from the source.
-    owner: u64,
-    /// The owner, while an earlier attempt has the source in hand.
-    waiting: Option<Waker>,
-}
-
-/// The client's body. It is polled outside the lock.
-enum Source<B> {
-    Idle(Pin<Box<B>>),
-    InHand,
-    Ended,
-    Failed,
-}
-
-impl<B> Tape<B> {
-    fn is_complete(&self) -> bool {
-        matches!(self.source, Source::Ended) && !self.overflown
-    }
-
-    fn can_be_rewound(&self) -> bool {
-        !self.overflown && !matches!(self.source, Source::Failed)
-    }
-
-    /// Keeps data if there is room for it.
-    fn keep(&mut self, data: &Bytes) {
-        self.read += 1;
-        match self.room.checked_sub(data.len()) {
-            Some(room) if !self.overflown => {
-                self.room = room;
-                self.frames.push(data.clone());
-            }
-            _ => {
-                self.overflown = true;
-                self.frames = Vec::new();
-            }
+            tape: Some(Arc::new(Mutex::new(Tape::new(body, size, limit)))),
         }
     }
 }
@@ -139,7 +83,7 @@ impl<B> Tape<B> {
 /// use equipoise::service::{BufferUpTo, KeptBody, RequestBody};
 /// use http_body_util::Full;
 ///
-/// let kept = BufferUpTo(1_024).keep(Full::new(Bytes::from("hello")));
+/// let kept = BufferUpTo(1_024).keep(Full::new(Bytes::from("hello")), true);
 /// assert!(kept.is_left());
 /// assert!(!kept.is_shareable(), "not before all of it is in the buffer");
 /// ```
@@ -169,14 +113,15 @@ impl<B> KeptBody for KeptInBuffer<B> {
         if !tape.can_be_rewound() {
             return None;
         }
-        if !tape.is_complete() {
-            tape.owner += 1;
-        }
+        let (attempt, superseded) = tape.rewind();
+        let left = tape.size;
+        drop(tape);
+        wake(superseded);
         let reader = Reader {
-            attempt: tape.owner,
-            left: tape.size,
+            attempt,
+            left,
             tape: shared.clone(),
-            frames_read: 0,
+            position: 0,
             done: false,
             meter: meter(),
         };
@@ -207,22 +152,19 @@ pub struct ReplayBody<B> {
 struct Reader<B> {
     tape: Arc<Mutex<Tape<B>>>,
     attempt: u64,
-    frames_read: usize,
+    /// So many bytes were read.
+    position: usize,
     /// The size of what is still to be read.
     left: SizeHint,
     done: bool,
     meter: SentMeter,
 }
 
-/// What a look at the tape gives.
-enum Look<B> {
-    Frame(Bytes),
-    Trailers(HeaderMap),
-    End,
+/// What a reader comes upon.
+enum Next {
+    Data(Bytes),
+    End(Option<HeaderMap>),
     Error(BoxError),
-    Wait,
-    /// The reader's turn to read on.
-    ReadOn(Pin<Box<B>>),
 }
 
 impl<B> Reader<B>
@@ -230,89 +172,69 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    fn look(&mut self, context: &Context<'_>) -> Look<B> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         let mut tape = self.tape.lock();
-        if let Some(frame) = tape.frames.get(self.frames_read) {
-            let frame = frame.clone();
-            self.frames_read += 1;
-            return Look::Frame(frame);
-        }
-        if tape.is_complete() {
-            self.done = true;
-            return tape.trailers.clone().map_or(Look::End, Look::Trailers);
-        }
-        if tape.owner != self.attempt {
-            self.done = true;
-            return Look::Error(Superseded.into());
-        }
-        if self.frames_read < tape.read {
-            // An earlier attempt had the last word, and it was too long to be kept.
-            self.done = true;
-            return Look::Error(BodyGone.into());
-        }
-        match std::mem::replace(&mut tape.source, Source::InHand) {
-            Source::Idle(source) => Look::ReadOn(source),
-            Source::InHand => {
-                tape.waiting = Some(context.waker().clone());
-                Look::Wait
+        let next = match tape.find(self.attempt, self.position) {
+            Found::Data(data) => {
+                self.position += data.len();
+                Next::Data(data)
             }
-            over @ (Source::Ended | Source::Failed) => {
-                tape.source = over;
-                self.done = true;
-                Look::End
+            Found::End(trailers) => Next::End(trailers),
+            Found::Gone => Next::Error(BodyGone.into()),
+            Found::Superseded => Next::Error(Superseded.into()),
+            Found::Wait => {
+                let other = tape.sleep(context.waker());
+                drop(tape);
+                wake(other);
+                return Poll::Pending;
             }
-        }
+            Found::ReadOn(source) => {
+                drop(tape);
+                return self.read_on(source, context);
+            }
+        };
+        Poll::Ready(next)
     }
 
     /// Reads on from the client's body, outside the lock.
-    fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<Look<B>> {
+    fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<Next> {
         let frame = source.as_mut().poll_frame(context);
-        let ended = match &frame {
-            Poll::Ready(None | Some(Err(_))) => true,
-            Poll::Ready(Some(Ok(_))) => source.is_end_stream(),
-            Poll::Pending => false,
-        };
+        let over = source.is_end_stream();
+        self.meter.upload_polled(&frame);
         let mut tape = self.tape.lock();
-        tape.source = if ended {
-            Source::Ended
-        } else {
-            Source::Idle(source)
+        let Poll::Ready(frame) = frame else {
+            tape.source = Source::Idle(source);
+            let other = tape.sleep(context.waker());
+            drop(tape);
+            wake(other);
+            return Poll::Pending;
         };
-        let look = match frame {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => {
-                self.done = true;
-                Poll::Ready(Look::End)
-            }
-            Poll::Ready(Some(Err(error))) => {
+        tape.source = Source::Ended;
+        let next = match frame.map(|frame| frame.map(Frame::into_data)) {
+            None => Next::End(None),
+            Some(Err(error)) => {
                 tape.source = Source::Failed;
-                self.done = true;
-                Poll::Ready(Look::Error(error.into()))
+                Next::Error(error.into())
             }
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(mut data) => {
-                    let data = data.copy_to_bytes(data.remaining());
-                    tape.keep(&data);
-                    self.frames_read = tape.read;
-                    self.done |= ended;
-                    Poll::Ready(Look::Frame(data))
+            Some(Ok(Ok(mut data))) => {
+                if !over {
+                    tape.source = Source::Idle(source);
                 }
-                Err(frame) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
-                    tape.trailers = Some(trailers.clone());
-                    tape.source = Source::Ended;
-                    self.done = true;
-                    Poll::Ready(Look::Trailers(trailers))
-                }
-            },
+                let data = data.copy_to_bytes(data.remaining());
+                self.position = tape.note(&data);
+                self.done = over;
+                Next::Data(data)
+            }
+            Some(Ok(Err(frame))) => {
+                tape.trailers = frame.into_trailers().ok();
+                Next::End(tape.trailers.clone())
+            }
         };
-        // Whoever took over meanwhile reads on, or replays what has just been kept.
-        let waiting = tape.waiting.take();
+        // Whoever took over meanwhile reads on, or what has just been kept.
+        let other = tape.wake(context.waker());
         drop(tape);
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
-        look
+        wake(other);
+        Poll::Ready(next)
     }
 
     fn count(&mut self, data: &Bytes) {
@@ -328,6 +250,12 @@ where
     }
 }
 
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 impl<B> Body for ReplayBody<B>
 where
     B: Body,
@@ -340,25 +268,22 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(reader) = &mut self.reader else {
+        let Some(reader) = self.reader.as_mut().filter(|reader| !reader.done) else {
             return Poll::Ready(None);
         };
-        if reader.done {
-            return Poll::Ready(None);
-        }
-        let look = match reader.look(context) {
-            Look::ReadOn(source) => std::task::ready!(reader.read_on(source, context)),
-            look => look,
-        };
-        Poll::Ready(match look {
-            Look::Frame(data) => {
+        Poll::Ready(match std::task::ready!(reader.poll(context)) {
+            Next::Data(data) => {
                 reader.count(&data);
                 Some(Ok(Frame::data(data)))
             }
-            Look::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
-            Look::End => None,
-            Look::Error(error) => Some(Err(error)),
-            Look::Wait | Look::ReadOn(_) => return Poll::Pending,
+            Next::End(trailers) => {
+                reader.done = true;
+                trailers.map(|trailers| Ok(Frame::trailers(trailers)))
+            }
+            Next::Error(error) => {
+                reader.done = true;
+                Some(Err(error))
+            }
         })
     }
 
@@ -377,10 +302,7 @@ where
 impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayBody")
-            .field(
-                "frames_read",
-                &self.reader.as_ref().map(|it| it.frames_read),
-            )
+            .field("read", &self.reader.as_ref().map(|reader| reader.position))
             .finish_non_exhaustive()
     }
 }

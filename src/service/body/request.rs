@@ -42,7 +42,7 @@ use crate::sync::Mutex;
 ///     type Body = Full<Bytes>;
 ///     type Kept = Kept;
 ///
-///     fn keep(&self, body: Full<Bytes>) -> Kept {
+///     fn keep(&self, body: Full<Bytes>, _repeatable: bool) -> Kept {
 ///         Kept(body)
 ///     }
 /// }
@@ -75,12 +75,13 @@ pub trait RequestBody<B>: Clone {
     /// What stays behind for another attempt.
     type Kept: KeptBody<Body = Self::Body>;
 
-    /// Takes the body of a request into keeping.
+    /// Takes the body of a request into keeping; `repeatable` says whether the request
+    /// may go to another member once some of it was read.
     ///
     /// # Examples
     ///
     /// See [`RequestBody`].
-    fn keep(&self, body: B) -> Self::Kept;
+    fn keep(&self, body: B, repeatable: bool) -> Self::Kept;
 }
 
 /// The body of one request, while there may be another attempt.
@@ -143,7 +144,7 @@ where
     type Body = CountedBody<B>;
     type Kept = KeptUntilRead<B>;
 
-    fn keep(&self, body: B) -> KeptUntilRead<B> {
+    fn keep(&self, body: B, _repeatable: bool) -> KeptUntilRead<B> {
         if body.is_end_stream() {
             return KeptUntilRead { unread: None };
         }
@@ -165,7 +166,7 @@ where
 /// ```
 /// use equipoise::service::{Counted, KeptBody, RequestBody};
 ///
-/// let kept = Counted::default().keep(http_body_util::Empty::<&[u8]>::new());
+/// let kept = Counted::default().keep(http_body_util::Empty::<&[u8]>::new(), false);
 /// assert!(kept.is_left() && kept.is_shareable(), "an empty one always");
 /// ```
 pub struct KeptUntilRead<B> {
@@ -301,13 +302,16 @@ where
             StateProjected::Superseded => return Poll::Ready(Some(Err(Superseded.into()))),
             StateProjected::Empty | StateProjected::Unread { .. } => return Poll::Ready(None),
         };
-        let frame = std::task::ready!(body.poll_frame(context));
-        if let (Some(Ok(frame)), Some(meter)) = (&frame, this.meter) {
-            if let Some(data) = frame.data_ref() {
-                meter.record(data.remaining() as u64);
+        let frame = body.poll_frame(context);
+        if let Some(meter) = this.meter {
+            meter.upload_polled(&frame);
+            if let Poll::Ready(Some(Ok(frame))) = &frame {
+                if let Some(data) = frame.data_ref() {
+                    meter.record(data.remaining() as u64);
+                }
             }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        frame.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -376,7 +380,7 @@ where
     type Body = B;
     type Kept = KeptIfEmpty<B>;
 
-    fn keep(&self, body: B) -> KeptIfEmpty<B> {
+    fn keep(&self, body: B, _repeatable: bool) -> KeptIfEmpty<B> {
         KeptIfEmpty {
             empty: body.is_end_stream(),
             body: Some(body),
@@ -391,7 +395,7 @@ where
 /// ```
 /// use equipoise::service::{KeptBody, PassThrough, RequestBody};
 ///
-/// let kept = PassThrough::default().keep(http_body_util::Empty::<&[u8]>::new());
+/// let kept = PassThrough::default().keep(http_body_util::Empty::<&[u8]>::new(), false);
 /// assert!(kept.is_shareable());
 /// ```
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub use leased::Leased;
 
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
-use crate::service::course::{Exchange, Judgement, Machine, Served, Settings};
+use crate::service::course::{Exchange, Judgement, Machine, Served, Settings, Unsendable};
 use crate::service::failover::{ByCause, Patience};
 use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeouts};
 use crate::timer::Timer;
@@ -335,10 +335,11 @@ where
         self.request.is_some()
     }
 
-    fn request(&mut self, _: &mut Lease<W>, last: bool) -> Option<R> {
+    fn request(&mut self, _: &mut Lease<W>, last: bool) -> Result<R, Unsendable> {
         let copy = self.request.as_ref().filter(|_| !last);
         let copy = copy.and_then(|request| self.keep.copy(request));
         copy.or_else(|| self.request.take())
+            .ok_or(Unsendable::BodyGone)
     }
 
     fn judge(&self, _: &W::Response) -> Judgement {

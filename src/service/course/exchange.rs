@@ -12,6 +12,7 @@ use tower_service::Service;
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
 use crate::service::BoxError;
+use crate::service::dispatch::AimError;
 use crate::service::failover::{Classify, Failover, Patience};
 
 /// What both services can be told.
@@ -37,6 +38,13 @@ pub(in crate::service) struct Judgement {
     pub(in crate::service) outcome: Outcome,
     pub(in crate::service) put_in_error: bool,
     pub(in crate::service) retry: bool,
+}
+
+/// Why there is no request for an attempt.
+pub(in crate::service) enum Unsendable {
+    Aim(AimError),
+    /// Somebody has read it.
+    BodyGone,
 }
 
 /// An answer, and who gave it.
@@ -81,7 +89,7 @@ pub(in crate::service) trait Exchange<W> {
     fn is_shareable(&self) -> bool;
 
     /// The request for the next attempt; nothing needs to be kept after the `last`.
-    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Option<Self::Request>;
+    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Result<Self::Request, Unsendable>;
 
     fn judge(&self, response: &Self::Response) -> Judgement;
 

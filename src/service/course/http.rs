@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use super::exchange::{Exchange, Judgement, Served, Settings};
+use super::exchange::{Exchange, Judgement, Served, Settings, Unsendable};
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::service::affinity::Wishes;
 use crate::service::failover::{Idempotent, is_idempotent};
@@ -34,14 +34,21 @@ pub(in crate::service) struct HttpExchange<D, K> {
 }
 
 impl<D, K> HttpExchange<D, K> {
-    pub(in crate::service) fn new(settings: Arc<HttpSettings>, head: Parts, kept: K) -> Self {
+    /// `keep` takes the body into keeping, and is told whether the request may be
+    /// repeated.
+    pub(in crate::service) fn new(
+        settings: Arc<HttpSettings>,
+        head: Parts,
+        keep: impl FnOnce(bool) -> K,
+    ) -> Self {
         let marked = head.extensions.get::<Idempotent>().is_some();
+        let idempotent = marked || is_idempotent(&head.method);
         Self {
+            kept: keep(idempotent && settings.common.failover.repeats),
+            idempotent,
             settings,
-            idempotent: marked || is_idempotent(&head.method),
             method: head.method.clone(),
             head: Some(head),
-            kept,
             way: PhantomData,
         }
     }
@@ -99,16 +106,22 @@ where
         self.head.is_some() && self.kept.is_shareable()
     }
 
-    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Option<Request<K::Body>> {
-        let body = self.kept.next(|| lease.sent_meter())?;
-        let mut head = if last {
-            self.head.take()?
+    fn request(
+        &mut self,
+        lease: &mut Lease<W>,
+        last: bool,
+    ) -> Result<Request<K::Body>, Unsendable> {
+        let head = if last {
+            self.head.take()
         } else {
-            self.head.clone()?
+            self.head.clone()
         };
+        let mut head = head.ok_or(Unsendable::BodyGone)?;
         self.settings.wishes.strip(&mut head.headers);
-        D::aim(lease, &mut head);
-        Some(Request::from_parts(head, body))
+        D::aim(lease, &mut head).map_err(Unsendable::Aim)?;
+        let body = self.kept.next(|| lease.sent_meter());
+        let body = body.ok_or(Unsendable::BodyGone)?;
+        Ok(Request::from_parts(head, body))
     }
 
     fn judge(&self, response: &Response<RB>) -> Judgement {
@@ -145,13 +158,19 @@ where
             attempts: served.attempts,
         });
         let mut guard = Some(lease.into_guard());
+        let over = self.method == Method::HEAD || has_no_body(head.status);
         let connected = self.method == Method::CONNECT && head.status.is_success();
         if connected || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = guard.take() {
                 head.extensions.insert(UpgradeLease::new(guard));
             }
         }
-        let body = LeasedBody::new(body, guard, served.outcome);
+        let body = LeasedBody::new(body, guard, served.outcome, over);
         Response::from_parts(head, body)
     }
+}
+
+/// RFC 9110, 15.3.5 and 15.4.5.
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -9,8 +9,10 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::exchange::Exchange;
-use crate::balancer::Lease;
+use super::exchange::{Exchange, Unsendable};
+use crate::balancer::{Lease, Upload};
+use crate::member::Outcome;
+use crate::service::dispatch::AimError;
 use crate::service::error::{BodyGone, Elapsed};
 use crate::service::{BoxError, Fault};
 use crate::timer::Sleep;
@@ -18,6 +20,9 @@ use crate::timer::Sleep;
 pin_project! {
     /// Room for one attempt; `S` is the service, `F` its future.
     pub(in crate::service) struct Lane<W, S, F> {
+        // First, so that it is gone before the lease gives its count back.
+        #[pin]
+        future: Option<F>,
         // `None` while there is no attempt.
         lease: Option<Lease<W>>,
         // Kept for the next attempt.
@@ -25,42 +30,49 @@ pin_project! {
         // The service has been polled ready already.
         ready: bool,
         alarm: Option<Sleep>,
-        #[pin]
-        future: Option<F>,
     }
 }
 
 /// How an attempt ended without an answer.
 pub(in crate::service) enum Halt {
+    /// The client did not send its body, or not in time.
+    Client(BoxError, Fault),
     /// The inner service failed.
     Failed(BoxError, Fault),
     /// It did not get ready: nothing was sent.
     NotReady(BoxError, Fault),
+    /// The request cannot be pointed at the member: nothing was sent.
+    Unaimed(AimError),
 }
 
 impl<W, S, F> Lane<W, S, F> {
     pub(in crate::service) fn empty() -> Self {
         Self {
+            future: None,
             lease: None,
             service: None,
             ready: false,
             alarm: None,
-            future: None,
         }
     }
 
     pub(in crate::service) fn new(lease: Lease<W>, service: S, ready: bool) -> Self {
         Self {
+            future: None,
             lease: Some(lease),
             service: Some(service),
             ready,
             alarm: None,
-            future: None,
         }
     }
 
     pub(in crate::service) fn is_busy(&self) -> bool {
         self.lease.is_some()
+    }
+
+    /// Its service is not ready yet: it has still to be given the request.
+    pub(in crate::service) fn needs_request(&self) -> bool {
+        self.is_busy() && self.future.is_none()
     }
 
     pub(in crate::service) fn lease(&self) -> Option<&Lease<W>> {
@@ -79,8 +91,8 @@ impl<W, S, F> Lane<W, S, F> {
         Some((this.lease.take()?, this.service.take()?))
     }
 
-    /// Carries the attempt on until there is an answer. `last` says that there will be
-    /// no other.
+    /// Carries the attempt on until there is an answer. `last` says that nobody else
+    /// will need the request.
     pub(in crate::service) fn poll<X>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -93,61 +105,109 @@ impl<W, S, F> Lane<W, S, F> {
         F: Future<Output = Result<X::Response, X::Error>>,
     {
         let mut this = self.project();
-        let (Some(lease), Some(service)) = (this.lease, this.service) else {
+        let mut watched = Watched {
+            lease: this.lease,
+            returned: false,
+        };
+        let (Some(lease), Some(service)) = (&mut *watched.lease, this.service) else {
             return Poll::Pending;
         };
-        loop {
+        let end = loop {
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 let Poll::Ready(result) = future.poll(context) else {
-                    break;
+                    break Poll::Pending;
                 };
                 this.future.set(None);
-                return Poll::Ready(result.map_err(|error| {
-                    let error = error.into();
-                    let fault = exchange.settings().classify.error(&*error);
-                    Halt::Failed(error, fault)
-                }));
+                break Poll::Ready(result.map_err(|error| failed(error.into(), lease, exchange)));
             }
             if !*this.ready {
                 match service.poll_ready(context) {
-                    Poll::Pending => break,
+                    Poll::Pending => break Poll::Pending,
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => {
-                        return Poll::Ready(Err(Halt::NotReady(error.into(), Fault::NOTHING_SENT)));
+                        let halt = Halt::NotReady(error.into(), Fault::NOTHING_SENT);
+                        break Poll::Ready(Err(halt));
                     }
                 }
             }
             *this.ready = false;
             *this.alarm = None;
             match exchange.request(lease, last()) {
-                Some(request) => this.future.set(Some(service.call(request))),
-                None => {
+                Ok(request) => this.future.set(Some(service.call(request))),
+                Err(Unsendable::Aim(error)) => break Poll::Ready(Err(Halt::Unaimed(error))),
+                Err(Unsendable::BodyGone) => {
                     let gone = Halt::Failed(BodyGone.into(), Fault::MAY_HAVE_BEEN_SENT);
-                    return Poll::Ready(Err(gone));
+                    break Poll::Ready(Err(gone));
                 }
             }
+        };
+        let answering = this.future.is_some();
+        let late = end.is_pending() && is_late(this.alarm, answering, exchange, context);
+        let end = if late {
+            this.future.set(None);
+            Poll::Ready(Err(too_late(answering, lease)))
+        } else {
+            end
+        };
+        watched.returned = true;
+        end
+    }
+}
+
+/// Ends a request as a failure if the member panics while it is polled, whoever catches
+/// that, and wherever.
+struct Watched<'l, W> {
+    lease: &'l mut Option<Lease<W>>,
+    returned: bool,
+}
+
+impl<W> Drop for Watched<'_, W> {
+    fn drop(&mut self) {
+        if !self.returned {
+            if let Some(lease) = self.lease.take() {
+                lease.finish(Outcome::Failure);
+            }
         }
-        let Some(patience) = &exchange.settings().patience else {
-            return Poll::Pending;
-        };
-        let waiting_for_answer = this.future.is_some();
-        let limit = if waiting_for_answer {
-            patience.timeouts.attempt
-        } else {
-            Some(patience.timeouts.ready)
-        };
-        let Some(limit) = limit else {
-            return Poll::Pending;
-        };
-        let alarm = this.alarm.get_or_insert_with(|| patience.sleep(limit));
-        std::task::ready!(alarm.as_mut().poll(context));
-        this.future.set(None);
-        Poll::Ready(Err(if waiting_for_answer {
-            let fault = Fault::MAY_HAVE_BEEN_SENT.and_timed_out();
-            Halt::Failed(Elapsed::Answer.into(), fault)
-        } else {
-            let fault = Fault::NOTHING_SENT.and_timed_out();
-            Halt::NotReady(Elapsed::Ready.into(), fault)
-        }))
+    }
+}
+
+/// Whose fault an error is: the client's, if it broke off its own body.
+fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
+    if lease.upload() == Upload::Failed {
+        return Halt::Client(error, Fault::MAY_HAVE_BEEN_SENT);
+    }
+    let fault = exchange.settings().classify.error(&*error);
+    Halt::Failed(error, fault)
+}
+
+/// Sets the alarm of the stage that the attempt is in, and listens for it.
+fn is_late<W, X: Exchange<W>>(
+    alarm: &mut Option<Sleep>,
+    answering: bool,
+    exchange: &X,
+    context: &mut Context<'_>,
+) -> bool {
+    let Some(patience) = &exchange.settings().patience else {
+        return false;
+    };
+    let limit = if answering {
+        patience.timeouts.attempt
+    } else {
+        Some(patience.timeouts.ready)
+    };
+    let Some(limit) = limit else {
+        return false;
+    };
+    let alarm = alarm.get_or_insert_with(|| patience.sleep(limit));
+    alarm.as_mut().poll(context).is_ready()
+}
+
+/// Who let the time pass: the client, if its body is what is being waited for.
+fn too_late<W>(answering: bool, lease: &Lease<W>) -> Halt {
+    let late = Fault::MAY_HAVE_BEEN_SENT.and_timed_out();
+    match (answering, lease.upload()) {
+        (false, _) => Halt::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.and_timed_out()),
+        (true, Upload::Late) => Halt::Client(Elapsed::Upload.into(), late),
+        (true, _) => Halt::Failed(Elapsed::Answer.into(), late),
     }
 }

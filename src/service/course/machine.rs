@@ -10,21 +10,24 @@
 //! ```
 //!
 //! An attempt's future and answer are gone before the next attempt polls the service.
-//! What does not live here: what requests are made of (`exchange`), and one attempt
-//! (`lane`).
+//! What does not live here: what requests are made of (`exchange`), one attempt
+//! (`lane`), what was tried (`tried`), and the wait (`wait`).
 
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use http::StatusCode;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::exchange::{Exchange, Served, Settings};
 use super::lane::{Halt, Lane};
-use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
-use crate::clock::Timestamp;
-use crate::member::{MemberId, Outcome};
+use super::tried::{Course, strays};
+use super::wait::{Spare, Wait};
+use crate::balancer::{Balancer, Lease, PickError, may_change};
+use crate::member::Outcome;
 use crate::observer::Session;
 use crate::service::BalanceError;
 use crate::timer::Sleep;
@@ -35,7 +38,7 @@ pin_project! {
     pub(in crate::service) struct Machine<W, X, S, F, H> {
         balancer: Balancer<W>,
         exchange: X,
-        stage: Stage<W, H>,
+        stage: Stage<W, S, H>,
         course: Course,
         hedge: Hedge,
         #[pin]
@@ -45,11 +48,11 @@ pin_project! {
     }
 }
 
-enum Stage<W, H> {
+enum Stage<W, S, H> {
     Attempting,
     Failed(BalanceError),
     Over,
-    Waiting(Wait<W, H>),
+    Waiting(Wait<W, S, H>),
 }
 
 impl<W, X, S, F, H> fmt::Debug for Machine<W, X, S, F, H> {
@@ -59,76 +62,6 @@ impl<W, X, S, F, H> fmt::Debug for Machine<W, X, S, F, H> {
             .field("attempts", &self.course.attempts)
             .field("member", &member.map(|lease| lease.member().name()))
             .finish_non_exhaustive()
-    }
-}
-
-/// A wait for a member.
-struct Wait<W, H> {
-    waiter: Waiter<W>,
-    held: H,
-    until: Timestamp,
-    /// Rings at the end, or when somebody may be back.
-    alarm: Option<Sleep>,
-}
-
-/// What has been tried.
-#[derive(Default)]
-struct Course {
-    tried: Vec<MemberId>,
-    attempts: u32,
-    /// The one repetition of what may have been sent.
-    repeated: bool,
-    /// The client keeps its route, though another member answers: its own is not in
-    /// error.
-    strayed: bool,
-}
-
-impl Course {
-    fn note(&mut self, member: MemberId) {
-        if !self.tried.contains(&member) {
-            self.tried.push(member);
-        }
-    }
-
-    /// Elects somebody who has not been tried; if all who are eligible have been, one of
-    /// those who stand in for them.
-    fn elect<W, X: Exchange<W>>(
-        &self,
-        balancer: &Balancer<W>,
-        exchange: &X,
-    ) -> Result<Lease<W>, PickError> {
-        exchange.pick(balancer, |pick| {
-            let pick = pick.with_tried(&self.tried);
-            let elected = balancer.pick_quietly(&pick);
-            match &elected {
-                Err(PickError::NoneUsable { .. }) => {
-                    balancer.pick_in_reserve(&pick).map_or(elected, Ok)
-                }
-                _ => elected,
-            }
-        })
-    }
-
-    /// Elects somebody else for what may have been sent already, if that may be sent
-    /// again at all.
-    fn elect_for_repetition<W, X: Exchange<W>>(
-        &self,
-        balancer: &Balancer<W>,
-        exchange: &X,
-    ) -> Option<Lease<W>> {
-        let failover = &exchange.settings().failover;
-        let allowed = failover.repeats
-            && self.attempts < failover.max_attempts
-            && exchange.is_idempotent()
-            && exchange.is_left();
-        if !allowed || !failover.budget.withdraw(balancer.now()) {
-            return None;
-        }
-        let elected = self.elect(balancer, exchange).ok();
-        if elected.is_none() {
-            failover.budget.refund();
-        }
-        elected
     }
 }
 
@@ -148,10 +81,14 @@ enum Which {
 }
 
 /// What follows from the end of an attempt.
-enum Then<A> {
+enum Then<A, W, S, H> {
     GoOn,
     Return(Result<A, BalanceError>),
+    Wait(Wait<W, S, H>),
 }
+
+/// What follows, as a machine of this kind has it.
+type ThenOf<X, W, S> = Then<<X as Exchange<W>>::Answer, W, S, <X as Exchange<W>>::Held>;
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
@@ -180,12 +117,9 @@ where
                 course.attempts = 1;
                 Stage::Attempting
             }
-            (Err(_), Some(patience)) => Stage::Waiting(Wait {
-                waiter: Waiter::new(balancer.clone()),
-                held,
-                until: balancer.now() + patience,
-                alarm: None,
-            }),
+            (Err(_), Some(patience)) => {
+                Stage::Waiting(Wait::new(&balancer, Spare::Held(held), patience))
+            }
             (Err(error), None) => Stage::Failed(error.into()),
         };
         Self {
@@ -200,11 +134,15 @@ where
     }
 }
 
+/// An answer that is about to be delivered.
+struct Answered<R, W> {
+    response: R,
+    lease: Lease<W>,
+    outcome: Outcome,
+}
+
 /// How long a failed election is waited for.
-fn waits<W>(
-    settings: &Settings,
-    elected: &Result<Lease<W>, PickError>,
-) -> Option<std::time::Duration> {
+fn waits<W>(settings: &Settings, elected: &Result<Lease<W>, PickError>) -> Option<Duration> {
     let patience = settings.patience.as_ref()?.timeouts.member?;
     let error = elected.as_ref().err()?;
     may_change(error).then_some(patience)
@@ -234,68 +172,58 @@ where
                         *self.project().stage = Stage::Attempting;
                         return Poll::Pending;
                     };
-                    if let Then::Return(result) = then {
-                        return Poll::Ready(result);
-                    }
-                    *self.as_mut().project().stage = Stage::Attempting;
+                    *self.as_mut().project().stage = match then {
+                        Then::GoOn => Stage::Attempting,
+                        Then::Return(result) => return Poll::Ready(result),
+                        Then::Wait(wait) => Stage::Waiting(wait),
+                    };
                 }
             }
         }
     }
 
     /// Looks whether there is a member; tells whether the wait goes on.
-    fn wait(self: Pin<&mut Self>, context: &mut Context<'_>, mut wait: Wait<W, X::Held>) -> bool {
+    fn wait(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut wait: Wait<W, S, X::Held>,
+    ) -> bool {
         let mut this = self.project();
-        let (balancer, exchange) = (&*this.balancer, &*this.exchange);
-        let elected = loop {
-            let elected = exchange.pick(balancer, |pick| wait.waiter.attempt(&pick, context));
-            let now = balancer.now();
-            let Some(patience) = &exchange.settings().patience else {
-                break elected;
-            };
-            match &elected {
-                Err(error) if may_change(error) && now < wait.until => {}
-                _ => break elected,
-            }
-            // Nobody else may look when a member's error is over.
-            let due = balancer.next_due().filter(|&due| due > now);
-            let next = due.unwrap_or(wait.until).min(wait.until);
-            let alarm = wait.alarm.insert(patience.sleep(next.since(now)));
-            if alarm.as_mut().poll(context).is_pending() {
+        let elected = wait.poll(context, this.balancer, this.exchange, &this.course.tried);
+        *this.stage = match elected {
+            Poll::Pending => {
                 *this.stage = Stage::Waiting(wait);
                 return true;
             }
-        };
-        *this.stage = match elected {
-            Ok(lease) => {
-                let service = X::first(wait.held, &lease);
-                this.one.set(Lane::new(lease, service, X::SHARED));
-                this.course.attempts = 1;
+            Poll::Ready(Ok(lease)) => {
+                let (service, ready) = match wait.service {
+                    Spare::Held(held) => (X::first(held, &lease), X::SHARED),
+                    Spare::Used(used) => (X::after(used, &lease), false),
+                };
+                this.one.set(Lane::new(lease, service, ready));
+                this.course.attempts += 1;
                 Stage::Attempting
             }
-            Err(error) => {
-                exchange.pick(balancer, |pick| wait.waiter.give_up_on(&pick));
-                Stage::Failed(error.into())
-            }
+            Poll::Ready(Err(error)) => Stage::Failed(wait.failed.unwrap_or_else(|| error.into())),
         };
         false
     }
 
     /// Carries the attempts on until one of them ends; `None` if none does yet.
-    fn attempt(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Option<Then<X::Answer>> {
+    fn attempt(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Option<ThenOf<X, W, S>> {
         loop {
             for which in [Which::One, Which::Two] {
                 let this = self.as_mut().project();
-                let lane = match which {
-                    Which::One => this.one,
-                    Which::Two => this.two,
+                let (lane, other) = match which {
+                    Which::One => (this.one, this.two),
+                    Which::Two => (this.two, this.one),
                 };
                 if !lane.is_busy() {
                     continue;
                 }
                 let (balancer, attempts) = (&*this.balancer, this.course.attempts);
                 let most = this.exchange.settings().failover.max_attempts;
-                let last = || attempts >= most || balancer.len() < 2;
+                let last = || (attempts >= most || balancer.len() < 2) && !other.needs_request();
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -310,7 +238,7 @@ where
 
     /// There is an answer: it is delivered, unless its status asks for another member
     /// and there is one.
-    fn answered(self: Pin<&mut Self>, which: Which, response: X::Response) -> Then<X::Answer> {
+    fn answered(self: Pin<&mut Self>, which: Which, response: X::Response) -> ThenOf<X, W, S> {
         let this = self.project();
         let (mut lane, mut other) = match which {
             Which::One => (this.one, this.two),
@@ -323,63 +251,123 @@ where
         if judged.put_in_error {
             lease.put_in_error();
         }
-        if judged.retry && !other.is_busy() {
+        if judged.retry {
+            this.course.sent = true;
             this.course.note(lease.member().id());
-            let next = this
-                .course
-                .elect_for_repetition(this.balancer, this.exchange);
+            let next = if other.is_busy() {
+                // The other may do better.
+                None
+            } else {
+                let elected = this
+                    .course
+                    .elect_for_repetition(this.balancer, this.exchange);
+                if elected.is_none() {
+                    return Self::deliver(
+                        this.balancer,
+                        this.exchange,
+                        this.course,
+                        Answered {
+                            response,
+                            lease,
+                            outcome: judged.outcome,
+                        },
+                    );
+                }
+                elected
+            };
+            this.course.strayed |= strays(&lease);
+            drop(response);
+            lease.finish(judged.outcome);
             if let Some(next) = next {
-                this.course.strayed |= lease.session() == Session::Hit && !judged.put_in_error;
-                drop(response);
-                lease.finish(judged.outcome);
                 let service = X::after(service, &next);
                 lane.set(Lane::new(next, service, false));
                 this.course.attempts += 1;
-                return Then::GoOn;
             }
+            return Then::GoOn;
         }
         // The loser of two is cancelled.
         drop(other.as_mut().take());
+        Self::deliver(
+            this.balancer,
+            this.exchange,
+            this.course,
+            Answered {
+                response,
+                lease,
+                outcome: judged.outcome,
+            },
+        )
+    }
+
+    fn deliver(
+        balancer: &Balancer<W>,
+        exchange: &mut X,
+        course: &Course,
+        answered: Answered<X::Response, W>,
+    ) -> ThenOf<X, W, S> {
         let served = Served {
-            response,
-            outcome: judged.outcome,
-            attempts: this.course.attempts,
-            renew: lease.session().route_changed() && !this.course.strayed,
-            lease,
+            renew: answered.lease.session().route_changed() && !course.strayed,
+            response: answered.response,
+            lease: answered.lease,
+            outcome: answered.outcome,
+            attempts: course.attempts,
         };
-        Then::Return(Ok(this.exchange.answer(this.balancer, served)))
+        Then::Return(Ok(exchange.answer(balancer, served)))
     }
 
     /// An attempt ended without an answer.
-    fn halted(self: Pin<&mut Self>, which: Which, halt: Halt) -> Then<X::Answer> {
+    fn halted(self: Pin<&mut Self>, which: Which, halt: Halt) -> ThenOf<X, W, S> {
         let this = self.project();
-        let (mut lane, other) = match which {
+        let (mut lane, mut other) = match which {
             Which::One => (this.one, this.two),
             Which::Two => (this.two, this.one),
         };
         let Some((lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
         };
-        let failover = &this.exchange.settings().failover;
-        let (error, fault, shared) = match halt {
-            Halt::Failed(error, fault) => (error, fault, false),
-            Halt::NotReady(error, fault) => (error, fault, X::SHARED),
+        let settings = this.exchange.settings();
+        let failover = &settings.failover;
+        let (error, fault) = match halt {
+            Halt::Failed(error, fault) => (error, fault),
+            Halt::NotReady(error, _) if X::SHARED => {
+                // The same service would have to get ready for any other member.
+                lease.finish(Outcome::Cancelled);
+                if other.is_busy() {
+                    failover.budget.refund();
+                    return Then::GoOn;
+                }
+                return Then::Return(Err(BalanceError::NotReady { source: error }));
+            }
+            Halt::NotReady(error, fault) => (error, fault),
+            Halt::Client(source, fault) => {
+                lease.finish(Outcome::Cancelled);
+                drop(other.as_mut().take());
+                let status = if fault.is_timed_out() {
+                    StatusCode::REQUEST_TIMEOUT
+                } else {
+                    StatusCode::BAD_REQUEST
+                };
+                return Then::Return(Err(BalanceError::Request { status, source }));
+            }
+            Halt::Unaimed(error) => {
+                lease.finish(Outcome::Cancelled);
+                drop(other.as_mut().take());
+                let status = error.status();
+                let source = error.into_source();
+                return Then::Return(Err(BalanceError::Request { status, source }));
+            }
         };
         let late = fault.is_timed_out() && failover.error_on_timeout;
-        let put_in_error = !shared && !fault.is_blameless() && (fault.is_nothing_sent() || late);
-        if put_in_error {
+        if !fault.is_blameless() && (fault.is_nothing_sent() || late) {
             lease.put_in_error();
         }
-        let hit = lease.session() == Session::Hit;
+        this.course.sent |= !fault.is_nothing_sent();
         this.course.note(lease.member().id());
+        let strays = strays(&lease);
         let member = lease.name_handle().clone();
         lease.finish(Outcome::Failure);
         if other.is_busy() {
             return Then::GoOn;
-        }
-        if shared {
-            // The same service would have to get ready for any other member.
-            return Then::Return(Err(BalanceError::NotReady { source: error }));
         }
         let next = if fault.is_nothing_sent() {
             let may = this.course.attempts < failover.max_attempts && this.exchange.is_left();
@@ -392,21 +380,31 @@ where
                 .elect_for_repetition(this.balancer, this.exchange)
                 .map(Ok)
         };
-        match next {
-            Some(Ok(next)) => {
-                this.course.strayed |= hit && !put_in_error;
+        let failed = BalanceError::Member {
+            member,
+            attempts: this.course.attempts,
+            timed_out: fault.is_timed_out(),
+            nothing_sent: !this.course.sent,
+            source: error,
+        };
+        let patience = settings.patience.as_ref();
+        let patience = patience.and_then(|patience| patience.timeouts.member);
+        match (next, patience) {
+            (Some(Ok(next)), _) => {
+                this.course.strayed |= strays;
                 let service = X::after(service, &next);
                 lane.set(Lane::new(next, service, false));
                 this.course.attempts += 1;
                 Then::GoOn
             }
-            Some(Err(lost @ PickError::SessionLost { .. })) => Then::Return(Err(lost.into())),
-            Some(Err(_)) | None => Then::Return(Err(BalanceError::Member {
-                member,
-                attempts: this.course.attempts,
-                timed_out: fault.is_timed_out(),
-                source: error,
-            })),
+            (Some(Err(PickError::AtCapacity)), Some(patience)) => {
+                this.course.strayed |= strays;
+                let mut wait = Wait::new(this.balancer, Spare::Used(service), patience);
+                wait.failed = Some(failed);
+                Then::Wait(wait)
+            }
+            (Some(Err(lost @ PickError::SessionLost { .. })), _) => Then::Return(Err(lost.into())),
+            (Some(Err(_)) | None, _) => Then::Return(Err(failed)),
         }
     }
 

@@ -5,7 +5,9 @@ mod exchange;
 mod http;
 mod lane;
 mod machine;
+mod tried;
+mod wait;
 
-pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings};
+pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings, Unsendable};
 pub(in crate::service) use http::{HttpExchange, HttpSettings};
 pub(in crate::service) use machine::Machine;

@@ -1,11 +1,14 @@
 //! A client that is bound to one target: [`Aimed`], for members that are services.
 
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::Request;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::Target;
+use super::{AimError, Target};
+use crate::service::BoxError;
 
 /// A client that sends whatever it gets to one [`Target`]: a member with a connection
 /// pool, limits or middleware of its own, for
@@ -55,18 +58,66 @@ impl<T, S, B> Service<Request<B>> for Aimed<T, S>
 where
     T: Target,
     S: Service<Request<B>>,
+    S::Error: Into<BoxError>,
 {
     type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+    type Error = BoxError;
+    type Future = AimedFuture<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<B>) -> S::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        self.target.aim(&mut head);
-        self.inner.call(Request::from_parts(head, body))
+        let aimed = match self.target.aim(&mut head) {
+            Ok(()) => Course::Sent {
+                inner: self.inner.call(Request::from_parts(head, body)),
+            },
+            Err(error) => Course::Refused { error: Some(error) },
+        };
+        AimedFuture { aimed }
+    }
+}
+
+pin_project! {
+    /// One request on its way through [`Aimed`]; fails with an [`AimError`] if it cannot
+    /// be pointed at the target.
+    ///
+    /// # Examples
+    ///
+    /// See [`Aimed`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct AimedFuture<F> {
+        #[pin]
+        aimed: Course<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = CourseProjected]
+    enum Course<F> {
+        Refused { error: Option<AimError> },
+        Sent { #[pin] inner: F },
+    }
+}
+
+impl<F, R, E> Future for AimedFuture<F>
+where
+    F: Future<Output = Result<R, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<R, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().aimed.project() {
+            CourseProjected::Sent { inner } => inner.poll(context).map_err(Into::into),
+            CourseProjected::Refused { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error.into())),
+                None => panic!("a request was polled after it had been refused"),
+            },
+        }
     }
 }

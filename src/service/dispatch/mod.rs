@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use tower_service::Service;
 
-pub use aimed::Aimed;
-pub use target::{PreserveHost, Target};
+pub use aimed::{Aimed, AimedFuture};
+pub use target::{AimError, PreserveHost, Target};
 
 mod sealed {
     #[expect(unnameable_types, reason = "nobody else is to implement it")]
@@ -81,7 +81,7 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
 
     /// Points a request at the member.
     #[doc(hidden)]
-    fn aim(member: &W, head: &mut Parts);
+    fn aim(member: &W, head: &mut Parts) -> Result<(), AimError>;
 }
 
 /// One inner service for all members, each request pointed at its member by [`Target`]:
@@ -145,8 +145,8 @@ where
         busy.clone()
     }
 
-    fn aim(member: &W, head: &mut Parts) {
-        member.aim(head);
+    fn aim(member: &W, head: &mut Parts) -> Result<(), AimError> {
+        member.aim(head)
     }
 }
 
@@ -188,5 +188,7 @@ where
         member.clone()
     }
 
-    fn aim(_: &W, _: &mut Parts) {}
+    fn aim(_: &W, _: &mut Parts) -> Result<(), AimError> {
+        Ok(())
+    }
 }

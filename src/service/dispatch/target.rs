@@ -7,10 +7,12 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Uri, Version};
+use http::{StatusCode, Uri, Version};
+
+use crate::service::BoxError;
 
 /// A member that is an address: it points the head of a request at itself.
 ///
@@ -30,16 +32,16 @@ use http::{Uri, Version};
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head);
+/// member.aim(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/app/cart?id=7");
 /// assert_eq!(head.headers["host"], "10.0.0.1:8080");
-/// # Ok::<(), http::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// One of your own, with what a request should carry besides:
 ///
 /// ```
-/// use equipoise::service::Target;
+/// use equipoise::service::{AimError, Target};
 /// use http::{HeaderValue, Uri, request::Parts};
 ///
 /// struct Tenant {
@@ -48,62 +50,116 @@ use http::{Uri, Version};
 /// }
 ///
 /// impl Target for Tenant {
-///     fn aim(&self, head: &mut Parts) {
-///         self.uri.aim(head);
+///     fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+///         self.uri.aim(head)?;
 ///         head.headers.insert("x-api-key", self.key.clone());
+///         Ok(())
 ///     }
 /// }
 /// # let tenant = Tenant { uri: Uri::from_static("http://a"), key: HeaderValue::from_static("k") };
 /// # let (mut head, ()) = http::Request::new(()).into_parts();
-/// # tenant.aim(&mut head);
+/// # tenant.aim(&mut head).unwrap();
 /// # assert_eq!(head.headers["x-api-key"], "k");
 /// ```
 pub trait Target {
     /// Sets the scheme, authority and path prefix, the version and the `Host` of a
-    /// request as the member needs them.
+    /// request as the member needs them. The authority of a `CONNECT` is replaced, too.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such request; the balancer answers with the error's status, and
+    /// nothing is sent.
     ///
     /// # Examples
     ///
     /// See [`Target`].
-    fn aim(&self, head: &mut Parts);
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError>;
+}
+
+/// Why a request cannot be pointed at a member.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::AimError;
+/// use http::StatusCode;
+///
+/// let error = AimError::new(StatusCode::FORBIDDEN, "this tenant may not upload");
+/// assert_eq!(error.status(), StatusCode::FORBIDDEN);
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("the request cannot be pointed at the member")]
+pub struct AimError {
+    status: StatusCode,
+    source: BoxError,
+}
+
+impl AimError {
+    /// Makes an error that is answered with `status`.
+    ///
+    /// # Examples
+    ///
+    /// See [`AimError`].
+    #[must_use]
+    pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
+        Self {
+            status,
+            source: source.into(),
+        }
+    }
+
+    /// Returns with what status the request is answered.
+    ///
+    /// # Examples
+    ///
+    /// See [`AimError`].
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// A URI has at most 65 534 bytes.
+    fn too_long(source: http::uri::InvalidUri) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, source)
+    }
+
+    pub(in crate::service) fn into_source(self) -> BoxError {
+        self.source
+    }
 }
 
 impl Target for Uri {
-    fn aim(&self, head: &mut Parts) {
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
         let scheme = self.scheme().cloned().unwrap_or(Scheme::HTTP);
-        let Some(authority) = self.authority() else {
-            // A path without a host: only the prefix can be meant.
-            head.uri = joined(None, self.path(), &head.uri);
-            head.version = Version::HTTP_11;
-            return;
-        };
-        point(head, scheme, authority, self.path());
+        let place = self.authority().map(|authority| (scheme, authority));
+        point(head, place, self.path())
     }
 }
 
 impl Target for Authority {
-    fn aim(&self, head: &mut Parts) {
-        point(head, Scheme::HTTP, self, "/");
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+        point(head, Some((Scheme::HTTP, self)), "/")
     }
 }
 
 impl Target for SocketAddr {
-    fn aim(&self, head: &mut Parts) {
-        // An address is always an authority.
-        if let Ok(authority) = Authority::from_maybe_shared(Bytes::from(self.to_string())) {
-            authority.aim(head);
-        }
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+        let authority = Authority::from_maybe_shared(Bytes::from(self.to_string()));
+        authority.map_err(AimError::too_long)?.aim(head)
     }
 }
 
 impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
-    fn aim(&self, head: &mut Parts) {
-        (**self).aim(head);
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+        (**self).aim(head)
     }
 }
 
 /// A target that leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`).
 /// A host in the request line, which is where HTTP/2 has it, comes before the header.
+///
+/// It is for members that speak HTTP/1.1: to one that speaks HTTP/2, the client behind
+/// the balancer names the member's own authority as well.
 ///
 /// # Examples
 ///
@@ -117,61 +173,78 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head);
+/// member.aim(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/");
 /// assert_eq!(head.headers["host"], "shop.example.com");
-/// # Ok::<(), http::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
-    fn aim(&self, head: &mut Parts) {
+    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
         // RFC 9112, 3.2.2: a host in the request line comes before the header.
         let named = head.uri.authority().and_then(host_of);
         let host = named.or_else(|| head.headers.get(HOST).cloned());
-        self.0.aim(head);
+        self.0.aim(head)?;
         if let Some(host) = host {
             head.headers.insert(HOST, host);
         }
+        Ok(())
     }
 }
 
-fn point(head: &mut Parts, scheme: Scheme, authority: &Authority, prefix: &str) {
-    head.uri = joined(Some((scheme, authority)), prefix, &head.uri);
-    // Clients that speak HTTP/2 to the member take no notice.
-    head.version = Version::HTTP_11;
-    if let Some(host) = host_of(authority) {
-        head.headers.insert(HOST, host);
-    }
-}
-
-/// The authority as a `Host`, without the user that it may name.
-fn host_of(authority: &Authority) -> Option<HeaderValue> {
-    let text = authority.as_str();
-    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    HeaderValue::from_str(host).ok()
-}
-
-fn joined(place: Option<(Scheme, &Authority)>, prefix: &str, asked: &Uri) -> Uri {
-    let path = match asked.path_and_query() {
-        Some(path) if prefix == "/" || prefix.is_empty() || path.path() == "*" => path.clone(),
-        Some(path) => under(prefix, path),
-        None => PathAndQuery::from_static("/"),
-    };
+/// Without a place, only the prefix can be meant.
+fn point(
+    head: &mut Parts,
+    place: Option<(Scheme, &Authority)>,
+    prefix: &str,
+) -> Result<(), AimError> {
     let mut parts = http::uri::Parts::default();
+    parts.path_and_query = Some(match head.uri.path_and_query() {
+        Some(path) if prefix == "/" || prefix.is_empty() || path.path() == "*" => path.clone(),
+        Some(path) => under(prefix, path)?,
+        None => PathAndQuery::from_static("/"),
+    });
     if let Some((scheme, authority)) = place {
+        if let Some(host) = host_of(authority) {
+            head.headers.insert(HOST, host);
+        }
         parts.scheme = Some(scheme);
-        parts.authority = Some(authority.clone());
+        parts.authority = Some(without_user(authority)?);
     }
-    parts.path_and_query = Some(path);
-    // Scheme, authority and path, or a path alone, are always a URI.
-    Uri::from_parts(parts).unwrap_or_default()
+    let uri = Uri::from_parts(parts);
+    head.uri = uri.map_err(|error| AimError::new(StatusCode::BAD_REQUEST, error))?;
+    // Clients that speak HTTP/2 to the member take no notice.
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
+    head.version = Version::HTTP_11;
+    Ok(())
+}
+
+/// The user that an authority may name is no part of a `Host`, nor of HTTP/2's
+/// `:authority` (RFC 9113, 8.3.1).
+fn host_text(authority: &Authority) -> &str {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
+}
+
+fn host_of(authority: &Authority) -> Option<HeaderValue> {
+    HeaderValue::from_str(host_text(authority)).ok()
+}
+
+fn without_user(authority: &Authority) -> Result<Authority, AimError> {
+    let host = host_text(authority);
+    if host.len() == authority.as_str().len() {
+        return Ok(authority.clone());
+    }
+    host.parse().map_err(AimError::too_long)
 }
 
 /// Joins with exactly one slash.
-fn under(prefix: &str, asked: &PathAndQuery) -> PathAndQuery {
+fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, AimError> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let slash = if asked.as_str().starts_with('/') {
         ""
@@ -179,7 +252,22 @@ fn under(prefix: &str, asked: &PathAndQuery) -> PathAndQuery {
         "/"
     };
     let joined = format!("{prefix}{slash}{}", asked.as_str());
-    PathAndQuery::try_from(joined).unwrap_or_else(|_| asked.clone())
+    PathAndQuery::try_from(joined).map_err(AimError::too_long)
+}
+
+/// HTTP/2 may send each cookie in a field of its own (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +279,7 @@ mod tests {
 
     fn aimed(member: &impl Target, asked: &str) -> String {
         let (mut head, ()) = Request::get(asked).body(()).unwrap().into_parts();
-        member.aim(&mut head);
+        member.aim(&mut head).unwrap();
         format!(
             "{} host {}",
             head.uri,
@@ -230,14 +318,14 @@ mod tests {
     #[test]
     fn a_password_does_not_end_up_in_the_host() {
         let member: Uri = "http://user:secret@h:1/".parse().unwrap();
-        assert_eq!(aimed(&member, "/"), "http://user:secret@h:1/ host h:1");
+        assert_eq!(aimed(&member, "/"), "http://h:1/ host h:1");
     }
 
     #[test]
     fn an_asterisk_stays_one() {
         let request = Request::builder().method(Method::OPTIONS).uri("*");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        Uri::from_static("http://h/p").aim(&mut head);
+        Uri::from_static("http://h/p").aim(&mut head).unwrap();
         assert_eq!(head.uri.path(), "*");
         assert_eq!(head.uri.authority().unwrap(), "h");
     }
@@ -246,7 +334,9 @@ mod tests {
     fn what_came_by_http_2_gets_a_host_and_the_version_of_the_member() {
         let request = Request::get("https://shop.example.com/a").version(Version::HTTP_2);
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        PreserveHost(Uri::from_static("http://h")).aim(&mut head);
+        PreserveHost(Uri::from_static("http://h"))
+            .aim(&mut head)
+            .unwrap();
         assert_eq!(head.version, Version::HTTP_11);
         assert_eq!(head.headers["host"], "shop.example.com");
         assert_eq!(head.uri, "http://h/a");
@@ -256,15 +346,39 @@ mod tests {
     fn the_host_of_the_request_line_comes_before_the_header() {
         let request = Request::get("http://shop.example.com/a").header("host", "evil.example.com");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        PreserveHost(Uri::from_static("http://h")).aim(&mut head);
+        PreserveHost(Uri::from_static("http://h"))
+            .aim(&mut head)
+            .unwrap();
         assert_eq!(head.headers["host"], "shop.example.com");
         assert_eq!(head.headers.get_all("host").iter().count(), 1);
     }
 
     #[test]
+    fn a_path_that_grows_too_long_is_refused_and_never_sent_without_its_prefix() {
+        let long = format!("/admin?{}", "x".repeat(65_525));
+        let (mut head, ()) = Request::get(long).body(()).unwrap().into_parts();
+        let error = Uri::from_static("http://h/app").aim(&mut head).unwrap_err();
+        assert_eq!(error.status(), 414);
+        assert_eq!(
+            error.to_string(),
+            "the request cannot be pointed at the member"
+        );
+    }
+
+    #[test]
+    fn crumbs_of_cookies_are_joined_for_a_member_that_may_speak_http_1() {
+        let request = Request::get("/a").version(Version::HTTP_2);
+        let request = request.header("cookie", "a=1").header("cookie", "b=2");
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        Uri::from_static("http://h").aim(&mut head).unwrap();
+        let cookies: Vec<_> = head.headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2"]);
+    }
+
+    #[test]
     fn a_member_without_a_host_gives_its_prefix() {
         let (mut head, ()) = Request::get("/a").body(()).unwrap().into_parts();
-        Uri::from_static("/p").aim(&mut head);
+        Uri::from_static("/p").aim(&mut head).unwrap();
         assert_eq!(head.uri, "/p/a");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock};
 use crate::sync::{AtomicU64, Relaxed};
 
 /// One repetition, in the units of the balance: a request may deposit a hundredth.
@@ -33,6 +33,8 @@ pub struct RetryBudget {
     per_second: u32,
     burst: u32,
     account: Arc<Account>,
+    /// Of its own: balancers that share a budget need not share a clock.
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -40,9 +42,19 @@ pub struct RetryBudget {
 struct Account {
     /// Hundredths of repetitions. Relaxed: a limit that may be off by a few.
     balance: AtomicU64,
-    /// Up to when the allowance per second has been paid, in nanoseconds of the
-    /// balancer's clock. Relaxed: whoever moves it on pays.
+    /// Up to when the allowance per second has been paid, in nanoseconds of the clock.
+    /// Relaxed: whoever moves it on pays.
     paid_until: AtomicU64,
+}
+
+impl Account {
+    /// One that is full.
+    fn new(burst: u32, clock: &dyn Clock) -> Arc<Self> {
+        Arc::new(Self {
+            balance: AtomicU64::new(u64::from(burst) * ONE),
+            paid_until: AtomicU64::new(clock.now().as_nanos()),
+        })
+    }
 }
 
 impl RetryBudget {
@@ -53,14 +65,13 @@ impl RetryBudget {
     /// See [`RetryBudget`].
     #[must_use]
     pub fn new() -> Self {
+        let clock = SystemClock::new();
         Self {
             percent: 20,
             per_second: 10,
             burst: 100,
-            account: Arc::new(Account {
-                balance: AtomicU64::new(100 * ONE),
-                paid_until: AtomicU64::new(0),
-            }),
+            account: Account::new(100, &clock),
+            clock: Arc::new(clock),
         }
     }
 
@@ -106,10 +117,29 @@ impl RetryBudget {
     pub fn with_burst(self, burst: u32) -> Self {
         Self {
             burst,
-            account: Arc::new(Account {
-                balance: AtomicU64::new(u64::from(burst) * ONE),
-                paid_until: AtomicU64::new(0),
-            }),
+            account: Account::new(burst, &*self.clock),
+            ..self
+        }
+    }
+
+    /// Sets where the time comes from, and fills the budget up; the new one shares its
+    /// balance with no other. The machine's monotonic clock by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::ManualClock;
+    /// use equipoise::service::RetryBudget;
+    ///
+    /// let clock = ManualClock::new();
+    /// let budget = RetryBudget::new().with_clock(clock.clone()); // for a test
+    /// # let _ = budget;
+    /// ```
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        Self {
+            account: Account::new(self.burst, &clock),
+            clock: Arc::new(clock),
             ..self
         }
     }
@@ -133,8 +163,8 @@ impl RetryBudget {
     }
 
     /// Pays for one repetition, if the budget allows it.
-    pub(in crate::service) fn withdraw(&self, now: Timestamp) -> bool {
-        self.pay_allowance(now);
+    pub(in crate::service) fn withdraw(&self) -> bool {
+        self.pay_allowance();
         let less = |balance: u64| balance.checked_sub(ONE);
         let balance = &self.account.balance;
         balance.fetch_update(Relaxed, Relaxed, less).is_ok()
@@ -146,11 +176,11 @@ impl RetryBudget {
     }
 
     /// Pays what has become due per second since the last time.
-    fn pay_allowance(&self, now: Timestamp) {
+    fn pay_allowance(&self) {
         if self.per_second == 0 {
             return;
         }
-        let now = now.as_nanos();
+        let now = self.clock.now().as_nanos();
         // So long one hundredth of a repetition takes.
         let step = 10_000_000 / u64::from(self.per_second).min(10_000_000);
         let mut due = 0;
@@ -175,39 +205,37 @@ impl Default for RetryBudget {
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
     use super::RetryBudget;
-    use crate::clock::Timestamp;
+    use crate::clock::{ManualClock, Timestamp};
     use std::time::Duration;
 
-    fn withdrawn(budget: &RetryBudget, now: Timestamp) -> usize {
-        (0..1_000).take_while(|_| budget.withdraw(now)).count()
+    fn withdrawn(budget: &RetryBudget) -> usize {
+        (0..1_000).take_while(|_| budget.withdraw()).count()
     }
 
     #[test]
     fn a_share_of_the_requests_may_be_repeated() {
         let budget = RetryBudget::new().with_per_second(0).with_burst(100);
-        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 100, "what was saved");
+        assert_eq!(withdrawn(&budget), 100, "what was saved");
         for _ in 0..50 {
             budget.deposit();
         }
-        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 10, "20 % of 50");
+        assert_eq!(withdrawn(&budget), 10, "20 % of 50");
     }
 
     #[test]
     fn a_few_per_second_may_be_repeated_however_few_requests_there_are() {
-        let budget = RetryBudget::new().with_percent(0);
-        let now = Timestamp::ORIGIN + Duration::from_secs(5);
-        assert_eq!(withdrawn(&budget, now), 100);
-        let later = now + Duration::from_millis(250);
-        assert_eq!(withdrawn(&budget, later), 2, "half a one is still due");
-        let later = later + Duration::from_millis(50);
-        assert_eq!(withdrawn(&budget, later), 1);
-        let much_later = later + Duration::from_secs(3_600);
-        assert_eq!(
-            withdrawn(&budget, much_later),
-            100,
-            "no more than the burst"
-        );
-        assert_eq!(withdrawn(&budget, Timestamp::ORIGIN), 0, "a clock set back");
+        let clock = ManualClock::new();
+        clock.advance(Duration::from_secs(5));
+        let budget = RetryBudget::new().with_percent(0).with_clock(clock.clone());
+        assert_eq!(withdrawn(&budget), 100);
+        clock.advance(Duration::from_millis(250));
+        assert_eq!(withdrawn(&budget), 2, "half a one is still due");
+        clock.advance(Duration::from_millis(50));
+        assert_eq!(withdrawn(&budget), 1);
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(withdrawn(&budget), 100, "no more than the burst");
+        clock.set(Timestamp::ORIGIN);
+        assert_eq!(withdrawn(&budget), 0, "a clock set back");
     }
 
     #[test]
@@ -216,23 +244,24 @@ mod tests {
         for _ in 0..1_000 {
             budget.deposit();
         }
-        assert!(budget.withdraw(Timestamp::ORIGIN));
-        assert!(!budget.withdraw(Timestamp::ORIGIN));
+        assert!(budget.withdraw());
+        assert!(!budget.withdraw());
         budget.refund();
-        assert!(budget.withdraw(Timestamp::ORIGIN));
+        assert!(budget.withdraw());
     }
 
     #[test]
     fn clones_share_their_balance_and_an_empty_budget_refuses() {
         let budget = RetryBudget::new().with_per_second(0).with_burst(1);
-        assert!(budget.clone().withdraw(Timestamp::ORIGIN));
-        assert!(!budget.withdraw(Timestamp::ORIGIN));
+        assert!(budget.clone().withdraw());
+        assert!(!budget.withdraw());
         let none = RetryBudget::new().with_percent(0).with_per_second(0);
-        assert!(!none.with_burst(0).withdraw(Timestamp::ORIGIN));
-        let huge = RetryBudget::new().with_per_second(u32::MAX).with_burst(1);
-        assert!(
-            huge.withdraw(Timestamp::from_nanos(u64::MAX)),
-            "no overflow"
-        );
+        assert!(!none.with_burst(0).withdraw());
+        let clock = ManualClock::new();
+        let huge = RetryBudget::new().with_per_second(u32::MAX);
+        let huge = huge.with_burst(1).with_clock(clock.clone());
+        assert!(huge.withdraw());
+        clock.set(Timestamp::from_nanos(u64::MAX));
+        assert!(huge.withdraw(), "no overflow");
     }
 }

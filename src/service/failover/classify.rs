@@ -11,6 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use crate::member::Outcome;
+use crate::service::BalanceError;
 
 /// What an error says about the request that it ended.
 ///
@@ -91,14 +92,18 @@ impl Fault {
     }
 
     /// Reads an error and its causes: a refused connection means that nothing was sent;
-    /// [`io::ErrorKind::TimedOut`] that a time limit passed. About all others nothing is
-    /// known.
+    /// [`io::ErrorKind::TimedOut`] that a time limit passed. A [`BalanceError`] of a
+    /// balancer behind this one says for itself whether anything was sent. About all
+    /// others nothing is known.
     ///
     /// # Examples
     ///
     /// See [`Fault`].
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
+        if let Some(error) = cause::<BalanceError>(error) {
+            return Self::of_balancer(error);
+        }
         causes(error)
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
             .find_map(|error| match error.kind() {
@@ -107,6 +112,25 @@ impl Fault {
                 _ => None,
             })
             .unwrap_or(Self::MAY_HAVE_BEEN_SENT)
+    }
+
+    fn of_balancer(error: &BalanceError) -> Self {
+        match error {
+            BalanceError::Member {
+                timed_out,
+                nothing_sent,
+                ..
+            } => Self {
+                nothing_sent: *nothing_sent,
+                timed_out: *timed_out,
+                blameless: false,
+            },
+            // It knows best when it can serve again.
+            BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
+                Self::NOTHING_SENT.and_blameless()
+            }
+            BalanceError::Request { .. } => Self::MAY_HAVE_BEEN_SENT.and_blameless(),
+        }
     }
 
     /// Tells whether it is certain that nothing was sent.
@@ -289,7 +313,10 @@ where
 {
     fn error(&self, error: &(dyn Error + 'static)) -> Fault {
         match cause::<E>(error) {
-            Some(found) if (self.is)(found) => Fault::NOTHING_SENT,
+            Some(found) if (self.is)(found) => Fault {
+                nothing_sent: true,
+                ..self.rest.error(error)
+            },
             _ => self.rest.error(error),
         }
     }

@@ -1,0 +1,211 @@
+//! What is known of a request body that may be sent again, shared by the attempts that
+//! read it: the client's body itself, what was read of it, and whose turn it is.
+//!
+//! Everything is under one lock, but for the client's body while it is polled: whoever
+//! polls it has it in hand. So there is no protocol between atomics for a model to check.
+
+use std::pin::Pin;
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::SizeHint;
+
+pub(super) struct Tape<B> {
+    pub(super) size: SizeHint,
+    pub(super) source: Source<B>,
+    pub(super) trailers: Option<HeaderMap>,
+    kept: Kept,
+    /// So many bytes are kept at most.
+    limit: usize,
+    /// So many bytes were read from the source.
+    read: usize,
+    /// More was read than is kept.
+    lost: bool,
+    /// The attempt that may read on from the source.
+    owner: u64,
+    /// Whoever found nothing to read last.
+    asleep: Option<Waker>,
+}
+
+/// The client's body. It is polled outside the lock.
+pub(super) enum Source<B> {
+    Ended,
+    Failed,
+    Idle(Pin<Box<B>>),
+    InHand,
+}
+
+/// What the tape has for an attempt that has read so far.
+pub(super) enum Found<B> {
+    Data(Bytes),
+    End(Option<HeaderMap>),
+    /// What comes next was not kept, or failed.
+    Gone,
+    /// It is this attempt's turn to read on.
+    ReadOn(Pin<Box<B>>),
+    Superseded,
+    /// Another has the client's body in hand.
+    Wait,
+}
+
+impl<B> Tape<B> {
+    pub(super) fn new(body: B, size: SizeHint, limit: usize) -> Self {
+        Self {
+            size,
+            source: Source::Idle(Box::pin(body)),
+            trailers: None,
+            kept: Kept::default(),
+            limit,
+            read: 0,
+            lost: false,
+            owner: 0,
+            asleep: None,
+        }
+    }
+
+    /// All of it is in the buffer.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.source, Source::Ended) && !self.lost
+    }
+
+    pub(super) fn can_be_rewound(&self) -> bool {
+        !self.lost && !matches!(self.source, Source::Failed)
+    }
+
+    /// Makes room for another attempt; returns its number, and whom to wake, so that it
+    /// learns of it.
+    pub(super) fn rewind(&mut self) -> (u64, Option<Waker>) {
+        if self.is_complete() {
+            return (self.owner, None);
+        }
+        self.owner += 1;
+        (self.owner, self.asleep.take())
+    }
+
+    pub(super) fn find(&mut self, attempt: u64, position: usize) -> Found<B> {
+        if let Some(data) = self.kept.at(position) {
+            return Found::Data(data);
+        }
+        if self.is_complete() {
+            return Found::End(self.trailers.clone());
+        }
+        if self.owner != attempt {
+            return Found::Superseded;
+        }
+        if position < self.read {
+            return Found::Gone;
+        }
+        match std::mem::replace(&mut self.source, Source::InHand) {
+            Source::Idle(source) => Found::ReadOn(source),
+            Source::InHand => Found::Wait,
+            Source::Ended => {
+                self.source = Source::Ended;
+                Found::End(self.trailers.clone())
+            }
+            Source::Failed => {
+                self.source = Source::Failed;
+                Found::Gone
+            }
+        }
+    }
+
+    /// Keeps data if there is room for it; returns how far the reading has come.
+    pub(super) fn note(&mut self, data: &Bytes) -> usize {
+        self.read += data.len();
+        if self.read > self.limit {
+            self.lost |= !data.is_empty();
+            self.kept = Kept::default();
+        } else if !self.lost {
+            self.kept.push(data);
+        }
+        self.read
+    }
+
+    /// Notes who found nothing to read; returns who is to be woken instead.
+    pub(super) fn sleep(&mut self, waker: &Waker) -> Option<Waker> {
+        match &mut self.asleep {
+            Some(asleep) if asleep.will_wake(waker) => None,
+            asleep => asleep.replace(waker.clone()),
+        }
+    }
+
+    /// Something has come: returns whom to tell, unless it is the one who knows.
+    pub(super) fn wake(&mut self, knows: &Waker) -> Option<Waker> {
+        let asleep = self.asleep.take();
+        asleep.filter(|asleep| !asleep.will_wake(knows))
+    }
+}
+
+/// So short a piece of data is copied: it would keep a larger buffer alive.
+const SHORT: usize = 1_024;
+
+/// Bytes from the beginning of the body, the last of them in a buffer that grows.
+#[derive(Default)]
+struct Kept {
+    /// With the position of their first byte.
+    pieces: Vec<(usize, Bytes)>,
+    tail_from: usize,
+    tail: BytesMut,
+}
+
+impl Kept {
+    fn push(&mut self, data: &Bytes) {
+        if data.len() < SHORT {
+            self.tail.extend_from_slice(data);
+            return;
+        }
+        if !self.tail.is_empty() {
+            let tail = self.tail.split().freeze();
+            let from = self.tail_from;
+            self.tail_from += tail.len();
+            self.pieces.push((from, tail));
+        }
+        self.pieces.push((self.tail_from, data.clone()));
+        self.tail_from += data.len();
+    }
+
+    /// What is kept from `position` on, in one piece.
+    fn at(&self, position: usize) -> Option<Bytes> {
+        if let Some(at) = position.checked_sub(self.tail_from) {
+            let rest = self.tail.get(at..)?;
+            return (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest));
+        }
+        let after = self.pieces.partition_point(|&(from, _)| from <= position);
+        let (from, piece) = self.pieces.get(after.checked_sub(1)?)?;
+        Some(piece.slice(position - from..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, SHORT};
+    use bytes::Bytes;
+
+    #[test]
+    fn what_was_kept_is_read_from_any_position() {
+        let mut kept = Kept::default();
+        let mut whole = Vec::new();
+        for (length, byte) in [
+            (1, b'a'),
+            (2, b'b'),
+            (SHORT, b'c'),
+            (3, b'd'),
+            (5_000, b'e'),
+        ] {
+            let data = Bytes::from(vec![byte; length]);
+            kept.push(&data);
+            whole.extend_from_slice(&data);
+        }
+        kept.push(&Bytes::new());
+        for start in [0, 1, 2, 3, 4, SHORT + 2, SHORT + 3, SHORT + 6, whole.len()] {
+            let mut read = Vec::new();
+            while let Some(data) = kept.at(start + read.len()) {
+                assert!(!data.is_empty());
+                read.extend_from_slice(&data);
+            }
+            assert_eq!(read, whole[start..], "{start}");
+        }
+        assert!(kept.at(whole.len() + 1).is_none());
+    }
+}

@@ -1,0 +1,75 @@
+//! What one request has tried, and whom it may try next.
+
+use super::exchange::Exchange;
+use crate::balancer::{Balancer, Lease, PickError};
+use crate::member::{Flag, MemberId};
+use crate::observer::Session;
+
+/// What has been tried.
+#[derive(Default)]
+pub(super) struct Course {
+    pub(super) tried: Vec<MemberId>,
+    pub(super) attempts: u32,
+    /// The one repetition of what may have been sent.
+    pub(super) repeated: bool,
+    /// Some member may have got some of the request.
+    pub(super) sent: bool,
+    /// The client keeps its route, though another member answers: its own is not in
+    /// error.
+    pub(super) strayed: bool,
+}
+
+impl Course {
+    pub(super) fn note(&mut self, member: MemberId) {
+        if !self.tried.contains(&member) {
+            self.tried.push(member);
+        }
+    }
+
+    /// Elects somebody who has not been tried; if all who are eligible have been, one of
+    /// those who stand in for them.
+    pub(super) fn elect<W, X: Exchange<W>>(
+        &self,
+        balancer: &Balancer<W>,
+        exchange: &X,
+    ) -> Result<Lease<W>, PickError> {
+        exchange.pick(balancer, |pick| {
+            let pick = pick.with_tried(&self.tried);
+            let elected = balancer.pick_quietly(&pick);
+            match &elected {
+                Err(PickError::NoneUsable { .. }) => {
+                    balancer.pick_in_reserve(&pick).map_or(elected, Ok)
+                }
+                _ => elected,
+            }
+        })
+    }
+
+    /// Elects somebody else for what may have been sent already, if that may be sent
+    /// again at all.
+    pub(super) fn elect_for_repetition<W, X: Exchange<W>>(
+        &self,
+        balancer: &Balancer<W>,
+        exchange: &X,
+    ) -> Option<Lease<W>> {
+        let failover = &exchange.settings().failover;
+        let allowed = failover.repeats
+            && self.attempts < failover.max_attempts
+            && exchange.is_idempotent()
+            && exchange.is_left();
+        if !allowed || !failover.budget.withdraw() {
+            return None;
+        }
+        let elected = self.elect(balancer, exchange).ok();
+        if elected.is_none() {
+            failover.budget.refund();
+        }
+        elected
+    }
+}
+
+/// Tells whether a session that goes elsewhere has its member left, so that it may come
+/// back.
+pub(super) fn strays<W>(lease: &Lease<W>) -> bool {
+    lease.session() == Session::Hit && !lease.member().status().contains(Flag::InError)
+}

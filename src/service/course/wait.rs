@@ -1,0 +1,83 @@
+//! A wait for a member, while none can be elected.
+//!
+//! Its end is kept by the timer alone; the balancer's clock only says when a member's
+//! error is over.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::exchange::Exchange;
+use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
+use crate::member::MemberId;
+use crate::service::BalanceError;
+use crate::timer::Sleep;
+
+/// A wait for a member.
+pub(super) struct Wait<W, S, H> {
+    waiter: Waiter<W>,
+    pub(super) service: Spare<S, H>,
+    patience: Duration,
+    /// Rings at the end.
+    end: Option<Sleep>,
+    /// Rings when somebody may be back whom nobody else looks for.
+    due: Option<Sleep>,
+    /// What the caller is told if the wait is in vain.
+    pub(super) failed: Option<BalanceError>,
+}
+
+impl<W, S, H> Wait<W, S, H> {
+    pub(super) fn new(balancer: &Balancer<W>, service: Spare<S, H>, patience: Duration) -> Self {
+        Self {
+            waiter: Waiter::new(balancer.clone()),
+            service,
+            patience,
+            end: None,
+            due: None,
+            failed: None,
+        }
+    }
+
+    /// Looks whether there is a member, for a request that has tried some.
+    pub(super) fn poll<X: Exchange<W>>(
+        &mut self,
+        context: &mut Context<'_>,
+        balancer: &Balancer<W>,
+        exchange: &X,
+        tried: &[MemberId],
+    ) -> Poll<Result<Lease<W>, PickError>> {
+        loop {
+            let elected = exchange.pick(balancer, |pick| {
+                self.waiter.attempt(&pick.with_tried(tried), context)
+            });
+            let Some(patience) = &exchange.settings().patience else {
+                return Poll::Ready(elected);
+            };
+            if !matches!(&elected, Err(error) if may_change(error)) {
+                return Poll::Ready(elected);
+            }
+            let end = self
+                .end
+                .get_or_insert_with(|| patience.sleep(self.patience));
+            if end.as_mut().poll(context).is_ready() {
+                exchange.pick(balancer, |pick| {
+                    self.waiter.give_up_on(&pick.with_tried(tried));
+                });
+                return Poll::Ready(elected);
+            }
+            // Nobody else may look when a member's error is over.
+            let now = balancer.now();
+            let due = balancer.next_due().filter(|&due| due > now);
+            self.due = due.map(|due| patience.sleep(due.since(now)));
+            let due = self.due.as_mut();
+            if due.is_none_or(|due| due.as_mut().poll(context).is_pending()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// What the next attempt gets its service from.
+pub(super) enum Spare<S, H> {
+    Held(H),
+    Used(S),
+}
