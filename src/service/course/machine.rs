@@ -43,8 +43,8 @@ pin_project! {
         hedge: Hedge,
         #[pin]
         one: Lane<W, S, F>,
-        #[pin]
-        two: Lane<W, S, F>,
+        // Made when it is needed: most requests have no attempt beside the first.
+        two: Option<Pin<Box<Lane<W, S, F>>>>,
     }
 }
 
@@ -52,12 +52,13 @@ enum Stage<W, S, H> {
     Attempting,
     Failed(BalanceError),
     Over,
-    Waiting(Wait<W, S, H>),
+    Waiting(Box<Wait<W, S, H>>),
 }
 
 impl<W, X, S, F, H> fmt::Debug for Machine<W, X, S, F, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let member = [&self.one, &self.two].into_iter().find_map(Lane::lease);
+        let lanes = [Some(&self.one), self.two.as_deref()];
+        let member = lanes.into_iter().flatten().find_map(Lane::lease);
         f.debug_struct("Machine")
             .field("attempts", &self.course.attempts)
             .field("member", &member.map(|lease| lease.member().name()))
@@ -80,11 +81,29 @@ enum Which {
     Two,
 }
 
+/// The lane that is meant, and the other one.
+type Lanes<'m, W, S, F> = (
+    Option<Pin<&'m mut Lane<W, S, F>>>,
+    Option<Pin<&'m mut Lane<W, S, F>>>,
+);
+
+fn lanes<'m, W, S, F>(
+    which: Which,
+    one: Pin<&'m mut Lane<W, S, F>>,
+    two: &'m mut Option<Pin<Box<Lane<W, S, F>>>>,
+) -> Lanes<'m, W, S, F> {
+    let two = two.as_mut().map(|two| two.as_mut());
+    match which {
+        Which::One => (Some(one), two),
+        Which::Two => (two, Some(one)),
+    }
+}
+
 /// What follows from the end of an attempt.
 enum Then<A, W, S, H> {
     GoOn,
     Return(Result<A, BalanceError>),
-    Wait(Wait<W, S, H>),
+    Wait(Box<Wait<W, S, H>>),
 }
 
 /// What follows, as a machine of this kind has it.
@@ -118,7 +137,8 @@ where
                 Stage::Attempting
             }
             (Err(_), Some(patience)) => {
-                Stage::Waiting(Wait::new(&balancer, Spare::Held(held), patience))
+                let wait = Wait::new(&balancer, Spare::Held(held), patience);
+                Stage::Waiting(Box::new(wait))
             }
             (Err(error), None) => Stage::Failed(error.into()),
         };
@@ -129,7 +149,7 @@ where
             course,
             hedge: Hedge::NotArmed,
             one,
-            two: Lane::empty(),
+            two: None,
         }
     }
 }
@@ -186,7 +206,7 @@ where
     fn wait(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        mut wait: Wait<W, S, X::Held>,
+        mut wait: Box<Wait<W, S, X::Held>>,
     ) -> bool {
         let mut this = self.project();
         let elected = wait.poll(context, this.balancer, this.exchange, &this.course.tried);
@@ -214,16 +234,14 @@ where
         loop {
             for which in [Which::One, Which::Two] {
                 let this = self.as_mut().project();
-                let (lane, other) = match which {
-                    Which::One => (this.one, this.two),
-                    Which::Two => (this.two, this.one),
-                };
-                if !lane.is_busy() {
+                let (lane, other) = lanes(which, this.one, this.two);
+                let Some(lane) = lane.filter(|lane| lane.is_busy()) else {
                     continue;
-                }
+                };
                 let (balancer, attempts) = (&*this.balancer, this.course.attempts);
                 let most = this.exchange.settings().failover.max_attempts;
-                let last = || (attempts >= most || balancer.len() < 2) && !other.needs_request();
+                let needed = other.is_some_and(|other| other.needs_request());
+                let last = || (attempts >= most || balancer.len() < 2) && !needed;
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -240,9 +258,10 @@ where
     /// and there is one.
     fn answered(self: Pin<&mut Self>, which: Which, response: X::Response) -> ThenOf<X, W, S> {
         let this = self.project();
-        let (mut lane, mut other) = match which {
-            Which::One => (this.one, this.two),
-            Which::Two => (this.two, this.one),
+        let (lane, other) = lanes(which, this.one, this.two);
+        let other = other.filter(|other| other.is_busy());
+        let Some(mut lane) = lane else {
+            return Then::GoOn;
         };
         let Some((lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
@@ -254,7 +273,7 @@ where
         if judged.retry {
             this.course.sent = true;
             this.course.note(lease.member().id());
-            let next = if other.is_busy() {
+            let next = if other.is_some() {
                 // The other may do better.
                 None
             } else {
@@ -286,7 +305,7 @@ where
             return Then::GoOn;
         }
         // The loser of two is cancelled.
-        drop(other.as_mut().take());
+        drop(other.and_then(Lane::take));
         Self::deliver(
             this.balancer,
             this.exchange,
@@ -318,9 +337,10 @@ where
     /// An attempt ended without an answer.
     fn halted(self: Pin<&mut Self>, which: Which, halt: Halt) -> ThenOf<X, W, S> {
         let this = self.project();
-        let (mut lane, mut other) = match which {
-            Which::One => (this.one, this.two),
-            Which::Two => (this.two, this.one),
+        let (lane, other) = lanes(which, this.one, this.two);
+        let other = other.filter(|other| other.is_busy());
+        let Some(mut lane) = lane else {
+            return Then::GoOn;
         };
         let Some((lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
@@ -332,7 +352,7 @@ where
             Halt::NotReady(error, _) if X::SHARED => {
                 // The same service would have to get ready for any other member.
                 lease.finish(Outcome::Cancelled);
-                if other.is_busy() {
+                if other.is_some() {
                     failover.budget.refund();
                     return Then::GoOn;
                 }
@@ -341,7 +361,7 @@ where
             Halt::NotReady(error, fault) => (error, fault),
             Halt::Client(source, fault) => {
                 lease.finish(Outcome::Cancelled);
-                drop(other.as_mut().take());
+                drop(other.and_then(Lane::take));
                 let status = if fault.is_timed_out() {
                     StatusCode::REQUEST_TIMEOUT
                 } else {
@@ -351,7 +371,7 @@ where
             }
             Halt::Unaimed(error) => {
                 lease.finish(Outcome::Cancelled);
-                drop(other.as_mut().take());
+                drop(other.and_then(Lane::take));
                 let status = error.status();
                 let source = error.into_source();
                 return Then::Return(Err(BalanceError::Request { status, source }));
@@ -366,7 +386,7 @@ where
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
         lease.finish(Outcome::Failure);
-        if other.is_busy() {
+        if other.is_some() {
             return Then::GoOn;
         }
         let next = if fault.is_nothing_sent() {
@@ -401,7 +421,7 @@ where
                 this.course.strayed |= strays;
                 let mut wait = Wait::new(this.balancer, Spare::Used(service), patience);
                 wait.failed = Some(failed);
-                Then::Wait(wait)
+                Then::Wait(Box::new(wait))
             }
             (Some(Err(lost @ PickError::SessionLost { .. })), _) => Then::Return(Err(lost.into())),
             (Some(Err(_)) | None, _) => Then::Return(Err(failed)),
@@ -410,7 +430,7 @@ where
 
     /// Begins an attempt beside the first when that is late; tells whether it did.
     fn hedge(self: Pin<&mut Self>, context: &mut Context<'_>) -> bool {
-        let mut this = self.project();
+        let this = self.project();
         let settings = this.exchange.settings();
         let Some(patience) = &settings.patience else {
             return false;
@@ -447,7 +467,7 @@ where
             return false;
         };
         let service = X::beside(service, &next);
-        this.two.set(Lane::new(next, service, false));
+        *this.two = Some(Box::pin(Lane::new(next, service, false)));
         this.course.attempts += 1;
         true
     }
