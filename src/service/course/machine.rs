@@ -44,9 +44,11 @@ pin_project! {
         #[pin]
         one: Lane<W, S, F>,
         // Made when it is needed: most requests have no attempt beside the first.
-        two: Option<Pin<Box<Lane<W, S, F>>>>,
+        two: Second<W, S, F>,
     }
 }
+
+type Second<W, S, F> = Option<Pin<Box<Lane<W, S, F>>>>;
 
 enum Stage<W, S, H> {
     Attempting,
@@ -90,7 +92,7 @@ type Lanes<'m, W, S, F> = (
 fn lanes<'m, W, S, F>(
     which: Which,
     one: Pin<&'m mut Lane<W, S, F>>,
-    two: &'m mut Option<Pin<Box<Lane<W, S, F>>>>,
+    two: &'m mut Second<W, S, F>,
 ) -> Lanes<'m, W, S, F> {
     let two = two.as_mut().map(|two| two.as_mut());
     match which {
