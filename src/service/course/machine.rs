@@ -156,13 +156,6 @@ where
     }
 }
 
-/// An answer that is about to be delivered.
-struct Answered<R, W> {
-    response: R,
-    lease: Lease<W>,
-    outcome: Outcome,
-}
-
 /// How long a failed election is waited for.
 fn waits<W>(settings: &Settings, elected: &Result<Lease<W>, PickError>) -> Option<Duration> {
     let patience = settings.patience.as_ref()?.timeouts.member?;
@@ -272,68 +265,40 @@ where
         if judged.put_in_error {
             lease.put_in_error();
         }
-        if judged.retry {
-            this.course.sent = true;
-            this.course.note(lease.member().id());
-            let next = if other.is_some() {
-                // The other may do better.
-                None
-            } else {
-                let elected = this
-                    .course
-                    .elect_for_repetition(this.balancer, this.exchange);
-                if elected.is_none() {
-                    return Self::deliver(
-                        this.balancer,
-                        this.exchange,
-                        this.course,
-                        Answered {
-                            response,
-                            lease,
-                            outcome: judged.outcome,
-                        },
-                    );
-                }
-                elected
-            };
-            this.course.strayed |= strays(&lease);
-            drop(response);
-            lease.finish(judged.outcome);
-            if let Some(next) = next {
-                let service = X::after(service, &next);
-                lane.set(Lane::new(next, service, false));
-                this.course.attempts += 1;
+        // Whether the request goes on, and to whom if not to the other who has it.
+        let onward = match &other {
+            _ if !judged.retry => None,
+            Some(_) => Some(None),
+            None => {
+                this.course.note(lease.member().id());
+                this.course
+                    .elect_for_repetition(this.balancer, this.exchange)
+                    .map(Some)
             }
-            return Then::GoOn;
-        }
-        // The loser of two is cancelled.
-        drop(other.and_then(Lane::take));
-        Self::deliver(
-            this.balancer,
-            this.exchange,
-            this.course,
-            Answered {
+        };
+        let Some(next) = onward else {
+            // The loser of two is cancelled.
+            drop(other.and_then(Lane::take));
+            let served = Served {
+                renew: lease.session().route_changed() && !this.course.strayed,
                 response,
                 lease,
                 outcome: judged.outcome,
-            },
-        )
-    }
-
-    fn deliver(
-        balancer: &Balancer<W>,
-        exchange: &mut X,
-        course: &Course,
-        answered: Answered<X::Response, W>,
-    ) -> ThenOf<X, W, S> {
-        let served = Served {
-            renew: answered.lease.session().route_changed() && !course.strayed,
-            response: answered.response,
-            lease: answered.lease,
-            outcome: answered.outcome,
-            attempts: course.attempts,
+                attempts: this.course.attempts,
+            };
+            return Then::Return(Ok(this.exchange.answer(this.balancer, served)));
         };
-        Then::Return(Ok(exchange.answer(balancer, served)))
+        this.course.sent = true;
+        this.course.note(lease.member().id());
+        this.course.strayed |= strays(&lease);
+        drop(response);
+        lease.finish(judged.outcome);
+        if let Some(next) = next {
+            let service = X::after(service, &next);
+            lane.set(Lane::new(next, service, false));
+            this.course.attempts += 1;
+        }
+        Then::GoOn
     }
 
     /// An attempt ended without an answer.
