@@ -32,8 +32,15 @@ async fn a_url_that_grows_too_long_gets_414_and_reaches_nobody() {
     let service = BalanceLayer::new(balancer.clone()).layer(client(Http::One));
     let request = Request::get(format!("/admin?{}", "x".repeat(65_525)));
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let error = service.oneshot(request).await.unwrap_err();
+    let error = service.clone().oneshot(request.clone()).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::URI_TOO_LONG);
+    let answer = service.into_infallible().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::URI_TOO_LONG);
+    let line = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(
+        line,
+        "URI Too Long: the server takes none of this length.\n"
+    );
     let member = balancer.member("a").unwrap();
     assert!(member.status().is_usable());
     assert_eq!(in_flight(&balancer), 0);

@@ -163,7 +163,13 @@ fn answer_of<B>(error: BalanceError, head_only: bool) -> Response<AnswerBody<B>>
         StatusCode::GATEWAY_TIMEOUT => {
             "Gateway Timeout: the server behind this one did not answer in time.\n"
         }
-        _ => "Service Unavailable: no server can take this request now.\n",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "Service Unavailable: no server can take this request now.\n"
+        }
+        StatusCode::BAD_REQUEST => "Bad Request: its body broke off.\n",
+        StatusCode::REQUEST_TIMEOUT => "Request Timeout: its body did not come in time.\n",
+        StatusCode::URI_TOO_LONG => "URI Too Long: the server takes none of this length.\n",
+        other => other.canonical_reason().unwrap_or_default(),
     };
     let text = (!head_only).then(|| Bytes::from_static(line.as_bytes()));
     let content = Content::Line { text };
