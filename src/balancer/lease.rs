@@ -349,6 +349,10 @@ impl Guard {
         &self.on().0.state
     }
 
+    pub(crate) fn upload(&self) -> Upload {
+        self.meter.upload()
+    }
+
     /// Counts bytes sent to the member, at once also for the member.
     ///
     /// # Examples

@@ -380,3 +380,83 @@ async fn a_client_that_is_slow_with_its_body_is_not_the_members_fault() {
     assert_eq!(cast.books.take()[0].1, Outcome::Cancelled);
     assert_eq!(cast.calls(), [1, 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_member_leaves_the_shared_client_to_others() {
+    use http_body_util::Full;
+    use tower::Layer;
+    let spec = |route| MemberSpec::new().with_route(route).with_max_in_flight(1);
+    let uri = || http::Uri::from_static("http://127.0.0.1:1");
+    let balancer = Balancer::builder()
+        .member("a", uri(), spec("r1"))
+        .member("b", uri(), spec("r2"))
+        .build()
+        .unwrap();
+    let fine = tower::service_fn(async |_: http::Request<_>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+    });
+    let session: equipoise::StickySession = "S".parse().unwrap();
+    let service = equipoise::service::BalanceLayer::new(balancer.clone())
+        .sticky(session.with_no_failover())
+        .timeouts(TestTimer, Timeouts::new().with_member(20 * SECOND))
+        .layer(tower::limit::ConcurrencyLimit::new(fine, 1));
+    let ask = |route: &str| {
+        let request = http::Request::get("/").header("cookie", format!("S=.{route}"));
+        let request = request.body(Full::<bytes::Bytes>::default()).unwrap();
+        tokio::spawn(outcome(service.clone(), request))
+    };
+    let held = balancer
+        .pick(&PickRequest::new().with_session(Some("r1")))
+        .unwrap();
+    let waits = ask("r1");
+    tokio::time::sleep(SECOND).await;
+    let start = Instant::now();
+    assert_eq!(ask("r2").await.unwrap(), "200 b 1");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    drop(held);
+    assert_eq!(waits.await.unwrap(), "200 a 1");
+}
+
+/// A clock that moves a little whenever somebody reads it.
+#[derive(Debug, Default)]
+struct Stepping(std::sync::atomic::AtomicU64);
+
+impl Clock for Stepping {
+    fn now(&self) -> Timestamp {
+        let step = self.0.fetch_add(100, std::sync::atomic::Ordering::SeqCst);
+        Timestamp::ORIGIN + Duration::from_micros(step)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_over_while_somebody_looks_is_noticed() {
+    for delay in 0..30 {
+        let spec = MemberSpec::new().with_recovery_delay(Duration::from_micros(delay * 50));
+        let balancer = Balancer::builder()
+            .clock(Stepping::default())
+            .without_forced_recovery()
+            .member("a", Member::new([Answer(200)]), spec)
+            .build()
+            .unwrap();
+        let lease = balancer.pick(&PickRequest::new()).unwrap();
+        lease.put_in_error();
+        drop(lease);
+        let service = patient(&balancer, Timeouts::new().with_member(600 * SECOND));
+        let start = Instant::now();
+        assert_eq!(outcome(service, get("/")).await, "200 a 1");
+        assert!(start.elapsed() < SECOND, "{delay}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_is_the_one_repetition() {
+    let late_reset = &[Act::FailAfterTime(3 * SECOND)];
+    let cast = Cast::new([late_reset, late_reset, &[Answer(200)]]);
+    let service = hedged(&cast);
+    assert!(
+        outcome(service, get("/"))
+            .await
+            .contains("failed in attempt 2")
+    );
+    assert_eq!(cast.calls(), [1, 1, 0]);
+}

@@ -33,6 +33,8 @@ pub(crate) enum Act {
     ReadyAfter(Duration),
     /// Answers at once, and reads the body afterwards, on a task of its own.
     AnswerThenRead(u16),
+    /// Reads the body to its end, and fails after so long.
+    FailAfterTime(Duration),
     Hang,
     /// Never becomes ready.
     Unready,
@@ -142,6 +144,11 @@ where
                 Act::Fail(kind) => Err(io::Error::from(kind).into()),
                 Act::FailAfter(frames) => {
                     read(&mut body, frames, &got, at).await;
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
+                }
+                Act::FailAfterTime(delay) => {
+                    read(&mut body, usize::MAX, &got, at).await;
+                    tokio::time::sleep(delay).await;
                     Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
                 }
                 Act::Hang => std::future::pending().await,

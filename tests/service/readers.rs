@@ -230,3 +230,75 @@ async fn a_client_that_breaks_off_its_upload_is_nobodys_failure() {
     let error = buffered.oneshot(request).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::BAD_REQUEST);
 }
+
+/// Panics when it is read for the second time.
+struct Trap(bool);
+
+impl Body for Trap {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        assert!(!self.0, "a bug in the body");
+        self.0 = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from("some")))))
+    }
+}
+
+#[test]
+fn a_body_that_panics_leaves_nobody_waiting() {
+    let mut kept = BufferUpTo(100).keep(Trap(false), true);
+    let mut lease = lease();
+    let alarm = Arc::new(Alarm::default());
+    let mut first = kept.next(|| lease.sent_meter()).unwrap();
+    assert!(matches!(poll(&mut first, &alarm), Poll::Ready(Some(Ok(_)))));
+    let mut second = kept.next(|| lease.sent_meter()).unwrap();
+    assert!(matches!(
+        poll(&mut second, &alarm),
+        Poll::Ready(Some(Ok(_)))
+    ));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = poll(&mut second, &alarm);
+    }));
+    assert!(panicked.is_err());
+    assert!(!kept.is_left());
+    assert!(matches!(
+        poll(&mut second, &alarm),
+        Poll::Ready(Some(Err(_)))
+    ));
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_after_the_head_is_nobodys_failure_either() {
+    let echo =
+        Backend::start(|request| async move { Ok(Response::new(any(request.into_body()))) }).await;
+    let books = Books::default();
+    let balancer = Balancer::builder()
+        .observer(books.clone())
+        .member("a", echo.uri(), MemberSpec::new())
+        .build()
+        .unwrap();
+    for version in [Http::One, Http::Two] {
+        let pipe = Pipe::default();
+        let request = upload(&pipe, Method::POST, false);
+        let service = BalanceLayer::new(balancer.clone()).layer(client(version));
+        let response = service.oneshot(request).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(
+            body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            "some"
+        );
+        {
+            let mut flow = pipe.0.lock().unwrap();
+            flow.breaks = true;
+            if let Some(reader) = flow.reader.take() {
+                reader.wake();
+            }
+        }
+        assert!(body.frame().await.unwrap().is_err());
+        assert_eq!(books.take()[0].1, Outcome::Cancelled, "{version:?}");
+    }
+}

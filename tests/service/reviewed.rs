@@ -382,3 +382,30 @@ async fn a_connection_that_was_idle_and_closed_is_no_reason_to_fail() {
     eventually(|| backend.requests() >= 20).await;
     assert_eq!(in_flight(&balancer), 0);
 }
+
+#[tokio::test]
+async fn what_members_say_of_the_request_is_passed_on_and_not_tried_elsewhere() {
+    use equipoise::service::Aimed;
+    let backend = Backend::named("a").await;
+    let member = || {
+        let uri: Uri = format!("http://{}/app", backend.address).parse().unwrap();
+        Aimed::new(uri, client::<Empty<Bytes>>(Http::One))
+    };
+    let books = Books::default();
+    let balancer = Balancer::builder()
+        .observer(books.clone())
+        .member("a", member(), MemberSpec::new())
+        .member("b", member(), MemberSpec::new())
+        .build()
+        .unwrap();
+    let request = Request::get(format!("/admin?{}", "x".repeat(65_525)));
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let error = BalanceService::over(balancer.clone())
+        .oneshot(request)
+        .await
+        .unwrap_err();
+    assert_eq!(error.status(), StatusCode::URI_TOO_LONG);
+    let ends = books.take();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert_eq!(ends[0].1, Outcome::Cancelled);
+}

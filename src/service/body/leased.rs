@@ -4,7 +4,7 @@
 //! | how it ends | outcome |
 //! |---|---|
 //! | the end of the stream, trailers, the last byte of a known length | as the answer's status was judged |
-//! | an error | failure |
+//! | an error | failure; cancelled if the client broke off its own body |
 //! | dropped before | cancelled |
 
 use std::fmt;
@@ -16,7 +16,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::balancer::Guard;
+use crate::balancer::{Guard, Upload};
 use crate::member::Outcome;
 use crate::sync::Mutex;
 
@@ -131,7 +131,14 @@ where
             }
             Some(Err(_)) => {
                 *this.done = true;
-                Some(Outcome::Failure)
+                let guard = this.guard.as_ref();
+                // An answer breaks off as well if its client breaks off the request.
+                let client = guard.is_some_and(|guard| guard.upload() == Upload::Failed);
+                Some(if client {
+                    Outcome::Cancelled
+                } else {
+                    Outcome::Failure
+                })
             }
             None => {
                 *this.done = true;

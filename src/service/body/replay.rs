@@ -198,8 +198,16 @@ where
 
     /// Reads on from the client's body, outside the lock.
     fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<Next> {
+        let mut hand = Hand {
+            tape: &self.tape,
+            empty: false,
+        };
         let frame = source.as_mut().poll_frame(context);
+        let frame =
+            frame.map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())));
         let over = source.is_end_stream();
+        hand.empty = true;
+        drop(hand);
         self.meter.upload_polled(&frame);
         let mut tape = self.tape.lock();
         let Poll::Ready(frame) = frame else {
@@ -216,11 +224,10 @@ where
                 tape.source = Source::Failed;
                 Next::Error(error.into())
             }
-            Some(Ok(Ok(mut data))) => {
+            Some(Ok(Ok(data))) => {
                 if !over {
                     tape.source = Source::Idle(source);
                 }
-                let data = data.copy_to_bytes(data.remaining());
                 self.position = tape.note(&data);
                 self.done = over;
                 Next::Data(data)
@@ -247,6 +254,25 @@ where
         let lower = self.left.lower().saturating_sub(length);
         left.set_lower(lower.min(left.upper().unwrap_or(lower)));
         self.left = left;
+    }
+}
+
+/// Whoever has the client's body in hand: should that panic, the others are told that it
+/// has failed.
+struct Hand<'t, B> {
+    tape: &'t Mutex<Tape<B>>,
+    empty: bool,
+}
+
+impl<B> Drop for Hand<'_, B> {
+    fn drop(&mut self) {
+        if !self.empty {
+            let mut tape = self.tape.lock();
+            tape.source = Source::Failed;
+            let asleep = tape.asleep();
+            drop(tape);
+            wake(asleep);
+        }
     }
 }
 

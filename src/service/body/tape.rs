@@ -130,6 +130,10 @@ impl<B> Tape<B> {
         }
     }
 
+    pub(super) fn asleep(&mut self) -> Option<Waker> {
+        self.asleep.take()
+    }
+
     /// Something has come: returns whom to tell, unless it is the one who knows.
     pub(super) fn wake(&mut self, knows: &Waker) -> Option<Waker> {
         let asleep = self.asleep.take();
@@ -138,7 +142,7 @@ impl<B> Tape<B> {
 }
 
 /// So short a piece of data is copied: it would keep a larger buffer alive.
-const SHORT: usize = 1_024;
+const SHORT: usize = 16 << 10;
 
 /// Bytes from the beginning of the body, the last of them in a buffer that grows.
 #[derive(Default)]
@@ -191,7 +195,7 @@ mod tests {
             (2, b'b'),
             (SHORT, b'c'),
             (3, b'd'),
-            (5_000, b'e'),
+            (2 * SHORT, b'e'),
         ] {
             let data = Bytes::from(vec![byte; length]);
             kept.push(&data);

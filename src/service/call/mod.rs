@@ -311,6 +311,8 @@ where
         then(pick)
     }
 
+    fn release((): ()) {}
+
     fn first((): (), member: &W) -> W {
         member.clone()
     }

@@ -75,6 +75,8 @@ pub(in crate::service) trait Exchange<W> {
     /// Makes what the election has to know.
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
 
+    /// Lets go of what was found ready, so that others can have it meanwhile.
+    fn release(held: Self::Held) -> Self::Held;
     fn first(held: Self::Held, member: &W) -> Self::Service;
     fn after(used: Self::Service, member: &W) -> Self::Service;
     fn beside(busy: &Self::Service, member: &W) -> Self::Service;

@@ -82,6 +82,10 @@ where
         }
     }
 
+    fn release(held: D::Held) -> D::Held {
+        D::release(held)
+    }
+
     fn first(held: D::Held, member: &W) -> D::Service {
         D::first(held, member)
     }

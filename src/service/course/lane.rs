@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::StatusCode;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -13,8 +14,8 @@ use super::exchange::{Exchange, Unsendable};
 use crate::balancer::{Lease, Upload};
 use crate::member::Outcome;
 use crate::service::dispatch::AimError;
-use crate::service::error::{BodyGone, Elapsed};
-use crate::service::{BoxError, Fault};
+use crate::service::error::Elapsed;
+use crate::service::{BalanceError, BoxError, Fault, cause};
 use crate::timer::Sleep;
 
 pin_project! {
@@ -35,14 +36,14 @@ pin_project! {
 
 /// How an attempt ended without an answer.
 pub(in crate::service) enum Halt {
-    /// The client did not send its body, or not in time.
-    Client(BoxError, Fault),
+    /// Another attempt has read the body before this one got it: nothing was sent.
+    BodyGone,
     /// The inner service failed.
     Failed(BoxError, Fault),
     /// It did not get ready: nothing was sent.
     NotReady(BoxError, Fault),
-    /// The request cannot be pointed at the member: nothing was sent.
-    Unaimed(AimError),
+    /// It is the request, or its client, that no member can help.
+    Request(BoxError, StatusCode),
 }
 
 impl<W, S, F> Lane<W, S, F> {
@@ -134,11 +135,11 @@ impl<W, S, F> Lane<W, S, F> {
             *this.alarm = None;
             match exchange.request(lease, last()) {
                 Ok(request) => this.future.set(Some(service.call(request))),
-                Err(Unsendable::Aim(error)) => break Poll::Ready(Err(Halt::Unaimed(error))),
-                Err(Unsendable::BodyGone) => {
-                    let gone = Halt::Failed(BodyGone.into(), Fault::MAY_HAVE_BEEN_SENT);
-                    break Poll::Ready(Err(gone));
+                Err(Unsendable::Aim(error)) => {
+                    let status = error.status();
+                    break Poll::Ready(Err(Halt::Request(error.into_source(), status)));
                 }
+                Err(Unsendable::BodyGone) => break Poll::Ready(Err(Halt::BodyGone)),
             }
         };
         let answering = this.future.is_some();
@@ -171,10 +172,19 @@ impl<W> Drop for Watched<'_, W> {
     }
 }
 
-/// Whose fault an error is: the client's, if it broke off its own body.
+/// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
+/// or a client behind this one says so.
 fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
     if lease.upload() == Upload::Failed {
-        return Halt::Client(error, Fault::MAY_HAVE_BEEN_SENT);
+        return Halt::Request(error, StatusCode::BAD_REQUEST);
+    }
+    let aimed = cause::<AimError>(&*error).map(AimError::status);
+    let said = match cause::<BalanceError>(&*error) {
+        Some(BalanceError::Request { status, .. }) => Some(*status),
+        _ => aimed,
+    };
+    if let Some(status) = said {
+        return Halt::Request(error, status);
     }
     let fault = exchange.settings().classify.error(&*error);
     Halt::Failed(error, fault)
@@ -207,7 +217,7 @@ fn too_late<W>(answering: bool, lease: &Lease<W>) -> Halt {
     let late = Fault::MAY_HAVE_BEEN_SENT.and_timed_out();
     match (answering, lease.upload()) {
         (false, _) => Halt::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.and_timed_out()),
-        (true, Upload::Late) => Halt::Client(Elapsed::Upload.into(), late),
+        (true, Upload::Late) => Halt::Request(Elapsed::Upload.into(), StatusCode::REQUEST_TIMEOUT),
         (true, _) => Halt::Failed(Elapsed::Answer.into(), late),
     }
 }

@@ -30,6 +30,7 @@ use crate::balancer::{Balancer, Lease, PickError, may_change};
 use crate::member::Outcome;
 use crate::observer::Session;
 use crate::service::BalanceError;
+use crate::service::error::BodyGone;
 use crate::timer::Sleep;
 
 pin_project! {
@@ -139,7 +140,7 @@ where
                 Stage::Attempting
             }
             (Err(_), Some(patience)) => {
-                let wait = Wait::new(&balancer, Spare::Held(held), patience);
+                let wait = Wait::new(&balancer, Spare::Held(X::release(held)), patience);
                 Stage::Waiting(Box::new(wait))
             }
             (Err(error), None) => Stage::Failed(error.into()),
@@ -211,11 +212,11 @@ where
                 return true;
             }
             Poll::Ready(Ok(lease)) => {
-                let (service, ready) = match wait.service {
-                    Spare::Held(held) => (X::first(held, &lease), X::SHARED),
-                    Spare::Used(used) => (X::after(used, &lease), false),
+                let service = match wait.service {
+                    Spare::Held(held) => X::first(held, &lease),
+                    Spare::Used(used) => X::after(used, &lease),
                 };
-                this.one.set(Lane::new(lease, service, ready));
+                this.one.set(Lane::new(lease, service, false));
                 this.course.attempts += 1;
                 Stage::Attempting
             }
@@ -323,24 +324,25 @@ where
                     failover.budget.refund();
                     return Then::GoOn;
                 }
-                return Then::Return(Err(BalanceError::NotReady { source: error }));
+                let not_ready = BalanceError::NotReady { source: error };
+                return Then::Return(Err(this.course.failed.take().unwrap_or(not_ready)));
             }
             Halt::NotReady(error, fault) => (error, fault),
-            Halt::Client(source, fault) => {
+            Halt::BodyGone => {
+                // An earlier attempt, or the one beside this, has read it meanwhile.
                 lease.finish(Outcome::Cancelled);
-                drop(other.and_then(Lane::take));
-                let status = if fault.is_timed_out() {
-                    StatusCode::REQUEST_TIMEOUT
-                } else {
-                    StatusCode::BAD_REQUEST
+                if other.is_some() {
+                    return Then::GoOn;
+                }
+                let gone = BalanceError::Request {
+                    status: StatusCode::BAD_GATEWAY,
+                    source: BodyGone.into(),
                 };
-                return Then::Return(Err(BalanceError::Request { status, source }));
+                return Then::Return(Err(this.course.failed.take().unwrap_or(gone)));
             }
-            Halt::Unaimed(error) => {
+            Halt::Request(source, status) => {
                 lease.finish(Outcome::Cancelled);
                 drop(other.and_then(Lane::take));
-                let status = error.status();
-                let source = error.into_source();
                 return Then::Return(Err(BalanceError::Request { status, source }));
             }
         };
@@ -379,6 +381,7 @@ where
         match (next, patience) {
             (Some(Ok(next)), _) => {
                 this.course.strayed |= strays;
+                this.course.failed = Some(failed);
                 let service = X::after(service, &next);
                 lane.set(Lane::new(next, service, false));
                 this.course.attempts += 1;
@@ -435,6 +438,8 @@ where
         };
         let service = X::beside(service, &next);
         *this.two = Some(Box::pin(Lane::new(next, service, false)));
+        // It is the one repetition that there may be.
+        this.course.repeated = true;
         this.course.attempts += 1;
         true
     }

@@ -4,6 +4,7 @@ use super::exchange::Exchange;
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::member::{Flag, MemberId};
 use crate::observer::Session;
+use crate::service::BalanceError;
 
 /// What has been tried.
 #[derive(Default)]
@@ -12,6 +13,8 @@ pub(super) struct Course {
     pub(super) attempts: u32,
     /// The one repetition of what may have been sent.
     pub(super) repeated: bool,
+    /// What the last attempt that failed came to, for when the next cannot even begin.
+    pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
     pub(super) sent: bool,
     /// The client keeps its route, though another member answers: its own is not in

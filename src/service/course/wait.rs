@@ -12,6 +12,8 @@ use crate::member::MemberId;
 use crate::service::BalanceError;
 use crate::timer::Sleep;
 
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A wait for a member.
 pub(super) struct Wait<W, S, H> {
     waiter: Waiter<W>,
@@ -66,8 +68,9 @@ impl<W, S, H> Wait<W, S, H> {
             }
             // Nobody else may look when a member's error is over.
             let now = balancer.now();
-            let due = balancer.next_due().filter(|&due| due > now);
-            self.due = due.map(|due| patience.sleep(due.since(now)));
+            // One that is over already was noticed too late: in a moment, it is not.
+            let due = balancer.next_due();
+            self.due = due.map(|due| patience.sleep(due.since(now).max(MOMENT)));
             let due = self.due.as_mut();
             if due.is_none_or(|due| due.as_mut().poll(context).is_pending()) {
                 return Poll::Pending;

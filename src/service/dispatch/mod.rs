@@ -67,6 +67,10 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
     #[doc(hidden)]
     fn hold(&mut self) -> Self::Held;
 
+    /// Lets go of what was found ready, for a wait; what is left has to be polled anew.
+    #[doc(hidden)]
+    fn release(held: Self::Held) -> Self::Held;
+
     /// The service for the first attempt.
     #[doc(hidden)]
     fn first(held: Self::Held, member: &W) -> Self::Service;
@@ -133,6 +137,10 @@ where
         std::mem::replace(&mut self.inner, clone)
     }
 
+    fn release(held: S) -> S {
+        held.clone()
+    }
+
     fn first(held: S, _: &W) -> S {
         held
     }
@@ -175,6 +183,8 @@ where
     }
 
     fn hold(&mut self) {}
+
+    fn release((): ()) {}
 
     fn first((): (), member: &W) -> W {
         member.clone()
