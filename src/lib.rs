@@ -24,6 +24,8 @@ pub mod scheduler;
 pub mod balancer;
 
 // 5 drivers
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod service;
 pub mod timer;
 

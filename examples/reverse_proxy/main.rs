@@ -15,7 +15,6 @@ mod backends;
 mod demonstration;
 mod fleet;
 mod heartbeats;
-mod hop_by_hop;
 mod load;
 mod options;
 mod proxy;

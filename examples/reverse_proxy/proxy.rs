@@ -1,11 +1,12 @@
-//! The proxy itself: a client for all backends, the balancer in front of it, and what a
-//! proxy does to headers. This is the file to copy from.
+//! The proxy itself: a client for all backends, the balancer in front of it, and the
+//! edge, which does to headers what a proxy has to. This is the file to copy from.
 //!
-//! What it does without: TLS, upgrades such as WebSocket, and `X-Forwarded-For`.
+//! What it does without: TLS, and upgrades such as WebSocket.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
+use equipoise::proxy::{EdgeLayer, Forwarding};
 use equipoise::service::{AnswerBody, BalanceLayer, LeasedBody, RouteCookie, ServedBy, Timeouts};
 use equipoise::timer::TokioTimer;
 use equipoise::{Balancer, StickySession};
@@ -15,8 +16,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{self, TokioExecutor};
 use tower::{Layer, Service, ServiceBuilder};
-
-use crate::hop_by_hop;
 
 /// Headers of answers: which member gave it, and how many were asked for it.
 pub(crate) const SERVED_BY: &str = "x-served-by";
@@ -39,7 +38,7 @@ pub(crate) fn service(
     sessions: Sessions,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<AnswerBody<LeasedBody<Incoming>>>,
+    Response = Response<AnswerBody<AnswerBody<LeasedBody<Incoming>>>>,
     Error = Infallible,
     Future: Send,
 > + Clone
@@ -59,15 +58,11 @@ pub(crate) fn service(
         Sessions::SetByProxy(session) => layer.sticky_with_cookie(session, RouteCookie::new()),
     };
     ServiceBuilder::new()
-        .map_request(|mut request: Request<Incoming>| {
-            hop_by_hop::strip(request.headers_mut());
-            request
-        })
         .map_response(|mut response: Response<_>| {
-            hop_by_hop::strip(response.headers_mut());
             show_who_served(&mut response);
             response
         })
+        .layer(EdgeLayer::new(Forwarding::new()))
         .service(layer.layer(client()).into_infallible())
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use equipoise::proxy::ClientAddr;
 use equipoise::service::BoxError;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -17,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 /// A server that accepts connections until it is told to stop, or dropped.
 pub(crate) struct Server {
@@ -42,9 +43,14 @@ impl Server {
         // With a timer, a client has 30 s to send the head of a request.
         builder.http1().timer(TokioTimer::new());
         builder.http2().timer(TokioTimer::new());
-        let service = TowerToHyperService::new(service);
-        let serve = move |stream: TcpStream, graceful: &GracefulShutdown| {
-            let connection = builder.serve_connection(TokioIo::new(stream), service.clone());
+        let serve = move |stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown| {
+            // The edge tells backends who asks.
+            let service = service.clone().map_request(move |mut request: Request<_>| {
+                request.extensions_mut().insert(ClientAddr(peer));
+                request
+            });
+            let service = TowerToHyperService::new(service);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection.into_owned());
             async {
                 // Clients go away in the middle of things all the time.
@@ -108,17 +114,17 @@ async fn accept<F, T>(
     mut stopped: oneshot::Receiver<()>,
 ) -> Connections
 where
-    F: Fn(TcpStream, &GracefulShutdown) -> T,
+    F: Fn(TcpStream, SocketAddr, &GracefulShutdown) -> T,
     T: Future<Output = ()> + Send + 'static,
 {
     let mut connections = Connections::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     // Only a matter of speed.
                     let _ = stream.set_nodelay(true);
-                    connections.tasks.spawn(serve(stream, &connections.graceful));
+                    connections.tasks.spawn(serve(stream, peer, &connections.graceful));
                 }
                 // Too many open files, say: it passes, but not by asking without a pause.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -52,6 +52,11 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "member",
         "an event tells which member it befell",
     ),
+    (
+        "proxy",
+        "service",
+        "an answer of the proxy's own is one of the service's",
+    ),
     ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
     (

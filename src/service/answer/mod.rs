@@ -148,9 +148,7 @@ where
             },
         };
         Poll::Ready(Ok(match result {
-            Ok(response) => response.map(|inner| AnswerBody {
-                content: Content::Member { inner },
-            }),
+            Ok(response) => response.map(AnswerBody::inner),
             Err(error) => answer_of(error, *this.head_only),
         }))
     }
@@ -171,9 +169,9 @@ fn answer_of<B>(error: BalanceError, head_only: bool) -> Response<AnswerBody<B>>
         StatusCode::URI_TOO_LONG => "URI Too Long: the server takes none of this length.\n",
         other => other.canonical_reason().unwrap_or_default(),
     };
-    let text = (!head_only).then(|| Bytes::from_static(line.as_bytes()));
-    let content = Content::Line { text };
-    let mut response = Response::new(AnswerBody { content });
+    let text = if head_only { "" } else { line };
+    let text = Bytes::from_static(text.as_bytes());
+    let mut response = Response::new(AnswerBody::text(text));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
@@ -189,7 +187,7 @@ fn answer_of<B>(error: BalanceError, head_only: bool) -> Response<AnswerBody<B>>
 }
 
 pin_project! {
-    /// A member's answer, or the line that says why there is none.
+    /// Somebody else's answer, or a text of our own.
     ///
     /// # Examples
     ///
@@ -208,6 +206,21 @@ pin_project! {
         // `None` once it has been read, and for HEAD.
         Line { text: Option<Bytes> },
         Member { #[pin] inner: B },
+    }
+}
+
+impl<B> AnswerBody<B> {
+    /// A text of our own; an empty one is the end at once.
+    pub(crate) fn text(text: Bytes) -> Self {
+        let text = Some(text).filter(|text| !text.is_empty());
+        let content = Content::Line { text };
+        Self { content }
+    }
+
+    /// What somebody else sends.
+    pub(crate) fn inner(inner: B) -> Self {
+        let content = Content::Member { inner };
+        Self { content }
     }
 }
 

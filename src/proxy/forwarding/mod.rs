@@ -1,0 +1,444 @@
+//! What members are told about the client and the way: `X-Forwarded-*`, `Forwarded`
+//! (RFC 7239) and `Via`. [`Forwarding`].
+//!
+//! What does not live here: removing what concerns one connection only, which comes
+//! first (`hop_by_hop`).
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::request::Parts;
+use http::{Version, uri::Scheme};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
+
+/// What members are told about the client and the way.
+///
+/// By default nobody is trusted: `X-Forwarded-For`, `-Host` and `-Proto` are set to what
+/// this proxy knows, whatever the client has sent, and a `Forwarded` or
+/// `X-Forwarded-Server` of the client's is removed.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::Forwarding;
+/// use http::uri::Scheme;
+///
+/// let forwarding = Forwarding::new()
+///     .with_scheme(Scheme::HTTPS) // clients come by TLS
+///     .with_trusted(["10.0.0.0/8".parse()?]) // through a proxy of our own
+///     .with_forwarded()
+///     .with_via("edge-1")?;
+///
+/// let request = http::Request::get("/").header("host", "shop.example.com");
+/// let (mut head, ()) = request.body(())?.into_parts();
+/// forwarding.apply(&mut head, Some("203.0.113.7".parse()?));
+/// assert_eq!(head.headers["x-forwarded-for"], "203.0.113.7");
+/// assert_eq!(head.headers["x-forwarded-host"], "shop.example.com");
+/// assert_eq!(head.headers["x-forwarded-proto"], "https");
+/// assert_eq!(
+///     head.headers["forwarded"],
+///     "for=203.0.113.7;host=shop.example.com;proto=https"
+/// );
+/// assert_eq!(head.headers["via"], "1.1 edge-1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    trusted: Vec<IpNet>,
+    appends: bool,
+    x_forwarded: bool,
+    forwarded: bool,
+    scheme: Scheme,
+    server: Option<HeaderValue>,
+    via: Option<String>,
+}
+
+/// A name that cannot stand in a header.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::Forwarding;
+///
+/// let error = Forwarding::new().with_via("two words").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "\"two words\" cannot be the name of a proxy: use letters, digits, `.`, `:`, `_` and `-`"
+/// );
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{name:?} cannot be the name of a proxy: use letters, digits, `.`, `:`, `_` and `-`")]
+#[non_exhaustive]
+pub struct ProxyNameError {
+    /// The name.
+    pub name: String,
+}
+
+impl Forwarding {
+    /// Makes the default of above.
+    ///
+    /// # Examples
+    ///
+    /// See [`Forwarding`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            trusted: Vec::new(),
+            appends: false,
+            x_forwarded: true,
+            forwarded: false,
+            scheme: Scheme::HTTP,
+            server: None,
+            via: None,
+        }
+    }
+
+    /// Believes these peers what they say about who was before them: their values stay,
+    /// and the peer's own address is appended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let forwarding = Forwarding::new().with_trusted(["10.0.0.1/32".parse()?]);
+    /// let request = http::Request::get("/").header("x-forwarded-for", "203.0.113.7");
+    /// let (mut head, ()) = request.body(())?.into_parts();
+    /// forwarding.apply(&mut head, Some("10.0.0.1".parse()?));
+    /// assert_eq!(head.headers["x-forwarded-for"], "203.0.113.7, 10.0.0.1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_trusted(self, peers: impl IntoIterator<Item = IpNet>) -> Self {
+        Self {
+            trusted: peers.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// Appends to what anybody has sent, as Apache does (`ProxyAddHeaders On`). Members
+    /// must then know themselves which of the addresses to believe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let request = http::Request::get("/").header("x-forwarded-for", "made up");
+    /// let (mut head, ()) = request.body(())?.into_parts();
+    /// Forwarding::new().appending().apply(&mut head, Some("203.0.113.7".parse()?));
+    /// assert_eq!(head.headers["x-forwarded-for"], "made up, 203.0.113.7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn appending(self) -> Self {
+        Self {
+            appends: true,
+            ..self
+        }
+    }
+
+    /// Sends no `X-Forwarded-*`; those of clients that are not trusted are removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let forwarding = Forwarding::new().without_x_forwarded().with_forwarded();
+    /// # let _ = forwarding;
+    /// ```
+    #[must_use]
+    pub fn without_x_forwarded(self) -> Self {
+        Self {
+            x_forwarded: false,
+            ..self
+        }
+    }
+
+    /// Sends `Forwarded` as well.
+    ///
+    /// # Examples
+    ///
+    /// See [`Forwarding`].
+    #[must_use]
+    pub fn with_forwarded(self) -> Self {
+        Self {
+            forwarded: true,
+            ..self
+        }
+    }
+
+    /// Sets the scheme by which clients come; `http` by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`Forwarding`].
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// Sends the name of this server in `X-Forwarded-Server`.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot stand in a header.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let forwarding = Forwarding::new().with_server_name("shop.example.com")?;
+    /// # let _ = forwarding;
+    /// # Ok::<(), equipoise::proxy::ProxyNameError>(())
+    /// ```
+    pub fn with_server_name(self, name: &str) -> Result<Self, ProxyNameError> {
+        let name = checked(name)?;
+        let server = HeaderValue::from_str(&name).map_err(|_| ProxyNameError { name })?;
+        Ok(Self {
+            server: Some(server),
+            ..self
+        })
+    }
+
+    /// Adds this proxy to `Via`, of requests and of answers.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot stand in a header.
+    ///
+    /// # Examples
+    ///
+    /// See [`Forwarding`].
+    pub fn with_via(self, name: &str) -> Result<Self, ProxyNameError> {
+        Ok(Self {
+            via: Some(checked(name)?),
+            ..self
+        })
+    }
+
+    /// Tells a member, in the head of a request, who `peer` is.
+    ///
+    /// It has to be done before the request is pointed at the member, as long as its
+    /// `Host` is the client's.
+    ///
+    /// # Examples
+    ///
+    /// See [`Forwarding`].
+    pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
+        let peer = peer.map(|peer| peer.to_canonical());
+        let trusted = peer.is_some_and(|peer| self.trusts(peer));
+        if !trusted && !self.appends {
+            for name in [
+                X_FORWARDED_FOR,
+                X_FORWARDED_HOST,
+                X_FORWARDED_PROTO,
+                X_FORWARDED_SERVER,
+                FORWARDED,
+            ] {
+                head.headers.remove(name);
+            }
+        }
+        let host = host_of(head);
+        if self.x_forwarded {
+            self.x_forwarded(&mut head.headers, peer, host.as_ref(), trusted);
+        }
+        if self.forwarded {
+            if let Some(element) = self.element(peer, host.as_ref()) {
+                append(&mut head.headers, FORWARDED, &element);
+            }
+        }
+        self.pass_via(head.version, &mut head.headers);
+    }
+
+    /// Adds this proxy to the `Via` of an answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let forwarding = Forwarding::new().with_via("edge-1")?;
+    /// let (mut head, ()) = http::Response::new(()).into_parts();
+    /// forwarding.apply_to_response(&mut head);
+    /// assert_eq!(head.headers["via"], "1.1 edge-1");
+    /// # Ok::<(), equipoise::proxy::ProxyNameError>(())
+    /// ```
+    pub fn apply_to_response(&self, head: &mut http::response::Parts) {
+        self.pass_via(head.version, &mut head.headers);
+    }
+
+    /// Finds the client behind trusted peers: the last address in `X-Forwarded-For` that
+    /// no trusted peer has, or the peer itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Forwarding;
+    ///
+    /// let forwarding = Forwarding::new().with_trusted(["10.0.0.0/8".parse()?]);
+    /// let request = http::Request::get("/").header("x-forwarded-for", "1.1.1.1, 203.0.113.7, 10.0.0.2");
+    /// let request = request.body(())?;
+    /// let client = forwarding.client(request.headers(), "10.0.0.1".parse()?);
+    /// assert_eq!(client.to_string(), "203.0.113.7");
+    ///
+    /// let stranger = "198.51.100.9".parse()?;
+    /// assert_eq!(forwarding.client(request.headers(), stranger), stranger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let values = headers.get_all(X_FORWARDED_FOR).iter();
+        let said: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        let addresses = said.iter().rev().flat_map(|value| value.rsplit(','));
+        for address in addresses {
+            if !self.trusts(client) {
+                break;
+            }
+            match address.trim().parse::<IpAddr>() {
+                Ok(before) => client = before.to_canonical(),
+                Err(_) => break,
+            }
+        }
+        client
+    }
+
+    pub(super) fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&peer))
+    }
+
+    fn x_forwarded(
+        &self,
+        headers: &mut HeaderMap,
+        peer: Option<IpAddr>,
+        host: Option<&HeaderValue>,
+        trusted: bool,
+    ) {
+        if let Some(peer) = peer {
+            append(headers, X_FORWARDED_FOR, peer.to_string().as_bytes());
+        }
+        // What a trusted proxy has said of the client stands: the client asked it.
+        if let Some(host) = host {
+            if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
+                append(headers, X_FORWARDED_HOST, host.as_bytes());
+            }
+        }
+        if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
+            if let Ok(scheme) = HeaderValue::from_str(self.scheme.as_str()) {
+                headers.insert(X_FORWARDED_PROTO, scheme);
+            }
+        }
+        if let Some(server) = &self.server {
+            append(headers, X_FORWARDED_SERVER, server.as_bytes());
+        }
+    }
+
+    /// This proxy's element of `Forwarded`.
+    fn element(&self, peer: Option<IpAddr>, host: Option<&HeaderValue>) -> Option<Vec<u8>> {
+        let mut element = String::new();
+        let written = match peer {
+            Some(IpAddr::V4(peer)) => write!(element, "for={peer}"),
+            Some(IpAddr::V6(peer)) => write!(element, "for=\"[{peer}]\""),
+            None => write!(element, "for=unknown"),
+        };
+        written.ok()?;
+        let mut element = element.into_bytes();
+        if let Some(host) = host {
+            element.extend_from_slice(b";host=");
+            quote(host.as_bytes(), &mut element);
+        }
+        element.extend_from_slice(b";proto=");
+        element.extend_from_slice(self.scheme.as_str().as_bytes());
+        Some(element)
+    }
+
+    fn pass_via(&self, version: Version, headers: &mut HeaderMap) {
+        let Some(name) = &self.via else {
+            return;
+        };
+        let version = match version {
+            Version::HTTP_10 => "1.0",
+            Version::HTTP_2 => "2.0",
+            Version::HTTP_3 => "3.0",
+            _ => "1.1",
+        };
+        append(headers, VIA, format!("{version} {name}").as_bytes());
+    }
+}
+
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn checked(name: &str) -> Result<String, ProxyNameError> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+    let name = name.to_owned();
+    if !name.is_empty() && name.bytes().all(fine) {
+        Ok(name)
+    } else {
+        Err(ProxyNameError { name })
+    }
+}
+
+/// The host that the client asked: of the request line, which comes first (RFC 9112,
+/// 3.2.2), or of the header.
+fn host_of(head: &Parts) -> Option<HeaderValue> {
+    let named = head.uri.authority().map(|authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, host)| host)
+    });
+    match named {
+        Some(host) => HeaderValue::from_str(host).ok(),
+        None => head.headers.get(HOST).cloned(),
+    }
+}
+
+/// Appends to a list, as one header: many programs read but the first of several.
+fn append(headers: &mut HeaderMap, name: HeaderName, member: &[u8]) {
+    let mut list: Vec<u8> = Vec::new();
+    for value in headers.get_all(&name) {
+        if !value.is_empty() {
+            list.extend_from_slice(value.as_bytes());
+            list.extend_from_slice(b", ");
+        }
+    }
+    list.extend_from_slice(member);
+    if let Ok(value) = HeaderValue::try_from(list) {
+        headers.insert(name, value);
+    }
+}
+
+/// Writes a token as it is, and anything else as a quoted string (RFC 9110, 5.6.4).
+fn quote(text: &[u8], into: &mut Vec<u8>) {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if !text.is_empty() && text.iter().all(is_token) {
+        into.extend_from_slice(text);
+        return;
+    }
+    into.push(b'"');
+    for &byte in text {
+        if byte == b'"' || byte == b'\\' {
+            into.push(b'\\');
+        }
+        into.push(byte);
+    }
+    into.push(b'"');
+}

@@ -1,0 +1,150 @@
+//! What members are told, from strangers, from trusted peers, and from nobody.
+
+use super::Forwarding;
+use http::{HeaderMap, Request, Version, uri::Scheme};
+
+const PEER: &str = "203.0.113.7";
+
+fn applied(forwarding: &Forwarding, peer: &str, sent: &[(&str, &str)]) -> HeaderMap {
+    let mut request = Request::get("/");
+    for &(name, value) in sent {
+        request = request.header(name, value);
+    }
+    let (mut head, ()) = request.body(()).unwrap().into_parts();
+    forwarding.apply(&mut head, peer.parse().ok());
+    head.headers
+}
+
+#[test]
+fn what_a_stranger_says_of_itself_is_replaced() {
+    let sent = [
+        ("host", "shop.example.com"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.2"),
+        ("x-forwarded-host", "evil"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-server", "evil"),
+        ("forwarded", "for=10.0.0.1"),
+    ];
+    let told = applied(&Forwarding::new(), PEER, &sent);
+    assert_eq!(told["x-forwarded-for"], PEER);
+    assert_eq!(told["x-forwarded-host"], "shop.example.com");
+    assert_eq!(told["x-forwarded-proto"], "http");
+    assert!(!told.contains_key("x-forwarded-server"));
+    assert!(!told.contains_key("forwarded"));
+    assert_eq!(told.get_all("x-forwarded-for").iter().count(), 1);
+}
+
+#[test]
+fn what_a_trusted_peer_says_stands_and_its_own_address_is_added() {
+    let forwarding = Forwarding::new()
+        .with_trusted(["203.0.113.0/24".parse().unwrap()])
+        .with_forwarded();
+    let sent = [
+        ("host", "inner"),
+        ("x-forwarded-for", "198.51.100.1"),
+        ("x-forwarded-host", "shop.example.com"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=198.51.100.1;proto=https"),
+    ];
+    let told = applied(&forwarding, PEER, &sent);
+    assert_eq!(told["x-forwarded-for"], "198.51.100.1, 203.0.113.7");
+    assert_eq!(told["x-forwarded-host"], "shop.example.com");
+    assert_eq!(told["x-forwarded-proto"], "https");
+    assert_eq!(
+        told["forwarded"],
+        "for=198.51.100.1;proto=https, for=203.0.113.7;host=inner;proto=http"
+    );
+    let stranger = applied(&forwarding, "198.51.100.9", &sent);
+    assert_eq!(stranger["x-forwarded-for"], "198.51.100.9");
+}
+
+#[test]
+fn as_apache_everything_is_appended_to() {
+    let apache = Forwarding::new()
+        .appending()
+        .with_server_name("proxy.example.com")
+        .unwrap();
+    let sent = [
+        ("host", "h:8080"),
+        ("x-forwarded-for", "1.1.1.1"),
+        ("x-forwarded-for", "2.2.2.2"),
+        ("x-forwarded-host", "a"),
+        ("x-forwarded-server", "b"),
+    ];
+    let told = applied(&apache, PEER, &sent);
+    assert_eq!(told["x-forwarded-for"], "1.1.1.1, 2.2.2.2, 203.0.113.7");
+    assert_eq!(told["x-forwarded-host"], "a, h:8080");
+    assert_eq!(told["x-forwarded-server"], "b, proxy.example.com");
+}
+
+#[test]
+fn addresses_of_version_6_are_quoted_and_mapped_ones_are_read_as_version_4() {
+    let forwarding = Forwarding::new().with_forwarded().without_x_forwarded();
+    let told = applied(&forwarding, "2001:db8::1", &[("host", "[2001:db8::2]:80")]);
+    assert_eq!(
+        told["forwarded"],
+        "for=\"[2001:db8::1]\";host=\"[2001:db8::2]:80\";proto=http"
+    );
+    assert!(!told.contains_key("x-forwarded-for"));
+    let told = applied(&Forwarding::new(), "::ffff:203.0.113.7", &[]);
+    assert_eq!(told["x-forwarded-for"], PEER);
+    let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+    let sent = [("x-forwarded-for", "1.1.1.1")];
+    let told = applied(&trusting, "::ffff:203.0.113.7", &sent);
+    assert_eq!(told["x-forwarded-for"], "1.1.1.1, 203.0.113.7");
+}
+
+#[test]
+fn a_host_cannot_break_out_of_its_quotes() {
+    let forwarding = Forwarding::new().with_forwarded();
+    let told = applied(&forwarding, PEER, &[("host", "a\";for=evil;b=\"\\")]);
+    assert_eq!(
+        told["forwarded"],
+        "for=203.0.113.7;host=\"a\\\";for=evil;b=\\\"\\\\\";proto=http"
+    );
+}
+
+#[test]
+fn without_a_peer_nothing_is_made_up() {
+    let told = applied(&Forwarding::new().with_forwarded(), "", &[]);
+    assert!(!told.contains_key("x-forwarded-for"));
+    assert!(!told.contains_key("x-forwarded-host"));
+    assert_eq!(told["forwarded"], "for=unknown;proto=http");
+}
+
+#[test]
+fn via_tells_the_version_and_grows() {
+    let forwarding = Forwarding::new().with_via("edge").unwrap();
+    let request = Request::get("https://shop.example.com/").version(Version::HTTP_2);
+    let request = request.header("via", "1.1 cdn");
+    let (mut head, ()) = request.body(()).unwrap().into_parts();
+    forwarding.apply(&mut head, None);
+    assert_eq!(head.headers["via"], "1.1 cdn, 2.0 edge");
+    assert_eq!(head.headers["x-forwarded-host"], "shop.example.com");
+}
+
+#[test]
+fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
+    let forwarding = Forwarding::new()
+        .with_scheme(Scheme::HTTPS)
+        .with_trusted(["10.0.0.0/8".parse().unwrap()]);
+    let client = |sent: &[&str], peer: &str| {
+        let mut headers = HeaderMap::new();
+        for value in sent {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        forwarding
+            .client(&headers, peer.parse().unwrap())
+            .to_string()
+    };
+    assert_eq!(client(&[], "10.0.0.1"), "10.0.0.1");
+    assert_eq!(client(&["1.1.1.1"], "10.0.0.1"), "1.1.1.1");
+    assert_eq!(
+        client(&["9.9.9.9, 1.1.1.1", "10.0.0.3"], "10.0.0.1"),
+        "1.1.1.1"
+    );
+    assert_eq!(client(&["10.0.0.9"], "10.0.0.1"), "10.0.0.9");
+    assert_eq!(client(&["junk, 10.0.0.3"], "10.0.0.1"), "10.0.0.3");
+    assert_eq!(client(&["1.1.1.1"], "2.2.2.2"), "2.2.2.2");
+}

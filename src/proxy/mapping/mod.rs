@@ -1,0 +1,25 @@
+//! What a path becomes on its way to a member, and what the URLs and cookies of the
+//! answer become on their way back.
+//!
+//! ```text
+//! client  /app/cart?id=7      -- PathMap -->     /shop/cart?id=7        member
+//! client  /app/login          <-- ReverseMap --  http://m1:80/shop/login
+//! client  Set-Cookie: ; Path=/app  <-- CookieMap --  ; Path=/shop
+//! ```
+//!
+//! All three are functions of their arguments. What does not live here: which members a
+//! request goes to, pointing it at one of them ([`Target`](crate::service::Target)), and
+//! URLs in bodies.
+
+mod cookies;
+mod error;
+mod join;
+mod path_map;
+mod raw_path;
+mod reverse_map;
+mod template;
+
+pub use cookies::CookieMap;
+pub use error::{MapError, MapRuleError};
+pub use path_map::{Mapped, PathMap, SlashMismatch};
+pub use reverse_map::{Origin, ReverseMap};

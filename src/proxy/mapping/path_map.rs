@@ -1,0 +1,420 @@
+//! How the path of a request becomes the path at the member: [`PathMap`].
+//!
+//! What does not live here: comparing raw paths (`raw_path`), and filling the target of
+//! a regular expression (`template`).
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use regex::Regex;
+
+use super::error::{MapError, MapRuleError};
+use super::join::{checked_path, join};
+use super::raw_path::{has_broken_escape, has_dot_segment, shortened, strip};
+use super::template::Template;
+
+/// What `http` takes for a path with its query.
+const MAX_LEN: usize = u16::MAX as usize - 1;
+
+/// How the path of a request becomes the path at the member (Apache: `ProxyPass` and
+/// `ProxyPassMatch`): an ordered list of rules, of which the first that matches decides.
+///
+/// Paths are matched raw, as they stand in the request line: `%2F` is no slash, and
+/// `%20` no blank. Only two spellings are taken for the same: a run of slashes for one
+/// slash, and the escape of a letter, digit or `-._~` for that character (RFC 3986).
+/// What is left of the path, and the query, are passed on as they are.
+///
+/// A request with a segment `.` or `..`, or with a broken escape, is refused once a rule
+/// sends it to a member, which could find a place in it that no rule leads to.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Mapped, PathMap};
+///
+/// let map = PathMap::new()
+///     .with_exclusion("/app/static")?
+///     .with_prefix("/app", "/shop")?
+///     .with_pattern(r"^/user/([^/]+)/(.*)$", "/accounts/$1/files/$2")?;
+///
+/// let mapped = |path: &str| map.map(&path.parse().unwrap());
+/// assert_eq!(mapped("/app/cart?id=7"), Ok(Mapped::To("/shop/cart?id=7".parse()?)));
+/// assert_eq!(mapped("/user/ann/a"), Ok(Mapped::To("/accounts/ann/files/a".parse()?)));
+/// assert_eq!(mapped("/app/static/logo.png"), Ok(Mapped::Excluded));
+/// assert_eq!(mapped("/application"), Ok(Mapped::NotMapped));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PathMap {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Exclude(String),
+    ExcludePattern(Regex),
+    Pattern(Regex, Template),
+    Prefix { from: String, to: String },
+}
+
+/// What a [`PathMap`] makes of a path.
+///
+/// # Examples
+///
+/// See [`PathMap`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "who maps must know what to do in every case"
+)]
+pub enum Mapped {
+    /// A rule says that the request is not for a member.
+    Excluded,
+    /// No rule matches.
+    NotMapped,
+    /// The path at the member, with the query of the request.
+    To(PathAndQuery),
+}
+
+/// A rule of which one side ends in a slash and the other does not. It works here, but
+/// Apache would put two slashes between the parts, or none.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::PathMap;
+///
+/// let map = PathMap::new().with_prefix("/app", "/shop/")?;
+/// assert_eq!(
+///     map.lint()[0].to_string(),
+///     "of \"/app\" and \"/shop/\" only one ends in a slash"
+/// );
+/// # Ok::<(), equipoise::proxy::MapRuleError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("of {from:?} and {to:?} only one ends in a slash")]
+#[non_exhaustive]
+pub struct SlashMismatch {
+    /// The prefix that the rule takes away.
+    pub from: String,
+    /// The prefix that it puts there.
+    pub to: String,
+}
+
+impl PathMap {
+    /// Makes a map without rules: nothing is mapped.
+    ///
+    /// # Examples
+    ///
+    /// See [`PathMap`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a rule that replaces a prefix (Apache: `ProxyPass from to`).
+    ///
+    /// A prefix matches whole segments: `/app` matches `/app` and `/app/x`, but not
+    /// `/application`; `/app/` does not match `/app`. What follows is joined to `to`
+    /// with exactly one slash, however the two are written. `to` may be empty.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is not a path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Mapped, PathMap};
+    ///
+    /// let map = PathMap::new().with_prefix("/app", "/")?;
+    /// assert_eq!(map.map(&"/app/x".parse()?)?, Mapped::To("/x".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_prefix(self, from: &str, to: &str) -> Result<Self, MapRuleError> {
+        let from = checked_path(from)?;
+        let to = match to {
+            "" => String::new(),
+            to => checked_path(to)?,
+        };
+        Ok(self.with(Rule::Prefix { from, to }))
+    }
+
+    /// Adds a rule that keeps a prefix from the members (Apache: `ProxyPass from !`). It
+    /// must come before the more general rule that it makes an exception of.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a path.
+    ///
+    /// # Examples
+    ///
+    /// See [`PathMap`].
+    pub fn with_exclusion(self, from: &str) -> Result<Self, MapRuleError> {
+        let from = checked_path(from)?;
+        Ok(self.with(Rule::Exclude(from)))
+    }
+
+    /// Adds a rule that maps what a regular expression matches anywhere in the path
+    /// (Apache: `ProxyPassMatch pattern to`). It sees the path with runs of slashes
+    /// merged and needless escapes resolved.
+    ///
+    /// `$1` to `$9` in `to` stand for the groups and `$0` for all that was matched; `\$`
+    /// is a dollar, as is one before anything else. Where the parts meet, two slashes
+    /// become one. If `to` names no group, **all of the path of the request** follows it:
+    /// `^/app` and `/shop` make `/shop/app/x` out of `/app/x`.
+    ///
+    /// # Errors
+    ///
+    /// If the pattern is not a regular expression, or `to` names a group that it does not
+    /// have, or is neither a path nor begins with a group.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Mapped, PathMap};
+    ///
+    /// let map = PathMap::new().with_pattern(r"^/v\d+/(.*)$", "/api/$1")?;
+    /// assert_eq!(map.map(&"/v2/a?b".parse()?)?, Mapped::To("/api/a?b".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_pattern(self, pattern: &str, to: &str) -> Result<Self, MapRuleError> {
+        let regex = compiled(pattern)?;
+        let template = Template::new(to, regex.captures_len())?;
+        Ok(self.with(Rule::Pattern(regex, template)))
+    }
+
+    /// Adds a rule that keeps from the members what a regular expression matches anywhere
+    /// in the path (Apache: `ProxyPassMatch pattern !`).
+    ///
+    /// # Errors
+    ///
+    /// If it is not a regular expression.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Mapped, PathMap};
+    ///
+    /// let map = PathMap::new()
+    ///     .with_excluded_pattern(r"\.gif$")?
+    ///     .with_prefix("/", "/")?;
+    /// assert_eq!(map.map(&"/logo.gif".parse()?)?, Mapped::Excluded);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_excluded_pattern(self, pattern: &str) -> Result<Self, MapRuleError> {
+        let regex = compiled(pattern)?;
+        Ok(self.with(Rule::ExcludePattern(regex)))
+    }
+
+    /// Maps the path of a request. What is not a path, as in `OPTIONS *`, is not mapped.
+    ///
+    /// # Errors
+    ///
+    /// If a rule matches, but the path at the member would be too long or not valid, or
+    /// the path has a broken escape or a segment `.` or `..`. The request is then refused with the error's
+    /// [status](MapError::status); it must not be sent under the path that it came with.
+    ///
+    /// # Examples
+    ///
+    /// See [`PathMap`].
+    pub fn map(&self, uri: &PathAndQuery) -> Result<Mapped, MapError> {
+        let path = uri.path();
+        if !path.starts_with('/') {
+            return Ok(Mapped::NotMapped);
+        }
+        let short = shortened(path);
+        for rule in &self.rules {
+            let at_member = match rule {
+                Rule::Exclude(from) if strip(from, path).is_some() => return Ok(Mapped::Excluded),
+                Rule::ExcludePattern(regex) if regex.is_match(&short) => {
+                    return Ok(Mapped::Excluded);
+                }
+                Rule::Exclude(_) | Rule::ExcludePattern(_) => None,
+                Rule::Pattern(regex, to) => {
+                    let found = regex.captures(&short);
+                    found.map(|found| to.path(&found, path))
+                }
+                Rule::Prefix { from, to } => {
+                    let rest = strip(from, path);
+                    rest.map(|rest| join(to, rest.as_bytes(), from.ends_with('/')))
+                }
+            };
+            if let Some(at_member) = at_member {
+                return with_query(at_member, uri).map(Mapped::To);
+            }
+        }
+        Ok(Mapped::NotMapped)
+    }
+
+    /// Returns the prefix rules of which only one side ends in a slash, in order. They do
+    /// what they look like here; say so to who moves from or to Apache.
+    ///
+    /// # Examples
+    ///
+    /// See [`SlashMismatch`].
+    #[must_use]
+    pub fn lint(&self) -> Vec<SlashMismatch> {
+        let mismatch = |rule: &Rule| match rule {
+            Rule::Prefix { from, to } if from.ends_with('/') != to.ends_with('/') => {
+                let (from, to) = (from.clone(), to.clone());
+                // Apache completes an empty path by itself.
+                let fine = to.is_empty() && !from.ends_with('/');
+                (!fine).then_some(SlashMismatch { from, to })
+            }
+            _ => None,
+        };
+        self.rules.iter().filter_map(mismatch).collect()
+    }
+
+    fn with(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+}
+
+fn compiled(pattern: &str) -> Result<Regex, MapRuleError> {
+    Regex::new(pattern).map_err(|source| MapRuleError::Pattern {
+        pattern: pattern.to_owned(),
+        source,
+    })
+}
+
+fn with_query(mut path: Vec<u8>, asked: &PathAndQuery) -> Result<PathAndQuery, MapError> {
+    // A group may put together what was apart in the request, or cut an escape.
+    for path in [asked.path().as_bytes(), &path] {
+        if has_dot_segment(path) {
+            return Err(MapError::DotSegment);
+        }
+        if has_broken_escape(path) {
+            return Err(MapError::Invalid);
+        }
+    }
+    if let Some(query) = asked.query() {
+        path.push(b'?');
+        path.extend_from_slice(query.as_bytes());
+    }
+    if path.len() > MAX_LEN {
+        return Err(MapError::TooLong);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| MapError::Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mapped, PathMap};
+    use crate::proxy::mapping::error::{MapError, MapRuleError};
+
+    fn to(path: &str) -> Result<Mapped, MapError> {
+        Ok(Mapped::To(path.parse().unwrap()))
+    }
+
+    fn mapped(map: &PathMap, path: &str) -> Result<Mapped, MapError> {
+        map.map(&path.parse().unwrap())
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let map = PathMap::new().with_prefix("/a", "/1").unwrap();
+        let map = map.with_exclusion("/a/b").unwrap();
+        let map = map.with_pattern("^/c/(.*)", "/2/$1").unwrap();
+        let map = map.with_excluded_pattern("d$").unwrap();
+        let map = map.with_prefix("/", "/3").unwrap();
+        for (path, expected) in [
+            ("/a/b", to("/1/b")),
+            ("/c/d", to("/2/d")),
+            ("/d", Ok(Mapped::Excluded)),
+            ("/e", to("/3/e")),
+            ("*", Ok(Mapped::NotMapped)),
+        ] {
+            assert_eq!(mapped(&map, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_exclusion_is_not_got_round_by_another_spelling() {
+        let map = PathMap::new().with_exclusion("/app/admin").unwrap();
+        let map = map.with_excluded_pattern("^/app/secret").unwrap();
+        let map = map.with_prefix("/app", "/").unwrap();
+        for path in [
+            "/app/%61dmin",
+            "//app///admin/x",
+            "/%61pp/admin",
+            "/app/%73ecret",
+            "/app//secret",
+        ] {
+            assert_eq!(mapped(&map, path), Ok(Mapped::Excluded), "{path}");
+        }
+        for path in [
+            "/app/./admin",
+            "/app/x/../admin",
+            "/app/%2e/secret",
+            "/app/x/..;/admin",
+        ] {
+            assert_eq!(mapped(&map, path), Err(MapError::DotSegment), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_query_and_what_is_escaped_stay_as_they_are() {
+        let map = PathMap::new().with_prefix("/app", "/z").unwrap();
+        let map = map.with_pattern("^/m/(.*)$", "/z/$1").unwrap();
+        for (path, expected) in [
+            ("/app?", "/z?"),
+            ("/app?a=/../b?c", "/z?a=/../b?c"),
+            ("/app/a%2Fb%20c%7E;v=1//d", "/z/a%2Fb%20c%7E;v=1//d"),
+            ("/m/a%2Fb%20c;v=1?q", "/z/a%2Fb%20c;v=1?q"),
+        ] {
+            assert_eq!(mapped(&map, path), to(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_grows_too_long_is_refused_and_not_passed_on_as_it_came() {
+        let map = PathMap::new().with_prefix("/app", "/longer").unwrap();
+        let fits = format!("/app?{}", "x".repeat(65_526));
+        assert!(matches!(mapped(&map, &fits), Ok(Mapped::To(_))));
+        let long = format!("/app?{}", "x".repeat(65_527));
+        assert_eq!(mapped(&map, &long), Err(MapError::TooLong));
+    }
+
+    #[test]
+    fn a_group_cannot_put_a_dot_segment_together() {
+        let map = PathMap::new().with_pattern("^/x/(.)(.)", "/y/$1$2/z");
+        assert_eq!(mapped(&map.unwrap(), "/x/..a"), Err(MapError::DotSegment));
+    }
+
+    #[test]
+    fn a_broken_escape_is_refused_also_where_a_group_cuts_one() {
+        let map = PathMap::new().with_pattern("^/x/(.*)F", "/y/$1").unwrap();
+        let map = map.with_prefix("/a", "/b").unwrap();
+        for path in ["/a/%%361dmin", "/a/%", "/a/%4", "/x/%2F"] {
+            assert_eq!(mapped(&map, path), Err(MapError::Invalid), "{path}");
+        }
+    }
+
+    #[test]
+    fn rules_that_cannot_be_are_refused() {
+        assert!(PathMap::new().with_prefix("/a", "b").is_err());
+        assert!(PathMap::new().with_exclusion("").is_err());
+        let error = PathMap::new().with_excluded_pattern("(").unwrap_err();
+        assert!(matches!(error, MapRuleError::Pattern { .. }));
+        assert!(PathMap::new().with_pattern("a", "/$1").is_err());
+    }
+
+    #[test]
+    fn slashes_that_do_not_agree_are_listed() {
+        let mut map = PathMap::new();
+        for (from, to) in [
+            ("/a", "/x/"),
+            ("/b/", "/x"),
+            ("/c/", ""),
+            ("/d", ""),
+            ("/e", "/x"),
+            ("/f/", "/"),
+        ] {
+            map = map.with_prefix(from, to).unwrap();
+        }
+        let found: Vec<_> = map.lint().into_iter().map(|rule| rule.from).collect();
+        assert_eq!(found, ["/a", "/b/", "/c/"]);
+    }
+}

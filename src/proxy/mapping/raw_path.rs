@@ -1,0 +1,198 @@
+//! Reading a path as it stands in the request line, escapes and all.
+//!
+//! Two spellings mean the same here: a run of slashes is one slash, and the escape of a
+//! letter, digit or `-._~` is that character (RFC 3986, 6.2.2.2), so that `/%61dmin` does
+//! not slip past a rule for `/admin`. Any other escape means itself: `%2F` is no slash.
+
+use std::borrow::Cow;
+
+/// What follows the prefix, raw, if the path lies below it: a prefix that does not end in
+/// `/` must be followed by one, or by the end.
+pub(super) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    let (mut wanted_at, mut at) = (0, 0);
+    while let Some((wanted, next)) = mark(prefix.as_bytes(), wanted_at) {
+        let (found, after) = mark(path.as_bytes(), at)?;
+        if found != wanted {
+            return None;
+        }
+        (wanted_at, at) = (next, after);
+    }
+    let rest = path.get(at..)?;
+    let ends = prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/');
+    ends.then_some(rest)
+}
+
+/// The path with each run of slashes and each escape written in its shorter way.
+pub(super) fn shortened(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut short = Vec::with_capacity(path.len());
+    let mut at = 0;
+    while let Some((mark, next)) = mark(path.as_bytes(), at) {
+        match mark {
+            Mark::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
+            Mark::Plain(byte) => short.push(byte),
+        }
+        at = next;
+    }
+    Cow::Owned(String::from_utf8_lossy(&short).into_owned())
+}
+
+/// Whether some server could read a segment of the path as `.` or `..`: escaped, behind
+/// an escaped slash or a backslash, or with parameters (`/..;/`) too.
+pub(super) fn has_dot_segment(path: &[u8]) -> bool {
+    // How many dots the segment has, or `None` if it has anything else.
+    let mut dots = Some(0_usize);
+    let mut at = 0;
+    while let Some(&byte) = path.get(at) {
+        let escaped = escape(path, at);
+        at += if escaped.is_some() { 3 } else { 1 };
+        match escaped.unwrap_or(byte) {
+            b'/' | b'\\' | b';' if is_dot_segment(dots) => return true,
+            b'/' | b'\\' => dots = Some(0),
+            b'.' => dots = dots.map(|dots| dots + 1),
+            _ => dots = None,
+        }
+    }
+    is_dot_segment(dots)
+}
+
+/// Whether a `%` is not followed by two hexadecimal digits.
+pub(super) fn has_broken_escape(path: &[u8]) -> bool {
+    let mut bytes = path.iter().enumerate();
+    bytes.any(|(at, &byte)| byte == b'%' && escape(path, at).is_none())
+}
+
+fn is_dot_segment(dots: Option<usize>) -> bool {
+    matches!(dots, Some(1 | 2))
+}
+
+/// One character of a path, as it is compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mark {
+    Escape(u8),
+    Plain(u8),
+}
+
+/// The mark at a place, and where the next one begins.
+fn mark(path: &[u8], at: usize) -> Option<(Mark, usize)> {
+    let byte = *path.get(at)?;
+    if byte == b'/' {
+        let run = path[at..].iter().take_while(|&&byte| byte == b'/').count();
+        return Some((Mark::Plain(byte), at + run));
+    }
+    Some(match escape(path, at) {
+        Some(escaped) if is_unreserved(escaped) => (Mark::Plain(escaped), at + 3),
+        Some(escaped) => (Mark::Escape(escaped), at + 3),
+        None => (Mark::Plain(byte), at + 1),
+    })
+}
+
+fn escape(path: &[u8], at: usize) -> Option<u8> {
+    match path.get(at..at + 3)? {
+        &[b'%', high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_broken_escape, has_dot_segment, shortened, strip};
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        let rows = [
+            ("/app", "/app", Some("")),
+            ("/app", "/app/", Some("/")),
+            ("/app", "/app/x", Some("/x")),
+            ("/app", "/application", None),
+            ("/app", "/app;v=1", None),
+            ("/app", "/APP", None),
+            ("/app/", "/app", None),
+            ("/app/", "/app/x", Some("x")),
+            ("/", "/x", Some("x")),
+            ("//a//b", "/a/b/c", Some("/c")),
+            ("/a/b", "///a//b//c", Some("//c")),
+        ];
+        for (prefix, path, rest) in rows {
+            assert_eq!(strip(prefix, path), rest, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn the_escape_of_a_letter_is_the_letter_and_that_of_a_slash_is_none() {
+        let rows = [
+            ("/admin", "/%61dmin/%7Ex", Some("/%7Ex")),
+            ("/%61dmin", "/admin", Some("")),
+            ("/a/b", "/a%2Fb", None),
+            ("/a%2fb", "/a%2Fb/c", Some("/c")),
+            ("/a b", "/a%20b", None),
+            ("/%2B", "/%2b/x", Some("/x")),
+            ("/é", "/é/ü", Some("/ü")),
+            ("/é", "/%C3%A9", None),
+        ];
+        for (prefix, path, rest) in rows {
+            assert_eq!(strip(prefix, path), rest, "{prefix} {path}");
+        }
+        assert_eq!(shortened("//a/%61%2f%20///é%"), "/a/a%2f%20/é%");
+        assert_eq!(shortened("/a/b"), "/a/b");
+    }
+
+    #[test]
+    fn an_escape_has_two_digits() {
+        for path in ["/%", "/%4", "/%4g", "/%%341", "/a%/b"] {
+            assert!(has_broken_escape(path.as_bytes()), "{path}");
+        }
+        assert!(!has_broken_escape(b"/%41/%fF/"));
+    }
+
+    #[test]
+    fn dot_segments_are_seen_in_every_disguise() {
+        let bad = [
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/%2e%2E/b",
+            "/a/.%2e",
+            "/a/..;x=1/b",
+            "/a/..%2fb",
+            "/a%2f..",
+            "/a/..\\b",
+            "/a\\..",
+            "/a/..%5Cb",
+            "/a/..%3bx",
+        ];
+        for path in bad {
+            assert!(has_dot_segment(path.as_bytes()), "{path}");
+        }
+        let good = [
+            "/",
+            "//",
+            "/...",
+            "/.well-known/x",
+            "/a..b",
+            "/a./b",
+            "/..a",
+            "/;x=..a",
+            "/%252e%252e/",
+        ];
+        for path in good {
+            assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
+}

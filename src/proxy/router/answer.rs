@@ -1,0 +1,117 @@
+//! An answer that is always the same: [`Answer`].
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::RuleError;
+
+/// An answer that the router gives itself: a status, and bytes of some type. The answer
+/// to `HEAD` is the same without the bytes.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Answer, Router, Rule};
+/// use http::{HeaderValue, StatusCode};
+///
+/// let router = Router::<()>::builder()
+///     .answer(Rule::new().path("/health"), Answer::text("fine\n"))
+///     .otherwise_answer(
+///         Answer::new(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>")
+///             .with_content_type(HeaderValue::from_static("text/html; charset=utf-8")),
+///     )
+///     .build()?;
+/// # let _ = router;
+/// # Ok::<(), equipoise::proxy::RouterError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    status: StatusCode,
+    content_type: HeaderValue,
+    bytes: Bytes,
+}
+
+impl Answer {
+    /// Makes an answer of plain text, until [`with_content_type`](Self::with_content_type)
+    /// says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// See [`Answer`].
+    #[must_use]
+    pub fn new(status: StatusCode, bytes: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type: HeaderValue::from_static("text/plain; charset=utf-8"),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Makes an answer of plain text with the status 200.
+    ///
+    /// # Examples
+    ///
+    /// See [`Answer`].
+    #[must_use]
+    pub fn text(text: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK, text)
+    }
+
+    /// Says of what type the bytes are.
+    ///
+    /// # Examples
+    ///
+    /// See [`Answer`].
+    #[must_use]
+    pub fn with_content_type(self, content_type: HeaderValue) -> Self {
+        Self {
+            content_type,
+            ..self
+        }
+    }
+
+    pub(super) fn not_found() -> Self {
+        let text = "Not Found: nothing is served under this address.\n";
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    pub(super) fn no_host() -> Self {
+        let text = "Bad Request: it does not say for which host it is.\n";
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// An interim answer would leave the client waiting for the final one.
+    pub(super) fn checked(self) -> Result<Self, RuleError> {
+        if self.status.is_informational() {
+            return Err(RuleError::Status {
+                of: "an answer",
+                status: self.status,
+                advice: "take one from 200 on",
+            });
+        }
+        if matches!(self.status.as_u16(), 204 | 205 | 304) && !self.bytes.is_empty() {
+            return Err(RuleError::Status {
+                of: "an answer with content",
+                status: self.status,
+                advice: "take another, or no bytes",
+            });
+        }
+        Ok(self)
+    }
+
+    pub(super) fn response(&self, head_only: bool) -> Response<Bytes> {
+        let bytes = if head_only {
+            Bytes::new()
+        } else {
+            self.bytes.clone()
+        };
+        let mut response = Response::new(bytes);
+        *response.status_mut() = self.status;
+        if !self.bytes.is_empty() {
+            let content_type = self.content_type.clone();
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
+        response
+    }
+}

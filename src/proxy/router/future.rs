@@ -1,0 +1,129 @@
+//! One request on its way to where a rule sends it: [`RouterFuture`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::service::AnswerBody;
+
+pin_project! {
+    /// One request on its way through a [`Router`](super::Router), of the type `R`.
+    ///
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready.
+    ///
+    /// # Examples
+    ///
+    /// A service of your own can name it:
+    ///
+    /// ```
+    /// use equipoise::proxy::{Router, RouterFuture};
+    /// use http::{Request, Response};
+    /// use tower_service::Service;
+    ///
+    /// fn call<S>(router: &mut Router<S>, request: Request<()>) -> RouterFuture<S, Request<()>>
+    /// where
+    ///     S: Service<Request<()>, Response = Response<String>> + Clone,
+    /// {
+    ///     router.call(request)
+    /// }
+    /// # let _ = call::<tower::util::BoxCloneSyncService<_, _, std::convert::Infallible>>;
+    /// ```
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct RouterFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        #[pin]
+        way: Way<S, R, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = WayProjected]
+    enum Way<S, R, F> {
+        // `None` once it has been given.
+        Answered { answer: Option<Response<Bytes>> },
+        // Not ready yet. The request is `None` once the service has it.
+        Chosen { service: S, request: Option<R> },
+        Called { #[pin] future: F },
+    }
+}
+
+impl<S, R> RouterFuture<S, R>
+where
+    S: Service<R>,
+{
+    pub(super) fn answered(answer: Response<Bytes>) -> Self {
+        let answer = Some(answer);
+        let way = Way::Answered { answer };
+        Self { way }
+    }
+
+    pub(super) fn chosen(service: S, request: R) -> Self {
+        let request = Some(request);
+        let way = Way::Chosen { service, request };
+        Self { way }
+    }
+}
+
+impl<S, R, B> Future for RouterFuture<S, R>
+where
+    S: Service<R, Response = Response<B>>,
+{
+    type Output = Result<Response<AnswerBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        const AGAIN: &str = "an answer was polled after it had been given";
+        let mut way = self.project().way;
+        loop {
+            let future = match way.as_mut().project() {
+                WayProjected::Answered { answer } => match answer.take() {
+                    Some(answer) => return Poll::Ready(Ok(answer.map(AnswerBody::text))),
+                    None => panic!("{AGAIN}"),
+                },
+                WayProjected::Called { future } => {
+                    let answer = ready!(future.poll(context));
+                    return Poll::Ready(answer.map(|answer| answer.map(AnswerBody::inner)));
+                }
+                WayProjected::Chosen { service, request } => {
+                    // A service that failed to get ready is not asked again.
+                    let Some(asked) = request.take() else {
+                        panic!("{AGAIN}");
+                    };
+                    match service.poll_ready(context) {
+                        Poll::Pending => {
+                            *request = Some(asked);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Ready(Ok(())) => service.call(asked),
+                    }
+                }
+            };
+            way.set(Way::Called { future });
+        }
+    }
+}
+
+impl<S, R> fmt::Debug for RouterFuture<S, R>
+where
+    S: Service<R>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = match &self.way {
+            Way::Answered { .. } => "answered",
+            Way::Called { .. } => "called",
+            Way::Chosen { .. } => "chosen",
+        };
+        f.debug_struct("RouterFuture")
+            .field("way", &way)
+            .finish_non_exhaustive()
+    }
+}

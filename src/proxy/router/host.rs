@@ -1,0 +1,193 @@
+//! Hosts: the one that a request is for, and those that a rule names.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use http::header::HOST;
+use http::{HeaderMap, Uri};
+
+use super::RuleError;
+
+/// What DNS allows. It also bounds the work of looking a name up by its endings.
+const LONGEST: usize = 253;
+
+/// The host that a request is for, in lower case, without port and without the dot at
+/// its end; an IPv6 address is in brackets, and written as the standard library does.
+///
+/// The request line comes before the header (RFC 9112, 3.2.2). A request with two `Host`
+/// headers, or with one that is no name, is for none.
+pub(super) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
+    if let Some(authority) = uri.authority() {
+        let text = authority.as_str();
+        return host_in(text.rsplit_once('@').map_or(text, |(_, host)| host));
+    }
+    let mut named = headers.get_all(HOST).iter();
+    match (named.next(), named.next()) {
+        (Some(host), None) => host_in(host.to_str().ok()?.trim()),
+        _ => None,
+    }
+}
+
+fn host_in(text: &str) -> Option<Cow<'_, str>> {
+    if let Some(behind) = text.strip_prefix('[') {
+        let (address, port) = behind.split_once(']')?;
+        let address: Ipv6Addr = address.parse().ok()?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
+        return is_port.then(|| Cow::Owned(format!("[{address}]")));
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let name = name.strip_suffix('.').unwrap_or(name);
+    (is_number(port) && is_name(name)).then(|| lower(name))
+}
+
+fn is_number(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Wider than DNS by the underscore, which is in use.
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let in_label = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !label.is_empty() && label.bytes().all(in_label)
+    };
+    name.len() <= LONGEST && name.split('.').all(is_label)
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
+}
+
+/// The hosts that a rule is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum HostPattern {
+    /// Any number of labels, but at least one, in front of this.
+    Below(Box<str>),
+    Exactly(Box<str>),
+}
+
+impl HostPattern {
+    pub(super) fn parse(text: &str) -> Result<Self, RuleError> {
+        let wrong = |advice| RuleError::Host {
+            text: text.to_owned(),
+            advice,
+        };
+        if let Ok(address) = text.parse::<Ipv6Addr>() {
+            return Ok(Self::Exactly(format!("[{address}]").into()));
+        }
+        if text.contains("://") {
+            return Err(wrong("leave the scheme away"));
+        }
+        if text.contains('/') {
+            return Err(wrong("leave the path to a condition of its own"));
+        }
+        if !text.is_ascii() {
+            return Err(wrong("write it in Punycode (`xn--..`), as clients do"));
+        }
+        let (below, name) = match text.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        if name.contains('*') {
+            return Err(wrong(
+                "an asterisk stands for whole labels in front: `*.example.com`",
+            ));
+        }
+        if name.rsplit_once(':').is_some_and(|(host, port)| {
+            is_number(port) && (host.ends_with(']') || !host.contains(':'))
+        }) {
+            return Err(wrong("leave the port away"));
+        }
+        match host_in(name) {
+            Some(host) if below => Ok(Self::Below(host.into())),
+            Some(host) => Ok(Self::Exactly(host.into())),
+            None => Err(wrong(
+                "write a name such as `www.example.com`, or an address",
+            )),
+        }
+    }
+
+    pub(super) fn holds(&self, host: &str) -> bool {
+        match self {
+            Self::Exactly(name) => host == &**name,
+            Self::Below(name) => host
+                .strip_suffix(&**name)
+                .is_some_and(|front| front.len() > 1 && front.ends_with('.')),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostPattern, host_in};
+
+    #[test]
+    fn a_host_is_read_without_port_case_and_dot_at_its_end() {
+        let rows = [
+            ("example.com", Some("example.com")),
+            ("EXAMPLE.com:8080", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("example.com.:80", Some("example.com")),
+            ("example.com:", Some("example.com")),
+            ("10.0.0.1:80", Some("10.0.0.1")),
+            ("[::1]", Some("[::1]")),
+            ("[0:0::1]:8443", Some("[::1]")),
+            ("[2001:DB8::1]", Some("[2001:db8::1]")),
+            ("my_host", Some("my_host")),
+            ("", None),
+            (".", None),
+            (":80", None),
+            (".example.com", None),
+            ("a..b", None),
+            ("example.com:http", None),
+            ("::1", None),
+            ("[::1", None),
+            ("[::1]x", None),
+            ("[::1%25eth0]", None),
+            ("evil.com/path", None),
+            ("a b", None),
+        ];
+        for (text, host) in rows {
+            assert_eq!(host_in(text).as_deref(), host, "{text}");
+        }
+        assert_eq!(host_in(&"a.".repeat(200)), None);
+    }
+
+    #[test]
+    fn an_asterisk_is_at_least_one_label() {
+        let below = HostPattern::parse("*.Example.com").unwrap();
+        assert!(below.holds("a.example.com"));
+        assert!(below.holds("a.b.example.com"));
+        assert!(!below.holds("example.com"));
+        assert!(!below.holds("badexample.com"));
+        assert!(!below.holds("example.com.evil.org"));
+    }
+
+    #[test]
+    fn what_is_no_host_is_named_and_so_is_the_remedy() {
+        let rows = [
+            ("", "write a name"),
+            ("*", "asterisk"),
+            ("*.", "write a name"),
+            ("a.*.com", "asterisk"),
+            ("*.*.com", "asterisk"),
+            ("a:80", "leave the port"),
+            ("[::1]:80", "leave the port"),
+            ("*.a:80", "leave the port"),
+            ("http://a", "leave the scheme"),
+            ("a/b", "leave the path"),
+            ("bücher.de", "Punycode"),
+            ("a b", "write a name"),
+        ];
+        for (text, advice) in rows {
+            let error = HostPattern::parse(text).unwrap_err().to_string();
+            assert!(error.contains(advice), "{error}");
+            assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+        let address = HostPattern::Exactly("[::1]".into());
+        assert_eq!(HostPattern::parse("::1").unwrap(), address);
+        assert_eq!(HostPattern::parse("[0::1]").unwrap(), address);
+    }
+}

@@ -1,0 +1,179 @@
+//! Which rules may concern a request, found by its host and path without looking at the
+//! others.
+//!
+//! ```text
+//! host ─► HashMap ───────────┐
+//! its endings ─► HashMap ────┼─► trees of path segments ─► lists of rules, in order
+//! rules for any host ────────┘
+//! ```
+//!
+//! The index only leaves out rules that cannot match: whether one does, all of its
+//! conditions say, those of host and path included. It is therefore free to be coarse,
+//! and is: a segment with a parameter in it is any segment, a rest is anything.
+
+use std::collections::HashMap;
+
+use super::host::HostPattern;
+use super::path::PathPattern;
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    any_host: Segments,
+    below: HashMap<Box<str>, Segments>,
+    exactly: HashMap<Box<str>, Segments>,
+}
+
+impl Index {
+    /// Rules are put in in their order.
+    pub(super) fn insert(
+        &mut self,
+        rule: usize,
+        host: Option<&HostPattern>,
+        path: Option<&PathPattern>,
+    ) {
+        let tree = match host {
+            None => &mut self.any_host,
+            Some(HostPattern::Below(name)) => self.below.entry(name.clone()).or_default(),
+            Some(HostPattern::Exactly(name)) => self.exactly.entry(name.clone()).or_default(),
+        };
+        match path {
+            None | Some(PathPattern::Matching(_)) => tree.below.push(rule),
+            Some(PathPattern::Exactly(text)) => {
+                let end = text.split('/').fold(tree, Segments::literal);
+                end.here.push(rule);
+            }
+            Some(PathPattern::Under(text)) => {
+                let text = text.strip_suffix('/').unwrap_or(text);
+                let end = text.split('/').fold(tree, Segments::literal);
+                end.below.push(rule);
+            }
+            Some(PathPattern::Shaped { text, .. }) => tree.insert_shaped(text, rule),
+        }
+    }
+
+    /// The rules that may match, the first one first.
+    pub(super) fn candidates(&self, host: Option<&str>, path: &str) -> Candidates<'_> {
+        let mut lists = Vec::new();
+        self.any_host.collect(Some(path), &mut lists);
+        if let Some(host) = host {
+            if let Some(tree) = self.exactly.get(host) {
+                tree.collect(Some(path), &mut lists);
+            }
+            if !self.below.is_empty() {
+                for (dot, _) in host.match_indices('.') {
+                    if let Some(tree) = self.below.get(&host[dot + 1..]) {
+                        tree.collect(Some(path), &mut lists);
+                    }
+                }
+            }
+        }
+        Candidates { lists }
+    }
+}
+
+/// A tree of path segments. Each rule is in it once.
+#[derive(Debug, Default)]
+struct Segments {
+    /// The rules for any path that has come this far.
+    below: Vec<usize>,
+    /// The rules for paths that end here.
+    here: Vec<usize>,
+    any: Option<Box<Self>>,
+    literal: HashMap<Box<str>, Self>,
+}
+
+impl Segments {
+    fn literal(&mut self, segment: &str) -> &mut Self {
+        self.literal.entry(segment.into()).or_default()
+    }
+
+    fn insert_shaped(&mut self, text: &str, rule: usize) {
+        let mut tree = self;
+        for segment in text.split('/') {
+            let without_pairs = segment.replace("{{", "").replace("}}", "");
+            if without_pairs.contains("{*") {
+                tree.below.push(rule);
+                return;
+            }
+            tree = if without_pairs.contains('{') {
+                tree.any.get_or_insert_default()
+            } else {
+                tree.literal(&segment.replace("{{", "{").replace("}}", "}"))
+            };
+        }
+        tree.here.push(rule);
+    }
+
+    /// Goes no deeper than the rules do, however long the path is. `None` is a path that
+    /// has come to its end.
+    fn collect<'t>(&'t self, path: Option<&str>, lists: &mut Vec<&'t [usize]>) {
+        let mut add = |list: &'t [usize]| {
+            if !list.is_empty() {
+                lists.push(list);
+            }
+        };
+        add(&self.below);
+        let Some(path) = path else {
+            add(&self.here);
+            return;
+        };
+        let (segment, rest) = match path.split_once('/') {
+            Some((segment, rest)) => (segment, Some(rest)),
+            None => (path, None),
+        };
+        if let Some(tree) = self.literal.get(segment) {
+            tree.collect(rest, lists);
+        }
+        if let Some(tree) = &self.any {
+            tree.collect(rest, lists);
+        }
+    }
+}
+
+/// Lists in ascending order, merged as far as somebody asks.
+#[derive(Debug)]
+pub(super) struct Candidates<'t> {
+    lists: Vec<&'t [usize]>,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let first = |list: &&mut &[usize]| list.first().copied().unwrap_or(usize::MAX);
+        let list = self.lists.iter_mut().min_by_key(first)?;
+        let (&rule, rest) = list.split_first()?;
+        *list = rest;
+        Some(rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Index;
+    use crate::proxy::router::host::HostPattern;
+    use crate::proxy::router::path::PathPattern;
+
+    #[test]
+    fn of_ten_thousand_rules_only_those_for_the_host_and_path_are_looked_at() {
+        let mut index = Index::default();
+        for rule in 0..10_000 {
+            let host = HostPattern::parse(&format!("h{}.example.com", rule % 100)).unwrap();
+            let number = rule / 100;
+            let path = match rule % 3 {
+                0 => PathPattern::exactly(&format!("/a/{number}")),
+                1 => PathPattern::under(&format!("/a/{number}")),
+                _ => PathPattern::shaped(&format!("/{{x}}/{number}/{{*y}}")),
+            };
+            index.insert(rule, Some(&host), Some(&path.unwrap()));
+        }
+        index.insert(10_000, Some(&HostPattern::parse("*.com").unwrap()), None);
+        index.insert(10_001, None, None);
+        let seen: Vec<_> = index
+            .candidates(Some("h7.example.com"), "/a/42/x")
+            .collect();
+        assert_eq!(seen, [4_207, 10_000, 10_001]);
+        let seen: Vec<_> = index.candidates(None, "/a/42/x").collect();
+        assert_eq!(seen, [10_001]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The paths that a rule is for.
+//!
+//! Not here: the tree of all rules' paths, which is the index's.
+
+use matchit::InsertError;
+use regex::Regex;
+
+use super::RuleError;
+
+/// The paths that a rule is for: of the path as it stands in the request.
+#[derive(Clone, Debug)]
+pub(super) enum PathPattern {
+    Exactly(Box<str>),
+    Matching(Regex),
+    Shaped {
+        text: Box<str>,
+        /// With this one route.
+        tree: matchit::Router<()>,
+    },
+    Under(Box<str>),
+}
+
+impl PathPattern {
+    pub(super) fn exactly(text: &str) -> Result<Self, RuleError> {
+        check(text)?;
+        Ok(Self::Exactly(text.into()))
+    }
+
+    pub(super) fn under(text: &str) -> Result<Self, RuleError> {
+        check(text)?;
+        Ok(Self::Under(text.into()))
+    }
+
+    pub(super) fn shaped(text: &str) -> Result<Self, RuleError> {
+        check(text)?;
+        let mut tree = matchit::Router::new();
+        tree.insert(text, ()).map_err(|error| RuleError::Pattern {
+            text: text.to_owned(),
+            advice: match error {
+                InsertError::InvalidCatchAll => "`{*rest}` can only be its end",
+                InsertError::InvalidParamSegment => {
+                    "one parameter is the end of its segment, as in `/users/{id}`"
+                }
+                _ => "parameters are written `{id}` and `{*rest}`, and braces twice: `{{`",
+            },
+        })?;
+        let text = text.into();
+        Ok(Self::Shaped { text, tree })
+    }
+
+    pub(super) fn matching(text: &str) -> Result<Self, RuleError> {
+        let regex = Regex::new(text).map_err(|source| RuleError::Regex {
+            text: text.to_owned(),
+            source,
+        })?;
+        Ok(Self::Matching(regex))
+    }
+
+    pub(super) fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::Exactly(text) => path == &**text,
+            Self::Matching(regex) => regex.is_match(path),
+            Self::Shaped { tree, .. } => tree.at(path).is_ok(),
+            Self::Under(prefix) => path.strip_prefix(&**prefix).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')
+            }),
+        }
+    }
+}
+
+fn check(text: &str) -> Result<(), RuleError> {
+    let advice = if !text.starts_with('/') {
+        "begin it with a slash"
+    } else if text.contains(['?', '#']) {
+        "leave the query to a condition of its own"
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "write blanks and letters beyond ASCII as clients do, as `%20`"
+    } else {
+        return Ok(());
+    };
+    let text = text.to_owned();
+    Err(RuleError::Path { text, advice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PathPattern;
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_does() {
+        let rows = [
+            ("/app", "/app", true),
+            ("/app", "/app/", true),
+            ("/app", "/app/x", true),
+            ("/app", "/application", false),
+            ("/app", "/app;sid=1", false),
+            ("/app", "/", false),
+            ("/app", "/%61pp", false),
+            ("/app/", "/app", false),
+            ("/app/", "/app/", true),
+            ("/app/", "/app/x", true),
+            ("/", "/", true),
+            ("/", "/x", true),
+            ("/", "*", false),
+            ("/", "", false),
+        ];
+        for (prefix, path, holds) in rows {
+            let pattern = PathPattern::under(prefix).unwrap();
+            assert_eq!(pattern.holds(path), holds, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_one_segment_and_a_rest_is_all_of_them() {
+        let rows = [
+            ("/users/{id}", "/users/7", true),
+            ("/users/{id}", "/users/", false),
+            ("/users/{id}", "/users/7/", false),
+            ("/users/{id}", "/users/7/x", false),
+            ("/files/{*rest}", "/files/a/b", true),
+            ("/files/{*rest}", "/files/", false),
+            ("/v{n}/x", "/v1/x", true),
+            ("/v{n}/x", "/w1/x", false),
+            ("/{{x}}", "/{x}", true),
+        ];
+        for (text, path, holds) in rows {
+            let pattern = PathPattern::shaped(text).unwrap();
+            assert_eq!(pattern.holds(path), holds, "{text} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_named_and_so_is_the_remedy() {
+        let rows = [
+            (PathPattern::exactly("users"), "begin it with a slash"),
+            (PathPattern::under(""), "begin it with a slash"),
+            (PathPattern::exactly("/a?b=c"), "leave the query"),
+            (PathPattern::exactly("/a b"), "`%20`"),
+            (PathPattern::exactly("/ä"), "`%20`"),
+            (
+                PathPattern::shaped("/{*rest}/x"),
+                "`{*rest}` can only be its end",
+            ),
+            (PathPattern::shaped("/{a}-{b}"), "end of its segment"),
+            (PathPattern::shaped("/{a"), "parameters are written"),
+            (PathPattern::shaped("/{}"), "parameters are written"),
+            (PathPattern::matching("/("), "`/(` is no regular expression"),
+        ];
+        for (pattern, advice) in rows {
+            let error = pattern.unwrap_err().to_string();
+            assert!(error.contains(advice), "{error}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! An answer that sends the client elsewhere: [`Redirect`].
+
+use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION};
+use http::{Response, StatusCode};
+
+use super::condition::Facts;
+use super::{Answer, RuleError};
+
+/// Sends clients elsewhere. In its location stand
+///
+/// * `{host}` for the host of the request, without port; a request that has none is
+///   answered with 400,
+/// * `{path}` for its path, which begins with a slash,
+/// * `{rest}` for what follows the rule's [`path_prefix`](super::Rule::path_prefix): it
+///   begins with a slash, or is empty,
+/// * `{query}` for its query with the `?`, if it has one; behind a `?` of the location's
+///   own, with `&`.
+///
+/// A request cannot make the location lead to a host that is not written there: slashes
+/// at the beginning of one without a host become one, and what browsers take for a slash
+/// is escaped.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Redirect, Router, Rule};
+/// use http::Request;
+/// use tower::{ServiceExt, service_fn};
+/// # use std::convert::Infallible;
+/// # type Answered = http::Response<String>;
+///
+/// let pages = service_fn(|_: Request<String>| async {
+/// #   let answer: Result<Answered, Infallible> =
+///     Ok(http::Response::new(String::from("a page")))
+/// #   ; answer
+/// });
+/// let router = Router::builder()
+///     .redirect(Rule::new().path_prefix("/old"), Redirect::permanent("/new{rest}{query}"))
+///     .redirect(
+///         Rule::new().host("example.com"),
+///         Redirect::permanent("https://www.example.com{path}{query}"),
+///     )
+///     .otherwise(pages)
+///     .build()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let answer = router.oneshot(Request::get("/old/a?b=c").body(String::new())?).await?;
+/// assert_eq!(answer.status(), 308);
+/// assert_eq!(answer.headers()["location"], "/new/a?b=c");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct Redirect {
+    status: StatusCode,
+    location: String,
+}
+
+impl Redirect {
+    /// Sends clients elsewhere for good, with the same method: 308.
+    ///
+    /// # Examples
+    ///
+    /// See [`Redirect`].
+    pub fn permanent(location: impl Into<String>) -> Self {
+        Self::new(StatusCode::PERMANENT_REDIRECT, location)
+    }
+
+    /// Sends clients elsewhere this once, with the same method: 307.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Redirect;
+    ///
+    /// let redirect = Redirect::temporary("https://status.example.com/");
+    /// # let _ = redirect;
+    /// ```
+    pub fn temporary(location: impl Into<String>) -> Self {
+        Self::new(StatusCode::TEMPORARY_REDIRECT, location)
+    }
+
+    /// Sends clients elsewhere with one of 301, 302, 303, 307 and 308.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Redirect;
+    /// use http::StatusCode;
+    ///
+    /// let redirect = Redirect::new(StatusCode::SEE_OTHER, "/done");
+    /// # let _ = redirect;
+    /// ```
+    pub fn new(status: StatusCode, location: impl Into<String>) -> Self {
+        let location = location.into();
+        Self { status, location }
+    }
+
+    /// For a rule with this path prefix.
+    pub(super) fn planned(&self, prefix: Option<&str>) -> Result<Plan, RuleError> {
+        if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return Err(RuleError::Status {
+                of: "a redirect",
+                status: self.status,
+                advice: "take 301, 302, 303, 307 or 308",
+            });
+        }
+        let wrong = |advice| RuleError::Location {
+            text: self.location.clone(),
+            advice,
+        };
+        if !self.location.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(wrong("write blanks and letters beyond ASCII as `%20`"));
+        }
+        let pieces = pieces(&self.location).map_err(wrong)?;
+        let names_host = match self.location.split_once("//") {
+            Some((scheme, place)) if scheme.is_empty() || is_scheme(scheme) => {
+                let begins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'[';
+                if !place.starts_with("{host}") && !place.as_bytes().first().is_some_and(begins) {
+                    return Err(wrong("a host, or `{host}`, follows the two slashes"));
+                }
+                true
+            }
+            _ => false,
+        };
+        let begins = ["/", "{path}", "{rest}"];
+        if !names_host && !begins.iter().any(|begin| self.location.starts_with(begin)) {
+            return Err(wrong(
+                "begin it with a slash, `{path}`, `{rest}`, or a scheme as in `https://{host}`",
+            ));
+        }
+        let has_rest = pieces.iter().any(|piece| matches!(piece, Piece::Rest));
+        if has_rest && prefix.is_none() {
+            return Err(wrong("`{rest}` needs a rule with a path prefix"));
+        }
+        // With its slash, the rest can never be read as more of a host.
+        let prefix = prefix.map_or("", |prefix| prefix.strip_suffix('/').unwrap_or(prefix));
+        Ok(Plan {
+            status: self.status,
+            names_host,
+            pieces,
+            prefix: prefix.len(),
+        })
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.strip_suffix(':').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+fn pieces(location: &str) -> Result<Vec<Piece>, &'static str> {
+    const KNOWN: &str = "the braces may name `host`, `path`, `rest` and `query`";
+    let mut pieces = Vec::new();
+    let mut ahead = location;
+    while let Some((text, behind)) = ahead.split_once('{') {
+        let (name, rest) = behind.split_once('}').ok_or(KNOWN)?;
+        if text.contains('}') {
+            return Err(KNOWN);
+        }
+        pieces.push(Piece::Text(text.into()));
+        pieces.push(match name {
+            "host" => Piece::Host,
+            "path" => Piece::Path,
+            "query" => Piece::Query,
+            "rest" => Piece::Rest,
+            _ => return Err(KNOWN),
+        });
+        ahead = rest;
+    }
+    if ahead.contains('}') {
+        return Err(KNOWN);
+    }
+    pieces.push(Piece::Text(ahead.into()));
+    Ok(pieces)
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Host,
+    Path,
+    Query,
+    Rest,
+    Text(Box<str>),
+}
+
+/// A redirect that has been found to be one.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    status: StatusCode,
+    names_host: bool,
+    pieces: Vec<Piece>,
+    /// How much of the path is not the rest.
+    prefix: usize,
+}
+
+impl Plan {
+    pub(super) fn response(&self, facts: &Facts<'_>, head_only: bool) -> Response<Bytes> {
+        let location = self.location(facts);
+        match location.and_then(|location| HeaderValue::try_from(location).ok()) {
+            Some(location) => {
+                let mut response = Response::new(Bytes::new());
+                *response.status_mut() = self.status;
+                response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            None => Answer::no_host().response(head_only),
+        }
+    }
+
+    fn location(&self, facts: &Facts<'_>) -> Option<String> {
+        let mut location = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Host => location.push_str(facts.host.as_deref()?),
+                Piece::Path => push_path(&mut location, facts.uri.path()),
+                Piece::Query => push_query(&mut location, facts.uri.query()),
+                Piece::Rest => {
+                    let rest = facts.uri.path().get(self.prefix..).unwrap_or_default();
+                    if !rest.is_empty() {
+                        push_path(&mut location, rest);
+                    }
+                }
+                Piece::Text(text) => location.push_str(text),
+            }
+        }
+        if self.names_host {
+            return Some(location);
+        }
+        // Two slashes would be followed by a host, and nothing leads to where one is.
+        let path = location.trim_start_matches('/');
+        Some(format!("/{path}"))
+    }
+}
+
+/// The path of `OPTIONS *` and that of `CONNECT` have no slash.
+fn push_path(location: &mut String, path: &str) {
+    if !path.starts_with('/') {
+        location.push('/');
+    }
+    push_escaped(location, path);
+}
+
+fn push_query(location: &mut String, query: Option<&str>) {
+    let Some(query) = query else {
+        return;
+    };
+    if !location.contains('?') {
+        location.push('?');
+    } else if !location.ends_with(['?', '&']) {
+        location.push('&');
+    }
+    push_escaped(location, query);
+}
+
+/// Browsers read `\` as a slash, and a header has no letters beyond ASCII.
+fn push_escaped(location: &mut String, text: &str) {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'\\' {
+            location.push(char::from(byte));
+        } else {
+            let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+            location.push('%');
+            location.extend(digits);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The rules in their order, and the service that goes by them: [`Router`].
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response};
+use tower_service::Service;
+
+use super::condition::Facts;
+use super::index::Index;
+use super::redirect::Plan;
+use super::{Answer, Redirect, RouterError, RouterFuture, Rule};
+use crate::random::Random;
+use crate::service::AnswerBody;
+
+/// A tower service that sends each request where the first of its rules says that
+/// matches: to one of your services, which are all of one type `S`, elsewhere, or to a
+/// fixed answer. What matches none is answered with 404 unless you say otherwise.
+///
+/// It is always ready: a service is cloned for each request, and made ready within it.
+/// Its errors are passed on as they are. Clones share everything; to be sent to other
+/// threads, the services must be [`Sync`], as tower's `BoxCloneSyncService` is.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Answer, Router, Rule};
+/// use http::{Request, Response};
+/// use std::convert::Infallible;
+/// use tower::ServiceExt;
+/// use tower::util::BoxCloneSyncService;
+///
+/// type Group = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
+///
+/// // In earnest, a `BalanceService` each.
+/// fn group(name: &'static str) -> Group {
+///     Group::new(tower::service_fn(move |_| async move { Ok(Response::new(name.to_owned())) }))
+/// }
+///
+/// let router = Router::builder()
+///     .answer(Rule::new().path("/health"), Answer::text("fine\n"))
+///     .service(Rule::new().host("api.example.com").path_prefix("/v1"), group("api"))
+///     .service(Rule::new().cookie_is("canary", "yes"), group("canary"))
+///     .otherwise(group("pages"))
+///     .build()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+///
+/// let request = Request::get("http://api.example.com/v1/users").body(String::new())?;
+/// let answer = router.oneshot(request).await?;
+/// # use http_body_util::BodyExt;
+/// assert_eq!(answer.into_body().collect().await?.to_bytes(), "api");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Router<S> {
+    table: Arc<Table<S>>,
+}
+
+impl<S> Router<S> {
+    /// Begins a router without rules.
+    ///
+    /// # Examples
+    ///
+    /// See [`Router`].
+    pub fn builder() -> RouterBuilder<S> {
+        RouterBuilder {
+            rules: Vec::new(),
+            otherwise: Way::Answer(Answer::not_found()),
+            random: Random::from_entropy(),
+        }
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for Router<S>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
+{
+    type Response = Response<AnswerBody<RB>>;
+    type Error = S::Error;
+    type Future = RouterFuture<S, Request<B>>;
+
+    /// Is always ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let facts = Facts::of(&request);
+        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
+        let head_only = *facts.method == Method::HEAD;
+        let service = match self.table.way_of(&facts) {
+            Way::Answer(answer) => return RouterFuture::answered(answer.response(head_only)),
+            Way::Redirect(plan) => {
+                return RouterFuture::answered(plan.response(&facts, head_only));
+            }
+            Way::Service(service) => service.clone(),
+        };
+        RouterFuture::chosen(service, request)
+    }
+}
+
+impl<S> Clone for Router<S> {
+    fn clone(&self) -> Self {
+        let table = self.table.clone();
+        Self { table }
+    }
+}
+
+impl<S> fmt::Debug for Router<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("rules", &self.table.rules)
+            .field("otherwise", &self.table.otherwise)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that can be said of a [`Router`] before it starts: its rules, in the order
+/// in which they are tried.
+///
+/// # Examples
+///
+/// See [`Router`].
+#[must_use]
+pub struct RouterBuilder<S> {
+    rules: Vec<(Rule, Way<S, Redirect>)>,
+    otherwise: Way<S, Infallible>,
+    random: Random,
+}
+
+impl<S> RouterBuilder<S> {
+    /// Sends what matches this rule, and none before it, to a service.
+    ///
+    /// # Examples
+    ///
+    /// See [`Router`].
+    pub fn service(self, rule: Rule, service: S) -> Self {
+        self.with(rule, Way::Service(service))
+    }
+
+    /// Sends the clients of what matches this rule, and none before it, elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// See [`Redirect`].
+    pub fn redirect(self, rule: Rule, redirect: Redirect) -> Self {
+        self.with(rule, Way::Redirect(redirect))
+    }
+
+    /// Answers what matches this rule, and none before it.
+    ///
+    /// # Examples
+    ///
+    /// See [`Answer`].
+    pub fn answer(self, rule: Rule, answer: Answer) -> Self {
+        self.with(rule, Way::Answer(answer))
+    }
+
+    /// Sends what matches no rule to a service.
+    ///
+    /// # Examples
+    ///
+    /// See [`Router`].
+    pub fn otherwise(self, service: S) -> Self {
+        Self {
+            otherwise: Way::Service(service),
+            ..self
+        }
+    }
+
+    /// Answers what matches no rule; with 404 and a line of text by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`Answer`].
+    pub fn otherwise_answer(self, answer: Answer) -> Self {
+        Self {
+            otherwise: Way::Answer(answer),
+            ..self
+        }
+    }
+
+    /// Sets the source of chance for [`Rule::percent`], so that a test repeats itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Answer, Router, Rule};
+    /// use equipoise::random::Random;
+    ///
+    /// let router = Router::<()>::builder()
+    ///     .answer(Rule::new().percent(5.0), Answer::text("new\n"))
+    ///     .random(Random::seeded(7))
+    ///     .build()?;
+    /// # let _ = router;
+    /// # Ok::<(), equipoise::proxy::RouterError>(())
+    /// ```
+    pub fn random(self, random: Random) -> Self {
+        Self { random, ..self }
+    }
+
+    /// Makes the router.
+    ///
+    /// # Errors
+    ///
+    /// If a rule, a redirect or an answer is none; the error says which, and what to
+    /// write instead.
+    ///
+    /// # Examples
+    ///
+    /// See [`RouterError`].
+    pub fn build(self) -> Result<Router<S>, RouterError> {
+        let mut index = Index::default();
+        let mut rules = Vec::with_capacity(self.rules.len());
+        let last = self.rules.len() + 1;
+        for (position, (rule, way)) in self.rules.into_iter().enumerate() {
+            let number = position + 1;
+            let rule = rule.checked(number)?;
+            let faulty = |fault| RouterError {
+                rule: number,
+                fault,
+            };
+            let way = match way {
+                Way::Answer(answer) => Way::Answer(answer.checked().map_err(faulty)?),
+                Way::Redirect(redirect) => {
+                    Way::Redirect(redirect.planned(rule.prefix()).map_err(faulty)?)
+                }
+                Way::Service(service) => Way::Service(service),
+            };
+            index.insert(position, rule.indexed_host(), rule.indexed_path());
+            rules.push((rule, way));
+        }
+        let otherwise = match self.otherwise {
+            Way::Answer(answer) => {
+                let faulty = |fault| RouterError { rule: last, fault };
+                Way::Answer(answer.checked().map_err(faulty)?)
+            }
+            Way::Redirect(never) => match never {},
+            Way::Service(service) => Way::Service(service),
+        };
+        let table = Arc::new(Table {
+            rules,
+            index,
+            otherwise,
+            random: self.random,
+        });
+        Ok(Router { table })
+    }
+
+    fn with(mut self, rule: Rule, way: Way<S, Redirect>) -> Self {
+        self.rules.push((rule, way));
+        self
+    }
+}
+
+impl<S> fmt::Debug for RouterBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterBuilder")
+            .field("rules", &self.rules)
+            .field("otherwise", &self.otherwise)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a request goes.
+enum Way<S, R> {
+    Answer(Answer),
+    Redirect(R),
+    Service(S),
+}
+
+/// Few services can be shown.
+impl<S, R: fmt::Debug> fmt::Debug for Way<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(answer) => answer.fmt(f),
+            Self::Redirect(redirect) => redirect.fmt(f),
+            Self::Service(_) => f.debug_struct("Service").finish_non_exhaustive(),
+        }
+    }
+}
+
+struct Table<S> {
+    rules: Vec<(Rule, Way<S, Plan>)>,
+    index: Index,
+    otherwise: Way<S, Plan>,
+    random: Random,
+}
+
+impl<S> Table<S> {
+    fn way_of(&self, facts: &Facts<'_>) -> &Way<S, Plan> {
+        let rule = self.find(facts).and_then(|rule| self.rules.get(rule));
+        rule.map_or(&self.otherwise, |(_, way)| way)
+    }
+
+    /// The first rule that matches, counted from 0.
+    fn find(&self, facts: &Facts<'_>) -> Option<usize> {
+        let candidates = self
+            .index
+            .candidates(facts.host.as_deref(), facts.uri.path());
+        let mut candidates =
+            candidates.filter_map(|number| Some((number, self.rules.get(number)?)));
+        candidates
+            .find(|(_, (rule, _))| rule.holds(facts, &self.random))
+            .map(|(number, _)| number)
+    }
+}
+
+#[cfg(test)]
+impl<S> Router<S> {
+    pub(super) fn found<B>(&self, request: &Request<B>) -> Option<usize> {
+        self.table.find(&Facts::of(request))
+    }
+
+    /// The same, slowly, and obviously right.
+    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Option<usize> {
+        let facts = Facts::of(request);
+        let table = &self.table;
+        let holds = |(rule, _): &(Rule, _)| rule.holds(&facts, &table.random);
+        table.rules.iter().position(holds)
+    }
+}

@@ -1,0 +1,245 @@
+//! What a proxy does to requests and answers, before a real server on a real socket.
+
+#![cfg(feature = "proxy")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a proxy that cannot be set up ends its test"
+)]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as Asked;
+use axum::response::IntoResponse;
+use equipoise::proxy::{ClientAddr, CookieMap, EdgeLayer, Forwarding, PathMap, ReverseMap};
+use equipoise::{BalanceLayer, Balancer};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt, service_fn};
+
+/// Tells what it was asked, and answers as a server does that knows nothing of a proxy.
+async fn server(request: Asked) -> impl IntoResponse {
+    let here = request.headers()["host"].to_str().unwrap().to_owned();
+    let mut told = format!("{} {}\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        told.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+    }
+    let headers = [
+        ("location", format!("http://{here}/shop/login?a=b")),
+        ("set-cookie", "sid=1; Path=/shop; Domain=inner".to_owned()),
+        ("connection", "x-private".to_owned()),
+        ("keep-alive", "timeout=5".to_owned()),
+        ("proxy-authenticate", "Basic".to_owned()),
+        ("x-private", "1".to_owned()),
+        ("x-public", "1".to_owned()),
+    ];
+    (axum::response::AppendHeaders(headers), told)
+}
+
+type Proxy = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// A proxy before a server, with a layer made for the server's address.
+async fn proxy(layer: impl FnOnce(SocketAddr) -> EdgeLayer) -> Proxy {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = axum::serve(listener, Router::new().fallback(server));
+    tokio::spawn(serving.into_future());
+    let member: Uri = format!("http://{address}").parse().unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let backends = BalanceLayer::new(Balancer::new([("a", member)]).unwrap())
+        .layer(client)
+        .into_infallible();
+    let edge = layer(address).layer(backends);
+    BoxCloneSyncService::new(edge.map_response(|response: Response<_>| response.map(Body::new)))
+}
+
+fn get(path: &str) -> Request<Body> {
+    let request = Request::get(path).header("host", "www.example.com");
+    request.body(Body::empty()).unwrap()
+}
+
+async fn answer(proxy: &Proxy, request: Request<Body>) -> (u16, HeaderMap, String) {
+    let (head, body) = proxy.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    (head.status.as_u16(), head.headers, text)
+}
+
+#[tokio::test]
+async fn what_concerns_one_connection_stops_here_on_both_ways() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new().with_via("edge").unwrap())).await;
+    let mut request = get("/a");
+    for (name, value) in [
+        ("connection", "close, X-Forwarded-For, x-secret"),
+        ("x-secret", "1"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("keep-alive", "timeout=9"),
+        ("proxy-connection", "keep-alive"),
+        ("te", "trailers, gzip"),
+        ("upgrade", "websocket"),
+        ("accept", "*/*"),
+    ] {
+        let value = value.parse().unwrap();
+        request.headers_mut().append(name, value);
+    }
+    let peer = ClientAddr(([203, 0, 113, 7], 5_000).into());
+    request.extensions_mut().insert(peer);
+    let (status, headers, told) = answer(&proxy, request).await;
+    assert_eq!(status, 200);
+    for gone in [
+        "x-secret",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "connection",
+    ] {
+        assert!(!told.contains(&format!("\n{gone}:")), "{gone}: {told}");
+    }
+    for kept in [
+        "accept: */*",
+        "te: trailers",
+        "x-forwarded-for: 203.0.113.7",
+        "x-forwarded-host: www.example.com",
+        "x-forwarded-proto: http",
+        "via: 1.1 edge",
+    ] {
+        assert!(told.contains(&format!("{kept}\n")), "{kept}: {told}");
+    }
+    for gone in [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "x-private",
+    ] {
+        assert!(!headers.contains_key(gone), "{gone}");
+    }
+    assert_eq!(headers["x-public"], "1");
+    assert_eq!(headers["via"], "1.1 edge");
+}
+
+#[tokio::test]
+async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
+    let proxy = proxy(|address| {
+        EdgeLayer::new(Forwarding::new().with_scheme(http::uri::Scheme::HTTPS))
+            .paths(
+                PathMap::new()
+                    .with_exclusion("/app/private")
+                    .unwrap()
+                    .with_prefix("/app", "/shop")
+                    .unwrap(),
+            )
+            .reverse(
+                ReverseMap::new()
+                    .with_member(&format!("http://{address}/shop"), "/app")
+                    .unwrap(),
+            )
+            .cookies(
+                CookieMap::new()
+                    .with_path("/shop", "/app")
+                    .unwrap()
+                    .with_domain("inner", "www.example.com")
+                    .unwrap(),
+            )
+    })
+    .await;
+    let (status, headers, told) = answer(&proxy, get("/app/cart?id=7")).await;
+    assert_eq!(status, 200);
+    assert!(told.starts_with("GET /shop/cart?id=7\n"), "{told}");
+    assert_eq!(headers["location"], "https://www.example.com/app/login?a=b");
+    assert_eq!(
+        headers["set-cookie"],
+        "sid=1; Path=/app; Domain=www.example.com"
+    );
+    // As HTTP/2 has it.
+    let mut request = Request::new(Body::empty());
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = Uri::from_static("https://www.example.com:8443/app");
+    let (_, headers, told) = answer(&proxy, request).await;
+    assert!(told.starts_with("GET /shop\n"), "{told}");
+    assert_eq!(
+        headers["location"],
+        "https://www.example.com:8443/app/login?a=b"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_for_a_member_does_not_reach_one() {
+    let proxy = proxy(|_| {
+        let paths = PathMap::new().with_exclusion("/app/private").unwrap();
+        EdgeLayer::new(Forwarding::new()).paths(paths.with_prefix("/app", "/shop").unwrap())
+    })
+    .await;
+    let long = format!("/app/{}", "x".repeat(65_500));
+    let statuses = [
+        ("GET", "/", 404),
+        ("GET", "/application", 404),
+        ("GET", "/app/private/x", 404),
+        ("GET", "/app/../admin", 400),
+        ("GET", "/app/%2e%2e/admin", 400),
+        ("HEAD", "/nowhere", 404),
+        ("CONNECT", "http://inside:22/", 405),
+    ];
+    for (method, path, expected) in statuses {
+        let mut request = get(path);
+        *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
+        let (status, headers, told) = answer(&proxy, request).await;
+        assert_eq!(status, expected, "{method} {path}");
+        assert!(!headers.contains_key("x-public"), "nobody was asked");
+        assert_eq!(told.is_empty(), method == "HEAD", "{method} {path}");
+        assert_eq!(headers.contains_key("allow"), expected == 405);
+    }
+    let (status, ..) = answer(&proxy, get(&long)).await;
+    assert_eq!(status, 200, "it just fits: /shop is one longer");
+}
+
+#[tokio::test]
+async fn max_forwards_is_counted_down_and_answered_for_at_zero() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new())).await;
+    let ask = async |method: Method, left: &str| {
+        let mut request = get("/");
+        *request.method_mut() = method;
+        let left = left.parse().unwrap();
+        request.headers_mut().insert("max-forwards", left);
+        let (status, _, told) = answer(&proxy, request).await;
+        (status, told)
+    };
+    let (status, told) = ask(Method::OPTIONS, "5").await;
+    assert_eq!(status, 200);
+    assert!(told.contains("max-forwards: 4\n"), "{told}");
+    assert_eq!(ask(Method::OPTIONS, "0").await.0, 204);
+    assert_eq!(ask(Method::TRACE, "0").await.0, 405);
+    assert_eq!(ask(Method::TRACE, "many").await.0, 400);
+    assert_eq!(ask(Method::OPTIONS, "-1").await.0, 400);
+    let (status, told) = ask(Method::GET, "0").await;
+    assert_eq!(status, 200, "it concerns no other method");
+    assert!(told.contains("max-forwards: 0\n"));
+}
+
+#[tokio::test]
+async fn an_error_of_the_inner_service_passes_as_it_is() {
+    let fails = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>("broken"));
+    let edge = EdgeLayer::new(Forwarding::new()).layer(fails);
+    assert_eq!(edge.oneshot(get("/")).await.unwrap_err(), "broken");
+}
+
+#[tokio::test]
+async fn it_stands_in_an_axum_router() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new())).await;
+    let app: Router = Router::new().fallback_service(proxy);
+    let response = app.oneshot(get("/x")).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[test]
+fn it_has_the_manners_that_others_ask_for() {
+    fn holds<T: Clone + std::fmt::Debug + Send + Sync + 'static>(_: &T) {}
+    let layer = EdgeLayer::new(Forwarding::new());
+    holds(&layer);
+    holds(&layer.layer(()));
+}

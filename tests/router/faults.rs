@@ -1,0 +1,157 @@
+//! What a router refuses to be built from, and what it says about it.
+
+use std::error::Error;
+
+use equipoise::proxy::{Answer, Redirect, Router, Rule, RuleError};
+use http::StatusCode;
+
+use crate::builder;
+
+#[test]
+fn a_wrong_rule_is_named_with_what_to_write_instead() {
+    let rows = [
+        (
+            Rule::new().host("a:80"),
+            "rule 2: no host is written `a:80`: leave the port away",
+        ),
+        (
+            Rule::new().path("a"),
+            "rule 2: no path is written `a`: begin it with a slash",
+        ),
+        (
+            Rule::new().path_pattern("/{*a}/b"),
+            "rule 2: no pattern is written `/{*a}/b`: `{*rest}` can only be its end",
+        ),
+        (
+            Rule::new().path_regex("("),
+            "rule 2: `(` is no regular expression",
+        ),
+        (
+            Rule::new().header("a b"),
+            "rule 2: no header is called `a b`",
+        ),
+        (Rule::new().cookie("a="), "rule 2: no cookie is called `a=`"),
+        (Rule::new().query(""), "rule 2: no parameter is called ``"),
+        (
+            Rule::new().header_is("a", "b\n"),
+            "rule 2: no header has the value \"b\\n\": take out blanks around it and control \
+             characters",
+        ),
+        (
+            Rule::new().methods([]),
+            "rule 2: an empty list of methods matches nothing: name at least one",
+        ),
+        (
+            Rule::new().percent(120.0),
+            "rule 2: no share of the requests is 120 %: say 0 to 100",
+        ),
+        (
+            Rule::new().percent(f64::NAN),
+            "rule 2: no share of the requests is NaN %: say 0 to 100",
+        ),
+        (
+            Rule::new().unless(Rule::new().any_of([Rule::new().host("")])),
+            "rule 2: no host is written ``: write a name such as `www.example.com`, or an \
+             address",
+        ),
+    ];
+    for (rule, text) in rows {
+        let built = builder()
+            .answer(Rule::new(), Answer::text(""))
+            .answer(rule, Answer::text(""))
+            .build();
+        let error = built.unwrap_err();
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.rule(), 2);
+    }
+}
+
+#[test]
+fn a_regular_expressions_own_error_is_the_source() {
+    let built = builder().answer(Rule::new().header_matches("a", "(b"), Answer::text(""));
+    let error = built.build().unwrap_err();
+    assert!(
+        error
+            .source()
+            .unwrap()
+            .to_string()
+            .contains("unclosed group")
+    );
+    assert!(matches!(error.fault(), RuleError::Regex { text, .. } if text == "(b"));
+}
+
+#[test]
+fn a_redirect_must_lead_somewhere() {
+    let under = || Rule::new().path_prefix("/a");
+    let rows = [
+        (Rule::new(), "/b{rest}", "needs a rule with a path prefix"),
+        (under(), "", "begin it with a slash"),
+        (under(), "b", "begin it with a slash"),
+        (under(), "{host}/b", "begin it with a slash"),
+        (under(), "javascript:x", "begin it with a slash"),
+        (under(), "https://{path}", "a host, or `{host}`, follows"),
+        (under(), "/{user}", "the braces may name"),
+        (under(), "/{path", "the braces may name"),
+        (under(), "/path}", "the braces may name"),
+        (under(), "/b c", "`%20`"),
+    ];
+    for (rule, location, advice) in rows {
+        let built = builder()
+            .redirect(rule, Redirect::temporary(location))
+            .build();
+        let error = built.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("rule 1: no location is written `{location}`")));
+        assert!(error.contains(advice), "{error}");
+    }
+}
+
+#[test]
+fn a_status_must_be_one_for_what_has_it() {
+    let redirect = Redirect::new(StatusCode::OK, "/");
+    let error = builder()
+        .redirect(Rule::new(), redirect)
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rule 1: the status 200 OK is none for a redirect: take 301, 302, 303, 307 or 308"
+    );
+    let interim = Answer::new(StatusCode::CONTINUE, "");
+    let error = builder().otherwise_answer(interim).build().unwrap_err();
+    assert_eq!(
+        error.rule(),
+        1,
+        "what is done otherwise counts as the last rule"
+    );
+    let full = Answer::new(StatusCode::NO_CONTENT, "text");
+    assert!(builder().answer(Rule::new(), full).build().is_err());
+    let empty = Answer::new(StatusCode::NO_CONTENT, "");
+    assert!(builder().answer(Rule::new(), empty).build().is_ok());
+}
+
+#[test]
+fn everything_can_be_sent_shared_and_shown() {
+    fn shared<T: Send + Sync + std::fmt::Debug>() {}
+    fn sent<T: Send>(_: &T) {}
+    shared::<Router<crate::Member>>();
+    shared::<equipoise::proxy::RouterBuilder<crate::Member>>();
+    shared::<equipoise::service::AnswerBody<http_body_util::Full<bytes::Bytes>>>();
+    shared::<(Rule, Answer, Redirect, equipoise::proxy::ClientAddr)>();
+    shared::<(equipoise::proxy::RouterError, RuleError)>();
+    let mut router = builder()
+        .service(Rule::new().host("a"), crate::member("a"))
+        .build()
+        .unwrap();
+    let shown = format!("{router:?}");
+    assert!(
+        shown.contains("Exactly(\"a\")") && shown.contains("Service"),
+        "{shown}"
+    );
+    let asked = http::Request::new(http_body_util::Full::default());
+    let future = tower::Service::call(&mut router, asked);
+    sent(&future);
+    assert_eq!(
+        format!("{future:?}"),
+        "RouterFuture { way: \"answered\", .. }"
+    );
+}
