@@ -25,12 +25,24 @@ models() {
   cargo test --release --lib --target-dir target/loom loom_
 }
 
+# Each asserts what it shows, and ends by itself.
+examples() {
+  local example
+  for example in first_pick custom_scheduler tower_clients grpc_clients reqwest_clients; do
+    cargo run --quiet --all-features --example "$example" || return
+  done
+  for example in axum_app content_routing; do
+    cargo run --quiet --all-features --example "$example" -- --exit || return
+  done
+}
+
 step cargo fmt --all --check
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
 # The soak lasts two seconds elsewhere.
 EQUIPOISE_SOAK_SECONDS=20 step cargo test --all-features -- --include-ignored
+step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --document-private-items
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
