@@ -13,34 +13,44 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
+use http::header::{
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
+};
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::router::ClientAddr;
+use super::mapping::is_sound;
+use super::router::{ClientAddr, host_of};
 use super::{CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
 use crate::service::AnswerBody;
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
-/// * Headers that concern one connection are removed, on both ways, before anything else.
-/// * Members are told who asks ([`Forwarding`]; the peer is read from [`ClientAddr`]).
+/// * Headers that concern one connection are removed, on both ways, before ours are added.
+/// * Members are told who asks ([`Forwarding`]). The server has to say it, by a
+///   [`ClientAddr`] in the extensions of each request: without, there is no
+///   `X-Forwarded-For`, and nobody is trusted.
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
 /// * `Location` and its like, and the attributes of cookies, are mapped back
 ///   ([`ReverseMap`], [`CookieMap`]).
+/// * What no member should have to judge is refused with 400: more than one `Host`, one
+///   that is no host, a path with a segment `.` or `..` or with broken escapes.
 /// * `CONNECT` is refused with 405; `Max-Forwards` of `TRACE` and `OPTIONS` is counted
 ///   down, and answered for at 0.
 ///
-/// It does not switch protocols: an `Upgrade` is passed on as a plain request.
+/// It does not switch protocols: an `Upgrade` is passed on as a plain request, and a
+/// member's 101 is answered with 502. Layers that add headers for members belong inside:
+/// outside, a client could name theirs in its `Connection`.
 ///
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{EdgeLayer, Forwarding, PathMap, ReverseMap};
+/// use equipoise::proxy::{ClientAddr, EdgeLayer, Forwarding, PathMap, ReverseMap};
 /// use equipoise::{BalanceLayer, Balancer};
 /// use http::Uri;
 /// use hyper_util::client::legacy::{self, Client};
@@ -56,6 +66,12 @@ use crate::service::AnswerBody;
 ///     .into_infallible();
 ///
 /// let proxy = ServiceBuilder::new()
+///     // In earnest, what the server that accepted the connection knows.
+///     .map_request(|mut request: http::Request<axum::body::Body>| {
+///         let peer = std::net::SocketAddr::from(([203, 0, 113, 7], 5000));
+///         request.extensions_mut().insert(ClientAddr(peer));
+///         request
+///     })
 ///     .layer(
 ///         EdgeLayer::new(Forwarding::new())
 ///             .paths(PathMap::new().with_prefix("/app", "/")?)
@@ -78,6 +94,7 @@ struct Edge {
     paths: Option<PathMap>,
     reverse: Option<ReverseMap>,
     cookies: Option<CookieMap>,
+    seen_as: Option<Origin>,
 }
 
 impl EdgeLayer {
@@ -93,6 +110,7 @@ impl EdgeLayer {
             paths: None,
             reverse: None,
             cookies: None,
+            seen_as: None,
         };
         Self { edge }
     }
@@ -107,13 +125,32 @@ impl EdgeLayer {
         self
     }
 
-    /// Maps the URLs in the headers of answers back.
+    /// Maps the URLs in the headers of answers back, to paths without a host: the client
+    /// knows whom it asked. See [`seen_as`](Self::seen_as) for whole URLs.
     ///
     /// # Examples
     ///
     /// See [`EdgeLayer`].
     pub fn reverse(mut self, reverse: ReverseMap) -> Self {
         self.edge.reverse = Some(reverse);
+        self
+    }
+
+    /// Says as what clients see this proxy, so that URLs are mapped back whole. It is not
+    /// read from requests: a client could name any host, and a cache keep the answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding, Origin};
+    /// use http::uri::{Authority, Scheme};
+    ///
+    /// let shop = Origin::new(Scheme::HTTPS, Authority::from_static("shop.example.com"));
+    /// let layer = EdgeLayer::new(Forwarding::new()).seen_as(shop);
+    /// # let _ = layer;
+    /// ```
+    pub fn seen_as(mut self, origin: Origin) -> Self {
+        self.edge.seen_as = Some(origin);
         self
     }
 
@@ -158,6 +195,7 @@ pub struct EdgeService<S> {
 impl<S, B, RB> Service<Request<B>> for EdgeService<S>
 where
     S: Service<Request<B>, Response = Response<RB>>,
+    B: Body,
 {
     type Response = Response<AnswerBody<RB>>;
     type Error = S::Error;
@@ -171,11 +209,17 @@ where
         let (mut head, body) = request.into_parts();
         let head_only = head.method == Method::HEAD;
         let course = match self.edge.receive(&mut head) {
-            Ok(seen_as) => Course::Sent {
-                inner: self.inner.call(Request::from_parts(head, body)),
-                edge: self.edge.clone(),
-                seen_as,
-            },
+            Ok(()) => {
+                if !body.is_end_stream() && body.size_hint().exact().is_none() {
+                    // Else hyper's client takes it that a GET has no body.
+                    let chunked = HeaderValue::from_static("chunked");
+                    head.headers.insert(TRANSFER_ENCODING, chunked);
+                }
+                Course::Sent {
+                    inner: self.inner.call(Request::from_parts(head, body)),
+                    edge: self.edge.clone(),
+                }
+            }
             Err(status) => Course::Refused { status, head_only },
         };
         EdgeFuture { course }
@@ -183,41 +227,48 @@ where
 }
 
 impl Edge {
-    /// Makes a member's request of a client's; returns as what the client sees us, where
-    /// that is wanted for the answer, or the status with which it is refused.
-    fn receive(&self, head: &mut Parts) -> Result<Option<Origin>, StatusCode> {
+    /// Makes a member's request of a client's, or says with what status it is refused.
+    fn receive(&self, head: &mut Parts) -> Result<(), StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        if !is_for_one_host(head) || !has_sound_path(head) {
+            return Err(StatusCode::BAD_REQUEST);
         }
         count_down(head)?;
         if let Some(paths) = &self.paths {
             map(paths, head)?;
         }
         hop_by_hop::strip_request(&mut head.headers);
-        let seen_as = self.reverse.as_ref().and_then(|_| self.origin(head));
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
-        Ok(seen_as)
-    }
-
-    fn origin(&self, head: &Parts) -> Option<Origin> {
-        let authority: Authority = match head.uri.authority() {
-            Some(authority) => authority.clone(),
-            None => head.headers.get(HOST)?.to_str().ok()?.parse().ok()?,
-        };
-        Some(Origin::new(self.forwarding.scheme().clone(), authority))
+        Ok(())
     }
 
     /// Makes the client's answer of a member's.
-    fn give_answer(&self, head: &mut http::response::Parts, seen_as: Option<&Origin>) {
+    fn give_answer(&self, head: &mut http::response::Parts) {
         hop_by_hop::strip_response(&mut head.headers);
         self.forwarding.apply_to_response(head);
         if let Some(reverse) = &self.reverse {
-            reverse.rewrite(&mut head.headers, seen_as);
+            reverse.rewrite(&mut head.headers, self.seen_as.as_ref());
         }
         if let Some(cookies) = &self.cookies {
             cookies.rewrite(&mut head.headers);
         }
+    }
+}
+
+/// A client that speaks HTTP/1.0 need not say for which host its request is.
+fn is_for_one_host(head: &Parts) -> bool {
+    let says = head.uri.authority().is_some() || head.headers.contains_key(HOST);
+    !says || host_of(&head.uri, &head.headers).is_some()
+}
+
+fn has_sound_path(head: &Parts) -> bool {
+    match head.uri.path_and_query().map(PathAndQuery::path) {
+        Some("*") => head.method == Method::OPTIONS,
+        Some(path) => is_sound(path),
+        None => false,
     }
 }
 
@@ -244,8 +295,13 @@ fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
     let Some(left) = head.headers.get(MAX_FORWARDS) else {
         return Ok(());
     };
-    let left = left.to_str().ok().and_then(|left| left.parse::<u32>().ok());
-    match left.ok_or(StatusCode::BAD_REQUEST)? {
+    let left = left.as_bytes();
+    if left.is_empty() || !left.iter().all(u8::is_ascii_digit) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    // More than anybody needs is as good as any.
+    let text = String::from_utf8_lossy(left);
+    match text.parse::<u32>().unwrap_or(u32::MAX) {
         // We are the last, and have no options; what came is not shown to anybody.
         0 if head.method == Method::OPTIONS => Err(StatusCode::NO_CONTENT),
         0 => Err(StatusCode::METHOD_NOT_ALLOWED),
@@ -259,6 +315,10 @@ fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
 
 pin_project! {
     /// One request on its way through an [`EdgeService`].
+    ///
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready, and the inner future does.
     ///
     /// # Examples
     ///
@@ -280,7 +340,6 @@ pin_project! {
             #[pin]
             inner: F,
             edge: Arc<Edge>,
-            seen_as: Option<Origin>,
         },
     }
 }
@@ -296,14 +355,13 @@ where
             CourseProjected::Refused { status, head_only } => {
                 Poll::Ready(Ok(refusal(*status, *head_only)))
             }
-            CourseProjected::Sent {
-                inner,
-                edge,
-                seen_as,
-            } => {
+            CourseProjected::Sent { inner, edge } => {
                 let response = ready!(inner.poll(context))?;
                 let (mut head, body) = response.into_parts();
-                edge.give_answer(&mut head, seen_as.as_ref());
+                if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Ok(refusal(StatusCode::BAD_GATEWAY, false)));
+                }
+                edge.give_answer(&mut head);
                 let body = AnswerBody::inner(body);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
@@ -314,7 +372,8 @@ where
 fn refusal<B>(status: StatusCode, head_only: bool) -> Response<AnswerBody<B>> {
     let line = match status {
         StatusCode::BAD_REQUEST => "Bad Request: it cannot be passed on as it is.\n",
-        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed: this proxy opens no tunnels.\n",
+        StatusCode::BAD_GATEWAY => "Bad Gateway: the server switched to another protocol.\n",
+        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed: not by this proxy.\n",
         StatusCode::NOT_FOUND => "Not Found: nothing is served under this address.\n",
         StatusCode::URI_TOO_LONG => "URI Too Long: it would grow too long for the server.\n",
         _ => "",
@@ -330,7 +389,7 @@ fn refusal<B>(status: StatusCode, head_only: bool) -> Response<AnswerBody<B>> {
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         // RFC 9110, 15.5.6: it has to be there.
-        let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE";
+        let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE, TRACE";
         let allowed = HeaderValue::from_static(allow);
         headers.insert(HeaderName::from_static("allow"), allowed);
     }

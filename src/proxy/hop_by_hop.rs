@@ -4,11 +4,16 @@
 //! `X-Forwarded-For` in its `Connection` header must not get rid of ours
 //! (CVE-2022-31813, CVE-2024-45410).
 //!
-//! `Trailer` is not among them: it announces trailers, which are passed on.
+//! What others rely on a client may not name away: its `Host`, for one.
+//!
+//! `Trailer` is not among them: it announces trailers, which are passed on. A
+//! `Content-Length` beside a `Transfer-Encoding` goes with it (RFC 9112, 6.3): it would
+//! cut the body.
 
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -30,7 +35,13 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     headers.remove(PROXY_AUTHENTICATE);
 }
 
+/// Whoever wants one to stop here is not asked.
+const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
+
 fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     for name in named_in_connection(headers) {
         headers.remove(name);
     }
@@ -55,6 +66,7 @@ fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     });
     names
         .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !END_TO_END.contains(name))
         .collect()
 }
 
@@ -115,14 +127,39 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_names_goes_whatever_it_is() {
+    fn what_a_client_names_goes_but_for_what_others_rely_on() {
         let mut request = headers(&[
-            ("connection", "close, X-Forwarded-For, host"),
+            ("connection", "close, X-Forwarded-For, host, via"),
+            ("connection", "content-length, max-forwards"),
+            ("content-length", "5"),
             ("host", "a"),
+            ("max-forwards", "5"),
+            ("via", "1.1 b"),
             ("x-forwarded-for", "10.0.0.1"),
         ]);
         strip_request(&mut request);
-        assert!(request.is_empty(), "ours are added afterwards: {request:?}");
+        let expected = headers(&[
+            ("content-length", "5"),
+            ("host", "a"),
+            ("max-forwards", "5"),
+            ("via", "1.1 b"),
+        ]);
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn a_length_that_contradicts_the_coding_goes_with_it() {
+        for pairs in [
+            [("content-length", "3"), ("transfer-encoding", "chunked")],
+            [("transfer-encoding", "chunked"), ("content-length", "3")],
+        ] {
+            let mut answer = headers(&pairs);
+            strip_response(&mut answer);
+            assert!(answer.is_empty());
+            let mut request = headers(&pairs);
+            strip_request(&mut request);
+            assert!(request.is_empty());
+        }
     }
 
     #[test]

@@ -13,8 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as Asked;
 use axum::response::IntoResponse;
-use equipoise::proxy::{ClientAddr, CookieMap, EdgeLayer, Forwarding, PathMap, ReverseMap};
+use equipoise::proxy::{ClientAddr, CookieMap, EdgeLayer, Forwarding, Origin, PathMap, ReverseMap};
 use equipoise::{BalanceLayer, Balancer};
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
@@ -126,7 +127,7 @@ async fn what_concerns_one_connection_stops_here_on_both_ways() {
 #[tokio::test]
 async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
     let proxy = proxy(|address| {
-        EdgeLayer::new(Forwarding::new().with_scheme(http::uri::Scheme::HTTPS))
+        EdgeLayer::new(Forwarding::new().with_scheme(Scheme::HTTPS))
             .paths(
                 PathMap::new()
                     .with_exclusion("/app/private")
@@ -151,7 +152,7 @@ async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
     let (status, headers, told) = answer(&proxy, get("/app/cart?id=7")).await;
     assert_eq!(status, 200);
     assert!(told.starts_with("GET /shop/cart?id=7\n"), "{told}");
-    assert_eq!(headers["location"], "https://www.example.com/app/login?a=b");
+    assert_eq!(headers["location"], "/app/login?a=b", "whatever the host");
     assert_eq!(
         headers["set-cookie"],
         "sid=1; Path=/app; Domain=www.example.com"
@@ -162,9 +163,26 @@ async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
     *request.uri_mut() = Uri::from_static("https://www.example.com:8443/app");
     let (_, headers, told) = answer(&proxy, request).await;
     assert!(told.starts_with("GET /shop\n"), "{told}");
+    assert_eq!(headers["location"], "/app/login?a=b");
+}
+
+#[tokio::test]
+async fn urls_are_mapped_back_whole_only_to_what_was_configured() {
+    let proxy = proxy(|address| {
+        let reverse = ReverseMap::new().with_member(&format!("http://{address}"), "/");
+        let shop = Authority::from_static("shop.example.com");
+        EdgeLayer::new(Forwarding::new())
+            .reverse(reverse.unwrap())
+            .seen_as(Origin::new(Scheme::HTTPS, shop))
+    })
+    .await;
+    let mut request = get("/");
+    let evil = "evil.example.com".parse().unwrap();
+    request.headers_mut().insert("host", evil);
+    let (_, headers, _) = answer(&proxy, request).await;
     assert_eq!(
         headers["location"],
-        "https://www.example.com:8443/app/login?a=b"
+        "https://shop.example.com/shop/login?a=b"
     );
 }
 
@@ -175,7 +193,8 @@ async fn what_is_not_for_a_member_does_not_reach_one() {
         EdgeLayer::new(Forwarding::new()).paths(paths.with_prefix("/app", "/shop").unwrap())
     })
     .await;
-    let long = format!("/app/{}", "x".repeat(65_500));
+    let fits = format!("/app/{}", "x".repeat(65_534 - 6));
+    let long = format!("{fits}x");
     let statuses = [
         ("GET", "/", 404),
         ("GET", "/application", 404),
@@ -184,6 +203,15 @@ async fn what_is_not_for_a_member_does_not_reach_one() {
         ("GET", "/app/%2e%2e/admin", 400),
         ("HEAD", "/nowhere", 404),
         ("CONNECT", "http://inside:22/", 405),
+        ("GET", "/app/admin%00.css", 400),
+        ("GET", "/app/%zz", 400),
+        ("GET", "*", 400),
+        ("GET", "/app;x/private", 404),
+        ("GET", "/app%2Fprivate", 404),
+        ("GET", "/app/private;x=1", 404),
+        ("GET", "/app\\private", 404),
+        ("GET", "/app/%70rivate", 404),
+        ("GET", "/app/;/private", 404),
     ];
     for (method, path, expected) in statuses {
         let mut request = get(path);
@@ -194,8 +222,12 @@ async fn what_is_not_for_a_member_does_not_reach_one() {
         assert_eq!(told.is_empty(), method == "HEAD", "{method} {path}");
         assert_eq!(headers.contains_key("allow"), expected == 405);
     }
-    let (status, ..) = answer(&proxy, get(&long)).await;
-    assert_eq!(status, 200, "it just fits: /shop is one longer");
+    assert_eq!(
+        answer(&proxy, get(&fits)).await.0,
+        200,
+        "/shop is one longer"
+    );
+    assert_eq!(answer(&proxy, get(&long)).await.0, 414);
 }
 
 #[tokio::test]
@@ -216,9 +248,142 @@ async fn max_forwards_is_counted_down_and_answered_for_at_zero() {
     assert_eq!(ask(Method::TRACE, "0").await.0, 405);
     assert_eq!(ask(Method::TRACE, "many").await.0, 400);
     assert_eq!(ask(Method::OPTIONS, "-1").await.0, 400);
+    assert_eq!(ask(Method::OPTIONS, "+5").await.0, 400);
+    assert_eq!(ask(Method::OPTIONS, "99999999999").await.0, 200);
     let (status, told) = ask(Method::GET, "0").await;
     assert_eq!(status, 200, "it concerns no other method");
     assert!(told.contains("max-forwards: 0\n"));
+}
+
+#[tokio::test]
+async fn a_request_is_for_one_host_or_refused() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new())).await;
+    let status = async |hosts: &[&str]| {
+        let mut request = Request::get("/").body(Body::empty()).unwrap();
+        for host in hosts {
+            request.headers_mut().append("host", host.parse().unwrap());
+        }
+        answer(&proxy, request).await.0
+    };
+    for good in ["a", "a.example.com:8080", "[::1]:80", "A.", "10.0.0.1"] {
+        assert_eq!(status(&[good]).await, 200, "{good}");
+    }
+    assert_eq!(status(&[]).await, 200, "as HTTP/1.0 may be");
+    for bad in [
+        "a, b",
+        "a b",
+        "evil.com/x",
+        "evil.com?",
+        "a@b",
+        "[::1]:x",
+        "",
+    ] {
+        assert_eq!(status(&[bad]).await, 400, "{bad}");
+    }
+    assert_eq!(status(&["a", "b"]).await, 400);
+}
+
+#[tokio::test]
+async fn a_client_cannot_name_its_host_away() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new())).await;
+    let mut request = get("/");
+    let host = "host".parse().unwrap();
+    request.headers_mut().insert("connection", host);
+    let (status, _, told) = answer(&proxy, request).await;
+    assert_eq!(status, 200);
+    assert!(
+        told.contains("x-forwarded-host: www.example.com\n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn without_maps_too_a_path_leads_where_it_says() {
+    let proxy = proxy(|_| EdgeLayer::new(Forwarding::new())).await;
+    for path in ["/../admin", "/a/%2e%2e/b", "/a/..;/b", "/a%00", "/%zz"] {
+        assert_eq!(answer(&proxy, get(path)).await.0, 400, "{path}");
+    }
+    assert_eq!(answer(&proxy, get("/a/.../b..c/%20")).await.0, 200);
+}
+
+/// A server on a socket that answers everything with these bytes.
+async fn raw(answer: &'static [u8]) -> SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4_096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    address
+}
+
+async fn before(address: SocketAddr) -> Proxy {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let backends = BalanceLayer::new(Balancer::new([("a", address)]).unwrap())
+        .layer(client)
+        .into_infallible();
+    let edge = EdgeLayer::new(Forwarding::new()).layer(backends);
+    BoxCloneSyncService::new(edge.map_response(|response: Response<_>| response.map(Body::new)))
+}
+
+#[tokio::test]
+async fn a_length_that_contradicts_the_coding_does_not_cut_the_body() {
+    for bytes in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
+    ] {
+        let proxy = before(raw(bytes).await).await;
+        let (_, headers, text) = answer(&proxy, get("/")).await;
+        assert!(!headers.contains_key("content-length"));
+        assert_eq!(text, "0123456789");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_is_no_answer() {
+    let proxy = before(
+        raw(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n").await,
+    )
+    .await;
+    assert_eq!(answer(&proxy, get("/")).await.0, 502);
+}
+
+#[tokio::test]
+async fn a_get_of_unknown_length_keeps_its_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = Router::new().fallback(async |body: String| body);
+    tokio::spawn(axum::serve(listener, echo).into_future());
+    let proxy = before(address).await;
+    for method in [Method::GET, Method::POST] {
+        let length_unknown = Body::new(Chunks(3));
+        let mut request = get("/");
+        *request.method_mut() = method;
+        *request.body_mut() = length_unknown;
+        assert_eq!(answer(&proxy, request).await.2, "chunkchunkchunk");
+    }
+}
+
+/// So many pieces.
+struct Chunks(usize);
+
+impl http_body::Body for Chunks {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_default();
+        let frame = || Ok(http_body::Frame::data(bytes::Bytes::from("chunk")));
+        std::task::Poll::Ready(left.map(|_| frame()))
+    }
 }
 
 #[tokio::test]

@@ -155,3 +155,28 @@ fn everything_can_be_sent_shared_and_shown() {
         "RouterFuture { way: \"answered\", .. }"
     );
 }
+
+#[test]
+fn a_path_that_is_deeper_than_anybody_needs_is_refused() {
+    let deep = |segments: usize| {
+        let built = builder().answer(Rule::new().path(&"/a".repeat(segments)), Answer::text(""));
+        built.build().map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(deep(255), Ok(()));
+    assert!(
+        deep(10_000)
+            .unwrap_err()
+            .ends_with("take at most 255 segments")
+    );
+}
+
+#[test]
+fn a_location_that_browsers_read_otherwise_is_refused() {
+    for location in ["/\\{host}", "https://a\\{path}", "/a#f{query}"] {
+        let redirect = Redirect::temporary(location);
+        let built = builder().redirect(Rule::new(), redirect).build();
+        assert!(built.is_err(), "{location}");
+    }
+    let fine = Redirect::temporary("/a{query}#f");
+    assert!(builder().redirect(Rule::new(), fine).build().is_ok());
+}

@@ -8,12 +8,12 @@
 mod tests;
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{Version, uri::Scheme};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -23,8 +23,10 @@ const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-serv
 /// What members are told about the client and the way.
 ///
 /// By default nobody is trusted: `X-Forwarded-For`, `-Host` and `-Proto` are set to what
-/// this proxy knows, whatever the client has sent, and a `Forwarded` or
-/// `X-Forwarded-Server` of the client's is removed.
+/// this proxy knows, and whatever else a client says of that kind is removed: all
+/// `X-Forwarded-*`, also with underscores, which some servers read alike, `Forwarded`,
+/// `X-Real-IP`, `X-Client-IP`, `True-Client-IP`, `Front-End-Https`, `X-Original-URL` and
+/// `X-Rewrite-URL`. A `Forwarded` of anybody's is passed on only if we add to it.
 ///
 /// # Examples
 ///
@@ -120,7 +122,7 @@ impl Forwarding {
     #[must_use]
     pub fn with_trusted(self, peers: impl IntoIterator<Item = IpNet>) -> Self {
         Self {
-            trusted: peers.into_iter().collect(),
+            trusted: peers.into_iter().map(canonical).collect(),
             ..self
         }
     }
@@ -240,15 +242,10 @@ impl Forwarding {
         let peer = peer.map(|peer| peer.to_canonical());
         let trusted = peer.is_some_and(|peer| self.trusts(peer));
         if !trusted && !self.appends {
-            for name in [
-                X_FORWARDED_FOR,
-                X_FORWARDED_HOST,
-                X_FORWARDED_PROTO,
-                X_FORWARDED_SERVER,
-                FORWARDED,
-            ] {
-                head.headers.remove(name);
-            }
+            remove_claims(&mut head.headers);
+        }
+        if !self.forwarded || !is_sound(&head.headers) {
+            head.headers.remove(FORWARDED);
         }
         let host = host_of(head);
         if self.x_forwarded {
@@ -280,7 +277,8 @@ impl Forwarding {
     }
 
     /// Finds the client behind trusted peers: the last address in `X-Forwarded-For` that
-    /// no trusted peer has, or the peer itself.
+    /// no trusted peer has, or the peer itself. `None` if a trusted peer wrote something
+    /// there that is no address: then nobody knows.
     ///
     /// # Examples
     ///
@@ -291,32 +289,25 @@ impl Forwarding {
     /// let request = http::Request::get("/").header("x-forwarded-for", "1.1.1.1, 203.0.113.7, 10.0.0.2");
     /// let request = request.body(())?;
     /// let client = forwarding.client(request.headers(), "10.0.0.1".parse()?);
-    /// assert_eq!(client.to_string(), "203.0.113.7");
+    /// assert_eq!(client, Some("203.0.113.7".parse()?));
     ///
     /// let stranger = "198.51.100.9".parse()?;
-    /// assert_eq!(forwarding.client(request.headers(), stranger), stranger);
+    /// assert_eq!(forwarding.client(request.headers(), stranger), Some(stranger));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
         let mut client = peer.to_canonical();
-        let values = headers.get_all(X_FORWARDED_FOR).iter();
-        let said: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
-        let addresses = said.iter().rev().flat_map(|value| value.rsplit(','));
-        for address in addresses {
+        let values: Vec<&HeaderValue> = headers.get_all(X_FORWARDED_FOR).iter().collect();
+        let said = values.into_iter().rev();
+        let said = said.flat_map(|value| value.as_bytes().rsplit(|&byte| byte == b','));
+        for said in said.map(<[u8]>::trim_ascii).filter(|said| !said.is_empty()) {
             if !self.trusts(client) {
                 break;
             }
-            match address.trim().parse::<IpAddr>() {
-                Ok(before) => client = before.to_canonical(),
-                Err(_) => break,
-            }
+            client = address_in(said)?.to_canonical();
         }
-        client
-    }
-
-    pub(super) fn scheme(&self) -> &Scheme {
-        &self.scheme
+        Some(client)
     }
 
     fn trusts(&self, peer: IpAddr) -> bool {
@@ -386,6 +377,71 @@ impl Default for Forwarding {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Networks of version 4 that are written as ones of version 6 are read as what they are,
+/// as addresses are.
+pub(super) fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(wide) = net else {
+        return net;
+    };
+    let narrow = wide
+        .addr()
+        .to_ipv4_mapped()
+        .zip(wide.prefix_len().checked_sub(96));
+    let narrow = narrow.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    narrow.map_or(net, IpNet::V4)
+}
+
+/// An address as proxies write it: alone, with a port, in brackets.
+fn address_in(said: &[u8]) -> Option<IpAddr> {
+    let said = std::str::from_utf8(said).ok()?;
+    let bracketed = || {
+        let inner = said.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    };
+    let address = said.parse().ok();
+    let with_port = || said.parse().ok().map(|it: SocketAddr| it.ip());
+    address.or_else(with_port).or_else(bracketed)
+}
+
+/// Removes what a client says of itself, or of the way that it came.
+fn remove_claims(headers: &mut HeaderMap) {
+    const OTHERS: [&str; 7] = [
+        "forwarded",
+        "front-end-https",
+        "true-client-ip",
+        "x-client-ip",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
+    ];
+    let is_claim = |name: &&HeaderName| {
+        let name = name.as_str().replace('_', "-");
+        name.starts_with("x-forwarded") || OTHERS.contains(&name.as_str())
+    };
+    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    for claim in claims {
+        headers.remove(claim);
+    }
+}
+
+/// Whether what is appended to `Forwarded` stands for itself: no quote is left open.
+fn is_sound(headers: &HeaderMap) -> bool {
+    headers.get_all(FORWARDED).iter().all(|value| {
+        let mut quoted = false;
+        let mut bytes = value.as_bytes().iter();
+        while let Some(&byte) = bytes.next() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\\' if quoted => {
+                    bytes.next();
+                }
+                _ => {}
+            }
+        }
+        !quoted
+    })
 }
 
 fn checked(name: &str) -> Result<String, ProxyNameError> {

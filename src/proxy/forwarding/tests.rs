@@ -129,22 +129,79 @@ fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
     let forwarding = Forwarding::new()
         .with_scheme(Scheme::HTTPS)
         .with_trusted(["10.0.0.0/8".parse().unwrap()]);
-    let client = |sent: &[&str], peer: &str| {
+    let client = |sent: &[&[u8]], peer: &str| {
         let mut headers = HeaderMap::new();
         for value in sent {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            let value = http::HeaderValue::from_bytes(value).unwrap();
+            headers.append("x-forwarded-for", value);
         }
-        forwarding
-            .client(&headers, peer.parse().unwrap())
-            .to_string()
+        let client = forwarding.client(&headers, peer.parse().unwrap());
+        client.map_or("nobody knows".to_owned(), |client| client.to_string())
     };
-    assert_eq!(client(&[], "10.0.0.1"), "10.0.0.1");
-    assert_eq!(client(&["1.1.1.1"], "10.0.0.1"), "1.1.1.1");
+    let rows: [(&[&[u8]], &str, &str); 14] = [
+        (&[], "10.0.0.1", "10.0.0.1"),
+        (&[b"1.1.1.1"], "10.0.0.1", "1.1.1.1"),
+        (&[b"9.9.9.9, 1.1.1.1", b"10.0.0.3"], "10.0.0.1", "1.1.1.1"),
+        (&[b"10.0.0.9"], "10.0.0.1", "10.0.0.9"),
+        (&[b"1.1.1.1"], "2.2.2.2", "2.2.2.2"),
+        (&[b"junk, 10.0.0.3"], "10.0.0.1", "nobody knows"),
+        (&[b"junk, 1.1.1.1"], "10.0.0.1", "1.1.1.1"),
+        (&[b"\xff, 203.0.113.7"], "10.0.0.1", "203.0.113.7"),
+        (&[b"203.0.113.7:5000"], "10.0.0.1", "203.0.113.7"),
+        (&[b"[2001:db8::1]"], "10.0.0.1", "2001:db8::1"),
+        (&[b"[2001:db8::1]:80"], "10.0.0.1", "2001:db8::1"),
+        (&[b"203.0.113.7, "], "10.0.0.1", "203.0.113.7"),
+        (&[b"203.0.113.7,, 10.0.0.2"], "10.0.0.1", "203.0.113.7"),
+        (&[b"::ffff:10.0.0.2"], "::ffff:10.0.0.1", "10.0.0.2"),
+    ];
+    for (sent, peer, expected) in rows {
+        assert_eq!(client(sent, peer), expected, "{sent:?} {peer}");
+    }
+}
+
+#[test]
+fn claims_are_removed_however_they_are_spelt() {
+    let sent = [
+        ("x-forwarded-port", "443"),
+        ("x-forwarded-prefix", "/"),
+        ("x_forwarded_for", "6.6.6.6"),
+        ("x-forwarded_proto", "https"),
+        ("x-real-ip", "6.6.6.6"),
+        ("true-client-ip", "6.6.6.6"),
+        ("front-end-https", "on"),
+        ("x-original-url", "/admin"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x-request-id", "7"),
+    ];
+    let told = applied(&Forwarding::new(), PEER, &sent);
+    let mut names: Vec<_> = told.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
     assert_eq!(
-        client(&["9.9.9.9, 1.1.1.1", "10.0.0.3"], "10.0.0.1"),
-        "1.1.1.1"
+        names,
+        ["x-forwarded-for", "x-forwarded-proto", "x-request-id"]
     );
-    assert_eq!(client(&["10.0.0.9"], "10.0.0.1"), "10.0.0.9");
-    assert_eq!(client(&["junk, 10.0.0.3"], "10.0.0.1"), "10.0.0.3");
-    assert_eq!(client(&["1.1.1.1"], "2.2.2.2"), "2.2.2.2");
+    assert_eq!(told["x-forwarded-for"], PEER);
+}
+
+#[test]
+fn a_forwarded_that_we_do_not_add_to_is_not_passed_on() {
+    let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+    let sent = [("forwarded", "for=6.6.6.6")];
+    assert!(!applied(&trusting, PEER, &sent).contains_key("forwarded"));
+    let told = applied(
+        &trusting.with_forwarded(),
+        PEER,
+        &[("forwarded", "for=\"6.6.6.6")],
+    );
+    assert_eq!(
+        told["forwarded"], "for=203.0.113.7;proto=http",
+        "it was open"
+    );
+}
+
+#[test]
+fn networks_of_version_4_in_the_clothes_of_version_6_are_trusted() {
+    let mapped = Forwarding::new().with_trusted(["::ffff:203.0.113.0/120".parse().unwrap()]);
+    let told = applied(&mapped, PEER, &[("x-forwarded-for", "1.1.1.1")]);
+    assert_eq!(told["x-forwarded-for"], "1.1.1.1, 203.0.113.7");
 }

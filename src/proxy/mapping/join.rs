@@ -34,7 +34,8 @@ pub(super) fn checked_path(text: &str) -> Result<String, MapRuleError> {
 }
 
 pub(super) fn is_path(text: &str) -> bool {
-    let plain = text.starts_with('/') && !text.contains(['?', '#']);
+    // Two slashes at the beginning would be a host, where a URL is expected.
+    let plain = text.starts_with('/') && !text.starts_with("//") && !text.contains(['?', '#']);
     let sound = !has_broken_escape(text.as_bytes()) && !has_dot_segment(text.as_bytes());
     plain && sound && PathAndQuery::try_from(text).is_ok()
 }
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_path_begins_with_a_slash_and_is_nothing_but_a_path() {
-        assert!(is_path("/") && is_path("/a/%2F;b=c") && is_path("//a"));
+        assert!(is_path("/") && is_path("/a/%2F;b=c") && !is_path("//a"));
         for text in [
             "", "a", "*", "/a?b", "/a#b", "/a b", "/a\r\nb", "/\0", "/%", "/a/../b",
         ] {

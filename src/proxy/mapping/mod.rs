@@ -19,6 +19,8 @@ mod raw_path;
 mod reverse_map;
 mod template;
 
+pub(super) use raw_path::is_sound;
+
 pub use cookies::CookieMap;
 pub use error::{MapError, MapRuleError};
 pub use path_map::{Mapped, PathMap, SlashMismatch};

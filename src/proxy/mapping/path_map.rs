@@ -9,7 +9,9 @@ use regex::Regex;
 
 use super::error::{MapError, MapRuleError};
 use super::join::{checked_path, join};
-use super::raw_path::{has_broken_escape, has_dot_segment, shortened, strip};
+use super::raw_path::{
+    coarse, has_broken_escape, has_control_escape, has_dot_segment, shortened, strip,
+};
 use super::template::Template;
 
 /// What `http` takes for a path with its query.
@@ -222,11 +224,17 @@ impl PathMap {
         if !path.starts_with('/') {
             return Ok(Mapped::NotMapped);
         }
-        let short = shortened(path);
+        let (short, coarse) = (shortened(path), coarse(path));
         for rule in &self.rules {
             let at_member = match rule {
-                Rule::Exclude(from) if strip(from, path).is_some() => return Ok(Mapped::Excluded),
-                Rule::ExcludePattern(regex) if regex.is_match(&short) => {
+                Rule::Exclude(from)
+                    if strip(from, path).is_some() || strip(from, &coarse).is_some() =>
+                {
+                    return Ok(Mapped::Excluded);
+                }
+                Rule::ExcludePattern(regex)
+                    if regex.is_match(&short) || regex.is_match(&shortened(&coarse)) =>
+                {
                     return Ok(Mapped::Excluded);
                 }
                 Rule::Exclude(_) | Rule::ExcludePattern(_) => None,
@@ -285,7 +293,7 @@ fn with_query(mut path: Vec<u8>, asked: &PathAndQuery) -> Result<PathAndQuery, M
         if has_dot_segment(path) {
             return Err(MapError::DotSegment);
         }
-        if has_broken_escape(path) {
+        if has_broken_escape(path) || has_control_escape(path) {
             return Err(MapError::Invalid);
         }
     }

@@ -64,6 +64,44 @@ pub(super) fn has_broken_escape(path: &[u8]) -> bool {
     bytes.any(|(at, &byte)| byte == b'%' && escape(path, at).is_none())
 }
 
+/// Whether a path leads where it says: no dot segments, no broken escapes, and no
+/// escapes of control characters, at which some servers end it.
+pub(in crate::proxy) fn is_sound(path: &str) -> bool {
+    let path = path.as_bytes();
+    !has_dot_segment(path) && !has_broken_escape(path) && !has_control_escape(path)
+}
+
+pub(super) fn has_control_escape(path: &[u8]) -> bool {
+    let escapes = (0..path.len()).filter_map(|at| escape(path, at));
+    escapes
+        .into_iter()
+        .any(|escaped| escaped.is_ascii_control())
+}
+
+/// The path as the most generous server would read it: escapes resolved, `\\` for `/`,
+/// parameters of segments left out. For rules that keep something back.
+pub(super) fn coarse(path: &str) -> Cow<'_, str> {
+    if !path.contains(['%', ';', '\\']) {
+        return Cow::Borrowed(path);
+    }
+    let bytes = path.as_bytes();
+    let (mut read, mut at, mut parameters) = (Vec::with_capacity(path.len()), 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = escape(bytes, at);
+        at += if escaped.is_some() { 3 } else { 1 };
+        match escaped.unwrap_or(byte) {
+            b'/' | b'\\' => {
+                parameters = false;
+                read.push(b'/');
+            }
+            b';' => parameters = true,
+            _ if parameters => {}
+            byte => read.push(byte),
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&read).into_owned())
+}
+
 fn is_dot_segment(dots: Option<usize>) -> bool {
     matches!(dots, Some(1 | 2))
 }

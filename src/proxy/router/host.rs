@@ -16,7 +16,7 @@ const LONGEST: usize = 253;
 ///
 /// The request line comes before the header (RFC 9112, 3.2.2). A request with two `Host`
 /// headers, or with one that is no name, is for none.
-pub(super) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
+pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
     if let Some(authority) = uri.authority() {
         let text = authority.as_str();
         return host_in(text.rsplit_once('@').map_or(text, |(_, host)| host));

@@ -67,7 +67,7 @@ impl Index {
                 }
             }
         }
-        Candidates { lists }
+        Candidates::new(lists)
     }
 }
 
@@ -130,16 +130,37 @@ impl Segments {
     }
 }
 
-/// Lists in ascending order, merged as far as somebody asks.
+/// Lists in ascending order, merged as far as somebody asks; many of them at once.
 #[derive(Debug)]
 pub(super) struct Candidates<'t> {
     lists: Vec<&'t [usize]>,
+    /// In descending order, where there were many lists.
+    sorted: Vec<usize>,
+}
+
+impl<'t> Candidates<'t> {
+    /// To look at so many lists for each rule is quicker than to sort.
+    const FEW: usize = 8;
+
+    fn new(lists: Vec<&'t [usize]>) -> Self {
+        if lists.len() <= Self::FEW {
+            let sorted = Vec::new();
+            return Self { lists, sorted };
+        }
+        let mut sorted = lists.concat();
+        sorted.sort_unstable_by(|a, b| b.cmp(a));
+        let lists = Vec::new();
+        Self { lists, sorted }
+    }
 }
 
 impl Iterator for Candidates<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
+        if let Some(rule) = self.sorted.pop() {
+            return Some(rule);
+        }
         let first = |list: &&mut &[usize]| list.first().copied().unwrap_or(usize::MAX);
         let list = self.lists.iter_mut().min_by_key(first)?;
         let (&rule, rest) = list.split_first()?;

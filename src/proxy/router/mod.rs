@@ -38,3 +38,5 @@ pub use future::RouterFuture;
 pub use redirect::Redirect;
 pub use rule::Rule;
 pub use table::{Router, RouterBuilder};
+
+pub(super) use host::host_of;

@@ -68,8 +68,13 @@ impl PathPattern {
     }
 }
 
+/// A path of so many segments is looked for one call deeper for each of them.
+const DEEPEST: usize = 256;
+
 fn check(text: &str) -> Result<(), RuleError> {
-    let advice = if !text.starts_with('/') {
+    let advice = if text.split('/').count() > DEEPEST {
+        "take at most 255 segments"
+    } else if !text.starts_with('/') {
         "begin it with a slash"
     } else if text.contains(['?', '#']) {
         "leave the query to a condition of its own"

@@ -115,6 +115,13 @@ impl Redirect {
         if !self.location.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(wrong("write blanks and letters beyond ASCII as `%20`"));
         }
+        if self.location.contains('\\') {
+            return Err(wrong("browsers take a backslash for a slash: write `%5C`"));
+        }
+        let query_from = self.location.find("{query}");
+        if query_from > self.location.find('#') && self.location.contains('#') {
+            return Err(wrong("the query comes before the fragment"));
+        }
         let pieces = pieces(&self.location).map_err(wrong)?;
         let names_host = match self.location.split_once("//") {
             Some((scheme, place)) if scheme.is_empty() || is_scheme(scheme) => {

@@ -10,6 +10,7 @@ use super::condition::{Condition, Facts, Share, Wanted};
 use super::host::HostPattern;
 use super::path::PathPattern;
 use super::{RouterError, RuleError};
+use crate::proxy::forwarding::canonical;
 use crate::random::Random;
 
 /// Which requests go somewhere: conditions that must all hold, so that no request is for
@@ -273,6 +274,7 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        let networks = networks.into_iter().map(canonical);
         self.with(listed(networks, "networks").map(Condition::ClientIn))
     }
 
