@@ -13,7 +13,7 @@ use bytes::Bytes;
 use equipoise::service::{
     BalanceError, BalanceLayer, BalanceService, BufferUpTo, Failover, Timeouts,
 };
-use equipoise::{Balancer, Flag};
+use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use tower::limit::ConcurrencyLimitLayer;
@@ -212,6 +212,32 @@ async fn a_shared_client_that_is_not_ready_is_no_members_fault() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_forgotten_while_another_member_is_waited_for() {
+    let uri = Uri::from_static("http://127.0.0.1:1/");
+    let balancer = Balancer::builder()
+        .member("a", uri.clone(), MemberSpec::new())
+        .member("b", uri, MemberSpec::new().with_max_in_flight(1))
+        .build()
+        .unwrap();
+    let tried = [balancer.member("a").unwrap().id()];
+    let lease = balancer
+        .pick(&PickRequest::new().with_tried(&tried))
+        .unwrap();
+    let timeouts = Timeouts::new().with_member(Duration::from_secs(2));
+    let layer = BalanceLayer::new(balancer).timeouts(TestTimer, timeouts);
+    let asked = Arc::default();
+    let broken = true;
+    let service = layer.layer(Moody { asked, broken });
+    let waiting = tokio::spawn(service.oneshot(get("/")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished(), "there is no room yet");
+    drop(lease);
+    // Now there is, but the client is broken: the member's failure is what there was.
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "member \"a\" failed in attempt 1");
+}
+
 #[tokio::test]
 async fn a_shared_client_that_is_broken_says_so_when_polled() {
     let asked = Arc::new(AtomicUsize::new(1));
@@ -294,7 +320,7 @@ async fn a_panic_in_a_member_gives_the_count_back_as_a_failure() {
     let books = crate::books::Books::default();
     let balancer = Balancer::builder()
         .observer(books.clone())
-        .member("a", panics, equipoise::MemberSpec::new())
+        .member("a", panics, MemberSpec::new())
         .build()
         .unwrap();
     let service = BalanceService::over(balancer.clone());

@@ -82,10 +82,7 @@ impl Wanted {
     }
 
     pub(super) fn matching(text: &str) -> Result<Self, RuleError> {
-        let regex = Regex::new(text).map_err(|source| RuleError::Regex {
-            text: text.to_owned(),
-            source,
-        })?;
+        let regex = Regex::new(text).map_err(RuleError::regex(text))?;
         Ok(Self::Matching(regex))
     }
 

@@ -157,3 +157,13 @@ pub enum RuleError {
         text: String,
     },
 }
+
+impl RuleError {
+    /// What becomes of a fault in the regular expression `text`, of characters or bytes.
+    pub(super) fn regex(text: &str) -> impl FnOnce(regex::Error) -> Self + '_ {
+        |source| Self::Regex {
+            text: text.to_owned(),
+            source,
+        }
+    }
+}

@@ -220,7 +220,10 @@ where
                 this.course.attempts += 1;
                 Stage::Attempting
             }
-            Poll::Ready(Err(error)) => Stage::Failed(wait.failed.unwrap_or_else(|| error.into())),
+            Poll::Ready(Err(error)) => {
+                let failed = this.course.failed.take();
+                Stage::Failed(failed.unwrap_or_else(|| error.into()))
+            }
         };
         false
     }
@@ -266,16 +269,17 @@ where
         if judged.put_in_error {
             lease.put_in_error();
         }
+        if judged.retry {
+            this.course.note(lease.member().id());
+        }
         // Whether the request goes on, and to whom if not to the other who has it.
         let onward = match &other {
             _ if !judged.retry => None,
             Some(_) => Some(None),
-            None => {
-                this.course.note(lease.member().id());
-                this.course
-                    .elect_for_repetition(this.balancer, this.exchange)
-                    .map(Some)
-            }
+            None => this
+                .course
+                .elect_for_repetition(this.balancer, this.exchange)
+                .map(Some),
         };
         let Some(next) = onward else {
             // The loser of two is cancelled.
@@ -290,7 +294,6 @@ where
             return Then::Return(Ok(this.exchange.answer(this.balancer, served)));
         };
         this.course.sent = true;
-        this.course.note(lease.member().id());
         this.course.strayed |= strays(&lease);
         drop(response);
         lease.finish(judged.outcome);
@@ -389,8 +392,8 @@ where
             }
             (Some(Err(PickError::AtCapacity)), Some(patience)) => {
                 this.course.strayed |= strays;
-                let mut wait = Wait::new(this.balancer, Spare::Used(service), patience);
-                wait.failed = Some(failed);
+                this.course.failed = Some(failed);
+                let wait = Wait::new(this.balancer, Spare::Used(service), patience);
                 Then::Wait(Box::new(wait))
             }
             (Some(Err(lost @ PickError::SessionLost { .. })), _) => Then::Return(Err(lost.into())),

@@ -13,7 +13,7 @@ pub(super) struct Course {
     pub(super) attempts: u32,
     /// The one repetition of what may have been sent.
     pub(super) repeated: bool,
-    /// What the last attempt that failed came to, for when the next cannot even begin.
+    /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
     pub(super) sent: bool,

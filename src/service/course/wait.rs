@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::exchange::Exchange;
 use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
 use crate::member::MemberId;
-use crate::service::BalanceError;
 use crate::timer::Sleep;
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -23,8 +22,6 @@ pub(super) struct Wait<W, S, H> {
     end: Option<Sleep>,
     /// Rings when somebody may be back whom nobody else looks for.
     due: Option<Sleep>,
-    /// What the caller is told if the wait is in vain.
-    pub(super) failed: Option<BalanceError>,
 }
 
 impl<W, S, H> Wait<W, S, H> {
@@ -35,7 +32,6 @@ impl<W, S, H> Wait<W, S, H> {
             patience,
             end: None,
             due: None,
-            failed: None,
         }
     }
 
