@@ -71,7 +71,7 @@ pub enum BalanceError {
     Request {
         /// 400 if the client broke off its body, 408 if it was too slow with it, 414 if
         /// the URI is too long for the member, or what an
-        /// [`AimError`](super::AimError) of yours says.
+        /// [`RequestError`](super::RequestError) of yours says.
         status: StatusCode,
         /// What is wrong.
         source: BoxError,

@@ -30,7 +30,9 @@ mod failover;
 mod layer;
 
 pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie};
-pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture};
+pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture, Refusal};
+#[cfg(feature = "proxy")]
+pub(crate) use answer::{Pages, Wanted};
 pub use balance::{BalanceFuture, BalanceService, ServedBy};
 pub use body::{
     BufferUpTo, Counted, CountedBody, KeptBody, KeptIfEmpty, KeptInBuffer, KeptUntilRead,
@@ -38,8 +40,13 @@ pub use body::{
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
 pub use dispatch::{
-    AimError, Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, Rewrite, Target,
+    Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target,
 };
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_imports, reason = "the proxy points, too")
+)]
+pub(crate) use dispatch::{host_of, join_cookies, under, without_user};
 pub use error::{BalanceError, BoxError};
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;

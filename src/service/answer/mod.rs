@@ -2,6 +2,7 @@
 //! bodies of another type ([`BoxBody`]).
 
 mod box_body;
+mod refusal;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,19 +10,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 pub use box_body::{BoxBody, BoxBodyFuture};
+pub use refusal::Refusal;
+pub(crate) use refusal::{Pages, Wanted};
 
 use crate::service::BalanceError;
 
 /// A service that answers its errors itself: with the error's
 /// [`status`](BalanceError::status), `Retry-After` if that is known, and one line of
-/// text. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
+/// text or, for clients that would rather have that, JSON; see [`Refusal`]. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
 /// the client does not get to see it.
 ///
 /// Made by [`BalanceService::into_infallible`](crate::service::BalanceService::into_infallible).
@@ -50,14 +52,38 @@ use crate::service::BalanceError;
 #[derive(Debug)]
 pub struct AnswerErrors<S> {
     inner: S,
+    pages: Option<Pages>,
     /// Why the inner service is not called: it said that it is broken.
     broken: Option<BalanceError>,
 }
 
 impl<S> AnswerErrors<S> {
     pub(in crate::service) fn new(inner: S) -> Self {
-        let broken = None;
-        Self { inner, broken }
+        Self {
+            inner,
+            pages: None,
+            broken: None,
+        }
+    }
+
+    /// Makes the answers by a function, whatever its page says of the status.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub fn answers(
+        mut self,
+        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.pages = Some(Pages::new(page));
+        self
+    }
+
+    #[cfg(feature = "proxy")]
+    pub(crate) fn with_pages(mut self, pages: Option<Pages>) -> Self {
+        self.pages = pages;
+        self
     }
 
     /// Gives the bodies of answers another type, such as axum's `Body`.
@@ -89,21 +115,29 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let head_only = request.method() == Method::HEAD;
+        let wanted = Wanted::by(request.method(), request.headers());
         let asked = match self.broken.take() {
             Some(error) => Asked::Broken { error: Some(error) },
             None => Asked::Inner {
                 inner: self.inner.call(request),
             },
         };
-        AnswerErrorsFuture { asked, head_only }
+        AnswerErrorsFuture {
+            asked,
+            wanted,
+            pages: self.pages.clone(),
+        }
     }
 }
 
 /// A clone asks for itself whether the inner service is ready.
 impl<S: Clone> Clone for AnswerErrors<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone())
+        Self {
+            inner: self.inner.clone(),
+            pages: self.pages.clone(),
+            broken: None,
+        }
     }
 }
 
@@ -118,8 +152,8 @@ pin_project! {
     pub struct AnswerErrorsFuture<F> {
         #[pin]
         asked: Asked<F>,
-        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
-        head_only: bool,
+        wanted: Wanted,
+        pages: Option<Pages>,
     }
 }
 
@@ -149,41 +183,13 @@ where
         };
         Poll::Ready(Ok(match result {
             Ok(response) => response.map(AnswerBody::inner),
-            Err(error) => answer_of(error, *this.head_only),
+            Err(error) => {
+                let mut answer = Refusal::of(&error, *this.wanted).answer(this.pages.as_ref());
+                answer.extensions_mut().insert(Arc::new(error));
+                answer
+            }
         }))
     }
-}
-
-fn answer_of<B>(error: BalanceError, head_only: bool) -> Response<AnswerBody<B>> {
-    let status = error.status();
-    let line = match status {
-        StatusCode::BAD_GATEWAY => "Bad Gateway: the server behind this one failed.\n",
-        StatusCode::GATEWAY_TIMEOUT => {
-            "Gateway Timeout: the server behind this one did not answer in time.\n"
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "Service Unavailable: no server can take this request now.\n"
-        }
-        StatusCode::BAD_REQUEST => "Bad Request: its body broke off.\n",
-        StatusCode::REQUEST_TIMEOUT => "Request Timeout: its body did not come in time.\n",
-        StatusCode::URI_TOO_LONG => "URI Too Long: the server takes none of this length.\n",
-        other => other.canonical_reason().unwrap_or_default(),
-    };
-    let text = if head_only { "" } else { line };
-    let text = Bytes::from_static(text.as_bytes());
-    let mut response = Response::new(AnswerBody::text(text));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    if let Some(delay) = error.retry_after() {
-        // Rounded up: whoever comes a moment too early comes twice.
-        let seconds = delay.as_millis().div_ceil(1_000);
-        if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
-            response.headers_mut().insert(RETRY_AFTER, value);
-        }
-    }
-    response.extensions_mut().insert(Arc::new(error));
-    response
 }
 
 pin_project! {

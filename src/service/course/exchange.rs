@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
 use crate::service::BoxError;
-use crate::service::dispatch::AimError;
+use crate::service::dispatch::RequestError;
 use crate::service::failover::{Classify, Failover, Patience};
 
 /// What both services can be told.
@@ -42,7 +42,7 @@ pub(in crate::service) struct Judgement {
 
 /// Why there is no request for an attempt.
 pub(in crate::service) enum Unsendable {
-    Aim(AimError),
+    Aim(RequestError),
     /// Somebody has read it.
     BodyGone,
 }

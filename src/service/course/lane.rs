@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::exchange::{Exchange, Unsendable};
 use crate::balancer::{Lease, Upload};
 use crate::member::Outcome;
-use crate::service::dispatch::AimError;
+use crate::service::dispatch::RequestError;
 use crate::service::error::Elapsed;
 use crate::service::{BalanceError, BoxError, Fault, cause};
 use crate::timer::Sleep;
@@ -175,18 +175,19 @@ impl<W> Drop for Watched<'_, W> {
 /// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
 /// or a client behind this one says so.
 fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
-    if lease.upload() == Upload::Failed {
-        return Halt::Request(error, StatusCode::BAD_REQUEST);
-    }
-    let aimed = cause::<AimError>(&*error).map(AimError::status);
     let said = match cause::<BalanceError>(&*error) {
         Some(BalanceError::Request { status, .. }) => Some(*status),
-        _ => aimed,
+        _ => cause::<RequestError>(&*error).map(RequestError::status),
     };
+    let broken_off = lease.upload() == Upload::Failed;
+    let said = said.or(broken_off.then_some(StatusCode::BAD_REQUEST));
     if let Some(status) = said {
         return Halt::Request(error, status);
     }
     let fault = exchange.settings().classify.error(&*error);
+    if fault.is_timed_out() && lease.upload() == Upload::Late {
+        return Halt::Request(error, StatusCode::REQUEST_TIMEOUT);
+    }
     Halt::Failed(error, fault)
 }
 

@@ -7,7 +7,7 @@ use http::Request;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AimError, Target};
+use super::{RequestError, Target};
 use crate::service::BoxError;
 
 /// A client that sends whatever it gets to one [`Target`]: a member with a connection
@@ -81,7 +81,7 @@ where
 }
 
 pin_project! {
-    /// One request on its way through [`Aimed`]; fails with an [`AimError`] if it cannot
+    /// One request on its way through [`Aimed`]; fails with an [`RequestError`] if it cannot
     /// be pointed at the target.
     ///
     /// # Examples
@@ -99,7 +99,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = CourseProjected]
     enum Course<F> {
-        Refused { error: Option<AimError> },
+        Refused { error: Option<RequestError> },
         Sent { #[pin] inner: F },
     }
 }

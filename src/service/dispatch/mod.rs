@@ -10,7 +10,12 @@ use http::request::Parts;
 use tower_service::Service;
 
 pub use aimed::{Aimed, AimedFuture};
-pub use target::{AimError, PreserveHost, Target};
+pub use target::{PreserveHost, RequestError, Target};
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_imports, reason = "the proxy points, too")
+)]
+pub(crate) use target::{host_of, join_cookies, under, without_user};
 
 mod sealed {
     #[expect(unnameable_types, reason = "nobody else is to implement it")]
@@ -85,7 +90,7 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
 
     /// Points a request at the member.
     #[doc(hidden)]
-    fn aim(member: &W, head: &mut Parts) -> Result<(), AimError>;
+    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError>;
 }
 
 /// One inner service for all members, each request pointed at its member by [`Target`]:
@@ -153,7 +158,7 @@ where
         busy.clone()
     }
 
-    fn aim(member: &W, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError> {
         member.aim(head)
     }
 }
@@ -198,7 +203,7 @@ where
         member.clone()
     }
 
-    fn aim(_: &W, _: &mut Parts) -> Result<(), AimError> {
+    fn aim(_: &W, _: &mut Parts) -> Result<(), RequestError> {
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ use crate::service::BoxError;
 /// One of your own, with what a request should carry besides:
 ///
 /// ```
-/// use equipoise::service::{AimError, Target};
+/// use equipoise::service::{RequestError, Target};
 /// use http::{HeaderValue, Uri, request::Parts};
 ///
 /// struct Tenant {
@@ -50,7 +50,7 @@ use crate::service::BoxError;
 /// }
 ///
 /// impl Target for Tenant {
-///     fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+///     fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
 ///         self.uri.aim(head)?;
 ///         head.headers.insert("x-api-key", self.key.clone());
 ///         Ok(())
@@ -73,33 +73,35 @@ pub trait Target {
     /// # Examples
     ///
     /// See [`Target`].
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError>;
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError>;
 }
 
-/// Why a request cannot be pointed at a member.
+/// Why a request cannot be sent to any member: it is the request, or its client. For a
+/// [`Target`] that cannot point at its member, a client that cannot send what it was given,
+/// and a request body that breaks off.
 ///
 /// # Examples
 ///
 /// ```
-/// use equipoise::service::AimError;
+/// use equipoise::service::RequestError;
 /// use http::StatusCode;
 ///
-/// let error = AimError::new(StatusCode::FORBIDDEN, "this tenant may not upload");
+/// let error = RequestError::new(StatusCode::FORBIDDEN, "this tenant may not upload");
 /// assert_eq!(error.status(), StatusCode::FORBIDDEN);
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("the request cannot be pointed at the member")]
-pub struct AimError {
+#[error("it is the request, which is answered with {}", status.as_u16())]
+pub struct RequestError {
     status: StatusCode,
     source: BoxError,
 }
 
-impl AimError {
+impl RequestError {
     /// Makes an error that is answered with `status`.
     ///
     /// # Examples
     ///
-    /// See [`AimError`].
+    /// See [`RequestError`].
     #[must_use]
     pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
         Self {
@@ -112,7 +114,7 @@ impl AimError {
     ///
     /// # Examples
     ///
-    /// See [`AimError`].
+    /// See [`RequestError`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -129,7 +131,7 @@ impl AimError {
 }
 
 impl Target for Uri {
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
         let scheme = self.scheme().cloned().unwrap_or(Scheme::HTTP);
         let place = self.authority().map(|authority| (scheme, authority));
         point(head, place, self.path())
@@ -137,20 +139,20 @@ impl Target for Uri {
 }
 
 impl Target for Authority {
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
         point(head, Some((Scheme::HTTP, self)), "/")
     }
 }
 
 impl Target for SocketAddr {
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
         let authority = Authority::from_maybe_shared(Bytes::from(self.to_string()));
-        authority.map_err(AimError::too_long)?.aim(head)
+        authority.map_err(RequestError::too_long)?.aim(head)
     }
 }
 
 impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
         (**self).aim(head)
     }
 }
@@ -183,7 +185,7 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), AimError> {
+    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
         // RFC 9112, 3.2.2: a host in the request line comes before the header.
         let named = head.uri.authority().and_then(host_of);
         let host = named.or_else(|| head.headers.get(HOST).cloned());
@@ -200,7 +202,7 @@ fn point(
     head: &mut Parts,
     place: Option<(Scheme, &Authority)>,
     prefix: &str,
-) -> Result<(), AimError> {
+) -> Result<(), RequestError> {
     let mut parts = http::uri::Parts::default();
     parts.path_and_query = Some(match head.uri.path_and_query() {
         Some(path) if prefix == "/" || prefix.is_empty() || path.path() == "*" => path.clone(),
@@ -215,7 +217,7 @@ fn point(
         parts.authority = Some(without_user(authority)?);
     }
     let uri = Uri::from_parts(parts);
-    head.uri = uri.map_err(|error| AimError::new(StatusCode::BAD_REQUEST, error))?;
+    head.uri = uri.map_err(|error| RequestError::new(StatusCode::BAD_REQUEST, error))?;
     // Clients that speak HTTP/2 to the member take no notice.
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
@@ -231,20 +233,20 @@ fn host_text(authority: &Authority) -> &str {
     text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
-fn host_of(authority: &Authority) -> Option<HeaderValue> {
+pub(crate) fn host_of(authority: &Authority) -> Option<HeaderValue> {
     HeaderValue::from_str(host_text(authority)).ok()
 }
 
-fn without_user(authority: &Authority) -> Result<Authority, AimError> {
+pub(crate) fn without_user(authority: &Authority) -> Result<Authority, RequestError> {
     let host = host_text(authority);
     if host.len() == authority.as_str().len() {
         return Ok(authority.clone());
     }
-    host.parse().map_err(AimError::too_long)
+    host.parse().map_err(RequestError::too_long)
 }
 
 /// Joins with exactly one slash.
-fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, AimError> {
+pub(crate) fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, RequestError> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let slash = if asked.as_str().starts_with('/') {
         ""
@@ -252,11 +254,11 @@ fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, AimError> {
         "/"
     };
     let joined = format!("{prefix}{slash}{}", asked.as_str());
-    PathAndQuery::try_from(joined).map_err(AimError::too_long)
+    PathAndQuery::try_from(joined).map_err(RequestError::too_long)
 }
 
 /// HTTP/2 may send each cookie in a field of its own (RFC 9113, 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
@@ -361,7 +363,7 @@ mod tests {
         assert_eq!(error.status(), 414);
         assert_eq!(
             error.to_string(),
-            "the request cannot be pointed at the member"
+            "it is the request, which is answered with 414"
         );
     }
 

@@ -1,0 +1,331 @@
+//! What a client is told where nobody answers for it: [`Refusal`].
+//!
+//! What does not live here: why (`BalanceError`, and the proxy's own reasons).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+
+use super::AnswerBody;
+use crate::service::BalanceError;
+
+/// A request that is answered by the proxy itself: with what status, and why. It becomes
+/// a line of text or, for clients that accept that rather, a JSON object (RFC 9457), or
+/// whatever you make of it.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::Bytes;
+/// use equipoise::Balancer;
+/// use equipoise::service::{BalanceLayer, Refusal};
+/// use http::{Response, Uri};
+/// use hyper_util::client::legacy::Client;
+/// use hyper_util::rt::TokioExecutor;
+/// use tower_layer::Layer;
+///
+/// fn page(refusal: &Refusal<'_>) -> Response<Bytes> {
+///     let text = format!("<h1>{}</h1><p>We are sorry.", refusal.title());
+///     let mut page = Response::new(text.into());
+///     page.headers_mut().insert("content-type", "text/html".parse().unwrap());
+///     page
+/// }
+///
+/// let balancer = Balancer::new([("a", Uri::from_static("http://10.0.0.1:8080"))])?;
+/// let client = Client::builder(TokioExecutor::new()).build_http();
+/// let backends = BalanceLayer::new(balancer)
+///     .layer(client)
+///     .into_infallible()
+///     .answers(page);
+/// # fn hold<S: tower_service::Service<http::Request<axum::body::Body>>>(_: S) {}
+/// # hold(backends);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'e> {
+    status: StatusCode,
+    detail: &'static str,
+    wanted: Wanted,
+    error: Option<&'e BalanceError>,
+}
+
+impl<'e> Refusal<'e> {
+    pub(crate) fn new(status: StatusCode, detail: &'static str, wanted: Wanted) -> Self {
+        Self {
+            status,
+            detail,
+            wanted,
+            error: None,
+        }
+    }
+
+    pub(super) fn of(error: &'e BalanceError, wanted: Wanted) -> Self {
+        let status = error.status();
+        let detail = match status {
+            StatusCode::BAD_GATEWAY => "the server behind this one failed",
+            StatusCode::GATEWAY_TIMEOUT => "the server behind this one did not answer in time",
+            StatusCode::SERVICE_UNAVAILABLE => "no server can take this request now",
+            StatusCode::BAD_REQUEST => "its body broke off",
+            StatusCode::REQUEST_TIMEOUT => "its body did not come in time",
+            StatusCode::PAYLOAD_TOO_LARGE => "its body has more bytes than are allowed",
+            StatusCode::URI_TOO_LONG => "the server takes none of this length",
+            _ => "",
+        };
+        Self {
+            error: Some(error),
+            ..Self::new(status, detail, wanted)
+        }
+    }
+
+    /// Returns the status of the answer, which it has whatever the page says.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns what the status is called.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Refused")
+    }
+
+    /// Returns why, as the client may know it: half a sentence, or nothing.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub const fn detail(&self) -> &'static str {
+        self.detail
+    }
+
+    /// Tells whether the client would rather read JSON than text.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub const fn wants_json(&self) -> bool {
+        matches!(self.wanted.form, Form::Json)
+    }
+
+    /// Returns the balancer's error, if it was one. It is not for the client's eyes.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refusal`].
+    #[must_use]
+    pub const fn error(&self) -> Option<&'e BalanceError> {
+        self.error
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.error.and_then(BalanceError::retry_after)
+    }
+
+    /// The page that is given unless there is another.
+    fn plain(&self) -> Response<Bytes> {
+        let title = self.title();
+        let (kind, text) = match self.wanted.form {
+            _ if self.status == StatusCode::NO_CONTENT => return Response::new(Bytes::new()),
+            Form::Json => {
+                let status = self.status.as_u16();
+                let detail = self.detail;
+                // None of the words has anything that JSON would have to escape.
+                let detail = match detail {
+                    "" => String::new(),
+                    _ => format!(",\"detail\":\"{detail}\""),
+                };
+                let text = format!("{{\"title\":\"{title}\",\"status\":{status}{detail}}}\n");
+                ("application/problem+json", text)
+            }
+            Form::Text => {
+                let text = match self.detail {
+                    "" => format!("{title}\n"),
+                    detail => format!("{title}: {detail}.\n"),
+                };
+                ("text/plain; charset=utf-8", text)
+            }
+        };
+        let mut response = Response::new(Bytes::from(text));
+        let kind = HeaderValue::from_static(kind);
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+
+    /// Makes the answer, from `pages` if there are any.
+    pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<AnswerBody<B>> {
+        self.page(pages).map(AnswerBody::text)
+    }
+
+    /// The answer as it is sent.
+    pub(crate) fn page(&self, pages: Option<&Pages>) -> Response<Bytes> {
+        let page = match pages {
+            Some(pages) => (pages.0)(self),
+            None => self.plain(),
+        };
+        let (mut head, bytes) = page.into_parts();
+        head.status = self.status;
+        if let Some(delay) = self.retry_after() {
+            // Rounded up: whoever comes a moment too early comes twice.
+            let seconds = delay.as_millis().div_ceil(1_000);
+            if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
+                head.headers.insert(RETRY_AFTER, value);
+            }
+        }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110, 15.5.6: it has to be there.
+            let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE, TRACE";
+            head.headers
+                .insert(http::header::ALLOW, HeaderValue::from_static(allow));
+        }
+        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
+        head.headers.remove(CONTENT_LENGTH);
+        let bytes = if self.wanted.head_only {
+            Bytes::new()
+        } else {
+            bytes
+        };
+        Response::from_parts(head, bytes)
+    }
+}
+
+/// Makes answers of refusals, in a way of the user's own.
+#[derive(Clone)]
+pub(crate) struct Pages(Arc<Page>);
+
+type Page = dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync;
+
+impl Pages {
+    pub(crate) fn new(
+        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(page))
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pages")
+    }
+}
+
+/// In what form a client wants to be refused; read before its request is sent on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    form: Form,
+    head_only: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    Json,
+    Text,
+}
+
+impl Wanted {
+    pub(crate) fn by(method: &Method, headers: &HeaderMap) -> Self {
+        Self {
+            form: Form::of(headers),
+            head_only: *method == Method::HEAD,
+        }
+    }
+
+    #[cfg(feature = "proxy")]
+    pub(crate) fn head_only(self) -> bool {
+        self.head_only
+    }
+}
+
+impl Form {
+    /// Text, unless `Accept` (RFC 9110, 12.5.1) names JSON and no text it likes as much.
+    fn of(headers: &HeaderMap) -> Self {
+        let (mut json, mut text) = (0.0, 0.0);
+        for value in headers.get_all(ACCEPT) {
+            let Ok(value) = value.to_str() else {
+                continue;
+            };
+            if !value.contains("json") && json == 0.0 {
+                continue;
+            }
+            for range in value.split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let kind = parts.next().unwrap_or_default();
+                let quality = parts
+                    .find_map(|part| part.strip_prefix("q="))
+                    .map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
+                if kind == "application/json" || kind.ends_with("+json") {
+                    json = f32::max(json, quality);
+                } else if kind.starts_with("text/") {
+                    text = f32::max(text, quality);
+                }
+            }
+        }
+        if json > text { Self::Json } else { Self::Text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, Refusal, Wanted};
+    use http::header::{ACCEPT, HeaderMap, HeaderValue};
+    use http::{Method, StatusCode};
+
+    #[test]
+    fn json_is_for_clients_that_like_it_better_than_text() {
+        for (accept, form) in [
+            ("*/*", Form::Text),
+            ("text/html,*/*;q=0.8", Form::Text),
+            ("application/json", Form::Json),
+            ("application/problem+json, */*", Form::Json),
+            ("application/json, text/plain", Form::Text),
+            ("application/json, text/plain;q=0.5", Form::Json),
+            ("application/json;q=0", Form::Text),
+            ("application/json;q=often", Form::Text),
+            ("application/jsonp", Form::Text),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(Form::of(&headers), form, "{accept}");
+        }
+        assert_eq!(Form::of(&HeaderMap::new()), Form::Text);
+    }
+
+    #[test]
+    fn a_refusal_reads_as_a_sentence_or_as_an_object() {
+        let form = |form| Wanted {
+            form,
+            head_only: false,
+        };
+        let refusal = |wanted| Refusal::new(StatusCode::NOT_FOUND, "it is not here", wanted);
+        let text = refusal(form(Form::Text)).plain();
+        assert_eq!(text.body(), "Not Found: it is not here.\n");
+        assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
+        let json = refusal(form(Form::Json)).plain();
+        let object = r#"{"title":"Not Found","status":404,"detail":"it is not here"}"#;
+        assert_eq!(json.body(), &format!("{object}\n"));
+        assert_eq!(json.headers()["content-type"], "application/problem+json");
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body() {
+        use http_body::Body;
+        let wanted = Wanted::by(&Method::HEAD, &HeaderMap::new());
+        let refusal = Refusal::new(StatusCode::BAD_GATEWAY, "", wanted);
+        let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
+        assert!(answer.body().is_end_stream());
+        assert_eq!(answer.status(), 502);
+    }
+}
