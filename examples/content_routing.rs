@@ -10,23 +10,16 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use equipoise::proxy::{Answer, ClientAddr, Redirect, Router, Rule};
+use equipoise::proxy::{
+    Answer, Endpoint, Listener, Redirect, ReverseProxy, Router, Rule, Server, stop_signal,
+};
 use equipoise::random::Random;
-use equipoise::service::{AnswerBody, BalanceLayer, BoxError, LeasedBody};
+use equipoise::service::BoxError;
 use equipoise::{Balancer, MemberSpec};
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tower::util::BoxCloneSyncService;
-use tower::{Layer, ServiceExt};
-
-type Group =
-    BoxCloneSyncService<Request<Incoming>, Response<AnswerBody<LeasedBody<Incoming>>>, Infallible>;
+use hyper::body::Bytes;
+use tower::ServiceExt;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -58,58 +51,46 @@ async fn main() -> Result<(), BoxError> {
         .build()?;
 
     let argument = std::env::args().nth(1);
-    if argument.as_deref() == Some("--exit") {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let asking = ask_itself(listener.local_addr()?);
-        tokio::spawn(serve(listener, router));
-        return asking.await;
+    let exit = argument.as_deref() == Some("--exit");
+    let address = argument.filter(|_| !exit);
+    let address = address.as_deref().unwrap_or("127.0.0.1:8082").parse()?;
+    let listener = Listener::bind(if exit { ANY_PORT.into() } else { address })?;
+    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    if exit {
+        return tokio::select! {
+            _ = Server::new().serve(listener, router, std::future::pending()) => Ok(()),
+            asked = ask_itself(here) => asked,
+        };
     }
-    let listener = TcpListener::bind(argument.as_deref().unwrap_or("127.0.0.1:8082")).await?;
-    let here = listener.local_addr()?;
     println!("Try:");
     println!("  curl http://{here}/api/users                   # the API, by its path");
     println!("  curl -H 'host: api.localhost' http://{here}/   # and by its host");
     println!("  curl http://{here}/cart                        # pages, one time in ten new");
     println!("  curl -b canary=yes http://{here}/cart          # the new ones");
     println!("  curl -i http://{here}/old/cart?id=7            # moved");
-    tokio::select! {
-        served = serve(listener, router) => served,
-        stop = tokio::signal::ctrl_c() => Ok(stop?),
-    }
+    Server::new().serve(listener, router, stop_signal()?).await;
+    Ok(())
 }
 
-/// A balancer over servers that say their names.
-async fn group<const N: usize>(names: [&'static str; N]) -> Result<Group, BoxError> {
-    let mut balancer = Balancer::<Uri>::builder();
+const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// A proxy for servers that say their names.
+async fn group<const N: usize>(names: [&'static str; N]) -> Result<ReverseProxy, BoxError> {
+    let mut balancer = Balancer::builder();
     for name in names {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let uri = format!("http://{}", listener.local_addr()?).parse()?;
-        let app = axum::Router::new().fallback(move || async move { format!("{name}\n") });
-        tokio::spawn(axum::serve(listener, app).into_future());
-        balancer = balancer.member(name, uri, MemberSpec::new());
-    }
-    let service = BalanceLayer::new(balancer.build()?)
-        .nothing_sent_if(legacy::Error::is_connect)
-        .layer(Client::builder(TokioExecutor::new()).build_http())
-        .into_infallible();
-    Ok(Group::new(service))
-}
-
-async fn serve(listener: TcpListener, router: Router<Group>) -> Result<(), BoxError> {
-    loop {
-        let (stream, peer) = listener.accept().await?;
-        // For `client_in`.
-        let service = router.clone().map_request(move |mut request: Request<_>| {
-            request.extensions_mut().insert(ClientAddr(peer));
-            request
+        let listener = Listener::bind(ANY_PORT.into())?;
+        let here = listener.local_addr().ok_or("it listens on TCP")?;
+        let member = Endpoint::new(format!("http://{here}").parse()?)?;
+        balancer = balancer.member(name, member, MemberSpec::new());
+        let hello = tower::service_fn(move |_| async move {
+            Ok::<_, Infallible>(Response::new(format!("{name}\n")))
         });
         tokio::spawn(async move {
-            let service = TowerToHyperService::new(service);
-            let server = auto::Builder::new(TokioExecutor::new());
-            // A client that hangs up is no concern of the others.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let never = std::future::pending();
+            Server::new().serve(listener, hello, never).await
         });
     }
+    Ok(ReverseProxy::new(balancer.build()?))
 }
 
 async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {
@@ -131,11 +112,11 @@ async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {
 }
 
 async fn ask(here: SocketAddr, path: &str, cookie: &str) -> Result<Response<String>, BoxError> {
-    let request = Request::get(format!("http://{here}{path}"))
+    let server = Endpoint::new(format!("http://{here}").parse()?)?;
+    let request = Request::get(path)
         .header(header::COOKIE, cookie)
         .body(Empty::<Bytes>::new())?;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let (head, body) = client.request(request).await?.into_parts();
+    let (head, body) = server.oneshot(request).await?.into_parts();
     let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
     let moved = head.headers.get(header::LOCATION);
     let told = moved.map_or(Ok(text.trim_end()), |location| location.to_str())?;

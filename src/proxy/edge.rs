@@ -5,17 +5,16 @@
 //! answer  ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
 //! ```
 //!
-//! What does not live here: which service a request goes to (`router`), and the member
-//! (`service`).
+//! What does not live here: which service a request goes to (`router`), the member
+//! (`service`), and the bytes after a switch of protocols (`upgrade`).
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
-};
+use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -25,9 +24,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::mapping::is_sound;
-use super::router::{ClientAddr, host_of};
-use super::{CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
-use crate::service::AnswerBody;
+use super::router::host_of;
+use super::upgrade::{Asked, Upgrades};
+use super::{ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
+use crate::service::{AnswerBody, Pages, Refusal, Wanted};
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
@@ -43,9 +43,17 @@ use crate::service::AnswerBody;
 /// * `CONNECT` is refused with 405; `Max-Forwards` of `TRACE` and `OPTIONS` is counted
 ///   down, and answered for at 0.
 ///
-/// It does not switch protocols: an `Upgrade` is passed on as a plain request, and a
-/// member's 101 is answered with 502. Layers that add headers for members belong inside:
-/// outside, a client could name theirs in its `Connection`.
+/// * An `Upgrade` to WebSocket, or to what [`upgrades`](Self::upgrades) says, is passed on,
+///   and once the member has switched, bytes go both ways as they come; the lease is held
+///   and its bytes are counted until the tunnel ends. Any other is passed on as a plain
+///   request: `h2c`, for one, would carry requests past all that is done here. A 101 that
+///   nobody asked for is answered with 502.
+/// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation
+///   is answered with 417.
+///
+/// Layers that add headers for members belong inside: outside, a client could name theirs
+/// in its `Connection`. Where the server that accepts connections is not a
+/// [`Server`](super::Server), it has to be hyper's, with upgrades, for them to work.
 ///
 /// # Examples
 ///
@@ -95,6 +103,8 @@ struct Edge {
     reverse: Option<ReverseMap>,
     cookies: Option<CookieMap>,
     seen_as: Option<Origin>,
+    upgrades: Upgrades,
+    pages: Option<Pages>,
 }
 
 impl EdgeLayer {
@@ -111,6 +121,8 @@ impl EdgeLayer {
             reverse: None,
             cookies: None,
             seen_as: None,
+            upgrades: Upgrades::default(),
+            pages: None,
         };
         Self { edge }
     }
@@ -170,14 +182,75 @@ impl EdgeLayer {
         self.edge.cookies = Some(cookies);
         self
     }
+
+    /// Says to which protocols clients and members may switch; `websocket` unless this
+    /// says otherwise. None at all is possible, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding};
+    ///
+    /// let layer = EdgeLayer::new(Forwarding::new()).upgrades(["websocket", "spdy/3.1"]);
+    /// # let _ = layer;
+    /// ```
+    pub fn upgrades<P: Into<String>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
+        self.edge.upgrades.protocols = protocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets how long nothing may move in a tunnel, either way, before it is closed, give
+    /// or take as much again; an hour by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding};
+    /// use std::time::Duration;
+    ///
+    /// let layer = EdgeLayer::new(Forwarding::new()).tunnel_timeout(Duration::from_secs(300));
+    /// # let _ = layer;
+    /// ```
+    pub fn tunnel_timeout(mut self, limit: Duration) -> Self {
+        self.edge.upgrades.idle = limit;
+        self
+    }
+
+    /// Makes the answers to requests that are refused here by a function; see [`Refusal`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding};
+    /// use http::Response;
+    ///
+    /// let layer = EdgeLayer::new(Forwarding::new())
+    ///     .answers(|refusal| Response::new(format!("{}\n", refusal.status()).into()));
+    /// # let _ = layer;
+    /// ```
+    pub fn answers(
+        mut self,
+        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.edge.pages = Some(Pages::new(page));
+        self
+    }
+
+    pub(super) fn before<S>(self, inner: S) -> EdgeService<S> {
+        let edge = Arc::new(self.edge);
+        EdgeService { edge, inner }
+    }
+
+    pub(super) fn pages(&self) -> Option<&Pages> {
+        self.edge.pages.as_ref()
+    }
 }
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = EdgeService<S>;
 
     fn layer(&self, inner: S) -> EdgeService<S> {
-        let edge = Arc::new(self.edge.clone());
-        EdgeService { edge, inner }
+        self.clone().before(inner)
     }
 }
 
@@ -207,9 +280,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let head_only = head.method == Method::HEAD;
+        let wanted = Wanted::by(&head.method, &head.headers);
         let course = match self.edge.receive(&mut head) {
-            Ok(()) => {
+            Ok(asked) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Else hyper's client takes it that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
@@ -217,18 +290,22 @@ where
                 }
                 Course::Sent {
                     inner: self.inner.call(Request::from_parts(head, body)),
-                    edge: self.edge.clone(),
+                    asked: asked.map(Box::new),
                 }
             }
-            Err(status) => Course::Refused { status, head_only },
+            Err(status) => Course::Refused { status },
         };
-        EdgeFuture { course }
+        EdgeFuture {
+            course,
+            wanted,
+            edge: self.edge.clone(),
+        }
     }
 }
 
 impl Edge {
     /// Makes a member's request of a client's, or says with what status it is refused.
-    fn receive(&self, head: &mut Parts) -> Result<(), StatusCode> {
+    fn receive(&self, head: &mut Parts) -> Result<Option<Asked>, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -236,13 +313,18 @@ impl Edge {
             return Err(StatusCode::BAD_REQUEST);
         }
         count_down(head)?;
+        meet_expectation(&mut head.headers)?;
         if let Some(paths) = &self.paths {
             map(paths, head)?;
         }
+        let asked = self.upgrades.asked(head);
         hop_by_hop::strip_request(&mut head.headers);
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
-        Ok(())
+        if let Some(asked) = &asked {
+            asked.pass_on(&mut head.headers);
+        }
+        Ok(asked)
     }
 
     /// Makes the client's answer of a member's.
@@ -287,6 +369,17 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
+/// `Expect` (RFC 9110, 10.1.1): the server says 100 once somebody reads the body, and the
+/// member gets the body in any case.
+fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
+    match headers.remove(EXPECT) {
+        Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(StatusCode::EXPECTATION_FAILED)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `Max-Forwards` (RFC 9110, 7.6.2), for the methods that have it.
 fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
@@ -328,6 +421,8 @@ pin_project! {
     pub struct EdgeFuture<F> {
         #[pin]
         course: Course<F>,
+        wanted: Wanted,
+        edge: Arc<Edge>,
     }
 }
 
@@ -335,11 +430,12 @@ pin_project! {
     #[derive(Debug)]
     #[project = CourseProjected]
     enum Course<F> {
-        Refused { status: StatusCode, head_only: bool },
+        Refused { status: StatusCode },
         Sent {
             #[pin]
             inner: F,
-            edge: Arc<Edge>,
+            // Most clients ask for nothing.
+            asked: Option<Box<Asked>>,
         },
     }
 }
@@ -351,47 +447,44 @@ where
     type Output = Result<Response<AnswerBody<RB>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().course.project() {
-            CourseProjected::Refused { status, head_only } => {
-                Poll::Ready(Ok(refusal(*status, *head_only)))
-            }
-            CourseProjected::Sent { inner, edge } => {
-                let response = ready!(inner.poll(context))?;
-                let (mut head, body) = response.into_parts();
-                if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                    return Poll::Ready(Ok(refusal(StatusCode::BAD_GATEWAY, false)));
-                }
-                edge.give_answer(&mut head);
-                let body = AnswerBody::inner(body);
-                Poll::Ready(Ok(Response::from_parts(head, body)))
+        let this = self.project();
+        let refused = |status| {
+            let refusal = Refusal::new(status, reason(status), *this.wanted);
+            Poll::Ready(Ok(refusal.answer(this.edge.pages.as_ref())))
+        };
+        let (response, asked) = match this.course.project() {
+            CourseProjected::Refused { status } => return refused(*status),
+            CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
+        };
+        let (mut head, body) = response.into_parts();
+        let mut switched = None;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(asked) = asked.take() else {
+                return refused(StatusCode::BAD_GATEWAY);
+            };
+            switched = Some(asked.protocol());
+            if let Err(status) = asked.switch(&mut head) {
+                return refused(status);
             }
         }
+        this.edge.give_answer(&mut head);
+        if let Some(protocol) = switched {
+            Asked::confirm(&mut head.headers, protocol);
+        }
+        let body = AnswerBody::inner(body);
+        Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
 
-fn refusal<B>(status: StatusCode, head_only: bool) -> Response<AnswerBody<B>> {
-    let line = match status {
-        StatusCode::BAD_REQUEST => "Bad Request: it cannot be passed on as it is.\n",
-        StatusCode::BAD_GATEWAY => "Bad Gateway: the server switched to another protocol.\n",
-        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed: not by this proxy.\n",
-        StatusCode::NOT_FOUND => "Not Found: nothing is served under this address.\n",
-        StatusCode::URI_TOO_LONG => "URI Too Long: it would grow too long for the server.\n",
+/// What the client may know.
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
+        StatusCode::BAD_GATEWAY => "the server switched to another protocol",
+        StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
+        StatusCode::NOT_FOUND => "nothing is served under this address",
+        StatusCode::URI_TOO_LONG => "it would grow too long for the server",
         _ => "",
-    };
-    let text = if head_only { "" } else { line };
-    let text = Bytes::from_static(text.as_bytes());
-    let mut response = Response::new(AnswerBody::text(text));
-    *response.status_mut() = status;
-    let headers: &mut HeaderMap = response.headers_mut();
-    if !line.is_empty() {
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        headers.insert(CONTENT_TYPE, plain);
     }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        // RFC 9110, 15.5.6: it has to be there.
-        let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE, TRACE";
-        let allowed = HeaderValue::from_static(allow);
-        headers.insert(HeaderName::from_static("allow"), allowed);
-    }
-    response
 }

@@ -1,20 +1,44 @@
 //! What stands between strangers and members: which request goes where, what its path
-//! and headers become, and what the answer's do.
+//! and headers become, what the answer's do, and the connections on both sides.
 //!
-//! What does not live here: the balancer behind it, which is
-//! [`service`](crate::service)'s, and connections.
+//! ```text
+//! Server ─► Router ─► ReverseProxy = EdgeLayer ─► BalanceService ─► Endpoint ─► member
+//!   limits    rules      headers, paths, tunnels    sessions, failover   pool, TLS
+//! ```
+//!
+//! What does not live here: the balancer, and what is done when a member fails, which is
+//! [`service`](crate::service)'s.
 
+mod client;
 mod edge;
+mod endpoint;
 mod forwarding;
 mod hop_by_hop;
 mod mapping;
+mod reverse_proxy;
 mod router;
+mod server;
+mod stream;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod system_tls;
+#[cfg(feature = "tls")]
+mod tls;
+mod upgrade;
 
+pub use client::{ClientAddr, TlsSession};
 pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
+pub use endpoint::{
+    Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
+    HttpVersions, Stage,
+};
 pub use forwarding::{Forwarding, ProxyNameError};
 pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
+pub use reverse_proxy::{ProxyBody, ReverseProxy};
 pub use router::{
-    Answer, ClientAddr, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
+    Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };
+pub use server::{ClientBody, Listener, Server, Stopped, stop_signal};
+#[cfg(feature = "tls")]
+pub use tls::{ClientCertificates, Identity, MemberTls, ServerTls, TlsError};

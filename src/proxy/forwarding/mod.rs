@@ -6,14 +6,18 @@
 
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{Version, uri::Scheme};
 use ipnet::{IpNet, Ipv4Net};
+
+use super::TlsSession;
+use text::{address_in, append, host_of, is_sound, quote, remove_claims};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -59,7 +63,8 @@ pub struct Forwarding {
     appends: bool,
     x_forwarded: bool,
     forwarded: bool,
-    scheme: Scheme,
+    /// `None` for what the connection is.
+    scheme: Option<Scheme>,
     server: Option<HeaderValue>,
     via: Option<String>,
 }
@@ -98,7 +103,7 @@ impl Forwarding {
             appends: false,
             x_forwarded: true,
             forwarded: false,
-            scheme: Scheme::HTTP,
+            scheme: None,
             server: None,
             via: None,
         }
@@ -187,7 +192,10 @@ impl Forwarding {
     /// See [`Forwarding`].
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
-        Self { scheme, ..self }
+        Self {
+            scheme: Some(scheme),
+            ..self
+        }
     }
 
     /// Sends the name of this server in `X-Forwarded-Server`.
@@ -248,11 +256,12 @@ impl Forwarding {
             head.headers.remove(FORWARDED);
         }
         let host = host_of(head);
+        let scheme = self.scheme_of(head);
         if self.x_forwarded {
-            self.x_forwarded(&mut head.headers, peer, host.as_ref(), trusted);
+            self.x_forwarded(&mut head.headers, peer, host.as_ref(), trusted, &scheme);
         }
         if self.forwarded {
-            if let Some(element) = self.element(peer, host.as_ref()) {
+            if let Some(element) = self.element(peer, host.as_ref(), &scheme) {
                 append(&mut head.headers, FORWARDED, &element);
             }
         }
@@ -320,6 +329,7 @@ impl Forwarding {
         peer: Option<IpAddr>,
         host: Option<&HeaderValue>,
         trusted: bool,
+        scheme: &Scheme,
     ) {
         if let Some(peer) = peer {
             append(headers, X_FORWARDED_FOR, peer.to_string().as_bytes());
@@ -331,7 +341,7 @@ impl Forwarding {
             }
         }
         if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
-            if let Ok(scheme) = HeaderValue::from_str(self.scheme.as_str()) {
+            if let Ok(scheme) = HeaderValue::from_str(scheme.as_str()) {
                 headers.insert(X_FORWARDED_PROTO, scheme);
             }
         }
@@ -341,7 +351,12 @@ impl Forwarding {
     }
 
     /// This proxy's element of `Forwarded`.
-    fn element(&self, peer: Option<IpAddr>, host: Option<&HeaderValue>) -> Option<Vec<u8>> {
+    fn element(
+        &self,
+        peer: Option<IpAddr>,
+        host: Option<&HeaderValue>,
+        scheme: &Scheme,
+    ) -> Option<Vec<u8>> {
         let mut element = String::new();
         let written = match peer {
             Some(IpAddr::V4(peer)) => write!(element, "for={peer}"),
@@ -355,8 +370,16 @@ impl Forwarding {
             quote(host.as_bytes(), &mut element);
         }
         element.extend_from_slice(b";proto=");
-        element.extend_from_slice(self.scheme.as_str().as_bytes());
+        element.extend_from_slice(scheme.as_str().as_bytes());
         Some(element)
+    }
+
+    fn scheme_of(&self, head: &Parts) -> Scheme {
+        match &self.scheme {
+            Some(scheme) => scheme.clone(),
+            None if head.extensions.get::<TlsSession>().is_some() => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
     }
 
     fn pass_via(&self, version: Version, headers: &mut HeaderMap) {
@@ -393,57 +416,6 @@ pub(super) fn canonical(net: IpNet) -> IpNet {
     narrow.map_or(net, IpNet::V4)
 }
 
-/// An address as proxies write it: alone, with a port, in brackets.
-fn address_in(said: &[u8]) -> Option<IpAddr> {
-    let said = std::str::from_utf8(said).ok()?;
-    let bracketed = || {
-        let inner = said.strip_prefix('[')?.strip_suffix(']')?;
-        inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-    };
-    let address = said.parse().ok();
-    let with_port = || said.parse().ok().map(|it: SocketAddr| it.ip());
-    address.or_else(with_port).or_else(bracketed)
-}
-
-/// Removes what a client says of itself, or of the way that it came.
-fn remove_claims(headers: &mut HeaderMap) {
-    const OTHERS: [&str; 7] = [
-        "forwarded",
-        "front-end-https",
-        "true-client-ip",
-        "x-client-ip",
-        "x-original-url",
-        "x-real-ip",
-        "x-rewrite-url",
-    ];
-    let is_claim = |name: &&HeaderName| {
-        let name = name.as_str().replace('_', "-");
-        name.starts_with("x-forwarded") || OTHERS.contains(&name.as_str())
-    };
-    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-    for claim in claims {
-        headers.remove(claim);
-    }
-}
-
-/// Whether what is appended to `Forwarded` stands for itself: no quote is left open.
-fn is_sound(headers: &HeaderMap) -> bool {
-    headers.get_all(FORWARDED).iter().all(|value| {
-        let mut quoted = false;
-        let mut bytes = value.as_bytes().iter();
-        while let Some(&byte) = bytes.next() {
-            match byte {
-                b'"' => quoted = !quoted,
-                b'\\' if quoted => {
-                    bytes.next();
-                }
-                _ => {}
-            }
-        }
-        !quoted
-    })
-}
-
 fn checked(name: &str) -> Result<String, ProxyNameError> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
     let name = name.to_owned();
@@ -452,49 +424,4 @@ fn checked(name: &str) -> Result<String, ProxyNameError> {
     } else {
         Err(ProxyNameError { name })
     }
-}
-
-/// The host that the client asked: of the request line, which comes first (RFC 9112,
-/// 3.2.2), or of the header.
-fn host_of(head: &Parts) -> Option<HeaderValue> {
-    let named = head.uri.authority().map(|authority| {
-        let text = authority.as_str();
-        text.rsplit_once('@').map_or(text, |(_, host)| host)
-    });
-    match named {
-        Some(host) => HeaderValue::from_str(host).ok(),
-        None => head.headers.get(HOST).cloned(),
-    }
-}
-
-/// Appends to a list, as one header: many programs read but the first of several.
-fn append(headers: &mut HeaderMap, name: HeaderName, member: &[u8]) {
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(&name) {
-        if !value.is_empty() {
-            list.extend_from_slice(value.as_bytes());
-            list.extend_from_slice(b", ");
-        }
-    }
-    list.extend_from_slice(member);
-    if let Ok(value) = HeaderValue::try_from(list) {
-        headers.insert(name, value);
-    }
-}
-
-/// Writes a token as it is, and anything else as a quoted string (RFC 9110, 5.6.4).
-fn quote(text: &[u8], into: &mut Vec<u8>) {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    if !text.is_empty() && text.iter().all(is_token) {
-        into.extend_from_slice(text);
-        return;
-    }
-    into.push(b'"');
-    for &byte in text {
-        if byte == b'"' || byte == b'\\' {
-            into.push(b'\\');
-        }
-        into.push(byte);
-    }
-    into.push(b'"');
 }

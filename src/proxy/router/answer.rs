@@ -5,6 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::RuleError;
+use crate::service::{Refusal, Wanted};
 
 /// An answer that the router gives itself: a status, and bytes of some type. The answer
 /// to `HEAD` is the same without the bytes.
@@ -30,6 +31,8 @@ pub struct Answer {
     status: StatusCode,
     content_type: HeaderValue,
     bytes: Bytes,
+    /// Why it is refused, for an answer that is nobody's own.
+    refused: Option<&'static str>,
 }
 
 impl Answer {
@@ -45,6 +48,7 @@ impl Answer {
             status,
             content_type: HeaderValue::from_static("text/plain; charset=utf-8"),
             bytes: bytes.into(),
+            refused: None,
         }
     }
 
@@ -72,13 +76,17 @@ impl Answer {
     }
 
     pub(super) fn not_found() -> Self {
-        let text = "Not Found: nothing is served under this address.\n";
-        Self::new(StatusCode::NOT_FOUND, text)
+        Self {
+            refused: Some("nothing is served under this address"),
+            ..Self::new(StatusCode::NOT_FOUND, Bytes::new())
+        }
     }
 
     pub(super) fn no_host() -> Self {
-        let text = "Bad Request: it does not say for which host it is.\n";
-        Self::new(StatusCode::BAD_REQUEST, text)
+        Self {
+            refused: Some("it does not say for which host it is"),
+            ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
+        }
     }
 
     /// An interim answer would leave the client waiting for the final one.
@@ -100,8 +108,11 @@ impl Answer {
         Ok(self)
     }
 
-    pub(super) fn response(&self, head_only: bool) -> Response<Bytes> {
-        let bytes = if head_only {
+    pub(super) fn response(&self, wanted: Wanted) -> Response<Bytes> {
+        if let Some(why) = self.refused {
+            return Refusal::new(self.status, why, wanted).page(None);
+        }
+        let bytes = if wanted.head_only() {
             Bytes::new()
         } else {
             self.bytes.clone()

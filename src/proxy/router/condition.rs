@@ -11,7 +11,8 @@ use regex::bytes::Regex;
 
 use super::host::{HostPattern, host_of};
 use super::path::PathPattern;
-use super::{ClientAddr, Rule, RuleError};
+use super::{Rule, RuleError};
+use crate::proxy::ClientAddr;
 use crate::random::Random;
 use crate::session::cookie_places;
 

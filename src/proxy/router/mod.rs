@@ -17,7 +17,6 @@
 //! why).
 
 mod answer;
-mod client;
 mod condition;
 mod error;
 mod future;
@@ -32,7 +31,6 @@ mod table;
 mod laws;
 
 pub use answer::Answer;
-pub use client::ClientAddr;
 pub use error::{RouterError, RuleError};
 pub use future::RouterFuture;
 pub use redirect::Redirect;

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 
 use super::condition::Facts;
 use super::{Answer, RuleError};
+use crate::service::Wanted;
 
 /// Sends clients elsewhere. In its location stand
 ///
@@ -206,7 +207,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn response(&self, facts: &Facts<'_>, head_only: bool) -> Response<Bytes> {
+    pub(super) fn response(&self, facts: &Facts<'_>, wanted: Wanted) -> Response<Bytes> {
         let location = self.location(facts);
         match location.and_then(|location| HeaderValue::try_from(location).ok()) {
             Some(location) => {
@@ -215,7 +216,7 @@ impl Plan {
                 response.headers_mut().insert(LOCATION, location);
                 response
             }
-            None => Answer::no_host().response(head_only),
+            None => Answer::no_host().response(wanted),
         }
     }
 

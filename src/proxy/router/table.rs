@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use tower_service::Service;
 
 use super::condition::Facts;
@@ -13,7 +13,7 @@ use super::index::Index;
 use super::redirect::Plan;
 use super::{Answer, Redirect, RouterError, RouterFuture, Rule};
 use crate::random::Random;
-use crate::service::AnswerBody;
+use crate::service::{AnswerBody, Wanted};
 
 /// A tower service that sends each request where the first of its rules says that
 /// matches: to one of your services, which are all of one type `S`, elsewhere, or to a
@@ -90,12 +90,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let facts = Facts::of(&request);
-        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
-        let head_only = *facts.method == Method::HEAD;
+        let wanted = || Wanted::by(request.method(), request.headers());
         let service = match self.table.way_of(&facts) {
-            Way::Answer(answer) => return RouterFuture::answered(answer.response(head_only)),
+            Way::Answer(answer) => return RouterFuture::answered(answer.response(wanted())),
             Way::Redirect(plan) => {
-                return RouterFuture::answered(plan.response(&facts, head_only));
+                return RouterFuture::answered(plan.response(&facts, wanted()));
             }
             Way::Service(service) => service.clone(),
         };

@@ -1,0 +1,172 @@
+//! TLS at the edge: HTTP/2 and HTTP/1.1 by ALPN, balanced over two servers, with an end in
+//! good order, and with other certificates on SIGHUP.
+//!
+//! Run it with `cargo run --release --features full --example tls_proxy`. Without files it
+//! makes a certificate that only curl's `--cacert` believes; `-- --help` says how to give
+//! your own, and your own servers. With `--exit` it asks itself and ends.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "an example shows what happens"
+)]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use equipoise::Balancer;
+use equipoise::MemberSpec;
+use equipoise::proxy::{
+    Endpoint, Identity, Listener, MemberTls, ReverseProxy, Server, ServerTls, TlsError, stop_signal,
+};
+use equipoise::service::BoxError;
+use http::{Request, Response, Uri, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use tower::ServiceExt;
+
+/// TLS in front of balanced servers.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The certificate, with those that vouch for it, in PEM.
+    #[arg(long, requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, requires = "cert")]
+    key: Option<PathBuf>,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// Asks itself, and ends.
+    #[arg(long)]
+    exit: bool,
+    /// The servers behind, such as http://10.0.0.1:8080; two of its own without.
+    backends: Vec<Uri>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut options = Options::parse();
+    if options.exit {
+        options.listen.set_port(0);
+    }
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let own = (made.cert.pem(), made.signing_key.serialize_pem());
+    let identity = || match (&options.cert, &options.key) {
+        (Some(cert), Some(key)) => Identity::from_pem_files(cert, key),
+        _ => Identity::from_pem(own.0.as_bytes(), own.1.as_bytes()),
+    };
+    let tls = ServerTls::new([identity()?])?;
+    let proxy = ReverseProxy::new(balancer(&options.backends).await?);
+
+    let listener = Listener::bind(options.listen)?;
+    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let server = Server::new().tls(&tls);
+    if options.exit {
+        tokio::select! {
+            _ = server.serve(listener, proxy, std::future::pending()) => {}
+            asked = ask_itself(here, &own.0) => asked?,
+        }
+        return Ok(());
+    }
+    println!(
+        "Serving on https://localhost:{} until Ctrl-C. Try:",
+        here.port()
+    );
+    if options.cert.is_none() {
+        let path = std::env::temp_dir().join("equipoise-tls-proxy.pem");
+        std::fs::write(&path, &own.0)?;
+        let (port, path) = (here.port(), path.display());
+        println!("  curl -i --http2 --cacert {path} https://localhost:{port}/");
+    } else {
+        println!(
+            "  kill -HUP {}  # reads the files again",
+            std::process::id()
+        );
+    }
+    let serving = server.serve(listener, proxy, stop_signal()?);
+    let stopped = tokio::select! {
+        stopped = serving => stopped,
+        never = reload(&tls, identity) => never?,
+    };
+    println!("Stopped. Connections cut: {}.", stopped.cut());
+    Ok(())
+}
+
+/// Reads the certificate again whenever it is asked to; connections go on.
+#[cfg(unix)]
+async fn reload<T>(
+    tls: &ServerTls,
+    identity: impl Fn() -> Result<Identity, TlsError>,
+) -> Result<T, BoxError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        hangup.recv().await;
+        match identity().and_then(|identity| tls.replace([identity])) {
+            Ok(()) => println!("There is a new certificate."),
+            Err(error) => eprintln!("The old certificate stays: {error}"),
+        }
+    }
+}
+
+/// Nobody can ask for it.
+#[cfg(not(unix))]
+async fn reload<T>(
+    _: &ServerTls,
+    _: impl Fn() -> Result<Identity, TlsError>,
+) -> Result<T, BoxError> {
+    std::future::pending().await
+}
+
+async fn balancer(backends: &[Uri]) -> Result<Balancer<Endpoint>, BoxError> {
+    let mut balancer = Balancer::builder();
+    let own = [backend("a").await?, backend("b").await?];
+    let uris = if backends.is_empty() { &own } else { backends };
+    for uri in uris {
+        let member = Endpoint::new(uri.clone())?;
+        balancer = balancer.member(uri.to_string(), member, MemberSpec::new());
+    }
+    Ok(balancer.build()?)
+}
+
+/// A server that says its name, and what it was told of the client.
+async fn backend(name: &'static str) -> Result<Uri, BoxError> {
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
+    let address = listener.local_addr().ok_or("it listens on TCP")?;
+    let hello = tower::service_fn(move |request: Request<_>| async move {
+        let told = |name| {
+            let value = request.headers().get(name);
+            value
+                .map_or("?", |value| value.to_str().unwrap_or("?"))
+                .to_owned()
+        };
+        let (client, scheme) = (told("x-forwarded-for"), told("x-forwarded-proto"));
+        let text = format!("{name} says hello to {client}, who came by {scheme}\n");
+        Ok::<_, Infallible>(Response::new(text))
+    });
+    tokio::spawn(async move {
+        let never = std::future::pending();
+        Server::new().serve(listener, hello, never).await
+    });
+    Ok(format!("http://{address}").parse()?)
+}
+
+async fn ask_itself(here: SocketAddr, roots: &str) -> Result<(), BoxError> {
+    let tls = MemberTls::with_roots(roots.as_bytes())?.with_server_name("localhost")?;
+    let client = Endpoint::builder(format!("https://{here}").parse()?)
+        .tls(&tls)
+        .build()?;
+    for name in ["a", "b"] {
+        let request = Request::new(Empty::<Bytes>::new());
+        let (head, body) = client.clone().oneshot(request).await?.into_parts();
+        let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+        print!("{:?} {} {text}", head.version, head.status);
+        assert_eq!(head.version, Version::HTTP_2);
+        let hello = format!("{name} says hello to 127.0.0.1, who came by https\n");
+        assert_eq!(text, hello);
+    }
+    Ok(())
+}

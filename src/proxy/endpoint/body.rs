@@ -1,0 +1,172 @@
+//! What a member answers, frame by frame: [`EndpointBody`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::error::{EndpointError, Stage};
+use super::line::{Http1Line, Line};
+use super::progress::{Alarm, Progress};
+use super::{Shared, pool};
+
+/// The body of a member's answer. It holds the connection, which is free for the next
+/// request with the last frame.
+///
+/// # Examples
+///
+/// See [`Endpoint`](super::Endpoint).
+pub struct EndpointBody {
+    inner: Incoming,
+    /// `None` once it has been given back.
+    line: Option<(Arc<Shared>, Line)>,
+    alarm: Alarm,
+    limits: Limits,
+    upload: Progress,
+    /// How far the upload was when the wait for a frame began, and when it ends.
+    waiting: Option<(u32, Instant)>,
+    done: bool,
+}
+
+/// How long may be waited for a frame, and for the last one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) frame: Option<Duration>,
+    pub(super) whole: Option<Instant>,
+}
+
+impl EndpointBody {
+    pub(super) fn new(
+        inner: Incoming,
+        endpoint: Arc<Shared>,
+        line: Line,
+        alarm: Alarm,
+        limits: Limits,
+        upload: Progress,
+    ) -> Self {
+        let over = inner.is_end_stream();
+        let mut body = Self {
+            inner,
+            line: Some((endpoint, line)),
+            alarm,
+            limits,
+            upload,
+            waiting: None,
+            done: false,
+        };
+        if over {
+            body.lay_down();
+        }
+        body
+    }
+
+    /// Lays the connection down for the next request.
+    fn lay_down(&mut self) {
+        let Some((endpoint, Line::Http1(mut line))) = self.line.take() else {
+            return;
+        };
+        line.alarm = std::mem::take(&mut self.alarm);
+        // Without an upload it is as good as ready.
+        if line.sender.is_ready() || !self.upload.is_watched() {
+            pool::put(&endpoint, line);
+        } else if !line.sender.is_closed() {
+            tokio::spawn(put_when_ready(endpoint, line));
+        }
+    }
+
+    /// Tells what has taken too long, if anything has.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Stage> {
+        loop {
+            let upload = self.upload.seen();
+            let frame = match self.waiting {
+                // Somebody is getting on with it.
+                Some((seen, deadline)) if seen == upload => Some(deadline),
+                _ => {
+                    let deadline = self.limits.frame.map(|limit| Instant::now() + limit);
+                    self.waiting = deadline.map(|deadline| (upload, deadline));
+                    deadline
+                }
+            };
+            let Some(next) = frame.into_iter().chain(self.limits.whole).min() else {
+                return Poll::Pending;
+            };
+            std::task::ready!(self.alarm.poll(next, context));
+            if self.limits.whole == Some(next) {
+                return Poll::Ready(Stage::Whole);
+            }
+            if self.upload.seen() == upload {
+                return Poll::Ready(Stage::Body);
+            }
+        }
+    }
+}
+
+/// The rest of the upload is on its way; a member that does not read it is not waited for.
+async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
+    let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+    if matches!(ready.await, Ok(Ok(()))) {
+        pool::put(&endpoint, line);
+    }
+}
+
+impl Body for EndpointBody {
+    type Data = Bytes;
+    type Error = EndpointError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+        let this = &mut *self;
+        if this.done {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut this.inner).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.waiting = None;
+                if this.inner.is_end_stream() {
+                    this.lay_down();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(source))) => {
+                this.done = true;
+                this.line = None;
+                Poll::Ready(Some(Err(EndpointError::Exchange { source })))
+            }
+            Poll::Ready(None) => {
+                this.done = true;
+                this.lay_down();
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.poll_late(context).map(|stage| {
+                this.done = true;
+                this.line = None;
+                Some(Err(EndpointError::timed_out(stage)))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl fmt::Debug for EndpointBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointBody")
+            .field("done", &self.done)
+            .field("size_hint", &self.size_hint())
+            .finish_non_exhaustive()
+    }
+}

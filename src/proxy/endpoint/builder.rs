@@ -1,0 +1,278 @@
+//! Everything that can be said of a member before its first request: [`EndpointBuilder`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper_util::client::legacy::connect::HttpConnector;
+
+use super::connect::{Connector, HttpVersions, Secure};
+use super::pool::Pool;
+use super::{Endpoint, EndpointUriError, Shared};
+use crate::proxy::system_tls;
+use crate::service::{host_of, without_user};
+
+/// Makes an [`Endpoint`].
+///
+/// # Examples
+///
+/// See [`Endpoint`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EndpointBuilder {
+    uri: Uri,
+    socket: Option<PathBuf>,
+    pub(in crate::proxy) secure: Option<Arc<dyn Secure>>,
+    versions: HttpVersions,
+    preserve_host: bool,
+    connect: Duration,
+    head: Option<Duration>,
+    frame: Option<Duration>,
+    whole: Option<Duration>,
+    max_head: usize,
+    max_idle: usize,
+    idle_life: Duration,
+}
+
+impl EndpointBuilder {
+    pub(super) fn new(uri: Uri) -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            uri,
+            socket: None,
+            secure: None,
+            versions: HttpVersions::Any,
+            preserve_host: false,
+            connect: Duration::from_secs(5),
+            head: Some(minute),
+            frame: Some(minute),
+            whole: None,
+            max_head: 64 * 1024,
+            max_idle: 256,
+            idle_life: Duration::from_secs(15),
+        }
+    }
+
+    /// Connects to a unix socket; the URI still says the scheme, `Host` and the prefix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://app.internal"))
+    ///     .unix_socket("/run/app.sock")
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// Says which HTTP the member is spoken to in.
+    ///
+    /// # Examples
+    ///
+    /// See [`HttpVersions`].
+    pub fn versions(mut self, versions: HttpVersions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// Leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`); over HTTP/2,
+    /// the authority.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .preserve_host()
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn preserve_host(mut self) -> Self {
+        self.preserve_host = true;
+        self
+    }
+
+    /// Sets how long it may take until a new connection is there: the member's name, the
+    /// connection itself, and TLS. Who exceeds it has got nothing, so that the request
+    /// goes to another member.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// Sets how long the head of an answer may take, counted anew with each piece of the
+    /// request's body that is sent; `None` for as long as it likes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    /// use std::time::Duration;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .head_timeout(Duration::from_secs(10))
+    ///     .frame_timeout(None) // events come when they come
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn head_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.head = limit.into();
+        self
+    }
+
+    /// Sets how long may pass between two pieces of an answer's body; `None` for as long
+    /// as it likes.
+    ///
+    /// # Examples
+    ///
+    /// See [`head_timeout`](Self::head_timeout).
+    pub fn frame_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.frame = limit.into();
+        self
+    }
+
+    /// Sets how long an exchange may take as a whole, to the last byte of the answer.
+    /// Time that the client takes over either body counts.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn request_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.whole = limit.into();
+        self
+    }
+
+    /// Sets how many bytes the head of an answer may have; more is an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_head(8 * 1024)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_head(mut self, bytes: usize) -> Self {
+        self.max_head = bytes;
+        self
+    }
+
+    /// Sets how many connections stay open while nobody needs them; with 0, each request
+    /// has its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    /// use std::time::Duration;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_idle(16)
+    ///     // Shorter than the member's own, which would close one that is being used.
+    ///     .idle_lifetime(Duration::from_secs(4))
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_idle(mut self, connections: usize) -> Self {
+        self.max_idle = connections;
+        self
+    }
+
+    /// Sets for how long a connection stays open while nobody needs it, give or take a
+    /// half.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_idle`](Self::max_idle).
+    pub fn idle_lifetime(mut self, life: Duration) -> Self {
+        self.idle_life = life;
+        self
+    }
+
+    /// Makes the endpoint. No connection is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// If the URI has no host, or another scheme than `http` and `https`; for `https`
+    /// without settings of its own, also if the feature `tls` is off or the system has no
+    /// root certificates.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn build(self) -> Result<Endpoint, EndpointUriError> {
+        let not_http = || EndpointUriError::NotHttp {
+            uri: self.uri.to_string(),
+        };
+        let (Some(scheme), Some(authority)) = (self.uri.scheme(), self.uri.authority()) else {
+            return Err(not_http());
+        };
+        let secure = match self.secure {
+            _ if *scheme == Scheme::HTTP => None,
+            _ if *scheme != Scheme::HTTPS => return Err(not_http()),
+            Some(secure) => Some(secure),
+            None => {
+                let tls = system_tls::member();
+                Some(tls.map_err(|source| EndpointUriError::Tls {
+                    uri: self.uri.to_string(),
+                    source,
+                })?)
+            }
+        };
+        let authority = without_user(authority).map_err(|_| not_http())?;
+        let mut tcp = HttpConnector::new();
+        // The scheme has been looked at.
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(self.connect));
+        let host = host_of(&authority).filter(|_| !self.preserve_host);
+        let shared = Shared {
+            pool: Pool::new(self.versions == HttpVersions::Http2),
+            scheme: scheme.clone(),
+            authority,
+            host,
+            connector: Connector {
+                uri: self.uri,
+                socket: self.socket,
+                tcp,
+                secure,
+                versions: self.versions,
+                max_head: self.max_head,
+                patience: self.connect,
+            },
+            max_idle: self.max_idle,
+            idle_life: self.idle_life,
+            head: self.head,
+            frame: self.frame,
+            whole: self.whole,
+        };
+        Ok(Endpoint {
+            shared: Arc::new(shared),
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Opening a connection to a member: names, sockets, TLS, and which HTTP it speaks.
+//!
+//! What does not live here: the connections that are open already (`pool`).
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper::client::conn::{http1, http2};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tower_service::Service;
+
+use super::line::{Http1Line, Line};
+use super::outgoing::Outgoing;
+use crate::proxy::stream::Stream;
+use crate::service::BoxError;
+
+/// Which HTTP a member is spoken to in.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Endpoint, HttpVersions};
+/// use http::Uri;
+///
+/// // A gRPC server without TLS.
+/// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:50051"))
+///     .versions(HttpVersions::Http2)
+///     .build()?;
+/// # let _ = member;
+/// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "one, the other, or either")]
+pub enum HttpVersions {
+    /// What TLS agrees on (ALPN), HTTP/2 rather than HTTP/1.1; HTTP/1.1 without TLS.
+    #[default]
+    Any,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only, without asking where there is no TLS ("prior knowledge").
+    Http2,
+}
+
+impl HttpVersions {
+    /// What is offered in the handshake of TLS.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS offers"))]
+    pub(in crate::proxy) fn alpn(self) -> Vec<Vec<u8>> {
+        let (one, two) = (b"http/1.1".to_vec(), b"h2".to_vec());
+        match self {
+            Self::Any => vec![two, one],
+            Self::Http1 => vec![one],
+            Self::Http2 => vec![two],
+        }
+    }
+}
+
+/// A stream under protection, and whether both sides agreed on HTTP/2.
+pub(in crate::proxy) type Securing<'a> =
+    Pin<Box<dyn Future<Output = io::Result<(Stream, bool)>> + Send + 'a>>;
+
+/// Puts a stream to a member under protection; what TLS is behind its feature.
+pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
+    fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a>;
+}
+
+/// Opens connections to one member.
+#[derive(Debug)]
+pub(super) struct Connector {
+    pub(super) uri: Uri,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) tcp: HttpConnector,
+    pub(super) secure: Option<Arc<dyn Secure>>,
+    pub(super) versions: HttpVersions,
+    pub(super) max_head: usize,
+    pub(super) patience: Duration,
+}
+
+impl Connector {
+    /// Opens a connection that is ready for a request, in the time there is for it.
+    pub(super) async fn connect(&self) -> Result<Line, BoxError> {
+        match tokio::time::timeout(self.patience, self.line()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    async fn line(&self) -> Result<Line, BoxError> {
+        let stream = self.stream().await?;
+        let known = self.versions == HttpVersions::Http2;
+        let (stream, agreed) = match &self.secure {
+            Some(secure) => {
+                let host = self.uri.host().unwrap_or_default();
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                secure.secure(stream, host, self.versions).await?
+            }
+            None => (stream, known),
+        };
+        if known && !agreed {
+            return Err("it does not speak HTTP/2".into());
+        }
+        if agreed {
+            return self.speak_2(stream).await;
+        }
+        self.speak_1(stream).await
+    }
+
+    async fn stream(&self) -> Result<Stream, BoxError> {
+        #[cfg(unix)]
+        if let Some(path) = &self.socket {
+            return Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?));
+        }
+        let mut tcp = self.tcp.clone();
+        std::future::poll_fn(|context| tcp.poll_ready(context)).await?;
+        Ok(Stream::Tcp(tcp.call(self.uri.clone()).await?.into_inner()))
+    }
+
+    async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(self.max_head)
+            .handshake::<_, Outgoing>(TokioIo::new(stream))
+            .await?;
+        tokio::spawn(async move {
+            // Its errors are those of the exchanges.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(Line::Http1(Http1Line::new(sender)))
+    }
+
+    async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {
+        let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            // So that one that is dead is noticed by somebody who waits.
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .max_header_list_size(max_head)
+            .handshake::<_, Outgoing>(TokioIo::new(stream))
+            .await?;
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(Line::Http2(sender))
+    }
+}

@@ -1,0 +1,163 @@
+//! What can go wrong between here and a member: [`EndpointError`].
+
+use std::io;
+use std::sync::Arc;
+
+use crate::service::{BoxError, RequestError};
+
+/// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Endpoint, EndpointError};
+/// use http::{Request, Uri};
+/// use http_body_util::Empty;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Nobody listens there.
+/// let member = Endpoint::new(Uri::from_static("http://127.0.0.1:1"))?;
+/// let request = Request::new(Empty::<bytes::Bytes>::new());
+/// let error = member.oneshot(request).await.unwrap_err();
+/// assert!(error.is_nothing_sent(), "so another may have it");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Its name cannot be resolved, nobody listens there, TLS failed, or it closed the
+    /// connection before it took anything from it. Nothing was sent.
+    #[error("no connection to {to}")]
+    Connect {
+        /// The authority of the member, or the path of its socket.
+        to: Arc<str>,
+        /// Why.
+        source: BoxError,
+    },
+    /// What it sent is not HTTP, or the connection broke off.
+    #[error("the exchange with the member broke off")]
+    Exchange {
+        /// Where.
+        #[source]
+        source: hyper::Error,
+    },
+    /// It was the request.
+    #[error("the request cannot be sent to the member")]
+    Request {
+        /// What is wrong.
+        #[source]
+        source: RequestError,
+    },
+    /// A time limit passed after something may have been sent.
+    #[error("the member took too long over {over}")]
+    TimedOut {
+        /// What took too long.
+        over: Stage,
+        /// [`io::ErrorKind::TimedOut`], for whoever looks for it.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What a member can take too long over.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::Stage;
+///
+/// assert_eq!(Stage::Head.to_string(), "the head of its answer");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// More of the body, once it had begun.
+    Body,
+    /// The head of its answer, since the last of the request was sent.
+    Head,
+    /// The whole of it.
+    Whole,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Body => "more of its answer",
+            Self::Head => "the head of its answer",
+            Self::Whole => "its answer as a whole",
+        })
+    }
+}
+
+impl EndpointError {
+    pub(super) fn timed_out(over: Stage) -> Self {
+        let source = io::ErrorKind::TimedOut.into();
+        Self::TimedOut { over, source }
+    }
+
+    /// Tells whether it is certain that the member got nothing of the request, so that
+    /// any other may have it.
+    ///
+    /// # Examples
+    ///
+    /// See [`EndpointError`].
+    #[must_use]
+    pub const fn is_nothing_sent(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Request { .. })
+    }
+}
+
+/// Why there can be no such [`Endpoint`](super::Endpoint).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::Endpoint;
+/// use http::Uri;
+///
+/// let error = Endpoint::new(Uri::from_static("ftp://10.0.0.1")).unwrap_err();
+/// assert!(error.to_string().ends_with("take http:// or https://"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointUriError {
+    /// No host, or another scheme.
+    #[error("the member {uri:?} cannot be reached by HTTP: take http:// or https://")]
+    NotHttp {
+        /// As it was given.
+        uri: String,
+    },
+    /// `https` needs more than is there.
+    #[error("the member {uri:?} cannot be reached by TLS")]
+    Tls {
+        /// As it was given.
+        uri: String,
+        /// Why.
+        source: BoxError,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EndpointError, Stage};
+    use crate::service::Fault;
+
+    #[test]
+    fn a_limit_that_passed_is_told_from_a_refusal() {
+        let late = EndpointError::timed_out(Stage::Head);
+        assert!(Fault::of(&late).is_timed_out() && !late.is_nothing_sent());
+        assert_eq!(
+            late.to_string(),
+            "the member took too long over the head of its answer"
+        );
+        let refused = EndpointError::Connect {
+            to: "10.0.0.1:80".into(),
+            source: "refused".into(),
+        };
+        assert_eq!(refused.to_string(), "no connection to 10.0.0.1:80");
+        assert!(refused.is_nothing_sent());
+    }
+}

@@ -1,0 +1,107 @@
+//! One connection to a member, from the side that sends: [`Line`].
+
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::{http1, http2};
+
+use super::outgoing::Outgoing;
+use super::progress::Alarm;
+use crate::service::join_cookies;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// A connection that takes requests.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// One at a time.
+    Http1(Http1Line),
+    /// Many at a time; it is shared.
+    Http2(http2::SendRequest<Outgoing>),
+}
+
+#[derive(Debug)]
+pub(super) struct Http1Line {
+    pub(super) sender: http1::SendRequest<Outgoing>,
+    pub(super) alarm: Alarm,
+}
+
+impl Http1Line {
+    pub(super) fn new(sender: http1::SendRequest<Outgoing>) -> Self {
+        let alarm = Alarm::default();
+        Self { sender, alarm }
+    }
+}
+
+/// A request that was not sent, or why there is no answer.
+pub(super) type Unanswered = TrySendError<Request<Outgoing>>;
+
+impl Line {
+    /// Takes its alarm along; one that is shared has none.
+    pub(super) fn take_alarm(&mut self) -> Alarm {
+        match self {
+            Self::Http1(line) => std::mem::take(&mut line.alarm),
+            Self::Http2(_) => Alarm::default(),
+        }
+    }
+
+    /// Sends a request, in the form that the connection needs. Doing that again, on
+    /// another connection, does no harm.
+    pub(super) async fn send(
+        &mut self,
+        mut request: Request<Outgoing>,
+        authority: &Authority,
+        scheme: &Scheme,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        match self {
+            Self::Http1(line) => {
+                for_http_1(&mut request);
+                line.sender.try_send_request(request).await
+            }
+            Self::Http2(sender) => {
+                for_http_2(&mut request, authority, scheme);
+                sender.try_send_request(request).await
+            }
+        }
+    }
+}
+
+/// The target in origin form, and what HTTP/2 leaves out.
+fn for_http_1(request: &mut Request<Outgoing>) {
+    if request.version() == Version::HTTP_2 {
+        join_cookies(request.headers_mut());
+    }
+    *request.version_mut() = Version::HTTP_11;
+    if request.uri().authority().is_some() {
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    }
+    if request.headers().contains_key(TE) {
+        // RFC 9110, 10.1.4.
+        let te = HeaderValue::from_static("te");
+        request.headers_mut().append(CONNECTION, te);
+    }
+}
+
+/// The whole target, and no word about the connection (RFC 9113, 8.2.2).
+fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    // What `Host` says goes into the authority.
+    let host = headers.remove(HOST);
+    let other = host.filter(|host| host.as_bytes() != authority.as_str().as_bytes());
+    let host = other.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(scheme.clone());
+    parts.authority = Some(host.unwrap_or_else(|| authority.clone()));
+    parts.path_and_query = request.uri().path_and_query().cloned();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}

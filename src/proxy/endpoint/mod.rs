@@ -1,0 +1,369 @@
+//! A member that speaks HTTP, with the connections to it: [`Endpoint`].
+//!
+//! ```text
+//! request ─► pointed at the member ─► idle connection, or a new one ─► head ─► EndpointBody
+//!                                         ▲                                        │
+//!                                         └────────── with the last frame ─────────┘
+//! ```
+//!
+//! What does not live here: which member a request goes to, and what is done when one
+//! fails (`service`).
+
+mod body;
+mod builder;
+mod connect;
+mod error;
+mod line;
+mod outgoing;
+mod pool;
+mod progress;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tower_service::Service;
+
+pub use body::EndpointBody;
+pub use builder::EndpointBuilder;
+pub use connect::HttpVersions;
+#[cfg_attr(not(feature = "tls"), allow(unused_imports, reason = "for TLS"))]
+pub(in crate::proxy) use connect::{Secure, Securing};
+pub use error::{EndpointError, EndpointUriError, Stage};
+
+use crate::service::{BoxError, RequestError, host_of, under};
+use body::Limits;
+use connect::Connector;
+use line::{Line, Unanswered};
+use outgoing::Outgoing;
+use pool::Pool;
+use progress::{Alarm, Progress};
+
+/// A member that speaks HTTP: its address, its own connections, and how long it may take.
+///
+/// It is a service for any request body, which points requests at itself: scheme,
+/// authority and path prefix, version and `Host`. So it is what a
+/// [`ReverseProxy`](super::ReverseProxy) balances over, and it can be used alone. Clones
+/// share the connections.
+///
+/// | limit | by default | set by |
+/// |---|---|---|
+/// | a connection, with names and TLS | 5 s | [`connect_timeout`](EndpointBuilder::connect_timeout) |
+/// | the head of the answer, since the last of the request | 60 s | [`head_timeout`](EndpointBuilder::head_timeout) |
+/// | between two frames of the answer | 60 s | [`frame_timeout`](EndpointBuilder::frame_timeout) |
+/// | the whole of it | none | [`request_timeout`](EndpointBuilder::request_timeout) |
+/// | bytes of the answer's head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
+/// | idle connections | 256 | [`max_idle`](EndpointBuilder::max_idle) |
+/// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
+///
+/// How many requests it gets at once is the balancer's affair: see
+/// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::proxy::{Endpoint, ReverseProxy};
+/// use http::Uri;
+/// use std::time::Duration;
+///
+/// let balancer = Balancer::new([
+///     ("a", Endpoint::new(Uri::from_static("http://10.0.0.1:8080"))?),
+///     (
+///         "b",
+///         Endpoint::builder(Uri::from_static("http://10.0.0.2:8080/app"))
+///             .connect_timeout(Duration::from_secs(1))
+///             .request_timeout(Duration::from_secs(300))
+///             .build()?,
+///     ),
+/// ])?;
+/// let proxy = ReverseProxy::new(balancer);
+/// # let _ = proxy;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Alone:
+///
+/// ```no_run
+/// use equipoise::proxy::Endpoint;
+/// use http::{Request, Uri};
+/// use http_body_util::{BodyExt, Empty};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let member = Endpoint::new(Uri::from_static("http://10.0.0.1:8080"))?;
+/// let request = Request::get("/health").body(Empty::<bytes::Bytes>::new())?;
+/// let response = member.oneshot(request).await?;
+/// println!("{:?}", response.into_body().collect().await?.to_bytes());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+/// What clones share.
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    pool: Pool,
+    scheme: Scheme,
+    authority: Authority,
+    /// `None` if the client's stays.
+    host: Option<HeaderValue>,
+    max_idle: usize,
+    idle_life: Duration,
+    head: Option<Duration>,
+    frame: Option<Duration>,
+    whole: Option<Duration>,
+}
+
+impl Endpoint {
+    /// Makes a member of `http://host[:port][/prefix]` or `https://…`, with the default
+    /// limits. No connection is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such URI; for `https`, also if the feature `tls` is off or the system
+    /// has no root certificates.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn new(uri: Uri) -> Result<Self, EndpointUriError> {
+        Self::builder(uri).build()
+    }
+
+    /// Begins a member with limits of its own.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn builder(uri: Uri) -> EndpointBuilder {
+        EndpointBuilder::new(uri)
+    }
+
+    /// Returns the URI that it was made of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::new(Uri::from_static("http://10.0.0.1:8080/app"))?;
+    /// assert_eq!(member.uri().path(), "/app");
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.shared.connector.uri
+    }
+}
+
+impl<B> Service<Request<B>> for Endpoint
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<EndpointBody>;
+    type Error = EndpointError;
+    type Future = EndpointFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EndpointError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> EndpointFuture {
+        let request = request.map(Outgoing::new);
+        let exchange = exchange(self.shared.clone(), request);
+        EndpointFuture {
+            exchange: Box::pin(exchange),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = &self.shared;
+        f.debug_struct("Endpoint")
+            .field("uri", &shared.connector.uri)
+            .field("versions", &shared.connector.versions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request on its way to an [`Endpoint`].
+///
+/// # Cancel safety
+///
+/// Dropped, it gives the request up: the connection is closed, or the stream reset.
+///
+/// # Examples
+///
+/// See [`Endpoint`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct EndpointFuture {
+    exchange: Pin<Box<dyn Future<Output = Result<Response<EndpointBody>, EndpointError>> + Send>>,
+}
+
+impl Future for EndpointFuture {
+    type Output = Result<Response<EndpointBody>, EndpointError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.exchange.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for EndpointFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointFuture").finish_non_exhaustive()
+    }
+}
+
+async fn exchange(
+    endpoint: Arc<Shared>,
+    request: Request<Outgoing>,
+) -> Result<Response<EndpointBody>, EndpointError> {
+    let began = Instant::now();
+    let mut request = endpoint.aim(request)?;
+    let limits = Limits {
+        frame: endpoint.frame,
+        whole: endpoint.whole.map(|whole| began + whole),
+    };
+    let upload = request.body().progress().clone();
+    loop {
+        let (mut line, fresh) = match endpoint.pool.take() {
+            Some(line) => (line, false),
+            None => (endpoint.open().await?, true),
+        };
+        let mut alarm = line.take_alarm();
+        let sent = line.send(request, &endpoint.authority, &endpoint.scheme);
+        let until = HeadLimit {
+            patience: endpoint.head,
+            whole: limits.whole,
+            upload: &upload,
+        };
+        match until.watch(sent, &mut alarm, began).await? {
+            Ok(response) => {
+                let (head, inner) = response.into_parts();
+                let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
+                return Ok(Response::from_parts(head, body));
+            }
+            Err(mut unanswered) => match unanswered.take_message() {
+                // It had been idle for too long: each turn takes one from the pool.
+                Some(unsent) if !fresh => request = unsent,
+                Some(_) => return Err(endpoint.unreachable(unanswered.into_error().into())),
+                None => {
+                    let source = unanswered.into_error();
+                    return Err(EndpointError::Exchange { source });
+                }
+            },
+        }
+    }
+}
+
+impl Shared {
+    /// Points a request at the member; its form is the connection's affair.
+    fn aim(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, EndpointError> {
+        let (mut head, body) = request.into_parts();
+        let path = self.path(&head);
+        let path = path.map_err(|source| EndpointError::Request { source })?;
+        let host = match &self.host {
+            Some(host) => Some(host.clone()),
+            // RFC 9112, 3.2.2: a host in the request line comes before the header.
+            None => head.uri.authority().and_then(host_of),
+        };
+        if let Some(host) = host {
+            head.headers.insert(HOST, host);
+        } else if !head.headers.contains_key(HOST) {
+            // A client of HTTP/1.0 need not say it; we have to.
+            head.headers
+                .extend(host_of(&self.authority).map(|host| (HOST, host)));
+        }
+        head.uri = Uri::from(path);
+        Ok(Request::from_parts(head, body))
+    }
+
+    fn path(&self, head: &Parts) -> Result<PathAndQuery, RequestError> {
+        let prefix = self.connector.uri.path();
+        match head.uri.path_and_query() {
+            Some(path) if prefix == "/" || path.path() == "*" => Ok(path.clone()),
+            Some(path) => under(prefix, path),
+            None => Ok(PathAndQuery::from_static("/")),
+        }
+    }
+
+    async fn open(&self) -> Result<Line, EndpointError> {
+        let opened = self.pool.open(self.connector.connect()).await;
+        opened.map_err(|source| self.unreachable(source))
+    }
+
+    fn unreachable(&self, source: BoxError) -> EndpointError {
+        let to = match &self.connector.socket {
+            Some(path) => path.display().to_string(),
+            None => self.authority.to_string(),
+        };
+        EndpointError::Connect {
+            to: to.into(),
+            source,
+        }
+    }
+}
+
+/// How long the head of an answer may take.
+struct HeadLimit<'e> {
+    patience: Option<Duration>,
+    whole: Option<Instant>,
+    upload: &'e Progress,
+}
+
+type Answered = Result<Response<Incoming>, Unanswered>;
+
+impl HeadLimit<'_> {
+    async fn watch(
+        &self,
+        sent: impl Future<Output = Answered>,
+        alarm: &mut Alarm,
+        began: Instant,
+    ) -> Result<Answered, EndpointError> {
+        let mut sent = std::pin::pin!(sent);
+        let mut uploaded = self.upload.seen();
+        let mut deadline = self.patience.map(|patience| began + patience);
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(answered) = sent.as_mut().poll(context) {
+                return Poll::Ready(Ok(answered));
+            }
+            loop {
+                let seen = self.upload.seen();
+                if seen != uploaded {
+                    // As long as the request goes on, nobody waits for its answer.
+                    uploaded = seen;
+                    deadline = self.patience.map(|patience| Instant::now() + patience);
+                }
+                let Some(next) = deadline.into_iter().chain(self.whole).min() else {
+                    return Poll::Pending;
+                };
+                std::task::ready!(alarm.poll(next, context));
+                if self.whole == Some(next) {
+                    return Poll::Ready(Err(EndpointError::timed_out(Stage::Whole)));
+                }
+                if self.upload.seen() == uploaded {
+                    return Poll::Ready(Err(EndpointError::timed_out(Stage::Head)));
+                }
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,62 @@
+//! Waiting on a connection: [`Alarm`], a timer that is set as seldom as possible, and
+//! [`Progress`], by which an upload says that it goes on.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::sync::{AtomicU32, Relaxed};
+
+/// A timer that goes from exchange to exchange with its connection. Deadlines mostly grow:
+/// it is not set anew for each, but goes off for the first and is then set for the one
+/// that counts.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Resolves at `deadline`, and not before.
+    pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// How many frames of a request body have been taken; `None` if it has none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Option<Arc<AtomicU32>>);
+
+impl Progress {
+    pub(super) fn watched() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    pub(super) fn note(&self) {
+        if let Some(frames) = &self.0 {
+            // Relaxed: it only has to change.
+            frames.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn seen(&self) -> u32 {
+        self.0.as_ref().map_or(0, |frames| frames.load(Relaxed))
+    }
+}

@@ -1,0 +1,116 @@
+//! The text of forwarding headers: lists, quoted strings, addresses, and what a client
+//! must not say.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+
+/// An address as proxies write it: alone, with a port, in brackets.
+pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
+    let said = std::str::from_utf8(said).ok()?;
+    let bracketed = || {
+        let inner = said.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    };
+    let address = said.parse().ok();
+    let with_port = || said.parse().ok().map(|it: SocketAddr| it.ip());
+    address.or_else(with_port).or_else(bracketed)
+}
+
+/// Removes what a client says of itself, or of the way that it came.
+pub(super) fn remove_claims(headers: &mut HeaderMap) {
+    let is_claim = |name: &&HeaderName| is_claim(name.as_str().as_bytes());
+    // Most clients say nothing of the kind: then this is empty, and unallocated.
+    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    for claim in claims {
+        headers.remove(claim);
+    }
+}
+
+const X_FORWARDED: &[u8] = b"x-forwarded";
+const OTHERS: [&[u8]; 7] = [
+    b"forwarded",
+    b"front-end-https",
+    b"true-client-ip",
+    b"x-client-ip",
+    b"x-original-url",
+    b"x-real-ip",
+    b"x-rewrite-url",
+];
+
+/// Names are in lower case; some servers read `_` as `-`.
+fn is_claim(name: &[u8]) -> bool {
+    if !matches!(name.first(), Some(b'f' | b't' | b'x')) {
+        return false;
+    }
+    let begins_as = |known: &[u8]| {
+        let alike = |(&said, &known): (&u8, &u8)| said == known || (said == b'_' && known == b'-');
+        name.len() >= known.len() && name.iter().zip(known).all(alike)
+    };
+    let is = |known: &&[u8]| name.len() == known.len() && begins_as(known);
+    begins_as(X_FORWARDED) || OTHERS.iter().any(is)
+}
+
+/// Whether what is appended to `Forwarded` stands for itself: no quote is left open.
+pub(super) fn is_sound(headers: &HeaderMap) -> bool {
+    headers.get_all(FORWARDED).iter().all(|value| {
+        let mut quoted = false;
+        let mut bytes = value.as_bytes().iter();
+        while let Some(&byte) = bytes.next() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\\' if quoted => {
+                    bytes.next();
+                }
+                _ => {}
+            }
+        }
+        !quoted
+    })
+}
+
+/// The host that the client asked: of the request line, which comes first (RFC 9112,
+/// 3.2.2), or of the header.
+pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
+    let named = head.uri.authority().map(|authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, host)| host)
+    });
+    match named {
+        Some(host) => HeaderValue::from_str(host).ok(),
+        None => head.headers.get(HOST).cloned(),
+    }
+}
+
+/// Appends to a list, as one header: many programs read but the first of several.
+pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: &[u8]) {
+    let mut list: Vec<u8> = Vec::new();
+    for value in headers.get_all(&name) {
+        if !value.is_empty() {
+            list.extend_from_slice(value.as_bytes());
+            list.extend_from_slice(b", ");
+        }
+    }
+    list.extend_from_slice(member);
+    if let Ok(value) = HeaderValue::try_from(list) {
+        headers.insert(name, value);
+    }
+}
+
+/// Writes a token as it is, and anything else as a quoted string (RFC 9110, 5.6.4).
+pub(super) fn quote(text: &[u8], into: &mut Vec<u8>) {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if !text.is_empty() && text.iter().all(is_token) {
+        into.extend_from_slice(text);
+        return;
+    }
+    into.push(b'"');
+    for &byte in text {
+        if byte == b'"' || byte == b'\\' {
+            into.push(b'\\');
+        }
+        into.push(byte);
+    }
+    into.push(b'"');
+}

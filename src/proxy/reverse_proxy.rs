@@ -1,0 +1,161 @@
+//! The whole proxy as one service: [`ReverseProxy`].
+//!
+//! What does not live here: any of its parts, which are the edge, the balanced service
+//! and the endpoints; and the server in front.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding};
+use crate::balancer::Balancer;
+use crate::service::{
+    AnswerBody, AnswerErrors, BalanceLayer, BalanceService, BoxError, Counted, LeasedBody,
+    PerMember, RequestBody,
+};
+
+/// A reverse proxy over a [`Balancer`] of [`Endpoint`]s: a tower service that answers each
+/// request, come what may.
+///
+/// It is an [`EdgeLayer`] before a [`BalanceLayer`], for members with connections of
+/// their own. Put it behind a [`Server`](super::Server), behind a
+/// [`Router`](super::Router), or into an axum app as a fallback. Clones are cheap, and
+/// share everything.
+///
+/// Bodies stream both ways without being buffered, whatever HTTP is spoken on either
+/// side, with trailers; an `Upgrade` to WebSocket makes a tunnel. `CONNECT` is refused.
+/// Interim answers (1xx) of members are dropped, as hyper's server cannot send them: only
+/// 100 reaches clients, from the server itself, and 101.
+///
+/// What was not sent goes on to another member: a name that cannot be resolved, a refused
+/// connection, TLS that fails. See [`Failover`](crate::service::Failover) for the rest.
+///
+/// # Examples
+///
+/// ```no_run
+/// use equipoise::Balancer;
+/// use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server, stop_signal};
+/// use http::Uri;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let balancer = Balancer::new([
+///     ("a", Endpoint::new(Uri::from_static("http://10.0.0.1:8080"))?),
+///     ("b", Endpoint::new(Uri::from_static("http://10.0.0.2:8080"))?),
+/// ])?;
+/// let listener = Listener::bind(([0, 0, 0, 0], 8080).into())?;
+/// let stop = stop_signal()?;
+/// Server::new().serve(listener, ReverseProxy::new(balancer), stop).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With everything said:
+///
+/// ```
+/// use equipoise::proxy::{EdgeLayer, Endpoint, Forwarding, PathMap, ReverseMap, ReverseProxy};
+/// use equipoise::service::Failover;
+/// use equipoise::{BalanceLayer, Balancer};
+/// use http::{StatusCode, Uri};
+///
+/// let members = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+/// let [one, two] = members.map(|uri| Endpoint::new(Uri::from_static(uri)));
+/// let balancer = Balancer::new([("a", one?), ("b", two?)])?;
+/// let proxy = ReverseProxy::over(
+///     BalanceLayer::new(balancer)
+///         .sticky("JSESSIONID|jsessionid".parse()?)
+///         .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE])),
+///     EdgeLayer::new(Forwarding::new().with_via("edge-1")?)
+///         .paths(PathMap::new().with_prefix("/app", "/")?)
+///         .reverse(ReverseMap::new().with_members(members, "/app")?),
+/// );
+/// # let _ = proxy;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ReverseProxy<P = Counted> {
+    inner: Inner<P>,
+}
+
+type Inner<P> = EdgeService<AnswerErrors<BalanceService<Endpoint, PerMember, P>>>;
+
+/// The body of a [`ReverseProxy`]'s answers.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::ProxyBody;
+///
+/// fn into_axum(answer: http::Response<ProxyBody>) -> http::Response<axum::body::Body> {
+///     answer.map(axum::body::Body::new)
+/// }
+/// # let _ = into_axum;
+/// ```
+pub type ProxyBody = AnswerBody<AnswerBody<LeasedBody<EndpointBody>>>;
+
+impl ReverseProxy {
+    /// Makes a proxy that leaves paths as they are, knows no sessions, and tells members
+    /// who asks by the default [`Forwarding`].
+    ///
+    /// # Examples
+    ///
+    /// See [`ReverseProxy`].
+    #[must_use]
+    pub fn new(balancer: Balancer<Endpoint>) -> Self {
+        let edge = EdgeLayer::new(Forwarding::new());
+        Self::over(BalanceLayer::new(balancer), edge)
+    }
+}
+
+impl<P> ReverseProxy<P> {
+    /// Makes a proxy of its two halves. What the errors of endpoints mean need not be
+    /// said.
+    ///
+    /// # Examples
+    ///
+    /// See [`ReverseProxy`].
+    pub fn over(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
+        let balance = balance.nothing_sent_if(EndpointError::is_nothing_sent);
+        let answering = balance.over_members().into_infallible();
+        let pages = edge.pages().cloned();
+        Self {
+            inner: edge.before(answering.with_pages(pages)),
+        }
+    }
+}
+
+impl<P, B> Service<Request<B>> for ReverseProxy<P>
+where
+    P: RequestBody<B>,
+    P::Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body,
+{
+    type Response = Response<ProxyBody>;
+    type Error = Infallible;
+    type Future = <Inner<P> as Service<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<B>>::poll_ready(&mut self.inner, context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.inner.call(request)
+    }
+}
+
+impl<P: Clone> Clone for ReverseProxy<P> {
+    fn clone(&self) -> Self {
+        let inner = self.inner.clone();
+        Self { inner }
+    }
+}
+
+impl<P> fmt::Debug for ReverseProxy<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReverseProxy").finish_non_exhaustive()
+    }
+}

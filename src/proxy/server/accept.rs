@@ -1,0 +1,148 @@
+//! The life of a server: it accepts, serves, and stops. [`Server::serve`], [`Stopped`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use super::connection::Connection;
+use super::options::Options;
+use super::stopping::{Phase, Stopping};
+use super::{ClientBody, Listener, Server};
+use crate::proxy::stream::Stream;
+use crate::service::BoxError;
+
+/// How a server ended.
+///
+/// # Examples
+///
+/// See [`Server`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stopped {
+    cut: usize,
+}
+
+impl Stopped {
+    /// Returns how many connections, tunnels included, were cut because they had not ended
+    /// in time.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    #[must_use]
+    pub const fn cut(&self) -> usize {
+        self.cut
+    }
+}
+
+impl Server {
+    /// Serves connections until `stop` resolves; then it takes what waits in the system's
+    /// queue, closes the listener, lets requests that have begun end, and cuts what still
+    /// goes on after the [`drain_timeout`](Self::drain_timeout).
+    ///
+    /// It serves one listener; for several, join it with clones.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it cuts all of its connections at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub async fn serve<S, B>(
+        self,
+        listener: Listener,
+        service: S,
+        stop: impl Future<Output = ()>,
+    ) -> Stopped
+    where
+        S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (phase, stopping) = Stopping::new();
+        let most = self.options.max_connections;
+        let places = Arc::new(Semaphore::new(most as usize));
+        let mut tasks = JoinSet::new();
+        let options = Arc::new(self.options);
+        let serve = |(stream, peer), place: OwnedSemaphorePermit| {
+            let connection = Connection {
+                stream,
+                peer,
+                place,
+                service: service.clone(),
+                options: options.clone(),
+                stopping: stopping.clone(),
+            };
+            connection.serve()
+        };
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                (accepted, place) = next(&listener, &places) => {
+                    tasks.spawn(serve(accepted, place));
+                }
+                // Whoever has ended is forgotten.
+                Some(_) = tasks.join_next() => {}
+                () = &mut stop => break,
+            }
+        }
+        for queued in listener.socket.close() {
+            if let Ok(place) = places.clone().try_acquire_owned() {
+                tasks.spawn(serve(queued, place));
+            }
+        }
+        drain(&options, &phase, &places, tasks).await
+    }
+}
+
+type Accepted = (Stream, Option<std::net::SocketAddr>);
+
+/// The next connection, once there is a place for it.
+async fn next(listener: &Listener, places: &Arc<Semaphore>) -> (Accepted, OwnedSemaphorePermit) {
+    loop {
+        let accepted = match places.clone().acquire_owned().await {
+            Ok(place) => listener.socket.accept().await.map(|it| (it, place)),
+            // Nobody closes it.
+            Err(_) => std::future::pending().await,
+        };
+        match accepted {
+            Ok(accepted) => return accepted,
+            // Too many open files, say: it passes, but not by asking without a pause.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn drain(
+    options: &Options,
+    phase: &watch::Sender<Phase>,
+    places: &Semaphore,
+    mut tasks: JoinSet<()>,
+) -> Stopped {
+    phase.send_replace(Phase::Draining);
+    // All places are free once all connections, and what became of them, are gone.
+    let most = options.max_connections;
+    let gone = places.acquire_many(most);
+    if tokio::time::timeout(options.drain, gone).await.is_ok() {
+        return Stopped { cut: 0 };
+    }
+    let cut = (most as usize).saturating_sub(places.available_permits());
+    phase.send_replace(Phase::Cut);
+    tasks.shutdown().await;
+    // Tunnels have tasks of their own, and end as soon as they have heard of it.
+    let gone = places.acquire_many(most);
+    let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+    Stopped { cut }
+}

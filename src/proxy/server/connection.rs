@@ -1,0 +1,254 @@
+//! One connection of a client, from its first byte to its end.
+//!
+//! What does not live here: its bytes (`line`) and its requests (`request`).
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tower_service::Service;
+
+use super::ClientBody;
+use super::line::{Due, Line, Watched};
+use super::options::Options;
+use super::preamble::{announced, first_bytes};
+use super::request::Requests;
+use super::stopping::Stopping;
+use crate::proxy::stream::Stream;
+use crate::proxy::{ClientAddr, TlsSession};
+use crate::service::BoxError;
+
+/// A client's stream under protection.
+pub(in crate::proxy) struct Protected {
+    pub(in crate::proxy) stream: Stream,
+    pub(in crate::proxy) session: TlsSession,
+    pub(in crate::proxy) spoken: Spoken,
+}
+
+/// What both sides have agreed to speak.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS agrees"))]
+pub(in crate::proxy) enum Spoken {
+    Http1,
+    Http2,
+    /// The first bytes will tell.
+    Unsaid,
+}
+
+pub(in crate::proxy) type Handshaking<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Protected>> + Send + 'a>>;
+
+/// Puts a client's stream under protection; what TLS is behind its feature.
+pub(in crate::proxy) trait Handshake: fmt::Debug + Send + Sync {
+    fn handshake(&self, stream: Stream) -> Handshaking<'_>;
+}
+
+/// A connection that was accepted, and what it needs.
+pub(super) struct Connection<S> {
+    pub(super) stream: Stream,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) place: OwnedSemaphorePermit,
+    pub(super) service: S,
+    pub(super) options: Arc<Options>,
+    pub(super) stopping: Stopping,
+}
+
+/// A client that has sent nothing yet when the server stops may do so in this time.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+impl<S, B> Connection<S>
+where
+    S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Serves it until it ends; what goes wrong is the client's, and ends it.
+    pub(super) async fn serve(mut self) {
+        let line = Line::new(self.options.patience, self.options.max_requests);
+        let mut stopping = self.stopping.clone();
+        let opening = timeout(self.options.patience.head, self.open());
+        let last_call = async {
+            stopping.draining().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = last_call => return,
+        };
+        if let Ok(Ok(opened)) = opened {
+            self.speak(opened, Arc::new(line)).await;
+        }
+    }
+
+    /// Finds out who it is, and what is spoken.
+    async fn open(&mut self) -> io::Result<Opened> {
+        let mut client = self.peer;
+        let announces = self.options.announcers.as_ref().is_some_and(|announcers| {
+            let peer = self.peer.map(|peer| peer.ip().to_canonical());
+            peer.is_some_and(|peer| announcers.iter().any(|net| net.contains(&peer)))
+        });
+        if announces {
+            client = announced(&mut self.stream).await?.or(client);
+        }
+        let client = client.map(ClientAddr);
+        let Some(handshake) = &self.options.handshake else {
+            let (first, is_two) = first_bytes(&mut self.stream).await?;
+            return Ok(Opened {
+                secured: None,
+                client,
+                first,
+                is_two,
+            });
+        };
+        let stream = std::mem::replace(&mut self.stream, Stream::Closed);
+        let Protected {
+            mut stream,
+            session,
+            spoken,
+        } = handshake.handshake(stream).await?;
+        let (first, is_two) = match spoken {
+            Spoken::Http1 => (Bytes::new(), false),
+            Spoken::Http2 => (Bytes::new(), true),
+            Spoken::Unsaid => first_bytes(&mut stream).await?,
+        };
+        self.stream = stream;
+        Ok(Opened {
+            secured: Some(session),
+            client,
+            first,
+            is_two,
+        })
+    }
+
+    async fn speak(self, opened: Opened, line: Arc<Line>) {
+        let options = self.options;
+        let requests = Requests {
+            service: self.service,
+            line: line.clone(),
+            options: options.clone(),
+            client: opened.client,
+            tls: opened.secured,
+            cut: self.stopping.cut(),
+        };
+        let heads = !opened.is_two;
+        let bytes = Watched::new(self.stream, opened.first, line.clone(), heads, self.place);
+        if opened.is_two {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(u32::try_from(options.max_head).unwrap_or(u32::MAX))
+                // A client that is gone without a word is noticed while it is owed answers.
+                .keep_alive_interval(Some(options.patience.idle))
+                .keep_alive_timeout(options.patience.head)
+                .serve_connection(bytes, requests);
+            let connection = pin!(connection);
+            let watch = Watch::new(&line, self.stopping);
+            watch
+                .over(connection, http2::Connection::graceful_shutdown)
+                .await;
+        } else {
+            let connection = http1::Builder::new()
+                .max_header_size(options.max_head)
+                .serve_connection(bytes, requests)
+                .with_upgrades();
+            let connection = pin!(connection);
+            let watch = Watch::new(&line, self.stopping);
+            watch
+                .over(connection, http1::UpgradeableConnection::graceful_shutdown)
+                .await;
+        }
+    }
+}
+
+/// What is known of a connection before its first request.
+struct Opened {
+    client: Option<ClientAddr>,
+    secured: Option<TlsSession>,
+    /// Read already.
+    first: Bytes,
+    is_two: bool,
+}
+
+/// Ends a connection when its time has come.
+struct Watch<'l> {
+    line: &'l Line,
+    stopping: Stopping,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl<'l> Watch<'l> {
+    fn new(line: &'l Line, stopping: Stopping) -> Self {
+        Self {
+            line,
+            stopping,
+            alarm: Box::pin(sleep_until(Instant::now())),
+        }
+    }
+
+    /// Polls a connection to its end; `end` begins the end in good order.
+    async fn over<C>(self, mut connection: Pin<&mut C>, end: impl Fn(Pin<&mut C>))
+    where
+        C: Future,
+    {
+        let Self {
+            line,
+            stopping,
+            mut alarm,
+        } = self;
+        let mut listening = stopping.clone();
+        let mut draining = pin!(listening.draining());
+        let (mut ending, mut listened) = (false, false);
+        std::future::poll_fn(|context| {
+            loop {
+                if connection.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                // This task has but one waker: listening once is enough until it is woken.
+                let told = !ending
+                    && (!listened || stopping.has_begun())
+                    && draining.as_mut().poll(context).is_ready();
+                listened = true;
+                if !ending && (told || line.is_worn()) {
+                    ending = true;
+                    end(connection.as_mut());
+                    continue;
+                }
+                match ready!(poll_due(line, alarm.as_mut(), context)) {
+                    // Whoever has not ended in good order by then is not going to.
+                    Due::Close if !ending => {
+                        ending = true;
+                        end(connection.as_mut());
+                    }
+                    Due::Close | Due::Cut | Due::Nothing { .. } => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Resolves once something is due.
+fn poll_due(line: &Line, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Due> {
+    // Cheaper than a poll, and the waker is the same as before.
+    while alarm.is_elapsed() || alarm.as_mut().poll(context).is_ready() {
+        match line.due() {
+            Due::Nothing { until } => alarm.as_mut().reset(until),
+            due => return Poll::Ready(due),
+        }
+        if alarm.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+    }
+    Poll::Pending
+}

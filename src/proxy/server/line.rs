@@ -1,0 +1,312 @@
+//! A client's connection, watched: [`Watched`] does the reading and writing, [`Line`]
+//! tells how long the client has been taking over what it does.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::proxy::stream::Stream;
+use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+
+/// How long a client may take over each of its parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+    pub(super) reading: Duration,
+}
+
+impl Patience {
+    /// How often it has to be looked, so that no limit is missed.
+    pub(super) fn least(&self) -> Duration {
+        self.head.min(self.idle).min(self.reading)
+    }
+}
+
+/// What a connection is doing, as its I/O, its requests and whoever watches them share it.
+// All atomics here are Relaxed: only time is read from them, and one task at a time writes
+// most of them. A limit that is a moment off harms nobody.
+#[derive(Debug)]
+pub(super) struct Line {
+    opened: Instant,
+    patience: Patience,
+    doing: AtomicU32,
+    /// Milliseconds from the opening on, since when it does that.
+    since: AtomicU64,
+    /// The same for a write that finds no room; 0 if there is none.
+    blocked: AtomicU64,
+    in_flight: AtomicU32,
+    requests: AtomicU32,
+    max_requests: u32,
+}
+
+/// Waits for the first byte of a first head, or has begun with one.
+const HEAD: u32 = 0;
+/// Waits for another head.
+const IDLE: u32 = 1;
+/// Answers.
+const BUSY: u32 = 2;
+
+/// What is due at a client's connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Due {
+    /// It has been idle for long enough.
+    Close,
+    /// It is too slow.
+    Cut,
+    Nothing {
+        /// When it has to be asked again.
+        until: Instant,
+    },
+}
+
+impl Line {
+    pub(super) fn new(patience: Patience, max_requests: u32) -> Self {
+        Self {
+            opened: Instant::now(),
+            patience,
+            doing: AtomicU32::new(HEAD),
+            since: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            max_requests,
+        }
+    }
+
+    /// At least 1, so that 0 can stand for nothing.
+    fn now(&self) -> u64 {
+        let millis = self.opened.elapsed().as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn begin(&self, doing: u32) {
+        self.since.store(self.now(), Relaxed);
+        self.doing.store(doing, Relaxed);
+    }
+
+    fn has_read(&self) {
+        if self.doing.load(Relaxed) == IDLE {
+            self.begin(HEAD);
+        }
+    }
+
+    fn has_written(&self, found_room: bool) {
+        let blocked = self.blocked.load(Relaxed) != 0;
+        if blocked == found_room {
+            let since = if found_room { 0 } else { self.now() };
+            self.blocked.store(since, Relaxed);
+        }
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        self.doing.store(BUSY, Relaxed);
+    }
+
+    pub(super) fn request_ends(&self) {
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 {
+            self.begin(IDLE);
+        }
+    }
+
+    /// Whether there have been as many requests as there may be.
+    pub(super) fn is_worn(&self) -> bool {
+        self.requests.load(Relaxed) >= self.max_requests
+    }
+
+    /// What is due, and when to ask again.
+    pub(super) fn due(&self) -> Due {
+        let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
+        let now = Instant::now();
+        let mut until = now + self.patience.least();
+        let blocked = self.blocked.load(Relaxed);
+        if blocked != 0 {
+            let deadline = at(blocked, self.patience.reading);
+            if deadline <= now {
+                return Due::Cut;
+            }
+            until = until.min(deadline);
+        }
+        let since = self.since.load(Relaxed);
+        let (limit, then) = match self.doing.load(Relaxed) {
+            HEAD => (self.patience.head, Due::Cut),
+            IDLE => (self.patience.idle, Due::Close),
+            _ => return Due::Nothing { until },
+        };
+        let deadline = at(since, limit);
+        if deadline <= now {
+            return then;
+        }
+        Due::Nothing {
+            until: until.min(deadline),
+        }
+    }
+}
+
+/// The bytes of a client's connection, and its place among those that there may be.
+pub(super) struct Watched {
+    io: TokioIo<Stream>,
+    /// What was read before it was known what it is.
+    first: Bytes,
+    line: Arc<Line>,
+    /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
+    heads: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watched {
+    pub(super) fn new(
+        stream: Stream,
+        first: Bytes,
+        line: Arc<Line>,
+        heads: bool,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            io: TokioIo::new(stream),
+            first,
+            line,
+            heads,
+            _place: place,
+        }
+    }
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.first.is_empty() {
+            let length = this.first.len().min(buffer.remaining());
+            buffer.put_slice(&this.first[..length]);
+            this.first.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut this.io).poll_read(context, buffer);
+        if this.heads && read.is_ready() {
+            this.line.has_read();
+        }
+        read
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.line.has_written(written.is_ready());
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
+        self.line.has_written(written.is_ready());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Due, Line, Patience};
+    use std::time::Duration;
+    use tokio::time::{Instant, advance};
+
+    fn line() -> Line {
+        let patience = Patience {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            reading: Duration::from_secs(30),
+        };
+        Line::new(patience, 2)
+    }
+
+    fn seconds(due: Due) -> u64 {
+        match due {
+            Due::Nothing { until } => (until - Instant::now()).as_secs(),
+            Due::Close | Due::Cut => panic!("{due:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_so_long_for_a_head_from_its_first_byte_on() {
+        let line = line();
+        advance(Duration::from_secs(9)).await;
+        assert_eq!(seconds(line.due()), 1);
+        line.request_begins();
+        line.request_ends();
+        advance(Duration::from_secs(50)).await;
+        line.has_read();
+        assert_eq!(seconds(line.due()), 10);
+        advance(Duration::from_secs(5)).await;
+        line.has_read();
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(line.due(), Due::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+        let line = line();
+        line.request_begins();
+        advance(Duration::from_secs(1_000)).await;
+        assert_eq!(seconds(line.due()), 10);
+        line.request_ends();
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(line.due(), Due::Close);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_for_too_long_is_cut() {
+        let line = line();
+        line.request_begins();
+        line.has_written(false);
+        advance(Duration::from_secs(29)).await;
+        line.has_written(false);
+        assert_eq!(seconds(line.due()), 1);
+        line.has_written(true);
+        advance(Duration::from_secs(29)).await;
+        line.has_written(false);
+        advance(Duration::from_secs(30)).await;
+        assert_eq!(line.due(), Due::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_worn_after_so_many_requests() {
+        let line = line();
+        line.request_begins();
+        assert!(!line.is_worn());
+        line.request_begins();
+        assert!(line.is_worn());
+    }
+}

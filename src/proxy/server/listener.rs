@@ -1,0 +1,300 @@
+//! Where connections come in: [`Listener`].
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::proxy::stream::Stream;
+
+/// A socket that accepts connections: TCP, or a unix socket.
+///
+/// Two ways lead to a restart without a refused connection:
+///
+/// * a parent that holds the socket (systemd's socket activation, `systemfd`) passes it
+///   on, and the new process takes it by [`inherited`](Self::inherited);
+/// * old and new process listen at the same time ([`bind_shared`](Self::bind_shared)), and
+///   the old one stops once the new one listens. What has been queued for the old one it
+///   still takes when it stops.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::Listener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = match Listener::inherited()?.into_iter().next() {
+///     Some(listener) => listener,
+///     None => Listener::bind(([127, 0, 0, 1], 0).into())?,
+/// };
+/// println!("http://{}", listener.local_addr().unwrap());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Listener {
+    pub(super) socket: Socket,
+}
+
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// Connections that may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 4096;
+
+impl Listener {
+    /// Listens on an address; port 0 is any that is free.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not allow it, for one because somebody else listens there; and
+    /// outside a tokio runtime with `enable_io`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Listener`].
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        Self::bound(address, false)
+    }
+
+    /// Listens on an address where other processes of the same user may do the same
+    /// (`SO_REUSEPORT`): the system spreads connections over them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind), and where there is no such thing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use equipoise::proxy::Listener;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let old = Listener::bind_shared(([127, 0, 0, 1], 0).into())?;
+    /// let new = Listener::bind_shared(old.local_addr().unwrap())?;
+    /// # drop(new);
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_shared(address: SocketAddr) -> io::Result<Self> {
+        Self::bound(address, true)
+    }
+
+    fn bound(address: SocketAddr, shared: bool) -> io::Result<Self> {
+        in_runtime()?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Else a restart would have to wait for connections of before to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        if shared {
+            share_port(&socket)?;
+        }
+        socket.bind(address)?;
+        Ok(socket.listen(BACKLOG)?.into())
+    }
+
+    /// Listens on a unix socket. A socket that nobody listens on any more, of a process
+    /// that has ended, is replaced.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not allow it, or the path is something else, or taken; and
+    /// outside a tokio runtime with `enable_io`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use equipoise::proxy::Listener;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let folder = std::env::temp_dir();
+    /// # let path = folder.join(format!("equipoise-{}.sock", std::process::id()));
+    /// let listener = Listener::unix(&path)?;
+    /// # drop(listener);
+    /// # std::fs::remove_file(path)
+    /// # })?;
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
+        use std::os::unix::net::UnixStream;
+
+        in_runtime()?;
+        let path = path.as_ref();
+        let bound = UnixListener::bind(path);
+        let taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
+        let abandoned = || {
+            let tried = UnixStream::connect(path);
+            matches!(tried, Err(error) if error.kind() == ErrorKind::ConnectionRefused)
+        };
+        if taken && abandoned() {
+            std::fs::remove_file(path)?;
+            return Ok(UnixListener::bind(path)?.into());
+        }
+        Ok(bound?.into())
+    }
+
+    /// Takes the sockets that this process was started with, in their order: those that
+    /// `LISTEN_FDS` counts (systemd, `systemfd`). Empty if there are none, and the second
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is no listening socket of TCP or of the unix domain; and outside a
+    /// tokio runtime with `enable_io`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Listener`].
+    pub fn inherited() -> io::Result<Vec<Self>> {
+        in_runtime()?;
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut listeners = Vec::new();
+        for place in 0..passed.len() {
+            listeners.extend(inherit(&mut passed, place)?);
+        }
+        Ok(listeners)
+    }
+
+    /// Returns the address of a TCP listener.
+    ///
+    /// # Examples
+    ///
+    /// See [`Listener`].
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Socket::Unix(_) => None,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn inherit(passed: &mut listenfd::ListenFd, place: usize) -> io::Result<Option<Listener>> {
+    if let Ok(Some(tcp)) = passed.take_tcp_listener(place) {
+        tcp.set_nonblocking(true)?;
+        return Ok(Some(TcpListener::from_std(tcp)?.into()));
+    }
+    let Some(unix) = passed.take_unix_listener(place)? else {
+        return Ok(None);
+    };
+    unix.set_nonblocking(true)?;
+    Ok(Some(UnixListener::from_std(unix)?.into()))
+}
+
+#[cfg(not(unix))]
+fn inherit(passed: &mut listenfd::ListenFd, place: usize) -> io::Result<Option<Listener>> {
+    let Some(tcp) = passed.take_tcp_listener(place)? else {
+        return Ok(None);
+    };
+    tcp.set_nonblocking(true)?;
+    Ok(Some(TcpListener::from_std(tcp)?.into()))
+}
+
+#[cfg(all(unix, not(target_os = "solaris"), not(target_os = "illumos")))]
+fn share_port(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(all(unix, not(target_os = "solaris"), not(target_os = "illumos"))))]
+fn share_port(_: &TcpSocket) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// tokio would panic.
+fn in_runtime() -> io::Result<()> {
+    let runtime = tokio::runtime::Handle::try_current();
+    runtime.map(drop).map_err(io::Error::other)
+}
+
+impl Socket {
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(tcp),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.accept().await.map(unix),
+        }
+    }
+
+    /// Closes it, and returns what the system had accepted for it.
+    pub(super) fn close(self) -> Vec<(Stream, Option<SocketAddr>)> {
+        let mut queued = Vec::new();
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return queued;
+                };
+                while let Ok((stream, peer)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and(Ok(stream));
+                    let stream = stream.and_then(TcpStream::from_std);
+                    queued.extend(stream.map(|stream| tcp((stream, peer))));
+                }
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return queued;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and(Ok(stream));
+                    let stream = stream.and_then(UnixStream::from_std);
+                    queued.extend(stream.map(|stream| (Stream::Unix(stream), None)));
+                }
+            }
+        }
+        queued
+    }
+}
+
+fn tcp((stream, peer): (TcpStream, SocketAddr)) -> (Stream, Option<SocketAddr>) {
+    // Only a matter of speed.
+    let _ = stream.set_nodelay(true);
+    (Stream::Tcp(stream), Some(peer))
+}
+
+#[cfg(unix)]
+fn unix((stream, _): (UnixStream, tokio::net::unix::SocketAddr)) -> (Stream, Option<SocketAddr>) {
+    (Stream::Unix(stream), None)
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        let socket = Socket::Tcp(listener);
+        Self { socket }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        let socket = Socket::Unix(listener);
+        Self { socket }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.fmt(f),
+            #[cfg(unix)]
+            Socket::Unix(listener) => listener.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Everything that can be said of a server before it serves: [`Server`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use ipnet::IpNet;
+
+use super::connection::Handshake;
+use super::line::Patience;
+use crate::proxy::forwarding::canonical;
+use crate::service::{Pages, Refusal};
+
+/// A server of HTTP/1.1 and HTTP/2 for any tower service, within limits.
+///
+/// Which HTTP it is, TLS has agreed on (ALPN), or the first bytes tell. The service finds
+/// the client's [`ClientAddr`](super::super::ClientAddr) in the extensions of each
+/// request and, with TLS, its [`TlsSession`](super::super::TlsSession).
+///
+/// | limit | by default | set by | beyond it |
+/// |---|---|---|---|
+/// | connections | 10 000 | [`max_connections`](Self::max_connections) | wait to be accepted |
+/// | a head's bytes | 64 KiB | [`max_head`](Self::max_head) | 431 |
+/// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
+/// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
+/// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
+/// | between two pieces of a body | 30 s | [`body_timeout`](Self::body_timeout) | 408 |
+/// | between two reads of an answer | 60 s | [`write_timeout`](Self::write_timeout) | cut |
+/// | between two requests | 60 s | [`idle_timeout`](Self::idle_timeout) | closed in good order |
+/// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
+///
+/// What is no HTTP, or could be read in two ways, hyper answers with 400.
+///
+/// # Examples
+///
+/// ```no_run
+/// use equipoise::proxy::{Listener, Server, stop_signal};
+/// use http::Response;
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let hello = tower::service_fn(async |_| {
+///     Ok::<_, Infallible>(Response::new("hello\n".to_owned()))
+/// });
+/// let stopped = Server::new()
+///     .max_body(1024 * 1024)
+///     .drain_timeout(Duration::from_secs(10))
+///     .serve(Listener::bind(([127, 0, 0, 1], 8080).into())?, hello, stop_signal()?)
+///     .await;
+/// println!("{} connections were cut", stopped.cut());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Server {
+    pub(super) options: Options,
+}
+
+/// What [`Server`] is told.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) handshake: Option<Arc<dyn Handshake>>,
+    pub(super) announcers: Option<Vec<IpNet>>,
+    pub(super) pages: Option<Pages>,
+    pub(super) max_connections: u32,
+    pub(super) max_requests: u32,
+    pub(super) max_head: usize,
+    pub(super) max_body: u64,
+    pub(super) body_timeout: Duration,
+    pub(super) drain: Duration,
+    pub(super) patience: Patience,
+}
+
+impl Server {
+    /// Makes a server with the limits of above.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub fn new() -> Self {
+        let patience = Patience {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            reading: Duration::from_secs(60),
+        };
+        let options = Options {
+            handshake: None,
+            announcers: None,
+            pages: None,
+            max_connections: 10_000,
+            max_requests: u32::MAX,
+            max_head: 64 * 1024,
+            max_body: u64::MAX,
+            body_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
+            patience,
+        };
+        Self { options }
+    }
+
+    pub(in crate::proxy) fn with_handshake(mut self, handshake: Arc<dyn Handshake>) -> Self {
+        self.options.handshake = Some(handshake);
+        self
+    }
+
+    /// Takes the client's address from a PROXY header, version 1 or 2, of these peers. They
+    /// must send one with each connection; from all others it would be no HTTP.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new().proxy_protocol(["10.0.0.0/8".parse()?]);
+    /// # let _ = server;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
+        let peers = peers.into_iter().map(canonical).collect();
+        self.options.announcers = Some(peers);
+        self
+    }
+
+    /// Sets how many connections there may be at once, tunnels included. More wait for
+    /// their turn in the system's queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new().max_connections(50_000).max_requests(1_000);
+    /// # let _ = server;
+    /// ```
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.options.max_connections = connections.max(1);
+        self
+    }
+
+    /// Sets after how many requests a connection is closed.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_connections`](Self::max_connections).
+    pub fn max_requests(mut self, requests: u32) -> Self {
+        self.options.max_requests = requests.max(1);
+        self
+    }
+
+    /// Sets how many bytes the head of a request may have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new().max_head(16 * 1024).max_body(10 * 1024 * 1024);
+    /// # let _ = server;
+    /// ```
+    pub fn max_head(mut self, bytes: usize) -> Self {
+        self.options.max_head = bytes;
+        self
+    }
+
+    /// Sets how many bytes the body of a request may have. If its length is said in
+    /// advance, the request is refused before the service sees it.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_head`](Self::max_head).
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.options.max_body = bytes;
+        self
+    }
+
+    /// Sets how long a client may take for TLS, and then for the head of a request from
+    /// its first byte on; for the first of a connection, from its beginning on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::new()
+    ///     .head_timeout(Duration::from_secs(5))
+    ///     .body_timeout(Duration::from_secs(10))
+    ///     .write_timeout(Duration::from_secs(30))
+    ///     .idle_timeout(Duration::from_secs(15));
+    /// # let _ = server;
+    /// ```
+    pub fn head_timeout(mut self, limit: Duration) -> Self {
+        self.options.patience.head = limit;
+        self
+    }
+
+    /// Sets how long may pass between two pieces of a request's body, while somebody waits
+    /// for it.
+    ///
+    /// # Examples
+    ///
+    /// See [`head_timeout`](Self::head_timeout).
+    pub fn body_timeout(mut self, limit: Duration) -> Self {
+        self.options.body_timeout = limit;
+        self
+    }
+
+    /// Sets how long a client may read nothing of an answer that waits for it.
+    ///
+    /// # Examples
+    ///
+    /// See [`head_timeout`](Self::head_timeout).
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.options.patience.reading = limit;
+        self
+    }
+
+    /// Sets how long a connection stays open between two requests.
+    ///
+    /// # Examples
+    ///
+    /// See [`head_timeout`](Self::head_timeout).
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.options.patience.idle = limit;
+        self
+    }
+
+    /// Sets how long what runs may go on once the server stops.
+    ///
+    /// # Examples
+    ///
+    /// See [`Server`].
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.options.drain = limit;
+        self
+    }
+
+    /// Makes the answers of the server's own by a function; see [`Refusal`]. Those that
+    /// hyper gives to what is no HTTP have no body.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    /// use http::Response;
+    ///
+    /// let server = Server::new()
+    ///     .answers(|refusal| Response::new(format!("{}\n", refusal.title()).into()));
+    /// # let _ = server;
+    /// ```
+    pub fn answers(
+        mut self,
+        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.pages = Some(Pages::new(page));
+        self
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,180 @@
+//! One request of a connection, on its way to the service and back: what the server knows
+//! is added to it, and it counts as busy until the last of the answer is gone.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::UPGRADE;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::ClientBody;
+use super::line::Line;
+use super::options::Options;
+use super::stopping::Cut;
+use crate::proxy::{ClientAddr, TlsSession};
+use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
+
+/// What hyper calls for each request of one connection.
+pub(super) struct Requests<S> {
+    pub(super) service: S,
+    pub(super) line: Arc<Line>,
+    pub(super) options: Arc<Options>,
+    pub(super) client: Option<ClientAddr>,
+    pub(super) tls: Option<TlsSession>,
+    pub(super) cut: Cut,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<ClientBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<BusyBody<B>>;
+    type Error = S::Error;
+    type Future = Answering<S, S::Future>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let busy = Busy::new(&self.line);
+        let most = self.options.max_body;
+        if request.body().size_hint().lower() > most {
+            let wanted = Wanted::by(request.method(), request.headers());
+            let way = Way::TooLarge { wanted };
+            return Answering {
+                way,
+                busy: Some(busy),
+                options: self.options.clone(),
+            };
+        }
+        let tunnel = request.headers().contains_key(UPGRADE);
+        let extensions = request.extensions_mut();
+        if let Some(client) = self.client {
+            extensions.insert(client);
+        }
+        if let Some(tls) = &self.tls {
+            extensions.insert(tls.clone());
+        }
+        if tunnel {
+            extensions.insert(self.cut.clone());
+        }
+        let patience = self.options.body_timeout;
+        let request = request.map(|body| ClientBody::new(body, most, patience));
+        let way = Way::Chosen {
+            service: self.service.clone(),
+            request: Some(request),
+        };
+        Answering {
+            way,
+            busy: Some(busy),
+            options: self.options.clone(),
+        }
+    }
+}
+
+/// Counts a request in flight.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Line>);
+
+impl Busy {
+    fn new(line: &Arc<Line>) -> Self {
+        line.request_begins();
+        Self(line.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.request_ends();
+    }
+}
+
+pin_project! {
+    /// A request that is being answered.
+    pub(super) struct Answering<S, F> {
+        #[pin]
+        way: Way<S, F>,
+        busy: Option<Busy>,
+        options: Arc<Options>,
+    }
+}
+
+pin_project! {
+    #[project = WayProjected]
+    enum Way<S, F> {
+        // Not ready yet; the request is `None` once the service has it.
+        Chosen { service: S, request: Option<Request<ClientBody>> },
+        Called { #[pin] future: F },
+        TooLarge { wanted: Wanted },
+    }
+}
+
+impl<S, B> Future for Answering<S, S::Future>
+where
+    S: Service<Request<ClientBody>, Response = Response<B>>,
+{
+    type Output = Result<Response<BusyBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let answer = loop {
+            let future = match this.way.as_mut().project() {
+                WayProjected::Called { future } => {
+                    break ready!(future.poll(context))?.map(AnswerBody::inner);
+                }
+                WayProjected::Chosen { service, request } => {
+                    ready!(service.poll_ready(context))?;
+                    match request.take() {
+                        Some(request) => service.call(request),
+                        None => return Poll::Pending,
+                    }
+                }
+                WayProjected::TooLarge { wanted } => {
+                    let why = "its body has more bytes than are allowed";
+                    let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, *wanted);
+                    break refusal.answer(this.options.pages.as_ref());
+                }
+            };
+            this.way.set(Way::Called { future });
+        };
+        let busy = this.busy.take();
+        Poll::Ready(Ok(answer.map(|inner| BusyBody { inner, busy })))
+    }
+}
+
+pin_project! {
+    /// An answer's body; its request is in flight as long as it is there.
+    pub(super) struct BusyBody<B> {
+        #[pin]
+        inner: AnswerBody<B>,
+        busy: Option<Busy>,
+    }
+}
+
+impl<B> Body for BusyBody<B>
+where
+    B: Body<Data = Bytes>,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().inner.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,50 @@
+//! The wish of the operator to stop: [`stop_signal`].
+
+use std::io;
+
+/// Hears Ctrl-C and, where there is such a thing, `SIGTERM`, from this call on; the future
+/// resolves with the first of them. The next one ends the process no more: bound the wait
+/// with [`Server::drain_timeout`](super::Server::drain_timeout).
+///
+/// # Errors
+///
+/// If the system does not let us hear them.
+///
+/// # Panics
+///
+/// Outside a tokio runtime with `enable_io`.
+///
+/// # Examples
+///
+/// See [`Server`](super::Server).
+#[cfg(unix)]
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Hears Ctrl-C; the future resolves with the first.
+///
+/// # Errors
+///
+/// Never here.
+///
+/// # Examples
+///
+/// See [`Server`](super::Server).
+#[cfg(not(unix))]
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody will ever say it: go on until killed.
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,18 @@
+//! What stands for TLS to members of which nothing else is said: the system's roots, read
+//! once.
+
+use std::sync::{Arc, OnceLock};
+
+use super::endpoint::Secure;
+use super::tls::MemberTls;
+use crate::service::BoxError;
+
+/// Verified against the roots of the system.
+pub(super) fn member() -> Result<Arc<dyn Secure>, BoxError> {
+    static SYSTEM: OnceLock<MemberTls> = OnceLock::new();
+    if let Some(tls) = SYSTEM.get() {
+        return Ok(tls.clone().into_secure());
+    }
+    let tls = MemberTls::new()?;
+    Ok(SYSTEM.get_or_init(|| tls).clone().into_secure())
+}

@@ -1,0 +1,297 @@
+//! TLS with members: [`MemberTls`].
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsConnector;
+
+use super::identity::provider;
+use super::terminate::roots_in;
+use super::{Identity, TlsError};
+use crate::proxy::endpoint::{EndpointBuilder, HttpVersions, Secure, Securing};
+use crate::proxy::stream::Stream;
+
+/// TLS 1.2 and 1.3 to members of `https`: whom to believe that they are who they say, and
+/// who we are.
+///
+/// An [`Endpoint`](super::super::Endpoint) of which nothing else is said believes the
+/// system's roots.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Endpoint, MemberTls};
+/// use http::Uri;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["internal".to_owned()])?;
+/// # let roots = made.cert.pem();
+/// let tls = MemberTls::with_roots(roots.as_bytes())?.with_server_name("app.internal")?;
+/// let member = Endpoint::builder(Uri::from_static("https://10.0.0.1:8443"))
+///     .tls(&tls)
+///     .build()?;
+/// # let _ = member;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct MemberTls {
+    believed: Believed,
+    identity: Option<Identity>,
+    name: Option<ServerName<'static>>,
+}
+
+#[derive(Clone)]
+enum Believed {
+    Anybody,
+    Roots(Arc<RootCertStore>),
+}
+
+impl MemberTls {
+    /// Believes the roots of the system, which are read now.
+    ///
+    /// # Errors
+    ///
+    /// If the system has none.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use equipoise::proxy::MemberTls;
+    ///
+    /// let tls = MemberTls::new()?.with_server_name("app.example.com")?;
+    /// # let _ = tls;
+    /// # Ok::<(), equipoise::proxy::TlsError>(())
+    /// ```
+    pub fn new() -> Result<Self, TlsError> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        // Some systems have old ones that are of no use; the others are.
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let why = match found.errors.first() {
+                Some(error) => error.to_string(),
+                None => "install the system's, or give your own".to_owned(),
+            };
+            return Err(TlsError::Roots { why });
+        }
+        Ok(Self::believing(Believed::Roots(Arc::new(roots))))
+    }
+
+    /// Believes these roots, in PEM, and no others.
+    ///
+    /// # Errors
+    ///
+    /// If there is none that can be used.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberTls`].
+    pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
+        let roots = Arc::new(roots_in(pem)?);
+        Ok(Self::believing(Believed::Roots(roots)))
+    }
+
+    /// Believes anybody: the connection is encrypted, but whoever stands between can read
+    /// and change all of it. For tests, and for networks that are safe without TLS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::MemberTls;
+    ///
+    /// let tls = MemberTls::dangerously_without_verification();
+    /// # let _ = tls;
+    /// ```
+    pub fn dangerously_without_verification() -> Self {
+        Self::believing(Believed::Anybody)
+    }
+
+    fn believing(believed: Believed) -> Self {
+        Self {
+            believed,
+            identity: None,
+            name: None,
+        }
+    }
+
+    /// Shows a certificate to members that ask for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Identity, MemberTls};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["edge-1".to_owned()])?;
+    /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let ourselves = Identity::from_pem(pem.as_bytes(), key.as_bytes())?;
+    /// let tls = MemberTls::with_roots(pem.as_bytes())?.with_identity(ourselves);
+    /// # let _ = tls;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self {
+            identity: Some(identity),
+            ..self
+        }
+    }
+
+    /// Asks for this name (SNI), and wants it in the certificate, whatever the member's
+    /// URI says.
+    ///
+    /// # Errors
+    ///
+    /// If it is no host name and no IP address.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberTls`].
+    pub fn with_server_name(self, name: &str) -> Result<Self, TlsError> {
+        let parsed = ServerName::try_from(name.to_owned());
+        let name = parsed.map_err(|_| TlsError::Name {
+            name: name.to_owned(),
+        })?;
+        Ok(Self {
+            name: Some(name),
+            ..self
+        })
+    }
+
+    pub(in crate::proxy) fn into_secure(self) -> Arc<dyn Secure> {
+        #[expect(clippy::expect_used, reason = "the provider is our own")]
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("ring has suites for both versions");
+        let builder = match self.believed {
+            Believed::Roots(roots) => builder.with_root_certificates(roots),
+            Believed::Anybody => {
+                let anybody = Arc::new(BelieveAnybody(provider()));
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(anybody)
+            }
+        };
+        let config = match self.identity {
+            Some(identity) => {
+                let own = SingleCertAndKey::from((*identity.key).clone());
+                builder.with_client_cert_resolver(Arc::new(own))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        Arc::new(Connect {
+            connector: TlsConnector::from(Arc::new(config)),
+            name: self.name,
+        })
+    }
+}
+
+impl fmt::Debug for MemberTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verified = matches!(self.believed, Believed::Roots(_));
+        f.debug_struct("MemberTls")
+            .field("verified", &verified)
+            .field("identity", &self.identity)
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
+impl EndpointBuilder {
+    /// Says how TLS is done with a member of `https`.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberTls`].
+    pub fn tls(mut self, tls: &MemberTls) -> Self {
+        self.secure = Some(tls.clone().into_secure());
+        self
+    }
+}
+
+/// What an endpoint does with each connection.
+struct Connect {
+    connector: TlsConnector,
+    name: Option<ServerName<'static>>,
+}
+
+impl Secure for Connect {
+    fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a> {
+        Box::pin(self.protect(stream, host, versions))
+    }
+}
+
+impl Connect {
+    async fn protect(
+        &self,
+        stream: Stream,
+        host: &str,
+        versions: HttpVersions,
+    ) -> io::Result<(Stream, bool)> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+        };
+        let connector = self.connector.with_alpn(versions.alpn());
+        let stream = connector.connect(name, stream).await?;
+        let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Stream::Secured(Box::new(stream)), is_two))
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks that the other side has the key of its certificate, and nothing else.
+#[derive(Debug)]
+struct BelieveAnybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

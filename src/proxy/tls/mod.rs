@@ -1,0 +1,15 @@
+//! TLS on both sides of a proxy, by rustls: [`ServerTls`] for clients, [`MemberTls`] for
+//! members.
+//!
+//! What does not live here: what is spoken inside (`server`, `endpoint`).
+
+mod error;
+mod identity;
+mod member;
+mod names;
+mod terminate;
+
+pub use error::TlsError;
+pub use identity::Identity;
+pub use member::MemberTls;
+pub use terminate::{ClientCertificates, ServerTls};

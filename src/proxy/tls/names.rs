@@ -1,0 +1,123 @@
+//! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::Identity;
+use crate::sync::Published;
+
+/// The identities of a server; they can be replaced while it serves.
+pub(super) struct Certificates {
+    known: Published<Known>,
+}
+
+/// By name; who asks for another, or for none, gets the first.
+struct Known {
+    exact: HashMap<String, Arc<CertifiedKey>>,
+    /// By what is behind `*.`.
+    wild: HashMap<String, Arc<CertifiedKey>>,
+    first: Option<Arc<CertifiedKey>>,
+}
+
+impl Certificates {
+    pub(super) fn new(identities: &[Identity]) -> Self {
+        Self {
+            known: Published::new(Known::new(identities)),
+        }
+    }
+
+    pub(super) fn replace(&self, identities: &[Identity]) {
+        drop(self.known.swap(Known::new(identities)));
+    }
+
+    fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.known.load().find(name)
+    }
+}
+
+impl Known {
+    fn new(identities: &[Identity]) -> Self {
+        let mut known = Self {
+            exact: HashMap::new(),
+            wild: HashMap::new(),
+            first: identities.first().map(|identity| identity.key.clone()),
+        };
+        for identity in identities {
+            for name in identity.names() {
+                let (names, name) = match name.strip_prefix("*.") {
+                    Some(behind) => (&mut known.wild, behind),
+                    None => (&mut known.exact, name.as_str()),
+                };
+                // The first that is for a name has it.
+                names
+                    .entry(name.to_owned())
+                    .or_insert_with(|| identity.key.clone());
+            }
+        }
+        known
+    }
+
+    fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let found = name.and_then(|name| {
+            let name = name.to_ascii_lowercase();
+            let wild = || self.wild.get(name.split_once('.')?.1);
+            self.exact.get(&name).or_else(wild)
+        });
+        found.or(self.first.as_ref()).cloned()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(client.server_name())
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Certificates, Identity};
+    use std::sync::Arc;
+
+    fn identity(names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = made.signing_key.serialize_pem();
+        Identity::from_pem(made.cert.pem().as_bytes(), key.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_name_has_its_certificate_and_any_other_the_first() {
+        let identities = [
+            identity(&["shop.example.com"]),
+            identity(&["*.example.com", "other.test"]),
+            identity(&["other.test"]),
+        ];
+        let certificates = Certificates::new(&identities);
+        for (name, at) in [
+            (Some("shop.example.com"), 0),
+            (Some("SHOP.example.com"), 0),
+            (Some("api.example.com"), 1),
+            (Some("a.b.example.com"), 0),
+            (Some("example.com"), 0),
+            (Some("other.test"), 1),
+            (None, 0),
+        ] {
+            let found = certificates.find(name).unwrap();
+            assert!(Arc::ptr_eq(&found, &identities[at].key), "{name:?}");
+        }
+        let new = identity(&["shop.example.com"]);
+        certificates.replace(std::slice::from_ref(&new));
+        let found = certificates.find(Some("other.test")).unwrap();
+        assert!(Arc::ptr_eq(&found, &new.key));
+    }
+}

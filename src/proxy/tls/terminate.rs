@@ -1,0 +1,291 @@
+//! TLS with clients: [`ServerTls`], and which certificates they have to show.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::crypto::ring::Ticketer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ProtocolVersion, RootCertStore, ServerConfig, version};
+use tokio_rustls::TlsAcceptor;
+
+use super::identity::{certificates_in, provider};
+use super::names::Certificates;
+use super::{Identity, TlsError};
+use crate::proxy::TlsSession;
+use crate::proxy::server::{Handshake, Handshaking, Protected, Server, Spoken};
+use crate::proxy::stream::Stream;
+
+/// TLS 1.2 and 1.3 for clients of a [`Server`](super::super::Server), with a certificate
+/// for each name that they ask for.
+///
+/// HTTP/2 and HTTP/1.1 are offered (ALPN); sessions are resumed by tickets. Clones share
+/// the certificates, so that one that is kept can [replace](Self::replace) them.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::{Identity, Server, ServerTls};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let read = || Identity::from_pem(certificate.as_bytes(), key.as_bytes());
+/// let tls = ServerTls::new([read()?])?;
+/// let server = Server::new().tls(&tls);
+///
+/// // Later, when the files have changed: no connection is dropped.
+/// tls.replace([read()?])?;
+/// # let _ = server;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ServerTls {
+    certificates: Arc<Certificates>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+    only_1_3: bool,
+}
+
+/// Which clients have to show a certificate, and who has to have signed it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::ClientCertificates;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["ca".to_owned()])?;
+/// # let pem = made.cert.pem();
+/// let staff = ClientCertificates::required(pem.as_bytes())?;
+/// let staff_or_guests = ClientCertificates::optional(pem.as_bytes())?;
+/// # let _ = (staff, staff_or_guests);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertificates {
+    /// Takes only clients with a certificate that one of these roots, in PEM, has signed.
+    ///
+    /// # Errors
+    ///
+    /// If there is no root that can be used.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientCertificates`].
+    pub fn required(roots: &[u8]) -> Result<Self, TlsError> {
+        Self::verified(roots, false)
+    }
+
+    /// Also takes clients without a certificate;
+    /// [`TlsSession::certificates`](super::super::TlsSession::certificates) tells who is
+    /// who.
+    ///
+    /// # Errors
+    ///
+    /// If there is no root that can be used.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientCertificates`].
+    pub fn optional(roots: &[u8]) -> Result<Self, TlsError> {
+        Self::verified(roots, true)
+    }
+
+    fn verified(roots: &[u8], optional: bool) -> Result<Self, TlsError> {
+        let roots = Arc::new(roots_in(roots)?);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        let builder = if optional {
+            builder.allow_unauthenticated()
+        } else {
+            builder
+        };
+        let verifier = builder.build().map_err(|error| TlsError::Roots {
+            why: error.to_string(),
+        })?;
+        Ok(Self { verifier })
+    }
+}
+
+pub(super) fn roots_in(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(pem)? {
+        roots.add(certificate).map_err(|error| TlsError::Roots {
+            why: error.to_string(),
+        })?;
+    }
+    Ok(roots)
+}
+
+impl ServerTls {
+    /// Makes it of identities; who asks for none of their names gets the first.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    ///
+    /// # Examples
+    ///
+    /// See [`ServerTls`].
+    pub fn new(identities: impl IntoIterator<Item = Identity>) -> Result<Self, TlsError> {
+        let identities = some(identities)?;
+        Ok(Self {
+            certificates: Arc::new(Certificates::new(&identities)),
+            clients: None,
+            only_1_3: false,
+        })
+    }
+
+    /// Replaces all identities, for connections that come from now on.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; then nothing has changed.
+    ///
+    /// # Examples
+    ///
+    /// See [`ServerTls`].
+    pub fn replace(&self, identities: impl IntoIterator<Item = Identity>) -> Result<(), TlsError> {
+        self.certificates.replace(&some(identities)?);
+        Ok(())
+    }
+
+    /// Asks clients for certificates.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{ClientCertificates, Identity, ServerTls};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
+    /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes())?;
+    /// let tls = ServerTls::new([identity])?
+    ///     .client_certificates(ClientCertificates::required(pem.as_bytes())?);
+    /// # let _ = tls;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client_certificates(mut self, clients: ClientCertificates) -> Self {
+        self.clients = Some(clients.verifier);
+        self
+    }
+
+    /// Speaks TLS 1.3 only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Identity, ServerTls};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
+    /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes())?;
+    /// let tls = ServerTls::new([identity])?.only_tls_1_3();
+    /// # let _ = tls;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn only_tls_1_3(mut self) -> Self {
+        self.only_1_3 = true;
+        self
+    }
+
+    fn acceptor(&self) -> Terminate {
+        let versions: &[_] = if self.only_1_3 {
+            &[&version::TLS13]
+        } else {
+            &[&version::TLS13, &version::TLS12]
+        };
+        #[expect(clippy::expect_used, reason = "the provider is our own")]
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
+            .expect("ring has suites for both versions");
+        let builder = match &self.clients {
+            Some(clients) => builder.with_client_cert_verifier(clients.clone()),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(self.certificates.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Without chance there are no tickets, and sessions begin anew.
+        if let Ok(ticketer) = Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        Terminate {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
+    }
+}
+
+fn some(identities: impl IntoIterator<Item = Identity>) -> Result<Vec<Identity>, TlsError> {
+    let identities: Vec<Identity> = identities.into_iter().collect();
+    if identities.is_empty() {
+        return Err(TlsError::NoIdentity);
+    }
+    Ok(identities)
+}
+
+impl Server {
+    /// Serves by TLS.
+    ///
+    /// # Examples
+    ///
+    /// See [`ServerTls`].
+    pub fn tls(self, tls: &ServerTls) -> Self {
+        self.with_handshake(Arc::new(tls.acceptor()))
+    }
+}
+
+/// What a server does with each connection.
+struct Terminate {
+    acceptor: TlsAcceptor,
+}
+
+impl Handshake for Terminate {
+    fn handshake(&self, stream: Stream) -> Handshaking<'_> {
+        Box::pin(self.protect(stream))
+    }
+}
+
+impl Terminate {
+    async fn protect(&self, stream: Stream) -> io::Result<Protected> {
+        let stream = self.acceptor.accept(stream).await?;
+        let (_, agreed) = stream.get_ref();
+        let spoken = match agreed.alpn_protocol() {
+            Some(b"h2") => Spoken::Http2,
+            Some(_) => Spoken::Http1,
+            None => Spoken::Unsaid,
+        };
+        let version = match agreed.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "1.3",
+        };
+        let certificates = agreed.peer_certificates().unwrap_or_default();
+        let certificates = certificates
+            .iter()
+            .map(|certificate| Bytes::copy_from_slice(certificate))
+            .collect();
+        let name = agreed.server_name().map(str::to_owned);
+        let session = TlsSession::new(name, version, certificates);
+        Ok(Protected {
+            stream: Stream::Secured(Box::new(stream)),
+            session,
+            spoken,
+        })
+    }
+}
+
+impl std::fmt::Debug for Terminate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminate").finish_non_exhaustive()
+    }
+}

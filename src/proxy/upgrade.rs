@@ -1,0 +1,252 @@
+//! Switching protocols (RFC 9110, 7.8): which requests ask for it, and the tunnel that
+//! carries the bytes of both sides afterwards.
+//!
+//! What does not live here: the head of the answer, apart from the two headers that say
+//! so (`edge`).
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::{StatusCode, Version};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+
+use super::server::Cut;
+use crate::balancer::Guard;
+use crate::member::Outcome;
+use crate::service::UpgradeLease;
+use crate::sync::{AtomicU32, Relaxed};
+
+/// Which protocols may be switched to, and how long a tunnel may be silent.
+#[derive(Clone, Debug)]
+pub(super) struct Upgrades {
+    pub(super) protocols: Vec<String>,
+    pub(super) idle: Duration,
+}
+
+impl Default for Upgrades {
+    fn default() -> Self {
+        Self {
+            protocols: vec!["websocket".to_owned()],
+            idle: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// What a client asked for.
+pub(super) struct Asked {
+    client: OnUpgrade,
+    protocol: HeaderValue,
+    cut: Option<Cut>,
+    idle: Duration,
+}
+
+impl Upgrades {
+    /// Takes a client's wish out of the head of its request; one that is not allowed is as
+    /// good as none.
+    pub(super) fn asked(&self, head: &mut Parts) -> Option<Asked> {
+        let protocol = head.headers.get(UPGRADE)?;
+        let allowed = self
+            .protocols
+            .iter()
+            .any(|it| protocol.as_bytes().eq_ignore_ascii_case(it.as_bytes()));
+        if !allowed || head.version != Version::HTTP_11 || !names_upgrade(&head.headers) {
+            return None;
+        }
+        Some(Asked {
+            protocol: protocol.clone(),
+            client: head.extensions.remove::<OnUpgrade>()?,
+            cut: head.extensions.remove::<Cut>(),
+            idle: self.idle,
+        })
+    }
+}
+
+fn names_upgrade(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
+impl Asked {
+    /// Asks the member for it, once all else that concerns the connection is gone.
+    pub(super) fn pass_on(&self, headers: &mut HeaderMap) {
+        say(headers, self.protocol.clone());
+    }
+
+    /// Sets up the tunnel; a member that switches to something else than what was asked
+    /// for has failed.
+    pub(super) fn switch(self, head: &mut http::response::Parts) -> Result<(), StatusCode> {
+        let to = head.headers.get(UPGRADE);
+        let same =
+            to.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes()));
+        let member = head.extensions.remove::<OnUpgrade>();
+        let (true, Some(member)) = (same, member) else {
+            return Err(StatusCode::BAD_GATEWAY);
+        };
+        let lease = head.extensions.remove::<UpgradeLease>();
+        let tunnel = Tunnel {
+            member,
+            guard: lease.and_then(|lease| lease.take()),
+            client: self.client,
+            cut: self.cut,
+            idle: self.idle,
+        };
+        tokio::spawn(tunnel.carry());
+        Ok(())
+    }
+
+    /// Tells the client that it was done.
+    pub(super) fn confirm(headers: &mut HeaderMap, protocol: HeaderValue) {
+        say(headers, protocol);
+    }
+
+    pub(super) fn protocol(&self) -> HeaderValue {
+        self.protocol.clone()
+    }
+}
+
+fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two connections that switched.
+struct Tunnel {
+    client: OnUpgrade,
+    member: OnUpgrade,
+    guard: Option<Guard>,
+    cut: Option<Cut>,
+    idle: Duration,
+}
+
+/// How long a client may take to get ready for what it has asked for.
+const SWITCHING: Duration = Duration::from_secs(10);
+
+impl Tunnel {
+    /// Carries bytes both ways, until both sides have ended, one breaks off, nothing has
+    /// moved for long, or the server is cut.
+    async fn carry(self) {
+        let cut = self.cut;
+        let guard = self.guard;
+        let both = async { tokio::try_join!(self.client, self.member) };
+        let Ok(Ok((client, member))) = tokio::time::timeout(SWITCHING, both).await else {
+            return;
+        };
+        let moved = Arc::new(AtomicU32::new(0));
+        let mut client = TokioIo::new(client);
+        let mut member = Metered {
+            io: TokioIo::new(member),
+            guard,
+            moved: moved.clone(),
+        };
+        let ended = tokio::select! {
+            ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
+            () = silence(&moved, self.idle) => None,
+            () = Cut::happens(cut) => None,
+        };
+        if let Some(guard) = member.guard.take() {
+            guard.finish(match ended {
+                // Who breaks off cannot be told here; most often it is the client.
+                Some(Ok(_)) => Outcome::Success,
+                Some(Err(_)) | None => Outcome::Cancelled,
+            });
+        }
+    }
+}
+
+/// Resolves once nothing has moved for `limit`, give or take as much again.
+async fn silence(moved: &AtomicU32, limit: Duration) {
+    let mut before = moved.load(Relaxed);
+    loop {
+        tokio::time::sleep(limit).await;
+        let now = moved.load(Relaxed);
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// The member's side of a tunnel: its bytes are counted as they pass.
+struct Metered {
+    io: TokioIo<Upgraded>,
+    guard: Option<Guard>,
+    // Relaxed: it only has to change.
+    moved: Arc<AtomicU32>,
+}
+
+impl Metered {
+    fn sent(&mut self, bytes: usize) {
+        self.moved.fetch_add(1, Relaxed);
+        if let Some(guard) = &mut self.guard {
+            guard.record_sent(bytes as u64);
+        }
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+        this.moved.fetch_add(1, Relaxed);
+        if let Some(guard) = &mut this.guard {
+            guard.record_received((buffer.filled().len() - before) as u64);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(context, bytes))?;
+        self.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(context, bytes))?;
+        self.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
