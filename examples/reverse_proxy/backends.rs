@@ -8,22 +8,21 @@
 //! | any other | a line |
 
 use std::convert::Infallible;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
+use equipoise::proxy::{ClientBody, Endpoint, Listener};
 use equipoise::scheduler::Reading;
 use equipoise::service::BoxError;
 use equipoise::{MemberSpec, StickySession, Weight};
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use tokio::net::TcpListener;
 
+use crate::proxy;
 use crate::server::Server;
 
 /// What a backend is like.
@@ -77,22 +76,22 @@ pub(crate) struct Backend {
 
 impl Backend {
     /// Starts one on a free port; with a `session`, it sets the cookie of that name.
-    pub(crate) async fn start(
+    pub(crate) fn start(
         profile: &'static Profile,
         session: Option<StickySession>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, BoxError> {
         let mut backend = Self {
             site: Arc::new(Site::new(profile, session)),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             server: None,
         };
-        backend.restart().await?;
+        backend.restart()?;
         Ok(backend)
     }
 
     /// Starts it where it was before.
-    pub(crate) async fn restart(&mut self) -> io::Result<()> {
-        let listener = TcpListener::bind(self.address).await?;
+    pub(crate) fn restart(&mut self) -> Result<(), BoxError> {
+        let listener = Listener::bind(self.address)?;
         let site = self.site.clone();
         let service = tower::service_fn(move |request| answer(site.clone(), request));
         let server = Server::start(listener, service)?;
@@ -104,12 +103,12 @@ impl Backend {
     /// Closes its listener and all its connections, whatever they are doing.
     pub(crate) async fn kill(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop_accepting().await.cut().await;
+            server.cut().await;
         }
     }
 
-    pub(crate) fn uri(&self) -> Result<Uri, BoxError> {
-        Ok(format!("http://{}", self.address).parse()?)
+    pub(crate) fn member(&self) -> Result<Endpoint, BoxError> {
+        Ok(proxy::member(format!("http://{}", self.address).parse()?)?)
     }
 
     pub(crate) fn spec(&self) -> Result<MemberSpec, BoxError> {
@@ -154,7 +153,7 @@ impl Site {
 
     /// The cookie for a client that has none of this backend, as Tomcat makes it: the
     /// session's id, a dot, and the route.
-    fn new_session(&self, request: &Request<Incoming>) -> Option<HeaderValue> {
+    fn new_session(&self, request: &Request<ClientBody>) -> Option<HeaderValue> {
         let session = self.session.as_ref()?;
         let presented = session.find(request.uri(), request.headers());
         let route = self.profile.route;
@@ -168,7 +167,7 @@ impl Site {
 
 async fn answer(
     site: Arc<Site>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let _busy = Busy::with(&site);
     let path = request.uri().path();
@@ -192,7 +191,7 @@ async fn answer(
 }
 
 /// An HTTP/1 connection can be used again only once the request has been read.
-async fn read_to_end(mut body: Incoming) {
+async fn read_to_end(mut body: ClientBody) {
     while let Some(Ok(_)) = body.frame().await {}
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use equipoise::clock::SystemClock;
+use equipoise::proxy::Endpoint;
 use equipoise::service::BoxError;
 use equipoise::{Balancer, HeartbeatReadings, StickySession};
-use http::Uri;
 
 use crate::backends::{Backend, PROFILES};
 use crate::heartbeats::Heartbeats;
@@ -15,7 +15,7 @@ use crate::stopwatch::Stopwatch;
 
 /// Backends that run, and the balancer whose members they are.
 pub(crate) struct Fleet {
-    pub(crate) balancer: Balancer<Uri>,
+    pub(crate) balancer: Balancer<Endpoint>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) stopwatch: Arc<Stopwatch>,
     /// The balancer's, by which heartbeats are dated.
@@ -26,13 +26,13 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Starts all backends; with a `session`, they set the cookie of that name.
-    pub(crate) async fn start(session: Option<&StickySession>) -> Result<Self, BoxError> {
+    pub(crate) fn start(session: Option<&StickySession>) -> Result<Self, BoxError> {
         let (clock, stopwatch) = (SystemClock::new(), Arc::new(Stopwatch::default()));
         let mut builder = Balancer::builder().clock(clock).observer(stopwatch.clone());
         let mut backends = Vec::new();
         for profile in &PROFILES {
-            let backend = Backend::start(profile, session.cloned()).await?;
-            builder = builder.member(profile.name, backend.uri()?, backend.spec()?);
+            let backend = Backend::start(profile, session.cloned())?;
+            builder = builder.member(profile.name, backend.member()?, backend.spec()?);
             backends.push(backend);
         }
         Ok(Self {

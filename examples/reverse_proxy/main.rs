@@ -29,13 +29,11 @@ mod visitor;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::ValueEnum;
+use equipoise::proxy::{Endpoint, Listener};
 use equipoise::service::BoxError;
 use equipoise::{Balancer, HeartbeatReadings, StickySession};
-use http::Uri;
-use tokio::net::TcpListener;
 
 use fleet::Fleet;
 use options::Options;
@@ -46,8 +44,6 @@ use server::Server;
 use stop::StopSignal;
 
 const PORT: u16 = 8080;
-/// How long requests in flight may take to end once we stop.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -68,17 +64,18 @@ async fn serve_real(options: Options) -> Result<ExitCode, BoxError> {
     let mut stop = StopSignal::new()?;
     let names: Vec<&str> = options.backends.iter().map(|it| &*it.name).collect();
     let names = names.join(", ");
-    let members = options.backends.into_iter();
-    let balancer = Balancer::builder()
-        .members(members.map(|it| (it.name, it.uri, it.spec)))
-        .build()?;
+    let mut balancer = Balancer::builder();
+    for backend in options.backends {
+        balancer = balancer.member(backend.name, proxy::member(backend.uri)?, backend.spec);
+    }
+    let balancer = balancer.build()?;
     let scheduler = options.scheduler.unwrap_or(SchedulerName::ByRequests);
     scheduler.set(&balancer, &HeartbeatReadings::new());
     let sessions = options
         .sticky
         .map_or(Sessions::None, Sessions::SetByBackends);
 
-    let listener = listen(options.listen).await?;
+    let listener = listen(options.listen)?;
     let server = Server::start(listener, proxy::service(balancer.clone(), sessions))?;
     let here = server.address();
     let scheduler = balancer.scheduler_name();
@@ -92,13 +89,13 @@ async fn serve_real(options: Options) -> Result<ExitCode, BoxError> {
 /// Starts backends, shows what the proxy does with them, and goes on serving them.
 async fn serve_embedded(options: Options) -> Result<ExitCode, BoxError> {
     let mut stop = StopSignal::new()?;
-    let mut fleet = Fleet::start(options.sticky.as_ref()).await?;
+    let mut fleet = Fleet::start(options.sticky.as_ref())?;
     let balancer = fleet.balancer.clone();
     let sessions = match options.sticky {
         Some(session) => Sessions::SetByBackends(session),
         None => Sessions::SetByProxy(StickySession::new("ROUTEID")?),
     };
-    let listener = listen(options.listen).await?;
+    let listener = listen(options.listen)?;
     let server = Server::start(listener, proxy::service(balancer.clone(), sessions))?;
     let here = server.address();
 
@@ -151,21 +148,22 @@ fn print_what_to_try(here: SocketAddr) {
 }
 
 /// Stops in good order: no more connections, and time for what is in flight.
-async fn drain(server: Server, balancer: &Balancer<Uri>, stop: &mut StopSignal) {
-    let connections = server.stop_accepting().await;
+async fn drain(server: Server, balancer: &Balancer<Endpoint>, stop: &mut StopSignal) {
     let in_flight: u32 = balancer.members().iter().map(|it| it.in_flight()).sum();
     println!("\nStopping. Requests in flight, which may end: {in_flight}.");
-    let cut = connections.drain(PATIENCE, stop.received()).await;
-    println!("Stopped. Connections cut off in the middle of a request: {cut}.");
+    match server.drain(stop.received()).await {
+        Some(stopped) => println!("Stopped. Connections cut off: {}.", stopped.cut()),
+        None => println!("Stopped at once."),
+    }
 }
 
 /// Listens where it was asked for, or on any free port if nobody asked.
-async fn listen(asked: Option<SocketAddr>) -> Result<TcpListener, BoxError> {
+fn listen(asked: Option<SocketAddr>) -> Result<Listener, BoxError> {
     let address = asked.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
-    match TcpListener::bind(address).await {
+    match Listener::bind(address) {
         Err(error) if asked.is_none() && error.kind() == ErrorKind::AddrInUse => {
             println!("Port {PORT} is taken: taking a free one.");
-            Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
+            Ok(Listener::bind((Ipv4Addr::LOCALHOST, 0).into())?)
         }
         bound => bound.map_err(|error| {
             let advice = "choose another address with --listen, or port 0 for any that is free";

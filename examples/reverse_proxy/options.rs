@@ -142,15 +142,18 @@ fn origin(url: &str) -> Result<Uri, String> {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let port_follows = authority.len() > uri.host().map_or(0, str::len);
     match uri.scheme_str() {
-        Some("http") if authority.contains('@') => Err(format!("{url:?} names a user: {WRITE}")),
-        Some("http") if port_follows && uri.port().is_none() => {
+        Some("http" | "https") if authority.contains('@') => {
+            Err(format!("{url:?} names a user: {WRITE}"))
+        }
+        Some("http" | "https") if port_follows && uri.port().is_none() => {
             Err(format!("{url:?} has no port that exists: {WRITE}"))
         }
-        Some("http") if uri.query().is_some() => Err(format!("{url:?} has a query: {WRITE}")),
-        Some("http") => Ok(uri),
-        Some("https") => Err(format!(
-            "{url:?}: this example speaks no TLS to backends: {WRITE}"
+        Some("http" | "https") if uri.query().is_some() => {
+            Err(format!("{url:?} has a query: {WRITE}"))
+        }
+        Some("http" | "https") => Ok(uri),
+        _ => Err(format!(
+            "{url:?} does not begin with http:// or https://: {WRITE}"
         )),
-        _ => Err(format!("{url:?} does not begin with http://: {WRITE}")),
     }
 }

@@ -1,66 +1,49 @@
-//! A server around a tower service: HTTP/1.1 and HTTP/2 on one port, which stops
-//! gracefully or at once. The proxy is one, and each embedded backend.
+//! A server that runs on its own task, and can be stopped gracefully or at once. The proxy
+//! is one, and each embedded backend.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::proxy::ClientAddr;
+use equipoise::proxy::{ClientBody, Listener, Stopped};
 use equipoise::service::BoxError;
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use http_body::Body;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
-use tower::{Service, ServiceExt};
+use tokio::task::JoinHandle;
+use tower::Service;
 
-/// A server that accepts connections until it is told to stop, or dropped.
+/// How long requests in flight may take to end once a server stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that serves until it is told to stop.
 pub(crate) struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    accepting: JoinHandle<Connections>,
+    serving: JoinHandle<Stopped>,
 }
 
 impl Server {
-    pub(crate) fn start<S, B>(listener: TcpListener, service: S) -> io::Result<Self>
+    pub(crate) fn start<S, B>(listener: Listener, service: S) -> Result<Self, BoxError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible>
             + Clone
             + Send
             + 'static,
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let address = listener.local_addr()?;
+        let address = listener.local_addr().ok_or("it listens on TCP")?;
         let (stop, stopped) = oneshot::channel();
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        // With a timer, a client has 30 s to send the head of a request.
-        builder.http1().timer(TokioTimer::new());
-        builder.http2().timer(TokioTimer::new());
-        let serve = move |stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown| {
-            // The edge tells backends who asks.
-            let service = service.clone().map_request(move |mut request: Request<_>| {
-                request.extensions_mut().insert(ClientAddr(peer));
-                request
-            });
-            let service = TowerToHyperService::new(service);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection.into_owned());
-            async {
-                // Clients go away in the middle of things all the time.
-                let _ = connection.await;
-            }
-        };
+        let server = equipoise::proxy::Server::new().drain_timeout(PATIENCE);
+        let serving = tokio::spawn(server.serve(listener, service, async {
+            let _ = stopped.await;
+        }));
         Ok(Self {
             address,
             stop,
-            accepting: tokio::spawn(accept(listener, serve, stopped)),
+            serving,
         })
     }
 
@@ -68,70 +51,20 @@ impl Server {
         self.address
     }
 
-    /// Closes the listener; connections go on.
-    pub(crate) async fn stop_accepting(self) -> Connections {
+    /// Lets requests that have begun end, for as long as there is patience or until
+    /// `hurry` resolves; `None` if that came first.
+    pub(crate) async fn drain(self, hurry: impl Future<Output = ()>) -> Option<Stopped> {
         drop(self.stop);
-        // There is nothing in its task that panics.
-        self.accepting.await.unwrap_or_default()
-    }
-}
-
-/// Connections of a server that accepts no more; dropped, they are all cut off.
-#[derive(Default)]
-pub(crate) struct Connections {
-    graceful: GracefulShutdown,
-    tasks: JoinSet<()>,
-}
-
-impl Connections {
-    /// Lets requests that have begun end, and takes no other; cuts off what still goes
-    /// on after `patience`, or as soon as `hurry` is there. Returns how many it cut.
-    pub(crate) async fn drain(self, patience: Duration, hurry: impl Future<Output = ()>) -> usize {
-        let Self {
-            graceful,
-            mut tasks,
-        } = self;
-        let all_end = async { while tasks.join_next().await.is_some() {} };
         tokio::select! {
-            _ = async { tokio::join!(graceful.shutdown(), all_end) } => {}
-            () = tokio::time::sleep(patience) => {}
-            () = hurry => {}
+            stopped = self.serving => stopped.ok(),
+            () = hurry => None,
         }
-        let cut = tasks.len();
-        tasks.shutdown().await;
-        cut
     }
 
     /// Cuts all off in the middle of whatever they do.
-    pub(crate) async fn cut(mut self) {
-        self.tasks.shutdown().await;
-    }
-}
-
-async fn accept<F, T>(
-    listener: TcpListener,
-    serve: F,
-    mut stopped: oneshot::Receiver<()>,
-) -> Connections
-where
-    F: Fn(TcpStream, SocketAddr, &GracefulShutdown) -> T,
-    T: Future<Output = ()> + Send + 'static,
-{
-    let mut connections = Connections::default();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    // Only a matter of speed.
-                    let _ = stream.set_nodelay(true);
-                    connections.tasks.spawn(serve(stream, peer, &connections.graceful));
-                }
-                // Too many open files, say: it passes, but not by asking without a pause.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
-            // Whoever has ended is forgotten.
-            Some(_) = connections.tasks.join_next() => {}
-            _ = &mut stopped => return connections,
-        }
+    pub(crate) async fn cut(self) {
+        self.serving.abort();
+        // It says that it was aborted.
+        let _ = self.serving.await;
     }
 }

@@ -95,7 +95,7 @@ async fn kill_in(delay: Duration, fleet: &mut Fleet, name: &str) -> Result<(), B
 /// returns when that was.
 async fn restart(fleet: &mut Fleet, name: &str) -> Result<Instant, BoxError> {
     let backend = fleet.backend(name).ok_or("no such backend")?;
-    backend.restart().await?;
+    backend.restart()?;
     let started = Instant::now();
     let member = fleet.balancer.member(name).ok_or("no such member")?;
     let before = member.elected();

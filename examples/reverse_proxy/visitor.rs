@@ -10,9 +10,10 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
-use crate::proxy::{self, ATTEMPTS, SERVED_BY};
+use crate::proxy::{ATTEMPTS, SERVED_BY};
 
 /// A client that keeps its connection, and leaves its cookies to the caller.
 pub(crate) struct Visitor {
@@ -34,7 +35,7 @@ pub(crate) struct Answer {
 
 impl Visitor {
     pub(crate) fn new(proxy: SocketAddr) -> Self {
-        let client = proxy::client();
+        let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, proxy }
     }
 

@@ -76,7 +76,9 @@ impl Server {
         let places = Arc::new(Semaphore::new(most as usize));
         let mut tasks = JoinSet::new();
         let options = Arc::new(self.options);
-        let serve = |(stream, peer), place: OwnedSemaphorePermit| {
+        let draining = options.clone();
+        // It owns what it clones, so that a service need not be `Sync`.
+        let serve = move |(stream, peer), place: OwnedSemaphorePermit| {
             let connection = Connection {
                 stream,
                 peer,
@@ -103,7 +105,7 @@ impl Server {
                 tasks.spawn(serve(queued, place));
             }
         }
-        drain(&options, &phase, &places, tasks).await
+        drain(&draining, &phase, &places, tasks).await
     }
 }
 
