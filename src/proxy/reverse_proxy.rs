@@ -119,7 +119,9 @@ impl<P> ReverseProxy<P> {
     ///
     /// See [`ReverseProxy`].
     pub fn over(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
-        let balance = balance.nothing_sent_if(EndpointError::is_nothing_sent);
+        let balance = balance
+            .nothing_sent_if(EndpointError::is_nothing_sent)
+            .blameless_if(EndpointError::is_idle_close);
         let answering = balance.over_members().into_infallible();
         let pages = edge.pages().cloned();
         Self {

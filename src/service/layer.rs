@@ -10,9 +10,9 @@ use tower_layer::Layer;
 
 use super::affinity::Wishes;
 use super::course::{HttpSettings, Settings};
-use super::failover::{ByCause, NothingSentIf, Patience};
+use super::failover::{ByCause, FaultIf, Patience};
 use super::{
-    BalanceService, Classify, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
+    BalanceService, Classify, Counted, Failover, Fault, PerMember, Rewrite, RouteCookie, Timeouts,
 };
 use crate::balancer::Balancer;
 use crate::session::StickySession;
@@ -166,7 +166,30 @@ impl<W, P> BalanceLayer<W, P> {
         E: Error + 'static,
     {
         let rest = self.settings.common.classify.clone();
-        self.classify(NothingSentIf::new(is, rest))
+        self.classify(FaultIf::new(is, Fault::and_nothing_sent, rest))
+    }
+
+    /// Says which errors of type `E`, wherever they stand among the causes, are not the
+    /// member's fault: such as that a connection that had been idle was closed. See
+    /// [`Fault::and_blameless`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer).blameless_if(hyper::Error::is_canceled);
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn blameless_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        let rest = self.settings.common.classify.clone();
+        self.classify(FaultIf::new(is, Fault::and_blameless, rest))
     }
 
     /// Sets how long is waited, and who keeps the time.

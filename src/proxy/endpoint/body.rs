@@ -138,7 +138,7 @@ impl Body for EndpointBody {
             Poll::Ready(Some(Err(source))) => {
                 this.done = true;
                 this.line = None;
-                Poll::Ready(Some(Err(EndpointError::Exchange { source })))
+                Poll::Ready(Some(Err(EndpointError::broken_off(source, true))))
             }
             Poll::Ready(None) => {
                 this.done = true;

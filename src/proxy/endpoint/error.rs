@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::service::{BoxError, RequestError};
+use crate::service::{BoxError, RequestError, cause};
 
 /// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
 ///
@@ -40,6 +40,9 @@ pub enum EndpointError {
     /// What it sent is not HTTP, or the connection broke off.
     #[error("the exchange with the member broke off")]
     Exchange {
+        /// Whether the connection had been idle before, and was closed before any of the
+        /// answer came: most likely the member had given it up.
+        idled: bool,
         /// Where.
         #[source]
         source: hyper::Error,
@@ -108,6 +111,49 @@ impl EndpointError {
     pub const fn is_nothing_sent(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Request { .. })
     }
+}
+
+impl EndpointError {
+    /// `fresh` says whether the connection had not been used before.
+    pub(super) fn broken_off(source: hyper::Error, fresh: bool) -> Self {
+        let closed = source.is_incomplete_message() || source.is_closed() || is_reset(&source);
+        Self::Exchange {
+            idled: !fresh && closed,
+            source,
+        }
+    }
+
+    /// Tells whether a connection that had been idle was closed, for which the member is
+    /// not to blame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::proxy::{Endpoint, EndpointError};
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// // What a `ReverseProxy` is told by itself.
+    /// # let balancer = Balancer::<Endpoint>::builder().build()?;
+    /// let service = BalanceLayer::new(balancer)
+    ///     .nothing_sent_if(EndpointError::is_nothing_sent)
+    ///     .blameless_if(EndpointError::is_idle_close)
+    ///     .over_members();
+    /// # let _ = service;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub const fn is_idle_close(&self) -> bool {
+        matches!(self, Self::Exchange { idled: true, .. })
+    }
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    let kind = cause::<io::Error>(error).map(io::Error::kind);
+    matches!(
+        kind,
+        Some(io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+    )
 }
 
 /// Why there can be no such [`Endpoint`](super::Endpoint).

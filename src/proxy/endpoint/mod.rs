@@ -266,8 +266,7 @@ async fn exchange(
                 Some(unsent) if !fresh => request = unsent,
                 Some(_) => return Err(endpoint.unreachable(unanswered.into_error().into())),
                 None => {
-                    let source = unanswered.into_error();
-                    return Err(EndpointError::Exchange { source });
+                    return Err(EndpointError::broken_off(unanswered.into_error(), fresh));
                 }
             },
         }

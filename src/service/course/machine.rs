@@ -364,13 +364,12 @@ where
         let next = if fault.is_nothing_sent() {
             let may = this.course.attempts < failover.max_attempts && this.exchange.is_left();
             may.then(|| this.course.elect(this.balancer, this.exchange))
-        } else if this.course.repeated {
-            None
-        } else {
-            this.course.repeated = true;
+        } else if this.course.repeats_after(fault) {
             this.course
                 .elect_for_repetition(this.balancer, this.exchange)
                 .map(Ok)
+        } else {
+            None
         };
         let failed = BalanceError::Member {
             member,

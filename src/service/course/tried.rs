@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::member::{Flag, MemberId};
 use crate::observer::Session;
-use crate::service::BalanceError;
+use crate::service::{BalanceError, Fault};
 
 /// What has been tried.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Course {
     pub(super) attempts: u32,
     /// The one repetition of what may have been sent.
     pub(super) repeated: bool,
+    /// The one more for a failure that is not the member's fault.
+    excused: bool,
     /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
@@ -27,6 +29,17 @@ impl Course {
         if !self.tried.contains(&member) {
             self.tried.push(member);
         }
+    }
+
+    /// Whether there is a repetition left for such a failure. More than these two would
+    /// hand a request that kills members from one to the next.
+    pub(super) fn repeats_after(&mut self, fault: Fault) -> bool {
+        let left = if fault.is_blameless() && !self.excused {
+            &mut self.excused
+        } else {
+            &mut self.repeated
+        };
+        !std::mem::replace(left, true)
     }
 
     /// Elects somebody who has not been tried; if all who are eligible have been, one of

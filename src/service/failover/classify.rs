@@ -60,7 +60,8 @@ impl Fault {
     };
 
     /// Says also that it is not the member's fault, which is not put in error then: a
-    /// connection that had been idle was closed, a limit of your own was reached.
+    /// connection that had been idle was closed, a limit of your own was reached. A request
+    /// that may be repeated is repeated once more for the first such failure.
     ///
     /// # Examples
     ///
@@ -69,6 +70,14 @@ impl Fault {
     pub const fn and_blameless(self) -> Self {
         Self {
             blameless: true,
+            ..self
+        }
+    }
+
+    /// The same, with nothing sent.
+    pub(in crate::service) const fn and_nothing_sent(self) -> Self {
+        Self {
+            nothing_sent: true,
             ..self
         }
     }
@@ -288,36 +297,42 @@ where
     }
 }
 
-/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) says.
-pub(in crate::service) struct NothingSentIf<F, E> {
+/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if)
+/// and its like say.
+pub(in crate::service) struct FaultIf<F, E> {
     is: F,
+    /// What more is known of such errors.
+    then: fn(Fault) -> Fault,
     /// What was said before.
     rest: Arc<dyn Classify>,
     error: PhantomData<fn(&E)>,
 }
 
-impl<F, E> NothingSentIf<F, E> {
-    pub(in crate::service) fn new(is: F, rest: Arc<dyn Classify>) -> Self {
+impl<F, E> FaultIf<F, E> {
+    pub(in crate::service) fn new(
+        is: F,
+        then: fn(Fault) -> Fault,
+        rest: Arc<dyn Classify>,
+    ) -> Self {
         Self {
             is,
+            then,
             rest,
             error: PhantomData,
         }
     }
 }
 
-impl<F, E> Classify for NothingSentIf<F, E>
+impl<F, E> Classify for FaultIf<F, E>
 where
     F: Fn(&E) -> bool + Send + Sync + 'static,
     E: Error + 'static,
 {
     fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        let said = self.rest.error(error);
         match cause::<E>(error) {
-            Some(found) if (self.is)(found) => Fault {
-                nothing_sent: true,
-                ..self.rest.error(error)
-            },
-            _ => self.rest.error(error),
+            Some(found) if (self.is)(found) => (self.then)(said),
+            _ => said,
         }
     }
 

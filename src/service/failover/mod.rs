@@ -14,7 +14,7 @@ pub use budget::RetryBudget;
 pub use classify::{Classify, Fault, cause};
 pub use timeouts::Timeouts;
 
-pub(in crate::service) use classify::{ByCause, NothingSentIf};
+pub(in crate::service) use classify::{ByCause, FaultIf};
 pub(in crate::service) use timeouts::Patience;
 
 /// When a request goes on to another member.

@@ -1,0 +1,17 @@
+//! The proxy under load, as a process of its own where its memory is measured: members
+//! that die while it is at full speed, bodies of a gigabyte, thousands of idle clients.
+//! `EQUIPOISE_SOAK_SECONDS` says for how long the first goes on, and
+//! `EQUIPOISE_BODY_MIB` how large the second are; the gate sets both.
+
+#![cfg(all(feature = "proxy", target_os = "linux"))]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a set-up that fails ends the test, and figures are for reading"
+)]
+
+mod big_bodies;
+mod fire;
+mod idle;
+mod process;
+mod site;
