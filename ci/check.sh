@@ -28,10 +28,10 @@ models() {
 # Each asserts what it shows, and ends by itself.
 examples() {
   local example
-  for example in first_pick custom_scheduler tower_clients grpc_clients reqwest_clients; do
+  for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients websocket; do
     cargo run --quiet --all-features --example "$example" || return
   done
-  for example in axum_app content_routing; do
+  for example in axum_app content_routing tls_proxy; do
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
 }
@@ -40,8 +40,8 @@ step cargo fmt --all --check
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
-# The soak lasts two seconds elsewhere.
-EQUIPOISE_SOAK_SECONDS=20 step cargo test --all-features -- --include-ignored
+# Elsewhere soaks last two seconds, and large bodies have 32 MiB.
+EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --document-private-items

@@ -49,8 +49,8 @@ impl Meter {
         let upload = self.shared.as_ref().map(|it| it.0.upload.load(Relaxed));
         match upload {
             Some(LATE) => Upload::Late,
-            Some(FAILED) => Upload::Failed,
-            _ => Upload::Flowing,
+            None | Some(FLOWING) => Upload::Flowing,
+            Some(status) => Upload::Failed(u16::try_from(status).unwrap_or(u16::MAX)),
         }
     }
 
@@ -94,8 +94,8 @@ struct Sent {
 /// How the client does with its request body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Upload {
-    /// It broke off.
-    Failed,
+    /// It broke off, or was too long, or too slow; the status by which HTTP says so.
+    Failed(u16),
     /// Nothing is being waited for.
     Flowing,
     /// It is the client that is being waited for.
@@ -104,7 +104,6 @@ pub(crate) enum Upload {
 
 const FLOWING: u32 = 0;
 const LATE: u32 = 1;
-const FAILED: u32 = 2;
 
 impl Sent {
     fn new(seat: Arc<Seat>) -> Self {
@@ -133,11 +132,15 @@ impl SentMeter {
 }
 
 impl SentMeter {
-    /// Notes what a look at the client's body came to.
-    pub(crate) fn upload_polled<T, E>(&self, frame: &Poll<Option<Result<T, E>>>) {
+    /// Notes what a look at the client's body came to; `status` is that of an error.
+    pub(crate) fn upload_polled<T, E>(
+        &self,
+        frame: &Poll<Option<Result<T, E>>>,
+        status: impl FnOnce(&E) -> u16,
+    ) {
         let upload = match frame {
             Poll::Pending => LATE,
-            Poll::Ready(Some(Err(_))) => FAILED,
+            Poll::Ready(Some(Err(error))) => u32::from(status(error)),
             Poll::Ready(Some(Ok(_)) | None) => FLOWING,
         };
         self.0.upload.store(upload, Relaxed);

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -331,6 +331,8 @@ impl Edge {
     fn give_answer(&self, head: &mut http::response::Parts) {
         hop_by_hop::strip_response(&mut head.headers);
         self.forwarding.apply_to_response(head);
+        // What the member spoke is nothing to the client: hyper would repeat a 1.0.
+        head.version = Version::HTTP_11;
         if let Some(reverse) = &self.reverse {
             reverse.rewrite(&mut head.headers, self.seen_as.as_ref());
         }

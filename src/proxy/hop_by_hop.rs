@@ -38,21 +38,27 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 /// Whoever wants one to stop here is not asked.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
 fn strip(headers: &mut HeaderMap) {
+    // Going through the few names once is cheaper than looking for each of these.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
     for name in named_in_connection(headers) {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

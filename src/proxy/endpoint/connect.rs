@@ -79,19 +79,11 @@ pub(super) struct Connector {
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
-    pub(super) patience: Duration,
 }
 
 impl Connector {
-    /// Opens a connection that is ready for a request, in the time there is for it.
+    /// Opens a connection that is ready for a request.
     pub(super) async fn connect(&self) -> Result<Line, BoxError> {
-        match tokio::time::timeout(self.patience, self.line()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-        }
-    }
-
-    async fn line(&self) -> Result<Line, BoxError> {
         let stream = self.stream().await?;
         let known = self.versions == HttpVersions::Http2;
         let (stream, agreed) = match &self.secure {

@@ -19,6 +19,7 @@ mod pool;
 mod progress;
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -54,7 +55,7 @@ use progress::{Alarm, Progress};
 /// It is a service for any request body, which points requests at itself: scheme,
 /// authority and path prefix, version and `Host`. So it is what a
 /// [`ReverseProxy`](super::ReverseProxy) balances over, and it can be used alone. Clones
-/// share the connections.
+/// share the connections. It needs a tokio runtime with I/O and time.
 ///
 /// | limit | by default | set by |
 /// |---|---|---|
@@ -123,6 +124,7 @@ struct Shared {
     authority: Authority,
     /// `None` if the client's stays.
     host: Option<HeaderValue>,
+    connect: Duration,
     max_idle: usize,
     idle_life: Duration,
     head: Option<Duration>,
@@ -284,12 +286,11 @@ impl Shared {
             // RFC 9112, 3.2.2: a host in the request line comes before the header.
             None => head.uri.authority().and_then(host_of),
         };
+        // A client of HTTP/1.0 need not say it; we have to.
+        let silent = || !head.headers.contains_key(HOST);
+        let host = host.or_else(|| silent().then(|| host_of(&self.authority))?);
         if let Some(host) = host {
             head.headers.insert(HOST, host);
-        } else if !head.headers.contains_key(HOST) {
-            // A client of HTTP/1.0 need not say it; we have to.
-            head.headers
-                .extend(host_of(&self.authority).map(|host| (HOST, host)));
         }
         head.uri = Uri::from(path);
         Ok(Request::from_parts(head, body))
@@ -305,8 +306,15 @@ impl Shared {
     }
 
     async fn open(&self) -> Result<Line, EndpointError> {
-        let opened = self.pool.open(self.connector.connect()).await;
-        opened.map_err(|source| self.unreachable(source))
+        // The wait for somebody who is opening one counts: else they would add up.
+        let opening = self.pool.open(self.connector.connect());
+        match tokio::time::timeout(self.connect, opening).await {
+            Ok(opened) => opened.map_err(|source| self.unreachable(source)),
+            Err(_) => {
+                let late = io::Error::from(io::ErrorKind::TimedOut);
+                Err(self.unreachable(late.into()))
+            }
+        }
     }
 
     fn unreachable(&self, source: BoxError) -> EndpointError {

@@ -261,8 +261,9 @@ impl Forwarding {
             self.x_forwarded(&mut head.headers, peer, host.as_ref(), trusted, &scheme);
         }
         if self.forwarded {
-            if let Some(element) = self.element(peer, host.as_ref(), &scheme) {
-                append(&mut head.headers, FORWARDED, &element);
+            let element = self.element(peer, host.as_ref(), &scheme);
+            if let Some(Ok(element)) = element.map(HeaderValue::try_from) {
+                append(&mut head.headers, FORWARDED, element);
             }
         }
         self.pass_via(head.version, &mut head.headers);
@@ -331,22 +332,27 @@ impl Forwarding {
         trusted: bool,
         scheme: &Scheme,
     ) {
-        if let Some(peer) = peer {
-            append(headers, X_FORWARDED_FOR, peer.to_string().as_bytes());
+        if let Some(Ok(peer)) = peer.map(|peer| HeaderValue::try_from(peer.to_string())) {
+            append(headers, X_FORWARDED_FOR, peer);
         }
         // What a trusted proxy has said of the client stands: the client asked it.
         if let Some(host) = host {
             if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
-                append(headers, X_FORWARDED_HOST, host.as_bytes());
+                append(headers, X_FORWARDED_HOST, host.clone());
             }
         }
         if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
-            if let Ok(scheme) = HeaderValue::from_str(scheme.as_str()) {
-                headers.insert(X_FORWARDED_PROTO, scheme);
+            let proto = match scheme.as_str() {
+                "http" => Ok(HeaderValue::from_static("http")),
+                "https" => Ok(HeaderValue::from_static("https")),
+                other => HeaderValue::from_str(other),
+            };
+            if let Ok(proto) = proto {
+                headers.insert(X_FORWARDED_PROTO, proto);
             }
         }
         if let Some(server) = &self.server {
-            append(headers, X_FORWARDED_SERVER, server.as_bytes());
+            append(headers, X_FORWARDED_SERVER, server.clone());
         }
     }
 
@@ -392,7 +398,9 @@ impl Forwarding {
             Version::HTTP_3 => "3.0",
             _ => "1.1",
         };
-        append(headers, VIA, format!("{version} {name}").as_bytes());
+        if let Ok(element) = HeaderValue::try_from(format!("{version} {name}")) {
+            append(headers, VIA, element);
+        }
     }
 }
 

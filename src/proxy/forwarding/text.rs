@@ -84,7 +84,11 @@ pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
 }
 
 /// Appends to a list, as one header: many programs read but the first of several.
-pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: &[u8]) {
+pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, member);
+        return;
+    }
     let mut list: Vec<u8> = Vec::new();
     for value in headers.get_all(&name) {
         if !value.is_empty() {
@@ -92,7 +96,7 @@ pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: &[u8]) {
             list.extend_from_slice(b", ");
         }
     }
-    list.extend_from_slice(member);
+    list.extend_from_slice(member.as_bytes());
     if let Ok(value) = HeaderValue::try_from(list) {
         headers.insert(name, value);
     }

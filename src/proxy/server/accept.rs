@@ -72,8 +72,7 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let (phase, stopping) = Stopping::new();
-        let most = self.options.max_connections;
-        let places = Arc::new(Semaphore::new(most as usize));
+        let places = Arc::new(Semaphore::new(self.options.max_connections as usize));
         let mut tasks = JoinSet::new();
         let options = Arc::new(self.options);
         let draining = options.clone();

@@ -76,7 +76,10 @@ where
 {
     /// Serves it until it ends; what goes wrong is the client's, and ends it.
     pub(super) async fn serve(mut self) {
-        let line = Line::new(self.options.patience, self.options.max_requests);
+        let options = self.options.clone();
+        let line = || Arc::new(Line::new(options.patience, options.max_requests));
+        // The time for a head counts from here on, or from the end of the handshake.
+        let early = line();
         let mut stopping = self.stopping.clone();
         let opening = timeout(self.options.patience.head, self.open());
         let last_call = async {
@@ -88,7 +91,9 @@ where
             () = last_call => return,
         };
         if let Ok(Ok(opened)) = opened {
-            self.speak(opened, Arc::new(line)).await;
+            let late = opened.secured.is_some();
+            let line = if late { line() } else { early };
+            self.speak(opened, line).await;
         }
     }
 
@@ -184,16 +189,11 @@ struct Opened {
 struct Watch<'l> {
     line: &'l Line,
     stopping: Stopping,
-    alarm: Pin<Box<Sleep>>,
 }
 
 impl<'l> Watch<'l> {
     fn new(line: &'l Line, stopping: Stopping) -> Self {
-        Self {
-            line,
-            stopping,
-            alarm: Box::pin(sleep_until(Instant::now())),
-        }
+        Self { line, stopping }
     }
 
     /// Polls a connection to its end; `end` begins the end in good order.
@@ -201,11 +201,8 @@ impl<'l> Watch<'l> {
     where
         C: Future,
     {
-        let Self {
-            line,
-            stopping,
-            mut alarm,
-        } = self;
+        let Self { line, stopping } = self;
+        let mut alarm = Alarm::new();
         let mut listening = stopping.clone();
         let mut draining = pin!(listening.draining());
         let (mut ending, mut listened) = (false, false);
@@ -224,12 +221,13 @@ impl<'l> Watch<'l> {
                     end(connection.as_mut());
                     continue;
                 }
-                match ready!(poll_due(line, alarm.as_mut(), context)) {
-                    // Whoever has not ended in good order by then is not going to.
+                match ready!(alarm.poll(line, context)) {
                     Due::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
+                        alarm.set(Instant::now() + LAST_CALL);
                     }
+                    // Whoever has not ended in good order by now is not going to.
                     Due::Close | Due::Cut | Due::Nothing { .. } => return Poll::Ready(()),
                 }
             }
@@ -238,17 +236,41 @@ impl<'l> Watch<'l> {
     }
 }
 
-/// Resolves once something is due.
-fn poll_due(line: &Line, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Due> {
-    // Cheaper than a poll, and the waker is the same as before.
-    while alarm.is_elapsed() || alarm.as_mut().poll(context).is_ready() {
-        match line.due() {
-            Due::Nothing { until } => alarm.as_mut().reset(until),
-            due => return Poll::Ready(due),
-        }
-        if alarm.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+/// Goes off when something may be due.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// It is set, and will wake the one task that there is.
+    set: bool,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self {
+            sleep: Box::pin(sleep_until(Instant::now())),
+            set: false,
         }
     }
-    Poll::Pending
+
+    fn set(&mut self, to: Instant) {
+        self.sleep.as_mut().reset(to);
+        self.set = false;
+    }
+
+    /// Resolves once something is due.
+    fn poll(&mut self, line: &Line, context: &mut Context<'_>) -> Poll<Due> {
+        loop {
+            // Once it is set, a look is enough, and cheaper than a poll.
+            if self.set && !self.sleep.is_elapsed() {
+                return Poll::Pending;
+            }
+            if self.sleep.as_mut().poll(context).is_pending() {
+                self.set = true;
+                return Poll::Pending;
+            }
+            match line.due() {
+                Due::Nothing { until } => self.set(until),
+                due => return Poll::Ready(due),
+            }
+        }
+    }
 }

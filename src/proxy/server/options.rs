@@ -137,7 +137,8 @@ impl Server {
     /// # let _ = server;
     /// ```
     pub fn max_connections(mut self, connections: u32) -> Self {
-        self.options.max_connections = connections.max(1);
+        // No system has as many as the second figure.
+        self.options.max_connections = connections.clamp(1, 1 << 28);
         self
     }
 

@@ -133,7 +133,7 @@ where
                 *this.done = true;
                 let guard = this.guard.as_ref();
                 // An answer breaks off as well if its client breaks off the request.
-                let client = guard.is_some_and(|guard| guard.upload() == Upload::Failed);
+                let client = guard.is_some_and(|guard| matches!(guard.upload(), Upload::Failed(_)));
                 Some(if client {
                     Outcome::Cancelled
                 } else {

@@ -22,6 +22,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::request::status_of;
 use super::request::{KeptBody, RequestBody, Superseded};
 use super::tape::{Found, Source, Tape};
 use crate::balancer::SentMeter;
@@ -208,7 +209,8 @@ where
         let over = source.is_end_stream();
         hand.empty = true;
         drop(hand);
-        self.meter.upload_polled(&frame);
+        let frame = frame.map_err(Into::into);
+        self.meter.upload_polled(&frame, status_of);
         let mut tape = self.tape.lock();
         let Poll::Ready(frame) = frame else {
             tape.source = Source::Idle(source);
@@ -222,7 +224,7 @@ where
             None => Next::End(None),
             Some(Err(error)) => {
                 tape.source = Source::Failed;
-                Next::Error(error.into())
+                Next::Error(error)
             }
             Some(Ok(Ok(data))) => {
                 if !over {

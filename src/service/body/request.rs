@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::balancer::SentMeter;
-use crate::service::BoxError;
+use crate::service::{BoxError, RequestError, cause};
 use crate::sync::Mutex;
 
 /// How the bodies of requests are handed to members.
@@ -240,6 +241,12 @@ impl<B> fmt::Debug for KeptUntilRead<B> {
     }
 }
 
+/// With what status a request is answered whose body failed so.
+pub(super) fn status_of(error: &BoxError) -> u16 {
+    let said = cause::<RequestError>(&**error).map(RequestError::status);
+    said.unwrap_or(StatusCode::BAD_REQUEST).as_u16()
+}
+
 pin_project! {
     /// A request body whose bytes are counted as they are read; made by [`Counted`].
     ///
@@ -302,16 +309,16 @@ where
             StateProjected::Superseded => return Poll::Ready(Some(Err(Superseded.into()))),
             StateProjected::Empty | StateProjected::Unread { .. } => return Poll::Ready(None),
         };
-        let frame = body.poll_frame(context);
+        let frame = body.poll_frame(context).map_err(Into::into);
         if let Some(meter) = this.meter {
-            meter.upload_polled(&frame);
+            meter.upload_polled(&frame, status_of);
             if let Poll::Ready(Some(Ok(frame))) = &frame {
                 if let Some(data) = frame.data_ref() {
                     meter.record(data.remaining() as u64);
                 }
             }
         }
-        frame.map_err(Into::into)
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

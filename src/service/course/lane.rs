@@ -179,8 +179,11 @@ fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) ->
         Some(BalanceError::Request { status, .. }) => Some(*status),
         _ => cause::<RequestError>(&*error).map(RequestError::status),
     };
-    let broken_off = lease.upload() == Upload::Failed;
-    let said = said.or(broken_off.then_some(StatusCode::BAD_REQUEST));
+    // Clients of HTTP/2 do not name what broke off the body among the causes.
+    let said = said.or(match lease.upload() {
+        Upload::Failed(status) => StatusCode::from_u16(status).ok(),
+        Upload::Flowing | Upload::Late => None,
+    });
     if let Some(status) = said {
         return Halt::Request(error, status);
     }

@@ -1,0 +1,64 @@
+//! gRPC through the proxy: each call, and each stream, is balanced by itself, whatever
+//! connection it comes by; trailers, where gRPC has its status, pass through.
+//!
+//! Run it with `cargo run --features full --example grpc_proxy`.
+
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
+use equipoise::Balancer;
+use equipoise::proxy::{Endpoint, HttpVersions, Listener, ReverseProxy, Server};
+use equipoise::service::BoxError;
+use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let members = [("a", backend().await?), ("b", backend().await?)];
+    let balancer = Balancer::new(members)?;
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
+    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let proxy = ReverseProxy::new(balancer.clone());
+    tokio::spawn(Server::new().serve(listener, proxy, std::future::pending()));
+
+    // One connection, whose calls go to both.
+    let channel = Channel::from_shared(format!("http://{here}"))?
+        .connect()
+        .await?;
+    let mut client = HealthClient::new(channel);
+    for _ in 0..4 {
+        let answer = client.check(HealthCheckRequest::default()).await?;
+        println!("a call: {}", answer.into_inner().status().as_str_name());
+    }
+    let unknown = HealthCheckRequest {
+        service: "nobody".to_owned(),
+    };
+    let error = client.check(unknown).await.expect_err("nobody knows it");
+    println!("a status in trailers: {:?}", error.code());
+    assert_eq!(error.code(), tonic::Code::NotFound);
+
+    let watch = client.watch(HealthCheckRequest::default()).await?;
+    let mut stream = watch.into_inner();
+    println!("a stream: {:?}", stream.message().await?);
+    let elected: Vec<u64> = balancer.members().iter().map(|it| it.elected()).collect();
+    let open: u32 = balancer.members().iter().map(|it| it.in_flight()).sum();
+    println!("elected {elected:?} times, {open} in flight");
+    assert_eq!((elected, open), (vec![3, 3], 1));
+    Ok(())
+}
+
+async fn backend() -> Result<Endpoint, BoxError> {
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+    let uri = format!("http://{}", incoming.local_addr()?).parse()?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status("", ServingStatus::Serving)
+        .await;
+    let server = tonic::transport::Server::builder();
+    tokio::spawn(server.serve_with_incoming(health, incoming));
+    // Without TLS, nobody asks: it is known that the member speaks HTTP/2.
+    let member = Endpoint::builder(uri).versions(HttpVersions::Http2);
+    Ok(member.build()?)
+}
