@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::header::UPGRADE;
@@ -41,16 +41,15 @@ where
     type Future = Answering<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let busy = Busy::new(&self.line);
+        let busy = Some(Busy::new(&self.line));
         let most = self.options.max_body;
         if request.body().size_hint().lower() > most {
             let wanted = Wanted::by(request.method(), request.headers());
-            let way = Way::TooLarge { wanted };
-            return Answering {
-                way,
-                busy: Some(busy),
-                options: self.options.clone(),
-            };
+            let why = "its body has more bytes than are allowed";
+            let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, wanted);
+            let answer = Some(refusal.page(self.options.pages.as_ref()));
+            let way = Way::Refused { answer };
+            return Answering { way, busy };
         }
         let tunnel = request.headers().contains_key(UPGRADE);
         let extensions = request.extensions_mut();
@@ -65,15 +64,19 @@ where
         }
         let patience = self.options.body_timeout;
         let request = request.map(|body| ClientBody::new(body, most, patience));
-        let way = Way::Chosen {
-            service: self.service.clone(),
-            request: Some(request),
+        let mut service = self.service.clone();
+        // Most services are always ready. Who is not is asked again, by who can wait.
+        let mut nobody = Context::from_waker(Waker::noop());
+        let way = match service.poll_ready(&mut nobody) {
+            Poll::Ready(Ok(())) => Way::Called {
+                future: service.call(request),
+            },
+            Poll::Ready(Err(_)) | Poll::Pending => Way::Chosen {
+                service,
+                request: Some(request),
+            },
         };
-        Answering {
-            way,
-            busy: Some(busy),
-            options: self.options.clone(),
-        }
+        Answering { way, busy }
     }
 }
 
@@ -100,17 +103,17 @@ pin_project! {
         #[pin]
         way: Way<S, F>,
         busy: Option<Busy>,
-        options: Arc<Options>,
     }
 }
 
 pin_project! {
     #[project = WayProjected]
     enum Way<S, F> {
-        // Not ready yet; the request is `None` once the service has it.
-        Chosen { service: S, request: Option<Request<ClientBody>> },
+        // What is optional is `None` once it has been given.
         Called { #[pin] future: F },
-        TooLarge { wanted: Wanted },
+        // Not ready yet, or broken, which it will say again.
+        Chosen { service: S, request: Option<Request<ClientBody>> },
+        Refused { answer: Option<Response<Bytes>> },
     }
 }
 
@@ -134,11 +137,10 @@ where
                         None => return Poll::Pending,
                     }
                 }
-                WayProjected::TooLarge { wanted } => {
-                    let why = "its body has more bytes than are allowed";
-                    let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, *wanted);
-                    break refusal.answer(this.options.pages.as_ref());
-                }
+                WayProjected::Refused { answer } => match answer.take() {
+                    Some(answer) => break answer.map(AnswerBody::text),
+                    None => return Poll::Pending,
+                },
             };
             this.way.set(Way::Called { future });
         };

@@ -1,0 +1,68 @@
+//! The servers behind the proxies, all in one process; one of them alone is "direct".
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use equipoise::service::BoxError;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::program::listen_on;
+
+/// In each answer: which of the servers it came from.
+pub(crate) const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+
+static SMALL: [u8; 100] = [b's'; 100];
+static MEDIUM: [u8; 10_000] = [b'm'; 10_000];
+static LARGE: [u8; 1_000_000] = [b'l'; 1_000_000];
+
+/// Serves all addresses until the process ends.
+pub(crate) async fn serve(addresses: &[SocketAddr]) -> Result<(), BoxError> {
+    let mut serving = tokio::task::JoinSet::new();
+    for &address in addresses {
+        let name = HeaderValue::from(address.port());
+        serving.spawn(accept(listen_on(address)?, name));
+    }
+    while let Some(ended) = serving.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, name: HeaderValue) -> std::io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let name = name.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(|request| {
+                let answer = answer(&request, &name);
+                async { Ok::<_, Infallible>(answer) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+            // A client that went away is none of our errors.
+            drop(connection.await);
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, name: &HeaderValue) -> Response<Full<Bytes>> {
+    let body: &'static [u8] = match request.uri().path() {
+        "/1m" => &LARGE,
+        "/10k" => &MEDIUM,
+        _ => &SMALL,
+    };
+    let mut answer = Response::new(Full::new(Bytes::from_static(body)));
+    let headers = answer.headers_mut();
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, bytes);
+    headers.insert(SERVED_BY, name.clone());
+    answer
+}

@@ -1,0 +1,20 @@
+//! The proxy of this crate as it comes: all limits, failover and `X-Forwarded-*`.
+
+use std::net::SocketAddr;
+
+use equipoise::Balancer;
+use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server, stop_signal};
+use equipoise::service::BoxError;
+
+/// Serves `address` until somebody asks the process to stop.
+pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {
+    let mut members = Vec::new();
+    for upstream in upstreams {
+        let uri = format!("http://{upstream}").parse()?;
+        members.push((upstream.to_string(), Endpoint::new(uri)?));
+    }
+    let proxy = ReverseProxy::new(Balancer::new(members)?);
+    let listener = Listener::bind(address)?;
+    Server::new().serve(listener, proxy, stop_signal()?).await;
+    Ok(())
+}
