@@ -27,7 +27,7 @@ use super::mapping::is_sound;
 use super::router::host_of;
 use super::upgrade::{Asked, Upgrades};
 use super::{ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
-use crate::service::{AnswerBody, Pages, Refusal, Wanted};
+use crate::service::{AnswerBody, BalanceError, Pages, Refusal, Wanted};
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
@@ -239,10 +239,6 @@ impl EdgeLayer {
     pub(super) fn before<S>(self, inner: S) -> EdgeService<S> {
         let edge = Arc::new(self.edge);
         EdgeService { edge, inner }
-    }
-
-    pub(super) fn pages(&self) -> Option<&Pages> {
-        self.edge.pages.as_ref()
     }
 }
 
@@ -475,6 +471,13 @@ where
         }
         let body = AnswerBody::inner(body);
         Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}
+
+impl<F> EdgeFuture<F> {
+    /// The answer to an error of the inner service.
+    pub(super) fn answer_of<B>(&self, error: BalanceError) -> Response<AnswerBody<B>> {
+        Refusal::answer_of(error, self.wanted, self.edge.pages.as_ref())
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 /// Whoever wants one to stop here is not asked.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
-const HOP_BY_HOP: [HeaderName; 6] = [
+static HOP_BY_HOP: [HeaderName; 6] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -58,7 +58,7 @@ fn strip(headers: &mut HeaderMap) {
     for name in named_in_connection(headers) {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }

@@ -35,7 +35,7 @@ pub use forwarding::{Forwarding, ProxyNameError};
 pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
-pub use reverse_proxy::{ProxyBody, ReverseProxy};
+pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
 pub use router::{
     Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };

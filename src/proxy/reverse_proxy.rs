@@ -5,18 +5,22 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding};
+use super::{
+    EdgeFuture, EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding,
+};
 use crate::balancer::Balancer;
 use crate::service::{
-    AnswerBody, AnswerErrors, BalanceLayer, BalanceService, BoxError, Counted, LeasedBody,
-    PerMember, RequestBody,
+    AnswerBody, BalanceError, BalanceFuture, BalanceLayer, BalanceService, BoxError, Counted,
+    LeasedBody, PerMember, RequestBody,
 };
 
 /// A reverse proxy over a [`Balancer`] of [`Endpoint`]s: a tower service that answers each
@@ -81,7 +85,7 @@ pub struct ReverseProxy<P = Counted> {
     inner: Inner<P>,
 }
 
-type Inner<P> = EdgeService<AnswerErrors<BalanceService<Endpoint, PerMember, P>>>;
+type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 
 /// The body of a [`ReverseProxy`]'s answers.
 ///
@@ -95,7 +99,7 @@ type Inner<P> = EdgeService<AnswerErrors<BalanceService<Endpoint, PerMember, P>>
 /// }
 /// # let _ = into_axum;
 /// ```
-pub type ProxyBody = AnswerBody<AnswerBody<LeasedBody<EndpointBody>>>;
+pub type ProxyBody = AnswerBody<LeasedBody<EndpointBody>>;
 
 impl ReverseProxy {
     /// Makes a proxy that leaves paths as they are, knows no sessions, and tells members
@@ -121,11 +125,10 @@ impl<P> ReverseProxy<P> {
     pub fn over(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
-            .blameless_if(EndpointError::is_idle_close);
-        let answering = balance.over_members().into_infallible();
-        let pages = edge.pages().cloned();
+            .blameless_if(EndpointError::is_idle_close)
+            .without_extensions();
         Self {
-            inner: edge.before(answering.with_pages(pages)),
+            inner: edge.before(balance.over_members()),
         }
     }
 }
@@ -138,14 +141,47 @@ where
 {
     type Response = Response<ProxyBody>;
     type Error = Infallible;
-    type Future = <Inner<P> as Service<Request<B>>>::Future;
+    type Future = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, P, B>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<B>>::poll_ready(&mut self.inner, context)
+    /// Is always ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.inner.call(request)
+        let edge = self.inner.call(request);
+        ReverseProxyFuture { edge }
+    }
+}
+
+pin_project! {
+    /// One request on its way through a [`ReverseProxy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it gives the request up, and the member's count back.
+    ///
+    /// # Examples
+    ///
+    /// See [`ReverseProxy`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct ReverseProxyFuture<F> {
+        #[pin]
+        edge: EdgeFuture<F>,
+    }
+}
+
+impl<F, RB> Future for ReverseProxyFuture<F>
+where
+    F: Future<Output = Result<Response<RB>, BalanceError>>,
+{
+    type Output = Result<Response<AnswerBody<RB>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut edge = self.project().edge;
+        let answered = ready!(edge.as_mut().poll(context));
+        Poll::Ready(Ok(answered.unwrap_or_else(|error| edge.answer_of(error))))
     }
 }
 

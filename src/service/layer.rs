@@ -77,6 +77,7 @@ impl<W> BalanceLayer<W> {
             settings: HttpSettings {
                 common,
                 wishes: Wishes::default(),
+                extensions: true,
             },
             bodies: Counted::default(),
         }
@@ -214,6 +215,14 @@ impl<W, P> BalanceLayer<W, P> {
             settings: self.settings,
             bodies,
         }
+    }
+
+    /// Keeps the extensions of requests from members, for whom copying them would be
+    /// waste.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn without_extensions(mut self) -> Self {
+        self.settings.extensions = false;
+        self
     }
 
     /// Makes the service whose members are services themselves.

@@ -2,8 +2,7 @@
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use http::{Request, Uri, Version};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 
@@ -47,30 +46,11 @@ impl Line {
             Self::Http2(_) => Alarm::default(),
         }
     }
-
-    /// Sends a request, in the form that the connection needs. Doing that again, on
-    /// another connection, does no harm.
-    pub(super) async fn send(
-        &mut self,
-        mut request: Request<Outgoing>,
-        authority: &Authority,
-        scheme: &Scheme,
-    ) -> Result<Response<Incoming>, Unanswered> {
-        match self {
-            Self::Http1(line) => {
-                for_http_1(&mut request);
-                line.sender.try_send_request(request).await
-            }
-            Self::Http2(sender) => {
-                for_http_2(&mut request, authority, scheme);
-                sender.try_send_request(request).await
-            }
-        }
-    }
 }
 
-/// The target in origin form, and what HTTP/2 leaves out.
-fn for_http_1(request: &mut Request<Outgoing>) {
+/// The target in origin form, and what HTTP/2 leaves out. Doing that again does no harm,
+/// nor does it for the other form.
+pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
     if request.version() == Version::HTTP_2 {
         join_cookies(request.headers_mut());
     }
@@ -87,7 +67,7 @@ fn for_http_1(request: &mut Request<Outgoing>) {
 }
 
 /// The whole target, and no word about the connection (RFC 9113, 8.2.2).
-fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
+pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {

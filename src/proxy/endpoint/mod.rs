@@ -6,13 +6,15 @@
 //!                                         └────────── with the last frame ─────────┘
 //! ```
 //!
-//! What does not live here: which member a request goes to, and what is done when one
+//! What does not live here: the exchange itself (`exchange` up to the head, `body`
+//! afterwards), which member a request goes to, and what is done when one
 //! fails (`service`).
 
 mod body;
 mod builder;
 mod connect;
 mod error;
+mod exchange;
 mod line;
 mod outgoing;
 mod pool;
@@ -31,8 +33,6 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body::Body;
-use hyper::body::Incoming;
-use tokio::time::Instant;
 use tower_service::Service;
 
 pub use body::EndpointBody;
@@ -43,12 +43,11 @@ pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
 use crate::service::{BoxError, RequestError, host_of, under};
-use body::Limits;
 use connect::Connector;
-use line::{Line, Unanswered};
+use exchange::Exchange;
+use line::Line;
 use outgoing::Outgoing;
 use pool::Pool;
-use progress::{Alarm, Progress};
 
 /// A member that speaks HTTP: its address, its own connections, and how long it may take.
 ///
@@ -188,11 +187,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> EndpointFuture {
-        let request = request.map(Outgoing::new);
-        let exchange = exchange(self.shared.clone(), request);
-        EndpointFuture {
-            exchange: Box::pin(exchange),
-        }
+        let endpoint = &self.shared;
+        let exchange = match endpoint.aim(request.map(Outgoing::new)) {
+            Ok(request) => exchange::begin(endpoint.clone(), request),
+            Err(source) => {
+                let refused = EndpointError::Request { source };
+                Box::pin(std::future::ready(Err(refused)))
+            }
+        };
+        EndpointFuture { exchange }
     }
 }
 
@@ -217,7 +220,7 @@ impl fmt::Debug for Endpoint {
 /// See [`Endpoint`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EndpointFuture {
-    exchange: Pin<Box<dyn Future<Output = Result<Response<EndpointBody>, EndpointError>> + Send>>,
+    exchange: Exchange,
 }
 
 impl Future for EndpointFuture {
@@ -234,53 +237,11 @@ impl fmt::Debug for EndpointFuture {
     }
 }
 
-async fn exchange(
-    endpoint: Arc<Shared>,
-    request: Request<Outgoing>,
-) -> Result<Response<EndpointBody>, EndpointError> {
-    let began = Instant::now();
-    let mut request = endpoint.aim(request)?;
-    let limits = Limits {
-        frame: endpoint.frame,
-        whole: endpoint.whole.map(|whole| began + whole),
-    };
-    let upload = request.body().progress().clone();
-    loop {
-        let (mut line, fresh) = match endpoint.pool.take() {
-            Some(line) => (line, false),
-            None => (endpoint.open().await?, true),
-        };
-        let mut alarm = line.take_alarm();
-        let sent = line.send(request, &endpoint.authority, &endpoint.scheme);
-        let until = HeadLimit {
-            patience: endpoint.head,
-            whole: limits.whole,
-            upload: &upload,
-        };
-        match until.watch(sent, &mut alarm, began).await? {
-            Ok(response) => {
-                let (head, inner) = response.into_parts();
-                let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
-                return Ok(Response::from_parts(head, body));
-            }
-            Err(mut unanswered) => match unanswered.take_message() {
-                // It had been idle for too long: each turn takes one from the pool.
-                Some(unsent) if !fresh => request = unsent,
-                Some(_) => return Err(endpoint.unreachable(unanswered.into_error().into())),
-                None => {
-                    return Err(EndpointError::broken_off(unanswered.into_error(), fresh));
-                }
-            },
-        }
-    }
-}
-
 impl Shared {
     /// Points a request at the member; its form is the connection's affair.
-    fn aim(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, EndpointError> {
+    fn aim(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, RequestError> {
         let (mut head, body) = request.into_parts();
-        let path = self.path(&head);
-        let path = path.map_err(|source| EndpointError::Request { source })?;
+        let path = self.path(&head)?;
         let host = match &self.host {
             Some(host) => Some(host.clone()),
             // RFC 9112, 3.2.2: a host in the request line comes before the header.
@@ -326,51 +287,5 @@ impl Shared {
             to: to.into(),
             source,
         }
-    }
-}
-
-/// How long the head of an answer may take.
-struct HeadLimit<'e> {
-    patience: Option<Duration>,
-    whole: Option<Instant>,
-    upload: &'e Progress,
-}
-
-type Answered = Result<Response<Incoming>, Unanswered>;
-
-impl HeadLimit<'_> {
-    async fn watch(
-        &self,
-        sent: impl Future<Output = Answered>,
-        alarm: &mut Alarm,
-        began: Instant,
-    ) -> Result<Answered, EndpointError> {
-        let mut sent = std::pin::pin!(sent);
-        let mut uploaded = self.upload.seen();
-        let mut deadline = self.patience.map(|patience| began + patience);
-        std::future::poll_fn(|context| {
-            if let Poll::Ready(answered) = sent.as_mut().poll(context) {
-                return Poll::Ready(Ok(answered));
-            }
-            loop {
-                let seen = self.upload.seen();
-                if seen != uploaded {
-                    // As long as the request goes on, nobody waits for its answer.
-                    uploaded = seen;
-                    deadline = self.patience.map(|patience| Instant::now() + patience);
-                }
-                let Some(next) = deadline.into_iter().chain(self.whole).min() else {
-                    return Poll::Pending;
-                };
-                std::task::ready!(alarm.poll(next, context));
-                if self.whole == Some(next) {
-                    return Poll::Ready(Err(EndpointError::timed_out(Stage::Whole)));
-                }
-                if self.upload.seen() == uploaded {
-                    return Poll::Ready(Err(EndpointError::timed_out(Stage::Head)));
-                }
-            }
-        })
-        .await
     }
 }

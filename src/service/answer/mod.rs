@@ -6,7 +6,6 @@ mod refusal;
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -77,12 +76,6 @@ impl<S> AnswerErrors<S> {
         page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.pages = Some(Pages::new(page));
-        self
-    }
-
-    #[cfg(feature = "proxy")]
-    pub(crate) fn with_pages(mut self, pages: Option<Pages>) -> Self {
-        self.pages = pages;
         self
     }
 
@@ -183,11 +176,7 @@ where
         };
         Poll::Ready(Ok(match result {
             Ok(response) => response.map(AnswerBody::inner),
-            Err(error) => {
-                let mut answer = Refusal::of(&error, *this.wanted).answer(this.pages.as_ref());
-                answer.extensions_mut().insert(Arc::new(error));
-                answer
-            }
+            Err(error) => Refusal::answer_of(error, *this.wanted, this.pages.as_ref()),
         }))
     }
 }

@@ -63,7 +63,7 @@ impl<'e> Refusal<'e> {
         }
     }
 
-    pub(super) fn of(error: &'e BalanceError, wanted: Wanted) -> Self {
+    fn of(error: &'e BalanceError, wanted: Wanted) -> Self {
         let status = error.status();
         let detail = match status {
             StatusCode::BAD_GATEWAY => "the server behind this one failed",
@@ -163,6 +163,17 @@ impl<'e> Refusal<'e> {
         let kind = HeaderValue::from_static(kind);
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
+    }
+
+    /// Makes the answer for an error, which is in its extensions.
+    pub(crate) fn answer_of<B>(
+        error: BalanceError,
+        wanted: Wanted,
+        pages: Option<&Pages>,
+    ) -> Response<AnswerBody<B>> {
+        let mut answer = Refusal::of(&error, wanted).answer(pages);
+        answer.extensions_mut().insert(Arc::new(error));
+        answer
     }
 
     /// Makes the answer, from `pages` if there are any.

@@ -20,6 +20,8 @@ use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, Upgrade
 pub(in crate::service) struct HttpSettings {
     pub(in crate::service) common: Settings,
     pub(in crate::service) wishes: Wishes,
+    /// Whether members get to see the extensions of requests.
+    pub(in crate::service) extensions: bool,
 }
 
 /// An HTTP request; `D` is the way to the member, `K` the body in keeping.
@@ -117,8 +119,10 @@ where
     ) -> Result<Request<K::Body>, Unsendable> {
         let head = if last {
             self.head.take()
-        } else {
+        } else if self.settings.extensions {
             self.head.clone()
+        } else {
+            self.head.as_ref().map(without_extensions)
         };
         let mut head = head.ok_or(Unsendable::BodyGone)?;
         self.settings.wishes.strip(&mut head.headers);
@@ -156,6 +160,12 @@ where
                     .renew(balancer, route, &mut head.headers);
             }
         }
+        if head.extensions.is_empty() {
+            // Nobody needs those of the request any more, but for their place.
+            let spare = self.head.as_mut().map(|head| &mut head.extensions);
+            head.extensions = spare.map(std::mem::take).unwrap_or_default();
+            head.extensions.clear();
+        }
         head.extensions.insert(ServedBy {
             member: lease.name_handle().clone(),
             route: lease.route_handle().cloned(),
@@ -172,6 +182,15 @@ where
         let body = LeasedBody::new(body, guard, served.outcome, over);
         Response::from_parts(head, body)
     }
+}
+
+fn without_extensions(head: &Parts) -> Parts {
+    let (mut copy, ()) = Request::new(()).into_parts();
+    copy.method = head.method.clone();
+    copy.uri = head.uri.clone();
+    copy.version = head.version;
+    copy.headers = head.headers.clone();
+    copy
 }
 
 /// RFC 9110, 15.3.5 and 15.4.5.

@@ -1,0 +1,205 @@
+//! One request and its answer, up to the head: [`begin`].
+//!
+//! What does not live here: the rest of the answer (`body`).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+
+use super::body::Limits;
+use super::error::{EndpointError, Stage};
+use super::line::{Line, Unanswered, for_http_1, for_http_2};
+use super::outgoing::Outgoing;
+use super::progress::{Alarm, Progress};
+use super::{EndpointBody, Shared};
+
+pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+type Answer = Result<Response<EndpointBody>, EndpointError>;
+
+/// Sends a request that is pointed at the member, on a connection that is open or on a new
+/// one. On the way that most requests take, this is one allocation.
+pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchange {
+    let times = Times::new(&endpoint, request.body().progress().clone());
+    match endpoint.pool.take() {
+        Some(line) => send(endpoint, line, request, times, false),
+        None => Box::pin(open_and_send(endpoint, request, times)),
+    }
+}
+
+async fn open_and_send(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Answer {
+    let line = endpoint.open().await?;
+    send(endpoint, line, request, times, true).await
+}
+
+/// `fresh` says that the connection has not been used before.
+fn send(
+    endpoint: Arc<Shared>,
+    mut line: Line,
+    mut request: Request<Outgoing>,
+    times: Times,
+    fresh: bool,
+) -> Exchange {
+    let alarm = line.take_alarm();
+    match &mut line {
+        Line::Http1(one) => {
+            for_http_1(&mut request);
+            let sent = one.sender.try_send_request(request);
+            Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
+        }
+        Line::Http2(two) => {
+            for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
+            let sent = two.try_send_request(request);
+            Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
+        }
+    }
+}
+
+/// How long things may take.
+struct Times {
+    limits: Limits,
+    head: Option<Duration>,
+    upload: Progress,
+    /// How far the upload was when `head_due` was set.
+    seen: u32,
+    head_due: Option<Instant>,
+}
+
+impl Times {
+    fn new(endpoint: &Shared, upload: Progress) -> Self {
+        let began = Instant::now();
+        Self {
+            limits: Limits {
+                frame: endpoint.frame,
+                whole: endpoint.whole.map(|whole| began + whole),
+            },
+            head: endpoint.head,
+            seen: upload.seen(),
+            head_due: endpoint.head.map(|head| began + head),
+            upload,
+        }
+    }
+
+    /// Tells what has taken too long, if anything has.
+    fn poll_late(&mut self, alarm: &mut Alarm, context: &mut Context<'_>) -> Poll<Stage> {
+        loop {
+            let seen = self.upload.seen();
+            if seen != self.seen {
+                // As long as the request goes on, nobody waits for its answer.
+                self.seen = seen;
+                self.head_due = self.head.map(|head| Instant::now() + head);
+            }
+            let dues = self.head_due.into_iter().chain(self.limits.whole);
+            let Some(due) = dues.min() else {
+                return Poll::Pending;
+            };
+            ready!(alarm.poll(due, context));
+            if self.limits.whole == Some(due) {
+                return Poll::Ready(Stage::Whole);
+            }
+            if self.upload.seen() == self.seen {
+                return Poll::Ready(Stage::Head);
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A request on a connection; `F` is hyper's future, which has no name.
+    struct Sent<F> {
+        // `None` while `again` is polled.
+        #[pin]
+        sent: Option<F>,
+        // `None` once it is answered.
+        on: Option<On>,
+        alarm: Alarm,
+        times: Times,
+        fresh: bool,
+        // On another connection, as this one turned out to be closed.
+        again: Option<Exchange>,
+    }
+}
+
+/// Where a request is, and whose.
+struct On {
+    endpoint: Arc<Shared>,
+    line: Line,
+}
+
+impl<F> Sent<F> {
+    fn new(
+        sent: F,
+        endpoint: Arc<Shared>,
+        line: Line,
+        alarm: Alarm,
+        times: Times,
+        fresh: bool,
+    ) -> Self {
+        Self {
+            sent: Some(sent),
+            on: Some(On { endpoint, line }),
+            alarm,
+            times,
+            fresh,
+            again: None,
+        }
+    }
+}
+
+impl<F> Future for Sent<F>
+where
+    F: Future<Output = Result<Response<Incoming>, Unanswered>>,
+{
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let mut this = self.project();
+        if let Some(again) = this.again {
+            return again.as_mut().poll(context);
+        }
+        let Some(sent) = this.sent.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(answered) = sent.poll(context) else {
+            let stage = ready!(this.times.poll_late(this.alarm, context));
+            // The connection is closed, or the stream reset.
+            this.sent.set(None);
+            *this.on = None;
+            return Poll::Ready(Err(EndpointError::timed_out(stage)));
+        };
+        let Some(On { endpoint, line }) = this.on.take() else {
+            return Poll::Pending;
+        };
+        let (alarm, times) = (std::mem::take(this.alarm), this.times);
+        match answered {
+            Ok(response) => {
+                let (head, inner) = response.into_parts();
+                let (limits, upload) = (times.limits, times.upload.clone());
+                let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
+                Poll::Ready(Ok(Response::from_parts(head, body)))
+            }
+            Err(mut unanswered) => match unanswered.take_message() {
+                // It had been idle for too long. Each such turn takes one from the pool.
+                Some(unsent) if !*this.fresh => {
+                    this.sent.set(None);
+                    let again = this.again.insert(begin(endpoint, unsent));
+                    again.as_mut().poll(context)
+                }
+                Some(_) => {
+                    let closed = unanswered.into_error();
+                    Poll::Ready(Err(endpoint.unreachable(closed.into())))
+                }
+                None => {
+                    let broken = unanswered.into_error();
+                    Poll::Ready(Err(EndpointError::broken_off(broken, *this.fresh)))
+                }
+            },
+        }
+    }
+}
