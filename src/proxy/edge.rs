@@ -314,7 +314,8 @@ impl Edge {
             map(paths, head)?;
         }
         let asked = self.upgrades.asked(head);
-        hop_by_hop::strip_request(&mut head.headers);
+        hop_by_hop::strip_request(&mut head.headers)
+            .map_err(|hop_by_hop::Coded| StatusCode::NOT_IMPLEMENTED)?;
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
         if let Some(asked) = &asked {
@@ -324,8 +325,8 @@ impl Edge {
     }
 
     /// Makes the client's answer of a member's.
-    fn give_answer(&self, head: &mut http::response::Parts) {
-        hop_by_hop::strip_response(&mut head.headers);
+    fn give_answer(&self, head: &mut http::response::Parts) -> Result<(), hop_by_hop::Coded> {
+        hop_by_hop::strip_response(&mut head.headers)?;
         self.forwarding.apply_to_response(head);
         // What the member spoke is nothing to the client: hyper would repeat a 1.0.
         head.version = Version::HTTP_11;
@@ -335,6 +336,7 @@ impl Edge {
         if let Some(cookies) = &self.cookies {
             cookies.rewrite(&mut head.headers);
         }
+        Ok(())
     }
 }
 
@@ -465,7 +467,9 @@ where
                 return refused(status);
             }
         }
-        this.edge.give_answer(&mut head);
+        if this.edge.give_answer(&mut head).is_err() {
+            return refused(StatusCode::BAD_GATEWAY);
+        }
         if let Some(protocol) = switched {
             Asked::confirm(&mut head.headers, protocol);
         }
@@ -485,9 +489,10 @@ impl<F> EdgeFuture<F> {
 fn reason(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
-        StatusCode::BAD_GATEWAY => "the server switched to another protocol",
+        StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
         StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
         StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
+        StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
         StatusCode::NOT_FOUND => "nothing is served under this address",
         StatusCode::URI_TOO_LONG => "it would grow too long for the server",
         _ => "",

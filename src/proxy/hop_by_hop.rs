@@ -19,38 +19,88 @@ use http::header::{
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// A body has another coding than `chunked`, which whoever passes it on without a word
+/// would lose.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Coded;
+
 /// Removes them from a request. That its client accepts trailers is kept: `TE` says so
 /// to each connection anew.
-pub(super) fn strip_request(headers: &mut HeaderMap) {
+pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Coded> {
+    if !has_any(headers) {
+        return Ok(());
+    }
     let trailers = accepts_trailers(headers);
-    strip(headers);
+    strip(headers)?;
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+    Ok(())
 }
 
 /// Removes them from an answer.
-pub(super) fn strip_response(headers: &mut HeaderMap) {
-    strip(headers);
+pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<(), Coded> {
+    one_length(headers);
+    if !has_any(headers) {
+        return Ok(());
+    }
     headers.remove(PROXY_AUTHENTICATE);
+    strip(headers)
+}
+
+/// A length that is said more than once, in whatever way, is said once (RFC 9110, 8.6); if
+/// it is not the same, nobody can use it.
+fn one_length(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else {
+        return;
+    };
+    let is_one = lengths.next().is_none() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    if is_one {
+        return;
+    }
+    let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(members);
+    let said = said.map(|length| {
+        let digits = length.iter().all(u8::is_ascii_digit).then_some(length)?;
+        std::str::from_utf8(digits).ok()?.parse::<u64>().ok()
+    });
+    let same = said.reduce(|one, other| one.filter(|_| one == other));
+    headers.remove(CONTENT_LENGTH);
+    if let Some(Some(length)) = same {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+}
+
+/// `identity` was a coding that changes nothing.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(members);
+    let mut codings = codings.filter(|it| !it.eq_ignore_ascii_case(b"identity"));
+    let first = codings.next();
+    first.is_some_and(|first| !first.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
 /// Whoever wants one to stop here is not asked.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
-static HOP_BY_HOP: [HeaderName; 6] = [
+static HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
     KEEP_ALIVE,
+    // Of answers only, and removed from them only.
+    PROXY_AUTHENTICATE,
     PROXY_CONNECTION,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
 
-fn strip(headers: &mut HeaderMap) {
-    // Going through the few names once is cheaper than looking for each of these.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        return;
+/// Going through the few names once is cheaper than looking for each of these.
+fn has_any(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| HOP_BY_HOP.contains(name))
+}
+
+fn strip(headers: &mut HeaderMap) -> Result<(), Coded> {
+    if is_coded(headers) {
+        return Err(Coded);
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
@@ -59,8 +109,11 @@ fn strip(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     for name in &HOP_BY_HOP {
-        headers.remove(name);
+        if *name != PROXY_AUTHENTICATE {
+            headers.remove(name);
+        }
     }
+    Ok(())
 }
 
 /// The headers that `Connection` names. The list is empty, and unallocated, for all but
@@ -122,7 +175,7 @@ mod tests {
             ("x-other", "1"),
             ("x-secret", "1"),
         ]);
-        strip_request(&mut request);
+        assert_eq!(strip_request(&mut request), Ok(()));
         let expected = headers(&[
             ("accept", "*/*"),
             ("proxy-authorization", "Basic YTpi"),
@@ -143,7 +196,7 @@ mod tests {
             ("via", "1.1 b"),
             ("x-forwarded-for", "10.0.0.1"),
         ]);
-        strip_request(&mut request);
+        assert_eq!(strip_request(&mut request), Ok(()));
         let expected = headers(&[
             ("content-length", "5"),
             ("host", "a"),
@@ -160,10 +213,10 @@ mod tests {
             [("transfer-encoding", "chunked"), ("content-length", "3")],
         ] {
             let mut answer = headers(&pairs);
-            strip_response(&mut answer);
+            assert_eq!(strip_response(&mut answer), Ok(()));
             assert!(answer.is_empty());
             let mut request = headers(&pairs);
-            strip_request(&mut request);
+            assert_eq!(strip_request(&mut request), Ok(()));
             assert!(request.is_empty());
         }
     }
@@ -177,7 +230,7 @@ mod tests {
             ("deflate", false),
         ] {
             let mut request = headers(&[("te", te), ("connection", "te")]);
-            strip_request(&mut request);
+            assert_eq!(strip_request(&mut request), Ok(()));
             let left = request.get("te").map(HeaderValue::as_bytes);
             assert_eq!(left, kept.then_some(&b"trailers"[..]), "{te}");
         }
@@ -192,7 +245,41 @@ mod tests {
             ("upgrade", "h2c"),
             ("x-hop", "1"),
         ]);
-        strip_response(&mut answer);
+        assert_eq!(strip_response(&mut answer), Ok(()));
         assert_eq!(answer, headers(&[("server", "a")]));
+    }
+
+    #[test]
+    fn a_coding_under_chunked_is_told() {
+        for (coding, fine) in [
+            ("chunked", true),
+            ("Chunked", true),
+            ("identity, chunked", true),
+            ("gzip, chunked", false),
+            ("chunked, chunked", false),
+            ("xchunked", false),
+        ] {
+            let mut request = headers(&[("transfer-encoding", coding)]);
+            assert_eq!(strip_request(&mut request).is_ok(), fine, "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_said_once_or_not_at_all() {
+        for (lengths, said) in [
+            (&["5"][..], Some("5")),
+            (&["5", "5"], Some("5")),
+            (&["5, 5"], Some("5")),
+            (&["5", "6"], None),
+            (&["+5"], None),
+            (&["five"], None),
+        ] {
+            let pairs: Vec<_> = lengths.iter().map(|&it| ("content-length", it)).collect();
+            let mut answer = headers(&pairs);
+            assert_eq!(strip_response(&mut answer), Ok(()));
+            let left = answer.get_all("content-length").iter();
+            let left: Vec<_> = left.map(|it| it.to_str().unwrap()).collect();
+            assert_eq!(left, said.into_iter().collect::<Vec<_>>(), "{lengths:?}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS is one"))]
     Secured(Box<dyn Secured>),
 }
 

@@ -76,7 +76,7 @@ impl EndpointBody {
         if line.sender.is_ready() || !self.upload.is_watched() {
             pool::put(&endpoint, line);
         } else if !line.sender.is_closed() {
-            tokio::spawn(put_when_ready(endpoint, line));
+            tokio::spawn(put_when_ready(endpoint, line, self.upload.clone()));
         }
     }
 
@@ -108,10 +108,14 @@ impl EndpointBody {
 }
 
 /// The rest of the upload is on its way; a member that does not read it is not waited for.
-async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
-    let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
-    if matches!(ready.await, Ok(Ok(()))) {
-        pool::put(&endpoint, line);
+async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line, upload: Progress) {
+    loop {
+        let seen = upload.seen();
+        match tokio::time::timeout(Duration::from_secs(1), line.sender.ready()).await {
+            Ok(Ok(())) => return pool::put(&endpoint, line),
+            Err(_) if upload.seen() != seen => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
     }
 }
 

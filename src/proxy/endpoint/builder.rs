@@ -181,7 +181,7 @@ impl EndpointBuilder {
     }
 
     /// Sets how many connections stay open while nobody needs them; with 0, each request
-    /// has its own.
+    /// has its own. Of HTTP/2, one is enough.
     ///
     /// # Examples
     ///
@@ -252,7 +252,7 @@ impl EndpointBuilder {
         tcp.set_connect_timeout(Some(self.connect));
         let host = host_of(&authority).filter(|_| !self.preserve_host);
         let shared = Shared {
-            pool: Pool::new(self.versions == HttpVersions::Http2),
+            pool: Pool::new(self.max_idle, self.versions == HttpVersions::Http2),
             scheme: scheme.clone(),
             authority,
             host,
@@ -265,7 +265,6 @@ impl EndpointBuilder {
                 max_head: self.max_head,
             },
             connect: self.connect,
-            max_idle: self.max_idle,
             idle_life: self.idle_life,
             head: self.head,
             frame: self.frame,

@@ -2,6 +2,7 @@
 //!
 //! What does not live here: the connections that are open already (`pool`).
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -16,7 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tower_service::Service;
 
-use super::line::{Http1Line, Line};
+use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use crate::proxy::stream::Stream;
 use crate::service::BoxError;
@@ -68,6 +69,10 @@ pub(in crate::proxy) type Securing<'a> =
 /// Puts a stream to a member under protection; what TLS is behind its feature.
 pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
     fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a>;
+
+    /// Whether an error says that the other side does not believe who we are, which it may
+    /// find out only after we have gone on: then it has looked at nothing that was sent.
+    fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
 }
 
 /// Opens connections to one member.
@@ -118,11 +123,12 @@ impl Connector {
             .max_header_size(self.max_head)
             .handshake::<_, Outgoing>(TokioIo::new(stream))
             .await?;
-        tokio::spawn(async move {
+        let carrying = tokio::spawn(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Line::Http1(Http1Line::new(sender)))
+        let line = Http1Line::new(sender, carrying.abort_handle());
+        Ok(Line::Http1(line))
     }
 
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {
@@ -138,6 +144,6 @@ impl Connector {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Line::Http2(sender))
+        Ok(Line::Http2(Http2Line::new(sender)))
     }
 }

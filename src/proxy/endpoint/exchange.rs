@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use super::error::{EndpointError, Stage};
 use super::line::{Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::progress::{Alarm, Progress};
-use super::{EndpointBody, Shared};
+use super::{EndpointBody, Shared, pool};
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -35,6 +35,9 @@ pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchan
 
 async fn open_and_send(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Answer {
     let line = endpoint.open().await?;
+    if matches!(line, Line::Http2(_)) {
+        pool::see_to(&endpoint);
+    }
     send(endpoint, line, request, times, true).await
 }
 
@@ -55,7 +58,7 @@ fn send(
         }
         Line::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
-            let sent = two.try_send_request(request);
+            let sent = two.sender.try_send_request(request);
             Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
         }
     }
@@ -173,13 +176,18 @@ where
             *this.on = None;
             return Poll::Ready(Err(EndpointError::timed_out(stage)));
         };
-        let Some(On { endpoint, line }) = this.on.take() else {
+        let Some(On { endpoint, mut line }) = this.on.take() else {
             return Poll::Pending;
         };
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {
             Ok(response) => {
                 let (head, inner) = response.into_parts();
+                if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
+                    (head.status, &mut line)
+                {
+                    one.leave();
+                }
                 let (limits, upload) = (times.limits, times.upload.clone());
                 let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
@@ -197,7 +205,12 @@ where
                 }
                 None => {
                     let broken = unanswered.into_error();
-                    Poll::Ready(Err(EndpointError::broken_off(broken, *this.fresh)))
+                    let refused = *this.fresh && endpoint.is_refusal(&broken);
+                    Poll::Ready(Err(if refused {
+                        endpoint.unreachable(broken.into())
+                    } else {
+                        EndpointError::broken_off(broken, *this.fresh)
+                    }))
                 }
             },
         }

@@ -1,10 +1,13 @@
 //! One connection to a member, from the side that sends: [`Line`].
 
+use std::sync::Arc;
+
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Request, Uri, Version};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
+use tokio::task::AbortHandle;
 
 use super::outgoing::Outgoing;
 use super::progress::Alarm;
@@ -19,19 +22,61 @@ pub(super) enum Line {
     /// One at a time.
     Http1(Http1Line),
     /// Many at a time; it is shared.
-    Http2(http2::SendRequest<Outgoing>),
+    Http2(Http2Line),
+}
+
+/// Clones are the same connection.
+#[derive(Clone, Debug)]
+pub(super) struct Http2Line {
+    pub(super) sender: http2::SendRequest<Outgoing>,
+    /// As many as there are clones.
+    users: Arc<()>,
+}
+
+impl Http2Line {
+    pub(super) fn new(sender: http2::SendRequest<Outgoing>) -> Self {
+        let users = Arc::new(());
+        Self { sender, users }
+    }
+
+    /// Whether there is any clone but this.
+    pub(super) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.users) > 1
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: Alarm,
+    carried: Carried,
 }
 
 impl Http1Line {
-    pub(super) fn new(sender: http1::SendRequest<Outgoing>) -> Self {
-        let alarm = Alarm::default();
-        Self { sender, alarm }
+    pub(super) fn new(sender: http1::SendRequest<Outgoing>, carrying: AbortHandle) -> Self {
+        Self {
+            sender,
+            alarm: Alarm::default(),
+            carried: Carried(Some(carrying)),
+        }
+    }
+
+    /// Leaves the connection to whoever has switched it to another protocol.
+    pub(super) fn leave(&mut self) {
+        self.carried.0 = None;
+    }
+}
+
+/// Ends the connection with the line: hyper would first wait until a member has taken all
+/// that was written, and one that reads nothing never has.
+#[derive(Debug)]
+struct Carried(Option<AbortHandle>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(carrying) = &self.0 {
+            carrying.abort();
+        }
     }
 }
 

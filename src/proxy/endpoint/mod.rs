@@ -124,7 +124,6 @@ struct Shared {
     /// `None` if the client's stays.
     host: Option<HeaderValue>,
     connect: Duration,
-    max_idle: usize,
     idle_life: Duration,
     head: Option<Duration>,
     frame: Option<Duration>,
@@ -276,6 +275,11 @@ impl Shared {
                 Err(self.unreachable(late.into()))
             }
         }
+    }
+
+    fn is_refusal(&self, error: &hyper::Error) -> bool {
+        let secure = self.connector.secure.as_ref();
+        secure.is_some_and(|secure| secure.is_refusal(error))
     }
 
     fn unreachable(&self, source: BoxError) -> EndpointError {

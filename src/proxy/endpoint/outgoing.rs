@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderName, UPGRADE, VIA};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -58,6 +59,34 @@ impl Outgoing {
     }
 }
 
+/// What a member may not be told behind a body: a client would say there what is ours to
+/// say, to programs that take trailers for headers (RFC 9110, 6.5.1).
+const ONLY_HEADERS: [HeaderName; 11] = [
+    CONNECTION,
+    COOKIE,
+    FORWARDED,
+    UPGRADE,
+    VIA,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-server"),
+];
+
+fn sound(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            for name in &ONLY_HEADERS {
+                trailers.remove(name);
+            }
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
+    }
+}
+
 /// The value, if it is of that type.
 fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     let mut value = Some(value);
@@ -89,7 +118,7 @@ impl Body for Outgoing {
         if polled.is_ready() {
             this.progress.note();
         }
-        polled
+        polled.map(|frame| frame.map(|frame| frame.map(sound)))
     }
 
     fn is_end_stream(&self) -> bool {

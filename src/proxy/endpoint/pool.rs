@@ -9,55 +9,56 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::http2;
-
 use super::Shared;
-use super::line::{Http1Line, Line};
-use super::outgoing::Outgoing;
+use super::line::{Http1Line, Http2Line, Line};
 use crate::service::BoxError;
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// Open connections to one member.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<Idle>,
-    /// The one that all share, if the member speaks HTTP/2.
-    shared: Mutex<Option<http2::SendRequest<Outgoing>>>,
-    /// Held while that one is opened.
+    open: Mutex<Open>,
+    /// Held while the one that all share is opened.
     opening: tokio::sync::Mutex<()>,
     /// Whether the last that was opened speaks HTTP/2: then the others wait for it.
     // Relaxed: a hint; the connection itself is under a lock.
     speaks_2: AtomicU32,
+    most: usize,
 }
 
 /// Halves of an idle life between the looks at who has been idle for too long.
 const LIVES: u32 = 2;
 
 #[derive(Debug, Default)]
-struct Idle {
-    lines: Vec<(Http1Line, u32)>,
+struct Open {
+    /// Those that nobody uses, and since which look.
+    idle: Vec<(Http1Line, u32)>,
+    /// The one that all share, if the member speaks HTTP/2, and when it was last seen in
+    /// use.
+    shared: Option<(Http2Line, u32)>,
     /// How often somebody has looked.
     looks: u32,
     watched: bool,
 }
 
 impl Pool {
-    pub(super) fn new(expects_2: bool) -> Self {
+    /// Keeps so many idle connections at `most`; with 0, each request has its own.
+    pub(super) fn new(most: usize, expects_2: bool) -> Self {
         Self {
-            idle: Mutex::default(),
-            shared: Mutex::new(None),
+            open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             speaks_2: AtomicU32::new(u32::from(expects_2)),
+            most,
         }
     }
 
     /// An open connection, if there is one.
     pub(super) fn take(&self) -> Option<Line> {
+        let mut open = self.open.lock();
         if self.speaks_2.load(Relaxed) == 1 {
-            return self.take_shared();
+            return open.take_shared();
         }
-        let mut idle = self.idle.lock();
-        while let Some((line, _)) = idle.lines.pop() {
+        while let Some((line, _)) = open.idle.pop() {
             if !line.sender.is_closed() {
                 return Some(Line::Http1(line));
             }
@@ -65,29 +66,18 @@ impl Pool {
         None
     }
 
-    fn take_shared(&self) -> Option<Line> {
-        let mut shared = self.shared.lock();
-        match &*shared {
-            Some(sender) if !sender.is_closed() => Some(Line::Http2(sender.clone())),
-            _ => {
-                *shared = None;
-                None
-            }
-        }
-    }
-
     /// Opens a connection, or has one that somebody else has opened meanwhile.
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<Line, BoxError>>,
     ) -> Result<Line, BoxError> {
-        if self.speaks_2.load(Relaxed) == 0 {
+        if self.speaks_2.load(Relaxed) == 0 || self.most == 0 {
             let line = connect.await?;
             self.share(&line);
             return Ok(line);
         }
         let _opening = self.opening.lock().await;
-        if let Some(line) = self.take_shared() {
+        if let Some(line) = self.open.lock().take_shared() {
             return Ok(line);
         }
         let line = connect.await?;
@@ -96,29 +86,77 @@ impl Pool {
     }
 
     fn share(&self, line: &Line) {
-        if let Line::Http2(sender) = line {
-            *self.shared.lock() = Some(sender.clone());
-        }
         let speaks_2 = matches!(line, Line::Http2(_));
         self.speaks_2.store(u32::from(speaks_2), Relaxed);
+        if let (Line::Http2(line), true) = (line, self.most > 0) {
+            let mut open = self.open.lock();
+            let looks = open.looks;
+            open.shared = Some((line.clone(), looks));
+        }
     }
 }
 
+impl Open {
+    fn take_shared(&mut self) -> Option<Line> {
+        let (line, used) = self.shared.as_mut()?;
+        if line.sender.is_closed() {
+            self.shared = None;
+            return None;
+        }
+        *used = self.looks;
+        Some(Line::Http2(line.clone()))
+    }
+
+    /// Takes out those that have been idle for too long, for the caller to drop.
+    fn look(&mut self) -> Old {
+        self.looks = self.looks.wrapping_add(1);
+        let looks = self.looks;
+        let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
+        let idle = std::mem::take(&mut self.idle);
+        let (young, old) = idle
+            .into_iter()
+            .partition(|(line, since)| is_young(*since) && !line.sender.is_closed());
+        self.idle = young;
+        if let Some((line, used)) = &mut self.shared {
+            if line.is_in_use() {
+                *used = looks;
+            }
+        }
+        let shared = self.shared.take();
+        let (young, old_shared) = match shared {
+            Some((line, used)) if is_young(used) && !line.sender.is_closed() => {
+                (Some((line, used)), None)
+            }
+            shared => (None, shared),
+        };
+        self.shared = young;
+        (old, old_shared)
+    }
+}
+
+type Old = (Vec<(Http1Line, u32)>, Option<(Http2Line, u32)>);
+
 /// Lays a connection down for the next request.
 pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
-    let (most, life) = (endpoint.max_idle, endpoint.idle_life);
-    if most == 0 || line.sender.is_closed() {
+    let pool = &endpoint.pool;
+    let mut open = pool.open.lock();
+    if open.idle.len() >= pool.most || line.sender.is_closed() {
+        drop(open);
         return;
     }
-    let mut idle = endpoint.pool.idle.lock();
-    if idle.lines.len() >= most {
-        return;
+    let looks = open.looks;
+    open.idle.push((line, looks));
+    if !open.watched {
+        drop(open);
+        see_to(endpoint);
     }
-    let looks = idle.looks;
-    idle.lines.push((line, looks));
-    if !std::mem::replace(&mut idle.watched, true) {
-        drop(idle);
-        tokio::spawn(watch(Arc::downgrade(endpoint), life));
+}
+
+/// Sees to it that connections which nobody needs any more are closed.
+pub(super) fn see_to(endpoint: &Arc<Shared>) {
+    let watched = std::mem::replace(&mut endpoint.pool.open.lock().watched, true);
+    if !watched {
+        tokio::spawn(watch(Arc::downgrade(endpoint), endpoint.idle_life));
     }
 }
 
@@ -129,20 +167,11 @@ async fn watch(endpoint: Weak<Shared>, life: Duration) {
         let Some(endpoint) = endpoint.upgrade() else {
             return;
         };
-        let mut idle = endpoint.pool.idle.lock();
-        idle.looks = idle.looks.wrapping_add(1);
-        let looks = idle.looks;
-        let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
-        let lines = std::mem::take(&mut idle.lines);
-        let (young, old) = lines
-            .into_iter()
-            .partition::<Vec<_>, _>(|(line, since)| is_young(*since) && !line.sender.is_closed());
-        idle.lines = young;
-        let done = idle.lines.is_empty();
-        if done {
-            idle.watched = false;
-        }
-        drop(idle);
+        let mut open = endpoint.pool.open.lock();
+        let old = open.look();
+        open.watched = !open.idle.is_empty() || open.shared.is_some();
+        let done = !open.watched;
+        drop(open);
         drop(old);
         if done {
             return;

@@ -100,9 +100,12 @@ impl Server {
             }
         }
         for queued in listener.socket.close() {
-            if let Ok(place) = places.clone().try_acquire_owned() {
-                tasks.spawn(serve(queued, place));
-            }
+            let (serve, place) = (serve.clone(), places.clone().acquire_owned());
+            tasks.spawn(async move {
+                if let Ok(place) = place.await {
+                    serve(queued, place).await;
+                }
+            });
         }
         drain(&draining, &phase, &places, tasks).await
     }
@@ -135,7 +138,10 @@ async fn drain(
     phase.send_replace(Phase::Draining);
     // All places are free once all connections, and what became of them, are gone.
     let most = options.max_connections;
-    let gone = places.acquire_many(most);
+    let gone = async {
+        while tasks.join_next().await.is_some() {}
+        drop(places.acquire_many(most).await);
+    };
     if tokio::time::timeout(options.drain, gone).await.is_ok() {
         return Stopped { cut: 0 };
     }

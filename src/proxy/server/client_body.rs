@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::request::Busy;
 use crate::service::RequestError;
 
 /// The body of a request that a [`Server`](super::Server) accepted. It fails with 413 if
@@ -43,16 +44,19 @@ pub struct ClientBody {
     patience: Duration,
     alarm: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// As long as it is there, the connection is not idle, whatever was answered.
+    _busy: Option<Busy>,
 }
 
 impl ClientBody {
-    pub(super) fn new(inner: Incoming, most: u64, patience: Duration) -> Self {
+    pub(super) fn new(inner: Incoming, most: u64, patience: Duration, busy: Option<Busy>) -> Self {
         Self {
             inner,
             left: most,
             patience,
             alarm: None,
             waiting: false,
+            _busy: busy,
         }
     }
 

@@ -205,18 +205,18 @@ impl<'l> Watch<'l> {
         let mut alarm = Alarm::new();
         let mut listening = stopping.clone();
         let mut draining = pin!(listening.draining());
-        let (mut ending, mut listened) = (false, false);
+        let (mut ending, mut listened, mut told) = (false, false, false);
         std::future::poll_fn(|context| {
             loop {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
                 // This task has but one waker: listening once is enough until it is woken.
-                let told = !ending
-                    && (!listened || stopping.has_begun())
-                    && draining.as_mut().poll(context).is_ready();
+                told = told
+                    || (!listened || stopping.has_begun())
+                        && draining.as_mut().poll(context).is_ready();
                 listened = true;
-                if !ending && (told || line.is_worn()) {
+                if !ending && (told || line.is_worn()) && !line.is_switching() {
                     ending = true;
                     end(connection.as_mut());
                     continue;

@@ -44,6 +44,9 @@ pub(super) struct Line {
     /// The same for a write that finds no room; 0 if there is none.
     blocked: AtomicU64,
     in_flight: AtomicU32,
+    /// Whether the request in flight may switch protocols: 1 if so. To end the connection
+    /// meanwhile would spoil the answer.
+    switching: AtomicU32,
     requests: AtomicU32,
     max_requests: u32,
 }
@@ -77,6 +80,7 @@ impl Line {
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            switching: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             max_requests,
         }
@@ -111,6 +115,18 @@ impl Line {
         self.in_flight.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.doing.store(BUSY, Relaxed);
+    }
+
+    pub(super) fn request_goes_on(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn may_switch(&self, may: bool) {
+        self.switching.store(u32::from(may), Relaxed);
+    }
+
+    pub(super) fn is_switching(&self) -> bool {
+        self.switching.load(Relaxed) == 1
     }
 
     pub(super) fn request_ends(&self) {

@@ -15,10 +15,11 @@ use crate::proxy::stream::Stream;
 /// Two ways lead to a restart without a refused connection:
 ///
 /// * a parent that holds the socket (systemd's socket activation, `systemfd`) passes it
-///   on, and the new process takes it by [`inherited`](Self::inherited);
+///   on, and the new process takes it by [`inherited`](Self::inherited): nothing is lost;
 /// * old and new process listen at the same time ([`bind_shared`](Self::bind_shared)), and
 ///   the old one stops once the new one listens. What has been queued for the old one it
-///   still takes when it stops.
+///   still takes when it stops. Nobody is refused, but a connection that the system
+///   completes in the very moment of closing is reset.
 ///
 /// # Examples
 ///
@@ -132,17 +133,22 @@ impl Listener {
     /// ```
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
+        use std::os::unix::fs::FileTypeExt;
         use std::os::unix::net::UnixStream;
 
         in_runtime()?;
         let path = path.as_ref();
         let bound = UnixListener::bind(path);
         let taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
+        let is_socket = || {
+            let found = std::fs::symlink_metadata(path);
+            found.is_ok_and(|it| it.file_type().is_socket())
+        };
         let abandoned = || {
             let tried = UnixStream::connect(path);
             matches!(tried, Err(error) if error.kind() == ErrorKind::ConnectionRefused)
         };
-        if taken && abandoned() {
+        if taken && is_socket() && abandoned() {
             std::fs::remove_file(path)?;
             return Ok(UnixListener::bind(path)?.into());
         }
@@ -241,7 +247,7 @@ impl Socket {
                 let Ok(listener) = listener.into_std() else {
                     return queued;
                 };
-                while let Ok((stream, peer)) = listener.accept() {
+                while let Some((stream, peer)) = queued_in(|| listener.accept()) {
                     let stream = stream.set_nonblocking(true).and(Ok(stream));
                     let stream = stream.and_then(TcpStream::from_std);
                     queued.extend(stream.map(|stream| tcp((stream, peer))));
@@ -252,7 +258,7 @@ impl Socket {
                 let Ok(listener) = listener.into_std() else {
                     return queued;
                 };
-                while let Ok((stream, _)) = listener.accept() {
+                while let Some((stream, _)) = queued_in(|| listener.accept()) {
                     let stream = stream.set_nonblocking(true).and(Ok(stream));
                     let stream = stream.and_then(UnixStream::from_std);
                     queued.extend(stream.map(|stream| (Stream::Unix(stream), None)));
@@ -260,6 +266,17 @@ impl Socket {
             }
         }
         queued
+    }
+}
+
+/// The next that is there; one that has gone again is no end.
+fn queued_in<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
+    loop {
+        match accept() {
+            Ok(accepted) => return Some(accepted),
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(_) => return None,
+        }
     }
 }
 

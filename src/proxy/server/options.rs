@@ -102,6 +102,7 @@ impl Server {
         Self { options }
     }
 
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS has one"))]
     pub(in crate::proxy) fn with_handshake(mut self, handshake: Arc<dyn Handshake>) -> Self {
         self.options.handshake = Some(handshake);
         self

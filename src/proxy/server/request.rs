@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::header::UPGRADE;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -61,9 +61,12 @@ where
         }
         if tunnel {
             extensions.insert(self.cut.clone());
+            self.line.may_switch(request.version() == Version::HTTP_11);
         }
         let patience = self.options.body_timeout;
-        let request = request.map(|body| ClientBody::new(body, most, patience));
+        let has_body = !request.body().is_end_stream();
+        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
+        let request = request.map(|body| ClientBody::new(body, most, patience, busy_with));
         let mut service = self.service.clone();
         // Most services are always ready. Who is not is asked again, by who can wait.
         let mut nobody = Context::from_waker(Waker::noop());
@@ -88,6 +91,12 @@ impl Busy {
     fn new(line: &Arc<Line>) -> Self {
         line.request_begins();
         Self(line.clone())
+    }
+
+    /// Counts its body, which an answer does not always wait for.
+    fn also(&self) -> Self {
+        self.0.request_goes_on();
+        Self(self.0.clone())
     }
 }
 
@@ -145,6 +154,11 @@ where
             this.way.set(Way::Called { future });
         };
         let busy = this.busy.take();
+        if let Some(Busy(line)) = &busy {
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                line.may_switch(false);
+            }
+        }
         Poll::Ready(Ok(answer.map(|inner| BusyBody { inner, busy })))
     }
 }

@@ -1,5 +1,6 @@
 //! TLS with members: [`MemberTls`].
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_rustls::TlsConnector;
 
 use super::identity::provider;
@@ -16,6 +19,7 @@ use super::terminate::roots_in;
 use super::{Identity, TlsError};
 use crate::proxy::endpoint::{EndpointBuilder, HttpVersions, Secure, Securing};
 use crate::proxy::stream::Stream;
+use crate::service::cause;
 
 /// TLS 1.2 and 1.3 to members of `https`: whom to believe that they are who they say, and
 /// who we are.
@@ -226,6 +230,24 @@ struct Connect {
 impl Secure for Connect {
     fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a> {
         Box::pin(self.protect(stream, host, versions))
+    }
+
+    fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool {
+        matches!(
+            cause::<rustls::Error>(error),
+            Some(rustls::Error::AlertReceived(
+                AlertDescription::AccessDenied
+                    | AlertDescription::BadCertificate
+                    | AlertDescription::CertificateExpired
+                    | AlertDescription::CertificateRequired
+                    | AlertDescription::CertificateRevoked
+                    | AlertDescription::CertificateUnknown
+                    | AlertDescription::DecryptError
+                    | AlertDescription::HandshakeFailure
+                    | AlertDescription::UnknownCA
+                    | AlertDescription::UnsupportedCertificate
+            ))
+        )
     }
 }
 
