@@ -1,0 +1,42 @@
+//! A server and a reverse proxy on real sockets, between real clients and real members:
+//! how they start, pass on, refuse, and stop.
+
+#![cfg(feature = "proxy")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot be set up, or what hangs, ends its test"
+)]
+
+mod announced;
+mod client;
+mod front;
+mod grpc;
+#[cfg(target_os = "linux")]
+mod handover;
+mod member;
+mod pool;
+mod refusals;
+mod stopping;
+mod tunnels;
+#[cfg(unix)]
+mod unix;
+mod versions;
+mod web_socket;
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+/// What takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(test: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, test).await.unwrap()
+}
+
+/// Waits for what nobody announces.
+async fn eventually(is: impl Fn() -> bool) {
+    while !is() {
+        sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! Which certificate a client gets, by the name that it asks for; also after they have
+//! been replaced.
+
+use equipoise::proxy::ServerTls;
+
+use super::authority::Authority;
+use super::client::Client;
+use super::front::Front;
+use super::within;
+
+#[tokio::test]
+async fn a_name_has_its_certificate_and_any_other_the_first() {
+    within(async {
+        let authority = Authority::new("clients");
+        let first = authority.issue(&["first.test", "127.0.0.1"]);
+        let shop = authority.issue(&["shop.test", "www.shop.test"]);
+        let wild = authority.issue(&["*.shop.test"]);
+        let identities = [first.identity(), shop.identity(), wild.identity()];
+        let front = Front::telling(&ServerTls::new(identities).unwrap());
+        for (name, issued) in [
+            ("first.test", &first),
+            ("shop.test", &shop),
+            ("SHOP.test", &shop),
+            ("www.shop.test", &shop),
+            ("api.shop.test", &wild),
+            // It asks for no name then.
+            ("127.0.0.1", &first),
+        ] {
+            let client = Client::of(&authority);
+            let connection = client.connect(front.address, name).await.unwrap();
+            assert_eq!(connection.certificate, issued.der(), "{name}");
+            let asked = match name {
+                "127.0.0.1" => "-".to_owned(),
+                name => name.to_lowercase(),
+            };
+            let told = connection.ask().await.unwrap();
+            assert_eq!(told, format!("HTTP/1.1 1.3 {asked} 0"));
+        }
+        for unknown in ["a.b.shop.test", "other.test", "test"] {
+            let client = Client::of(&authority);
+            client
+                .connect(front.address, unknown)
+                .await
+                .map(drop)
+                .unwrap_err();
+            let client = client.wanting(&authority, "first.test");
+            let connection = client.connect(front.address, unknown).await.unwrap();
+            assert_eq!(connection.certificate, first.der(), "{unknown}");
+            let told = connection.ask().await.unwrap();
+            assert_eq!(told, format!("HTTP/1.1 1.3 {unknown} 0"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_while_connections_go_on() {
+    within(async {
+        let authority = Authority::new("clients");
+        let old = authority.issue(&["shop.test"]);
+        let new = authority.issue(&["shop.test"]);
+        let tls = ServerTls::new([old.identity()]).unwrap();
+        let front = Front::telling(&tls);
+        let client = Client::of(&authority);
+        let connection = client.connect(front.address, "shop.test").await.unwrap();
+        assert_eq!(connection.certificate, old.der());
+        let mut connection = connection.into_http_1().await;
+        assert_eq!(connection.ask().await.unwrap(), "HTTP/1.1 1.3 shop.test 0");
+
+        // Without any, all stays as it is.
+        tls.replace([]).unwrap_err();
+        let client = Client::of(&authority);
+        let again = client.connect(front.address, "shop.test");
+        assert_eq!(again.await.unwrap().certificate, old.der());
+
+        tls.replace([new.identity()]).unwrap();
+        assert_eq!(connection.ask().await.unwrap(), "HTTP/1.1 1.3 shop.test 0");
+        let client = Client::of(&authority);
+        let later = client.connect(front.address, "shop.test").await.unwrap();
+        assert_eq!(later.certificate, new.der());
+        assert_eq!(later.ask().await.unwrap(), "HTTP/1.1 1.3 shop.test 0");
+        assert_eq!(connection.ask().await.unwrap(), "HTTP/1.1 1.3 shop.test 0");
+        assert_eq!(front.stop().await.cut(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_has_the_certificates_of_the_clone_that_it_was_given() {
+    within(async {
+        let authority = Authority::new("clients");
+        let [old, new] = [0, 1].map(|_| authority.issue(&["shop.test"]));
+        let tls = ServerTls::new([old.identity()]).unwrap();
+        let fronts = [
+            Front::telling(&tls),
+            Front::telling(&tls.clone().only_tls_1_3()),
+        ];
+        tls.clone().replace([new.identity()]).unwrap();
+        for front in fronts {
+            let client = Client::of(&authority);
+            let connection = client.connect(front.address, "shop.test").await.unwrap();
+            assert_eq!(connection.certificate, new.der());
+        }
+    })
+    .await;
+}

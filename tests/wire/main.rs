@@ -1,0 +1,26 @@
+//! The whole proxy on real sockets, byte by byte: what hostile clients send, what slow
+//! ones do not, and what broken members answer.
+
+#![cfg(feature = "proxy")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod bodies;
+mod broken;
+mod chunks;
+mod early;
+mod front;
+mod heads;
+mod late;
+mod limits;
+mod line;
+mod member;
+mod reuse;
+mod slow;
+mod stuck;
+#[cfg(feature = "tls")]
+mod tls;
+mod unreached;
