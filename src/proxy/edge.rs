@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
+use http::header::{EXPECT, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -24,7 +24,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::mapping::is_sound;
-use super::router::host_of;
+use super::router::is_for_one;
 use super::upgrade::{Asked, Upgrades};
 use super::{ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
 use crate::service::{AnswerBody, BalanceError, Pages, Refusal, Wanted};
@@ -305,7 +305,7 @@ impl Edge {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
-        if !is_for_one_host(head) || !has_sound_path(head) {
+        if !is_for_one(&head.uri, &head.headers) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
         }
         count_down(head)?;
@@ -338,12 +338,6 @@ impl Edge {
         }
         Ok(())
     }
-}
-
-/// A client that speaks HTTP/1.0 need not say for which host its request is.
-fn is_for_one_host(head: &Parts) -> bool {
-    let says = head.uri.authority().is_some() || head.headers.contains_key(HOST);
-    !says || host_of(&head.uri, &head.headers).is_some()
 }
 
 fn has_sound_path(head: &Parts) -> bool {

@@ -82,20 +82,20 @@ fn is_coded(headers: &HeaderMap) -> bool {
 /// Whoever wants one to stop here is not asked.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
-static HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    // Of answers only, and removed from them only.
-    PROXY_AUTHENTICATE,
-    PROXY_CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// Going through the few names once is cheaper than looking for each of these.
+/// Going through the few names once is cheaper than looking for each.
 fn has_any(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| HOP_BY_HOP.contains(name))
+    headers.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "connection"
+                | "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-connection"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    })
 }
 
 fn strip(headers: &mut HeaderMap) -> Result<(), Coded> {
@@ -108,10 +108,15 @@ fn strip(headers: &mut HeaderMap) -> Result<(), Coded> {
     for name in named_in_connection(headers) {
         headers.remove(name);
     }
-    for name in &HOP_BY_HOP {
-        if *name != PROXY_AUTHENTICATE {
-            headers.remove(name);
-        }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
     }
     Ok(())
 }

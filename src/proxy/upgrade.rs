@@ -52,6 +52,8 @@ impl Upgrades {
     /// Takes a client's wish out of the head of its request; one that is not allowed is as
     /// good as none.
     pub(super) fn asked(&self, head: &mut Parts) -> Option<Asked> {
+        // The server has it if there is something to switch.
+        head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
         let allowed = self
             .protocols

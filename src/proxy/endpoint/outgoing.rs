@@ -15,19 +15,20 @@ use super::progress::Progress;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody};
 
-/// A request body of any type. Those that pass through here most are not boxed.
+/// A request body of any type. Those that pass through here most are called directly.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outgoing {
     content: Content,
     progress: Progress,
 }
 
+/// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
 enum Content {
-    Boxed(UnsyncBoxBody<Bytes, BoxError>),
-    Client(CountedBody<ClientBody>),
+    Client(Box<CountedBody<ClientBody>>),
     Empty,
-    Incoming(CountedBody<Incoming>),
+    Incoming(Box<CountedBody<Incoming>>),
+    Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Outgoing {
@@ -42,10 +43,10 @@ impl Outgoing {
             };
         }
         let content = match same(body) {
-            Ok(body) => Content::Client(body),
+            Ok(body) => Content::Client(Box::new(body)),
             Err(body) => match same(body) {
-                Ok(body) => Content::Incoming(body),
-                Err(body) => Content::Boxed(body.map_err(Into::into).boxed_unsync()),
+                Ok(body) => Content::Incoming(Box::new(body)),
+                Err(body) => Content::Other(body.map_err(Into::into).boxed_unsync()),
             },
         };
         Self {
@@ -110,7 +111,7 @@ impl Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let polled = match &mut this.content {
-            Content::Boxed(body) => Pin::new(body).poll_frame(context),
+            Content::Other(body) => Pin::new(body).poll_frame(context),
             Content::Client(body) => Pin::new(body).poll_frame(context),
             Content::Empty => Poll::Ready(None),
             Content::Incoming(body) => Pin::new(body).poll_frame(context),
@@ -123,7 +124,7 @@ impl Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Boxed(body) => body.is_end_stream(),
+            Content::Other(body) => body.is_end_stream(),
             Content::Client(body) => body.is_end_stream(),
             Content::Empty => true,
             Content::Incoming(body) => body.is_end_stream(),
@@ -132,7 +133,7 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Boxed(body) => body.size_hint(),
+            Content::Other(body) => body.size_hint(),
             Content::Client(body) => body.size_hint(),
             Content::Empty => SizeHint::with_exact(0),
             Content::Incoming(body) => body.size_hint(),

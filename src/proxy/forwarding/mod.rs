@@ -17,7 +17,7 @@ use http::{Version, uri::Scheme};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::TlsSession;
-use text::{address_in, append, host_of, is_sound, quote, remove_claims};
+use text::{address, address_in, append, host_of, is_sound, quote, remove_claims};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -250,9 +250,9 @@ impl Forwarding {
         let peer = peer.map(|peer| peer.to_canonical());
         let trusted = peer.is_some_and(|peer| self.trusts(peer));
         if !trusted && !self.appends {
+            // `Forwarded` is among them.
             remove_claims(&mut head.headers);
-        }
-        if !self.forwarded || !is_sound(&head.headers) {
+        } else if !self.forwarded || !is_sound(&head.headers) {
             head.headers.remove(FORWARDED);
         }
         let host = host_of(head);
@@ -332,7 +332,7 @@ impl Forwarding {
         trusted: bool,
         scheme: &Scheme,
     ) {
-        if let Some(Ok(peer)) = peer.map(|peer| HeaderValue::try_from(peer.to_string())) {
+        if let Some(peer) = peer.and_then(address) {
             append(headers, X_FORWARDED_FOR, peer);
         }
         // What a trusted proxy has said of the client stands: the client asked it.

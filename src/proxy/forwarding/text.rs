@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 /// An address as proxies write it: alone, with a port, in brackets.
@@ -16,6 +16,32 @@ pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
     let address = said.parse().ok();
     let with_port = || said.parse().ok().map(|it: SocketAddr| it.ip());
     address.or_else(with_port).or_else(bracketed)
+}
+
+/// An address as a header has it. One of version 4 is written for each request of most
+/// proxies, so it is done by hand.
+pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
+    let IpAddr::V4(address) = address else {
+        return HeaderValue::try_from(address.to_string()).ok();
+    };
+    let (mut text, mut length) = ([0; 15], 0);
+    let mut write = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            write(b'.');
+        }
+        if octet >= 100 {
+            write(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            write(b'0' + octet / 10 % 10);
+        }
+        write(b'0' + octet % 10);
+    }
+    HeaderValue::from_bytes(&text[..length]).ok()
 }
 
 /// Removes what a client says of itself, or of the way that it came.
@@ -85,12 +111,15 @@ pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
 
 /// Appends to a list, as one header: many programs read but the first of several.
 pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderValue) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, member);
-        return;
-    }
+    let mut said = match headers.entry(name) {
+        Entry::Occupied(said) => said,
+        Entry::Vacant(place) => {
+            place.insert(member);
+            return;
+        }
+    };
     let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(&name) {
+    for value in said.iter() {
         if !value.is_empty() {
             list.extend_from_slice(value.as_bytes());
             list.extend_from_slice(b", ");
@@ -98,7 +127,7 @@ pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderVa
     }
     list.extend_from_slice(member.as_bytes());
     if let Ok(value) = HeaderValue::try_from(list) {
-        headers.insert(name, value);
+        said.insert(value);
     }
 }
 
@@ -117,4 +146,23 @@ pub(super) fn quote(text: &[u8], into: &mut Vec<u8>) {
         into.push(byte);
     }
     into.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn an_address_is_written_as_everybody_does() {
+        for octet in 0..=255 {
+            for address in [[octet, 0, 9, 10], [99, 100, 255, octet]] {
+                let address = IpAddr::V4(Ipv4Addr::from(address));
+                let text = super::address(address).unwrap();
+                assert_eq!(text, address.to_string().as_str());
+            }
+        }
+        let wide: IpAddr = "2001:db8::1".parse().unwrap();
+        assert_eq!(address(wide).unwrap(), "2001:db8::1");
+    }
 }

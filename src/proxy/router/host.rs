@@ -28,6 +28,23 @@ pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Opt
     }
 }
 
+/// Whether a head is for one host, or for none that it names: a client that speaks
+/// HTTP/1.0 need not say it.
+pub(in crate::proxy) fn is_for_one(uri: &Uri, headers: &HeaderMap) -> bool {
+    if uri.authority().is_some() {
+        return host_of(uri, headers).is_some();
+    }
+    let mut named = headers.get_all(HOST).iter();
+    match (named.next(), named.next()) {
+        (None, _) => true,
+        (Some(host), None) => {
+            let text = host.to_str().map(str::trim);
+            text.is_ok_and(|text| host_in(text).is_some())
+        }
+        (Some(_), Some(_)) => false,
+    }
+}
+
 fn host_in(text: &str) -> Option<Cow<'_, str>> {
     if let Some(behind) = text.strip_prefix('[') {
         let (address, port) = behind.split_once(']')?;
@@ -35,7 +52,11 @@ fn host_in(text: &str) -> Option<Cow<'_, str>> {
         let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
         return is_port.then(|| Cow::Owned(format!("[{address}]")));
     }
-    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let colon = text.bytes().position(|byte| byte == b':');
+    let (name, port) = match colon {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    };
     let name = name.strip_suffix('.').unwrap_or(name);
     (is_number(port) && is_name(name)).then(|| lower(name))
 }
@@ -46,11 +67,15 @@ fn is_number(port: &str) -> bool {
 
 /// Wider than DNS by the underscore, which is in use.
 fn is_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let in_label = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        !label.is_empty() && label.bytes().all(in_label)
-    };
-    name.len() <= LONGEST && name.split('.').all(is_label)
+    let mut in_label = false;
+    for byte in name.bytes() {
+        match byte {
+            b'.' if in_label => in_label = false,
+            b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => in_label = true,
+            _ => return false,
+        }
+    }
+    in_label && name.len() <= LONGEST
 }
 
 fn lower(name: &str) -> Cow<'_, str> {

@@ -37,4 +37,4 @@ pub use redirect::Redirect;
 pub use rule::Rule;
 pub use table::{Router, RouterBuilder};
 
-pub(super) use host::host_of;
+pub(super) use host::is_for_one;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::UPGRADE;
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -51,7 +51,7 @@ where
             let way = Way::Refused { answer };
             return Answering { way, busy };
         }
-        let tunnel = request.headers().contains_key(UPGRADE);
+        let tunnel = request.extensions().get::<OnUpgrade>().is_some();
         let extensions = request.extensions_mut();
         if let Some(client) = self.client {
             extensions.insert(client);
