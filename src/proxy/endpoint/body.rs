@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub struct EndpointBody {
     upload: Progress,
     /// How far the upload was when the wait for a frame began, and when it ends.
     waiting: Option<(u32, Instant)>,
+    /// How it broke off, which is not told yet.
+    broken: Option<hyper::Error>,
     done: bool,
 }
 
@@ -58,6 +60,7 @@ impl EndpointBody {
             limits,
             upload,
             waiting: None,
+            broken: None,
             done: false,
         };
         if over {
@@ -72,11 +75,34 @@ impl EndpointBody {
             return;
         };
         line.alarm = std::mem::take(&mut self.alarm);
-        // Without an upload it is as good as ready.
-        if line.sender.is_ready() || !self.upload.is_watched() {
+        // Without an upload, one that a task carries is as good as ready.
+        let soon = !line.is_carried_here() && !self.upload.is_watched();
+        if soon || line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
             pool::put(&endpoint, line);
-        } else if !line.sender.is_closed() {
+        } else if !line.sender.is_closed() && !line.is_carried_here() {
             tokio::spawn(put_when_ready(endpoint, line, self.upload.clone()));
+        }
+    }
+
+    fn poll_inner(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let inner = Pin::new(&mut self.inner);
+        let Some((_, Line::Http1(line))) = &mut self.line else {
+            return inner.poll_frame(context);
+        };
+        if !line.is_carried_here() {
+            return inner.poll_frame(context);
+        }
+        // To be woken by what is done here would mean to be polled once more for nothing.
+        let mut nobody = Context::from_waker(Waker::noop());
+        match inner.poll_frame(&mut nobody) {
+            Poll::Pending => {
+                line.carry(context);
+                Pin::new(&mut self.inner).poll_frame(&mut nobody)
+            }
+            frame => frame,
         }
     }
 
@@ -131,7 +157,11 @@ impl Body for EndpointBody {
         if this.done {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut this.inner).poll_frame(context) {
+        if let Some(source) = this.broken.take() {
+            this.done = true;
+            return Poll::Ready(Some(Err(EndpointError::broken_off(source, true))));
+        }
+        match this.poll_inner(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = None;
                 if this.inner.is_end_stream() {
@@ -140,9 +170,12 @@ impl Body for EndpointBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(source))) => {
-                this.done = true;
                 this.line = None;
-                Poll::Ready(Some(Err(EndpointError::broken_off(source, true))))
+                // Not at once: what came before it has still to be written, and whoever
+                // writes does that when there is nothing to be had.
+                this.broken = Some(source);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 this.done = true;

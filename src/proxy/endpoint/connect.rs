@@ -123,12 +123,11 @@ impl Connector {
             .max_header_size(self.max_head)
             .handshake::<_, Outgoing>(TokioIo::new(stream))
             .await?;
-        let carrying = tokio::spawn(async move {
+        let connection = Box::pin(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        let line = Http1Line::new(sender, carrying.abort_handle());
-        Ok(Line::Http1(line))
+        Ok(Line::Http1(Http1Line::new(sender, connection)))
     }
 
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {

@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -53,6 +53,9 @@ fn send(
     match &mut line {
         Line::Http1(one) => {
             for_http_1(&mut request);
+            if times.upload.is_watched() {
+                one.leave_to_task();
+            }
             let sent = one.sender.try_send_request(request);
             Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
         }
@@ -169,7 +172,23 @@ where
         let Some(sent) = this.sent.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let Poll::Ready(answered) = sent.poll(context) else {
+        let here = match this.on {
+            Some(On {
+                line: Line::Http1(one),
+                ..
+            }) if one.is_carried_here() => {
+                one.carry(context);
+                true
+            }
+            _ => false,
+        };
+        let answered = if here {
+            // To be woken by what was just done would mean to be polled once more for nothing.
+            sent.poll(&mut Context::from_waker(Waker::noop()))
+        } else {
+            sent.poll(context)
+        };
+        let Poll::Ready(answered) = answered else {
             let stage = ready!(this.times.poll_late(this.alarm, context));
             // The connection is closed, or the stream reset.
             this.sent.set(None);
@@ -186,7 +205,7 @@ where
                 if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
                     (head.status, &mut line)
                 {
-                    one.leave();
+                    one.leave_to_tunnel();
                 }
                 let (limits, upload) = (times.limits, times.upload.clone());
                 let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);

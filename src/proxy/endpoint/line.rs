@@ -1,6 +1,9 @@
 //! One connection to a member, from the side that sends: [`Line`].
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
@@ -49,34 +52,90 @@ impl Http2Line {
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: Alarm,
-    carried: Carried,
+    carrier: Carrier,
+}
+
+/// hyper's connection, which has to be polled for anything to move.
+pub(super) type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Who polls it. With the line it is gone at once: hyper would first wait until a member
+/// has taken all that was written, and one that reads nothing never has.
+enum Carrier {
+    /// It has ended.
+    Gone,
+    /// Whoever waits for the answer, so that nobody has to be woken in between.
+    Here(Connection),
+    /// A task, so that an upload goes on whatever its client waits for.
+    Task(Task),
 }
 
 impl Http1Line {
-    pub(super) fn new(sender: http1::SendRequest<Outgoing>, carrying: AbortHandle) -> Self {
+    pub(super) fn new(sender: http1::SendRequest<Outgoing>, connection: Connection) -> Self {
         Self {
             sender,
             alarm: Alarm::default(),
-            carried: Carried(Some(carrying)),
+            carrier: Carrier::Here(connection),
         }
+    }
+
+    /// Has the connection carried by a task from now on.
+    pub(super) fn leave_to_task(&mut self) {
+        self.carrier = match std::mem::replace(&mut self.carrier, Carrier::Gone) {
+            Carrier::Here(connection) => {
+                let task = tokio::spawn(connection);
+                Carrier::Task(Task(Some(task.abort_handle())))
+            }
+            carrier => carrier,
+        };
     }
 
     /// Leaves the connection to whoever has switched it to another protocol.
-    pub(super) fn leave(&mut self) {
-        self.carried.0 = None;
+    pub(super) fn leave_to_tunnel(&mut self) {
+        if let Carrier::Task(task) = &mut self.carrier {
+            task.0 = None;
+        }
+    }
+
+    /// Moves what can be moved, unless a task does.
+    pub(super) fn carry(&mut self, context: &mut Context<'_>) {
+        if let Carrier::Here(connection) = &mut self.carrier {
+            if connection.as_mut().poll(context).is_ready() {
+                self.carrier = Carrier::Gone;
+            }
+        }
+    }
+
+    /// Whether what comes of the exchange comes by [`carry`](Self::carry) only: then nobody
+    /// else needs to be able to wake who waits for it.
+    pub(super) fn is_carried_here(&self) -> bool {
+        matches!(self.carrier, Carrier::Here(_))
+    }
+
+    /// Notices that the member has closed it while it was idle, if the system knows.
+    pub(super) fn is_alive(&mut self) -> bool {
+        self.carry(&mut Context::from_waker(Waker::noop()));
+        !self.sender.is_closed()
     }
 }
 
-/// Ends the connection with the line: hyper would first wait until a member has taken all
-/// that was written, and one that reads nothing never has.
-#[derive(Debug)]
-struct Carried(Option<AbortHandle>);
+/// Aborts it when dropped, unless it was left alone.
+struct Task(Option<AbortHandle>);
 
-impl Drop for Carried {
+impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(carrying) = &self.0 {
-            carrying.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
         }
+    }
+}
+
+impl fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "Gone",
+            Self::Here(_) => "Here",
+            Self::Task(_) => "Task",
+        })
     }
 }
 

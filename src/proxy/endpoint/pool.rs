@@ -113,10 +113,15 @@ impl Open {
         let looks = self.looks;
         let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
         let idle = std::mem::take(&mut self.idle);
-        let (young, old) = idle
-            .into_iter()
-            .partition(|(line, since)| is_young(*since) && !line.sender.is_closed());
-        self.idle = young;
+        let mut old = Vec::new();
+        for (mut line, since) in idle {
+            // Nobody else looks whether the member has closed it.
+            if is_young(since) && line.is_alive() {
+                self.idle.push((line, since));
+            } else {
+                old.push(line);
+            }
+        }
         if let Some((line, used)) = &mut self.shared {
             if line.is_in_use() {
                 *used = looks;
@@ -134,7 +139,7 @@ impl Open {
     }
 }
 
-type Old = (Vec<(Http1Line, u32)>, Option<(Http2Line, u32)>);
+type Old = (Vec<Http1Line>, Option<(Http2Line, u32)>);
 
 /// Lays a connection down for the next request.
 pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
