@@ -22,10 +22,10 @@ pub(in crate::service) use timeouts::Patience;
 /// | what happened | the member | the request |
 /// |---|---|---|
 /// | *nothing was sent*: the connection was refused, the member was not ready in time | is put in error | tries others, as many as there are |
-/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it |
+/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::and_blameless), such as that an idle connection was closed |
 /// | the answer has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the answer is delivered |
 /// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be elected. Before another is tried, the answer is gone: what the other comes to is what the client gets |
-/// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408 |
+/// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408, or as its body says ([`RequestError`](super::RequestError)) |
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
 /// never sent twice. No member is tried twice by one request. A member with
