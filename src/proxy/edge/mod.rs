@@ -8,26 +8,26 @@
 //! What does not live here: which service a request goes to (`router`), the member
 //! (`service`), and the bytes after a switch of protocols (`upgrade`).
 
-use std::pin::Pin;
+mod future;
+mod heads;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{EXPECT, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::mapping::is_sound;
-use super::router::is_for_one;
-use super::upgrade::{Asked, Upgrades};
-use super::{ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop};
-use crate::service::{AnswerBody, BalanceError, Pages, Refusal, Wanted};
+pub use future::EdgeFuture;
+
+use super::upgrade::Upgrades;
+use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
+use crate::service::{AnswerBody, Pages, Refusal, Wanted};
+use heads::Edge;
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
@@ -94,17 +94,6 @@ use crate::service::{AnswerBody, BalanceError, Pages, Refusal, Wanted};
 #[must_use]
 pub struct EdgeLayer {
     edge: Edge,
-}
-
-#[derive(Clone, Debug)]
-struct Edge {
-    forwarding: Forwarding,
-    paths: Option<PathMap>,
-    reverse: Option<ReverseMap>,
-    cookies: Option<CookieMap>,
-    seen_as: Option<Origin>,
-    upgrades: Upgrades,
-    pages: Option<Pages>,
 }
 
 impl EdgeLayer {
@@ -277,218 +266,17 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
-        let course = match self.edge.receive(&mut head) {
+        match self.edge.receive(&mut head) {
             Ok(asked) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Else hyper's client takes it that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
                     head.headers.insert(TRANSFER_ENCODING, chunked);
                 }
-                Course::Sent {
-                    inner: self.inner.call(Request::from_parts(head, body)),
-                    asked: asked.map(Box::new),
-                }
+                let inner = self.inner.call(Request::from_parts(head, body));
+                EdgeFuture::sent(inner, asked, wanted, self.edge.clone())
             }
-            Err(status) => Course::Refused { status },
-        };
-        EdgeFuture {
-            course,
-            wanted,
-            edge: self.edge.clone(),
+            Err(status) => EdgeFuture::refused(status, wanted, self.edge.clone()),
         }
-    }
-}
-
-impl Edge {
-    /// Makes a member's request of a client's, or says with what status it is refused.
-    fn receive(&self, head: &mut Parts) -> Result<Option<Asked>, StatusCode> {
-        if head.method == Method::CONNECT {
-            return Err(StatusCode::METHOD_NOT_ALLOWED);
-        }
-        if !is_for_one(&head.uri, &head.headers) || !has_sound_path(head) {
-            return Err(StatusCode::BAD_REQUEST);
-        }
-        count_down(head)?;
-        meet_expectation(&mut head.headers)?;
-        if let Some(paths) = &self.paths {
-            map(paths, head)?;
-        }
-        let asked = self.upgrades.asked(head);
-        hop_by_hop::strip_request(&mut head.headers)
-            .map_err(|hop_by_hop::Coded| StatusCode::NOT_IMPLEMENTED)?;
-        let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
-        self.forwarding.apply(head, peer);
-        if let Some(asked) = &asked {
-            asked.pass_on(&mut head.headers);
-        }
-        Ok(asked)
-    }
-
-    /// Makes the client's answer of a member's.
-    fn give_answer(&self, head: &mut http::response::Parts) -> Result<(), hop_by_hop::Coded> {
-        hop_by_hop::strip_response(&mut head.headers)?;
-        self.forwarding.apply_to_response(head);
-        // What the member spoke is nothing to the client: hyper would repeat a 1.0.
-        head.version = Version::HTTP_11;
-        if let Some(reverse) = &self.reverse {
-            reverse.rewrite(&mut head.headers, self.seen_as.as_ref());
-        }
-        if let Some(cookies) = &self.cookies {
-            cookies.rewrite(&mut head.headers);
-        }
-        Ok(())
-    }
-}
-
-fn has_sound_path(head: &Parts) -> bool {
-    match head.uri.path_and_query().map(PathAndQuery::path) {
-        Some("*") => head.method == Method::OPTIONS,
-        Some(path) => is_sound(path),
-        None => false,
-    }
-}
-
-fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
-    let Some(path) = head.uri.path_and_query() else {
-        return Err(StatusCode::BAD_REQUEST);
-    };
-    let path = match paths.map(path) {
-        Ok(Mapped::To(path)) => path,
-        Ok(Mapped::Excluded | Mapped::NotMapped) => return Err(StatusCode::NOT_FOUND),
-        Err(error) => return Err(error.status()),
-    };
-    let mut parts = std::mem::take(&mut head.uri).into_parts();
-    parts.path_and_query = Some(path);
-    head.uri = Uri::from_parts(parts).map_err(|_| StatusCode::BAD_REQUEST)?;
-    Ok(())
-}
-
-/// `Expect` (RFC 9110, 10.1.1): the server says 100 once somebody reads the body, and the
-/// member gets the body in any case.
-fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
-    match headers.remove(EXPECT) {
-        Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Err(StatusCode::EXPECTATION_FAILED)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// `Max-Forwards` (RFC 9110, 7.6.2), for the methods that have it.
-fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
-    if head.method != Method::TRACE && head.method != Method::OPTIONS {
-        return Ok(());
-    }
-    let Some(left) = head.headers.get(MAX_FORWARDS) else {
-        return Ok(());
-    };
-    let left = left.as_bytes();
-    if left.is_empty() || !left.iter().all(u8::is_ascii_digit) {
-        return Err(StatusCode::BAD_REQUEST);
-    }
-    // More than anybody needs is as good as any.
-    let text = String::from_utf8_lossy(left);
-    match text.parse::<u32>().unwrap_or(u32::MAX) {
-        // We are the last, and have no options; what came is not shown to anybody.
-        0 if head.method == Method::OPTIONS => Err(StatusCode::NO_CONTENT),
-        0 => Err(StatusCode::METHOD_NOT_ALLOWED),
-        left => {
-            let less = HeaderValue::from(left - 1);
-            head.headers.insert(MAX_FORWARDS, less);
-            Ok(())
-        }
-    }
-}
-
-pin_project! {
-    /// One request on its way through an [`EdgeService`].
-    ///
-    /// # Panics
-    ///
-    /// If it is polled again after it was ready, and the inner future does.
-    ///
-    /// # Examples
-    ///
-    /// See [`EdgeLayer`].
-    #[derive(Debug)]
-    #[must_use = "a future does nothing unless it is awaited"]
-    pub struct EdgeFuture<F> {
-        #[pin]
-        course: Course<F>,
-        wanted: Wanted,
-        edge: Arc<Edge>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = CourseProjected]
-    enum Course<F> {
-        Refused { status: StatusCode },
-        Sent {
-            #[pin]
-            inner: F,
-            // Most clients ask for nothing.
-            asked: Option<Box<Asked>>,
-        },
-    }
-}
-
-impl<F, RB, E> Future for EdgeFuture<F>
-where
-    F: Future<Output = Result<Response<RB>, E>>,
-{
-    type Output = Result<Response<AnswerBody<RB>>, E>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let refused = |status| {
-            let refusal = Refusal::new(status, reason(status), *this.wanted);
-            Poll::Ready(Ok(refusal.answer(this.edge.pages.as_ref())))
-        };
-        let (response, asked) = match this.course.project() {
-            CourseProjected::Refused { status } => return refused(*status),
-            CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
-        };
-        let (mut head, body) = response.into_parts();
-        let mut switched = None;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(asked) = asked.take() else {
-                return refused(StatusCode::BAD_GATEWAY);
-            };
-            switched = Some(asked.protocol());
-            if let Err(status) = asked.switch(&mut head) {
-                return refused(status);
-            }
-        }
-        if this.edge.give_answer(&mut head).is_err() {
-            return refused(StatusCode::BAD_GATEWAY);
-        }
-        if let Some(protocol) = switched {
-            Asked::confirm(&mut head.headers, protocol);
-        }
-        let body = AnswerBody::inner(body);
-        Poll::Ready(Ok(Response::from_parts(head, body)))
-    }
-}
-
-impl<F> EdgeFuture<F> {
-    /// The answer to an error of the inner service.
-    pub(super) fn answer_of<B>(&self, error: BalanceError) -> Response<AnswerBody<B>> {
-        Refusal::answer_of(error, self.wanted, self.edge.pages.as_ref())
-    }
-}
-
-/// What the client may know.
-fn reason(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
-        StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
-        StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
-        StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
-        StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
-        StatusCode::NOT_FOUND => "nothing is served under this address",
-        StatusCode::URI_TOO_LONG => "it would grow too long for the server",
-        _ => "",
     }
 }

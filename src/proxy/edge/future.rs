@@ -1,0 +1,124 @@
+//! One request on its way through the edge, and back: [`EdgeFuture`].
+//!
+//! What does not live here: what becomes of the heads (`heads`).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+
+use super::heads::Edge;
+use crate::proxy::upgrade::Asked;
+use crate::service::{AnswerBody, BalanceError, Refusal, Wanted};
+
+pin_project! {
+    /// One request on its way through an [`EdgeService`].
+    ///
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready, and the inner future does.
+    ///
+    /// # Examples
+    ///
+    /// See [`EdgeLayer`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct EdgeFuture<F> {
+        #[pin]
+        course: Course<F>,
+        wanted: Wanted,
+        edge: Arc<Edge>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = CourseProjected]
+    enum Course<F> {
+        Refused { status: StatusCode },
+        Sent {
+            #[pin]
+            inner: F,
+            // Most clients ask for nothing.
+            asked: Option<Box<Asked>>,
+        },
+    }
+}
+
+impl<F, RB, E> Future for EdgeFuture<F>
+where
+    F: Future<Output = Result<Response<RB>, E>>,
+{
+    type Output = Result<Response<AnswerBody<RB>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let refused = |status| {
+            let refusal = Refusal::new(status, reason(status), *this.wanted);
+            Poll::Ready(Ok(refusal.answer(this.edge.pages.as_ref())))
+        };
+        let (response, asked) = match this.course.project() {
+            CourseProjected::Refused { status } => return refused(*status),
+            CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
+        };
+        let (mut head, body) = response.into_parts();
+        let mut switched = None;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(asked) = asked.take() else {
+                return refused(StatusCode::BAD_GATEWAY);
+            };
+            switched = Some(asked.protocol());
+            if let Err(status) = asked.switch(&mut head) {
+                return refused(status);
+            }
+        }
+        if this.edge.give_answer(&mut head).is_err() {
+            return refused(StatusCode::BAD_GATEWAY);
+        }
+        if let Some(protocol) = switched {
+            Asked::confirm(&mut head.headers, protocol);
+        }
+        let body = AnswerBody::inner(body);
+        Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}
+
+impl<F> EdgeFuture<F> {
+    pub(super) fn sent(inner: F, asked: Option<Asked>, wanted: Wanted, edge: Arc<Edge>) -> Self {
+        let asked = asked.map(Box::new);
+        Self {
+            course: Course::Sent { inner, asked },
+            wanted,
+            edge,
+        }
+    }
+
+    pub(super) fn refused(status: StatusCode, wanted: Wanted, edge: Arc<Edge>) -> Self {
+        Self {
+            course: Course::Refused { status },
+            wanted,
+            edge,
+        }
+    }
+
+    /// The answer to an error of the inner service.
+    pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<AnswerBody<B>> {
+        Refusal::answer_of(error, self.wanted, self.edge.pages.as_ref())
+    }
+}
+
+/// What the client may know.
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
+        StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
+        StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
+        StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
+        StatusCode::NOT_FOUND => "nothing is served under this address",
+        StatusCode::URI_TOO_LONG => "it would grow too long for the server",
+        _ => "",
+    }
+}
