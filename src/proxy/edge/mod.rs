@@ -33,7 +33,7 @@ use heads::Edge;
 ///
 /// * Headers that concern one connection are removed, on both ways, before ours are added.
 /// * Members are told who asks ([`Forwarding`]). The server has to say it, by a
-///   [`ClientAddr`] in the extensions of each request: without, there is no
+///   [`ClientAddr`](super::ClientAddr) in the extensions of each request: without, there is no
 ///   `X-Forwarded-For`, and nobody is trusted.
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
 /// * `Location` and its like, and the attributes of cookies, are mapped back

@@ -261,7 +261,7 @@ impl Rule {
         self.with_query(name, Some(value.into()))
     }
 
-    /// For clients from these networks, by the [`ClientAddr`](super::ClientAddr) of the
+    /// For clients from these networks, by the [`ClientAddr`](crate::proxy::ClientAddr) of the
     /// request; one without is from nowhere.
     ///
     /// # Examples

@@ -17,7 +17,7 @@ use crate::proxy::TlsSession;
 use crate::proxy::server::{Handshake, Handshaking, Protected, Server, Spoken};
 use crate::proxy::stream::Stream;
 
-/// TLS 1.2 and 1.3 for clients of a [`Server`](super::super::Server), with a certificate
+/// TLS 1.2 and 1.3 for clients of a [`Server`], with a certificate
 /// for each name that they ask for.
 ///
 /// HTTP/2 and HTTP/1.1 are offered (ALPN); sessions are resumed by tickets. Clones share
