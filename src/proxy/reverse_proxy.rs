@@ -59,6 +59,25 @@ use crate::service::{
 /// # }
 /// ```
 ///
+/// In an axum app, beside what has a route of its own:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use equipoise::Balancer;
+/// use equipoise::proxy::{Endpoint, ReverseProxy};
+/// use http::Uri;
+///
+/// let balancer = Balancer::new([("a", Endpoint::new(Uri::from_static("http://10.0.0.1:8080"))?)])?;
+/// let app: Router = Router::new()
+///     .route("/health", get(async || "fine"))
+///     .fallback_service(ReverseProxy::new(balancer));
+/// # let _ = app;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// There, members are told who asks if a layer outside has put a
+/// [`ClientAddr`](super::ClientAddr) into the extensions of the request.
+///
 /// With everything said:
 ///
 /// ```
