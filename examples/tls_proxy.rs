@@ -12,6 +12,7 @@
 )]
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -76,8 +77,11 @@ async fn main() -> Result<(), BoxError> {
         here.port()
     );
     if options.cert.is_none() {
-        let path = std::env::temp_dir().join("equipoise-tls-proxy.pem");
-        std::fs::write(&path, &own.0)?;
+        let name = format!("equipoise-tls-proxy-{}.pem", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // Nobody else may have put one there: curl is to believe it.
+        let mut file = std::fs::File::create_new(&path)?;
+        file.write_all(own.0.as_bytes())?;
         let (port, path) = (here.port(), path.display());
         println!("  curl -i --http2 --cacert {path} https://localhost:{port}/");
     } else {

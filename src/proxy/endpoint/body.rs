@@ -43,6 +43,12 @@ pub(super) struct Limits {
     pub(super) whole: Option<Instant>,
 }
 
+impl Limits {
+    fn are_over(&self) -> bool {
+        self.whole.is_some_and(|whole| whole <= Instant::now())
+    }
+}
+
 impl EndpointBody {
     pub(super) fn new(
         inner: Incoming,
@@ -75,12 +81,15 @@ impl EndpointBody {
             return;
         };
         line.alarm = std::mem::take(&mut self.alarm);
-        // Without an upload, one that a task carries is as good as ready.
-        let soon = !line.is_carried_here() && !self.upload.is_watched();
-        if soon || line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
+        if self.upload.goes_on() {
+            // A member that answers early may close next. What is on its way may arrive.
+            tokio::spawn(let_out(line, self.upload.clone()));
+            return;
+        }
+        if line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
             pool::put(&endpoint, line);
         } else if !line.sender.is_closed() && !line.is_carried_here() {
-            tokio::spawn(put_when_ready(endpoint, line, self.upload.clone()));
+            tokio::spawn(put_when_ready(endpoint, line));
         }
     }
 
@@ -133,14 +142,21 @@ impl EndpointBody {
     }
 }
 
-/// The rest of the upload is on its way; a member that does not read it is not waited for.
-async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line, upload: Progress) {
+/// Its task has still to say that it is.
+async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
+    let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+    if matches!(ready.await, Ok(Ok(()))) {
+        pool::put(&endpoint, line);
+    }
+}
+
+/// Lets the rest of an upload go out; a member that does not read it is not waited for.
+async fn let_out(mut line: Http1Line, upload: Progress) {
     loop {
         let seen = upload.seen();
-        match tokio::time::timeout(Duration::from_secs(1), line.sender.ready()).await {
-            Ok(Ok(())) => return pool::put(&endpoint, line),
-            Err(_) if upload.seen() != seen => {}
-            Ok(Err(_)) | Err(_) => return,
+        let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+        if ready.await.is_ok() || upload.seen() == seen {
+            return;
         }
     }
 }
@@ -162,6 +178,12 @@ impl Body for EndpointBody {
             return Poll::Ready(Some(Err(EndpointError::broken_off(source, true))));
         }
         match this.poll_inner(context) {
+            Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
+                this.done = true;
+                this.line = None;
+                let late = EndpointError::timed_out(Stage::Whole);
+                Poll::Ready(Some(Err(late)))
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = None;
                 if this.inner.is_end_stream() {

@@ -113,7 +113,7 @@ impl EndpointBuilder {
     ///
     /// See [`Endpoint`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect = limit;
+        self.connect = bounded(limit);
         self
     }
 
@@ -135,7 +135,7 @@ impl EndpointBuilder {
     /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
     /// ```
     pub fn head_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.head = limit.into();
+        self.head = limit.into().map(bounded);
         self
     }
 
@@ -146,7 +146,7 @@ impl EndpointBuilder {
     ///
     /// See [`head_timeout`](Self::head_timeout).
     pub fn frame_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.frame = limit.into();
+        self.frame = limit.into().map(bounded);
         self
     }
 
@@ -157,7 +157,7 @@ impl EndpointBuilder {
     ///
     /// See [`Endpoint`].
     pub fn request_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.whole = limit.into();
+        self.whole = limit.into().map(bounded);
         self
     }
 
@@ -210,7 +210,7 @@ impl EndpointBuilder {
     ///
     /// See [`max_idle`](Self::max_idle).
     pub fn idle_lifetime(mut self, life: Duration) -> Self {
-        self.idle_life = life;
+        self.idle_life = bounded(life);
         self
     }
 
@@ -233,7 +233,13 @@ impl EndpointBuilder {
             return Err(not_http());
         };
         let secure = match self.secure {
-            _ if *scheme == Scheme::HTTP => None,
+            None if *scheme == Scheme::HTTP => None,
+            Some(_) if *scheme == Scheme::HTTP => {
+                return Err(EndpointUriError::Tls {
+                    uri: self.uri.to_string(),
+                    source: "it has settings for TLS: take https://".into(),
+                });
+            }
             _ if *scheme != Scheme::HTTPS => return Err(not_http()),
             Some(secure) => Some(secure),
             None => {
@@ -274,4 +280,9 @@ impl EndpointBuilder {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// A year is as good as without limit, and no time overflows.
+fn bounded(limit: Duration) -> Duration {
+    limit.min(Duration::from_secs(365 * 24 * 60 * 60))
 }

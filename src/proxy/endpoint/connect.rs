@@ -45,7 +45,9 @@ pub enum HttpVersions {
     Any,
     /// HTTP/1.1 only.
     Http1,
-    /// HTTP/2 only, without asking where there is no TLS ("prior knowledge").
+    /// HTTP/2 only, without asking where there is no TLS ("prior knowledge"). It cannot
+    /// switch to WebSocket: such requests have a connection of HTTP/1.1 under
+    /// [`Any`](Self::Any), and reach the member as plain ones under this.
     Http2,
 }
 
@@ -88,14 +90,14 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Opens a connection that is ready for a request.
-    pub(super) async fn connect(&self) -> Result<Line, BoxError> {
+    pub(super) async fn connect(&self, versions: HttpVersions) -> Result<Line, BoxError> {
         let stream = self.stream().await?;
-        let known = self.versions == HttpVersions::Http2;
+        let known = versions == HttpVersions::Http2;
         let (stream, agreed) = match &self.secure {
             Some(secure) => {
                 let host = self.uri.host().unwrap_or_default();
                 let host = host.trim_start_matches('[').trim_end_matches(']');
-                secure.secure(stream, host, self.versions).await?
+                secure.secure(stream, host, versions).await?
             }
             None => (stream, known),
         };

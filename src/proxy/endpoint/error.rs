@@ -43,6 +43,9 @@ pub enum EndpointError {
         /// Whether the connection had been idle before, and was closed before any of the
         /// answer came: most likely the member had given it up.
         idled: bool,
+        /// Whether the member has said that it did nothing about the request (HTTP/2, RFC
+        /// 9113, 8.7): it was ending the connection, or refused the stream.
+        unprocessed: bool,
         /// Where.
         #[source]
         source: hyper::Error,
@@ -101,15 +104,23 @@ impl EndpointError {
         Self::TimedOut { over, source }
     }
 
-    /// Tells whether it is certain that the member got nothing of the request, so that
-    /// any other may have it.
+    /// Tells whether it is certain that the member got nothing of the request, or did
+    /// nothing about it, so that any other may have it.
     ///
     /// # Examples
     ///
     /// See [`EndpointError`].
     #[must_use]
     pub const fn is_nothing_sent(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Request { .. })
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Exchange {
+                    unprocessed: true,
+                    ..
+                }
+                | Self::Request { .. }
+        )
     }
 }
 
@@ -119,12 +130,13 @@ impl EndpointError {
         let closed = source.is_incomplete_message() || source.is_closed() || is_reset(&source);
         Self::Exchange {
             idled: !fresh && closed,
+            unprocessed: is_unprocessed(&source),
             source,
         }
     }
 
-    /// Tells whether a connection that had been idle was closed, for which the member is
-    /// not to blame.
+    /// Tells whether the member closed a connection that had been idle, or was ending one in
+    /// good order, for which it is not to blame.
     ///
     /// # Examples
     ///
@@ -144,7 +156,14 @@ impl EndpointError {
     /// ```
     #[must_use]
     pub const fn is_idle_close(&self) -> bool {
-        matches!(self, Self::Exchange { idled: true, .. })
+        matches!(
+            self,
+            Self::Exchange { idled: true, .. }
+                | Self::Exchange {
+                    unprocessed: true,
+                    ..
+                }
+        )
     }
 }
 
@@ -154,6 +173,16 @@ fn is_reset(error: &hyper::Error) -> bool {
         kind,
         Some(io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
     )
+}
+
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let Some(error) = cause::<h2::Error>(error) else {
+        return false;
+    };
+    // h2 says so only of streams after the last that the member has looked at.
+    let ending = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (ending || refused)
 }
 
 /// Why there can be no such [`Endpoint`](super::Endpoint).
@@ -176,7 +205,7 @@ pub enum EndpointUriError {
         /// As it was given.
         uri: String,
     },
-    /// `https` needs more than is there.
+    /// `https` needs more than is there, or TLS is wanted for `http`.
     #[error("the member {uri:?} cannot be reached by TLS")]
     Tls {
         /// As it was given.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::body::Limits;
@@ -27,28 +29,65 @@ type Answer = Result<Response<EndpointBody>, EndpointError>;
 /// one. On the way that most requests take, this is one allocation.
 pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchange {
     let times = Times::new(&endpoint, request.body().progress().clone());
+    if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
+        return Box::pin(switch(endpoint, request, times));
+    }
     match endpoint.pool.take() {
-        Some(line) => send(endpoint, line, request, times, false),
+        Some(line) => send(endpoint, line, request, times, Turn::First),
         None => Box::pin(open_and_send(endpoint, request, times)),
     }
 }
 
-async fn open_and_send(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Answer {
-    let line = endpoint.open().await?;
+/// How often a request has found that its connection was closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// It is on one that had been idle.
+    First,
+    /// The same, after all that were closed have been sorted out.
+    Second,
+    /// It is on a new one.
+    Fresh,
+}
+
+async fn open_and_send(
+    endpoint: Arc<Shared>,
+    request: Request<Outgoing>,
+    mut times: Times,
+) -> Answer {
+    let line = endpoint.open(times.limits.whole).await?;
+    times.now = Instant::now();
     if matches!(line, Line::Http2(_)) {
         pool::see_to(&endpoint);
     }
-    send(endpoint, line, request, times, true).await
+    send(endpoint, line, request, times, Turn::Fresh).await
 }
 
-/// `fresh` says that the connection has not been used before.
+async fn switch(endpoint: Arc<Shared>, request: Request<Outgoing>, mut times: Times) -> Answer {
+    let line = endpoint.open_for_upgrade(times.limits.whole).await?;
+    times.now = Instant::now();
+    send(endpoint, line, request, times, Turn::Fresh).await
+}
+
+/// Sends what was not sent, on another connection.
+fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: Turn) -> Exchange {
+    if turn == Turn::First {
+        // Whoever closed one may have closed all: they are not tried in turn.
+        endpoint.pool.sort_out();
+        if let Some(line) = endpoint.pool.take() {
+            return send(endpoint, line, request, times, Turn::Second);
+        }
+    }
+    Box::pin(open_and_send(endpoint, request, times))
+}
+
 fn send(
     endpoint: Arc<Shared>,
     mut line: Line,
     mut request: Request<Outgoing>,
-    times: Times,
-    fresh: bool,
+    mut times: Times,
+    turn: Turn,
 ) -> Exchange {
+    times.sent();
     let alarm = line.take_alarm();
     match &mut line {
         Line::Http1(one) => {
@@ -57,17 +96,18 @@ fn send(
                 one.leave_to_task();
             }
             let sent = one.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
+            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
         }
         Line::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
             let sent = two.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, fresh))
+            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
         }
     }
 }
 
 /// How long things may take.
+#[derive(Clone)]
 struct Times {
     limits: Limits,
     head: Option<Duration>,
@@ -75,21 +115,29 @@ struct Times {
     /// How far the upload was when `head_due` was set.
     seen: u32,
     head_due: Option<Instant>,
+    /// The last that is known: reading the clock is not for nothing.
+    now: Instant,
 }
 
 impl Times {
     fn new(endpoint: &Shared, upload: Progress) -> Self {
-        let began = Instant::now();
+        let now = Instant::now();
         Self {
             limits: Limits {
                 frame: endpoint.frame,
-                whole: endpoint.whole.map(|whole| began + whole),
+                whole: endpoint.whole.map(|whole| now + whole),
             },
             head: endpoint.head,
             seen: upload.seen(),
-            head_due: endpoint.head.map(|head| began + head),
+            head_due: None,
             upload,
+            now,
         }
+    }
+
+    /// From here on, the answer is waited for.
+    fn sent(&mut self) {
+        self.head_due = self.head.map(|head| self.now + head);
     }
 
     /// Tells what has taken too long, if anything has.
@@ -119,14 +167,14 @@ impl Times {
 pin_project! {
     /// A request on a connection; `F` is hyper's future, which has no name.
     struct Sent<F> {
-        // `None` while `again` is polled.
+        // `None` while `again` is polled, which is so at most twice.
         #[pin]
         sent: Option<F>,
         // `None` once it is answered.
         on: Option<On>,
         alarm: Alarm,
         times: Times,
-        fresh: bool,
+        turn: Turn,
         // On another connection, as this one turned out to be closed.
         again: Option<Exchange>,
     }
@@ -145,14 +193,14 @@ impl<F> Sent<F> {
         line: Line,
         alarm: Alarm,
         times: Times,
-        fresh: bool,
+        turn: Turn,
     ) -> Self {
         Self {
             sent: Some(sent),
             on: Some(On { endpoint, line }),
             alarm,
             times,
-            fresh,
+            turn,
             again: None,
         }
     }
@@ -184,7 +232,9 @@ where
         };
         let answered = if here {
             // To be woken by what was just done would mean to be polled once more for nothing.
-            sent.poll(&mut Context::from_waker(Waker::noop()))
+            // Nor is anybody woken if the budget of the task is used up.
+            let mut nobody = Context::from_waker(Waker::noop());
+            std::pin::pin!(unconstrained(sent)).poll(&mut nobody)
         } else {
             sent.poll(context)
         };
@@ -212,11 +262,10 @@ where
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(mut unanswered) => match unanswered.take_message() {
-                // It had been idle for too long. Each such turn takes one from the pool.
-                Some(unsent) if !*this.fresh => {
+                Some(unsent) if *this.turn != Turn::Fresh => {
                     this.sent.set(None);
-                    let again = this.again.insert(begin(endpoint, unsent));
-                    again.as_mut().poll(context)
+                    let again = again(endpoint, unsent, times.clone(), *this.turn);
+                    this.again.insert(again).as_mut().poll(context)
                 }
                 Some(_) => {
                     let closed = unanswered.into_error();
@@ -224,11 +273,16 @@ where
                 }
                 None => {
                     let broken = unanswered.into_error();
-                    let refused = *this.fresh && endpoint.is_refusal(&broken);
+                    let fresh = *this.turn == Turn::Fresh;
+                    if !fresh {
+                        // Whoever closed one may have closed all.
+                        endpoint.pool.sort_out();
+                    }
+                    let refused = fresh && endpoint.is_refusal(&broken);
                     Poll::Ready(Err(if refused {
                         endpoint.unreachable(broken.into())
                     } else {
-                        EndpointError::broken_off(broken, *this.fresh)
+                        EndpointError::broken_off(broken, fresh)
                     }))
                 }
             },

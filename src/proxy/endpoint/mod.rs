@@ -28,11 +28,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 pub use body::EndpointBody;
@@ -240,6 +241,7 @@ impl Shared {
     /// Points a request at the member; its form is the connection's affair.
     fn aim(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, RequestError> {
         let (mut head, body) = request.into_parts();
+        length_of_the_body(&mut head.headers, &body)?;
         let path = self.path(&head)?;
         let host = match &self.host {
             Some(host) => Some(host.clone()),
@@ -265,10 +267,32 @@ impl Shared {
         }
     }
 
-    async fn open(&self) -> Result<Line, EndpointError> {
+    /// Whether a connection may turn out to be one of HTTP/2, unless it is asked not to.
+    fn may_speak_2(&self) -> bool {
+        self.connector.secure.is_some() && self.connector.versions == HttpVersions::Any
+    }
+
+    /// A connection, in the time that there is for it.
+    async fn open(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
+        let connect = self.connector.connect(self.connector.versions);
         // The wait for somebody who is opening one counts: else they would add up.
-        let opening = self.pool.open(self.connector.connect());
-        match tokio::time::timeout(self.connect, opening).await {
+        self.in_time(self.pool.open(connect), until).await
+    }
+
+    /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
+    async fn open_for_upgrade(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
+        self.in_time(self.connector.connect(HttpVersions::Http1), until)
+            .await
+    }
+
+    async fn in_time(
+        &self,
+        opening: impl Future<Output = Result<Line, BoxError>>,
+        until: Option<Instant>,
+    ) -> Result<Line, EndpointError> {
+        let limit = Instant::now() + self.connect;
+        let limit = until.map_or(limit, |until| limit.min(until));
+        match tokio::time::timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|source| self.unreachable(source)),
             Err(_) => {
                 let late = io::Error::from(io::ErrorKind::TimedOut);
@@ -291,5 +315,26 @@ impl Shared {
             to: to.into(),
             source,
         }
+    }
+}
+
+/// A length that is not the body's would make what follows on the connection a part of it,
+/// or it a part of what follows.
+fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), RequestError> {
+    let Some(said) = headers.get(CONTENT_LENGTH) else {
+        return Ok(());
+    };
+    let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
+    match body.size_hint().exact() {
+        Some(0) if said != Some(0) => {
+            // Somebody has taken the body.
+            headers.remove(CONTENT_LENGTH);
+            Ok(())
+        }
+        Some(exact) if said != Some(exact) => {
+            let wrong = "its length is not that of its body";
+            Err(RequestError::new(StatusCode::BAD_REQUEST, wrong))
+        }
+        _ => Ok(()),
     }
 }

@@ -116,8 +116,10 @@ impl Body for Outgoing {
             Content::Empty => Poll::Ready(None),
             Content::Incoming(body) => Pin::new(body).poll_frame(context),
         };
-        if polled.is_ready() {
-            this.progress.note();
+        match &polled {
+            Poll::Ready(Some(Ok(_))) if !this.is_end_stream() => this.progress.note(),
+            Poll::Ready(_) => this.progress.end(),
+            Poll::Pending => {}
         }
         polled.map(|frame| frame.map(|frame| frame.map(sound)))
     }

@@ -66,6 +66,22 @@ impl Pool {
         None
     }
 
+    /// Closes those that the member has closed.
+    pub(super) fn sort_out(&self) {
+        let mut open = self.open.lock();
+        let idle = std::mem::take(&mut open.idle);
+        let mut dead = Vec::new();
+        for (mut line, since) in idle {
+            if line.is_alive() {
+                open.idle.push((line, since));
+            } else {
+                dead.push(line);
+            }
+        }
+        drop(open);
+        drop(dead);
+    }
+
     /// Opens a connection, or has one that somebody else has opened meanwhile.
     pub(super) async fn open(
         &self,

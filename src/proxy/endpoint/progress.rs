@@ -40,6 +40,8 @@ impl Alarm {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Option<Arc<AtomicU32>>);
 
+const ENDED: u32 = u32::MAX;
+
 impl Progress {
     pub(super) fn watched() -> Self {
         Self(Some(Arc::default()))
@@ -50,6 +52,18 @@ impl Progress {
             // Relaxed: it only has to change.
             frames.fetch_add(1, Relaxed);
         }
+    }
+
+    /// The last of it has been taken.
+    pub(super) fn end(&self) {
+        if let Some(frames) = &self.0 {
+            frames.store(ENDED, Relaxed);
+        }
+    }
+
+    /// Whether there is more of it to come.
+    pub(super) fn goes_on(&self) -> bool {
+        self.is_watched() && self.seen() != ENDED
     }
 
     pub(super) fn is_watched(&self) -> bool {

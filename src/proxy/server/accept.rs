@@ -1,5 +1,6 @@
 //! The life of a server: it accepts, serves, and stops. [`Server::serve`], [`Stopped`].
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +124,8 @@ async fn next(listener: &Listener, places: &Arc<Semaphore>) -> (Accepted, OwnedS
         };
         match accepted {
             Ok(accepted) => return accepted,
+            // It has gone again.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             // Too many open files, say: it passes, but not by asking without a pause.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

@@ -15,6 +15,7 @@ use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tower_service::Service;
 
@@ -204,7 +205,8 @@ impl<'l> Watch<'l> {
         let Self { line, stopping } = self;
         let mut alarm = Alarm::new();
         let mut listening = stopping.clone();
-        let mut draining = pin!(listening.draining());
+        // Without the budget of tasks: used up, it would not listen.
+        let mut draining = pin!(unconstrained(listening.draining()));
         let (mut ending, mut listened, mut told) = (false, false, false);
         std::future::poll_fn(|context| {
             loop {
@@ -219,9 +221,10 @@ impl<'l> Watch<'l> {
                 if !ending && (told || line.is_worn()) && !line.is_switching() {
                     ending = true;
                     end(connection.as_mut());
+                    alarm.set(Instant::now() + LAST_CALL);
                     continue;
                 }
-                match ready!(alarm.poll(line, context)) {
+                match ready!(alarm.poll(line, ending, context)) {
                     Due::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
@@ -257,17 +260,19 @@ impl Alarm {
     }
 
     /// Resolves once something is due.
-    fn poll(&mut self, line: &Line, context: &mut Context<'_>) -> Poll<Due> {
+    fn poll(&mut self, line: &Line, ending: bool, context: &mut Context<'_>) -> Poll<Due> {
         loop {
             // Once it is set, a look is enough, and cheaper than a poll.
             if self.set && !self.sleep.is_elapsed() {
                 return Poll::Pending;
             }
-            if self.sleep.as_mut().poll(context).is_pending() {
+            // Without the budget of tasks: used up, it would leave the alarm unset.
+            let mut sleep = unconstrained(self.sleep.as_mut());
+            if Pin::new(&mut sleep).poll(context).is_pending() {
                 self.set = true;
                 return Poll::Pending;
             }
-            match line.due() {
+            match line.due(ending) {
                 Due::Nothing { until } => self.set(until),
                 due => return Poll::Ready(due),
             }

@@ -43,6 +43,10 @@ pub(super) struct Line {
     since: AtomicU64,
     /// The same for a write that finds no room; 0 if there is none.
     blocked: AtomicU64,
+    /// Pieces of answers that were handed over and after which no other was asked for: over
+    /// HTTP/2 a client can take nothing and block no write. When one was last asked for.
+    unasked: AtomicU32,
+    asked_at: AtomicU64,
     in_flight: AtomicU32,
     /// Whether the request in flight may switch protocols: 1 if so. To end the connection
     /// meanwhile would spoil the answer.
@@ -79,6 +83,8 @@ impl Line {
             doing: AtomicU32::new(HEAD),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
+            unasked: AtomicU32::new(0),
+            asked_at: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             switching: AtomicU32::new(0),
             requests: AtomicU32::new(0),
@@ -140,21 +146,44 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// What is due, and when to ask again.
-    pub(super) fn due(&self) -> Due {
+    /// A piece of an answer was handed over, and the next has not been asked for.
+    pub(super) fn gave(&self) {
+        self.asked_at.store(self.now(), Relaxed);
+        self.unasked.fetch_add(1, Relaxed);
+    }
+
+    /// It was.
+    pub(super) fn was_asked(&self) {
+        self.asked_at.store(self.now(), Relaxed);
+        self.unasked.fetch_sub(1, Relaxed);
+    }
+
+    /// What is due, and when to ask again. Once the connection is `ending`, it is due as
+    /// soon as nothing is in flight.
+    pub(super) fn due(&self, ending: bool) -> Due {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
+        let busy = self.in_flight.load(Relaxed) > 0;
+        if ending && !busy {
+            return Due::Close;
+        }
         let mut until = now + self.patience.least();
-        let blocked = self.blocked.load(Relaxed);
-        if blocked != 0 {
-            let deadline = at(blocked, self.patience.reading);
-            if deadline <= now {
-                return Due::Cut;
+        let unasked = match self.unasked.load(Relaxed) {
+            0 => 0,
+            _ => self.asked_at.load(Relaxed),
+        };
+        for since in [self.blocked.load(Relaxed), unasked] {
+            if since != 0 {
+                let deadline = at(since, self.patience.reading);
+                if deadline <= now {
+                    return Due::Cut;
+                }
+                until = until.min(deadline);
             }
-            until = until.min(deadline);
         }
         let since = self.since.load(Relaxed);
         let (limit, then) = match self.doing.load(Relaxed) {
+            _ if busy => return Due::Nothing { until },
             HEAD => (self.patience.head, Due::Cut),
             IDLE => (self.patience.idle, Due::Close),
             _ => return Due::Nothing { until },
@@ -279,16 +308,16 @@ mod tests {
     async fn a_client_has_so_long_for_a_head_from_its_first_byte_on() {
         let line = line();
         advance(Duration::from_secs(9)).await;
-        assert_eq!(seconds(line.due()), 1);
+        assert_eq!(seconds(line.due(false)), 1);
         line.request_begins();
         line.request_ends();
         advance(Duration::from_secs(50)).await;
         line.has_read();
-        assert_eq!(seconds(line.due()), 10);
+        assert_eq!(seconds(line.due(false)), 10);
         advance(Duration::from_secs(5)).await;
         line.has_read();
         advance(Duration::from_secs(5)).await;
-        assert_eq!(line.due(), Due::Cut);
+        assert_eq!(line.due(false), Due::Cut);
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,10 +325,10 @@ mod tests {
         let line = line();
         line.request_begins();
         advance(Duration::from_secs(1_000)).await;
-        assert_eq!(seconds(line.due()), 10);
+        assert_eq!(seconds(line.due(false)), 10);
         line.request_ends();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(line.due(), Due::Close);
+        assert_eq!(line.due(false), Due::Close);
     }
 
     #[tokio::test(start_paused = true)]
@@ -309,12 +338,12 @@ mod tests {
         line.has_written(false);
         advance(Duration::from_secs(29)).await;
         line.has_written(false);
-        assert_eq!(seconds(line.due()), 1);
+        assert_eq!(seconds(line.due(false)), 1);
         line.has_written(true);
         advance(Duration::from_secs(29)).await;
         line.has_written(false);
         advance(Duration::from_secs(30)).await;
-        assert_eq!(line.due(), Due::Cut);
+        assert_eq!(line.due(false), Due::Cut);
     }
 
     #[tokio::test(start_paused = true)]

@@ -247,7 +247,10 @@ impl Socket {
                 let Ok(listener) = listener.into_std() else {
                     return queued;
                 };
-                while let Some((stream, peer)) = queued_in(|| listener.accept()) {
+                for _ in 0..BACKLOG {
+                    let Some((stream, peer)) = queued_in(|| listener.accept()) else {
+                        break;
+                    };
                     let stream = stream.set_nonblocking(true).and(Ok(stream));
                     let stream = stream.and_then(TcpStream::from_std);
                     queued.extend(stream.map(|stream| tcp((stream, peer))));
@@ -258,7 +261,10 @@ impl Socket {
                 let Ok(listener) = listener.into_std() else {
                     return queued;
                 };
-                while let Some((stream, _)) = queued_in(|| listener.accept()) {
+                for _ in 0..BACKLOG {
+                    let Some((stream, _)) = queued_in(|| listener.accept()) else {
+                        break;
+                    };
                     let stream = stream.set_nonblocking(true).and(Ok(stream));
                     let stream = stream.and_then(UnixStream::from_std);
                     queued.extend(stream.map(|stream| (Stream::Unix(stream), None)));

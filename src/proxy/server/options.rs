@@ -196,7 +196,7 @@ impl Server {
     /// # let _ = server;
     /// ```
     pub fn head_timeout(mut self, limit: Duration) -> Self {
-        self.options.patience.head = limit;
+        self.options.patience.head = limit.min(LONGEST);
         self
     }
 
@@ -207,7 +207,7 @@ impl Server {
     ///
     /// See [`head_timeout`](Self::head_timeout).
     pub fn body_timeout(mut self, limit: Duration) -> Self {
-        self.options.body_timeout = limit;
+        self.options.body_timeout = limit.min(LONGEST);
         self
     }
 
@@ -217,7 +217,7 @@ impl Server {
     ///
     /// See [`head_timeout`](Self::head_timeout).
     pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.options.patience.reading = limit;
+        self.options.patience.reading = limit.min(LONGEST);
         self
     }
 
@@ -227,7 +227,7 @@ impl Server {
     ///
     /// See [`head_timeout`](Self::head_timeout).
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.options.patience.idle = limit;
+        self.options.patience.idle = limit.min(LONGEST);
         self
     }
 
@@ -237,12 +237,13 @@ impl Server {
     ///
     /// See [`Server`].
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
-        self.options.drain = limit;
+        self.options.drain = limit.min(LONGEST);
         self
     }
 
     /// Makes the answers of the server's own by a function; see [`Refusal`]. Those that
-    /// hyper gives to what is no HTTP have no body.
+    /// hyper gives to what is no HTTP, 400 and 431, have no body and are not made here; who
+    /// is too slow with a head is cut without an answer.
     ///
     /// # Examples
     ///
@@ -262,6 +263,9 @@ impl Server {
         self
     }
 }
+
+/// As good as without limit, and no time overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Server {
     fn default() -> Self {

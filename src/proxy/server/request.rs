@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -42,6 +43,7 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = Some(Busy::new(&self.line));
+        let speaks = request.version();
         let most = self.options.max_body;
         if request.body().size_hint().lower() > most {
             let wanted = Wanted::by(request.method(), request.headers());
@@ -49,7 +51,7 @@ where
             let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
             let way = Way::Refused { answer };
-            return Answering { way, busy };
+            return Answering { way, busy, speaks };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
         let extensions = request.extensions_mut();
@@ -79,7 +81,7 @@ where
                 request: Some(request),
             },
         };
-        Answering { way, busy }
+        Answering { way, busy, speaks }
     }
 }
 
@@ -112,6 +114,7 @@ pin_project! {
         #[pin]
         way: Way<S, F>,
         busy: Option<Busy>,
+        speaks: Version,
     }
 }
 
@@ -134,7 +137,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let answer = loop {
+        let mut answer = loop {
             let future = match this.way.as_mut().project() {
                 WayProjected::Called { future } => {
                     break ready!(future.poll(context))?.map(AnswerBody::inner);
@@ -155,11 +158,24 @@ where
         };
         let busy = this.busy.take();
         if let Some(Busy(line)) = &busy {
-            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if !switches {
                 line.may_switch(false);
             }
+            if line.is_worn() && !switches && *this.speaks != Version::HTTP_2 {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
         }
-        Poll::Ready(Ok(answer.map(|inner| BusyBody { inner, busy })))
+        let watched = *this.speaks == Version::HTTP_2;
+        Poll::Ready(Ok(answer.map(|inner| BusyBody {
+            inner,
+            given: Given {
+                busy,
+                watched,
+                unasked: false,
+            },
+        })))
     }
 }
 
@@ -168,7 +184,34 @@ pin_project! {
     pub(super) struct BusyBody<B> {
         #[pin]
         inner: AnswerBody<B>,
-        busy: Option<Busy>,
+        given: Given,
+    }
+}
+
+/// Whether more of an answer is being asked for.
+struct Given {
+    busy: Option<Busy>,
+    /// Over HTTP/1, a client that takes nothing blocks the connection, which is noticed there.
+    watched: bool,
+    unasked: bool,
+}
+
+impl Given {
+    fn set(&mut self, unasked: bool) {
+        if let (Some(Busy(line)), true) = (&self.busy, self.watched && self.unasked != unasked) {
+            if unasked {
+                line.gave();
+            } else {
+                line.was_asked();
+            }
+            self.unasked = unasked;
+        }
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }
 
@@ -183,7 +226,13 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().inner.poll_frame(context)
+        let this = self.project();
+        this.given.set(false);
+        let frame = this.inner.poll_frame(context);
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            this.given.set(true);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

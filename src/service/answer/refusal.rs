@@ -204,7 +204,7 @@ impl<'e> Refusal<'e> {
         }
         // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
         head.headers.remove(CONTENT_LENGTH);
-        let bytes = if self.wanted.head_only {
+        let bytes = if self.wanted.head_only || self.status == StatusCode::NO_CONTENT {
             Bytes::new()
         } else {
             bytes
