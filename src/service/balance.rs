@@ -155,7 +155,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
         // With nobody else to go to, nothing needs to be kept.
-        let elsewhere = self.balancer.len() > 1;
+        let elsewhere = self.balancer.len() > 1 || self.settings.common.pardons;
         let exchange = HttpExchange::new(self.settings.clone(), head, |repeatable| {
             self.bodies.keep(body, repeatable && elsewhere)
         });

@@ -71,6 +71,7 @@ impl<W> BalanceLayer<W> {
             failover: Failover::new(),
             classify: Arc::new(ByCause),
             patience: None,
+            pardons: false,
         };
         Self {
             balancer,
@@ -172,7 +173,8 @@ impl<W, P> BalanceLayer<W, P> {
 
     /// Says which errors of type `E`, wherever they stand among the causes, are not the
     /// member's fault: such as that a connection that had been idle was closed. See
-    /// [`Fault::and_blameless`].
+    /// [`Fault::and_blameless`]. If nobody else can take the request, the same member may
+    /// have it once more.
     ///
     /// # Examples
     ///
@@ -185,10 +187,11 @@ impl<W, P> BalanceLayer<W, P> {
     /// # let _ = layer;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn blameless_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    pub fn blameless_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
     where
         E: Error + 'static,
     {
+        self.settings.common.pardons = true;
         let rest = self.settings.common.classify.clone();
         self.classify(FaultIf::new(is, Fault::and_blameless, rest))
     }

@@ -4,11 +4,13 @@
 use std::process::Command;
 
 use bytes::Bytes;
-use equipoise::service::{BalanceLayer, OpaqueKey, RouteCookie};
+use equipoise::service::{BalanceLayer, CountedBody, OpaqueKey, RouteCookie};
 use equipoise::{Balancer, Flag, MemberSpec, StickySession};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tower::{Layer, ServiceExt};
 
 use crate::backend::{Backend, Http, any, client, serve};
@@ -154,9 +156,13 @@ async fn a_redirect_route_takes_over_and_the_client_is_told() {
 async fn without_failover_a_session_whose_member_is_gone_gets_503() {
     let stage = Stage::new().await;
     let session = sticky().with_no_failover();
+    // Without connections from before, of which nobody may have noticed that they are dead.
+    let client = Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build_http::<CountedBody<Full<Bytes>>>();
     let service = BalanceLayer::new(stage.balancer.clone())
         .sticky(session)
-        .layer(client::<Full<Bytes>>(Http::One))
+        .layer(client)
         .into_infallible();
     let status = async |cookie: &str| {
         let request = Request::get("/").header(header::COOKIE, cookie);

@@ -19,6 +19,7 @@ mod limits;
 mod line;
 mod member;
 mod reuse;
+mod reviewed;
 mod slow;
 mod stuck;
 #[cfg(feature = "tls")]

@@ -20,6 +20,7 @@ use super::line::{Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
+use crate::service::cause;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -104,6 +105,12 @@ fn send(
             Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
         }
     }
+}
+
+/// Whether the connection will take no other request, though it may not know yet.
+fn is_at_its_end(unanswered: &Unanswered) -> bool {
+    let error = cause::<h2::Error>(unanswered.error());
+    error.is_some_and(h2::Error::is_go_away)
 }
 
 /// How long things may take.
@@ -248,6 +255,11 @@ where
         let Some(On { endpoint, mut line }) = this.on.take() else {
             return Poll::Pending;
         };
+        if let (Err(_), Line::Http2(two)) = (&answered, &line) {
+            if two.sender.is_closed() || answered.as_ref().is_err_and(is_at_its_end) {
+                endpoint.pool.forget(two);
+            }
+        }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {
             Ok(response) => {

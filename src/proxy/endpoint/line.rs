@@ -42,6 +42,11 @@ impl Http2Line {
         Self { sender, users }
     }
 
+    /// Whether they are the same connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.users, &other.users)
+    }
+
     /// Whether there is any clone but this.
     pub(super) fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.users) > 1

@@ -66,6 +66,14 @@ impl Pool {
         None
     }
 
+    /// Shares a connection no more that is at its end.
+    pub(super) fn forget(&self, line: &Http2Line) {
+        let mut open = self.open.lock();
+        let forgotten = open.shared.take_if(|(shared, _)| shared.is(line));
+        drop(open);
+        drop(forgotten);
+    }
+
     /// Closes those that the member has closed.
     pub(super) fn sort_out(&self) {
         let mut open = self.open.lock();

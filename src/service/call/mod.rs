@@ -55,6 +55,7 @@ impl<W> Balancer<W> {
                     failover: Failover::new(),
                     classify: Arc::new(ByCause),
                     patience: None,
+                    pardons: false,
                 },
                 affinity: None,
             }

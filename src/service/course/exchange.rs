@@ -21,6 +21,9 @@ pub(in crate::service) struct Settings {
     pub(in crate::service) failover: Failover,
     pub(in crate::service) classify: Arc<dyn Classify>,
     pub(in crate::service) patience: Option<Arc<Patience>>,
+    /// A member that failed without fault may have the request once more, if nobody else
+    /// can.
+    pub(in crate::service) pardons: bool,
 }
 
 impl fmt::Debug for Settings {

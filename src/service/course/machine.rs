@@ -240,7 +240,8 @@ where
                 let (balancer, attempts) = (&*this.balancer, this.course.attempts);
                 let most = this.exchange.settings().failover.max_attempts;
                 let needed = other.is_some_and(|other| other.needs_request());
-                let last = || (attempts >= most || balancer.len() < 2) && !needed;
+                let alone = !this.exchange.settings().pardons;
+                let last = || (attempts >= most || alone && balancer.len() < 2) && !needed;
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -355,6 +356,9 @@ where
         }
         this.course.sent |= !fault.is_nothing_sent();
         this.course.note(lease.member().id());
+        if settings.pardons {
+            this.course.pardon(lease.member().id(), fault);
+        }
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
         lease.finish(Outcome::Failure);

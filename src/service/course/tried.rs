@@ -15,6 +15,10 @@ pub(super) struct Course {
     pub(super) repeated: bool,
     /// The one more for a failure that is not the member's fault.
     excused: bool,
+    /// Who failed without fault, and may have the request again if nobody else can.
+    pardoned: Option<MemberId>,
+    /// Somebody has had it again.
+    returned: bool,
     /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
@@ -25,6 +29,11 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// Whoever failed with such a fault may have the request once more, if nobody else can.
+    pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
+        self.pardoned = (fault.is_blameless() && !self.returned).then_some(member);
+    }
+
     pub(super) fn note(&mut self, member: MemberId) {
         if !self.tried.contains(&member) {
             self.tried.push(member);
@@ -43,8 +52,23 @@ impl Course {
     }
 
     /// Elects somebody who has not been tried; if all who are eligible have been, one of
-    /// those who stand in for them.
+    /// those who stand in for them; and if there is none, one who failed without fault.
     pub(super) fn elect<W, X: Exchange<W>>(
+        &mut self,
+        balancer: &Balancer<W>,
+        exchange: &X,
+    ) -> Result<Lease<W>, PickError> {
+        let elected = self.elect_untried(balancer, exchange);
+        let (Err(PickError::NoneUsable { .. }), Some(member)) = (&elected, self.pardoned.take())
+        else {
+            return elected;
+        };
+        self.returned = true;
+        self.tried.retain(|tried| *tried != member);
+        self.elect_untried(balancer, exchange)
+    }
+
+    fn elect_untried<W, X: Exchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -64,7 +88,7 @@ impl Course {
     /// Elects somebody else for what may have been sent already, if that may be sent
     /// again at all.
     pub(super) fn elect_for_repetition<W, X: Exchange<W>>(
-        &self,
+        &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
     ) -> Option<Lease<W>> {

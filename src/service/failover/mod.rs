@@ -28,7 +28,8 @@ pub(in crate::service) use timeouts::Patience;
 /// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408, or as its body says ([`RequestError`](super::RequestError)) |
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
-/// never sent twice. No member is tried twice by one request. A member with
+/// never sent twice. No member is tried twice by one request, but for one that failed without
+/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)). A member with
 /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) is not put in error.
 ///
 /// # Examples
