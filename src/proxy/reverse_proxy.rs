@@ -32,7 +32,8 @@ use crate::service::{
 /// share everything.
 ///
 /// Bodies stream both ways without being buffered, whatever HTTP is spoken on either
-/// side, with trailers; an `Upgrade` to WebSocket makes a tunnel. `CONNECT` is refused.
+/// side, with trailers; an `Upgrade` to WebSocket, which clients ask for by HTTP/1.1, makes
+/// a tunnel. `CONNECT` is refused, the extended one of RFC 8441 as well.
 /// Interim answers (1xx) of members are dropped, as hyper's server cannot send them: only
 /// 100 reaches clients, from the server itself, and 101.
 ///

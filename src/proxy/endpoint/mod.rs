@@ -68,7 +68,8 @@ use pool::Pool;
 /// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
 ///
 /// How many requests it gets at once is the balancer's affair: see
-/// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight).
+/// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). Its name is
+/// resolved for each new connection; one that is used all the time stays where it is.
 ///
 /// # Examples
 ///

@@ -157,7 +157,8 @@ impl Listener {
 
     /// Takes the sockets that this process was started with, in their order: those that
     /// `LISTEN_FDS` counts (systemd, `systemfd`). Empty if there are none, and the second
-    /// time.
+    /// time. Call it first thing: it takes the variables out of the environment, which no
+    /// other thread should be reading meanwhile.
     ///
     /// # Errors
     ///
