@@ -20,7 +20,8 @@ async fn bytes_go_both_ways_and_the_end_is_said_in_good_order() {
         let member = Member::start(&authority.issue(&["localhost"])).await;
         let tls = MemberTls::with_roots(authority.pem.as_bytes()).unwrap();
         let endpoint = member.endpoint("localhost").tls(&tls);
-        let endpoint = endpoint.versions(HttpVersions::Http1).build().unwrap();
+        // It would agree on HTTP/2, which cannot switch.
+        let endpoint = endpoint.versions(HttpVersions::Any).build().unwrap();
         let balancer = Balancer::new([("a", endpoint)]).unwrap();
         let edge = EdgeLayer::new(Forwarding::new()).upgrades(["echo"]);
         let proxy = ReverseProxy::over(BalanceLayer::new(balancer.clone()), edge);
