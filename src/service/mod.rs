@@ -42,10 +42,7 @@ pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
 pub use dispatch::{
     Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target,
 };
-#[cfg_attr(
-    not(feature = "proxy"),
-    allow(unused_imports, reason = "the proxy points, too")
-)]
+#[cfg(feature = "proxy")]
 pub(crate) use dispatch::{host_of, join_cookies, under, without_user};
 pub use error::{BalanceError, BoxError};
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};

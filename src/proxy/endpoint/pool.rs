@@ -77,15 +77,7 @@ impl Pool {
     /// Closes those that the member has closed.
     pub(super) fn sort_out(&self) {
         let mut open = self.open.lock();
-        let idle = std::mem::take(&mut open.idle);
-        let mut dead = Vec::new();
-        for (mut line, since) in idle {
-            if line.is_alive() {
-                open.idle.push((line, since));
-            } else {
-                dead.push(line);
-            }
-        }
+        let dead = open.weed(|_| true);
         drop(open);
         drop(dead);
     }
@@ -136,30 +128,29 @@ impl Open {
         self.looks = self.looks.wrapping_add(1);
         let looks = self.looks;
         let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
-        let idle = std::mem::take(&mut self.idle);
-        let mut old = Vec::new();
-        for (mut line, since) in idle {
-            // Nobody else looks whether the member has closed it.
-            if is_young(since) && line.is_alive() {
-                self.idle.push((line, since));
-            } else {
-                old.push(line);
-            }
-        }
+        let old = self.weed(is_young);
         if let Some((line, used)) = &mut self.shared {
             if line.is_in_use() {
                 *used = looks;
             }
         }
-        let shared = self.shared.take();
-        let (young, old_shared) = match shared {
-            Some((line, used)) if is_young(used) && !line.sender.is_closed() => {
-                (Some((line, used)), None)
+        let is_old =
+            |(line, used): &mut (Http2Line, u32)| !is_young(*used) || line.sender.is_closed();
+        (old, self.shared.take_if(is_old))
+    }
+
+    /// Takes out those that are not to be kept, and those that the member has closed, which
+    /// nobody else would notice.
+    fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Line> {
+        let mut weeded = Vec::new();
+        for (mut line, since) in std::mem::take(&mut self.idle) {
+            if keep(since) && line.is_alive() {
+                self.idle.push((line, since));
+            } else {
+                weeded.push(line);
             }
-            shared => (None, shared),
-        };
-        self.shared = young;
-        (old, old_shared)
+        }
+        weeded
     }
 }
 

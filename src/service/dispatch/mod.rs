@@ -11,10 +11,7 @@ use tower_service::Service;
 
 pub use aimed::{Aimed, AimedFuture};
 pub use target::{PreserveHost, RequestError, Target};
-#[cfg_attr(
-    not(feature = "proxy"),
-    allow(unused_imports, reason = "the proxy points, too")
-)]
+#[cfg(feature = "proxy")]
 pub(crate) use target::{host_of, join_cookies, under, without_user};
 
 mod sealed {
