@@ -17,7 +17,8 @@ use crate::sync::Mutex;
 /// until the first are, concurrent requests see the same order.
 ///
 /// Who joins or returns with less than everybody else starts at the group's minimum,
-/// so that it is not flooded until it has caught up.
+/// so that it is not flooded until it has caught up; [`catching_up`](Self::catching_up)
+/// is Apache's way.
 ///
 /// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: no scan, and nothing on the
 /// data path: bytes only grow, so a heap of lower bounds, whose head is read again
@@ -58,6 +59,38 @@ impl ByTraffic {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes a scheduler under which whoever joins or returns takes everything until it
+    /// has caught up with the others, as in Apache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByTraffic, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(ByTraffic::catching_up())
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// balancer.pick(&PickRequest::new())?.record_received(1_000);
+    /// balancer.insert("b", (), MemberSpec::new());
+    /// for _ in 0..10 {
+    ///     let mut lease = balancer.pick(&PickRequest::new())?;
+    ///     assert_eq!(lease.member().name(), "b");
+    ///     lease.record_received(99);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn catching_up() -> Self {
+        let books = Traffic {
+            lifts: false,
+            ..Traffic::default()
+        };
+        Self {
+            books: Mutex::new(books),
+        }
     }
 }
 
@@ -194,6 +227,8 @@ struct Traffic {
     members: usize,
     parked: usize,
     generation: u64,
+    /// Whether who joins is lifted to the group's minimum.
+    lifts: bool,
 }
 
 impl Default for Traffic {
@@ -205,6 +240,7 @@ impl Default for Traffic {
             members: 0,
             parked: 0,
             generation: 0,
+            lifts: true,
         }
     }
 }
@@ -311,7 +347,7 @@ impl Traffic {
             self.join(candidate, None);
         }
         // Those that join together are measured by those that were there before.
-        let least = if group.joined().next().is_some() {
+        let least = if self.lifts && group.joined().next().is_some() {
             self.least(group.iter().filter(|here| self.slot(here.id()).is_some()))
         } else {
             None
@@ -386,6 +422,7 @@ impl Traffic {
     fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let is_here = |candidate: &Candidate<'_>| self.slot(candidate.id()).is_some();
         let least = self.least(candidates.all().filter(is_here));
+        let least = least.filter(|_| self.lifts);
         let load = |candidate: &Candidate<'_>| {
             let (counted, weight) = (self.counted(*candidate), candidate.weight().units());
             let floor = least.map_or(0, |least| least.bytes_for(weight));
