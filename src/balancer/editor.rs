@@ -303,7 +303,7 @@ impl<W> Editor<W> {
             let news = &mut self.news;
             walk(&self.roster, |seat| recovered(seat, now, &mut next, news))
         };
-        if found.is_empty() && hub.forced_recovery && self.forgive_all() {
+        if found.is_empty() && hub.forces_recovery() && self.forgive_all() {
             next = Next::default();
             let news = &mut self.news;
             found = walk(&self.roster, |seat| recovered(seat, now, &mut next, news));

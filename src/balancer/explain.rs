@@ -185,7 +185,7 @@ impl<W> Balancer<W> {
         let now = hub.clock.now();
         let roster = view.picture.roster.clone();
         let (picture, forgiven) = as_if(&roster, now, view.picture.generation, |roster| {
-            hub.forced_recovery && !roster.is_empty()
+            hub.forces_recovery() && !roster.is_empty()
         });
         let status = |seat: &Seat| status_at(seat, now, forgiven);
 

@@ -40,7 +40,9 @@ pub(super) struct Hub {
     pub(super) clock: Box<dyn Clock>,
     pub(super) random: Random,
     pub(super) observer: Option<Box<dyn Observer>>,
-    pub(super) forced_recovery: bool,
+    /// Whether all are forgiven when nobody else is left: 0 or 1. Relaxed: whoever sees the
+    /// old value acted just before the change.
+    forced_recovery: AtomicU32,
     /// The scheduler, for ends of requests that began under another.
     scheduler: Published<Arc<dyn Scheduler>>,
     /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is
@@ -70,7 +72,7 @@ impl Hub {
             clock,
             random,
             observer,
-            forced_recovery,
+            forced_recovery: AtomicU32::new(forced_recovery.into()),
             scheduler: Published::new(scheduler),
             due: AtomicU64::new(NEVER),
             rescue: AtomicU64::new(NEVER),
@@ -79,6 +81,14 @@ impl Hub {
         };
         hub.attend(ENDS, needs.contains(Needs::ENDED));
         hub
+    }
+
+    pub(super) fn forces_recovery(&self) -> bool {
+        self.forced_recovery.load(Relaxed) != 0
+    }
+
+    pub(super) fn force_recovery(&self, force: bool) {
+        self.forced_recovery.store(force.into(), Relaxed);
     }
 
     /// Tells whether the scheduler has to read the facts again, and forgets it.
@@ -215,7 +225,7 @@ impl fmt::Debug for Hub {
         f.debug_struct("Hub")
             .field("clock", &self.clock)
             .field("observer", &self.observer)
-            .field("forced_recovery", &self.forced_recovery)
+            .field("forced_recovery", &self.forces_recovery())
             .finish_non_exhaustive()
     }
 }

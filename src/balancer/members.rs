@@ -248,6 +248,32 @@ impl<W> Balancer<W> {
         news.tell(self.hub());
     }
 
+    /// Sets whether everybody is forgiven when only errors keep all from being elected, as
+    /// they are by default (Apache: `forcerecovery`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_forced_recovery(false);
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// assert!(balancer.pick(&PickRequest::new()).is_err());
+    /// balancer.set_forced_recovery(true);
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "forcerecovery")]
+    pub fn set_forced_recovery(&self, force: bool) {
+        let hub = self.hub();
+        let mut editor = self.core.editor.lock();
+        hub.force_recovery(force);
+        let news = editor.publish_change(&self.core);
+        drop(editor);
+        news.tell(hub);
+    }
+
     /// Makes everybody's standing equal, as if the method had just been set.
     ///
     /// # Examples
