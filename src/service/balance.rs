@@ -16,6 +16,7 @@ use super::{
     PerMember, RequestBody,
 };
 use crate::balancer::Balancer;
+use crate::observer::Session;
 
 /// A tower service that sends each request to the member that the balancer elects, and
 /// to another when that one fails (see [`Failover`](super::Failover)).
@@ -280,4 +281,6 @@ pub struct ServedBy {
     pub route: Option<Arc<str>>,
     /// How many attempts there were, this one included.
     pub attempts: u32,
+    /// How the request's session fared.
+    pub session: Session,
 }

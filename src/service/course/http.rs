@@ -170,6 +170,7 @@ where
             member: lease.name_handle().clone(),
             route: lease.route_handle().cloned(),
             attempts: served.attempts,
+            session: lease.session(),
         });
         let mut guard = Some(lease.into_guard());
         let over = self.method == Method::HEAD || has_no_body(head.status);
