@@ -220,22 +220,47 @@ impl PathMap {
     ///
     /// See [`PathMap`].
     pub fn map(&self, uri: &PathAndQuery) -> Result<Mapped, MapError> {
+        let found = self.find(uri)?;
+        Ok(found.map_or(Mapped::NotMapped, |(_, mapped)| mapped))
+    }
+
+    /// As [`map`](Self::map), and says by which rule, counted from 0 in the order in which
+    /// they were added; `None` if none matches. For maps whose rules lead to different
+    /// members.
+    ///
+    /// # Errors
+    ///
+    /// As for [`map`](Self::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Mapped, PathMap};
+    ///
+    /// let services = ["shop", "pages"];
+    /// let map = PathMap::new().with_prefix("/shop", "/")?.with_prefix("/", "/")?;
+    /// let (rule, mapped) = map.find(&"/shop/cart".parse()?)?.unwrap();
+    /// assert_eq!(services[rule], "shop");
+    /// assert_eq!(mapped, Mapped::To("/cart".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn find(&self, uri: &PathAndQuery) -> Result<Option<(usize, Mapped)>, MapError> {
         let path = uri.path();
         if !path.starts_with('/') {
-            return Ok(Mapped::NotMapped);
+            return Ok(None);
         }
         let (short, coarse) = (shortened(path), coarse(path));
-        for rule in &self.rules {
+        for (place, rule) in self.rules.iter().enumerate() {
             let at_member = match rule {
                 Rule::Exclude(from)
                     if strip(from, path).is_some() || strip(from, &coarse).is_some() =>
                 {
-                    return Ok(Mapped::Excluded);
+                    return Ok(Some((place, Mapped::Excluded)));
                 }
                 Rule::ExcludePattern(regex)
                     if regex.is_match(&short) || regex.is_match(&shortened(&coarse)) =>
                 {
-                    return Ok(Mapped::Excluded);
+                    return Ok(Some((place, Mapped::Excluded)));
                 }
                 Rule::Exclude(_) | Rule::ExcludePattern(_) => None,
                 Rule::Pattern(regex, to) => {
@@ -248,10 +273,11 @@ impl PathMap {
                 }
             };
             if let Some(at_member) = at_member {
-                return with_query(at_member, uri).map(Mapped::To);
+                let mapped = with_query(at_member, uri).map(Mapped::To)?;
+                return Ok(Some((place, mapped)));
             }
         }
-        Ok(Mapped::NotMapped)
+        Ok(None)
     }
 
     /// Returns the prefix rules of which only one side ends in a slash, in order. They do
