@@ -1,5 +1,6 @@
 //! Everything that can be said of a member before its first request: [`EndpointBuilder`].
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::service::{host_of, without_user};
 pub struct EndpointBuilder {
     uri: Uri,
     socket: Option<PathBuf>,
+    address: Option<SocketAddr>,
     pub(in crate::proxy) secure: Option<Arc<dyn Secure>>,
     versions: HttpVersions,
     preserve_host: bool,
@@ -42,6 +44,7 @@ impl EndpointBuilder {
         Self {
             uri,
             socket: None,
+            address: None,
             secure: None,
             versions: HttpVersions::Any,
             preserve_host: false,
@@ -72,6 +75,24 @@ impl EndpointBuilder {
     #[cfg(unix)]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
+        self
+    }
+
+    /// Connects to an address, instead of asking what the name in the URI stands for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("https://app.internal"))
+    ///     .address(([10, 0, 0, 1], 8443).into())
+    ///     .build();
+    /// # let _ = member;
+    /// ```
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
         self
     }
 
@@ -265,6 +286,7 @@ impl EndpointBuilder {
             connector: Connector {
                 uri: self.uri,
                 socket: self.socket,
+                place: self.address.and_then(uri_of),
                 tcp,
                 secure,
                 versions: self.versions,
@@ -280,6 +302,11 @@ impl EndpointBuilder {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// What a connector takes for an address.
+fn uri_of(address: SocketAddr) -> Option<Uri> {
+    format!("http://{address}").parse().ok()
 }
 
 /// A year is as good as without limit, and no time overflows.

@@ -82,6 +82,8 @@ pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
 pub(super) struct Connector {
     pub(super) uri: Uri,
     pub(super) socket: Option<PathBuf>,
+    /// Where to connect, if not where the URI says.
+    pub(super) place: Option<Uri>,
     pub(super) tcp: HttpConnector,
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
@@ -117,7 +119,11 @@ impl Connector {
         }
         let mut tcp = self.tcp.clone();
         std::future::poll_fn(|context| tcp.poll_ready(context)).await?;
-        Ok(Stream::Tcp(tcp.call(self.uri.clone()).await?.into_inner()))
+        Ok(Stream::Tcp(
+            tcp.call(self.place.as_ref().unwrap_or(&self.uri).clone())
+                .await?
+                .into_inner(),
+        ))
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
