@@ -28,6 +28,24 @@ use bytes::Bytes;
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct ClientAddr(pub SocketAddr);
 
+/// The address at which a client reached this server, if the server was told to
+/// [say so](super::Server::server_addr): in the extensions of each request.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::proxy::ServerAddr;
+///
+/// fn is_internal<B>(request: &http::Request<B>) -> bool {
+///     let here = request.extensions().get::<ServerAddr>();
+///     here.is_some_and(|here| here.0.ip().is_loopback())
+/// }
+/// # assert!(!is_internal(&http::Request::new(())));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
+pub struct ServerAddr(pub SocketAddr);
+
 impl ClientAddr {
     /// A server that listens on both kinds of addresses sees `::ffff:10.0.0.1`.
     pub(super) fn ip(self) -> IpAddr {

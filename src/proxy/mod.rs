@@ -25,7 +25,7 @@ mod system_tls;
 mod tls;
 mod upgrade;
 
-pub use client::{ClientAddr, TlsSession};
+pub use client::{ClientAddr, ServerAddr, TlsSession};
 pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -40,6 +41,16 @@ macro_rules! each {
             Stream::Secured($carrier) => $done,
         }
     };
+}
+
+impl Stream {
+    /// The address on this side, before it is under protection.
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            _ => None,
+        }
+    }
 }
 
 fn closed<T>() -> Poll<io::Result<T>> {

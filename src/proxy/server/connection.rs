@@ -26,7 +26,7 @@ use super::preamble::{announced, first_bytes};
 use super::request::Requests;
 use super::stopping::Stopping;
 use crate::proxy::stream::Stream;
-use crate::proxy::{ClientAddr, TlsSession};
+use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
 use crate::service::BoxError;
 
 /// A client's stream under protection.
@@ -109,11 +109,17 @@ where
             client = announced(&mut self.stream).await?.or(client);
         }
         let client = client.map(ClientAddr);
+        let here = if self.options.server_addr {
+            self.stream.local_addr().map(ServerAddr)
+        } else {
+            None
+        };
         let Some(handshake) = &self.options.handshake else {
             let (first, is_two) = first_bytes(&mut self.stream).await?;
             return Ok(Opened {
                 secured: None,
                 client,
+                here,
                 first,
                 is_two,
             });
@@ -133,6 +139,7 @@ where
         Ok(Opened {
             secured: Some(session),
             client,
+            here,
             first,
             is_two,
         })
@@ -145,6 +152,7 @@ where
             line: line.clone(),
             options: options.clone(),
             client: opened.client,
+            here: opened.here,
             tls: opened.secured,
             cut: self.stopping.cut(),
         };
@@ -180,6 +188,7 @@ where
 /// What is known of a connection before its first request.
 struct Opened {
     client: Option<ClientAddr>,
+    here: Option<ServerAddr>,
     secured: Option<TlsSession>,
     /// Read already.
     first: Bytes,

@@ -65,6 +65,7 @@ pub struct Server {
 pub(super) struct Options {
     pub(super) handshake: Option<Arc<dyn Handshake>>,
     pub(super) announcers: Option<Vec<IpNet>>,
+    pub(super) server_addr: bool,
     pub(super) pages: Option<Pages>,
     pub(super) max_connections: u32,
     pub(super) max_requests: u32,
@@ -90,6 +91,7 @@ impl Server {
         let options = Options {
             handshake: None,
             announcers: None,
+            server_addr: false,
             pages: None,
             max_connections: 10_000,
             max_requests: u32::MAX,
@@ -123,6 +125,22 @@ impl Server {
     pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
         let peers = peers.into_iter().map(canonical).collect();
         self.options.announcers = Some(peers);
+        self
+    }
+
+    /// Puts the address at which the client came in into the extensions of each request, as
+    /// [`ServerAddr`](super::super::ServerAddr): for a server that listens on several at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new().server_addr();
+    /// # let _ = server;
+    /// ```
+    pub fn server_addr(mut self) -> Self {
+        self.options.server_addr = true;
         self
     }
 

@@ -18,7 +18,7 @@ use super::ClientBody;
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
-use crate::proxy::{ClientAddr, TlsSession};
+use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
 /// What hyper calls for each request of one connection.
@@ -27,6 +27,7 @@ pub(super) struct Requests<S> {
     pub(super) line: Arc<Line>,
     pub(super) options: Arc<Options>,
     pub(super) client: Option<ClientAddr>,
+    pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
     pub(super) cut: Cut,
 }
@@ -57,6 +58,9 @@ where
         let extensions = request.extensions_mut();
         if let Some(client) = self.client {
             extensions.insert(client);
+        }
+        if let Some(here) = self.here {
+            extensions.insert(here);
         }
         if let Some(tls) = &self.tls {
             extensions.insert(tls.clone());
