@@ -7,7 +7,6 @@ use super::removed::Removed;
 use super::{Balancer, BuildError, UnknownMember};
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, MemberSpec, MemberState};
-use crate::scheduler::Scheduler;
 
 /// What [`Balancer::replace_all`] did.
 ///
@@ -226,87 +225,6 @@ impl<W> Balancer<W> {
             updated,
             removed: gone.into_iter().map(removed).collect(),
         }
-    }
-
-    /// Elects by another method from now on. Leases of before end as ever; standings
-    /// start anew. A `Box<dyn Scheduler>` does, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, ByBusyness};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// balancer.set_scheduler(ByBusyness::new());
-    /// assert_eq!(balancer.scheduler_name(), "bybusyness");
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn set_scheduler(&self, scheduler: impl Scheduler) {
-        let mut editor = self.core.editor.lock();
-        let news = editor.set_scheduler(&self.core, Arc::new(scheduler));
-        drop(editor);
-        news.tell(self.hub());
-    }
-
-    /// Sets whether everybody is forgiven when only errors keep all from being elected, as
-    /// they are by default (Apache: `forcerecovery`).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// balancer.set_forced_recovery(false);
-    /// balancer.pick(&PickRequest::new())?.put_in_error();
-    /// assert!(balancer.pick(&PickRequest::new()).is_err());
-    /// balancer.set_forced_recovery(true);
-    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "forcerecovery")]
-    pub fn set_forced_recovery(&self, force: bool) {
-        let hub = self.hub();
-        let mut editor = self.core.editor.lock();
-        hub.force_recovery(force);
-        let news = editor.publish_change(&self.core);
-        drop(editor);
-        news.tell(hub);
-    }
-
-    /// Makes everybody's standing equal, as if the method had just been set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
-    /// drop(balancer.pick(&PickRequest::new()));
-    /// assert_eq!(balancer.standing("a"), Some(-100));
-    /// balancer.reset_standings();
-    /// assert_eq!(balancer.standing("a"), Some(0));
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn reset_standings(&self) {
-        let mut editor = self.core.editor.lock();
-        let news = editor.reset_scheduler(&self.core);
-        drop(editor);
-        news.tell(self.hub());
-    }
-
-    /// Returns the name of the method by which members are elected.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let balancer = equipoise::Balancer::new([("a", ())])?;
-    /// assert_eq!(balancer.scheduler_name(), "byrequests");
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    #[must_use]
-    pub fn scheduler_name(&self) -> &'static str {
-        self.core.view.load().scheduler.name()
     }
 
     /// Returns how many members there are.

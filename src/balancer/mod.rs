@@ -17,6 +17,7 @@ mod hub;
 mod lease;
 mod members;
 mod meter;
+mod method;
 mod pick;
 mod removed;
 mod request;
