@@ -66,6 +66,22 @@ pub enum BalanceError {
         #[source]
         PickError,
     ),
+    /// The member of the request's session failed, and the session forbids another.
+    #[error(
+        "member {member:?} failed in attempt {attempts}, and session route {route:?} allows no other"
+    )]
+    SessionLost {
+        /// The member's name.
+        member: Arc<str>,
+        /// The session's route.
+        route: Arc<str>,
+        /// How many attempts there were.
+        attempts: u32,
+        /// Whether it is certain that no member got a byte of the request.
+        nothing_sent: bool,
+        /// What the inner service said.
+        source: BoxError,
+    },
     /// It was the request, or its client.
     #[error("the request cannot be sent")]
     Request {
@@ -93,7 +109,9 @@ impl BalanceError {
                 timed_out: true, ..
             } => StatusCode::GATEWAY_TIMEOUT,
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
-            Self::NotReady { .. } | Self::Pick(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady { .. } | Self::Pick(_) | Self::SessionLost { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Request { status, .. } => *status,
         }
     }
@@ -112,7 +130,10 @@ impl BalanceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Pick(error) => error.retry_after(),
-            Self::Member { .. } | Self::NotReady { .. } | Self::Request { .. } => None,
+            Self::Member { .. }
+            | Self::NotReady { .. }
+            | Self::Request { .. }
+            | Self::SessionLost { .. } => None,
         }
     }
 }

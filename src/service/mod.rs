@@ -39,6 +39,8 @@ pub use body::{
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
+#[cfg(feature = "proxy")]
+pub(crate) use course::HostKept;
 pub use dispatch::{
     Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target,
 };

@@ -43,7 +43,7 @@ pub use connect::HttpVersions;
 pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
-use crate::service::{BoxError, RequestError, host_of, under};
+use crate::service::{BoxError, HostKept, RequestError, host_of, under};
 use connect::Connector;
 use exchange::Exchange;
 use line::Line;
@@ -244,7 +244,8 @@ impl Shared {
         let (mut head, body) = request.into_parts();
         length_of_the_body(&mut head.headers, &body)?;
         let path = self.path(&head)?;
-        let host = match &self.host {
+        let kept = head.extensions.get::<HostKept>().is_some();
+        let host = match self.host.as_ref().filter(|_| !kept) {
             Some(host) => Some(host.clone()),
             // RFC 9112, 3.2.2: a host in the request line comes before the header.
             None => head.uri.authority().and_then(host_of),

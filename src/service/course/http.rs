@@ -185,12 +185,24 @@ where
     }
 }
 
+/// In the extensions of a request whose member is to see the client's `Host`, though it
+/// has one of its own.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration says so by request")
+)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostKept;
+
 fn without_extensions(head: &Parts) -> Parts {
     let (mut copy, ()) = Request::new(()).into_parts();
     copy.method = head.method.clone();
     copy.uri = head.uri.clone();
     copy.version = head.version;
     copy.headers = head.headers.clone();
+    if let Some(&kept) = head.extensions.get::<HostKept>() {
+        copy.extensions.insert(kept);
+    }
     copy
 }
 

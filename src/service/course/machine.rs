@@ -375,6 +375,15 @@ where
         } else {
             None
         };
+        if let Some(Err(PickError::SessionLost { route })) = next {
+            return Then::Return(Err(BalanceError::SessionLost {
+                member,
+                route,
+                attempts: this.course.attempts,
+                nothing_sent: !this.course.sent,
+                source: error,
+            }));
+        }
         let failed = BalanceError::Member {
             member,
             attempts: this.course.attempts,
@@ -399,7 +408,6 @@ where
                 let wait = Wait::new(this.balancer, Spare::Used(service), patience);
                 Then::Wait(Box::new(wait))
             }
-            (Some(Err(lost @ PickError::SessionLost { .. })), _) => Then::Return(Err(lost.into())),
             (Some(Err(_)) | None, _) => Then::Return(Err(failed)),
         }
     }

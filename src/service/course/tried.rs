@@ -75,6 +75,16 @@ impl Course {
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
             let pick = pick.with_tried(&self.tried);
+            let members = balancer.len();
+            if members > 0 && self.tried.len() >= members {
+                // A pick would forgive them all, for nobody's good.
+                balancer.tell_nobody(&pick);
+                return Err(PickError::NoneUsable {
+                    members,
+                    tried: self.tried.len(),
+                    retry_after: None,
+                });
+            }
             let elected = balancer.pick_quietly(&pick);
             match &elected {
                 Err(PickError::NoneUsable { .. }) => {

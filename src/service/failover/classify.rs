@@ -138,6 +138,10 @@ impl Fault {
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
                 Self::NOTHING_SENT.and_blameless()
             }
+            BalanceError::SessionLost { nothing_sent, .. } => Self {
+                nothing_sent: *nothing_sent,
+                ..Self::MAY_HAVE_BEEN_SENT.and_blameless()
+            },
             BalanceError::Request { .. } => Self::MAY_HAVE_BEEN_SENT.and_blameless(),
         }
     }
