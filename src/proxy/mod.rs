@@ -26,12 +26,16 @@ mod tls;
 mod upgrade;
 
 pub use client::{ClientAddr, ServerAddr, TlsSession};
+#[cfg(feature = "config")]
+pub(crate) use edge::AnsweredBadly;
 pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
 };
 pub use forwarding::{Forwarding, ProxyNameError};
+#[cfg(feature = "config")]
+pub(crate) use mapping::Readings;
 pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };

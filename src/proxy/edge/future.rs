@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::heads::Edge;
 use crate::proxy::upgrade::Asked;
-use crate::service::{AnswerBody, BalanceError, Refusal, Wanted};
+use crate::service::{AnswerBody, BalanceError, Refusal, ServedBy, Wanted};
 
 pin_project! {
     /// One request on its way through an [`EdgeService`].
@@ -32,6 +32,14 @@ pin_project! {
         edge: Arc<Edge>,
     }
 }
+
+/// Whose answer could not be passed on, in the extensions of what is said instead.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration asks for it")
+)]
+#[derive(Clone, Debug)]
+pub(crate) struct AnsweredBadly(pub(crate) ServedBy);
 
 pin_project! {
     #[derive(Debug)]
@@ -55,27 +63,32 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let refused = |status| {
+        let refused = |status, by: Option<ServedBy>| {
             let refusal = Refusal::new(status, reason(status), *this.wanted);
-            Poll::Ready(Ok(refusal.answer(this.edge.pages.as_ref())))
+            let mut answer: Response<AnswerBody<RB>> = refusal.answer(this.edge.pages.as_ref());
+            if let Some(by) = by {
+                answer.extensions_mut().insert(AnsweredBadly(by));
+            }
+            Poll::Ready(Ok(answer))
         };
         let (response, asked) = match this.course.project() {
-            CourseProjected::Refused { status } => return refused(*status),
+            CourseProjected::Refused { status } => return refused(*status, None),
             CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
         };
         let (mut head, body) = response.into_parts();
+        let served = |head: &mut http::response::Parts| head.extensions.remove::<ServedBy>();
         let mut switched = None;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let Some(asked) = asked.take() else {
-                return refused(StatusCode::BAD_GATEWAY);
+                return refused(StatusCode::BAD_GATEWAY, served(&mut head));
             };
             switched = Some(asked.protocol());
             if let Err(status) = asked.switch(&mut head) {
-                return refused(status);
+                return refused(status, served(&mut head));
             }
         }
         if this.edge.give_answer(&mut head).is_err() {
-            return refused(StatusCode::BAD_GATEWAY);
+            return refused(StatusCode::BAD_GATEWAY, served(&mut head));
         }
         if let Some(protocol) = switched {
             Asked::confirm(&mut head.headers, protocol);

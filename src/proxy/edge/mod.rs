@@ -22,6 +22,8 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "config")]
+pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
 
 use super::upgrade::Upgrades;

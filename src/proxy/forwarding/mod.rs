@@ -341,7 +341,9 @@ impl Forwarding {
                 append(headers, X_FORWARDED_HOST, host.clone());
             }
         }
-        if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
+        // It has one value, to which nothing can be appended.
+        let stands = trusted || self.appends;
+        if !(stands && headers.contains_key(&X_FORWARDED_PROTO)) {
             let proto = match scheme.as_str() {
                 "http" => Ok(HeaderValue::from_static("http")),
                 "https" => Ok(HeaderValue::from_static("https")),

@@ -19,6 +19,8 @@ mod raw_path;
 mod reverse_map;
 mod template;
 
+#[cfg(feature = "config")]
+pub(crate) use raw_path::Readings;
 pub(super) use raw_path::is_sound;
 
 pub use cookies::CookieMap;

@@ -3,6 +3,8 @@
 //! What does not live here: comparing raw paths (`raw_path`), and filling the target of
 //! a regular expression (`template`).
 
+use std::cell::LazyCell;
+
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use regex::Regex;
@@ -10,7 +12,7 @@ use regex::Regex;
 use super::error::{MapError, MapRuleError};
 use super::join::{checked_path, join};
 use super::raw_path::{
-    coarse, has_broken_escape, has_control_escape, has_dot_segment, shortened, strip,
+    Readings, has_broken_escape, has_control_escape, has_dot_segment, shortened, strip,
 };
 use super::template::Template;
 
@@ -249,16 +251,20 @@ impl PathMap {
         if !path.starts_with('/') {
             return Ok(None);
         }
-        let (short, coarse) = (shortened(path), coarse(path));
+        let short = shortened(path);
+        // Only rules that keep something back need them.
+        let readings = LazyCell::new(|| Readings::of(path));
         for (place, rule) in self.rules.iter().enumerate() {
             let at_member = match rule {
                 Rule::Exclude(from)
-                    if strip(from, path).is_some() || strip(from, &coarse).is_some() =>
+                    if strip(from, path).is_some()
+                        || readings.all().any(|reading| strip(from, reading).is_some()) =>
                 {
                     return Ok(Some((place, Mapped::Excluded)));
                 }
                 Rule::ExcludePattern(regex)
-                    if regex.is_match(&short) || regex.is_match(&shortened(&coarse)) =>
+                    if regex.is_match(&short)
+                        || readings.all().any(|reading| regex.is_match(reading)) =>
                 {
                     return Ok(Some((place, Mapped::Excluded)));
                 }
@@ -368,6 +374,9 @@ mod tests {
     fn an_exclusion_is_not_got_round_by_another_spelling() {
         let map = PathMap::new().with_exclusion("/app/admin").unwrap();
         let map = map.with_excluded_pattern("^/app/secret").unwrap();
+        let map = map.with_excluded_pattern("^/app/[^/]*delete all").unwrap();
+        let map = map.with_exclusion("/app/semi;x").unwrap();
+        let map = map.with_excluded_pattern(r"^/app/bs\\x").unwrap();
         let map = map.with_prefix("/app", "/").unwrap();
         for path in [
             "/app/%61dmin",
@@ -375,6 +384,10 @@ mod tests {
             "/%61pp/admin",
             "/app/%73ecret",
             "/app//secret",
+            "/app/x;delete%20all",
+            "/app/x%3Bdelete%20all",
+            "/app/semi%3bx",
+            "/app/bs%5cx",
         ] {
             assert_eq!(mapped(&map, path), Ok(Mapped::Excluded), "{path}");
         }

@@ -78,28 +78,85 @@ pub(super) fn has_control_escape(path: &[u8]) -> bool {
         .any(|escaped| escaped.is_ascii_control())
 }
 
-/// The path as the most generous server would read it: escapes resolved, `\\` for `/`,
-/// parameters of segments left out. For rules that keep something back.
-pub(super) fn coarse(path: &str) -> Cow<'_, str> {
-    if !path.contains(['%', ';', '\\']) {
-        return Cow::Borrowed(path);
-    }
-    let bytes = path.as_bytes();
-    let (mut read, mut at, mut parameters) = (Vec::with_capacity(path.len()), 0, false);
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = escape(bytes, at);
-        at += if escaped.is_some() { 3 } else { 1 };
-        match escaped.unwrap_or(byte) {
-            b'/' | b'\\' => {
+/// A path in every way in which a server could read it, for rules that keep something
+/// back: what one takes for `/public;x/secret`, another takes for `/public/secret`.
+#[derive(Debug)]
+pub(crate) struct Readings<'p> {
+    /// As httpd does: escapes resolved, but for a slash's; runs of slashes as one.
+    pub(crate) httpd: Cow<'p, str>,
+    /// Others, if there are any: `\\` and an escaped slash for a slash, with the parameters of
+    /// segments, and without them.
+    others: Vec<String>,
+}
+
+impl<'p> Readings<'p> {
+    pub(crate) fn of(path: &'p str) -> Self {
+        if !path.contains(['%', ';', '\\']) && !path.contains("//") {
+            return Self {
+                httpd: Cow::Borrowed(path),
+                others: Vec::new(),
+            };
+        }
+        let httpd = read(path, |byte, escaped| match byte {
+            b'/' if escaped => Some(Read::Escape),
+            byte => Some(Read::As(byte)),
+        });
+        let slash = |byte: u8| if byte == b'\\' { b'/' } else { byte };
+        let whole = read(path, |byte, _| Some(Read::As(slash(byte))));
+        let mut parameters = false;
+        let bare = read(path, |byte, _| match slash(byte) {
+            b'/' => {
                 parameters = false;
-                read.push(b'/');
+                Some(Read::As(b'/'))
             }
-            b';' => parameters = true,
-            _ if parameters => {}
-            byte => read.push(byte),
+            b';' => {
+                parameters = true;
+                None
+            }
+            byte => (!parameters).then_some(Read::As(byte)),
+        });
+        let mut others = Vec::new();
+        for other in [whole, bare] {
+            if other != httpd && !others.contains(&other) {
+                others.push(other);
+            }
+        }
+        Self {
+            httpd: Cow::Owned(httpd),
+            others,
         }
     }
-    Cow::Owned(String::from_utf8_lossy(&read).into_owned())
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(String::as_str);
+        std::iter::once(&*self.httpd).chain(others)
+    }
+}
+
+/// What a byte is read as.
+enum Read {
+    As(u8),
+    /// As the escape that it was.
+    Escape,
+}
+
+/// Reads each byte, resolved, as `each` says, told whether it was escaped; `None` leaves it
+/// out. Slashes that follow each other are one.
+fn read(path: &str, mut each: impl FnMut(u8, bool) -> Option<Read>) -> String {
+    let bytes = path.as_bytes();
+    let (mut read, mut at) = (Vec::with_capacity(path.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = escape(bytes, at);
+        let next = at + if escaped.is_some() { 3 } else { 1 };
+        match each(escaped.unwrap_or(byte), escaped.is_some()) {
+            Some(Read::As(b'/')) if read.last() == Some(&b'/') => {}
+            Some(Read::As(byte)) => read.push(byte),
+            Some(Read::Escape) => read.extend_from_slice(&bytes[at..next]),
+            None => {}
+        }
+        at = next;
+    }
+    String::from_utf8_lossy(&read).into_owned()
 }
 
 fn is_dot_segment(dots: Option<usize>) -> bool {
@@ -149,7 +206,7 @@ fn is_unreserved(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_broken_escape, has_dot_segment, shortened, strip};
+    use super::{Readings, has_broken_escape, has_dot_segment, shortened, strip};
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
@@ -188,6 +245,24 @@ mod tests {
         }
         assert_eq!(shortened("//a/%61%2f%20///é%"), "/a/a%2f%20/é%");
         assert_eq!(shortened("/a/b"), "/a/b");
+    }
+
+    #[test]
+    fn a_path_is_read_as_httpd_does_and_as_others_do() {
+        let rows: [(&str, &[&str]); 8] = [
+            ("/a/b", &["/a/b"]),
+            ("/a%20b//c", &["/a b/c"]),
+            ("/public;x/secret", &["/public;x/secret", "/public/secret"]),
+            ("/public%2fsecret", &["/public%2fsecret", "/public/secret"]),
+            ("/%5cpublic/x", &["/\\public/x", "/public/x"]),
+            ("/a;b%20c", &["/a;b c", "/a"]),
+            ("/a%3Bb/c", &["/a;b/c", "/a/c"]),
+            ("/%zz%", &["/%zz%"]),
+        ];
+        for (path, expected) in rows {
+            let readings = Readings::of(path);
+            assert_eq!(readings.all().collect::<Vec<_>>(), expected, "{path}");
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    #[cfg(feature = "config")]
+    pub(crate) const fn after(cut: usize) -> Self {
+        Self { cut }
+    }
+
     /// Returns how many connections, tunnels included, were cut because they had not ended
     /// in time.
     ///
