@@ -29,6 +29,10 @@ pub mod proxy;
 pub mod service;
 pub mod timer;
 
+// 6 roof
+#[cfg(feature = "config")]
+pub mod config;
+
 pub use balancer::{
     Balancer, BuildError, Explanation, Guard, Lease, PickError, PickRequest, Removed, UnknownMember,
 };

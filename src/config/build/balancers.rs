@@ -1,0 +1,285 @@
+//! Balancers as they are asked for, and as they run: [`prepare`] makes everything that can
+//! fail, [`Change::carry_out`] does what cannot.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::members::{Inherited, Wire, spec};
+use super::sites::wanted;
+use super::{Faults, Surroundings};
+use crate::balancer::Balancer;
+use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
+use crate::member::{Flag, MemberSpec};
+use crate::observer::Observer;
+use crate::proxy::Endpoint;
+use crate::scheduler::{
+    ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,
+};
+
+/// Which balancer is meant: the host that it stands in, empty for the main server; and its
+/// name, or the URL of a member that is alone.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) scope: String,
+    pub(in crate::config) name: String,
+}
+
+/// What is asked of a balancer.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) config: BalancerConfig,
+    pub(super) inherited: Inherited,
+}
+
+/// A balancer that runs.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Running {
+    config: BalancerConfig,
+    wires: BTreeMap<String, Wire>,
+    pub(in crate::config) balancer: Balancer<Endpoint>,
+    pub(in crate::config) readings: HeartbeatReadings,
+}
+
+/// A step from what runs to what is asked for.
+pub(in crate::config) enum Change {
+    New(Box<Running>),
+    /// In this order: who joins, stays and is changed, or is spoken to in another way; who
+    /// leaves.
+    Edit {
+        running: Box<Running>,
+        after: Box<Running>,
+        /// With what it is spoken to by, if that is new.
+        changed: Vec<(MemberConfig, Option<Endpoint>)>,
+        gone: Vec<String>,
+    },
+}
+
+/// Makes ready what is asked for. Nothing that runs is touched.
+pub(in crate::config) fn prepare(
+    config: &Config,
+    running: &BTreeMap<Key, Running>,
+    around: &Surroundings,
+    observer: Option<&Arc<dyn Observer>>,
+    faults: &mut Faults,
+) -> BTreeMap<Key, Change> {
+    let mut changes = BTreeMap::new();
+    for (key, wanted) in wanted(config) {
+        complain(&wanted.config, faults);
+        let change = match running.get(&key) {
+            Some(running) => edit(running, wanted, around, faults),
+            None => create(&key, wanted, around, observer, faults),
+        };
+        if let Some(change) = change {
+            changes.insert(key, change);
+        }
+    }
+    changes
+}
+
+/// What a text would have had dropped: nobody could tell the two apart.
+fn complain(config: &BalancerConfig, faults: &mut Faults) {
+    let mut names = HashSet::new();
+    for member in &config.members {
+        if !names.insert(&member.url) {
+            let message = format!(
+                "balancer `{}` has two members `{}`",
+                config.name, member.url
+            );
+            faults.add(message, "leave one of them out, or give it another path");
+        }
+    }
+}
+
+fn create(
+    key: &Key,
+    wanted: Wanted,
+    around: &Surroundings,
+    observer: Option<&Arc<dyn Observer>>,
+    faults: &mut Faults,
+) -> Option<Change> {
+    let readings = HeartbeatReadings::new();
+    let mut builder = Balancer::builder().scheduler(scheduler(wanted.config.scheduler, &readings));
+    if let Some(observer) = observer {
+        builder = builder.observer(observer.clone());
+    }
+    if wanted.config.forced_recovery == Some(false) {
+        builder = builder.without_forced_recovery();
+    }
+    let mut wires = BTreeMap::new();
+    let mut whole = true;
+    for member in &wanted.config.members {
+        let wire = Wire::of(member, &wanted.inherited, around);
+        match wire.endpoint(around, faults) {
+            Some(endpoint) => builder = builder.member(&*member.url, endpoint, spec(member)),
+            None => whole = false,
+        }
+        wires.insert(member.url.clone(), wire);
+    }
+    if !whole {
+        return None;
+    }
+    let balancer = builder.build();
+    let about = format!("balancer `{}`", key.name);
+    let balancer = faults.note(balancer, about, "correct its members")?;
+    Some(Change::New(Box::new(Running {
+        config: wanted.config,
+        wires,
+        balancer,
+        readings,
+    })))
+}
+
+fn edit(
+    running: &Running,
+    wanted: Wanted,
+    around: &Surroundings,
+    faults: &mut Faults,
+) -> Option<Change> {
+    let before: BTreeMap<_, _> = by_url(&running.config);
+    let mut changed = Vec::new();
+    let mut wires = BTreeMap::new();
+    let mut whole = true;
+    for member in &wanted.config.members {
+        let wire = Wire::of(member, &wanted.inherited, around);
+        let known = before.get(member.url.as_str());
+        if known.is_none() || running.wires.get(&member.url) != Some(&wire) {
+            match wire.endpoint(around, faults) {
+                Some(endpoint) => changed.push((member.clone(), Some(endpoint))),
+                None => whole = false,
+            }
+        } else if known.is_some_and(|&known| known != member) {
+            changed.push((member.clone(), None));
+        }
+        wires.insert(member.url.clone(), wire);
+    }
+    if !whole {
+        return None;
+    }
+    // Before some may not serve any more, others may: there is always somebody.
+    changed.sort_by_key(|(member, _)| !member.flags.is_empty());
+    let after = by_url(&wanted.config);
+    let gone = before.keys().filter(|url| !after.contains_key(*url));
+    let gone = gone.map(|url| (*url).to_owned()).collect();
+    Some(Change::Edit {
+        after: Box::new(Running {
+            config: wanted.config,
+            wires,
+            balancer: running.balancer.clone(),
+            readings: running.readings.clone(),
+        }),
+        running: Box::new(running.clone()),
+        changed,
+        gone,
+    })
+}
+
+fn by_url(config: &BalancerConfig) -> BTreeMap<&str, &MemberConfig> {
+    let members = config.members.iter();
+    members
+        .map(|member| (member.url.as_str(), member))
+        .collect()
+}
+
+impl Change {
+    /// The balancer that it is about.
+    pub(super) fn balancer(&self) -> &Balancer<Endpoint> {
+        match self {
+            Self::New(running) => &running.balancer,
+            Self::Edit { running, .. } => &running.balancer,
+        }
+    }
+
+    /// Does it. It cannot fail.
+    pub(in crate::config) fn carry_out(self) -> Running {
+        let (running, after, changed, gone) = match self {
+            Self::New(running) => return *running,
+            Self::Edit {
+                running,
+                after,
+                changed,
+                gone,
+            } => (running, after, changed, gone),
+        };
+        let balancer = &running.balancer;
+        let known = by_url(&running.config);
+        for (member, endpoint) in changed {
+            // Whoever was removed meanwhile stays away.
+            let Some(endpoint) = endpoint else {
+                if let Some(known) = known.get(member.url.as_str()) {
+                    drop(balancer.update(&member.url, |live| respecified(live, known, &member)));
+                }
+                continue;
+            };
+            let live = balancer.spec(&member.url);
+            let spec = match (live, known.get(member.url.as_str())) {
+                (Some(live), Some(known)) => respecified(live, known, &member),
+                (None, Some(_)) => continue,
+                (_, None) => spec(&member),
+            };
+            balancer.insert(member.url, endpoint, spec);
+        }
+        for url in gone {
+            drop(balancer.remove(&url));
+        }
+        let (old, new) = (&running.config, &after.config);
+        if old.scheduler != new.scheduler {
+            balancer.set_scheduler(scheduler(new.scheduler, &after.readings));
+        }
+        if old.forced_recovery != new.forced_recovery {
+            balancer.set_forced_recovery(new.forced_recovery.unwrap_or(true));
+        }
+        *after
+    }
+}
+
+/// What a member becomes. What somebody has changed while it ran stays, unless the
+/// configuration changes the same.
+fn respecified(live: MemberSpec, known: &MemberConfig, member: &MemberConfig) -> MemberSpec {
+    let (old, new) = (spec(known), spec(member));
+    let mut next = live;
+    if old.weight() != new.weight() {
+        next = next.with_weight(new.weight());
+    }
+    if old.tier() != new.tier() {
+        next = next.with_tier(new.tier());
+    }
+    if old.route() != new.route() {
+        next = next.with_route(new.route().unwrap_or_default());
+    }
+    if old.redirect_route() != new.redirect_route() {
+        next = next.with_redirect_route(new.redirect_route().unwrap_or_default());
+    }
+    if old.recovery_delay() != new.recovery_delay() {
+        next = next.with_recovery_delay(new.recovery_delay());
+    }
+    if old.max_in_flight() != new.max_in_flight() {
+        next = match new.max_in_flight() {
+            Some(most) => next.with_max_in_flight(most),
+            None => next.without_max_in_flight(),
+        };
+    }
+    for flag in Flag::ALL {
+        match (old.status().contains(flag), new.status().contains(flag)) {
+            (false, true) => next = next.with_flag(flag),
+            (true, false) => next = next.without_flag(flag),
+            _ => {}
+        }
+    }
+    next
+}
+
+fn scheduler(name: Option<SchedulerName>, readings: &HeartbeatReadings) -> Box<dyn Scheduler> {
+    match name.unwrap_or(SchedulerName::ByRequests) {
+        SchedulerName::ByBusyness => Box::new(ByBusyness::new()),
+        SchedulerName::ByRequests => Box::new(ByRequests::new()),
+        SchedulerName::ByTraffic => Box::new(ByTraffic::catching_up()),
+        SchedulerName::Heartbeat => Box::new(Heartbeat::new(readings).without_fallback()),
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Change").field(self.balancer()).finish()
+    }
+}

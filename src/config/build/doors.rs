@@ -1,0 +1,250 @@
+//! Where clients come in: sockets, with their certificates. [`open`] makes ready what can
+//! fail.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Faults, Surroundings};
+use crate::config::{Config, Host, HostAddress, ListenAddress};
+use crate::proxy::{Identity, Listener, Server, ServerTls};
+
+/// A door that is open.
+#[derive(Debug)]
+pub(in crate::config) struct Door {
+    /// What was asked for, by which it is known again.
+    asked: SocketAddr,
+    pub(in crate::config) local: SocketAddr,
+    tls: Option<ServerTls>,
+    /// Says `true` once it is to be closed.
+    pub(in crate::config) close: watch::Sender<bool>,
+    /// `None` once somebody stands there.
+    pub(in crate::config) unserved: Option<(Server, Listener)>,
+}
+
+/// What doors there are to be, in order.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Doors {
+    planned: Vec<Planned>,
+}
+
+#[derive(Debug)]
+enum Planned {
+    /// By its place among those that are open, perhaps with new certificates.
+    Kept(usize, Option<Vec<Identity>>),
+    Opened(Box<Door>),
+}
+
+/// Opens what is not open yet. Nothing that runs is touched.
+pub(in crate::config) fn open(
+    config: &Config,
+    running: &[Door],
+    around: &Surroundings,
+    faults: &mut Faults,
+) -> Doors {
+    let mut doors = Doors::default();
+    let mut kept = Vec::new();
+    for (address, protocol) in asked(config, around, faults) {
+        let identities = identities(config, address, protocol, around, faults);
+        let mut known = running.iter().enumerate();
+        let known = known.find(|(place, door)| door.asked == address && !kept.contains(place));
+        if let Some((place, door)) = known {
+            if door.tls.is_some() != identities.is_some() {
+                faults.add(
+                    format!("{address} cannot change between TLS and plain HTTP while it is open"),
+                    "close it first, or restart",
+                );
+            }
+            kept.push(place);
+            doors.planned.push(Planned::Kept(place, identities));
+            continue;
+        }
+        // A certificate that is missing has been complained of.
+        let Ok(tls) = identities.map(ServerTls::new).transpose() else {
+            continue;
+        };
+        let listener = bind(address);
+        let hint = "take another address, or stop who listens there";
+        let about = format!("cannot listen on {address}");
+        let Some((listener, local)) = faults.note(listener, about, hint) else {
+            continue;
+        };
+        let server = server(config, tls.as_ref(), local);
+        doors.planned.push(Planned::Opened(Box::new(Door {
+            asked: address,
+            local,
+            tls,
+            close: watch::Sender::new(false),
+            unserved: Some((server, listener)),
+        })));
+    }
+    doors
+}
+
+/// Looks whether doors could be opened, but for the sockets.
+pub(in crate::config) fn check(config: &Config, around: &Surroundings, faults: &mut Faults) {
+    for (address, protocol) in asked(config, around, faults) {
+        identities(config, address, protocol, around, faults);
+    }
+}
+
+/// Where to listen, and what was said about the protocol there.
+fn asked<'c>(
+    config: &'c Config,
+    around: &Surroundings,
+    faults: &mut Faults,
+) -> Vec<(SocketAddr, Option<&'c str>)> {
+    let mut asked: Vec<(SocketAddr, Option<&str>)> = Vec::new();
+    for listen in &config.listeners {
+        let address = address_of(listen);
+        if asked.iter().any(|(known, _)| *known == address) && address.port() != 0 {
+            faults.add(
+                format!("`Listen {listen}` stands there twice"),
+                "leave one of them out",
+            );
+        }
+        asked.push((address, listen.protocol.as_deref()));
+    }
+    // A listener at all addresses of IPv6 has those of IPv4, too.
+    let both: Vec<u16> = asked
+        .iter()
+        .filter(|(address, _)| address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
+        .map(|(address, _)| address.port())
+        .collect();
+    asked.retain(|(address, _)| {
+        let is_there = both.contains(&address.port()) && address.port() != 0;
+        address.ip() != IpAddr::from(Ipv4Addr::UNSPECIFIED) || !is_there
+    });
+    if asked.is_empty() {
+        asked.extend(around.listen.iter().map(|&address| (address, None)));
+    }
+    if asked.is_empty() {
+        faults.add("there is nothing to listen on", "add `Listen 8080`");
+    }
+    asked
+}
+
+impl Doors {
+    /// Closes and renews what runs.
+    pub(in crate::config) fn carry_out(self, running: &mut Vec<Door>) {
+        let mut before: Vec<Option<Door>> = running.drain(..).map(Some).collect();
+        for planned in self.planned {
+            match planned {
+                Planned::Opened(door) => running.push(*door),
+                Planned::Kept(place, identities) => {
+                    let Some(door) = before.get_mut(place).and_then(Option::take) else {
+                        continue;
+                    };
+                    if let (Some(tls), Some(identities)) = (&door.tls, identities) {
+                        // There is one at least: who has none is refused before.
+                        drop(tls.replace(identities));
+                    }
+                    running.push(door);
+                }
+            }
+        }
+        for door in before.into_iter().flatten() {
+            door.close.send_replace(true);
+        }
+    }
+}
+
+fn address_of(listen: &ListenAddress) -> SocketAddr {
+    let ip = listen.ip.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+    SocketAddr::new(ip, listen.port)
+}
+
+/// All addresses are those of both families, unless the system knows one only.
+fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
+    let everywhere = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let listener = match Listener::bind(address) {
+        Err(error) if everywhere && error.kind() != io::ErrorKind::AddrInUse => {
+            let address = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+            Listener::bind(address).map_err(|_| error)
+        }
+        bound => bound,
+    }?;
+    let local = listener.local_addr().unwrap_or(address);
+    Ok((listener, local))
+}
+
+fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server {
+    let mut server = Server::new();
+    if let Some(timeout) = config.server.timeout {
+        server = server.body_timeout(timeout).write_timeout(timeout);
+    } else {
+        server = server.body_timeout(Duration::from_secs(60));
+    }
+    // Only then does it take a connection to know. A reload may ask for it at any time:
+    // for a host of one address, or for who is local.
+    if local.ip().is_unspecified() {
+        server = server.server_addr();
+    }
+    match tls {
+        Some(tls) => server.tls(tls),
+        None => server,
+    }
+}
+
+/// The certificates of a door; `None` if it has no TLS.
+fn identities(
+    config: &Config,
+    address: SocketAddr,
+    protocol: Option<&str>,
+    around: &Surroundings,
+    faults: &mut Faults,
+) -> Option<Vec<Identity>> {
+    let virtual_hosts = config.virtual_hosts.iter();
+    let here = virtual_hosts.filter(|it| it.addresses.iter().any(|it| leads_to(it, address)));
+    let mut hosts: Vec<&Host> = here.map(|it| &it.host).collect();
+    if hosts.is_empty() {
+        hosts.push(&config.server);
+    }
+    let main = &config.server.tls;
+    let secured = |host: &Host| {
+        let enabled = host.tls.enabled.or(main.enabled);
+        enabled.unwrap_or(protocol == Some("https"))
+    };
+    let by_tls = hosts.iter().filter(|host| secured(host)).count();
+    if by_tls == 0 {
+        return None;
+    }
+    if by_tls < hosts.len() {
+        faults.add(
+            format!("some hosts at {address} have TLS and some have not"),
+            "give each of them `SSLEngine On`, or a port of its own",
+        );
+    }
+    let mut identities = Vec::new();
+    for host in hosts.into_iter().filter(|host| secured(host)) {
+        let name = host.name.as_deref().unwrap_or("without a name");
+        let certificate = host.tls.certificate.as_ref().or(main.certificate.as_ref());
+        let Some(certificate) = certificate else {
+            let message = format!("host `{name}` at {address} has TLS, but no certificate");
+            faults.add(
+                message,
+                "add `SSLCertificateFile` and `SSLCertificateKeyFile`",
+            );
+            continue;
+        };
+        let key = host
+            .tls
+            .key
+            .as_ref()
+            .or(main.key.as_ref())
+            .unwrap_or(certificate);
+        let identity = Identity::from_pem_files(around.file(certificate), around.file(key));
+        let about = format!("host `{name}`");
+        identities.extend(faults.note(identity, about, "give a certificate and its key, in PEM"));
+    }
+    Some(identities)
+}
+
+fn leads_to(host: &HostAddress, door: SocketAddr) -> bool {
+    let ip = host
+        .ip
+        .is_none_or(|ip| door.ip().is_unspecified() || ip == door.ip());
+    ip && host.port.is_none_or(|port| port == door.port())
+}

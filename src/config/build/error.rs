@@ -1,0 +1,127 @@
+//! Why nothing was built: [`ConfigError`].
+
+use std::fmt;
+
+use crate::config::{Config, Diagnostic, Reader};
+
+/// Why a configuration is not carried out; nothing of it is.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::{build, parse};
+///
+/// let (mut config, _) = parse("Listen 127.0.0.1:0\n");
+/// config.server.tls.enabled = Some(true);
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let error = build(config).unwrap_err();
+/// assert!(error.diagnostics()[0].message.contains("certificate"));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl ConfigError {
+    /// Returns all that is wrong, one at least.
+    ///
+    /// # Examples
+    ///
+    /// See [`ConfigError`].
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be carried out")?;
+        for diagnostic in &self.diagnostics {
+            write!(f, "; {}", diagnostic.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects all that is wrong, so that it is said at once.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Faults {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Faults {
+    pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
+        let diagnostic = Diagnostic::error(message).with_hint(hint);
+        // A balancer that is used twice is complained of once.
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Complains of everything that a text of httpd's could not have said: values that came
+    /// in another way were not looked at yet.
+    pub(in crate::config) fn look_at(&mut self, config: &Config) {
+        if config.incomplete {
+            let message = "the text of the configuration has errors";
+            return self.add(message, "mend what the reader complained of");
+        }
+        let hosts = config.virtual_hosts.iter().map(|it| &it.host);
+        let mut hosts = std::iter::once(&config.server).chain(hosts);
+        if hosts.any(|host| !host.settings.access.is_empty()) {
+            let message = "who may ask is said of a host, and not of a location of it";
+            return self.add(
+                message,
+                "say it of the location `/`, which is all of the host",
+            );
+        }
+        let text = config.to_string();
+        let (again, diagnostics) = Reader::new().name("as httpd writes it").parse(&text);
+        let errors = diagnostics.into_iter().filter(Diagnostic::is_error);
+        let before = self.diagnostics.len();
+        self.diagnostics.extend(errors);
+        if self.diagnostics.len() == before && again != *config {
+            self.add(difference(config, &again), "write it as it is read");
+        }
+    }
+
+    /// Notes what went wrong, and goes on without it.
+    pub(in crate::config) fn note<T, E: fmt::Display>(
+        &mut self,
+        result: Result<T, E>,
+        about: impl fmt::Display,
+        hint: &str,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(format!("{about}: {error}"), hint);
+                None
+            }
+        }
+    }
+
+    pub(in crate::config) fn into_result<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.diagnostics.is_empty() {
+            return Ok(value);
+        }
+        Err(ConfigError {
+            diagnostics: self.diagnostics,
+        })
+    }
+}
+
+/// The first of what is not read as it was said.
+fn difference(said: &Config, read: &Config) -> String {
+    let (said, read) = (format!("{said:#?}"), format!("{read:#?}"));
+    let mut lines = said.lines().zip(read.lines());
+    match lines.find(|(said, read)| said != read) {
+        Some((said, read)) => format!("`{}` would be read as `{}`", said.trim(), read.trim()),
+        None => "some of it would be read in another way".to_owned(),
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings made ready: from [`Settings`] to a [`Layer`].
+
+use super::Faults;
+use crate::config::front::{Gate, HeaderEdit, Layer};
+use crate::config::{CookieMapping, HeaderRule, ReverseMapping, Settings, Target};
+use crate::proxy::{CookieMap, MapRuleError, ReverseMap};
+
+/// Makes one layer of several settings, the lowest first. `path` is where they hold;
+/// `members` finds the URLs of a balancer's members.
+pub(super) fn layer(
+    settings: &[&Settings],
+    path: &str,
+    members: impl Fn(&str) -> Vec<String>,
+    faults: &mut Faults,
+) -> Layer {
+    let mut layer = Layer::default();
+    for below in settings {
+        layer.access = Gate::new(&below.access).or(layer.access);
+        layer.handler = below.handler.or(layer.handler);
+        layer.forwarded_headers = below.forwarded_headers.or(layer.forwarded_headers);
+        layer.preserve_host = below.preserve_host.or(layer.preserve_host);
+        layer.error_override = below.error_override.clone().or(layer.error_override);
+        let edits = edits(&below.request_headers, faults);
+        layer.request_headers.extend(edits);
+        let edits = self::edits(&below.response_headers, faults);
+        layer.response_headers.extend(edits);
+        layer.variables.extend(below.variables.iter().cloned());
+    }
+    // Of rules that map back, the first that fits counts, and the main server's come first.
+    let rules: Vec<&ReverseMapping> = settings.iter().flat_map(|it| &it.reverse).collect();
+    if !rules.is_empty() {
+        layer.reverse = Some(reverse(&rules, path, members, faults));
+    }
+    let paths = settings.iter().flat_map(|it| &it.cookie_paths);
+    layer.cookie_paths = cookies(paths, "path", CookieMap::with_path, faults);
+    let domains = settings.iter().flat_map(|it| &it.cookie_domains);
+    layer.cookie_domains = cookies(domains, "domain", CookieMap::with_domain, faults);
+    layer
+}
+
+type With = fn(CookieMap, &str, &str) -> Result<CookieMap, MapRuleError>;
+
+fn cookies<'r>(
+    rules: impl Iterator<Item = &'r CookieMapping>,
+    what: &str,
+    with: With,
+    faults: &mut Faults,
+) -> Option<CookieMap> {
+    let mut map = None;
+    for rule in rules {
+        let (from, to) = (&rule.internal, &rule.public);
+        let more = with(map.clone().unwrap_or_default(), from, to);
+        let about = format!("cookies' {what} `{from}` cannot become `{to}`");
+        map = faults.note(more, about, "correct the two names").or(map);
+    }
+    map
+}
+
+fn edits(rules: &[HeaderRule], faults: &mut Faults) -> Vec<HeaderEdit> {
+    let mut edits = Vec::new();
+    for rule in rules {
+        let about = format!("header `{}`", rule.name);
+        let edit = faults.note(HeaderEdit::new(rule), about, "correct its name or value");
+        edits.extend(edit);
+    }
+    edits
+}
+
+fn reverse(
+    rules: &[&ReverseMapping],
+    path: &str,
+    members: impl Fn(&str) -> Vec<String>,
+    faults: &mut Faults,
+) -> ReverseMap {
+    let mut map = ReverseMap::new();
+    for rule in rules {
+        let local = if rule.path.is_empty() {
+            path
+        } else {
+            &rule.path
+        };
+        let urls = match rule.url.parse::<Target>() {
+            Ok(Target::Balancer { name, path }) => members(&name)
+                .into_iter()
+                .map(|member| below(&member, &path))
+                .collect(),
+            _ => vec![rule.url.clone()],
+        };
+        for url in urls {
+            let more = map.clone().with_member(&url, local);
+            let about = format!("`{url}` cannot be mapped back to `{local}`");
+            map = faults
+                .note(more, about, "write a path, and a URL or another path")
+                .unwrap_or(map);
+        }
+    }
+    map
+}
+
+/// The URL of a path below a member, as the member itself would write it.
+fn below(member: &str, path: &str) -> String {
+    let url = member.split_once('|').map_or(member, |(_, url)| url);
+    let url = url.trim_end_matches("://");
+    let (scheme, rest) = url.split_once("://").unwrap_or((url, "localhost"));
+    let scheme = match scheme {
+        "ws" | "h2c" => "http",
+        "wss" | "h2" => "https",
+        scheme => scheme,
+    };
+    let rest = if path.is_empty() {
+        rest
+    } else {
+        rest.trim_end_matches('/')
+    };
+    format!("{scheme}://{rest}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn a_path_is_put_below_a_member_as_the_member_writes_it() {
+        assert_eq!(below("http://h", "/x/"), "http://h/x/");
+        assert_eq!(below("http://h/m/", "/x"), "http://h/m/x");
+        assert_eq!(below("ws://h:81", ""), "http://h:81");
+        assert_eq!(
+            below("unix:/run/a.sock|http://app/m", "/x"),
+            "http://app/m/x"
+        );
+    }
+}

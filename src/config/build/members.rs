@@ -1,0 +1,186 @@
+//! A member as the balancer and the wire have it: its [`MemberSpec`], and its [`Wire`], of
+//! which an [`Endpoint`] is made.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::time::Duration;
+
+use http::Uri;
+
+use super::{Faults, Surroundings};
+use crate::config::{MemberConfig, MemberTlsConfig};
+use crate::member::{MemberSpec, Weight};
+use crate::proxy::{Endpoint, HttpVersions, MemberTls};
+
+/// What members inherit from the host that their balancer stands in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Inherited {
+    pub(super) timeout: Duration,
+    pub(super) tls: MemberTlsConfig,
+}
+
+/// How a member is spoken to. Two that are equal may share connections.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wire {
+    url: String,
+    connect: Duration,
+    timeout: Duration,
+    max_idle: Option<u32>,
+    idle_lifetime: Option<Duration>,
+    max_line: Option<u32>,
+    inherited: Inherited,
+    /// The certificates to trust, which may change while their file's name does not.
+    roots: Option<u64>,
+}
+
+/// How long a connection may take if nobody says: httpd's `timeout` is for connections,
+/// too, but a minute is a long time before another member is asked.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
+impl Wire {
+    pub(super) fn of(member: &MemberConfig, inherited: &Inherited, around: &Surroundings) -> Self {
+        let timeout = member.timeout.unwrap_or(inherited.timeout);
+        let connect = match (member.connect_timeout, member.timeout) {
+            (Some(connect), _) | (None, Some(connect)) => connect,
+            (None, None) => timeout.min(LONGEST_CONNECT),
+        };
+        Self {
+            url: member.url.clone(),
+            connect,
+            timeout,
+            max_idle: match member.reuse {
+                Some(false) => Some(0),
+                _ => member.max_idle,
+            },
+            idle_lifetime: member.idle_lifetime,
+            max_line: member.response_field_size.filter(|&size| size > 0),
+            inherited: inherited.clone(),
+            roots: inherited.tls.roots.as_ref().and_then(|roots| {
+                // What cannot be read is complained of where it is needed.
+                let pem = std::fs::read(around.file(roots)).ok()?;
+                Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(pem))
+            }),
+        }
+    }
+
+    /// Makes a member of it that has no connection yet.
+    pub(super) fn endpoint(&self, around: &Surroundings, faults: &mut Faults) -> Option<Endpoint> {
+        let url = &self.url;
+        let (socket, rest) = match url.strip_prefix("unix:").and_then(|it| it.split_once('|')) {
+            Some((socket, rest)) => (Some(socket), rest),
+            None => (None, url.as_str()),
+        };
+        let (scheme, rest) = rest.split_once("://").unwrap_or(("", rest));
+        let (scheme, versions) = match scheme {
+            "http" | "ws" => ("http", HttpVersions::Http1),
+            "https" | "wss" => ("https", HttpVersions::Http1),
+            "h2c" => ("http", HttpVersions::Http2),
+            "h2" => ("https", HttpVersions::Http2),
+            _ => {
+                let known = "take http, https, ws, wss, h2 or h2c";
+                faults.add(
+                    format!("members are not spoken to by `{scheme}`: `{url}`"),
+                    known,
+                );
+                return None;
+            }
+        };
+        // A socket needs no host, but HTTP does.
+        let rest = if rest.is_empty() || rest.starts_with('/') {
+            format!("localhost{rest}")
+        } else {
+            rest.to_owned()
+        };
+        let uri = format!("{scheme}://{rest}").parse::<Uri>();
+        let uri = faults.note(
+            uri,
+            format_args!("`{url}` is no URL"),
+            "write http://host:port/path",
+        )?;
+        let mut builder = Endpoint::builder(uri.clone())
+            .versions(versions)
+            .connect_timeout(self.connect)
+            .head_timeout(self.timeout)
+            .frame_timeout(self.timeout);
+        #[cfg(unix)]
+        if let Some(socket) = socket {
+            builder = builder.unix_socket(socket);
+        }
+        #[cfg(not(unix))]
+        if socket.is_some() {
+            faults.add(
+                format!("there are no such sockets here: `{url}`"),
+                "reach it by TCP",
+            );
+            return None;
+        }
+        let secure = scheme == "https";
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        if let Some(address) = around.address(host, port) {
+            builder = builder.address(address);
+        }
+        if let Some(connections) = self.max_idle {
+            builder = builder.max_idle(usize::try_from(connections).unwrap_or(usize::MAX));
+        }
+        if let Some(life) = self.idle_lifetime {
+            builder = builder.idle_lifetime(life);
+        }
+        if let Some(line) = self.max_line {
+            // One line may be as long as was said, and there may be others.
+            let line = usize::try_from(line).unwrap_or(usize::MAX);
+            builder = builder.max_head(line.max(64 * 1024));
+        }
+        if secure {
+            if let Some(tls) = self.tls(around, faults)? {
+                builder = builder.tls(&tls);
+            }
+        }
+        faults.note(
+            builder.build(),
+            format_args!("member `{url}`"),
+            "correct its URL",
+        )
+    }
+
+    /// Settings for TLS, if they are not those of the system; the outer `None` is an error.
+    fn tls(&self, around: &Surroundings, faults: &mut Faults) -> Option<Option<MemberTls>> {
+        let tls = &self.inherited.tls;
+        if tls.verify == Some(false) {
+            return Some(Some(MemberTls::dangerously_without_verification()));
+        }
+        let Some(roots) = &tls.roots else {
+            return Some(None);
+        };
+        let file = around.file(roots);
+        let about = format!("cannot read the certificates of `{}`", file.display());
+        let pem = faults.note(
+            std::fs::read(&file),
+            &about,
+            "give a file of PEM that exists",
+        )?;
+        let tls = MemberTls::with_roots(&pem);
+        faults
+            .note(tls, &about, "it has to hold certificates in PEM")
+            .map(Some)
+    }
+}
+
+/// What the balancer knows of a member.
+pub(super) fn spec(member: &MemberConfig) -> MemberSpec {
+    let mut spec = MemberSpec::new()
+        .with_weight(member.weight.unwrap_or(Weight::ONE))
+        .with_tier(member.tier.unwrap_or(0))
+        .with_route(member.route.as_deref().unwrap_or_default())
+        .with_redirect_route(member.redirect_route.as_deref().unwrap_or_default())
+        .with_recovery_delay(member.recovery_delay.unwrap_or(RECOVERY_DELAY));
+    if let Some(most) = member.max_in_flight.filter(|&most| most > 0) {
+        spec = spec.with_max_in_flight(most);
+    }
+    for &flag in &member.flags {
+        spec = spec.with_flag(flag);
+    }
+    spec
+}
+
+/// httpd's default of `retry`.
+const RECOVERY_DELAY: Duration = Duration::from_secs(60);

@@ -1,0 +1,335 @@
+//! Hosts made ready: which balancers they need, and where their mappings lead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Faults;
+use super::balancers::{Change, Key, Wanted};
+use super::layers::layer;
+use super::members::Inherited;
+use super::ways::{add_rule, destination, place_of};
+use crate::config::front::{Destination, Hosts, Place, Site, Via, Way};
+use crate::config::{
+    self, BalancerConfig, Config, Host, Location, Mapping, MemberConfig, Settings, Target,
+};
+
+/// A host, with what it inherits.
+pub(super) struct Scope<'c> {
+    /// What distinguishes it from others; empty for the main server.
+    id: String,
+    pub(super) host: &'c Host,
+    /// The main server, for a virtual host.
+    main: Option<&'c Host>,
+}
+
+/// A balancer as one host means it.
+#[derive(Clone, Debug)]
+pub(super) struct Meant {
+    pub(super) key: Key,
+    /// With what the host itself says of it.
+    pub(super) config: BalancerConfig,
+    /// Whether it is one of that name, and not a member that is alone.
+    pub(super) is_named: bool,
+}
+
+fn main_scope(config: &Config) -> Scope<'_> {
+    Scope {
+        id: String::new(),
+        host: &config.server,
+        main: None,
+    }
+}
+
+/// In the order of the configuration.
+fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
+    let mut seen = BTreeMap::new();
+    let id = |virtual_host: &config::VirtualHost| {
+        let addresses = virtual_host.addresses.iter().map(ToString::to_string);
+        let addresses: Vec<String> = addresses.collect();
+        let name = virtual_host.host.name.as_deref().unwrap_or_default();
+        let id = format!("{} {name}", addresses.join(" ")).to_ascii_lowercase();
+        let twins = seen.entry(id.clone()).or_insert(0_u32);
+        *twins += 1;
+        if *twins > 1 {
+            format!("{id} {twins}")
+        } else {
+            id
+        }
+    };
+    let ids: Vec<String> = config.virtual_hosts.iter().map(id).collect();
+    let hosts = ids.into_iter().zip(&config.virtual_hosts);
+    hosts
+        .map(|(id, virtual_host)| Scope {
+            id,
+            host: &virtual_host.host,
+            main: Some(&config.server),
+        })
+        .collect()
+}
+
+/// The hosts as keys name them: the main server, and then in the order of the
+/// configuration.
+pub(in crate::config) fn order(config: &Config) -> Vec<String> {
+    let scopes = virtual_scopes(config).into_iter();
+    let main = std::iter::once(main_scope(config));
+    main.chain(scopes).map(|scope| scope.id).collect()
+}
+
+/// httpd's default of `Timeout`.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+impl<'c> Scope<'c> {
+    /// A setting of the host's own, or else the main server's.
+    pub(super) fn setting<T>(&self, of: impl Fn(&'c Host) -> Option<T>) -> Option<T> {
+        of(self.host).or_else(|| self.main.and_then(of))
+    }
+
+    /// The mappings, the host's own first, and whether they are in a place.
+    fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
+        let inherited = self
+            .main
+            .filter(|_| self.host.inherit_mappings != Some(false));
+        let hosts = std::iter::once(self.host).chain(inherited);
+        hosts.flat_map(|host| &host.settings.mappings)
+    }
+
+    /// The places, from the least to the most important.
+    fn locations(&self) -> impl Iterator<Item = &'c Location> {
+        let main = self.main.into_iter();
+        main.chain([self.host]).flat_map(|host| &host.locations)
+    }
+
+    fn settings(&self) -> Vec<&'c Settings> {
+        let main = self.main.into_iter();
+        main.chain([self.host]).map(|host| &host.settings).collect()
+    }
+
+    /// Whether members may be told who asks: all that a request can meet.
+    fn looks(&self) -> BTreeSet<bool> {
+        let everywhere = self.settings();
+        let base = everywhere.iter().rev().find_map(|it| it.forwarded_headers);
+        let places = self.locations();
+        let places = places.filter_map(|place| place.settings.forwarded_headers);
+        places.chain([base.unwrap_or(true)]).collect()
+    }
+
+    /// Whom a mapping means; `None` for an exclusion.
+    fn meant(&self, mapping: &Mapping) -> Option<Meant> {
+        match &mapping.target {
+            Target::Exclude => None,
+            Target::Balancer { name, .. } => Some(self.balancer(name)),
+            Target::Member { url, .. } => {
+                let member = MemberConfig {
+                    url: url.clone(),
+                    ..mapping.member.clone()
+                };
+                let config = BalancerConfig {
+                    name: url.clone(),
+                    members: vec![member],
+                    ..BalancerConfig::default()
+                };
+                Some(Meant {
+                    key: self.key(url),
+                    config,
+                    is_named: false,
+                })
+            }
+        }
+    }
+
+    /// The balancer of a name: the host's own if it has members, or else the main server's
+    /// with what the host says of it.
+    fn balancer(&self, name: &str) -> Meant {
+        let of = |host: &'c Host| host.balancers.iter().find(|it| it.name == name);
+        let own = of(self.host);
+        let inherits = self.host.inherit_balancers != Some(false);
+        let main = self.main.filter(|_| inherits).and_then(of);
+        let (scope, config) = match (own, main) {
+            (Some(own), _) if !own.members.is_empty() => (&*self.id, own.clone()),
+            (Some(own), Some(main)) => {
+                let merged = merged(own, main);
+                let elects_alike = merged.scheduler == main.scheduler
+                    && merged.forced_recovery == main.forced_recovery;
+                (if elects_alike { "" } else { &*self.id }, merged)
+            }
+            (None, Some(main)) => ("", main.clone()),
+            (Some(own), None) => (&*self.id, own.clone()),
+            (None, None) => {
+                let config = BalancerConfig {
+                    name: name.to_owned(),
+                    ..BalancerConfig::default()
+                };
+                (&*self.id, config)
+            }
+        };
+        let key = Key {
+            scope: scope.to_owned(),
+            ..self.key(name)
+        };
+        Meant {
+            key,
+            config,
+            is_named: true,
+        }
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key {
+            scope: self.id.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn inherited(&self) -> Inherited {
+        let timeout = self.setting(|host| host.member_timeout);
+        let timeout = timeout.or_else(|| self.setting(|host| host.timeout));
+        let tls = |of: fn(&Host) -> Option<bool>| self.setting(of);
+        Inherited {
+            timeout: timeout.unwrap_or(TIMEOUT),
+            tls: config::MemberTlsConfig {
+                enabled: tls(|host| host.member_tls.enabled),
+                verify: tls(|host| host.member_tls.verify),
+                roots: self.setting(|host| host.member_tls.roots.clone()),
+            },
+        }
+    }
+}
+
+/// What a virtual host says of a balancer, upon what the main server says.
+fn merged(own: &BalancerConfig, main: &BalancerConfig) -> BalancerConfig {
+    let (own, main) = (own.clone(), main.clone());
+    let mut fail_on_status = main.fail_on_status;
+    fail_on_status.extend(own.fail_on_status);
+    let session = config::SessionConfig {
+        names: own.session.names.or(main.session.names),
+        separator: own.session.separator.or(main.session.separator),
+        semicolon_path_delimiter: own
+            .session
+            .semicolon_path_delimiter
+            .or(main.session.semicolon_path_delimiter),
+        no_failover: own.session.no_failover.or(main.session.no_failover),
+    };
+    BalancerConfig {
+        name: main.name,
+        scheduler: own.scheduler.or(main.scheduler),
+        session,
+        wait: own.wait.or(main.wait),
+        max_failovers: own.max_failovers.or(main.max_failovers),
+        fail_on_status,
+        fail_on_timeout: own.fail_on_timeout.or(main.fail_on_timeout),
+        forced_recovery: own.forced_recovery.or(main.forced_recovery),
+        growth: own.growth.or(main.growth),
+        nonce: own.nonce.or(main.nonce),
+        members: main.members,
+    }
+}
+
+/// The balancers that a configuration asks for. A balancer that no mapping leads to is
+/// there all the same.
+pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
+    let mut wanted = BTreeMap::new();
+    let mut scopes = virtual_scopes(config);
+    scopes.insert(0, main_scope(config));
+    for scope in &scopes {
+        let in_places = scope.locations().flat_map(|it| &it.settings.mappings);
+        let meant = scope.mappings().chain(in_places);
+        let meant = meant.filter_map(|mapping| scope.meant(mapping));
+        let named = scope.host.balancers.iter();
+        let named = named.map(|balancer| scope.balancer(&balancer.name));
+        for meant in named.chain(meant) {
+            // What the owner says of its members holds, whoever uses them.
+            let owner = scopes.iter().find(|it| it.id == meant.key.scope);
+            let inherited = owner.unwrap_or(scope).inherited();
+            let known = wanted.entry(meant.key);
+            known.or_insert_with(|| Wanted {
+                config: meant.config,
+                inherited,
+            });
+        }
+    }
+    wanted
+}
+
+/// Makes all hosts ready, over balancers that are.
+pub(in crate::config) fn sites(
+    config: &Config,
+    changes: &BTreeMap<Key, Change>,
+    faults: &mut Faults,
+) -> Hosts {
+    let main = site(&main_scope(config), changes, faults);
+    let mut hosts = Hosts::new(Arc::new(main));
+    let scopes = virtual_scopes(config).into_iter();
+    for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
+        let site = Arc::new(site(&scope, changes, faults));
+        let name = scope.host.name.as_deref().map(bare_name);
+        let names = name.into_iter().map(str::to_owned);
+        let names = names.chain(scope.host.aliases.iter().cloned());
+        hosts.add(&virtual_host.addresses, names, &site);
+    }
+    hosts
+}
+
+/// A name as in `ServerName`, without scheme and port.
+pub(super) fn bare_name(name: &str) -> &str {
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    let port = name.rfind(':').filter(|&at| !name[at..].contains(']'));
+    port.map_or(name, |at| &name[..at])
+}
+
+fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults) -> Site {
+    let members = |name: &str| {
+        let members = scope.balancer(name).config.members.into_iter();
+        members.map(|member| member.url).collect()
+    };
+    let settings = scope.settings();
+    let base = layer(&settings, "/", members, faults);
+    let looks = scope.looks();
+    let mut known: BTreeMap<Key, Arc<Destination>> = BTreeMap::new();
+    let mut lead = |mapping: &Mapping, faults: &mut Faults| {
+        let meant = scope.meant(mapping)?;
+        if let Some(known) = known.get(&meant.key) {
+            return Some(known.clone());
+        }
+        let made = destination(scope, &meant, &looks, changes, faults)?;
+        let made = Arc::new(made);
+        known.insert(meant.key, made.clone());
+        Some(made)
+    };
+    let mut way = Way::default();
+    for mapping in scope.mappings() {
+        let (path, is_pattern) = (&mapping.path, mapping.kind == config::MappingKind::Pattern);
+        if add_rule(&mut way.map, path, is_pattern, &mapping.target, faults) {
+            way.destinations.push(lead(mapping, faults));
+        }
+    }
+    let mut places = Vec::new();
+    for location in scope.locations() {
+        let Some(paths) = place_of(location, faults) else {
+            continue;
+        };
+        let layer = layer(&[&location.settings], &location.path, members, faults);
+        let mut way = None;
+        if let Some(mapping) = location.settings.mappings.last() {
+            let (path, mut here) = (&location.path, Way::default());
+            if add_rule(
+                &mut here.map,
+                path,
+                location.is_pattern,
+                &mapping.target,
+                faults,
+            ) {
+                here.destinations.push(lead(mapping, faults));
+                way = Some(here);
+            }
+        }
+        places.push(Place { paths, layer, way });
+    }
+    let removed = scope.setting(|host| host.via) == Some(config::Via::Block);
+    Site {
+        layer: base,
+        places,
+        way,
+        via: if removed { Via::Removed } else { Via::Passed },
+    }
+}

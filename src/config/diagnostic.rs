@@ -1,0 +1,151 @@
+//! What is wrong with a configuration, where, and what to do about it: [`Diagnostic`].
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One thing to say about a configuration.
+///
+/// # Examples
+///
+/// ```
+/// let (_, complaints) = equipoise::config::parse("ProxyPas /app http://10.0.0.1/\n");
+/// assert!(complaints[0].is_error());
+/// assert_eq!(
+///     complaints[0].to_string(),
+///     "\
+/// error: there is no directive `ProxyPas`
+///  --> configuration:1:1
+///   |
+/// 1 | ProxyPas /app http://10.0.0.1/
+///   | ^^^^^^^^
+///   = help: did you mean `ProxyPass`?
+/// "
+/// );
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in a sentence without a full stop.
+    pub message: String,
+    /// Where, if it is somewhere in a text.
+    pub place: Option<Place>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How bad it is.
+///
+/// # Examples
+///
+/// See [`Diagnostic`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Severity {
+    /// It only concerns httpd itself, and is not needed here.
+    Note,
+    /// It is read in another way than httpd would.
+    Warning,
+    /// It cannot be carried out; nothing is.
+    Error,
+}
+
+/// A place in the text of a configuration.
+///
+/// # Examples
+///
+/// See [`Diagnostic`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The name of the file.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, in characters, from 1.
+    pub column: u32,
+    /// How many characters it is about, 1 at least.
+    pub length: u32,
+    /// The line itself.
+    pub text: Arc<str>,
+}
+
+impl Diagnostic {
+    pub(super) fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message)
+    }
+
+    pub(super) fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message)
+    }
+
+    pub(super) fn note(message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, message)
+    }
+
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            message: message.into(),
+            place: None,
+            hint: None,
+        }
+    }
+
+    #[must_use]
+    pub(super) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    #[must_use]
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Tells whether nothing can be built as long as it stands.
+    ///
+    /// # Examples
+    ///
+    /// See [`Diagnostic`].
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Note => "note",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.severity, self.message)?;
+        let mut margin = 1;
+        if let Some(place) = &self.place {
+            margin = place.line.to_string().len();
+            let (line, column) = (place.line, place.column);
+            writeln!(f, "{:margin$}--> {}:{line}:{column}", "", place.file)?;
+            writeln!(f, "{:margin$} |", "")?;
+            // What a terminal would act on is not shown to it.
+            let shown = |c: char| if c.is_control() { ' ' } else { c };
+            let text: String = place.text.chars().map(shown).collect();
+            writeln!(f, "{line} | {}", text.trim_end())?;
+            let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+            let carets = usize::try_from(place.length.max(1)).unwrap_or(1);
+            writeln!(f, "{:margin$} | {:before$}{:^<carets$}", "", "", "")?;
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(f, "{:margin$} = help: {hint}", "")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Who may ask, and who answers instead of a member: `Require`, `SetHandler`.
+//!
+//! Whatever cannot be carried out is an error here, and never passed over: it would let
+//! in whom it was to keep out.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::names::Within;
+use super::parameter::Remark;
+use super::reading::{Reading, Scope};
+use crate::config::model::{Access, Handler};
+use crate::config::syntax::{Directive, Word};
+
+const HINT: &str = "`all granted`, `all denied`, `local` and `ip ..` are understood";
+
+pub(super) fn require(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let usage = "Require ip|local|all ..";
+    let Some(words) = reading.words(directive, 1..=usize::MAX, usage) else {
+        return;
+    };
+    let Some(access) = rule(reading, &words[0], &words[1..]) else {
+        return;
+    };
+    if scope.within == Within::Proxy {
+        // Everybody may ask anyway, unless a location says otherwise.
+        if access != Access::Granted {
+            let remark = Remark::new("`Require` cannot be carried out inside `<Proxy>`");
+            let hint = "write it in a `<Location>` with the paths that lead there";
+            reading.error(directive.name.span, remark.with_hint(hint));
+        }
+        return;
+    }
+    scope.settings().access.push(access);
+}
+
+fn rule(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Access> {
+    let surplus = |reading: &mut Reading<'_>, words: &[Word]| {
+        let first = words.first()?;
+        reading.error(first.span, Remark::new("`Require` has a word too many"));
+        Some(())
+    };
+    match kind.text.to_ascii_lowercase().as_str() {
+        "all" => {
+            let Some(word) = words.first() else {
+                let remark = Remark::new("`Require all` is not complete");
+                reading.error(kind.span, remark.with_hint(HINT));
+                return None;
+            };
+            if surplus(reading, &words[1..]).is_some() {
+                return None;
+            }
+            match word.text.to_ascii_lowercase().as_str() {
+                "denied" => Some(Access::Denied),
+                "granted" => Some(Access::Granted),
+                _ => {
+                    let message = format!(
+                        "`Require all` is `granted` or `denied`, not `{}`",
+                        word.text
+                    );
+                    reading.error(word.span, Remark::new(message));
+                    None
+                }
+            }
+        }
+        "ip" => networks(reading, kind, words).map(Access::Networks),
+        "local" => surplus(reading, words).is_none().then_some(Access::Local),
+        _ => {
+            let message = format!("`Require {}` cannot be carried out", kind.text);
+            reading.error(kind.span, Remark::new(message).with_hint(HINT));
+            None
+        }
+    }
+}
+
+fn networks(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Vec<IpNet>> {
+    if words.is_empty() {
+        let remark = Remark::new("`Require ip` names no address");
+        reading.error(kind.span, remark.with_hint("write `Require ip 10.0.0.0/8`"));
+        return None;
+    }
+    let mut networks = Vec::new();
+    for word in words {
+        let Some(read) = network(&word.text) else {
+            let remark = Remark::new(format!(
+                "`{}` is neither an address nor a network",
+                word.text
+            ));
+            let hint = "write `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0` or `2001:db8::/32`";
+            reading.error(word.span, remark.with_hint(hint));
+            continue;
+        };
+        networks.push(read);
+    }
+    (networks.len() == words.len()).then_some(networks)
+}
+
+/// `10.1.2.3`, `10.1`, `10.1.0.0/16`, `10.1.0.0/255.255.0.0`, or the like of IPv6.
+fn network(text: &str) -> Option<IpNet> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(IpNet::from(ip));
+    }
+    if let Some((ip, mask)) = text.split_once('/') {
+        let ip: IpAddr = ip.parse().ok()?;
+        let net = match mask.parse::<IpAddr>() {
+            Ok(mask) => IpNet::with_netmask(ip, mask).ok()?,
+            Err(_) => IpNet::new(ip, mask.parse().ok()?).ok()?,
+        };
+        return Some(net.trunc());
+    }
+    let bytes: Vec<u8> = text
+        .trim_end_matches('.')
+        .split('.')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    let mut whole = [0; 4];
+    whole.get_mut(..bytes.len())?.copy_from_slice(&bytes);
+    let bits = u8::try_from(bytes.len() * 8).ok()?;
+    IpNet::new(IpAddr::from(whole), bits).ok()
+}
+
+/// What the handlers come to until there are such pages.
+const NO_PAGE: &str = "this version has no such page, and answers 501";
+
+pub(super) fn set_handler(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let usage = "SetHandler balancer-manager|heartbeat";
+    let Some(words) = reading.words(directive, 1..=1, usage) else {
+        return;
+    };
+    let name = words[0].text.to_ascii_lowercase();
+    scope.settings().handler = match name.as_str() {
+        "balancer-manager" => {
+            reading.warning(words[0].span, Remark::new(NO_PAGE));
+            Some(Handler::Manager)
+        }
+        "heartbeat" => {
+            reading.warning(words[0].span, Remark::new(NO_PAGE));
+            Some(Handler::Heartbeat)
+        }
+        "none" => None,
+        "server-info" | "server-status" => {
+            let message = format!("there is no page `{name}` here");
+            return reading.warning(words[0].span, Remark::new(message));
+        }
+        _ => {
+            let remark = Remark::new(format!("there is no handler `{}`", words[0].text));
+            let hint = if name.starts_with("proxy:") {
+                "`ProxyPass` in the same `<Location>` sends requests to a balancer"
+            } else {
+                "`balancer-manager` and `heartbeat` are understood"
+            };
+            return reading.error(words[0].span, remark.with_hint(hint));
+        }
+    };
+}

@@ -1,0 +1,82 @@
+//! What only the whole configuration can show: rules that hide others, and balancers
+//! that nobody defines.
+
+use super::parameter::{Remark, nearest};
+use super::reading::Reading;
+use crate::config::model::{MappingKind, Target};
+use crate::config::syntax::Span;
+
+/// A mapping that was read.
+pub(super) struct Mapped {
+    /// Of which virtual host; `None` for the main server.
+    pub(super) host: Option<usize>,
+    /// The path, or the location's.
+    pub(super) from: String,
+    pub(super) kind: MappingKind,
+    pub(super) in_location: bool,
+    pub(super) target: Target,
+    pub(super) path_span: Span,
+    pub(super) target_span: Span,
+}
+
+/// Looks at all that was read.
+pub(super) fn look(reading: &mut Reading<'_>) {
+    let targets = std::mem::take(&mut reading.targets);
+    for (at, mapped) in targets.iter().enumerate() {
+        let same_list = |other: &&Mapped| {
+            other.host == mapped.host && !other.in_location && !mapped.in_location
+        };
+        let earlier = targets[..at].iter().filter(same_list);
+        if let Some(earlier) = { earlier }.find(|earlier| hides(earlier, mapped)) {
+            let message = format!(
+                "`{}` before this line takes all that would come here",
+                earlier.from
+            );
+            let remark = Remark::new(message);
+            reading.warning(
+                mapped.path_span,
+                remark.with_hint("write the longer path first"),
+            );
+        }
+        if let Target::Balancer { name, .. } = &mapped.target {
+            if !is_defined(reading, mapped.host, name) {
+                let message = format!("no balancer `{name}` is defined, and the answer is 503");
+                let remark = Remark::new(message);
+                let known = reading.defined.iter().map(|(_, name)| name.as_str());
+                let near = nearest(name, known).filter(|near| near != name);
+                let hint = near.map(|near| format!("did you mean `{near}`?"));
+                reading.warning(
+                    mapped.target_span,
+                    match hint {
+                        Some(hint) => remark.with_hint(hint),
+                        None => remark,
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// Tells whether a host has a balancer, or has it from the main server.
+fn is_defined(reading: &Reading<'_>, host: Option<usize>, name: &str) -> bool {
+    let defined = |host| reading.defined.contains(&(host, name.to_owned()));
+    let own = host.and_then(|at| reading.config.virtual_hosts.get(at));
+    // httpd takes them away only if both are off.
+    let inherits = own.is_none_or(|virtual_host| {
+        let host = &virtual_host.host;
+        host.inherit_balancers != Some(false) || host.inherit_mappings != Some(false)
+    });
+    defined(host) || (inherits && defined(None))
+}
+
+fn hides(earlier: &Mapped, later: &Mapped) -> bool {
+    if earlier.kind != later.kind {
+        return false;
+    }
+    if earlier.from == later.from {
+        return true;
+    }
+    let rest = later.from.strip_prefix(earlier.from.as_str());
+    let whole = |rest: &str| rest.starts_with('/') || earlier.from.ends_with('/');
+    earlier.kind == MappingKind::Prefix && rest.is_some_and(whole)
+}

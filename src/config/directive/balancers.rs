@@ -1,0 +1,231 @@
+//! Balancers and their members: `<Proxy balancer://..>`, `BalancerMember`, `ProxySet`.
+//!
+//! What does not live here: which parameters there are (`balancer_parameters`,
+//! `member_parameters`).
+
+use super::balancer_parameters::BALANCER;
+use super::health::{look_up, not_a_pair};
+use super::member_parameters::MEMBER;
+use super::member_url::normalised;
+use super::names::Within;
+use super::parameter::{Remark, nearest};
+use super::reading::{Pair, Reading, Scope};
+use crate::config::model::{BalancerConfig, Host, MemberConfig};
+use crate::config::syntax::{Directive, Section, Word};
+
+/// The name in `balancer://name/path`, if that is what it is.
+pub(super) fn name_of(text: &str) -> Option<String> {
+    let start = text.get(.."balancer://".len())?;
+    if !start.eq_ignore_ascii_case("balancer://") {
+        return None;
+    }
+    let name = text[start.len()..].split('/').next()?;
+    Some(name.to_ascii_lowercase())
+}
+
+/// Reads the head of `<Proxy ..>`; the name of the balancer that it is about, if it is.
+pub(super) fn section(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    host: &mut Host,
+) -> Option<String> {
+    let Some(word) = section.words.first() else {
+        let remark = Remark::new("`<Proxy>` does not say for whom it is");
+        reading.error(
+            section.name.span,
+            remark.with_hint("write `<Proxy balancer://name>`"),
+        );
+        return None;
+    };
+    // What else a section can be about has an effect by `Require` only, which sees to it.
+    let name = name_of(&word.text)?;
+    let name = checked_name(reading, word, name)?;
+    let pairs = pairs(reading, "<Proxy>", &section.words[1..]);
+    set(reading, host, &name, &pairs);
+    reading.defined.insert((reading.virtual_host, name.clone()));
+    Some(name)
+}
+
+fn checked_name(reading: &mut Reading<'_>, word: &Word, name: String) -> Option<String> {
+    if name.is_empty() || name.contains(['*', '?', '$', '#']) {
+        let remark = Remark::new(format!("`{}` names no balancer", word.text));
+        reading.error(word.span, remark.with_hint("write `balancer://name`"));
+        return None;
+    }
+    Some(name)
+}
+
+/// The balancer of that name, which is made if there is none.
+pub(super) fn balancer<'h>(host: &'h mut Host, name: &str) -> &'h mut BalancerConfig {
+    let at = host
+        .balancers
+        .iter()
+        .position(|balancer| balancer.name == name);
+    let at = at.unwrap_or_else(|| {
+        host.balancers.push(BalancerConfig {
+            name: name.to_owned(),
+            ..BalancerConfig::default()
+        });
+        host.balancers.len() - 1
+    });
+    &mut host.balancers[at]
+}
+
+/// Sets parameters of a balancer, which is made if there is none.
+pub(super) fn set(reading: &mut Reading<'_>, host: &mut Host, name: &str, pairs: &[Pair<'_>]) {
+    let balancer = balancer(host, name);
+    let before = balancer.session.names.clone();
+    reading.pairs("a balancer", pairs, &BALANCER, balancer);
+    let after = &balancer.session.names;
+    let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case("stickysession");
+    if let (Some(before), Some(pair)) = (before, pairs.iter().rfind(is_it)) {
+        if after.as_ref() != Some(&before) {
+            let message = format!("`stickysession` was `{before}` before, and this one counts");
+            let remark = Remark::new(message);
+            let hint = "it belongs to the balancer, and is the same for all its mappings";
+            reading.warning(pair.value_span, remark.with_hint(hint));
+        }
+    }
+}
+
+/// Splits words, and complains of those that are no pairs.
+pub(super) fn pairs<'w>(
+    reading: &mut Reading<'_>,
+    directive: &str,
+    words: &'w [Word],
+) -> Vec<Pair<'w>> {
+    let mut pairs = Vec::new();
+    for word in words {
+        match Pair::of(word) {
+            Some(pair) => pairs.push(pair),
+            None => not_a_pair(reading, word.span, directive),
+        }
+    }
+    pairs
+}
+
+pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let name = &directive.name;
+    let mut words = directive.words.as_slice();
+    let balancer_name = if scope.within == Within::Proxy {
+        let Some(balancer) = scope.balancer.clone() else {
+            let remark =
+                Remark::new("`BalancerMember` stands in a section that is about no balancer");
+            return reading.error(
+                name.span,
+                remark.with_hint("write `<Proxy balancer://name>`"),
+            );
+        };
+        balancer
+    } else {
+        let first = words.first();
+        let Some((word, balancer)) = first.and_then(|word| Some((word, name_of(&word.text)?)))
+        else {
+            let remark = Remark::new("`BalancerMember` does not say of which balancer");
+            let hint = "write it inside `<Proxy balancer://name>`, or `BalancerMember balancer://name http://host`";
+            return reading.error(name.span, remark.with_hint(hint));
+        };
+        words = &words[1..];
+        let Some(balancer) = checked_name(reading, word, balancer) else {
+            return;
+        };
+        balancer
+    };
+    let url = words.iter().position(|word| !word.text.contains('='));
+    let Some(url) = url else {
+        let remark = Remark::new("`BalancerMember` names no member");
+        let with_sign = words.iter().any(|word| word.text.contains("://"));
+        let hint = if with_sign {
+            "a word with `=` in it is a parameter, and no URL"
+        } else {
+            "write `BalancerMember http://host key=value ..`"
+        };
+        return reading.error(name.span, remark.with_hint(hint));
+    };
+    let others = words.iter().enumerate().filter(|(at, _)| *at != url);
+    let others: Vec<Word> = others.map(|(_, word)| word.clone()).collect();
+    let pairs = pairs(reading, "BalancerMember", &others);
+    let mut config = MemberConfig::default();
+    reading.pairs("a member", &pairs, &MEMBER, &mut config);
+    look_up(reading, &pairs, &config.check);
+    let Some(normal) = reading.checked(words[url].span, normalised(&words[url].text)) else {
+        return;
+    };
+    config.url = normal.whom + &normal.path;
+    let balancer = balancer(scope.host, &balancer_name);
+    let host = reading.virtual_host;
+    reading.defined.insert((host, balancer_name));
+    add(reading, balancer, config, &words[url]);
+}
+
+fn add(
+    reading: &mut Reading<'_>,
+    balancer: &mut BalancerConfig,
+    member: MemberConfig,
+    word: &Word,
+) {
+    if balancer.members.iter().any(|other| other.url == member.url) {
+        let message = format!(
+            "`{}` is a member already, and this line is passed over",
+            member.url
+        );
+        return reading.warning(word.span, Remark::new(message));
+    }
+    // httpd takes a URL that begins like another for the other.
+    let whom = normalised(&member.url).map_or(0, |url| url.whom.len());
+    let begins =
+        |other: &&MemberConfig| member.url.starts_with(&other.url) && other.url.len() >= whom;
+    if let Some(other) = balancer.members.iter().find(begins) {
+        let message = format!(
+            "this is a member of its own here, and httpd takes it for `{}`",
+            other.url
+        );
+        reading.warning(word.span, Remark::new(message));
+    }
+    balancer.members.push(member);
+}
+
+pub(super) fn proxy_set(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let name = &directive.name;
+    let mut words = directive.words.as_slice();
+    let balancer_name = if scope.within == Within::Proxy {
+        let Some(balancer) = scope.balancer.clone() else {
+            let remark = Remark::new("`ProxySet` stands in a section that is about no balancer");
+            let hint =
+                "parameters of a member of its own are written on the line of its `ProxyPass`";
+            return reading.error(name.span, remark.with_hint(hint));
+        };
+        balancer
+    } else {
+        let first = words.first();
+        let Some((word, balancer)) = first.and_then(|word| Some((word, name_of(&word.text)?)))
+        else {
+            let remark = Remark::new("`ProxySet` does not say of which balancer");
+            let hint = "write it inside `<Proxy balancer://name>`, or `ProxySet balancer://name key=value`";
+            return reading.error(name.span, remark.with_hint(hint));
+        };
+        words = &words[1..];
+        let names: Vec<_> = scope
+            .host
+            .balancers
+            .iter()
+            .map(|b| b.name.as_str())
+            .collect();
+        if !names.contains(&balancer.as_str()) {
+            let message = format!("no balancer `{balancer}` is defined before this line");
+            let remark = Remark::new(message);
+            let remark = match nearest(&balancer, names) {
+                Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
+                None => remark,
+            };
+            return reading.error(word.span, remark);
+        }
+        balancer
+    };
+    if words.is_empty() {
+        let remark = Remark::new("`ProxySet` sets nothing");
+        return reading.error(name.span, remark.with_hint("write `ProxySet key=value ..`"));
+    }
+    let pairs = pairs(reading, "ProxySet", words);
+    set(reading, scope.host, &balancer_name, &pairs);
+}

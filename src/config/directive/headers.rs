@@ -1,0 +1,238 @@
+//! What is done to headers, and the variables that it may depend on: `Header`,
+//! `RequestHeader`, `SetEnv`.
+
+use http::header::HeaderName;
+
+use super::parameter::Remark;
+use super::reading::{Reading, Scope};
+use crate::config::model::{HeaderAction, HeaderRule, HeaderWhen};
+use crate::config::syntax::{Directive, Word};
+use crate::config::text::is_framing;
+
+const ACTIONS: &str = "`set`, `add`, `append` and `unset` are understood";
+
+pub(super) fn response(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let mut words = directive.words.as_slice();
+    let mut when = HeaderWhen::Delivered;
+    if let Some(first) = words.first() {
+        let always = first.text.eq_ignore_ascii_case("always");
+        if always || first.text.eq_ignore_ascii_case("onsuccess") {
+            words = &words[1..];
+        }
+        if always {
+            when = HeaderWhen::Always;
+        }
+    }
+    let rule = rule(reading, directive, words, when);
+    scope.settings().response_headers.extend(rule);
+}
+
+pub(super) fn request(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let rule = rule(reading, directive, &directive.words, HeaderWhen::Delivered);
+    scope.settings().request_headers.extend(rule);
+}
+
+fn rule(
+    reading: &mut Reading<'_>,
+    directive: &Directive,
+    words: &[Word],
+    when: HeaderWhen,
+) -> Option<HeaderRule> {
+    let directive_name = &directive.name.text;
+    let incomplete = |reading: &mut Reading<'_>| {
+        let remark = Remark::new(format!("`{directive_name}` is not complete"));
+        let hint = format!(
+            "write `{directive_name} set|add|append name value` or `{directive_name} unset name`"
+        );
+        reading.error(directive.name.span, remark.with_hint(hint));
+        None
+    };
+    let [action_word, rest @ ..] = words else {
+        return incomplete(reading);
+    };
+    let action = match action_word.text.to_ascii_lowercase().as_str() {
+        "add" => HeaderAction::Add,
+        "append" => HeaderAction::Append,
+        "set" => HeaderAction::Set,
+        "unset" => HeaderAction::Unset,
+        _ => {
+            let message = format!("`{directive_name}` cannot `{}`", action_word.text);
+            reading.error(action_word.span, Remark::new(message).with_hint(ACTIONS));
+            return None;
+        }
+    };
+    let [name_word, rest @ ..] = rest else {
+        return incomplete(reading);
+    };
+    let name = name_word.text.strip_suffix(':').unwrap_or(&name_word.text);
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        let message = format!("`{}` is no name of a header", name_word.text);
+        reading.error(name_word.span, Remark::new(message));
+        return None;
+    }
+    if action != HeaderAction::Unset && is_framing(name) {
+        let message = format!("`{name}` says where a body ends, and only who sends it knows");
+        let hint = "leave it out: it is made anew on both sides";
+        reading.error(name_word.span, Remark::new(message).with_hint(hint));
+        return None;
+    }
+    let mut value = String::new();
+    let mut rest = rest;
+    if action != HeaderAction::Unset {
+        let [value_word, after @ ..] = rest else {
+            return incomplete(reading);
+        };
+        check_value(reading, value_word)?;
+        value.clone_from(&value_word.text);
+        rest = after;
+    }
+    let condition = condition(reading, directive_name, rest)?;
+    Some(HeaderRule {
+        action,
+        name: name.to_owned(),
+        value,
+        when,
+        condition,
+    })
+}
+
+/// Reads `env=NAME`; the inner `None` if it is not there.
+#[expect(clippy::option_option, reason = "outside: a complaint was made")]
+fn condition(
+    reading: &mut Reading<'_>,
+    directive_name: &str,
+    words: &[Word],
+) -> Option<Option<String>> {
+    let Some(word) = words.first() else {
+        return Some(None);
+    };
+    if let Some(surplus) = words.get(1) {
+        let message = format!("`{directive_name}` has a word too many");
+        reading.error(surplus.span, Remark::new(message));
+        return None;
+    }
+    let name = match word.text.get(..4) {
+        Some(start) if start.eq_ignore_ascii_case("env=") => &word.text[4..],
+        _ => "",
+    };
+    if name.trim_start_matches('!').is_empty() {
+        let remark = Remark::new(format!(
+            "`{}` is no condition that is understood",
+            word.text
+        ));
+        reading.error(
+            word.span,
+            remark.with_hint("write `env=NAME` or `env=!NAME`"),
+        );
+        return None;
+    }
+    Some(Some(name.to_owned()))
+}
+
+/// Refuses what would not come out as it stands.
+fn check_value(reading: &mut Reading<'_>, word: &Word) -> Option<()> {
+    if word
+        .text
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case("expr="))
+    {
+        let remark = Remark::new("expressions are not understood in values");
+        reading.error(
+            word.span,
+            remark.with_hint("`%{NAME}e` stands for a variable"),
+        );
+        return None;
+    }
+    if http::HeaderValue::from_bytes(word.text.as_bytes()).is_err() {
+        reading.error(word.span, Remark::new("this cannot stand in a header"));
+        return None;
+    }
+    let mut rest = word.text.as_str();
+    while let Some((_, after)) = rest.split_once('%') {
+        if let Some(after) = after.strip_prefix('%') {
+            rest = after;
+            continue;
+        }
+        let variable = after
+            .strip_prefix('{')
+            .and_then(|name| name.split_once('}'));
+        match variable.and_then(|(_, after)| after.strip_prefix('e')) {
+            Some(after) => rest = after,
+            None => {
+                let remark =
+                    Remark::new("only `%{NAME}e` and `%%` can follow a percent sign in a value");
+                reading.error(word.span, remark.with_hint("write `%%` for a percent sign"));
+                return None;
+            }
+        }
+    }
+    Some(())
+}
+
+/// The variables by which httpd is told how to treat members, and what happens here.
+const HONOURED_BY_HTTPD: [(&str, &str); 8] = [
+    ("force-proxy-request-1.0", "members are asked by HTTP/1.1"),
+    ("proxy-chain-auth", "`Proxy-Authorization` is not passed on"),
+    (
+        "proxy-initial-not-pooled",
+        "a request that finds its connection closed is sent again if it may be",
+    ),
+    (
+        "proxy-interim-response",
+        "interim answers are not passed on",
+    ),
+    (
+        "proxy-nokeepalive",
+        "connections are used again unless the member says `disablereuse=On`",
+    ),
+    (
+        "proxy-sendchunked",
+        "a body is framed as the client framed it",
+    ),
+    (
+        "proxy-sendchunks",
+        "a body is framed as the client framed it",
+    ),
+    ("proxy-sendcl", "a body is framed as the client framed it"),
+];
+
+pub(super) fn set_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let Some(words) = reading.words(directive, 1..=2, "SetEnv NAME [value]") else {
+        return;
+    };
+    let name = &words[0];
+    if name.text.eq_ignore_ascii_case("no-proxy") {
+        let remark = Remark::new(
+            "`no-proxy` has no effect here, and what it keeps from members would reach them",
+        );
+        return reading.error(name.span, remark.with_hint("write `ProxyPass path !`"));
+    }
+    let row = HONOURED_BY_HTTPD.iter().find(|row| row.0 == name.text);
+    if let Some((_, instead)) = row {
+        let message = format!("`{}` has no effect here: {instead}", name.text);
+        reading.warning(name.span, Remark::new(message));
+    } else if name.text.starts_with("proxy-") {
+        let message = format!("`{}` has no effect here", name.text);
+        reading.warning(name.span, Remark::new(message));
+    }
+    let value = words.get(1).map(|word| word.text.clone());
+    let variables = &mut scope.settings().variables;
+    variables.retain(|variable| variable.0 != name.text);
+    variables.push((name.text.clone(), value.unwrap_or_default()));
+}
+
+pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let Some(words) = reading.words(directive, 1..=usize::MAX, "UnsetEnv NAME ..") else {
+        return;
+    };
+    for word in words {
+        let variables = &mut scope.settings().variables;
+        let had = variables.len();
+        variables.retain(|variable| variable.0 != word.text);
+        if variables.len() == had {
+            let remark = Remark::new(format!("`{}` was not set in this section", word.text));
+            let hint = "variables from outside stay set; set it only where it is wanted";
+            reading.error(word.span, remark.with_hint(hint));
+        }
+    }
+}

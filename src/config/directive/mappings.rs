@@ -1,0 +1,391 @@
+//! Where requests go, and how answers are mapped back: `ProxyPass` and its like.
+//!
+//! What does not live here: what shows only when all mappings are known (`afterwards`).
+
+use regex::Regex;
+
+use super::afterwards::Mapped;
+use super::balancers::{self, pairs};
+use super::health::look_up;
+use super::member_parameters::MEMBER;
+use super::member_url::normalised;
+use super::names::Within;
+use super::parameter::Remark;
+use super::reading::{Reading, Scope};
+use crate::config::model::{CookieMapping, Mapping, MappingKind, ReverseMapping, Target};
+use crate::config::syntax::{Directive, Section, Word};
+
+/// Reads the head of `<Location ..>`: its path, and whether it is a regular expression.
+pub(super) fn location(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    is_match: bool,
+) -> Option<(String, bool)> {
+    let mut words = section.words.as_slice();
+    let mut is_pattern = is_match;
+    if words.first().is_some_and(|word| word.text == "~") {
+        words = &words[1..];
+        is_pattern = true;
+    }
+    let [word] = words else {
+        let name = &section.name.text;
+        let remark = Remark::new(format!("`<{name}>` names one path"));
+        reading.error(
+            section.name.span,
+            remark.with_hint(format!("write `<{name} /path>`")),
+        );
+        return None;
+    };
+    if is_pattern {
+        check_pattern(reading, word)?;
+    } else {
+        check_path(reading, word, "<LocationMatch>")?;
+        if word.text.contains(['*', '?', '[']) {
+            let remark = Remark::new("a path of `<Location>` is compared as it stands here");
+            reading.error(
+                word.span,
+                remark.with_hint("write `<LocationMatch>` and a regular expression"),
+            );
+            return None;
+        }
+    }
+    Some((word.text.clone(), is_pattern))
+}
+
+fn check_pattern(reading: &mut Reading<'_>, word: &Word) -> Option<Regex> {
+    match Regex::new(&word.text) {
+        Ok(regex) => Some(regex),
+        Err(_) => {
+            let message = format!(
+                "`{}` is no regular expression that is understood",
+                word.text
+            );
+            let hint = "those of the crate `regex` are, without looking around and back-references";
+            reading.error(word.span, Remark::new(message).with_hint(hint));
+            None
+        }
+    }
+}
+
+fn check_path(reading: &mut Reading<'_>, word: &Word, instead: &str) -> Option<()> {
+    if word.text.starts_with('/') {
+        return Some(());
+    }
+    let remark = Remark::new(format!(
+        "`{}` is no path: it does not begin with a slash",
+        word.text
+    ));
+    reading.error(
+        word.span,
+        remark.with_hint(format!("regular expressions belong in `{instead}`")),
+    );
+    None
+}
+
+pub(super) fn pass(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    mapping(reading, scope, directive, MappingKind::Prefix);
+}
+
+pub(super) fn pass_match(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    mapping(reading, scope, directive, MappingKind::Pattern);
+}
+
+fn mapping(
+    reading: &mut Reading<'_>,
+    scope: &mut Scope<'_>,
+    directive: &Directive,
+    kind: MappingKind,
+) {
+    let name = &directive.name;
+    let mut words = directive.words.as_slice();
+    let mut config = Mapping {
+        kind,
+        ..Mapping::default()
+    };
+    let mut groups = 0;
+    let mut from = None;
+    if scope.within == Within::Location {
+        let location = scope.location.as_ref();
+        if location.is_some_and(|l| l.is_pattern) && kind == MappingKind::Prefix {
+            let remark = Remark::new(
+                "inside of `<LocationMatch>`, `ProxyPass` takes the expression for a path",
+            );
+            return reading.error(name.span, remark.with_hint("write `ProxyPassMatch`"));
+        }
+        if location.is_some_and(|l| !l.settings.mappings.is_empty()) {
+            let remark = Remark::new("a location has one `ProxyPass` at most");
+            return reading.error(name.span, remark.with_hint("write a `<Location>` for each"));
+        }
+        if let Some(location) = location {
+            let as_pattern = Regex::new(&location.path);
+            groups = as_pattern.map_or(1, |regex| regex.captures_len());
+            from = Some(location.path.clone());
+        }
+        if words.get(1).is_some_and(|word| is_target(&word.text)) {
+            let remark = Remark::new(format!("inside of a location, `{}` has no path", name.text));
+            return reading.error(
+                words[0].span,
+                remark.with_hint("the location's path is taken"),
+            );
+        }
+    } else {
+        let Some((path, rest)) = words.split_first() else {
+            return incomplete(reading, directive);
+        };
+        words = rest;
+        let fine = match kind {
+            MappingKind::Pattern => check_pattern(reading, path).map(|r| groups = r.captures_len()),
+            MappingKind::Prefix => check_path(reading, path, "ProxyPassMatch"),
+        };
+        if fine.is_none() {
+            return;
+        }
+        config.path.clone_from(&path.text);
+        from = Some(path.text.clone());
+    }
+    let Some((target, parameters)) = words.split_first() else {
+        return incomplete(reading, directive);
+    };
+    let Some(to) = read_target(reading, target) else {
+        return;
+    };
+    config.target = to;
+    let from = from.unwrap_or_default();
+    check_join(reading, &config, &from, groups, target);
+    let mut rest = Vec::new();
+    for word in parameters {
+        match word.text.to_ascii_lowercase().as_str() {
+            "nocanon" => config.raw_path = true,
+            "noquery" => {
+                let remark = Remark::new("`noquery` cannot be carried out: queries are passed on");
+                reading.error(word.span, remark);
+            }
+            "interpolate" => {
+                let remark =
+                    Remark::new("`interpolate` has no effect: requests have no variables here");
+                reading.warning(word.span, remark);
+            }
+            "mapping=encoded" => {}
+            _ => rest.push(word.clone()),
+        }
+    }
+    let pairs = pairs(reading, &name.text, &rest);
+    match &config.target {
+        Target::Balancer { name, .. } => {
+            if !pairs.is_empty() {
+                balancers::set(reading, scope.host, name, &pairs);
+            }
+        }
+        Target::Exclude => {
+            if let Some(pair) = pairs.first() {
+                let remark = Remark::new("what is not passed on has no parameters");
+                reading.error(pair.key_span, remark);
+            }
+        }
+        Target::Member { .. } => {
+            reading.pairs("a member", &pairs, &MEMBER, &mut config.member);
+            look_up(reading, &pairs, &config.member.check);
+        }
+    }
+    reading.targets.push(Mapped {
+        host: reading.virtual_host,
+        from,
+        kind,
+        in_location: scope.within == Within::Location,
+        target: config.target.clone(),
+        path_span: directive.words[0].span,
+        target_span: target.span,
+    });
+    scope.settings().mappings.push(config);
+}
+
+fn incomplete(reading: &mut Reading<'_>, directive: &Directive) {
+    let name = &directive.name.text;
+    let remark = Remark::new(format!("`{name}` does not say where requests go"));
+    let hint = format!("write `{name} path url`, and in a location `{name} url`");
+    reading.error(directive.name.span, remark.with_hint(hint));
+}
+
+fn is_target(text: &str) -> bool {
+    let starts = |start: &str| {
+        text.get(..start.len())
+            .is_some_and(|s| s.eq_ignore_ascii_case(start))
+    };
+    text == "!" || starts("unix:") || (text.contains("://") && !text.contains('='))
+}
+
+fn read_target(reading: &mut Reading<'_>, word: &Word) -> Option<Target> {
+    let text = &word.text;
+    if text == "!" {
+        return Some(Target::Exclude);
+    }
+    if balancers::name_of(text).is_some() {
+        let target = text
+            .parse::<Target>()
+            .map_err(|error| Remark::new(error.to_string()));
+        return reading.checked(word.span, target);
+    }
+    // Groups of the expression begin wherever the path does, if not after.
+    let at = text.find('$').unwrap_or(text.len());
+    let after_scheme = text.find("://").map_or(0, |at| at + 3);
+    let slash = text[after_scheme..]
+        .find('/')
+        .map_or(text.len(), |at| at + after_scheme);
+    let (url, path) = if at < slash && !text.starts_with("unix:") {
+        text.split_at(at)
+    } else {
+        (text.as_str(), "")
+    };
+    let url = reading.checked(word.span, normalised(url))?;
+    Some(Target::Member {
+        url: url.whom,
+        path: url.path + path,
+    })
+}
+
+fn check_join(
+    reading: &mut Reading<'_>,
+    mapping: &Mapping,
+    from: &str,
+    groups: usize,
+    word: &Word,
+) {
+    let (Target::Balancer { path: to, .. } | Target::Member { path: to, .. }) = &mapping.target
+    else {
+        return;
+    };
+    if mapping.kind == MappingKind::Prefix {
+        // The rule is that of `PathMap::lint`.
+        let fine = to.is_empty() && !from.ends_with('/');
+        if from.ends_with('/') != to.ends_with('/') && !fine {
+            let httpd = if to.ends_with('/') {
+                "two slashes"
+            } else {
+                "none"
+            };
+            let message = format!(
+                "of `{from}` and `{}` only one ends in a slash: one is sent here, and {httpd} by httpd",
+                mapping.target
+            );
+            reading.warning(word.span, Remark::new(message));
+        }
+        if to.contains('$') {
+            let remark = Remark::new("`$` stands for itself in `ProxyPass`");
+            reading.warning(
+                word.span,
+                remark.with_hint("groups belong to `ProxyPassMatch`"),
+            );
+        }
+        return;
+    }
+    let bytes = to.as_bytes();
+    for (at, _) in to.match_indices('$') {
+        let digit = bytes.get(at + 1).filter(|byte| byte.is_ascii_digit());
+        let escaped = at > 0 && bytes[at - 1] == b'\\';
+        let group = digit.map(|digit| usize::from(digit - b'0'));
+        if let Some(group) = group.filter(|group| !escaped && *group >= groups) {
+            let message = format!("the regular expression has no group {group}");
+            reading.error(word.span, Remark::new(message));
+        }
+    }
+}
+
+pub(super) fn reverse(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let name = &directive.name.text;
+    let mut words = directive.words.as_slice();
+    if let Some((last, before)) = words.split_last() {
+        if last.text.eq_ignore_ascii_case("interpolate") && !before.is_empty() {
+            let remark =
+                Remark::new("`interpolate` has no effect: requests have no variables here");
+            reading.warning(last.span, remark);
+            words = before;
+        }
+    }
+    let (path, url) = match (scope.within, words) {
+        (Within::Location, [url]) => (None, url),
+        (Within::Location, [path, _, ..]) => {
+            let remark = Remark::new(format!("inside of a location, `{name}` has no path"));
+            return reading.error(path.span, remark.with_hint("the location's path is taken"));
+        }
+        (_, [path, url]) => (Some(path), url),
+        _ => {
+            let remark = Remark::new(format!("`{name}` takes a path and a URL"));
+            let hint = format!("write `{name} path url`, and in a location `{name} url`");
+            return reading.error(directive.name.span, remark.with_hint(hint));
+        }
+    };
+    if scope
+        .location
+        .as_ref()
+        .is_some_and(|location| location.is_pattern)
+    {
+        let remark = Remark::new(format!(
+            "`{name}` needs a path, and `<LocationMatch>` has none"
+        ));
+        return reading.error(
+            directive.name.span,
+            remark.with_hint("write it outside, with a path"),
+        );
+    }
+    if let Some(path) = path {
+        if check_path(reading, path, "ProxyPassMatch").is_none() {
+            return;
+        }
+    }
+    let Some(url) = reverse_url(reading, url) else {
+        return;
+    };
+    let path = path.map(|path| path.text.clone()).unwrap_or_default();
+    scope.settings().reverse.push(ReverseMapping { path, url });
+}
+
+/// A balancer, a path, or a URL, which need not be one of a member.
+fn reverse_url(reading: &mut Reading<'_>, word: &Word) -> Option<String> {
+    if word.text.starts_with('/') {
+        return Some(word.text.clone());
+    }
+    match word.text.parse::<Target>() {
+        Ok(Target::Exclude) | Err(_) => {
+            let message = format!("`{}` is neither a URL nor a path", word.text);
+            reading.error(word.span, Remark::new(message));
+            None
+        }
+        Ok(target) => Some(target.to_string()),
+    }
+}
+
+pub(super) fn cookie_path(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+    let cookie = cookie(reading, directive);
+    scope.settings().cookie_paths.extend(cookie);
+}
+
+pub(super) fn cookie_domain(
+    reading: &mut Reading<'_>,
+    scope: &mut Scope<'_>,
+    directive: &Directive,
+) {
+    let cookie = cookie(reading, directive);
+    scope.settings().cookie_domains.extend(cookie);
+}
+
+fn cookie(reading: &mut Reading<'_>, directive: &Directive) -> Option<CookieMapping> {
+    let usage = format!("{} internal public", directive.name.text);
+    let mut words = directive.words.as_slice();
+    if let [inside, outside, last] = words {
+        if last.text.eq_ignore_ascii_case("interpolate") {
+            let remark =
+                Remark::new("`interpolate` has no effect: requests have no variables here");
+            reading.warning(last.span, remark);
+            let _ = (inside, outside);
+            words = &words[..2];
+        }
+    }
+    if let [internal, public] = words {
+        return Some(CookieMapping {
+            internal: internal.text.clone(),
+            public: public.text.clone(),
+        });
+    }
+    reading.words(directive, 2..=2, &usage)?;
+    None
+}

@@ -1,0 +1,373 @@
+//! All parameters of members, with their ranges: [`MEMBER`], [`CHECK`].
+//!
+//! What does not live here: how a kind of value is read (`parameter`).
+
+use std::time::Duration;
+
+use super::parameter::{
+    Kind, Moot, Parameter, Read, Remark, Unit, duration, nearest, print_switch, switch,
+};
+use crate::config::model::{CheckConfig, CheckMethod, Flush, MemberConfig};
+use crate::config::text::FLAGS;
+use crate::member::{Flag, Weight};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a setting of TCP or of buffers has to hear.
+const SYSTEM: Moot = Moot::Note("is left to the system here");
+const POOL: Moot =
+    Moot::Note("means nothing here, where connections are opened when they are needed");
+const FLUSH: Moot =
+    Moot::Note("means nothing here, where every piece of an answer is passed on at once");
+const AJP: Moot = Moot::Note("means nothing without AJP");
+
+/// The parameters of `BalancerMember`, and of a `ProxyPass` to a member of its own.
+pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
+    special("loadfactor", read_weight, |m| Some(m.weight?.to_string())),
+    Parameter::new(
+        "lbset",
+        Kind::Short {
+            field: |m| &mut m.tier,
+            range: 0..=99,
+        },
+    ),
+    text("route", |m| &mut m.route, 63),
+    text("redirect", |m| &mut m.redirect_route, 63),
+    special("status", read_status, print_status),
+    time(
+        "retry",
+        |m| &mut m.recovery_delay,
+        Unit::WholeSeconds,
+        Duration::ZERO,
+    ),
+    time("timeout", |m| &mut m.timeout, Unit::WholeSeconds, MS),
+    time(
+        "connectiontimeout",
+        |m| &mut m.connect_timeout,
+        Unit::Seconds,
+        MS,
+    ),
+    time("ping", |m| &mut m.continue_timeout, Unit::Seconds, MS)
+        .moot(Moot::Warning("is not waited for: the body is sent at once")),
+    time(
+        "acquire",
+        |m| &mut m.acquire_timeout,
+        Unit::Milliseconds,
+        MS,
+    )
+    .moot(Moot::Note(
+        "means nothing here, where a full member is passed over at once",
+    )),
+    count("min", |m| &mut m.min_connections).moot(POOL),
+    count("max", |m| &mut m.max_in_flight),
+    count("smax", |m| &mut m.max_idle),
+    time("ttl", |m| &mut m.idle_lifetime, Unit::WholeSeconds, MS),
+    on_off("keepalive", |m| &mut m.tcp_keepalive).moot(SYSTEM),
+    on_off("enablereuse", |m| &mut m.reuse),
+    special("disablereuse", read_disable_reuse, |_| None),
+    special("addressttl", read_address_lifetime, |m| {
+        Some(m.address_lifetime?.to_string())
+    })
+    .moot(Moot::Warning(
+        "has no effect: names are resolved at each connection",
+    )),
+    special("flushpackets", read_flush, print_flush).moot(FLUSH),
+    Parameter::new(
+        "flushwait",
+        Kind::Duration {
+            field: |m: &mut MemberConfig| &mut m.flush_wait,
+            unit: Unit::WholeMilliseconds,
+            range: Duration::ZERO..=SECOND,
+        },
+    )
+    .moot(FLUSH),
+    size("iobuffersize", |m| &mut m.io_buffer, 512).moot(SYSTEM),
+    size("receivebuffersize", |m| &mut m.receive_buffer, 512).moot(SYSTEM),
+    size("responsefieldsize", |m| &mut m.response_field_size, 1),
+    text("secret", |m| &mut m.secret, 63).moot(AJP),
+    special("upgrade", read_upgrade, |m| m.upgrade.clone()),
+    text("flusher", |m| &mut m.flusher, 15).moot(FLUSH),
+    special(
+        "hcmethod",
+        |m, v| read_method(&mut m.check, v),
+        |m| print_method(&m.check),
+    ),
+    time(
+        "hcinterval",
+        |m| &mut m.check.interval,
+        Unit::Seconds,
+        Duration::from_millis(100),
+    ),
+    count("hcpasses", |m| &mut m.check.passes),
+    count("hcfails", |m| &mut m.check.fails),
+    text("hcuri", |m| &mut m.check.uri, 63),
+    text("hcexpr", |m| &mut m.check.condition, 15),
+    text("hctemplate", |m| &mut m.check.template, 63),
+    special(
+        "multipathtcp",
+        |_, _| Err(Remark::new("`multipathtcp` is not spoken here")),
+        |_| None,
+    ),
+];
+
+/// The parameters of `ProxyHCTemplate`.
+pub(in crate::config) static CHECK: [Parameter<CheckConfig>; 7] = [
+    Parameter::new(
+        "hcmethod",
+        Kind::Special {
+            read: read_method,
+            print: print_method,
+        },
+    ),
+    Parameter::new(
+        "hcinterval",
+        Kind::Duration {
+            field: |c| &mut c.interval,
+            unit: Unit::Seconds,
+            range: Duration::from_millis(100)..=Duration::MAX,
+        },
+    ),
+    Parameter::new(
+        "hcpasses",
+        Kind::Count {
+            field: |c| &mut c.passes,
+            range: 0..=u32::MAX,
+        },
+    ),
+    Parameter::new(
+        "hcfails",
+        Kind::Count {
+            field: |c| &mut c.fails,
+            range: 0..=u32::MAX,
+        },
+    ),
+    Parameter::new(
+        "hcuri",
+        Kind::Text {
+            field: |c| &mut c.uri,
+            longest: 63,
+        },
+    ),
+    Parameter::new(
+        "hcexpr",
+        Kind::Text {
+            field: |c| &mut c.condition,
+            longest: 15,
+        },
+    ),
+    Parameter::new(
+        "hctemplate",
+        Kind::Text {
+            field: |c| &mut c.template,
+            longest: 63,
+        },
+    ),
+];
+
+type Field<T> = fn(&mut MemberConfig) -> &mut Option<T>;
+
+const fn special(
+    key: &'static str,
+    read: fn(&mut MemberConfig, &str) -> Read,
+    print: fn(&MemberConfig) -> Option<String>,
+) -> Parameter<MemberConfig> {
+    Parameter::new(key, Kind::Special { read, print })
+}
+
+const fn text(key: &'static str, field: Field<String>, longest: usize) -> Parameter<MemberConfig> {
+    Parameter::new(key, Kind::Text { field, longest })
+}
+
+const fn time(
+    key: &'static str,
+    field: Field<Duration>,
+    unit: Unit,
+    least: Duration,
+) -> Parameter<MemberConfig> {
+    let range = least..=Duration::MAX;
+    Parameter::new(key, Kind::Duration { field, unit, range })
+}
+
+const fn count(key: &'static str, field: Field<u32>) -> Parameter<MemberConfig> {
+    let range = 0..=u32::MAX;
+    Parameter::new(key, Kind::Count { field, range })
+}
+
+const fn size(key: &'static str, field: Field<u32>, least: u32) -> Parameter<MemberConfig> {
+    Parameter::new(key, Kind::Size { field, least })
+}
+
+const fn on_off(key: &'static str, field: Field<bool>) -> Parameter<MemberConfig> {
+    Parameter::new(key, Kind::Switch { field })
+}
+
+fn read_weight(member: &mut MemberConfig, value: &str) -> Read {
+    let range = || {
+        Remark::new(format!(
+            "`loadfactor` is a number from 1 to 100, not {value}"
+        ))
+    };
+    let (whole, decimals) = value.split_once('.').unwrap_or((value, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if (whole.is_empty() && decimals.is_empty()) || !digits(whole) || !digits(decimals) {
+        return Err(range());
+    }
+    let decimals = decimals.trim_end_matches('0');
+    if whole.parse().unwrap_or(0) == 0 {
+        return Err(range());
+    }
+    if decimals.len() > 2 {
+        let remark = Remark::new(format!("`{value}` has more than two decimals"));
+        return Err(
+            remark.with_hint("weights are exact here, in hundredths; httpd cuts the rest off")
+        );
+    }
+    let exact = format!("{whole}{decimals:0<2}")
+        .parse()
+        .map_err(|_| range())?;
+    if !(100..=10_000).contains(&exact) {
+        return Err(range());
+    }
+    member.weight = Weight::from_hundredths(exact).ok();
+    // httpd multiplies by 100 and drops the fraction, and with it what binary cannot hold.
+    let in_httpd = value
+        .parse::<f64>()
+        .map_or(0.0, |number| (number * 100.0).trunc());
+    let differs = in_httpd < f64::from(exact);
+    Ok(differs.then(|| {
+        Remark::new(format!(
+            "`loadfactor={value}` is exact here, and {} in httpd",
+            in_httpd / 100.0
+        ))
+    }))
+}
+
+fn read_status(member: &mut MemberConfig, value: &str) -> Read {
+    let mut add = true;
+    let mut signed = false;
+    let mut flags = member.flags.clone();
+    for letter in value.chars() {
+        signed = matches!(letter, '+' | '-');
+        if signed {
+            add = letter == '+';
+            continue;
+        }
+        let row = FLAGS.iter().find(|row| row.0.eq_ignore_ascii_case(&letter));
+        let Some((_, _, flag)) = row else {
+            let remark = Remark::new(format!("there is no status `{letter}`"));
+            return Err(remark.with_hint(match letter.to_ascii_uppercase() {
+                'F' | 'G' | 'O' | 'U' => "it is one that httpd keeps to itself; leave it out",
+                _ => "take one of D, S, N, I, R, H, E and C, with + or - before them",
+            }));
+        };
+        flags.retain(|had| had != flag);
+        if add {
+            flags.push(*flag);
+        }
+    }
+    if signed {
+        return Err(Remark::new(format!(
+            "no letter follows the sign in `{value}`"
+        )));
+    }
+    flags.sort_by_key(|flag| Flag::ALL.iter().position(|known| known == flag));
+    member.flags = flags;
+    Ok(None)
+}
+
+fn print_status(member: &MemberConfig) -> Option<String> {
+    let letter = |flag: &Flag| FLAGS.iter().find(|row| row.2 == *flag).map(|row| row.0);
+    let letters: String = member.flags.iter().filter_map(letter).collect();
+    (!letters.is_empty()).then_some(letters)
+}
+
+fn read_disable_reuse(member: &mut MemberConfig, value: &str) -> Read {
+    member.reuse = Some(!switch("disablereuse", value)?);
+    Ok(None)
+}
+
+fn read_address_lifetime(member: &mut MemberConfig, value: &str) -> Read {
+    let mut lifetime = -1;
+    if value != "-1" {
+        let range = Duration::ZERO..=SECOND * 0x7fff_ffff;
+        let (read, _) = duration("addressttl", value, Unit::Seconds, &range)?;
+        lifetime = i64::try_from(read.as_secs()).unwrap_or(-1);
+        if read.subsec_millis() != 0 {
+            return Err(Remark::new(
+                "`addressttl` is in whole seconds, or -1 for ever",
+            ));
+        }
+    }
+    member.address_lifetime = Some(lifetime);
+    Ok(None)
+}
+
+fn read_flush(member: &mut MemberConfig, value: &str) -> Read {
+    member.flush = Some(match value.to_ascii_lowercase().as_str() {
+        "auto" => Flush::Auto,
+        "off" => Flush::Off,
+        "on" => Flush::On,
+        _ => {
+            let message = format!("`flushpackets` is `on`, `off` or `auto`, not `{value}`");
+            return Err(Remark::new(message));
+        }
+    });
+    Ok(None)
+}
+
+fn print_flush(member: &MemberConfig) -> Option<String> {
+    Some(match member.flush? {
+        Flush::Auto => "auto".to_owned(),
+        Flush::Off => print_switch(false).to_owned(),
+        Flush::On => print_switch(true).to_owned(),
+    })
+}
+
+fn read_upgrade(member: &mut MemberConfig, value: &str) -> Read {
+    let value = if value.eq_ignore_ascii_case("any") {
+        "*"
+    } else {
+        value
+    };
+    member.upgrade = Some(super::parameter::text("upgrade", value, 15)?);
+    Ok(None)
+}
+
+/// Names and whether HTTP/1.1 is spoken are part of the word.
+const METHODS: [(&str, CheckMethod); 8] = [
+    ("NONE", CheckMethod::None),
+    ("TCP", CheckMethod::Tcp),
+    ("OPTIONS", CheckMethod::Options),
+    ("HEAD", CheckMethod::Head),
+    ("GET", CheckMethod::Get),
+    ("OPTIONS11", CheckMethod::Options11),
+    ("HEAD11", CheckMethod::Head11),
+    ("GET11", CheckMethod::Get11),
+];
+
+fn read_method(check: &mut CheckConfig, value: &str) -> Read {
+    let row = METHODS.iter().find(|row| row.0.eq_ignore_ascii_case(value));
+    let Some((_, method)) = row else {
+        let remark = Remark::new(format!("there is no way `{value}` to check health"));
+        let near = nearest(value, METHODS.map(|row| row.0));
+        return Err(match near {
+            _ if value.eq_ignore_ascii_case("cping") => {
+                remark.with_hint("it belongs to AJP; take TCP or GET11")
+            }
+            Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
+            None => remark.with_hint(
+                "take one of NONE, TCP, OPTIONS, HEAD, GET, OPTIONS11, HEAD11 and GET11",
+            ),
+        });
+    };
+    check.method = Some(*method);
+    Ok((*method != CheckMethod::None)
+        .then(|| Remark::new("health is not checked yet by this version")))
+}
+
+fn print_method(check: &CheckConfig) -> Option<String> {
+    let method = check.method?;
+    let row = METHODS.iter().find(|row| row.1 == method);
+    row.map(|row| row.0.to_owned())
+}

@@ -1,0 +1,172 @@
+//! What a member is called: its URL, normalised.
+//!
+//! What does not live here: parameters of members (`member_parameters`).
+
+use http::uri::Authority;
+
+use super::parameter::{Remark, nearest};
+
+/// The schemes that are spoken, with their default ports.
+const SCHEMES: [(&str, u16); 6] = [
+    ("http", 80),
+    ("https", 443),
+    ("h2c", 80),
+    ("h2", 443),
+    ("ws", 80),
+    ("wss", 443),
+];
+
+/// A URL of a member in two parts.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct MemberUrl {
+    /// `http://host:8080`, or `unix:/socket|http://host`.
+    pub(super) whom: String,
+    /// Empty, or from a slash on.
+    pub(super) path: String,
+}
+
+/// Reads a URL: scheme and host in lower case, without the scheme's own port.
+pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
+    let (socket, url) = match text.get(..5) {
+        Some(unix) if unix.eq_ignore_ascii_case("unix:") => {
+            let Some((socket, url)) = text[5..].split_once('|') else {
+                let remark = Remark::new(format!("`{text}` says nothing but a socket"));
+                return Err(remark.with_hint("write `unix:/path|http://host/`"));
+            };
+            (Some(socket), url)
+        }
+        _ => (None, text),
+    };
+    if socket == Some("") {
+        return Err(Remark::new("the path of the socket is missing"));
+    }
+    let no_url = || {
+        let remark = Remark::new(format!("`{text}` is no URL of a member"));
+        remark.with_hint("write `http://host:8080`")
+    };
+    let (scheme, rest) = url.split_once(':').ok_or_else(no_url)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = match rest.strip_prefix("//") {
+        Some(rest) => rest,
+        None if rest.is_empty() && socket.is_some() => "",
+        None => return Err(no_url()),
+    };
+    let default = default_port(&scheme)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if path.contains(['?', '#']) {
+        let remark = Remark::new("the URL of a member has neither a query nor a fragment");
+        return Err(remark);
+    }
+    let authority = match authority {
+        "" if socket.is_some() => "localhost",
+        "" => return Err(no_url()),
+        authority => authority,
+    };
+    if authority.contains('@') {
+        let remark = Remark::new("the URL of a member has no user");
+        let hint = "`RequestHeader set Authorization ..` tells members who asks";
+        return Err(remark.with_hint(hint));
+    }
+    let host = authority_of(authority, default)
+        .ok_or_else(|| Remark::new(format!("`{authority}` is no host with a port")))?;
+    let socket = socket.map(|socket| format!("unix:{socket}|"));
+    Ok(MemberUrl {
+        whom: format!("{}{scheme}://{host}", socket.unwrap_or_default()),
+        path: path.to_owned(),
+    })
+}
+
+fn default_port(scheme: &str) -> Result<u16, Remark> {
+    if let Some((_, port)) = SCHEMES.iter().find(|row| row.0 == scheme) {
+        return Ok(*port);
+    }
+    let remark = Remark::new(format!("`{scheme}` is not spoken here"));
+    let known = "take one of http, https, h2c, h2, ws and wss";
+    Err(remark.with_hint(match scheme {
+        "ajp" | "fcgi" | "ftp" | "scgi" | "uwsgi" => {
+            "let the member speak HTTP, on another port".to_owned()
+        }
+        "balancer" => "a balancer cannot be a member of another".to_owned(),
+        _ => match nearest(scheme, SCHEMES.map(|row| row.0)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => known.to_owned(),
+        },
+    }))
+}
+
+/// Host and port in lower case, without the default port.
+fn authority_of(text: &str, default: u16) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let after_host = text.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match text[after_host..].split_once(':') {
+        Some((rest, port)) => (&text[..after_host + rest.len()], Some(port)),
+        None => (text.as_str(), None),
+    };
+    let authority: Authority = host.parse().ok()?;
+    if authority.host().is_empty() || authority.as_str() != host {
+        return None;
+    }
+    match port {
+        None => Some(host.to_owned()),
+        Some(port) => {
+            let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+            let port: u16 = port.parse().ok().filter(|port| *port > 0 && digits)?;
+            Some(if port == default {
+                host.to_owned()
+            } else {
+                format!("{host}:{port}")
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalised;
+
+    #[test]
+    fn a_url_is_written_in_one_way_only() {
+        for (text, expected) in [
+            ("HTTP://A.Example:80/Path/", "http://a.example/Path/"),
+            ("http://a", "http://a"),
+            ("https://a:443", "https://a"),
+            ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+            ("http://[2001:DB8::1]:80", "http://[2001:db8::1]"),
+            (
+                "unix:/run/App.sock|HTTP://App/x",
+                "unix:/run/App.sock|http://app/x",
+            ),
+            ("UNIX:/a|http:", "unix:/a|http://localhost"),
+            ("wss://a:080", "wss://a:80"),
+        ] {
+            let url = normalised(text).unwrap();
+            assert_eq!(format!("{}{}", url.whom, url.path), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_member_is_refused() {
+        for text in [
+            "",
+            "nonsense",
+            "http:",
+            "http://",
+            "http:/a",
+            "http://:80",
+            "http://a:0",
+            "http://a:65536",
+            "http://a:+80",
+            "http://a:",
+            "http://u@a",
+            "http://a?b",
+            "ajp://a",
+            "unix:/a",
+            "unix:|http://a",
+            "balancer://a",
+            "http://a b",
+            "http://[::1",
+        ] {
+            assert!(normalised(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What directives mean: [`understand`] makes a configuration of a tree.
+//!
+//! ```text
+//! names      which directives there are, where they may stand, and who reads them
+//! reading    one pass over the tree: sections, scopes, complaints
+//! host, balancers, mappings, headers, access, health     those who read them
+//! parameter, member_parameters, balancer_parameters      `key=value`
+//! member_url                                             the names of members
+//! afterwards  what only the whole can show: rules that hide others, unknown balancers
+//! ```
+//!
+//! What does not live here: lines and words (`syntax`), and how all of it is written
+//! again (`print`), except that the tables of parameters serve both.
+
+mod access;
+mod afterwards;
+mod balancer_parameters;
+mod balancers;
+mod headers;
+mod health;
+mod host;
+mod mappings;
+mod member_parameters;
+mod member_url;
+mod names;
+mod others;
+mod parameter;
+mod reading;
+
+pub(super) use balancer_parameters::BALANCER;
+pub(super) use member_parameters::{CHECK, MEMBER};
+pub(super) use parameter::{print_all, print_switch};
+
+use super::Config;
+use super::complaints::Complaints;
+use super::syntax::{Node, Sources};
+use reading::Reading;
+
+/// Makes a configuration of a tree. Whatever cannot be understood is left out and
+/// complained of.
+pub(super) fn understand(nodes: &[Node], sources: &Sources, complaints: &mut Complaints) -> Config {
+    Reading::new(sources, complaints).whole(nodes)
+}

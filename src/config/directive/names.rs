@@ -1,0 +1,442 @@
+//! Which directives there are, where they may stand, and what becomes of each:
+//! [`DIRECTIVES`].
+//!
+//! What does not live here: what they mean (the functions named here).
+
+use std::fmt;
+
+use super::reading::{Reading, Scope};
+use super::{access, balancers, headers, health, host, mappings};
+use crate::config::syntax::Directive;
+
+/// Where a directive stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Within {
+    Location,
+    Main,
+    Proxy,
+    VirtualHost,
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Location => "inside `<Location>`",
+            Self::Main => "outside of sections",
+            Self::Proxy => "inside `<Proxy>`",
+            Self::VirtualHost => "inside `<VirtualHost>`",
+        })
+    }
+}
+
+type Read = fn(&mut Reading<'_>, &mut Scope<'_>, &Directive);
+
+/// A directive.
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) meaning: Meaning,
+}
+
+/// What becomes of a directive.
+pub(super) enum Meaning {
+    /// It is read, if it stands where it may.
+    Do(&'static [Within], Read),
+    /// It is passed over, which does no harm.
+    Note(&'static str),
+    /// It asks for what cannot be done, and must not be passed over. Then a hint.
+    Refuse(&'static str, &'static str),
+    /// It is passed over, which makes a difference.
+    Warn(&'static str),
+}
+
+use Within::{Location, Main, Proxy, VirtualHost};
+
+const ONCE: &[Within] = &[Main];
+const HOST: &[Within] = &[Main, VirtualHost];
+const PATHS: &[Within] = &[Main, VirtualHost, Location];
+/// Inside `<Proxy>` they are read as if they stood outside, which is said.
+const BALANCED: &[Within] = &[Main, VirtualHost, Location, Proxy];
+const BALANCERS: &[Within] = &[Main, VirtualHost, Proxy];
+const ACCESS: &[Within] = &[Location, Proxy];
+
+const HTTPD: Meaning = Meaning::Note("concerns httpd itself");
+const FILES: Meaning = Meaning::Note("concerns files, and none are served");
+const LOGS: Meaning = Meaning::Note("is left to whoever embeds this");
+const TLS: Meaning =
+    Meaning::Note("is not needed: TLS 1.2 and 1.3 are spoken, with ciphers that are safe");
+const REWRITE: Meaning = Meaning::Refuse(
+    "cannot be carried out: nothing is rewritten here",
+    "`ProxyPassMatch` maps paths by regular expressions",
+);
+const OLD_ACCESS: Meaning = Meaning::Refuse(
+    "is of httpd 2.2, and who may ask must not be guessed",
+    "write `Require ip ..` or `Require all granted` in `<Location>`",
+);
+const USERS: Meaning = Meaning::Refuse(
+    "cannot be carried out: users are not asked for here",
+    "`Require ip` and `Require local` are; leave the rest to the members",
+);
+const FORWARD: Meaning = Meaning::Refuse(
+    "cannot be carried out",
+    "this is no forward proxy, and reaches its members itself",
+);
+
+const fn read(name: &'static str, within: &'static [Within], read: Read) -> Known {
+    Known {
+        name,
+        meaning: Meaning::Do(within, read),
+    }
+}
+
+const fn all(name: &'static str, meaning: Meaning) -> Known {
+    Known { name, meaning }
+}
+
+/// All sections.
+pub(super) const SECTIONS: [&str; 20] = [
+    "VirtualHost",
+    "Location",
+    "LocationMatch",
+    "Proxy",
+    "ProxyMatch",
+    "Directory",
+    "DirectoryMatch",
+    "Files",
+    "FilesMatch",
+    "RequireAny",
+    "RequireAll",
+    "RequireNone",
+    "Limit",
+    "LimitExcept",
+    "If",
+    "ElseIf",
+    "Else",
+    "Macro",
+    "AuthnProviderAlias",
+    "AuthzProviderAlias",
+];
+
+/// All directives.
+pub(super) static DIRECTIVES: &[Known] = &[
+    // Balancers.
+    read("BalancerMember", BALANCERS, balancers::member),
+    read("ProxySet", BALANCERS, balancers::proxy_set),
+    read("BalancerGrowth", HOST, host::growth),
+    read("BalancerInherit", HOST, host::balancer_inherit),
+    all(
+        "BalancerPersist",
+        Meaning::Note("has no effect: what is changed while it runs is not kept"),
+    ),
+    read("ProxyHCExpr", HOST, health::condition),
+    read("ProxyHCTemplate", HOST, health::template),
+    all(
+        "ProxyHCTPsize",
+        Meaning::Note("is not needed: checks need no threads"),
+    ),
+    read("HeartbeatListen", ONCE, health::heartbeat_listen),
+    read("HeartbeatStorage", ONCE, health::heartbeat_storage),
+    read("HeartbeatMaxServers", ONCE, health::heartbeat_max),
+    all(
+        "HeartbeatAddress",
+        Meaning::Note("concerns members: this only listens to reports"),
+    ),
+    // Mappings.
+    read("ProxyPass", PATHS, mappings::pass),
+    read("ProxyPassMatch", PATHS, mappings::pass_match),
+    read("ProxyPassReverse", PATHS, mappings::reverse),
+    read(
+        "ProxyPassReverseCookieDomain",
+        PATHS,
+        mappings::cookie_domain,
+    ),
+    read("ProxyPassReverseCookiePath", PATHS, mappings::cookie_path),
+    read("ProxyPassInherit", HOST, host::mapping_inherit),
+    read("ProxyPassInterpolateEnv", PATHS, host::interpolate),
+    // The proxy.
+    read("ProxyPreserveHost", BALANCED, host::preserve_host),
+    read("ProxyAddHeaders", BALANCED, host::add_headers),
+    read("ProxyErrorOverride", BALANCED, host::error_override),
+    read("ProxyVia", HOST, host::via),
+    read("ProxyTimeout", HOST, host::proxy_timeout),
+    read("ProxyRequests", HOST, host::proxy_requests),
+    all(
+        "ProxyStatus",
+        Meaning::Note("has no effect: there is no page with the server's status"),
+    ),
+    all("ProxyRemote", FORWARD),
+    all("ProxyRemoteMatch", FORWARD),
+    all("ProxyBlock", FORWARD),
+    all("ProxySourceAddress", FORWARD),
+    all("NoProxy", HTTPD),
+    all("ProxyDomain", HTTPD),
+    all(
+        "ProxyBadHeader",
+        Meaning::Warn("has no effect: an answer with a broken header is one with 502"),
+    ),
+    all("ProxyMaxForwards", HTTPD),
+    all("ProxyIOBufferSize", HTTPD),
+    all("ProxyReceiveBufferSize", HTTPD),
+    all("ProxyWebsocketAsync", HTTPD),
+    all("ProxyWebsocketFallbackToProxyHttp", HTTPD),
+    all("AllowCONNECT", HTTPD),
+    // Hosts.
+    read("Listen", ONCE, host::listen),
+    read("ServerName", HOST, host::server_name),
+    read("ServerAlias", HOST, host::server_alias),
+    read("Timeout", HOST, host::timeout),
+    read("SSLEngine", HOST, host::tls_engine),
+    read("SSLCertificateFile", HOST, host::tls_certificate),
+    read("SSLCertificateKeyFile", HOST, host::tls_key),
+    read("SSLProxyEngine", HOST, host::member_tls_engine),
+    read("SSLProxyVerify", HOST, host::member_tls_verify),
+    read("SSLProxyCACertificateFile", HOST, host::member_tls_roots),
+    read("SSLVerifyClient", PATHS, host::verify_client),
+    all(
+        "SSLCertificateChainFile",
+        Meaning::Refuse(
+            "is not read",
+            "put the chain into the file of `SSLCertificateFile`, after the certificate",
+        ),
+    ),
+    all(
+        "SSLProxyCACertificatePath",
+        Meaning::Refuse(
+            "is not read",
+            "name one file, by `SSLProxyCACertificateFile`",
+        ),
+    ),
+    all(
+        "SSLProxyMachineCertificateFile",
+        Meaning::Refuse(
+            "cannot be carried out: members see no certificate of this server",
+            "reach members that ask for one by another way",
+        ),
+    ),
+    all(
+        "SSLProxyMachineCertificatePath",
+        Meaning::Refuse(
+            "cannot be carried out: members see no certificate of this server",
+            "reach members that ask for one by another way",
+        ),
+    ),
+    all(
+        "SSLProxyCARevocationFile",
+        Meaning::Refuse(
+            "cannot be carried out: lists of revoked certificates are not read",
+            "trust only what may be trusted, by `SSLProxyCACertificateFile`",
+        ),
+    ),
+    all(
+        "SSLProxyCheckPeerCN",
+        Meaning::Warn("is not read: names are checked as long as `SSLProxyVerify` is not `none`"),
+    ),
+    all(
+        "SSLProxyCheckPeerName",
+        Meaning::Warn("is not read: names are checked as long as `SSLProxyVerify` is not `none`"),
+    ),
+    all(
+        "SSLProxyCheckPeerExpire",
+        Meaning::Warn("is not read: dates are checked as long as `SSLProxyVerify` is not `none`"),
+    ),
+    all("SSLRequire", USERS),
+    all("SSLRequireSSL", USERS),
+    all("SSLCACertificateFile", TLS),
+    all("SSLCACertificatePath", TLS),
+    all("SSLCipherSuite", TLS),
+    all("SSLCompression", TLS),
+    all("SSLCryptoDevice", TLS),
+    all("SSLHonorCipherOrder", TLS),
+    all("SSLInsecureRenegotiation", TLS),
+    all("SSLOptions", TLS),
+    all("SSLPassPhraseDialog", TLS),
+    all(
+        "SSLProtocol",
+        Meaning::Warn("has no effect: TLS 1.2 and 1.3 are spoken, and nothing older"),
+    ),
+    all("SSLProxyCipherSuite", TLS),
+    all("SSLProxyProtocol", TLS),
+    all("SSLProxyVerifyDepth", TLS),
+    all("SSLRandomSeed", TLS),
+    all("SSLSessionCache", TLS),
+    all("SSLSessionCacheTimeout", TLS),
+    all("SSLSessionTickets", TLS),
+    all("SSLStaplingCache", TLS),
+    all(
+        "SSLStrictSNIVHostCheck",
+        Meaning::Warn("has no effect: who asks for no name gets the first certificate"),
+    ),
+    all("SSLUseStapling", TLS),
+    all("SSLVerifyDepth", TLS),
+    // Paths.
+    read("Require", ACCESS, access::require),
+    read("SetHandler", PATHS, access::set_handler),
+    read("Header", PATHS, headers::response),
+    read("RequestHeader", PATHS, headers::request),
+    read("SetEnv", PATHS, headers::set_env),
+    read("UnsetEnv", PATHS, headers::unset_env),
+    all(
+        "AllowEncodedSlashes",
+        Meaning::Note("is not needed: encoded slashes are passed on as they are"),
+    ),
+    read("UseCanonicalName", PATHS, host::canonical_name),
+    all("UseCanonicalPhysicalPort", Meaning::Note("has no effect")),
+    all(
+        "ErrorDocument",
+        Meaning::Warn("has no effect: error pages are the server's own"),
+    ),
+    all(
+        "LimitRequestBody",
+        Meaning::Warn("has no effect: bodies of any length are passed on"),
+    ),
+    all("Order", OLD_ACCESS),
+    all("Allow", OLD_ACCESS),
+    all("Deny", OLD_ACCESS),
+    all("Satisfy", OLD_ACCESS),
+    all("AuthType", USERS),
+    all("AuthName", USERS),
+    all("AuthUserFile", USERS),
+    all("AuthGroupFile", USERS),
+    all("AuthBasicProvider", USERS),
+    all("AuthMerging", USERS),
+    all("RewriteRule", REWRITE),
+    all("RewriteCond", REWRITE),
+    all("RewriteMap", REWRITE),
+    read("RewriteEngine", PATHS, host::rewrite_engine),
+    all("Redirect", REWRITE),
+    all("RedirectMatch", REWRITE),
+    all("RedirectPermanent", REWRITE),
+    all("RedirectTemp", REWRITE),
+    all(
+        "SetEnvIf",
+        Meaning::Refuse(
+            "cannot be carried out: variables do not depend on requests here",
+            "set it by `SetEnv` in a `<Location>`",
+        ),
+    ),
+    all(
+        "SetEnvIfNoCase",
+        Meaning::Refuse(
+            "cannot be carried out: variables do not depend on requests here",
+            "set it by `SetEnv` in a `<Location>`",
+        ),
+    ),
+    all(
+        "BrowserMatch",
+        Meaning::Note("has no effect: no browser needs it any more"),
+    ),
+    all(
+        "BrowserMatchNoCase",
+        Meaning::Note("has no effect: no browser needs it any more"),
+    ),
+    all(
+        "PassEnv",
+        Meaning::Refuse(
+            "cannot be carried out",
+            "write `SetEnv` with a value, or `${NAME}`",
+        ),
+    ),
+    // Files.
+    all("AcceptPathInfo", FILES),
+    all("AccessFileName", FILES),
+    all("AddCharset", FILES),
+    all("AddDefaultCharset", FILES),
+    all("AddEncoding", FILES),
+    all("AddHandler", FILES),
+    all("AddIcon", FILES),
+    all("AddIconByEncoding", FILES),
+    all("AddIconByType", FILES),
+    all("AddLanguage", FILES),
+    all("AddOutputFilter", FILES),
+    all(
+        "AddOutputFilterByType",
+        Meaning::Warn("has no effect: answers are passed on as they are"),
+    ),
+    all("AddType", FILES),
+    all("Alias", FILES),
+    all("AliasMatch", FILES),
+    all("AllowOverride", FILES),
+    all("DefaultIcon", FILES),
+    all("DefaultType", FILES),
+    all("DirectoryIndex", FILES),
+    all("DirectorySlash", FILES),
+    all("DocumentRoot", FILES),
+    all("EnableMMAP", FILES),
+    all("EnableSendfile", FILES),
+    all("FileETag", FILES),
+    all("ForceLanguagePriority", FILES),
+    all("HeaderName", FILES),
+    all("IndexIgnore", FILES),
+    all("IndexOptions", FILES),
+    all("LanguagePriority", FILES),
+    all("MIMEMagicFile", FILES),
+    all("Options", FILES),
+    all("ReadmeName", FILES),
+    all("RemoveCharset", FILES),
+    all("RemoveEncoding", FILES),
+    all("RemoveHandler", FILES),
+    all("RemoveLanguage", FILES),
+    all("RemoveType", FILES),
+    all("ScriptAlias", FILES),
+    all("ScriptAliasMatch", FILES),
+    all("TypesConfig", FILES),
+    all("UserDir", FILES),
+    // Logs.
+    all("BufferedLogs", LOGS),
+    all("CustomLog", LOGS),
+    all("ErrorLog", LOGS),
+    all("ErrorLogFormat", LOGS),
+    all("GlobalLog", LOGS),
+    all("LogFormat", LOGS),
+    all("LogLevel", LOGS),
+    all("TransferLog", LOGS),
+    // httpd itself.
+    all("AcceptFilter", HTTPD),
+    all("CoreDumpDirectory", HTTPD),
+    all("DefaultRuntimeDir", HTTPD),
+    all("ExtendedStatus", HTTPD),
+    all("GracefulShutdownTimeout", HTTPD),
+    all("Group", HTTPD),
+    all("H2Direct", HTTPD),
+    all("H2Upgrade", HTTPD),
+    all("HostnameLookups", HTTPD),
+    all("HttpProtocolOptions", HTTPD),
+    all("KeepAlive", HTTPD),
+    all("KeepAliveTimeout", HTTPD),
+    all("LimitRequestFieldSize", HTTPD),
+    all("LimitRequestFields", HTTPD),
+    all("LimitRequestLine", HTTPD),
+    all("ListenBacklog", HTTPD),
+    all("LoadFile", HTTPD),
+    all("LoadModule", HTTPD),
+    all("MaxClients", HTTPD),
+    all("MaxConnectionsPerChild", HTTPD),
+    all("MaxKeepAliveRequests", HTTPD),
+    all("MaxMemFree", HTTPD),
+    all("MaxRequestWorkers", HTTPD),
+    all("MaxRequestsPerChild", HTTPD),
+    all("MaxSpareServers", HTTPD),
+    all("MaxSpareThreads", HTTPD),
+    all("MinSpareServers", HTTPD),
+    all("MinSpareThreads", HTTPD),
+    all("Mutex", HTTPD),
+    all("NameVirtualHost", HTTPD),
+    all("PidFile", HTTPD),
+    all("Protocols", HTTPD),
+    all("ProtocolsHonorOrder", HTTPD),
+    all("ReceiveBufferSize", HTTPD),
+    all("RequestReadTimeout", HTTPD),
+    all("ScoreBoardFile", HTTPD),
+    all("SeeRequestTail", HTTPD),
+    all("SendBufferSize", HTTPD),
+    all("ServerAdmin", HTTPD),
+    all("ServerLimit", HTTPD),
+    all("ServerRoot", HTTPD),
+    all("ServerSignature", HTTPD),
+    all("ServerTokens", HTTPD),
+    all("StartServers", HTTPD),
+    all("ThreadLimit", HTTPD),
+    all("ThreadStackSize", HTTPD),
+    all("ThreadsPerChild", HTTPD),
+    all("TraceEnable", HTTPD),
+    all("User", HTTPD),
+];

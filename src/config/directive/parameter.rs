@@ -1,0 +1,284 @@
+//! What a `key=value` can be, and how each kind of value is read and written: the frame
+//! of the tables in `member_parameters` and `balancer_parameters`.
+//!
+//! What does not live here: which keys there are, and where they may stand.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::super::text::{parse_duration, print_duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A key, what its value can be, and what is to be said about it.
+pub(in crate::config) struct Parameter<T> {
+    pub(super) key: &'static str,
+    pub(super) kind: Kind<T>,
+    pub(super) moot: Moot,
+}
+
+/// Whether a setting has less effect here than it has in httpd.
+#[derive(Clone, Copy)]
+pub(super) enum Moot {
+    No,
+    /// It has none, and that does no harm.
+    Note(&'static str),
+    /// Something else happens.
+    Warning(&'static str),
+}
+
+/// What a value can be, and where it goes.
+pub(super) enum Kind<T> {
+    Count {
+        field: fn(&mut T) -> &mut Option<u32>,
+        range: RangeInclusive<u32>,
+    },
+    /// A size in bytes: 0, or no less than this.
+    Size {
+        field: fn(&mut T) -> &mut Option<u32>,
+        least: u32,
+    },
+    Duration {
+        field: fn(&mut T) -> &mut Option<Duration>,
+        unit: Unit,
+        range: RangeInclusive<Duration>,
+    },
+    Short {
+        field: fn(&mut T) -> &mut Option<u16>,
+        range: RangeInclusive<u16>,
+    },
+    Special {
+        read: fn(&mut T, &str) -> Read,
+        print: fn(&T) -> Option<String>,
+    },
+    Switch {
+        field: fn(&mut T) -> &mut Option<bool>,
+    },
+    Text {
+        field: fn(&mut T) -> &mut Option<String>,
+        longest: usize,
+    },
+}
+
+/// In what httpd counts a duration.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Unit {
+    /// In milliseconds, unless another unit is named.
+    Milliseconds,
+    /// In seconds, unless another unit is named.
+    Seconds,
+    /// In milliseconds, whatever is named.
+    WholeMilliseconds,
+    /// In seconds, whatever is named.
+    WholeSeconds,
+}
+
+/// What has become of a value: perhaps there is a warning, or it is refused.
+pub(super) type Read = Result<Option<Remark>, Remark>;
+
+/// A sentence, and advice.
+#[derive(Debug)]
+pub(super) struct Remark {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Remark {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl<T: Clone> Parameter<T> {
+    pub(super) const fn new(key: &'static str, kind: Kind<T>) -> Self {
+        Self {
+            key,
+            kind,
+            moot: Moot::No,
+        }
+    }
+
+    pub(super) const fn moot(mut self, moot: Moot) -> Self {
+        self.moot = moot;
+        self
+    }
+
+    /// Reads a value into its place.
+    pub(super) fn read(&self, target: &mut T, value: &str) -> Read {
+        let key = self.key;
+        match &self.kind {
+            Kind::Count { field, range } => {
+                *field(target) = Some(number(key, value, range)?);
+            }
+            Kind::Size { field, least } => {
+                let size = number(key, value, &(0..=u32::MAX))?;
+                if size != 0 && size < *least {
+                    let message =
+                        format!("`{key}` has to be 0, for the default, or at least {least}");
+                    return Err(Remark::new(message));
+                }
+                *field(target) = Some(size);
+            }
+            Kind::Duration { field, unit, range } => {
+                let (duration, warning) = duration(key, value, *unit, range)?;
+                *field(target) = Some(duration);
+                return Ok(warning);
+            }
+            Kind::Short { field, range } => {
+                let range = u32::from(*range.start())..=u32::from(*range.end());
+                *field(target) = u16::try_from(number(key, value, &range)?).ok();
+            }
+            Kind::Special { read, .. } => return read(target, value),
+            Kind::Switch { field } => *field(target) = Some(switch(key, value)?),
+            Kind::Text { field, longest } => {
+                *field(target) = Some(text(key, value, *longest)?);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the value so that it is read as the same; `None` if it is not set.
+    pub(super) fn print(&self, from: &T) -> Option<String> {
+        let mut from = from.clone();
+        match &self.kind {
+            Kind::Count { field, .. } | Kind::Size { field, .. } => {
+                field(&mut from).map(|number| number.to_string())
+            }
+            Kind::Duration { field, unit, .. } => field(&mut from).map(|duration| match unit {
+                Unit::WholeMilliseconds => duration.as_millis().to_string(),
+                Unit::WholeSeconds if duration.subsec_millis() == 0 => {
+                    duration.as_secs().to_string()
+                }
+                _ => print_duration(duration),
+            }),
+            Kind::Short { field, .. } => field(&mut from).map(|number| number.to_string()),
+            Kind::Special { print, .. } => print(&from),
+            Kind::Switch { field } => field(&mut from).map(|on| print_switch(on).to_owned()),
+            Kind::Text { field, .. } => field(&mut from).clone(),
+        }
+    }
+}
+
+/// Writes all that is set: `key=value`.
+pub(in crate::config) fn print_all<T: Clone>(table: &[Parameter<T>], from: &T) -> Vec<String> {
+    let print = |row: &Parameter<T>| Some(format!("{}={}", row.key, row.print(from)?));
+    table.iter().filter_map(print).collect()
+}
+
+/// Reads a whole number.
+pub(super) fn number(what: &str, value: &str, range: &RangeInclusive<u32>) -> Result<u32, Remark> {
+    let digits = value.strip_prefix('+').unwrap_or(value);
+    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let in_range = digits.parse().ok().filter(|number| range.contains(number));
+    match in_range {
+        Some(number) if all_digits => Ok(number),
+        _ if all_digits => Err(Remark::new(format!(
+            "`{what}` is {}, not {value}",
+            within(range)
+        ))),
+        _ => {
+            let remark = Remark::new(format!("`{value}` is no whole number"));
+            let junk = value.trim_start_matches(|c: char| c.is_ascii_digit());
+            Err(if junk.len() < value.len() && !value.is_empty() {
+                remark.with_hint(format!("httpd 2.4 would pass over `{junk}`; leave it out"))
+            } else {
+                remark.with_hint(format!("`{what}` is {}", within(range)))
+            })
+        }
+    }
+}
+
+fn within(range: &RangeInclusive<u32>) -> String {
+    match (range.start(), range.end()) {
+        (start, &u32::MAX) => format!("{start} or more"),
+        (start, end) => format!("{start} to {end}"),
+    }
+}
+
+/// Reads a duration, and says where httpd would read another.
+pub(super) fn duration(
+    what: &str,
+    value: &str,
+    unit: Unit,
+    range: &RangeInclusive<Duration>,
+) -> Result<(Duration, Option<Remark>), Remark> {
+    let default = match unit {
+        Unit::Milliseconds | Unit::WholeMilliseconds => MILLISECOND,
+        Unit::Seconds | Unit::WholeSeconds => SECOND,
+    };
+    let Some(duration) = parse_duration(value, default) else {
+        let remark = Remark::new(format!("`{value}` is no duration"));
+        return Err(remark.with_hint("write 10s, 500ms, 5min or 2h"));
+    };
+    if !range.contains(&duration) {
+        let (start, end) = (print_duration(*range.start()), print_duration(*range.end()));
+        return Err(Remark::new(if *range.end() == Duration::MAX {
+            format!("`{what}` has to be {start} at least")
+        } else {
+            format!("`{what}` has to be {start} to {end}")
+        }));
+    }
+    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let in_httpd = match unit {
+        Unit::WholeMilliseconds | Unit::WholeSeconds => parse_duration(digits, default),
+        Unit::Milliseconds | Unit::Seconds => Some(duration),
+    };
+    let warning = in_httpd.filter(|other| *other != duration).map(|other| {
+        Remark::new(format!(
+            "`{what}={value}` is {} here, and {} in httpd 2.4, which passes over the unit",
+            print_duration(duration),
+            print_duration(other),
+        ))
+    });
+    Ok((duration, warning))
+}
+
+/// Reads `On` or `Off`.
+pub(super) fn switch(what: &str, value: &str) -> Result<bool, Remark> {
+    if value.eq_ignore_ascii_case("on") {
+        Ok(true)
+    } else if value.eq_ignore_ascii_case("off") {
+        Ok(false)
+    } else {
+        Err(Remark::new(format!(
+            "`{what}` is `On` or `Off`, not `{value}`"
+        )))
+    }
+}
+
+pub(in crate::config) fn print_switch(on: bool) -> &'static str {
+    if on { "On" } else { "Off" }
+}
+
+/// Reads a text of limited length.
+pub(super) fn text(what: &str, value: &str, longest: usize) -> Result<String, Remark> {
+    if value.len() <= longest {
+        return Ok(value.to_owned());
+    }
+    let length = value.len();
+    let message = format!("`{what}` has {length} bytes, and may have {longest}");
+    Err(Remark::new(message))
+}
+
+/// The known word that is nearest to one that is not known, if one is near.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // Likeness is not cheap, and no name is as long.
+    if word.len() > 64 {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&word, &known.to_ascii_lowercase());
+    let near = known.into_iter().map(|known| (distance(known), known));
+    let (distance, known) = near.min_by_key(|(distance, _)| *distance)?;
+    let tolerated = 1 + word.chars().count() / 4;
+    (distance <= tolerated).then_some(known)
+}

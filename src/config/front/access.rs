@@ -1,0 +1,95 @@
+//! Who may ask: [`Gate`].
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::Extensions;
+use ipnet::IpNet;
+
+use crate::config::Access;
+use crate::proxy::ClientAddr;
+
+/// Lets in whoever one of its rules lets in.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Gate {
+    rules: Vec<Access>,
+}
+
+impl Gate {
+    pub(in crate::config) fn new(rules: &[Access]) -> Option<Self> {
+        let rules = rules.to_vec();
+        (!rules.is_empty()).then_some(Self { rules })
+    }
+
+    /// Whether the sender of a request that came in `here`, by what its server says of it,
+    /// may ask. Who is not known is let in only where everybody is.
+    pub(super) fn lets_in(&self, extensions: &Extensions, here: SocketAddr) -> bool {
+        let client = extensions.get::<ClientAddr>();
+        let client = client.map(|client| client.0.ip().to_canonical());
+        let here = here.ip().to_canonical();
+        self.rules.iter().any(|rule| match (rule, client) {
+            (Access::Granted, _) => true,
+            (Access::Local, Some(client)) => is_local(client, here),
+            (Access::Networks(networks), Some(client)) => {
+                networks.iter().any(|network| contains(network, client))
+            }
+            _ => false,
+        })
+    }
+}
+
+/// On this machine, or from the very address that was asked.
+fn is_local(client: IpAddr, here: IpAddr) -> bool {
+    client.is_loopback() || here == client
+}
+
+fn contains(network: &IpNet, client: IpAddr) -> bool {
+    match (network, client) {
+        // `::ffff:10.0.0.0/104` is another way to write 10.0.0.0/8.
+        (IpNet::V6(network), IpAddr::V4(client)) => network.contains(&client.to_ipv6_mapped()),
+        (network, client) => network.contains(&client),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gate;
+    use crate::config::Access;
+    use crate::proxy::ClientAddr;
+    use http::Extensions;
+
+    fn lets_in(rules: &[Access], client: &str) -> bool {
+        let mut extensions = Extensions::new();
+        extensions.insert(ClientAddr(client.parse().unwrap()));
+        let here = "192.0.2.7:80".parse().unwrap();
+        Gate::new(rules).unwrap().lets_in(&extensions, here)
+    }
+
+    #[test]
+    fn one_rule_that_lets_in_is_enough() {
+        let rules = [
+            Access::Denied,
+            Access::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
+            Access::Local,
+        ];
+        assert!(lets_in(&rules, "10.1.2.3:1"));
+        assert!(lets_in(&rules, "[::ffff:10.1.2.3]:1"));
+        assert!(lets_in(&rules, "127.0.0.9:1"));
+        assert!(lets_in(&rules, "[::1]:1"));
+        assert!(lets_in(&rules, "192.0.2.7:1"));
+        assert!(!lets_in(&rules, "192.0.2.1:1"));
+        assert!(!lets_in(&rules[..1], "127.0.0.1:1"));
+    }
+
+    #[test]
+    fn who_is_not_known_is_let_in_only_where_everybody_is() {
+        let nobody = Extensions::new();
+        let here = "127.0.0.1:80".parse().unwrap();
+        assert!(!Gate::new(&[Access::Local]).unwrap().lets_in(&nobody, here));
+        assert!(
+            Gate::new(&[Access::Granted])
+                .unwrap()
+                .lets_in(&nobody, here)
+        );
+        assert!(Gate::new(&[]).is_none());
+    }
+}

@@ -1,0 +1,74 @@
+//! A request that is being answered: [`FrontFuture`].
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use pin_project_lite::pin_project;
+
+use super::answer::Trip;
+use crate::proxy::{ClientBody, Endpoint, ProxyBody, ReverseProxyFuture};
+use crate::service::{BalanceFuture, Counted, PerMember};
+
+/// What a client gets.
+pub(super) type Answer = Response<ProxyBody>;
+
+type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, ClientBody>>;
+
+pin_project! {
+    /// One request on its way through a front.
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub(in crate::config) struct FrontFuture {
+        #[pin]
+        course: Course,
+    }
+}
+
+pin_project! {
+    #[project = CourseProjected]
+    enum Course {
+        // `None` once it has been given.
+        Answered { answer: Option<Answer> },
+        Sent { #[pin] sent: Sent, trip: Trip },
+    }
+}
+
+impl FrontFuture {
+    pub(super) fn answered(answer: Answer) -> Self {
+        let answer = Some(answer);
+        Self {
+            course: Course::Answered { answer },
+        }
+    }
+
+    pub(super) fn sent(sent: Sent, trip: Trip) -> Self {
+        Self {
+            course: Course::Sent { sent, trip },
+        }
+    }
+}
+
+impl Future for FrontFuture {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().course.project() {
+            CourseProjected::Answered { answer } => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                None => panic!("a request was polled after it had been answered"),
+            },
+            CourseProjected::Sent { sent, trip } => {
+                let Ok(answer) = ready!(sent.poll(context));
+                Poll::Ready(Ok(trip.finish(answer)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FrontFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! What holds for some paths, made ready: [`Layer`].
+
+use super::{Gate, HeaderEdit};
+use crate::config::{ErrorOverride, Handler};
+use crate::proxy::{CookieMap, ReverseMap};
+
+/// The settings of a host, or of one of its places. Those of places lie upon those of the
+/// host: what they do not say holds on.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct Layer {
+    pub(in crate::config) access: Option<Gate>,
+    pub(in crate::config) handler: Option<Handler>,
+    pub(in crate::config) forwarded_headers: Option<bool>,
+    pub(in crate::config) preserve_host: Option<bool>,
+    pub(in crate::config) error_override: Option<ErrorOverride>,
+    pub(in crate::config) reverse: Option<ReverseMap>,
+    pub(in crate::config) cookie_domains: Option<CookieMap>,
+    pub(in crate::config) cookie_paths: Option<CookieMap>,
+    pub(in crate::config) request_headers: Vec<HeaderEdit>,
+    pub(in crate::config) response_headers: Vec<HeaderEdit>,
+    pub(in crate::config) variables: Vec<(String, String)>,
+}
+
+impl Layer {
+    pub(super) fn maps_back(&self) -> bool {
+        self.reverse.is_some() || self.cookie_domains.is_some() || self.cookie_paths.is_some()
+    }
+}
+
+/// The layers that hold for a request, the host's first.
+pub(super) struct Layers<'s> {
+    pub(super) host: &'s Layer,
+    pub(super) places: Vec<&'s Layer>,
+}
+
+impl<'s> Layers<'s> {
+    /// From the host's to the last place's.
+    pub(super) fn upwards(&self) -> impl Iterator<Item = &'s Layer> {
+        std::iter::once(self.host).chain(self.places.iter().copied())
+    }
+
+    /// The setting that lies on top.
+    pub(super) fn top<T>(&self, setting: impl Fn(&'s Layer) -> Option<T>) -> Option<T> {
+        let places = self.places.iter().rev().copied();
+        places.chain(std::iter::once(self.host)).find_map(setting)
+    }
+
+    /// What `SetEnv` has set.
+    pub(super) fn variable(&self, name: &str) -> Option<&'s str> {
+        self.top(|layer| {
+            let set = layer.variables.iter().rev();
+            let mut named = set.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            named.next().map(|(_, value)| value.as_str())
+        })
+    }
+}

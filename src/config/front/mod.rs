@@ -1,0 +1,80 @@
+//! What becomes of a request: whose host it is for, whether it may ask, which mapping
+//! takes it, and what is done to the headers on the way there and back.
+//!
+//! ```text
+//! Server ─► Front ─► host ─► places ─► access ─► mapping ─► ReverseProxy ─► member
+//!                                          answer ◄─ headers ◄─ URLs, cookies ◄┘
+//! ```
+//!
+//! What does not live here: how it was configured (`build`), and what happens between
+//! here and the member (`proxy`, `service`).
+
+mod access;
+mod answer;
+mod future;
+mod headers;
+mod hosts;
+mod layer;
+mod places;
+mod site;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::proxy::{ClientBody, ProxyBody, ServerAddr};
+use crate::sync::Published;
+
+pub(super) use access::Gate;
+pub(super) use future::FrontFuture;
+pub(super) use headers::HeaderEdit;
+pub(super) use hosts::Hosts;
+pub(super) use layer::Layer;
+pub(super) use places::Paths;
+pub(super) use site::{Destination, Lane, Place, Site, Via, Way};
+
+/// What a server calls for each request that came in at one address.
+#[derive(Clone)]
+pub(super) struct Front {
+    hosts: Arc<Published<Hosts>>,
+    /// Where it listens; a request may know better.
+    here: SocketAddr,
+}
+
+impl Front {
+    pub(super) fn new(hosts: Arc<Published<Hosts>>, here: SocketAddr) -> Self {
+        Self { hosts, here }
+    }
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("here", &self.here)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service<Request<ClientBody>> for Front {
+    type Response = Response<ProxyBody>;
+    type Error = Infallible;
+    type Future = FrontFuture;
+
+    /// Is always ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ClientBody>) -> FrontFuture {
+        let here = request.extensions().get::<ServerAddr>();
+        let here = here.map_or(self.here, |here| here.0);
+        let hosts = self.hosts.load();
+        let site = hosts.find(here, &request);
+        site.receive(here, request)
+    }
+}

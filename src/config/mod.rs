@@ -1,0 +1,80 @@
+//! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
+//!
+//! ```text
+//! text ─► syntax ─► directive ─► Config ─► build ─► System
+//!   lines, words,   what they    nouns     balancers, proxies,
+//!   Define, If..    mean         ▲         hosts, listeners
+//!                                └── TOML, YAML, JSON (feature `serde`)
+//! ```
+//!
+//! Here, and nowhere else, stand the words of Apache; `docs/deviations.md` lists where we
+//! understand them in another way.
+//!
+//! # Examples
+//!
+//! ```
+//! use equipoise::config::parse;
+//!
+//! let (config, complaints) = parse(
+//!     "Listen 8080
+//!      <Proxy balancer://shop>
+//!        BalancerMember http://10.0.0.1:8080 loadfactor=2.5 route=a
+//!        BalancerMember http://10.0.0.2:8080 status=+H retry=5
+//!        ProxySet lbmethod=bytraffic stickysession=JSESSIONID|jsessionid
+//!      </Proxy>
+//!      ProxyPass /shop balancer://shop",
+//! );
+//! assert!(complaints.is_empty());
+//! # #[cfg(feature = "serde")]
+//! # {
+//! // The same by our own names (feature `serde`).
+//! let same = r#"
+//!     listeners = [{ port = 8080 }]
+//!
+//!     [[server.balancers]]
+//!     name = "shop"
+//!     scheduler = "by_traffic"
+//!     session.names = "JSESSIONID|jsessionid"
+//!
+//!     [[server.balancers.members]]
+//!     url = "http://10.0.0.1:8080"
+//!     weight = 2.5
+//!     route = "a"
+//!
+//!     [[server.balancers.members]]
+//!     url = "http://10.0.0.2:8080"
+//!     flags = ["hot_standby"]
+//!     recovery_delay = "5s"
+//!
+//!     [[server.settings.mappings]]
+//!     path = "/shop"
+//!     target = "balancer://shop"
+//! "#;
+//! assert_eq!(toml::from_str::<equipoise::config::Config>(same)?, config);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod build;
+mod complaints;
+mod diagnostic;
+mod directive;
+mod front;
+mod model;
+mod print;
+mod reader;
+mod syntax;
+mod system;
+mod text;
+
+pub use build::ConfigError;
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use model::{
+    Access, BalancerConfig, CheckConfig, CheckMethod, CheckTemplate, Condition, Config,
+    CookieMapping, ErrorOverride, Flush, Handler, HeaderAction, HeaderRule, HeaderWhen, Heartbeats,
+    Host, HostAddress, ListenAddress, Location, Mapping, MappingKind, MemberConfig,
+    MemberTlsConfig, ReverseMapping, SchedulerName, SessionConfig, Settings, Target, TargetError,
+    TlsConfig, Via, VirtualHost,
+};
+pub use reader::{Reader, parse};
+pub use system::{System, SystemBuilder, build};

@@ -1,0 +1,54 @@
+//! A configuration in Apache's words: `Display` of [`Config`].
+//!
+//! What is printed is read as the same again, with one exception: who may ask cannot be
+//! said of a whole host in Apache's words, and is written as a location `/`.
+//!
+//! What does not live here: the words of parameters, which the tables in `directive` have
+//! for both ways; how words are quoted (`line`).
+
+mod host;
+mod line;
+
+use std::fmt;
+
+use super::directive::{CHECK, print_all};
+use super::model::{Config, Heartbeats};
+use line::Lines;
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Lines::default();
+        for listener in &self.listeners {
+            lines.raw(&format!("Listen {listener}"));
+        }
+        for condition in &self.conditions {
+            lines.put("ProxyHCExpr", &[&condition.name, &condition.expression]);
+        }
+        for template in &self.check_templates {
+            let mut words = vec![template.name.clone()];
+            words.extend(print_all(&CHECK, &template.check));
+            lines.put("ProxyHCTemplate", &words);
+        }
+        heartbeats(&self.heartbeats, &mut lines);
+        host::print(&self.server, &mut lines);
+        for virtual_host in &self.virtual_hosts {
+            let addresses: Vec<_> = virtual_host
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            lines.open("VirtualHost", &addresses);
+            host::print(&virtual_host.host, &mut lines);
+            lines.close("VirtualHost");
+        }
+        f.write_str(lines.text())
+    }
+}
+
+fn heartbeats(heartbeats: &Heartbeats, lines: &mut Lines) {
+    let listen = heartbeats.listen.map(|address| address.to_string());
+    lines.maybe("HeartbeatListen", listen.as_deref());
+    lines.maybe("HeartbeatStorage", heartbeats.storage.as_deref());
+    let members = heartbeats.max_members.map(|members| members.to_string());
+    lines.maybe("HeartbeatMaxServers", members.as_deref());
+}

@@ -1,0 +1,185 @@
+//! Reading a configuration: [`parse`], and [`Reader`] for what it needs from outside.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::complaints::Complaints;
+use super::directive;
+use super::syntax::{self, Node, Sources, Surroundings};
+use super::{Config, Diagnostic};
+
+/// Reads a configuration that includes no files; see [`Reader`] for one that does.
+///
+/// All that is wrong is said at once. As long as one of the diagnostics
+/// [is an error](Diagnostic::is_error), the configuration has less in it than its text
+/// says, and [`build`](super::build()) refuses it.
+///
+/// # Examples
+///
+/// See [`Config`].
+#[must_use]
+pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
+    Reader::new().parse(text)
+}
+
+/// Reads configurations, in surroundings that the caller names.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::Reader;
+///
+/// let reader = Reader::new().name("site.conf").define("PORT", "8080");
+/// let (config, complaints) = reader.parse("Listen ${PORT}\n");
+/// assert!(complaints.is_empty());
+/// assert_eq!(config.listeners[0].port, 8080);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Reader {
+    surroundings: Surroundings,
+}
+
+impl Reader {
+    /// Makes a reader without a base directory, to which nothing is defined.
+    ///
+    /// # Examples
+    ///
+    /// See [`Reader`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what the text is called in diagnostics; `configuration` by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`Reader`].
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.surroundings.name = Some(name.into());
+        self
+    }
+
+    /// Sets the directory in which relative names of files begin (httpd: `ServerRoot`), and
+    /// thereby allows `Include`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use equipoise::config::Reader;
+    ///
+    /// let text = std::fs::read_to_string("/etc/apache2/apache2.conf")?;
+    /// let (config, complaints) = Reader::new().base("/etc/apache2").parse(&text);
+    /// # let _ = (config, complaints);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.surroundings.base = Some(directory.into());
+        self
+    }
+
+    /// Defines a variable for `${NAME}` and `<IfDefine NAME>` (httpd: `-D`).
+    ///
+    /// # Examples
+    ///
+    /// See [`Reader`].
+    pub fn define(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.surroundings.defines.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets what `${NAME}` stands for where nothing of that name is defined: usually
+    /// [`std::env::vars`], as in httpd.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::Reader;
+    ///
+    /// // As after `. /etc/apache2/envvars`.
+    /// let reader = Reader::new().environment(std::env::vars());
+    /// # let _ = reader;
+    /// ```
+    pub fn environment<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let variables = variables.into_iter();
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        self.surroundings.environment.extend(variables);
+        self
+    }
+
+    /// Reads a configuration; see [`parse`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Reader`].
+    #[must_use]
+    pub fn parse(&self, text: &str) -> (Config, Vec<Diagnostic>) {
+        understood(syntax::read(text, &self.surroundings))
+    }
+
+    /// Reads a configuration from a file.
+    ///
+    /// Unless the [base](Self::base) was set, relative names of files begin at `ServerRoot`,
+    /// or else in the directory that the file is in. Unless it was set, the
+    /// [name](Self::name) is the path as it is given here.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use equipoise::config::Reader;
+    ///
+    /// let (config, complaints) = Reader::new().parse_file("/etc/apache2/apache2.conf")?;
+    /// for complaint in &complaints {
+    ///     eprint!("{complaint}");
+    /// }
+    /// # let _ = config;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The file could not be read; the error says which. A file that it includes, and that
+    /// could not be read, is among the diagnostics instead.
+    pub fn parse_file(&self, path: impl AsRef<Path>) -> io::Result<(Config, Vec<Diagnostic>)> {
+        let path = path.as_ref();
+        let shown = path.display();
+        let bytes = bounded(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot read `{shown}`: {error}"))
+        })?;
+        let mut surroundings = self.surroundings.clone();
+        surroundings.name.get_or_insert_with(|| shown.to_string());
+        surroundings.nearby = path.parent().map(Path::to_path_buf);
+        surroundings.file = Some(path.to_path_buf());
+        Ok(understood(syntax::read_bytes(&bytes, &surroundings)))
+    }
+}
+
+/// Reads what may be a pipe, but not one without an end.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    const MOST: u64 = 16 << 20;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::other("it has more than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn understood(
+    (nodes, sources, mut complaints): (Vec<Node>, Sources, Complaints),
+) -> (Config, Vec<Diagnostic>) {
+    let mut config = directive::understand(&nodes, &sources, &mut complaints);
+    let mut diagnostics = complaints.into_vec();
+    // In the order in which somebody would go through the files.
+    diagnostics.sort_by_key(|diagnostic| sources.rank(diagnostic.place.as_ref()));
+    if let Some(base) = &sources.base {
+        config.files_begin_at(base);
+    }
+    config.incomplete = diagnostics.iter().any(Diagnostic::is_error);
+    (config, diagnostics)
+}

@@ -1,0 +1,179 @@
+//! Which conditions hold: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
+//!
+//! What does not live here: what becomes of their content (`tree`).
+
+use std::cmp::Ordering;
+
+use super::state::State;
+use super::tree::wrong_count;
+use super::{Diagnostic, Word};
+
+/// The httpd whose behaviour is followed.
+const VERSION: [u32; 3] = [2, 4, 71];
+
+/// The modules of httpd's distribution: `x` for `mod_x.c` and `x_module`. What their
+/// directives mean here is known of every one of them, if only that they cannot be carried
+/// out, so all of them count as loaded: who may ask must not depend on it.
+const MODULES: &str = "access_compat actions alias allowmethods asis auth_basic auth_digest auth_form \
+     authn_anon authn_core authn_dbd authn_dbm authn_file authn_socache authnz_fcgi \
+     authnz_ldap authz_core authz_dbd authz_dbm authz_groupfile authz_host authz_owner \
+     authz_user autoindex brotli bucketeer buffer cache cache_disk cache_socache \
+     case_filter case_filter_in cern_meta cgi cgid charset_lite data dav dav_fs dav_lock \
+     dbd deflate dialup dir dumpio echo env expires ext_filter file_cache filter headers \
+     heartbeat heartmonitor http2 ident imagemap include info lbmethod_bybusyness \
+     lbmethod_byrequests lbmethod_bytraffic lbmethod_heartbeat log_config log_debug \
+     log_forensic logio lua macro md mime mime_magic negotiation proxy proxy_ajp \
+     proxy_balancer proxy_connect proxy_express proxy_fcgi proxy_fdpass proxy_ftp \
+     proxy_hcheck proxy_html proxy_http proxy_http2 proxy_scgi proxy_uwsgi proxy_wstunnel \
+     ratelimit reflector remoteip reqtimeout request rewrite sed session session_cookie \
+     session_crypto session_dbd setenvif slotmem_plain slotmem_shm so socache_dbm \
+     socache_memcache socache_redis socache_shmcb speling ssl status substitute suexec \
+     unique_id unixd userdir usertrack version vhost_alias watchdog xml2enc";
+
+/// Those with names of another kind, by file and by identifier.
+const OTHERS: [(&str, &str); 4] = [
+    ("core.c", "core_module"),
+    ("event.c", "mpm_event_module"),
+    ("http_core.c", "http_module"),
+    ("util_ldap.c", "ldap_module"),
+];
+
+/// Those of which another takes the place.
+const ABSENT: [(&str, &str); 2] = [
+    ("prefork.c", "mpm_prefork_module"),
+    ("worker.c", "mpm_worker_module"),
+];
+
+/// What a section says about its content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Condition {
+    False,
+    /// It is no condition.
+    None,
+    True,
+}
+
+/// Whether the content of a section counts; false, after a complaint, if nobody can tell.
+pub(super) fn holds(state: &mut State<'_>, name: &Word, words: &[Word]) -> Condition {
+    let holds = match name.text.to_ascii_lowercase().as_str() {
+        "ifdefine" => one(state, name, words, |state, name| {
+            state.variables.is_defined(name)
+        }),
+        "ifmodule" => {
+            let holds = one(state, name, words, |_, name| is_loaded(name));
+            note_stranger(state, holds, words);
+            holds
+        }
+        "ifversion" => version(state, name, words),
+        _ => return Condition::None,
+    };
+    if holds {
+        Condition::True
+    } else {
+        Condition::False
+    }
+}
+
+/// `<IfDefine NAME>`, `<IfDefine !NAME>`
+fn one(
+    state: &mut State<'_>,
+    name: &Word,
+    words: &[Word],
+    is: impl Fn(&State<'_>, &str) -> bool,
+) -> bool {
+    let (wanted, text) = match words {
+        [word] => match word.text.strip_prefix('!') {
+            Some(text) => (false, text),
+            None => (true, word.text.as_str()),
+        },
+        _ => (true, ""),
+    };
+    if text.is_empty() {
+        wrong_count(state, name, words, "one name, or `!` and a name");
+        return false;
+    }
+    is(state, text) == wanted
+}
+
+fn is_loaded(module: &str) -> bool {
+    let file = module
+        .strip_prefix("mod_")
+        .and_then(|it| it.strip_suffix(".c"));
+    let short = file.or_else(|| module.strip_suffix("_module"));
+    let mut modules = MODULES.split_ascii_whitespace();
+    short.is_some_and(|short| modules.any(|known| known == short)) || is_one_of(module, &OTHERS)
+}
+
+fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
+    let is = |&(file, identifier): &(&str, &str)| module == file || module == identifier;
+    known.iter().any(is)
+}
+
+/// Whether a section is for a module that is none of httpd's.
+pub(super) fn is_stranger(words: &[Word]) -> bool {
+    let [word] = words else { return false };
+    let known = word.text.starts_with('!') || is_one_of(&word.text, &ABSENT);
+    !known && !is_loaded(&word.text)
+}
+
+/// Says that something is not read for want of a module that is none of httpd's.
+fn note_stranger(state: &mut State<'_>, holds: bool, words: &[Word]) {
+    let [word] = words else { return };
+    if !holds && is_stranger(words) {
+        let message = format!(
+            "there is no module `{}` here: what it is for is not read",
+            word.text
+        );
+        state.complain(word.span, Diagnostic::note(message));
+    }
+}
+
+/// `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>`, `<IfVersion 2.4.71>`
+fn version(state: &mut State<'_>, name: &Word, words: &[Word]) -> bool {
+    let (operator, version) = match words {
+        [version] => (None, version),
+        [operator, version] => (Some(operator), version),
+        _ => {
+            wrong_count(state, name, words, "an operator and a version");
+            return false;
+        }
+    };
+    let Some(wanted) = parse_version(&version.text) else {
+        let complaint = Diagnostic::error(format!("`{}` is no version", version.text));
+        let hint = "write it in numbers, as in `2.4.71`; a regular expression is not read";
+        state.complain(version.span, complaint.with_hint(hint));
+        return false;
+    };
+    let order = VERSION.cmp(&wanted);
+    let text = operator.map_or("=", |operator| operator.text.as_str());
+    let (negated, positive) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let holds = match positive {
+        "=" | "==" => order == Ordering::Equal,
+        ">" => order == Ordering::Greater,
+        ">=" | "=>" => order != Ordering::Less,
+        "<" => order == Ordering::Less,
+        "<=" | "=<" => order != Ordering::Greater,
+        _ => {
+            let complaint = Diagnostic::error(format!("`{text}` compares no versions"));
+            let hint =
+                "write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite";
+            let span = operator.map_or(name.span, |operator| operator.span);
+            state.complain(span, complaint.with_hint(hint));
+            return false;
+        }
+    };
+    holds != negated
+}
+
+/// What is left out is 0.
+fn parse_version(text: &str) -> Option<[u32; 3]> {
+    let mut version = [0; 3];
+    let mut parts = text.split('.');
+    for (part, text) in version.iter_mut().zip(parts.by_ref()) {
+        *part = text.parse().ok()?;
+    }
+    parts.next().is_none().then_some(version)
+}

@@ -1,0 +1,183 @@
+//! Logical lines: physical ones, joined where a backslash stands before the line's end.
+//!
+//! What does not live here: what stands in a line (`fill`, `words`, `tree`).
+
+use std::ops::Range;
+
+use super::Span;
+
+/// A logical line. Places in it are counted in characters, from 0.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) chars: Vec<char>,
+    source: u32,
+    /// How many characters it had as it was written.
+    written: usize,
+    /// Where each physical line begins in what was written, and the number of that line.
+    parts: Vec<(usize, u32)>,
+    fills: Vec<Fill>,
+}
+
+/// A value that was put in place of what was written.
+#[derive(Debug)]
+pub(super) struct Fill {
+    /// What was written.
+    pub(super) from: Range<usize>,
+    /// Where the value is.
+    pub(super) to: Range<usize>,
+}
+
+impl Line {
+    /// The stretch in the source; of a stretch that goes on in the next physical line, the
+    /// part in the first.
+    pub(super) fn span(&self, range: Range<usize>) -> Span {
+        let begin = self.origin(range.start).start;
+        let end = match range.is_empty() {
+            true => begin,
+            false => self.origin(range.end - 1).end,
+        };
+        let next = self.parts.partition_point(|&(part, _)| part <= begin);
+        let (part, line) = self.parts[next.saturating_sub(1)];
+        let part_end = match self.parts.get(next) {
+            Some(&(end, _)) => end,
+            None => self.written,
+        };
+        let end = end.min(part_end).max(begin);
+        Span {
+            source: self.source,
+            line,
+            column: number(begin - part).saturating_add(1),
+            length: number(end - begin),
+        }
+    }
+
+    /// What was written where now this character is.
+    fn origin(&self, at: usize) -> Range<usize> {
+        let before = self.fills.partition_point(|fill| fill.to.start <= at);
+        match before.checked_sub(1).map(|last| &self.fills[last]) {
+            None => at..at + 1,
+            Some(fill) if fill.to.contains(&at) => fill.from.clone(),
+            Some(fill) => {
+                let at = fill.from.end + (at - fill.to.end);
+                at..at + 1
+            }
+        }
+    }
+
+    /// Puts values in, once.
+    pub(super) fn fill(&mut self, chars: Vec<char>, fills: Vec<Fill>) {
+        self.chars = chars;
+        self.fills = fills;
+    }
+
+    /// The stretch without the blanks around it.
+    pub(super) fn trimmed(&self) -> Range<usize> {
+        let solid = |c: &char| !is_blank(*c);
+        let Some(begin) = self.chars.iter().position(solid) else {
+            return 0..0;
+        };
+        let end = self.chars.iter().rposition(solid);
+        begin..end.map_or(begin, |last| last + 1)
+    }
+
+    pub(super) fn text(&self, range: Range<usize>) -> String {
+        self.chars[range].iter().collect()
+    }
+}
+
+/// The logical lines of a text.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    rest: Option<&'a str>,
+    source: u32,
+    line: u32,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(source: u32, text: &'a str) -> Self {
+        Self {
+            rest: Some(text),
+            source,
+            line: 0,
+        }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        self.rest?;
+        let mut line = Line {
+            chars: Vec::new(),
+            source: self.source,
+            written: 0,
+            parts: Vec::new(),
+            fills: Vec::new(),
+        };
+        while let Some(rest) = self.rest {
+            self.line = self.line.saturating_add(1);
+            line.parts.push((line.chars.len(), self.line));
+            let Some((physical, rest)) = rest.split_once('\n') else {
+                // Without a line's end behind it a backslash stands for itself.
+                line.chars.extend(rest.chars());
+                self.rest = None;
+                break;
+            };
+            self.rest = Some(rest);
+            let physical = physical.strip_suffix('\r').unwrap_or(physical);
+            let Some(joined) = physical.strip_suffix('\\') else {
+                line.chars.extend(physical.chars());
+                break;
+            };
+            line.chars.extend(joined.chars());
+        }
+        line.written = line.chars.len();
+        Some(line)
+    }
+}
+
+/// What separates words: `apr_isspace`.
+pub(super) fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n' | '\x0b' | '\x0c')
+}
+
+/// What a span can count; texts that are larger have no place worth pointing at.
+pub(super) fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        Lines::new(0, text)
+            .map(|line| line.chars.iter().collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_backslash_before_the_end_joins_lines() {
+        assert_eq!(lines("a \\\n b\nc"), ["a  b", "c"]);
+        assert_eq!(lines("a\\\r\nb\r\n"), ["ab", ""]);
+        assert_eq!(lines("# a\\\nb"), ["# ab"]);
+    }
+
+    #[test]
+    fn a_backslash_before_a_blank_or_the_end_of_the_text_joins_nothing() {
+        assert_eq!(lines("a\\ \nb"), ["a\\ ", "b"]);
+        assert_eq!(lines("a\\"), ["a\\"]);
+    }
+
+    #[test]
+    fn a_span_counts_in_the_physical_line() {
+        let line = Lines::new(3, "ab \\\n\tcd\\\nef").next();
+        let line = line.expect("a line");
+        let span = line.span(4..8);
+        assert_eq!((span.source, span.line, span.column), (3, 2, 2));
+        assert_eq!(span.length, 2);
+        let span = line.span(6..8);
+        assert_eq!((span.line, span.column, span.length), (3, 1, 2));
+    }
+}

@@ -1,0 +1,97 @@
+//! What is carried along while reading: sources, variables, complaints and bounds.
+//!
+//! What does not live here: the open sections, which end with their file (`tree`).
+
+use std::path::{Path, PathBuf};
+
+use super::variables::Variables;
+use super::{Diagnostic, Sources, Span, Surroundings};
+use crate::config::complaints::Complaints;
+
+/// How many bytes included files and values of variables may have together. A few lines
+/// that define a variable as twice the one before are enough to ask for more than there is.
+const BYTES: u64 = 16 << 20;
+
+#[derive(Debug)]
+pub(super) struct State<'a> {
+    pub(super) surroundings: &'a Surroundings,
+    /// Where relative names of files begin.
+    pub(super) base: Option<PathBuf>,
+    pub(super) sources: Sources,
+    pub(super) complaints: Complaints,
+    pub(super) variables: Variables,
+    /// The files that are being read, from the outermost.
+    pub(super) open_files: Vec<PathBuf>,
+    /// How many sections are open, in all files that are being read.
+    pub(super) depth: usize,
+    /// Nothing more is to be read.
+    pub(super) stopped: bool,
+    budget: u64,
+}
+
+impl<'a> State<'a> {
+    pub(super) fn new(surroundings: &'a Surroundings) -> Self {
+        Self {
+            surroundings,
+            base: surroundings.base.clone().or(surroundings.nearby.clone()),
+            sources: Sources::default(),
+            complaints: Complaints::default(),
+            variables: Variables::new(&surroundings.defines, &surroundings.environment),
+            open_files: Vec::new(),
+            depth: 0,
+            stopped: false,
+            budget: BYTES,
+        }
+    }
+
+    /// `ServerRoot`, unless somebody from outside has said it.
+    pub(super) fn server_root(&mut self, root: &str) {
+        let from_file = self.surroundings.nearby.is_some() && self.surroundings.base.is_none();
+        if from_file && Path::new(root).is_absolute() {
+            self.base = Some(PathBuf::from(root));
+        }
+    }
+
+    pub(super) fn complain(&mut self, span: Span, complaint: Diagnostic) {
+        if self.stopped {
+            return;
+        }
+        self.complaints.add(complaint, || self.sources.place(span));
+        self.stopped |= self.complaints.are_too_many();
+    }
+
+    pub(super) fn undefined(&mut self, span: Span, name: &str) {
+        // Likeness is not cheap; nobody would see it.
+        if !self.complaints.take_warnings() {
+            return;
+        }
+        let complaint = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
+        let hint = match self.variables.nearest(name) {
+            Some(near) => format!("did you mean `${{{near}}}`?"),
+            None => format!("write `Define {name} value` above, or give it to the reader"),
+        };
+        self.complain(span, complaint.with_hint(hint));
+    }
+
+    /// Takes from the bytes that may still come; false if there are not as many.
+    pub(super) fn spend(&mut self, bytes: u64) -> bool {
+        let left = self.budget.checked_sub(bytes);
+        self.budget = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// How many bytes may still come.
+    pub(super) fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Stops, since [`State::spend`] said no.
+    pub(super) fn too_large(&mut self, span: Span) {
+        let mebibytes = BYTES >> 20;
+        let complaint = Diagnostic::error(format!(
+            "included files and values of variables are larger than {mebibytes} MiB together"
+        ));
+        self.complain(span, complaint.with_hint("the rest is not read"));
+        self.stopped = true;
+    }
+}

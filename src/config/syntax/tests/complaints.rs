@@ -1,0 +1,414 @@
+//! What is said of texts that cannot be read, letter for letter.
+
+use super::*;
+
+/// All that is said of a text.
+fn said(text: &str) -> String {
+    let (_, _, complaints) = read(text, &Surroundings::default());
+    let complaints = complaints.into_vec();
+    complaints.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn of_an_open_quote() {
+    assert_eq!(
+        said("A b \"c d\nB\n"),
+        "\
+error: the quote `\"` is not closed
+ --> configuration:1:5
+  |
+1 | A b \"c d
+  |     ^^^^
+  = help: write `\"` where the word ends
+"
+    );
+}
+
+#[test]
+fn of_an_open_brace() {
+    assert_eq!(
+        said("ProxyHCExpr a {b {c}"),
+        "\
+error: the brace `{` is not closed
+ --> configuration:1:15
+  |
+1 | ProxyHCExpr a {b {c}
+  |               ^^^^^^
+  = help: write `}` where the word ends
+"
+    );
+}
+
+#[test]
+fn of_a_directive_without_a_name() {
+    assert_eq!(
+        said("\"\" b\n"),
+        "\
+error: the name of a directive is empty
+ --> configuration:1:1
+  |
+1 | \"\" b
+  | ^^
+"
+    );
+}
+
+#[test]
+fn of_a_section_without_its_bracket() {
+    assert_eq!(
+        said("<Location /a\n</Location\n"),
+        "\
+error: `<Location` has no `>`
+ --> configuration:1:1
+  |
+1 | <Location /a
+  | ^^^^^^^^^^^^
+  = help: write `<Location /a>`
+error: `</Location` has no `>`
+ --> configuration:2:1
+  |
+2 | </Location
+  | ^^^^^^^^^^
+  = help: write `</Location>`
+"
+    );
+}
+
+#[test]
+fn of_a_section_without_a_name() {
+    assert_eq!(
+        said("< Location /a>\n</>\n"),
+        "\
+error: a section has no name
+ --> configuration:1:1
+  |
+1 | < Location /a>
+  | ^^^^^^^^^^^^^^
+  = help: write its name just behind the `<`
+"
+    );
+}
+
+#[test]
+fn of_words_behind_a_section() {
+    assert_eq!(
+        said("<Location /a> # all\n</Location>"),
+        "\
+note: what follows `>` is not read
+ --> configuration:1:15
+  |
+1 | <Location /a> # all
+  |               ^^^^^
+  = help: a comment needs a line of its own
+"
+    );
+}
+
+#[test]
+fn of_a_section_that_is_never_closed() {
+    assert_eq!(
+        said("<VirtualHost *:80>\nA\n"),
+        "\
+error: `<VirtualHost>` is never closed
+ --> configuration:1:2
+  |
+1 | <VirtualHost *:80>
+  |  ^^^^^^^^^^^
+  = help: write `</VirtualHost>` where it ends
+"
+    );
+}
+
+#[test]
+fn of_an_end_that_closes_nothing() {
+    assert_eq!(
+        said("A\n</VirtualHost>\n"),
+        "\
+error: `</VirtualHost>` closes nothing
+ --> configuration:2:1
+  |
+2 | </VirtualHost>
+  | ^^^^^^^^^^^^^^
+  = help: there is no `<VirtualHost>` above that is still open
+"
+    );
+}
+
+#[test]
+fn of_an_end_of_another_section() {
+    assert_eq!(
+        said("A\n<Proxy x>\n</Location>\n</Proxy>"),
+        "\
+error: `</Location>` closes nothing
+ --> configuration:3:1
+  |
+3 | </Location>
+  | ^^^^^^^^^^^
+  = help: `<Proxy>` of line 2 is to be closed first, by `</Proxy>`
+"
+    );
+}
+
+#[test]
+fn of_ends_in_the_wrong_order() {
+    assert_eq!(
+        said("<VirtualHost *:80>\n<Proxy x>\n</VirtualHost>"),
+        "\
+error: `</VirtualHost>` comes before `</Proxy>`
+ --> configuration:3:1
+  |
+3 | </VirtualHost>
+  | ^^^^^^^^^^^^^^
+  = help: `<Proxy>` was opened in line 2 and is still open
+"
+    );
+}
+
+#[test]
+fn of_sections_that_are_wrong_where_nothing_is_read() {
+    assert_eq!(
+        said("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
+        "\
+error: `</C>` closes nothing
+ --> configuration:3:1
+  |
+3 | </C>
+  | ^^^^
+  = help: `<B>` of line 2 is to be closed first, by `</B>`
+error: `</IfDefine>` comes before `</B>`
+ --> configuration:4:1
+  |
+4 | </IfDefine>
+  | ^^^^^^^^^^^
+  = help: `<B>` was opened in line 2 and is still open
+"
+    );
+}
+
+#[test]
+fn of_undefined_variables() {
+    assert_eq!(
+        said("Define PORT 80\nListen *:${PROT}\nA ${HOME}\n"),
+        "\
+warning: the variable `${PROT}` is not defined
+ --> configuration:2:10
+  |
+2 | Listen *:${PROT}
+  |          ^^^^^^^
+  = help: did you mean `${PORT}`?
+warning: the variable `${HOME}` is not defined
+ --> configuration:3:3
+  |
+3 | A ${HOME}
+  |   ^^^^^^^
+  = help: write `Define HOME value` above, or give it to the reader
+"
+    );
+}
+
+#[test]
+fn of_what_define_does_not_take() {
+    assert_eq!(
+        said("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
+        "\
+error: `Define` takes a name and, if any, one value: put quotes around blanks
+ --> configuration:1:1
+  |
+1 | Define
+  | ^^^^^^
+error: `Define` takes a name and, if any, one value: put quotes around blanks
+ --> configuration:2:12
+  |
+2 | Define A b c
+  |            ^
+error: the name of a variable must not contain `:`
+ --> configuration:3:8
+  |
+3 | Define A:b
+  |        ^^^
+error: `UnDefine` takes one name
+ --> configuration:4:1
+  |
+4 | UnDefine
+  | ^^^^^^^^
+"
+    );
+}
+
+#[test]
+fn of_conditions_that_cannot_be_told() {
+    assert_eq!(
+        said("<IfModule>\n</IfModule>\n<IfDefine a b>\n</IfDefine>\n<IfVersion>\n</IfVersion>"),
+        "\
+error: `IfModule` takes one name, or `!` and a name
+ --> configuration:1:2
+  |
+1 | <IfModule>
+  |  ^^^^^^^^
+error: `IfDefine` takes one name, or `!` and a name
+ --> configuration:3:13
+  |
+3 | <IfDefine a b>
+  |             ^
+error: `IfVersion` takes an operator and a version
+ --> configuration:5:2
+  |
+5 | <IfVersion>
+  |  ^^^^^^^^^
+"
+    );
+    assert_eq!(
+        said("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
+        "\
+error: `~` compares no versions
+ --> configuration:1:12
+  |
+1 | <IfVersion ~ 2.4>
+  |            ^
+  = help: write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite
+error: `/2.4/` is no version
+ --> configuration:3:14
+  |
+3 | <IfVersion = /2.4/>
+  |              ^^^^^
+  = help: write it in numbers, as in `2.4.71`; a regular expression is not read
+"
+    );
+}
+
+#[test]
+fn of_a_comment_behind_a_directive() {
+    assert_eq!(
+        said("Listen 80 # all\nA b \\ \nC\n"),
+        "\
+note: a `#` behind a directive begins no comment
+ --> configuration:1:11
+  |
+1 | Listen 80 # all
+  |           ^
+  = help: a comment needs a line of its own; a word needs quotes
+note: blanks follow this backslash, so that the line ends here
+ --> configuration:2:5
+  |
+2 | A b \\\n  |     ^
+  = help: take them away if the next line belongs to this one
+"
+    );
+}
+
+#[test]
+fn of_a_nul_character() {
+    assert_eq!(
+        said("A\nB\0C\n"),
+        "\
+error: there is a NUL character in this line
+ --> configuration:2:2
+  |
+2 | B C
+  |  ^
+  = help: is it a text at all?
+"
+    );
+}
+
+#[test]
+fn of_an_include_without_a_base() {
+    assert_eq!(
+        said("Include a.conf\n"),
+        "\
+error: there is no directory to include files from
+ --> configuration:1:9
+  |
+1 | Include a.conf
+  |         ^^^^^^
+  = help: name one by `Reader::base`, or read the file by `Reader::parse_file`
+"
+    );
+    assert_eq!(
+        said("Include\n"),
+        "\
+error: `Include` takes one path: put quotes around blanks
+ --> configuration:1:1
+  |
+1 | Include
+  | ^^^^^^^
+"
+    );
+}
+
+#[test]
+fn of_too_many_sections() {
+    let said = said(&"<A>\n".repeat(100_000));
+    assert_eq!(
+        said,
+        "\
+error: more than 64 sections are within each other
+  --> configuration:65:2
+   |
+65 | <A>
+   |  ^
+   = help: the rest is not read
+"
+    );
+}
+
+#[test]
+fn of_values_that_grow_without_end() {
+    let mut text = String::from("Define A0 0123456789\n");
+    for n in 1..40 {
+        text += &format!("Define A{n} ${{A{}}}${{A{}}}\n", n - 1, n - 1);
+    }
+    assert_eq!(
+        said(&text),
+        "\
+error: included files and values of variables are larger than 16 MiB together
+  --> configuration:21:18
+   |
+21 | Define A20 ${A19}${A19}
+   |                  ^^^^^^
+   = help: the rest is not read
+"
+    );
+}
+
+#[test]
+fn no_more_than_two_hundred_errors_and_warnings_are_told() {
+    let (_, _, complaints) = read(&"</A>\n".repeat(300), &Surroundings::default());
+    let complaints = complaints.into_vec();
+    assert_eq!(complaints.len(), 201);
+    assert_eq!(
+        complaints[200].to_string(),
+        "\
+note: after 200 errors the rest is not read
+"
+    );
+    let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
+    let (_, _, complaints) = read(&text, &Surroundings::default());
+    let complaints = complaints.into_vec();
+    assert_eq!(complaints.len(), 202);
+    assert_eq!(
+        complaints[200].to_string(),
+        "\
+note: after 200 warnings no others are shown
+"
+    );
+    assert!(complaints[201].is_error());
+}
+
+#[test]
+fn of_what_is_not_utf_8() {
+    let (nodes, _, complaints) = read_bytes(b"A\nB \xff c\n", &Surroundings::default());
+    let complaints = complaints.into_vec();
+    assert_eq!(shown(&nodes), "A[] B[\u{fffd}|c]");
+    assert_eq!(
+        complaints[0].to_string(),
+        "\
+error: this is not UTF-8
+ --> configuration:2:3
+  |
+2 | B � c
+  |   ^
+  = help: save the file as UTF-8, or write what is not ASCII in another way
+"
+    );
+}

@@ -1,0 +1,261 @@
+//! Files that include files.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+/// A directory that ends with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(files: &[(&str, &str)]) -> Self {
+        // Relaxed: a number that no other has is all it gives.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("equipoise-syntax-{}-{count}", std::process::id());
+        let directory = Self(std::env::temp_dir().join(name));
+        for (name, text) in files {
+            let file = directory.0.join(name);
+            fs::create_dir_all(file.parent().unwrap_or(&directory.0)).expect("a directory");
+            fs::write(file, text).expect("a file");
+        }
+        directory
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The tree of a text, and all that is said of it, with `.` for the directory.
+    fn read(&self, text: &str) -> (String, String) {
+        let surroundings = Surroundings {
+            base: Some(self.0.clone()),
+            ..Surroundings::default()
+        };
+        let (nodes, _, complaints) = read(text, &surroundings);
+        let complaints = complaints.into_vec();
+        let said: String = complaints.iter().map(ToString::to_string).collect();
+        (
+            shown(&nodes),
+            said.replace(&self.0.display().to_string(), "."),
+        )
+    }
+
+    /// The tree of a text of which nothing is to be said.
+    fn tree(&self, text: &str) -> String {
+        let (tree, said) = self.read(text);
+        assert_eq!(said, "");
+        tree
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_file_is_read_where_it_is_included() {
+    let files = Directory::new(&[("a b.conf", "Define X 1\nB\n")]);
+    assert_eq!(
+        files.tree("A\n<S>\nInclude 'a b.conf'\nC ${X}\n</S>"),
+        "A[] S[]{ B[] C[1] }"
+    );
+    let whole = files.path().join("a b.conf");
+    let text = format!("IncludeOptional \"{}\"", whole.display());
+    assert_eq!(files.tree(&text), "B[]");
+}
+
+#[test]
+fn patterns_and_directories_are_read_in_the_order_of_names() {
+    let files = Directory::new(&[
+        ("on/b.conf", "B"),
+        ("on/a.conf", "A"),
+        ("on/a.bak", "Bak"),
+        ("on/.hidden.conf", "Hidden"),
+        ("sites/2/x.conf", "X2"),
+        ("sites/1/x.conf", "X1"),
+        ("sites/1/y", "Y"),
+    ]);
+    assert_eq!(files.tree("Include on/*.conf"), "A[] B[]");
+    assert_eq!(files.tree("Include on/[b-z].????"), "B[]");
+    assert_eq!(files.tree("Include sites/*/x.conf"), "X1[] X2[]");
+    assert_eq!(files.tree("Include sites"), "X1[] Y[] X2[]");
+    assert_eq!(files.tree("Include sites/"), "X1[] Y[] X2[]");
+    assert_eq!(
+        files.tree("Include *"),
+        "Hidden[] Bak[] A[] B[] X1[] Y[] X2[]"
+    );
+    assert_eq!(
+        files.tree("IncludeOptional none/*.conf\nIncludeOptional n\n"),
+        ""
+    );
+}
+
+// Apache/2.4.71 with `-t` does the same.
+#[test]
+fn an_empty_directory_is_no_error_but_a_pattern_without_a_match_is() {
+    let files = Directory::new(&[("on/a.conf", "A")]);
+    fs::create_dir(files.path().join("none")).expect("a directory");
+    assert_eq!(files.tree("Include none\nInclude *"), "A[]");
+    assert_eq!(files.tree("IncludeOptional */a.conf"), "A[]");
+    let (tree, said) = files.read("Include none/*\nInclude */a.conf");
+    assert_eq!(tree, "A[]");
+    assert_eq!(
+        said,
+        "\
+error: no file matches `none/*`
+ --> configuration:1:9
+  |
+1 | Include none/*
+  |         ^^^^^^
+  = help: write `IncludeOptional` if it may be missing
+error: there is no file `./none/a.conf`
+ --> configuration:2:9
+  |
+2 | Include */a.conf
+  |         ^^^^^^^^
+  = help: write `IncludeOptional` if it may be missing
+"
+    );
+}
+
+#[test]
+fn a_complaint_names_the_included_file() {
+    let files = Directory::new(&[("a.conf", "B\n<C>\n")]);
+    let (tree, said) = files.read("<S>\nInclude a.conf\n</S>\n</C>\n");
+    assert_eq!(tree, "S[]{ B[] C[]{  } }");
+    assert_eq!(
+        said,
+        "\
+error: `<C>` is never closed
+ --> ./a.conf:2:2
+  |
+2 | <C>
+  |  ^
+  = help: write `</C>` where it ends
+error: `</C>` closes nothing
+ --> configuration:4:1
+  |
+4 | </C>
+  | ^^^^
+  = help: there is no `<C>` above that is still open
+"
+    );
+}
+
+#[test]
+fn a_missing_file_is_an_error_unless_it_may_be_missing() {
+    let files = Directory::new(&[("a", "")]);
+    let (_, said) = files.read("Include b.conf\nInclude *.conf\n");
+    assert_eq!(
+        said,
+        "\
+error: there is no file `./b.conf`
+ --> configuration:1:9
+  |
+1 | Include b.conf
+  |         ^^^^^^
+  = help: write `IncludeOptional` if it may be missing
+error: no file matches `*.conf`
+ --> configuration:2:9
+  |
+2 | Include *.conf
+  |         ^^^^^^
+  = help: write `IncludeOptional` if it may be missing
+"
+    );
+}
+
+#[test]
+fn a_file_that_includes_itself_is_not_read_again() {
+    let files = Directory::new(&[("a", "A\nInclude b\n"), ("b", "Include ./a\nB\n")]);
+    let (tree, said) = files.read("Include a\nInclude b");
+    assert_eq!(tree, "A[] B[] A[] B[]");
+    assert_eq!(
+        said,
+        "\
+error: `./a` includes itself
+ --> ./b:1:9
+  |
+1 | Include ./a
+  |         ^^^
+  = help: it is being read already when it is read here
+error: `./b` includes itself
+ --> ./a:2:9
+  |
+2 | Include b
+  |         ^
+  = help: it is being read already when it is read here
+"
+    );
+}
+
+#[test]
+fn files_within_files_have_an_end() {
+    let mut names = Vec::new();
+    for n in 0..20 {
+        names.push((format!("f{n}"), format!("A\nInclude f{}\n", n + 1)));
+    }
+    let names: Vec<_> = names
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    let (tree, said) = Directory::new(&names).read("Include f0");
+    assert_eq!(tree.matches("A[]").count(), 16);
+    assert_eq!(
+        said,
+        "\
+error: `./f16` is not read: more than 16 files are within each other
+ --> ./f15:2:9
+  |
+2 | Include f16
+  |         ^^^
+  = help: include it from a file further out
+"
+    );
+}
+
+#[test]
+fn files_have_a_size_together() {
+    let large = "#".repeat(1 << 20);
+    let files = Directory::new(&[("a", &large)]);
+    let (_, said) = files.read(&"Include a\n".repeat(20));
+    assert_eq!(
+        said,
+        "\
+error: included files and values of variables are larger than 16 MiB together
+  --> configuration:16:9
+   |
+16 | Include a
+   |         ^
+   = help: the rest is not read
+"
+    );
+}
+
+#[test]
+fn a_mark_before_the_text_is_not_part_of_it() {
+    let files = Directory::new(&[("a", "\u{feff}A b\r\n")]);
+    assert_eq!(files.tree("Include a"), "A[b]");
+}
+
+#[test]
+fn the_file_that_is_read_is_the_first() {
+    let files = Directory::new(&[("main", "Include main\nInclude other"), ("other", "A")]);
+    let main = files.path().join("main");
+    let text = fs::read(&main).expect("a file");
+    let surroundings = Surroundings {
+        base: Some(files.path().to_path_buf()),
+        file: Some(main),
+        ..Surroundings::default()
+    };
+    let (nodes, _, complaints) = read_bytes(&text, &surroundings);
+    let complaints = complaints.into_vec();
+    assert_eq!(shown(&nodes), "A[]");
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].message.ends_with("includes itself"));
+}

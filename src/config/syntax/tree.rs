@@ -1,0 +1,338 @@
+//! Lines to a tree: directives, sections, and those of them that steer the reading.
+//!
+//! What does not live here: which conditions hold (`condition`), which files an `Include`
+//! names (`include`).
+
+use std::ops::Range;
+
+use super::condition::{self, Condition};
+use super::lines::{Line, Lines, is_blank};
+use super::state::State;
+use super::words::words;
+use super::{Diagnostic, Directive, Node, Section, Word, fill, include};
+
+/// How many sections may be open at once. Whoever walks the tree does it by recursion.
+const DEPTH: usize = 64;
+
+/// A section that waits for its end.
+#[derive(Debug)]
+struct Open {
+    name: Word,
+    words: Vec<Word>,
+    children: Vec<Node>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// A condition that holds: its content belongs to the section around it.
+    On,
+    /// A condition that does not hold, or a section in one.
+    Off,
+    Section,
+}
+
+/// The sections that are open in one file; each ends in the file in which it began.
+#[derive(Debug, Default)]
+struct Tree {
+    nodes: Vec<Node>,
+    open: Vec<Open>,
+}
+
+/// Reads one source.
+pub(super) fn read(state: &mut State<'_>, source: u32, text: &str) -> Vec<Node> {
+    let mut tree = Tree::default();
+    for mut line in Lines::new(source, text) {
+        if state.stopped {
+            break;
+        }
+        tree.read_line(state, &mut line);
+    }
+    while let Some(open) = tree.open.pop() {
+        unclosed(state, &open);
+        tree.close(state, open);
+    }
+    tree.nodes
+}
+
+/// Directives that say who may ask.
+const ACCESS: [&str; 6] = [
+    "AuthType",
+    "Deny",
+    "Order",
+    "Require",
+    "RewriteRule",
+    "Satisfy",
+];
+
+impl Tree {
+    fn read_line(&mut self, state: &mut State<'_>, line: &mut Line) {
+        let chars = &line.chars[line.trimmed()];
+        if let [] | ['#', ..] = chars {
+            return;
+        }
+        if let Some(nul) = line.chars.iter().position(|&c| c == '\0') {
+            let complaint = Diagnostic::error("there is a NUL character in this line");
+            let complaint = complaint.with_hint("is it a text at all?");
+            state.complain(line.span(nul..nul + 1), complaint);
+            return;
+        }
+        if !self.is_off() && !fill::fill(state, line) {
+            return;
+        }
+        let stretch = line.trimmed();
+        match &line.chars[stretch.clone()] {
+            ['<', '/', ..] => self.end(state, line, stretch),
+            ['<', ..] => self.begin(state, line, stretch),
+            _ if self.is_off() => self.skip(state, line, stretch),
+            _ => self.directive(state, line, stretch),
+        }
+    }
+
+    /// Passes over a line, but not in silence if it says who may ask.
+    fn skip(&self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+        let off = self.open.iter().find(|open| open.kind == Kind::Off);
+        let for_stranger = |open: &Open| {
+            open.name.text.eq_ignore_ascii_case("IfModule") && condition::is_stranger(&open.words)
+        };
+        if !off.is_some_and(for_stranger) {
+            return;
+        }
+        let first = line.chars[stretch.clone()]
+            .iter()
+            .position(|&c| is_blank(c));
+        let end = first.map_or(stretch.end, |at| stretch.start + at);
+        let name = line.text(stretch.start..end);
+        if ACCESS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            let complaint =
+                Diagnostic::warning(format!("`{name}` is not read, and may close something"));
+            let complaint = complaint.with_hint("close it outside of the `<IfModule>`");
+            state.complain(line.span(stretch.start..end), complaint);
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        self.open.last().is_some_and(|open| open.kind == Kind::Off)
+    }
+
+    fn push(&mut self, node: Node) {
+        match self.open.last_mut() {
+            Some(open) => open.children.push(node),
+            None => self.nodes.push(node),
+        }
+    }
+
+    fn directive(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+        let first = &line.chars[stretch.clone()];
+        let first = first.iter().position(|&c| is_blank(c));
+        let first = line.text(stretch.start..first.map_or(stretch.end, |at| stretch.start + at));
+        let braces = first.eq_ignore_ascii_case("ProxyHCExpr");
+        let Some(mut words) = words(state, line, stretch.clone(), braces) else {
+            return;
+        };
+        if words.is_empty() {
+            return;
+        }
+        let name = words.remove(0);
+        if name.text.is_empty() {
+            let complaint = Diagnostic::error("the name of a directive is empty");
+            state.complain(name.span, complaint);
+            return;
+        }
+        traps(state, line, stretch.end, &words);
+        match name.text.to_ascii_lowercase().as_str() {
+            "define" => define(state, &name, &words),
+            "undefine" => undefine(state, &name, &words),
+            "include" => self.include(state, &name, &words, false),
+            "includeoptional" => self.include(state, &name, &words, true),
+            _ => {
+                if let ("serverroot", [root]) = (&*name.text.to_ascii_lowercase(), &*words) {
+                    state.server_root(&root.text);
+                }
+                self.push(Node::Directive(Directive { name, words }));
+            }
+        }
+    }
+
+    fn include(&mut self, state: &mut State<'_>, name: &Word, words: &[Word], optional: bool) {
+        let [path] = words else {
+            wrong_count(state, name, words, "one path: put quotes around blanks");
+            return;
+        };
+        for node in include::include(state, path, optional) {
+            self.push(node);
+        }
+    }
+
+    /// `<Name word word>`
+    fn begin(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+        let chars = &line.chars[..stretch.end];
+        // httpd looks for the last one too: a regular expression may have some.
+        let last = chars[stretch.start..].iter().rposition(|&c| c == '>');
+        let end = last.map_or(stretch.end, |at| stretch.start + at);
+        let begin = stretch.start + 1;
+        let name_end = (begin..end).find(|&at| is_blank(chars[at]));
+        let name_end = name_end.unwrap_or(end);
+        let name = Word {
+            text: line.text(begin..name_end),
+            span: line.span(begin..name_end),
+        };
+        if last.is_none() && !self.is_off() {
+            let complaint = Diagnostic::error(format!("`<{}` has no `>`", name.text));
+            let whole = line.text(stretch.clone());
+            let complaint = complaint.with_hint(format!("write `{whole}>`"));
+            state.complain(line.span(stretch.clone()), complaint);
+        } else if name.text.is_empty() && !self.is_off() {
+            let complaint = Diagnostic::error("a section has no name");
+            let complaint = complaint.with_hint("write its name just behind the `<`");
+            state.complain(line.span(stretch.clone()), complaint);
+        } else if end + 1 < stretch.end && !self.is_off() {
+            let note = Diagnostic::note("what follows `>` is not read");
+            let note = note.with_hint("a comment needs a line of its own");
+            let rest = (end + 1..stretch.end).find(|&at| !is_blank(chars[at]));
+            state.complain(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
+        }
+        let mut kind = if self.is_off() {
+            Kind::Off
+        } else {
+            Kind::Section
+        };
+        let mut arguments = Vec::new();
+        if kind == Kind::Section {
+            // Even without words it is opened, lest its end and its content be complained of.
+            match words(state, line, name_end..end, false) {
+                Some(words) => arguments = words,
+                None => kind = Kind::Off,
+            }
+        }
+        if kind == Kind::Section {
+            kind = match condition::holds(state, &name, &arguments) {
+                Condition::False => Kind::Off,
+                Condition::None => Kind::Section,
+                Condition::True => Kind::On,
+            };
+        }
+        state.depth += 1;
+        if state.depth > DEPTH {
+            let complaint =
+                Diagnostic::error(format!("more than {DEPTH} sections are within each other"));
+            state.complain(name.span, complaint.with_hint("the rest is not read"));
+            state.stopped = true;
+        }
+        self.open.push(Open {
+            name,
+            words: arguments,
+            children: Vec::new(),
+            kind,
+        });
+    }
+
+    /// `</Name>`
+    fn end(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+        let chars = &line.chars[..stretch.end];
+        let begin = stretch.start + 2;
+        let end = (begin..stretch.end).find(|&at| chars[at] == '>');
+        let name = line.text(begin..end.unwrap_or(stretch.end));
+        let name = name.trim_end_matches(is_blank);
+        let span = line.span(stretch.start..end.map_or(stretch.end, |at| at + 1));
+        if end.is_none() {
+            let complaint = Diagnostic::error(format!("`</{name}` has no `>`"));
+            state.complain(span, complaint.with_hint(format!("write `</{name}>`")));
+        }
+        let opened = |open: &Open| open.name.text.eq_ignore_ascii_case(name);
+        let Some(place) = self.open.iter().rposition(opened) else {
+            let complaint = Diagnostic::error(format!("`</{name}>` closes nothing"));
+            let hint = match self.open.last() {
+                Some(open) => {
+                    let (name, line) = (&open.name.text, open.name.span.line);
+                    format!("`<{name}>` of line {line} is to be closed first, by `</{name}>`")
+                }
+                None => format!("there is no `<{name}>` above that is still open"),
+            };
+            state.complain(span, complaint.with_hint(hint));
+            return;
+        };
+        while self.open.len() > place + 1 {
+            let Some(open) = self.open.pop() else { break };
+            let (opened, at) = (&open.name.text, open.name.span.line);
+            let complaint = Diagnostic::error(format!("`</{name}>` comes before `</{opened}>`"));
+            let hint = format!("`<{opened}>` was opened in line {at} and is still open");
+            state.complain(span, complaint.with_hint(hint));
+            self.close(state, open);
+        }
+        if let Some(open) = self.open.pop() {
+            self.close(state, open);
+        }
+    }
+
+    fn close(&mut self, state: &mut State<'_>, open: Open) {
+        state.depth = state.depth.saturating_sub(1);
+        match open.kind {
+            Kind::Off => {}
+            Kind::On => open.children.into_iter().for_each(|node| self.push(node)),
+            Kind::Section => self.push(Node::Section(Section {
+                name: open.name,
+                words: open.words,
+                children: open.children,
+            })),
+        }
+    }
+}
+
+/// Notes what looks like something that it is not.
+fn traps(state: &mut State<'_>, line: &Line, end: usize, words: &[Word]) {
+    // With quotes it would be longer.
+    let bare = |word: &&Word, text: &str| word.text == text && word.span.length == 1;
+    if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
+        let note = Diagnostic::note("a `#` behind a directive begins no comment");
+        let note = note.with_hint("a comment needs a line of its own; a word needs quotes");
+        state.complain(word.span, note);
+    }
+    let last = words.last().filter(|word| bare(word, "\\"));
+    if let Some(word) = last.filter(|_| end < line.chars.len()) {
+        let note = Diagnostic::note("blanks follow this backslash, so that the line ends here");
+        let note = note.with_hint("take them away if the next line belongs to this one");
+        state.complain(word.span, note);
+    }
+}
+
+fn unclosed(state: &mut State<'_>, open: &Open) {
+    let name = &open.name.text;
+    let complaint = Diagnostic::error(format!("`<{name}>` is never closed"));
+    let complaint = complaint.with_hint(format!("write `</{name}>` where it ends"));
+    state.complain(open.name.span, complaint);
+}
+
+fn define(state: &mut State<'_>, name: &Word, words: &[Word]) {
+    let (variable, value) = match words {
+        [variable] => (variable, None),
+        [variable, value] => (variable, Some(value.text.clone())),
+        _ => {
+            return wrong_count(
+                state,
+                name,
+                words,
+                "a name and, if any, one value: put quotes around blanks",
+            );
+        }
+    };
+    if variable.text.contains(':') {
+        let complaint = Diagnostic::error("the name of a variable must not contain `:`");
+        return state.complain(variable.span, complaint);
+    }
+    state.variables.define(&variable.text, value);
+}
+
+fn undefine(state: &mut State<'_>, name: &Word, words: &[Word]) {
+    match words {
+        [variable] => state.variables.undefine(&variable.text),
+        _ => wrong_count(state, name, words, "one name"),
+    }
+}
+
+/// Complains that a directive, or a condition, does not take these words.
+pub(super) fn wrong_count(state: &mut State<'_>, name: &Word, words: &[Word], takes: &str) {
+    let span = words.last().map_or(name.span, |word| word.span);
+    let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
+    state.complain(span, complaint);
+}

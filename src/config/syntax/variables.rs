@@ -1,0 +1,115 @@
+//! What is defined: `Define`, `UnDefine`, `${NAME}`.
+//!
+//! What does not live here: finding `${` in a line (`fill`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The longest name of which likeness is judged; the time for it grows as the square.
+const LONGEST: usize = 64;
+
+/// The names that are defined, and the values that some of them have.
+///
+/// As in httpd these are two lists: `<IfDefine>` minds the case of a name, `${NAME}` does
+/// not, and a name that was defined without a value, or with an empty one, has none to fill in.
+#[derive(Debug, Default)]
+pub(super) struct Variables {
+    names: HashSet<String>,
+    /// By the name in lower case: the name as it was written, and the value.
+    values: BTreeMap<String, (String, String)>,
+    environment: HashMap<String, String>,
+}
+
+impl Variables {
+    pub(super) fn new(defines: &[(String, String)], environment: &[(String, String)]) -> Self {
+        let mut variables = Self {
+            environment: environment.iter().cloned().collect(),
+            ..Self::default()
+        };
+        for (name, value) in defines {
+            variables.define(name, Some(value.clone()));
+        }
+        variables
+    }
+
+    pub(super) fn define(&mut self, name: &str, value: Option<String>) {
+        self.names.insert(name.to_owned());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let key = name.to_ascii_lowercase();
+            self.values.insert(key, (name.to_owned(), value));
+        }
+    }
+
+    pub(super) fn undefine(&mut self, name: &str) {
+        self.names.remove(name);
+        self.values.remove(&name.to_ascii_lowercase());
+    }
+
+    pub(super) fn is_defined(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let found = self.values.get(&name.to_ascii_lowercase());
+        let found = found.map(|(_, value)| value);
+        found
+            .or_else(|| self.environment.get(name))
+            .map(String::as_str)
+    }
+
+    /// The name with a value that was probably meant.
+    pub(super) fn nearest(&self, name: &str) -> Option<&str> {
+        if name.len() > LONGEST {
+            return None;
+        }
+        let name = name.to_ascii_lowercase();
+        let values = self.values.iter().filter(|(key, _)| key.len() <= LONGEST);
+        let rated = values.map(|(key, (name_of, _))| (strsim::jaro_winkler(key, &name), name_of));
+        let good = rated.filter(|(likeness, _)| *likeness > 0.8);
+        let best = good.max_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map(|(_, name)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_value_has_nothing_to_fill_in() {
+        let mut variables = Variables::default();
+        variables.define("A", None);
+        assert!(variables.is_defined("A"));
+        assert_eq!(variables.value("A"), None);
+    }
+
+    #[test]
+    fn only_the_value_is_found_in_any_case() {
+        let mut variables = Variables::default();
+        variables.define("Port", Some("80".into()));
+        assert_eq!(variables.value("PORT"), Some("80"));
+        assert!(!variables.is_defined("PORT"));
+        variables.undefine("PORT");
+        assert!(variables.is_defined("Port"));
+        assert_eq!(variables.value("Port"), None);
+    }
+
+    #[test]
+    fn the_environment_fills_in_what_is_not_defined() {
+        let pair = |value: &str| ("A".to_owned(), value.to_owned());
+        let mut variables = Variables::new(&[pair("defined")], &[pair("around")]);
+        assert_eq!(variables.value("A"), Some("defined"));
+        variables.undefine("A");
+        assert_eq!(variables.value("A"), Some("around"));
+        assert_eq!(variables.value("a"), None);
+        assert!(!variables.is_defined("A"));
+    }
+
+    #[test]
+    fn the_nearest_name_is_none_if_none_is_near() {
+        let mut variables = Variables::default();
+        variables.define("HOST", Some("a".into()));
+        variables.define("PORT", Some("80".into()));
+        assert_eq!(variables.nearest("PROT"), Some("PORT"));
+        assert_eq!(variables.nearest("zzz"), None);
+    }
+}

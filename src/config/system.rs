@@ -1,0 +1,484 @@
+//! A configuration that runs: [`System`], [`build`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use super::Config;
+use super::build::{
+    Change, ConfigError, Door, Faults, Key, Running, Surroundings, check_doors, open, order,
+    prepare, sites,
+};
+use super::front::{Front, Hosts};
+use crate::balancer::Balancer;
+use crate::observer::Observer;
+use crate::proxy::{Endpoint, Stopped};
+use crate::scheduler::HeartbeatReadings;
+use crate::sync::{Mutex, Published};
+
+/// Makes a configuration run: opens what it listens on, reads its certificates, and makes
+/// its balancers. Nothing is served before [`System::serve`].
+///
+/// # Errors
+///
+/// If any of it cannot be done; then nothing is.
+///
+/// # Examples
+///
+/// See [`System`].
+pub fn build(config: Config) -> Result<System, ConfigError> {
+    System::builder(config).build()
+}
+
+/// A configuration that runs; clones are the same one.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::{build, parse};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let (config, complaints) = parse(
+///     "Listen 127.0.0.1:0\n\
+///      <Proxy balancer://app>\n\
+///        BalancerMember http://10.0.0.1:8080 route=one\n\
+///      </Proxy>\n\
+///      ProxyPass / balancer://app/ stickysession=JSESSIONID\n",
+/// );
+/// assert!(complaints.is_empty());
+/// let system = build(config)?;
+/// println!("listening on {}", system.local_addrs()[0]);
+/// # let stop = async {};
+/// let stopped = system.serve(stop).await;
+/// assert_eq!(stopped.cut(), 0);
+/// # Ok::<(), equipoise::config::ConfigError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct System {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    around: Surroundings,
+    observer: Option<Arc<dyn Observer>>,
+    hosts: Arc<Published<Hosts>>,
+    state: Mutex<State>,
+    /// There is another door to stand at.
+    opened: Notify,
+}
+
+/// What a reload changes.
+struct State {
+    config: Config,
+    balancers: BTreeMap<Key, Running>,
+    doors: Vec<Door>,
+}
+
+/// Makes a [`System`].
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::{System, parse};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let (config, _) = parse("ProxyPass / http://server1.example.com/\n");
+/// let system = System::builder(config)
+///     .listen(([127, 0, 0, 1], 0).into())
+///     .resolve("server1.example.com", ([127, 0, 0, 1], 8080).into())
+///     .build()?;
+/// # let _ = system;
+/// # Ok::<(), equipoise::config::ConfigError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct SystemBuilder {
+    config: Config,
+    around: Surroundings,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl SystemBuilder {
+    /// Sets the directory in which relative names of files begin, such as those of
+    /// certificates; that of the process by default.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let config = equipoise::config::Config::default();
+    /// let system = equipoise::config::System::builder(config).base("/etc/apache2").build();
+    /// # let _ = system;
+    /// ```
+    pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.around.base = Some(directory.into());
+        self
+    }
+
+    /// Adds an address to listen on if the configuration names none.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.around.listen.push(address);
+        self
+    }
+
+    /// Says where the members of a host name are, instead of asking the DNS. With port 0
+    /// the port is the one that the member's URL says.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
+        let host = host.into().to_ascii_lowercase();
+        self.around.addresses.insert(host, address);
+        self
+    }
+
+    /// Lets `observer` hear what happens in all balancers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{System, parse};
+    /// use equipoise::{MemberState, Observer};
+    ///
+    /// #[derive(Debug)]
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn ejected(&self, member: &MemberState) {
+    ///         eprintln!("{} is in error", member.name());
+    ///     }
+    /// }
+    ///
+    /// let (config, _) = parse("Listen 127.0.0.1:0\n");
+    /// let builder = System::builder(config).observer(Log);
+    /// # let _ = builder;
+    /// ```
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Looks whether it could be built, without opening anything: members, mappings and
+    /// certificates.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`], but for what the system says when sockets are opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{System, parse};
+    ///
+    /// let (config, _) = parse("Listen 80\nProxyPass / http://10.0.0.1/\n");
+    /// assert!(System::builder(config).check().is_ok());
+    /// ```
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::default();
+        faults.look_at(&self.config);
+        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
+        let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
+        sites(&self.config, &changes, &mut faults);
+        check_doors(&self.config, &self.around, &mut faults);
+        faults.into_result(())
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`]; and outside a tokio runtime with `enable_io`.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn build(self) -> Result<System, ConfigError> {
+        let mut faults = Faults::default();
+        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
+        let (config, around) = (self.config, self.around);
+        faults.look_at(&config);
+        let changes = prepare(&config, &none, &around, observer, &mut faults);
+        let hosts = sites(&config, &changes, &mut faults);
+        let doors = open(&config, &[], &around, &mut faults);
+        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
+        let mut open = Vec::new();
+        doors.carry_out(&mut open);
+        let state = State {
+            config,
+            balancers: carry_out(changes),
+            doors: open,
+        };
+        let shared = Shared {
+            around,
+            observer: self.observer,
+            hosts: Arc::new(Published::new(hosts)),
+            state: Mutex::new(state),
+            opened: Notify::new(),
+        };
+        Ok(System {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl fmt::Debug for SystemBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemBuilder")
+            .field("around", &self.around)
+            .finish_non_exhaustive()
+    }
+}
+
+fn carry_out(changes: BTreeMap<Key, Change>) -> BTreeMap<Key, Running> {
+    let changes = changes.into_iter();
+    changes
+        .map(|(key, change)| (key, change.carry_out()))
+        .collect()
+}
+
+impl System {
+    /// Begins with a configuration.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn builder(config: Config) -> SystemBuilder {
+        SystemBuilder {
+            config,
+            around: Surroundings::default(),
+            observer: None,
+        }
+    }
+
+    /// Returns the addresses at which it listens, in the order of the configuration.
+    ///
+    /// # Examples
+    ///
+    /// See [`System`].
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let state = self.shared.state.lock();
+        state.doors.iter().map(|door| door.local).collect()
+    }
+
+    /// Returns a balancer by its name, or a member that is alone by its URL: the main
+    /// server's, or else that of the first virtual host that has one. To change its members
+    /// while it runs, and to look at them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Flag;
+    /// use equipoise::config::{build, parse};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let text = "Listen 127.0.0.1:0\nBalancerMember balancer://app http://10.0.0.1\n";
+    /// let system = build(parse(text).0)?;
+    /// let app = system.balancer("app").unwrap();
+    /// app.set_flag("http://10.0.0.1", Flag::Draining)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn balancer(&self, name: &str) -> Option<Balancer<Endpoint>> {
+        self.running(name, |running| running.balancer.clone())
+    }
+
+    /// Returns where the reports of a balancer's members are put in, for one that elects
+    /// by heartbeats.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{build, parse};
+    /// use equipoise::scheduler::Reading;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let text = "Listen 127.0.0.1:0\n\
+    ///             <Proxy balancer://app>\n\
+    ///               BalancerMember http://10.0.0.1\n\
+    ///               ProxySet lbmethod=heartbeat\n\
+    ///             </Proxy>\n";
+    /// let system = build(parse(text).0)?;
+    /// let (readings, app) = (system.heartbeat_readings("app"), system.balancer("app"));
+    /// let reading = Reading { ready: 10, busy: 1 };
+    /// readings.unwrap().report("http://10.0.0.1", reading, app.unwrap().now())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn heartbeat_readings(&self, name: &str) -> Option<HeartbeatReadings> {
+        self.running(name, |running| running.readings.clone())
+    }
+
+    /// Returns all balancers with their names, the main server's first. Virtual
+    /// hosts can have others of the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{build, parse};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let text = "Listen 127.0.0.1:0\nBalancerMember balancer://app http://10.0.0.1\n";
+    /// for (name, balancer) in build(parse(text).0)?.balancers() {
+    ///     assert_eq!((name.as_str(), balancer.len()), ("app", 1));
+    /// }
+    /// # Ok::<(), equipoise::config::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn balancers(&self) -> Vec<(String, Balancer<Endpoint>)> {
+        let state = self.shared.state.lock();
+        let all = state.balancers.iter();
+        all.map(|(key, running)| (key.name.clone(), running.balancer.clone()))
+            .collect()
+    }
+
+    fn running<T>(&self, name: &str, of: impl Fn(&Running) -> T) -> Option<T> {
+        let state = self.shared.state.lock();
+        let named = state.balancers.iter().filter(|(key, _)| key.name == name);
+        let order = order(&state.config);
+        let place = |scope: &String| order.iter().position(|known| known == scope);
+        let first = named.min_by_key(|(key, _)| place(&key.scope));
+        first.map(|(_, running)| of(running))
+    }
+
+    /// Returns the configuration that runs.
+    ///
+    /// # Examples
+    ///
+    /// See [`reload`](Self::reload).
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.shared.state.lock().config.clone()
+    }
+
+    /// Changes to another configuration: to all of it, or to nothing.
+    ///
+    /// Requests that have begun end as they began. Members that stay keep their counters,
+    /// sessions and connections, and what was changed about them while they ran, unless
+    /// the configuration changes the same. Listeners that stay are not closed. A new
+    /// `Timeout` holds for listeners that are opened from now on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`]; and if a listener is to change between TLS and plain HTTP.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{build, parse};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let system = build(parse("Listen 127.0.0.1:0\nProxyPass / http://10.0.0.1/\n").0)?;
+    /// let mut config = system.config();
+    /// config.server.settings.mappings[0].path = "/app".to_owned();
+    /// system.reload(config)?;
+    /// assert!(system.config().to_string().contains("ProxyPass /app "));
+    /// # Ok::<(), equipoise::config::ConfigError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
+        let shared = &self.shared;
+        let observer = shared.observer.as_ref();
+        let mut faults = Faults::default();
+        faults.look_at(&config);
+        // Held to the end, so that two reloads do not mix.
+        let mut state = shared.state.lock();
+        let changes = prepare(
+            &config,
+            &state.balancers,
+            &shared.around,
+            observer,
+            &mut faults,
+        );
+        let hosts = sites(&config, &changes, &mut faults);
+        let doors = open(&config, &state.doors, &shared.around, &mut faults);
+        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
+        state.balancers = carry_out(changes);
+        let before = shared.hosts.swap(hosts);
+        doors.carry_out(&mut state.doors);
+        state.config = config;
+        drop(state);
+        drop(before);
+        shared.opened.notify_one();
+        Ok(())
+    }
+
+    /// Serves until `stop` resolves; then it ends as [`Server::serve`] does, at all
+    /// listeners at once, which are closed.
+    ///
+    /// It is to be called once. A listener that a reload opens is served by the call that
+    /// runs then; if none does, clients wait in the system's queue.
+    ///
+    /// [`Server::serve`]: crate::proxy::Server::serve
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it cuts all connections at once.
+    ///
+    /// # Examples
+    ///
+    /// See [`System`].
+    pub async fn serve(&self, stop: impl Future<Output = ()>) -> Stopped {
+        let mut stop = std::pin::pin!(stop);
+        let mut tasks = JoinSet::new();
+        let mut cut = 0;
+        loop {
+            self.stand_at_doors(&mut tasks);
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.shared.opened.notified() => {}
+                Some(Ok(stopped)) = tasks.join_next() => cut += stopped.cut(),
+            }
+        }
+        for door in self.shared.state.lock().doors.drain(..) {
+            door.close.send_replace(true);
+        }
+        while let Some(ended) = tasks.join_next().await {
+            cut += ended.map_or(0, |stopped| stopped.cut());
+        }
+        Stopped::after(cut)
+    }
+
+    fn stand_at_doors(&self, tasks: &mut JoinSet<Stopped>) {
+        for door in &mut self.shared.state.lock().doors {
+            if let Some((server, listener)) = door.unserved.take() {
+                let front = Front::new(self.shared.hosts.clone(), door.local);
+                let closed = closed(door.close.subscribe());
+                tasks.spawn(server.serve(listener, front, closed));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = self.local_addrs();
+        f.debug_struct("System")
+            .field("local_addrs", &addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn closed(mut close: watch::Receiver<bool>) {
+    // If nobody can say so any more, it is time as well.
+    drop(close.wait_for(|closed| *closed).await);
+}
