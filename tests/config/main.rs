@@ -1,0 +1,6 @@
+//! Apache's configuration from outside: text in, nouns and complaints out.
+
+#![cfg(feature = "config")]
+
+mod directives;
+mod syntax;
