@@ -1,0 +1,187 @@
+//! Headers that are changed on the way there and back.
+
+use crate::client::{ask, get};
+use crate::member::Member;
+use crate::running::run;
+
+#[tokio::test]
+async fn headers_of_answers_are_changed_as_told() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "ProxyPass /app {}\n\
+         SetEnv SHOWN yes\n\
+         Header set X-Set new\nHeader add X-Add new\nHeader append X-Append new\n\
+         Header unset X-Unset\nHeader always set X-Always \"100%% %{{SHOWN}}e\"\n\
+         Header set X-If 1 env=SHOWN\nHeader set X-If-Not 1 env=!SHOWN\n\
+         Header set X-Unless 1 env=!HIDDEN\nHeader set X-Null \"%{{HIDDEN}}e\"\n",
+        member.url()
+    ))
+    .await;
+    let query = "X-Set=a&X-Set=b&X-Add=a&X-Append=a&X-Append=b&X-Unset=a&X-Unset=b";
+    let answer = get(running.at(), &format!("/app/status/404?{query}")).await;
+    assert_eq!(answer.all("x-set"), ["new"]);
+    assert_eq!(answer.all("x-add"), ["a", "new"]);
+    assert_eq!(answer.all("x-append").join(", "), "a, b, new");
+    assert!(answer.all("x-unset").is_empty());
+    assert_eq!(answer.all("x-always"), ["100% yes"]);
+    assert_eq!(answer.all("x-if"), ["1"]);
+    assert!(answer.all("x-if-not").is_empty());
+    assert_eq!(answer.all("x-unless"), ["1"]);
+    assert_eq!(answer.all("x-null"), ["(null)"]);
+    let own = get(running.at(), "/none").await;
+    assert_eq!(own.status, 404);
+    assert_eq!(own.all("x-always"), ["100% yes"]);
+    assert!(own.all("x-set").is_empty());
+    assert!(own.all("x-if").is_empty());
+}
+
+#[tokio::test]
+async fn headers_of_requests_are_changed_as_told() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "ProxyPass / {}/\n\
+         RequestHeader set X-Set new\nRequestHeader add X-Add new\n\
+         RequestHeader append X-Append new\nRequestHeader unset X-Unset\n\
+         RequestHeader set X-Forwarded-Proto https env=HTTPS\n\
+         RequestHeader set X-Plain 1 env=!HTTPS\n\
+         <Location /inner>\nRequestHeader set X-Set inner\nRequestHeader unset Cookie\n\
+         </Location>\n",
+        member.url()
+    ))
+    .await;
+    let lines = "X-Set: a\nX-Set: b\nX-Add: a\nX-Append: a\nX-Unset: a\nCookie: c=d\n";
+    let answer = ask(running.at(), "GET", "/", lines).await;
+    assert_eq!(answer.seen("x-set"), ["new"]);
+    assert_eq!(answer.seen("x-add"), ["a", "new"]);
+    assert_eq!(answer.seen("x-append"), ["a, new"]);
+    assert!(answer.seen("x-unset").is_empty());
+    assert_eq!(answer.seen("x-plain"), ["1"]);
+    assert_eq!(answer.seen("x-forwarded-proto"), ["http"]);
+    assert_eq!(answer.seen("cookie"), ["c=d"]);
+    let inner = ask(running.at(), "GET", "/inner", lines).await;
+    assert_eq!(inner.seen("x-set"), ["inner"]);
+    assert!(inner.seen("cookie").is_empty());
+}
+
+#[tokio::test]
+async fn the_sender_is_told_and_added_to_what_was_said() {
+    let member = Member::start("m").await;
+    let url = member.url();
+    let running = run(&format!(
+        "ServerName front.example\nProxyPass / {url}/\n\
+         <VirtualHost *:*>\nServerName on.example\n</VirtualHost>\n\
+         <VirtualHost *:*>\nServerName off.example\nProxyAddHeaders Off\n</VirtualHost>\n"
+    ))
+    .await;
+    let lines = "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Host: a.example\n\
+                 X-Forwarded-Server: b.example\n";
+    let on = ask(
+        running.at(),
+        "GET",
+        "/",
+        &format!("Host: on.example\n{lines}"),
+    )
+    .await;
+    assert_eq!(on.seen("x-forwarded-for"), ["192.0.2.7, 127.0.0.1"]);
+    assert_eq!(on.seen("x-forwarded-host"), ["a.example, on.example"]);
+    assert_eq!(on.seen("x-forwarded-server"), ["b.example, on.example"]);
+    let off = ask(
+        running.at(),
+        "GET",
+        "/",
+        &format!("Host: off.example\n{lines}"),
+    )
+    .await;
+    assert_eq!(off.seen("x-forwarded-for"), ["192.0.2.7"]);
+    assert_eq!(off.seen("x-forwarded-host"), ["a.example"]);
+    assert_eq!(off.seen("x-forwarded-server"), ["b.example"]);
+}
+
+#[tokio::test]
+async fn proxies_on_the_way_are_told_removed_or_passed() {
+    let member = Member::start("m").await;
+    let url = member.url();
+    for (via, request, answer) in [
+        (
+            "On",
+            vec!["1.0 old", "1.1 front.example"],
+            vec!["1.1 behind", "1.1 front.example"],
+        ),
+        ("Off", vec!["1.0 old"], vec!["1.1 behind"]),
+        ("Block", vec![], vec!["1.1 behind"]),
+    ] {
+        let running = run(&format!(
+            "ServerName front.example\nProxyVia {via}\nProxyPass / {url}/\n"
+        ))
+        .await;
+        let got = ask(running.at(), "GET", "/?Via=1.1%20behind", "Via: 1.0 old\n").await;
+        let flat = |all: Vec<&str>| all.join(", ");
+        assert_eq!(flat(got.seen("via")), request.join(", "), "{via}");
+        assert_eq!(flat(got.all("via")), answer.join(", "), "{via}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_member_is_exported_when_it_fails_too() {
+    let mut member = Member::start("m").await;
+    let running = run(&format!(
+        "<Proxy balancer://c>\nBalancerMember {} route=r\nProxySet stickysession=S\n</Proxy>\n\
+         ProxyPass / balancer://c/\n\
+         Header always set X-All \"%{{BALANCER_NAME}}e %{{BALANCER_WORKER_NAME}}e \
+         %{{BALANCER_WORKER_ROUTE}}e %{{BALANCER_SESSION_STICKY}}e \
+         %{{BALANCER_SESSION_ROUTE}}e %{{BALANCER_ROUTE_CHANGED}}e\"\n",
+        member.url()
+    ))
+    .await;
+    member.kill().await;
+    let url = member.url();
+    let lines = "Cookie: S=x.q\n";
+    let answer = ask(running.at(), "GET", "/", lines).await;
+    assert_eq!(answer.status, 503);
+    let all = format!("balancer://c {url} r S q 1");
+    assert_eq!(answer.header("x-all"), Some(&*all));
+}
+
+#[tokio::test]
+async fn errors_of_members_are_replaced_where_it_is_said() {
+    let member = Member::start("m").await;
+    let url = member.url();
+    let running = run(&format!(
+        "ProxyPass / {url}/\n\
+         <Location /all>\nProxyErrorOverride On\n</Location>\n\
+         <Location /some>\nProxyErrorOverride On 503 404\n</Location>\n\
+         <Location /all/off>\nProxyErrorOverride Off\n</Location>\n"
+    ))
+    .await;
+    for (place, status, replaced) in [
+        ("", 404, false),
+        ("/all", 200, false),
+        ("/all", 302, false),
+        ("/all", 404, true),
+        ("/all", 599, true),
+        ("/all/off", 404, false),
+        ("/some", 404, true),
+        ("/some", 500, false),
+        ("/some", 503, true),
+    ] {
+        let answer = get(running.at(), &format!("{place}/status/{status}")).await;
+        assert_eq!(answer.status, status, "{place}");
+        assert_eq!(answer.member().is_empty(), replaced, "{place} {status}");
+        assert_eq!(answer.body.contains("GET "), !replaced, "{place} {status}");
+    }
+}
+
+/// mod_proxy_http keeps what a client needs to know to ask again.
+#[tokio::test]
+async fn a_replaced_401_still_says_how_to_authenticate() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "ProxyPass / {}/\nProxyErrorOverride On\n",
+        member.url()
+    ))
+    .await;
+    let answer = get(running.at(), "/status/401?WWW-Authenticate=Basic").await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.member(), "");
+    assert_eq!(answer.header("www-authenticate"), Some("Basic"));
+}

@@ -1,0 +1,78 @@
+//! A configuration that is being served.
+
+use std::net::SocketAddr;
+
+use equipoise::Balancer;
+use equipoise::config::{Config, ConfigError, Severity, System, SystemBuilder, parse};
+use equipoise::proxy::{Endpoint, Stopped};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) struct Running {
+    pub(crate) system: System,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Stopped>,
+}
+
+/// Reads a configuration that has to be one.
+pub(crate) fn read(text: &str) -> Config {
+    let (config, complaints) = parse(text);
+    let errors: Vec<_> = complaints
+        .iter()
+        .filter(|it| it.severity == Severity::Error)
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}\nin\n{text}");
+    config
+}
+
+/// Without a `Listen` of its own it has one at any port.
+pub(crate) async fn run(text: &str) -> Running {
+    serve(System::builder(read(text))).await
+}
+
+pub(crate) async fn serve(builder: SystemBuilder) -> Running {
+    let system = builder.listen(([127, 0, 0, 1], 0).into()).build().unwrap();
+    serve_system(system).await
+}
+
+pub(crate) async fn serve_system(system: System) -> Running {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = system.clone();
+    let serving = tokio::spawn(async move {
+        served
+            .serve(async {
+                let _ = stopped.await;
+            })
+            .await
+    });
+    // Before that nobody stands at the doors.
+    tokio::task::yield_now().await;
+    Running {
+        system,
+        stop: Some(stop),
+        serving,
+    }
+}
+
+impl Running {
+    pub(crate) fn at(&self) -> SocketAddr {
+        self.system.local_addrs()[0]
+    }
+
+    pub(crate) fn balancer(&self, name: &str) -> Balancer<Endpoint> {
+        self.system.balancer(name).unwrap()
+    }
+
+    pub(crate) fn reload(&self, text: &str) {
+        self.system.reload(read(text)).unwrap();
+    }
+
+    pub(crate) fn refused(&self, text: &str) -> ConfigError {
+        self.system.reload(read(text)).unwrap_err()
+    }
+
+    pub(crate) async fn stop(mut self) -> Stopped {
+        drop(self.stop.take());
+        self.serving.await.unwrap()
+    }
+}
