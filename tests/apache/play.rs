@@ -1,0 +1,410 @@
+//! Plays the events of a case, strictly in order, and writes down what is seen in the
+//! shape of what was recorded.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use equipoise::scheduler::Reading;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::case::{Asked, Behaviour, Case, Configured, Event, Object, State};
+use super::client::{Got, connect, exchange, request};
+use super::observed;
+use super::port::Places;
+use super::wire::Line;
+use super::world::World;
+use super::{heartbeat, manager};
+
+/// What was seen of an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) fields: Object,
+    /// What Apache would have recorded, had it been asked for the same sizes as we.
+    pub(crate) instead: Object,
+}
+
+/// A request whose answer is held.
+#[derive(Debug)]
+struct Running {
+    asked: Asked,
+    task: JoinHandle<(Got, Option<Line>)>,
+    tried: Vec<String>,
+    started: Instant,
+    instead: Object,
+}
+
+#[derive(Debug)]
+struct Player<'a> {
+    case: &'a Case,
+    world: World,
+    lines: HashMap<String, Line>,
+    running: HashMap<String, Running>,
+    file: Option<Vec<(String, Reading)>>,
+}
+
+/// How long a client waits if nothing is known of how long it takes: longer than the
+/// `Timeout` of the recordings, as we may wait where Apache does not.
+const PATIENCE: f64 = 40.0;
+
+/// What was seen of a whole case.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) observed: Vec<Observed>,
+    places: Places,
+}
+
+impl Played {
+    /// Fields with their placeholders filled.
+    pub(crate) fn filled(&self, fields: &Object) -> Object {
+        let fields = fields.iter();
+        let filled = fields.map(|(name, value)| (name.clone(), self.places.fill_value(value)));
+        filled.collect()
+    }
+}
+
+/// How long the readings of a file are taken for new.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Plays a whole case.
+pub(crate) async fn play(case: &Case, configured: &Configured) -> Result<Played, String> {
+    let world = World::new(case, configured).await?;
+    let mut player = Player {
+        case,
+        file: None,
+        world,
+        lines: HashMap::new(),
+        running: HashMap::new(),
+    };
+    player.wait_for_front().await?;
+    if let Some(lines) = &configured.heartbeat_file {
+        player.read_heartbeats(lines, true)?;
+    }
+    let mut observed = Vec::new();
+    for (at, event) in case.events.iter().enumerate() {
+        let seen = player.event(at, event).await;
+        observed.push(seen.map_err(|error| format!("event {at}: {error}"))?);
+    }
+    let places = player.world.places.clone();
+    for running in player.running.values() {
+        running.task.abort();
+    }
+    player.world.end().await;
+    Ok(Played { observed, places })
+}
+
+impl Player<'_> {
+    async fn wait_for_front(&self) -> Result<(), String> {
+        let front = self.world.front()?;
+        for _ in 0..200 {
+            if connect(front).await.is_some() {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Err("the proxy does not listen".to_owned())
+    }
+
+    async fn event(&mut self, at: usize, event: &Event) -> Result<Observed, String> {
+        let mut observed = Observed::default();
+        if let (Some(file), true) = (&self.file, event.asked().is_ok()) {
+            self.world.report(file)?;
+        }
+        match &*event.kind {
+            "request" => return self.request(at, event).await,
+            "start" => return self.start(at, event).await,
+            "finish" => return self.finish(event).await,
+            "abandon" => {
+                let running = self.running.remove(event.text("id"));
+                let running = running.ok_or("there is no such request")?;
+                running.task.abort();
+                drop(running.task.await);
+                self.note_after(&mut observed.fields).await?;
+            }
+            "release" => {
+                self.world.stage.release(event.text("id"));
+                sleep(Duration::from_millis(50)).await;
+                self.note_after(&mut observed.fields).await?;
+            }
+            "sequence" => observed.fields = self.sequence(at, event).await?,
+            "burst" => observed.fields = self.burst(at, event).await?,
+            "wait" => sleep(Duration::from_secs_f64(event.get("seconds")?)).await,
+            "backend" => {
+                let state: State = event.get("state")?;
+                self.world.backend(event.text("member"), state).await?;
+                // The proxy hears that its idle connections are closed.
+                sleep(Duration::from_millis(20)).await;
+            }
+            "manager" => {
+                let text = self.case.apache_conf.as_deref().unwrap_or_default();
+                let heartbeat = text.contains("lbmethod_heartbeat");
+                let status = manager::change(&mut self.world, event, heartbeat)?;
+                observed.fields.insert("status".to_owned(), status.into());
+                let members = self.world.snapshot()?;
+                observed.fields.insert("members".to_owned(), members);
+            }
+            "snapshot" => {
+                self.world.settle(self.running.len()).await?;
+                let members = self.world.snapshot()?;
+                observed.fields.insert("members".to_owned(), members);
+            }
+            "heartbeat_file" => {
+                let lines: Vec<String> = event.get("lines")?;
+                let newline: Option<bool> = event.get("final_newline")?;
+                self.read_heartbeats(&lines, newline.unwrap_or(true))?;
+            }
+            other => return Err(format!("`{other}` cannot be played yet")),
+        }
+        Ok(observed)
+    }
+
+    fn read_heartbeats(&mut self, lines: &[String], newline: bool) -> Result<(), String> {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| self.world.places.fill(line))
+            .collect();
+        let file = heartbeat::parse(&lines, newline);
+        self.world.report(&file)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    async fn note_after(&self, fields: &mut Object) -> Result<(), String> {
+        self.world.settle(self.running.len()).await?;
+        fields.insert("after".to_owned(), self.world.after()?);
+        Ok(())
+    }
+
+    /// Who receives so many bytes gets to see bodies of that size: where bytes elect,
+    /// they are the same for both balancers.
+    fn with_bytes(&self, at: usize, event: &Event, asked: &mut Asked) -> Object {
+        let mut instead = Object::new();
+        if self.case.kind != "bytraffic" {
+            return instead;
+        }
+        let id = event.text("id");
+        let later = self.case.events[at..].iter().filter(|event| {
+            let same = event.text("id") == id && !id.is_empty();
+            same && matches!(&*event.kind, "request" | "start" | "finish" | "release")
+        });
+        let (mut to, mut from) = (0, 0);
+        for event in later {
+            let moved = event.expect.get("bytes").and_then(Value::as_object);
+            for moved in moved.into_iter().flat_map(Object::values) {
+                let bytes = |way: &str| moved.get(way).and_then(Value::as_u64).unwrap_or(0);
+                to += usize::try_from(bytes("to")).unwrap_or(0);
+                from += usize::try_from(bytes("from")).unwrap_or(0);
+            }
+        }
+        if to + from == 0 {
+            return instead;
+        }
+        match asked.body_chunked {
+            Some(_) => asked.body_chunked = Some(to),
+            None => asked.body = Some(to),
+        }
+        asked.backend.entry("*".to_owned()).or_default();
+        for behaviour in asked.backend.values_mut() {
+            behaviour.body = Some(from);
+        }
+        instead.insert("body_bytes".to_owned(), from.into());
+        instead.insert("backend_body_bytes".to_owned(), vec![to].into());
+        instead
+    }
+
+    /// Tells the backends what is to come, and makes the bytes of a request.
+    fn prepare(&self, id: &str, asked: &Asked) -> Vec<u8> {
+        self.world.stage.behave(id, asked.backend.clone());
+        request(&self.filled(asked), id, asked.connection.is_some())
+    }
+
+    fn filled(&self, asked: &Asked) -> Asked {
+        let places = &self.world.places;
+        let fill = |text: &Option<String>| text.as_ref().map(|text| places.fill(text));
+        let mut filled = asked.clone();
+        filled.path = fill(&asked.path);
+        filled.query = fill(&asked.query);
+        filled.host = fill(&asked.host);
+        for (_, value) in &mut filled.headers {
+            *value = places.fill(value);
+        }
+        filled
+    }
+
+    fn patience(event: &Event) -> Duration {
+        let elapsed = event.expect.get("elapsed_s");
+        let longest = elapsed.and_then(|elapsed| elapsed.get("max")?.as_f64());
+        let longest = longest.unwrap_or_default();
+        let expected = event.expect.get("client").and_then(Value::as_str);
+        Duration::from_secs_f64(match expected {
+            Some("timeout") if longest > 0.0 => longest,
+            _ => PATIENCE + 1.5 * longest,
+        })
+    }
+
+    async fn line(&mut self, asked: &Asked) -> Result<Option<Line>, String> {
+        let kept = asked.connection.as_ref();
+        match kept.and_then(|name| self.lines.remove(name)) {
+            Some(line) => Ok(Some(line)),
+            None => Ok(connect(self.world.front()?).await),
+        }
+    }
+
+    fn keep(&mut self, asked: &Asked, line: Option<Line>) {
+        if let (Some(name), Some(line)) = (&asked.connection, line) {
+            self.lines.insert(name.clone(), line);
+        }
+    }
+
+    async fn request(&mut self, at: usize, event: &Event) -> Result<Observed, String> {
+        let mut asked = event.asked()?;
+        let instead = self.with_bytes(at, event, &mut asked);
+        let id = event.text("id");
+        let message = self.prepare(id, &asked);
+        let before = self.world.elections();
+        for running in self.running.values_mut() {
+            running.tried.extend(before.iter().cloned());
+        }
+        let started = Instant::now();
+        let line = self.line(&asked).await?;
+        let keeps = asked.connection.is_some();
+        let patience = Self::patience(event);
+        let (got, line) = exchange(line, message, &asked, keeps, patience).await;
+        self.keep(&asked, line);
+        let elapsed = started.elapsed();
+        self.world.settle(self.running.len()).await?;
+        let tried = self.world.elections();
+        let mut fields = observed::answer(&self.world, id, &asked, &got, tried);
+        fields.insert("elapsed_s".to_owned(), elapsed.as_secs_f64().into());
+        self.note_after(&mut fields).await?;
+        Ok(Observed { fields, instead })
+    }
+
+    async fn start(&mut self, at: usize, event: &Event) -> Result<Observed, String> {
+        let mut asked = event.asked()?;
+        let instead = self.with_bytes(at, event, &mut asked);
+        let id = event.text("id").to_owned();
+        let message = self.prepare(&id, &asked);
+        drop(self.world.elections());
+        let started = Instant::now();
+        let line = self.line(&asked).await?;
+        let keeps = asked.connection.is_some();
+        let client = asked.clone();
+        let task = tokio::spawn(async move {
+            let patience = Duration::from_secs(120);
+            exchange(line, message, &client, keeps, patience).await
+        });
+        let seen = timeout(Duration::from_secs(10), self.world.stage.has(&id)).await;
+        let tried = self.world.elections();
+        let mut fields = Object::new();
+        fields.insert("tried".to_owned(), tried.clone().into());
+        let seen_by = match seen {
+            Ok(()) => observed::seen_by(&self.world.stage.seen(&id)),
+            Err(_) => Value::Array(Vec::new()),
+        };
+        fields.insert("seen_by".to_owned(), seen_by);
+        fields.insert("after".to_owned(), self.world.after()?);
+        let running = Running {
+            asked,
+            task,
+            tried,
+            started,
+            instead,
+        };
+        self.running.insert(id, running);
+        Ok(Observed {
+            fields,
+            instead: Object::new(),
+        })
+    }
+
+    async fn finish(&mut self, event: &Event) -> Result<Observed, String> {
+        let id = event.text("id");
+        let running = self.running.remove(id).ok_or("there is no such request")?;
+        self.world.stage.release(id);
+        let mut task = running.task;
+        let ended = timeout(Self::patience(event), &mut task).await;
+        let (got, line) = match ended {
+            Ok(ended) => ended.map_err(|error| error.to_string())?,
+            Err(_) => {
+                task.abort();
+                let fault = Some("timeout");
+                let got = Got {
+                    fault,
+                    ..Got::default()
+                };
+                (got, None)
+            }
+        };
+        let asked = &running.asked;
+        self.keep(asked, line);
+        self.world.settle(self.running.len()).await?;
+        let mut tried = running.tried;
+        tried.extend(self.world.elections());
+        let mut fields = observed::answer(&self.world, id, asked, &got, tried);
+        let elapsed = running.started.elapsed().as_secs_f64();
+        fields.insert("elapsed_s".to_owned(), elapsed.into());
+        self.note_after(&mut fields).await?;
+        Ok(Observed {
+            fields,
+            instead: running.instead,
+        })
+    }
+
+    async fn sequence(&mut self, at: usize, event: &Event) -> Result<Object, String> {
+        let asked = event.asked()?;
+        let count: usize = event.get("count")?;
+        let mut rows = observed::Rows::new(&self.world)?;
+        for number in 0..count {
+            let id = format!("q{at:03}-{number:04}");
+            let message = self.prepare(&id, &asked);
+            let line = self.line(&asked).await?;
+            let keeps = asked.connection.is_some();
+            let patience = Self::patience(event);
+            let (got, line) = exchange(line, message, &asked, keeps, patience).await;
+            self.keep(&asked, line);
+            self.world.settle(self.running.len()).await?;
+            let tried = self.world.elections();
+            let answer = observed::answer(&self.world, &id, &asked, &got, tried);
+            rows.add(&answer, &self.world.after()?);
+        }
+        Ok(rows.told())
+    }
+
+    async fn burst(&mut self, at: usize, event: &Event) -> Result<Object, String> {
+        let mut asked = event.asked()?;
+        let count: usize = event.get("count")?;
+        asked.connection.get_or_insert(format!("burst {at}"));
+        let mut burst = observed::Burst::default();
+        let id = format!("b{at:03}");
+        let message = self.prepare(&id, &asked);
+        let mut reported = Instant::now();
+        for _ in 0..count {
+            // A file is read for each request, so that what it says does not grow old.
+            if let (Some(file), true) = (&self.file, reported.elapsed() > FRESH) {
+                self.world.report(file)?;
+                reported = Instant::now();
+            }
+            let line = self.line(&asked).await?;
+            let patience = Self::patience(event);
+            let (got, line) = exchange(line, message.clone(), &asked, true, patience).await;
+            self.keep(&asked, line);
+            burst.add(&got);
+        }
+        drop(self.world.elections());
+        Ok(burst.told())
+    }
+}
+
+/// Whether a backend says so itself, so that it may be seen in an answer.
+pub(crate) fn sends(asked: &Asked, name: &str) -> bool {
+    let says = |behaviour: &Behaviour| {
+        let raw = behaviour.raw.as_deref().unwrap_or_default();
+        let raw = raw.to_ascii_lowercase();
+        let mut headers = behaviour.headers.iter();
+        headers.any(|(header, _)| header.eq_ignore_ascii_case(name))
+            || raw.contains(&format!("\n{name}:"))
+    };
+    asked.backend.values().any(says)
+}
