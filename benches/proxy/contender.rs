@@ -19,6 +19,9 @@ pub(crate) enum Contender {
     Bare,
     /// The proxy of this crate
     Ours,
+    /// The proxy of this crate, made from a configuration of Apache's
+    #[cfg(feature = "config")]
+    Config,
     Nginx,
     Haproxy,
     Apache,
@@ -38,6 +41,8 @@ impl Contender {
             Self::Direct => "direct",
             Self::Bare => "bare",
             Self::Ours => "ours",
+            #[cfg(feature = "config")]
+            Self::Config => "config",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Apache => "apache",
@@ -53,6 +58,8 @@ impl Contender {
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Self::Direct | Self::Bare | Self::Ours => std::env::current_exe().ok(),
+            #[cfg(feature = "config")]
+            Self::Config => std::env::current_exe().ok(),
             Self::Nginx => find("nginx"),
             Self::Haproxy => find("haproxy"),
             Self::Apache => find("apache2").or_else(|| find("httpd")),
@@ -71,6 +78,8 @@ impl Contender {
     pub(crate) const fn version_flag(self) -> Option<&'static str> {
         match self {
             Self::Direct | Self::Bare | Self::Ours => None,
+            #[cfg(feature = "config")]
+            Self::Config => None,
             Self::Nginx | Self::Haproxy | Self::Apache => Some("-v"),
         }
     }
@@ -88,6 +97,8 @@ impl Contender {
             Self::Direct => role(command, "backend", place.listen, &[]),
             Self::Bare => role(command, "bare", place.listen, place.upstreams),
             Self::Ours => role(command, "ours", place.listen, place.upstreams),
+            #[cfg(feature = "config")]
+            Self::Config => role(command, "config", place.listen, place.upstreams),
             Self::Nginx => peers::nginx(command, place)?,
             Self::Haproxy => peers::haproxy(command, place)?,
             Self::Apache => peers::apache(command, place)?,

@@ -12,6 +12,8 @@
 mod arena;
 mod backend;
 mod bare;
+#[cfg(feature = "config")]
+mod configured;
 mod contender;
 mod ours;
 mod peers;
@@ -54,6 +56,9 @@ enum Role {
     Bare(Proxy),
     /// The proxy of this crate.
     Ours(Proxy),
+    /// The proxy of this crate, made from a configuration of Apache's.
+    #[cfg(feature = "config")]
+    Config(Proxy),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +82,10 @@ fn main() -> ExitCode {
                 }
                 Some(Role::Ours(Proxy { listen, upstreams })) => {
                     ours::serve(listen, &upstreams).await
+                }
+                #[cfg(feature = "config")]
+                Some(Role::Config(Proxy { listen, upstreams })) => {
+                    configured::serve(listen, &upstreams).await
                 }
                 None => drive(arguments.options, arguments.bench).await,
             }

@@ -1,0 +1,20 @@
+//! The proxy of this crate, made from a configuration of Apache's: the same as `peers` gives
+//! to httpd, so far as it is about requests.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use equipoise::config::{build, parse};
+use equipoise::proxy::stop_signal;
+use equipoise::service::BoxError;
+
+/// Serves `address` until somebody asks the process to stop.
+pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {
+    let mut text = format!("Listen {address}\n<Proxy balancer://all>\n");
+    for upstream in upstreams {
+        writeln!(text, "BalancerMember http://{upstream}")?;
+    }
+    text.push_str("</Proxy>\nProxyPass / balancer://all/\n");
+    build(parse(&text).0)?.serve(stop_signal()?).await;
+    Ok(())
+}
