@@ -165,7 +165,13 @@ fn mapping(
                     Remark::new("`interpolate` has no effect: requests have no variables here");
                 reading.warning(word.span, remark);
             }
+            // Paths are compared as they came in any case.
             "mapping=encoded" => {}
+            "mapping=servlet" => {
+                let message = "`mapping=servlet` is read as `mapping=encoded`: parameters of segments \
+                               belong to them, and `..` is refused";
+                reading.warning(word.span, Remark::new(message));
+            }
             _ => rest.push(word.clone()),
         }
     }
