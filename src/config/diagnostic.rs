@@ -126,6 +126,27 @@ impl fmt::Display for Severity {
     }
 }
 
+impl Place {
+    /// What is shown of the line, how much stands before what it is about, and how long
+    /// that is there: a terminal has no room for more, and a line can be of any length.
+    fn window(&self) -> (String, usize, usize) {
+        const WIDTH: usize = 160;
+        let at = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0);
+        let begin = if at < WIDTH { 0 } else { at - WIDTH / 4 };
+        // What a terminal would act on is not shown to it.
+        let shown = |c: char| if c.is_control() { ' ' } else { c };
+        let mut rest = self.text.chars().skip(begin);
+        let text: String = rest.by_ref().take(WIDTH).map(shown).collect();
+        let mut text = text.trim_end().to_owned();
+        let left = text.chars().count().saturating_sub(at - begin);
+        if rest.any(|c| !c.is_whitespace()) {
+            text.push_str(" ..");
+        }
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        (text, at - begin, length.min(left).max(1))
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.severity, self.message)?;
@@ -135,17 +156,36 @@ impl fmt::Display for Diagnostic {
             let (line, column) = (place.line, place.column);
             writeln!(f, "{:margin$}--> {}:{line}:{column}", "", place.file)?;
             writeln!(f, "{:margin$} |", "")?;
-            // What a terminal would act on is not shown to it.
-            let shown = |c: char| if c.is_control() { ' ' } else { c };
-            let text: String = place.text.chars().map(shown).collect();
-            writeln!(f, "{line} | {}", text.trim_end())?;
-            let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
-            let carets = usize::try_from(place.length.max(1)).unwrap_or(1);
-            writeln!(f, "{:margin$} | {:before$}{:^<carets$}", "", "", "")?;
+            let (text, before, carets) = place.window();
+            writeln!(f, "{line} | {text}")?;
+            let (before, carets) = (" ".repeat(before), "^".repeat(carets));
+            writeln!(f, "{:margin$} | {before}{carets}", "")?;
         }
         if let Some(hint) = &self.hint {
             writeln!(f, "{:margin$} = help: {hint}", "")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn of_a_long_line_a_part_is_shown() {
+        let blanks = " ".repeat(70_000);
+        for text in [
+            format!("{}\n", "X".repeat(70_000)),
+            format!("ProxyPass / http://h/{blanks}foo bar\n"),
+            format!("ProxyPass / http://h/{blanks}foo{blanks}bar\n"),
+        ] {
+            let (_, complaints) = parse(&text);
+            let said = complaints[0].to_string();
+            // The message may name a word whole.
+            let picture: Vec<_> = said.lines().skip(1).collect();
+            assert!(picture.iter().all(|line| line.len() < 300), "{picture:?}");
+            assert!(said.contains('^'), "{picture:?}");
+        }
     }
 }

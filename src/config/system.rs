@@ -79,6 +79,18 @@ struct State {
     config: Config,
     balancers: BTreeMap<Key, Running>,
     doors: Vec<Door>,
+    /// Nobody serves any more.
+    ended: bool,
+}
+
+impl State {
+    /// Closes all doors for good.
+    fn end(&mut self) {
+        self.ended = true;
+        for door in self.doors.drain(..) {
+            door.close.send_replace(true);
+        }
+    }
 }
 
 /// Makes a [`System`].
@@ -219,6 +231,7 @@ impl SystemBuilder {
             config,
             balancers: carry_out(changes),
             doors: open,
+            ended: false,
         };
         let shared = Shared {
             around,
@@ -378,7 +391,8 @@ impl System {
     ///
     /// # Errors
     ///
-    /// As for [`build`]; and if a listener is to change between TLS and plain HTTP.
+    /// As for [`build`]; and if a listener is to change between TLS and plain HTTP, or from
+    /// one address to all of them, or if serving has ended.
     ///
     /// # Examples
     ///
@@ -402,6 +416,9 @@ impl System {
         faults.look_at(&config);
         // Held to the end, so that two reloads do not mix.
         let mut state = shared.state.lock();
+        if state.ended {
+            faults.add("serving has ended", "build it anew");
+        }
         let changes = prepare(
             &config,
             &state.balancers,
@@ -425,8 +442,7 @@ impl System {
     /// Serves until `stop` resolves; then it ends as [`Server::serve`] does, at all
     /// listeners at once, which are closed.
     ///
-    /// It is to be called once. A listener that a reload opens is served by the call that
-    /// runs then; if none does, clients wait in the system's queue.
+    /// It is to be called once; after it has ended, nothing is reloaded any more.
     ///
     /// [`Server::serve`]: crate::proxy::Server::serve
     ///
@@ -449,9 +465,7 @@ impl System {
                 Some(Ok(stopped)) = tasks.join_next() => cut += stopped.cut(),
             }
         }
-        for door in self.shared.state.lock().doors.drain(..) {
-            door.close.send_replace(true);
-        }
+        self.shared.state.lock().end();
         while let Some(ended) = tasks.join_next().await {
             cut += ended.map_or(0, |stopped| stopped.cut());
         }

@@ -170,3 +170,73 @@ async fn a_member_that_switches_unasked_is_still_named() {
     assert_eq!(answer.status, 502);
     assert_eq!(answer.header("x-route"), Some("r"));
 }
+
+/// A recipe for the case that a module is not there closes, too.
+#[test]
+fn access_in_sections_for_want_of_modules_is_warned_of() {
+    let warned = |text: &str| {
+        let (_, complaints) = parse(text);
+        complaints.iter().any(|it| it.severity == Severity::Warning)
+    };
+    assert!(warned(
+        "<IfModule !mod_rewrite.c>\nRequire all denied\n</IfModule>"
+    ));
+    assert!(warned("<IfModule prefork.c>\nProxyPass /x !\n</IfModule>"));
+    // As recipes for httpd 2.2 and 2.4 have it.
+    assert!(!warned(
+        "<IfModule !mod_authz_core.c>\nDeny from all\n</IfModule>"
+    ));
+}
+
+#[tokio::test]
+async fn what_a_place_keeps_back_it_keeps_back_in_every_spelling() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "<Location /l/y>\nProxyPass !\n</Location>\n\
+         <Location \"/semi;z\">\nProxyPass {0}/safe\n</Location>\n\
+         ProxyPass / {0}/\n",
+        member.url()
+    ))
+    .await;
+    for path in ["/l/y", "/l%2fy", "/l/y%2fz", "/l%5cy", "/semi%3bz/q"] {
+        assert_eq!(
+            ask(running.at(), "GET", path, "").await.status,
+            404,
+            "{path}"
+        );
+    }
+    assert_eq!(ask(running.at(), "GET", "/l/x", "").await.status, 200);
+    let there = ask(running.at(), "GET", "/semi;z/q", "").await;
+    assert!(there.body.contains("GET /safe/q\n"), "{there:?}");
+    let answer = ask(running.at(), "CONNECT", "a:80", "").await;
+    assert_eq!(answer.status, 405);
+}
+
+#[tokio::test]
+async fn a_virtual_host_without_a_name_has_the_main_server_s() {
+    let running = run("ServerName main.test\n\
+         <VirtualHost *:*>\nServerName first.test\n</VirtualHost>\n\
+         <VirtualHost *:*>\n<Location /n>\nRequire all denied\n</Location>\n</VirtualHost>\n")
+    .await;
+    let status = |host: &'static str| {
+        let at = running.at();
+        async move { crate::client::get_at(at, host, "/n").await.status }
+    };
+    assert_eq!(status("main.test").await, 403);
+    assert_eq!(status("first.test").await, 404);
+}
+
+#[test]
+fn what_cannot_be_read_of_access_closes_and_patterns_that_differ_are_refused() {
+    let (config, _) = parse("<Location /a>\nRequire ip 10.0.0.300\n</Location>\n");
+    let access = &config.server.locations[0].settings.access;
+    assert_eq!(*access, [equipoise::config::Access::Denied]);
+    for text in [
+        "<LocationMatch \"[a&&b]z\">\n</LocationMatch>",
+        "<LocationMatch \"^/\\\\<b\">\n</LocationMatch>",
+        "RegexDefaultOptions +ICASE",
+    ] {
+        let (_, complaints) = parse(text);
+        assert!(complaints.iter().any(|it| it.is_error()), "{text}");
+    }
+}

@@ -66,7 +66,14 @@ pub(in crate::config) fn open(
             continue;
         };
         let listener = bind(address);
-        let hint = "take another address, or stop who listens there";
+        let ours = running
+            .iter()
+            .any(|door| door.local.port() == address.port());
+        let hint = if ours {
+            "this server itself listens there, at other addresses: restart, or close those first"
+        } else {
+            "take another address, or stop who listens there"
+        };
         let about = format!("cannot listen on {address}");
         let Some((listener, local)) = faults.note(listener, about, hint) else {
             continue;

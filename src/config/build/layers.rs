@@ -49,9 +49,12 @@ fn cookies<'r>(
     let mut map = None;
     for rule in rules {
         let (from, to) = (&rule.internal, &rule.public);
-        let more = with(map.clone().unwrap_or_default(), from, to);
         let about = format!("cookies' {what} `{from}` cannot become `{to}`");
-        map = faults.note(more, about, "correct the two names").or(map);
+        // A rule that is none takes its map with it: it is tried on one of its own.
+        let tried = with(CookieMap::new(), from, to);
+        if faults.note(tried, about, "correct the two names").is_some() {
+            map = with(map.take().unwrap_or_default(), from, to).ok();
+        }
     }
     map
 }
@@ -87,11 +90,12 @@ fn reverse(
             _ => vec![rule.url.clone()],
         };
         for url in urls {
-            let more = map.clone().with_member(&url, local);
             let about = format!("`{url}` cannot be mapped back to `{local}`");
-            map = faults
-                .note(more, about, "write a path, and a URL or another path")
-                .unwrap_or(map);
+            let tried = ReverseMap::new().with_member(&url, local);
+            let hint = "write a path, and a URL or another path";
+            if faults.note(tried, about, hint).is_some() {
+                map = map.with_member(&url, local).unwrap_or_default();
+            }
         }
     }
     map

@@ -17,12 +17,10 @@ const HINT: &str = "`all granted`, `all denied`, `local` and `ip ..` are underst
 
 pub(super) fn require(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
     let usage = "Require ip|local|all ..";
-    let Some(words) = reading.words(directive, 1..=usize::MAX, usage) else {
-        return;
-    };
-    let Some(access) = rule(reading, &words[0], &words[1..]) else {
-        return;
-    };
+    let words = reading.words(directive, 1..=usize::MAX, usage);
+    let access = words.and_then(|words| rule(reading, &words[0], &words[1..]));
+    // What cannot be read closes, whatever becomes of the error.
+    let access = access.unwrap_or(Access::Denied);
     if scope.within == Within::Proxy {
         // Everybody may ask anyway, unless a location says otherwise.
         if access != Access::Granted {

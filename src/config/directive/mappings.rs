@@ -53,6 +53,15 @@ pub(super) fn location(
 }
 
 fn check_pattern(reading: &mut Reading<'_>, word: &Word) -> Option<Regex> {
+    let differs = |part: &&str| word.text.contains(part);
+    let in_brackets = ["&&", "~~", "--"].iter().copied();
+    let bracket = in_brackets.filter(|_| word.text.contains('['));
+    if let Some(part) = bracket.chain(["\\<", "\\>"]).find(|part| differs(part)) {
+        let message = format!("`{part}` means something else here than in httpd");
+        let hint = "write the characters so that both read the same, each escaped or alone";
+        reading.error(word.span, Remark::new(message).with_hint(hint));
+        return None;
+    }
     match Regex::new(&word.text) {
         Ok(regex) => Some(regex),
         Err(_) => {

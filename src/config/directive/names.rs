@@ -437,6 +437,24 @@ pub(super) static DIRECTIVES: &[Known] = &[
     all("ThreadLimit", HTTPD),
     all("ThreadStackSize", HTTPD),
     all("ThreadsPerChild", HTTPD),
-    all("TraceEnable", HTTPD),
+    all(
+        "RegexDefaultOptions",
+        Meaning::Refuse(
+            "cannot be carried out",
+            "write `(?i)` or `(?x)` into the expressions",
+        ),
+    ),
+    all(
+        "MergeSlashes",
+        Meaning::Warn("has no effect: a run of slashes is compared as one"),
+    ),
+    all(
+        "StrictHostCheck",
+        Meaning::Warn("has no effect: who asks for no name that is known gets the first host"),
+    ),
+    all(
+        "TraceEnable",
+        Meaning::Warn("has no effect: TRACE is passed on"),
+    ),
     all("User", HTTPD),
 ];

@@ -60,10 +60,10 @@ const OTHERS: &[(Meaning, &str)] = &[
          H2TLSCoolDownSecs H2TLSWarmUpSize H2WebSockets H2WindowSize IdentityCheck \
          IdentityCheckTimeout KeptBodySize LimitInternalRecursion LimitXMLRequestBody \
          ListenCoresBucketsRatio ListenTCPDeferAccept MaxRangeOverlaps MaxRangeReversals \
-         MaxRanges MemcacheConnTTL MergeSlashes MergeTrailers ModemStandard Protocol \
+         MaxRanges MemcacheConnTTL MergeTrailers ModemStandard Protocol \
          ProtocolEcho QualifyRedirectURL ReadBufferSize RedisConnPoolTTL RedisTimeout \
-         RegexDefaultOptions RegisterHttpMethod RLimitCPU RLimitMEM RLimitNPROC ServerPath \
-         StrictHostCheck Suexec SuexecUserGroup WatchdogInterval Proxy100Continue",
+         RegisterHttpMethod RLimitCPU RLimitMEM RLimitNPROC ServerPath \
+         Suexec SuexecUserGroup WatchdogInterval Proxy100Continue",
     ),
     (
         LOGS,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, HeaderMap, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
 
 use super::future::Answer;
 use super::layer::{Layer, Layers};
@@ -83,10 +83,12 @@ impl Trip {
         let mut answer = self.with_status_of_httpd(answer);
         if delivered && is_overridden(&layers, answer.status()) {
             let mut page: Answer = Refusal::new(answer.status(), "", self.wanted).answer(None);
-            // Without it nobody could log in.
-            for challenge in answer.headers().get_all(WWW_AUTHENTICATE) {
-                page.headers_mut()
-                    .append(WWW_AUTHENTICATE, challenge.clone());
+            // Without it nobody could log in, or know what is allowed.
+            page.headers_mut().remove(ALLOW);
+            for name in [ALLOW, WWW_AUTHENTICATE] {
+                for said in answer.headers().get_all(&name) {
+                    page.headers_mut().append(&name, said.clone());
+                }
             }
             answer = page;
             delivered = false;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderMap, VIA};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Request, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, StatusCode, Uri, Version};
 use tower_service::Service;
 
 use super::access::Gate;
@@ -71,6 +71,13 @@ pub(in crate::config) struct Lane {
     pub(in crate::config) proxy: ReverseProxy,
 }
 
+impl Way {
+    /// Whether it leads nowhere, and only keeps others from it.
+    fn keeps_back(&self) -> bool {
+        self.destinations.iter().all(Option::is_none)
+    }
+}
+
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Destination")
@@ -123,14 +130,16 @@ impl Site {
                 "it does not say for which host it is",
             );
         }
+        if head.method == Method::CONNECT {
+            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        }
         let readings = Readings::of(head.uri.path());
         trip.places = self.places_of(&readings.httpd);
         if !self.lets_in(&readings, &head.extensions, here) {
             return trip.refuse(StatusCode::FORBIDDEN, "this is not for everybody");
         }
-        drop(readings);
         let layers = self.layers(&trip.places);
-        let (destination, path) = match self.onward(&trip.places, &head.uri) {
+        let (destination, path) = match self.onward(&readings, &trip.places, &head.uri) {
             Ok(Onward::To(destination, path)) => (destination, path),
             Ok(Onward::Nowhere) => {
                 return match layers.top(|layer| layer.handler) {
@@ -146,6 +155,7 @@ impl Site {
             }
             Err(error) => return trip.refuse(error.status(), "it cannot be passed on as it is"),
         };
+        drop(readings);
         // By the name that the client asked for, whatever members get to see.
         if layers.upwards().any(|layer| layer.reverse.is_some()) {
             trip.origin = origin(&head.headers, &head.uri, trip.secure);
@@ -202,27 +212,31 @@ impl Site {
         gate.or(self.layer.access.as_ref())
     }
 
-    /// The mapping of the last place counts before those of the host.
-    fn onward(&self, places: &[usize], uri: &Uri) -> Result<Onward, MapError> {
-        let Some(path) = uri.path_and_query() else {
+    /// The mapping of the last place counts before those of the host. One that keeps
+    /// something back does so in every reading of the path.
+    fn onward(&self, path: &Readings<'_>, places: &[usize], uri: &Uri) -> Result<Onward, MapError> {
+        let Some(asked) = uri.path_and_query() else {
             return Ok(Onward::Nowhere);
         };
-        let places = places
+        let way_of = |place: &usize| self.places.get(*place)?.way.as_ref();
+        let last = places
             .iter()
-            .rev()
-            .filter_map(|&place| self.places.get(place));
-        let ways = places.filter_map(|place| place.way.as_ref());
-        for way in ways.chain([&self.way]) {
-            let Some((rule, mapped)) = way.map.find(path)? else {
-                continue;
-            };
-            let destination = way.destinations.get(rule).cloned().flatten();
-            return Ok(match (mapped, destination) {
-                (Mapped::To(path), Some(destination)) => Onward::To(destination, path),
-                _ => Onward::Nowhere,
-            });
+            .copied()
+            .rfind(|place| way_of(place).is_some());
+        let later = self.places.iter().skip(last.map_or(0, |last| last + 1));
+        let mut kept_back = later.filter(|place| place.way.as_ref().is_some_and(Way::keeps_back));
+        if kept_back.any(|place| path.all().any(|reading| place.paths.contain(reading))) {
+            return Ok(Onward::Nowhere);
         }
-        Ok(Onward::Nowhere)
+        let way = last.as_ref().and_then(way_of).unwrap_or(&self.way);
+        let Some((rule, mapped)) = way.map.find(asked)? else {
+            return Ok(Onward::Nowhere);
+        };
+        let destination = way.destinations.get(rule).cloned().flatten();
+        Ok(match (mapped, destination) {
+            (Mapped::To(path), Some(destination)) => Onward::To(destination, path),
+            _ => Onward::Nowhere,
+        })
     }
 }
 

@@ -109,6 +109,19 @@ fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
     known.iter().any(is)
 }
 
+/// Whether a section is for an httpd of before 2.4, as recipes for both have it.
+pub(super) fn is_of_old(words: &[Word]) -> bool {
+    let [word] = words else { return false };
+    let name = word.text.strip_prefix('!').unwrap_or_default();
+    let new = [
+        "mod_authz_core.c",
+        "authz_core_module",
+        "mod_authz_host.c",
+        "authz_host_module",
+    ];
+    new.contains(&name)
+}
+
 /// Whether a section is for a module that is none of httpd's.
 pub(super) fn is_stranger(words: &[Word]) -> bool {
     let [word] = words else { return false };

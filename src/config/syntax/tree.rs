@@ -55,14 +55,28 @@ pub(super) fn read(state: &mut State<'_>, source: u32, text: &str) -> Vec<Node> 
     tree.nodes
 }
 
-/// Directives that say who may ask.
-const ACCESS: [&str; 6] = [
+/// Directives that say who may ask, or could hold such.
+const ACCESS: [&str; 20] = [
+    "Allow",
+    "AllowMethods",
+    "AuthName",
     "AuthType",
+    "AuthUserFile",
     "Deny",
+    "Include",
+    "IncludeOptional",
     "Order",
+    "ProxyPass",
+    "ProxyPassMatch",
+    "Redirect",
+    "RedirectMatch",
     "Require",
     "RewriteRule",
     "Satisfy",
+    "SSLRequire",
+    "SSLRequireSSL",
+    "SSLVerifyClient",
+    "Use",
 ];
 
 impl Tree {
@@ -92,10 +106,10 @@ impl Tree {
     /// Passes over a line, but not in silence if it says who may ask.
     fn skip(&self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
         let off = self.open.iter().find(|open| open.kind == Kind::Off);
-        let for_stranger = |open: &Open| {
-            open.name.text.eq_ignore_ascii_case("IfModule") && condition::is_stranger(&open.words)
+        let for_module = |open: &Open| {
+            open.name.text.eq_ignore_ascii_case("IfModule") && !condition::is_of_old(&open.words)
         };
-        if !off.is_some_and(for_stranger) {
+        if !off.is_some_and(for_module) {
             return;
         }
         let first = line.chars[stretch.clone()]
