@@ -48,6 +48,10 @@ impl Verdict {
         Self::Broken(why)
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Differs(..))
+    }
+
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Agrees => "agrees  ",
