@@ -99,11 +99,6 @@ impl Options {
         }
         errors
     }
-
-    fn folder(&self) -> PathBuf {
-        let folder = self.file.as_deref().and_then(Path::parent);
-        folder.unwrap_or(Path::new("")).to_owned()
-    }
 }
 
 /// What is around, so far as it is text.
@@ -138,9 +133,7 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
     } else {
         options.listen
     };
-    let mut builder = System::builder(config)
-        .base(options.folder())
-        .listen(listen);
+    let mut builder = System::builder(config).listen(listen);
     if options.check {
         if let Err(error) = builder.check() {
             complain(&error);

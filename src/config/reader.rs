@@ -152,7 +152,9 @@ impl Reader {
         })?;
         let mut surroundings = self.surroundings.clone();
         surroundings.name.get_or_insert_with(|| shown.to_string());
-        surroundings.nearby = path.parent().map(Path::to_path_buf);
+        // What is said of a file does not change with the process's directory.
+        let directory = std::path::absolute(path.parent().unwrap_or(Path::new("")));
+        surroundings.nearby = Some(directory.or_else(|_| std::env::current_dir())?);
         surroundings.file = Some(path.to_path_buf());
         Ok(understood(syntax::read_bytes(&bytes, &surroundings)))
     }

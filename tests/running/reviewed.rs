@@ -240,3 +240,14 @@ fn what_cannot_be_read_of_access_closes_and_patterns_that_differ_are_refused() {
         assert!(complaints.iter().any(|it| it.is_error()), "{text}");
     }
 }
+
+/// However the file was named, and whatever directory the process is in afterwards.
+#[test]
+fn names_of_files_are_absolute_once_they_are_read() {
+    let (config, _) = Reader::new()
+        .parse_file("tests/running/relative.conf")
+        .unwrap();
+    let certificate = config.server.tls.certificate.unwrap();
+    let expected = std::env::current_dir().unwrap().join("tests/running/a.pem");
+    assert_eq!(certificate, expected.display().to_string());
+}

@@ -85,7 +85,7 @@ impl<'c> Scope<'c> {
         of(self.host).or_else(|| self.main.and_then(of))
     }
 
-    /// The mappings, the host's own first, and whether they are in a place.
+    /// The mappings outside of places, the host's own first.
     fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
         let inherited = self
             .main

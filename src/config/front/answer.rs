@@ -99,7 +99,9 @@ impl Trip {
         }
         for edit in layers.upwards().flat_map(|layer| &layer.response_headers) {
             if edit.is_for(delivered) {
-                edit.apply(headers, |name| self.variable(name, chosen.as_ref()));
+                edit.apply(headers, |name| {
+                    self.variable(&layers, name, chosen.as_ref())
+                });
             }
         }
         answer
@@ -196,18 +198,26 @@ impl Trip {
     }
 
     /// The variables that are known before a member is.
-    pub(super) fn early_variable(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub(super) fn early_variable<'v>(
+        &self,
+        layers: &Layers<'v>,
+        name: &str,
+    ) -> Option<Cow<'v, str>> {
         if name.eq_ignore_ascii_case("HTTPS") && self.secure {
             return Some(Cow::Borrowed("on"));
         }
-        let layers: Layers<'_> = self.site.layers(&self.places);
         layers.variable(name).map(Cow::Borrowed)
     }
 
-    fn variable<'v>(&'v self, name: &str, chosen: Option<&'v Chosen>) -> Option<Cow<'v, str>> {
+    fn variable<'v>(
+        &'v self,
+        layers: &Layers<'v>,
+        name: &str,
+        chosen: Option<&'v Chosen>,
+    ) -> Option<Cow<'v, str>> {
         let balancer = self.destination.as_ref().and_then(|it| it.name.as_deref());
         let (Some(chosen), Some(balancer)) = (chosen, balancer) else {
-            return self.early_variable(name);
+            return self.early_variable(layers, name);
         };
         let presented = self.presented.as_ref();
         // As httpd's tables, which mind no case.
@@ -218,7 +228,7 @@ impl Trip {
             "BALANCER_SESSION_STICKY" => presented.map(|it| Cow::Borrowed(&*it.name)),
             "BALANCER_SESSION_ROUTE" => presented.map(|it| Cow::Borrowed(&*it.route)),
             "BALANCER_ROUTE_CHANGED" => chosen.route_changed.then_some(Cow::Borrowed("1")),
-            _ => self.early_variable(name),
+            _ => self.early_variable(layers, name),
         }
     }
 }

@@ -162,7 +162,7 @@ impl Site {
         }
         for edit in layers.upwards().flat_map(|layer| &layer.request_headers) {
             edit.keep(&mut head.headers);
-            edit.apply(&mut head.headers, |name| trip.early_variable(name));
+            edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
         }
         if self.via == Via::Removed {
             head.headers.remove(VIA);
