@@ -7,14 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::editor::Next;
+use super::editor::{Next, next_rescue};
 use super::wait::Waiting;
 use crate::clock::{Clock, Timestamp};
 use crate::member::{Ended, MemberState, Status};
 use crate::observer::Observer;
 use crate::random::Random;
 use crate::scheduler::{Needs, Scheduler};
-use crate::snapshot::Seat;
+use crate::snapshot::{Roster, Seat};
 use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed, SeqCst};
 
 /// The scheduler wants to hear of ends.
@@ -49,7 +49,8 @@ pub(super) struct Hub {
     /// written after the fact that makes it due and before those who wait are looked for,
     /// cleared before facts are read, and read after a waiter has registered.
     due: AtomicU64,
-    /// When a member in error can serve again. Relaxed: a hint for refused requests.
+    /// When a member in error can serve again, or [`DIRTY`] if an error has been repeated
+    /// since that was worked out. Relaxed: a hint for refused requests.
     rescue: AtomicU64,
     /// What an end has to care for, as flags, and how often the scheduler was changed.
     /// SeqCst, as the counters: either who ends
@@ -154,9 +155,14 @@ impl Hub {
     }
 
     /// After what time a refused request may do better.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let rescue = self.rescue.load(Relaxed);
-        (rescue != NEVER).then(|| Timestamp::from_nanos(rescue).since(self.clock.now()))
+    pub(super) fn retry_after(&self, roster: &Roster) -> Option<Duration> {
+        let now = self.clock.now();
+        let rescue = match self.rescue.load(Relaxed) {
+            NEVER => None,
+            DIRTY => next_rescue(roster, now),
+            known => Some(Timestamp::from_nanos(known)),
+        };
+        rescue.map(|rescue| rescue.since(now))
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -212,6 +218,11 @@ impl Hub {
         let Some((before, after)) = state.put_in_error(self.clock.now()) else {
             return;
         };
+        if before == after {
+            // No news: it lasts longer, which is seen when the old one would have ended.
+            self.rescue.store(DIRTY, Relaxed);
+            return;
+        }
         self.make_due();
         // Somebody else may be eligible now, a standby perhaps.
         self.wake_after_change();
@@ -355,7 +366,8 @@ impl Renewal<'_> {
     pub(super) fn end(mut self, next: Next) {
         let nanos = |time: Option<Timestamp>| time.map_or(NEVER, Timestamp::as_nanos);
         self.next = nanos(next.due).max(DIRTY + 1);
-        self.hub.rescue.store(nanos(next.rescue), Relaxed);
+        let rescue = nanos(next.rescue).max(DIRTY + 1);
+        self.hub.rescue.store(rescue, Relaxed);
     }
 }
 

@@ -198,9 +198,7 @@ impl<W> Lease<W> {
     /// Puts the member in error: it is not elected again until its recovery delay is
     /// over, or nobody else is left (see
     /// [`without_forced_recovery`](super::Builder::without_forced_recovery)). Does
-    /// nothing to a member that ignores errors.
-    ///
-    /// The lease goes on.
+    /// nothing to a member that ignores errors; one in error rests anew, which is no news.
     ///
     /// # Examples
     ///

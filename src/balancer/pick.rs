@@ -266,7 +266,7 @@ impl<W> Balancer<W> {
         PickError::NoneUsable {
             members,
             tried: request.tried.len(),
-            retry_after: self.hub().retry_after(),
+            retry_after: self.hub().retry_after(&view.picture.roster),
         }
     }
 

@@ -16,6 +16,7 @@ mod line;
 mod members;
 mod observer;
 mod ready;
+mod repeated;
 mod reviewed;
 mod scheduler_change;
 mod support;
