@@ -46,12 +46,15 @@ impl<W> View<W> {
 pub(super) struct News<W> {
     changes: Vec<(Arc<MemberState>, Status, Status)>,
     former: Vec<Arc<View<W>>>,
+    /// What was replaced or removed; readers may never have seen it.
+    replaced: Vec<Arc<Entry<W>>>,
 }
 
 impl<W> News<W> {
     const NONE: Self = Self {
         changes: Vec::new(),
         former: Vec::new(),
+        replaced: Vec::new(),
     };
 
     pub(super) fn tell(self, hub: &Hub) {
@@ -62,7 +65,7 @@ impl<W> News<W> {
         for (state, before, after) in self.changes {
             hub.tell_status(&state, before, after);
         }
-        drop(self.former);
+        drop((self.former, self.replaced));
     }
 
     fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {
@@ -252,7 +255,8 @@ impl<W> Editor<W> {
             desk: self.desk.clone(),
             payload,
         };
-        self.entries.put(slot, Arc::new(entry));
+        let former = self.entries.put(slot, Arc::new(entry));
+        self.news.replaced.extend(former);
         self.touched.push(slot);
     }
 
@@ -260,7 +264,7 @@ impl<W> Editor<W> {
         let slot = self.by_name.remove(name)? as usize;
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
         seat.state.close();
-        self.entries.take(slot);
+        self.news.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
         self.touched.push(slot);
         Some(seat.state.clone())
@@ -286,7 +290,8 @@ impl<W> Editor<W> {
                     desk: self.desk.clone(),
                     payload: entry.payload.clone(),
                 };
-                self.entries.put(seat.slot(), Arc::new(entry));
+                let former = self.entries.put(seat.slot(), Arc::new(entry));
+                self.news.replaced.extend(former);
             }
         }
         let mut news = self.publish(core, Told::Everything);
@@ -295,6 +300,7 @@ impl<W> Editor<W> {
         let mut more = self.publish(core, Told::Again);
         news.changes.append(&mut more.changes);
         news.former.append(&mut more.former);
+        news.replaced.append(&mut more.replaced);
         news
     }
 

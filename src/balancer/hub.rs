@@ -3,6 +3,7 @@
 //!
 //! It knows no payload, so that a [`Guard`](super::Guard) can outlive it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,14 +171,10 @@ impl Hub {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
-    /// A claim was given back that never became a lease.
-    pub(super) fn dropped(&self, seat: &Seat, before: u32) {
+    /// A claim was given back that never became a lease; `wakes` wakes for it.
+    pub(super) fn dropped(&self, seat: &Seat, before: u32, wakes: &Wakes<'_>) {
         let room = before == seat.state.max_in_flight();
-        let _wakes = Wakes {
-            hub: self,
-            line: room,
-            watchers: room || before == 1,
-        };
+        wakes.add(room, room || before == 1);
         if room {
             self.scheduler.load().on_room(&seat.state);
         }
@@ -185,11 +182,7 @@ impl Hub {
 
     /// A member may have more in flight than before.
     pub(super) fn made_room(&self, state: &MemberState) {
-        let _wakes = Wakes {
-            hub: self,
-            line: true,
-            watchers: true,
-        };
+        let _wakes = Wakes::new(self, true, true);
         self.scheduler.load().on_room(state);
     }
 
@@ -204,13 +197,19 @@ impl Hub {
         self.waiting.wake_front();
     }
 
+    fn wake(&self, line: bool, watchers: bool) {
+        let attention = self.attention.load(SeqCst);
+        if line && attention & LINE != 0 {
+            self.waiting.wake_front();
+        }
+        if watchers && attention & WATCHERS != 0 {
+            self.waiting.wake_watchers();
+        }
+    }
+
     /// Wakes whoever may profit from a change of the membership.
     pub(super) fn wake_after_change(&self) {
-        drop(Wakes {
-            hub: self,
-            line: true,
-            watchers: true,
-        });
+        drop(Wakes::new(self, true, true));
     }
 
     /// Puts a member in error because of a request.
@@ -302,11 +301,7 @@ impl Desk {
     #[inline(never)]
     fn tell_end(&self, seat: &Seat, attention: u32, before: u32, room: bool, ended: &Ended) {
         {
-            let _wakes = Wakes {
-                hub: &self.hub,
-                line: room,
-                watchers: room || before == 1,
-            };
+            let _wakes = Wakes::new(&self.hub, room, room || before == 1);
             if attention & !FLAGS == self.changes {
                 tell_scheduler(&*self.scheduler, seat, attention, room, ended);
             } else {
@@ -336,21 +331,40 @@ fn tell_scheduler(
     }
 }
 
-/// Wakes who waits when it is dropped, so also when a scheduler panics.
-struct Wakes<'h> {
+/// Wakes what waits when it is dropped, so also when a scheduler panics.
+#[derive(Debug)]
+pub(super) struct Wakes<'h> {
     hub: &'h Hub,
-    line: bool,
-    watchers: bool,
+    line: Cell<bool>,
+    watchers: Cell<bool>,
+}
+
+impl<'h> Wakes<'h> {
+    fn new(hub: &'h Hub, line: bool, watchers: bool) -> Self {
+        Self {
+            hub,
+            line: Cell::new(line),
+            watchers: Cell::new(watchers),
+        }
+    }
+
+    /// Wakes nothing, unless something is added.
+    #[inline]
+    pub(super) fn none(hub: &'h Hub) -> Self {
+        Self::new(hub, false, false)
+    }
+
+    fn add(&self, line: bool, watchers: bool) {
+        self.line.set(self.line.get() | line);
+        self.watchers.set(self.watchers.get() | watchers);
+    }
 }
 
 impl Drop for Wakes<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let attention = self.hub.attention.load(SeqCst);
-        if self.line && attention & LINE != 0 {
-            self.hub.waiting.wake_front();
-        }
-        if self.watchers && attention & WATCHERS != 0 {
-            self.hub.waiting.wake_watchers();
+        if self.line.get() | self.watchers.get() {
+            self.hub.wake(self.line.get(), self.watchers.get());
         }
     }
 }

@@ -22,3 +22,4 @@ mod scheduler_change;
 mod support;
 mod types;
 mod waiting;
+mod wakers;
