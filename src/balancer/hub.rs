@@ -171,15 +171,6 @@ impl Hub {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
-    /// A claim was given back that never became a lease; `wakes` wakes for it.
-    pub(super) fn dropped(&self, seat: &Seat, before: u32, wakes: &Wakes<'_>) {
-        let room = before == seat.state.max_in_flight();
-        wakes.add(room, room || before == 1);
-        if room {
-            self.scheduler.load().on_room(&seat.state);
-        }
-    }
-
     /// A member may have more in flight than before.
     pub(super) fn made_room(&self, state: &MemberState) {
         let _wakes = Wakes::new(self, true, true);
@@ -354,9 +345,15 @@ impl<'h> Wakes<'h> {
         Self::new(hub, false, false)
     }
 
-    fn add(&self, line: bool, watchers: bool) {
-        self.line.set(self.line.get() | line);
-        self.watchers.set(self.watchers.get() | watchers);
+    /// A claim was given back that never became a lease.
+    pub(super) fn dropped(&self, seat: &Seat, before: u32) {
+        let room = before == seat.state.max_in_flight();
+        self.line.set(self.line.get() | room);
+        self.watchers
+            .set(self.watchers.get() | room | (before == 1));
+        if room {
+            self.hub.scheduler.load().on_room(&seat.state);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::hub::{Desk, Hub, Wakes};
+use super::hub::{Desk, Wakes};
 use super::meter::{Meter, SentMeter, Upload};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
@@ -447,17 +447,12 @@ impl fmt::Debug for Guard {
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
     candidates: &'u Candidates<'c>,
-    hub: &'u Hub,
     wakes: &'u Wakes<'u>,
 }
 
 impl<'u, 'c> Unclaimed<'u, 'c> {
-    pub(super) fn new(candidates: &'u Candidates<'c>, hub: &'u Hub, wakes: &'u Wakes<'u>) -> Self {
-        Self {
-            candidates,
-            hub,
-            wakes,
-        }
+    pub(super) fn new(candidates: &'u Candidates<'c>, wakes: &'u Wakes<'u>) -> Self {
+        Self { candidates, wakes }
     }
 
     /// Whom the claim is for, if there is one.
@@ -475,7 +470,7 @@ impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
             let before = seat.state.give_back().before;
-            self.hub.dropped(seat, before, self.wakes);
+            self.wakes.dropped(seat, before);
         }
     }
 }

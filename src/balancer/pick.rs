@@ -177,7 +177,7 @@ impl<W> Balancer<W> {
         let because = |error| Missed::Because(error, view.picture.generation);
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
-        let unclaimed = Unclaimed::new(&candidates, hub, wakes);
+        let unclaimed = Unclaimed::new(&candidates, wakes);
         let session = match request.route {
             None if request.sessions => Session::New,
             None => Session::Off,

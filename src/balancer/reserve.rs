@@ -40,7 +40,7 @@ impl<W> Balancer<W> {
         seats.sort_by_cached_key(|seat| Load::of(seat));
         let candidates = Candidates::new(&view.picture, request.tried);
         let wakes = Wakes::none(hub);
-        let unclaimed = Unclaimed::new(&candidates, hub, &wakes);
+        let unclaimed = Unclaimed::new(&candidates, &wakes);
         let seat = seats
             .into_iter()
             .find(|seat| candidates.claim_seat(seat).is_ok())?;
