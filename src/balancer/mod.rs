@@ -24,6 +24,7 @@ mod removed;
 mod request;
 mod reserve;
 mod sessions;
+mod slots;
 mod wait;
 
 #[cfg(all(test, equipoise_loom))]

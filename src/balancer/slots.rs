@@ -1,0 +1,65 @@
+//! The places of members in tables: which are free, and which are kept for members
+//! that were removed while leases of them live.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use crate::member::{MemberId, MemberState};
+
+/// Which slots are free, and which are kept for members whose leases live on.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    free: Vec<u32>,
+    used: u32,
+    gone: HashMap<Arc<str>, (u32, Weak<MemberState>)>,
+    sweep_at: usize,
+}
+
+impl Slots {
+    /// The state of a member that was removed while leases of it live.
+    pub(super) fn take_back(&mut self, name: &str) -> Option<Arc<MemberState>> {
+        let (slot, state) = self.gone.remove(name)?;
+        let state = state.upgrade();
+        if state.is_none() {
+            self.free.push(slot);
+        }
+        state
+    }
+
+    pub(super) fn allot(&mut self) -> u32 {
+        if self.free.is_empty() {
+            self.sweep();
+        }
+        self.free.pop().unwrap_or_else(|| {
+            assert!(
+                self.used < MemberId::SLOTS,
+                "a balancer has room for {} members, gone ones with leases included",
+                MemberId::SLOTS
+            );
+            self.used += 1;
+            self.used - 1
+        })
+    }
+
+    pub(super) fn bury(&mut self, state: &Arc<MemberState>) {
+        if self.gone.len() >= self.sweep_at {
+            self.sweep();
+            self.sweep_at = 2 * self.gone.len() + 16;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        let slot = state.id().slot() as u32;
+        self.gone
+            .insert(state.name_handle().clone(), (slot, Arc::downgrade(state)));
+    }
+
+    fn sweep(&mut self) {
+        let free = &mut self.free;
+        self.gone.retain(|_, (slot, state)| {
+            let alive = state.strong_count() > 0;
+            if !alive {
+                free.push(*slot);
+            }
+            alive
+        });
+    }
+}
