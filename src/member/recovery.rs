@@ -12,9 +12,14 @@ use crate::clock::Timestamp;
 /// A member's status together with the time at which it was last put in error, as
 /// one word, so that an old error that is forgiven cannot wipe out a new one.
 ///
-/// Time is kept in microseconds: 56 bits of them last 2 283 years.
+/// The status has 16 bits. Time is kept in steps of 0.1 ms: 48 bits of them last
+/// longer than any timestamp.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LiveStatus(u64);
+
+const STATUS_BITS: u32 = 16;
+const STATUS: u64 = (1 << STATUS_BITS) - 1;
+const STEP_NANOS: u64 = 100_000;
 
 impl LiveStatus {
     pub(crate) const fn from_word(word: u64) -> Self {
@@ -26,20 +31,21 @@ impl LiveStatus {
     }
 
     pub(crate) const fn new(status: Status, error_since: Timestamp) -> Self {
-        Self(((error_since.as_nanos() / 1000) << 8) | status.bits() as u64)
+        let steps = error_since.as_nanos() / STEP_NANOS;
+        Self(steps << STATUS_BITS | status.bits() as u64)
     }
 
     pub(crate) const fn status(self) -> Status {
-        #[expect(clippy::cast_possible_truncation, reason = "the low byte is wanted")]
-        Status::from_bits(self.0 as u8)
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+        Status::from_bits(self.0 as u16)
     }
 
     pub(crate) const fn error_since(self) -> Timestamp {
-        Timestamp::from_nanos((self.0 >> 8) * 1000)
+        Timestamp::from_nanos((self.0 >> STATUS_BITS) * STEP_NANOS)
     }
 
     pub(crate) const fn with_status(self, status: Status) -> Self {
-        Self(self.0 & !0xff | status.bits() as u64)
+        Self(self.0 & !STATUS | status.bits() as u64)
     }
 
     /// The retry rule.

@@ -56,8 +56,8 @@ impl Flag {
         Self::Stopped,
     ];
 
-    const fn bit(self) -> u8 {
-        1 << self as u8
+    const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Flag {
 /// assert_eq!(status.without(Flag::HotStandby), Status::NORMAL);
 /// ```
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
-pub struct Status(u8);
+pub struct Status(u16);
 
 impl Status {
     /// No flag at all.
@@ -104,14 +104,14 @@ impl Status {
     /// ```
     pub const NORMAL: Self = Self(0);
 
-    const UNUSABLE: u8 =
+    const UNUSABLE: u16 =
         Flag::Disabled.bit() | Flag::FailedCheck.bit() | Flag::InError.bit() | Flag::Stopped.bit();
 
-    pub(crate) const fn from_bits(bits: u8) -> Self {
+    pub(crate) const fn from_bits(bits: u16) -> Self {
         Self(bits)
     }
 
-    pub(crate) const fn bits(self) -> u8 {
+    pub(crate) const fn bits(self) -> u16 {
         self.0
     }
 
