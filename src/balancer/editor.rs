@@ -11,11 +11,13 @@ use std::sync::Arc;
 use super::Core;
 use super::hub::{Desk, Hub};
 use super::lease::Entry;
+use super::overridden::{Absent, layered};
 use super::slots::Slots;
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberSpec, MemberState, Retry, Status};
+use crate::member::{Flag, MemberSpec, MemberState, Overrides, Retry, Status};
 use crate::scheduler::{Group, Needs, Scheduler};
 use crate::snapshot::{Change, Picture, Roster, Seat, Slab, Walk, walk};
+use crate::sync::Mutex;
 
 /// What readers see: the picture, the payloads and the scheduler of one moment.
 pub(super) struct View<W> {
@@ -85,6 +87,8 @@ pub(super) struct Editor<W> {
     desk: Arc<Desk>,
     generation: u64,
     slots: Slots,
+    /// The overrides of members that are not there.
+    pub(super) absent: Absent,
     next_order: u64,
     /// The slots whose seats changed since the last publication.
     touched: Vec<usize>,
@@ -103,6 +107,7 @@ impl<W> Editor<W> {
             scheduler,
             generation: 0,
             slots: Slots::default(),
+            absent: Absent::default(),
             next_order: 0,
             touched: Vec::new(),
             owed: Told::TheDifference,
@@ -141,20 +146,42 @@ impl<W> Editor<W> {
                 (state, self.next_order)
             }
         };
+        let overrides = match self.seat(name) {
+            Some(seat) => seat.overrides(),
+            None => self.absent.take(name),
+        };
         let seen = state.status();
         // A new member's state has the spec's health already; an old one keeps its own.
         let flags = spec.status().minus(Status::HEALTH);
-        let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
+        let (spec, overridden) = layered(spec.with_status(flags), overrides);
+        let flags = spec.status().plus(seen.and(Status::HEALTH));
+        let spec = spec.with_status(flags);
         self.news.note(&state, state.configure(&spec, seen, now));
-        let spec = spec.with_status(Status::NORMAL);
-        self.seat_anew(state.clone(), spec, order, Arc::new(payload));
+        let seat = Seat {
+            spec: spec.with_status(Status::NORMAL),
+            overridden: Mutex::new(overridden),
+            order,
+            state: state.clone(),
+        };
+        self.seat_anew(seat, Arc::new(payload));
         state
     }
 
-    /// Gives a member another spec, whose flags were made from those in `seen`; returns
-    /// whether anything has changed.
-    pub(super) fn respecify(&mut self, seat: &Seat, seen: Status, spec: MemberSpec) -> bool {
+    /// Gives a member another source or other overrides; of its health, `set` is set and
+    /// `clear` is cleared. Returns whether anything has changed.
+    pub(super) fn respecify(
+        &mut self,
+        seat: &Seat,
+        source: MemberSpec,
+        overrides: Overrides,
+        (set, clear): (Status, Status),
+    ) -> bool {
         let now = self.desk.hub.clock.now();
+        let seen = seat.state.status();
+        let (spec, overridden) = layered(source, overrides);
+        let health = seen.and(Status::HEALTH).plus(set).minus(clear);
+        let flags = spec.status().plus(health);
+        let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
         self.news.note(&seat.state, (before, after));
         let spec = spec.with_status(Status::NORMAL);
@@ -163,32 +190,38 @@ impl<W> Editor<W> {
             return false;
         };
         if spec == seat.spec {
-            // Only flags: they are live, and need no new seat.
+            // Only flags, if any: they are live, and need no new seat.
+            *seat.overridden.lock() = overridden;
             return before != after;
         }
-        self.seat_anew(seat.state.clone(), spec, seat.order, payload);
+        let seat = Seat {
+            spec,
+            overridden: Mutex::new(overridden),
+            order: seat.order,
+            state: seat.state.clone(),
+        };
+        self.seat_anew(seat, payload);
         true
     }
 
-    fn seat_anew(
-        &mut self,
-        state: Arc<MemberState>,
-        spec: MemberSpec,
-        order: u64,
-        payload: Arc<W>,
-    ) {
-        let slot = state.id().slot();
+    fn seat_anew(&mut self, seat: Seat, payload: Arc<W>) {
+        let slot = seat.slot();
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.by_name
-            .insert(state.name_handle().clone(), slot as u32);
-        let same = |seat: &&Arc<Seat>| {
-            Arc::ptr_eq(&seat.state, &state) && seat.spec == spec && seat.order == order
+            .insert(seat.state.name_handle().clone(), slot as u32);
+        let same = |there: &&Arc<Seat>| {
+            Arc::ptr_eq(&there.state, &seat.state)
+                && there.spec == seat.spec
+                && there.order == seat.order
         };
         let seat = match self.roster.seat(slot).filter(same) {
             // Another payload only, which is no concern of a scheduler's.
-            Some(seat) => seat.clone(),
+            Some(there) => {
+                *there.overridden.lock() = seat.overridden();
+                there.clone()
+            }
             None => {
-                let seat = Arc::new(Seat { state, spec, order });
+                let seat = Arc::new(seat);
                 Arc::make_mut(&mut self.roster).put(seat.clone());
                 seat
             }
@@ -209,6 +242,10 @@ impl<W> Editor<W> {
         seat.state.close();
         self.news.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
+        if let Some(overridden) = seat.overridden() {
+            let name = seat.state.name_handle().clone();
+            self.absent.keep(name, overridden.overrides.clone());
+        }
         self.touched.push(slot);
         Some(seat.state.clone())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Balancer, PickRequest, sessions};
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, Retry, Status, Weight};
+use crate::member::{Flag, MemberId, Overrides, Retry, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
 
@@ -127,6 +127,68 @@ pub struct MemberExplained {
     pub standing: Option<i64>,
     /// Where it stands in this election.
     pub eligibility: Eligibility,
+    /// What an operator has overridden; tier, weight, route, cap and flags above are what
+    /// holds.
+    pub overrides: Overrides,
+}
+
+/// Which of a member's layers has decided something about it.
+///
+/// # Examples
+///
+/// See [`MemberExplained::layer`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// A request or a check failed.
+    Health,
+    /// An operator overrides what the source says.
+    Operator,
+    /// The spec, by what has inserted the member.
+    Source,
+}
+
+impl MemberExplained {
+    /// Returns which layer has set `flag`; `None` if the flag is not set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::balancer::Layer;
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
+    ///
+    /// let standby = MemberSpec::new().with_flag(Flag::HotStandby);
+    /// let balancer = Balancer::builder().member("a", (), standby).build()?;
+    /// balancer.set_flag("a", Flag::Draining)?;
+    /// let explanation = balancer.explain(&PickRequest::new());
+    /// let a = &explanation.members()[0];
+    /// assert_eq!(a.layer(Flag::HotStandby), Some(Layer::Source));
+    /// assert_eq!(a.layer(Flag::Draining), Some(Layer::Operator));
+    /// assert_eq!(a.layer(Flag::InError), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn layer(&self, flag: Flag) -> Option<Layer> {
+        let (set, _) = self.overrides.flags();
+        match flag {
+            _ if !self.status.contains(flag) => None,
+            _ if Status::HEALTH.contains(flag) => Some(Layer::Health),
+            _ if set.contains(flag) => Some(Layer::Operator),
+            _ => Some(Layer::Source),
+        }
+    }
+
+    /// The flags, each of an operator's marked as such.
+    fn status_by_layer(&self) -> String {
+        if self.status == Status::NORMAL {
+            return self.status.to_string();
+        }
+        let words = self.status.iter().map(|flag| match self.layer(flag) {
+            Some(Layer::Operator) => format!("{flag} by operator"),
+            _ => flag.to_string(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Explanation {
@@ -252,6 +314,7 @@ impl<W> Balancer<W> {
             elected: seat.state.elected(),
             standing: view.scheduler.standing(id(seat)),
             eligibility: eligibility(seat, status(seat), &picture, tier, request),
+            overrides: seat.overrides(),
         };
         Explanation {
             scheduler: view.scheduler.name(),
@@ -383,7 +446,7 @@ impl fmt::Display for Explanation {
                 member.route.as_deref().unwrap_or("-"),
                 member.elected,
                 member.eligibility,
-                member.status,
+                member.status_by_layer(),
             )?;
         }
         Ok(())

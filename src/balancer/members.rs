@@ -6,7 +6,7 @@ use super::builder::refuse_duplicates;
 use super::removed::Removed;
 use super::{Balancer, BuildError, UnknownMember};
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, MemberSpec, MemberState};
+use crate::member::{Flag, MemberId, MemberSpec, MemberState, Status};
 
 /// What [`Balancer::replace_all`] did.
 ///
@@ -35,7 +35,8 @@ impl<W> Balancer<W> {
     /// Inserts a member, or gives the one of that name a new payload and spec.
     ///
     /// The name is the identity: a member that is there keeps its id, its place in
-    /// ties, its counters and its health (in error, failed check). Leases of the old
+    /// ties, its counters, its health (in error, failed check) and what an operator has
+    /// [overridden](Self::override_member). Leases of the old
     /// payload finish on it. So does a name that was removed while leases of it live.
     ///
     /// # Panics
@@ -61,10 +62,12 @@ impl<W> Balancer<W> {
         state.id()
     }
 
-    /// Changes the spec of a member; `edit` gets the present one, live flags included.
+    /// Changes what the source of a member says; `edit` gets the present spec of the
+    /// source, with the flags of the member's health as they are.
     ///
-    /// `edit` runs outside every lock and may run again if somebody else changes the
-    /// member at the same time.
+    /// What is overridden stays so: see [`override_member`](Self::override_member), which
+    /// is for operators. `edit` runs outside every lock and may run again if the member
+    /// is changed at the same time.
     ///
     /// # Errors
     ///
@@ -90,14 +93,23 @@ impl<W> Balancer<W> {
         loop {
             let seat = self.core.editor.lock().seat(name).cloned();
             let seat = seat.ok_or_else(unknown)?;
-            let status = seat.state.status();
-            let spec = edit(seat.spec.clone().with_status(status));
+            let health = seat.state.status().and(Status::HEALTH);
+            let source = seat.source();
+            let seen = source.status().plus(health);
+            let spec = edit(source.clone().with_status(seen));
             let mut editor = self.core.editor.lock();
             let present = editor.seat(name).ok_or_else(unknown)?;
-            if !Arc::ptr_eq(present, &seat) {
+            let now = seat.source();
+            let flags = now.status();
+            // Flags that others have changed meanwhile stay as they are.
+            if !Arc::ptr_eq(present, &seat) || now.with_status(source.status()) != source {
                 continue;
             }
-            if editor.respecify(&seat, status, spec) || self.hub().is_due() {
+            let (set, clear) = (spec.status().minus(seen), seen.minus(spec.status()));
+            let flags = flags.plus(set).minus(clear);
+            let source = spec.with_status(flags.minus(Status::HEALTH));
+            let health = (set.and(Status::HEALTH), clear.and(Status::HEALTH));
+            if editor.respecify(&seat, source, seat.overrides(), health) || self.hub().is_due() {
                 let news = editor.publish_change(&self.core);
                 drop(editor);
                 news.tell(self.hub());
@@ -106,7 +118,12 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Sets a flag of a member: drain it, disable it, put it in error.
+    /// Sets a flag of a member, as an operator does: it is drained or disabled until
+    /// [`clear_flag`](Self::clear_flag) or
+    /// [`clear_overrides`](Self::clear_overrides), whatever its source says meanwhile.
+    ///
+    /// [`Flag::InError`] and [`Flag::FailedCheck`] are its health: they are set as if a
+    /// request or a check had failed, and end as such.
     ///
     /// # Errors
     ///
@@ -115,18 +132,28 @@ impl<W> Balancer<W> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::{Balancer, Flag, PickRequest};
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
     /// balancer.set_flag("a", Flag::Draining)?;
     /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
+    /// balancer.replace_all(["a", "b"].map(|name| (name, (), MemberSpec::new())))?;
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
-        self.update(name, |spec| spec.with_flag(flag))
+        if Status::HEALTH.contains(flag) {
+            return self.update(name, |spec| spec.with_flag(flag));
+        }
+        self.override_present(name, |it| it.with_flag(flag))
     }
 
-    /// Clears a flag of a member, also [`Flag::InError`] by hand.
+    /// Clears a flag of a member, as an operator does: it stays cleared, whatever its
+    /// source says, until [`set_flag`](Self::set_flag) or
+    /// [`clear_overrides`](Self::clear_overrides).
+    ///
+    /// Clearing [`Flag::InError`] ends the error, and [`Flag::FailedCheck`] what a check
+    /// has found; either may come again.
     ///
     /// # Errors
     ///
@@ -144,7 +171,10 @@ impl<W> Balancer<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
-        self.update(name, |spec| spec.without_flag(flag))
+        if Status::HEALTH.contains(flag) {
+            return self.update(name, |spec| spec.without_flag(flag));
+        }
+        self.override_present(name, |it| it.with_flag_off(flag))
     }
 
     /// Removes a member: no pick that starts after this elects it, while its leases go

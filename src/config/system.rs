@@ -385,8 +385,9 @@ impl System {
     /// Changes to another configuration: to all of it, or to nothing.
     ///
     /// Requests that have begun end as they began. Members that stay keep their counters,
-    /// sessions and connections, and what was changed about them while they ran, unless
-    /// the configuration changes the same. Listeners that stay are not closed. A new
+    /// sessions and connections, and what was overridden about them
+    /// ([`Balancer::override_member`], [`Balancer::set_flag`]), until that is cleared: also
+    /// where the configuration changes the same. Listeners that stay are not closed. A new
     /// `Timeout` holds for listeners that are opened from now on.
     ///
     /// # Errors

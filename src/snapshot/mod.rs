@@ -13,5 +13,5 @@ pub use eligibility::Eligibility;
 
 pub(crate) use eligibility::{Walk, walk};
 pub(crate) use picture::{Change, Picture};
-pub(crate) use roster::{Roster, Seat};
+pub(crate) use roster::{Overridden, Roster, Seat};
 pub(crate) use slab::Slab;

@@ -129,7 +129,9 @@ impl Picture {
             if now.state.id() != then.state.id() {
                 change.left.push(then.clone());
                 change.joined.push((now.clone(), spare));
-            } else if !Arc::ptr_eq(now, then) || spare != old_spares.contains(&slot) {
+            } else if (&now.spec, now.order) != (&then.spec, then.order)
+                || spare != old_spares.contains(&slot)
+            {
                 change.changed.push((now.clone(), spare));
             }
         }

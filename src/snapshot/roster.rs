@@ -4,19 +4,50 @@ use std::sync::Arc;
 
 use super::Slab;
 use super::routes::Routes;
-use crate::member::{MemberSpec, MemberState};
+use crate::member::{MemberSpec, MemberState, Overrides, Status};
+use crate::sync::Mutex;
 
 /// One member as the balancer knows it: facts and spec, without the payload.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) state: Arc<MemberState>,
-    /// Without flags: those are live, in the state.
+    /// What holds, overrides included. Without flags: those are live, in the state.
     pub(crate) spec: MemberSpec,
     /// The place in configuration order, which settles every tie.
     pub(crate) order: u64,
+    /// Changes in place: what comes of it is in `spec` and in the state's flags.
+    pub(crate) overridden: Mutex<Option<Arc<Overridden>>>,
+}
+
+/// What is overridden of a member, and what its source says.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Overridden {
+    pub(crate) overrides: Overrides,
+    /// With its flags, but without those of health.
+    pub(crate) source: MemberSpec,
 }
 
 impl Seat {
+    /// What the source says, with its flags, but without those of health.
+    pub(crate) fn source(&self) -> MemberSpec {
+        match self.overridden() {
+            Some(overridden) => overridden.source.clone(),
+            None => {
+                let flags = self.state.status().minus(Status::HEALTH);
+                self.spec.clone().with_status(flags)
+            }
+        }
+    }
+
+    pub(crate) fn overridden(&self) -> Option<Arc<Overridden>> {
+        self.overridden.lock().clone()
+    }
+
+    pub(crate) fn overrides(&self) -> Overrides {
+        self.overridden()
+            .map_or_else(Overrides::new, |it| it.overrides.clone())
+    }
+
     pub(crate) fn slot(&self) -> usize {
         self.state.id().slot()
     }

@@ -12,6 +12,7 @@ mod found;
 mod many_weights;
 mod methods;
 mod model;
+mod operator;
 mod ops;
 mod twins;
 

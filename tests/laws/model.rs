@@ -5,9 +5,10 @@
 //! crate: every question is answered by walking over all members. Read it to learn the
 //! rules; the crate must come to the same answers at every step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use equipoise::{Flag, MemberSpec, PickError, Session, Status};
+use equipoise::{Flag, MemberSpec, PickError, Session, Status, Weight};
 
 use crate::methods::{Books, Change, Method};
 
@@ -17,6 +18,9 @@ pub(crate) type Key = usize;
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
+    /// What its source says, with flags.
+    pub(crate) source: MemberSpec,
+    /// What holds, by its source and by what is overridden.
     pub(crate) spec: MemberSpec,
     pub(crate) payload: u32,
     /// The place in configuration order; `None` once removed.
@@ -81,9 +85,30 @@ pub(crate) struct Request<'r> {
     pub(crate) no_failover: bool,
 }
 
+/// What an operator says of a name; `None` leaves it to the source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) flags: BTreeMap<Flag, bool>,
+    pub(crate) weight: Option<Weight>,
+    pub(crate) tier: Option<u16>,
+    pub(crate) route: Option<&'static str>,
+    pub(crate) cap: Option<u32>,
+}
+
+fn is_health(flag: Flag) -> bool {
+    matches!(flag, Flag::FailedCheck | Flag::InError)
+}
+
+fn without_flags(spec: &MemberSpec) -> MemberSpec {
+    let flags = Flag::ALL.into_iter();
+    flags.fold(spec.clone(), MemberSpec::without_flag)
+}
+
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) members: Vec<Member>,
+    /// By name, whether there is such a member or not.
+    pub(crate) said: BTreeMap<String, Said>,
     pub(crate) books: Books,
     pub(crate) now: Duration,
     forced_recovery: bool,
@@ -96,6 +121,7 @@ impl Model {
     pub(crate) fn new(method: Method, forced_recovery: bool) -> Self {
         Self {
             members: Vec::new(),
+            said: BTreeMap::new(),
             books: Books::new(method),
             now: Duration::ZERO,
             forced_recovery,
@@ -137,18 +163,11 @@ impl Model {
             })
         };
         let key = match self.key(name).or_else(returning) {
-            Some(key) => {
-                let member = &mut self.members[key];
-                let is_health = |flag: &Flag| matches!(flag, Flag::FailedCheck | Flag::InError);
-                let wanted = spec.status().iter().filter(|flag| !is_health(flag));
-                let health = member.status.iter().filter(is_health);
-                let status = wanted.chain(health).fold(Status::NORMAL, Status::with);
-                member.set_status(status, self.now);
-                key
-            }
+            Some(key) => key,
             None => {
                 self.members.push(Member {
                     name: name.into(),
+                    source: spec.clone(),
                     spec: spec.clone(),
                     payload,
                     order: None,
@@ -164,25 +183,66 @@ impl Model {
             }
         };
         let member = &mut self.members[key];
-        (member.payload, member.spec, member.touched) = (payload, spec.clone(), true);
+        (member.payload, member.source, member.touched) = (payload, spec.clone(), true);
         if member.order.is_none() {
             self.orders += 1;
             member.order = Some(self.orders);
         }
+        self.settle(key);
         key
     }
 
-    /// Changes the spec alone; live flags stay.
+    /// Changes what the source says; flags stay.
     pub(crate) fn edit(&mut self, key: Key, edit: impl FnOnce(MemberSpec) -> MemberSpec) {
         let member = &mut self.members[key];
-        let spec = edit(member.spec.clone());
-        member.touched |= spec != member.spec;
-        member.spec = spec;
+        member.source = edit(member.source.clone());
+        self.settle(key);
     }
 
-    /// Changes flags alone, which are no part of what [`touched`](Member::touched) means:
-    /// a method hears of them by who joins and who leaves.
-    pub(crate) fn set_status(&mut self, key: Key, status: Status) {
+    /// Changes what an operator says of a name.
+    pub(crate) fn say(&mut self, name: &str, say: impl FnOnce(&mut Said)) {
+        say(self.said.entry(name.into()).or_default());
+        if let Some(key) = self.key(name) {
+            self.settle(key);
+        }
+    }
+
+    /// What the operator says holds, else what the source says; health is neither's.
+    ///
+    /// Flags alone are no part of what [`touched`](Member::touched) means: a method hears
+    /// of them by who joins and who leaves.
+    fn settle(&mut self, key: Key) {
+        let now = self.now;
+        let member = &mut self.members[key];
+        let said = self.said.get(&member.name).cloned().unwrap_or_default();
+        let source = &member.source;
+        let mut spec = without_flags(source)
+            .with_weight(said.weight.unwrap_or(source.weight()))
+            .with_tier(said.tier.unwrap_or(source.tier()))
+            .with_route(said.route.or(source.route()).unwrap_or_default());
+        if let Some(cap) = said.cap {
+            spec = spec.with_max_in_flight(cap);
+        }
+        let holds = |flag: Flag| match said.flags.get(&flag) {
+            _ if is_health(flag) => member.status.contains(flag),
+            Some(&on) => on,
+            None => source.status().contains(flag),
+        };
+        let flags = Flag::ALL.into_iter().filter(|&flag| holds(flag));
+        let status = flags.fold(Status::NORMAL, Status::with);
+        member.touched |= spec != without_flags(&member.spec);
+        member.spec = spec;
+        member.set_status(status, now);
+    }
+
+    /// Changes what a request or a check has found.
+    pub(crate) fn set_health(&mut self, key: Key, flag: Flag, on: bool) {
+        let status = self.members[key].status;
+        let status = if on {
+            status.with(flag)
+        } else {
+            status.without(flag)
+        };
         self.members[key].set_status(status, self.now);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use equipoise::{Flag, MemberSpec, Outcome, Weight};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -31,11 +32,16 @@ pub(crate) enum Op {
         received: u64,
     },
     ClearFlag(usize, Flag),
+    ClearOverrides(usize),
     Drop(usize),
     Finish(usize, Outcome),
     Insert(usize, MemberSpec),
     IntoGuard(usize),
     NoticeTime,
+    OverrideCap(usize, Option<u32>),
+    OverrideRoute(usize, Option<&'static str>),
+    OverrideTier(usize, Option<u16>),
+    OverrideWeight(usize, Option<Weight>),
     Pick(Request),
     PutInError(usize),
     Recap(usize, Option<u32>),
@@ -104,7 +110,8 @@ impl World {
             3 => (name.clone(), cap()).prop_map(|(name, cap)| Op::Recap(name, cap)),
             1 => (name.clone(), delay()).prop_map(|(name, d)| Op::SetRecoveryDelay(name, d)),
             5 => (name.clone(), flag()).prop_map(|(n, f)| Op::SetFlag(n, f)),
-            7 => (name, flag()).prop_map(|(n, f)| Op::ClearFlag(n, f)),
+            7 => (name.clone(), flag()).prop_map(|(n, f)| Op::ClearFlag(n, f)),
+            4 => self.overriding(),
             1 => select(self.methods.clone()).prop_map(Op::SetMethod),
             1 => Just(Op::ResetStandings),
         ];
@@ -123,6 +130,20 @@ impl World {
             2 => elapsed().prop_map(Op::Advance),
             1 => Just(Op::NoticeTime),
             10 => change,
+        ]
+    }
+
+    /// What an operator says of a member, and takes back.
+    fn overriding(&self) -> impl Strategy<Value = Op> + use<> {
+        let name = || 0..self.names;
+        let route = select(vec!["", "r0", "r1"]);
+        prop_oneof![
+            2 => name().prop_map(Op::ClearOverrides),
+            1 => (name(), option::of(0..3_u32)).prop_map(|(n, cap)| Op::OverrideCap(n, cap)),
+            1 => (name(), option::of(route)).prop_map(|(n, r)| Op::OverrideRoute(n, r)),
+            1 => (name(), option::of(tier())).prop_map(|(n, t)| Op::OverrideTier(n, t)),
+            1 => (name(), option::of(self.weights.clone()))
+                .prop_map(|(n, w)| Op::OverrideWeight(n, w)),
         ]
     }
 

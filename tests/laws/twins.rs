@@ -13,9 +13,9 @@ use crate::model::{self, Key, Model};
 use crate::ops::{Op, Request, Scenario};
 
 pub(crate) struct Twins {
-    balancer: Balancer<u32>,
+    pub(crate) balancer: Balancer<u32>,
     clock: ManualClock,
-    model: Model,
+    pub(crate) model: Model,
     /// The real identities, by the model's.
     ids: Vec<MemberId>,
     held: Vec<Held>,
@@ -108,6 +108,11 @@ impl Twins {
                     self.held.push(held);
                 }
             }
+            Op::ClearOverrides(_)
+            | Op::OverrideCap(..)
+            | Op::OverrideRoute(..)
+            | Op::OverrideTier(..)
+            | Op::OverrideWeight(..) => self.decide(op),
             Op::NoticeTime => {
                 self.balancer.notice_time();
                 self.model.refresh();
@@ -235,13 +240,13 @@ impl Twins {
         let key = self.model.key(&called(name));
         assert_eq!(known.ok(), key.map(|key| self.ids[key]));
         if let Some(key) = key {
-            let status = self.model.members[key].status;
-            let status = if on {
-                status.with(flag)
+            if matches!(flag, Flag::FailedCheck | Flag::InError) {
+                self.model.set_health(key, flag, on);
             } else {
-                status.without(flag)
-            };
-            self.model.set_status(key, status);
+                self.model.say(&called(name), |said| {
+                    said.flags.insert(flag, on);
+                });
+            }
             self.model.refresh();
         }
     }
@@ -393,9 +398,18 @@ impl Twins {
             assert_eq!(member.status(), known.status, "status of {name}");
             assert_eq!(member.retries(), known.retries, "retries of {name}");
             assert_eq!(self.balancer.payload(name).as_deref(), Some(&known.payload));
-            let clean = Flag::ALL
-                .into_iter()
-                .fold(known.spec.clone(), MemberSpec::without_flag);
+            let clean = |spec: &MemberSpec| {
+                let flags = Flag::ALL.into_iter();
+                flags.fold(spec.clone(), MemberSpec::without_flag)
+            };
+            let health = [Flag::FailedCheck, Flag::InError].into_iter();
+            let source = health.fold(known.source.clone(), MemberSpec::without_flag);
+            assert_eq!(
+                self.balancer.source_spec(name),
+                Some(source),
+                "source of {name}"
+            );
+            let clean = clean(&known.spec);
             let spec = known.status.iter().fold(clean, MemberSpec::with_flag);
             assert_eq!(self.balancer.spec(name), Some(spec), "spec of {name}");
             self.agree_on_facts(key, member);
@@ -461,6 +475,6 @@ impl Twins {
     }
 }
 
-fn called(name: usize) -> String {
+pub(crate) fn called(name: usize) -> String {
     format!("m{name}")
 }

@@ -11,6 +11,7 @@ mod capacity;
 mod clocks;
 mod drained;
 mod explain;
+mod layers;
 mod leases;
 mod line;
 mod members;

@@ -41,9 +41,9 @@ fn an_insert_under_a_known_name_keeps_who_it_is_and_how_it_fares() {
 }
 
 #[test]
-fn an_insert_replaces_the_flags_that_an_operator_decides() {
+fn an_insert_replaces_the_flags_of_the_source() {
     let balancer = plain(["a", "b"]);
-    balancer.set_flag("a", Flag::Draining).unwrap();
+    balancer.insert("a", "a", MemberSpec::new().with_flag(Flag::Draining));
     balancer.insert("a", "a", MemberSpec::new().with_flag(Flag::HotStandby));
     let status = balancer.member("a").unwrap().status();
     assert_eq!(status.to_string(), "hot standby");

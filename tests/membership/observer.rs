@@ -72,6 +72,8 @@ fn errors_recoveries_and_changes_of_flags_are_heard() {
     balancer.set_flag("a", Flag::Draining).unwrap();
     assert_eq!(scribe.take(), ["a: ok -> draining"], "once");
     balancer.insert("a", (), MemberSpec::new());
+    assert!(scribe.take().is_empty(), "an operator drains it");
+    balancer.clear_overrides("a");
     assert_eq!(scribe.take(), ["a: draining -> ok"]);
     balancer.update("a", |spec| spec.with_tier(1)).unwrap();
     assert!(scribe.take().is_empty());

@@ -85,6 +85,7 @@ fn what_is_so_already_is_no_news() {
     let lease = pick(balancer).unwrap();
     lease.put_in_error();
     balancer.set_flag("b", Flag::Draining).unwrap();
+    balancer.clear_flag("c", Flag::Disabled).unwrap();
 
     scene.hears_nothing("an error of a member in error", |_| lease.put_in_error());
     scene.hears_nothing("a flag that is set", |balancer| {
@@ -93,11 +94,18 @@ fn what_is_so_already_is_no_news() {
     scene.hears_nothing("an error that is set by hand", |balancer| {
         balancer.set_flag("a", Flag::InError).unwrap();
     });
-    scene.hears_nothing("a flag that is not set", |balancer| {
+    scene.hears_nothing("a flag that is cleared", |balancer| {
         balancer.clear_flag("c", Flag::Disabled).unwrap();
     });
     scene.hears_nothing("the recovery of a member that is well", |balancer| {
         balancer.clear_flag("c", Flag::InError).unwrap();
+    });
+    scene.hears_nothing("an override that is one already", |balancer| {
+        balancer.override_member("b", |it| it.with_flag(Flag::Draining));
+    });
+    scene.hears_nothing("overrides of a name that is not there", |balancer| {
+        balancer.override_member("z", |it| it.with_tier(1));
+        balancer.clear_overrides("z");
     });
     scene.hears_nothing("an update to the same spec", |balancer| {
         balancer.update("c", |spec| spec).unwrap();

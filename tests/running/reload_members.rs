@@ -64,7 +64,7 @@ async fn a_member_that_leaves_ends_its_requests() {
 }
 
 #[tokio::test]
-async fn flags_of_an_operator_stay_unless_the_file_changes_them() {
+async fn flags_of_an_operator_stay_until_they_are_cleared() {
     let (one, two) = (Member::start("one").await, Member::start("two").await);
     let (first, second) = (one.url(), two.url());
     let running = run(&text(&[(&one, ""), (&two, "status=D")], "")).await;
@@ -85,10 +85,15 @@ async fn flags_of_an_operator_stay_unless_the_file_changes_them() {
     running.reload(&text(&[(&one, ""), (&two, "status=D")], "ProxyTimeout 9\n"));
     assert_eq!(flags(&first), [Flag::Draining]);
     assert_eq!(flags(&second), []);
-    // Now the file changes the same.
+    // Also where the file changes the same.
     running.reload(&text(&[(&one, "status=N"), (&two, "")], ""));
     assert_eq!(flags(&first), [Flag::Draining]);
     running.reload(&text(&[(&one, ""), (&two, "status=D")], ""));
+    assert_eq!(flags(&first), [Flag::Draining]);
+    assert_eq!(flags(&second), []);
+    // What the file says holds once they are cleared.
+    balancer.clear_overrides(&first);
+    balancer.clear_overrides(&second);
     assert_eq!(flags(&first), []);
     assert_eq!(flags(&second), [Flag::Disabled]);
     // With something that makes new connections.
@@ -97,35 +102,45 @@ async fn flags_of_an_operator_stay_unless_the_file_changes_them() {
     assert_eq!(flags(&second), []);
 }
 
-/// "Members that stay keep .. what was changed about them while they ran, unless the
-/// configuration changes the same."
+/// "Members that stay keep .. what was overridden about them, until that is cleared."
 #[tokio::test]
-async fn a_weight_of_an_operator_stays_unless_the_file_changes_it() {
+async fn a_weight_of_an_operator_stays_until_it_is_cleared() {
     let one = Member::start("one").await;
     let url = one.url();
     let running = run(&text(&[(&one, "")], "")).await;
-    let set = |weight: u32| {
-        let weight = Weight::new(weight).unwrap();
-        let balancer = running.balancer("c");
-        let edited = balancer.update(&url, |spec| spec.clone().with_weight(weight));
-        edited.unwrap();
-    };
+    let seven = Weight::new(7).unwrap();
+    let balancer = running.balancer("c");
+    balancer.override_member(url.as_str(), |it| it.with_weight(seven));
     let weight = || {
         let spec: MemberSpec = running.balancer("c").spec(&url).unwrap();
         spec.weight().hundredths()
     };
-    set(7);
     for (words, more) in [
         ("", ""),
         ("route=r", ""),
         ("route=r timeout=5", ""),
         ("route=r timeout=5", "SSLProxyVerify none\n"),
+        ("loadfactor=2", ""),
     ] {
         running.reload(&text(&[(&one, words)], more));
         assert_eq!(weight(), 700, "{words} {more}");
     }
-    running.reload(&text(&[(&one, "loadfactor=2")], ""));
-    assert_eq!(weight(), 200);
+    balancer.clear_overrides(&url);
+    assert_eq!(weight(), 200, "as the file says");
+}
+
+/// A member in error stays in error, whatever else the file changes.
+#[tokio::test]
+async fn an_error_is_not_forgiven_by_a_file_that_changes_something_else() {
+    let (one, two) = (Member::start("one").await, Member::start("two").await);
+    let running = run(&text(&[(&one, ""), (&two, "")], "")).await;
+    let url = one.url();
+    running.balancer("c").set_flag(&url, Flag::InError).unwrap();
+    for words in ["loadfactor=2", "loadfactor=2 timeout=9"] {
+        running.reload(&text(&[(&one, words), (&two, "")], ""));
+        let status = running.balancer("c").member(&url).unwrap().status();
+        assert!(status.contains(Flag::InError), "{words}");
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ pub(crate) fn everybody_has_a_turn(balancer: &Balancer<u64>) {
             let spec = Flag::ALL.into_iter().fold(spec, MemberSpec::without_flag);
             spec.with_tier(0).with_weight(Weight::ONE)
         };
+        balancer.clear_overrides(member.name());
         balancer.update(member.name(), plain).unwrap();
     }
     nobody_stays_parked(balancer);

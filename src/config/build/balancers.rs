@@ -204,19 +204,15 @@ impl Change {
         let balancer = &running.balancer;
         let known = by_url(&running.config);
         for (member, endpoint) in changed {
-            // Whoever was removed meanwhile stays away.
+            // What was removed meanwhile stays away.
             let Some(endpoint) = endpoint else {
-                if let Some(known) = known.get(member.url.as_str()) {
-                    drop(balancer.update(&member.url, |live| respecified(live, known, &member)));
-                }
+                drop(balancer.update(&member.url, |live| respecified(&live, &member)));
                 continue;
             };
-            let live = balancer.spec(&member.url);
-            let spec = match (live, known.get(member.url.as_str())) {
-                (Some(live), Some(known)) => respecified(live, known, &member),
-                (None, Some(_)) => continue,
-                (_, None) => spec(&member),
-            };
+            if known.contains_key(member.url.as_str()) && balancer.member(&member.url).is_none() {
+                continue;
+            }
+            let spec = spec(&member);
             balancer.insert(member.url, endpoint, spec);
         }
         for url in gone {
@@ -233,40 +229,17 @@ impl Change {
     }
 }
 
-/// What a member becomes. What somebody has changed while it ran stays, unless the
-/// configuration changes the same.
-fn respecified(live: MemberSpec, known: &MemberConfig, member: &MemberConfig) -> MemberSpec {
-    let (old, new) = (spec(known), spec(member));
-    let mut next = live;
-    if old.weight() != new.weight() {
-        next = next.with_weight(new.weight());
-    }
-    if old.tier() != new.tier() {
-        next = next.with_tier(new.tier());
-    }
-    if old.route() != new.route() {
-        next = next.with_route(new.route().unwrap_or_default());
-    }
-    if old.redirect_route() != new.redirect_route() {
-        next = next.with_redirect_route(new.redirect_route().unwrap_or_default());
-    }
-    if old.recovery_delay() != new.recovery_delay() {
-        next = next.with_recovery_delay(new.recovery_delay());
-    }
-    if old.max_in_flight() != new.max_in_flight() {
-        next = match new.max_in_flight() {
-            Some(most) => next.with_max_in_flight(most),
-            None => next.without_max_in_flight(),
-        };
-    }
-    for flag in Flag::ALL {
-        match (old.status().contains(flag), new.status().contains(flag)) {
-            (false, true) => next = next.with_flag(flag),
-            (true, false) => next = next.without_flag(flag),
-            _ => {}
-        }
-    }
-    next
+/// What the configuration says of a member that is there; its health is what it was.
+fn respecified(live: &MemberSpec, member: &MemberConfig) -> MemberSpec {
+    [Flag::FailedCheck, Flag::InError]
+        .into_iter()
+        .fold(spec(member), |spec, flag| {
+            if live.status().contains(flag) {
+                spec.with_flag(flag)
+            } else {
+                spec.without_flag(flag)
+            }
+        })
 }
 
 fn scheduler(name: Option<SchedulerName>, readings: &HeartbeatReadings) -> Box<dyn Scheduler> {

@@ -12,6 +12,7 @@ use crate::random::Random;
 use crate::scheduler::election::elect;
 use crate::scheduler::{Candidates, Group, Pick};
 use crate::snapshot::{Picture, Roster, Seat, walk};
+use crate::sync::Mutex;
 
 fn picture(hundredths: &[u32]) -> Picture {
     let mut roster = Roster::default();
@@ -23,6 +24,7 @@ fn picture(hundredths: &[u32]) -> Picture {
             state,
             spec,
             order: slot.into(),
+            overridden: Mutex::default(),
         }));
     }
     let found = walk(&roster, |seat| seat.state.status());

@@ -1,0 +1,212 @@
+//! The operator's layer: what is overridden of members, also while they are away.
+//!
+//! What does not live here: what overrides do to a spec (`member/overrides.rs`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{Balancer, UnknownMember};
+use crate::member::{MemberId, MemberSpec, Overrides, Status};
+use crate::snapshot::Overridden;
+
+/// Of so many members that are not there overrides are kept; beyond, those that have
+/// been kept longest are forgotten.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::balancer::MAX_ABSENT_OVERRIDES;
+///
+/// assert_eq!(MAX_ABSENT_OVERRIDES, 10_000);
+/// ```
+pub const MAX_ABSENT_OVERRIDES: usize = 10_000;
+
+/// The overrides of members that are not there, which come back to them by name.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
+    by_name: HashMap<Arc<str>, (u64, Overrides)>,
+    /// Oldest first.
+    by_age: BTreeMap<u64, Arc<str>>,
+    ages: u64,
+}
+
+impl Absent {
+    pub(super) fn take(&mut self, name: &str) -> Overrides {
+        let Some((age, overrides)) = self.by_name.remove(name) else {
+            return Overrides::new();
+        };
+        self.by_age.remove(&age);
+        overrides
+    }
+
+    pub(super) fn keep(&mut self, name: Arc<str>, overrides: Overrides) {
+        drop(self.take(&name));
+        if overrides.is_empty() {
+            return;
+        }
+        self.ages += 1;
+        self.by_age.insert(self.ages, name.clone());
+        self.by_name.insert(name, (self.ages, overrides));
+        if self.by_age.len() > MAX_ABSENT_OVERRIDES {
+            if let Some((_, oldest)) = self.by_age.pop_first() {
+                self.by_name.remove(&oldest);
+            }
+        }
+    }
+
+    fn get(&self, name: &str) -> Overrides {
+        let kept = self.by_name.get(name);
+        kept.map_or_else(Overrides::new, |(_, overrides)| overrides.clone())
+    }
+}
+
+/// What holds by a source and what overrides it, and what is to be kept of the two.
+pub(super) fn layered(
+    source: MemberSpec,
+    overrides: Overrides,
+) -> (MemberSpec, Option<Arc<Overridden>>) {
+    if overrides.is_empty() {
+        return (source, None);
+    }
+    let spec = overrides.applied_to(source.clone());
+    let overridden = Overridden { overrides, source };
+    (spec, Some(Arc::new(overridden)))
+}
+
+impl<W> Balancer<W> {
+    /// Changes what is overridden of a member; `edit` gets the present overrides.
+    ///
+    /// Overrides belong to the name: they stay when the member is inserted again,
+    /// updated or replaced, and wait for it while it is not there, for up to
+    /// [`MAX_ABSENT_OVERRIDES`] names. `edit` runs outside every lock and may run again
+    /// if the overrides are changed at the same time.
+    ///
+    /// # Examples
+    ///
+    /// See [`Overrides`].
+    pub fn override_member(
+        &self,
+        name: impl Into<Arc<str>>,
+        edit: impl Fn(Overrides) -> Overrides,
+    ) {
+        let name = name.into();
+        while self.override_present(&name, &edit).is_err() {
+            let before = self.core.editor.lock().absent.get(&name);
+            let after = edit(before.clone());
+            let mut editor = self.core.editor.lock();
+            if editor.seat(&name).is_none() && editor.absent.get(&name) == before {
+                editor.absent.keep(name, after);
+                return;
+            }
+        }
+    }
+
+    /// As [`override_member`](Self::override_member), for members that are there.
+    pub(super) fn override_present(
+        &self,
+        name: &str,
+        edit: impl Fn(Overrides) -> Overrides,
+    ) -> Result<MemberId, UnknownMember> {
+        let unknown = || UnknownMember { name: name.into() };
+        loop {
+            let seat = self.core.editor.lock().seat(name).cloned();
+            let seat = seat.ok_or_else(unknown)?;
+            let before = seat.overrides();
+            let overrides = edit(before.clone());
+            let mut editor = self.core.editor.lock();
+            let present = editor.seat(name).ok_or_else(unknown)?;
+            if !Arc::ptr_eq(present, &seat) || seat.overrides() != before {
+                continue;
+            }
+            let untouched = (Status::NORMAL, Status::NORMAL);
+            if editor.respecify(&seat, seat.source(), overrides, untouched) || self.hub().is_due() {
+                let news = editor.publish_change(&self.core);
+                drop(editor);
+                news.tell(self.hub());
+            }
+            return Ok(seat.state.id());
+        }
+    }
+
+    /// Clears all overrides of a member, so that what its source says holds again;
+    /// returns what was overridden, if anything was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Overrides;
+    /// use equipoise::{Balancer, Flag};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_flag("a", Flag::Disabled)?;
+    /// let cleared = balancer.clear_overrides("a");
+    /// assert_eq!(cleared, Some(Overrides::new().with_flag(Flag::Disabled)));
+    /// assert!(balancer.member("a").unwrap().status().is_usable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "clearing is what it is for")]
+    pub fn clear_overrides(&self, name: &str) -> Option<Overrides> {
+        let mut editor = self.core.editor.lock();
+        let Some(seat) = editor.seat(name).cloned() else {
+            return Some(editor.absent.take(name)).filter(|it| !it.is_empty());
+        };
+        let cleared = seat.overridden();
+        let untouched = (Status::NORMAL, Status::NORMAL);
+        let changed = editor.respecify(&seat, seat.source(), Overrides::new(), untouched);
+        if changed || self.hub().is_due() {
+            let news = editor.publish_change(&self.core);
+            drop(editor);
+            news.tell(self.hub());
+        }
+        cleared.map(|it| it.overrides.clone())
+    }
+
+    /// Returns what is overridden, by name, of members that are there and of those that
+    /// are not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_flag("a", Flag::Draining)?;
+    /// balancer.override_member("later", |it| it.with_flag(Flag::Disabled));
+    /// let overrides = balancer.overrides();
+    /// assert_eq!(overrides.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "later"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn overrides(&self) -> BTreeMap<Arc<str>, Overrides> {
+        let editor = self.core.editor.lock();
+        let here = editor.roster.by_tier().filter_map(|seat| {
+            let overridden = seat.overridden()?;
+            Some((
+                seat.state.name_handle().clone(),
+                overridden.overrides.clone(),
+            ))
+        });
+        let absent = editor.absent.by_name.iter();
+        let absent = absent.map(|(name, (_, overrides))| (name.clone(), overrides.clone()));
+        here.chain(absent).collect()
+    }
+
+    /// Returns what the source says of the member of that name, without the flags of its
+    /// health; [`spec`](Self::spec) is what holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.set_flag("a", Flag::Draining)?;
+    /// assert_eq!(balancer.source_spec("a"), Some(MemberSpec::new()));
+    /// assert_eq!(balancer.spec("a"), Some(MemberSpec::new().with_flag(Flag::Draining)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "this reads the spec and changes nothing"]
+    pub fn source_spec(&self, name: &str) -> Option<MemberSpec> {
+        Some(self.core.editor.lock().seat(name)?.source())
+    }
+}

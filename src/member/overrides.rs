@@ -1,0 +1,347 @@
+//! What an operator decides about a member, over what its source says: [`Overrides`].
+//!
+//! What does not live here: where they are kept while their member is away
+//! (`balancer/overridden.rs`), and the member's health, which nothing overrides.
+
+use std::sync::Arc;
+
+use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
+
+/// What an operator has decided about a member, over what its source says.
+///
+/// The source of a member is what inserts it: code, a configuration, discovery. Its
+/// [`MemberSpec`] is one layer, overrides are another, and neither is lost when the
+/// other changes: a member that was drained still drains after
+/// [`replace_all`](crate::Balancer::replace_all). Each override is set, or unset and
+/// then what the source says holds.
+///
+/// The third layer is health: [`Flag::InError`] and [`Flag::FailedCheck`] are facts that
+/// no override hides. Both are ignored here; [`set_flag`](crate::Balancer::set_flag) and
+/// [`clear_flag`](crate::Balancer::clear_flag) change them as events do.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::member::Overrides;
+/// use equipoise::{Balancer, Flag, MemberSpec, Weight};
+///
+/// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+/// let weight = Weight::new(5)?;
+/// balancer.override_member("a", |it| it.with_flag(Flag::Draining).with_weight(weight));
+/// balancer.insert("a", (), MemberSpec::new().with_tier(1)); // the source knows nothing of it
+///
+/// let spec = balancer.spec("a").unwrap();
+/// assert!(spec.status().contains(Flag::Draining));
+/// assert_eq!((spec.weight(), spec.tier()), (weight, 1));
+///
+/// balancer.clear_overrides("a");
+/// assert_eq!(balancer.spec("a").unwrap(), MemberSpec::new().with_tier(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[must_use]
+pub struct Overrides {
+    set: Status,
+    cleared: Status,
+    weight: Option<Weight>,
+    tier: Option<u16>,
+    max_in_flight: Option<u32>,
+    /// An empty one is none.
+    route: Option<Arc<str>>,
+    redirect_route: Option<Arc<str>>,
+}
+
+impl Overrides {
+    /// Returns overrides that override nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Overrides;
+    ///
+    /// assert!(Overrides::new().is_empty());
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells whether nothing is overridden.
+    ///
+    /// # Examples
+    ///
+    /// See [`new`](Self::new).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Sets a flag, whatever the source says.
+    ///
+    /// # Examples
+    ///
+    /// See [`Overrides`].
+    pub fn with_flag(mut self, flag: Flag) -> Self {
+        let flag = Status::NORMAL.with(flag).minus(Status::HEALTH);
+        self.set = self.set.plus(flag);
+        self.cleared = self.cleared.minus(flag);
+        self
+    }
+
+    /// Clears a flag, whatever the source says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec};
+    ///
+    /// let disabled = MemberSpec::new().with_flag(Flag::Disabled);
+    /// let balancer = Balancer::builder().member("a", (), disabled.clone()).build()?;
+    /// balancer.override_member("a", |it| it.with_flag_off(Flag::Disabled));
+    /// balancer.insert("a", (), disabled);
+    /// assert!(balancer.member("a").unwrap().status().is_usable());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn with_flag_off(mut self, flag: Flag) -> Self {
+        let flag = Status::NORMAL.with(flag).minus(Status::HEALTH);
+        self.cleared = self.cleared.plus(flag);
+        self.set = self.set.minus(flag);
+        self
+    }
+
+    /// Leaves a flag to the source.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Flag;
+    /// use equipoise::member::Overrides;
+    ///
+    /// let drained = Overrides::new().with_flag(Flag::Draining);
+    /// assert_eq!(drained.without_flag(Flag::Draining), Overrides::new());
+    /// ```
+    pub fn without_flag(mut self, flag: Flag) -> Self {
+        self.set = self.set.without(flag);
+        self.cleared = self.cleared.without(flag);
+        self
+    }
+
+    /// Sets the weight.
+    ///
+    /// # Examples
+    ///
+    /// See [`Overrides`].
+    pub fn with_weight(mut self, weight: Weight) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// Leaves the weight to the source.
+    ///
+    /// # Examples
+    ///
+    /// See [`without_flag`](Self::without_flag).
+    pub fn without_weight(mut self) -> Self {
+        self.weight = None;
+        self
+    }
+
+    /// Sets the tier.
+    ///
+    /// # Examples
+    ///
+    /// See [`Overrides`].
+    pub fn with_tier(mut self, tier: u16) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// Leaves the tier to the source.
+    ///
+    /// # Examples
+    ///
+    /// See [`without_flag`](Self::without_flag).
+    pub fn without_tier(mut self) -> Self {
+        self.tier = None;
+        self
+    }
+
+    /// Sets the cap on requests in flight, up to [`MAX_IN_FLIGHT`], which lifts it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let capped = MemberSpec::new().with_max_in_flight(10);
+    /// let balancer = Balancer::builder().member("a", (), capped).build()?;
+    /// balancer.override_member("a", |it| it.with_max_in_flight(4));
+    /// assert_eq!(balancer.member("a").unwrap().max_in_flight(), 4);
+    /// balancer.override_member("a", |it| it.without_max_in_flight());
+    /// assert_eq!(balancer.member("a").unwrap().max_in_flight(), 10);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn with_max_in_flight(mut self, cap: u32) -> Self {
+        self.max_in_flight = Some(cap.min(MAX_IN_FLIGHT));
+        self
+    }
+
+    /// Leaves the cap on requests in flight to the source.
+    ///
+    /// # Examples
+    ///
+    /// See [`with_max_in_flight`](Self::with_max_in_flight).
+    pub fn without_max_in_flight(mut self) -> Self {
+        self.max_in_flight = None;
+        self
+    }
+
+    /// Sets the route; an empty one is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let routed = MemberSpec::new().with_route("r1").with_redirect_route("r2");
+    /// let balancer = Balancer::builder().member("a", (), routed).build()?;
+    /// balancer.override_member("a", |it| it.with_route("r9").with_redirect_route(""));
+    /// let spec = balancer.spec("a").unwrap();
+    /// assert_eq!((spec.route(), spec.redirect_route()), (Some("r9"), None));
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn with_route(mut self, route: impl AsRef<str>) -> Self {
+        self.route = Some(route.as_ref().into());
+        self
+    }
+
+    /// Leaves the route to the source.
+    ///
+    /// # Examples
+    ///
+    /// See [`without_flag`](Self::without_flag).
+    pub fn without_route(mut self) -> Self {
+        self.route = None;
+        self
+    }
+
+    /// Sets the route that takes over the sessions; an empty one is none.
+    ///
+    /// # Examples
+    ///
+    /// See [`with_route`](Self::with_route).
+    pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
+        self.redirect_route = Some(route.as_ref().into());
+        self
+    }
+
+    /// Leaves the route that takes over the sessions to the source.
+    ///
+    /// # Examples
+    ///
+    /// See [`without_flag`](Self::without_flag).
+    pub fn without_redirect_route(mut self) -> Self {
+        self.redirect_route = None;
+        self
+    }
+
+    /// Returns the flags that are overridden: those that are set, and those that are
+    /// cleared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Overrides;
+    /// use equipoise::{Flag, Status};
+    ///
+    /// let overrides = Overrides::new().with_flag(Flag::Draining).with_flag_off(Flag::Stopped);
+    /// let (set, cleared) = overrides.flags();
+    /// assert_eq!(set, Status::NORMAL.with(Flag::Draining));
+    /// assert_eq!(cleared, Status::NORMAL.with(Flag::Stopped));
+    /// ```
+    #[must_use]
+    pub const fn flags(&self) -> (Status, Status) {
+        (self.set, self.cleared)
+    }
+
+    /// Returns the spec that holds where a source says `spec`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Overrides;
+    /// use equipoise::{Flag, MemberSpec};
+    ///
+    /// let overrides = Overrides::new().with_flag(Flag::Draining).with_tier(2);
+    /// let spec = overrides.applied_to(MemberSpec::new().with_tier(1).with_route("r"));
+    /// assert_eq!((spec.tier(), spec.route()), (2, Some("r")));
+    /// assert!(spec.status().contains(Flag::Draining));
+    /// ```
+    pub fn applied_to(&self, spec: MemberSpec) -> MemberSpec {
+        let status = spec.status().plus(self.set).minus(self.cleared);
+        let mut spec = spec.with_status(status);
+        if let Some(weight) = self.weight {
+            spec = spec.with_weight(weight);
+        }
+        if let Some(tier) = self.tier {
+            spec = spec.with_tier(tier);
+        }
+        if let Some(route) = &self.route {
+            spec = spec.with_route(route);
+        }
+        if let Some(route) = &self.redirect_route {
+            spec = spec.with_redirect_route(route);
+        }
+        match self.max_in_flight {
+            None => spec,
+            Some(MAX_IN_FLIGHT) => spec.without_max_in_flight(),
+            Some(cap) => spec.with_max_in_flight(cap),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Overrides;
+    use crate::member::{Flag, MAX_IN_FLIGHT, MemberSpec};
+
+    #[test]
+    fn what_is_not_overridden_is_the_sources() {
+        let spec = MemberSpec::new()
+            .with_tier(3)
+            .with_route("r")
+            .with_max_in_flight(9)
+            .with_flag(Flag::HotSpare);
+        assert_eq!(Overrides::new().applied_to(spec.clone()), spec);
+        let drained = Overrides::new().with_flag(Flag::Draining);
+        let expected = spec.clone().with_flag(Flag::Draining);
+        assert_eq!(drained.applied_to(spec), expected);
+    }
+
+    #[test]
+    fn the_last_word_on_a_flag_counts_and_health_is_none_of_it() {
+        let overrides = Overrides::new()
+            .with_flag(Flag::Disabled)
+            .with_flag_off(Flag::Disabled);
+        let spec = MemberSpec::new().with_flag(Flag::Disabled);
+        assert_eq!(overrides.applied_to(spec), MemberSpec::new());
+        for health in [Flag::InError, Flag::FailedCheck] {
+            assert!(Overrides::new().with_flag(health).is_empty());
+            assert!(Overrides::new().with_flag_off(health).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_cap_and_a_route_can_be_overridden_to_none() {
+        let overrides = Overrides::new()
+            .with_max_in_flight(u32::MAX)
+            .with_route("")
+            .with_redirect_route("");
+        let spec = MemberSpec::new()
+            .with_max_in_flight(1)
+            .with_route("a")
+            .with_redirect_route("b");
+        assert_eq!(overrides.applied_to(spec), MemberSpec::new());
+        let lifted = Overrides::new().with_max_in_flight(MAX_IN_FLIGHT);
+        assert_eq!(lifted, Overrides::new().with_max_in_flight(u32::MAX));
+    }
+}
