@@ -47,5 +47,7 @@ pub use dispatch::{
 #[cfg(feature = "proxy")]
 pub(crate) use dispatch::{host_of, join_cookies, under, without_user};
 pub use error::{BalanceError, BoxError};
+#[cfg(feature = "proxy")]
+pub(crate) use failover::is_exhaustion;
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;

@@ -168,16 +168,17 @@ fn frames_without_data_take_no_room() {
 }
 
 #[tokio::test]
-async fn a_request_that_may_not_be_repeated_is_not_buffered() {
-    // Its body goes on unread, and is gone once somebody has read of it.
-    let cast = Cast::new([&[Fail(ConnectionRefused)], &[Answer(200)]]);
+async fn what_a_member_did_not_process_goes_on_by_any_method() {
+    // The first member has read all of it, and says that it did nothing about it.
+    let cast = Cast::new([&[Fail(ConnectionReset)], &[Answer(200)]]);
     let layer = cast.layer().request_body(BufferUpTo(1 << 20));
-    assert_eq!(
-        outcome(layer.clone().over_members(), post("x")).await,
-        "200 b 2"
-    );
-    let mut kept = BufferUpTo(1 << 20).keep(Full::<Bytes>::from("0123456789"), false);
+    let unprocessed = |error: &std::io::Error| error.kind() == ConnectionReset;
+    let sure = layer.clone().nothing_sent_if(unprocessed);
+    assert_eq!(outcome(layer.over_members(), post("x")).await, "502");
+    assert_eq!(outcome(sure.over_members(), post("x")).await, "200 b 2");
 
+    // So it is kept, whatever its method.
+    let mut kept = BufferUpTo(1 << 20).keep(Full::<Bytes>::from("0123456789"), false);
     let mut lease = lease();
     let mut reader = kept.next(|| lease.sent_meter()).unwrap();
     let alarm = Arc::new(Alarm::default());
@@ -185,7 +186,7 @@ async fn a_request_that_may_not_be_repeated_is_not_buffered() {
         poll(&mut reader, &alarm),
         Poll::Ready(Some(Ok(_)))
     ));
-    assert!(!kept.is_left());
+    assert!(kept.is_left());
 }
 
 /// A client that sends some of its body and then breaks off, or hangs.

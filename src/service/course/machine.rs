@@ -356,12 +356,17 @@ where
         }
         this.course.sent |= !fault.is_nothing_sent();
         this.course.note(lease.member().id());
-        if settings.pardons {
+        // A second try would find as little as the first.
+        if settings.pardons && !fault.is_exhausted() {
             this.course.pardon(lease.member().id(), fault);
         }
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
-        lease.finish(Outcome::Failure);
+        lease.finish(if fault.is_exhausted() {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failure
+        });
         if other.is_some() {
             return Then::GoOn;
         }
@@ -375,7 +380,9 @@ where
         } else {
             None
         };
-        if let Some(Err(PickError::SessionLost { route })) = next {
+        let exhausted = fault.is_exhausted() && fault.is_nothing_sent();
+        if let (false, Some(Err(PickError::SessionLost { route }))) = (exhausted, &next) {
+            let route = route.clone();
             return Then::Return(Err(BalanceError::SessionLost {
                 member,
                 route,
@@ -384,12 +391,16 @@ where
                 source: error,
             }));
         }
-        let failed = BalanceError::Member {
-            member,
-            attempts: this.course.attempts,
-            timed_out: fault.is_timed_out(),
-            nothing_sent: !this.course.sent,
-            source: error,
+        let failed = if exhausted {
+            BalanceError::Exhausted { source: error }
+        } else {
+            BalanceError::Member {
+                member,
+                attempts: this.course.attempts,
+                timed_out: fault.is_timed_out(),
+                nothing_sent: !this.course.sent,
+                source: error,
+            }
         };
         let patience = settings.patience.as_ref();
         let patience = patience.and_then(|patience| patience.timeouts.member);
