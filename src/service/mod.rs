@@ -23,6 +23,7 @@ mod answer;
 mod balance;
 mod body;
 mod call;
+mod capacity;
 mod course;
 mod dispatch;
 mod error;
@@ -39,6 +40,8 @@ pub use body::{
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
+#[cfg(feature = "proxy")]
+pub(crate) use capacity::Capacity;
 #[cfg(feature = "proxy")]
 pub(crate) use course::HostKept;
 pub use dispatch::{

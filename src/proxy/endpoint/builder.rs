@@ -9,7 +9,7 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::connect::{Connector, HttpVersions, MAX_WINDOW, Secure, Windows};
+use super::connect::{Connector, HttpVersions, Secure, Windows};
 use super::pool::Pool;
 use super::{Endpoint, EndpointUriError, Shared};
 use crate::proxy::system_tls;
@@ -284,7 +284,7 @@ impl EndpointBuilder {
     }
 
     /// Sets how many bytes of one answer a member may send by HTTP/2 before its client has
-    /// read them: 256 KiB by default, at most 2 GiB.
+    /// read them: 256 KiB by default, and no more than 2 GiB for a whole connection.
     ///
     /// The window of a connection is this times [`http2_streams`](Self::http2_streams), so
     /// that clients that do not read never hold up the answers to others. Clients that
@@ -296,7 +296,7 @@ impl EndpointBuilder {
     ///
     /// See [`max_http2_connections`](Self::max_http2_connections).
     pub fn http2_stream_window(mut self, bytes: u32) -> Self {
-        self.windows.stream = bytes.min(MAX_WINDOW);
+        self.windows.stream = bytes;
         self
     }
 
@@ -347,8 +347,10 @@ impl EndpointBuilder {
             versions => Some(versions == HttpVersions::Http2),
         };
         let host = host_of(&authority).filter(|_| !self.preserve_host);
+        let pool = Pool::new(self.max_idle, self.connections, speaks);
+        let changed = pool.changed();
         let shared = Shared {
-            pool: Pool::new(self.max_idle, self.connections.max(1), speaks),
+            pool,
             scheme: scheme.clone(),
             authority,
             host,
@@ -360,8 +362,9 @@ impl EndpointBuilder {
                 secure,
                 versions: self.versions,
                 max_head: self.max_head,
-                windows: self.windows,
+                windows: self.windows.fitting(),
                 opened: AtomicU32::new(0),
+                changed,
             },
             connect: self.connect,
             idle_life: self.idle_life,

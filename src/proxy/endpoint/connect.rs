@@ -16,6 +16,7 @@ use http::Uri;
 use hyper::client::conn::{http1, http2};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tower_service::Service;
 
 use super::line::{Http1Line, Http2Line, Line};
@@ -103,6 +104,8 @@ pub(super) struct Connector {
     /// So many connections of HTTP/2 were opened.
     // Relaxed: each takes another number.
     pub(super) opened: AtomicU32,
+    /// Is told when a member says something about a connection.
+    pub(super) changed: Arc<Notify>,
 }
 
 /// How much of HTTP/2 one connection has room for.
@@ -115,17 +118,24 @@ pub(super) struct Windows {
 }
 
 impl Windows {
+    /// The same, with streams whose windows together are one that a connection can have.
+    pub(super) fn fitting(self) -> Self {
+        let most = MAX_WINDOW / self.streams.clamp(1, MAX_WINDOW);
+        Self {
+            streams: self.streams,
+            stream: self.stream.clamp(1, most.max(1)),
+        }
+    }
+
     /// The window of a connection: what each of its streams may hold, so that no reader who
     /// does not read holds what is another's.
     pub(super) const fn connection(self) -> u32 {
-        let all = self.streams.saturating_mul(self.stream);
-        // RFC 9113, 6.9.1.
-        if all > MAX_WINDOW { MAX_WINDOW } else { all }
+        self.streams.saturating_mul(self.stream)
     }
 }
 
 /// The largest window that there is (RFC 9113, 6.9.1).
-pub(super) const MAX_WINDOW: u32 = (1 << 31) - 1;
+const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 impl Connector {
     /// Opens a connection that is ready for a request.
@@ -178,7 +188,7 @@ impl Connector {
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {
         let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
         let windows = self.windows;
-        let (stream, peer) = Peer::watch(stream);
+        let (stream, peer) = Peer::watch(stream, self.changed.clone());
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             // So that one that is dead is noticed by somebody who waits.

@@ -35,6 +35,9 @@ pub enum EndpointError {
     AtCapacity {
         /// So many requests at the same time.
         limit: u32,
+        /// What a [`ReverseProxy`](super::super::ReverseProxy) is told: it sends no more until
+        /// there is room again.
+        source: BoxError,
     },
     /// Its name cannot be resolved, nobody listens there, TLS failed, or it closed the
     /// connection before it took anything from it. Nothing was sent.

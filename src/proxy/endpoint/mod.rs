@@ -305,7 +305,10 @@ impl Shared {
         match tokio::time::timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|none| match none {
                 NoLine::Failed(source) => self.unreachable(source),
-                NoLine::Full(limit) => EndpointError::AtCapacity { limit },
+                NoLine::Full(limit) => EndpointError::AtCapacity {
+                    limit,
+                    source: self.pool.capacity.exceeded(limit).into(),
+                },
             }),
             Err(_) => {
                 let late = io::Error::from(io::ErrorKind::TimedOut);

@@ -8,10 +8,11 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::proxy::frames::{FrameHead, Frames, Piece};
 use crate::proxy::stream::Stream;
@@ -35,7 +36,8 @@ pub(super) struct Peer(watch::Receiver<Said>);
 
 impl Peer {
     /// A connection over a stream, and what becomes known of it.
-    pub(super) fn watch(stream: Stream) -> (Watched, Self) {
+    /// `changed` is told of each change, and of the end.
+    pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (Watched, Self) {
         let (said, peer) = watch::channel(Said::default());
         let reader = Reader {
             frames: Frames::of_server(),
@@ -43,6 +45,7 @@ impl Peer {
             entry: ([0; 6], 0),
             allowed: None,
             said,
+            changed,
         };
         (Watched { stream, reader }, Self(peer))
     }
@@ -70,6 +73,13 @@ struct Reader {
     /// What the settings that are being read allow.
     allowed: Option<u32>,
     said: watch::Sender<Said>,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
 }
 
 impl Reader {
@@ -156,11 +166,14 @@ impl Reader {
     }
 
     fn tell(&self, change: impl FnOnce(&mut Said)) {
-        self.said.send_if_modified(|said| {
+        let changed = self.said.send_if_modified(|said| {
             let before = *said;
             change(said);
             *said != before
         });
+        if changed {
+            self.changed.notify_one();
+        }
     }
 }
 
@@ -220,6 +233,8 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Peer, Said};
     use crate::proxy::stream::Stream;
 
@@ -232,7 +247,7 @@ mod tests {
 
     /// What is known after each of these, which arrive in pieces of that length.
     fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
-        let (mut watched, peer) = Peer::watch(Stream::Closed);
+        let (mut watched, peer) = Peer::watch(Stream::Closed, Arc::default());
         let mut all = Vec::new();
         for frame in frames {
             for piece in frame.chunks(length) {

@@ -9,10 +9,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
 use super::Shared;
 use super::line::{Http1Line, Http2Line, Line};
 use super::streams::{Found, Streams};
-use crate::service::BoxError;
+use crate::service::{BoxError, Capacity};
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// Open connections to one member.
@@ -25,6 +28,10 @@ pub(super) struct Pool {
     // Relaxed: a hint; the connection itself is under a lock.
     speaks: AtomicU32,
     most: usize,
+    /// Who is told how many requests there is room for.
+    pub(super) capacity: Capacity,
+    /// A member has said something about a connection, or that is gone.
+    changed: Arc<Notify>,
 }
 
 /// What a member speaks, as far as is known.
@@ -86,6 +93,8 @@ impl Pool {
             opening: tokio::sync::Mutex::default(),
             speaks: AtomicU32::new(speaks),
             most,
+            capacity: Capacity::default(),
+            changed: Arc::default(),
         }
     }
 
@@ -104,6 +113,21 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Whom to tell that something has changed.
+    pub(super) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+
+    /// Tells the balancers that have met the limit if there is more room now, or less.
+    fn tell_room(&self) {
+        if self.capacity.is_limiting() {
+            let mut gone = Vec::new();
+            let room = self.open.lock().shared.room(&mut gone);
+            drop(gone);
+            self.capacity.set(room);
+        }
     }
 
     fn find(&self, after: Option<u32>) -> Found {
@@ -226,23 +250,33 @@ pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
 pub(super) fn see_to(endpoint: &Arc<Shared>) {
     let watched = std::mem::replace(&mut endpoint.pool.open.lock().watched, true);
     if !watched {
-        tokio::spawn(watch(Arc::downgrade(endpoint), endpoint.idle_life));
+        let changed = endpoint.pool.changed();
+        tokio::spawn(watch(Arc::downgrade(endpoint), changed, endpoint.idle_life));
     }
 }
 
 /// Closes connections that have been idle for too long, until there are none.
-async fn watch(endpoint: Weak<Shared>, life: Duration) {
+async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
+    let mut look = Instant::now() + life / LIVES;
     loop {
-        tokio::time::sleep(life / LIVES).await;
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = changed.notified() => {}
+        }
         let Some(endpoint) = endpoint.upgrade() else {
             return;
         };
-        let mut open = endpoint.pool.open.lock();
-        let old = open.look();
-        open.watched = !open.idle.is_empty() || !open.shared.is_empty();
-        let done = !open.watched;
-        drop(open);
-        drop(old);
+        let mut done = false;
+        if Instant::now() >= look {
+            look = Instant::now() + life / LIVES;
+            let mut open = endpoint.pool.open.lock();
+            let old = open.look();
+            open.watched = !open.idle.is_empty() || !open.shared.is_empty();
+            done = !open.watched;
+            drop(open);
+            drop(old);
+        }
+        endpoint.pool.tell_room();
         if done {
             return;
         }

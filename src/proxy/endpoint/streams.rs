@@ -64,8 +64,18 @@ impl Streams {
         if self.open.len() < self.most {
             return Found::None;
         }
+        Found::Full(self.allowed())
+    }
+
+    /// How many streams there is room for, if no more connections may be opened.
+    pub(super) fn room(&mut self, gone: &mut Vec<Http2Line>) -> Option<u32> {
+        self.weed(|line, _| line.takes_requests(), gone);
+        (self.open.len() >= self.most).then(|| self.allowed())
+    }
+
+    fn allowed(&self) -> u32 {
         let allowed = self.lines().filter_map(Http2Line::allowed);
-        Found::Full(allowed.fold(0, u32::saturating_add))
+        allowed.fold(0, u32::saturating_add)
     }
 
     /// Adds the pool's own handle to one, unless there are enough.
