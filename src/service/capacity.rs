@@ -13,28 +13,39 @@ use crate::sync::Mutex;
 /// Tells the balancers that have met the limit of a member when it changes.
 #[derive(Clone, Default)]
 pub(crate) struct Capacity {
-    told: Arc<Mutex<Vec<LearnedLimit>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    told: Vec<LearnedLimit>,
+    latest: Option<u32>,
+    /// How often it was set, so that a balancer does not learn what is past.
+    changes: u64,
 }
 
 impl Capacity {
     /// The error for a request that is one too many.
     pub(crate) fn exceeded(&self, limit: u32) -> AtCapacity {
-        let capacity = self.clone();
-        AtCapacity { limit, capacity }
-    }
-
-    /// Whether any balancer has met the limit.
-    pub(crate) fn is_limiting(&self) -> bool {
-        !self.told.lock().is_empty()
+        let changes = self.state.lock().changes;
+        AtCapacity {
+            limit,
+            changes,
+            capacity: self.clone(),
+        }
     }
 
     /// Says how many requests the member takes now; `None` if there is no limit any more.
     pub(crate) fn set(&self, limit: Option<u32>) {
-        // The balancer has locks of its own.
+        let mut state = self.state.lock();
+        state.latest = limit;
+        state.changes = state.changes.wrapping_add(1);
         let told = match limit {
-            Some(_) => self.told.lock().clone(),
-            None => std::mem::take(&mut *self.told.lock()),
+            Some(_) => state.told.clone(),
+            None => std::mem::take(&mut state.told),
         };
+        // The balancer has locks of its own.
+        drop(state);
         for one in told {
             one.set(limit);
         }
@@ -46,6 +57,8 @@ impl Capacity {
 #[error("all of its {limit} streams are in use")]
 pub(crate) struct AtCapacity {
     limit: u32,
+    /// When that was so.
+    changes: u64,
     capacity: Capacity,
 }
 
@@ -53,20 +66,29 @@ impl AtCapacity {
     /// Has the balancer send no more than the member takes, until that changes.
     pub(crate) fn teach<W>(&self, lease: &Lease<W>) {
         let learned = lease.learned_limit();
-        let mut told = self.capacity.told.lock();
-        let same = |one: &LearnedLimit| std::ptr::eq(one.member(), learned.member());
-        if !told.iter().any(same) {
-            told.push(learned.clone());
+        let (mut limit, mut changes) = (Some(self.limit), self.changes);
+        loop {
+            let mut state = self.capacity.state.lock();
+            if state.changes != changes {
+                (limit, changes) = (state.latest, state.changes);
+            }
+            let same = |one: &LearnedLimit| std::ptr::eq(one.member(), learned.member());
+            if limit.is_some() && !state.told.iter().any(same) {
+                state.told.push(learned.clone());
+            }
+            drop(state);
+            learned.set(limit);
+            if self.capacity.state.lock().changes == changes {
+                return;
+            }
         }
-        drop(told);
-        learned.set(Some(self.limit));
     }
 }
 
 impl fmt::Debug for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Capacity")
-            .field("told", &self.told.lock().len())
+            .field("limit", &self.state.lock().latest)
             .finish()
     }
 }

@@ -1,15 +1,28 @@
 //! Ends that are none: an answer, or an upload, whose stream was reset as if it were whole.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use equipoise::proxy::EndpointError;
-use http::Request;
+use equipoise::proxy::{EdgeLayer, Endpoint, EndpointError, Forwarding, ProxyBody, ReverseProxy};
+use equipoise::service::BufferUpTo;
+use equipoise::{BalanceLayer, Balancer, Flag};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
-use tower::ServiceExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tower::{Service, ServiceExt};
 
 use super::framed::{
-    CANCEL, DATA, END_HEADERS, END_STREAM, FramedMember, HEADERS, NO_ERROR, OK, RST_STREAM,
+    CANCEL, DATA, END_HEADERS, END_STREAM, Framed, FramedMember, HEADERS, NO_ERROR, OK, POST,
+    RST_STREAM,
 };
 use super::line::within;
+use super::member::Member;
 
 /// What a member answers, frame by frame.
 type Script = Vec<(u8, u8, Vec<u8>)>;
@@ -95,6 +108,68 @@ async fn an_answer_that_ends_an_upload_early_is_whole() {
         let answer = endpoint.oneshot(request).await.unwrap();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, "ok");
+    })
+    .await;
+}
+
+/// hyper's own server in front of a proxy, as users run it; clients speak HTTP/2 to it.
+async fn hyper_in_front_of<P>(proxy: ReverseProxy<P>) -> SocketAddr
+where
+    ReverseProxy<P>: Service<Request<Incoming>, Response = Response<ProxyBody>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(proxy.clone());
+            let server = http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+/// What the member gets of an upload that is reset with this code after three bytes.
+async fn uploaded<P>(layer: impl Fn(BalanceLayer<Endpoint>) -> BalanceLayer<Endpoint, P>, code: u32)
+where
+    ReverseProxy<P>: Service<Request<Incoming>, Response = Response<ProxyBody>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    let (saw, mut seen) = mpsc::unbounded_channel();
+    let member = Member::scripted(move |mut talk| {
+        let saw = saw.clone();
+        async move {
+            if let Some(request) = talk.request().await {
+                saw.send(request.whole).unwrap();
+            }
+        }
+    })
+    .await;
+    let balancer = Balancer::new([("a", member.quick().build().unwrap())]).unwrap();
+    let layer = layer(BalanceLayer::new(balancer.clone()));
+    let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+    let mut client = Framed::connect(hyper_in_front_of(proxy).await).await;
+    client.say(HEADERS, END_HEADERS, 1, POST).await;
+    client.say(DATA, 0, 1, b"abc").await;
+    client.reset(1, code).await;
+    assert!(!seen.recv().await.unwrap(), "it was completed: {code}");
+    let state = balancer.member("a").unwrap();
+    assert!(!state.status().contains(Flag::InError));
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_resets_it_is_never_completed_whatever_the_code() {
+    within(async {
+        for code in [NO_ERROR, CANCEL] {
+            uploaded(|layer| layer, code).await;
+            uploaded(|layer| layer.request_body(BufferUpTo(1024)), code).await;
+        }
     })
     .await;
 }

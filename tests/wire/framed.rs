@@ -27,6 +27,9 @@ pub(crate) const CANCEL: u32 = 8;
 /// `:status: 200`, from the static table of HPACK.
 pub(crate) const OK: &[u8] = &[0x88];
 
+/// `POST http://x/`, from the static table of HPACK but for the authority.
+pub(crate) const POST: &[u8] = &[0x83, 0x86, 0x84, 0x41, 1, b'x'];
+
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -50,6 +53,17 @@ pub(crate) struct Framed {
 }
 
 impl Framed {
+    /// A connection from a client's side, with the preface.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        stream.write_all(preface).await.unwrap();
+        let mut connection = Self { stream, earlier: 0 };
+        connection.settings(None).await;
+        connection
+    }
+
     pub(crate) async fn say(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut bytes = length[1..].to_vec();

@@ -131,6 +131,7 @@ fn send(
     match &mut line {
         Line::Http1(one) => {
             for_http_1(&mut request);
+            request.body_mut().hold(None);
             if times.upload.is_watched() {
                 one.leave_to_task();
             }

@@ -69,6 +69,14 @@ use pool::{For, NoLine, Pool};
 /// | bytes of the answer's head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
 /// | idle connections | 256 | [`max_idle`](EndpointBuilder::max_idle) |
 /// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
+/// | connections of HTTP/2 | 8 | [`max_http2_connections`](EndpointBuilder::max_http2_connections) |
+/// | requests at a time on one of HTTP/2 | 100 | [`http2_streams`](EndpointBuilder::http2_streams) |
+/// | bytes of an answer by HTTP/2 that nobody has read | 256 KiB | [`http2_stream_window`](EndpointBuilder::http2_stream_window) |
+///
+/// What a member of HTTP/2 says that it did not process (`GOAWAY`, `REFUSED_STREAM`) is sent
+/// to it once more on another connection, whatever the method: so up to 128 KiB of each
+/// upload by HTTP/2 are kept while it is sent. A connection that ended after it had served
+/// others counts for nothing: then there is one more, on a connection of its own.
 ///
 /// How many requests it gets at once is the balancer's affair: see
 /// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). Its name is

@@ -122,12 +122,10 @@ impl Pool {
 
     /// Tells the balancers that have met the limit if there is more room now, or less.
     fn tell_room(&self) {
-        if self.capacity.is_limiting() {
-            let mut gone = Vec::new();
-            let room = self.open.lock().shared.room(&mut gone);
-            drop(gone);
-            self.capacity.set(room);
-        }
+        let mut gone = Vec::new();
+        let room = self.open.lock().shared.room(&mut gone);
+        drop(gone);
+        self.capacity.set(room);
     }
 
     fn find(&self, after: Option<u32>) -> Found {
