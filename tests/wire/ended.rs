@@ -145,8 +145,11 @@ where
     let member = Member::scripted(move |mut talk| {
         let saw = saw.clone();
         async move {
+            talk.line.more().await;
+            saw.send("begun").unwrap();
             if let Some(request) = talk.request().await {
-                saw.send(request.whole).unwrap();
+                saw.send(if request.whole { "whole" } else { "broken" })
+                    .unwrap();
             }
         }
     })
@@ -157,8 +160,9 @@ where
     let mut client = Framed::connect(hyper_in_front_of(proxy).await).await;
     client.say(HEADERS, END_HEADERS, 1, POST).await;
     client.say(DATA, 0, 1, b"abc").await;
+    assert_eq!(seen.recv().await, Some("begun"));
     client.reset(1, code).await;
-    assert!(!seen.recv().await.unwrap(), "it was completed: {code}");
+    assert_eq!(seen.recv().await, Some("broken"), "{code}");
     let state = balancer.member("a").unwrap();
     assert!(!state.status().contains(Flag::InError));
 }
