@@ -117,8 +117,10 @@ pub struct MemberExplained {
     pub status: Status,
     /// Requests in flight.
     pub in_flight: u32,
-    /// Its cap on them.
+    /// Its spec's cap on them.
     pub max_in_flight: Option<u32>,
+    /// The cap on them that was learned while running; the smaller of the two counts.
+    pub learned_limit: Option<u32>,
     /// Elections so far.
     pub elected: u64,
     /// What the method knows of it, in the method's own units.
@@ -246,6 +248,7 @@ impl<W> Balancer<W> {
             status: status(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
+            learned_limit: seat.state.learned_limit(),
             elected: seat.state.elected(),
             standing: view.scheduler.standing(id(seat)),
             eligibility: eligibility(seat, status(seat), &picture, tier, request),
@@ -363,7 +366,8 @@ impl fmt::Display for Explanation {
         )?;
         for (at, member) in self.members.iter().enumerate() {
             let mark = if self.elected == Some(at) { '>' } else { ' ' };
-            let in_flight = match member.max_in_flight {
+            let caps = [member.max_in_flight, member.learned_limit];
+            let in_flight = match caps.into_iter().flatten().min() {
                 Some(cap) => format!("{}/{cap}", member.in_flight),
                 None => member.in_flight.to_string(),
             };

@@ -177,6 +177,16 @@ impl Hub {
         }
     }
 
+    /// A member may have more in flight than before.
+    pub(super) fn made_room(&self, state: &MemberState) {
+        let _wakes = Wakes {
+            hub: self,
+            line: true,
+            watchers: true,
+        };
+        self.scheduler.load().on_room(state);
+    }
+
     /// Tells whether somebody stands in line.
     #[inline]
     pub(super) fn has_line(&self) -> bool {

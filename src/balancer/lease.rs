@@ -72,7 +72,7 @@ impl<W> Lease<W> {
         }
     }
 
-    fn entry(&self) -> &Entry<W> {
+    pub(super) fn entry(&self) -> &Entry<W> {
         match &self.entry {
             Some(entry) => entry,
             None => unreachable!("only what consumes the lease takes its entry"),
@@ -325,7 +325,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    fn on(&self) -> (&Seat, &Desk) {
+    pub(super) fn on(&self) -> (&Seat, &Desk) {
         match &self.on {
             Some((seat, desk)) => (seat, desk),
             None => unreachable!("only what consumes the guard takes its member"),

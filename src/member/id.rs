@@ -73,3 +73,42 @@ impl fmt::Display for MemberId {
         write!(f, "#{}", self.0.get() >> SLOT_BITS)
     }
 }
+
+/// Names one member, by its name or by its [`MemberId`].
+///
+/// What takes `impl Into<MemberKey>` takes either.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let id = balancer.member("a").unwrap().id();
+/// assert!(balancer.learned_limit("a").is_some());
+/// assert!(balancer.learned_limit(id).is_some());
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a member has these two and no more"
+)]
+pub enum MemberKey<'m> {
+    /// The one of this id.
+    Id(MemberId),
+    /// The one of this name.
+    Name(&'m str),
+}
+
+impl From<MemberId> for MemberKey<'_> {
+    fn from(id: MemberId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'m> From<&'m str> for MemberKey<'m> {
+    fn from(name: &'m str) -> Self {
+        Self::Name(name)
+    }
+}

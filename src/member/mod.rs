@@ -7,6 +7,7 @@
 //! What does not live here: the payload `W`, which only the balancer knows, and any
 //! decision about who is elected.
 
+mod caps;
 mod counters;
 mod ended;
 mod id;
@@ -18,7 +19,7 @@ mod weight;
 
 pub use counters::MAX_IN_FLIGHT;
 pub use ended::{Ended, Outcome};
-pub use id::MemberId;
+pub use id::{MemberId, MemberKey};
 pub use spec::{DEFAULT_RECOVERY_DELAY, MemberSpec};
 pub use state::MemberState;
 pub use status::{Flag, Status};

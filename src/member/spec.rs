@@ -176,6 +176,9 @@ impl MemberSpec {
     /// [`MAX_IN_FLIGHT`]. A member with a cap of 0 is always
     /// at its capacity.
     ///
+    /// What is learned while running may be less:
+    /// [`LearnedLimit`](crate::balancer::LearnedLimit).
+    ///
     /// # Examples
     ///
     /// ```

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::caps::Caps;
 use super::counters::Counters;
-use super::{Flag, GivenBack, LiveStatus, MAX_IN_FLIGHT, MemberId, MemberSpec, Status, Uncounted};
+use super::{Flag, GivenBack, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 
@@ -43,16 +44,20 @@ pub struct MemberState {
     // Read-modify-writes only, so that a new error is never lost. SeqCst, because
     // whoever changes it says so in the balancer's `due`, and reads there are first.
     live: AtomicU64,
-    // SeqCst, as the counters: an end reads it after it has given its count back, and
-    // must know the cap by which somebody has just found the member full.
-    cap: AtomicU32,
-    // Relaxed: a number for operators.
-    retries: AtomicU32,
+    caps: Caps,
     // Relaxed: sums that only grow; a reader may be a frame behind.
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
     id: MemberId,
+    rest: Box<Rest>,
+}
+
+/// What few requests need: elsewhere, so that the others find all they need in one line.
+#[derive(Debug)]
+struct Rest {
     name: Arc<str>,
+    // Relaxed: a number for operators.
+    retries: AtomicU32,
 }
 
 #[cfg(not(equipoise_loom))]
@@ -63,12 +68,14 @@ impl MemberState {
         Self {
             counters: Counters::new(),
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
-            cap: AtomicU32::new(cap_of(spec)),
-            retries: AtomicU32::new(0),
+            caps: Caps::new(spec.max_in_flight()),
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
-            name,
+            rest: Box::new(Rest {
+                name,
+                retries: AtomicU32::new(0),
+            }),
         }
     }
 
@@ -90,11 +97,11 @@ impl MemberState {
     /// See [`MemberState`].
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.rest.name
     }
 
     pub(crate) fn name_handle(&self) -> &Arc<str> {
-        &self.name
+        &self.rest.name
     }
 
     /// Returns how many requests are in flight (Apache: `busy`).
@@ -173,10 +180,13 @@ impl MemberState {
     /// See [`MemberState`].
     #[must_use]
     pub fn retries(&self) -> u32 {
-        self.retries.load(Relaxed)
+        self.rest.retries.load(Relaxed)
     }
 
-    /// Returns how many may be in flight at once; [`MAX_IN_FLIGHT`] without a cap.
+    /// Returns how many may be in flight at once: the smaller of its spec's
+    /// [`max_in_flight`](MemberSpec::max_in_flight) and its
+    /// [`learned_limit`](Self::learned_limit);
+    /// [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT) with neither.
     ///
     /// # Examples
     ///
@@ -184,7 +194,23 @@ impl MemberState {
     #[must_use]
     #[inline]
     pub fn max_in_flight(&self) -> u32 {
-        self.cap.load(SeqCst)
+        self.caps.smaller()
+    }
+
+    /// Returns the limit on requests in flight that was learned while running, if there
+    /// is one.
+    ///
+    /// # Examples
+    ///
+    /// See [`LearnedLimit`](crate::balancer::LearnedLimit), which sets it.
+    #[must_use]
+    pub fn learned_limit(&self) -> Option<u32> {
+        self.caps.learned()
+    }
+
+    /// Sets the learned limit; returns whether more may be in flight than before.
+    pub(crate) fn learn_limit(&self, limit: Option<u32>) -> bool {
+        self.caps.set_learned(limit)
     }
 
     #[inline]
@@ -194,7 +220,7 @@ impl MemberState {
 
     #[inline]
     pub(crate) fn count_in(&self) -> Result<u32, Uncounted> {
-        self.counters.count_in(self.cap.load(SeqCst))
+        self.counters.count_in(self.caps.smaller())
     }
 
     /// The member is removed: from here on nobody is counted in.
@@ -243,7 +269,7 @@ impl MemberState {
             .compare_exchange(seen.word(), forgiven.word(), SeqCst, SeqCst)
             .is_ok();
         if done {
-            self.retries.fetch_add(1, Relaxed);
+            self.rest.retries.fetch_add(1, Relaxed);
         }
         done
     }
@@ -258,7 +284,7 @@ impl MemberState {
         old: Status,
         now: Timestamp,
     ) -> (Status, Status) {
-        self.cap.store(cap_of(spec), SeqCst);
+        self.caps.set_spec(spec.max_in_flight());
         let new = spec.status();
         let (set, clear) = (new.minus(old), old.minus(new));
         let apply = |word: u64| {
@@ -277,8 +303,4 @@ impl MemberState {
             .unwrap_or_else(|seen| seen);
         (LiveStatus::from_word(old).status(), apply(old).status())
     }
-}
-
-fn cap_of(spec: &MemberSpec) -> u32 {
-    spec.max_in_flight().unwrap_or(MAX_IN_FLIGHT)
 }

@@ -13,6 +13,7 @@ mod client;
 mod edge;
 mod endpoint;
 mod forwarding;
+mod frames;
 mod hop_by_hop;
 mod mapping;
 mod reverse_proxy;

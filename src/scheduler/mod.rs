@@ -168,7 +168,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = (member, ended);
     }
 
-    /// A member is below its cap again.
+    /// A member is below its cap again, or its cap was raised.
     fn on_room(&self, member: &MemberState) {
         let _ = member;
     }

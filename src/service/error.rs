@@ -36,6 +36,13 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BalanceError {
+    /// This machine has no descriptors, local ports or memory left for a connection to a
+    /// member. No member is put in error for it.
+    #[error("this machine has run out of what a connection needs")]
+    Exhausted {
+        /// What the inner service said.
+        source: BoxError,
+    },
     /// The last member that was tried failed, and there is no other to try, or the
     /// request must not be sent again.
     #[error("member {member:?} failed in attempt {attempts}")]
@@ -109,9 +116,10 @@ impl BalanceError {
                 timed_out: true, ..
             } => StatusCode::GATEWAY_TIMEOUT,
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
-            Self::NotReady { .. } | Self::Pick(_) | Self::SessionLost { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Exhausted { .. }
+            | Self::NotReady { .. }
+            | Self::Pick(_)
+            | Self::SessionLost { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request { status, .. } => *status,
         }
     }
@@ -130,7 +138,8 @@ impl BalanceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Pick(error) => error.retry_after(),
-            Self::Member { .. }
+            Self::Exhausted { .. }
+            | Self::Member { .. }
             | Self::NotReady { .. }
             | Self::Request { .. }
             | Self::SessionLost { .. } => None,
@@ -183,6 +192,11 @@ mod tests {
         assert_eq!(not_ready.to_string(), "the inner service is not ready");
         assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
         assert_eq!(not_ready.status(), 503);
+        let source = "too many open files".into();
+        let exhausted = BalanceError::Exhausted { source };
+        let said = "this machine has run out of what a connection needs";
+        assert_eq!(exhausted.to_string(), said);
+        assert_eq!(exhausted.status(), 503);
         let slow = BalanceError::Request {
             status: StatusCode::REQUEST_TIMEOUT,
             source: Elapsed::Upload.into(),

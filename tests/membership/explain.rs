@@ -29,6 +29,7 @@ fn it_prints_as_a_table() {
         ("spare", spec().with_flag(Flag::HotSpare)),
     ]);
     let _held: Vec<_> = (0..3).map(|_| pick(&balancer).unwrap()).collect();
+    balancer.learned_limit("standby").unwrap().set(Some(8));
     let tried = [balancer.member("spare").unwrap().id()];
     let request = PickRequest::new()
         .with_session(Some("gone"))

@@ -1,8 +1,10 @@
 //! What may cross threads, and what may be printed.
 
-use equipoise::balancer::{Builder, Drained, MemberExplained, PickWait, Ready, Replaced, Why};
+use equipoise::balancer::{
+    Builder, Drained, LearnedLimit, MemberExplained, PickWait, Ready, Replaced, Why,
+};
 use equipoise::clock::{ManualClock, SystemClock, Timestamp};
-use equipoise::member::EffectiveWeight;
+use equipoise::member::{EffectiveWeight, MemberKey};
 use equipoise::random::Random;
 use equipoise::scheduler::{Needs, Reading};
 use equipoise::session::{ParseStickySessionError, Presented, Source};
@@ -22,6 +24,7 @@ fn may_fail<E: std::error::Error + Clone + PartialEq + Send + Sync + 'static>() 
 fn everything_public_crosses_threads_and_can_be_printed() {
     crosses_threads::<Balancer<String>>();
     crosses_threads::<Lease<String>>();
+    crosses_threads::<(LearnedLimit, MemberKey<'static>)>();
     crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
     crosses_threads::<(PickRequest<'static>, Replaced)>();
     crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();

@@ -9,11 +9,15 @@
 
 mod announced;
 mod client;
+#[cfg(target_os = "linux")]
+mod exhausted;
 mod front;
 mod grpc;
 #[cfg(target_os = "linux")]
 mod handover;
 mod member;
+#[cfg(target_os = "linux")]
+mod nginx;
 mod pool;
 mod refusals;
 mod stopping;
@@ -22,6 +26,7 @@ mod tunnels;
 mod unix;
 mod versions;
 mod web_socket;
+mod windows;
 
 use std::time::Duration;
 

@@ -12,6 +12,8 @@ mod bodies;
 mod broken;
 mod chunks;
 mod early;
+mod ended;
+mod framed;
 mod front;
 mod heads;
 mod late;
@@ -21,6 +23,7 @@ mod member;
 mod reuse;
 mod reviewed;
 mod slow;
+mod streams;
 mod stuck;
 #[cfg(feature = "tls")]
 mod tls;

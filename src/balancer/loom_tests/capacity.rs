@@ -3,6 +3,7 @@
 use super::super::PickError;
 use super::{capped, check, in_flight, join, one, pick, picked, spawn};
 use crate::member::MemberSpec;
+use crate::scheduler::ByBusyness;
 
 #[test]
 fn loom_the_last_place_under_a_cap_is_given_once() {
@@ -128,6 +129,106 @@ fn loom_a_pick_that_knows_the_old_cap_parks_nobody_for_ever() {
         drop(picked(&balancer));
         drop(lease);
         assert_eq!(in_flight(&balancer, "a"), 0);
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_learned_limit_that_is_lowered_while_a_pick_claims_holds_from_then_on() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let limit = balancer.learned_limit("a").unwrap();
+        let lowering = spawn(move || limit.set(Some(0)));
+        let mine = pick(&balancer);
+        join(lowering);
+
+        assert!(matches!(mine, Ok(_) | Err(PickError::AtCapacity)));
+        assert_eq!(pick(&balancer).unwrap_err(), PickError::AtCapacity);
+        assert_eq!(in_flight(&balancer, "a"), u32::from(mine.is_ok()));
+        drop(mine);
+        balancer.learned_limit("a").unwrap().set(None);
+        drop(picked(&balancer));
+        assert_eq!(in_flight(&balancer, "a"), 0);
+    });
+}
+
+#[test]
+fn loom_a_learned_limit_that_is_raised_while_a_pick_parks_its_member_leaves_it_in() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let limit = balancer.learned_limit("a").unwrap();
+        limit.set(Some(0));
+        let raising = spawn(move || limit.set(Some(1)));
+        let mine = pick(&balancer);
+        join(raising);
+
+        assert!(matches!(mine, Ok(_) | Err(PickError::AtCapacity)));
+        drop(mine);
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_learned_limit_that_is_lowered_while_leases_end_does_not_lock_its_member_out() {
+    check(|| {
+        let balancer = one(capped(2));
+        let leases = [picked(&balancer), picked(&balancer)];
+        let limit = leases[0].learned_limit();
+        let ending = spawn(move || drop(leases));
+        limit.set(Some(1));
+        // Parks the member, if it looks before the leases have ended.
+        drop(pick(&balancer));
+        join(ending);
+
+        assert_eq!(in_flight(&balancer, "a"), 0);
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_learned_limit_and_a_specs_cap_that_change_at_once_both_hold() {
+    check(|| {
+        let balancer = one(capped(1));
+        let limit = balancer.learned_limit("a").unwrap();
+        let learning = spawn(move || limit.set(Some(2)));
+        balancer
+            .update("a", |spec| spec.with_max_in_flight(3))
+            .unwrap();
+        join(learning);
+
+        let _two = [picked(&balancer), picked(&balancer)];
+        assert_eq!(pick(&balancer).unwrap_err(), PickError::AtCapacity);
+    });
+}
+
+#[test]
+fn loom_a_limit_that_is_set_by_two_at_once_is_one_of_theirs_and_no_room_is_lost() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let limit = balancer.learned_limit("a").unwrap();
+        limit.set(Some(0));
+        assert_eq!(pick(&balancer).unwrap_err(), PickError::AtCapacity);
+        let theirs = limit.clone();
+        let raising = spawn(move || theirs.set(Some(2)));
+        limit.set(Some(1));
+        join(raising);
+
+        assert!(matches!(limit.get(), Some(1 | 2)));
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_learned_limit_that_is_raised_while_the_method_changes_reaches_the_new_one() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let limit = balancer.learned_limit("a").unwrap();
+        limit.set(Some(0));
+        let raising = spawn(move || limit.set(Some(1)));
+        balancer.set_scheduler(ByBusyness::new());
+        drop(pick(&balancer));
+        join(raising);
+
         drop(picked(&balancer));
     });
 }

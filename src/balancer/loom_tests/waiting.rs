@@ -30,6 +30,25 @@ fn loom_a_waiter_that_joins_while_the_last_place_is_given_back_is_served() {
 }
 
 #[test]
+fn loom_a_waiter_that_joins_while_a_learned_limit_is_raised_is_served() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let limit = balancer.learned_limit("a").unwrap();
+        limit.set(Some(0));
+        let raising = spawn(move || limit.set(Some(1)));
+        let mut waiter = in_line(&balancer);
+        let mut served = waiter.poll();
+        join(raising);
+
+        if served.is_pending() {
+            assert!(waiter.is_woken());
+            served = waiter.poll();
+        }
+        assert!(matches!(served, Poll::Ready(Ok(_))));
+    });
+}
+
+#[test]
 fn loom_a_session_that_waits_beside_the_line_is_told_of_the_last_place() {
     check(|| {
         let balancer = one(capped(1).with_route("r"));

@@ -9,11 +9,12 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::connect::{Connector, HttpVersions, Secure};
+use super::connect::{Connector, HttpVersions, Secure, Windows};
 use super::pool::Pool;
 use super::{Endpoint, EndpointUriError, Shared};
 use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
+use crate::sync::AtomicU32;
 
 /// Makes an [`Endpoint`].
 ///
@@ -36,6 +37,8 @@ pub struct EndpointBuilder {
     max_head: usize,
     max_idle: usize,
     idle_life: Duration,
+    connections: usize,
+    windows: Windows,
 }
 
 impl EndpointBuilder {
@@ -55,6 +58,11 @@ impl EndpointBuilder {
             max_head: 64 * 1024,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
+            connections: 8,
+            windows: Windows {
+                streams: 100,
+                stream: 256 * 1024,
+            },
         }
     }
 
@@ -235,6 +243,63 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets how many connections of HTTP/2 there are at most, 8 by default; at least one. A
+    /// new one is opened when the others have as many streams as the member allows, or as
+    /// [`http2_streams`](Self::http2_streams) does; those beyond need are closed when they
+    /// have been idle for [`idle_lifetime`](Self::idle_lifetime). When all are full, the
+    /// member is at its capacity ([`EndpointError::AtCapacity`]).
+    ///
+    /// [`EndpointError::AtCapacity`]: super::EndpointError::AtCapacity
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Endpoint, HttpVersions};
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:50051"))
+    ///     .versions(HttpVersions::Http2)
+    ///     .max_http2_connections(4)
+    ///     .http2_streams(50)
+    ///     // At most 4 x 50 x 1 MiB are held for clients that do not read.
+    ///     .http2_stream_window(1024 * 1024)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_http2_connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Sets how many requests share one connection of HTTP/2 at the same time, 100 by
+    /// default; at least one, and never more than the member allows.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_http2_connections`](Self::max_http2_connections).
+    pub fn http2_streams(mut self, streams: u32) -> Self {
+        self.windows.streams = streams.max(1);
+        self
+    }
+
+    /// Sets how many bytes of one answer a member may send by HTTP/2 before its client has
+    /// read them: 256 KiB by default, and no more than 2 GiB for a whole connection.
+    ///
+    /// The window of a connection is this times [`http2_streams`](Self::http2_streams), so
+    /// that clients that do not read never hold up the answers to others. Clients that
+    /// read nothing can make the proxy hold as much: 25 MiB a connection by default, and
+    /// 200 MiB a member with all of its connections. A small window limits how fast one
+    /// answer can arrive, to a window each round trip: over 1 ms, 256 KiB are 256 MB/s.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_http2_connections`](Self::max_http2_connections).
+    pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+        self.windows.stream = bytes;
+        self
+    }
+
     /// Makes the endpoint. No connection is opened yet.
     ///
     /// # Errors
@@ -277,9 +342,15 @@ impl EndpointBuilder {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(self.connect));
+        let speaks = match self.versions {
+            HttpVersions::Any if secure.is_some() => None,
+            versions => Some(versions == HttpVersions::Http2),
+        };
         let host = host_of(&authority).filter(|_| !self.preserve_host);
+        let pool = Pool::new(self.max_idle, self.connections, speaks);
+        let changed = pool.changed();
         let shared = Shared {
-            pool: Pool::new(self.max_idle, self.versions == HttpVersions::Http2),
+            pool,
             scheme: scheme.clone(),
             authority,
             host,
@@ -291,6 +362,9 @@ impl EndpointBuilder {
                 secure,
                 versions: self.versions,
                 max_head: self.max_head,
+                windows: self.windows.fitting(),
+                opened: AtomicU32::new(0),
+                changed,
             },
             connect: self.connect,
             idle_life: self.idle_life,

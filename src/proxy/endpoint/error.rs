@@ -28,6 +28,17 @@ use crate::service::{BoxError, RequestError, cause};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
+    /// It speaks HTTP/2, and all of the connections that there may be have as many streams as
+    /// it allows. Nothing was sent, and it is not its fault. See
+    /// [`max_http2_connections`](super::EndpointBuilder::max_http2_connections).
+    #[error("the member takes no more than {limit} requests at the same time")]
+    AtCapacity {
+        /// So many requests at the same time.
+        limit: u32,
+        /// What a [`ReverseProxy`](super::super::ReverseProxy) is told: it sends no more until
+        /// there is room again.
+        source: BoxError,
+    },
     /// Its name cannot be resolved, nobody listens there, TLS failed, or it closed the
     /// connection before it took anything from it. Nothing was sent.
     #[error("no connection to {to}")]
@@ -50,6 +61,9 @@ pub enum EndpointError {
         #[source]
         source: hyper::Error,
     },
+    /// It gave up the stream of its answer (HTTP/2) before the end, though without an error.
+    #[error("the member ended its answer before the end")]
+    Incomplete,
     /// It was the request.
     #[error("the request cannot be sent to the member")]
     Request {
@@ -114,7 +128,8 @@ impl EndpointError {
     pub const fn is_nothing_sent(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. }
+            Self::AtCapacity { .. }
+                | Self::Connect { .. }
                 | Self::Exchange {
                     unprocessed: true,
                     ..
@@ -175,12 +190,14 @@ fn is_reset(error: &hyper::Error) -> bool {
     )
 }
 
-fn is_unprocessed(error: &hyper::Error) -> bool {
+/// Whether the member has said that it did nothing about the request (RFC 9113, 8.7).
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     let Some(error) = cause::<h2::Error>(error) else {
         return false;
     };
-    // h2 says so only of streams after the last that the member has looked at.
-    let ending = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    // h2 says so only of streams after the last that the member has looked at, whatever the
+    // reason (RFC 9113, 6.8).
+    let ending = error.is_go_away();
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     error.is_remote() && (ending || refused)
 }

@@ -15,9 +15,11 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::body::Limits;
-use super::error::{EndpointError, Stage};
-use super::line::{Line, Unanswered, for_http_1, for_http_2};
+use super::copied::Copied;
+use super::error::{EndpointError, Stage, is_unprocessed};
+use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
+use super::pool::For;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
 use crate::service::cause;
@@ -35,32 +37,57 @@ pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchan
     }
     match endpoint.pool.take() {
         Some(line) => send(endpoint, line, request, times, Turn::First),
-        None => Box::pin(open_and_send(endpoint, request, times)),
+        None => open(endpoint, request, times),
     }
 }
 
 /// How often a request has found that its connection was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Turn {
-    /// It is on one that had been idle.
+    /// It is on one that had been idle, or that is shared.
     First,
     /// The same, after all that were closed have been sorted out.
     Second,
     /// It is on a new one.
     Fresh,
+    /// It is on one that is younger than the one on which it was not processed.
+    Younger,
+    /// It is the first on one that was opened for it.
+    Alone,
+}
+
+impl Turn {
+    /// Whether it is on one that was in the pool before.
+    fn is_pooled(self) -> bool {
+        matches!(self, Self::First | Self::Second)
+    }
+
+    /// Where a request goes that was not processed on a connection of HTTP/2: once to another
+    /// connection; and if that ended after it had served others, to one of its own.
+    fn after(self, line: &Http2Line) -> Option<(For, Self)> {
+        match self {
+            Self::First | Self::Second | Self::Fresh => {
+                Some((For::After(line.number()), Self::Younger))
+            }
+            Self::Younger if line.has_served() => Some((For::Itself, Self::Alone)),
+            Self::Younger | Self::Alone => None,
+        }
+    }
 }
 
 async fn open_and_send(
     endpoint: Arc<Shared>,
     request: Request<Outgoing>,
     mut times: Times,
+    whom: For,
+    turn: Turn,
 ) -> Answer {
-    let line = endpoint.open(times.limits.whole).await?;
+    let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
     if matches!(line, Line::Http2(_)) {
         pool::see_to(&endpoint);
     }
-    send(endpoint, line, request, times, Turn::Fresh).await
+    send(endpoint, line, request, times, turn).await
 }
 
 async fn switch(endpoint: Arc<Shared>, request: Request<Outgoing>, mut times: Times) -> Answer {
@@ -78,7 +105,18 @@ fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: 
             return send(endpoint, line, request, times, Turn::Second);
         }
     }
-    Box::pin(open_and_send(endpoint, request, times))
+    open(endpoint, request, times)
+}
+
+/// Sends a request on a connection that is opened, or was opened meanwhile.
+fn open(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Exchange {
+    Box::pin(open_and_send(
+        endpoint,
+        request,
+        times,
+        For::Any,
+        Turn::Fresh,
+    ))
 }
 
 fn send(
@@ -93,16 +131,21 @@ fn send(
     match &mut line {
         Line::Http1(one) => {
             for_http_1(&mut request);
+            request.body_mut().hold(None);
             if times.upload.is_watched() {
                 one.leave_to_task();
             }
             let sent = one.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
+            let on = On { endpoint, line };
+            Box::pin(Sent::new(sent, on, None, alarm, times, turn))
         }
         Line::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
+            let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
+            request.body_mut().hold(two.stream());
             let sent = two.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
+            let on = On { endpoint, line };
+            Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
         }
     }
 }
@@ -110,7 +153,7 @@ fn send(
 /// Whether the connection will take no other request, though it may not know yet.
 fn is_at_its_end(unanswered: &Unanswered) -> bool {
     let error = cause::<h2::Error>(unanswered.error());
-    error.is_some_and(h2::Error::is_go_away)
+    error.is_some_and(|error| error.is_go_away()) || is_unprocessed(unanswered.error())
 }
 
 /// How long things may take.
@@ -139,6 +182,17 @@ impl Times {
             head_due: None,
             upload,
             now,
+        }
+    }
+
+    /// The same, for a request that is sent again.
+    fn for_another(&self, body: &Outgoing) -> Self {
+        let upload = body.progress().clone();
+        Self {
+            seen: upload.seen(),
+            head_due: None,
+            upload,
+            ..*self
         }
     }
 
@@ -182,6 +236,8 @@ pin_project! {
         alarm: Alarm,
         times: Times,
         turn: Turn,
+        // What to send if the member has not processed it.
+        copy: Option<Box<Copied>>,
         // On another connection, as this one turned out to be closed.
         again: Option<Exchange>,
     }
@@ -196,18 +252,19 @@ struct On {
 impl<F> Sent<F> {
     fn new(
         sent: F,
-        endpoint: Arc<Shared>,
-        line: Line,
+        on: On,
+        copy: Option<Box<Copied>>,
         alarm: Alarm,
         times: Times,
         turn: Turn,
     ) -> Self {
         Self {
             sent: Some(sent),
-            on: Some(On { endpoint, line }),
+            on: Some(on),
             alarm,
             times,
             turn,
+            copy,
             again: None,
         }
     }
@@ -273,31 +330,55 @@ where
                 let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
-            Err(mut unanswered) => match unanswered.take_message() {
-                Some(unsent) if *this.turn != Turn::Fresh => {
-                    this.sent.set(None);
-                    let again = again(endpoint, unsent, times.clone(), *this.turn);
-                    this.again.insert(again).as_mut().poll(context)
-                }
-                Some(_) => {
-                    let closed = unanswered.into_error();
-                    Poll::Ready(Err(endpoint.unreachable(closed.into())))
-                }
-                None => {
-                    let broken = unanswered.into_error();
-                    let fresh = *this.turn == Turn::Fresh;
-                    if !fresh {
-                        // Whoever closed one may have closed all.
-                        endpoint.pool.sort_out();
+            Err(mut unanswered) => {
+                let unsent = unanswered.take_message();
+                let was_unsent = unsent.is_some();
+                let again = match (&line, unsent) {
+                    (Line::Http1(_), unsent) => match unsent.filter(|_| this.turn.is_pooled()) {
+                        Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
+                        None => Err(endpoint),
+                    },
+                    (Line::Http2(two), unsent) => {
+                        let copy = this.copy.take();
+                        let unprocessed = is_unprocessed(unanswered.error());
+                        let copied = || copy.filter(|_| unprocessed)?.request();
+                        match (unsent.or_else(copied), this.turn.after(two)) {
+                            (Some(request), Some((whom, turn))) => {
+                                let times = times.for_another(request.body());
+                                let sent = open_and_send(endpoint, request, times, whom, turn);
+                                Ok(Box::pin(sent) as Exchange)
+                            }
+                            _ => Err(endpoint),
+                        }
                     }
-                    let refused = fresh && endpoint.is_refusal(&broken);
-                    Poll::Ready(Err(if refused {
-                        endpoint.unreachable(broken.into())
-                    } else {
-                        EndpointError::broken_off(broken, fresh)
-                    }))
+                };
+                match again {
+                    Ok(again) => {
+                        this.sent.set(None);
+                        this.again.insert(again).as_mut().poll(context)
+                    }
+                    Err(endpoint) => Poll::Ready(Err(failed(
+                        &endpoint,
+                        unanswered.into_error(),
+                        was_unsent,
+                        *this.turn,
+                    ))),
                 }
-            },
+            }
         }
     }
+}
+
+/// Why there is no answer.
+fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> EndpointError {
+    if unsent {
+        return endpoint.unreachable(error.into());
+    }
+    if turn.is_pooled() {
+        // Whoever closed one may have closed all.
+        endpoint.pool.sort_out();
+    } else if endpoint.is_refusal(&error) {
+        return endpoint.unreachable(error.into());
+    }
+    EndpointError::broken_off(error, !turn.is_pooled())
 }

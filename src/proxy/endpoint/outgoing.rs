@@ -2,57 +2,116 @@
 
 use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderName, UPGRADE, VIA};
+use http::{StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use super::line::StreamPermit;
 use super::progress::Progress;
 use crate::proxy::server::ClientBody;
-use crate::service::{BoxError, CountedBody};
+use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
 /// A request body of any type. Those that pass through here most are called directly.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outgoing {
     content: Content,
     progress: Progress,
+    /// What it is sent on, if that is shared.
+    stream: Option<Arc<StreamPermit>>,
+    /// So many bytes have to come before it may end.
+    due: u64,
 }
+
+/// A body of which a part is kept; `None` if it is empty.
+#[derive(Debug)]
+pub(super) struct KeptContent(Option<KeptInBuffer<Content>>);
 
 /// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
 enum Content {
     Client(Box<CountedBody<ClientBody>>),
     Empty,
+    Framed(Box<Framed<CountedBody<Incoming>>>),
+    FramedInBuffer(Box<Framed<ReplayBody<Incoming>>>),
     Incoming(Box<CountedBody<Incoming>>),
+    Kept(Box<ReplayBody<Content>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Outgoing {
-    pub(super) fn new<B>(body: B) -> Self
+    /// A body that came by this version of HTTP.
+    pub(super) fn new<B>(body: B, version: Version) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         if body.is_end_stream() {
-            return Self {
-                content: Content::Empty,
-                progress: Progress::default(),
-            };
+            return Self::empty();
         }
         let content = match same(body) {
             Ok(body) => Content::Client(Box::new(body)),
             Err(body) => match same(body) {
+                Ok(body) if version == Version::HTTP_2 => Content::Framed(Box::new(Framed(body))),
                 Ok(body) => Content::Incoming(Box::new(body)),
-                Err(body) => Content::Other(body.map_err(Into::into).boxed_unsync()),
+                Err(body) if version == Version::HTTP_2 => match same(body) {
+                    Ok(body) => Content::FramedInBuffer(Box::new(Framed(body))),
+                    Err(body) => Content::other(body),
+                },
+                Err(body) => Content::other(body),
             },
         };
+        Self::of(content)
+    }
+
+    fn empty() -> Self {
         Self {
+            content: Content::Empty,
+            progress: Progress::default(),
+            stream: None,
+            due: 0,
+        }
+    }
+
+    fn of(content: Content) -> Self {
+        Self {
+            due: content.size_hint().lower(),
             content,
             progress: Progress::watched(),
+            stream: None,
         }
+    }
+
+    /// Keeps up to so many bytes of what is read from now on.
+    pub(super) fn keep(&mut self, bytes: usize) -> KeptContent {
+        let content = std::mem::replace(&mut self.content, Content::Empty);
+        if matches!(content, Content::Empty) {
+            return KeptContent(None);
+        }
+        let mut kept = KeptInBuffer::new(content, bytes);
+        if let Some(body) = kept.next_uncounted() {
+            self.content = Content::Kept(Box::new(body));
+        }
+        KeptContent(Some(kept))
+    }
+
+    /// The same body from its beginning; `None` if more was read than is kept.
+    pub(super) fn again(kept: KeptContent) -> Option<Self> {
+        let KeptContent(Some(mut kept)) = kept else {
+            return Some(Self::empty());
+        };
+        let body = kept.next_uncounted()?;
+        Some(Self::of(Content::Kept(Box::new(body))))
+    }
+
+    /// Counts as a stream until it is dropped.
+    pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
+        self.stream = stream;
     }
 
     pub(super) fn progress(&self) -> &Progress {
@@ -101,6 +160,116 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     }
 }
 
+/// A client's body, as hyper's server for HTTP/2 has it. That takes a stream which the client
+/// has reset with `NO_ERROR` for ended; the end is one only if the client has said so.
+#[derive(Debug)]
+struct Framed<B>(B);
+
+/// A body whose client can be blamed.
+trait Blame {
+    fn note_failed(&self, status: StatusCode);
+}
+
+impl Blame for CountedBody<Incoming> {
+    fn note_failed(&self, status: StatusCode) {
+        Self::note_failed(self, status);
+    }
+}
+
+impl Blame for ReplayBody<Incoming> {
+    fn note_failed(&self, status: StatusCode) {
+        Self::note_failed(self, status);
+    }
+}
+
+fn cut_short() -> RequestError {
+    RequestError::new(StatusCode::BAD_REQUEST, "its body ended before the end")
+}
+
+impl<B> Body for Framed<B>
+where
+    B: Blame + Body<Data = Bytes, Error = BoxError> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = &mut self.get_mut().0;
+        match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Ready(None) if !body.is_end_stream() => {
+                let error = cut_short();
+                body.note_failed(error.status());
+                Poll::Ready(Some(Err(error.into())))
+            }
+            polled => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Content {
+    fn other<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self::Other(body.map_err(Into::into).boxed_unsync())
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Client(body) => Pin::new(body).poll_frame(context),
+            Self::Empty => Poll::Ready(None),
+            Self::Framed(body) => Pin::new(body).poll_frame(context),
+            Self::FramedInBuffer(body) => Pin::new(body).poll_frame(context),
+            Self::Incoming(body) => Pin::new(body).poll_frame(context),
+            Self::Kept(body) => Pin::new(body).poll_frame(context),
+            Self::Other(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Empty => true,
+            Self::Framed(body) => body.is_end_stream(),
+            Self::FramedInBuffer(body) => body.is_end_stream(),
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Framed(body) => body.size_hint(),
+            Self::FramedInBuffer(body) => body.size_hint(),
+            Self::Incoming(body) => body.size_hint(),
+            Self::Kept(body) => body.size_hint(),
+            Self::Other(body) => body.size_hint(),
+        }
+    }
+}
+
 impl Body for Outgoing {
     type Data = Bytes;
     type Error = BoxError;
@@ -110,12 +279,18 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let polled = match &mut this.content {
-            Content::Other(body) => Pin::new(body).poll_frame(context),
-            Content::Client(body) => Pin::new(body).poll_frame(context),
-            Content::Empty => Poll::Ready(None),
-            Content::Incoming(body) => Pin::new(body).poll_frame(context),
-        };
+        let mut polled = Pin::new(&mut this.content).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.due = this.due.saturating_sub(length as u64);
+            }
+            Poll::Ready(None) if this.due > 0 => {
+                this.due = 0;
+                polled = Poll::Ready(Some(Err(cut_short().into())));
+            }
+            _ => {}
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) if !this.is_end_stream() => this.progress.note(),
             Poll::Ready(_) => this.progress.end(),
@@ -125,21 +300,11 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Other(body) => body.is_end_stream(),
-            Content::Client(body) => body.is_end_stream(),
-            Content::Empty => true,
-            Content::Incoming(body) => body.is_end_stream(),
-        }
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Other(body) => body.size_hint(),
-            Content::Client(body) => body.size_hint(),
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Incoming(body) => body.size_hint(),
-        }
+        self.content.size_hint()
     }
 }
 

@@ -339,6 +339,19 @@ where
     }
 }
 
+impl<B> CountedBody<B> {
+    /// Notes that the client has broken its body off; `status` is what it is told.
+    #[cfg_attr(
+        not(feature = "proxy"),
+        allow(dead_code, reason = "endpoints find out")
+    )]
+    pub(crate) fn note_failed(&self, status: StatusCode) {
+        if let Some(meter) = &self.meter {
+            meter.upload_failed(status.as_u16());
+        }
+    }
+}
+
 impl<B> fmt::Debug for CountedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {

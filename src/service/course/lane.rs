@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::exchange::{Exchange, Unsendable};
 use crate::balancer::{Lease, Upload};
 use crate::member::Outcome;
+use crate::service::capacity::AtCapacity;
 use crate::service::dispatch::RequestError;
 use crate::service::error::Elapsed;
 use crate::service::{BalanceError, BoxError, Fault, cause};
@@ -36,6 +37,9 @@ pin_project! {
 
 /// How an attempt ended without an answer.
 pub(in crate::service) enum Halt {
+    /// The member takes no more requests at the same time, which its lease has learned.
+    /// Nothing was sent.
+    AtCapacity,
     /// Another attempt has read the body before this one got it: nothing was sent.
     BodyGone,
     /// The inner service failed.
@@ -175,6 +179,10 @@ impl<W> Drop for Watched<'_, W> {
 /// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
 /// or a client behind this one says so.
 fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
+    if let Some(full) = cause::<AtCapacity>(&*error) {
+        full.teach(lease);
+        return Halt::AtCapacity;
+    }
     let said = match cause::<BalanceError>(&*error) {
         Some(BalanceError::Request { status, .. }) => Some(*status),
         _ => cause::<RequestError>(&*error).map(RequestError::status),

@@ -24,6 +24,7 @@ use tower_service::Service;
 
 use super::exchange::{Exchange, Served, Settings};
 use super::lane::{Halt, Lane};
+use super::onward::{Onward, Then, ThenOf, onward};
 use super::tried::{Course, strays};
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError, may_change};
@@ -101,16 +102,6 @@ fn lanes<'m, W, S, F>(
         Which::Two => (two, Some(one)),
     }
 }
-
-/// What follows from the end of an attempt.
-enum Then<A, W, S, H> {
-    GoOn,
-    Return(Result<A, BalanceError>),
-    Wait(Box<Wait<W, S, H>>),
-}
-
-/// What follows, as a machine of this kind has it.
-type ThenOf<X, W, S> = Then<<X as Exchange<W>>::Answer, W, S, <X as Exchange<W>>::Held>;
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
@@ -320,6 +311,31 @@ where
         let settings = this.exchange.settings();
         let failover = &settings.failover;
         let (error, fault) = match halt {
+            Halt::AtCapacity => {
+                this.course.meet_limit(lease.member().id());
+                lease.finish(Outcome::Cancelled);
+                if other.is_some() {
+                    return Then::GoOn;
+                }
+                // It was an election that came to nothing, not an attempt.
+                this.course.attempts -= 1;
+                let left = this.exchange.is_left();
+                let next = left.then(|| this.course.elect(this.balancer, this.exchange));
+                let failed = this.course.failed.take();
+                let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
+                return onward::<W, X, S, F>(
+                    this.balancer,
+                    settings,
+                    this.course,
+                    Onward {
+                        lane,
+                        service,
+                        next,
+                        strays: false,
+                        failed,
+                    },
+                );
+            }
             Halt::Failed(error, fault) => (error, fault),
             Halt::NotReady(error, _) if X::SHARED => {
                 // The same service would have to get ready for any other member.
@@ -356,12 +372,17 @@ where
         }
         this.course.sent |= !fault.is_nothing_sent();
         this.course.note(lease.member().id());
-        if settings.pardons {
+        // A second try would find as little as the first.
+        if settings.pardons && !fault.is_exhausted() {
             this.course.pardon(lease.member().id(), fault);
         }
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
-        lease.finish(Outcome::Failure);
+        lease.finish(if fault.is_exhausted() {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failure
+        });
         if other.is_some() {
             return Then::GoOn;
         }
@@ -375,7 +396,9 @@ where
         } else {
             None
         };
-        if let Some(Err(PickError::SessionLost { route })) = next {
+        let exhausted = fault.is_exhausted() && fault.is_nothing_sent();
+        if let (false, Some(Err(PickError::SessionLost { route }))) = (exhausted, &next) {
+            let route = route.clone();
             return Then::Return(Err(BalanceError::SessionLost {
                 member,
                 route,
@@ -384,32 +407,25 @@ where
                 source: error,
             }));
         }
-        let failed = BalanceError::Member {
-            member,
-            attempts: this.course.attempts,
-            timed_out: fault.is_timed_out(),
-            nothing_sent: !this.course.sent,
-            source: error,
+        let failed = if exhausted {
+            BalanceError::Exhausted { source: error }
+        } else {
+            BalanceError::Member {
+                member,
+                attempts: this.course.attempts,
+                timed_out: fault.is_timed_out(),
+                nothing_sent: !this.course.sent,
+                source: error,
+            }
         };
-        let patience = settings.patience.as_ref();
-        let patience = patience.and_then(|patience| patience.timeouts.member);
-        match (next, patience) {
-            (Some(Ok(next)), _) => {
-                this.course.strayed |= strays;
-                this.course.failed = Some(failed);
-                let service = X::after(service, &next);
-                lane.set(Lane::new(next, service, false));
-                this.course.attempts += 1;
-                Then::GoOn
-            }
-            (Some(Err(PickError::AtCapacity)), Some(patience)) => {
-                this.course.strayed |= strays;
-                this.course.failed = Some(failed);
-                let wait = Wait::new(this.balancer, Spare::Used(service), patience);
-                Then::Wait(Box::new(wait))
-            }
-            (Some(Err(_)) | None, _) => Then::Return(Err(failed)),
-        }
+        let next = Onward {
+            lane,
+            service,
+            next,
+            strays,
+            failed,
+        };
+        onward::<W, X, S, F>(this.balancer, settings, this.course, next)
     }
 
     /// Begins an attempt beside the first when that is late; tells whether it did.

@@ -5,6 +5,7 @@ mod exchange;
 mod http;
 mod lane;
 mod machine;
+mod onward;
 mod tried;
 mod wait;
 

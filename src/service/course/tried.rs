@@ -19,6 +19,8 @@ pub(super) struct Course {
     pardoned: Option<MemberId>,
     /// Somebody has had it again.
     returned: bool,
+    /// The last member that took no more requests at the same time.
+    full: Option<MemberId>,
     /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
@@ -32,6 +34,14 @@ impl Course {
     /// Whoever failed with such a fault may have the request once more, if nobody else can.
     pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
         self.pardoned = (fault.is_blameless() && !self.returned).then_some(member);
+    }
+
+    /// A member takes no more requests at the same time. The balancer knows that now; if it
+    /// has elected it all the same, others use it as well, and it is not asked a third time.
+    pub(super) fn meet_limit(&mut self, member: MemberId) {
+        if self.full.replace(member) == Some(member) {
+            self.note(member);
+        }
     }
 
     pub(super) fn note(&mut self, member: MemberId) {

@@ -32,6 +32,8 @@ pub struct Fault {
     nothing_sent: bool,
     timed_out: bool,
     blameless: bool,
+    /// This machine has run out of something.
+    exhausted: bool,
 }
 
 impl Fault {
@@ -45,6 +47,7 @@ impl Fault {
         nothing_sent: false,
         timed_out: false,
         blameless: false,
+        exhausted: false,
     };
 
     /// Not a byte of the request has reached the member, so that any other may serve
@@ -57,6 +60,7 @@ impl Fault {
         nothing_sent: true,
         timed_out: false,
         blameless: false,
+        exhausted: false,
     };
 
     /// Says also that it is not the member's fault, which is not put in error then: a
@@ -100,8 +104,15 @@ impl Fault {
         }
     }
 
+    const EXHAUSTED: Self = Self {
+        exhausted: true,
+        ..Self::MAY_HAVE_BEEN_SENT.and_blameless()
+    };
+
     /// Reads an error and its causes: a refused connection means that nothing was sent;
-    /// [`io::ErrorKind::TimedOut`] that a time limit passed. A [`BalanceError`] of a
+    /// [`io::ErrorKind::TimedOut`] that a time limit passed; and that this machine has no
+    /// descriptors, ports or memory left is [not the member's fault](Self::is_exhausted). A
+    /// [`BalanceError`] of a
     /// balancer behind this one says for itself whether anything was sent. About all
     /// others nothing is known.
     ///
@@ -116,6 +127,7 @@ impl Fault {
         causes(error)
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
             .find_map(|error| match error.kind() {
+                _ if is_exhaustion(error) => Some(Self::EXHAUSTED),
                 io::ErrorKind::ConnectionRefused => Some(Self::NOTHING_SENT),
                 io::ErrorKind::TimedOut => Some(Self::MAY_HAVE_BEEN_SENT.and_timed_out()),
                 _ => None,
@@ -132,8 +144,9 @@ impl Fault {
             } => Self {
                 nothing_sent: *nothing_sent,
                 timed_out: *timed_out,
-                blameless: false,
+                ..Self::MAY_HAVE_BEEN_SENT
             },
+            BalanceError::Exhausted { .. } => Self::EXHAUSTED.and_nothing_sent(),
             // It knows best when it can serve again.
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
                 Self::NOTHING_SENT.and_blameless()
@@ -170,6 +183,24 @@ impl Fault {
         self.blameless
     }
 
+    /// Tells whether this machine has run out of descriptors, ports or memory, which no member
+    /// is to blame for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    /// use std::io;
+    ///
+    /// // No local port is left for connections to that address.
+    /// let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    /// assert!(Fault::of(&error).is_exhausted() && Fault::of(&error).is_blameless());
+    /// ```
+    #[must_use]
+    pub const fn is_exhausted(self) -> bool {
+        self.exhausted
+    }
+
     /// Tells whether a time limit passed.
     ///
     /// # Examples
@@ -179,6 +210,24 @@ impl Fault {
     pub const fn is_timed_out(self) -> bool {
         self.timed_out
     }
+}
+
+/// Whether an error says that this machine has run out of descriptors, local ports, memory or
+/// buffers. The numbers that have no [`io::ErrorKind`] are those of Unix and of Winsock.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    const NUMBERS: &[i32] = if cfg!(windows) {
+        &[10_024, 10_055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[23, 24, 105]
+    } else {
+        &[23, 24, 55]
+    };
+    let number = |error: &io::Error| error.raw_os_error().is_some_and(|it| NUMBERS.contains(&it));
+    let kind = error.kind();
+    matches!(
+        kind,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+    ) || number(error)
 }
 
 /// Finds the first error of type `T` among an error and its causes.
@@ -415,6 +464,21 @@ mod tests {
         );
         let late = Fault::of(&Client(ErrorKind::TimedOut.into()));
         assert!(late.is_timed_out() && !late.is_nothing_sent());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_this_machine_has_run_out_of_is_no_members_fault() {
+        // ENOMEM, ENFILE, EMFILE, as every Unix has them.
+        let numbered = [12, 23, 24].map(io::Error::from_raw_os_error);
+        let unnumbered = [ErrorKind::AddrNotAvailable, ErrorKind::OutOfMemory].map(Into::into);
+        for error in numbered.into_iter().chain(unnumbered) {
+            let fault = Fault::of(&Client(error));
+            assert!(fault.is_exhausted() && fault.is_blameless(), "{fault}");
+            assert!(!fault.is_nothing_sent(), "it may have been another socket");
+        }
+        let refused = Client(ErrorKind::ConnectionRefused.into());
+        assert!(!Fault::of(&refused).is_exhausted());
     }
 
     #[test]

@@ -14,6 +14,11 @@ pub use budget::RetryBudget;
 pub use classify::{Classify, Fault, cause};
 pub use timeouts::Timeouts;
 
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_imports, reason = "for connections")
+)]
+pub(crate) use classify::is_exhaustion;
 pub(in crate::service) use classify::{ByCause, FaultIf};
 pub(in crate::service) use timeouts::Patience;
 

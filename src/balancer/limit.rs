@@ -1,0 +1,187 @@
+//! A limit on a member's requests in flight that is learned while running:
+//! [`LearnedLimit`].
+//!
+//! What does not live here: the arithmetic of the two limits (`member/caps.rs`), and
+//! what a pick does with a member at its cap (`scheduler`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::hub::Hub;
+use super::{Balancer, Guard, Lease};
+use crate::member::{MemberId, MemberKey, MemberState};
+
+/// Sets a limit on the requests that one member has in flight, while it serves.
+///
+/// Use it for what is known only after a connection has been made (how many streams an
+/// HTTP/2 server takes at once), or what is found out by measuring (adaptive
+/// concurrency). It stands beside [`MemberSpec::with_max_in_flight`]: the smaller of
+/// the two counts. It belongs to the member, not to its spec: `insert`, `update` and
+/// `replace_all` leave it alone, and it goes when the member is removed and its last
+/// lease and handle are gone.
+///
+/// Lowering it below what is in flight cancels nothing; the member is at its cap until
+/// enough of its requests have ended. Raising it wakes those who wait for a member.
+///
+/// It is a handle: clones are cheap, and any thread may use them. It holds neither
+/// balancer nor payload, so that a payload may keep one. Of several that set the limit
+/// of one member, the last counts.
+///
+/// [`MemberSpec::with_max_in_flight`]: crate::MemberSpec::with_max_in_flight
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, PickError, PickRequest};
+///
+/// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+/// let lease = balancer.pick(&PickRequest::new())?;
+/// // The connection is made, and the server says: one stream at a time.
+/// lease.learned_limit().set(Some(1));
+/// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
+/// assert_eq!(lease.member().max_in_flight(), 1);
+///
+/// // Later it says: as many as you like.
+/// balancer.learned_limit("a").unwrap().set(None);
+/// assert!(balancer.pick(&PickRequest::new()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LearnedLimit {
+    state: Arc<MemberState>,
+    hub: Arc<Hub>,
+}
+
+impl LearnedLimit {
+    fn new(state: &Arc<MemberState>, hub: &Arc<Hub>) -> Self {
+        Self {
+            state: state.clone(),
+            hub: hub.clone(),
+        }
+    }
+
+    /// Sets the limit, up to [`MAX_IN_FLIGHT`](crate::member::MAX_IN_FLIGHT); `None`
+    /// clears it. With 0 the member gets no request until the limit is raised.
+    ///
+    /// # Panics
+    ///
+    /// Only if the scheduler does; the limit is set by then.
+    ///
+    /// # Examples
+    ///
+    /// See [`LearnedLimit`].
+    pub fn set(&self, limit: Option<u32>) {
+        if self.state.learn_limit(limit) {
+            self.hub.made_room(&self.state);
+        }
+    }
+
+    /// Returns the limit, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let limit = balancer.learned_limit("a").unwrap();
+    /// assert_eq!(limit.get(), None);
+    /// limit.set(Some(100));
+    /// assert_eq!(limit.get(), Some(100));
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn get(&self) -> Option<u32> {
+        self.state.learned_limit()
+    }
+
+    /// Returns the facts about the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let limit = balancer.learned_limit("a").unwrap();
+    /// assert_eq!(limit.member().name(), "a");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn member(&self) -> &MemberState {
+        &self.state
+    }
+}
+
+impl fmt::Debug for LearnedLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LearnedLimit")
+            .field("member", &self.state.name())
+            .field("limit", &self.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W> Lease<W> {
+    /// Returns a handle that sets the member's learned limit on requests in flight; it
+    /// may outlive the lease.
+    ///
+    /// # Examples
+    ///
+    /// See [`LearnedLimit`].
+    #[must_use]
+    pub fn learned_limit(&self) -> LearnedLimit {
+        let entry = self.entry();
+        LearnedLimit::new(&entry.seat.state, &entry.desk.hub)
+    }
+}
+
+impl Guard {
+    /// Returns a handle that sets the member's learned limit on requests in flight; it
+    /// may outlive the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
+    /// guard.learned_limit().set(Some(8)); // as the server's new settings say
+    /// assert_eq!(guard.member().max_in_flight(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn learned_limit(&self) -> LearnedLimit {
+        let (seat, desk) = self.on();
+        LearnedLimit::new(&seat.state, &desk.hub)
+    }
+}
+
+impl<W> Balancer<W> {
+    /// Returns a handle that sets the learned limit on requests in flight of a member,
+    /// by its name or its id; `None` if there is no such member.
+    ///
+    /// By id it takes no lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let id = balancer.member("a").unwrap().id();
+    /// balancer.learned_limit("a").unwrap().set(Some(8));
+    /// assert_eq!(balancer.learned_limit(id).unwrap().get(), Some(8));
+    /// assert!(balancer.learned_limit("b").is_none());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn learned_limit<'m>(&self, member: impl Into<MemberKey<'m>>) -> Option<LearnedLimit> {
+        let state = match member.into() {
+            MemberKey::Id(id) => self.member_by_id(id)?,
+            MemberKey::Name(name) => self.member(name)?,
+        };
+        Some(LearnedLimit::new(&state, &self.core.hub))
+    }
+
+    fn member_by_id(&self, id: MemberId) -> Option<Arc<MemberState>> {
+        let view = self.core.view.load();
+        let state = &view.picture.roster.seat(id.slot())?.state;
+        (state.id() == id).then(|| state.clone())
+    }
+}

@@ -1,0 +1,114 @@
+//! The two limits on a member's requests in flight, in one atomic word: what its spec
+//! says, and what was learned while running. The smaller one counts.
+//!
+//! # Orderings
+//!
+//! The word is sequentially consistent, as the counters are. A pick reads it before it
+//! reads what is in flight; an end reads it after it has given its count back. So an
+//! end that makes room knows the limit at which a pick has just found the member full.
+
+use super::MAX_IN_FLIGHT;
+use crate::sync::{AtomicU64, SeqCst};
+
+/// The low half is the spec's limit, the high half the learned one.
+#[derive(Debug)]
+pub(crate) struct Caps(AtomicU64);
+
+const HALF: u32 = 32;
+/// No limit was learned: more than any spec allows.
+const UNLEARNED: u32 = u32::MAX;
+
+impl Caps {
+    pub(crate) fn new(spec: Option<u32>) -> Self {
+        Self(AtomicU64::new(join(of_spec(spec), UNLEARNED)))
+    }
+
+    /// Returns the smaller limit.
+    #[inline]
+    pub(crate) fn smaller(&self) -> u32 {
+        smaller(self.0.load(SeqCst))
+    }
+
+    pub(crate) fn learned(&self) -> Option<u32> {
+        let (_, learned) = split(self.0.load(SeqCst));
+        (learned != UNLEARNED).then_some(learned)
+    }
+
+    pub(crate) fn set_spec(&self, limit: Option<u32>) {
+        self.change(|(_, learned)| (of_spec(limit), learned));
+    }
+
+    /// Sets the learned limit; returns whether more may be in flight than before.
+    pub(crate) fn set_learned(&self, limit: Option<u32>) -> bool {
+        let limit = limit.map_or(UNLEARNED, |limit| limit.min(MAX_IN_FLIGHT));
+        self.change(|(spec, _)| (spec, limit))
+    }
+
+    fn change(&self, change: impl Fn((u32, u32)) -> (u32, u32)) -> bool {
+        let apply = |word| {
+            let (spec, learned) = change(split(word));
+            join(spec, learned)
+        };
+        let before = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |word| {
+                let next = apply(word);
+                (next != word).then_some(next)
+            })
+            .unwrap_or_else(|same| same);
+        smaller(before) < smaller(apply(before))
+    }
+}
+
+fn of_spec(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(MAX_IN_FLIGHT)
+}
+
+const fn join(spec: u32, learned: u32) -> u64 {
+    (learned as u64) << HALF | spec as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "two halves of one word")]
+const fn split(word: u64) -> (u32, u32) {
+    (word as u32, (word >> HALF) as u32)
+}
+
+#[inline]
+fn smaller(word: u64) -> u32 {
+    let (spec, learned) = split(word);
+    spec.min(learned)
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::Caps;
+    use crate::member::MAX_IN_FLIGHT;
+
+    #[test]
+    fn the_smaller_limit_counts_and_neither_overwrites_the_other() {
+        let caps = Caps::new(Some(10));
+        assert!(!caps.set_learned(Some(4)));
+        assert_eq!((caps.smaller(), caps.learned()), (4, Some(4)));
+        caps.set_spec(Some(2));
+        assert_eq!((caps.smaller(), caps.learned()), (2, Some(4)));
+        caps.set_spec(None);
+        assert_eq!(caps.smaller(), 4);
+        assert!(caps.set_learned(None));
+        assert_eq!((caps.smaller(), caps.learned()), (MAX_IN_FLIGHT, None));
+    }
+
+    #[test]
+    fn only_a_limit_that_counts_makes_room() {
+        let caps = Caps::new(Some(10));
+        assert!(!caps.set_learned(Some(20)), "the spec's is smaller");
+        assert!(!caps.set_learned(Some(10)));
+        assert!(!caps.set_learned(Some(0)));
+        assert!(!caps.set_learned(Some(0)), "nothing changes");
+        assert!(caps.set_learned(Some(1)));
+        assert!(
+            caps.set_learned(Some(u32::MAX)),
+            "as many as the spec allows"
+        );
+        assert_eq!(caps.learned(), Some(MAX_IN_FLIGHT));
+    }
+}
