@@ -136,7 +136,8 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = (member, tried);
     }
 
-    /// A member was put in error by a request.
+    /// A member was put in error by a request; further errors, until it recovers, only
+    /// make that later and are not told.
     fn ejected(&self, member: &MemberState) {
         let _ = member;
     }

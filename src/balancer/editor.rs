@@ -46,20 +46,26 @@ impl<W> View<W> {
 pub(super) struct News<W> {
     changes: Vec<(Arc<MemberState>, Status, Status)>,
     former: Vec<Arc<View<W>>>,
+    /// What was replaced or removed; readers may never have seen it.
+    replaced: Vec<Arc<Entry<W>>>,
 }
 
 impl<W> News<W> {
     const NONE: Self = Self {
         changes: Vec::new(),
         former: Vec::new(),
+        replaced: Vec::new(),
     };
 
     pub(super) fn tell(self, hub: &Hub) {
+        if self.changes.is_empty() && self.former.is_empty() {
+            return;
+        }
         hub.wake_after_change();
         for (state, before, after) in self.changes {
             hub.tell_status(&state, before, after);
         }
-        drop(self.former);
+        drop((self.former, self.replaced));
     }
 
     fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {
@@ -202,21 +208,23 @@ impl<W> Editor<W> {
         state
     }
 
-    /// Gives a member another spec, whose flags were made from those in `seen`.
-    pub(super) fn respecify(&mut self, seat: &Seat, seen: Status, spec: MemberSpec) {
+    /// Gives a member another spec, whose flags were made from those in `seen`; returns
+    /// whether anything has changed.
+    pub(super) fn respecify(&mut self, seat: &Seat, seen: Status, spec: MemberSpec) -> bool {
         let now = self.desk.hub.clock.now();
-        self.news
-            .note(&seat.state, seat.state.configure(&spec, seen, now));
+        let (before, after) = seat.state.configure(&spec, seen, now);
+        self.news.note(&seat.state, (before, after));
         let spec = spec.with_status(Status::NORMAL);
         let entry = self.entries.get(seat.slot());
         let Some(payload) = entry.map(|entry| entry.payload.clone()) else {
-            return;
+            return false;
         };
         if spec == seat.spec {
             // Only flags: they are live, and need no new seat.
-            return;
+            return before != after;
         }
         self.seat_anew(seat.state.clone(), spec, seat.order, payload);
+        true
     }
 
     fn seat_anew(
@@ -230,14 +238,25 @@ impl<W> Editor<W> {
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.by_name
             .insert(state.name_handle().clone(), slot as u32);
-        let seat = Arc::new(Seat { state, spec, order });
-        Arc::make_mut(&mut self.roster).put(seat.clone());
+        let same = |seat: &&Arc<Seat>| {
+            Arc::ptr_eq(&seat.state, &state) && seat.spec == spec && seat.order == order
+        };
+        let seat = match self.roster.seat(slot).filter(same) {
+            // Another payload only, which is no concern of a scheduler's.
+            Some(seat) => seat.clone(),
+            None => {
+                let seat = Arc::new(Seat { state, spec, order });
+                Arc::make_mut(&mut self.roster).put(seat.clone());
+                seat
+            }
+        };
         let entry = Entry {
             seat,
             desk: self.desk.clone(),
             payload,
         };
-        self.entries.put(slot, Arc::new(entry));
+        let former = self.entries.put(slot, Arc::new(entry));
+        self.news.replaced.extend(former);
         self.touched.push(slot);
     }
 
@@ -245,7 +264,7 @@ impl<W> Editor<W> {
         let slot = self.by_name.remove(name)? as usize;
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
         seat.state.close();
-        self.entries.take(slot);
+        self.news.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
         self.touched.push(slot);
         Some(seat.state.clone())
@@ -271,7 +290,8 @@ impl<W> Editor<W> {
                     desk: self.desk.clone(),
                     payload: entry.payload.clone(),
                 };
-                self.entries.put(seat.slot(), Arc::new(entry));
+                let former = self.entries.put(seat.slot(), Arc::new(entry));
+                self.news.replaced.extend(former);
             }
         }
         let mut news = self.publish(core, Told::Everything);
@@ -280,6 +300,7 @@ impl<W> Editor<W> {
         let mut more = self.publish(core, Told::Again);
         news.changes.append(&mut more.changes);
         news.former.append(&mut more.former);
+        news.replaced.append(&mut more.replaced);
         news
     }
 
@@ -354,12 +375,17 @@ impl<W> Editor<W> {
     fn forgive_all(&mut self) -> bool {
         let mut any = false;
         for seat in self.roster.by_tier() {
-            let live = seat.state.live();
-            let forgiven = live.status().without(Flag::InError);
-            let only_the_error = forgiven != live.status() && forgiven.is_usable();
-            if only_the_error && seat.state.forgive(live) {
-                any = true;
-                self.news.note(&seat.state, (live.status(), forgiven));
+            loop {
+                let live = seat.state.live();
+                let forgiven = live.status().without(Flag::InError);
+                if forgiven == live.status() || !forgiven.is_usable() {
+                    break;
+                }
+                if seat.state.forgive(live) {
+                    any = true;
+                    self.news.note(&seat.state, (live.status(), forgiven));
+                    break;
+                }
             }
         }
         any
@@ -369,18 +395,36 @@ impl<W> Editor<W> {
 /// A member's status, after its error was forgiven if the time for it is over;
 /// `next` notes when the next one is due.
 fn recovered<W>(seat: &Seat, now: Timestamp, next: &mut Next, news: &mut News<W>) -> Status {
-    let live = seat.state.live();
-    match live.retry(seat.spec.recovery_delay(), now) {
-        Retry::At(due) => next.note(due, live.status().without(Flag::InError).is_usable()),
-        Retry::Now if seat.state.forgive(live) => {
-            let before = live.status();
-            news.note(&seat.state, (before, before.without(Flag::InError)));
-            return before.without(Flag::InError);
+    loop {
+        let live = seat.state.live();
+        let without = live.status().without(Flag::InError);
+        match live.retry(seat.spec.recovery_delay(), now) {
+            Retry::At(due) => next.note(due, without.is_usable()),
+            Retry::Now if seat.state.forgive(live) => {
+                news.note(&seat.state, (live.status(), without));
+                return without;
+            }
+            // Another error, or another flag: it makes nothing due by itself.
+            Retry::Now => continue,
+            Retry::Never | Retry::NotInError => {}
         }
-        Retry::Now => return seat.state.status(),
-        Retry::Never | Retry::NotInError => {}
+        return live.status();
     }
-    live.status()
+}
+
+/// When the next member that only its error keeps out can serve again.
+#[cold]
+pub(super) fn next_rescue(roster: &Roster, now: Timestamp) -> Option<Timestamp> {
+    let due = |seat: &Arc<Seat>| {
+        let live = seat.state.live();
+        let rescues = live.status().without(Flag::InError).is_usable();
+        match live.retry(seat.spec.recovery_delay(), now) {
+            Retry::At(due) if rescues => Some(due),
+            Retry::Now if rescues => Some(now),
+            _ => None,
+        }
+    };
+    roster.by_tier().filter_map(due).min()
 }
 
 /// When the next error is over.

@@ -3,18 +3,19 @@
 //!
 //! It knows no payload, so that a [`Guard`](super::Guard) can outlive it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::editor::Next;
+use super::editor::{Next, next_rescue};
 use super::wait::Waiting;
 use crate::clock::{Clock, Timestamp};
 use crate::member::{Ended, MemberState, Status};
 use crate::observer::Observer;
 use crate::random::Random;
 use crate::scheduler::{Needs, Scheduler};
-use crate::snapshot::Seat;
+use crate::snapshot::{Roster, Seat};
 use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed, SeqCst};
 
 /// The scheduler wants to hear of ends.
@@ -49,7 +50,8 @@ pub(super) struct Hub {
     /// written after the fact that makes it due and before those who wait are looked for,
     /// cleared before facts are read, and read after a waiter has registered.
     due: AtomicU64,
-    /// When a member in error can serve again. Relaxed: a hint for refused requests.
+    /// When a member in error can serve again, or [`DIRTY`] if an error has been repeated
+    /// since that was worked out. Relaxed: a hint for refused requests.
     rescue: AtomicU64,
     /// What an end has to care for, as flags, and how often the scheduler was changed.
     /// SeqCst, as the counters: either who ends
@@ -154,9 +156,14 @@ impl Hub {
     }
 
     /// After what time a refused request may do better.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let rescue = self.rescue.load(Relaxed);
-        (rescue != NEVER).then(|| Timestamp::from_nanos(rescue).since(self.clock.now()))
+    pub(super) fn retry_after(&self, roster: &Roster) -> Option<Duration> {
+        let now = self.clock.now();
+        let rescue = match self.rescue.load(Relaxed) {
+            NEVER => None,
+            DIRTY => next_rescue(roster, now),
+            known => Some(Timestamp::from_nanos(known)),
+        };
+        rescue.map(|rescue| rescue.since(now))
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -164,26 +171,9 @@ impl Hub {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
-    /// A claim was given back that never became a lease.
-    pub(super) fn dropped(&self, seat: &Seat, before: u32) {
-        let room = before == seat.state.max_in_flight();
-        let _wakes = Wakes {
-            hub: self,
-            line: room,
-            watchers: room || before == 1,
-        };
-        if room {
-            self.scheduler.load().on_room(&seat.state);
-        }
-    }
-
     /// A member may have more in flight than before.
     pub(super) fn made_room(&self, state: &MemberState) {
-        let _wakes = Wakes {
-            hub: self,
-            line: true,
-            watchers: true,
-        };
+        let _wakes = Wakes::new(self, true, true);
         self.scheduler.load().on_room(state);
     }
 
@@ -198,13 +188,19 @@ impl Hub {
         self.waiting.wake_front();
     }
 
+    fn wake(&self, line: bool, watchers: bool) {
+        let attention = self.attention.load(SeqCst);
+        if line && attention & LINE != 0 {
+            self.waiting.wake_front();
+        }
+        if watchers && attention & WATCHERS != 0 {
+            self.waiting.wake_watchers();
+        }
+    }
+
     /// Wakes whoever may profit from a change of the membership.
     pub(super) fn wake_after_change(&self) {
-        drop(Wakes {
-            hub: self,
-            line: true,
-            watchers: true,
-        });
+        drop(Wakes::new(self, true, true));
     }
 
     /// Puts a member in error because of a request.
@@ -212,6 +208,11 @@ impl Hub {
         let Some((before, after)) = state.put_in_error(self.clock.now()) else {
             return;
         };
+        if before == after {
+            // No news: it lasts longer, which is seen when the old one would have ended.
+            self.rescue.store(DIRTY, Relaxed);
+            return;
+        }
         self.make_due();
         // Somebody else may be eligible now, a standby perhaps.
         self.wake_after_change();
@@ -291,11 +292,7 @@ impl Desk {
     #[inline(never)]
     fn tell_end(&self, seat: &Seat, attention: u32, before: u32, room: bool, ended: &Ended) {
         {
-            let _wakes = Wakes {
-                hub: &self.hub,
-                line: room,
-                watchers: room || before == 1,
-            };
+            let _wakes = Wakes::new(&self.hub, room, room || before == 1);
             if attention & !FLAGS == self.changes {
                 tell_scheduler(&*self.scheduler, seat, attention, room, ended);
             } else {
@@ -325,21 +322,46 @@ fn tell_scheduler(
     }
 }
 
-/// Wakes who waits when it is dropped, so also when a scheduler panics.
-struct Wakes<'h> {
+/// Wakes what waits when it is dropped, so also when a scheduler panics.
+#[derive(Debug)]
+pub(super) struct Wakes<'h> {
     hub: &'h Hub,
-    line: bool,
-    watchers: bool,
+    line: Cell<bool>,
+    watchers: Cell<bool>,
+}
+
+impl<'h> Wakes<'h> {
+    fn new(hub: &'h Hub, line: bool, watchers: bool) -> Self {
+        Self {
+            hub,
+            line: Cell::new(line),
+            watchers: Cell::new(watchers),
+        }
+    }
+
+    /// Wakes nothing, unless something is added.
+    #[inline]
+    pub(super) fn none(hub: &'h Hub) -> Self {
+        Self::new(hub, false, false)
+    }
+
+    /// A claim was given back that never became a lease.
+    pub(super) fn dropped(&self, seat: &Seat, before: u32) {
+        let room = before == seat.state.max_in_flight();
+        self.line.set(self.line.get() | room);
+        self.watchers
+            .set(self.watchers.get() | room | (before == 1));
+        if room {
+            self.hub.scheduler.load().on_room(&seat.state);
+        }
+    }
 }
 
 impl Drop for Wakes<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let attention = self.hub.attention.load(SeqCst);
-        if self.line && attention & LINE != 0 {
-            self.hub.waiting.wake_front();
-        }
-        if self.watchers && attention & WATCHERS != 0 {
-            self.hub.waiting.wake_watchers();
+        if self.line.get() | self.watchers.get() {
+            self.hub.wake(self.line.get(), self.watchers.get());
         }
     }
 }
@@ -355,7 +377,8 @@ impl Renewal<'_> {
     pub(super) fn end(mut self, next: Next) {
         let nanos = |time: Option<Timestamp>| time.map_or(NEVER, Timestamp::as_nanos);
         self.next = nanos(next.due).max(DIRTY + 1);
-        self.hub.rescue.store(nanos(next.rescue), Relaxed);
+        let rescue = nanos(next.rescue).max(DIRTY + 1);
+        self.hub.rescue.store(rescue, Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::hub::{Desk, Hub};
+use super::hub::{Desk, Wakes};
 use super::meter::{Meter, SentMeter, Upload};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
@@ -198,9 +198,7 @@ impl<W> Lease<W> {
     /// Puts the member in error: it is not elected again until its recovery delay is
     /// over, or nobody else is left (see
     /// [`without_forced_recovery`](super::Builder::without_forced_recovery)). Does
-    /// nothing to a member that ignores errors.
-    ///
-    /// The lease goes on.
+    /// nothing to a member that ignores errors; one in error rests anew, which is no news.
     ///
     /// # Examples
     ///
@@ -449,12 +447,12 @@ impl fmt::Debug for Guard {
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
     candidates: &'u Candidates<'c>,
-    hub: &'u Hub,
+    wakes: &'u Wakes<'u>,
 }
 
 impl<'u, 'c> Unclaimed<'u, 'c> {
-    pub(super) fn new(candidates: &'u Candidates<'c>, hub: &'u Hub) -> Self {
-        Self { candidates, hub }
+    pub(super) fn new(candidates: &'u Candidates<'c>, wakes: &'u Wakes<'u>) -> Self {
+        Self { candidates, wakes }
     }
 
     /// Whom the claim is for, if there is one.
@@ -472,7 +470,7 @@ impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
             let before = seat.state.give_back().before;
-            self.hub.dropped(seat, before);
+            self.wakes.dropped(seat, before);
         }
     }
 }

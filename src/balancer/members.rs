@@ -97,10 +97,11 @@ impl<W> Balancer<W> {
             if !Arc::ptr_eq(present, &seat) {
                 continue;
             }
-            editor.respecify(&seat, status, spec);
-            let news = editor.publish_change(&self.core);
-            drop(editor);
-            news.tell(self.hub());
+            if editor.respecify(&seat, status, spec) || self.hub().is_due() {
+                let news = editor.publish_change(&self.core);
+                drop(editor);
+                news.tell(self.hub());
+            }
             return Ok(seat.state.id());
         }
     }

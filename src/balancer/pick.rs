@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::editor::View;
+use super::hub::Wakes;
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickError, PickRequest, sessions};
 use crate::observer::Session;
@@ -77,7 +78,7 @@ impl<W> Balancer<W> {
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        match self.elect(request, Place::Served) {
+        match self.elect(request, Place::Served, &Wakes::none(self.hub())) {
             Ok(lease) => Ok(self.told(lease, request)),
             Err(missed) => self.look_again(request, missed),
         }
@@ -88,7 +89,8 @@ impl<W> Balancer<W> {
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        if let Ok(lease) = self.elect(request, Place::BesideTheLine) {
+        let wakes = Wakes::none(self.hub());
+        if let Ok(lease) = self.elect(request, Place::BesideTheLine, &wakes) {
             return Ok(self.told(lease, request));
         }
         self.hub().wake_front();
@@ -115,7 +117,7 @@ impl<W> Balancer<W> {
                 // Whoever publishes has told the scheduler, and is about to show it.
                 Missed::Stale if look < SPINS => {
                     std::hint::spin_loop();
-                    match self.elect(request, Place::Served) {
+                    match self.elect(request, Place::Served, &Wakes::none(self.hub())) {
                         Ok(lease) => return Ok(self.told(lease, request)),
                         Err(missed) => missed,
                     }
@@ -149,10 +151,12 @@ impl<W> Balancer<W> {
 
     /// One election while nobody changes the membership.
     fn elect_in_quiet(&self, request: &PickRequest<'_>) -> Result<Lease<W>, Missed> {
+        // Wakes after the lock is given back, also when a scheduler panics.
+        let wakes = Wakes::none(self.hub());
         let mut editor = self.core.editor.lock();
         let due = self.hub().is_due();
         let news = due.then(|| editor.publish_change(&self.core));
-        let result = self.elect(request, Place::Served);
+        let result = self.elect(request, Place::Served, &wakes);
         drop(editor);
         if let Some(news) = news {
             news.tell(self.hub());
@@ -160,15 +164,20 @@ impl<W> Balancer<W> {
         result
     }
 
-    /// One election on one view.
+    /// One election on one view; what it must wake, `wakes` does.
     #[inline]
-    fn elect(&self, request: &PickRequest<'_>, place: Place) -> Result<Lease<W>, Missed> {
+    fn elect(
+        &self,
+        request: &PickRequest<'_>,
+        place: Place,
+        wakes: &Wakes<'_>,
+    ) -> Result<Lease<W>, Missed> {
         let hub = self.hub();
         let view = self.core.view.load();
         let because = |error| Missed::Because(error, view.picture.generation);
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
-        let unclaimed = Unclaimed::new(&candidates, hub);
+        let unclaimed = Unclaimed::new(&candidates, wakes);
         let session = match request.route {
             None if request.sessions => Session::New,
             None => Session::Off,
@@ -266,7 +275,7 @@ impl<W> Balancer<W> {
         PickError::NoneUsable {
             members,
             tried: request.tried.len(),
-            retry_after: self.hub().retry_after(),
+            retry_after: self.hub().retry_after(&view.picture.roster),
         }
     }
 

@@ -17,11 +17,12 @@ impl<T> Slab<T> {
         self.0.get(slot / CHUNK)?[slot % CHUNK].as_ref()
     }
 
-    pub(crate) fn put(&mut self, slot: usize, value: Arc<T>) {
+    /// Returns what was there before.
+    pub(crate) fn put(&mut self, slot: usize, value: Arc<T>) -> Option<Arc<T>> {
         while self.0.len() <= slot / CHUNK {
             self.0.push(Arc::new(array::from_fn(|_| None)));
         }
-        Arc::make_mut(&mut self.0[slot / CHUNK])[slot % CHUNK] = Some(value);
+        Arc::make_mut(&mut self.0[slot / CHUNK])[slot % CHUNK].replace(value)
     }
 
     pub(crate) fn take(&mut self, slot: usize) -> Option<Arc<T>> {

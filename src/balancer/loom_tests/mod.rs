@@ -116,7 +116,12 @@ impl<F: Future> Task<F> {
     fn poll(&mut self) -> Poll<F::Output> {
         self.seen = self.wakes.0.load(Relaxed);
         let waker = Waker::from(self.wakes.clone());
-        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+        self.poll_with(&waker)
+    }
+
+    /// Polls with another waker, whose wakes are not recorded.
+    fn poll_with(&mut self, waker: &Waker) -> Poll<F::Output> {
+        self.future.as_mut().poll(&mut Context::from_waker(waker))
     }
 
     /// Whether it was woken since it was polled last.

@@ -10,7 +10,7 @@ use crate::member::{Flag, MemberSpec};
 const DELAY: Duration = Duration::from_secs(1);
 
 /// One member in error whose delay is just over.
-fn about_to_recover() -> Balancer<()> {
+fn about_to_recover() -> (Balancer<()>, ManualClock) {
     let clock = ManualClock::new();
     let balancer = Balancer::builder()
         .clock(clock.clone())
@@ -22,13 +22,13 @@ fn about_to_recover() -> Balancer<()> {
     picked(&balancer).put_in_error();
     assert!(pick(&balancer).is_err());
     clock.advance(DELAY);
-    balancer
+    (balancer, clock)
 }
 
 #[test]
 fn loom_two_picks_forgive_an_error_once() {
     check(|| {
-        let balancer = about_to_recover();
+        let (balancer, _) = about_to_recover();
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         let mine = pick(&balancer);
@@ -49,7 +49,7 @@ fn loom_two_picks_forgive_an_error_once() {
 #[test]
 fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
     check(|| {
-        let balancer = about_to_recover();
+        let (balancer, clock) = about_to_recover();
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         let member = balancer.member("a").unwrap();
@@ -61,6 +61,11 @@ fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
         assert!(matches!(pick(&balancer), Err(PickError::NoneUsable { .. })));
         assert!(member.status().contains(Flag::InError));
         assert_eq!(member.in_flight(), 0);
+
+        // The new error was no news, if the old one was not forgiven yet; it ends all
+        // the same.
+        clock.advance(DELAY);
+        drop(picked(&balancer));
     });
 }
 
@@ -80,6 +85,27 @@ fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
         drop(picked(&balancer));
         assert!(member.status().is_usable());
         assert!((1..=2).contains(&member.retries()));
+    });
+}
+
+#[test]
+fn loom_an_error_that_two_requests_tell_of_at_once_keeps_its_member_out() {
+    check(|| {
+        let balancer = empty()
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new())
+            .member("b", (), MemberSpec::new().with_flag(Flag::HotStandby))
+            .build()
+            .unwrap();
+        let (mine, theirs) = (picked(&balancer), picked(&balancer));
+        assert_eq!(theirs.member().name(), "a");
+        let failing = spawn(move || theirs.put_in_error());
+        mine.put_in_error();
+        assert_eq!(picked(&balancer).member().name(), "b");
+        join(failing);
+
+        assert_eq!(picked(&balancer).member().name(), "b");
+        assert!(balancer.next_due().is_some());
     });
 }
 

@@ -1,10 +1,11 @@
 //! Waiting: no wake is lost, whoever comes, goes, or is served meanwhile.
 
 use std::future;
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Wake, Waker};
 
-use super::super::{Balancer, PickRequest};
-use super::{Task, capped, check, empty, in_flight, in_line, join, one, picked, spawn};
+use super::super::{Balancer, PickRequest, Ready};
+use super::{InLine, Task, capped, check, empty, in_flight, in_line, join, one, picked, spawn};
 use crate::member::{Flag, MemberSpec};
 
 #[test]
@@ -211,4 +212,72 @@ fn loom_a_waiter_is_told_that_an_error_brings_the_standby_in() {
         }
         assert!(matches!(served, Poll::Ready(Ok(lease)) if lease.member().name() == "b"));
     });
+}
+
+/// Drops and polls waiters as it is dropped, as an executor may that drops a task.
+struct Executor(Mutex<Vec<InLine>>);
+
+impl Wake for Executor {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        for mut waiter in self.0.get_mut().unwrap().drain(..) {
+            drop(waiter.poll());
+        }
+    }
+}
+
+#[test]
+fn loom_a_waker_that_is_dropped_while_a_place_is_given_back_may_poll_and_drop_waiters() {
+    check(|| {
+        let balancer = one(capped(1));
+        let lease = picked(&balancer);
+        let (mut first, mut second) = (in_line(&balancer), in_line(&balancer));
+        let mut third = in_line(&balancer);
+        for waiter in [&mut first, &mut second, &mut third] {
+            assert!(waiter.poll().is_pending());
+        }
+        // The waker of the first is all that keeps the second.
+        let waker = Waker::from(Arc::new(Executor(Mutex::new(vec![second]))));
+        assert!(first.poll_with(&waker).is_pending());
+        drop(waker);
+        let ending = spawn(move || drop(lease));
+        drop(first);
+        join(ending);
+
+        assert!(matches!(third.resume(), Poll::Ready(Ok(_))));
+        assert_eq!(in_flight(&balancer, "a"), 0);
+    });
+}
+
+#[test]
+fn loom_a_watchers_waker_may_drop_another_watcher_while_a_member_comes() {
+    check(|| {
+        let balancer = empty().build().unwrap();
+        let mut other = Task::new(balancer.ready(2));
+        assert!(other.poll().is_pending());
+        let waker = Waker::from(Arc::new(Keeper(Mutex::new(Some(other)))));
+        let mut watcher = Task::new(balancer.ready(1));
+        assert!(watcher.poll_with(&waker).is_pending());
+        drop(waker);
+        let changed = balancer.clone();
+        let coming = spawn(move || {
+            changed.insert("a", (), MemberSpec::new());
+        });
+        let mine = watcher.poll();
+        join(coming);
+
+        if mine.is_pending() {
+            assert_eq!(watcher.resume(), Poll::Ready(()));
+        }
+    });
+}
+
+/// Keeps a watcher until it is dropped.
+struct Keeper(Mutex<Option<Task<Ready<()>>>>);
+
+impl Wake for Keeper {
+    fn wake(self: Arc<Self>) {}
 }

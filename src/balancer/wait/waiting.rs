@@ -1,114 +1,129 @@
-//! Who waits: a line that is served in order, and watchers that are told of every
+//! What waits: a line that is served in order, and watchers that are told of every
 //! change. Only the lists are here; the futures are in `wait`.
+//!
+//! A waker runs code of its executor's when it is cloned, woken or dropped, and that
+//! code may wait here itself. So it is cloned before a lock is taken, and taken out
+//! under the lock to be woken or dropped after it. A waiter that was woken has no waker
+//! until it is polled: it registers again before it looks.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::mem;
 use std::task::Waker;
 
 use crate::balancer::hub::{Hub, LINE, WATCHERS};
 use crate::sync::{Mutex, next_ticket};
 
-/// One that waits, until its ticket is given back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// One that waits, until its ticket is given back. Later ones are greater.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Ticket(u64);
 
-#[derive(Debug)]
-struct Waiter {
-    ticket: Ticket,
-    waker: Waker,
-}
+/// Those that wait, first come first, each with its waker unless that was taken.
+type Waiters = BTreeMap<Ticket, Option<Waker>>;
 
 #[derive(Debug, Default)]
 pub(in crate::balancer) struct Waiting {
-    line: Mutex<VecDeque<Waiter>>,
-    watchers: Mutex<Vec<Waiter>>,
+    line: Mutex<Waiters>,
+    watchers: Mutex<Waiters>,
 }
 
 impl Waiting {
-    /// Joins the line at its end; `first` runs before anybody else can look at it.
+    /// Joins the line at its end; `first` runs before anything else can look at it.
     fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
+        let waker = waker.clone();
         let mut line = self.line.lock();
         let ticket = Ticket(next_ticket());
-        line.push_back(Waiter {
-            ticket,
-            waker: waker.clone(),
-        });
+        line.insert(ticket, Some(waker));
         first();
         ticket
     }
 
     /// Renews the waker; tells whether the ticket is the first in line.
     fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
+        // Changes places with the former one, and so is dropped after the lock.
+        let mut waker = Some(waker.clone());
         let mut line = self.line.lock();
-        let place = line.iter().position(|waiter| waiter.ticket == ticket);
-        if let Some(waiter) = place.and_then(|at| line.get_mut(at)) {
-            if !waiter.waker.will_wake(waker) {
-                waiter.waker = waker.clone();
-            }
+        if let Some(place) = line.get_mut(&ticket) {
+            mem::swap(place, &mut waker);
         }
-        place == Some(0)
+        is_front(&line, ticket)
     }
 
     /// Leaves the line and passes on what may have been this one's wake; `last` runs
-    /// if nobody is left, before anybody else can join.
+    /// if the line is empty then, before anything else can join.
     fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
-        let next = {
+        let (next, left) = {
             let mut line = self.line.lock();
-            line.retain(|waiter| waiter.ticket != ticket);
+            let was_front = is_front(&line, ticket);
+            let left = line.remove(&ticket);
             if line.is_empty() {
                 last();
             }
-            line.front().map(|waiter| waiter.waker.clone())
+            let next = if was_front {
+                take_front(&mut line)
+            } else {
+                None
+            };
+            (next, left)
         };
         if let Some(next) = next {
             next.wake();
         }
+        drop(left);
     }
 
     pub(in crate::balancer) fn wake_front(&self) {
-        let front = self.line.lock().front().map(|waiter| waiter.waker.clone());
+        let front = take_front(&mut self.line.lock());
         if let Some(front) = front {
             front.wake();
         }
     }
 
     fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
+        // Changes places with the former one, and so is dropped after the lock.
+        let mut waker = Some(waker.clone());
         let mut watchers = self.watchers.lock();
-        let known = watchers
-            .iter_mut()
-            .find(|watcher| Some(watcher.ticket) == ticket);
-        if let Some(known) = known {
-            known.waker.clone_from(waker);
-            return known.ticket;
+        let known = ticket.and_then(|ticket| Some((ticket, watchers.get_mut(&ticket)?)));
+        if let Some((ticket, place)) = known {
+            mem::swap(place, &mut waker);
+            return ticket;
         }
         let ticket = Ticket(next_ticket());
-        watchers.push(Waiter {
-            ticket,
-            waker: waker.clone(),
-        });
+        watchers.insert(ticket, waker.take());
         on();
         ticket
     }
 
     fn unwatch(&self, ticket: Ticket, off: impl FnOnce()) {
-        let mut watchers = self.watchers.lock();
-        watchers.retain(|watcher| watcher.ticket != ticket);
-        if watchers.is_empty() {
-            off();
-        }
+        let left = {
+            let mut watchers = self.watchers.lock();
+            let left = watchers.remove(&ticket);
+            if watchers.is_empty() {
+                off();
+            }
+            left
+        };
+        drop(left);
     }
 
     pub(in crate::balancer) fn wake_watchers(&self) {
         let wakers: Vec<Waker> = {
-            let watchers = self.watchers.lock();
-            watchers
-                .iter()
-                .map(|watcher| watcher.waker.clone())
-                .collect()
+            let mut watchers = self.watchers.lock();
+            watchers.values_mut().filter_map(Option::take).collect()
         };
         for waker in wakers {
             waker.wake();
         }
     }
+}
+
+fn is_front(line: &Waiters, ticket: Ticket) -> bool {
+    line.first_key_value()
+        .is_some_and(|(&first, _)| first == ticket)
+}
+
+/// Takes the waker of the first in line, unless that was woken already.
+fn take_front(line: &mut Waiters) -> Option<Waker> {
+    line.first_entry()?.get_mut().take()
 }
 
 /// A flag is up while its list is not empty: it changes under the list's lock.
@@ -136,5 +151,78 @@ impl Hub {
     pub(super) fn unwatch(&self, ticket: Ticket) {
         self.waiting
             .unwatch(ticket, || self.attend(WATCHERS, false));
+    }
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::{Ticket, Waiting};
+    use crate::random::Random;
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Wake, Waker};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn whatever_joins_and_leaves_the_line_serves_in_the_order_of_joining() {
+        let (waiting, random) = (Waiting::default(), Random::seeded(7));
+        let mut model: VecDeque<Ticket> = VecDeque::new();
+        let (mut firsts, mut lasts) = (0, 0);
+        for _ in 0..20_000 {
+            if model.is_empty() || random.below(100) < 51 {
+                model.push_back(waiting.join_line(Waker::noop(), || firsts += 1));
+            } else {
+                #[expect(clippy::cast_possible_truncation, reason = "an index")]
+                let at = random.below(model.len() as u64) as usize;
+                let leaving = model.remove(at).unwrap();
+                waiting.leave_line(leaving, || lasts += 1);
+                assert!(!waiting.is_first(leaving, Waker::noop()), "it has left");
+            }
+            for (at, &ticket) in model.iter().enumerate().take(2) {
+                assert_eq!(waiting.is_first(ticket, Waker::noop()), at == 0);
+            }
+        }
+        for &ticket in &model {
+            waiting.leave_line(ticket, || lasts += 1);
+        }
+        assert!(firsts > 10_000);
+        assert!(
+            (1..100).contains(&lasts),
+            "it is told when the line is empty, and only then"
+        );
+    }
+
+    #[test]
+    fn a_waiter_is_woken_once_until_it_registers_again() {
+        let waiting = Waiting::default();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let first = waiting.join_line(&waker, || {});
+        waiting.wake_front();
+        waiting.wake_front();
+        assert_eq!(count.0.load(SeqCst), 1);
+        assert!(waiting.is_first(first, &waker));
+        waiting.wake_front();
+        assert_eq!(count.0.load(SeqCst), 2);
+    }
+
+    #[test]
+    fn only_the_first_in_line_passes_a_wake_on_as_it_leaves() {
+        let waiting = Waiting::default();
+        let count = Arc::new(Count::default());
+        let joined = [(); 3].map(|()| waiting.join_line(&Waker::from(count.clone()), || {}));
+        waiting.leave_line(joined[1], || {});
+        assert_eq!(count.0.load(SeqCst), 0);
+        waiting.leave_line(joined[0], || {});
+        assert_eq!(count.0.load(SeqCst), 1);
     }
 }
