@@ -12,6 +12,7 @@
 mod client;
 mod edge;
 mod endpoint;
+mod fields;
 mod forwarding;
 mod hop_by_hop;
 mod mapping;
@@ -28,7 +29,7 @@ mod upgrade;
 pub use client::{ClientAddr, ServerAddr, TlsSession};
 #[cfg(feature = "config")]
 pub(crate) use edge::AnsweredBadly;
-pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
+pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
@@ -40,6 +41,8 @@ pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
 pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
+#[cfg(feature = "config")]
+pub(crate) use router::names_its_host;
 pub use router::{
     Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderMap, VIA};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Method, Request, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
 use super::access::Gate;
@@ -19,6 +19,7 @@ use crate::balancer::Balancer;
 use crate::config::Handler;
 use crate::proxy::{
     ClientBody, Endpoint, MapError, Mapped, Origin, PathMap, Readings, ReverseProxy, TlsSession,
+    names_its_host,
 };
 use crate::service::{HostKept, Refusal, Wanted};
 use crate::session::StickySession;
@@ -122,16 +123,14 @@ impl Site {
         let wanted = Wanted::by(&head.method, &head.headers);
         let mut trip = Trip::new(self.clone(), wanted);
         trip.secure = head.extensions.get::<TlsSession>().is_some();
-        // RFC 9112, 3.2; HTTP/1.0 need not say it, and HTTP/2 says it elsewhere.
-        let named = head.uri.authority().is_some() || head.headers.contains_key(HOST);
-        if head.version == Version::HTTP_11 && !named {
+        if head.method == Method::CONNECT {
+            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        }
+        if !names_its_host(&head) {
             return trip.refuse(
                 StatusCode::BAD_REQUEST,
                 "it does not say for which host it is",
             );
-        }
-        if head.method == Method::CONNECT {
-            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
         }
         let readings = Readings::of(head.uri.path());
         trip.places = self.places_of(&readings.httpd);

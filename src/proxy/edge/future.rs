@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
+use super::EdgeBody;
 use super::heads::Edge;
 use crate::proxy::upgrade::Asked;
 use crate::service::{AnswerBody, BalanceError, Refusal, ServedBy, Wanted};
@@ -59,13 +60,14 @@ impl<F, RB, E> Future for EdgeFuture<F>
 where
     F: Future<Output = Result<Response<RB>, E>>,
 {
-    type Output = Result<Response<AnswerBody<RB>>, E>;
+    type Output = Result<Response<AnswerBody<EdgeBody<RB>>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let refused = |status, by: Option<ServedBy>| {
             let refusal = Refusal::new(status, reason(status), *this.wanted);
-            let mut answer: Response<AnswerBody<RB>> = refusal.answer(this.edge.pages.as_ref());
+            let mut answer: Response<AnswerBody<EdgeBody<RB>>> =
+                refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
                 answer.extensions_mut().insert(AnsweredBadly(by));
             }
@@ -87,12 +89,17 @@ where
                 return refused(status, served(&mut head));
             }
         }
-        if this.edge.give_answer(&mut head).is_err() {
+        let Ok(removed) = this.edge.give_answer(&mut head) else {
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
-        }
+        };
         if let Some(protocol) = switched {
             Asked::confirm(&mut head.headers, protocol);
         }
+        let body = if this.wanted.head_only() || has_no_body(head.status) {
+            EdgeBody::over(body)
+        } else {
+            EdgeBody::new(body, removed)
+        };
         let body = AnswerBody::inner(body);
         Poll::Ready(Ok(Response::from_parts(head, body)))
     }
@@ -120,6 +127,12 @@ impl<F> EdgeFuture<F> {
     pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<AnswerBody<B>> {
         Refusal::answer_of(error, self.wanted, self.edge.pages.as_ref())
     }
+}
+
+/// RFC 9110, 15.2, 15.3.5 and 15.4.5.
+fn has_no_body(status: StatusCode) -> bool {
+    let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    status.is_informational() || none.contains(&status)
 }
 
 /// What the client may know.

@@ -8,6 +8,7 @@
 //! What does not live here: which service a request goes to (`router`), the member
 //! (`service`), and the bytes after a switch of protocols (`upgrade`).
 
+mod body;
 mod future;
 mod heads;
 
@@ -22,6 +23,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use body::EdgeBody;
 #[cfg(feature = "config")]
 pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
@@ -29,7 +31,7 @@ pub use future::EdgeFuture;
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{AnswerBody, Pages, Refusal, Wanted};
-use heads::Edge;
+use heads::{Edge, Received};
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
@@ -40,8 +42,12 @@ use heads::Edge;
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
 /// * `Location` and its like, and the attributes of cookies, are mapped back
 ///   ([`ReverseMap`], [`CookieMap`]).
-/// * What no member should have to judge is refused with 400: more than one `Host`, one
-///   that is no host, a path with a segment `.` or `..` or with broken escapes.
+/// * What no member should have to judge is refused with 400: a request without a host
+///   (but for HTTP/1.0), with more than one or with one that is no host, with user and
+///   password before the host, with a scheme other than `http` and `https`, with lengths
+///   that differ, with a path that has a segment `.` or `..` or broken escapes.
+/// * Trailers are held to the same rules as heads, on both ways ([`EdgeBody`]), and a name
+///   with underscores to those for the name with hyphens, as many servers read it.
 /// * `CONNECT` is refused with 405; `Max-Forwards` of `TRACE` and `OPTIONS` is counted
 ///   down, and answered for at 0.
 ///
@@ -52,6 +58,8 @@ use heads::Edge;
 ///   nobody asked for is answered with 502.
 /// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation
 ///   is answered with 417.
+/// * An answer with 204 has no `Content-Length`; a member's with lengths that differ is
+///   answered with 502.
 ///
 /// Layers that add headers for members belong inside: outside, a client could name theirs
 /// in its `Connection`. Where the server that accepts connections is not a
@@ -254,10 +262,10 @@ pub struct EdgeService<S> {
 
 impl<S, B, RB> Service<Request<B>> for EdgeService<S>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<EdgeBody<B>>, Response = Response<RB>>,
     B: Body,
 {
-    type Response = Response<AnswerBody<RB>>;
+    type Response = Response<AnswerBody<EdgeBody<RB>>>;
     type Error = S::Error;
     type Future = EdgeFuture<S::Future>;
 
@@ -269,12 +277,13 @@ where
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
         match self.edge.receive(&mut head) {
-            Ok(asked) => {
+            Ok(Received { asked, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Else hyper's client takes it that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
                     head.headers.insert(TRANSFER_ENCODING, chunked);
                 }
+                let body = EdgeBody::new(body, removed);
                 let inner = self.inner.call(Request::from_parts(head, body));
                 EdgeFuture::sent(inner, asked, wanted, self.edge.clone())
             }

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderName, UPGRADE, VIA};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 use super::progress::Progress;
+use crate::proxy::EdgeBody;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody};
 
@@ -25,9 +25,9 @@ pub(in crate::proxy) struct Outgoing {
 /// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
 enum Content {
-    Client(Box<CountedBody<ClientBody>>),
+    Client(Box<CountedBody<EdgeBody<ClientBody>>>),
     Empty,
-    Incoming(Box<CountedBody<Incoming>>),
+    Incoming(Box<CountedBody<EdgeBody<Incoming>>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -57,34 +57,6 @@ impl Outgoing {
 
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
-    }
-}
-
-/// What a member may not be told behind a body: a client would say there what is ours to
-/// say, to programs that take trailers for headers (RFC 9110, 6.5.1).
-const ONLY_HEADERS: [HeaderName; 11] = [
-    CONNECTION,
-    COOKIE,
-    FORWARDED,
-    UPGRADE,
-    VIA,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-server"),
-];
-
-fn sound(frame: Frame<Bytes>) -> Frame<Bytes> {
-    match frame.into_trailers() {
-        Ok(mut trailers) => {
-            for name in &ONLY_HEADERS {
-                trailers.remove(name);
-            }
-            Frame::trailers(trailers)
-        }
-        Err(data) => data,
     }
 }
 
@@ -121,7 +93,7 @@ impl Body for Outgoing {
             Poll::Ready(_) => this.progress.end(),
             Poll::Pending => {}
         }
-        polled.map(|frame| frame.map(|frame| frame.map(sound)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

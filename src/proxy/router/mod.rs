@@ -37,4 +37,4 @@ pub use redirect::Redirect;
 pub use rule::Rule;
 pub use table::{Router, RouterBuilder};
 
-pub(super) use host::is_for_one;
+pub(crate) use host::names_its_host;
