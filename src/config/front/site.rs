@@ -31,6 +31,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) places: Vec<Place>,
     pub(in crate::config) way: Way,
     pub(in crate::config) via: Via,
+    /// The files that prove who it is, of certificate and key; `None` without TLS.
+    pub(in crate::config) certificate: Option<(String, String)>,
 }
 
 /// What becomes of the `Via` of requests before anything is added to it.
@@ -113,11 +115,13 @@ impl Site {
         }
     }
 
-    /// Takes a request: answers it, or sends it on.
+    /// Takes a request: answers it, or sends it on. One is misdirected if it came on a
+    /// connection that is for a host with another certificate.
     pub(super) fn receive(
         self: &Arc<Self>,
         here: SocketAddr,
         request: Request<ClientBody>,
+        misdirected: bool,
     ) -> FrontFuture {
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
@@ -130,6 +134,12 @@ impl Site {
             return trip.refuse(
                 StatusCode::BAD_REQUEST,
                 "it does not say for which host it is",
+            );
+        }
+        if misdirected {
+            return trip.refuse(
+                StatusCode::MISDIRECTED_REQUEST,
+                "its connection is for another host",
             );
         }
         let readings = Readings::of(head.uri.path());
