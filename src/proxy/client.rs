@@ -1,6 +1,6 @@
 //! Who asks, and by what kind of connection: [`ClientAddr`], [`TlsSession`].
 //!
-//! What does not live here: who finds out (`server`).
+//! What does not live here: who finds out (`server`, `client_layer`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// The address of a client, which the server that accepted its connection puts into the
-/// extensions of each request.
+/// extensions of each request; behind a server that is not a [`Server`](super::Server), a
+/// [`ClientAddrLayer`](super::ClientAddrLayer) does.
 ///
 /// # Examples
 ///

@@ -10,6 +10,7 @@
 //! [`service`](crate::service)'s.
 
 mod client;
+mod client_layer;
 mod edge;
 mod endpoint;
 mod fields;
@@ -27,6 +28,7 @@ mod tls;
 mod upgrade;
 
 pub use client::{ClientAddr, ServerAddr, TlsSession};
+pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]
 pub(crate) use edge::AnsweredBadly;
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};

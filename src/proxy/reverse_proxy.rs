@@ -76,8 +76,8 @@ use crate::service::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There, members are told who asks if a layer outside has put a
-/// [`ClientAddr`](super::ClientAddr) into the extensions of the request.
+/// There, members are told who asks if a [`ClientAddrLayer`](super::ClientAddrLayer)
+/// stands outside.
 ///
 /// With everything said:
 ///

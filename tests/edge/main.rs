@@ -6,6 +6,8 @@
     reason = "a proxy that cannot be set up ends its test"
 )]
 
+mod in_axum;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 

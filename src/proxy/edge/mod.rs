@@ -36,9 +36,9 @@ use heads::{Edge, Received};
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
 /// * Headers that concern one connection are removed, on both ways, before ours are added.
-/// * Members are told who asks ([`Forwarding`]). The server has to say it, by a
-///   [`ClientAddr`](super::ClientAddr) in the extensions of each request: without, there is no
-///   `X-Forwarded-For`, and nobody is trusted.
+/// * Members are told who asks ([`Forwarding`]). A [`Server`](super::Server) says it;
+///   behind another one, a [`ClientAddrLayer`](super::ClientAddrLayer) does: without, there is no
+///   `X-Forwarded-For`, and no peer is trusted.
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
 /// * `Location` and its like, and the attributes of cookies, are mapped back
 ///   ([`ReverseMap`], [`CookieMap`]).
@@ -68,11 +68,13 @@ use heads::{Edge, Received};
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{ClientAddr, EdgeLayer, Forwarding, PathMap, ReverseMap};
+/// use axum::extract::ConnectInfo;
+/// use equipoise::proxy::{ClientAddrLayer, EdgeLayer, Forwarding, PathMap, ReverseMap};
 /// use equipoise::{BalanceLayer, Balancer};
 /// use http::Uri;
 /// use hyper_util::client::legacy::{self, Client};
 /// use hyper_util::rt::TokioExecutor;
+/// use std::net::SocketAddr;
 /// use tower::{Layer, ServiceBuilder};
 ///
 /// let members = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
@@ -84,12 +86,9 @@ use heads::{Edge, Received};
 ///     .into_infallible();
 ///
 /// let proxy = ServiceBuilder::new()
-///     // In earnest, what the server that accepted the connection knows.
-///     .map_request(|mut request: http::Request<axum::body::Body>| {
-///         let peer = std::net::SocketAddr::from(([203, 0, 113, 7], 5000));
-///         request.extensions_mut().insert(ClientAddr(peer));
-///         request
-///     })
+///     .layer(ClientAddrLayer::new(|extensions| {
+///         Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0)
+///     }))
 ///     .layer(
 ///         EdgeLayer::new(Forwarding::new())
 ///             .paths(PathMap::new().with_prefix("/app", "/")?)
