@@ -9,6 +9,8 @@
 
 mod announced;
 mod client;
+mod fields;
+mod frames;
 mod front;
 mod grpc;
 #[cfg(target_os = "linux")]

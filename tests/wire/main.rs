@@ -14,6 +14,7 @@ mod chunks;
 mod early;
 mod front;
 mod heads;
+mod hosts;
 mod late;
 mod limits;
 mod line;
