@@ -5,7 +5,7 @@
 //! hyphens. What does not live here: what becomes of the fields of a head (`hop_by_hop`,
 //! `forwarding`), and lists of names that a message brings along.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 
 /// What a field is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,13 +59,15 @@ impl Field {
         }
     }
 
-    /// Whether no head may bring it along, whatever the version of HTTP; `Content-Length`
-    /// may as long as it is spelled as what it is.
+    /// Whether no head may bring it along, whatever the version of HTTP. `Content-Length`
+    /// and what proxies say may come as long as they are spelled as what they are: those are
+    /// looked at elsewhere.
     pub(super) fn stops_here(self, name: &HeaderName) -> bool {
         match self {
             Self::Connection => true,
-            Self::Framing => name != http::header::CONTENT_LENGTH,
-            Self::Forwarded | Self::Head | Self::Other => false,
+            Self::Framing => name != CONTENT_LENGTH,
+            Self::Forwarded => name.as_str().contains('_'),
+            Self::Head | Self::Other => false,
         }
     }
 }

@@ -92,6 +92,7 @@ impl Authority {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let stream = TcpStream::connect(to).await.unwrap();
+        // An address is not sent as a name.
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await.unwrap();
@@ -191,6 +192,9 @@ async fn a_connection_serves_only_the_hosts_of_its_certificate() {
             "x.shared.example",
             "a.shared.example",
             Some("a.shared.example"),
+            // Without a name in the handshake, the connection is the first host's.
+            ("127.0.0.1", "a.shared.example", Some("a.shared.example")),
+            ("127.0.0.1", "other.example", None),
         ),
     ] {
         let (_, answer) = authority.get_as(running.at(), name, asked, "/x").await;
@@ -199,7 +203,7 @@ async fn a_connection_serves_only_the_hosts_of_its_certificate() {
             None => assert_eq!(answer.status, 421, "{name} {asked}"),
         }
     }
-    assert_eq!(member.requests(), 4);
+    assert_eq!(member.requests(), 5);
 }
 
 #[tokio::test]

@@ -65,10 +65,11 @@ impl Hosts {
         self.named(here, host_of(request).as_deref())
     }
 
-    /// The host that a client has asked for in its TLS handshake, if it has asked for one.
-    pub(super) fn greeted(&self, here: SocketAddr, session: &TlsSession) -> Option<&Arc<Site>> {
-        let name = session.server_name()?.trim_end_matches('.');
-        Some(self.named(here, Some(&name.to_ascii_lowercase())))
+    /// The host that a client has asked for in its TLS handshake: without a name, the first.
+    pub(super) fn greeted(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
+        let name = session.server_name().unwrap_or_default();
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        self.named(here, Some(&name))
     }
 
     fn named(&self, here: SocketAddr, host: Option<&str>) -> &Arc<Site> {

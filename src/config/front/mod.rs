@@ -76,10 +76,12 @@ impl Service<Request<ClientBody>> for Front {
         let hosts = self.hosts.load();
         let site = hosts.find(here, &request);
         let session = request.extensions().get::<TlsSession>();
-        let greeted = session.and_then(|session| hosts.greeted(here, session));
         // Clients of HTTP/2 share a connection among the hosts of one certificate; to
         // another host they have to open one.
-        let misdirected = greeted.is_some_and(|greeted| greeted.certificate != site.certificate);
+        let misdirected = session.is_some_and(|session| {
+            let greeted = hosts.greeted(here, session);
+            greeted.certificate != site.certificate
+        });
         site.receive(here, request, misdirected)
     }
 }
