@@ -33,30 +33,66 @@ impl Field {
         }
     }
 
-    /// By a name in lower case and with hyphens.
+    /// By a name in lower case and with hyphens. This is done for each field of each
+    /// message, so a name is compared with the few that begin with its letter.
     fn named(name: &str) -> Self {
-        match name {
-            "connection"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authentication-info"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "upgrade" => Self::Connection,
-            "content-length" | "transfer-encoding" => Self::Framing,
-            "forwarded" | "front-end-https" | "true-client-ip" | "x-client-ip"
-            | "x-original-url" | "x-real-ip" | "x-rewrite-url" => Self::Forwarded,
-            "age" | "authorization" | "cache-control" | "content-encoding" | "content-location"
-            | "content-range" | "content-type" | "cookie" | "cookie2" | "date" | "destination"
-            | "expect" | "expires" | "host" | "location" | "max-forwards" | "pragma" | "range"
-            | "refresh" | "retry-after" | "set-cookie" | "set-cookie2" | "trailer" | "uri"
-            | "vary" | "via" | "warning" | "www-authenticate" => Self::Head,
-            _ if name.starts_with("x-forwarded") => Self::Forwarded,
-            _ if name.starts_with("if-") => Self::Head,
-            _ => Self::Other,
-        }
+        let known: &[(&str, Self)] = match name.as_bytes().first() {
+            Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
+            Some(b'c') => &[
+                ("cache-control", Self::Head),
+                ("connection", Self::Connection),
+                ("content-encoding", Self::Head),
+                ("content-length", Self::Framing),
+                ("content-location", Self::Head),
+                ("content-range", Self::Head),
+                ("content-type", Self::Head),
+                ("cookie", Self::Head),
+                ("cookie2", Self::Head),
+            ],
+            Some(b'd') => &[("date", Self::Head), ("destination", Self::Head)],
+            Some(b'e') => &[("expect", Self::Head), ("expires", Self::Head)],
+            Some(b'f') => &[
+                ("forwarded", Self::Forwarded),
+                ("front-end-https", Self::Forwarded),
+            ],
+            Some(b'h') => &[("host", Self::Head), ("http2-settings", Self::Connection)],
+            Some(b'i') if name.starts_with("if-") => return Self::Head,
+            Some(b'k') => &[("keep-alive", Self::Connection)],
+            Some(b'l') => &[("location", Self::Head)],
+            Some(b'm') => &[("max-forwards", Self::Head)],
+            Some(b'p') => &[
+                ("pragma", Self::Head),
+                ("proxy-authenticate", Self::Connection),
+                ("proxy-authentication-info", Self::Connection),
+                ("proxy-authorization", Self::Connection),
+                ("proxy-connection", Self::Connection),
+            ],
+            Some(b'r') => &[
+                ("range", Self::Head),
+                ("refresh", Self::Head),
+                ("retry-after", Self::Head),
+            ],
+            Some(b's') => &[("set-cookie", Self::Head), ("set-cookie2", Self::Head)],
+            Some(b't') => &[
+                ("te", Self::Connection),
+                ("trailer", Self::Head),
+                ("transfer-encoding", Self::Framing),
+                ("true-client-ip", Self::Forwarded),
+            ],
+            Some(b'u') => &[("upgrade", Self::Connection), ("uri", Self::Head)],
+            Some(b'v') => &[("vary", Self::Head), ("via", Self::Head)],
+            Some(b'w') => &[("warning", Self::Head), ("www-authenticate", Self::Head)],
+            Some(b'x') if name.starts_with("x-forwarded") => return Self::Forwarded,
+            Some(b'x') => &[
+                ("x-client-ip", Self::Forwarded),
+                ("x-original-url", Self::Forwarded),
+                ("x-real-ip", Self::Forwarded),
+                ("x-rewrite-url", Self::Forwarded),
+            ],
+            _ => &[],
+        };
+        let found = known.iter().find(|(known, _)| *known == name);
+        found.map_or(Self::Other, |(_, field)| *field)
     }
 
     /// Whether no head may bring it along, whatever the version of HTTP. `Content-Length`
