@@ -30,7 +30,7 @@ mod upgrade;
 pub use client::{ClientAddr, ServerAddr, TlsSession};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]
-pub(crate) use edge::AnsweredBadly;
+pub(crate) use edge::{AnsweredBadly, OwnFields};
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,

@@ -18,8 +18,8 @@ use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::config::Handler;
 use crate::proxy::{
-    ClientBody, Endpoint, MapError, Mapped, Origin, PathMap, Readings, ReverseProxy, TlsSession,
-    names_its_host,
+    ClientBody, Endpoint, MapError, Mapped, Origin, OwnFields, PathMap, Readings, ReverseProxy,
+    TlsSession, names_its_host,
 };
 use crate::service::{HostKept, Refusal, Wanted};
 use crate::session::StickySession;
@@ -169,9 +169,14 @@ impl Site {
         if layers.upwards().any(|layer| layer.reverse.is_some()) {
             trip.origin = origin(&head.headers, &head.uri, trip.secure);
         }
-        for edit in layers.upwards().flat_map(|layer| &layer.request_headers) {
+        let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
+        for edit in edits() {
             edit.keep(&mut head.headers);
             edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
+        }
+        if edits().next().is_some() {
+            let names = edits().map(|edit| edit.name().clone()).collect();
+            head.extensions.insert(OwnFields(names));
         }
         if self.via == Via::Removed {
             head.headers.remove(VIA);

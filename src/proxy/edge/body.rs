@@ -57,6 +57,12 @@ impl<B> EdgeBody<B> {
         }
     }
 
+    /// Keeps further names out of its trailers.
+    #[cfg(feature = "config")]
+    pub(crate) fn without_trailers(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.removed.extend(names);
+    }
+
     /// One that has nothing to give.
     pub(super) fn over(inner: B) -> Self {
         Self {

@@ -28,6 +28,15 @@ pub(super) struct Edge {
     pub(super) pages: Option<Pages>,
 }
 
+/// In the extensions of a request: fields that are set or removed in its head, and which its
+/// trailers must therefore not have.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration says so by request")
+)]
+#[derive(Clone, Debug)]
+pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
+
 /// A request that may go on.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -52,10 +61,14 @@ impl Edge {
             map(paths, head)?;
         }
         let asked = self.upgrades.asked(head);
-        let removed = hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
-            Framed::Coded => StatusCode::NOT_IMPLEMENTED,
-            Framed::Unclear => StatusCode::BAD_REQUEST,
-        })?;
+        let mut removed =
+            hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
+                Framed::Coded => StatusCode::NOT_IMPLEMENTED,
+                Framed::Unclear => StatusCode::BAD_REQUEST,
+            })?;
+        if let Some(OwnFields(names)) = head.extensions.remove() {
+            removed.extend(names);
+        }
         fields::clean_announcement(&mut head.headers, &removed);
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);

@@ -27,6 +27,8 @@ pub use body::EdgeBody;
 #[cfg(feature = "config")]
 pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
+#[cfg(feature = "config")]
+pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
