@@ -141,6 +141,7 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
         StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
         StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::MISDIRECTED_REQUEST => "its connection is for another host",
         StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
         StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
         StatusCode::NOT_FOUND => "nothing is served under this address",

@@ -9,10 +9,11 @@ use http::{Method, StatusCode, Uri, Version};
 
 use crate::proxy::hop_by_hop::Framed;
 use crate::proxy::mapping::is_sound;
-use crate::proxy::router::names_its_host;
+use crate::proxy::router::{host_of, names_its_host};
 use crate::proxy::upgrade::{Asked, Upgrades};
 use crate::proxy::{
-    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, fields, hop_by_hop,
+    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, TlsSession, fields,
+    hop_by_hop,
 };
 use crate::service::Pages;
 
@@ -25,6 +26,7 @@ pub(super) struct Edge {
     pub(super) cookies: Option<CookieMap>,
     pub(super) seen_as: Option<Origin>,
     pub(super) upgrades: Upgrades,
+    pub(super) certified_only: bool,
     pub(super) pages: Option<Pages>,
 }
 
@@ -54,6 +56,9 @@ impl Edge {
         fields::trim(&mut head.headers);
         if !names_its_host(head) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
+        }
+        if self.certified_only && !is_certified(head) {
+            return Err(StatusCode::MISDIRECTED_REQUEST);
         }
         count_down(head)?;
         meet_expectation(&mut head.headers)?;
@@ -102,6 +107,15 @@ impl Edge {
         }
         Ok(removed)
     }
+}
+
+/// Whether the server has shown a certificate for the host, if it has shown one.
+fn is_certified(head: &Parts) -> bool {
+    let Some(session) = head.extensions.get::<TlsSession>() else {
+        return true;
+    };
+    let host = host_of(&head.uri, &head.headers);
+    host.is_some_and(|host| session.certifies(&host))
 }
 
 fn has_sound_path(head: &Parts) -> bool {

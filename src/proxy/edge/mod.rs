@@ -122,6 +122,7 @@ impl EdgeLayer {
             cookies: None,
             seen_as: None,
             upgrades: Upgrades::default(),
+            certified_only: false,
             pages: None,
         };
         Self { edge }
@@ -213,6 +214,25 @@ impl EdgeLayer {
     /// ```
     pub fn tunnel_timeout(mut self, limit: Duration) -> Self {
         self.edge.upgrades.idle = limit;
+        self
+    }
+
+    /// Answers with 421 what comes by TLS for a host that the server's certificate is not
+    /// for: a client has to open a connection for it. So a client that the handshake of
+    /// one name let in does not reach the services of another; clients of HTTP/2 may still
+    /// use a connection for all hosts of its certificate. What comes without TLS, or by
+    /// TLS that another program has terminated, passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding};
+    ///
+    /// let layer = EdgeLayer::new(Forwarding::new()).certified_hosts_only();
+    /// # let _ = layer;
+    /// ```
+    pub fn certified_hosts_only(mut self) -> Self {
+        self.edge.certified_only = true;
         self
     }
 
