@@ -10,8 +10,10 @@
 //! [`service`](crate::service)'s.
 
 mod client;
+mod client_layer;
 mod edge;
 mod endpoint;
+mod fields;
 mod forwarding;
 mod frames;
 mod hop_by_hop;
@@ -27,9 +29,10 @@ mod tls;
 mod upgrade;
 
 pub use client::{ClientAddr, ServerAddr, TlsSession};
+pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]
-pub(crate) use edge::AnsweredBadly;
-pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
+pub(crate) use edge::{AnsweredBadly, OwnFields};
+pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
@@ -41,6 +44,8 @@ pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
 pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
+#[cfg(feature = "config")]
+pub(crate) use router::names_its_host;
 pub use router::{
     Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };

@@ -11,6 +11,8 @@ mod announced;
 mod client;
 #[cfg(target_os = "linux")]
 mod exhausted;
+mod fields;
+mod frames;
 mod front;
 mod grpc;
 #[cfg(target_os = "linux")]

@@ -16,6 +16,7 @@ mod ended;
 mod framed;
 mod front;
 mod heads;
+mod hosts;
 mod late;
 mod limits;
 mod line;

@@ -85,6 +85,13 @@ impl<'c> Scope<'c> {
         of(self.host).or_else(|| self.main.and_then(of))
     }
 
+    /// The files by which a host with TLS proves who it is.
+    fn certificate(&self) -> Option<(String, String)> {
+        let certificate = self.setting(|host| host.tls.certificate.clone())?;
+        let key = self.setting(|host| host.tls.key.clone());
+        Some((certificate.clone(), key.unwrap_or(certificate)))
+    }
+
     /// The mappings outside of places, the host's own first.
     fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
         let inherited = self
@@ -332,5 +339,6 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
         places,
         way,
         via: if removed { Via::Removed } else { Via::Passed },
+        certificate: scope.certificate(),
     }
 }

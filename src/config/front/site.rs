@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderMap, VIA};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Method, Request, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
 use super::access::Gate;
@@ -18,7 +18,8 @@ use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::config::Handler;
 use crate::proxy::{
-    ClientBody, Endpoint, MapError, Mapped, Origin, PathMap, Readings, ReverseProxy, TlsSession,
+    ClientBody, Endpoint, MapError, Mapped, Origin, OwnFields, PathMap, Readings, ReverseProxy,
+    TlsSession, names_its_host,
 };
 use crate::service::{HostKept, Refusal, Wanted};
 use crate::session::StickySession;
@@ -30,6 +31,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) places: Vec<Place>,
     pub(in crate::config) way: Way,
     pub(in crate::config) via: Via,
+    /// The files that prove who it is, of certificate and key; `None` without TLS.
+    pub(in crate::config) certificate: Option<(String, String)>,
 }
 
 /// What becomes of the `Via` of requests before anything is added to it.
@@ -112,26 +115,32 @@ impl Site {
         }
     }
 
-    /// Takes a request: answers it, or sends it on.
+    /// Takes a request: answers it, or sends it on. One is misdirected if it came on a
+    /// connection that is for a host with another certificate.
     pub(super) fn receive(
         self: &Arc<Self>,
         here: SocketAddr,
         request: Request<ClientBody>,
+        misdirected: bool,
     ) -> FrontFuture {
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
         let mut trip = Trip::new(self.clone(), wanted);
         trip.secure = head.extensions.get::<TlsSession>().is_some();
-        // RFC 9112, 3.2; HTTP/1.0 need not say it, and HTTP/2 says it elsewhere.
-        let named = head.uri.authority().is_some() || head.headers.contains_key(HOST);
-        if head.version == Version::HTTP_11 && !named {
+        if head.method == Method::CONNECT {
+            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        }
+        if !names_its_host(&head) {
             return trip.refuse(
                 StatusCode::BAD_REQUEST,
                 "it does not say for which host it is",
             );
         }
-        if head.method == Method::CONNECT {
-            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        if misdirected {
+            return trip.refuse(
+                StatusCode::MISDIRECTED_REQUEST,
+                "its connection is for another host",
+            );
         }
         let readings = Readings::of(head.uri.path());
         trip.places = self.places_of(&readings.httpd);
@@ -160,9 +169,14 @@ impl Site {
         if layers.upwards().any(|layer| layer.reverse.is_some()) {
             trip.origin = origin(&head.headers, &head.uri, trip.secure);
         }
-        for edit in layers.upwards().flat_map(|layer| &layer.request_headers) {
+        let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
+        for edit in edits() {
             edit.keep(&mut head.headers);
             edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
+        }
+        if edits().next().is_some() {
+            let names = edits().map(|edit| edit.name().clone()).collect();
+            head.extensions.insert(OwnFields(names));
         }
         if self.via == Via::Removed {
             head.headers.remove(VIA);

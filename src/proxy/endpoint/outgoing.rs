@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderName, UPGRADE, VIA};
 use http::{StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -15,6 +14,7 @@ use hyper::body::Incoming;
 
 use super::line::StreamPermit;
 use super::progress::Progress;
+use crate::proxy::EdgeBody;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
@@ -36,11 +36,9 @@ pub(super) struct KeptContent(Option<KeptInBuffer<Content>>);
 /// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
 enum Content {
-    Client(Box<CountedBody<ClientBody>>),
+    Client(Box<CountedBody<EdgeBody<ClientBody>>>),
     Empty,
-    Framed(Box<Framed<CountedBody<Incoming>>>),
-    FramedInBuffer(Box<Framed<ReplayBody<Incoming>>>),
-    Incoming(Box<CountedBody<Incoming>>),
+    Incoming(Box<CountedBody<EdgeBody<Incoming>>>),
     Kept(Box<ReplayBody<Content>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
@@ -56,13 +54,17 @@ impl Outgoing {
         }
         let content = match same(body) {
             Ok(body) => Content::Client(Box::new(body)),
+            Err(body) if version == Version::HTTP_2 => {
+                framed::<_, CountedBody<EdgeBody<Incoming>>>(body)
+                    .or_else(framed::<_, ReplayBody<EdgeBody<Incoming>>>)
+                    .or_else(framed::<_, CountedBody<Incoming>>)
+                    .or_else(framed::<_, ReplayBody<Incoming>>)
+                    .or_else(framed::<_, EdgeBody<Incoming>>)
+                    .or_else(framed::<_, Incoming>)
+                    .unwrap_or_else(Content::other)
+            }
             Err(body) => match same(body) {
-                Ok(body) if version == Version::HTTP_2 => Content::Framed(Box::new(Framed(body))),
                 Ok(body) => Content::Incoming(Box::new(body)),
-                Err(body) if version == Version::HTTP_2 => match same(body) {
-                    Ok(body) => Content::FramedInBuffer(Box::new(Framed(body))),
-                    Err(body) => Content::other(body),
-                },
                 Err(body) => Content::other(body),
             },
         };
@@ -119,34 +121,6 @@ impl Outgoing {
     }
 }
 
-/// What a member may not be told behind a body: a client would say there what is ours to
-/// say, to programs that take trailers for headers (RFC 9110, 6.5.1).
-const ONLY_HEADERS: [HeaderName; 11] = [
-    CONNECTION,
-    COOKIE,
-    FORWARDED,
-    UPGRADE,
-    VIA,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-server"),
-];
-
-fn sound(frame: Frame<Bytes>) -> Frame<Bytes> {
-    match frame.into_trailers() {
-        Ok(mut trailers) => {
-            for name in &ONLY_HEADERS {
-                trailers.remove(name);
-            }
-            Frame::trailers(trailers)
-        }
-        Err(data) => data,
-    }
-}
-
 /// The value, if it is of that type.
 fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     let mut value = Some(value);
@@ -170,16 +144,34 @@ trait Blame {
     fn note_failed(&self, status: StatusCode);
 }
 
-impl Blame for CountedBody<Incoming> {
+/// Passed on as they came, they have no lease to tell.
+impl Blame for Incoming {
+    fn note_failed(&self, _: StatusCode) {}
+}
+
+impl Blame for EdgeBody<Incoming> {
+    fn note_failed(&self, _: StatusCode) {}
+}
+
+impl<B> Blame for CountedBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
 }
 
-impl Blame for ReplayBody<Incoming> {
+impl<B> Blame for ReplayBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
+}
+
+/// The body with a look at its end, if it is of type `T`.
+fn framed<B, T>(body: B) -> Result<Content, B>
+where
+    B: 'static,
+    T: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    same::<B, T>(body).map(|body| Content::other(Framed(body)))
 }
 
 fn cut_short() -> RequestError {
@@ -188,7 +180,7 @@ fn cut_short() -> RequestError {
 
 impl<B> Body for Framed<B>
 where
-    B: Blame + Body<Data = Bytes, Error = BoxError> + Unpin,
+    B: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -204,7 +196,7 @@ where
                 body.note_failed(error.status());
                 Poll::Ready(Some(Err(error.into())))
             }
-            polled => polled,
+            polled => polled.map_err(Into::into),
         }
     }
 
@@ -237,8 +229,6 @@ impl Body for Content {
         match self.get_mut() {
             Self::Client(body) => Pin::new(body).poll_frame(context),
             Self::Empty => Poll::Ready(None),
-            Self::Framed(body) => Pin::new(body).poll_frame(context),
-            Self::FramedInBuffer(body) => Pin::new(body).poll_frame(context),
             Self::Incoming(body) => Pin::new(body).poll_frame(context),
             Self::Kept(body) => Pin::new(body).poll_frame(context),
             Self::Other(body) => Pin::new(body).poll_frame(context),
@@ -249,8 +239,6 @@ impl Body for Content {
         match self {
             Self::Client(body) => body.is_end_stream(),
             Self::Empty => true,
-            Self::Framed(body) => body.is_end_stream(),
-            Self::FramedInBuffer(body) => body.is_end_stream(),
             Self::Incoming(body) => body.is_end_stream(),
             Self::Kept(body) => body.is_end_stream(),
             Self::Other(body) => body.is_end_stream(),
@@ -261,8 +249,6 @@ impl Body for Content {
         match self {
             Self::Client(body) => body.size_hint(),
             Self::Empty => SizeHint::with_exact(0),
-            Self::Framed(body) => body.size_hint(),
-            Self::FramedInBuffer(body) => body.size_hint(),
             Self::Incoming(body) => body.size_hint(),
             Self::Kept(body) => body.size_hint(),
             Self::Other(body) => body.size_hint(),
@@ -296,7 +282,7 @@ impl Body for Outgoing {
             Poll::Ready(_) => this.progress.end(),
             Poll::Pending => {}
         }
-        polled.map(|frame| frame.map(|frame| frame.map(sound)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
