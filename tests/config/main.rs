@@ -3,4 +3,5 @@
 #![cfg(feature = "config")]
 
 mod directives;
+mod scale;
 mod syntax;

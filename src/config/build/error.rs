@@ -1,5 +1,6 @@
 //! Why nothing was built: [`ConfigError`].
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::config::{Config, Diagnostic, Reader};
@@ -53,13 +54,15 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Default)]
 pub(in crate::config) struct Faults {
     diagnostics: Vec<Diagnostic>,
+    said: HashSet<(String, String)>,
 }
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
-        let diagnostic = Diagnostic::error(message).with_hint(hint);
+        let message = message.into();
         // A balancer that is used twice is complained of once.
-        if !self.diagnostics.contains(&diagnostic) {
+        if self.said.insert((message.clone(), hint.to_owned())) {
+            let diagnostic = Diagnostic::error(message).with_hint(hint);
             self.diagnostics.push(diagnostic);
         }
     }

@@ -5,13 +5,16 @@
 use std::collections::BTreeSet;
 
 use super::balancer_parameters::BALANCER;
+use super::found::{Found, Ordered};
 use super::member_parameters::MEMBER;
 use super::names::{DIRECTIVES, Known, Meaning, SECTIONS, Within};
 use super::others::{other, others};
 use super::parameter::{Moot, Parameter, Read, Remark, nearest};
 use super::{afterwards, balancers, host, mappings};
 use crate::config::complaints::Complaints;
-use crate::config::model::{Config, Host, Location, Settings, VirtualHost};
+use crate::config::model::{
+    CheckTemplate, Condition, Config, Host, Location, Settings, VirtualHost,
+};
 use crate::config::syntax::{Directive, Node, Section, Sources, Span, Word};
 use crate::config::{Diagnostic, Severity};
 
@@ -28,6 +31,10 @@ pub(super) struct Reading<'a> {
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
+    pub(super) found: Found,
+    pub(super) conditions: Ordered<Condition>,
+    /// By their names in lower case.
+    pub(super) templates: Ordered<CheckTemplate>,
 }
 
 /// Where a directive stands.
@@ -37,6 +44,8 @@ pub(super) struct Scope<'s> {
     pub(super) location: Option<Location>,
     /// The balancer whose section it is.
     pub(super) balancer: Option<String>,
+    /// What `SetEnv` sets in the host or location.
+    pub(super) variables: Ordered<String>,
 }
 
 impl Scope<'_> {
@@ -92,24 +101,36 @@ impl<'a> Reading<'a> {
             targets: Vec::new(),
             defined: BTreeSet::new(),
             virtual_host: None,
+            found: Found::default(),
+            conditions: Ordered::default(),
+            templates: Ordered::default(),
         }
     }
 
     /// Reads the whole tree.
     pub(super) fn whole(mut self, nodes: &[Node]) -> Config {
         let mut server = Host::default();
-        self.nodes(
-            nodes,
-            &mut Scope {
-                within: Within::Main,
-                host: &mut server,
-                location: None,
-                balancer: None,
-            },
-        );
+        self.host(nodes, Within::Main, &mut server);
         self.config.server = server;
+        let conditions = std::mem::take(&mut self.conditions).into_values();
+        self.config.conditions = conditions.map(|(_, condition)| condition).collect();
+        let templates = std::mem::take(&mut self.templates).into_values();
+        self.config.check_templates = templates.map(|(_, template)| template).collect();
         afterwards::look(&mut self);
         self.config
+    }
+
+    /// Reads all that stands in a host.
+    fn host(&mut self, nodes: &[Node], within: Within, host: &mut Host) {
+        let mut scope = Scope {
+            within,
+            host,
+            location: None,
+            balancer: None,
+            variables: Ordered::default(),
+        };
+        self.nodes(nodes, &mut scope);
+        host.settings.variables = scope.variables.into_values().collect();
     }
 
     fn nodes(&mut self, nodes: &[Node], scope: &mut Scope<'_>) {
@@ -223,15 +244,7 @@ impl<'a> Reading<'a> {
         let mut host = Host::default();
         let addresses = host::addresses(self, section);
         self.virtual_host = Some(self.config.virtual_hosts.len());
-        self.nodes(
-            &section.children,
-            &mut Scope {
-                within: Within::VirtualHost,
-                host: &mut host,
-                location: None,
-                balancer: None,
-            },
-        );
+        self.host(&section.children, Within::VirtualHost, &mut host);
         self.virtual_host = None;
         self.config
             .virtual_hosts
@@ -251,10 +264,18 @@ impl<'a> Reading<'a> {
                 settings: Settings::default(),
             }),
             balancer: None,
+            variables: Ordered::default(),
         };
         self.nodes(&section.children, &mut inner);
-        let location = inner.location.take();
-        scope.host.locations.extend(location);
+        let Scope {
+            location,
+            variables,
+            ..
+        } = inner;
+        if let Some(mut location) = location {
+            location.settings.variables = variables.into_values().collect();
+            scope.host.locations.push(location);
+        }
     }
 
     fn proxy(&mut self, section: &Section, scope: &mut Scope<'_>) {
@@ -264,8 +285,11 @@ impl<'a> Reading<'a> {
             host: &mut *scope.host,
             location: None,
             balancer,
+            // Inside of it, they are the host's.
+            variables: std::mem::take(&mut scope.variables),
         };
         self.nodes(&section.children, &mut inner);
+        scope.variables = inner.variables;
     }
 
     fn unknown<'k>(&mut self, name: &Word, what: &str, known: impl Iterator<Item = &'k str>) {
@@ -292,7 +316,8 @@ impl<'a> Reading<'a> {
         table: &[Parameter<T>],
         target: &mut T,
     ) {
-        for (at, pair) in pairs.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for pair in pairs {
             let is_it = |row: &&Parameter<T>| row.key.eq_ignore_ascii_case(pair.key);
             let Some(row) = table.iter().find(is_it) else {
                 let remark = Remark::new(format!("{what} has no parameter `{}`", pair.key));
@@ -309,13 +334,8 @@ impl<'a> Reading<'a> {
                 self.error(pair.key_span, remark);
                 continue;
             };
-            let before = pairs[..at].iter();
             // Letters of a status add up, over pairs as well.
-            if row.key != "status"
-                && before
-                    .clone()
-                    .any(|other| other.key.eq_ignore_ascii_case(pair.key))
-            {
+            if !seen.insert(row.key) && row.key != "status" {
                 let message = format!("`{}` is said twice, and this one counts", row.key);
                 self.warning(pair.key_span, Remark::new(message));
             }
@@ -374,6 +394,11 @@ impl<'a> Reading<'a> {
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
         self.error(span, remark.with_hint(format!("write `{usage}`")));
         None
+    }
+
+    /// Whether another warning would be shown: what it says may not be cheap to find.
+    pub(super) fn take_warnings(&self) -> bool {
+        self.complaints.take_warnings()
     }
 
     pub(super) fn error(&mut self, span: Span, remark: Remark) {
