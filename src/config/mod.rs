@@ -63,6 +63,7 @@ mod front;
 mod model;
 mod print;
 mod reader;
+mod secret;
 mod syntax;
 mod system;
 mod text;

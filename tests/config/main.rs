@@ -4,4 +4,5 @@
 
 mod directives;
 mod scale;
+mod secrets;
 mod syntax;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::config::{Config, Diagnostic, Reader};
+use crate::config::{Config, Diagnostic, Reader, secret};
 
 /// Why a configuration is not carried out; nothing of it is.
 ///
@@ -59,7 +59,7 @@ pub(in crate::config) struct Faults {
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
-        let message = message.into();
+        let message = secret::masked(&message.into()).into_owned();
         // A balancer that is used twice is complained of once.
         if self.said.insert((message.clone(), hint.to_owned())) {
             let diagnostic = Diagnostic::error(message).with_hint(hint);

@@ -27,6 +27,7 @@ pub(super) fn look(reading: &mut Reading<'_>) {
     let targets = std::mem::take(&mut reading.targets);
     let mut lists: HashMap<Option<usize>, Rules<'_>> = HashMap::new();
     for (at, mapped) in targets.iter().enumerate() {
+        reading.hide(&[&mapped.from, &mapped.target.to_string()]);
         let list = lists.entry(mapped.host).or_default();
         let hidden = (!mapped.in_location).then(|| list.add(at, mapped.kind, &mapped.from));
         if let Some(earlier) = hidden.flatten().map(|earlier| &targets[earlier]) {

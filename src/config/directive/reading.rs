@@ -16,7 +16,7 @@ use crate::config::model::{
     CheckTemplate, Condition, Config, Host, Location, Settings, VirtualHost,
 };
 use crate::config::syntax::{Directive, Node, Section, Sources, Span, Word};
-use crate::config::{Diagnostic, Severity};
+use crate::config::{Diagnostic, Severity, secret};
 
 /// What is read so far, and what there is to say about it.
 pub(super) struct Reading<'a> {
@@ -32,6 +32,8 @@ pub(super) struct Reading<'a> {
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
     pub(super) found: Found,
+    /// What must not be shown of the directive that is read.
+    secrets: Vec<String>,
     pub(super) conditions: Ordered<Condition>,
     /// By their names in lower case.
     pub(super) templates: Ordered<CheckTemplate>,
@@ -102,6 +104,7 @@ impl<'a> Reading<'a> {
             defined: BTreeSet::new(),
             virtual_host: None,
             found: Found::default(),
+            secrets: Vec::new(),
             conditions: Ordered::default(),
             templates: Ordered::default(),
         }
@@ -147,6 +150,7 @@ impl<'a> Reading<'a> {
 
     fn directive(&mut self, directive: &Directive, scope: &mut Scope<'_>) {
         let name = &directive.name;
+        self.hide_words(name, &directive.words);
         let is_it = |row: &&Known| row.name.eq_ignore_ascii_case(&name.text);
         if let Some(known) = DIRECTIVES.iter().find(is_it) {
             return self.known(known.name, &known.meaning, directive, scope);
@@ -202,8 +206,21 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn hide_words(&mut self, name: &Word, words: &[Word]) {
+        let words = std::iter::once(name).chain(words);
+        let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
+        self.hide(&words);
+    }
+
+    /// Notes what is secret of what is read now.
+    pub(super) fn hide(&mut self, words: &[&str]) {
+        let secrets = secret::of_words(words).into_iter();
+        self.secrets = secrets.map(str::to_owned).collect();
+    }
+
     fn section(&mut self, section: &Section, scope: &mut Scope<'_>) {
         let name = &section.name;
+        self.hide_words(name, &section.words);
         let is_it = |known: &&&str| known.eq_ignore_ascii_case(&name.text);
         let Some(known) = SECTIONS.iter().find(is_it) else {
             return self.unknown(name, "section", SECTIONS.iter().copied());
@@ -423,6 +440,9 @@ impl<'a> Reading<'a> {
 
     fn say(&mut self, mut diagnostic: Diagnostic, span: Span, hint: Option<String>) {
         diagnostic.hint = hint;
+        let variables = self.sources.secrets.iter();
+        let secrets = self.secrets.iter().chain(variables);
+        let diagnostic = diagnostic.without(secrets.map(String::as_str));
         self.complaints.add(diagnostic, || self.sources.place(span));
     }
 }
