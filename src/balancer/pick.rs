@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::editor::View;
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickError, PickRequest, sessions};
+use crate::member::MemberState;
 use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
+use crate::session::CookieRouteError;
 use crate::snapshot::Seat;
 
 /// So many times a pick that failed looks again, while things change under its eyes.
@@ -285,6 +287,13 @@ impl<W> Balancer<W> {
     pub(crate) fn tell_nobody(&self, request: &PickRequest<'_>) {
         if let Some(observer) = &self.hub().observer {
             observer.nobody_left(self.len(), request.tried.len());
+        }
+    }
+
+    /// Tells the observer that sessions do not stay with a member.
+    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        if let Some(observer) = &self.hub().observer {
+            observer.session_not_kept(member, why);
         }
     }
 

@@ -71,8 +71,9 @@ pub(in crate::config) fn without<'s>(
             let end = at + secret.len();
             let open = message[..at].ends_with(|c: char| c.is_alphanumeric());
             let goes_on = message[end..].starts_with(|c: char| c.is_alphanumeric());
-            // A short one may be part of any word.
-            if secret.len() >= 8 || !(open || goes_on) {
+            // A short one may be any word of ours, but for what is quoted from the text.
+            let is_quoted = message[..at].matches('`').count() % 2 == 1;
+            if secret.len() >= 8 || (is_quoted && !open && !goes_on) {
                 found.push(at..end);
             }
         }

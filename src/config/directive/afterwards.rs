@@ -1,11 +1,12 @@
 //! What only the whole configuration can show: rules that hide others, and balancers
 //! that nobody defines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::hidden::Rules;
 use super::parameter::{Remark, nearest};
 use super::reading::Reading;
+use super::routes::not_kept;
 use crate::config::model::{MappingKind, Target};
 use crate::config::syntax::Span;
 
@@ -25,6 +26,7 @@ pub(super) struct Mapped {
 /// Looks at all that was read.
 pub(super) fn look(reading: &mut Reading<'_>) {
     let targets = std::mem::take(&mut reading.targets);
+    let mut looked_at = HashSet::new();
     let mut lists: HashMap<Option<usize>, Rules<'_>> = HashMap::new();
     for (at, mapped) in targets.iter().enumerate() {
         reading.hide(&[&mapped.from, &mapped.target.to_string()]);
@@ -42,6 +44,11 @@ pub(super) fn look(reading: &mut Reading<'_>) {
             );
         }
         if let Target::Balancer { name, .. } = &mapped.target {
+            if looked_at.insert((mapped.host, name)) && reading.take_warnings() {
+                if let Some(remark) = not_kept(reading, mapped.host, name) {
+                    reading.warning(mapped.target_span, remark);
+                }
+            }
             if reading.take_warnings() && !is_defined(reading, mapped.host, name) {
                 let message = format!("no balancer `{name}` is defined, and the answer is 503");
                 let remark = Remark::new(message);

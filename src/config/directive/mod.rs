@@ -7,6 +7,7 @@
 //! parameter, member_parameters, balancer_parameters      `key=value`
 //! member_url                                             the names of members
 //! found       what was read so far, by name
+//! routes      members that no session stays with
 //! afterwards  what only the whole can show: rules that hide others (hidden), unknown balancers
 //! ```
 //!
@@ -29,6 +30,7 @@ mod names;
 mod others;
 mod parameter;
 mod reading;
+mod routes;
 
 pub(super) use balancer_parameters::BALANCER;
 pub(super) use member_parameters::{CHECK, MEMBER};
