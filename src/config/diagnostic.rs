@@ -114,9 +114,9 @@ impl Diagnostic {
     /// Takes these secrets, and all that looks like one, out of what is said.
     pub(super) fn without<'s>(mut self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let secrets: Vec<&str> = secrets.into_iter().collect();
-        let shown = |text: &str| secret::without(text, secrets.iter().copied());
-        self.message = shown(&self.message);
-        self.hint = self.hint.as_deref().map(shown);
+        self.message = secret::without(&self.message, secrets.iter().copied());
+        let hint = self.hint.as_deref();
+        self.hint = hint.map(|hint| secret::without(hint, secrets.iter().copied()));
         self
     }
 

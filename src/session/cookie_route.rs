@@ -66,6 +66,7 @@ impl StickySession {
     }
 }
 
+/// RFC 6265, section 4.1.1.
 fn is_of_cookie(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\')
 }

@@ -357,8 +357,6 @@ fn checked(text: &str) -> Result<String, CookieTextError> {
     }
 }
 
-/// RFC 6265, section 4.1.1.
-
 fn is_private(headers: &HeaderMap) -> bool {
     let values = headers.get_all(CACHE_CONTROL).iter();
     let mut directives = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
