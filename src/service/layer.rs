@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::affinity::Wishes;
+use super::affinity::{SessionsNotKept, Wishes};
 use super::course::{HttpSettings, Settings};
 use super::failover::{ByCause, FaultIf, Patience};
 use super::{
@@ -105,6 +105,42 @@ impl<W, P> BalanceLayer<W, P> {
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
         self
+    }
+
+    /// Checks that clients can come back to each of the members that are there now: that it
+    /// has a route, and one that can be in the cookie that is set here.
+    ///
+    /// The services of this layer work in any case; they tell the
+    /// [observer](crate::Observer::session_not_kept) of such members, also of those that
+    /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
+    /// routes may be in cookies that members set.
+    ///
+    /// # Errors
+    ///
+    /// Names the members with which sessions do not stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::{BalanceLayer, RouteCookie};
+    /// use equipoise::{Balancer, MemberSpec, StickySession};
+    /// use http::Uri;
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", Uri::from_static("http://10.0.0.1"), MemberSpec::new().with_route("a"))
+    ///     .member("b", Uri::from_static("http://10.0.0.2"), MemberSpec::new())
+    ///     .build()?;
+    /// let layer = BalanceLayer::new(balancer)
+    ///     .sticky_with_cookie(StickySession::new("ROUTE")?, RouteCookie::new());
+    /// assert_eq!(
+    ///     layer.check_sessions().unwrap_err().to_string(),
+    ///     "no session stays with b: it has no route: give it one"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_sessions(&self) -> Result<(), SessionsNotKept> {
+        let found = self.settings.wishes.not_kept(&self.balancer);
+        SessionsNotKept::of(found.iter().map(|(member, why)| (member.name(), why)))
     }
 
     /// Reads a key from the head of each request, for schedulers that keep equal keys
@@ -235,6 +271,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// See [`BalanceService::over`].
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
+        settings.wishes.tell_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
     }
 }
@@ -247,6 +284,7 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let settings = Arc::new(self.settings.clone());
+        settings.wishes.tell_not_kept(&self.balancer);
         let way = Rewrite::new(inner);
         BalanceService::new(self.balancer.clone(), settings, way, self.bodies.clone())
     }

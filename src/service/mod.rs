@@ -30,7 +30,7 @@ mod error;
 mod failover;
 mod layer;
 
-pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie};
+pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie, SessionsNotKept};
 pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture, Refusal};
 #[cfg(feature = "proxy")]
 pub(crate) use answer::{Pages, Wanted};

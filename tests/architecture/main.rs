@@ -53,6 +53,11 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "an event tells which member it befell",
     ),
     (
+        "observer",
+        "session",
+        "an event tells why a session is not kept",
+    ),
+    (
         "proxy",
         "service",
         "an answer of the proxy's own is one of the service's",

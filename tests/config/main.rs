@@ -3,4 +3,6 @@
 #![cfg(feature = "config")]
 
 mod directives;
+mod scale;
+mod secrets;
 mod syntax;

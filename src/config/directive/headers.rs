@@ -216,9 +216,7 @@ pub(super) fn set_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directiv
         reading.warning(name.span, Remark::new(message));
     }
     let value = words.get(1).map(|word| word.text.clone());
-    let variables = &mut scope.settings().variables;
-    variables.retain(|variable| variable.0 != name.text);
-    variables.push((name.text.clone(), value.unwrap_or_default()));
+    scope.variables.set(&name.text, value.unwrap_or_default());
 }
 
 pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
@@ -226,10 +224,7 @@ pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, direct
         return;
     };
     for word in words {
-        let variables = &mut scope.settings().variables;
-        let had = variables.len();
-        variables.retain(|variable| variable.0 != word.text);
-        if variables.len() == had {
+        if !scope.variables.remove(&word.text) {
             let remark = Remark::new(format!("`{}` was not set in this section", word.text));
             let hint = "variables from outside stay set; set it only where it is wanted";
             reading.error(word.span, remark.with_hint(hint));

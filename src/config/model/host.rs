@@ -139,7 +139,7 @@ pub struct Location {
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),

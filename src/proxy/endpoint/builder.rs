@@ -16,6 +16,16 @@ use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
 use crate::sync::AtomicU32;
 
+/// Without user and password: members are not told them, and `Debug` and errors show the rest.
+fn unnamed(uri: Uri) -> Uri {
+    let Some(Ok(bare)) = uri.authority().map(without_user) else {
+        return uri;
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(bare);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
 /// Makes an [`Endpoint`].
 ///
 /// # Examples
@@ -45,7 +55,7 @@ impl EndpointBuilder {
     pub(super) fn new(uri: Uri) -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            uri,
+            uri: unnamed(uri),
             socket: None,
             address: None,
             secure: None,

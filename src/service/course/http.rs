@@ -154,11 +154,8 @@ where
         let lease = served.lease;
         let (mut head, body) = served.response.into_parts();
         if served.renew {
-            if let Some(route) = lease.route() {
-                self.settings
-                    .wishes
-                    .renew(balancer, route, &mut head.headers);
-            }
+            let (wishes, headers) = (&self.settings.wishes, &mut head.headers);
+            wishes.renew(balancer, lease.member(), lease.route(), headers);
         }
         if head.extensions.is_empty() {
             // Nobody needs those of the request any more, but for their place.
