@@ -155,11 +155,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        // With nobody else to go to, nothing needs to be kept.
-        let elsewhere = self.balancer.len() > 1 || self.settings.common.pardons;
-        let exchange = HttpExchange::new(self.settings.clone(), head, |repeatable| {
-            self.bodies.keep(body, repeatable && elsewhere)
-        });
+        let common = &self.settings.common;
+        let again = common.failover.max_attempts > 1 || common.reconnects;
+        let kept = self.bodies.keep(body, again);
+        let exchange = HttpExchange::new(self.settings.clone(), head, kept);
         let held = self.way.hold();
         BalanceFuture {
             machine: Machine::start(self.balancer.clone(), exchange, held),

@@ -58,6 +58,19 @@ pub enum BalanceError {
         /// What it said.
         source: BoxError,
     },
+    /// The last member that was tried had no room for the request, as all the others that
+    /// could take it. None of them got a byte of it.
+    #[error(
+        "member {member:?} is overloaded in attempt {attempts}, and no other can take the request"
+    )]
+    Overloaded {
+        /// The member's name.
+        member: Arc<str>,
+        /// How many attempts there were.
+        attempts: u32,
+        /// What the inner service said.
+        source: BoxError,
+    },
     /// Nobody could be elected.
     #[error("no member was elected")]
     Pick(
@@ -109,9 +122,10 @@ impl BalanceError {
                 timed_out: true, ..
             } => StatusCode::GATEWAY_TIMEOUT,
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
-            Self::NotReady { .. } | Self::Pick(_) | Self::SessionLost { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotReady { .. }
+            | Self::Overloaded { .. }
+            | Self::Pick(_)
+            | Self::SessionLost { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request { status, .. } => *status,
         }
     }
@@ -132,6 +146,7 @@ impl BalanceError {
             Self::Pick(error) => error.retry_after(),
             Self::Member { .. }
             | Self::NotReady { .. }
+            | Self::Overloaded { .. }
             | Self::Request { .. }
             | Self::SessionLost { .. } => None,
         }
@@ -178,6 +193,17 @@ mod tests {
         );
         assert_eq!(member(true).status(), 504);
         assert_eq!(member(false).status(), 502);
+        let overloaded = BalanceError::Overloaded {
+            member: "a".into(),
+            attempts: 3,
+            source: "no room".into(),
+        };
+        assert_eq!(
+            overloaded.to_string(),
+            "member \"a\" is overloaded in attempt 3, and no other can take the request"
+        );
+        assert_eq!(overloaded.status(), 503);
+        assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();
         let not_ready = BalanceError::NotReady { source };
         assert_eq!(not_ready.to_string(), "the inner service is not ready");

@@ -39,6 +39,7 @@ pub use body::{
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
+pub use course::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use course::HostKept;
 pub use dispatch::{

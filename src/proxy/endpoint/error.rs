@@ -150,6 +150,7 @@ impl EndpointError {
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
     ///     .blameless_if(EndpointError::is_idle_close)
+    ///     .stale_if(EndpointError::is_stale)
     ///     .over_members();
     /// # let _ = service;
     /// # Ok::<(), equipoise::BuildError>(())
@@ -163,6 +164,27 @@ impl EndpointError {
                     unprocessed: true,
                     ..
                 }
+        )
+    }
+}
+
+impl EndpointError {
+    /// Tells whether the connection had carried requests before, and was closed before a byte
+    /// of the answer came: an idempotent request may be sent again, on a new one
+    /// ([`stale_if`](crate::service::BalanceLayer::stale_if)).
+    ///
+    /// # Examples
+    ///
+    /// See [`is_idle_close`](Self::is_idle_close).
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            Self::Exchange {
+                idled: true,
+                unprocessed: false,
+                ..
+            }
         )
     }
 }

@@ -33,9 +33,10 @@ use crate::sync::Mutex;
 /// Keeps up to so many bytes of each request body while it is sent, so that another
 /// attempt can send it again; of a longer one, nothing is kept.
 ///
-/// It is for requests that may be sent twice: those of idempotent methods that have a
-/// body (`PUT`), and those marked [`Idempotent`](crate::service::Idempotent). Bodies of
-/// others go on if nobody has begun to read them, and are not kept.
+/// Another attempt may send a `PUT` again, or a request that is marked
+/// [`Idempotent`](crate::service::Idempotent); and a request of any method, as a `POST`, if
+/// the member has said that it did not process it (HTTP/2). Each request may take so much
+/// memory until its answer begins.
 ///
 /// # Examples
 ///

@@ -56,6 +56,7 @@ impl<W> Balancer<W> {
                     classify: Arc::new(ByCause),
                     patience: None,
                     pardons: false,
+                    reconnects: false,
                 },
                 affinity: None,
             }
@@ -296,6 +297,7 @@ where
     type Answer = Leased<W::Response>;
 
     const SHARED: bool = false;
+    const RECONNECTS: bool = false;
 
     fn settings(&self) -> &Settings {
         &self.settings.common
@@ -338,7 +340,7 @@ where
         self.request.is_some()
     }
 
-    fn request(&mut self, _: &mut Lease<W>, last: bool) -> Result<R, Unsendable> {
+    fn request(&mut self, _: &mut Lease<W>, last: bool, _: bool) -> Result<R, Unsendable> {
         let copy = self.request.as_ref().filter(|_| !last);
         let copy = copy.and_then(|request| self.keep.copy(request));
         copy.or_else(|| self.request.take())

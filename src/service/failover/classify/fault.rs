@@ -6,6 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use tower::load_shed::error::Overloaded;
+
 use crate::service::BalanceError;
 
 /// What an error says about the request that it ended.
@@ -27,6 +29,8 @@ pub struct Fault {
     nothing_sent: bool,
     timed_out: bool,
     blameless: bool,
+    overloaded: bool,
+    stale: bool,
 }
 
 impl Fault {
@@ -40,6 +44,8 @@ impl Fault {
         nothing_sent: false,
         timed_out: false,
         blameless: false,
+        overloaded: false,
+        stale: false,
     };
 
     /// Not a byte of the request has reached the member, so that any other may serve
@@ -50,8 +56,24 @@ impl Fault {
     /// See [`Classify`].
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
-        timed_out: false,
-        blameless: false,
+        ..Self::MAY_HAVE_BEEN_SENT
+    };
+
+    /// The member, or a limit of your own before it, has no room for the request now:
+    /// nothing was sent, and another member is asked. It is not put in error, and it is not
+    /// asked again for this request. If no other can take it either, the answer is 503.
+    ///
+    /// Schedulers see [`Outcome::Failure`]: one that heeds outcomes elects the member less
+    /// often then, while one that has no room would look idle otherwise.
+    ///
+    /// # Examples
+    ///
+    /// See [`overloaded_if`](crate::service::BalanceLayer::overloaded_if).
+    pub const OVERLOADED: Self = Self {
+        nothing_sent: true,
+        blameless: true,
+        overloaded: true,
+        ..Self::MAY_HAVE_BEEN_SENT
     };
 
     /// Says also that it is not the member's fault, which is not put in error then: a
@@ -64,6 +86,27 @@ impl Fault {
     #[must_use]
     pub const fn and_blameless(self) -> Self {
         Self {
+            blameless: true,
+            ..self
+        }
+    }
+
+    /// Says also that the connection had carried requests before, and was closed before a
+    /// byte of the answer came, for which the member is not to blame: most likely it had
+    /// given the connection up. See [`stale_if`](crate::service::BalanceLayer::stale_if).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    ///
+    /// let stale = Fault::MAY_HAVE_BEEN_SENT.and_stale();
+    /// assert!(stale.is_stale() && stale.is_blameless() && !stale.is_nothing_sent());
+    /// ```
+    #[must_use]
+    pub const fn and_stale(self) -> Self {
+        Self {
+            stale: true,
             blameless: true,
             ..self
         }
@@ -95,18 +138,45 @@ impl Fault {
         }
     }
 
-    /// Reads an error and its causes: a refused connection means that nothing was sent;
-    /// [`io::ErrorKind::TimedOut`] that a time limit passed. A [`BalanceError`] of a
-    /// balancer behind this one says for itself whether anything was sent. About all
-    /// others nothing is known.
+    /// Reads an error and its causes. The first row that fits counts:
     ///
-    /// # Examples
+    /// | among the causes is | the fault |
+    /// |---|---|
+    /// | a [`BalanceError`] of a balancer behind this one | what it says for itself: whether anything was sent, a time limit passed, or no member had room |
+    /// | tower's [`Overloaded`](tower::load_shed::error::Overloaded), of a `LoadShed` before the member | [`OVERLOADED`](Self::OVERLOADED) |
+    /// | [`io::ErrorKind::ConnectionRefused`] | [`NOTHING_SENT`](Self::NOTHING_SENT) |
+    /// | [`io::ErrorKind::TimedOut`] | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT), and a time limit passed |
+    /// | none of these | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT) |
     ///
-    /// See [`Fault`].
+    /// Whatever a member says when it is polled *ready*, nothing was sent by then. So the
+    /// errors of a `Buffer` whose worker has ended, or of `tower::balance` without
+    /// discovery, mean that another member is asked. `ConcurrencyLimit` and `RateLimit`
+    /// give no error: they are not ready, for as long as
+    /// [`Timeouts`](crate::service::Timeouts) allow.
+    ///
+    /// tower's `Elapsed` is not known here, as its type comes with a runtime; say it by
+    /// [`classify`](crate::service::BalanceLayer::classify):
+    ///
+    /// ```
+    /// use equipoise::service::{Fault, cause};
+    /// use std::error::Error;
+    /// use tower::timeout::error::Elapsed;
+    ///
+    /// fn fault(error: &(dyn Error + 'static)) -> Fault {
+    ///     match cause::<Elapsed>(error) {
+    ///         Some(_) => Fault::MAY_HAVE_BEEN_SENT.and_timed_out(),
+    ///         None => Fault::of(error),
+    ///     }
+    /// }
+    /// assert!(fault(&Elapsed::new()).is_timed_out());
+    /// ```
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         if let Some(error) = cause::<BalanceError>(error) {
             return Self::of_balancer(error);
+        }
+        if cause::<Overloaded>(error).is_some() {
+            return Self::OVERLOADED;
         }
         causes(error)
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
@@ -127,8 +197,9 @@ impl Fault {
             } => Self {
                 nothing_sent: *nothing_sent,
                 timed_out: *timed_out,
-                blameless: false,
+                ..Self::MAY_HAVE_BEEN_SENT
             },
+            BalanceError::Overloaded { .. } => Self::OVERLOADED,
             // It knows best when it can serve again.
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
                 Self::NOTHING_SENT.and_blameless()
@@ -163,6 +234,31 @@ impl Fault {
     #[must_use]
     pub const fn is_blameless(self) -> bool {
         self.blameless
+    }
+
+    /// Tells whether the member has no room for the request now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    /// use tower::load_shed::error::Overloaded;
+    ///
+    /// assert!(Fault::of(&Overloaded::new()).is_overloaded());
+    /// ```
+    #[must_use]
+    pub const fn is_overloaded(self) -> bool {
+        self.overloaded
+    }
+
+    /// Tells whether the connection had been used before, and was closed without an answer.
+    ///
+    /// # Examples
+    ///
+    /// See [`and_stale`](Self::and_stale).
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        self.stale
     }
 
     /// Tells whether a time limit passed.
@@ -210,6 +306,9 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.overloaded {
+            return f.pad("overloaded");
+        }
         f.pad(match (self.nothing_sent, self.timed_out) {
             (true, true) => "nothing sent, timed out",
             (true, false) => "nothing sent",
