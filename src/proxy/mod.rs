@@ -25,6 +25,7 @@ mod system_tls;
 mod tls;
 mod upgrade;
 
+pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr, TlsSession};
 #[cfg(feature = "config")]
 pub(crate) use edge::AnsweredBadly;

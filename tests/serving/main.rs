@@ -16,6 +16,7 @@ mod handover;
 mod member;
 mod pool;
 mod refusals;
+mod stale;
 mod stopping;
 mod tunnels;
 #[cfg(unix)]

@@ -20,7 +20,7 @@ use super::line::{Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
-use crate::service::cause;
+use crate::service::{FreshConnection, cause};
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -33,7 +33,9 @@ pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchan
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
-    match endpoint.pool.take() {
+    let fresh = request.extensions().get::<FreshConnection>().is_some();
+    let line = if fresh { None } else { endpoint.pool.take() };
+    match line {
         Some(line) => send(endpoint, line, request, times, Turn::First),
         None => Box::pin(open_and_send(endpoint, request, times)),
     }

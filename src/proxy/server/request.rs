@@ -18,7 +18,7 @@ use super::ClientBody;
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
-use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
+use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
 /// What hyper calls for each request of one connection.
@@ -58,6 +58,9 @@ where
         let extensions = request.extensions_mut();
         if let Some(client) = self.client {
             extensions.insert(client);
+        }
+        if self.line.is_first() {
+            extensions.insert(FirstRequest);
         }
         if let Some(here) = self.here {
             extensions.insert(here);
