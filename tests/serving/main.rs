@@ -13,6 +13,7 @@ mod front;
 mod grpc;
 #[cfg(target_os = "linux")]
 mod handover;
+mod header_lines;
 mod member;
 mod pool;
 mod refusals;

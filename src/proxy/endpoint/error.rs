@@ -57,6 +57,14 @@ pub enum EndpointError {
         #[source]
         source: RequestError,
     },
+    /// Its answer, over HTTP/2, has more header lines than
+    /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is an
+    /// [`Exchange`](Self::Exchange) which broke off.
+    #[error("the member's answer has more than {limit} header lines")]
+    TooManyHeaders {
+        /// So many are allowed.
+        limit: usize,
+    },
     /// A time limit passed after something may have been sent.
     #[error("the member took too long over {over}")]
     TimedOut {

@@ -266,6 +266,11 @@ where
         match answered {
             Ok(response) => {
                 let (head, inner) = response.into_parts();
+                // hyper looks after those of HTTP/1.1.
+                let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
+                if head.headers.len() > limit {
+                    return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
+                }
                 if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
                     (head.status, &mut line)
                 {
