@@ -49,7 +49,11 @@ impl<W> BalanceService<W> {
     /// Balances over members that are services: client-side balancing, with the defaults
     /// of [`BalanceLayer::new`], which has the settings.
     ///
-    /// A member is cloned for each request, and made ready within it.
+    /// A member is cloned for each request, and made ready within it. How long that may take
+    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
+    /// without one.
+    ///
+    /// [`Timer`]: crate::timer::Timer
     ///
     /// # Examples
     ///

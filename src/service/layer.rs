@@ -61,7 +61,8 @@ pub struct BalanceLayer<W, P = Counted> {
 
 impl<W> BalanceLayer<W> {
     /// Makes a layer without sessions, with the default [`Failover`], and without any
-    /// limit of time.
+    /// limit of time: a member that never becomes ready is waited for, unless
+    /// [`timeouts`](Self::timeouts) gives it a timer.
     ///
     /// # Examples
     ///

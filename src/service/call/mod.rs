@@ -26,7 +26,8 @@ use crate::timer::Timer;
 
 impl<W> Balancer<W> {
     /// Makes a tower service of it for requests of any type `R`, where members are
-    /// services.
+    /// services. A member that never becomes ready is waited for, unless
+    /// [`timeouts`](CallService::timeouts) gives it a timer.
     ///
     /// # Examples
     ///
