@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::proxy::{ClientBody, Endpoint, Listener, ReverseProxy, Server};
@@ -16,7 +16,8 @@ use equipoise::{Balancer, MemberSpec};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::io::AsyncReadExt;
-use tokio::time::sleep;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use crate::process::{Role, say, told};
@@ -153,21 +154,7 @@ async fn no_get_fails_and_no_post_is_done_twice_while_members_are_killed() {
         let client = Endpoint::new(front.clone()).unwrap();
         clients.push(tokio::spawn(ask_on(client, number, counts.clone())));
     }
-    let trouble = tokio::task::spawn_blocking(move || {
-        let half = Duration::from_millis(500);
-        let end = Instant::now() + Duration::from_secs(seconds());
-        let mut kills = 0;
-        while Instant::now() < end {
-            let member = &mut members[kills % 3];
-            member.kill();
-            kills += 1;
-            std::thread::sleep(half);
-            member.restart();
-            std::thread::sleep(half);
-        }
-        (members, kills)
-    });
-    let (members, kills) = trouble.await.unwrap();
+    let kills = trouble(&mut members).await;
     counts.stop.store(true, Relaxed);
     let mut answered = Vec::new();
     for client in clients {
@@ -197,7 +184,22 @@ async fn no_get_fails_and_no_post_is_done_twice_while_members_are_killed() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(in_flight(), 0);
-    drop(members);
+}
+
+/// Kills one after the other, each second another, and starts it again half a second later.
+async fn trouble(members: &mut [Member; 3]) -> usize {
+    let half = Duration::from_millis(500);
+    let end = Instant::now() + Duration::from_secs(seconds());
+    let mut kills = 0;
+    while Instant::now() < end {
+        let member = &mut members[kills % 3];
+        block_in_place(|| member.kill());
+        kills += 1;
+        sleep(half).await;
+        block_in_place(|| member.restart());
+        sleep(half).await;
+    }
+    kills
 }
 
 /// Asks without a pause; returns the names of the `POST`s that were answered.
