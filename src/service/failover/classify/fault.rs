@@ -143,7 +143,7 @@ impl Fault {
     /// | among the causes is | the fault |
     /// |---|---|
     /// | a [`BalanceError`] of a balancer behind this one | what it says for itself: whether anything was sent, a time limit passed, or no member had room |
-    /// | tower's [`Overloaded`](tower::load_shed::error::Overloaded), of a `LoadShed` before the member | [`OVERLOADED`](Self::OVERLOADED) |
+    /// | tower's [`Overloaded`], of a `LoadShed` before the member | [`OVERLOADED`](Self::OVERLOADED) |
     /// | [`io::ErrorKind::ConnectionRefused`] | [`NOTHING_SENT`](Self::NOTHING_SENT) |
     /// | [`io::ErrorKind::TimedOut`] | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT), and a time limit passed |
     /// | none of these | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT) |
