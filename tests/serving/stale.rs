@@ -270,6 +270,11 @@ async fn race(count: usize, failover: Failover, requests: usize) -> usize {
                 let mut failed = 0;
                 let mut client = Client::connect(address, Version::HTTP_11).await;
                 for turn in 0..requests / 16 {
+                    // After an upload, a task of its own has the connection.
+                    let upload = asking("POST", "/").body(full("order")).unwrap();
+                    if turn % 4 == 0 {
+                        client.ask(upload).await;
+                    }
                     let request = asking("GET", "/").method(Method::GET);
                     let answer = client.ask(request.body(empty()).unwrap()).await;
                     failed += usize::from(answer.status != 200);
@@ -288,12 +293,9 @@ async fn race(count: usize, failover: Failover, requests: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_get_fails_while_members_close_their_connections_at_the_same_moment() {
-    within(async {
-        for failover in [Failover::new(), Failover::new().without_repeats()] {
-            for count in [1, 2] {
-                assert_eq!(race(count, failover.clone(), 640).await, 0, "{failover:?}");
-            }
+    for failover in [Failover::new(), Failover::new().without_repeats()] {
+        for count in [1, 2] {
+            assert_eq!(race(count, failover.clone(), 320).await, 0, "{failover:?}");
         }
-    })
-    .await;
+    }
 }
