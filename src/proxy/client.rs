@@ -47,6 +47,14 @@ pub struct ClientAddr(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct ServerAddr(pub SocketAddr);
 
+/// In the extensions of the first request of a client's connection.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration asks for it")
+)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstRequest;
+
 impl ClientAddr {
     /// A server that listens on both kinds of addresses sees `::ffff:10.0.0.1`.
     pub(super) fn ip(self) -> IpAddr {

@@ -28,6 +28,7 @@ mod system_tls;
 mod tls;
 mod upgrade;
 
+pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr, TlsSession};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]

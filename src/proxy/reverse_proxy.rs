@@ -146,6 +146,7 @@ impl<P> ReverseProxy<P> {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
             .blameless_if(EndpointError::is_idle_close)
+            .stale_if(EndpointError::is_stale)
             .without_extensions();
         Self {
             inner: edge.before(balance.over_members()),

@@ -65,6 +65,19 @@ pub enum BalanceError {
         /// What it said.
         source: BoxError,
     },
+    /// The last member that was tried had no room for the request, as all the others that
+    /// could take it. None of them got a byte of it.
+    #[error(
+        "member {member:?} is overloaded in attempt {attempts}, and no other can take the request"
+    )]
+    Overloaded {
+        /// The member's name.
+        member: Arc<str>,
+        /// How many attempts there were.
+        attempts: u32,
+        /// What the inner service said.
+        source: BoxError,
+    },
     /// Nobody could be elected.
     #[error("no member was elected")]
     Pick(
@@ -118,6 +131,7 @@ impl BalanceError {
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
             Self::Exhausted { .. }
             | Self::NotReady { .. }
+            | Self::Overloaded { .. }
             | Self::Pick(_)
             | Self::SessionLost { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request { status, .. } => *status,
@@ -141,6 +155,7 @@ impl BalanceError {
             Self::Exhausted { .. }
             | Self::Member { .. }
             | Self::NotReady { .. }
+            | Self::Overloaded { .. }
             | Self::Request { .. }
             | Self::SessionLost { .. } => None,
         }
@@ -187,6 +202,17 @@ mod tests {
         );
         assert_eq!(member(true).status(), 504);
         assert_eq!(member(false).status(), 502);
+        let overloaded = BalanceError::Overloaded {
+            member: "a".into(),
+            attempts: 3,
+            source: "no room".into(),
+        };
+        assert_eq!(
+            overloaded.to_string(),
+            "member \"a\" is overloaded in attempt 3, and no other can take the request"
+        );
+        assert_eq!(overloaded.status(), 503);
+        assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();
         let not_ready = BalanceError::NotReady { source };
         assert_eq!(not_ready.to_string(), "the inner service is not ready");

@@ -61,7 +61,8 @@ pub struct BalanceLayer<W, P = Counted> {
 
 impl<W> BalanceLayer<W> {
     /// Makes a layer without sessions, with the default [`Failover`], and without any
-    /// limit of time.
+    /// limit of time: a member that never becomes ready is waited for, unless
+    /// [`timeouts`](Self::timeouts) gives it a timer.
     ///
     /// # Examples
     ///
@@ -72,6 +73,7 @@ impl<W> BalanceLayer<W> {
             classify: Arc::new(ByCause),
             patience: None,
             pardons: false,
+            reconnects: false,
         };
         Self {
             balancer,
@@ -230,6 +232,69 @@ impl<W, P> BalanceLayer<W, P> {
         self.settings.common.pardons = true;
         let rest = self.settings.common.classify.clone();
         self.classify(FaultIf::new(is, Fault::and_blameless, rest))
+    }
+
+    /// Says which errors of type `E`, wherever they stand among the causes, mean that the
+    /// member, or a limit of yours before it, has no room for the request now. See
+    /// [`Fault::OVERLOADED`]. tower's `LoadShed` need not be named.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// /// What a client of yours says when all its connections are in use.
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("no connection is free")]
+    /// struct PoolExhausted;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer).overloaded_if(|_: &PoolExhausted| true);
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn overloaded_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        let rest = self.settings.common.classify.clone();
+        self.classify(FaultIf::new(is, |_| Fault::OVERLOADED, rest))
+    }
+
+    /// Says which errors of type `E`, wherever they stand among the causes, mean that a
+    /// connection which had carried requests before was closed before a byte of the answer
+    /// came. See [`Fault::and_stale`].
+    ///
+    /// A request whose method is idempotent, or that is marked
+    /// [`Idempotent`](super::Idempotent), and whose body can be sent again, is then sent to
+    /// the same member again, once, and asks for a new connection by a
+    /// [`FreshConnection`](super::FreshConnection) in its extensions. It is the same attempt,
+    /// and no repetition: neither [`without_repeats`](Failover::without_repeats) nor the number
+    /// of attempts nor the budget has a say. What comes of it on the new connection counts.
+    /// An error for which nothing of the request is left means what it meant before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "proxy")] {
+    /// use equipoise::Balancer;
+    /// use equipoise::proxy::{Endpoint, EndpointError};
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// // What a `ReverseProxy` is told by itself.
+    /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
+    /// let layer = BalanceLayer::new(balancer).stale_if(EndpointError::is_stale);
+    /// # let _ = layer;
+    /// # }
+    /// ```
+    pub fn stale_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        self.settings.common.reconnects = true;
+        let rest = self.settings.common.classify.clone();
+        self.classify(FaultIf::new(is, Fault::and_stale, rest))
     }
 
     /// Sets how long is waited, and who keeps the time.

@@ -42,6 +42,7 @@ pub use body::{
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
 #[cfg(feature = "proxy")]
 pub(crate) use capacity::Capacity;
+pub use course::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use course::HostKept;
 pub use dispatch::{

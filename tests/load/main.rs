@@ -1,7 +1,7 @@
 //! The proxy under load, as a process of its own where its memory is measured: members
-//! that die while it is at full speed, bodies of a gigabyte, thousands of idle clients.
-//! `EQUIPOISE_SOAK_SECONDS` says for how long the first goes on, and
-//! `EQUIPOISE_BODY_MIB` how large the second are; the gate sets both.
+//! that die while it is at full speed, or are killed, bodies of a gigabyte, thousands of idle
+//! clients. `EQUIPOISE_SOAK_SECONDS` says for how long the first two go on, and
+//! `EQUIPOISE_BODY_MIB` how large the third are; the gate sets both.
 
 #![cfg(all(feature = "proxy", target_os = "linux"))]
 #![allow(
@@ -13,5 +13,6 @@
 mod big_bodies;
 mod fire;
 mod idle;
+mod kills;
 mod process;
 mod site;

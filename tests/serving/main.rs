@@ -17,11 +17,13 @@ mod front;
 mod grpc;
 #[cfg(target_os = "linux")]
 mod handover;
+mod header_lines;
 mod member;
 #[cfg(target_os = "linux")]
 mod nginx;
 mod pool;
 mod refusals;
+mod stale;
 mod stopping;
 mod tunnels;
 #[cfg(unix)]

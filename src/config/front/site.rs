@@ -17,11 +17,12 @@ use super::layer::{Layer, Layers};
 use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::config::Handler;
+use crate::config::model::INITIAL_NOT_POOLED;
 use crate::proxy::{
-    ClientBody, Endpoint, MapError, Mapped, Origin, OwnFields, PathMap, Readings, ReverseProxy,
-    TlsSession, names_its_host,
+    ClientBody, Endpoint, FirstRequest, MapError, Mapped, Origin, OwnFields, PathMap, Readings,
+    ReverseProxy, TlsSession, names_its_host,
 };
-use crate::service::{HostKept, Refusal, Wanted};
+use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 use crate::session::StickySession;
 
 /// One host: the main server, or a virtual one with what it inherits.
@@ -184,6 +185,10 @@ impl Site {
         let forwarded = layers.top(|layer| layer.forwarded_headers).unwrap_or(true);
         if layers.top(|layer| layer.preserve_host) == Some(true) {
             head.extensions.insert(HostKept);
+        }
+        let first = head.extensions.get::<FirstRequest>().is_some();
+        if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
+            head.extensions.insert(FreshConnection::new());
         }
         let speaks = layers
             .upwards()

@@ -16,6 +16,7 @@ mod tls;
 pub use access::{Access, Handler};
 pub use balancer::{BalancerConfig, SchedulerName, SessionConfig};
 pub use header::{HeaderAction, HeaderRule, HeaderWhen};
+pub(super) use host::INITIAL_NOT_POOLED;
 pub use host::{
     ErrorOverride, Host, HostAddress, ListenAddress, Location, Settings, Via, VirtualHost,
 };

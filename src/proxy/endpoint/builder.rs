@@ -45,6 +45,7 @@ pub struct EndpointBuilder {
     frame: Option<Duration>,
     whole: Option<Duration>,
     max_head: usize,
+    max_headers: Option<usize>,
     max_idle: usize,
     idle_life: Duration,
     connections: usize,
@@ -66,6 +67,7 @@ impl EndpointBuilder {
             frame: Some(minute),
             whole: None,
             max_head: 64 * 1024,
+            max_headers: None,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
             connections: 8,
@@ -216,6 +218,28 @@ impl EndpointBuilder {
     /// ```
     pub fn max_head(mut self, bytes: usize) -> Self {
         self.max_head = bytes;
+        self
+    }
+
+    /// Sets how many header lines an answer may have; more is an error. By default these are
+    /// 100 over HTTP/1.1, while over HTTP/2 only [`max_head`](Self::max_head) counts. To set
+    /// it, to whatever number, costs an allocation for each answer over HTTP/1.1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_headers(500)
+    ///     .max_head(256 * 1024)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_headers(mut self, lines: usize) -> Self {
+        self.max_headers = Some(lines);
         self
     }
 
@@ -372,6 +396,7 @@ impl EndpointBuilder {
                 secure,
                 versions: self.versions,
                 max_head: self.max_head,
+                max_headers: self.max_headers,
                 windows: self.windows.fitting(),
                 opened: AtomicU32::new(0),
                 changed,

@@ -100,6 +100,8 @@ pub(super) struct Connector {
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
+    /// How many lines the head of an answer may have, if it was said.
+    pub(super) max_headers: Option<usize>,
     pub(super) windows: Windows,
     /// So many connections of HTTP/2 were opened.
     // Relaxed: each takes another number.
@@ -174,10 +176,12 @@ impl Connector {
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(self.max_head)
-            .handshake::<_, Outgoing>(TokioIo::new(stream))
-            .await?;
+        let mut http1 = http1::Builder::new();
+        http1.max_header_size(self.max_head);
+        if let Some(lines) = self.max_headers {
+            http1.max_headers(lines);
+        }
+        let (sender, connection) = http1.handshake::<_, Outgoing>(TokioIo::new(stream)).await?;
         let connection = Box::pin(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;

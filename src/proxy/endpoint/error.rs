@@ -71,6 +71,14 @@ pub enum EndpointError {
         #[source]
         source: RequestError,
     },
+    /// Its answer, over HTTP/2, has more header lines than
+    /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is an
+    /// [`Exchange`](Self::Exchange) which broke off.
+    #[error("the member's answer has more than {limit} header lines")]
+    TooManyHeaders {
+        /// So many are allowed.
+        limit: usize,
+    },
     /// A time limit passed after something may have been sent.
     #[error("the member took too long over {over}")]
     TimedOut {
@@ -165,6 +173,7 @@ impl EndpointError {
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
     ///     .blameless_if(EndpointError::is_idle_close)
+    ///     .stale_if(EndpointError::is_stale)
     ///     .over_members();
     /// # let _ = service;
     /// # Ok::<(), equipoise::BuildError>(())
@@ -178,6 +187,27 @@ impl EndpointError {
                     unprocessed: true,
                     ..
                 }
+        )
+    }
+}
+
+impl EndpointError {
+    /// Tells whether the connection had carried requests before, and was closed before a byte
+    /// of the answer came: an idempotent request may be sent again, on a new one
+    /// ([`stale_if`](crate::service::BalanceLayer::stale_if)).
+    ///
+    /// # Examples
+    ///
+    /// See [`is_idle_close`](Self::is_idle_close).
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            Self::Exchange {
+                idled: true,
+                unprocessed: false,
+                ..
+            }
         )
     }
 }

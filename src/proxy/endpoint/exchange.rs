@@ -22,7 +22,7 @@ use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
-use crate::service::cause;
+use crate::service::{FreshConnection, cause};
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -35,7 +35,9 @@ pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchan
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
-    match endpoint.pool.take() {
+    let fresh = request.extensions().get::<FreshConnection>().is_some();
+    let line = if fresh { None } else { endpoint.pool.take() };
+    match line {
         Some(line) => send(endpoint, line, request, times, Turn::First),
         None => open(endpoint, request, times),
     }
@@ -147,6 +149,24 @@ fn send(
             let on = On { endpoint, line };
             Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
         }
+    }
+}
+
+/// How a connection of HTTP/1.1 says that it is closed, if it is.
+fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
+    let Some(On {
+        line: Line::Http1(one),
+        ..
+    }) = on
+    else {
+        return None;
+    };
+    if !one.sender.is_closed() {
+        return None;
+    }
+    match one.sender.poll_ready(context) {
+        Poll::Ready(Err(closed)) => Some(closed),
+        Poll::Ready(Ok(())) | Poll::Pending => None,
     }
 }
 
@@ -281,7 +301,7 @@ where
         if let Some(again) = this.again {
             return again.as_mut().poll(context);
         }
-        let Some(sent) = this.sent.as_mut().as_pin_mut() else {
+        let Some(mut sent) = this.sent.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
         let here = match this.on {
@@ -294,14 +314,39 @@ where
             }
             _ => false,
         };
-        let answered = if here {
+        let mut answered = if here {
             // To be woken by what was just done would mean to be polled once more for nothing.
             // Nor is anybody woken if the budget of the task is used up.
             let mut nobody = Context::from_waker(Waker::noop());
-            std::pin::pin!(unconstrained(sent)).poll(&mut nobody)
+            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut nobody)
         } else {
-            sent.poll(context)
+            sent.as_mut().poll(context)
         };
+        let waits = answered.is_pending() && !here;
+        if let Some(closed) = waits.then(|| closed(this.on, context)).flatten() {
+            // What was answered before that is there now.
+            answered = sent.as_mut().poll(context);
+            let lost = answered.is_pending().then(|| this.on.take()).flatten();
+            if let Some(On { endpoint, line }) = lost {
+                // Its task has ended while hyper handed the request over. It lies in their
+                // channel, which nothing wakes, and comes back when the sender is gone.
+                drop(line);
+                let unsent = match sent.poll(context) {
+                    Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
+                    Poll::Ready(Ok(_)) | Poll::Pending => None,
+                };
+                this.sent.set(None);
+                let fresh = *this.turn == Turn::Fresh;
+                return match unsent {
+                    Some(unsent) if !fresh => {
+                        let again = again(endpoint, unsent, this.times.clone(), *this.turn);
+                        this.again.insert(again).as_mut().poll(context)
+                    }
+                    Some(_) => Poll::Ready(Err(endpoint.unreachable(closed.into()))),
+                    None => Poll::Ready(Err(EndpointError::broken_off(closed, fresh))),
+                };
+            }
+        }
         let Poll::Ready(answered) = answered else {
             let stage = ready!(this.times.poll_late(this.alarm, context));
             // The connection is closed, or the stream reset.
@@ -321,6 +366,11 @@ where
         match answered {
             Ok(response) => {
                 let (head, inner) = response.into_parts();
+                // hyper looks after those of HTTP/1.1.
+                let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
+                if head.headers.len() > limit {
+                    return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
+                }
                 if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
                     (head.status, &mut line)
                 {

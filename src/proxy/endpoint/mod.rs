@@ -67,6 +67,7 @@ use pool::{For, NoLine, Pool};
 /// | between two frames of the answer | 60 s | [`frame_timeout`](EndpointBuilder::frame_timeout) |
 /// | the whole of it | none | [`request_timeout`](EndpointBuilder::request_timeout) |
 /// | bytes of the answer's head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
+/// | header lines of the answer | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](EndpointBuilder::max_headers) |
 /// | idle connections | 256 | [`max_idle`](EndpointBuilder::max_idle) |
 /// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
 /// | connections of HTTP/2 | 8 | [`max_http2_connections`](EndpointBuilder::max_http2_connections) |

@@ -172,10 +172,12 @@ where
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
         } else {
-            let connection = http1::Builder::new()
-                .max_header_size(options.max_head)
-                .serve_connection(bytes, requests)
-                .with_upgrades();
+            let mut http1 = http1::Builder::new();
+            http1.max_header_size(options.max_head);
+            if let Some(lines) = options.max_headers {
+                http1.max_headers(lines);
+            }
+            let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
             let watch = Watch::new(&line, self.stopping);
             watch

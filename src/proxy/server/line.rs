@@ -123,6 +123,11 @@ impl Line {
         self.doing.store(BUSY, Relaxed);
     }
 
+    /// Whether the request that has just begun is the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.requests.load(Relaxed) == 1
+    }
+
     pub(super) fn request_goes_on(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }

@@ -22,6 +22,7 @@ use crate::service::{Pages, Refusal};
 /// |---|---|---|---|
 /// | connections | 10 000 | [`max_connections`](Self::max_connections) | wait to be accepted |
 /// | a head's bytes | 64 KiB | [`max_head`](Self::max_head) | 431 |
+/// | a head's lines | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](Self::max_headers) | 431 |
 /// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
 /// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
 /// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
@@ -70,6 +71,7 @@ pub(super) struct Options {
     pub(super) max_connections: u32,
     pub(super) max_requests: u32,
     pub(super) max_head: usize,
+    pub(super) max_headers: Option<usize>,
     pub(super) max_body: u64,
     pub(super) body_timeout: Duration,
     pub(super) drain: Duration,
@@ -96,6 +98,7 @@ impl Server {
             max_connections: 10_000,
             max_requests: u32::MAX,
             max_head: 64 * 1024,
+            max_headers: None,
             max_body: u64::MAX,
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(30),
@@ -183,6 +186,23 @@ impl Server {
     /// ```
     pub fn max_head(mut self, bytes: usize) -> Self {
         self.options.max_head = bytes;
+        self
+    }
+
+    /// Sets how many header lines a request may have. By default these are 100 over HTTP/1.1,
+    /// while over HTTP/2 only [`max_head`](Self::max_head) counts. To set it, to whatever
+    /// number, costs an allocation for each request over HTTP/1.1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new().max_headers(50);
+    /// # let _ = server;
+    /// ```
+    pub fn max_headers(mut self, lines: usize) -> Self {
+        self.options.max_headers = Some(lines);
         self
     }
 

@@ -18,7 +18,7 @@ use super::ClientBody;
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
-use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
+use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
 /// What hyper calls for each request of one connection.
@@ -46,10 +46,9 @@ where
         let busy = Some(Busy::new(&self.line));
         let speaks = request.version();
         let most = self.options.max_body;
-        if request.body().size_hint().lower() > most {
+        if let Some((status, why)) = self.excess(&request) {
             let wanted = Wanted::by(request.method(), request.headers());
-            let why = "its body has more bytes than are allowed";
-            let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, wanted);
+            let refusal = Refusal::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
             let way = Way::Refused { answer };
             return Answering { way, busy, speaks };
@@ -58,6 +57,9 @@ where
         let extensions = request.extensions_mut();
         if let Some(client) = self.client {
             extensions.insert(client);
+        }
+        if self.line.is_first() {
+            extensions.insert(FirstRequest);
         }
         if let Some(here) = self.here {
             extensions.insert(here);
@@ -86,6 +88,23 @@ where
             },
         };
         Answering { way, busy, speaks }
+    }
+}
+
+impl<S> Requests<S> {
+    /// What a request has more of than is allowed, and the status that says so.
+    fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
+        // hyper looks after those of HTTP/1.1.
+        let lines = self.options.max_headers.unwrap_or(usize::MAX);
+        if request.headers().len() > lines {
+            let why = "it has more header lines than are allowed";
+            return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));
+        }
+        let bytes = request.body().size_hint().lower();
+        (bytes > self.options.max_body).then_some((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "its body has more bytes than are allowed",
+        ))
     }
 }
 

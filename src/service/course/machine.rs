@@ -25,7 +25,7 @@ use tower_service::Service;
 use super::exchange::{Exchange, Served, Settings};
 use super::lane::{Halt, Lane};
 use super::onward::{Onward, Then, ThenOf, onward};
-use super::tried::{Course, strays};
+use super::tried::{Course, Reach, strays};
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError, may_change};
 use crate::member::Outcome;
@@ -228,11 +228,13 @@ where
                 let Some(lane) = lane.filter(|lane| lane.is_busy()) else {
                     continue;
                 };
-                let (balancer, attempts) = (&*this.balancer, this.course.attempts);
-                let most = this.exchange.settings().failover.max_attempts;
+                let attempts = this.course.attempts;
+                let settings = this.exchange.settings();
+                let most = settings.failover.max_attempts;
                 let needed = other.is_some_and(|other| other.needs_request());
-                let alone = !this.exchange.settings().pardons;
-                let last = || (attempts >= most || alone && balancer.len() < 2) && !needed;
+                let reconnects = settings.reconnects && this.exchange.is_idempotent();
+                // A member that is alone may be replaced meanwhile: others may come.
+                let last = |again| attempts >= most && !needed && (again || !reconnects);
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -270,7 +272,8 @@ where
             Some(_) => Some(None),
             None => this
                 .course
-                .elect_for_repetition(this.balancer, this.exchange)
+                // There is an answer already: nobody is forgiven for a better one.
+                .elect_for_repetition(this.balancer, this.exchange, Reach::Usable)
                 .map(Some),
         };
         let Some(next) = onward else {
@@ -305,6 +308,7 @@ where
         let Some(mut lane) = lane else {
             return Then::GoOn;
         };
+        let again = lane.is_fresh();
         let Some((lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
         };
@@ -320,7 +324,8 @@ where
                 // It was an election that came to nothing, not an attempt.
                 this.course.attempts -= 1;
                 let left = this.exchange.is_left();
-                let next = left.then(|| this.course.elect(this.balancer, this.exchange));
+                let reach = Reach::Usable;
+                let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));
                 let failed = this.course.failed.take();
                 let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
                 return onward::<W, X, S, F>(
@@ -370,10 +375,11 @@ where
         if !fault.is_blameless() && (fault.is_nothing_sent() || late) {
             lease.put_in_error();
         }
-        this.course.sent |= !fault.is_nothing_sent();
+        this.course.sent |= again || !fault.is_nothing_sent();
         this.course.note(lease.member().id());
         // A second try would find as little as the first.
-        if settings.pardons && !fault.is_exhausted() {
+        let has_room = !fault.is_overloaded() && !fault.is_exhausted();
+        if settings.pardons && has_room {
             this.course.pardon(lease.member().id(), fault);
         }
         let strays = strays(&lease);
@@ -386,12 +392,18 @@ where
         if other.is_some() {
             return Then::GoOn;
         }
+        // Too much to do is no reason to try a member that is in error.
+        let reach = if has_room {
+            Reach::Forgiving
+        } else {
+            Reach::Usable
+        };
         let next = if fault.is_nothing_sent() {
             let may = this.course.attempts < failover.max_attempts && this.exchange.is_left();
-            may.then(|| this.course.elect(this.balancer, this.exchange))
+            may.then(|| this.course.elect(this.balancer, this.exchange, reach))
         } else if this.course.repeats_after(fault) {
             this.course
-                .elect_for_repetition(this.balancer, this.exchange)
+                .elect_for_repetition(this.balancer, this.exchange, reach)
                 .map(Ok)
         } else {
             None
@@ -407,12 +419,19 @@ where
                 source: error,
             }));
         }
+        let attempts = this.course.attempts;
         let failed = if exhausted {
             BalanceError::Exhausted { source: error }
+        } else if fault.is_overloaded() && !this.course.sent {
+            BalanceError::Overloaded {
+                member,
+                attempts,
+                source: error,
+            }
         } else {
             BalanceError::Member {
                 member,
-                attempts: this.course.attempts,
+                attempts,
                 timed_out: fault.is_timed_out(),
                 nothing_sent: !this.course.sent,
                 source: error,
@@ -462,7 +481,7 @@ where
         this.course.note(first.member().id());
         let next = this
             .course
-            .elect_for_repetition(this.balancer, this.exchange);
+            .elect_for_repetition(this.balancer, this.exchange, Reach::Usable);
         let Some(next) = next else {
             return false;
         };

@@ -10,6 +10,7 @@ mod tried;
 mod wait;
 
 pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings, Unsendable};
+pub use http::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use http::HostKept;
 pub(in crate::service) use http::{HttpExchange, HttpSettings};

@@ -11,7 +11,8 @@ pub enum Fix {
     /// A failed attempt's member is not busy while the request goes on elsewhere.
     BusyReleasedAtAttemptEnd,
     /// A connection that turns out closed makes a 502, also for a client's later requests, and
-    /// nobody's error.
+    /// nobody's error; if it had been used before, an idempotent request goes out once more, on a
+    /// new one.
     ClosedIsBadGateway,
     /// `status=E` counts as in error since the start.
     ConfiguredError,
@@ -116,7 +117,7 @@ impl Fix {
         match self {
             Self::BusyReleasedAtAbort => ("busy_released_at_abort", &[31]),
             Self::BusyReleasedAtAttemptEnd => ("busy_released_at_attempt_end", &[22]),
-            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70]),
+            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70, 130]),
             Self::ConfiguredError => ("configured_error", &[33]),
             Self::DynamicAttempts => ("dynamic_attempts", &[21]),
             Self::ExactTraffic => ("exact_traffic", &[32]),
