@@ -11,8 +11,11 @@ mod announced;
 mod client;
 mod front;
 mod grpc;
+#[cfg(unix)]
+mod half_close;
 #[cfg(target_os = "linux")]
 mod handover;
+mod http_1_0;
 mod member;
 mod pool;
 mod refusals;
@@ -20,6 +23,7 @@ mod stopping;
 mod tunnels;
 #[cfg(unix)]
 mod unix;
+mod unread;
 mod versions;
 mod web_socket;
 

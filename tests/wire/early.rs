@@ -176,7 +176,7 @@ async fn a_client_that_goes_before_the_switch_leaves_nothing_behind() {
     let mut client = front.client().await;
     client.say(asks("websocket", "")).await;
     front.in_flight_is(1).await;
-    drop(client);
+    client.reset();
     front.in_flight_is(0).await;
     let _ = go.send(());
     front.at_rest().await;

@@ -25,3 +25,4 @@ mod stuck;
 #[cfg(feature = "tls")]
 mod tls;
 mod unreached;
+mod uploads;
