@@ -9,6 +9,8 @@
 
 mod announced;
 mod client;
+#[cfg(unix)]
+mod descriptors;
 mod front;
 mod grpc;
 #[cfg(unix)]

@@ -14,6 +14,7 @@
 mod accept;
 mod client_body;
 mod connection;
+mod descriptors;
 mod half_close;
 mod line;
 mod linger;

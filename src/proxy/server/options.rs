@@ -20,7 +20,7 @@ use crate::service::{Pages, Refusal};
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
-/// | connections | 10 000 | [`max_connections`](Self::max_connections) | wait to be accepted |
+/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | wait to be accepted |
 /// | a head's bytes | 64 KiB | [`max_head`](Self::max_head) | 431 |
 /// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
 /// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
@@ -70,7 +70,8 @@ pub(super) struct Options {
     pub(super) announcers: Option<Vec<IpNet>>,
     pub(super) server_addr: bool,
     pub(super) pages: Option<Pages>,
-    pub(super) max_connections: u32,
+    /// `None` as long as it follows what the system allows.
+    pub(super) max_connections: Option<u32>,
     pub(super) max_requests: u32,
     pub(super) max_head: usize,
     pub(super) max_body: u64,
@@ -107,7 +108,7 @@ impl Server {
             announcers: None,
             server_addr: false,
             pages: None,
-            max_connections: 10_000,
+            max_connections: None,
             max_requests: u32::MAX,
             max_head: 64 * 1024,
             max_body: u64::MAX,
@@ -163,6 +164,13 @@ impl Server {
     /// Sets how many connections there may be at once, tunnels included. More wait for
     /// their turn in the system's queue.
     ///
+    /// By default, half of the descriptors that this process may open beyond 64, so that there is
+    /// one for each client and one for its member; at least 16, at most 10 000. The soft limit
+    /// (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when the server begins to serve: 1024 make
+    /// 480 connections. It is taken for each listener alone; with several, or with members by
+    /// HTTP/1 that keep many idle connections, set what fits. If descriptors run out all the
+    /// same, the server goes on to accept as soon as there are some again.
+    ///
     /// # Examples
     ///
     /// ```
@@ -173,7 +181,7 @@ impl Server {
     /// ```
     pub fn max_connections(mut self, connections: u32) -> Self {
         // No system has as many as the second figure.
-        self.options.max_connections = connections.clamp(1, 1 << 28);
+        self.options.max_connections = Some(connections.clamp(1, 1 << 28));
         self
     }
 
