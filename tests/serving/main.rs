@@ -20,6 +20,7 @@ mod handover;
 mod http_1_0;
 mod member;
 mod pool;
+mod programs;
 mod refusals;
 mod stopping;
 mod tunnels;

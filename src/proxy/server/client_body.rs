@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::linger::discard;
 use super::request::Busy;
 use super::unread::Unread;
 use crate::service::{BoxError, RequestError};
@@ -60,7 +61,10 @@ pub(super) enum CameBy {
         /// The client waits to be told to send it.
         expects: bool,
     },
-    Http2,
+    Http2 {
+        /// How long the rest is discarded.
+        linger: Duration,
+    },
 }
 
 impl ClientBody {
@@ -134,7 +138,7 @@ impl ClientBody {
         };
         match self.came_by {
             CameBy::Http1 { .. } => inner.size_hint().lower() == 0,
-            CameBy::Http2 => inner.is_end_stream(),
+            CameBy::Http2 { .. } => inner.is_end_stream(),
         }
     }
 }
@@ -201,6 +205,8 @@ impl Drop for ClientBody {
         };
         if let Some((unread, turn)) = self.unread() {
             unread.give_back(turn, body);
+        } else if let CameBy::Http2 { linger } = self.came_by {
+            discard(body, linger);
         }
     }
 }

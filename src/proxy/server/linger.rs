@@ -1,4 +1,5 @@
-//! How a connection is closed so that the client reads the last answer: [`Linger`].
+//! How a connection is closed so that the client reads the last answer: [`Linger`]; and how a
+//! stream of HTTP/2 ends that was answered while the client was sending: [`discard`].
 //!
 //! To close a socket of which something is unread resets the connection, and a client that
 //! still sends fails before it has read its answer. So only the own side is shut down first;
@@ -8,12 +9,40 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::runtime::Handle;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 /// A client that sends nothing for so long gets no more time.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// Discards what comes of a body over HTTP/2 that nothing reads, in a task of its own. After
+/// that, or where there is no runtime, the stream is reset with `NO_ERROR`.
+///
+/// To reset it at once would be allowed, but there are clients (curl 7.88 is one) that fail
+/// then while they send, and lose the answer.
+pub(super) fn discard(mut body: Incoming, limit: Duration) {
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    if limit.is_zero() || body.is_end_stream() {
+        return;
+    }
+    runtime.spawn(async move {
+        let end = Instant::now() + limit;
+        loop {
+            let next = (Instant::now() + SILENCE).min(end);
+            let frame = timeout_at(next, body.frame()).await;
+            if !matches!(frame, Ok(Some(Ok(_)))) || Instant::now() >= end {
+                return;
+            }
+        }
+    });
+}
 
 /// What is read at once, to be discarded.
 const PIECE: usize = 16 * 1024;

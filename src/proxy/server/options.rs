@@ -224,8 +224,8 @@ impl Server {
     /// Sets up to how many bytes of a body that the service has not read are waited for, and
     /// discarded, so that the connection can be kept: 64 KiB by default. It must be known in
     /// advance that there are not more. Otherwise the answer says `Connection: close`, and the
-    /// connection is closed after it. Only for HTTP/1; over HTTP/2, where a request that has
-    /// been answered is in no other's way, its stream is reset with `NO_ERROR`.
+    /// connection is closed after it. This is for HTTP/1; over HTTP/2, such a rest does not
+    /// stand before the next request.
     ///
     /// # Examples
     ///
@@ -244,6 +244,9 @@ impl Server {
     /// side is shut down, and what the client still sends is discarded until the client closes
     /// its side, has sent nothing for 2 s, or this time is over. A client that is still sending
     /// its request would otherwise get an error instead of the answer. Zero closes at once.
+    ///
+    /// Over HTTP/2, the same holds for a stream whose request body nothing reads; it is then reset
+    /// with `NO_ERROR`.
     ///
     /// It counts among the [`max_connections`](Self::max_connections). A server that stops waits
     /// no longer than one second for it.

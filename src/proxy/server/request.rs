@@ -50,7 +50,9 @@ where
         let is_head = request.method() == Method::HEAD;
         let has_body = !request.body().is_end_stream();
         let came_by = if speaks == Version::HTTP_2 {
-            CameBy::Http2
+            CameBy::Http2 {
+                linger: self.options.linger,
+            }
         } else {
             let length = request.body().size_hint().exact();
             let expects = has_body && request.headers().contains_key(EXPECT);

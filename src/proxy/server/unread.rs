@@ -1,8 +1,8 @@
 //! What a client still sends of a body when its request has been answered over HTTP/1:
 //! [`Unread`] has it discarded, and decides whether the connection is kept.
 //!
-//! What does not live here: the bytes that arrive once the connection is being closed
-//! (`linger`), and HTTP/2, where the stream of such a request is reset with `NO_ERROR`.
+//! What does not live here: the bytes that arrive once the connection is being closed, and
+//! HTTP/2, where such a rest is in no other request's way (both `linger`).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
