@@ -20,6 +20,7 @@ const CONNECTIONS: &str = "EQUIPOISE_TEST_CONNECTIONS";
 
 /// Not a test: what the process does that the others start.
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "the other process reads it")]
 async fn serves_in_a_process_of_its_own() {
     let Ok(member) = std::env::var(MEMBER) else {
         return;

@@ -51,6 +51,10 @@ impl Server {
     /// queue, closes the listener, lets requests that have begun end, and cuts what still
     /// goes on after the [`drain_timeout`](Self::drain_timeout).
     ///
+    /// A client over HTTP/1 cannot know yet that the server stops. For one second, or a quarter
+    /// of the `drain_timeout` if that is less, a connection without a request may send one more,
+    /// which is answered with `Connection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
+    ///
     /// It serves one listener; for several, join it with clones.
     ///
     /// # Cancel safety

@@ -204,7 +204,7 @@ impl Drop for ClientBody {
             return;
         };
         if let Some((unread, turn)) = self.unread() {
-            unread.give_back(turn, body);
+            unread.return_rest(turn, body);
         } else if let CameBy::Http2 { linger } = self.came_by {
             discard(body, linger);
         }

@@ -1,5 +1,5 @@
 //! A client that ends its side of the connection and waits for its answer on the other:
-//! [`has_ended`] notices it, [`HalfClosed`] tells when it is gone after all.
+//! [`HalfClose`] notices it, and when such a client is gone after all.
 //!
 //! Over TCP, the end of a side and a connection that was closed altogether look the same; a
 //! reset does not. What does not live here: how long such a client is waited for (`line`).
@@ -11,12 +11,44 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::line::Line;
 use crate::proxy::stream::Stream;
+
+/// Whether a client has ended its side while it is owed an answer.
+#[derive(Debug, Default)]
+pub(super) struct HalfClose(Option<Gone>);
+
+impl HalfClose {
+    pub(super) fn is_seen(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Looks whether the client is still there while hyper does not read. An error says that it
+    /// is not.
+    pub(super) fn look(
+        &mut self,
+        stream: &mut Stream,
+        ahead: &mut Bytes,
+        line: &Line,
+        context: &mut Context<'_>,
+    ) -> io::Result<()> {
+        if self.0.is_none() {
+            if !has_ended(stream, ahead, line.unread.is_whole(), context)? {
+                return Ok(());
+            }
+            if !line.has_half_closed() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        let gone = self.0.get_or_insert_with(|| Gone::of(stream));
+        gone.poll(context)
+    }
+}
 
 /// Tells whether the client has ended its side, or fails if the connection was reset. What
 /// else it has sent is left in the socket, or, if that cannot be, is added to `ahead`; that is
 /// done only once the request is `whole`.
-pub(super) fn has_ended(
+fn has_ended(
     stream: &mut Stream,
     ahead: &mut Bytes,
     whole: bool,
@@ -44,15 +76,15 @@ pub(super) fn has_ended(
 
 /// Waits for the reset of a connection whose end has been read: that is all a socket can tell
 /// then, and whoever reads is not told.
-pub(super) struct HalfClosed(Option<Reset>);
+struct Gone(Option<Reset>);
 
 type Reset = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-impl HalfClosed {
+impl Gone {
     /// Watches a second descriptor of the same socket. Without one, for want of descriptors or
     /// under TLS, only a write shows that the client is gone.
     #[cfg(target_os = "linux")]
-    pub(super) fn of(stream: &Stream) -> Self {
+    fn of(stream: &Stream) -> Self {
         use std::os::fd::AsFd;
         use tokio::io::Interest;
         use tokio::net::{TcpStream, UnixStream};
@@ -72,12 +104,12 @@ impl HalfClosed {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(_: &Stream) -> Self {
+    fn of(_: &Stream) -> Self {
         Self(None)
     }
 
     /// Fails once the connection was reset.
-    pub(super) fn poll_gone(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn poll(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(reset) = &mut self.0 else {
             return Ok(());
         };
@@ -89,8 +121,8 @@ impl HalfClosed {
     }
 }
 
-impl std::fmt::Debug for HalfClosed {
+impl std::fmt::Debug for Gone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HalfClosed").finish_non_exhaustive()
+        f.debug_struct("Gone").finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::half_close::{HalfClosed, has_ended};
+use super::half_close::HalfClose;
 use super::linger::Linger;
 use super::unread::Unread;
 use crate::proxy::stream::Stream;
@@ -72,6 +72,8 @@ const IDLE: u32 = 1;
 const BUSY: u32 = 2;
 /// Has been closed on this side, and waits for the client to do the same.
 const LINGERING: u32 = 3;
+/// Speaks something else, over HTTP/1; both sides are ended by that.
+const TUNNEL: u32 = 4;
 
 /// Longer than any connection lingers.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -141,13 +143,30 @@ impl Line {
         }
     }
 
-    fn has_half_closed(&self) {
+    /// The client has ended its side while it is owed an answer. Returns whether that may still
+    /// be given.
+    pub(super) fn has_half_closed(&self) -> bool {
         self.half_closed.store(self.now(), Relaxed);
+        !self.patience.half_closed.is_zero()
     }
 
-    /// Waits for the client to close its side too.
-    fn lingers(&self) {
-        self.begin(LINGERING);
+    /// The own side has been closed. Returns whether that of the client is waited for.
+    fn lingers(&self) -> bool {
+        let http = self.doing.load(Relaxed) != TUNNEL;
+        if http {
+            self.begin(LINGERING);
+        }
+        http
+    }
+
+    /// The connection becomes something else.
+    pub(super) fn is_tunnel(&self) {
+        self.doing.store(TUNNEL, Relaxed);
+    }
+
+    /// HTTP has ended here, in one way or another.
+    fn is_over(&self) -> bool {
+        matches!(self.doing.load(Relaxed), LINGERING | TUNNEL)
     }
 
     /// From now on each answer over HTTP/1 is the last of its connection, and a client that has
@@ -164,14 +183,18 @@ impl Line {
 
     /// Nothing stands between the client and its next request.
     pub(super) fn is_idle_now(&self) {
-        if !self.is_busy() && self.doing.load(Relaxed) != LINGERING {
+        if !self.is_busy() && !self.is_over() {
             self.begin(IDLE);
         }
     }
 
+    fn owes_answers(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
     /// Whether an answer is owed, or not all of it is written.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.load(Relaxed) > 0 || self.blocked.load(Relaxed) != 0
+        self.owes_answers() || self.blocked.load(Relaxed) != 0
     }
 
     pub(super) fn request_begins(&self) {
@@ -185,7 +208,7 @@ impl Line {
     }
 
     pub(super) fn request_ends(&self) {
-        if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.doing.load(Relaxed) != LINGERING {
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 && !self.is_over() {
             self.begin(IDLE);
         }
     }
@@ -270,11 +293,8 @@ pub(super) struct Watched {
     line: Arc<Line>,
     /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
-    /// The client has ended its side while it was owed an answer.
-    half_closed: Option<HalfClosed>,
-    /// How long it may linger, and the lingering.
-    linger: Duration,
-    lingering: Option<Linger>,
+    half_close: HalfClose,
+    linger: Linger,
     _place: OwnedSemaphorePermit,
 }
 
@@ -292,30 +312,10 @@ impl Watched {
             first,
             line,
             heads,
-            half_closed: None,
-            linger,
-            lingering: None,
+            half_close: HalfClose::default(),
+            linger: Linger::new(linger),
             _place: place,
         }
-    }
-
-    /// Looks whether the client is still there while it is owed an answer and hyper does not
-    /// read. An error says that it is not.
-    fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if let Some(half_closed) = &mut self.half_closed {
-            return half_closed.poll_gone(context);
-        }
-        let whole = self.line.unread.is_whole();
-        let stream = self.io.inner_mut();
-        if !has_ended(stream, &mut self.first, whole, context)? {
-            return Ok(());
-        }
-        if self.line.patience.half_closed.is_zero() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        self.line.has_half_closed();
-        self.half_closed = Some(HalfClosed::of(self.io.inner()));
-        self.look(context)
     }
 }
 
@@ -368,24 +368,25 @@ impl Write for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
         // hyper comes here each time before it waits.
-        if self.heads && self.line.is_busy() {
-            self.look(context)?;
+        if self.heads && self.line.owes_answers() {
+            let this = &mut *self;
+            let (stream, line) = (this.io.inner_mut(), &this.line);
+            this.half_close
+                .look(stream, &mut this.first, line, context)?;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.lingering.is_none() {
+        if !this.linger.has_begun() {
             ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
-            if this.linger.is_zero() || this.half_closed.is_some() {
+            if this.half_close.is_seen() || !this.line.lingers() {
                 return Poll::Ready(Ok(()));
             }
-            this.line.lingers();
         }
-        let linger = this.linger;
-        let lingering = this.lingering.get_or_insert_with(|| Linger::new(linger));
-        lingering.poll(this.io.inner_mut(), context).map(Ok)
+        let stream = this.io.inner_mut();
+        this.linger.poll(stream, context).map(Ok)
     }
 }
 

@@ -6,7 +6,7 @@
 //! what the client sends is discarded until it closes its side, as Apache and nginx do.
 
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body::Body;
@@ -50,17 +50,23 @@ const PIECE: usize = 16 * 1024;
 /// Discards what comes after the own side of a connection was shut down.
 #[derive(Debug)]
 pub(super) struct Linger {
-    until: Instant,
+    limit: Duration,
+    begun: Option<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    end: Instant,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Linger {
     pub(super) fn new(limit: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            until: now + limit,
-            alarm: Box::pin(sleep_until(now + limit.min(SILENCE))),
-        }
+        Self { limit, begun: None }
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.is_some()
     }
 
     /// Resolves when the client has closed its side, or the time is up.
@@ -68,20 +74,26 @@ impl Linger {
     where
         S: AsyncRead + Unpin,
     {
+        let limit = self.limit;
+        let Begun { end, alarm } = self.begun.get_or_insert_with(|| {
+            let now = Instant::now();
+            let alarm = Box::pin(sleep_until(now + limit.min(SILENCE)));
+            let end = now + limit;
+            Begun { end, alarm }
+        });
         let mut piece = [0; PIECE];
-        loop {
-            // First, so that no flood keeps it from being looked at.
-            let alarm = unconstrained(self.alarm.as_mut());
-            if pin!(alarm).poll(context).is_ready() {
-                return Poll::Ready(());
-            }
+        while Instant::now() < *end {
             let mut buffer = ReadBuf::new(&mut piece);
-            let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(context, &mut buffer) else {
+                // Without the budget of tasks: used up, it would leave the alarm unset.
+                return pin!(unconstrained(alarm.as_mut())).poll(context);
+            };
             if read.is_err() || buffer.filled().is_empty() {
-                return Poll::Ready(());
+                break;
             }
-            let next = (Instant::now() + SILENCE).min(self.until);
-            self.alarm.as_mut().reset(next);
+            let next = (Instant::now() + SILENCE).min(*end);
+            alarm.as_mut().reset(next);
         }
+        Poll::Ready(())
     }
 }

@@ -47,7 +47,7 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = Some(Busy::new(&self.line));
         let speaks = request.version();
-        let is_head = request.method() == Method::HEAD;
+        let asks = Asks::by(request.method());
         let has_body = !request.body().is_end_stream();
         let came_by = if speaks == Version::HTTP_2 {
             CameBy::Http2 {
@@ -73,7 +73,7 @@ where
                 way,
                 busy,
                 speaks,
-                is_head,
+                asks,
             };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
@@ -107,7 +107,25 @@ where
             way,
             busy,
             speaks,
-            is_head,
+            asks,
+        }
+    }
+}
+
+/// What the method of a request has to do with the end of its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asks {
+    Head,
+    Tunnel,
+    Other,
+}
+
+impl Asks {
+    fn by(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Tunnel,
+            _ => Self::Other,
         }
     }
 }
@@ -146,7 +164,7 @@ pin_project! {
         way: Way<S, F>,
         busy: Option<Busy>,
         speaks: Version,
-        is_head: bool,
+        asks: Asks,
     }
 }
 
@@ -190,11 +208,14 @@ where
             this.way.set(Way::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy(line)) = &busy {
-            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if !switches && *this.speaks != Version::HTTP_2 {
+        if let Some(Busy(line)) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
+            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                || *this.asks == Asks::Tunnel && answer.status().is_success();
+            if switches {
+                line.is_tunnel();
+            } else {
                 let unread = line.unread.is_in_the_way();
-                let endless = *this.speaks == Version::HTTP_10 && !*this.is_head && {
+                let endless = *this.speaks == Version::HTTP_10 && *this.asks != Asks::Head && {
                     ends_with_the_connection(&answer)
                 };
                 if unread || endless || line.is_worn() || line.is_closing() {

@@ -103,7 +103,7 @@ impl Unread {
     }
 
     /// The service wants no more of it, though it has not read all.
-    pub(super) fn give_back(&self, turn: u32, body: Incoming) {
+    pub(super) fn return_rest(&self, turn: u32, body: Incoming) {
         let mut held = self.held.lock();
         if self.is_whole() || self.turn.load(Relaxed) != turn {
             return;
