@@ -29,3 +29,4 @@ mod stuck;
 #[cfg(feature = "tls")]
 mod tls;
 mod unreached;
+mod uploads;

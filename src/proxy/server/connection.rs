@@ -78,7 +78,10 @@ where
     /// Serves it until it ends; what goes wrong is the client's, and ends it.
     pub(super) async fn serve(mut self) {
         let options = self.options.clone();
-        let line = || Arc::new(Line::new(options.patience, options.max_requests));
+        let line = || {
+            let (requests, discard) = (options.max_requests, options.max_discard);
+            Arc::new(Line::new(options.patience, requests, discard))
+        };
         // The time for a head counts from here on, or from the end of the handshake.
         let early = line();
         let mut stopping = self.stopping.clone();
@@ -157,7 +160,15 @@ where
             cut: self.stopping.cut(),
         };
         let heads = !opened.is_two;
-        let bytes = Watched::new(self.stream, opened.first, line.clone(), heads, self.place);
+        let grace = options.last_call();
+        let bytes = Watched::new(
+            self.stream,
+            opened.first,
+            line.clone(),
+            heads,
+            options.linger,
+            self.place,
+        );
         if opened.is_two {
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -167,19 +178,19 @@ where
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping);
+            let watch = Watch::new(&line, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
         } else {
             let mut http1 = http1::Builder::new();
-            http1.max_header_size(options.max_head);
+            http1.max_header_size(options.max_head).half_close(true);
             if let Some(lines) = options.max_headers {
                 http1.max_headers(lines);
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping);
+            let watch = Watch::new(&line, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -201,11 +212,21 @@ struct Opened {
 struct Watch<'l> {
     line: &'l Line,
     stopping: Stopping,
+    /// What a client has to send one more request when the server stops.
+    grace: Duration,
+    /// The connection is told to end only when it is idle: each answer says for itself that
+    /// it is the last. HTTP/2 announces the end instead.
+    says_so: bool,
 }
 
 impl<'l> Watch<'l> {
-    fn new(line: &'l Line, stopping: Stopping) -> Self {
-        Self { line, stopping }
+    fn new(line: &'l Line, stopping: Stopping, grace: Duration, says_so: bool) -> Self {
+        Self {
+            line,
+            stopping,
+            grace,
+            says_so,
+        }
     }
 
     /// Polls a connection to its end; `end` begins the end in good order.
@@ -213,7 +234,12 @@ impl<'l> Watch<'l> {
     where
         C: Future,
     {
-        let Self { line, stopping } = self;
+        let Self {
+            line,
+            stopping,
+            grace,
+            says_so,
+        } = self;
         let mut alarm = Alarm::new();
         let mut listening = stopping.clone();
         // Without the budget of tasks: used up, it would not listen.
@@ -224,12 +250,23 @@ impl<'l> Watch<'l> {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
+                if line.unread.is_discarded()
+                    && line.unread.poll_discard(line.is_busy(), context).is_ready()
+                {
+                    line.is_idle_now();
+                    continue;
+                }
                 // This task has but one waker: listening once is enough until it is woken.
                 told = told
                     || (!listened || stopping.has_begun())
                         && draining.as_mut().poll(context).is_ready();
                 listened = true;
-                if !ending && (told || line.is_worn()) && !line.is_switching() {
+                if says_so {
+                    if told && !line.is_closing() {
+                        line.closes_soon(grace);
+                        alarm.set(Instant::now() + grace);
+                    }
+                } else if !ending && (told || line.is_worn()) {
                     ending = true;
                     end(connection.as_mut());
                     alarm.set(Instant::now() + LAST_CALL);

@@ -14,13 +14,17 @@
 mod accept;
 mod client_body;
 mod connection;
+mod descriptors;
+mod half_close;
 mod line;
+mod linger;
 mod listener;
 mod options;
 mod preamble;
 mod request;
 mod signal;
 mod stopping;
+mod unread;
 
 pub use accept::Stopped;
 pub use client_body::ClientBody;

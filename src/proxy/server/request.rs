@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -15,9 +15,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::client_body::CameBy;
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
+use super::unread::Unread;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
@@ -45,13 +47,33 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = Some(Busy::new(&self.line));
         let speaks = request.version();
-        let most = self.options.max_body;
+        let asks = Asks::by(request.method());
+        let has_body = !request.body().is_end_stream();
+        let came_by = if speaks == Version::HTTP_2 {
+            CameBy::Http2 {
+                linger: self.options.linger,
+            }
+        } else {
+            let length = request.body().size_hint().exact();
+            let expects = has_body && request.headers().contains_key(EXPECT);
+            let turn = self.line.unread.begins(has_body, length, expects);
+            CameBy::Http1 { turn, expects }
+        };
+        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
+        let (most, patience) = (self.options.max_body, self.options.body_timeout);
         if let Some((status, why)) = self.excess(&request) {
             let wanted = Wanted::by(request.method(), request.headers());
             let refusal = Refusal::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
             let way = Way::Refused { answer };
-            return Answering { way, busy, speaks };
+            // What comes of it is dealt with as if the service had refused it.
+            drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
+            return Answering {
+                way,
+                busy,
+                speaks,
+                asks,
+            };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
         let extensions = request.extensions_mut();
@@ -69,12 +91,8 @@ where
         }
         if tunnel {
             extensions.insert(self.cut.clone());
-            self.line.may_switch(request.version() == Version::HTTP_11);
         }
-        let patience = self.options.body_timeout;
-        let has_body = !request.body().is_end_stream();
-        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
-        let request = request.map(|body| ClientBody::new(body, most, patience, busy_with));
+        let request = request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with));
         let mut service = self.service.clone();
         // Most services are always ready. Who is not is asked again, by who can wait.
         let mut nobody = Context::from_waker(Waker::noop());
@@ -87,7 +105,30 @@ where
                 request: Some(request),
             },
         };
-        Answering { way, busy, speaks }
+        Answering {
+            way,
+            busy,
+            speaks,
+            asks,
+        }
+    }
+}
+
+/// What the method of a request has to do with the end of its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asks {
+    Head,
+    Tunnel,
+    Other,
+}
+
+impl Asks {
+    fn by(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Tunnel,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -123,6 +164,10 @@ impl Busy {
         self.0.request_goes_on();
         Self(self.0.clone())
     }
+
+    pub(super) fn unread(&self) -> &Unread {
+        &self.0.unread
+    }
 }
 
 impl Drop for Busy {
@@ -138,6 +183,7 @@ pin_project! {
         way: Way<S, F>,
         busy: Option<Busy>,
         speaks: Version,
+        asks: Asks,
     }
 }
 
@@ -155,6 +201,7 @@ pin_project! {
 impl<S, B> Future for Answering<S, S::Future>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
+    B: Body<Data = Bytes>,
 {
     type Output = Result<Response<BusyBody<B>>, S::Error>;
 
@@ -180,14 +227,19 @@ where
             this.way.set(Way::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy(line)) = &busy {
-            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if !switches {
-                line.may_switch(false);
-            }
-            if line.is_worn() && !switches && *this.speaks != Version::HTTP_2 {
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(CONNECTION, close);
+        if let Some(Busy(line)) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
+            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                || *this.asks == Asks::Tunnel && answer.status().is_success();
+            if switches {
+                line.is_tunnel();
+            } else {
+                let unread = line.unread.is_in_the_way();
+                let endless = *this.speaks == Version::HTTP_10 && *this.asks != Asks::Head && {
+                    ends_with_the_connection(&answer)
+                };
+                if unread || endless || line.is_worn() || line.is_closing() {
+                    is_the_last(&mut answer, *this.speaks);
+                }
             }
         }
         let watched = *this.speaks == Version::HTTP_2;
@@ -199,6 +251,25 @@ where
                 unasked: false,
             },
         })))
+    }
+}
+
+/// Whether HTTP/1.0, which has no chunks, can only mark the end of this answer by the end of
+/// the connection.
+fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
+    let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    let has_length = answer.headers().contains_key(CONTENT_LENGTH);
+    let has_end = answer.body().is_end_stream() || answer.body().size_hint().exact().is_some();
+    !has_length && !has_end && !without_body.contains(&answer.status())
+}
+
+/// Says that the connection is closed after this answer, which has hyper close it.
+fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
+    if speaks == Version::HTTP_10 {
+        // Else hyper adds `keep-alive` for a client that has asked for it.
+        *answer.version_mut() = Version::HTTP_10;
     }
 }
 
