@@ -11,6 +11,7 @@
 
 mod client;
 mod edge;
+mod empty_frames;
 mod endpoint;
 mod forwarding;
 mod hop_by_hop;

@@ -34,6 +34,7 @@ pub struct EndpointBuilder {
     frame: Option<Duration>,
     whole: Option<Duration>,
     max_head: usize,
+    max_interim: u32,
     max_idle: usize,
     idle_life: Duration,
 }
@@ -53,6 +54,7 @@ impl EndpointBuilder {
             frame: Some(minute),
             whole: None,
             max_head: 64 * 1024,
+            max_interim: 32,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
         }
@@ -201,6 +203,29 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
+    /// 32 by default. With one more, the exchange fails
+    /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
+    /// client gets 502. Over HTTP/2 only the time limits bound them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// // It says `102 Processing` every second for up to two minutes.
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_interim_answers(120)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_interim_answers(mut self, answers: u32) -> Self {
+        self.max_interim = answers;
+        self
+    }
+
     /// Sets how many connections stay open while nobody needs them; with 0, each request
     /// has its own. Of HTTP/2, one is enough.
     ///
@@ -295,6 +320,7 @@ impl EndpointBuilder {
             connect: self.connect,
             idle_life: self.idle_life,
             head: self.head,
+            max_interim: self.max_interim,
             frame: self.frame,
             whole: self.whole,
         };

@@ -50,6 +50,13 @@ pub enum EndpointError {
         #[source]
         source: hyper::Error,
     },
+    /// It sent more interim answers (1xx) than it
+    /// [may](super::EndpointBuilder::max_interim_answers).
+    #[error("the member sent more than {most} interim answers")]
+    TooManyInterim {
+        /// How many there may be.
+        most: u32,
+    },
     /// It was the request.
     #[error("the request cannot be sent to the member")]
     Request {

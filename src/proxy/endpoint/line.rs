@@ -12,6 +12,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
+use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::progress::Alarm;
 use crate::service::join_cookies;
@@ -57,6 +58,7 @@ impl Http2Line {
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: Alarm,
+    pub(super) interim: Interim,
     carrier: Carrier,
 }
 
@@ -79,6 +81,7 @@ impl Http1Line {
         Self {
             sender,
             alarm: Alarm::default(),
+            interim: Interim::default(),
             carrier: Carrier::Here(connection),
         }
     }

@@ -15,6 +15,7 @@ mod builder;
 mod connect;
 mod error;
 mod exchange;
+mod interim;
 mod line;
 mod outgoing;
 mod pool;
@@ -44,6 +45,7 @@ pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
 use crate::service::{BoxError, HostKept, RequestError, host_of, under};
+use crate::timer::timeout_at;
 use connect::Connector;
 use exchange::Exchange;
 use line::Line;
@@ -128,6 +130,7 @@ struct Shared {
     connect: Duration,
     idle_life: Duration,
     head: Option<Duration>,
+    max_interim: u32,
     frame: Option<Duration>,
     whole: Option<Duration>,
 }
@@ -294,7 +297,7 @@ impl Shared {
     ) -> Result<Line, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
-        match tokio::time::timeout_at(limit, opening).await {
+        match timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|source| self.unreachable(source)),
             Err(_) => {
                 let late = io::Error::from(io::ErrorKind::TimedOut);
