@@ -14,6 +14,7 @@ mod edge;
 mod empty_frames;
 mod endpoint;
 mod forwarding;
+mod frames;
 mod hop_by_hop;
 mod mapping;
 mod reverse_proxy;
