@@ -1,5 +1,6 @@
 //! The proxy under load, as a process of its own where its memory is measured: members
-//! that die while it is at full speed, bodies of a gigabyte, thousands of idle clients.
+//! that die while it is at full speed, bodies of a gigabyte, thousands of idle clients, heads
+//! that HPACK makes large.
 //! `EQUIPOISE_SOAK_SECONDS` says for how long the first goes on, and
 //! `EQUIPOISE_BODY_MIB` how large the second are; the gate sets both.
 
@@ -12,6 +13,7 @@
 
 mod big_bodies;
 mod fire;
+mod heads;
 mod idle;
 mod process;
 mod site;

@@ -16,6 +16,7 @@ mod floods;
 mod front;
 mod h2;
 mod heads;
+mod http2_limits;
 mod late;
 mod limits;
 mod line;

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::control::{Control, Metered};
 use crate::proxy::stream::Stream;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
@@ -43,10 +44,6 @@ pub(super) struct Line {
     since: AtomicU64,
     /// The same for a write that finds no room; 0 if there is none.
     blocked: AtomicU64,
-    /// Pieces of answers that were handed over and after which no other was asked for: over
-    /// HTTP/2 a client can take nothing and block no write. When one was last asked for.
-    unasked: AtomicU32,
-    asked_at: AtomicU64,
     in_flight: AtomicU32,
     /// Whether the request in flight may switch protocols: 1 if so. To end the connection
     /// meanwhile would spoil the answer.
@@ -83,8 +80,6 @@ impl Line {
             doing: AtomicU32::new(HEAD),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
-            unasked: AtomicU32::new(0),
-            asked_at: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             switching: AtomicU32::new(0),
             requests: AtomicU32::new(0),
@@ -146,18 +141,6 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// A piece of an answer was handed over, and the next has not been asked for.
-    pub(super) fn gave(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_add(1, Relaxed);
-    }
-
-    /// It was.
-    pub(super) fn was_asked(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_sub(1, Relaxed);
-    }
-
     /// What is due, and when to ask again. Once the connection is `ending`, it is due as
     /// soon as nothing is in flight.
     pub(super) fn due(&self, ending: bool) -> Due {
@@ -168,18 +151,13 @@ impl Line {
             return Due::Close;
         }
         let mut until = now + self.patience.least();
-        let unasked = match self.unasked.load(Relaxed) {
-            0 => 0,
-            _ => self.asked_at.load(Relaxed),
-        };
-        for since in [self.blocked.load(Relaxed), unasked] {
-            if since != 0 {
-                let deadline = at(since, self.patience.reading);
-                if deadline <= now {
-                    return Due::Cut;
-                }
-                until = until.min(deadline);
+        let blocked = self.blocked.load(Relaxed);
+        if blocked != 0 {
+            let deadline = at(blocked, self.patience.reading);
+            if deadline <= now {
+                return Due::Cut;
             }
+            until = until.min(deadline);
         }
         let since = self.since.load(Relaxed);
         let (limit, then) = match self.doing.load(Relaxed) {
@@ -200,7 +178,7 @@ impl Line {
 
 /// The bytes of a client's connection, and its place among those that there may be.
 pub(super) struct Watched {
-    io: TokioIo<Stream>,
+    io: TokioIo<Metered<Stream>>,
     /// What was read before it was known what it is.
     first: Bytes,
     line: Arc<Line>,
@@ -217,8 +195,14 @@ impl Watched {
         heads: bool,
         place: OwnedSemaphorePermit,
     ) -> Self {
+        let control = (!heads).then(|| {
+            let mut control = Box::new(Control::new());
+            // It is too little to be too much.
+            control.has_read(&first);
+            control
+        });
         Self {
-            io: TokioIo::new(stream),
+            io: TokioIo::new(Metered::new(stream, control)),
             first,
             line,
             heads,

@@ -14,6 +14,8 @@
 mod accept;
 mod client_body;
 mod connection;
+mod control;
+mod held_heads;
 mod line;
 mod listener;
 mod options;
@@ -21,6 +23,7 @@ mod preamble;
 mod request;
 mod signal;
 mod stopping;
+mod streams;
 
 pub use accept::Stopped;
 pub use client_body::ClientBody;
