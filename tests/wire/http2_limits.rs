@@ -394,7 +394,6 @@ async fn floods_of_frames_that_carry_nothing_end_the_connection() {
         let mut client = Peer::new(&front, &[]).await;
         client.head(h2::pseudo("POST", "/never"), 0).await;
         let code = within(until_calm(&mut client, &flood)).await;
-        println!("{name}: {code:?}");
         let known = [None, Some(ENHANCE_YOUR_CALM), Some(5), Some(1)];
         assert!(known.contains(&code), "{name}: {code:?}");
         // Others are served.

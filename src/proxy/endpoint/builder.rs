@@ -54,7 +54,7 @@ impl EndpointBuilder {
             frame: Some(minute),
             whole: None,
             max_head: 64 * 1024,
-            max_interim: 32,
+            max_interim: 9,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
         }
@@ -204,7 +204,7 @@ impl EndpointBuilder {
     }
 
     /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
-    /// 32 by default. With one more, the exchange fails
+    /// 9 by default, as in Apache. With one more, the exchange fails
     /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
     /// client gets 502. Over HTTP/2 only the time limits bound them.
     ///
@@ -316,11 +316,11 @@ impl EndpointBuilder {
                 secure,
                 versions: self.versions,
                 max_head: self.max_head,
+                max_interim: self.max_interim,
             },
             connect: self.connect,
             idle_life: self.idle_life,
             head: self.head,
-            max_interim: self.max_interim,
             frame: self.frame,
             whole: self.whole,
         };

@@ -17,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tower_service::Service;
 
+use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use crate::proxy::stream::Stream;
@@ -88,6 +89,7 @@ pub(super) struct Connector {
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
+    pub(super) max_interim: u32,
 }
 
 impl Connector {
@@ -127,15 +129,17 @@ impl Connector {
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
+        let interim = Interim::new(self.max_interim);
+        let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
         let (sender, connection) = http1::Builder::new()
             .max_header_size(self.max_head)
-            .handshake::<_, Outgoing>(TokioIo::new(stream))
+            .handshake::<_, Outgoing>(bytes)
             .await?;
         let connection = Box::pin(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Line::Http1(Http1Line::new(sender, connection)))
+        Ok(Line::Http1(Http1Line::new(sender, connection, interim)))
     }
 
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {

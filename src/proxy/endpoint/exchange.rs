@@ -96,7 +96,7 @@ fn send(
             if times.upload.is_watched() {
                 one.leave_to_task();
             }
-            one.interim.watch(&mut request, endpoint.max_interim);
+            one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
             Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
         }
@@ -246,16 +246,6 @@ where
         } else {
             sent.poll(context)
         };
-        if let Some(On { endpoint, line }) = this.on {
-            if let Line::Http1(one) = line {
-                let reader = Some(&*context).filter(|_| !one.is_carried_here());
-                if let Err(error) = one.interim.check(endpoint.max_interim, reader) {
-                    this.sent.set(None);
-                    *this.on = None;
-                    return Poll::Ready(Err(error));
-                }
-            }
-        }
         let Poll::Ready(answered) = answered else {
             let stage = ready!(this.times.poll_late(this.alarm, context));
             // The connection is closed, or the stream reset.
@@ -270,6 +260,9 @@ where
             if two.sender.is_closed() || answered.as_ref().is_err_and(is_at_its_end) {
                 endpoint.pool.forget(two);
             }
+        }
+        if let Some(error) = line.too_many_interim() {
+            return Poll::Ready(Err(error));
         }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {

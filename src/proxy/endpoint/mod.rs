@@ -130,7 +130,6 @@ struct Shared {
     connect: Duration,
     idle_life: Duration,
     head: Option<Duration>,
-    max_interim: u32,
     frame: Option<Duration>,
     whole: Option<Duration>,
 }

@@ -45,7 +45,9 @@ impl HeadBudget {
             budget: self.clone(),
             bytes,
         };
-        (here <= self.limits.connection && server <= self.limits.server).then_some(held)
+        // One alone is bounded by its own limit.
+        let fits = here <= self.limits.connection || here == bytes;
+        (fits && server <= self.limits.server).then_some(held)
     }
 }
 

@@ -277,8 +277,8 @@ impl Server {
 
     /// Sets how many bytes of heads may be held at once over HTTP/2, by one connection and by
     /// all of the server; 2 MiB and 256 MiB by default. A request for whose head there is no
-    /// room is refused (`REFUSED_STREAM`), so that its client may send it again; one that is
-    /// alone on its connection and has no room there is never served.
+    /// room is refused (`REFUSED_STREAM`), so that its client may send it again. One that is
+    /// alone on its connection has room there in any case.
     ///
     /// A head is held until its request has been answered to the last byte, as it may have to
     /// go to another member. It counts for what it costs: 512 bytes, 160 for each field, and
