@@ -54,7 +54,7 @@ impl EndpointBuilder {
             frame: Some(minute),
             whole: None,
             max_head: 64 * 1024,
-            max_interim: 9,
+            max_interim: 32,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
         }
@@ -204,7 +204,7 @@ impl EndpointBuilder {
     }
 
     /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
-    /// 9 by default, as in Apache. With one more, the exchange fails
+    /// 32 by default. With one more, the exchange fails
     /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
     /// client gets 502. Over HTTP/2 only the time limits bound them.
     ///
