@@ -67,7 +67,7 @@ pub(crate) struct Late;
 /// Resolves with the future, or, if that is pending at `moment`, with [`Late`].
 ///
 /// Unlike tokio's it also holds if others have used up the budget of its task.
-#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+#[cfg_attr(not(feature = "proxy"), allow(dead_code, reason = "the proxy's"))]
 pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<F::Output, Late> {
     let (mut future, mut deadline) = (pin!(future), pin!(Deadline::at(moment)));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
