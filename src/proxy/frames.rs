@@ -95,6 +95,11 @@ impl Frames {
         }
     }
 
+    /// Whether the bytes so far end with a frame.
+    pub(super) const fn is_between_frames(&self) -> bool {
+        self.filled == 0 && self.payload == 0 && self.preface == 0
+    }
+
     /// Takes the next piece off the bytes; `None` once they are used up.
     pub(super) fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<Piece<'b>> {
         take(bytes, &mut self.preface);

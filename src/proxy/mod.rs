@@ -12,6 +12,7 @@
 mod client;
 mod client_layer;
 mod edge;
+mod empty_frames;
 mod endpoint;
 mod fields;
 mod forwarding;

@@ -305,3 +305,25 @@ async fn a_request_that_takes_longer_than_an_idle_life_is_not_idle() {
     client.ends().await;
     front.at_rest().await;
 }
+
+#[tokio::test]
+async fn a_client_that_reads_a_byte_at_a_time_is_cut() {
+    use tokio::io::AsyncReadExt;
+    let member = endless().await;
+    let front = Front::before(Server::new().write_timeout(SHORT), [member.endpoint()]);
+    let mut client = front.client().await;
+    client.say(GET).await;
+    front.in_flight_is(1).await;
+    let began = Instant::now();
+    within(async {
+        // The kernel tells of room only once there is some.
+        while front.in_flight() > 0 {
+            let _ = client.stream.read_u8().await;
+            sleep(SHORT / 20).await;
+        }
+    })
+    .await;
+    took_about(SHORT, began);
+    drop(client);
+    front.at_rest().await;
+}

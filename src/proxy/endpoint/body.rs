@@ -15,6 +15,8 @@ use super::error::{EndpointError, Stage};
 use super::line::{Http1Line, Line};
 use super::progress::{Alarm, Progress};
 use super::{Shared, pool};
+use crate::proxy::empty_frames::poll_filled;
+use crate::timer::timeout;
 
 /// The body of a member's answer. It holds the connection, which is free for the next
 /// request with the last frame.
@@ -159,7 +161,7 @@ impl EndpointBody {
 
 /// Its task has still to say that it is.
 async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
-    let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+    let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
         pool::put(&endpoint, line);
     }
@@ -169,7 +171,7 @@ async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
 async fn let_out(mut line: Http1Line, upload: Progress) {
     loop {
         let seen = upload.seen();
-        let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+        let ready = timeout(Duration::from_secs(1), line.sender.ready());
         if ready.await.is_ok() || upload.seen() == seen {
             return;
         }
@@ -192,7 +194,7 @@ impl Body for EndpointBody {
             this.done = true;
             return Poll::Ready(Some(Err(broken)));
         }
-        match this.poll_inner(context) {
+        match poll_filled(context, |context| this.poll_inner(context)) {
             Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
                 this.done = true;
                 this.line = None;

@@ -46,6 +46,7 @@ pub struct EndpointBuilder {
     whole: Option<Duration>,
     max_head: usize,
     max_headers: Option<usize>,
+    max_interim: u32,
     max_idle: usize,
     idle_life: Duration,
     connections: usize,
@@ -68,6 +69,7 @@ impl EndpointBuilder {
             whole: None,
             max_head: 64 * 1024,
             max_headers: None,
+            max_interim: 32,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
             connections: 8,
@@ -243,6 +245,29 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
+    /// 32 by default. With one more, the exchange fails
+    /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
+    /// client gets 502. Over HTTP/2 only the time limits bound them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// // It says `102 Processing` every second for up to two minutes.
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_interim_answers(120)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_interim_answers(mut self, answers: u32) -> Self {
+        self.max_interim = answers;
+        self
+    }
+
     /// Sets how many connections stay open while nobody needs them; with 0, each request
     /// has its own. Of HTTP/2, one is enough.
     ///
@@ -400,6 +425,7 @@ impl EndpointBuilder {
                 windows: self.windows.fitting(),
                 opened: AtomicU32::new(0),
                 changed,
+                max_interim: self.max_interim,
             },
             connect: self.connect,
             idle_life: self.idle_life,

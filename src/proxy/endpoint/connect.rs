@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
 use tower_service::Service;
 
+use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
@@ -108,6 +109,7 @@ pub(super) struct Connector {
     pub(super) opened: AtomicU32,
     /// Is told when a member says something about a connection.
     pub(super) changed: Arc<Notify>,
+    pub(super) max_interim: u32,
 }
 
 /// How much of HTTP/2 one connection has room for.
@@ -176,17 +178,19 @@ impl Connector {
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
+        let interim = Interim::new(self.max_interim);
+        let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
         let mut http1 = http1::Builder::new();
         http1.max_header_size(self.max_head);
         if let Some(lines) = self.max_headers {
             http1.max_headers(lines);
         }
-        let (sender, connection) = http1.handshake::<_, Outgoing>(TokioIo::new(stream)).await?;
+        let (sender, connection) = http1.handshake::<_, Outgoing>(bytes).await?;
         let connection = Box::pin(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Line::Http1(Http1Line::new(sender, connection)))
+        Ok(Line::Http1(Http1Line::new(sender, connection, interim)))
     }
 
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {

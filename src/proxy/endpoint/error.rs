@@ -64,6 +64,13 @@ pub enum EndpointError {
     /// It gave up the stream of its answer (HTTP/2) before the end, though without an error.
     #[error("the member ended its answer before the end")]
     Incomplete,
+    /// It sent more interim answers (1xx) than it
+    /// [may](super::EndpointBuilder::max_interim_answers).
+    #[error("the member sent more than {most} interim answers")]
+    TooManyInterim {
+        /// How many there may be.
+        most: u32,
+    },
     /// It was the request.
     #[error("the request cannot be sent to the member")]
     Request {

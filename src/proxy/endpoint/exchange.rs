@@ -137,6 +137,7 @@ fn send(
             if times.upload.is_watched() {
                 one.leave_to_task();
             }
+            one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
             let on = On { endpoint, line };
             Box::pin(Sent::new(sent, on, None, alarm, times, turn))
@@ -361,6 +362,9 @@ where
             if two.sender.is_closed() || answered.as_ref().is_err_and(is_at_its_end) {
                 endpoint.pool.forget(two);
             }
+        }
+        if let Some(error) = line.too_many_interim() {
+            return Poll::Ready(Err(error));
         }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {

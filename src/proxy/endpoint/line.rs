@@ -12,6 +12,8 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
+use super::error::EndpointError;
+use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::progress::Alarm;
@@ -143,6 +145,7 @@ impl Http2Line {
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: Alarm,
+    pub(super) interim: Interim,
     carrier: Carrier,
 }
 
@@ -161,10 +164,15 @@ enum Carrier {
 }
 
 impl Http1Line {
-    pub(super) fn new(sender: http1::SendRequest<Outgoing>, connection: Connection) -> Self {
+    pub(super) fn new(
+        sender: http1::SendRequest<Outgoing>,
+        connection: Connection,
+        interim: Interim,
+    ) -> Self {
         Self {
             sender,
             alarm: Alarm::default(),
+            interim,
             carrier: Carrier::Here(connection),
         }
     }
@@ -239,6 +247,14 @@ impl Line {
         match self {
             Self::Http1(line) => std::mem::take(&mut line.alarm),
             Self::Http2(_) => Alarm::default(),
+        }
+    }
+
+    /// Why it broke off, if it is for interim answers.
+    pub(super) fn too_many_interim(&self) -> Option<EndpointError> {
+        match self {
+            Self::Http1(line) => line.interim.error(),
+            Self::Http2(_) => None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod connect;
 mod copied;
 mod error;
 mod exchange;
+mod interim;
 mod line;
 mod outgoing;
 mod peer;
@@ -47,6 +48,7 @@ pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
 use crate::service::{BoxError, HostKept, RequestError, host_of, under};
+use crate::timer::timeout_at;
 use connect::Connector;
 use exchange::Exchange;
 use line::Line;
@@ -311,7 +313,7 @@ impl Shared {
     ) -> Result<Line, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
-        match tokio::time::timeout_at(limit, opening).await {
+        match timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|none| match none {
                 NoLine::Failed(source) => self.unreachable(source),
                 NoLine::Full(limit) => EndpointError::AtCapacity {

@@ -39,7 +39,7 @@ enum Content {
     Client(Box<CountedBody<EdgeBody<ClientBody>>>),
     Empty,
     Incoming(Box<CountedBody<EdgeBody<Incoming>>>),
-    Kept(Box<ReplayBody<Content>>),
+    Kept(Box<ReplayBody<Self>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 

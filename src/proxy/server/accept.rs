@@ -17,6 +17,7 @@ use super::stopping::{Phase, Stopping};
 use super::{ClientBody, Listener, Server};
 use crate::proxy::stream::Stream;
 use crate::service::BoxError;
+use crate::timer::timeout;
 
 /// How a server ended.
 ///
@@ -156,7 +157,7 @@ async fn drain(
         while tasks.join_next().await.is_some() {}
         drop(places.acquire_many(most).await);
     };
-    if tokio::time::timeout(limit, gone).await.is_ok() {
+    if timeout(limit, gone).await.is_ok() {
         return Stopped { cut: 0 };
     }
     let cut = (most as usize).saturating_sub(places.available_permits());
@@ -164,6 +165,6 @@ async fn drain(
     tasks.shutdown().await;
     // Tunnels have tasks of their own, and end as soon as they have heard of it.
     let gone = places.acquire_many(most);
-    let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+    let _ = timeout(Duration::from_secs(1), gone).await;
     Stopped { cut }
 }

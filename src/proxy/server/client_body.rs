@@ -9,12 +9,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use super::linger::discard;
 use super::request::Busy;
 use super::unread::Unread;
+use crate::proxy::empty_frames::poll_filled;
 use crate::service::{BoxError, RequestError};
+use crate::timer::Deadline;
 
 /// The body of a request that a [`Server`](super::Server) accepted. It fails with 413 if
 /// it has more bytes than are allowed, with 408 if the next do not come in time, and with
@@ -46,7 +48,7 @@ pub struct ClientBody {
     /// How many bytes may still come.
     left: u64,
     patience: Duration,
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Pin<Box<Deadline>>>,
     waiting: bool,
     /// As long as it is there, the connection is not idle, whatever was answered.
     busy: Option<Busy>,
@@ -88,7 +90,9 @@ impl ClientBody {
 
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let patience = self.patience;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(Deadline::after(patience)));
         if !self.waiting {
             self.waiting = true;
             alarm.as_mut().reset(Instant::now() + patience);
@@ -156,7 +160,8 @@ impl Body for ClientBody {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) else {
+        let frame = poll_filled(context, |context| Pin::new(&mut *inner).poll_frame(context));
+        let Poll::Ready(frame) = frame else {
             return this.poll_late(context).map(|()| {
                 let late = "the next of the body did not come in time";
                 let late = RequestError::new(StatusCode::REQUEST_TIMEOUT, late);

@@ -13,21 +13,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::held_heads::HeadBudget;
 use super::line::{Due, Line, Watched};
 use super::options::Options;
 use super::preamble::{announced, first_bytes};
 use super::request::Requests;
 use super::stopping::Stopping;
+use super::streams::Streams;
 use crate::proxy::stream::Stream;
 use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
 use crate::service::BoxError;
+use crate::timer::{Deadline, timeout};
 
 /// A client's stream under protection.
 pub(in crate::proxy) struct Protected {
@@ -67,6 +70,9 @@ pub(super) struct Connection<S> {
 /// A client that has sent nothing yet when the server stops may do so in this time.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
+const MOST_UNSENT: usize = 64 * 1024;
+
 impl<S, B> Connection<S>
 where
     S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
@@ -88,7 +94,7 @@ where
         let opening = timeout(self.options.patience.head, self.open());
         let last_call = async {
             stopping.draining().await;
-            tokio::time::sleep(LAST_CALL).await;
+            Deadline::after(LAST_CALL).await;
         };
         let opened = tokio::select! {
             opened = opening => opened,
@@ -158,6 +164,9 @@ where
             here: opened.here,
             tls: opened.secured,
             cut: self.stopping.cut(),
+            heads: opened
+                .is_two
+                .then(|| HeadBudget::new(options.head_limits, options.heads.clone())),
         };
         let heads = !opened.is_two;
         let grace = options.last_call();
@@ -170,9 +179,16 @@ where
             self.place,
         );
         if opened.is_two {
-            let connection = http2::Builder::new(TokioExecutor::new())
+            let streams = Streams {
+                limit: options.patience.reading,
+            };
+            let connection = http2::Builder::new(streams)
                 .timer(TokioTimer::new())
-                .max_header_list_size(u32::try_from(options.max_head).unwrap_or(u32::MAX))
+                .max_header_list_size(options.http2_header_list())
+                .max_concurrent_streams(options.http2_streams)
+                .initial_stream_window_size(options.http2_stream_window())
+                .initial_connection_window_size(options.http2_connection_window())
+                .max_send_buf_size(MOST_UNSENT)
                 // A client that is gone without a word is noticed while it is owed answers.
                 .keep_alive_interval(Some(options.patience.idle))
                 .keep_alive_timeout(options.patience.head)
@@ -289,7 +305,7 @@ impl<'l> Watch<'l> {
 
 /// Goes off when something may be due.
 struct Alarm {
-    sleep: Pin<Box<Sleep>>,
+    sleep: Pin<Box<Deadline>>,
     /// It is set, and will wake the one task that there is.
     set: bool,
 }
@@ -297,7 +313,7 @@ struct Alarm {
 impl Alarm {
     fn new() -> Self {
         Self {
-            sleep: Box::pin(sleep_until(Instant::now())),
+            sleep: Box::pin(Deadline::at(Instant::now())),
             set: false,
         }
     }
@@ -314,9 +330,7 @@ impl Alarm {
             if self.set && !self.sleep.is_elapsed() {
                 return Poll::Pending;
             }
-            // Without the budget of tasks: used up, it would leave the alarm unset.
-            let mut sleep = unconstrained(self.sleep.as_mut());
-            if Pin::new(&mut sleep).poll(context).is_pending() {
+            if self.sleep.as_mut().poll(context).is_pending() {
                 self.set = true;
                 return Poll::Pending;
             }

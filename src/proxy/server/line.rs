@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::control::{Control, Metered};
 use super::half_close::HalfClose;
 use super::linger::Linger;
 use super::unread::Unread;
@@ -49,10 +50,6 @@ pub(super) struct Line {
     since: AtomicU64,
     /// The same for a write that finds no room; 0 if there is none.
     blocked: AtomicU64,
-    /// Pieces of answers that were handed over and after which no other was asked for: over
-    /// HTTP/2 a client can take nothing and block no write. When one was last asked for.
-    unasked: AtomicU32,
-    asked_at: AtomicU64,
     in_flight: AtomicU32,
     requests: AtomicU32,
     max_requests: u32,
@@ -99,8 +96,6 @@ impl Line {
             doing: AtomicU32::new(HEAD),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
-            unasked: AtomicU32::new(0),
-            asked_at: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             max_requests,
@@ -223,18 +218,6 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// A piece of an answer was handed over, and the next has not been asked for.
-    pub(super) fn gave(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_add(1, Relaxed);
-    }
-
-    /// It was.
-    pub(super) fn was_asked(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_sub(1, Relaxed);
-    }
-
     /// What is due, and when to ask again. Once the connection is `ending`, it is due as
     /// soon as nothing is in flight.
     pub(super) fn due(&self, ending: bool) -> Due {
@@ -258,18 +241,13 @@ impl Line {
             }
             until = until.min(deadline);
         }
-        let unasked = match self.unasked.load(Relaxed) {
-            0 => 0,
-            _ => self.asked_at.load(Relaxed),
-        };
-        for since in [self.blocked.load(Relaxed), unasked] {
-            if since != 0 {
-                let deadline = at(since, self.patience.reading);
-                if deadline <= now {
-                    return Due::Cut;
-                }
-                until = until.min(deadline);
+        let blocked = self.blocked.load(Relaxed);
+        if blocked != 0 {
+            let deadline = at(blocked, self.patience.reading);
+            if deadline <= now {
+                return Due::Cut;
             }
+            until = until.min(deadline);
         }
         let since = self.since.load(Relaxed);
         let (limit, then) = match doing {
@@ -292,7 +270,7 @@ impl Line {
 
 /// The bytes of a client's connection, and its place among those that there may be.
 pub(super) struct Watched {
-    io: TokioIo<Stream>,
+    io: TokioIo<Metered<Stream>>,
     /// What was read before it was known what it is.
     first: Bytes,
     line: Arc<Line>,
@@ -312,8 +290,14 @@ impl Watched {
         linger: Duration,
         place: OwnedSemaphorePermit,
     ) -> Self {
+        let control = (!heads).then(|| {
+            let mut control = Box::new(Control::new());
+            // It is too little to be too much.
+            control.has_read(&first);
+            control
+        });
         Self {
-            io: TokioIo::new(stream),
+            io: TokioIo::new(Metered::new(stream, control)),
             first,
             line,
             heads,
@@ -375,7 +359,7 @@ impl Write for Watched {
         // hyper comes here each time before it waits.
         if self.heads && self.line.owes_answers() {
             let this = &mut *self;
-            let (stream, line) = (this.io.inner_mut(), &this.line);
+            let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
             this.half_close
                 .look(stream, &mut this.first, line, context)?;
         }

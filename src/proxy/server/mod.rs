@@ -14,8 +14,10 @@
 mod accept;
 mod client_body;
 mod connection;
+mod control;
 mod descriptors;
 mod half_close;
+mod held_heads;
 mod line;
 mod linger;
 mod listener;
@@ -24,6 +26,7 @@ mod preamble;
 mod request;
 mod signal;
 mod stopping;
+mod streams;
 mod unread;
 
 pub use accept::Stopped;

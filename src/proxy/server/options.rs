@@ -8,9 +8,11 @@ use http::Response;
 use ipnet::IpNet;
 
 use super::connection::Handshake;
+use super::held_heads::HeadLimits;
 use super::line::Patience;
 use crate::proxy::forwarding::canonical;
 use crate::service::{Pages, Refusal};
+use crate::sync::AtomicU64;
 
 /// A server of HTTP/1.1 and HTTP/2 for any tower service, within limits.
 ///
@@ -21,13 +23,19 @@ use crate::service::{Pages, Refusal};
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
 /// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | wait to be accepted |
-/// | a head's bytes | 64 KiB | [`max_head`](Self::max_head) | 431 |
+/// | a head's bytes over HTTP/1.1 | 64 KiB | [`max_head`](Self::max_head) | 431 |
+/// | the same over HTTP/2 | 16 KiB | [`http2_max_header_list_size`](Self::http2_max_header_list_size) | 431 |
 /// | a head's lines | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](Self::max_headers) | 431 |
+/// | heads held by one connection over HTTP/2 | 2 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
+/// | heads held by all connections over HTTP/2 | 256 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
+/// | streams at once on one connection | 100 | [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) | `REFUSED_STREAM` |
+/// | bytes of a body that nothing has read, a stream | 256 KiB | [`http2_initial_stream_window_size`](Self::http2_initial_stream_window_size) | wait at the client |
+/// | frames over HTTP/2 that carry nothing | 10 000 at once, then 1 000 a second and 4 for each frame of an answer | | `ENHANCE_YOUR_CALM` |
 /// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
 /// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
 /// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
 /// | between two pieces of a body | 30 s | [`body_timeout`](Self::body_timeout) | 408 |
-/// | between two reads of an answer | 60 s | [`write_timeout`](Self::write_timeout) | cut |
+/// | between two reads of an answer | 60 s | [`write_timeout`](Self::write_timeout) | cut; over HTTP/2 the stream is reset |
 /// | between two requests | 60 s | [`idle_timeout`](Self::idle_timeout) | closed in good order |
 /// | a rest of a body that nothing reads | 64 KiB | [`max_discard`](Self::max_discard) | `Connection: close` |
 /// | for a client to close its side too | 30 s | [`linger_timeout`](Self::linger_timeout) | cut |
@@ -35,6 +43,23 @@ use crate::service::{Pages, Refusal};
 /// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
 ///
 /// What is no HTTP, or could be read in two ways, hyper answers with 400.
+///
+/// # Memory
+///
+/// What a connection can make the server hold, beside its TLS (about 40 KiB) and what the
+/// service keeps:
+///
+/// * over HTTP/1.1, one head and what was read behind it, `max_head` and up to 400 KiB of a
+///   body or of an answer; an idle one costs about 8 KiB;
+/// * over HTTP/2, for requests: the heads that are held (2 MiB), and a window for each
+///   stream whose body nobody reads (100 times 256 KiB, 25 MiB). The window of the connection
+///   is the sum of those of its streams, so that an upload that nobody reads stops no other;
+/// * over HTTP/2, for answers: 64 KiB and one frame of the service's body for each stream
+///   (100 times 64 KiB, 6.4 MiB), for at most the `write_timeout`.
+///
+/// For a server, the heads over HTTP/2 have a bound of their own; for all else it is the
+/// number of connections times the above. Lower the streams and their window where many
+/// clients are strangers; raise the window for fast uploads over long distances.
 ///
 /// # Examples
 ///
@@ -76,6 +101,12 @@ pub(super) struct Options {
     pub(super) max_requests: u32,
     pub(super) max_head: usize,
     pub(super) max_headers: Option<usize>,
+    pub(super) http2_header_list: Option<u32>,
+    pub(super) http2_streams: u32,
+    pub(super) http2_stream_window: u32,
+    pub(super) head_limits: HeadLimits,
+    /// What is held of them; clones of a server share it.
+    pub(super) heads: Arc<AtomicU64>,
     pub(super) max_body: u64,
     pub(super) max_discard: u64,
     pub(super) linger: Duration,
@@ -114,6 +145,14 @@ impl Server {
             max_requests: u32::MAX,
             max_head: 64 * 1024,
             max_headers: None,
+            http2_header_list: None,
+            http2_streams: 100,
+            http2_stream_window: 256 * 1024,
+            head_limits: HeadLimits {
+                connection: 2 * 1024 * 1024,
+                server: 256 * 1024 * 1024,
+            },
+            heads: Arc::default(),
             max_body: u64::MAX,
             max_discard: 64 * 1024,
             linger: Duration::from_secs(30),
@@ -198,7 +237,8 @@ impl Server {
         self
     }
 
-    /// Sets how many bytes the head of a request may have.
+    /// Sets how many bytes the head of a request may have over HTTP/1.1; 64 KiB by default.
+    /// If it is less than 16 KiB, it is the default over HTTP/2 too.
     ///
     /// # Examples
     ///
@@ -214,8 +254,9 @@ impl Server {
     }
 
     /// Sets how many header lines a request may have. By default these are 100 over HTTP/1.1,
-    /// while over HTTP/2 only [`max_head`](Self::max_head) counts. To set it, to whatever
-    /// number, costs an allocation for each request over HTTP/1.1.
+    /// while over HTTP/2 only [`http2_max_header_list_size`](Self::http2_max_header_list_size)
+    /// counts. To set it, to whatever number, costs an allocation for each request over
+    /// HTTP/1.1.
     ///
     /// # Examples
     ///
@@ -227,6 +268,73 @@ impl Server {
     /// ```
     pub fn max_headers(mut self, lines: usize) -> Self {
         self.options.max_headers = Some(lines);
+        self
+    }
+
+    /// Sets how many bytes the head of a request may have over HTTP/2, counted as in RFC 9113,
+    /// 6.5.2: 32 bytes are added for each field. By default 16 KiB, or
+    /// [`max_head`](Self::max_head) if that is less.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Server;
+    ///
+    /// let server = Server::new()
+    ///     .http2_max_header_list_size(32 * 1024)
+    ///     .http2_max_concurrent_streams(50)
+    ///     .http2_initial_stream_window_size(1024 * 1024)
+    ///     .http2_max_held_heads(4 * 1024 * 1024, 1024 * 1024 * 1024);
+    /// # let _ = server;
+    /// ```
+    pub fn http2_max_header_list_size(mut self, bytes: u32) -> Self {
+        self.options.http2_header_list = Some(bytes);
+        self
+    }
+
+    /// Sets how many requests one connection of HTTP/2 may have at once; 100 by default, and
+    /// at least 1.
+    ///
+    /// # Examples
+    ///
+    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
+    pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
+        self.options.http2_streams = streams.max(1);
+        self
+    }
+
+    /// Sets how many bytes of a request's body a client may send over HTTP/2 before the
+    /// service has read them; 256 KiB by default, and at least 1. A client sends at most that
+    /// much in the time of a round trip.
+    ///
+    /// The window of a connection is this times the
+    /// [streams](Self::http2_max_concurrent_streams), so that one body that is not read stops
+    /// no other. HTTP/2 has no windows of more than 2 GiB: that of a stream is lowered to what
+    /// is left for each.
+    ///
+    /// # Examples
+    ///
+    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
+    pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
+        self.options.http2_stream_window = bytes.max(1);
+        self
+    }
+
+    /// Sets how many bytes of heads may be held at once over HTTP/2, by one connection and by
+    /// all of the server; 2 MiB and 256 MiB by default. A request for whose head there is no
+    /// room is refused (`REFUSED_STREAM`), so that its client may send it again. One that is
+    /// alone on its connection has room there in any case.
+    ///
+    /// A head is held until its request has been answered to the last byte, as it may have to
+    /// go to another member. It counts for what it costs: 512 bytes, 160 for each field, and
+    /// its text twice, once as it is held and once as it is written to a member. Clones of
+    /// this server, for further listeners, share the bound of the server.
+    ///
+    /// # Examples
+    ///
+    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
+    pub fn http2_max_held_heads(mut self, connection: u64, server: u64) -> Self {
+        self.options.head_limits = HeadLimits { connection, server };
         self
     }
 
@@ -341,7 +449,10 @@ impl Server {
         self
     }
 
-    /// Sets how long a client may read nothing of an answer that waits for it.
+    /// Sets how long a client may read nothing of an answer that waits for it. Over HTTP/2
+    /// that holds for each stream, of which 16 KiB at least have to be read in this time; a
+    /// stream that is late is reset, and the others go on. An answer that has nothing to give
+    /// is not late.
     ///
     /// # Examples
     ///
@@ -394,11 +505,67 @@ impl Server {
     }
 }
 
+impl Options {
+    /// The most that the fields of a request over HTTP/2 may come to.
+    pub(super) fn http2_header_list(&self) -> u32 {
+        let head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
+        self.http2_header_list.unwrap_or(head.min(16 * 1024))
+    }
+
+    /// The window of a stream, of which there is room for as many as there may be.
+    pub(super) fn http2_stream_window(&self) -> u32 {
+        let most = MOST_WINDOW / self.http2_streams;
+        self.http2_stream_window.min(most.max(1))
+    }
+
+    pub(super) fn http2_connection_window(&self) -> u32 {
+        let all = self
+            .http2_stream_window()
+            .saturating_mul(self.http2_streams);
+        all.clamp(DEFAULT_WINDOW, MOST_WINDOW)
+    }
+}
+
+/// What the window of a connection cannot be less than (RFC 9113, 6.9.2), nor more.
+const DEFAULT_WINDOW: u32 = 65_535;
+const MOST_WINDOW: u32 = (1 << 31) - 1;
+
 /// As good as without limit, and no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Server {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_WINDOW, Server};
+
+    #[test]
+    fn the_window_of_a_connection_has_room_for_those_of_all_streams() {
+        for streams in [1, 2, 100, 50_000, u32::MAX] {
+            for window in [0, 1, 65_535, 1 << 20, u32::MAX] {
+                let server = Server::new()
+                    .http2_max_concurrent_streams(streams)
+                    .http2_initial_stream_window_size(window);
+                let stream = u64::from(server.options.http2_stream_window());
+                let all = u64::from(server.options.http2_connection_window());
+                let fits = all >= stream * u64::from(streams) || streams > MOST_WINDOW;
+                assert!(fits && stream > 0, "{streams} of {window}");
+                assert!((65_535..=u64::from(MOST_WINDOW)).contains(&all));
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_over_http_2_has_16_kib_unless_something_else_is_said() {
+        let list = |server: Server| server.options.http2_header_list();
+        assert_eq!(list(Server::new()), 16 * 1024);
+        assert_eq!(list(Server::new().max_head(1 << 20)), 16 * 1024);
+        assert_eq!(list(Server::new().max_head(4_096)), 4_096);
+        let said = Server::new().http2_max_header_list_size(1 << 20);
+        assert_eq!(list(said.max_head(4_096)), 1 << 20);
     }
 }

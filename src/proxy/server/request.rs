@@ -16,9 +16,11 @@ use tower_service::Service;
 
 use super::ClientBody;
 use super::client_body::CameBy;
+use super::held_heads::{HeadBudget, HeldHead};
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
+use super::streams::{PIECE, Pieces};
 use super::unread::Unread;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
@@ -32,6 +34,8 @@ pub(super) struct Requests<S> {
     pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
     pub(super) cut: Cut,
+    /// For the heads of a connection that has many at a time.
+    pub(super) heads: Option<Arc<HeadBudget>>,
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
@@ -41,13 +45,25 @@ where
     B: Body<Data = Bytes>,
 {
     type Response = Response<BusyBody<B>>;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = Answering<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let busy = Some(Busy::new(&self.line));
+        let mut busy = Busy::new(&self.line);
         let speaks = request.version();
         let asks = Asks::by(request.method());
+        if let Some(heads) = &self.heads {
+            busy.head = heads.hold(&request);
+            if busy.head.is_none() {
+                return Answering {
+                    way: Way::NoRoom,
+                    busy: Some(busy),
+                    speaks,
+                    asks,
+                };
+            }
+        }
+        let busy = Some(busy);
         let has_body = !request.body().is_end_stream();
         let came_by = if speaks == Version::HTTP_2 {
             CameBy::Http2 {
@@ -151,28 +167,38 @@ impl<S> Requests<S> {
 
 /// Counts a request in flight.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Line>);
+pub(super) struct Busy {
+    line: Arc<Line>,
+    /// It is held, for a repetition or otherwise, until the exchange is over.
+    head: Option<HeldHead>,
+}
 
 impl Busy {
     fn new(line: &Arc<Line>) -> Self {
         line.request_begins();
-        Self(line.clone())
+        Self {
+            line: line.clone(),
+            head: None,
+        }
     }
 
     /// Counts its body, which an answer does not always wait for.
     fn also(&self) -> Self {
-        self.0.request_goes_on();
-        Self(self.0.clone())
+        self.line.request_goes_on();
+        Self {
+            line: self.line.clone(),
+            head: None,
+        }
     }
 
     pub(super) fn unread(&self) -> &Unread {
-        &self.0.unread
+        &self.line.unread
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.request_ends();
+        self.line.request_ends();
     }
 }
 
@@ -195,25 +221,30 @@ pin_project! {
         // Not ready yet, or broken, which it will say again.
         Chosen { service: S, request: Option<Request<ClientBody>> },
         Refused { answer: Option<Response<Bytes>> },
+        // For its head, beside those that are held.
+        NoRoom,
     }
 }
 
 impl<S, B> Future for Answering<S, S::Future>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
 {
-    type Output = Result<Response<BusyBody<B>>, S::Error>;
+    type Output = Result<Response<BusyBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut answer = loop {
             let future = match this.way.as_mut().project() {
                 WayProjected::Called { future } => {
-                    break ready!(future.poll(context))?.map(AnswerBody::inner);
+                    break ready!(future.poll(context))
+                        .map_err(Into::into)?
+                        .map(AnswerBody::inner);
                 }
                 WayProjected::Chosen { service, request } => {
-                    ready!(service.poll_ready(context))?;
+                    ready!(service.poll_ready(context)).map_err(Into::into)?;
                     match request.take() {
                         Some(request) => service.call(request),
                         None => return Poll::Pending,
@@ -223,11 +254,16 @@ where
                     Some(answer) => break answer.map(AnswerBody::text),
                     None => return Poll::Pending,
                 },
+                WayProjected::NoRoom => {
+                    // The client may send it again, once another has been answered.
+                    let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
+                    return Poll::Ready(Err(refused.into()));
+                }
             };
             this.way.set(Way::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy(line)) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
+        if let Some(Busy { line, .. }) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
             let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
                 || *this.asks == Asks::Tunnel && answer.status().is_success();
             if switches {
@@ -242,14 +278,16 @@ where
                 }
             }
         }
-        let watched = *this.speaks == Version::HTTP_2;
+        let in_pieces = *this.speaks == Version::HTTP_2;
+        if in_pieces {
+            // Until the body is asked for its first piece, it is the head that waits.
+            Pieces::give();
+        }
         Poll::Ready(Ok(answer.map(|inner| BusyBody {
             inner,
-            given: Given {
-                busy,
-                watched,
-                unasked: false,
-            },
+            rest: Bytes::new(),
+            in_pieces,
+            _busy: busy,
         })))
     }
 }
@@ -278,34 +316,12 @@ pin_project! {
     pub(super) struct BusyBody<B> {
         #[pin]
         inner: AnswerBody<B>,
-        given: Given,
-    }
-}
-
-/// Whether more of an answer is being asked for.
-struct Given {
-    busy: Option<Busy>,
-    /// Over HTTP/1, a client that takes nothing blocks the connection, which is noticed there.
-    watched: bool,
-    unasked: bool,
-}
-
-impl Given {
-    fn set(&mut self, unasked: bool) {
-        if let (Some(Busy(line)), true) = (&self.busy, self.watched && self.unasked != unasked) {
-            if unasked {
-                line.gave();
-            } else {
-                line.was_asked();
-            }
-            self.unasked = unasked;
-        }
-    }
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        self.set(false);
+        // Of a frame that was too large to be handed over at once.
+        rest: Bytes,
+        // Over HTTP/1, a client that takes nothing blocks the connection, which is noticed
+        // there.
+        in_pieces: bool,
+        _busy: Option<Busy>,
     }
 }
 
@@ -321,19 +337,36 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        this.given.set(false);
-        let frame = this.inner.poll_frame(context);
-        if let Poll::Ready(Some(Ok(_))) = &frame {
-            this.given.set(true);
+        if !*this.in_pieces {
+            return this.inner.poll_frame(context);
         }
-        frame
+        Pieces::ask();
+        if this.rest.is_empty() {
+            let frame = match ready!(this.inner.poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => *this.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        Pieces::give();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (rest, inner) = (self.rest.len() as u64, self.inner.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(rest));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
     }
 }
