@@ -41,7 +41,7 @@ enum Content {
     Framed(Box<Framed<CountedBody<Incoming>>>),
     FramedInBuffer(Box<Framed<ReplayBody<Incoming>>>),
     Incoming(Box<CountedBody<Incoming>>),
-    Kept(Box<ReplayBody<Content>>),
+    Kept(Box<ReplayBody<Self>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
