@@ -132,15 +132,6 @@ impl SentMeter {
 }
 
 impl SentMeter {
-    /// Notes that the client has broken its body off; `status` is what it is told.
-    #[cfg_attr(
-        not(feature = "proxy"),
-        allow(dead_code, reason = "endpoints find out")
-    )]
-    pub(crate) fn upload_failed(&self, status: u16) {
-        self.0.upload.store(u32::from(status), Relaxed);
-    }
-
     /// Notes what a look at the client's body came to; `status` is that of an error.
     pub(crate) fn upload_polled<T, E>(
         &self,

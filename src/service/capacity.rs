@@ -24,6 +24,10 @@ struct State {
     changes: u64,
 }
 
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "endpoints have one")
+)]
 impl Capacity {
     /// The error for a request that is one too many.
     pub(crate) fn exceeded(&self, limit: u32) -> AtCapacity {

@@ -22,8 +22,8 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::request::status_of;
 use super::request::{KeptBody, RequestBody, Superseded};
+use super::request::{note_failed, status_of};
 use super::tape::{Found, Source, Tape};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
@@ -379,7 +379,7 @@ impl<B> ReplayBody<B> {
             .as_ref()
             .and_then(|reader| reader.meter.as_ref());
         if let Some(meter) = meter {
-            meter.upload_failed(status.as_u16());
+            note_failed(meter, status);
         }
     }
 }

@@ -247,6 +247,12 @@ pub(super) fn status_of(error: &BoxError) -> u16 {
     said.unwrap_or(StatusCode::BAD_REQUEST).as_u16()
 }
 
+/// Notes that a client has broken its body off, which its end has not shown.
+pub(super) fn note_failed(meter: &SentMeter, status: StatusCode) {
+    let failed = Poll::Ready(Some(Err::<(), StatusCode>(status)));
+    meter.upload_polled(&failed, StatusCode::as_u16);
+}
+
 pin_project! {
     /// A request body whose bytes are counted as they are read; made by [`Counted`].
     ///
@@ -347,7 +353,7 @@ impl<B> CountedBody<B> {
     )]
     pub(crate) fn note_failed(&self, status: StatusCode) {
         if let Some(meter) = &self.meter {
-            meter.upload_failed(status.as_u16());
+            note_failed(meter, status);
         }
     }
 }
