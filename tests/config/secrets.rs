@@ -80,9 +80,7 @@ fn reader() -> Reader {
 #[test]
 fn no_diagnostic_shows_a_secret() {
     for line in LINES {
-        let text = line
-            .replace("SECRET", SECRET)
-            .replace("SECR/ECRET", "SECR/ECRET");
+        let text = line.replace("SECRET", SECRET);
         let (config, complaints) = reader().parse(&text);
         assert!(!complaints.is_empty(), "nothing was said of {line}");
         for complaint in &complaints {

@@ -273,6 +273,9 @@ impl RouteCookie {
         route: &str,
         headers: &mut HeaderMap,
     ) {
+        if session.check_cookie_route(Some(route)).is_err() {
+            return;
+        }
         let mut value = String::with_capacity(1 + route.len());
         if let Some(separator) = session.separator() {
             value.push(separator);
