@@ -158,13 +158,13 @@ impl Hub {
 mod tests {
     use super::{Ticket, Waiting};
     use crate::random::Random;
+    use crate::sync::{AtomicU32, SeqCst};
     use std::collections::VecDeque;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::task::{Wake, Waker};
 
     #[derive(Default)]
-    struct Count(AtomicUsize);
+    struct Count(AtomicU32);
 
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
