@@ -61,7 +61,7 @@ async fn accept(listener: TcpListener, name: HeaderValue) -> std::io::Result<()>
 /// The first bytes tell: `PRI` is no method of HTTP/1.1.
 async fn speaks_2(stream: &TcpStream) -> bool {
     let mut first = [0; 3];
-    matches!(stream.peek(&mut first).await, Ok(_) if first == *b"PRI")
+    stream.peek(&mut first).await.is_ok() && first == *b"PRI"
 }
 
 fn answer(request: &Request<Incoming>, name: &HeaderValue) -> Response<Full<Bytes>> {

@@ -99,7 +99,7 @@ async fn many_requests_at_once_open_no_more_connections_than_they_need() {
 async fn beyond_its_connections_a_member_is_at_its_capacity() {
     within(async {
         let (member, connections) = allowing(2, usize::MAX).await;
-        let endpoint = member.endpoint().max_http2_connections(2).build().unwrap();
+        let endpoint = member.endpoint().http2_max_connections(2).build().unwrap();
         let mut held = hold(&endpoint, 4).await;
         let error = endpoint.clone().oneshot(get()).await.unwrap_err();
         assert!(matches!(error, EndpointError::AtCapacity { limit: 4, .. }));
@@ -185,7 +185,7 @@ async fn a_full_member_is_at_its_cap_and_a_request_waits_in_line_for_it() {
             }
         })
         .await;
-        let endpoint = member.endpoint().max_http2_connections(1).build().unwrap();
+        let endpoint = member.endpoint().http2_max_connections(1).build().unwrap();
         let (balancer, proxy) = proxy([endpoint]);
         let first = tokio::spawn(proxy.clone().oneshot(asked()));
         let second = tokio::spawn(proxy.clone().oneshot(asked()));
@@ -228,7 +228,7 @@ async fn a_member_that_allows_more_than_before_gets_more() {
             }
         })
         .await;
-        let endpoint = member.endpoint().max_http2_connections(1).build().unwrap();
+        let endpoint = member.endpoint().http2_max_connections(1).build().unwrap();
         let (balancer, proxy) = proxy([endpoint]);
         let _first = tokio::spawn(proxy.clone().oneshot(asked()));
         tokio::time::sleep(Duration::from_millis(50)).await;

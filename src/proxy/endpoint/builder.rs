@@ -304,7 +304,7 @@ impl EndpointBuilder {
 
     /// Sets how many connections of HTTP/2 there are at most, 8 by default; at least one. A
     /// new one is opened when the others have as many streams as the member allows, or as
-    /// [`http2_streams`](Self::http2_streams) does; those beyond need are closed when they
+    /// [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) does; those beyond need are closed when they
     /// have been idle for [`idle_lifetime`](Self::idle_lifetime). When all are full, the
     /// member is at its capacity ([`EndpointError::AtCapacity`]).
     ///
@@ -318,15 +318,15 @@ impl EndpointBuilder {
     ///
     /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:50051"))
     ///     .versions(HttpVersions::Http2)
-    ///     .max_http2_connections(4)
-    ///     .http2_streams(50)
+    ///     .http2_max_connections(4)
+    ///     .http2_max_concurrent_streams(50)
     ///     // At most 4 x 50 x 1 MiB are held for clients that do not read.
-    ///     .http2_stream_window(1024 * 1024)
+    ///     .http2_initial_stream_window_size(1024 * 1024)
     ///     .build()?;
     /// # let _ = member;
     /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
     /// ```
-    pub fn max_http2_connections(mut self, connections: usize) -> Self {
+    pub fn http2_max_connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
     }
@@ -336,8 +336,8 @@ impl EndpointBuilder {
     ///
     /// # Examples
     ///
-    /// See [`max_http2_connections`](Self::max_http2_connections).
-    pub fn http2_streams(mut self, streams: u32) -> Self {
+    /// See [`http2_max_connections`](Self::http2_max_connections).
+    pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
         self.windows.streams = streams.max(1);
         self
     }
@@ -345,7 +345,7 @@ impl EndpointBuilder {
     /// Sets how many bytes of one answer a member may send by HTTP/2 before its client has
     /// read them: 256 KiB by default, and no more than 2 GiB for a whole connection.
     ///
-    /// The window of a connection is this times [`http2_streams`](Self::http2_streams), so
+    /// The window of a connection is this times [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams), so
     /// that clients that do not read never hold up the answers to others. Clients that
     /// read nothing can make the proxy hold as much: 25 MiB a connection by default, and
     /// 200 MiB a member with all of its connections. A small window limits how fast one
@@ -353,8 +353,8 @@ impl EndpointBuilder {
     ///
     /// # Examples
     ///
-    /// See [`max_http2_connections`](Self::max_http2_connections).
-    pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+    /// See [`http2_max_connections`](Self::http2_max_connections).
+    pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.windows.stream = bytes;
         self
     }

@@ -30,7 +30,7 @@ use crate::service::{BoxError, RequestError, cause};
 pub enum EndpointError {
     /// It speaks HTTP/2, and all of the connections that there may be have as many streams as
     /// it allows. Nothing was sent, and it is not its fault. See
-    /// [`max_http2_connections`](super::EndpointBuilder::max_http2_connections).
+    /// [`http2_max_connections`](super::EndpointBuilder::http2_max_connections).
     #[error("the member takes no more than {limit} requests at the same time")]
     AtCapacity {
         /// So many requests at the same time.

@@ -18,6 +18,7 @@ mod control;
 mod descriptors;
 mod half_close;
 mod held_heads;
+mod http2_options;
 mod line;
 mod linger;
 mod listener;
