@@ -438,67 +438,11 @@ impl Server {
     }
 }
 
-impl Options {
-    /// The most that the fields of a request over HTTP/2 may come to.
-    pub(super) fn http2_header_list(&self) -> u32 {
-        let head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
-        self.http2_header_list.unwrap_or(head.min(16 * 1024))
-    }
-
-    /// The window of a stream, of which there is room for as many as there may be.
-    pub(super) fn http2_stream_window(&self) -> u32 {
-        let most = MOST_WINDOW / self.http2_streams;
-        self.http2_stream_window.min(most.max(1))
-    }
-
-    pub(super) fn http2_connection_window(&self) -> u32 {
-        let all = self
-            .http2_stream_window()
-            .saturating_mul(self.http2_streams);
-        all.clamp(DEFAULT_WINDOW, MOST_WINDOW)
-    }
-}
-
-/// What the window of a connection cannot be less than (RFC 9113, 6.9.2), nor more.
-const DEFAULT_WINDOW: u32 = 65_535;
-const MOST_WINDOW: u32 = (1 << 31) - 1;
-
 /// As good as without limit, and no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Server {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MOST_WINDOW, Server};
-
-    #[test]
-    fn the_window_of_a_connection_has_room_for_those_of_all_streams() {
-        for streams in [1, 2, 100, 50_000, u32::MAX] {
-            for window in [0, 1, 65_535, 1 << 20, u32::MAX] {
-                let server = Server::new()
-                    .http2_max_concurrent_streams(streams)
-                    .http2_initial_stream_window_size(window);
-                let stream = u64::from(server.options.http2_stream_window());
-                let all = u64::from(server.options.http2_connection_window());
-                let fits = all >= stream * u64::from(streams) || streams > MOST_WINDOW;
-                assert!(fits && stream > 0, "{streams} of {window}");
-                assert!((65_535..=u64::from(MOST_WINDOW)).contains(&all));
-            }
-        }
-    }
-
-    #[test]
-    fn a_head_over_http_2_has_16_kib_unless_something_else_is_said() {
-        let list = |server: Server| server.options.http2_header_list();
-        assert_eq!(list(Server::new()), 16 * 1024);
-        assert_eq!(list(Server::new().max_head(1 << 20)), 16 * 1024);
-        assert_eq!(list(Server::new().max_head(4_096)), 4_096);
-        let said = Server::new().http2_max_header_list_size(1 << 20);
-        assert_eq!(list(said.max_head(4_096)), 1 << 20);
     }
 }
