@@ -171,6 +171,18 @@ impl Hub {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
+    /// A claim was given back that never became a lease; what waits is woken by `later`,
+    /// or at once.
+    #[cold]
+    pub(super) fn dropped(&self, seat: &Seat, before: u32, later: Option<&Wakes<'_>>) {
+        let now = Wakes::none(self);
+        let room = before == seat.state.max_in_flight();
+        later.unwrap_or(&now).add(room, room || before == 1);
+        if room {
+            self.scheduler.load().on_room(&seat.state);
+        }
+    }
+
     /// A member may have more in flight than before.
     pub(super) fn made_room(&self, state: &MemberState) {
         let _wakes = Wakes::new(self, true, true);
@@ -345,15 +357,9 @@ impl<'h> Wakes<'h> {
         Self::new(hub, false, false)
     }
 
-    /// A claim was given back that never became a lease.
-    pub(super) fn dropped(&self, seat: &Seat, before: u32) {
-        let room = before == seat.state.max_in_flight();
-        self.line.set(self.line.get() | room);
-        self.watchers
-            .set(self.watchers.get() | room | (before == 1));
-        if room {
-            self.hub.scheduler.load().on_room(&seat.state);
-        }
+    fn add(&self, line: bool, watchers: bool) {
+        self.line.set(self.line.get() | line);
+        self.watchers.set(self.watchers.get() | watchers);
     }
 }
 

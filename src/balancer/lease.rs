@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::hub::{Desk, Wakes};
+use super::hub::{Desk, Hub, Wakes};
 use super::meter::{Meter, SentMeter, Upload};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
@@ -446,15 +446,13 @@ impl fmt::Debug for Guard {
 /// Looks after the claim of one pick until it has become a lease.
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
-    candidates: &'u Candidates<'c>,
-    wakes: &'u Wakes<'u>,
+    pub(super) candidates: &'u Candidates<'c>,
+    pub(super) hub: &'u Hub,
+    /// What wakes when the claim is dropped, if it may not do so itself.
+    pub(super) wakes: Option<&'u Wakes<'u>>,
 }
 
-impl<'u, 'c> Unclaimed<'u, 'c> {
-    pub(super) fn new(candidates: &'u Candidates<'c>, wakes: &'u Wakes<'u>) -> Self {
-        Self { candidates, wakes }
-    }
-
+impl<'c> Unclaimed<'_, 'c> {
     /// Whom the claim is for, if there is one.
     pub(super) fn seat(&self) -> Option<&'c Arc<Seat>> {
         self.candidates.claimed()
@@ -470,7 +468,7 @@ impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
             let before = seat.state.give_back().before;
-            self.wakes.dropped(seat, before);
+            self.hub.dropped(seat, before, self.wakes);
         }
     }
 }

@@ -80,7 +80,7 @@ impl<W> Balancer<W> {
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        match self.elect(request, Place::Served, &Wakes::none(self.hub())) {
+        match self.elect(request, Place::Served, None) {
             Ok(lease) => Ok(self.told(lease, request)),
             Err(missed) => self.look_again(request, missed),
         }
@@ -91,8 +91,7 @@ impl<W> Balancer<W> {
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
-        let wakes = Wakes::none(self.hub());
-        if let Ok(lease) = self.elect(request, Place::BesideTheLine, &wakes) {
+        if let Ok(lease) = self.elect(request, Place::BesideTheLine, None) {
             return Ok(self.told(lease, request));
         }
         self.hub().wake_front();
@@ -119,7 +118,7 @@ impl<W> Balancer<W> {
                 // Whoever publishes has told the scheduler, and is about to show it.
                 Missed::Stale if look < SPINS => {
                     std::hint::spin_loop();
-                    match self.elect(request, Place::Served, &Wakes::none(self.hub())) {
+                    match self.elect(request, Place::Served, None) {
                         Ok(lease) => return Ok(self.told(lease, request)),
                         Err(missed) => missed,
                     }
@@ -158,7 +157,7 @@ impl<W> Balancer<W> {
         let mut editor = self.core.editor.lock();
         let due = self.hub().is_due();
         let news = due.then(|| editor.publish_change(&self.core));
-        let result = self.elect(request, Place::Served, &wakes);
+        let result = self.elect(request, Place::Served, Some(&wakes));
         drop(editor);
         if let Some(news) = news {
             news.tell(self.hub());
@@ -166,20 +165,25 @@ impl<W> Balancer<W> {
         result
     }
 
-    /// One election on one view; what it must wake, `wakes` does.
+    /// One election on one view. What a dropped claim must wake, `wakes` does, or else it
+    /// is woken at once.
     #[inline]
     fn elect(
         &self,
         request: &PickRequest<'_>,
         place: Place,
-        wakes: &Wakes<'_>,
+        wakes: Option<&Wakes<'_>>,
     ) -> Result<Lease<W>, Missed> {
         let hub = self.hub();
         let view = self.core.view.load();
         let because = |error| Missed::Because(error, view.picture.generation);
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
-        let unclaimed = Unclaimed::new(&candidates, wakes);
+        let unclaimed = Unclaimed {
+            candidates: &candidates,
+            hub,
+            wakes,
+        };
         let session = match request.route {
             None if request.sessions => Session::New,
             None => Session::Off,

@@ -8,7 +8,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::hub::Wakes;
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickRequest};
 use crate::member::{Flag, MemberId};
@@ -33,8 +32,11 @@ impl<W> Balancer<W> {
         // Loads change meanwhile: each is read once.
         seats.sort_by_cached_key(|seat| Load::of(seat));
         let candidates = Candidates::new(&view.picture, request.tried);
-        let wakes = Wakes::none(hub);
-        let unclaimed = Unclaimed::new(&candidates, &wakes);
+        let unclaimed = Unclaimed {
+            candidates: &candidates,
+            hub,
+            wakes: None,
+        };
         let seat = seats
             .into_iter()
             .find(|seat| candidates.claim_seat(seat).is_ok())?;
