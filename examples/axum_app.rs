@@ -1,24 +1,24 @@
 //! An axum application of which a part runs elsewhere: routes of its own, and everything
 //! else balanced over two backends, with a table of the members and a way to drain one.
 //!
-//! Run it with `cargo run --example axum_app`; with `-- --exit` it asks itself and ends.
+//! Run it with `cargo run --features proxy --example axum_app`; with `-- --exit` it asks itself and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{get, post};
+use equipoise::proxy::{ClientAddrLayer, EdgeLayer, Endpoint, Forwarding, ReverseProxy};
 use equipoise::service::{BalanceLayer, BoxError, RouteCookie};
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, StickySession};
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
-use tower::Layer;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -26,18 +26,22 @@ async fn main() -> Result<(), BoxError> {
         .member("a", backend("a").await?, MemberSpec::new().with_route("a"))
         .member("b", backend("b").await?, MemberSpec::new().with_route("b"))
         .build()?;
-    let backends = BalanceLayer::new(balancer.clone())
-        .sticky_with_cookie(StickySession::new("ROUTEID")?, RouteCookie::new())
-        .nothing_sent_if(legacy::Error::is_connect)
-        .layer(Client::builder(TokioExecutor::new()).build_http())
-        .into_infallible();
+    let backends = ReverseProxy::over(
+        BalanceLayer::new(balancer.clone())
+            .sticky_with_cookie(StickySession::new("ROUTEID")?, RouteCookie::new()),
+        EdgeLayer::new(Forwarding::new()),
+    );
     let app = Router::new()
         .route("/health", get(async || "fine\n"))
         .route("/members", get(members))
         .route("/members/{name}/drain", post(drain))
         .route("/members/{name}/undrain", post(undrain))
         .fallback_service(backends)
-        .with_state(balancer);
+        .with_state(balancer)
+        .layer(ClientAddrLayer::new(|extensions| {
+            Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0)
+        }))
+        .into_make_service_with_connect_info::<SocketAddr>();
 
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("--exit") {
@@ -57,7 +61,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-type Members = State<Balancer<Uri>>;
+type Members = State<Balancer<Endpoint>>;
 
 /// Who is there, how they do, and who is next.
 async fn members(State(balancer): Members) -> String {
@@ -77,12 +81,12 @@ async fn undrain(State(balancer): Members, Path(name): Path<String>) -> Result<S
 }
 
 /// A server somewhere else that says its name.
-async fn backend(name: &'static str) -> Result<Uri, BoxError> {
+async fn backend(name: &'static str) -> Result<Endpoint, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let router = Router::new().fallback(move || async move { format!("served by {name}\n") });
     tokio::spawn(axum::serve(listener, router).into_future());
-    Ok(format!("http://{address}").parse()?)
+    Ok(Endpoint::new(format!("http://{address}").parse()?)?)
 }
 
 async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::member::{Ended, MemberState, Status};
+use crate::session::CookieRouteError;
 
 /// How a request's session fared in an election.
 ///
@@ -131,6 +132,18 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = member;
     }
 
+    /// A session's cookie cannot bring its client back to `member`: it has no route, or one
+    /// that cannot be in a cookie. A service with a
+    /// [`RouteCookie`](crate::service::RouteCookie) tells it once for each member: when
+    /// it is built, or when a member that joined later first serves a new session.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
+    fn session_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        let _ = (member, why);
+    }
+
     /// A request that had tried `tried` members already goes to `member`.
     fn failed_over(&self, member: &MemberState, tried: usize) {
         let _ = (member, tried);
@@ -183,6 +196,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn session_new(&self, member: &MemberState) {
         (**self).session_new(member);
+    }
+
+    fn session_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        (**self).session_not_kept(member, why);
     }
 
     fn failed_over(&self, member: &MemberState, tried: usize) {

@@ -9,10 +9,10 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::program::listen_on;
 
@@ -46,11 +46,22 @@ async fn accept(listener: TcpListener, name: HeaderValue) -> std::io::Result<()>
                 let answer = answer(&request, &name);
                 async { Ok::<_, Infallible>(answer) }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
             // A client that went away is none of our errors.
-            drop(connection.await);
+            if speaks_2(&stream).await {
+                let server = http2::Builder::new(TokioExecutor::new());
+                drop(server.serve_connection(TokioIo::new(stream), answer).await);
+            } else {
+                let server = http1::Builder::new();
+                drop(server.serve_connection(TokioIo::new(stream), answer).await);
+            }
         });
     }
+}
+
+/// The first bytes tell: `PRI` is no method of HTTP/1.1.
+async fn speaks_2(stream: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    stream.peek(&mut first).await.is_ok() && first == *b"PRI"
 }
 
 fn answer(request: &Request<Incoming>, name: &HeaderValue) -> Response<Full<Bytes>> {

@@ -11,6 +11,9 @@ use equipoise::service::BoxError;
 use crate::peers;
 use crate::program::find;
 
+/// Names another build of this program, so that a change is measured in one run.
+const BEFORE: &str = "EQUIPOISE_BENCH_BEFORE";
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Contender {
     /// A server alone, where the proxy would be: the load and its answers without a proxy
@@ -19,6 +22,12 @@ pub(crate) enum Contender {
     Bare,
     /// The proxy of this crate
     Ours,
+    /// The same, with members that speak HTTP/2
+    OursH2,
+    /// The proxy of this crate as another build of this program has it
+    Before,
+    /// The same, with members that speak HTTP/2
+    BeforeH2,
     /// The proxy of this crate, made from a configuration of Apache's
     #[cfg(feature = "config")]
     Config,
@@ -41,11 +50,22 @@ impl Contender {
             Self::Direct => "direct",
             Self::Bare => "bare",
             Self::Ours => "ours",
+            Self::OursH2 => "ours-h2",
+            Self::Before => "before",
+            Self::BeforeH2 => "before-h2",
             #[cfg(feature = "config")]
             Self::Config => "config",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Apache => "apache",
+        }
+    }
+
+    /// What it is compared with: this crate's proxy, doing the same.
+    pub(crate) fn ours(self) -> Self {
+        match self {
+            Self::BeforeH2 => Self::OursH2,
+            _ => Self::Ours,
         }
     }
 
@@ -57,7 +77,8 @@ impl Contender {
     /// The program, or `None` if it is not installed.
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
-            Self::Direct | Self::Bare | Self::Ours => std::env::current_exe().ok(),
+            Self::Direct | Self::Bare | Self::Ours | Self::OursH2 => std::env::current_exe().ok(),
+            Self::Before | Self::BeforeH2 => std::env::var_os(BEFORE).map(PathBuf::from),
             #[cfg(feature = "config")]
             Self::Config => std::env::current_exe().ok(),
             Self::Nginx => find("nginx"),
@@ -66,18 +87,23 @@ impl Contender {
         }
     }
 
-    /// The name of Debian's package.
-    pub(crate) const fn package(self) -> &'static str {
-        match self {
+    /// What has to be done so that it can be measured.
+    pub(crate) fn remedy(self) -> String {
+        let package = match self {
+            Self::Before | Self::BeforeH2 => {
+                return format!("set {BEFORE} to the path of another build of this program");
+            }
             Self::Apache => "apache2",
             other => other.name(),
-        }
+        };
+        format!("on Debian: apt-get install {package}")
     }
 
     /// How it says which version it is.
     pub(crate) const fn version_flag(self) -> Option<&'static str> {
         match self {
-            Self::Direct | Self::Bare | Self::Ours => None,
+            Self::Direct | Self::Bare | Self::Ours | Self::OursH2 => None,
+            Self::Before | Self::BeforeH2 => None,
             #[cfg(feature = "config")]
             Self::Config => None,
             Self::Nginx | Self::Haproxy | Self::Apache => Some("-v"),
@@ -96,7 +122,10 @@ impl Contender {
         match self {
             Self::Direct => role(command, "backend", place.listen, &[]),
             Self::Bare => role(command, "bare", place.listen, place.upstreams),
-            Self::Ours => role(command, "ours", place.listen, place.upstreams),
+            Self::Ours | Self::Before => role(command, "ours", place.listen, place.upstreams),
+            Self::OursH2 | Self::BeforeH2 => {
+                role(command, "ours-h2", place.listen, place.upstreams);
+            }
             #[cfg(feature = "config")]
             Self::Config => role(command, "config", place.listen, place.upstreams),
             Self::Nginx => peers::nginx(command, place)?,

@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use equipoise::proxy::stop_signal;
+use equipoise::proxy::{HttpVersions, stop_signal};
 use equipoise::service::BoxError;
 
 /// Measures proxies side by side; with a role, is one of them.
@@ -56,6 +56,8 @@ enum Role {
     Bare(Proxy),
     /// The proxy of this crate.
     Ours(Proxy),
+    /// The same, with members that speak HTTP/2.
+    OursH2(Proxy),
     /// The proxy of this crate, made from a configuration of Apache's.
     #[cfg(feature = "config")]
     Config(Proxy),
@@ -81,7 +83,10 @@ fn main() -> ExitCode {
                     bare::serve(listen, &upstreams).await
                 }
                 Some(Role::Ours(Proxy { listen, upstreams })) => {
-                    ours::serve(listen, &upstreams).await
+                    ours::serve(listen, &upstreams, HttpVersions::Any).await
+                }
+                Some(Role::OursH2(Proxy { listen, upstreams })) => {
+                    ours::serve(listen, &upstreams, HttpVersions::Http2).await
                 }
                 #[cfg(feature = "config")]
                 Some(Role::Config(Proxy { listen, upstreams })) => {

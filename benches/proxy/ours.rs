@@ -3,15 +3,20 @@
 use std::net::SocketAddr;
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server, stop_signal};
+use equipoise::proxy::{Endpoint, HttpVersions, Listener, ReverseProxy, Server, stop_signal};
 use equipoise::service::BoxError;
 
 /// Serves `address` until somebody asks the process to stop.
-pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {
+pub(crate) async fn serve(
+    address: SocketAddr,
+    upstreams: &[SocketAddr],
+    versions: HttpVersions,
+) -> Result<(), BoxError> {
     let mut members = Vec::new();
     for upstream in upstreams {
         let uri = format!("http://{upstream}").parse()?;
-        members.push((upstream.to_string(), Endpoint::new(uri)?));
+        let member = Endpoint::builder(uri).versions(versions).build()?;
+        members.push((upstream.to_string(), member));
     }
     let proxy = ReverseProxy::new(Balancer::new(members)?);
     let listener = Listener::bind(address)?;

@@ -28,7 +28,7 @@ pub(crate) fn print(work: Work, results: &Results) {
             figure(middle(&|it| micros(it.load.slowest)), 0),
             figure(middle(&Sample::cost), 1),
             spread(results.ratios(contender, Contender::Bare)),
-            spread(results.ratios(Contender::Ours, contender)),
+            spread(results.ratios(contender.ours(), contender)),
             figure(middle(&|it| it.busy), 2),
             figure(middle(&|it| megabytes(it.memory)), 1),
         );

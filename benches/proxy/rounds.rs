@@ -103,12 +103,12 @@ fn tell(contender: Contender, work: Work, measured: Result<Sample, BoxError>) ->
         Ok(sample) => {
             let (per_second, cost) = (sample.load.per_second, sample.cost());
             say(format_args!(
-                "{path:5} {name:8} {per_second:8.0} requests/s {cost:8.2} µs of processor time"
+                "{path:5} {name:9} {per_second:8.0} requests/s {cost:8.2} µs of processor time"
             ));
             Some(sample)
         }
         Err(error) => {
-            say(format_args!("{path:5} {name:8} failed: {error}"));
+            say(format_args!("{path:5} {name:9} failed: {error}"));
             None
         }
     }

@@ -29,10 +29,8 @@ pub(crate) fn installed(contenders: &[Contender]) -> Vec<Contender> {
     let is_there = |contender: &&Contender| {
         let found = contender.program().is_some();
         if !found {
-            let (name, package) = (contender.name(), contender.package());
-            say(format_args!(
-                "{name} is not installed, and left out; on Debian: apt-get install {package}"
-            ));
+            let (name, remedy) = (contender.name(), contender.remedy());
+            say(format_args!("{name} is not there, and left out; {remedy}"));
         }
         found
     };

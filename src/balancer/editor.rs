@@ -12,9 +12,10 @@ use super::Core;
 use super::hub::{Desk, Hub};
 use super::lease::Entry;
 use super::overridden::{Absent, layered};
+use super::reserve::without;
 use super::slots::Slots;
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberSpec, MemberState, Overrides, Retry, Status};
+use crate::member::{Flag, MemberId, MemberSpec, MemberState, Overrides, Retry, Status};
 use crate::scheduler::{Group, Needs, Scheduler};
 use crate::snapshot::{Change, Picture, Roster, Seat, Slab, Walk, walk};
 use crate::sync::Mutex;
@@ -353,12 +354,27 @@ impl<W> Editor<W> {
     /// Forced recovery: forgives all whom only the error keeps out. Apache looks at
     /// the error alone, so that there one disabled member blocks it (ledger row 5).
     fn forgive_all(&mut self) -> bool {
+        self.forgive(|_, _| true)
+    }
+
+    /// The same for a request that has tried some: for the others, and only if none of
+    /// them could be elected otherwise. Members that drain stay as they are.
+    pub(super) fn forgive_untried(&mut self, tried: &[MemberId]) -> bool {
+        without(&self.roster, tried).is_empty()
+            && self
+                .forgive(|id, forgiven| !forgiven.contains(Flag::Draining) && !tried.contains(&id))
+    }
+
+    /// Forgives those whom only the error keeps out, if `whom` agrees, which is told what
+    /// their status will be.
+    fn forgive(&mut self, whom: impl Fn(MemberId, Status) -> bool) -> bool {
         let mut any = false;
         for seat in self.roster.by_tier() {
             loop {
                 let live = seat.state.live();
                 let forgiven = live.status().without(Flag::InError);
-                if forgiven == live.status() || !forgiven.is_usable() {
+                let only_the_error = forgiven != live.status() && forgiven.is_usable();
+                if !only_the_error || !whom(seat.state.id(), forgiven) {
                     break;
                 }
                 if seat.state.forgive(live) {

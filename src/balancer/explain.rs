@@ -1,5 +1,6 @@
 //! Who would be elected, and why, without side effect: [`Explanation`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -220,6 +221,36 @@ impl Explanation {
     #[must_use]
     pub fn elected(&self) -> Option<&MemberExplained> {
         self.members.get(self.elected?)
+    }
+
+    /// Returns the routes that several members have, with their names in configuration
+    /// order. This is legal: of these, the first that can serve gets the route's sessions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let of = |route| MemberSpec::new().with_route(route);
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), of("r"))
+    ///     .member("b", (), of("r"))
+    ///     .build()?;
+    /// let explanation = balancer.explain(&PickRequest::new().with_session(Some("r")));
+    /// assert_eq!(explanation.shared_routes(), [("r", vec!["a", "b"])]);
+    /// assert_eq!(&*explanation.elected().unwrap().name, "a");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn shared_routes(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut by_route: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for member in &self.members {
+            if let Some(route) = member.route.as_deref() {
+                by_route.entry(route).or_default().push(&member.name);
+            }
+        }
+        let shared = by_route.into_iter();
+        shared.filter(|(_, names)| names.len() > 1).collect()
     }
 
     /// Returns all members, in configuration order.
@@ -447,6 +478,13 @@ impl fmt::Display for Explanation {
                 member.elected,
                 member.eligibility,
                 member.status_by_layer(),
+            )?;
+        }
+        for (route, names) in self.shared_routes() {
+            let names = names.join(", ");
+            writeln!(
+                f,
+                "  route {route:?} is that of {names}: the first that can serve gets its sessions"
             )?;
         }
         Ok(())

@@ -258,6 +258,17 @@ impl<W> Balancer<W> {
         }
     }
 
+    /// The members with their routes, in configuration order.
+    pub(crate) fn routes(&self) -> Vec<(Arc<MemberState>, Option<Arc<str>>)> {
+        let view = self.core.view.load();
+        let mut seats: Vec<_> = view.picture.roster.by_tier().collect();
+        seats.sort_by_key(|seat| seat.order);
+        let routes = seats.into_iter();
+        routes
+            .map(|seat| (seat.state.clone(), seat.spec.route_handle().cloned()))
+            .collect()
+    }
+
     /// Returns how many members there are.
     ///
     /// # Examples

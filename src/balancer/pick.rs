@@ -6,8 +6,10 @@ use super::editor::View;
 use super::hub::Wakes;
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickError, PickRequest, sessions};
+use crate::member::MemberState;
 use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
+use crate::session::CookieRouteError;
 use crate::snapshot::Seat;
 
 /// So many times a pick that failed looks again, while things change under its eyes.
@@ -298,6 +300,13 @@ impl<W> Balancer<W> {
     pub(crate) fn tell_nobody(&self, request: &PickRequest<'_>) {
         if let Some(observer) = &self.hub().observer {
             observer.nobody_left(self.len(), request.tried.len());
+        }
+    }
+
+    /// Tells the observer that sessions do not stay with a member.
+    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        if let Some(observer) = &self.hub().observer {
+            observer.session_not_kept(member, why);
         }
     }
 

@@ -1,5 +1,6 @@
 //! An election among those who would be eligible if the members that a request has
-//! tried were not there: standbys, spares and later tiers, though nobody is in error.
+//! tried were not there: standbys, spares and later tiers, though nobody is in error; and
+//! at last those that only an error keeps out.
 //!
 //! The scheduler has no part in it, and its books do not change for those whom it does
 //! not know: it elects among the eligible, and this is for one request.
@@ -9,10 +10,10 @@ use std::sync::Arc;
 
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickRequest};
-use crate::member::Flag;
+use crate::member::{Flag, MemberId};
 use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs};
-use crate::snapshot::{Seat, walk};
+use crate::snapshot::{Roster, Seat, Walk, walk};
 
 impl<W> Balancer<W> {
     /// Elects the least busy, for its weight, of those who stand in for the members that
@@ -22,14 +23,7 @@ impl<W> Balancer<W> {
         let hub = self.hub();
         let view = self.core.view.load();
         let roster = &view.picture.roster;
-        let found = walk(roster, |seat| {
-            let status = seat.state.status();
-            if request.tried.contains(&seat.state.id()) {
-                status.with(Flag::Disabled)
-            } else {
-                status
-            }
-        });
+        let found = without(roster, request.tried);
         let seats = found
             .group
             .iter()
@@ -63,6 +57,51 @@ impl<W> Balancer<W> {
         unclaimed.hand_over();
         Some(self.told(lease, request))
     }
+
+    /// Elects one of those that only their error keeps out, and that the request has not
+    /// tried: they are forgiven, all at once, as when a first pick finds all in error. `None`
+    /// if there are none, if another member could still be elected, or if recovery is not
+    /// forced.
+    #[cold]
+    pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
+        let hub = self.hub();
+        if !hub.forces_recovery() {
+            return None;
+        }
+        let mut editor = self.core.editor.lock();
+        let forgiven = editor.forgive_untried(request.tried);
+        let news = forgiven.then(|| editor.publish_change(&self.core));
+        drop(editor);
+        news?.tell(hub);
+        let elected = self.attempt(request).ok();
+        elected.or_else(|| self.pick_in_reserve(request))
+    }
+
+    /// Tells whether all members are among those that a request has tried. Some of these
+    /// may be members no more.
+    pub(crate) fn has_only(&self, tried: &[MemberId]) -> bool {
+        let view = self.core.view.load();
+        let roster = &view.picture.roster;
+        let members = roster.len();
+        let is_member = |id: &&MemberId| {
+            let seat = roster.seat(id.slot());
+            seat.is_some_and(|seat| seat.state.id() == **id)
+        };
+        // Most requests have tried fewer, and end here.
+        members > 0 && tried.len() >= members && tried.iter().filter(is_member).count() >= members
+    }
+}
+
+/// Who could be elected if the members that were tried were not there.
+pub(super) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
+    walk(roster, |seat| {
+        let status = seat.state.status();
+        if tried.contains(&seat.state.id()) {
+            status.with(Flag::Disabled)
+        } else {
+            status
+        }
+    })
 }
 
 /// Requests in flight for each unit of weight, at one moment.

@@ -3,7 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::secret;
+
 /// One thing to say about a configuration.
+///
+/// It shows no secrets, neither in the message nor in the line: stars stand for passwords
+/// in URLs, for the values of parameters, headers and variables whose names sound secret
+/// (`secret`, `Authorization`, `DB_PASSWORD`), and for credentials such as `Basic ..`.
 ///
 /// # Examples
 ///
@@ -67,7 +73,7 @@ pub struct Place {
     pub column: u32,
     /// How many characters it is about, 1 at least.
     pub length: u32,
-    /// The line itself.
+    /// The line itself, with stars in place of secrets.
     pub text: Arc<str>,
 }
 
@@ -102,6 +108,15 @@ impl Diagnostic {
     #[must_use]
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Takes these secrets, and all that looks like one, out of what is said.
+    pub(super) fn without<'s>(mut self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let secrets: Vec<&str> = secrets.into_iter().collect();
+        self.message = secret::without(&self.message, secrets.iter().copied());
+        let hint = self.hint.as_deref();
+        self.hint = hint.map(|hint| secret::without(hint, secrets.iter().copied()));
         self
     }
 

@@ -19,7 +19,7 @@
 //!     "Listen 8080
 //!      <Proxy balancer://shop>
 //!        BalancerMember http://10.0.0.1:8080 loadfactor=2.5 route=a
-//!        BalancerMember http://10.0.0.2:8080 status=+H retry=5
+//!        BalancerMember http://10.0.0.2:8080 route=b status=+H retry=5
 //!        ProxySet lbmethod=bytraffic stickysession=JSESSIONID|jsessionid
 //!      </Proxy>
 //!      ProxyPass /shop balancer://shop",
@@ -43,6 +43,7 @@
 //!
 //!     [[server.balancers.members]]
 //!     url = "http://10.0.0.2:8080"
+//!     route = "b"
 //!     flags = ["hot_standby"]
 //!     recovery_delay = "5s"
 //!
@@ -63,6 +64,7 @@ mod front;
 mod model;
 mod print;
 mod reader;
+mod secret;
 mod syntax;
 mod system;
 mod text;

@@ -1,6 +1,6 @@
 //! Who asks, and by what kind of connection: [`ClientAddr`], [`TlsSession`].
 //!
-//! What does not live here: who finds out (`server`).
+//! What does not live here: who finds out (`server`, `client_layer`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// The address of a client, which the server that accepted its connection puts into the
-/// extensions of each request.
+/// extensions of each request; behind a server that is not a [`Server`](super::Server), a
+/// [`ClientAddrLayer`](super::ClientAddrLayer) does.
 ///
 /// # Examples
 ///
@@ -46,6 +47,14 @@ pub struct ClientAddr(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct ServerAddr(pub SocketAddr);
 
+/// In the extensions of the first request of a client's connection.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration asks for it")
+)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstRequest;
+
 impl ClientAddr {
     /// A server that listens on both kinds of addresses sees `::ffff:10.0.0.1`.
     pub(super) fn ip(self) -> IpAddr {
@@ -75,6 +84,8 @@ pub struct TlsSession {
 #[derive(Debug)]
 struct Session {
     server_name: Option<String>,
+    /// The names that the server's certificate is for, in lower case.
+    certified: Arc<[String]>,
     version: &'static str,
     certificates: Vec<Bytes>,
 }
@@ -83,12 +94,14 @@ impl TlsSession {
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has them"))]
     pub(super) fn new(
         server_name: Option<String>,
+        certified: Arc<[String]>,
         version: &'static str,
         certificates: Vec<Bytes>,
     ) -> Self {
         Self {
             shared: Arc::new(Session {
                 server_name,
+                certified,
                 version,
                 certificates,
             }),
@@ -110,6 +123,35 @@ impl TlsSession {
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.shared.server_name.as_deref()
+    }
+
+    /// Tells whether the certificate that this server has shown is for that host: then a
+    /// client may ask for it on this connection (RFC 9110, 4.3.3). See
+    /// [`EdgeLayer::certified_hosts_only`](super::EdgeLayer::certified_hosts_only).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::TlsSession;
+    ///
+    /// fn is_misdirected<B>(request: &http::Request<B>) -> bool {
+    ///     let session = request.extensions().get::<TlsSession>();
+    ///     let host = request.uri().host();
+    ///     session.zip(host).is_some_and(|(session, host)| !session.certifies(host))
+    /// }
+    /// # assert!(!is_misdirected(&http::Request::new(())));
+    /// ```
+    #[must_use]
+    pub fn certifies(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.shared
+            .certified
+            .iter()
+            .any(|name| match name.strip_prefix("*.") {
+                Some(behind) => parent.is_some_and(|parent| parent.eq_ignore_ascii_case(behind)),
+                None => host.eq_ignore_ascii_case(name),
+            })
     }
 
     /// Returns which TLS it is: `"1.2"` or `"1.3"`.

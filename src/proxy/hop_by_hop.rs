@@ -12,63 +12,71 @@
 
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
-    TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING,
+    VIA,
 };
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+use super::fields::{Field, members, names_where};
 
-/// A body has another coding than `chunked`, which whoever passes it on without a word
-/// would lose.
+/// Why a message cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Coded;
+pub(super) enum Framed {
+    /// Its body has another coding than `chunked`, which would be lost on the way.
+    Coded,
+    /// It has several lengths, or one that is no number.
+    Unclear,
+}
 
-/// Removes them from a request. That its client accepts trailers is kept: `TE` says so
-/// to each connection anew.
-pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<(), Coded> {
+/// Removes them from a request, and returns the names that its `Connection` has. That its
+/// client accepts trailers is kept: `TE` says so to each connection anew.
+pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
+    one_length(headers)?;
     if !has_any(headers) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let trailers = accepts_trailers(headers);
-    strip(headers)?;
+    let named = strip(headers)?;
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    Ok(())
+    Ok(named)
 }
 
-/// Removes them from an answer.
-pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<(), Coded> {
-    one_length(headers);
+/// Removes them from an answer, and returns the names that its `Connection` has.
+pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
+    one_length(headers)?;
     if !has_any(headers) {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    headers.remove(PROXY_AUTHENTICATE);
     strip(headers)
 }
 
-/// A length that is said more than once, in whatever way, is said once (RFC 9110, 8.6); if
-/// it is not the same, nobody can use it.
-fn one_length(headers: &mut HeaderMap) {
+/// A length that is said more than once, in whatever way, is said once (RFC 9110, 8.6).
+/// With a coding besides it counts for nothing, and goes later.
+fn one_length(headers: &mut HeaderMap) -> Result<(), Framed> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else {
-        return;
+        return Ok(());
     };
-    let is_one = lengths.next().is_none() && first.as_bytes().iter().all(u8::is_ascii_digit);
-    if is_one {
-        return;
+    let is_plain = |length: &[u8]| match length {
+        b"0" => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit) && rest.len() < 19,
+        _ => false,
+    };
+    let is_one = lengths.next().is_none() && is_plain(first.as_bytes());
+    if is_one || headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
     }
     let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(members);
     let said = said.map(|length| {
+        // `parse` would take a sign.
         let digits = length.iter().all(u8::is_ascii_digit).then_some(length)?;
         std::str::from_utf8(digits).ok()?.parse::<u64>().ok()
     });
     let same = said.reduce(|one, other| one.filter(|_| one == other));
-    headers.remove(CONTENT_LENGTH);
-    if let Some(Some(length)) = same {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
+    let length = same.flatten().ok_or(Framed::Unclear)?;
+    headers.insert(CONTENT_LENGTH, length.into());
+    Ok(())
 }
 
 /// `identity` was a coding that changes nothing.
@@ -79,46 +87,30 @@ fn is_coded(headers: &HeaderMap) -> bool {
     first.is_some_and(|first| !first.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
-/// Whoever wants one to stop here is not asked.
+/// A `Connection` that names one of these has no effect on it.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
 /// Going through the few names once is cheaper than looking for each.
 fn has_any(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        matches!(
-            name.as_str(),
-            "connection"
-                | "keep-alive"
-                | "proxy-authenticate"
-                | "proxy-connection"
-                | "te"
-                | "transfer-encoding"
-                | "upgrade"
-        )
-    })
+    let mut names = headers.keys();
+    names.any(|name| Field::of(name).stops_here(name))
 }
 
-fn strip(headers: &mut HeaderMap) -> Result<(), Coded> {
+fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
     if is_coded(headers) {
-        return Err(Coded);
+        return Err(Framed::Coded);
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    for name in named_in_connection(headers) {
+    let named = named_in_connection(headers);
+    for name in &named {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    for name in names_where(headers, Field::stops_here) {
         headers.remove(name);
     }
-    Ok(())
+    Ok(named)
 }
 
 /// The headers that `Connection` names. The list is empty, and unallocated, for all but
@@ -134,12 +126,6 @@ fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// The members of a comma-separated list.
-fn members(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    let members = value.as_bytes().split(|&byte| byte == b',');
-    members.map(<[u8]>::trim_ascii)
-}
-
 fn accepts_trailers(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TE).iter().flat_map(members);
     codings.any(|coding| {
@@ -151,7 +137,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{strip_request, strip_response};
+    use super::{Framed, strip_request, strip_response};
     use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -180,10 +166,9 @@ mod tests {
             ("x-other", "1"),
             ("x-secret", "1"),
         ]);
-        assert_eq!(strip_request(&mut request), Ok(()));
+        strip_request(&mut request).unwrap();
         let expected = headers(&[
             ("accept", "*/*"),
-            ("proxy-authorization", "Basic YTpi"),
             ("trailer", "checksum"),
             ("x-forwarded-for", "10.0.0.1"),
         ]);
@@ -201,7 +186,7 @@ mod tests {
             ("via", "1.1 b"),
             ("x-forwarded-for", "10.0.0.1"),
         ]);
-        assert_eq!(strip_request(&mut request), Ok(()));
+        strip_request(&mut request).unwrap();
         let expected = headers(&[
             ("content-length", "5"),
             ("host", "a"),
@@ -218,10 +203,10 @@ mod tests {
             [("transfer-encoding", "chunked"), ("content-length", "3")],
         ] {
             let mut answer = headers(&pairs);
-            assert_eq!(strip_response(&mut answer), Ok(()));
+            strip_response(&mut answer).unwrap();
             assert!(answer.is_empty());
             let mut request = headers(&pairs);
-            assert_eq!(strip_request(&mut request), Ok(()));
+            strip_request(&mut request).unwrap();
             assert!(request.is_empty());
         }
     }
@@ -235,7 +220,7 @@ mod tests {
             ("deflate", false),
         ] {
             let mut request = headers(&[("te", te), ("connection", "te")]);
-            assert_eq!(strip_request(&mut request), Ok(()));
+            strip_request(&mut request).unwrap();
             let left = request.get("te").map(HeaderValue::as_bytes);
             assert_eq!(left, kept.then_some(&b"trailers"[..]), "{te}");
         }
@@ -250,7 +235,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("x-hop", "1"),
         ]);
-        assert_eq!(strip_response(&mut answer), Ok(()));
+        strip_response(&mut answer).unwrap();
         assert_eq!(answer, headers(&[("server", "a")]));
     }
 
@@ -270,21 +255,53 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_said_once_or_not_at_all() {
+    fn a_name_with_underscores_is_the_one_with_hyphens() {
+        let mut request = headers(&[
+            ("content-length", "5"),
+            ("content_length", "6"),
+            ("keep_alive", "1"),
+            ("my_own", "1"),
+            ("proxy_connection", "close"),
+            ("transfer_encoding", "chunked"),
+        ]);
+        strip_request(&mut request).unwrap();
+        assert_eq!(
+            request,
+            headers(&[("content-length", "5"), ("my_own", "1")])
+        );
+    }
+
+    #[test]
+    fn a_length_is_said_once_or_refused() {
         for (lengths, said) in [
             (&["5"][..], Some("5")),
+            (&["0"], Some("0")),
+            (&["05"], Some("5")),
+            (&["00"], Some("0")),
             (&["5", "5"], Some("5")),
+            (&["5", "05"], Some("5")),
             (&["5, 5"], Some("5")),
+            (&["18446744073709551615"], Some("18446744073709551615")),
+            (&["18446744073709551616"], None),
             (&["5", "6"], None),
+            (&["5, 6"], None),
+            (&["5,"], None),
             (&["+5"], None),
+            (&["-0"], None),
             (&["five"], None),
+            (&[""], None),
         ] {
             let pairs: Vec<_> = lengths.iter().map(|&it| ("content-length", it)).collect();
-            let mut answer = headers(&pairs);
-            assert_eq!(strip_response(&mut answer), Ok(()));
-            let left = answer.get_all("content-length").iter();
-            let left: Vec<_> = left.map(|it| it.to_str().unwrap()).collect();
-            assert_eq!(left, said.into_iter().collect::<Vec<_>>(), "{lengths:?}");
+            for strip in [strip_request, strip_response] {
+                let mut head = headers(&pairs);
+                let stripped = strip(&mut head);
+                let left = head.get_all("content-length").iter();
+                let left: Vec<_> = left.map(|it| it.to_str().unwrap()).collect();
+                match said {
+                    Some(said) => assert_eq!(left, [said], "{lengths:?}"),
+                    None => assert_eq!(stripped, Err(Framed::Unclear), "{lengths:?}"),
+                }
+            }
         }
     }
 }

@@ -10,9 +10,13 @@
 //! [`service`](crate::service)'s.
 
 mod client;
+mod client_layer;
 mod edge;
+mod empty_frames;
 mod endpoint;
+mod fields;
 mod forwarding;
+mod frames;
 mod hop_by_hop;
 mod mapping;
 mod reverse_proxy;
@@ -25,10 +29,12 @@ mod system_tls;
 mod tls;
 mod upgrade;
 
+pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr, TlsSession};
+pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]
-pub(crate) use edge::AnsweredBadly;
-pub use edge::{EdgeFuture, EdgeLayer, EdgeService};
+pub(crate) use edge::{AnsweredBadly, OwnFields};
+pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
@@ -40,6 +46,8 @@ pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
 pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
+#[cfg(feature = "config")]
+pub(crate) use router::names_its_host;
 pub use router::{
     Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };

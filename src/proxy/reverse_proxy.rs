@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    EdgeFuture, EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding,
+    EdgeBody, EdgeFuture, EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding,
 };
 use crate::balancer::Balancer;
 use crate::service::{
@@ -76,8 +76,8 @@ use crate::service::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There, members are told who asks if a layer outside has put a
-/// [`ClientAddr`](super::ClientAddr) into the extensions of the request.
+/// There, members are told who asks if a [`ClientAddrLayer`](super::ClientAddrLayer)
+/// stands outside.
 ///
 /// With everything said:
 ///
@@ -119,7 +119,7 @@ type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 /// }
 /// # let _ = into_axum;
 /// ```
-pub type ProxyBody = AnswerBody<LeasedBody<EndpointBody>>;
+pub type ProxyBody = AnswerBody<EdgeBody<LeasedBody<EndpointBody>>>;
 
 impl ReverseProxy {
     /// Makes a proxy that leaves paths as they are, knows no sessions, and tells members
@@ -146,6 +146,7 @@ impl<P> ReverseProxy<P> {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
             .blameless_if(EndpointError::is_idle_close)
+            .stale_if(EndpointError::is_stale)
             .without_extensions();
         Self {
             inner: edge.before(balance.over_members()),
@@ -155,13 +156,13 @@ impl<P> ReverseProxy<P> {
 
 impl<P, B> Service<Request<B>> for ReverseProxy<P>
 where
-    P: RequestBody<B>,
+    P: RequestBody<EdgeBody<B>>,
     P::Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     B: Body,
 {
     type Response = Response<ProxyBody>;
     type Error = Infallible;
-    type Future = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, P, B>>;
+    type Future = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, P, EdgeBody<B>>>;
 
     /// Is always ready.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -196,7 +197,7 @@ impl<F, RB> Future for ReverseProxyFuture<F>
 where
     F: Future<Output = Result<Response<RB>, BalanceError>>,
 {
-    type Output = Result<Response<AnswerBody<RB>>, Infallible>;
+    type Output = Result<Response<AnswerBody<EdgeBody<RB>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut edge = self.project().edge;

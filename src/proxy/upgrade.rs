@@ -23,6 +23,7 @@ use crate::balancer::Guard;
 use crate::member::Outcome;
 use crate::service::UpgradeLease;
 use crate::sync::{AtomicU32, Relaxed};
+use crate::timer::{Deadline, timeout};
 
 /// Which protocols may be switched to, and how long a tunnel may be silent.
 #[derive(Clone, Debug)]
@@ -147,7 +148,7 @@ impl Tunnel {
         let cut = self.cut;
         let guard = self.guard;
         let both = async { tokio::try_join!(self.client, self.member) };
-        let Ok(Ok((client, member))) = tokio::time::timeout(SWITCHING, both).await else {
+        let Ok(Ok((client, member))) = timeout(SWITCHING, both).await else {
             return;
         };
         let moved = Arc::new(AtomicU32::new(0));
@@ -158,9 +159,11 @@ impl Tunnel {
             moved: moved.clone(),
         };
         let ended = tokio::select! {
-            ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
-            () = silence(&moved, self.idle) => None,
+            // In this order: bytes that never end would use up the budget that a cut needs.
+            biased;
             () = Cut::happens(cut) => None,
+            () = silence(&moved, self.idle) => None,
+            ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
         };
         if let Some(guard) = member.guard.take() {
             guard.finish(match ended {
@@ -176,7 +179,7 @@ impl Tunnel {
 async fn silence(moved: &AtomicU32, limit: Duration) {
     let mut before = moved.load(Relaxed);
     loop {
-        tokio::time::sleep(limit).await;
+        Deadline::after(limit).await;
         let now = moved.load(Relaxed);
         if now == before {
             return;

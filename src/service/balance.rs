@@ -49,7 +49,11 @@ impl<W> BalanceService<W> {
     /// Balances over members that are services: client-side balancing, with the defaults
     /// of [`BalanceLayer::new`], which has the settings.
     ///
-    /// A member is cloned for each request, and made ready within it.
+    /// A member is cloned for each request, and made ready within it. How long that may take
+    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
+    /// without one.
+    ///
+    /// [`Timer`]: crate::timer::Timer
     ///
     /// # Examples
     ///
@@ -155,11 +159,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        // With nobody else to go to, nothing needs to be kept.
-        let elsewhere = self.balancer.len() > 1 || self.settings.common.pardons;
-        let exchange = HttpExchange::new(self.settings.clone(), head, |repeatable| {
-            self.bodies.keep(body, repeatable && elsewhere)
-        });
+        let common = &self.settings.common;
+        let again = common.failover.max_attempts > 1 || common.reconnects;
+        let kept = self.bodies.keep(body, again);
+        let exchange = HttpExchange::new(self.settings.clone(), head, kept);
         let held = self.way.hold();
         BalanceFuture {
             machine: Machine::start(self.balancer.clone(), exchange, held),

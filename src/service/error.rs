@@ -36,6 +36,13 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BalanceError {
+    /// This machine has no descriptors, local ports or memory left for a connection to a
+    /// member. No member is put in error for it.
+    #[error("this machine has run out of what a connection needs")]
+    Exhausted {
+        /// What the inner service said.
+        source: BoxError,
+    },
     /// The last member that was tried failed, and there is no other to try, or the
     /// request must not be sent again.
     #[error("member {member:?} failed in attempt {attempts}")]
@@ -56,6 +63,19 @@ pub enum BalanceError {
     #[error("the inner service is not ready")]
     NotReady {
         /// What it said.
+        source: BoxError,
+    },
+    /// The last member that was tried had no room for the request, as all the others that
+    /// could take it. None of them got a byte of it.
+    #[error(
+        "member {member:?} is overloaded in attempt {attempts}, and no other can take the request"
+    )]
+    Overloaded {
+        /// The member's name.
+        member: Arc<str>,
+        /// How many attempts there were.
+        attempts: u32,
+        /// What the inner service said.
         source: BoxError,
     },
     /// Nobody could be elected.
@@ -109,9 +129,11 @@ impl BalanceError {
                 timed_out: true, ..
             } => StatusCode::GATEWAY_TIMEOUT,
             Self::Member { .. } => StatusCode::BAD_GATEWAY,
-            Self::NotReady { .. } | Self::Pick(_) | Self::SessionLost { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Exhausted { .. }
+            | Self::NotReady { .. }
+            | Self::Overloaded { .. }
+            | Self::Pick(_)
+            | Self::SessionLost { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request { status, .. } => *status,
         }
     }
@@ -130,8 +152,10 @@ impl BalanceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Pick(error) => error.retry_after(),
-            Self::Member { .. }
+            Self::Exhausted { .. }
+            | Self::Member { .. }
             | Self::NotReady { .. }
+            | Self::Overloaded { .. }
             | Self::Request { .. }
             | Self::SessionLost { .. } => None,
         }
@@ -178,11 +202,27 @@ mod tests {
         );
         assert_eq!(member(true).status(), 504);
         assert_eq!(member(false).status(), 502);
+        let overloaded = BalanceError::Overloaded {
+            member: "a".into(),
+            attempts: 3,
+            source: "no room".into(),
+        };
+        assert_eq!(
+            overloaded.to_string(),
+            "member \"a\" is overloaded in attempt 3, and no other can take the request"
+        );
+        assert_eq!(overloaded.status(), 503);
+        assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();
         let not_ready = BalanceError::NotReady { source };
         assert_eq!(not_ready.to_string(), "the inner service is not ready");
         assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
         assert_eq!(not_ready.status(), 503);
+        let source = "too many open files".into();
+        let exhausted = BalanceError::Exhausted { source };
+        let said = "this machine has run out of what a connection needs";
+        assert_eq!(exhausted.to_string(), said);
+        assert_eq!(exhausted.status(), 503);
         let slow = BalanceError::Request {
             status: StatusCode::REQUEST_TIMEOUT,
             source: Elapsed::Upload.into(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::affinity::Wishes;
+use super::affinity::{SessionsNotKept, Wishes};
 use super::course::{HttpSettings, Settings};
 use super::failover::{ByCause, FaultIf, Patience};
 use super::{
@@ -61,7 +61,8 @@ pub struct BalanceLayer<W, P = Counted> {
 
 impl<W> BalanceLayer<W> {
     /// Makes a layer without sessions, with the default [`Failover`], and without any
-    /// limit of time.
+    /// limit of time: a member that never becomes ready is waited for, unless
+    /// [`timeouts`](Self::timeouts) gives it a timer.
     ///
     /// # Examples
     ///
@@ -72,6 +73,7 @@ impl<W> BalanceLayer<W> {
             classify: Arc::new(ByCause),
             patience: None,
             pardons: false,
+            reconnects: false,
         };
         Self {
             balancer,
@@ -105,6 +107,42 @@ impl<W, P> BalanceLayer<W, P> {
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
         self
+    }
+
+    /// Checks that clients can come back to each of the members that are there now: that it
+    /// has a route, and one that can be in the cookie that is set here.
+    ///
+    /// The services of this layer work in any case; they tell the
+    /// [observer](crate::Observer::session_not_kept) of such members, also of those that
+    /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
+    /// routes may be in cookies that members set.
+    ///
+    /// # Errors
+    ///
+    /// Names the members with which sessions do not stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::{BalanceLayer, RouteCookie};
+    /// use equipoise::{Balancer, MemberSpec, StickySession};
+    /// use http::Uri;
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", Uri::from_static("http://10.0.0.1"), MemberSpec::new().with_route("a"))
+    ///     .member("b", Uri::from_static("http://10.0.0.2"), MemberSpec::new())
+    ///     .build()?;
+    /// let layer = BalanceLayer::new(balancer)
+    ///     .sticky_with_cookie(StickySession::new("ROUTE")?, RouteCookie::new());
+    /// assert_eq!(
+    ///     layer.check_sessions().unwrap_err().to_string(),
+    ///     "no session stays with b: it has no route: give it one"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_sessions(&self) -> Result<(), SessionsNotKept> {
+        let found = self.settings.wishes.not_kept(&self.balancer);
+        SessionsNotKept::of(found.iter().map(|(member, why)| (member.name(), why)))
     }
 
     /// Reads a key from the head of each request, for schedulers that keep equal keys
@@ -196,6 +234,69 @@ impl<W, P> BalanceLayer<W, P> {
         self.classify(FaultIf::new(is, Fault::and_blameless, rest))
     }
 
+    /// Says which errors of type `E`, wherever they stand among the causes, mean that the
+    /// member, or a limit of yours before it, has no room for the request now. See
+    /// [`Fault::OVERLOADED`]. tower's `LoadShed` need not be named.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// /// What a client of yours says when all its connections are in use.
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("no connection is free")]
+    /// struct PoolExhausted;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer).overloaded_if(|_: &PoolExhausted| true);
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn overloaded_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        let rest = self.settings.common.classify.clone();
+        self.classify(FaultIf::new(is, |_| Fault::OVERLOADED, rest))
+    }
+
+    /// Says which errors of type `E`, wherever they stand among the causes, mean that a
+    /// connection which had carried requests before was closed before a byte of the answer
+    /// came. See [`Fault::and_stale`].
+    ///
+    /// A request whose method is idempotent, or that is marked
+    /// [`Idempotent`](super::Idempotent), and whose body can be sent again, is then sent to
+    /// the same member again, once, and asks for a new connection by a
+    /// [`FreshConnection`](super::FreshConnection) in its extensions. It is the same attempt,
+    /// and no repetition: neither [`without_repeats`](Failover::without_repeats) nor the number
+    /// of attempts nor the budget has a say. What comes of it on the new connection counts.
+    /// An error for which nothing of the request is left means what it meant before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "proxy")] {
+    /// use equipoise::Balancer;
+    /// use equipoise::proxy::{Endpoint, EndpointError};
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// // What a `ReverseProxy` is told by itself.
+    /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
+    /// let layer = BalanceLayer::new(balancer).stale_if(EndpointError::is_stale);
+    /// # let _ = layer;
+    /// # }
+    /// ```
+    pub fn stale_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        self.settings.common.reconnects = true;
+        let rest = self.settings.common.classify.clone();
+        self.classify(FaultIf::new(is, Fault::and_stale, rest))
+    }
+
     /// Sets how long is waited, and who keeps the time.
     ///
     /// # Examples
@@ -235,6 +336,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// See [`BalanceService::over`].
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
+        settings.wishes.tell_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
     }
 }
@@ -247,6 +349,7 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let settings = Arc::new(self.settings.clone());
+        settings.wishes.tell_not_kept(&self.balancer);
         let way = Rewrite::new(inner);
         BalanceService::new(self.balancer.clone(), settings, way, self.bodies.clone())
     }

@@ -23,13 +23,14 @@ mod answer;
 mod balance;
 mod body;
 mod call;
+mod capacity;
 mod course;
 mod dispatch;
 mod error;
 mod failover;
 mod layer;
 
-pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie};
+pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie, SessionsNotKept};
 pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture, Refusal};
 #[cfg(feature = "proxy")]
 pub(crate) use answer::{Pages, Wanted};
@@ -40,6 +41,9 @@ pub use body::{
 };
 pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
 #[cfg(feature = "proxy")]
+pub(crate) use capacity::Capacity;
+pub use course::FreshConnection;
+#[cfg(feature = "proxy")]
 pub(crate) use course::HostKept;
 pub use dispatch::{
     Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target,
@@ -47,5 +51,7 @@ pub use dispatch::{
 #[cfg(feature = "proxy")]
 pub(crate) use dispatch::{host_of, join_cookies, under, without_user};
 pub use error::{BalanceError, BoxError};
+#[cfg(feature = "proxy")]
+pub(crate) use failover::is_exhaustion;
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;

@@ -35,6 +35,7 @@
 //! ```
 
 mod cookie;
+mod cookie_route;
 mod error;
 mod path_parameter;
 mod presented;
@@ -48,6 +49,7 @@ mod tests;
 
 pub(crate) use cookie::places as cookie_places;
 
+pub use cookie_route::CookieRouteError;
 pub use error::ParseStickySessionError;
 pub use presented::{Presented, Source};
 pub use sticky::StickySession;

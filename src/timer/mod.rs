@@ -4,6 +4,8 @@
 //! tells, and what is waited for.
 
 #[cfg(feature = "tokio")]
+mod deadline;
+#[cfg(feature = "tokio")]
 mod tokio_timer;
 
 use std::fmt;
@@ -11,6 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "proxy")]
+pub(crate) use deadline::{Deadline, timeout, timeout_at};
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 
@@ -27,6 +31,11 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// The future resolves once `duration` has passed, not before, and wakes its task then.
 /// Dropping it stops it. It is made on the task that polls it.
+///
+/// It resolves also in a task that is busy: a tokio timer in a task whose cooperative budget
+/// is used up stays pending, and a flood uses it up at each poll. [`TokioTimer`] is polled
+/// without the budget; a timer of your own that is made of tokio's wraps it in
+/// [`tokio::task::unconstrained`](https://docs.rs/tokio/latest/tokio/task/fn.unconstrained.html).
 ///
 /// # Examples
 ///

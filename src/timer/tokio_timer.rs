@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::deadline::Deadline;
 use super::{Sleep, Timer};
 
 /// The timer of the tokio runtime that polls the request.
 ///
-/// It follows `tokio::time::pause`, so that tests need not wait.
+/// It fires also in a task whose cooperative budget is used up. It follows `tokio::time::pause`, so that tests need not wait.
 ///
 /// # Panics
 ///
@@ -43,6 +44,6 @@ impl TokioTimer {
 
 impl Timer for TokioTimer {
     fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
+        Box::pin(Deadline::after(duration))
     }
 }

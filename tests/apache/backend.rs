@@ -314,7 +314,7 @@ impl Member {
     }
 }
 
-fn may_have_body(behaviour: &Behaviour) -> bool {
+pub(crate) fn may_have_body(behaviour: &Behaviour) -> bool {
     !matches!(behaviour.status, Some(100..=199 | 204 | 304))
 }
 

@@ -1,15 +1,24 @@
 //! The file of heartbeats, as Apache's reader understands it: the readings that a case
 //! elects by.
 
+use std::collections::BTreeMap;
+
 use equipoise::scheduler::Reading;
 
 /// A server that was seen so many seconds ago is not counted on.
 const STALE: i64 = 10;
 
+/// What is known of an address; each line changes the fields that it has.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    reading: Reading,
+    last_seen: i64,
+}
+
 /// The readings that count, by address. The last character of a line is dropped,
 /// whatever it is.
 pub(crate) fn parse(lines: &[String], final_newline: bool) -> Vec<(String, Reading)> {
-    let mut readings = Vec::new();
+    let mut all: BTreeMap<String, Known> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
         let mut line = line.as_str();
         if at + 1 == lines.len() && !final_newline {
@@ -30,21 +39,25 @@ pub(crate) fn parse(lines: &[String], final_newline: bool) -> Vec<(String, Readi
             });
             values.next_back()
         };
-        let last_seen = field("lastseen").map_or(0, |value| number(&value));
-        if last_seen >= STALE {
-            continue;
+        let known = all.entry(host.to_owned()).or_insert(Known {
+            reading: Reading { ready: 0, busy: 0 },
+            last_seen: 0,
+        });
+        // What is idle counts a quarter after each line; after the last, the method does it.
+        if known.reading.busy == 0 {
+            known.reading.ready /= 4;
         }
         let slots = |name| {
-            let value = field(name).map_or(0, |value| number(&value));
-            u32::try_from(value).unwrap_or(0)
+            let value = number(&field(name)?);
+            Some(u32::try_from(value).unwrap_or(0))
         };
-        let reading = Reading {
-            ready: slots("ready"),
-            busy: slots("busy"),
-        };
-        readings.push((host.to_owned(), reading));
+        known.reading.ready = slots("ready").unwrap_or(known.reading.ready);
+        known.reading.busy = slots("busy").unwrap_or(known.reading.busy);
+        let last_seen = field("lastseen").map(|value| number(&value));
+        known.last_seen = last_seen.unwrap_or(known.last_seen);
     }
-    readings
+    let fresh = all.into_iter().filter(|(_, known)| known.last_seen < STALE);
+    fresh.map(|(host, known)| (host, known.reading)).collect()
 }
 
 /// A whole number that fits; anything else is 0.

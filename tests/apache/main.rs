@@ -2,8 +2,9 @@
 //! configuration: whatever differs is a bug, unless `deviations.toml` explains it by a
 //! row of `docs/deviations.md`.
 //!
-//! `EQUIPOISE_APACHE_CASES` names another directory of cases, `EQUIPOISE_APACHE_ONLY` a
-//! part of the names of those that are to be played.
+//! Each case is a test, so that `cargo test --test apache -- --list` lists them, and `-- NAME`
+//! plays those with that in their names. `EQUIPOISE_APACHE_CASES` names another directory of
+//! cases.
 
 #![cfg(feature = "config")]
 #![allow(
@@ -40,17 +41,19 @@ mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tokio::runtime::Runtime;
+use tokio::sync::RwLock;
 
 use case::Case;
 use rules::Rules;
 use verdict::{Report, Verdict};
 
-/// So many cases are played at once.
+/// So many cases are played at once, unless `--test-threads` says otherwise. They wait most
+/// of the time.
 const AT_ONCE: usize = 16;
 
 /// So often a case that depends on time is played again, alone, if it has failed.
@@ -60,38 +63,40 @@ const AGAIN: usize = 2;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        return ExitCode::SUCCESS;
-    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let named = std::env::var_os("EQUIPOISE_APACHE_CASES").map(PathBuf::from);
     let own = named.is_none();
     let directory = named.unwrap_or_else(|| here.join("tests/apache/cases"));
-    let only = std::env::var("EQUIPOISE_APACHE_ONLY").ok();
-    let only = only.or_else(|| arguments.into_iter().find(|text| !text.starts_with('-')));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let report = match Rules::read(here) {
-        Ok(rules) => runtime.block_on(replay(&directory, only.as_deref(), rules)),
-        Err(error) => {
+    let (rules, files) = match (Rules::read(here), cases(&directory)) {
+        (Ok(rules), Ok(files)) => (rules, files),
+        (Err(error), _) => {
             println!("deviations.toml: {error}");
             return ExitCode::FAILURE;
         }
-    };
-    match report {
-        Ok(report) => report.tell(own && only.is_none()),
-        Err(error) => {
+        (_, Err(error)) => {
             println!("{}: {error}", directory.display());
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    let all = files.len();
+    let theatre = Arc::new(Theatre::new(rules));
+    let trials = files.into_iter().map(|file| trial(file, &theatre));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if arguments.list {
+        return conclusion.exit_code();
+    }
+    let report = theatre.report.lock().expect("no test has panicked in it");
+    let whole = report.tell(own && report.len() == all);
+    match conclusion.has_failed() {
+        true => ExitCode::FAILURE,
+        false => whole,
     }
 }
 
-async fn replay(directory: &Path, only: Option<&str>, rules: Rules) -> Result<Report, String> {
+/// The files of all cases, in the order of their names.
+fn cases(directory: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = std::fs::read_dir(directory).map_err(|error| error.to_string())?;
     let mut files: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -101,56 +106,75 @@ async fn replay(directory: &Path, only: Option<&str>, rules: Rules) -> Result<Re
             .is_some_and(|extension| extension == "json")
     });
     files.sort();
-    if files.is_empty() {
-        return Err("there are no cases".to_owned());
+    match files.is_empty() {
+        true => Err("there are no cases".to_owned()),
+        false => Ok(files),
     }
-    let rules = Arc::new(rules);
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut playing = JoinSet::new();
-    for file in files {
-        let name = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if only.is_some_and(|only| !name.contains(only)) {
-            continue;
-        }
-        let (rules, places) = (rules.clone(), places.clone());
-        playing.spawn(async move {
-            let _place = places.acquire_owned().await;
-            let played = tokio::spawn(async move { one(&file, &rules).await });
-            let verdict = match tokio::time::timeout(LIMIT, played).await {
-                Ok(Ok(verdict)) => verdict,
-                Ok(Err(panic)) => Verdict::broken(panic.to_string()),
-                Err(_) => Verdict::broken("it takes too long".to_owned()),
-            };
-            (name, verdict)
-        });
-    }
-    let mut report = Report::new(rules.clone());
-    let mut late = Vec::new();
-    while let Some(played) = playing.join_next().await {
-        let (name, verdict) = played.map_err(|error| error.to_string())?;
-        eprintln!("{} {name}", verdict.word());
-        if verdict.has_failed() && tells_time(&directory.join(format!("{name}.json"))) {
-            late.push((name, verdict));
-        } else {
-            report.add(name, verdict);
+}
+
+/// What all cases share.
+struct Theatre {
+    runtime: Runtime,
+    rules: Arc<Rules>,
+    /// Shared by those that are played at once, and owned by one that is played alone.
+    stage: RwLock<()>,
+    report: Mutex<Report>,
+}
+
+impl Theatre {
+    fn new(rules: Rules) -> Self {
+        let rules = Arc::new(rules);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        Self {
+            runtime: runtime.expect("a runtime"),
+            rules: rules.clone(),
+            stage: RwLock::new(()),
+            report: Mutex::new(Report::new(rules)),
         }
     }
-    for (name, mut verdict) in late {
-        let file = directory.join(format!("{name}.json"));
+
+    async fn play(&self, file: &Path) -> Verdict {
+        let shared = self.stage.read().await;
+        let mut verdict = self.once(file).await;
+        drop(shared);
         for _ in 0..AGAIN {
-            if verdict.has_failed() {
-                let again = tokio::time::timeout(LIMIT, one(&file, &rules)).await;
-                verdict = again.unwrap_or(verdict);
-                eprintln!("{} {name}, alone", verdict.word());
+            if verdict.has_failed() && tells_time(file) {
+                let _alone = self.stage.write().await;
+                verdict = self.once(file).await;
             }
         }
-        report.add(name, verdict);
+        verdict
     }
-    Ok(report)
+
+    async fn once(&self, file: &Path) -> Verdict {
+        let (file, rules) = (file.to_owned(), self.rules.clone());
+        let played = tokio::spawn(async move { one(&file, &rules).await });
+        match tokio::time::timeout(LIMIT, played).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(panic)) => Verdict::broken(panic.to_string()),
+            Err(_) => Verdict::broken("it takes too long".to_owned()),
+        }
+    }
+}
+
+fn trial(file: PathBuf, theatre: &Arc<Theatre>) -> Trial {
+    let name = file.file_stem().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let theatre = theatre.clone();
+    Trial::ignorable_test(name.clone(), move || {
+        let verdict = theatre.runtime.block_on(theatre.play(&file));
+        let (said, waits) = (verdict.complaint(), verdict.waits_for());
+        let mut report = theatre.report.lock().expect("no test has panicked in it");
+        report.add(name, verdict);
+        match (said, waits) {
+            (Some(said), _) => Err(Failed::from(said)),
+            (None, Some(what)) => Ok(Completion::ignored_with(format!("for want of {what}"))),
+            (None, None) => Ok(Completion::Completed),
+        }
+    })
 }
 
 /// Whether what happens in a case depends on when: it was recorded on a machine that had

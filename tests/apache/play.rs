@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::backend::may_have_body;
 use super::case::{Asked, Behaviour, Case, Configured, Event, Object, State};
 use super::client::{Got, connect, exchange, request};
 use super::observed;
@@ -200,13 +201,22 @@ impl Player<'_> {
         if to + from == 0 {
             return instead;
         }
+        asked.backend.entry("*".to_owned()).or_default();
+        let is_head = asked.method.as_deref() == Some("HEAD");
+        let mut sent = from;
+        for behaviour in asked.backend.values_mut() {
+            behaviour.body = Some(from);
+            // Where no answer can be as long, the request makes up for it: what counts is
+            // the sum of both ways.
+            if is_head || !may_have_body(behaviour) || behaviour.raw.is_some() {
+                sent = behaviour.raw.as_deref().map_or(0, body_of);
+            }
+        }
+        to += from.saturating_sub(sent);
+        from = sent;
         match asked.body_chunked {
             Some(_) => asked.body_chunked = Some(to),
             None => asked.body = Some(to),
-        }
-        asked.backend.entry("*".to_owned()).or_default();
-        for behaviour in asked.backend.values_mut() {
-            behaviour.body = Some(from);
         }
         instead.insert("body_bytes".to_owned(), from.into());
         instead.insert("backend_body_bytes".to_owned(), vec![to].into());
@@ -395,6 +405,39 @@ impl Player<'_> {
         drop(self.world.elections());
         Ok(burst.told())
     }
+}
+
+/// How long the body is of an answer that is sent as it is written: without a head, none
+/// of it is one.
+fn body_of(raw: &str) -> usize {
+    let mut rest = raw;
+    while let Some((head, body)) = rest.split_once("\r\n\r\n") {
+        if !head.starts_with("HTTP/") {
+            return 0;
+        }
+        if !head.starts_with("HTTP/1.1 1") {
+            let chunked = head
+                .to_ascii_lowercase()
+                .contains("\r\ntransfer-encoding: chunked");
+            return if chunked { unchunked(body) } else { body.len() };
+        }
+        rest = body;
+    }
+    0
+}
+
+fn unchunked(mut rest: &str) -> usize {
+    let mut length = 0;
+    while let Some((size, data)) = rest.split_once("\r\n") {
+        let size = size.split(';').next().unwrap_or_default();
+        let size = usize::from_str_radix(size, 16).unwrap_or(0);
+        length += size;
+        match data.get(size + 2..) {
+            Some(next) if size > 0 => rest = next,
+            _ => break,
+        }
+    }
+    length
 }
 
 /// Whether a backend says so itself, so that it may be seen in an answer.

@@ -52,13 +52,20 @@ impl Verdict {
         matches!(self, Self::Broken(_) | Self::Differs(..))
     }
 
-    pub(crate) fn word(&self) -> &'static str {
+    /// What it needs that does not exist yet.
+    pub(crate) fn waits_for(&self) -> Option<&'static str> {
         match self {
-            Self::Agrees => "agrees  ",
-            Self::Broken(_) => "BROKEN  ",
-            Self::Deviates(_) => "deviates",
-            Self::Differs(..) => "DIFFERS ",
-            Self::Pending(_) => "pending ",
+            Self::Pending(what) => Some(what),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, if anything is.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Agrees | Self::Deviates(_) | Self::Pending(_) => None,
+            Self::Broken(why) => Some(format!("it cannot be played: {why}")),
+            Self::Differs(differences, remarks) => Some(told(differences, remarks)),
         }
     }
 }
@@ -82,29 +89,26 @@ impl Report {
         self.verdicts.insert(name, verdict);
     }
 
-    /// Prints it. `all` says that these are all the project's own cases, so that each
+    /// Of how many cases.
+    pub(crate) fn len(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    /// Prints its sums. `all` says that these are all the project's own cases, so that each
     /// rule has to be of use.
     pub(crate) fn tell(&self, all: bool) -> ExitCode {
         let (mut agree, mut deviate, mut failed) = (0, 0, false);
         let mut pending: BTreeMap<&str, usize> = BTreeMap::new();
         let mut used: BTreeSet<usize> = BTreeSet::new();
-        println!();
-        for (name, verdict) in &self.verdicts {
+        for verdict in self.verdicts.values() {
             match verdict {
                 Verdict::Agrees => agree += 1,
+                Verdict::Broken(_) | Verdict::Differs(..) => failed = true,
                 Verdict::Deviates(rules) => {
                     deviate += 1;
                     used.extend(rules);
                 }
                 Verdict::Pending(what) => *pending.entry(what).or_default() += 1,
-                Verdict::Broken(why) => {
-                    failed = true;
-                    println!("{name}: cannot be played: {why}\n");
-                }
-                Verdict::Differs(differences, remarks) => {
-                    failed = true;
-                    self.differences(name, differences, remarks);
-                }
             }
         }
         for (what, count) in &pending {
@@ -133,22 +137,23 @@ impl Report {
             false => ExitCode::SUCCESS,
         }
     }
+}
 
-    fn differences(&self, name: &str, differences: &[Difference], remarks: &[String]) {
-        println!("{name} differs:");
-        for difference in differences.iter().take(SHOWN) {
-            println!("  event {}, {}", difference.event, difference.field);
-            println!("    Apache: {}", short(&difference.apache));
-            println!("    ours:   {}", short(&difference.ours));
-        }
-        if differences.len() > SHOWN {
-            println!("  and {} more", differences.len() - SHOWN);
-        }
-        for remark in remarks {
-            println!("  {remark}");
-        }
-        println!();
+fn told(differences: &[Difference], remarks: &[String]) -> String {
+    let mut lines = vec!["it differs:".to_owned()];
+    for difference in differences.iter().take(SHOWN) {
+        lines.push(format!(
+            "  event {}, {}",
+            difference.event, difference.field
+        ));
+        lines.push(format!("    Apache: {}", short(&difference.apache)));
+        lines.push(format!("    ours:   {}", short(&difference.ours)));
     }
+    if differences.len() > SHOWN {
+        lines.push(format!("  and {} more", differences.len() - SHOWN));
+    }
+    lines.extend(remarks.iter().map(|remark| format!("  {remark}")));
+    lines.join("\n")
 }
 
 fn short(value: &Value) -> String {

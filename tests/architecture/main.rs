@@ -53,9 +53,19 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "an event tells which member it befell",
     ),
     (
+        "observer",
+        "session",
+        "an event tells why a session is not kept",
+    ),
+    (
         "proxy",
         "service",
         "an answer of the proxy's own is one of the service's",
+    ),
+    (
+        "proxy",
+        "timer",
+        "its limits hold in a task whose budget is used up",
     ),
     ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),

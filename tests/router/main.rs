@@ -11,6 +11,7 @@
 mod conditions;
 mod destinations;
 mod faults;
+mod readings;
 mod shares;
 
 use std::convert::Infallible;

@@ -1,6 +1,6 @@
 //! Headers that are changed on the way there and back.
 
-use crate::client::{ask, get};
+use crate::client::{ask, get, send};
 use crate::member::Member;
 use crate::running::run;
 
@@ -184,4 +184,45 @@ async fn a_replaced_401_still_says_how_to_authenticate() {
     assert_eq!(answer.status, 401);
     assert_eq!(answer.member(), "");
     assert_eq!(answer.header("www-authenticate"), Some("Basic"));
+}
+
+#[tokio::test]
+async fn what_a_configuration_sets_or_removes_is_in_no_trailer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let member = listener.local_addr().unwrap();
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = String::new();
+        while !heard.contains("\r\n0\r\n") || !heard.ends_with("\r\n\r\n") {
+            let mut piece = [0; 4_096];
+            let length = stream.read(&mut piece).await.unwrap();
+            assert_ne!(length, 0, "{heard}");
+            heard.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+        }
+        let answer = "HTTP/1.1 200 OK\r\ntrailer: x-inner, x-other\r\n\
+             transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-inner: 1\r\nx-other: 1\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        heard
+    });
+    let running = run(&format!(
+        "ProxyPass / http://{member}/\nRequestHeader set X-User nobody\n\
+         RequestHeader unset X-Role\nHeader unset X-Inner\n"
+    ))
+    .await;
+    let answer = send(
+        running.at(),
+        "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, te\r\n\
+         Trailer: x-user, x-role, x-other\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nab\r\n0\r\nX-User: root\r\nX-Role: root\r\nX-Other: 1\r\n\r\n",
+    )
+    .await;
+    let heard = heard.await.unwrap().to_ascii_lowercase();
+    assert!(heard.contains("x-user: nobody\r\n"), "{heard}");
+    assert!(heard.contains("trailer: x-other\r\n"), "{heard}");
+    assert!(heard.ends_with("\r\n0\r\nx-other: 1\r\n\r\n"), "{heard}");
+    assert!(
+        answer.body.ends_with("\r\n0\r\nx-other: 1\r\n\r\n"),
+        "{answer:?}"
+    );
 }

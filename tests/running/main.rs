@@ -24,6 +24,7 @@ mod reload;
 mod reload_load;
 mod reload_members;
 mod reload_waiting;
+mod reuse;
 mod reverse;
 mod reviewed;
 mod running;

@@ -71,17 +71,35 @@ impl Authority {
 
     /// Asks by TLS; with what certificate was answered, and what.
     async fn get(&self, to: SocketAddr, host: &str, target: &str) -> (Vec<u8>, Answer) {
+        self.get_as(to, host, host, target).await
+    }
+
+    /// Asks for one name in the handshake, or for none if it is empty, and for a host on the
+    /// connection.
+    async fn get_as(
+        &self,
+        to: SocketAddr,
+        name: &str,
+        host: &str,
+        target: &str,
+    ) -> (Vec<u8>, Answer) {
         let mut roots = RootCertStore::empty();
         let own = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
         roots.add(own).unwrap();
         let provider = rustls::crypto::ring::default_provider();
-        let config = ClientConfig::builder_with_provider(provider.into())
+        let mut config = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         let stream = TcpStream::connect(to).await.unwrap();
-        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let name = if name.is_empty() {
+            config.enable_sni = false;
+            "a.shared.example"
+        } else {
+            name
+        };
+        let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await.unwrap();
         let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
@@ -135,6 +153,63 @@ async fn hosts_show_their_own_certificates_and_know_that_they_are_secure() {
             "{location}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_serves_only_the_hosts_of_its_certificate() {
+    let (member, authority) = (Member::start("m").await, Authority::new());
+    let url = member.url();
+    let shared = authority.directives("*.shared.example");
+    let other = authority.directives("other.example");
+    let host = |name: &str, tls: &str| {
+        format!(
+            "<VirtualHost *:*>\nServerName {name}\n{tls}ProxyPass / {url}/{name}/\n</VirtualHost>\n"
+        )
+    };
+    let running = authority
+        .run(&format!(
+            "{}{}{}",
+            host("a.shared.example", &shared),
+            host("b.shared.example", &shared),
+            host("other.example", &other),
+        ))
+        .await;
+    for (name, asked, served) in [
+        (
+            "a.shared.example",
+            "A.shared.example.:443",
+            Some("a.shared.example"),
+        ),
+        (
+            "a.shared.example",
+            "b.shared.example",
+            Some("b.shared.example"),
+        ),
+        ("a.shared.example", "other.example", None),
+        ("other.example", "a.shared.example", None),
+        // The first host serves those that it does not know.
+        ("other.example", "nowhere.example", None),
+        (
+            "a.shared.example",
+            "nowhere.example",
+            Some("a.shared.example"),
+        ),
+        (
+            "x.shared.example",
+            "a.shared.example",
+            Some("a.shared.example"),
+        ),
+        // Without a name in the handshake, the connection is the first host's.
+        ("", "a.shared.example", Some("a.shared.example")),
+        ("", "other.example", None),
+    ] {
+        let (_, answer) = authority.get_as(running.at(), name, asked, "/x").await;
+        match served {
+            Some(host) => assert_eq!(answer.asked(), format!("GET /{host}/x"), "{name} {asked}"),
+            None => assert_eq!(answer.status, 421, "{name} {asked}"),
+        }
+    }
+    assert_eq!(member.requests(), 5);
 }
 
 #[tokio::test]

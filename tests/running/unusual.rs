@@ -97,6 +97,8 @@ async fn a_client_that_goes_gives_back_its_member() {
         stream.write_all(request.as_bytes()).await.unwrap();
         until("asked", || member.requests() == count).await;
         assert_eq!(running.balancer("c").members()[0].in_flight(), 1);
+        // Without this it would only end its side, after which it may still read.
+        stream.set_zero_linger().unwrap();
         drop(stream);
         nothing_in_flight(&running).await;
     }

@@ -9,19 +9,35 @@
 
 mod announced;
 mod client;
+#[cfg(unix)]
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod exhausted;
+mod fields;
+mod frames;
 mod front;
 mod grpc;
+#[cfg(unix)]
+mod half_close;
 #[cfg(target_os = "linux")]
 mod handover;
+mod header_lines;
+mod http_1_0;
 mod member;
+#[cfg(target_os = "linux")]
+mod nginx;
 mod pool;
+mod programs;
 mod refusals;
+mod stale;
 mod stopping;
 mod tunnels;
 #[cfg(unix)]
 mod unix;
+mod unread;
 mod versions;
 mod web_socket;
+mod windows;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::service_fn;
 
-use super::client::{Client, ask, bytes, get, rest};
+use super::client::{Client, ask, asking, bytes, get, rest};
 use super::front::Front;
 use super::member::{Member, balancer, empty, endpoint, full, proxy};
 use super::web_socket::{Echo, hear_again, hear_the_end, talk};
@@ -157,6 +157,109 @@ async fn an_answer_that_has_begun_is_sent_to_its_end() {
         drop(more);
         let answer = super::client::Answer::of(response).await;
         assert_eq!(answer.text, "begun, and done");
+        assert_eq!(front.stop().await.cut(), 0);
+    })
+    .await;
+}
+
+/// Requests that cross the stop: the client cannot know of it yet.
+#[tokio::test]
+async fn a_kept_connection_may_send_one_more_request() {
+    within(async {
+        let hello = service_fn(async |_: Request<ClientBody>| {
+            Ok::<_, Infallible>(Response::new("hello".to_owned()))
+        });
+        let mut front = Front::start(Server::new(), hello);
+        let mut clients = Vec::new();
+        for _ in 0..12 {
+            let mut client = Client::connect(front.address, Version::HTTP_11).await;
+            assert_eq!(client.ask(get("/")).await.status, 200);
+            clients.push(client);
+        }
+        front.begin_to_stop();
+        is_refused(front.address).await;
+        for client in &mut clients {
+            let request = asking("POST", "/").body(full("once")).unwrap();
+            let answer = client.ask(request).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.headers["connection"], "close");
+            client.closed().await;
+        }
+        assert_eq!(front.stop().await.cut(), 0);
+    })
+    .await;
+}
+
+/// The head of the answer could not say yet that it is the last.
+#[tokio::test]
+async fn so_may_one_whose_answer_had_begun_before_the_stop() {
+    within(async {
+        let (more, pieces) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+        let pieces = Arc::new(std::sync::Mutex::new(Some(pieces)));
+        let streaming = service_fn(move |_: Request<ClientBody>| {
+            let (_, none) = tokio::sync::mpsc::unbounded_channel();
+            let body = Pieces(pieces.lock().unwrap().take().unwrap_or(none));
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        let mut front = Front::start(Server::new(), streaming);
+        more.send("begun, ").unwrap();
+        let mut client = Client::connect(front.address, Version::HTTP_11).await;
+        let response = client.send(get("/")).await.unwrap();
+        front.begin_to_stop();
+        is_refused(front.address).await;
+        more.send("and done").unwrap();
+        drop(more);
+        let answer = super::client::Answer::of(response).await;
+        assert_eq!(answer.text, "begun, and done");
+        assert!(!answer.headers.contains_key("connection"));
+        let answer = client.ask(get("/")).await;
+        assert_eq!(answer.headers["connection"], "close");
+        assert_eq!(front.stop().await.cut(), 0);
+    })
+    .await;
+}
+
+/// Over HTTP/2 a request is answered, or refused so that it is known not to have been
+/// executed.
+#[tokio::test]
+async fn over_http2_none_of_those_that_cross_the_stop_is_lost() {
+    within(async {
+        let executed = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = executed.clone();
+        let hello = service_fn(move |_: Request<ClientBody>| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            async { Ok::<_, Infallible>(Response::new("hello".to_owned())) }
+        });
+        let mut front = Front::start(Server::new(), hello);
+        let stream = TcpStream::connect(front.address).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let (mut answered, mut refused) = (0, 0);
+        for number in 0..200 {
+            if number == 50 {
+                front.begin_to_stop();
+            }
+            let request = Request::post("http://a/").body(()).unwrap();
+            let Ok(mut ready) = client.clone().ready().await else {
+                // It was told of the end, and has not sent it.
+                break;
+            };
+            let Ok((answer, _)) = ready.send_request(request, true) else {
+                break;
+            };
+            match answer.await {
+                Ok(_) => answered += 1,
+                Err(error) => {
+                    assert!(error.is_go_away() || error.is_reset(), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(answered >= 50, "{answered}");
+        assert_eq!(executed.load(std::sync::atomic::Ordering::SeqCst), answered);
+        assert!(refused <= 1, "{refused}");
+        drop(client);
+        let _ = connection.await.unwrap();
         assert_eq!(front.stop().await.cut(), 0);
     })
     .await;

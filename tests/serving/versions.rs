@@ -1,5 +1,7 @@
 //! HTTP/1.1 and HTTP/2 on either side, in all four combinations.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use equipoise::proxy::{EndpointBuilder, HttpVersions, ReverseProxy, Server};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
@@ -219,7 +221,9 @@ async fn a_request_that_its_client_gives_up_is_given_up_at_the_member() {
                 })
                 .await;
                 let balancer = balancer([speaking(&member, inner)]);
-                let front = Front::start(Server::new(), ReverseProxy::new(balancer.clone()));
+                // hyper's client closes its connection, which may be the end of its side alone.
+                let server = Server::new().half_close_timeout(Duration::ZERO);
+                let front = Front::start(server, ReverseProxy::new(balancer.clone()));
                 let mut client = Client::connect(front.address, outer).await;
                 let asked = tokio::spawn(async move {
                     let _ = client.send(get("/")).await;

@@ -10,6 +10,7 @@
 )]
 
 mod books;
+mod kept;
 mod no_failover;
 mod redirect;
 mod routes;

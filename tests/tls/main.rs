@@ -10,6 +10,7 @@
 mod authority;
 mod client;
 mod client_certificates;
+mod ending;
 mod front;
 mod hostile;
 mod member;

@@ -32,7 +32,9 @@ async fn ask(member: EndpointBuilder) -> Result<String, EndpointError> {
 }
 
 async fn post(member: &Endpoint) -> Result<String, EndpointError> {
-    let request = Request::post("/").body(Full::<Bytes>::from("so much"));
+    let request = Request::post("/")
+        .header("host", "a")
+        .body(Full::<Bytes>::from("so much"));
     let response = member.clone().oneshot(request.unwrap()).await?;
     let body = response.into_body().collect().await?.to_bytes();
     Ok(String::from_utf8(body.to_vec()).unwrap())
@@ -158,7 +160,10 @@ async fn before_a_picky_one(method: &str, body: &'static str) -> usize {
     let proxy = ReverseProxy::new(Balancer::new([("a", a), ("b", b)]).unwrap());
     let mut failed = 0;
     for _ in 0..6 {
-        let request = Request::builder().method(method).uri("/");
+        let request = Request::builder()
+            .method(method)
+            .uri("/")
+            .header("host", "a");
         let request = request.body(Full::<Bytes>::from(body)).unwrap();
         let response = proxy.clone().oneshot(request).await.unwrap();
         failed += usize::from(response.status() != 200);
@@ -246,7 +251,9 @@ async fn what_a_member_that_fails_did_not_get_another_does() {
             .zip(members.map(|member| member.tls(&tls).build().unwrap()));
         let proxy = ReverseProxy::new(Balancer::new(members).unwrap());
         for _ in 0..8 {
-            let request = Request::post("/").body(Full::<Bytes>::from("precious"));
+            let request = Request::post("/")
+                .header("host", "a")
+                .body(Full::<Bytes>::from("precious"));
             let response = proxy.clone().oneshot(request.unwrap()).await.unwrap();
             assert_eq!(response.status(), 200);
             let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -104,3 +104,46 @@ async fn a_server_has_the_certificates_of_the_clone_that_it_was_given() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() {
+    use equipoise::proxy::{EdgeBody, EdgeLayer, Forwarding, Server};
+    use http::{Request, Response};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tower::Layer;
+    within(async {
+        let authority = Authority::new("clients");
+        let first = authority.issue(&["first.test", "*.first.test"]);
+        let shop = authority.issue(&["shop.test"]);
+        let tls = ServerTls::new([first.identity(), shop.identity()]).unwrap();
+        let inner = tower::service_fn(async |_: Request<EdgeBody<_>>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+        let edge = EdgeLayer::new(Forwarding::new());
+        let strict = edge.clone().certified_hosts_only().layer(inner);
+        let strict = Front::start(Server::new().tls(&tls), strict);
+        let lax = Front::start(Server::new().tls(&tls), edge.layer(inner));
+        for (name, host, status) in [
+            ("first.test", "first.test", "200"),
+            ("first.test", "A.FIRST.test.:443", "200"),
+            ("x.first.test", "first.test", "200"),
+            ("shop.test", "shop.test", "200"),
+            ("shop.test", "first.test", "421"),
+            ("first.test", "shop.test", "421"),
+            ("first.test", "a.b.first.test", "421"),
+            ("first.test", "nowhere.test", "421"),
+        ] {
+            for (front, status) in [(&strict, status), (&lax, "200")] {
+                let client = Client::of(&authority);
+                let mut stream = client.connect(front.address, name).await.unwrap().stream;
+                let request =
+                    format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut told = String::new();
+                stream.read_to_string(&mut told).await.unwrap();
+                assert_eq!(&told[9..12], status, "{name} {host}");
+            }
+        }
+    })
+    .await;
+}

@@ -176,8 +176,35 @@ async fn a_client_that_goes_before_the_switch_leaves_nothing_behind() {
     let mut client = front.client().await;
     client.say(asks("websocket", "")).await;
     front.in_flight_is(1).await;
-    drop(client);
+    client.reset();
     front.in_flight_is(0).await;
     let _ = go.send(());
+    front.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_tunnel_of_which_the_member_has_ended_its_side_goes_on_in_the_other() {
+    let (heard, hears) = tokio::sync::oneshot::channel();
+    let heard = std::sync::Mutex::new(Some(heard));
+    let member = Member::scripted(move |mut talk| {
+        let heard = heard.lock().unwrap().take();
+        async move {
+            talk.request().await;
+            talk.say([SWITCHED, "last"].concat()).await;
+            talk.line.end().await;
+            let rest = talk.line.all_the_rest().await;
+            let _ = heard.unwrap().send(rest);
+        }
+    })
+    .await;
+    let front = Front::before(Server::new(), [member.endpoint()]);
+    let mut client = front.client().await;
+    client.say(asks("websocket", "")).await;
+    assert_eq!(client.answer_head().await.status(), 101);
+    assert_eq!(client.all_the_rest().await, b"last");
+    client.say("more ").await;
+    client.say("and more").await;
+    client.end().await;
+    assert_eq!(super::line::within(hears).await.unwrap(), b"more and more");
     front.at_rest().await;
 }

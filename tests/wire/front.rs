@@ -46,6 +46,10 @@ impl Front {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn client(&self) -> Line {
         Line::new(TcpStream::connect(self.address).await.unwrap())
     }

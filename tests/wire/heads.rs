@@ -8,6 +8,7 @@ use super::line::Message;
 use super::member::{Member, OK};
 
 /// What a client that sent something was told, and what the member got of it.
+#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) told: String,
     pub(crate) heard: Vec<Message>,

@@ -104,6 +104,11 @@ impl Line {
         let _ = self.stream.shutdown().await;
     }
 
+    /// Goes away, so that the other side can tell it from the end of this one.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     /// Reads what comes next; `false` at the end.
     pub(crate) async fn more(&mut self) -> bool {
         matches!(self.stream.read_buf(&mut self.read).await, Ok(1..))

@@ -190,17 +190,32 @@ async fn a_client_that_reads_nothing_of_many_small_answers_is_cut() {
     front.at_rest().await;
 }
 
-/// hyper cannot tell it from one that has gone, and so takes it for that: a client that is
-/// gone must not keep a member busy.
 #[tokio::test]
-async fn a_client_that_closes_its_half_is_taken_to_be_gone() {
-    let member = Member::stopping("").await;
+async fn a_client_that_closes_its_half_is_answered() {
+    let member = Member::answering(OK).await;
     let front = Front::before(Server::new(), [member.endpoint()]);
+    let mut client = front.client().await;
+    client.say([GET, GET].concat()).await;
+    client.end().await;
+    for _ in 0..2 {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+    client.ends().await;
+    front.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_half_is_taken_to_be_gone_after_a_while() {
+    let member = Member::stopping("").await;
+    let server = Server::new().half_close_timeout(SHORT);
+    let front = Front::before(server, [member.endpoint()]);
     let mut client = front.client().await;
     client.say(GET).await;
     front.in_flight_is(1).await;
+    let began = Instant::now();
     client.end().await;
     client.ends().await;
+    took_about(SHORT, began);
     front.at_rest().await;
 }
 
@@ -238,7 +253,7 @@ async fn a_client_that_goes_away_ends_its_request() {
             let mut client = front.client().await;
             client.say(request).await;
             front.in_flight_is(1).await;
-            drop(client);
+            client.reset();
             front.at_rest().await;
         }
     }
@@ -288,5 +303,27 @@ async fn a_request_that_takes_longer_than_an_idle_life_is_not_idle() {
     client.say(GET).await;
     assert_eq!(client.answer().await.text(), "ok");
     client.ends().await;
+    front.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_byte_at_a_time_is_cut() {
+    use tokio::io::AsyncReadExt;
+    let member = endless().await;
+    let front = Front::before(Server::new().write_timeout(SHORT), [member.endpoint()]);
+    let mut client = front.client().await;
+    client.say(GET).await;
+    front.in_flight_is(1).await;
+    let began = Instant::now();
+    within(async {
+        // The kernel tells of room only once there is some.
+        while front.in_flight() > 0 {
+            let _ = client.stream.read_u8().await;
+            sleep(SHORT / 20).await;
+        }
+    })
+    .await;
+    took_about(SHORT, began);
+    drop(client);
     front.at_rest().await;
 }

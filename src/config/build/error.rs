@@ -1,8 +1,9 @@
 //! Why nothing was built: [`ConfigError`].
 
+use std::collections::HashSet;
 use std::fmt;
 
-use crate::config::{Config, Diagnostic, Reader};
+use crate::config::{Config, Diagnostic, Reader, secret};
 
 /// Why a configuration is not carried out; nothing of it is.
 ///
@@ -53,13 +54,15 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Default)]
 pub(in crate::config) struct Faults {
     diagnostics: Vec<Diagnostic>,
+    said: HashSet<(String, String)>,
 }
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
-        let diagnostic = Diagnostic::error(message).with_hint(hint);
+        let message = secret::masked(&message.into()).into_owned();
         // A balancer that is used twice is complained of once.
-        if !self.diagnostics.contains(&diagnostic) {
+        if self.said.insert((message.clone(), hint.to_owned())) {
+            let diagnostic = Diagnostic::error(message).with_hint(hint);
             self.diagnostics.push(diagnostic);
         }
     }

@@ -1,6 +1,7 @@
 //! Hosts made ready: which balancers they need, and where their mappings lead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,20 @@ pub(super) struct Scope<'c> {
     pub(super) host: &'c Host,
     /// The main server, for a virtual host.
     main: Option<&'c Host>,
+    balancers: ByName<'c>,
+    main_balancers: Rc<ByName<'c>>,
+}
+
+/// The balancers of a host by their names.
+type ByName<'c> = HashMap<&'c str, &'c BalancerConfig>;
+
+fn by_name(host: &Host) -> ByName<'_> {
+    let mut found = ByName::new();
+    for balancer in &host.balancers {
+        // Of two with the same name, the first counts.
+        found.entry(&balancer.name).or_insert(balancer);
+    }
+    found
 }
 
 /// A balancer as one host means it.
@@ -38,6 +53,8 @@ fn main_scope(config: &Config) -> Scope<'_> {
         id: String::new(),
         host: &config.server,
         main: None,
+        balancers: by_name(&config.server),
+        main_balancers: Rc::default(),
     }
 }
 
@@ -57,6 +74,7 @@ fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
             id
         }
     };
+    let main_balancers = Rc::new(by_name(&config.server));
     let ids: Vec<String> = config.virtual_hosts.iter().map(id).collect();
     let hosts = ids.into_iter().zip(&config.virtual_hosts);
     hosts
@@ -64,6 +82,8 @@ fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
             id,
             host: &virtual_host.host,
             main: Some(&config.server),
+            balancers: by_name(&virtual_host.host),
+            main_balancers: main_balancers.clone(),
         })
         .collect()
 }
@@ -83,6 +103,13 @@ impl<'c> Scope<'c> {
     /// A setting of the host's own, or else the main server's.
     pub(super) fn setting<T>(&self, of: impl Fn(&'c Host) -> Option<T>) -> Option<T> {
         of(self.host).or_else(|| self.main.and_then(of))
+    }
+
+    /// The files by which a host with TLS proves who it is.
+    fn certificate(&self) -> Option<(String, String)> {
+        let certificate = self.setting(|host| host.tls.certificate.clone())?;
+        let key = self.setting(|host| host.tls.key.clone());
+        Some((certificate.clone(), key.unwrap_or(certificate)))
     }
 
     /// The mappings outside of places, the host's own first.
@@ -114,6 +141,16 @@ impl<'c> Scope<'c> {
         places.chain([base.unwrap_or(true)]).collect()
     }
 
+    /// What tells the balancers of mappings apart in this host: the name, or the URL of a
+    /// member that is alone, of which no name has the form. `None` for an exclusion.
+    fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
+        match &mapping.target {
+            Target::Exclude => None,
+            Target::Balancer { name, .. } => Some(name),
+            Target::Member { url, .. } => Some(url),
+        }
+    }
+
     /// Whom a mapping means; `None` for an exclusion.
     fn meant(&self, mapping: &Mapping) -> Option<Meant> {
         match &mapping.target {
@@ -141,10 +178,10 @@ impl<'c> Scope<'c> {
     /// The balancer of a name: the host's own if it has members, or else the main server's
     /// with what the host says of it.
     fn balancer(&self, name: &str) -> Meant {
-        let of = |host: &'c Host| host.balancers.iter().find(|it| it.name == name);
-        let own = of(self.host);
+        let own = self.balancers.get(name).copied();
         let inherits = self.host.inherit_balancers != Some(false);
-        let main = self.main.filter(|_| inherits).and_then(of);
+        let main = self.main_balancers.get(name).copied();
+        let main = main.filter(|_| inherits);
         let (scope, config) = match (own, main) {
             (Some(own), _) if !own.members.is_empty() => (&*self.id, own.clone()),
             (Some(own), Some(main)) => {
@@ -231,20 +268,29 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
     let mut wanted = BTreeMap::new();
     let mut scopes = virtual_scopes(config);
     scopes.insert(0, main_scope(config));
+    let mut owners: HashMap<&str, &Scope<'_>> = HashMap::new();
     for scope in &scopes {
+        owners.entry(&scope.id).or_insert(scope);
+    }
+    for scope in &scopes {
+        // Any number of mappings may lead to one balancer, which may be large.
+        let mut seen = HashSet::new();
         let in_places = scope.locations().flat_map(|it| &it.settings.mappings);
-        let meant = scope.mappings().chain(in_places);
-        let meant = meant.filter_map(|mapping| scope.meant(mapping));
+        let mappings = scope.mappings().chain(in_places);
         let named = scope.host.balancers.iter();
-        let named = named.map(|balancer| scope.balancer(&balancer.name));
-        for meant in named.chain(meant) {
+        let named = named.filter(|balancer| seen.insert(balancer.name.as_str()));
+        let named: Vec<_> = named.map(|it| scope.balancer(&it.name)).collect();
+        let mut is_new = |mapping| Scope::name_of(mapping).is_some_and(|name| seen.insert(name));
+        let mappings: Vec<_> = mappings.filter(|&mapping| is_new(mapping)).collect();
+        let meant = mappings.into_iter();
+        let meant = meant.filter_map(|mapping| scope.meant(mapping));
+        for meant in named.into_iter().chain(meant) {
             // What the owner says of its members holds, whoever uses them.
-            let owner = scopes.iter().find(|it| it.id == meant.key.scope);
-            let inherited = owner.unwrap_or(scope).inherited();
+            let owner = owners.get(meant.key.scope.as_str());
             let known = wanted.entry(meant.key);
             known.or_insert_with(|| Wanted {
                 config: meant.config,
-                inherited,
+                inherited: owner.copied().unwrap_or(scope).inherited(),
             });
         }
     }
@@ -286,16 +332,14 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
     let settings = scope.settings();
     let base = layer(&settings, "/", members, faults);
     let looks = scope.looks();
-    let mut known: BTreeMap<Key, Arc<Destination>> = BTreeMap::new();
-    let mut lead = |mapping: &Mapping, faults: &mut Faults| {
-        let meant = scope.meant(mapping)?;
-        if let Some(known) = known.get(&meant.key) {
-            return Some(known.clone());
-        }
-        let made = destination(scope, &meant, &looks, changes, faults)?;
-        let made = Arc::new(made);
-        known.insert(meant.key, made.clone());
-        Some(made)
+    let mut known: HashMap<&str, Option<Arc<Destination>>> = HashMap::new();
+    let mut lead = |mapping, faults: &mut Faults| {
+        let known = known.entry(Scope::name_of(mapping)?);
+        let made = known.or_insert_with(|| {
+            let meant = scope.meant(mapping)?;
+            destination(scope, &meant, &looks, changes, faults).map(Arc::new)
+        });
+        made.clone()
     };
     let mut way = Way::default();
     for mapping in scope.mappings() {
@@ -332,5 +376,6 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
         places,
         way,
         via: if removed { Via::Removed } else { Via::Passed },
+        certificate: scope.certificate(),
     }
 }

@@ -1,8 +1,12 @@
 //! What only the whole configuration can show: rules that hide others, and balancers
 //! that nobody defines.
 
+use std::collections::{HashMap, HashSet};
+
+use super::hidden::Rules;
 use super::parameter::{Remark, nearest};
 use super::reading::Reading;
+use super::routes::not_kept;
 use crate::config::model::{MappingKind, Target};
 use crate::config::syntax::Span;
 
@@ -22,12 +26,13 @@ pub(super) struct Mapped {
 /// Looks at all that was read.
 pub(super) fn look(reading: &mut Reading<'_>) {
     let targets = std::mem::take(&mut reading.targets);
+    let mut looked_at = HashSet::new();
+    let mut lists: HashMap<Option<usize>, Rules<'_>> = HashMap::new();
     for (at, mapped) in targets.iter().enumerate() {
-        let same_list = |other: &&Mapped| {
-            other.host == mapped.host && !other.in_location && !mapped.in_location
-        };
-        let earlier = targets[..at].iter().filter(same_list);
-        if let Some(earlier) = { earlier }.find(|earlier| hides(earlier, mapped)) {
+        reading.hide(&[&mapped.from, &mapped.target.to_string()]);
+        let list = lists.entry(mapped.host).or_default();
+        let hidden = (!mapped.in_location).then(|| list.add(at, mapped.kind, &mapped.from));
+        if let Some(earlier) = hidden.flatten().map(|earlier| &targets[earlier]) {
             let message = format!(
                 "`{}` before this line takes all that would come here",
                 earlier.from
@@ -39,7 +44,12 @@ pub(super) fn look(reading: &mut Reading<'_>) {
             );
         }
         if let Target::Balancer { name, .. } = &mapped.target {
-            if !is_defined(reading, mapped.host, name) {
+            if looked_at.insert((mapped.host, name)) && reading.take_warnings() {
+                if let Some(remark) = not_kept(reading, mapped.host, name) {
+                    reading.warning(mapped.target_span, remark);
+                }
+            }
+            if reading.take_warnings() && !is_defined(reading, mapped.host, name) {
                 let message = format!("no balancer `{name}` is defined, and the answer is 503");
                 let remark = Remark::new(message);
                 let known = reading.defined.iter().map(|(_, name)| name.as_str());
@@ -67,16 +77,4 @@ fn is_defined(reading: &Reading<'_>, host: Option<usize>, name: &str) -> bool {
         host.inherit_balancers != Some(false) || host.inherit_mappings != Some(false)
     });
     defined(host) || (inherits && defined(None))
-}
-
-fn hides(earlier: &Mapped, later: &Mapped) -> bool {
-    if earlier.kind != later.kind {
-        return false;
-    }
-    if earlier.from == later.from {
-        return true;
-    }
-    let rest = later.from.strip_prefix(earlier.from.as_str());
-    let whole = |rest: &str| rest.starts_with('/') || earlier.from.ends_with('/');
-    earlier.kind == MappingKind::Prefix && rest.is_some_and(whole)
 }

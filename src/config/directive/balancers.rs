@@ -56,24 +56,28 @@ fn checked_name(reading: &mut Reading<'_>, word: &Word, name: String) -> Option<
 }
 
 /// The balancer of that name, which is made if there is none.
-pub(super) fn balancer<'h>(host: &'h mut Host, name: &str) -> &'h mut BalancerConfig {
-    let at = host
-        .balancers
-        .iter()
-        .position(|balancer| balancer.name == name);
-    let at = at.unwrap_or_else(|| {
+fn balancer<'h>(
+    reading: &mut Reading<'_>,
+    host: &'h mut Host,
+    name: &str,
+) -> &'h mut BalancerConfig {
+    let known = reading.found.balancer(reading.virtual_host, name);
+    let place = known.unwrap_or_else(|| {
+        let place = host.balancers.len();
         host.balancers.push(BalancerConfig {
             name: name.to_owned(),
             ..BalancerConfig::default()
         });
-        host.balancers.len() - 1
+        let at = reading.virtual_host;
+        reading.found.add_balancer(at, name, place);
+        place
     });
-    &mut host.balancers[at]
+    &mut host.balancers[place]
 }
 
 /// Sets parameters of a balancer, which is made if there is none.
 pub(super) fn set(reading: &mut Reading<'_>, host: &mut Host, name: &str, pairs: &[Pair<'_>]) {
-    let balancer = balancer(host, name);
+    let balancer = balancer(reading, host, name);
     let before = balancer.session.names.clone();
     reading.pairs("a balancer", pairs, &BALANCER, balancer);
     let after = &balancer.session.names;
@@ -152,7 +156,7 @@ pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive
         return;
     };
     config.url = normal.whom + &normal.path;
-    let balancer = balancer(scope.host, &balancer_name);
+    let balancer = balancer(reading, scope.host, &balancer_name);
     let host = reading.virtual_host;
     reading.defined.insert((host, balancer_name));
     add(reading, balancer, config, &words[url]);
@@ -164,7 +168,9 @@ fn add(
     member: MemberConfig,
     word: &Word,
 ) {
-    if balancer.members.iter().any(|other| other.url == member.url) {
+    let host = reading.virtual_host;
+    let known = reading.found.member(host, &balancer.name, &member.url);
+    if known.is_some_and(|known| known == member.url) {
         let message = format!(
             "`{}` is a member already, and this line is passed over",
             member.url
@@ -173,15 +179,12 @@ fn add(
     }
     // httpd takes a URL that begins like another for the other.
     let whom = normalised(&member.url).map_or(0, |url| url.whom.len());
-    let begins =
-        |other: &&MemberConfig| member.url.starts_with(&other.url) && other.url.len() >= whom;
-    if let Some(other) = balancer.members.iter().find(begins) {
-        let message = format!(
-            "this is a member of its own here, and httpd takes it for `{}`",
-            other.url
-        );
+    if let Some(other) = known.filter(|known| known.len() >= whom) {
+        let message = format!("this is a member of its own here, and httpd takes it for `{other}`");
         reading.warning(word.span, Remark::new(message));
     }
+    let host = reading.virtual_host;
+    reading.found.add_member(host, &balancer.name, &member.url);
     balancer.members.push(member);
 }
 
@@ -205,13 +208,9 @@ pub(super) fn proxy_set(reading: &mut Reading<'_>, scope: &mut Scope<'_>, direct
             return reading.error(name.span, remark.with_hint(hint));
         };
         words = &words[1..];
-        let names: Vec<_> = scope
-            .host
-            .balancers
-            .iter()
-            .map(|b| b.name.as_str())
-            .collect();
-        if !names.contains(&balancer.as_str()) {
+        let known = reading.found.balancer(reading.virtual_host, &balancer);
+        if known.is_none() {
+            let names = scope.host.balancers.iter().map(|it| it.name.as_str());
             let message = format!("no balancer `{balancer}` is defined before this line");
             let remark = Remark::new(message);
             let remark = match nearest(&balancer, names) {

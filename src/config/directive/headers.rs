@@ -5,7 +5,7 @@ use http::header::HeaderName;
 
 use super::parameter::Remark;
 use super::reading::{Reading, Scope};
-use crate::config::model::{HeaderAction, HeaderRule, HeaderWhen};
+use crate::config::model::{HeaderAction, HeaderRule, HeaderWhen, INITIAL_NOT_POOLED};
 use crate::config::syntax::{Directive, Word};
 use crate::config::text::is_framing;
 
@@ -169,14 +169,11 @@ fn check_value(reading: &mut Reading<'_>, word: &Word) -> Option<()> {
     Some(())
 }
 
-/// The variables by which httpd is told how to treat members, and what happens here.
-const HONOURED_BY_HTTPD: [(&str, &str); 8] = [
+/// The variables by which httpd is told how to treat members, and what happens here. But for
+/// this: `proxy-initial-not-pooled` has its effect.
+const HONOURED_BY_HTTPD: [(&str, &str); 7] = [
     ("force-proxy-request-1.0", "members are asked by HTTP/1.1"),
     ("proxy-chain-auth", "`Proxy-Authorization` is not passed on"),
-    (
-        "proxy-initial-not-pooled",
-        "a request that finds its connection closed is sent again if it may be",
-    ),
     (
         "proxy-interim-response",
         "interim answers are not passed on",
@@ -207,18 +204,17 @@ pub(super) fn set_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directiv
         );
         return reading.error(name.span, remark.with_hint("write `ProxyPass path !`"));
     }
+    let is_initial = name.text.eq_ignore_ascii_case(INITIAL_NOT_POOLED);
     let row = HONOURED_BY_HTTPD.iter().find(|row| row.0 == name.text);
     if let Some((_, instead)) = row {
         let message = format!("`{}` has no effect here: {instead}", name.text);
         reading.warning(name.span, Remark::new(message));
-    } else if name.text.starts_with("proxy-") {
+    } else if name.text.starts_with("proxy-") && !is_initial {
         let message = format!("`{}` has no effect here", name.text);
         reading.warning(name.span, Remark::new(message));
     }
     let value = words.get(1).map(|word| word.text.clone());
-    let variables = &mut scope.settings().variables;
-    variables.retain(|variable| variable.0 != name.text);
-    variables.push((name.text.clone(), value.unwrap_or_default()));
+    scope.variables.set(&name.text, value.unwrap_or_default());
 }
 
 pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
@@ -226,10 +222,7 @@ pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, direct
         return;
     };
     for word in words {
-        let variables = &mut scope.settings().variables;
-        let had = variables.len();
-        variables.retain(|variable| variable.0 != word.text);
-        if variables.len() == had {
+        if !scope.variables.remove(&word.text) {
             let remark = Remark::new(format!("`{}` was not set in this section", word.text));
             let hint = "variables from outside stay set; set it only where it is wanted";
             reading.error(word.span, remark.with_hint(hint));

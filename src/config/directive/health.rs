@@ -18,12 +18,11 @@ pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive:
     };
     // The braces are quotes, and gone already.
     let expression = words[1].text.trim().to_owned();
-    let conditions = &mut reading.config.conditions;
-    let had = conditions.len();
-    conditions.retain(|condition| condition.name != name);
-    let twice = conditions.len() < had;
-    conditions.push(Condition { name, expression });
-    if twice {
+    let condition = Condition {
+        name: name.clone(),
+        expression,
+    };
+    if reading.conditions.set(&name, condition) {
         let message = format!("`{}` is defined twice, and this one counts", words[0].text);
         reading.warning(words[0].span, Remark::new(message));
     }
@@ -45,12 +44,8 @@ pub(super) fn template(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: 
     reading.pairs("a template of health checks", &pairs, &CHECK, &mut check);
     look_up(reading, &pairs, &check);
     let name = words[0].text.clone();
-    let templates = &mut reading.config.check_templates;
-    let had = templates.len();
-    templates.retain(|template| !template.name.eq_ignore_ascii_case(&name));
-    let twice = templates.len() < had;
-    templates.push(CheckTemplate { name, check });
-    if twice {
+    let key = name.to_ascii_lowercase();
+    if reading.templates.set(&key, CheckTemplate { name, check }) {
         let message = format!("`{}` is defined twice, and this one counts", words[0].text);
         reading.warning(words[0].span, Remark::new(message));
     }
@@ -68,37 +63,34 @@ pub(super) fn look_up(reading: &mut Reading<'_>, pairs: &[Pair<'_>], check: &Che
         pairs.iter().rfind(is_it).map(|pair| pair.value_span)
     };
     if let (Some(name), Some(span)) = (&check.condition, span("hcexpr")) {
-        let names: Vec<_> = reading
-            .config
-            .conditions
-            .iter()
-            .map(|row| row.name.clone())
-            .collect();
-        if !names.contains(name) {
-            undefined(reading, span, name, "ProxyHCExpr", &names);
+        if !reading.conditions.contains(name) {
+            let known = reading.conditions.values().map(|it| it.name.as_str());
+            let near = nearest(name, known).map(str::to_owned);
+            undefined(reading, span, name, "ProxyHCExpr", near);
         }
     }
     if let (Some(name), Some(span)) = (&check.template, span("hctemplate")) {
-        let names: Vec<_> = reading
-            .config
-            .check_templates
-            .iter()
-            .map(|row| row.name.clone())
-            .collect();
-        if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        if reading.templates.contains(&name.to_ascii_lowercase()) {
             let message = "health is not checked yet by this version";
             reading.warning(span, Remark::new(message));
         } else {
-            undefined(reading, span, name, "ProxyHCTemplate", &names);
+            let known = reading.templates.values().map(|it| it.name.as_str());
+            let near = nearest(name, known).map(str::to_owned);
+            undefined(reading, span, name, "ProxyHCTemplate", near);
         }
     }
 }
 
-fn undefined(reading: &mut Reading<'_>, span: Span, name: &str, directive: &str, known: &[String]) {
+fn undefined(
+    reading: &mut Reading<'_>,
+    span: Span,
+    name: &str,
+    directive: &str,
+    near: Option<String>,
+) {
     let remark = Remark::new(format!(
         "no `{directive}` before this line defines `{name}`"
     ));
-    let near = nearest(name, known.iter().map(String::as_str));
     reading.error(
         span,
         match near {

@@ -6,7 +6,9 @@
 //! host, balancers, mappings, headers, access, health     those who read them
 //! parameter, member_parameters, balancer_parameters      `key=value`
 //! member_url                                             the names of members
-//! afterwards  what only the whole can show: rules that hide others, unknown balancers
+//! found       what was read so far, by name
+//! routes      members that no session stays with
+//! afterwards  what only the whole can show: rules that hide others (hidden), unknown balancers
 //! ```
 //!
 //! What does not live here: lines and words (`syntax`), and how all of it is written
@@ -16,8 +18,10 @@ mod access;
 mod afterwards;
 mod balancer_parameters;
 mod balancers;
+mod found;
 mod headers;
 mod health;
+mod hidden;
 mod host;
 mod mappings;
 mod member_parameters;
@@ -26,6 +30,7 @@ mod names;
 mod others;
 mod parameter;
 mod reading;
+mod routes;
 
 pub(super) use balancer_parameters::BALANCER;
 pub(super) use member_parameters::{CHECK, MEMBER};

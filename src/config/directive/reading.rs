@@ -5,15 +5,18 @@
 use std::collections::BTreeSet;
 
 use super::balancer_parameters::BALANCER;
+use super::found::{Found, Ordered};
 use super::member_parameters::MEMBER;
 use super::names::{DIRECTIVES, Known, Meaning, SECTIONS, Within};
 use super::others::{other, others};
 use super::parameter::{Moot, Parameter, Read, Remark, nearest};
 use super::{afterwards, balancers, host, mappings};
 use crate::config::complaints::Complaints;
-use crate::config::model::{Config, Host, Location, Settings, VirtualHost};
+use crate::config::model::{
+    CheckTemplate, Condition, Config, Host, Location, Settings, VirtualHost,
+};
 use crate::config::syntax::{Directive, Node, Section, Sources, Span, Word};
-use crate::config::{Diagnostic, Severity};
+use crate::config::{Diagnostic, Severity, secret};
 
 /// What is read so far, and what there is to say about it.
 pub(super) struct Reading<'a> {
@@ -28,6 +31,12 @@ pub(super) struct Reading<'a> {
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
+    pub(super) found: Found,
+    /// What must not be shown of the directive that is read.
+    secrets: Vec<String>,
+    pub(super) conditions: Ordered<Condition>,
+    /// By their names in lower case.
+    pub(super) templates: Ordered<CheckTemplate>,
 }
 
 /// Where a directive stands.
@@ -37,6 +46,8 @@ pub(super) struct Scope<'s> {
     pub(super) location: Option<Location>,
     /// The balancer whose section it is.
     pub(super) balancer: Option<String>,
+    /// What `SetEnv` sets in the host or location.
+    pub(super) variables: Ordered<String>,
 }
 
 impl Scope<'_> {
@@ -92,24 +103,37 @@ impl<'a> Reading<'a> {
             targets: Vec::new(),
             defined: BTreeSet::new(),
             virtual_host: None,
+            found: Found::default(),
+            secrets: Vec::new(),
+            conditions: Ordered::default(),
+            templates: Ordered::default(),
         }
     }
 
     /// Reads the whole tree.
     pub(super) fn whole(mut self, nodes: &[Node]) -> Config {
         let mut server = Host::default();
-        self.nodes(
-            nodes,
-            &mut Scope {
-                within: Within::Main,
-                host: &mut server,
-                location: None,
-                balancer: None,
-            },
-        );
+        self.host(nodes, Within::Main, &mut server);
         self.config.server = server;
+        let conditions = std::mem::take(&mut self.conditions).into_values();
+        self.config.conditions = conditions.map(|(_, condition)| condition).collect();
+        let templates = std::mem::take(&mut self.templates).into_values();
+        self.config.check_templates = templates.map(|(_, template)| template).collect();
         afterwards::look(&mut self);
         self.config
+    }
+
+    /// Reads all that stands in a host.
+    fn host(&mut self, nodes: &[Node], within: Within, host: &mut Host) {
+        let mut scope = Scope {
+            within,
+            host,
+            location: None,
+            balancer: None,
+            variables: Ordered::default(),
+        };
+        self.nodes(nodes, &mut scope);
+        host.settings.variables = scope.variables.into_values().collect();
     }
 
     fn nodes(&mut self, nodes: &[Node], scope: &mut Scope<'_>) {
@@ -126,6 +150,7 @@ impl<'a> Reading<'a> {
 
     fn directive(&mut self, directive: &Directive, scope: &mut Scope<'_>) {
         let name = &directive.name;
+        self.hide_words(name, &directive.words);
         let is_it = |row: &&Known| row.name.eq_ignore_ascii_case(&name.text);
         if let Some(known) = DIRECTIVES.iter().find(is_it) {
             return self.known(known.name, &known.meaning, directive, scope);
@@ -181,8 +206,21 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn hide_words(&mut self, name: &Word, words: &[Word]) {
+        let words = std::iter::once(name).chain(words);
+        let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
+        self.hide(&words);
+    }
+
+    /// Notes what is secret of what is read now.
+    pub(super) fn hide(&mut self, words: &[&str]) {
+        let secrets = secret::of_words(words).into_iter();
+        self.secrets = secrets.map(str::to_owned).collect();
+    }
+
     fn section(&mut self, section: &Section, scope: &mut Scope<'_>) {
         let name = &section.name;
+        self.hide_words(name, &section.words);
         let is_it = |known: &&&str| known.eq_ignore_ascii_case(&name.text);
         let Some(known) = SECTIONS.iter().find(is_it) else {
             return self.unknown(name, "section", SECTIONS.iter().copied());
@@ -223,15 +261,7 @@ impl<'a> Reading<'a> {
         let mut host = Host::default();
         let addresses = host::addresses(self, section);
         self.virtual_host = Some(self.config.virtual_hosts.len());
-        self.nodes(
-            &section.children,
-            &mut Scope {
-                within: Within::VirtualHost,
-                host: &mut host,
-                location: None,
-                balancer: None,
-            },
-        );
+        self.host(&section.children, Within::VirtualHost, &mut host);
         self.virtual_host = None;
         self.config
             .virtual_hosts
@@ -251,10 +281,18 @@ impl<'a> Reading<'a> {
                 settings: Settings::default(),
             }),
             balancer: None,
+            variables: Ordered::default(),
         };
         self.nodes(&section.children, &mut inner);
-        let location = inner.location.take();
-        scope.host.locations.extend(location);
+        let Scope {
+            location,
+            variables,
+            ..
+        } = inner;
+        if let Some(mut location) = location {
+            location.settings.variables = variables.into_values().collect();
+            scope.host.locations.push(location);
+        }
     }
 
     fn proxy(&mut self, section: &Section, scope: &mut Scope<'_>) {
@@ -264,8 +302,11 @@ impl<'a> Reading<'a> {
             host: &mut *scope.host,
             location: None,
             balancer,
+            // Inside of it, they are the host's.
+            variables: std::mem::take(&mut scope.variables),
         };
         self.nodes(&section.children, &mut inner);
+        scope.variables = inner.variables;
     }
 
     fn unknown<'k>(&mut self, name: &Word, what: &str, known: impl Iterator<Item = &'k str>) {
@@ -292,7 +333,8 @@ impl<'a> Reading<'a> {
         table: &[Parameter<T>],
         target: &mut T,
     ) {
-        for (at, pair) in pairs.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for pair in pairs {
             let is_it = |row: &&Parameter<T>| row.key.eq_ignore_ascii_case(pair.key);
             let Some(row) = table.iter().find(is_it) else {
                 let remark = Remark::new(format!("{what} has no parameter `{}`", pair.key));
@@ -309,13 +351,8 @@ impl<'a> Reading<'a> {
                 self.error(pair.key_span, remark);
                 continue;
             };
-            let before = pairs[..at].iter();
             // Letters of a status add up, over pairs as well.
-            if row.key != "status"
-                && before
-                    .clone()
-                    .any(|other| other.key.eq_ignore_ascii_case(pair.key))
-            {
+            if !seen.insert(row.key) && row.key != "status" {
                 let message = format!("`{}` is said twice, and this one counts", row.key);
                 self.warning(pair.key_span, Remark::new(message));
             }
@@ -376,6 +413,11 @@ impl<'a> Reading<'a> {
         None
     }
 
+    /// Whether another warning would be shown: what it says may not be cheap to find.
+    pub(super) fn take_warnings(&self) -> bool {
+        self.complaints.take_warnings()
+    }
+
     pub(super) fn error(&mut self, span: Span, remark: Remark) {
         self.say(Diagnostic::error(remark.message), span, remark.hint);
     }
@@ -398,6 +440,9 @@ impl<'a> Reading<'a> {
 
     fn say(&mut self, mut diagnostic: Diagnostic, span: Span, hint: Option<String>) {
         diagnostic.hint = hint;
+        let variables = self.sources.secrets.iter();
+        let secrets = self.secrets.iter().chain(variables);
+        let diagnostic = diagnostic.without(secrets.map(String::as_str));
         self.complaints.add(diagnostic, || self.sources.place(span));
     }
 }

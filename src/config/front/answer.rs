@@ -93,11 +93,15 @@ impl Trip {
             answer = page;
             delivered = false;
         }
+        let edits = || layers.upwards().flat_map(|layer| &layer.response_headers);
+        if let Some(body) = answer.body_mut().inner_mut() {
+            body.without_trailers(edits().map(|edit| edit.name().clone()));
+        }
         let headers = answer.headers_mut();
         if delivered && layers.upwards().any(Layer::maps_back) {
             self.map_back(&layers, headers);
         }
-        for edit in layers.upwards().flat_map(|layer| &layer.response_headers) {
+        for edit in edits() {
             if edit.is_for(delivered) {
                 edit.apply(headers, |name| {
                     self.variable(&layers, name, chosen.as_ref())

@@ -9,13 +9,13 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::answer::Trip;
-use crate::proxy::{ClientBody, Endpoint, ProxyBody, ReverseProxyFuture};
+use crate::proxy::{ClientBody, EdgeBody, Endpoint, ProxyBody, ReverseProxyFuture};
 use crate::service::{BalanceFuture, Counted, PerMember};
 
 /// What a client gets.
 pub(super) type Answer = Response<ProxyBody>;
 
-type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, ClientBody>>;
+type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 
 pin_project! {
     /// One request on its way through a front.

@@ -61,6 +61,10 @@ impl HeaderEdit {
         })
     }
 
+    pub(super) fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
     /// Whether it is done to an answer, which a member has sent or not.
     pub(super) fn is_for(&self, delivered: bool) -> bool {
         delivered || self.when == HeaderWhen::Always

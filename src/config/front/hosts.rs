@@ -9,6 +9,7 @@ use http::header::HOST;
 
 use super::Site;
 use crate::config::HostAddress;
+use crate::proxy::TlsSession;
 
 /// All that is served: the main server, and virtual hosts by address, port and name.
 #[derive(Debug)]
@@ -59,7 +60,19 @@ impl Hosts {
         }
     }
 
+    /// The host that a request is for.
     pub(super) fn find<B>(&self, here: SocketAddr, request: &Request<B>) -> &Arc<Site> {
+        self.named(here, host_of(request).as_deref())
+    }
+
+    /// The host that a client has asked for in its TLS handshake: without a name, the first.
+    pub(super) fn greeted(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
+        let name = session.server_name().unwrap_or_default();
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        self.named(here, Some(&name))
+    }
+
+    fn named(&self, here: SocketAddr, host: Option<&str>) -> &Arc<Site> {
         if self.groups.is_empty() {
             return &self.main;
         }
@@ -74,12 +87,12 @@ impl Hosts {
         let Some(group) = keys.iter().find_map(|key| self.groups.get(key)) else {
             return &self.main;
         };
-        let host = host_of(request).unwrap_or_default();
-        let named = group.by_name.get(&host).copied();
+        let host = host.unwrap_or_default();
+        let named = group.by_name.get(host).copied();
         // Only those that stand before it can take its place.
         let earlier = group.by_pattern.iter();
         let mut earlier = earlier.take_while(|(_, place)| named.is_none_or(|named| *place < named));
-        let fitting = earlier.find(|(pattern, _)| fits(pattern, &host));
+        let fitting = earlier.find(|(pattern, _)| fits(pattern, host));
         let place = fitting.map(|(_, place)| *place).or(named).unwrap_or(0);
         group.sites.get(place).unwrap_or(&self.main)
     }

@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::proxy::{ClientBody, ProxyBody, ServerAddr};
+use crate::proxy::{ClientBody, ProxyBody, ServerAddr, TlsSession};
 use crate::sync::Published;
 
 pub(super) use access::Gate;
@@ -75,6 +75,13 @@ impl Service<Request<ClientBody>> for Front {
         let here = here.map_or(self.here, |here| here.0);
         let hosts = self.hosts.load();
         let site = hosts.find(here, &request);
-        site.receive(here, request)
+        let session = request.extensions().get::<TlsSession>();
+        // Clients of HTTP/2 share a connection among the hosts of one certificate; to
+        // another host they have to open one.
+        let misdirected = session.is_some_and(|session| {
+            let greeted = hosts.greeted(here, session);
+            greeted.certificate != site.certificate
+        });
+        site.receive(here, request, misdirected)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderMap, VIA};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Method, Request, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
 use super::access::Gate;
@@ -17,10 +17,12 @@ use super::layer::{Layer, Layers};
 use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::config::Handler;
+use crate::config::model::INITIAL_NOT_POOLED;
 use crate::proxy::{
-    ClientBody, Endpoint, MapError, Mapped, Origin, PathMap, Readings, ReverseProxy, TlsSession,
+    ClientBody, Endpoint, FirstRequest, MapError, Mapped, Origin, OwnFields, PathMap, Readings,
+    ReverseProxy, TlsSession, names_its_host,
 };
-use crate::service::{HostKept, Refusal, Wanted};
+use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 use crate::session::StickySession;
 
 /// One host: the main server, or a virtual one with what it inherits.
@@ -30,6 +32,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) places: Vec<Place>,
     pub(in crate::config) way: Way,
     pub(in crate::config) via: Via,
+    /// The files that prove who it is, of certificate and key; `None` without TLS.
+    pub(in crate::config) certificate: Option<(String, String)>,
 }
 
 /// What becomes of the `Via` of requests before anything is added to it.
@@ -112,26 +116,32 @@ impl Site {
         }
     }
 
-    /// Takes a request: answers it, or sends it on.
+    /// Takes a request: answers it, or sends it on. One is misdirected if it came on a
+    /// connection that is for a host with another certificate.
     pub(super) fn receive(
         self: &Arc<Self>,
         here: SocketAddr,
         request: Request<ClientBody>,
+        misdirected: bool,
     ) -> FrontFuture {
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
         let mut trip = Trip::new(self.clone(), wanted);
         trip.secure = head.extensions.get::<TlsSession>().is_some();
-        // RFC 9112, 3.2; HTTP/1.0 need not say it, and HTTP/2 says it elsewhere.
-        let named = head.uri.authority().is_some() || head.headers.contains_key(HOST);
-        if head.version == Version::HTTP_11 && !named {
+        if head.method == Method::CONNECT {
+            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        }
+        if !names_its_host(&head) {
             return trip.refuse(
                 StatusCode::BAD_REQUEST,
                 "it does not say for which host it is",
             );
         }
-        if head.method == Method::CONNECT {
-            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        if misdirected {
+            return trip.refuse(
+                StatusCode::MISDIRECTED_REQUEST,
+                "its connection is for another host",
+            );
         }
         let readings = Readings::of(head.uri.path());
         trip.places = self.places_of(&readings.httpd);
@@ -160,9 +170,14 @@ impl Site {
         if layers.upwards().any(|layer| layer.reverse.is_some()) {
             trip.origin = origin(&head.headers, &head.uri, trip.secure);
         }
-        for edit in layers.upwards().flat_map(|layer| &layer.request_headers) {
+        let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
+        for edit in edits() {
             edit.keep(&mut head.headers);
             edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
+        }
+        if edits().next().is_some() {
+            let names = edits().map(|edit| edit.name().clone()).collect();
+            head.extensions.insert(OwnFields(names));
         }
         if self.via == Via::Removed {
             head.headers.remove(VIA);
@@ -170,6 +185,10 @@ impl Site {
         let forwarded = layers.top(|layer| layer.forwarded_headers).unwrap_or(true);
         if layers.top(|layer| layer.preserve_host) == Some(true) {
             head.extensions.insert(HostKept);
+        }
+        let first = head.extensions.get::<FirstRequest>().is_some();
+        if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
+            head.extensions.insert(FreshConnection::new());
         }
         let speaks = layers
             .upwards()

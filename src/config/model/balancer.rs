@@ -9,7 +9,7 @@ use super::MemberConfig;
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),

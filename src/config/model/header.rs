@@ -5,7 +5,7 @@
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),

@@ -139,7 +139,7 @@ pub struct Location {
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
@@ -167,7 +167,9 @@ pub struct Settings {
     pub request_headers: Vec<HeaderRule>,
     /// What is done to the headers of answers (Apache: `Header`), in order.
     pub response_headers: Vec<HeaderRule>,
-    /// Variables that rules of headers may ask for (Apache: `SetEnv`), in order.
+    /// Variables that rules of headers may ask for (Apache: `SetEnv`), in order. With
+    /// `proxy-initial-not-pooled`, the first request of each client's connection goes to its
+    /// member on a new connection.
     pub variables: Vec<(String, String)>,
     /// Who may ask (Apache: `Require`): whoever one of them lets in; all, if there are
     /// none.
@@ -249,3 +251,7 @@ impl fmt::Display for ListenAddress {
         }
     }
 }
+
+/// The variable by which the first request of a client's connection gets a new connection to
+/// its member.
+pub(in crate::config) const INITIAL_NOT_POOLED: &str = "proxy-initial-not-pooled";

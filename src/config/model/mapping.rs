@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::MemberConfig;
+use crate::config::secret::masked;
 
 /// Which paths go where (Apache: `ProxyPass`, `ProxyPassMatch`).
 ///
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
@@ -64,7 +65,7 @@ pub enum MappingKind {
 /// assert_eq!(target.to_string(), "balancer://mycluster/app");
 /// # Ok::<(), equipoise::config::TargetError>(())
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
@@ -101,8 +102,11 @@ pub enum Target {
 /// let error = "nowhere".parse::<Target>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"nowhere\" is neither `!` nor a URL like `http://host/` or `balancer://name/`");
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text:?} is neither `!` nor a URL like `http://host/` or `balancer://name/`")]
+#[derive(Clone, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "{:?} is neither `!` nor a URL like `http://host/` or `balancer://name/`",
+    masked(text)
+)]
 #[non_exhaustive]
 pub struct TargetError {
     /// What was read.
@@ -180,7 +184,7 @@ impl TryFrom<String> for Target {
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),

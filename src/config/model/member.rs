@@ -9,7 +9,7 @@ use crate::member::{Flag, Weight};
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
@@ -111,7 +111,7 @@ pub enum Flush {
 /// # Examples
 ///
 /// See [`Config`](super::Config).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),

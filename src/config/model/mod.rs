@@ -6,6 +6,7 @@
 
 mod access;
 mod balancer;
+mod debug;
 mod header;
 mod host;
 mod mapping;
@@ -15,6 +16,7 @@ mod tls;
 pub use access::{Access, Handler};
 pub use balancer::{BalancerConfig, SchedulerName, SessionConfig};
 pub use header::{HeaderAction, HeaderRule, HeaderWhen};
+pub(super) use host::INITIAL_NOT_POOLED;
 pub use host::{
     ErrorOverride, Host, HostAddress, ListenAddress, Location, Settings, Via, VirtualHost,
 };
@@ -30,6 +32,9 @@ use std::path::Path;
 /// It is read from Apache's words by [`parse`](super::parse), or from TOML, YAML or JSON
 /// by its own names (feature `serde`); its `Display` writes it in Apache's words again.
 /// What is not set is `None`, so that it can be inherited.
+///
+/// What it writes has its passwords and other secrets in it, as they are needed when it is
+/// read again: do not log it. `Debug` shows stars in their place.
 ///
 /// # Examples
 ///

@@ -131,8 +131,8 @@ fn settings(settings: &Settings, place: Where, lines: &mut Lines) {
     }
     for (name, value) in &settings.variables {
         match value.as_str() {
-            "" => lines.put("SetEnv", &[name]),
-            value => lines.put("SetEnv", &[name, value]),
+            "" => lines.put("SetEnv", &[name.as_str()]),
+            value => lines.put("SetEnv", &[name.as_str(), value]),
         }
     }
     for rule in &settings.request_headers {

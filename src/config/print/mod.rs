@@ -3,6 +3,8 @@
 //! What is printed is read as the same again, with one exception: who may ask cannot be
 //! said of a whole host in Apache's words, and is written as a location `/`.
 //!
+//! Secrets are printed as well: without them, it would not be the same.
+//!
 //! What does not live here: the words of parameters, which the tables in `directive` have
 //! for both ways; how words are quoted (`line`).
 

@@ -15,6 +15,7 @@ mod tree;
 mod variables;
 mod words;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use state::State;
 
 use super::complaints::Complaints;
 use super::diagnostic::{Diagnostic, Place};
+use super::secret;
 
 /// A stretch of a source text.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -72,6 +74,8 @@ pub(super) enum Node {
 pub(super) struct Sources {
     /// Where relative names of files begin.
     pub(super) base: Option<PathBuf>,
+    /// The values of variables that must not be shown.
+    pub(super) secrets: Vec<String>,
     files: Vec<Source>,
 }
 
@@ -84,7 +88,7 @@ struct Source {
 }
 
 /// What the reader is told from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Surroundings {
     /// The name of the first text.
     pub(super) name: Option<String>,
@@ -98,6 +102,21 @@ pub(super) struct Surroundings {
     pub(super) defines: Vec<(String, String)>,
     /// What `${NAME}` stands for where nothing of that name is defined.
     pub(super) environment: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |all: &[(String, String)]| -> Vec<String> {
+            all.iter().map(|(name, _)| name.clone()).collect()
+        };
+        // Values may be secret.
+        f.debug_struct("Surroundings")
+            .field("name", &self.name)
+            .field("base", &self.base)
+            .field("defines", &names(&self.defines))
+            .field("environment", &names(&self.environment))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sources {
@@ -116,8 +135,28 @@ impl Sources {
             line: span.line,
             column: span.column,
             length: span.length.max(1),
-            text: text.strip_suffix('\r').unwrap_or(text).into(),
+            text: self.shown(span, text.strip_suffix('\r').unwrap_or(text)),
         }
+    }
+
+    /// A physical line without its secrets, which the lines that it continues may announce.
+    fn shown(&self, span: Span, text: &str) -> Arc<str> {
+        let source = &self.files[span.source as usize];
+        let before = &source.text[..source.lines[span.line as usize - 1]];
+        let physical = before.split_inclusive('\n').rev();
+        let continued = physical.map_while(|line| {
+            let line = line.trim_end_matches(['\n', '\r']);
+            line.strip_suffix('\\')
+        });
+        let mut parts: Vec<&str> = continued.collect();
+        parts.reverse();
+        let announced: usize = parts.iter().map(|part| part.chars().count()).sum();
+        let whole = parts.concat() + text;
+        secret::masked_line(&whole)
+            .chars()
+            .skip(announced)
+            .collect::<String>()
+            .into()
     }
 
     /// Where a place comes among all that were read; what is nowhere comes last.
@@ -161,5 +200,6 @@ pub(super) fn read_bytes(
     let name = surroundings.name.as_deref().unwrap_or("configuration");
     let nodes = include::read_text(&mut state, name, bytes);
     state.sources.base = state.base;
+    state.sources.secrets = state.variables.secrets().map(str::to_owned).collect();
     (nodes, state.sources, state.complaints)
 }

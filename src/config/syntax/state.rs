@@ -56,6 +56,7 @@ impl<'a> State<'a> {
         if self.stopped {
             return;
         }
+        let complaint = complaint.without(self.variables.secrets());
         self.complaints.add(complaint, || self.sources.place(span));
         self.stopped |= self.complaints.are_too_many();
     }

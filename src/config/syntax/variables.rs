@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::config::secret::sounds_secret;
+
 /// The longest name of which likeness is judged; the time for it grows as the square.
 const LONGEST: usize = 64;
 
@@ -17,12 +19,16 @@ pub(super) struct Variables {
     /// By the name in lower case: the name as it was written, and the value.
     values: BTreeMap<String, (String, String)>,
     environment: HashMap<String, String>,
+    /// All values of names that sound secret, whatever has become of them.
+    secrets: HashSet<String>,
 }
 
 impl Variables {
     pub(super) fn new(defines: &[(String, String)], environment: &[(String, String)]) -> Self {
+        let secret = environment.iter().filter(|(name, _)| sounds_secret(name));
         let mut variables = Self {
             environment: environment.iter().cloned().collect(),
+            secrets: secret.map(|(_, value)| value.clone()).collect(),
             ..Self::default()
         };
         for (name, value) in defines {
@@ -35,6 +41,9 @@ impl Variables {
         self.names.insert(name.to_owned());
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let key = name.to_ascii_lowercase();
+            if sounds_secret(name) {
+                self.secrets.insert(value.clone());
+            }
             self.values.insert(key, (name.to_owned(), value));
         }
     }
@@ -42,6 +51,11 @@ impl Variables {
     pub(super) fn undefine(&mut self, name: &str) {
         self.names.remove(name);
         self.values.remove(&name.to_ascii_lowercase());
+    }
+
+    /// What must not be shown.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str)
     }
 
     pub(super) fn is_defined(&self, name: &str) -> bool {

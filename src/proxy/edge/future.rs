@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
+use super::EdgeBody;
 use super::heads::Edge;
 use crate::proxy::upgrade::Asked;
 use crate::service::{AnswerBody, BalanceError, Refusal, ServedBy, Wanted};
@@ -59,13 +60,14 @@ impl<F, RB, E> Future for EdgeFuture<F>
 where
     F: Future<Output = Result<Response<RB>, E>>,
 {
-    type Output = Result<Response<AnswerBody<RB>>, E>;
+    type Output = Result<Response<AnswerBody<EdgeBody<RB>>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let refused = |status, by: Option<ServedBy>| {
             let refusal = Refusal::new(status, reason(status), *this.wanted);
-            let mut answer: Response<AnswerBody<RB>> = refusal.answer(this.edge.pages.as_ref());
+            let mut answer: Response<AnswerBody<EdgeBody<RB>>> =
+                refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
                 answer.extensions_mut().insert(AnsweredBadly(by));
             }
@@ -87,12 +89,17 @@ where
                 return refused(status, served(&mut head));
             }
         }
-        if this.edge.give_answer(&mut head).is_err() {
+        let Ok(removed) = this.edge.give_answer(&mut head) else {
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
-        }
+        };
         if let Some(protocol) = switched {
             Asked::confirm(&mut head.headers, protocol);
         }
+        let body = if this.wanted.head_only() || has_no_body(head.status) {
+            EdgeBody::over(body)
+        } else {
+            EdgeBody::new(body, removed)
+        };
         let body = AnswerBody::inner(body);
         Poll::Ready(Ok(Response::from_parts(head, body)))
     }
@@ -122,12 +129,19 @@ impl<F> EdgeFuture<F> {
     }
 }
 
+/// RFC 9110, 15.2, 15.3.5 and 15.4.5.
+fn has_no_body(status: StatusCode) -> bool {
+    let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    status.is_informational() || none.contains(&status)
+}
+
 /// What the client may know.
 fn reason(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
         StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
         StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::MISDIRECTED_REQUEST => "its connection is for another host",
         StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
         StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
         StatusCode::NOT_FOUND => "nothing is served under this address",

@@ -2,16 +2,18 @@
 //!
 //! What does not live here: the parts that do it, each of which is a module of its own.
 
-use http::header::{EXPECT, HeaderMap, HeaderValue, MAX_FORWARDS};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::proxy::hop_by_hop::Framed;
 use crate::proxy::mapping::is_sound;
-use crate::proxy::router::is_for_one;
+use crate::proxy::router::{host_of, names_its_host};
 use crate::proxy::upgrade::{Asked, Upgrades};
 use crate::proxy::{
-    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, hop_by_hop,
+    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, TlsSession, fields,
+    hop_by_hop,
 };
 use crate::service::Pages;
 
@@ -24,17 +26,39 @@ pub(super) struct Edge {
     pub(super) cookies: Option<CookieMap>,
     pub(super) seen_as: Option<Origin>,
     pub(super) upgrades: Upgrades,
+    pub(super) certified_only: bool,
     pub(super) pages: Option<Pages>,
+}
+
+/// In the extensions of a request: fields that are set or removed in its head, and which its
+/// trailers must therefore not have.
+#[cfg_attr(
+    not(feature = "config"),
+    allow(dead_code, reason = "only a configuration says so by request")
+)]
+#[derive(Clone, Debug)]
+pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
+
+/// A request that may go on.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) asked: Option<Asked>,
+    /// Which fields its trailers may not have, besides those that none may.
+    pub(super) removed: Vec<HeaderName>,
 }
 
 impl Edge {
     /// Makes a member's request of a client's, or says with what status it is refused.
-    pub(super) fn receive(&self, head: &mut Parts) -> Result<Option<Asked>, StatusCode> {
+    pub(super) fn receive(&self, head: &mut Parts) -> Result<Received, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
-        if !is_for_one(&head.uri, &head.headers) || !has_sound_path(head) {
+        fields::trim(&mut head.headers);
+        if !names_its_host(head) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
+        }
+        if self.certified_only && !is_certified(head) {
+            return Err(StatusCode::MISDIRECTED_REQUEST);
         }
         count_down(head)?;
         meet_expectation(&mut head.headers)?;
@@ -42,22 +66,36 @@ impl Edge {
             map(paths, head)?;
         }
         let asked = self.upgrades.asked(head);
-        hop_by_hop::strip_request(&mut head.headers)
-            .map_err(|hop_by_hop::Coded| StatusCode::NOT_IMPLEMENTED)?;
+        let mut removed =
+            hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
+                Framed::Coded => StatusCode::NOT_IMPLEMENTED,
+                Framed::Unclear => StatusCode::BAD_REQUEST,
+            })?;
+        if let Some(OwnFields(names)) = head.extensions.remove() {
+            removed.extend(names);
+        }
+        fields::clean_announcement(&mut head.headers, &removed);
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
         if let Some(asked) = &asked {
             asked.pass_on(&mut head.headers);
         }
-        Ok(asked)
+        Ok(Received { asked, removed })
     }
 
-    /// Makes the client's answer of a member's.
+    /// Makes the client's answer of a member's, and returns which fields its trailers may
+    /// not have, besides those that none may.
     pub(super) fn give_answer(
         &self,
         head: &mut http::response::Parts,
-    ) -> Result<(), hop_by_hop::Coded> {
-        hop_by_hop::strip_response(&mut head.headers)?;
+    ) -> Result<Vec<HeaderName>, Framed> {
+        fields::trim(&mut head.headers);
+        let removed = hop_by_hop::strip_response(&mut head.headers)?;
+        if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
+            // RFC 9110, 8.6. Over HTTP/2, clients break off.
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        fields::clean_announcement(&mut head.headers, &removed);
         self.forwarding.apply_to_response(head);
         // What the member spoke is nothing to the client: hyper would repeat a 1.0.
         head.version = Version::HTTP_11;
@@ -67,8 +105,17 @@ impl Edge {
         if let Some(cookies) = &self.cookies {
             cookies.rewrite(&mut head.headers);
         }
-        Ok(())
+        Ok(removed)
     }
+}
+
+/// Whether the server has shown a certificate for the host, if it has shown one.
+fn is_certified(head: &Parts) -> bool {
+    let Some(session) = head.extensions.get::<TlsSession>() else {
+        return true;
+    };
+    let host = host_of(&head.uri, &head.headers);
+    host.is_some_and(|host| session.certifies(&host))
 }
 
 fn has_sound_path(head: &Parts) -> bool {
@@ -94,15 +141,19 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// `Expect` (RFC 9110, 10.1.1): the server says 100 once somebody reads the body, and the
-/// member gets the body in any case.
+/// `Expect` (RFC 9110, 10.1.1): the server sends 100 once the body is read, and the member
+/// gets the body in any case.
 fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
-    match headers.remove(EXPECT) {
-        Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Err(StatusCode::EXPECTATION_FAILED)
-        }
-        _ => Ok(()),
+    if !headers.contains_key(EXPECT) {
+        return Ok(());
     }
+    let is_known = |it: &[u8]| it.eq_ignore_ascii_case(b"100-continue");
+    let mut lines = headers.get_all(EXPECT).iter();
+    if !lines.all(|line| fields::members(line).all(is_known)) {
+        return Err(StatusCode::EXPECTATION_FAILED);
+    }
+    headers.remove(EXPECT);
+    Ok(())
 }
 
 /// `Max-Forwards` (RFC 9110, 7.6.2), for the methods that have it.

@@ -8,6 +8,7 @@
 //! What does not live here: which service a request goes to (`router`), the member
 //! (`service`), and the bytes after a switch of protocols (`upgrade`).
 
+mod body;
 mod future;
 mod heads;
 
@@ -22,26 +23,33 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use body::EdgeBody;
 #[cfg(feature = "config")]
 pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
+#[cfg(feature = "config")]
+pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{AnswerBody, Pages, Refusal, Wanted};
-use heads::Edge;
+use heads::{Edge, Received};
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
 /// * Headers that concern one connection are removed, on both ways, before ours are added.
-/// * Members are told who asks ([`Forwarding`]). The server has to say it, by a
-///   [`ClientAddr`](super::ClientAddr) in the extensions of each request: without, there is no
-///   `X-Forwarded-For`, and nobody is trusted.
+/// * Members are told who asks ([`Forwarding`]). A [`Server`](super::Server) says it;
+///   behind another one, a [`ClientAddrLayer`](super::ClientAddrLayer) does: without, there is no
+///   `X-Forwarded-For`, and no peer is trusted.
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
 /// * `Location` and its like, and the attributes of cookies, are mapped back
 ///   ([`ReverseMap`], [`CookieMap`]).
-/// * What no member should have to judge is refused with 400: more than one `Host`, one
-///   that is no host, a path with a segment `.` or `..` or with broken escapes.
+/// * What no member should have to judge is refused with 400: a request without a host
+///   (but for HTTP/1.0), with more than one or with one that is no host, with user and
+///   password before the host, with a scheme other than `http` and `https`, with lengths
+///   that differ, with a path that has a segment `.` or `..` or broken escapes.
+/// * Trailers are held to the same rules as heads, on both ways ([`EdgeBody`]), and a name
+///   with underscores to those for the name with hyphens, as many servers read it.
 /// * `CONNECT` is refused with 405; `Max-Forwards` of `TRACE` and `OPTIONS` is counted
 ///   down, and answered for at 0.
 ///
@@ -52,6 +60,8 @@ use heads::Edge;
 ///   nobody asked for is answered with 502.
 /// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation
 ///   is answered with 417.
+/// * An answer with 204 has no `Content-Length`; a member's with lengths that differ is
+///   answered with 502.
 ///
 /// Layers that add headers for members belong inside: outside, a client could name theirs
 /// in its `Connection`. Where the server that accepts connections is not a
@@ -60,11 +70,13 @@ use heads::Edge;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{ClientAddr, EdgeLayer, Forwarding, PathMap, ReverseMap};
+/// use axum::extract::ConnectInfo;
+/// use equipoise::proxy::{ClientAddrLayer, EdgeLayer, Forwarding, PathMap, ReverseMap};
 /// use equipoise::{BalanceLayer, Balancer};
 /// use http::Uri;
 /// use hyper_util::client::legacy::{self, Client};
 /// use hyper_util::rt::TokioExecutor;
+/// use std::net::SocketAddr;
 /// use tower::{Layer, ServiceBuilder};
 ///
 /// let members = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
@@ -76,12 +88,9 @@ use heads::Edge;
 ///     .into_infallible();
 ///
 /// let proxy = ServiceBuilder::new()
-///     // In earnest, what the server that accepted the connection knows.
-///     .map_request(|mut request: http::Request<axum::body::Body>| {
-///         let peer = std::net::SocketAddr::from(([203, 0, 113, 7], 5000));
-///         request.extensions_mut().insert(ClientAddr(peer));
-///         request
-///     })
+///     .layer(ClientAddrLayer::new(|extensions| {
+///         Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0)
+///     }))
 ///     .layer(
 ///         EdgeLayer::new(Forwarding::new())
 ///             .paths(PathMap::new().with_prefix("/app", "/")?)
@@ -113,6 +122,7 @@ impl EdgeLayer {
             cookies: None,
             seen_as: None,
             upgrades: Upgrades::default(),
+            certified_only: false,
             pages: None,
         };
         Self { edge }
@@ -207,6 +217,25 @@ impl EdgeLayer {
         self
     }
 
+    /// Answers with 421 what comes by TLS for a host that the server's certificate is not
+    /// for: a client has to open a connection for it. So a client that the handshake of
+    /// one name let in does not reach the services of another; clients of HTTP/2 may still
+    /// use a connection for all hosts of its certificate. What comes without TLS, or by
+    /// TLS that another program has terminated, passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeLayer, Forwarding};
+    ///
+    /// let layer = EdgeLayer::new(Forwarding::new()).certified_hosts_only();
+    /// # let _ = layer;
+    /// ```
+    pub fn certified_hosts_only(mut self) -> Self {
+        self.edge.certified_only = true;
+        self
+    }
+
     /// Makes the answers to requests that are refused here by a function; see [`Refusal`].
     ///
     /// # Examples
@@ -254,10 +283,10 @@ pub struct EdgeService<S> {
 
 impl<S, B, RB> Service<Request<B>> for EdgeService<S>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<EdgeBody<B>>, Response = Response<RB>>,
     B: Body,
 {
-    type Response = Response<AnswerBody<RB>>;
+    type Response = Response<AnswerBody<EdgeBody<RB>>>;
     type Error = S::Error;
     type Future = EdgeFuture<S::Future>;
 
@@ -269,12 +298,13 @@ where
         let (mut head, body) = request.into_parts();
         let wanted = Wanted::by(&head.method, &head.headers);
         match self.edge.receive(&mut head) {
-            Ok(asked) => {
+            Ok(Received { asked, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Else hyper's client takes it that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
                     head.headers.insert(TRANSFER_ENCODING, chunked);
                 }
+                let body = EdgeBody::new(body, removed);
                 let inner = self.inner.call(Request::from_parts(head, body));
                 EdgeFuture::sent(inner, asked, wanted, self.edge.clone())
             }

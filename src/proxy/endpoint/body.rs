@@ -15,6 +15,8 @@ use super::error::{EndpointError, Stage};
 use super::line::{Http1Line, Line};
 use super::progress::{Alarm, Progress};
 use super::{Shared, pool};
+use crate::proxy::empty_frames::poll_filled;
+use crate::timer::timeout;
 
 /// The body of a member's answer. It holds the connection, which is free for the next
 /// request with the last frame.
@@ -32,7 +34,7 @@ pub struct EndpointBody {
     /// How far the upload was when the wait for a frame began, and when it ends.
     waiting: Option<(u32, Instant)>,
     /// How it broke off, which is not told yet.
-    broken: Option<hyper::Error>,
+    broken: Option<EndpointError>,
     done: bool,
 }
 
@@ -115,6 +117,21 @@ impl EndpointBody {
         }
     }
 
+    /// Whether the end is none. hyper takes a stream that was reset with `NO_ERROR` for ended,
+    /// as it may be if the member had sent all of its answer (RFC 9113, 8.1).
+    fn is_cut_short(&self) -> bool {
+        matches!(self.line, Some((_, Line::Http2(_)))) && !self.inner.is_end_stream()
+    }
+
+    /// Says a moment later how it broke off: what came before it has still to be written, and
+    /// whoever writes does that when there is nothing to be had.
+    fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
+        self.line = None;
+        self.broken = Some(how);
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Tells what has taken too long, if anything has.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Stage> {
         loop {
@@ -144,7 +161,7 @@ impl EndpointBody {
 
 /// Its task has still to say that it is.
 async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
-    let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+    let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
         pool::put(&endpoint, line);
     }
@@ -154,7 +171,7 @@ async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
 async fn let_out(mut line: Http1Line, upload: Progress) {
     loop {
         let seen = upload.seen();
-        let ready = tokio::time::timeout(Duration::from_secs(1), line.sender.ready());
+        let ready = timeout(Duration::from_secs(1), line.sender.ready());
         if ready.await.is_ok() || upload.seen() == seen {
             return;
         }
@@ -173,11 +190,11 @@ impl Body for EndpointBody {
         if this.done {
             return Poll::Ready(None);
         }
-        if let Some(source) = this.broken.take() {
+        if let Some(broken) = this.broken.take() {
             this.done = true;
-            return Poll::Ready(Some(Err(EndpointError::broken_off(source, true))));
+            return Poll::Ready(Some(Err(broken)));
         }
-        match this.poll_inner(context) {
+        match poll_filled(context, |context| this.poll_inner(context)) {
             Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
                 this.done = true;
                 this.line = None;
@@ -192,12 +209,10 @@ impl Body for EndpointBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(source))) => {
-                this.line = None;
-                // Not at once: what came before it has still to be written, and whoever
-                // writes does that when there is nothing to be had.
-                this.broken = Some(source);
-                context.waker().wake_by_ref();
-                Poll::Pending
+                this.break_off(EndpointError::broken_off(source, true), context)
+            }
+            Poll::Ready(None) if this.is_cut_short() => {
+                this.break_off(EndpointError::Incomplete, context)
             }
             Poll::Ready(None) => {
                 this.done = true;

@@ -9,11 +9,22 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::connect::{Connector, HttpVersions, Secure};
+use super::connect::{Connector, HttpVersions, Secure, Windows};
 use super::pool::Pool;
 use super::{Endpoint, EndpointUriError, Shared};
 use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
+use crate::sync::AtomicU32;
+
+/// Without user and password: members are not told them, and `Debug` and errors show the rest.
+fn unnamed(uri: Uri) -> Uri {
+    let Some(Ok(bare)) = uri.authority().map(without_user) else {
+        return uri;
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(bare);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
 
 /// Makes an [`Endpoint`].
 ///
@@ -34,15 +45,19 @@ pub struct EndpointBuilder {
     frame: Option<Duration>,
     whole: Option<Duration>,
     max_head: usize,
+    max_headers: Option<usize>,
+    max_interim: u32,
     max_idle: usize,
     idle_life: Duration,
+    connections: usize,
+    windows: Windows,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(uri: Uri) -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            uri,
+            uri: unnamed(uri),
             socket: None,
             address: None,
             secure: None,
@@ -53,8 +68,15 @@ impl EndpointBuilder {
             frame: Some(minute),
             whole: None,
             max_head: 64 * 1024,
+            max_headers: None,
+            max_interim: 32,
             max_idle: 256,
             idle_life: Duration::from_secs(15),
+            connections: 8,
+            windows: Windows {
+                streams: 100,
+                stream: 256 * 1024,
+            },
         }
     }
 
@@ -201,6 +223,51 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets how many header lines an answer may have; more is an error. By default these are
+    /// 100 over HTTP/1.1, while over HTTP/2 only [`max_head`](Self::max_head) counts. To set
+    /// it, to whatever number, costs an allocation for each answer over HTTP/1.1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_headers(500)
+    ///     .max_head(256 * 1024)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_headers(mut self, lines: usize) -> Self {
+        self.max_headers = Some(lines);
+        self
+    }
+
+    /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
+    /// 32 by default. With one more, the exchange fails
+    /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
+    /// client gets 502. Over HTTP/2 only the time limits bound them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::Endpoint;
+    /// use http::Uri;
+    ///
+    /// // It says `102 Processing` every second for up to two minutes.
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
+    ///     .max_interim_answers(120)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn max_interim_answers(mut self, answers: u32) -> Self {
+        self.max_interim = answers;
+        self
+    }
+
     /// Sets how many connections stay open while nobody needs them; with 0, each request
     /// has its own. Of HTTP/2, one is enough.
     ///
@@ -232,6 +299,63 @@ impl EndpointBuilder {
     /// See [`max_idle`](Self::max_idle).
     pub fn idle_lifetime(mut self, life: Duration) -> Self {
         self.idle_life = bounded(life);
+        self
+    }
+
+    /// Sets how many connections of HTTP/2 there are at most, 8 by default; at least one. A
+    /// new one is opened when the others have as many streams as the member allows, or as
+    /// [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) does; those beyond need are closed when they
+    /// have been idle for [`idle_lifetime`](Self::idle_lifetime). When all are full, the
+    /// member is at its capacity ([`EndpointError::AtCapacity`]).
+    ///
+    /// [`EndpointError::AtCapacity`]: super::EndpointError::AtCapacity
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Endpoint, HttpVersions};
+    /// use http::Uri;
+    ///
+    /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:50051"))
+    ///     .versions(HttpVersions::Http2)
+    ///     .http2_max_connections(4)
+    ///     .http2_max_concurrent_streams(50)
+    ///     // At most 4 x 50 x 1 MiB are held for clients that do not read.
+    ///     .http2_initial_stream_window_size(1024 * 1024)
+    ///     .build()?;
+    /// # let _ = member;
+    /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
+    /// ```
+    pub fn http2_max_connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Sets how many requests share one connection of HTTP/2 at the same time, 100 by
+    /// default; at least one, and never more than the member allows.
+    ///
+    /// # Examples
+    ///
+    /// See [`http2_max_connections`](Self::http2_max_connections).
+    pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
+        self.windows.streams = streams.max(1);
+        self
+    }
+
+    /// Sets how many bytes of one answer a member may send by HTTP/2 before its client has
+    /// read them: 256 KiB by default, and no more than 2 GiB for a whole connection.
+    ///
+    /// The window of a connection is this times [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams), so
+    /// that clients that do not read never hold up the answers to others. Clients that
+    /// read nothing can make the proxy hold as much: 25 MiB a connection by default, and
+    /// 200 MiB a member with all of its connections. A small window limits how fast one
+    /// answer can arrive, to a window each round trip: over 1 ms, 256 KiB are 256 MB/s.
+    ///
+    /// # Examples
+    ///
+    /// See [`http2_max_connections`](Self::http2_max_connections).
+    pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
+        self.windows.stream = bytes;
         self
     }
 
@@ -277,9 +401,15 @@ impl EndpointBuilder {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(self.connect));
+        let speaks = match self.versions {
+            HttpVersions::Any if secure.is_some() => None,
+            versions => Some(versions == HttpVersions::Http2),
+        };
         let host = host_of(&authority).filter(|_| !self.preserve_host);
+        let pool = Pool::new(self.max_idle, self.connections, speaks);
+        let changed = pool.changed();
         let shared = Shared {
-            pool: Pool::new(self.max_idle, self.versions == HttpVersions::Http2),
+            pool,
             scheme: scheme.clone(),
             authority,
             host,
@@ -291,6 +421,11 @@ impl EndpointBuilder {
                 secure,
                 versions: self.versions,
                 max_head: self.max_head,
+                max_headers: self.max_headers,
+                windows: self.windows.fitting(),
+                opened: AtomicU32::new(0),
+                changed,
+                max_interim: self.max_interim,
             },
             connect: self.connect,
             idle_life: self.idle_life,

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,12 +16,16 @@ use http::Uri;
 use hyper::client::conn::{http1, http2};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tower_service::Service;
 
+use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
+use super::peer::Peer;
 use crate::proxy::stream::Stream;
-use crate::service::BoxError;
+use crate::service::{BoxError, is_exhaustion};
+use crate::sync::{AtomicU32, Relaxed};
 
 /// Which HTTP a member is spoken to in.
 ///
@@ -77,6 +82,14 @@ pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
     fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
 }
 
+/// Why no connection can be opened to anything, if that is so. The system resolves a name
+/// by files and sockets of its own, and does not tell that it has none left from a name that
+/// nobody knows.
+fn shortage() -> Option<io::Error> {
+    let error = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err()?;
+    is_exhaustion(&error).then_some(error)
+}
+
 /// Opens connections to one member.
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -88,7 +101,45 @@ pub(super) struct Connector {
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
+    /// How many lines the head of an answer may have, if it was said.
+    pub(super) max_headers: Option<usize>,
+    pub(super) windows: Windows,
+    /// So many connections of HTTP/2 were opened.
+    // Relaxed: each takes another number.
+    pub(super) opened: AtomicU32,
+    /// Is told when a member says something about a connection.
+    pub(super) changed: Arc<Notify>,
+    pub(super) max_interim: u32,
 }
+
+/// How much of HTTP/2 one connection has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    /// Streams at the same time.
+    pub(super) streams: u32,
+    /// Bytes that a member may send on a stream before somebody has read them.
+    pub(super) stream: u32,
+}
+
+impl Windows {
+    /// The same, with streams whose windows together are one that a connection can have.
+    pub(super) fn fitting(self) -> Self {
+        let most = MAX_WINDOW / self.streams.clamp(1, MAX_WINDOW);
+        Self {
+            streams: self.streams,
+            stream: self.stream.clamp(1, most.max(1)),
+        }
+    }
+
+    /// The window of a connection: what each of its streams may hold, so that no reader who
+    /// does not read holds what is another's.
+    pub(super) const fn connection(self) -> u32 {
+        self.streams.saturating_mul(self.stream)
+    }
+}
+
+/// The largest window that there is (RFC 9113, 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 impl Connector {
     /// Opens a connection that is ready for a request.
@@ -119,38 +170,50 @@ impl Connector {
         }
         let mut tcp = self.tcp.clone();
         std::future::poll_fn(|context| tcp.poll_ready(context)).await?;
-        Ok(Stream::Tcp(
-            tcp.call(self.place.as_ref().unwrap_or(&self.uri).clone())
-                .await?
-                .into_inner(),
-        ))
+        let place = self.place.as_ref().unwrap_or(&self.uri).clone();
+        match tcp.call(place).await {
+            Ok(stream) => Ok(Stream::Tcp(stream.into_inner())),
+            Err(error) => Err(shortage().map_or_else(|| error.into(), Into::into)),
+        }
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(self.max_head)
-            .handshake::<_, Outgoing>(TokioIo::new(stream))
-            .await?;
+        let interim = Interim::new(self.max_interim);
+        let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
+        let mut http1 = http1::Builder::new();
+        http1.max_header_size(self.max_head);
+        if let Some(lines) = self.max_headers {
+            http1.max_headers(lines);
+        }
+        let (sender, connection) = http1.handshake::<_, Outgoing>(bytes).await?;
         let connection = Box::pin(async move {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Line::Http1(Http1Line::new(sender, connection)))
+        Ok(Line::Http1(Http1Line::new(sender, connection, interim)))
     }
 
     async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {
         let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
+        let windows = self.windows;
+        let (stream, peer) = Peer::watch(stream, self.changed.clone());
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             // So that one that is dead is noticed by somebody who waits.
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .max_header_list_size(max_head)
+            .initial_stream_window_size(windows.stream)
+            .initial_connection_window_size(windows.connection())
+            // Until the member has said how many it allows.
+            .initial_max_send_streams(usize::try_from(windows.streams).unwrap_or(usize::MAX))
             .handshake::<_, Outgoing>(TokioIo::new(stream))
             .await?;
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Line::Http2(Http2Line::new(sender)))
+        let number = self.opened.fetch_add(1, Relaxed);
+        let line = Http2Line::new(sender, peer, windows.streams, number);
+        Ok(Line::Http2(line))
     }
 }

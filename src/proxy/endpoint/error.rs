@@ -28,6 +28,17 @@ use crate::service::{BoxError, RequestError, cause};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
+    /// It speaks HTTP/2, and all of the connections that there may be have as many streams as
+    /// it allows. Nothing was sent, and it is not its fault. See
+    /// [`http2_max_connections`](super::EndpointBuilder::http2_max_connections).
+    #[error("the member takes no more than {limit} requests at the same time")]
+    AtCapacity {
+        /// So many requests at the same time.
+        limit: u32,
+        /// What a [`ReverseProxy`](super::super::ReverseProxy) is told: it sends no more until
+        /// there is room again.
+        source: BoxError,
+    },
     /// Its name cannot be resolved, nobody listens there, TLS failed, or it closed the
     /// connection before it took anything from it. Nothing was sent.
     #[error("no connection to {to}")]
@@ -50,12 +61,30 @@ pub enum EndpointError {
         #[source]
         source: hyper::Error,
     },
+    /// It gave up the stream of its answer (HTTP/2) before the end, though without an error.
+    #[error("the member ended its answer before the end")]
+    Incomplete,
+    /// It sent more interim answers (1xx) than it
+    /// [may](super::EndpointBuilder::max_interim_answers).
+    #[error("the member sent more than {most} interim answers")]
+    TooManyInterim {
+        /// How many there may be.
+        most: u32,
+    },
     /// It was the request.
     #[error("the request cannot be sent to the member")]
     Request {
         /// What is wrong.
         #[source]
         source: RequestError,
+    },
+    /// Its answer, over HTTP/2, has more header lines than
+    /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is an
+    /// [`Exchange`](Self::Exchange) which broke off.
+    #[error("the member's answer has more than {limit} header lines")]
+    TooManyHeaders {
+        /// So many are allowed.
+        limit: usize,
     },
     /// A time limit passed after something may have been sent.
     #[error("the member took too long over {over}")]
@@ -114,7 +143,8 @@ impl EndpointError {
     pub const fn is_nothing_sent(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. }
+            Self::AtCapacity { .. }
+                | Self::Connect { .. }
                 | Self::Exchange {
                     unprocessed: true,
                     ..
@@ -150,6 +180,7 @@ impl EndpointError {
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
     ///     .blameless_if(EndpointError::is_idle_close)
+    ///     .stale_if(EndpointError::is_stale)
     ///     .over_members();
     /// # let _ = service;
     /// # Ok::<(), equipoise::BuildError>(())
@@ -167,6 +198,27 @@ impl EndpointError {
     }
 }
 
+impl EndpointError {
+    /// Tells whether the connection had carried requests before, and was closed before a byte
+    /// of the answer came: an idempotent request may be sent again, on a new one
+    /// ([`stale_if`](crate::service::BalanceLayer::stale_if)).
+    ///
+    /// # Examples
+    ///
+    /// See [`is_idle_close`](Self::is_idle_close).
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            Self::Exchange {
+                idled: true,
+                unprocessed: false,
+                ..
+            }
+        )
+    }
+}
+
 fn is_reset(error: &hyper::Error) -> bool {
     let kind = cause::<io::Error>(error).map(io::Error::kind);
     matches!(
@@ -175,12 +227,14 @@ fn is_reset(error: &hyper::Error) -> bool {
     )
 }
 
-fn is_unprocessed(error: &hyper::Error) -> bool {
+/// Whether the member has said that it did nothing about the request (RFC 9113, 8.7).
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     let Some(error) = cause::<h2::Error>(error) else {
         return false;
     };
-    // h2 says so only of streams after the last that the member has looked at.
-    let ending = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    // h2 says so only of streams after the last that the member has looked at, whatever the
+    // reason (RFC 9113, 6.8).
+    let ending = error.is_go_away();
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     error.is_remote() && (ending || refused)
 }

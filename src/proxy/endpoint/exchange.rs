@@ -15,12 +15,14 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::body::Limits;
-use super::error::{EndpointError, Stage};
-use super::line::{Line, Unanswered, for_http_1, for_http_2};
+use super::copied::Copied;
+use super::error::{EndpointError, Stage, is_unprocessed};
+use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
+use super::pool::For;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
-use crate::service::cause;
+use crate::service::{FreshConnection, cause};
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -33,34 +35,61 @@ pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchan
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
-    match endpoint.pool.take() {
+    let fresh = request.extensions().get::<FreshConnection>().is_some();
+    let line = if fresh { None } else { endpoint.pool.take() };
+    match line {
         Some(line) => send(endpoint, line, request, times, Turn::First),
-        None => Box::pin(open_and_send(endpoint, request, times)),
+        None => open(endpoint, request, times),
     }
 }
 
 /// How often a request has found that its connection was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Turn {
-    /// It is on one that had been idle.
+    /// It is on one that had been idle, or that is shared.
     First,
     /// The same, after all that were closed have been sorted out.
     Second,
     /// It is on a new one.
     Fresh,
+    /// It is on one that is younger than the one on which it was not processed.
+    Younger,
+    /// It is the first on one that was opened for it.
+    Alone,
+}
+
+impl Turn {
+    /// Whether it is on one that was in the pool before.
+    fn is_pooled(self) -> bool {
+        matches!(self, Self::First | Self::Second)
+    }
+
+    /// Where a request goes that was not processed on a connection of HTTP/2: once to another
+    /// connection; and if that ended after it had served others, to one of its own.
+    fn after(self, line: &Http2Line) -> Option<(For, Self)> {
+        match self {
+            Self::First | Self::Second | Self::Fresh => {
+                Some((For::After(line.number()), Self::Younger))
+            }
+            Self::Younger if line.has_served() => Some((For::Itself, Self::Alone)),
+            Self::Younger | Self::Alone => None,
+        }
+    }
 }
 
 async fn open_and_send(
     endpoint: Arc<Shared>,
     request: Request<Outgoing>,
     mut times: Times,
+    whom: For,
+    turn: Turn,
 ) -> Answer {
-    let line = endpoint.open(times.limits.whole).await?;
+    let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
     if matches!(line, Line::Http2(_)) {
         pool::see_to(&endpoint);
     }
-    send(endpoint, line, request, times, Turn::Fresh).await
+    send(endpoint, line, request, times, turn).await
 }
 
 async fn switch(endpoint: Arc<Shared>, request: Request<Outgoing>, mut times: Times) -> Answer {
@@ -78,7 +107,18 @@ fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: 
             return send(endpoint, line, request, times, Turn::Second);
         }
     }
-    Box::pin(open_and_send(endpoint, request, times))
+    open(endpoint, request, times)
+}
+
+/// Sends a request on a connection that is opened, or was opened meanwhile.
+fn open(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Exchange {
+    Box::pin(open_and_send(
+        endpoint,
+        request,
+        times,
+        For::Any,
+        Turn::Fresh,
+    ))
 }
 
 fn send(
@@ -93,24 +133,48 @@ fn send(
     match &mut line {
         Line::Http1(one) => {
             for_http_1(&mut request);
+            request.body_mut().hold(None);
             if times.upload.is_watched() {
                 one.leave_to_task();
             }
+            one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
+            let on = On { endpoint, line };
+            Box::pin(Sent::new(sent, on, None, alarm, times, turn))
         }
         Line::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
+            let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
+            request.body_mut().hold(two.stream());
             let sent = two.sender.try_send_request(request);
-            Box::pin(Sent::new(sent, endpoint, line, alarm, times, turn))
+            let on = On { endpoint, line };
+            Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
         }
+    }
+}
+
+/// How a connection of HTTP/1.1 says that it is closed, if it is.
+fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
+    let Some(On {
+        line: Line::Http1(one),
+        ..
+    }) = on
+    else {
+        return None;
+    };
+    if !one.sender.is_closed() {
+        return None;
+    }
+    match one.sender.poll_ready(context) {
+        Poll::Ready(Err(closed)) => Some(closed),
+        Poll::Ready(Ok(())) | Poll::Pending => None,
     }
 }
 
 /// Whether the connection will take no other request, though it may not know yet.
 fn is_at_its_end(unanswered: &Unanswered) -> bool {
     let error = cause::<h2::Error>(unanswered.error());
-    error.is_some_and(h2::Error::is_go_away)
+    error.is_some_and(|error| error.is_go_away()) || is_unprocessed(unanswered.error())
 }
 
 /// How long things may take.
@@ -139,6 +203,17 @@ impl Times {
             head_due: None,
             upload,
             now,
+        }
+    }
+
+    /// The same, for a request that is sent again.
+    fn for_another(&self, body: &Outgoing) -> Self {
+        let upload = body.progress().clone();
+        Self {
+            seen: upload.seen(),
+            head_due: None,
+            upload,
+            ..*self
         }
     }
 
@@ -182,6 +257,8 @@ pin_project! {
         alarm: Alarm,
         times: Times,
         turn: Turn,
+        // What to send if the member has not processed it.
+        copy: Option<Box<Copied>>,
         // On another connection, as this one turned out to be closed.
         again: Option<Exchange>,
     }
@@ -196,18 +273,19 @@ struct On {
 impl<F> Sent<F> {
     fn new(
         sent: F,
-        endpoint: Arc<Shared>,
-        line: Line,
+        on: On,
+        copy: Option<Box<Copied>>,
         alarm: Alarm,
         times: Times,
         turn: Turn,
     ) -> Self {
         Self {
             sent: Some(sent),
-            on: Some(On { endpoint, line }),
+            on: Some(on),
             alarm,
             times,
             turn,
+            copy,
             again: None,
         }
     }
@@ -224,7 +302,7 @@ where
         if let Some(again) = this.again {
             return again.as_mut().poll(context);
         }
-        let Some(sent) = this.sent.as_mut().as_pin_mut() else {
+        let Some(mut sent) = this.sent.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
         let here = match this.on {
@@ -237,14 +315,39 @@ where
             }
             _ => false,
         };
-        let answered = if here {
+        let mut answered = if here {
             // To be woken by what was just done would mean to be polled once more for nothing.
             // Nor is anybody woken if the budget of the task is used up.
             let mut nobody = Context::from_waker(Waker::noop());
-            std::pin::pin!(unconstrained(sent)).poll(&mut nobody)
+            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut nobody)
         } else {
-            sent.poll(context)
+            sent.as_mut().poll(context)
         };
+        let waits = answered.is_pending() && !here;
+        if let Some(closed) = waits.then(|| closed(this.on, context)).flatten() {
+            // What was answered before that is there now.
+            answered = sent.as_mut().poll(context);
+            let lost = answered.is_pending().then(|| this.on.take()).flatten();
+            if let Some(On { endpoint, line }) = lost {
+                // Its task has ended while hyper handed the request over. It lies in their
+                // channel, which nothing wakes, and comes back when the sender is gone.
+                drop(line);
+                let unsent = match sent.poll(context) {
+                    Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
+                    Poll::Ready(Ok(_)) | Poll::Pending => None,
+                };
+                this.sent.set(None);
+                let fresh = *this.turn == Turn::Fresh;
+                return match unsent {
+                    Some(unsent) if !fresh => {
+                        let again = again(endpoint, unsent, this.times.clone(), *this.turn);
+                        this.again.insert(again).as_mut().poll(context)
+                    }
+                    Some(_) => Poll::Ready(Err(endpoint.unreachable(closed.into()))),
+                    None => Poll::Ready(Err(EndpointError::broken_off(closed, fresh))),
+                };
+            }
+        }
         let Poll::Ready(answered) = answered else {
             let stage = ready!(this.times.poll_late(this.alarm, context));
             // The connection is closed, or the stream reset.
@@ -260,10 +363,18 @@ where
                 endpoint.pool.forget(two);
             }
         }
+        if let Some(error) = line.too_many_interim() {
+            return Poll::Ready(Err(error));
+        }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {
             Ok(response) => {
                 let (head, inner) = response.into_parts();
+                // hyper looks after those of HTTP/1.1.
+                let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
+                if head.headers.len() > limit {
+                    return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
+                }
                 if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
                     (head.status, &mut line)
                 {
@@ -273,31 +384,55 @@ where
                 let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
-            Err(mut unanswered) => match unanswered.take_message() {
-                Some(unsent) if *this.turn != Turn::Fresh => {
-                    this.sent.set(None);
-                    let again = again(endpoint, unsent, times.clone(), *this.turn);
-                    this.again.insert(again).as_mut().poll(context)
-                }
-                Some(_) => {
-                    let closed = unanswered.into_error();
-                    Poll::Ready(Err(endpoint.unreachable(closed.into())))
-                }
-                None => {
-                    let broken = unanswered.into_error();
-                    let fresh = *this.turn == Turn::Fresh;
-                    if !fresh {
-                        // Whoever closed one may have closed all.
-                        endpoint.pool.sort_out();
+            Err(mut unanswered) => {
+                let unsent = unanswered.take_message();
+                let was_unsent = unsent.is_some();
+                let again = match (&line, unsent) {
+                    (Line::Http1(_), unsent) => match unsent.filter(|_| this.turn.is_pooled()) {
+                        Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
+                        None => Err(endpoint),
+                    },
+                    (Line::Http2(two), unsent) => {
+                        let copy = this.copy.take();
+                        let unprocessed = is_unprocessed(unanswered.error());
+                        let copied = || copy.filter(|_| unprocessed)?.request();
+                        match (unsent.or_else(copied), this.turn.after(two)) {
+                            (Some(request), Some((whom, turn))) => {
+                                let times = times.for_another(request.body());
+                                let sent = open_and_send(endpoint, request, times, whom, turn);
+                                Ok(Box::pin(sent) as Exchange)
+                            }
+                            _ => Err(endpoint),
+                        }
                     }
-                    let refused = fresh && endpoint.is_refusal(&broken);
-                    Poll::Ready(Err(if refused {
-                        endpoint.unreachable(broken.into())
-                    } else {
-                        EndpointError::broken_off(broken, fresh)
-                    }))
+                };
+                match again {
+                    Ok(again) => {
+                        this.sent.set(None);
+                        this.again.insert(again).as_mut().poll(context)
+                    }
+                    Err(endpoint) => Poll::Ready(Err(failed(
+                        &endpoint,
+                        unanswered.into_error(),
+                        was_unsent,
+                        *this.turn,
+                    ))),
                 }
-            },
+            }
         }
     }
+}
+
+/// Why there is no answer.
+fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> EndpointError {
+    if unsent {
+        return endpoint.unreachable(error.into());
+    }
+    if turn.is_pooled() {
+        // Whoever closed one may have closed all.
+        endpoint.pool.sort_out();
+    } else if endpoint.is_refusal(&error) {
+        return endpoint.unreachable(error.into());
+    }
+    EndpointError::broken_off(error, !turn.is_pooled())
 }

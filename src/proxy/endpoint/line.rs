@@ -12,9 +12,13 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
+use super::error::EndpointError;
+use super::interim::Interim;
 use super::outgoing::Outgoing;
+use super::peer::Peer;
 use super::progress::Alarm;
 use crate::service::join_cookies;
+use crate::sync::{AtomicU32, Relaxed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -28,28 +32,112 @@ pub(super) enum Line {
     Http2(Http2Line),
 }
 
-/// Clones are the same connection.
+/// A handle to a connection: the pool's own, or that of a request, which has a stream.
 #[derive(Clone, Debug)]
 pub(super) struct Http2Line {
     pub(super) sender: http2::SendRequest<Outgoing>,
-    /// As many as there are clones.
-    users: Arc<()>,
+    shared: Arc<SharedLine>,
+    /// `None` in the pool.
+    stream: Option<Arc<StreamPermit>>,
+}
+
+/// What the handles share.
+#[derive(Debug)]
+struct SharedLine {
+    peer: Peer,
+    /// How many streams we use at most, whatever the member allows.
+    most: u32,
+    /// Counts the connections to the member.
+    number: u32,
+    /// How many streams are in use.
+    // Relaxed: it grows under the pool's lock; one that has just ended may be missed.
+    streams: AtomicU32,
+}
+
+/// A stream in use, until it is dropped.
+#[derive(Debug)]
+pub(super) struct StreamPermit(Arc<SharedLine>);
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Http2Line {
-    pub(super) fn new(sender: http2::SendRequest<Outgoing>) -> Self {
-        let users = Arc::new(());
-        Self { sender, users }
+    pub(super) fn new(
+        sender: http2::SendRequest<Outgoing>,
+        peer: Peer,
+        most: u32,
+        number: u32,
+    ) -> Self {
+        let shared = SharedLine {
+            peer,
+            most,
+            number,
+            streams: AtomicU32::new(0),
+        };
+        Self {
+            sender,
+            shared: Arc::new(shared),
+            stream: None,
+        }
+    }
+
+    /// Takes a stream for a request.
+    pub(super) fn with_stream(&self) -> Self {
+        self.shared.streams.fetch_add(1, Relaxed);
+        Self {
+            sender: self.sender.clone(),
+            shared: self.shared.clone(),
+            stream: Some(Arc::new(StreamPermit(self.shared.clone()))),
+        }
+    }
+
+    /// Shares the stream with an upload, which may outlast its answer.
+    pub(super) fn stream(&self) -> Option<Arc<StreamPermit>> {
+        self.stream.clone()
     }
 
     /// Whether they are the same connection.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.users, &other.users)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Whether there is any clone but this.
-    pub(super) fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.users) > 1
+    pub(super) fn number(&self) -> u32 {
+        self.shared.number
+    }
+
+    pub(super) fn is_younger_than(&self, number: u32) -> bool {
+        // They may wrap around.
+        let older_by = self.shared.number.wrapping_sub(number);
+        (1..u32::MAX / 2).contains(&older_by)
+    }
+
+    /// How many streams are in use.
+    pub(super) fn streams(&self) -> u32 {
+        self.shared.streams.load(Relaxed)
+    }
+
+    /// How many streams may be in use; `None` if the member has not said so yet.
+    pub(super) fn allowed(&self) -> Option<u32> {
+        let allowed = self.shared.peer.said().allowed?;
+        Some(allowed.min(self.shared.most))
+    }
+
+    /// Whether new requests may be sent on it.
+    pub(super) fn takes_requests(&self) -> bool {
+        !self.sender.is_closed() && self.shared.peer.said().last.is_none()
+    }
+
+    /// Whether the member has processed anything on it, and then said that it ends.
+    pub(super) fn has_served(&self) -> bool {
+        self.shared.peer.said().last.is_some_and(|last| last > 0)
+    }
+
+    /// What the member says about it.
+    pub(super) fn peer(&self) -> Peer {
+        self.shared.peer.clone()
     }
 }
 
@@ -57,6 +145,7 @@ impl Http2Line {
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: Alarm,
+    pub(super) interim: Interim,
     carrier: Carrier,
 }
 
@@ -75,10 +164,15 @@ enum Carrier {
 }
 
 impl Http1Line {
-    pub(super) fn new(sender: http1::SendRequest<Outgoing>, connection: Connection) -> Self {
+    pub(super) fn new(
+        sender: http1::SendRequest<Outgoing>,
+        connection: Connection,
+        interim: Interim,
+    ) -> Self {
         Self {
             sender,
             alarm: Alarm::default(),
+            interim,
             carrier: Carrier::Here(connection),
         }
     }
@@ -153,6 +247,14 @@ impl Line {
         match self {
             Self::Http1(line) => std::mem::take(&mut line.alarm),
             Self::Http2(_) => Alarm::default(),
+        }
+    }
+
+    /// Why it broke off, if it is for interim answers.
+    pub(super) fn too_many_interim(&self) -> Option<EndpointError> {
+        match self {
+            Self::Http1(line) => line.interim.error(),
+            Self::Http2(_) => None,
         }
     }
 }

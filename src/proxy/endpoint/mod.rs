@@ -13,12 +13,16 @@
 mod body;
 mod builder;
 mod connect;
+mod copied;
 mod error;
 mod exchange;
+mod interim;
 mod line;
 mod outgoing;
+mod peer;
 mod pool;
 mod progress;
+mod streams;
 
 use std::fmt;
 use std::io;
@@ -44,11 +48,12 @@ pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
 use crate::service::{BoxError, HostKept, RequestError, host_of, under};
+use crate::timer::timeout_at;
 use connect::Connector;
 use exchange::Exchange;
 use line::Line;
 use outgoing::Outgoing;
-use pool::Pool;
+use pool::{For, NoLine, Pool};
 
 /// A member that speaks HTTP: its address, its own connections, and how long it may take.
 ///
@@ -64,8 +69,17 @@ use pool::Pool;
 /// | between two frames of the answer | 60 s | [`frame_timeout`](EndpointBuilder::frame_timeout) |
 /// | the whole of it | none | [`request_timeout`](EndpointBuilder::request_timeout) |
 /// | bytes of the answer's head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
+/// | header lines of the answer | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](EndpointBuilder::max_headers) |
 /// | idle connections | 256 | [`max_idle`](EndpointBuilder::max_idle) |
 /// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
+/// | connections of HTTP/2 | 8 | [`http2_max_connections`](EndpointBuilder::http2_max_connections) |
+/// | requests at a time on one of HTTP/2 | 100 | [`http2_max_concurrent_streams`](EndpointBuilder::http2_max_concurrent_streams) |
+/// | bytes of an answer by HTTP/2 that nobody has read | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
+///
+/// What a member of HTTP/2 says that it did not process (`GOAWAY`, `REFUSED_STREAM`) is sent
+/// to it once more on another connection, whatever the method: so up to 128 KiB of each
+/// upload by HTTP/2 are kept while it is sent. A connection that ended after it had served
+/// others counts for nothing: then there is one more, on a connection of its own.
 ///
 /// How many requests it gets at once is the balancer's affair: see
 /// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). Its name is
@@ -189,7 +203,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> EndpointFuture {
         let endpoint = &self.shared;
-        let exchange = match endpoint.aim(request.map(Outgoing::new)) {
+        let version = request.version();
+        let request = request.map(|body| Outgoing::new(body, version));
+        let exchange = match endpoint.aim(request) {
             Ok(request) => exchange::begin(endpoint.clone(), request),
             Err(source) => {
                 let refused = EndpointError::Request { source };
@@ -275,27 +291,36 @@ impl Shared {
     }
 
     /// A connection, in the time that there is for it.
-    async fn open(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
+    async fn open(&self, whom: For, until: Option<Instant>) -> Result<Line, EndpointError> {
         let connect = self.connector.connect(self.connector.versions);
-        // The wait for somebody who is opening one counts: else they would add up.
-        self.in_time(self.pool.open(connect), until).await
+        // The wait for one that is being opened counts: else they would add up.
+        self.in_time(self.pool.open(connect, whom), until).await
     }
 
     /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
     async fn open_for_upgrade(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
-        self.in_time(self.connector.connect(HttpVersions::Http1), until)
-            .await
+        let connect = async {
+            let connected = self.connector.connect(HttpVersions::Http1).await;
+            connected.map_err(NoLine::Failed)
+        };
+        self.in_time(connect, until).await
     }
 
     async fn in_time(
         &self,
-        opening: impl Future<Output = Result<Line, BoxError>>,
+        opening: impl Future<Output = Result<Line, NoLine>>,
         until: Option<Instant>,
     ) -> Result<Line, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
-        match tokio::time::timeout_at(limit, opening).await {
-            Ok(opened) => opened.map_err(|source| self.unreachable(source)),
+        match timeout_at(limit, opening).await {
+            Ok(opened) => opened.map_err(|none| match none {
+                NoLine::Failed(source) => self.unreachable(source),
+                NoLine::Full(limit) => EndpointError::AtCapacity {
+                    limit,
+                    source: self.pool.capacity.exceeded(limit).into(),
+                },
+            }),
             Err(_) => {
                 let late = io::Error::from(io::ErrorKind::TimedOut);
                 Err(self.unreachable(late.into()))

@@ -2,89 +2,122 @@
 
 use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderName, UPGRADE, VIA};
+use http::{StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use super::line::StreamPermit;
 use super::progress::Progress;
+use crate::proxy::EdgeBody;
 use crate::proxy::server::ClientBody;
-use crate::service::{BoxError, CountedBody};
+use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
 /// A request body of any type. Those that pass through here most are called directly.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outgoing {
     content: Content,
     progress: Progress,
+    /// What it is sent on, if that is shared.
+    stream: Option<Arc<StreamPermit>>,
+    /// So many bytes have to come before it may end.
+    due: u64,
 }
+
+/// A body of which a part is kept; `None` if it is empty.
+#[derive(Debug)]
+pub(super) struct KeptContent(Option<KeptInBuffer<Content>>);
 
 /// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
 enum Content {
-    Client(Box<CountedBody<ClientBody>>),
+    Client(Box<CountedBody<EdgeBody<ClientBody>>>),
     Empty,
-    Incoming(Box<CountedBody<Incoming>>),
+    Incoming(Box<CountedBody<EdgeBody<Incoming>>>),
+    Kept(Box<ReplayBody<Self>>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Outgoing {
-    pub(super) fn new<B>(body: B) -> Self
+    /// A body that came by this version of HTTP.
+    pub(super) fn new<B>(body: B, version: Version) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         if body.is_end_stream() {
-            return Self {
-                content: Content::Empty,
-                progress: Progress::default(),
-            };
+            return Self::empty();
         }
         let content = match same(body) {
             Ok(body) => Content::Client(Box::new(body)),
+            Err(body) if version == Version::HTTP_2 => {
+                framed::<_, CountedBody<EdgeBody<Incoming>>>(body)
+                    .or_else(framed::<_, ReplayBody<EdgeBody<Incoming>>>)
+                    .or_else(framed::<_, CountedBody<Incoming>>)
+                    .or_else(framed::<_, ReplayBody<Incoming>>)
+                    .or_else(framed::<_, EdgeBody<Incoming>>)
+                    .or_else(framed::<_, Incoming>)
+                    .unwrap_or_else(Content::other)
+            }
             Err(body) => match same(body) {
                 Ok(body) => Content::Incoming(Box::new(body)),
-                Err(body) => Content::Other(body.map_err(Into::into).boxed_unsync()),
+                Err(body) => Content::other(body),
             },
         };
+        Self::of(content)
+    }
+
+    fn empty() -> Self {
         Self {
+            content: Content::Empty,
+            progress: Progress::default(),
+            stream: None,
+            due: 0,
+        }
+    }
+
+    fn of(content: Content) -> Self {
+        Self {
+            due: content.size_hint().lower(),
             content,
             progress: Progress::watched(),
+            stream: None,
         }
+    }
+
+    /// Keeps up to so many bytes of what is read from now on.
+    pub(super) fn keep(&mut self, bytes: usize) -> KeptContent {
+        let content = std::mem::replace(&mut self.content, Content::Empty);
+        if matches!(content, Content::Empty) {
+            return KeptContent(None);
+        }
+        let mut kept = KeptInBuffer::new(content, bytes);
+        if let Some(body) = kept.next_uncounted() {
+            self.content = Content::Kept(Box::new(body));
+        }
+        KeptContent(Some(kept))
+    }
+
+    /// The same body from its beginning; `None` if more was read than is kept.
+    pub(super) fn again(kept: KeptContent) -> Option<Self> {
+        let KeptContent(Some(mut kept)) = kept else {
+            return Some(Self::empty());
+        };
+        let body = kept.next_uncounted()?;
+        Some(Self::of(Content::Kept(Box::new(body))))
+    }
+
+    /// Counts as a stream until it is dropped.
+    pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
+        self.stream = stream;
     }
 
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
-    }
-}
-
-/// What a member may not be told behind a body: a client would say there what is ours to
-/// say, to programs that take trailers for headers (RFC 9110, 6.5.1).
-const ONLY_HEADERS: [HeaderName; 11] = [
-    CONNECTION,
-    COOKIE,
-    FORWARDED,
-    UPGRADE,
-    VIA,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-server"),
-];
-
-fn sound(frame: Frame<Bytes>) -> Frame<Bytes> {
-    match frame.into_trailers() {
-        Ok(mut trailers) => {
-            for name in &ONLY_HEADERS {
-                trailers.remove(name);
-            }
-            Frame::trailers(trailers)
-        }
-        Err(data) => data,
     }
 }
 
@@ -101,6 +134,128 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     }
 }
 
+/// A client's body, as hyper's server for HTTP/2 has it. That takes a stream which the client
+/// has reset with `NO_ERROR` for ended; the end is one only if the client has said so.
+#[derive(Debug)]
+struct Framed<B>(B);
+
+/// A body whose client can be blamed.
+trait Blame {
+    fn note_failed(&self, status: StatusCode);
+}
+
+/// Passed on as they came, they have no lease to tell.
+impl Blame for Incoming {
+    fn note_failed(&self, _: StatusCode) {}
+}
+
+impl Blame for EdgeBody<Incoming> {
+    fn note_failed(&self, _: StatusCode) {}
+}
+
+impl<B> Blame for CountedBody<B> {
+    fn note_failed(&self, status: StatusCode) {
+        Self::note_failed(self, status);
+    }
+}
+
+impl<B> Blame for ReplayBody<B> {
+    fn note_failed(&self, status: StatusCode) {
+        Self::note_failed(self, status);
+    }
+}
+
+/// The body with a look at its end, if it is of type `T`.
+fn framed<B, T>(body: B) -> Result<Content, B>
+where
+    B: 'static,
+    T: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    same::<B, T>(body).map(|body| Content::other(Framed(body)))
+}
+
+fn cut_short() -> RequestError {
+    RequestError::new(StatusCode::BAD_REQUEST, "its body ended before the end")
+}
+
+impl<B> Body for Framed<B>
+where
+    B: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = &mut self.get_mut().0;
+        match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Ready(None) if !body.is_end_stream() => {
+                let error = cut_short();
+                body.note_failed(error.status());
+                Poll::Ready(Some(Err(error.into())))
+            }
+            polled => polled.map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Content {
+    fn other<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self::Other(body.map_err(Into::into).boxed_unsync())
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Client(body) => Pin::new(body).poll_frame(context),
+            Self::Empty => Poll::Ready(None),
+            Self::Incoming(body) => Pin::new(body).poll_frame(context),
+            Self::Kept(body) => Pin::new(body).poll_frame(context),
+            Self::Other(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Empty => true,
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Incoming(body) => body.size_hint(),
+            Self::Kept(body) => body.size_hint(),
+            Self::Other(body) => body.size_hint(),
+        }
+    }
+}
+
 impl Body for Outgoing {
     type Data = Bytes;
     type Error = BoxError;
@@ -110,36 +265,32 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let polled = match &mut this.content {
-            Content::Other(body) => Pin::new(body).poll_frame(context),
-            Content::Client(body) => Pin::new(body).poll_frame(context),
-            Content::Empty => Poll::Ready(None),
-            Content::Incoming(body) => Pin::new(body).poll_frame(context),
-        };
+        let mut polled = Pin::new(&mut this.content).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.due = this.due.saturating_sub(length as u64);
+            }
+            Poll::Ready(None) if this.due > 0 => {
+                this.due = 0;
+                polled = Poll::Ready(Some(Err(cut_short().into())));
+            }
+            _ => {}
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) if !this.is_end_stream() => this.progress.note(),
             Poll::Ready(_) => this.progress.end(),
             Poll::Pending => {}
         }
-        polled.map(|frame| frame.map(|frame| frame.map(sound)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Other(body) => body.is_end_stream(),
-            Content::Client(body) => body.is_end_stream(),
-            Content::Empty => true,
-            Content::Incoming(body) => body.is_end_stream(),
-        }
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Other(body) => body.size_hint(),
-            Content::Client(body) => body.size_hint(),
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Incoming(body) => body.size_hint(),
-        }
+        self.content.size_hint()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The connections to one member that are open: [`Pool`].
 //!
 //! HTTP/1.1 connections wait on a stack, so that those that are not needed stay idle and
-//! are closed; one HTTP/2 connection is shared by all. hyper-util's pool services do the
+//! are closed; those of HTTP/2 are shared (`streams`). hyper-util's pool services do the
 //! same, but have no names to keep them by, and no end of an idle connection's life.
 //!
 //! What does not live here: opening them (`connect`).
@@ -9,55 +9,104 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
 use super::Shared;
 use super::line::{Http1Line, Http2Line, Line};
-use crate::service::BoxError;
+use super::streams::{Found, Streams};
+use crate::service::{BoxError, Capacity};
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// Open connections to one member.
 #[derive(Debug)]
 pub(super) struct Pool {
     open: Mutex<Open>,
-    /// Held while the one that all share is opened.
+    /// Held while one that is shared is opened.
     opening: tokio::sync::Mutex<()>,
-    /// Whether the last that was opened speaks HTTP/2: then the others wait for it.
+    /// What the last that was opened speaks: if it is HTTP/2, the others wait for it.
     // Relaxed: a hint; the connection itself is under a lock.
-    speaks_2: AtomicU32,
+    speaks: AtomicU32,
     most: usize,
+    /// Who is told how many requests there is room for.
+    pub(super) capacity: Capacity,
+    /// A member has said something about a connection, or that is gone.
+    changed: Arc<Notify>,
 }
+
+/// What a member speaks, as far as is known.
+const HTTP_1: u32 = 1;
+const HTTP_2: u32 = 2;
+const UNKNOWN: u32 = 0;
 
 /// Halves of an idle life between the looks at who has been idle for too long.
 const LIVES: u32 = 2;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     /// Those that nobody uses, and since which look.
     idle: Vec<(Http1Line, u32)>,
-    /// The one that all share, if the member speaks HTTP/2, and when it was last seen in
-    /// use.
-    shared: Option<(Http2Line, u32)>,
+    /// Those that are shared, if the member speaks HTTP/2.
+    shared: Streams,
     /// How often somebody has looked.
     looks: u32,
     watched: bool,
 }
 
+/// Why there is no connection for a request.
+#[derive(Debug)]
+pub(super) enum NoLine {
+    Failed(BoxError),
+    /// The member takes no more requests than these at the same time.
+    Full(u32),
+}
+
+impl From<BoxError> for NoLine {
+    fn from(error: BoxError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Whom a connection is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum For {
+    Any,
+    /// A request that was not processed on that connection, and wants a younger one.
+    After(u32),
+    /// One that this has happened to more than once: it wants to be the first on its own.
+    Itself,
+}
+
 impl Pool {
-    /// Keeps so many idle connections at `most`; with 0, each request has its own.
-    pub(super) fn new(most: usize, expects_2: bool) -> Self {
+    /// Keeps so many idle connections at `most`; with 0, each request has its own. So many
+    /// are shared at most, if the member speaks HTTP/2.
+    pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>) -> Self {
+        let open = Open {
+            idle: Vec::new(),
+            shared: Streams::new(shared),
+            looks: 0,
+            watched: false,
+        };
+        let speaks = speaks.map_or(UNKNOWN, |two| if two { HTTP_2 } else { HTTP_1 });
         Self {
-            open: Mutex::default(),
+            open: Mutex::new(open),
             opening: tokio::sync::Mutex::default(),
-            speaks_2: AtomicU32::new(u32::from(expects_2)),
+            speaks: AtomicU32::new(speaks),
             most,
+            capacity: Capacity::default(),
+            changed: Arc::default(),
         }
     }
 
     /// An open connection, if there is one.
     pub(super) fn take(&self) -> Option<Line> {
-        let mut open = self.open.lock();
-        if self.speaks_2.load(Relaxed) == 1 {
-            return open.take_shared();
+        if self.speaks.load(Relaxed) == HTTP_2 {
+            return match self.find(None) {
+                Found::Line(line) => Some(Line::Http2(line)),
+                _ => None,
+            };
         }
+        let mut open = self.open.lock();
         while let Some((line, _)) = open.idle.pop() {
             if !line.sender.is_closed() {
                 return Some(Line::Http1(line));
@@ -66,12 +115,34 @@ impl Pool {
         None
     }
 
+    /// Whom to tell that something has changed.
+    pub(super) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+
+    /// Tells the balancers that have met the limit if there is more room now, or less.
+    fn tell_room(&self) {
+        let mut gone = Vec::new();
+        let room = self.open.lock().shared.room(&mut gone);
+        drop(gone);
+        self.capacity.set(room);
+    }
+
+    fn find(&self, after: Option<u32>) -> Found {
+        let mut gone = Vec::new();
+        let mut open = self.open.lock();
+        let looks = open.looks;
+        let found = open.shared.find(looks, after, &mut gone);
+        drop(open);
+        drop(gone);
+        found
+    }
+
     /// Shares a connection no more that is at its end.
     pub(super) fn forget(&self, line: &Http2Line) {
-        let mut open = self.open.lock();
-        let forgotten = open.shared.take_if(|(shared, _)| shared.is(line));
-        drop(open);
-        drop(forgotten);
+        let mut gone = Vec::new();
+        self.open.lock().shared.forget(line, &mut gone);
+        drop(gone);
     }
 
     /// Closes those that the member has closed.
@@ -82,61 +153,62 @@ impl Pool {
         drop(dead);
     }
 
-    /// Opens a connection, or has one that somebody else has opened meanwhile.
+    /// Opens a connection, or has room on one that was opened meanwhile. Only one that may
+    /// be shared is waited for.
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<Line, BoxError>>,
-    ) -> Result<Line, BoxError> {
-        if self.speaks_2.load(Relaxed) == 0 || self.most == 0 {
-            let line = connect.await?;
-            self.share(&line);
-            return Ok(line);
+        whom: For,
+    ) -> Result<Line, NoLine> {
+        let alone = self.most == 0 || whom == For::Itself;
+        if alone || self.speaks.load(Relaxed) == HTTP_1 {
+            return Ok(self.share(connect.await?));
         }
-        let _opening = self.opening.lock().await;
-        if let Some(line) = self.open.lock().take_shared() {
-            return Ok(line);
+        let after = match whom {
+            For::After(number) => Some(number),
+            For::Any | For::Itself => None,
+        };
+        let opening = self.opening.lock().await;
+        if self.speaks.load(Relaxed) == HTTP_1 {
+            drop(opening);
+            return Ok(self.share(connect.await?));
         }
-        let line = connect.await?;
-        self.share(&line);
-        Ok(line)
+        loop {
+            match self.find(after) {
+                Found::Line(line) => return Ok(Line::Http2(line)),
+                Found::New(peer) => peer.settle().await,
+                Found::Full(allowed) => return Err(NoLine::Full(allowed)),
+                Found::None => return Ok(self.share(connect.await?)),
+            }
+        }
     }
 
-    fn share(&self, line: &Line) {
-        let speaks_2 = matches!(line, Line::Http2(_));
-        self.speaks_2.store(u32::from(speaks_2), Relaxed);
-        if let (Line::Http2(line), true) = (line, self.most > 0) {
+    /// Has others share a connection, if that is possible; returns the opener's handle.
+    fn share(&self, line: Line) -> Line {
+        let Line::Http2(line) = line else {
+            self.speaks.store(HTTP_1, Relaxed);
+            return line;
+        };
+        self.speaks.store(HTTP_2, Relaxed);
+        let own = line.with_stream();
+        if self.most > 0 {
             let mut open = self.open.lock();
             let looks = open.looks;
-            open.shared = Some((line.clone(), looks));
+            open.shared.add(line, looks);
         }
+        Line::Http2(own)
     }
 }
 
 impl Open {
-    fn take_shared(&mut self) -> Option<Line> {
-        let (line, used) = self.shared.as_mut()?;
-        if line.sender.is_closed() {
-            self.shared = None;
-            return None;
-        }
-        *used = self.looks;
-        Some(Line::Http2(line.clone()))
-    }
-
     /// Takes out those that have been idle for too long, for the caller to drop.
     fn look(&mut self) -> Old {
         self.looks = self.looks.wrapping_add(1);
         let looks = self.looks;
         let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
-        let old = self.weed(is_young);
-        if let Some((line, used)) = &mut self.shared {
-            if line.is_in_use() {
-                *used = looks;
-            }
-        }
-        let is_old =
-            |(line, used): &mut (Http2Line, u32)| !is_young(*used) || line.sender.is_closed();
-        (old, self.shared.take_if(is_old))
+        let mut gone = Vec::new();
+        self.shared.look(looks, is_young, &mut gone);
+        (self.weed(is_young), gone)
     }
 
     /// Takes out those that are not to be kept, and those that the member has closed, which
@@ -154,7 +226,7 @@ impl Open {
     }
 }
 
-type Old = (Vec<Http1Line>, Option<(Http2Line, u32)>);
+type Old = (Vec<Http1Line>, Vec<Http2Line>);
 
 /// Lays a connection down for the next request.
 pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
@@ -176,23 +248,33 @@ pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
 pub(super) fn see_to(endpoint: &Arc<Shared>) {
     let watched = std::mem::replace(&mut endpoint.pool.open.lock().watched, true);
     if !watched {
-        tokio::spawn(watch(Arc::downgrade(endpoint), endpoint.idle_life));
+        let changed = endpoint.pool.changed();
+        tokio::spawn(watch(Arc::downgrade(endpoint), changed, endpoint.idle_life));
     }
 }
 
 /// Closes connections that have been idle for too long, until there are none.
-async fn watch(endpoint: Weak<Shared>, life: Duration) {
+async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
+    let mut look = Instant::now() + life / LIVES;
     loop {
-        tokio::time::sleep(life / LIVES).await;
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = changed.notified() => {}
+        }
         let Some(endpoint) = endpoint.upgrade() else {
             return;
         };
-        let mut open = endpoint.pool.open.lock();
-        let old = open.look();
-        open.watched = !open.idle.is_empty() || open.shared.is_some();
-        let done = !open.watched;
-        drop(open);
-        drop(old);
+        let mut done = false;
+        if Instant::now() >= look {
+            look = Instant::now() + life / LIVES;
+            let mut open = endpoint.pool.open.lock();
+            let old = open.look();
+            open.watched = !open.idle.is_empty() || !open.shared.is_empty();
+            done = !open.watched;
+            drop(open);
+            drop(old);
+        }
+        endpoint.pool.tell_room();
         if done {
             return;
         }

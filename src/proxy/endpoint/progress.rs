@@ -5,16 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::sync::{AtomicU32, Relaxed};
+use crate::timer::Deadline;
 
 /// A timer that goes from exchange to exchange with its connection. Deadlines mostly grow:
 /// it is not set anew for each, but goes off for the first and is then set for the one
 /// that counts.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
+    sleep: Option<Pin<Box<Deadline>>>,
 }
 
 impl Alarm {
@@ -22,13 +23,13 @@ impl Alarm {
     pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
+            .get_or_insert_with(|| Box::pin(Deadline::at(deadline)));
+        if sleep.moment() > deadline {
             sleep.as_mut().reset(deadline);
         }
         loop {
             ready!(sleep.as_mut().poll(context));
-            if sleep.deadline() >= deadline {
+            if sleep.moment() >= deadline {
                 return Poll::Ready(());
             }
             sleep.as_mut().reset(deadline);

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
+use crate::proxy::fields::{Field, names_where};
+
 /// An address as proxies write it: alone, with a port, in brackets.
 pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
     let said = std::str::from_utf8(said).ok()?;
@@ -46,36 +48,9 @@ pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
 
 /// Removes what a client says of itself, or of the way that it came.
 pub(super) fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| is_claim(name.as_str().as_bytes());
-    // Most clients say nothing of the kind: then this is empty, and unallocated.
-    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-    for claim in claims {
+    for claim in names_where(headers, |field, _| field == Field::Forwarded) {
         headers.remove(claim);
     }
-}
-
-const X_FORWARDED: &[u8] = b"x-forwarded";
-const OTHERS: [&[u8]; 7] = [
-    b"forwarded",
-    b"front-end-https",
-    b"true-client-ip",
-    b"x-client-ip",
-    b"x-original-url",
-    b"x-real-ip",
-    b"x-rewrite-url",
-];
-
-/// Names are in lower case; some servers read `_` as `-`.
-fn is_claim(name: &[u8]) -> bool {
-    if !matches!(name.first(), Some(b'f' | b't' | b'x')) {
-        return false;
-    }
-    let begins_as = |known: &[u8]| {
-        let alike = |(&said, &known): (&u8, &u8)| said == known || (said == b'_' && known == b'-');
-        name.len() >= known.len() && name.iter().zip(known).all(alike)
-    };
-    let is = |known: &&[u8]| name.len() == known.len() && begins_as(known);
-    begins_as(X_FORWARDED) || OTHERS.iter().any(is)
 }
 
 /// Whether what is appended to `Forwarded` stands for itself: no quote is left open.

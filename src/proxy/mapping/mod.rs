@@ -21,7 +21,7 @@ mod template;
 
 #[cfg(feature = "config")]
 pub(crate) use raw_path::Readings;
-pub(super) use raw_path::is_sound;
+pub(super) use raw_path::{Places, has_dot_segment, is_sound, strip};
 
 pub use cookies::CookieMap;
 pub use error::{MapError, MapRuleError};

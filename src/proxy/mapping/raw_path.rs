@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// What follows the prefix, raw, if the path lies below it: a prefix that does not end in
 /// `/` must be followed by one, or by the end.
-pub(super) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
     let (mut wanted_at, mut at) = (0, 0);
     while let Some((wanted, next)) = mark(prefix.as_bytes(), wanted_at) {
         let (found, after) = mark(path.as_bytes(), at)?;
@@ -41,7 +41,7 @@ pub(super) fn shortened(path: &str) -> Cow<'_, str> {
 
 /// Whether some server could read a segment of the path as `.` or `..`: escaped, behind
 /// an escaped slash or a backslash, or with parameters (`/..;/`) too.
-pub(super) fn has_dot_segment(path: &[u8]) -> bool {
+pub(in crate::proxy) fn has_dot_segment(path: &[u8]) -> bool {
     // How many dots the segment has, or `None` if it has anything else.
     let mut dots = Some(0_usize);
     let mut at = 0;
@@ -133,6 +133,86 @@ impl<'p> Readings<'p> {
     }
 }
 
+/// A path in every way in which a server could read it, for rules that choose between
+/// places: [`Readings`] of it, and those with their dot segments resolved.
+#[derive(Debug)]
+pub(in crate::proxy) struct Places<'p> {
+    first: Cow<'p, str>,
+    others: Vec<String>,
+    /// Whether some reading has a segment `..`: then what one server serves there may lie
+    /// anywhere to another.
+    pub(in crate::proxy) climbs: bool,
+}
+
+impl<'p> Places<'p> {
+    pub(in crate::proxy) fn of(path: &'p str) -> Self {
+        let readings = Readings::of(path);
+        let is_clean = readings.others.is_empty() && !path.contains("/.");
+        if is_clean && matches!(readings.httpd, Cow::Borrowed(_)) {
+            return Self {
+                first: readings.httpd,
+                others: Vec::new(),
+                climbs: false,
+            };
+        }
+        let mut all: Vec<String> = Vec::new();
+        let mut climbs = false;
+        for reading in readings.all() {
+            // The one escape that is left, in one case.
+            let reading = reading.replace("%2f", "%2F");
+            let (here, climbed) = (resolved(&reading, false), resolved(&reading, true));
+            climbs |= here != climbed;
+            for path in [here, climbed] {
+                if !all.contains(&path) {
+                    all.push(path);
+                }
+            }
+        }
+        let first = Cow::Owned(all.remove(0));
+        Self {
+            first,
+            others: all,
+            climbs,
+        }
+    }
+
+    pub(in crate::proxy) fn all(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(String::as_str);
+        std::iter::once(&*self.first).chain(others)
+    }
+
+    /// The path, if there is one way to read it only.
+    pub(in crate::proxy) fn only(&self) -> Option<&str> {
+        self.others.is_empty().then_some(&*self.first)
+    }
+
+    /// The path as most servers read it, but for `..`.
+    pub(in crate::proxy) fn into_first(self) -> String {
+        self.first.into_owned()
+    }
+}
+
+/// The path without its segments `.` and, if it `climbs`, without `..` and what those lead
+/// out of (RFC 3986, 5.2.4).
+fn resolved(path: &str, climbs: bool) -> String {
+    let mut left: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_dots = segment == "." || climbs && segment == "..";
+        if !is_dots {
+            left.push(segment);
+            continue;
+        }
+        if segment == ".." && left.len() > 1 {
+            left.pop();
+        }
+        if segments.peek().is_none() {
+            left.push("");
+        }
+    }
+    left.join("/")
+}
+
 /// What a byte is read as.
 enum Read {
     As(u8),
@@ -206,7 +286,7 @@ fn is_unreserved(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Readings, has_broken_escape, has_dot_segment, shortened, strip};
+    use super::{Places, Readings, has_broken_escape, has_dot_segment, shortened, strip};
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
@@ -262,6 +342,27 @@ mod tests {
         for (path, expected) in rows {
             let readings = Readings::of(path);
             assert_eq!(readings.all().collect::<Vec<_>>(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_lies_wherever_a_server_could_find_it() {
+        let rows: [(&str, &[&str], bool); 10] = [
+            ("/a/b", &["/a/b"], false),
+            ("*", &["*"], false),
+            ("/.well-known/a", &["/.well-known/a"], false),
+            ("/./a/.", &["/a/"], false),
+            ("//a/%2e/%62", &["/a/b"], false),
+            ("/x/../a", &["/x/../a", "/a"], true),
+            ("/../..", &["/../..", "/"], true),
+            ("/x%2f../a", &["/x%2F../a", "/x/../a", "/a"], true),
+            ("/x/..;y/a", &["/x/..;y/a", "/x/../a", "/a"], true),
+            ("/a;x\\b", &["/a;x\\b", "/a;x/b", "/a/b"], false),
+        ];
+        for (path, expected, climbs) in rows {
+            let places = Places::of(path);
+            assert_eq!(places.all().collect::<Vec<_>>(), expected, "{path}");
+            assert_eq!(places.climbs, climbs, "{path}");
         }
     }
 

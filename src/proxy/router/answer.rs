@@ -89,6 +89,13 @@ impl Answer {
         }
     }
 
+    pub(super) fn climbs() -> Self {
+        Self {
+            refused: Some("its path leads to more than one place"),
+            ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
+        }
+    }
+
     /// An interim answer would leave the client waiting for the final one.
     pub(super) fn checked(self) -> Result<Self, RuleError> {
         if self.status.is_informational() {

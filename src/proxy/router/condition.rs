@@ -23,6 +23,8 @@ pub(super) struct Facts<'r> {
     headers: &'r HeaderMap,
     pub(super) host: Option<Cow<'r, str>>,
     pub(super) method: &'r Method,
+    /// One reading of the path.
+    path: &'r str,
     pub(super) uri: &'r Uri,
 }
 
@@ -33,8 +35,25 @@ impl<'r> Facts<'r> {
             headers: request.headers(),
             host: host_of(request.uri(), request.headers()),
             method: request.method(),
+            path: request.uri().path(),
             uri: request.uri(),
         }
+    }
+
+    /// The same request, with another reading of its path.
+    pub(super) fn read_as<'s>(&'s self, path: &'s str) -> Facts<'s> {
+        Facts {
+            extensions: self.extensions,
+            headers: self.headers,
+            host: self.host.as_deref().map(Cow::Borrowed),
+            method: self.method,
+            path,
+            uri: self.uri,
+        }
+    }
+
+    pub(super) fn path(&self) -> &'r str {
+        self.path
     }
 }
 
@@ -143,11 +162,24 @@ impl Condition {
                 .as_deref()
                 .is_some_and(|host| pattern.holds(host)),
             Self::Methods(methods) => methods.contains(facts.method),
-            Self::Path(pattern) => pattern.holds(facts.uri.path()),
+            Self::Path(pattern) => pattern.holds(facts.path),
             Self::Query { name, value } => has_parameter(facts.uri, name, value.as_deref()),
             Self::Share(share) => share.draw(random),
             Self::Unless(rule) => !rule.holds(facts, random),
         }
+    }
+
+    /// The same for paths in lower case.
+    pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
+        Ok(match self {
+            Self::AnyOf(rules) => {
+                let rules = rules.into_iter().map(Rule::in_lower_case);
+                Self::AnyOf(rules.collect::<Result<_, _>>()?)
+            }
+            Self::Path(pattern) => Self::Path(pattern.in_lower_case()?),
+            Self::Unless(rule) => Self::Unless(rule.in_lower_case()?),
+            other => other,
+        })
     }
 
     /// Whether chance has a say in it.

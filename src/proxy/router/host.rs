@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use http::header::HOST;
-use http::{HeaderMap, Uri};
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, Uri, Version};
 
 use super::RuleError;
 
@@ -28,20 +30,35 @@ pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Opt
     }
 }
 
-/// Whether a head is for one host, or for none that it names: a client that speaks
-/// HTTP/1.0 need not say it.
-pub(in crate::proxy) fn is_for_one(uri: &Uri, headers: &HeaderMap) -> bool {
-    if uri.authority().is_some() {
-        return host_of(uri, headers).is_some();
+/// Whether the head of a request names one host by HTTP's rules, so that every server
+/// would read the same in it (RFC 9112, 3.2; RFC 9113, 8.3.1). A client that speaks HTTP/1.0
+/// need not name one.
+pub(crate) fn names_its_host(head: &Parts) -> bool {
+    let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+    if !head.uri.scheme().is_none_or(is_http) {
+        return false;
     }
-    let mut named = headers.get_all(HOST).iter();
-    match (named.next(), named.next()) {
-        (None, _) => true,
-        (Some(host), None) => {
-            let text = host.to_str().map(str::trim);
-            text.is_ok_and(|text| host_in(text).is_some())
-        }
-        (Some(_), Some(_)) => false,
+    let mut lines = head.headers.get_all(HOST).iter();
+    let header = match (lines.next(), lines.next()) {
+        (None, _) => None,
+        (Some(host), None) => match host.to_str().map(str::trim) {
+            Ok(host) if host_in(host).is_some() => Some(host),
+            _ => return false,
+        },
+        (Some(_), Some(_)) => return false,
+    };
+    let Some(authority) = head.uri.authority().map(Authority::as_str) else {
+        return header.is_some() || head.version < Version::HTTP_11;
+    };
+    // User and password before the host would be in the way of whoever reads it.
+    if host_in(authority).is_none() {
+        return false;
+    }
+    match header {
+        Some(header) if head.version >= Version::HTTP_2 => header.eq_ignore_ascii_case(authority),
+        // The authority comes first, whatever is said here.
+        Some(_) => true,
+        None => head.version != Version::HTTP_11,
     }
 }
 

@@ -14,7 +14,7 @@ const HOSTS: &[&str] = &[
     "a.b", "A.b", "x.a.b", "y.x.a.b", "b", "*.a.b", "*.b", "*.x.a.b", "::1",
 ];
 const PATHS: &[&str] = &[
-    "/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/ab", "/b", "/b/a", "//", "//a", "/a//b",
+    "/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/ab", "/b", "/b/a", "//", "//a", "/a//b", "/%61",
 ];
 const PATTERNS: &[&str] = &[
     "/{x}",
@@ -84,6 +84,7 @@ fn request() -> impl Strategy<Value = Request<()>> {
     let path = prop_oneof![
         select(PATHS).prop_map(str::to_owned),
         "(/[ab{}*]{0,2}){1,4}",
+        "(/(a|b|%61|%2[fe]|[.]{1,2}|;a|[\\\\])){1,4}",
         Just("*".to_owned()),
     ];
     let query = select(vec!["", "?q", "?q=1", "?p=1&q=2"]);

@@ -37,4 +37,5 @@ pub use redirect::Redirect;
 pub use rule::Rule;
 pub use table::{Router, RouterBuilder};
 
-pub(super) use host::is_for_one;
+pub(super) use host::host_of;
+pub(crate) use host::names_its_host;

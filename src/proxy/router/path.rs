@@ -3,11 +3,12 @@
 //! Not here: the tree of all rules' paths, which is the index's.
 
 use matchit::InsertError;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::RuleError;
+use crate::proxy::mapping::{Places, has_dot_segment};
 
-/// The paths that a rule is for: of the path as it stands in the request.
+/// The paths that a rule is for: of one reading of the path in the request.
 #[derive(Clone, Debug)]
 pub(super) enum PathPattern {
     Exactly(Box<str>),
@@ -23,29 +24,52 @@ pub(super) enum PathPattern {
 impl PathPattern {
     pub(super) fn exactly(text: &str) -> Result<Self, RuleError> {
         check(text)?;
-        Ok(Self::Exactly(text.into()))
+        Ok(Self::Exactly(read(text)))
     }
 
     pub(super) fn under(text: &str) -> Result<Self, RuleError> {
         check(text)?;
-        Ok(Self::Under(text.into()))
+        Ok(Self::Under(read(text)))
     }
 
     pub(super) fn shaped(text: &str) -> Result<Self, RuleError> {
         check(text)?;
+        let mut braces = text.to_owned();
+        for (escape, brace) in [("%7b", "{{"), ("%7B", "{{"), ("%7d", "}}"), ("%7D", "}}")] {
+            braces = braces.replace(escape, brace);
+        }
+        Self::shaped_as(read(&braces))
+    }
+
+    fn shaped_as(text: Box<str>) -> Result<Self, RuleError> {
         let mut tree = matchit::Router::new();
-        tree.insert(text, ()).map_err(|error| RuleError::Pattern {
-            text: text.to_owned(),
-            advice: match error {
-                InsertError::InvalidCatchAll => "`{*rest}` can only be its end",
-                InsertError::InvalidParamSegment => {
-                    "one parameter is the end of its segment, as in `/users/{id}`"
-                }
-                _ => "parameters are written `{id}` and `{*rest}`, and braces twice: `{{`",
-            },
-        })?;
-        let text = text.into();
+        tree.insert(&*text, ())
+            .map_err(|error| RuleError::Pattern {
+                text: text.to_string(),
+                advice: match error {
+                    InsertError::InvalidCatchAll => "`{*rest}` can only be its end",
+                    InsertError::InvalidParamSegment => {
+                        "one parameter is the end of its segment, as in `/users/{id}`"
+                    }
+                    _ => "parameters are written `{id}` and `{*rest}`, and braces twice: `{{`",
+                },
+            })?;
         Ok(Self::Shaped { text, tree })
+    }
+
+    /// The same for paths in lower case.
+    pub(super) fn in_lower_case(&self) -> Result<Self, RuleError> {
+        let lower = |text: &str| text.to_lowercase().into_boxed_str();
+        Ok(match self {
+            Self::Exactly(text) => Self::Exactly(lower(text)),
+            Self::Matching(regex) => {
+                let text = regex.as_str();
+                let regex = RegexBuilder::new(text).case_insensitive(true).build();
+                Self::Matching(regex.map_err(RuleError::regex(text))?)
+            }
+            Self::Shaped { text, .. } => Self::shaped_as(lower(text))?,
+            Self::Under(text) => Self::Under(lower(text)),
+        })
     }
 
     pub(super) fn matching(text: &str) -> Result<Self, RuleError> {
@@ -68,11 +92,18 @@ impl PathPattern {
 /// A path of so many segments is looked for one call deeper for each of them.
 const DEEPEST: usize = 256;
 
+/// A rule's path, read as those of requests are.
+fn read(text: &str) -> Box<str> {
+    Places::of(text).into_first().into_boxed_str()
+}
+
 fn check(text: &str) -> Result<(), RuleError> {
     let advice = if text.split('/').count() > DEEPEST {
         "take at most 255 segments"
     } else if !text.starts_with('/') {
         "begin it with a slash"
+    } else if has_dot_segment(text.as_bytes()) {
+        "leave out segments that are `.` or `..`"
     } else if text.contains(['?', '#']) {
         "leave the query to a condition of its own"
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -137,6 +168,8 @@ mod tests {
             (PathPattern::exactly("users"), "begin it with a slash"),
             (PathPattern::under(""), "begin it with a slash"),
             (PathPattern::exactly("/a?b=c"), "leave the query"),
+            (PathPattern::exactly("/a/../b"), "leave out segments"),
+            (PathPattern::under("/%2e/b"), "leave out segments"),
             (PathPattern::exactly("/a b"), "`%20`"),
             (PathPattern::exactly("/ä"), "`%20`"),
             (

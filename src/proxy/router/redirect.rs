@@ -1,11 +1,14 @@
 //! An answer that sends the client elsewhere: [`Redirect`].
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 
 use super::condition::Facts;
 use super::{Answer, RuleError};
+use crate::proxy::mapping::{Places, strip};
 use crate::service::Wanted;
 
 /// Sends clients elsewhere. In its location stand
@@ -150,7 +153,7 @@ impl Redirect {
             status: self.status,
             names_host,
             pieces,
-            prefix: prefix.len(),
+            prefix: prefix.into(),
         })
     }
 }
@@ -202,8 +205,8 @@ pub(super) struct Plan {
     status: StatusCode,
     names_host: bool,
     pieces: Vec<Piece>,
-    /// How much of the path is not the rest.
-    prefix: usize,
+    /// What the rest follows.
+    prefix: Box<str>,
 }
 
 impl Plan {
@@ -228,9 +231,9 @@ impl Plan {
                 Piece::Path => push_path(&mut location, facts.uri.path()),
                 Piece::Query => push_query(&mut location, facts.uri.query()),
                 Piece::Rest => {
-                    let rest = facts.uri.path().get(self.prefix..).unwrap_or_default();
+                    let rest = rest_of(facts.uri.path(), &self.prefix);
                     if !rest.is_empty() {
-                        push_path(&mut location, rest);
+                        push_path(&mut location, &rest);
                     }
                 }
                 Piece::Text(text) => location.push_str(text),
@@ -243,6 +246,29 @@ impl Plan {
         let path = location.trim_start_matches('/');
         Some(format!("/{path}"))
     }
+}
+
+/// What follows a prefix in a path, as it came; or, where only another reading of the path
+/// lies below the prefix, what follows it there.
+fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
+    if let Some(rest) = strip(prefix, path) {
+        return Cow::Borrowed(rest);
+    }
+    let places = Places::of(path);
+    let rest = places.all().find_map(|place| {
+        let (front, rest) = place.split_at_checked(prefix.len())?;
+        let is_below = rest.is_empty() || rest.starts_with('/');
+        (is_below && front.eq_ignore_ascii_case(prefix)).then_some(rest)
+    });
+    let mut escaped = String::new();
+    for byte in rest.unwrap_or_default().bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            push_escape(&mut escaped, byte);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The path of `OPTIONS *` and that of `CONNECT` have no slash.
@@ -267,16 +293,20 @@ fn push_query(location: &mut String, query: Option<&str>) {
 
 /// Browsers read `\` as a slash, and a header has no letters beyond ASCII.
 fn push_escaped(location: &mut String, text: &str) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && byte != b'\\' {
             location.push(char::from(byte));
         } else {
-            let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-            location.push('%');
-            location.extend(digits);
+            push_escape(location, byte);
         }
     }
+}
+
+fn push_escape(location: &mut String, byte: u8) {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+    location.push('%');
+    location.extend(digits);
 }

@@ -19,11 +19,26 @@ use crate::random::Random;
 ///
 /// What is wrong with a condition is said when the router is built.
 ///
-/// Paths, queries and the values of cookies and headers are compared as they stand in
-/// the request, because that is what is sent on: no %-escape is read, so that `/%61dmin`
-/// is not under `/admin`, nor is `/x/../admin`. Members that read more into a path than
-/// this would serve it all the same, which is why rules are for routing, and access
-/// control belongs to whoever serves.
+/// # Paths
+///
+/// What is sent on is the path as it came. A member may read `/%61dmin`, `//admin`,
+/// `/./admin`, `/admin;v=1`, `/admin%2fx` or `/admin\x` as `/admin` or as below it, or may
+/// not. A rule therefore holds if it does for *one* of the ways in which servers read the
+/// path: with %-escapes resolved (an escaped slash is a slash to some), a backslash as
+/// a slash, runs of slashes as one, with and without parameters of segments (`;v=1`), with
+/// and without segments `.` and `..`. A regular expression sees these readings, and a rule's own
+/// path is read the same way.
+///
+/// So a rule that denies or leads to where a login is needed is not got round by another
+/// spelling, if it stands before those that grant more: put the stricter rule first. The
+/// one kind of path of which this would not be true is refused with 400: one that climbs
+/// (`..`), if its readings lead to different rules and the first of those leads to
+/// a service.
+///
+/// Case counts, unless [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case)
+/// says otherwise. Queries and the values of cookies and headers are compared as they
+/// stand in the request. What clients may do is still better decided by the services that know
+/// what a path means.
 ///
 /// # Examples
 ///
@@ -97,8 +112,7 @@ impl Rule {
     }
 
     /// For this path and all below it: `/app` is for `/app`, `/app/` and `/app/x`, but
-    /// not for `/application`, nor for `/app;v=1`. With a slash at its end, `/app/` is
-    /// not for `/app`.
+    /// not for `/application`. With a slash at its end, `/app/` is not for `/app`.
     ///
     /// # Examples
     ///
@@ -364,6 +378,15 @@ impl Rule {
         }
         self.conditions.sort_by_key(Condition::is_drawn);
         Ok(self)
+    }
+
+    /// The same for paths in lower case.
+    pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
+        let conditions = self.conditions.into_iter().map(Condition::in_lower_case);
+        Ok(Self {
+            conditions: conditions.collect::<Result<_, _>>()?,
+            fault: self.fault,
+        })
     }
 
     pub(super) fn holds(&self, facts: &Facts<'_>, random: &Random) -> bool {

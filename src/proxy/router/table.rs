@@ -12,6 +12,7 @@ use super::condition::Facts;
 use super::index::Index;
 use super::redirect::Plan;
 use super::{Answer, Redirect, RouterError, RouterFuture, Rule};
+use crate::proxy::mapping::Places;
 use crate::random::Random;
 use crate::service::{AnswerBody, Wanted};
 
@@ -71,6 +72,7 @@ impl<S> Router<S> {
             rules: Vec::new(),
             otherwise: Way::Answer(Answer::not_found()),
             random: Random::from_entropy(),
+            ignores_case: false,
         }
     }
 }
@@ -91,7 +93,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let facts = Facts::of(&request);
         let wanted = || Wanted::by(request.method(), request.headers());
-        let service = match self.table.way_of(&facts) {
+        let Ok(way) = self.table.way_of(&facts) else {
+            let answer = Answer::climbs().response(wanted());
+            return RouterFuture::answered(answer);
+        };
+        let service = match way {
             Way::Answer(answer) => return RouterFuture::answered(answer.response(wanted())),
             Way::Redirect(plan) => {
                 return RouterFuture::answered(plan.response(&facts, wanted()));
@@ -129,6 +135,7 @@ pub struct RouterBuilder<S> {
     rules: Vec<(Rule, Way<S, Redirect>)>,
     otherwise: Way<S, Infallible>,
     random: Random,
+    ignores_case: bool,
 }
 
 impl<S> RouterBuilder<S> {
@@ -202,6 +209,41 @@ impl<S> RouterBuilder<S> {
         Self { random, ..self }
     }
 
+    /// Compares the paths of all rules without regard to case, for members that do not
+    /// tell `/Admin` from `/admin`, as those on Windows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::proxy::{Answer, Router, Rule};
+    /// use http::{Request, StatusCode};
+    /// # use http::Response;
+    /// # use tower::{ServiceExt, util::BoxCloneSyncService};
+    ///
+    /// let router = Router::builder()
+    ///     .ignore_path_case()
+    ///     .answer(
+    ///         Rule::new().path_prefix("/admin"),
+    ///         Answer::new(StatusCode::FORBIDDEN, "not from here\n"),
+    ///     )
+    ///     .build()?;
+    /// # type Any = BoxCloneSyncService<Request<String>, Response<String>, std::convert::Infallible>;
+    /// # let router: Router<Any> = router;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let answer = router.oneshot(Request::get("/ADMIN/x").body(String::new())?).await?;
+    /// assert_eq!(answer.status(), 403);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ignore_path_case(self) -> Self {
+        Self {
+            ignores_case: true,
+            ..self
+        }
+    }
+
     /// Makes the router.
     ///
     /// # Errors
@@ -218,11 +260,14 @@ impl<S> RouterBuilder<S> {
         let last = self.rules.len() + 1;
         for (position, (rule, way)) in self.rules.into_iter().enumerate() {
             let number = position + 1;
-            let rule = rule.checked(number)?;
+            let mut rule = rule.checked(number)?;
             let faulty = |fault| RouterError {
                 rule: number,
                 fault,
             };
+            if self.ignores_case {
+                rule = rule.in_lower_case().map_err(faulty)?;
+            }
             let way = match way {
                 Way::Answer(answer) => Way::Answer(answer.checked().map_err(faulty)?),
                 Way::Redirect(redirect) => {
@@ -246,6 +291,7 @@ impl<S> RouterBuilder<S> {
             index,
             otherwise,
             random: self.random,
+            ignores_case: self.ignores_case,
         });
         Ok(Router { table })
     }
@@ -288,19 +334,55 @@ struct Table<S> {
     index: Index,
     otherwise: Way<S, Plan>,
     random: Random,
+    ignores_case: bool,
 }
 
+/// The path of a request leads to one rule as written and to another once it has climbed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Climbs;
+
 impl<S> Table<S> {
-    fn way_of(&self, facts: &Facts<'_>) -> &Way<S, Plan> {
-        let rule = self.find(facts).and_then(|rule| self.rules.get(rule));
-        rule.map_or(&self.otherwise, |(_, way)| way)
+    fn way_of(&self, facts: &Facts<'_>) -> Result<&Way<S, Plan>, Climbs> {
+        let rule = self.find(facts, |facts| self.first(facts))?;
+        let rule = rule.and_then(|rule| self.rules.get(rule));
+        Ok(rule.map_or(&self.otherwise, |(_, way)| way))
     }
 
-    /// The first rule that matches, counted from 0.
-    fn find(&self, facts: &Facts<'_>) -> Option<usize> {
-        let candidates = self
-            .index
-            .candidates(facts.host.as_deref(), facts.uri.path());
+    /// The first rule that matches by any reading of the path, counted from 0. `first` finds
+    /// it for one reading.
+    fn find(
+        &self,
+        facts: &Facts<'_>,
+        first: impl Fn(&Facts<'_>) -> Option<usize>,
+    ) -> Result<Option<usize>, Climbs> {
+        let places = Places::of(facts.path());
+        let found_at = |path: &str| {
+            if self.ignores_case && path.chars().any(char::is_uppercase) {
+                return first(&facts.read_as(&path.to_lowercase()));
+            }
+            first(&facts.read_as(path))
+        };
+        if let Some(path) = places.only() {
+            return Ok(found_at(path));
+        }
+        let mut found = places.all().map(found_at);
+        let as_written = found.next().flatten();
+        let (mut least, mut same) = (as_written, true);
+        for other in found {
+            same &= other == as_written;
+            least = [least, other].into_iter().flatten().min();
+        }
+        let way = least.and_then(|rule| self.rules.get(rule));
+        let leads_on = way.is_some_and(|(_, way)| matches!(way, Way::Service(_)));
+        if places.climbs && !same && leads_on {
+            return Err(Climbs);
+        }
+        Ok(least)
+    }
+
+    /// The first rule that matches by one reading of the path.
+    fn first(&self, facts: &Facts<'_>) -> Option<usize> {
+        let candidates = self.index.candidates(facts.host.as_deref(), facts.path());
         let mut candidates =
             candidates.filter_map(|number| Some((number, self.rules.get(number)?)));
         candidates
@@ -311,15 +393,17 @@ impl<S> Table<S> {
 
 #[cfg(test)]
 impl<S> Router<S> {
-    pub(super) fn found<B>(&self, request: &Request<B>) -> Option<usize> {
-        self.table.find(&Facts::of(request))
+    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, Climbs> {
+        let facts = Facts::of(request);
+        self.table.find(&facts, |facts| self.table.first(facts))
     }
 
     /// The same, slowly, and obviously right.
-    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Option<usize> {
-        let facts = Facts::of(request);
+    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, Climbs> {
         let table = &self.table;
-        let holds = |(rule, _): &(Rule, _)| rule.holds(&facts, &table.random);
-        table.rules.iter().position(holds)
+        table.find(&Facts::of(request), |facts| {
+            let holds = |(rule, _): &(Rule, _)| rule.holds(facts, &table.random);
+            table.rules.iter().position(holds)
+        })
     }
 }

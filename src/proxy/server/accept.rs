@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 
 use super::connection::Connection;
-use super::options::Options;
+use super::descriptors::default_connections;
 use super::stopping::{Phase, Stopping};
 use super::{ClientBody, Listener, Server};
 use crate::proxy::stream::Stream;
 use crate::service::BoxError;
+use crate::timer::timeout;
 
 /// How a server ended.
 ///
@@ -51,6 +52,10 @@ impl Server {
     /// queue, closes the listener, lets requests that have begun end, and cuts what still
     /// goes on after the [`drain_timeout`](Self::drain_timeout).
     ///
+    /// A client over HTTP/1 cannot know yet that the server stops. For one second, or a quarter
+    /// of the `drain_timeout` if that is less, a connection without a request may send one more,
+    /// which is answered with `Connection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
+    ///
     /// It serves one listener; for several, join it with clones.
     ///
     /// # Cancel safety
@@ -78,10 +83,12 @@ impl Server {
         B::Error: Into<BoxError>,
     {
         let (phase, stopping) = Stopping::new();
-        let places = Arc::new(Semaphore::new(self.options.max_connections as usize));
+        let most = self.options.max_connections;
+        let most = most.unwrap_or_else(default_connections);
+        let places = Arc::new(Semaphore::new(most as usize));
         let mut tasks = JoinSet::new();
         let options = Arc::new(self.options);
-        let draining = options.clone();
+        let draining = options.drain;
         // It owns what it clones, so that a service need not be `Sync`.
         let serve = move |(stream, peer), place: OwnedSemaphorePermit| {
             let connection = Connection {
@@ -113,7 +120,7 @@ impl Server {
                 }
             });
         }
-        drain(&draining, &phase, &places, tasks).await
+        drain(draining, most, &phase, &places, tasks).await
     }
 }
 
@@ -138,19 +145,19 @@ async fn next(listener: &Listener, places: &Arc<Semaphore>) -> (Accepted, OwnedS
 }
 
 async fn drain(
-    options: &Options,
+    limit: Duration,
+    most: u32,
     phase: &watch::Sender<Phase>,
     places: &Semaphore,
     mut tasks: JoinSet<()>,
 ) -> Stopped {
     phase.send_replace(Phase::Draining);
     // All places are free once all connections, and what became of them, are gone.
-    let most = options.max_connections;
     let gone = async {
         while tasks.join_next().await.is_some() {}
         drop(places.acquire_many(most).await);
     };
-    if tokio::time::timeout(options.drain, gone).await.is_ok() {
+    if timeout(limit, gone).await.is_ok() {
         return Stopped { cut: 0 };
     }
     let cut = (most as usize).saturating_sub(places.available_permits());
@@ -158,6 +165,6 @@ async fn drain(
     tasks.shutdown().await;
     // Tunnels have tasks of their own, and end as soon as they have heard of it.
     let gone = places.acquire_many(most);
-    let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+    let _ = timeout(Duration::from_secs(1), gone).await;
     Stopped { cut }
 }

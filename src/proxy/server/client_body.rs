@@ -9,10 +9,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
+use super::linger::discard;
 use super::request::Busy;
-use crate::service::RequestError;
+use super::unread::Unread;
+use crate::proxy::empty_frames::poll_filled;
+use crate::service::{BoxError, RequestError};
+use crate::timer::Deadline;
 
 /// The body of a request that a [`Server`](super::Server) accepted. It fails with 413 if
 /// it has more bytes than are allowed, with 408 if the next do not come in time, and with
@@ -38,36 +42,108 @@ use crate::service::RequestError;
 /// # let _ = count;
 /// ```
 pub struct ClientBody {
-    inner: Incoming,
+    /// `None` only while it is dropped.
+    inner: Option<Incoming>,
+    came_by: CameBy,
     /// How many bytes may still come.
     left: u64,
     patience: Duration,
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Pin<Box<Deadline>>>,
     waiting: bool,
     /// As long as it is there, the connection is not idle, whatever was answered.
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
+}
+
+/// What the end of a body, or of the interest in it, means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CameBy {
+    /// What is not read of it stands before the next request.
+    Http1 {
+        turn: u32,
+        /// The client waits to be told to send it.
+        expects: bool,
+    },
+    Http2 {
+        /// How long the rest is discarded.
+        linger: Duration,
+    },
 }
 
 impl ClientBody {
-    pub(super) fn new(inner: Incoming, most: u64, patience: Duration, busy: Option<Busy>) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        came_by: CameBy,
+        most: u64,
+        patience: Duration,
+        busy: Option<Busy>,
+    ) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
+            came_by,
             left: most,
             patience,
             alarm: None,
             waiting: false,
-            _busy: busy,
+            busy,
         }
     }
 
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let patience = self.patience;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(Deadline::after(patience)));
         if !self.waiting {
             self.waiting = true;
             alarm.as_mut().reset(Instant::now() + patience);
         }
         alarm.as_mut().poll(context)
+    }
+
+    /// What has to be told of the end of it, and as which body.
+    fn unread(&self) -> Option<(&Unread, u32)> {
+        match (self.came_by, &self.busy) {
+            (CameBy::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
+            _ => None,
+        }
+    }
+
+    /// hyper tells a client that waits for that to send it.
+    fn asks(&mut self) {
+        if let CameBy::Http1 { expects, .. } = &mut self.came_by {
+            if std::mem::take(expects) {
+                if let Some((unread, turn)) = self.unread() {
+                    unread.was_asked(turn);
+                }
+            }
+        }
+    }
+
+    /// All of it has been read.
+    fn was_read(&self) {
+        if let Some((unread, turn)) = self.unread() {
+            unread.was_read(turn);
+        }
+    }
+
+    /// It fails, and what still comes of it is of no use.
+    fn lost(&self, error: RequestError) -> RequestError {
+        if let Some((unread, turn)) = self.unread() {
+            unread.is_lost(turn);
+        }
+        error
+    }
+
+    /// Whether an end of the frames is an end of the body. hyper ends them too when the client
+    /// resets an HTTP/2 stream with `NO_ERROR`.
+    fn is_whole(&self) -> bool {
+        let Some(inner) = &self.inner else {
+            return true;
+        };
+        match self.came_by {
+            CameBy::Http1 { .. } => inner.size_hint().lower() == 0,
+            CameBy::Http2 { .. } => inner.is_end_stream(),
+        }
     }
 }
 
@@ -80,32 +156,68 @@ impl Body for ClientBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) else {
+        this.asks();
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = poll_filled(context, |context| Pin::new(&mut *inner).poll_frame(context));
+        let Poll::Ready(frame) = frame else {
             return this.poll_late(context).map(|()| {
                 let late = "the next of the body did not come in time";
-                Some(Err(RequestError::new(StatusCode::REQUEST_TIMEOUT, late)))
+                let late = RequestError::new(StatusCode::REQUEST_TIMEOUT, late);
+                Some(Err(this.lost(late)))
             });
         };
         this.waiting = false;
-        let Some(Ok(frame)) = frame else {
-            let broken = |error| RequestError::new(StatusCode::BAD_REQUEST, error);
-            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(this.lost(broken(error))))),
+            None if this.is_whole() => {
+                this.was_read();
+                return Poll::Ready(None);
+            }
+            None => {
+                let short = "the client has broken off its body";
+                return Poll::Ready(Some(Err(this.lost(broken(short)))));
+            }
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         match this.left.checked_sub(length) {
             Some(left) => this.left = left,
-            None => return Poll::Ready(Some(Err(too_large()))),
+            None => return Poll::Ready(Some(Err(this.lost(too_large())))),
+        }
+        // Nothing comes after trailers, and not every reader asks whether something does.
+        if frame.is_trailers() || this.is_end_stream() {
+            this.was_read();
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let inner = self.inner.as_ref();
+        inner.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
+}
+
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        let Some(body) = self.inner.take() else {
+            return;
+        };
+        if let Some((unread, turn)) = self.unread() {
+            unread.return_rest(turn, body);
+        } else if let CameBy::Http2 { linger } = self.came_by {
+            discard(body, linger);
+        }
+    }
+}
+
+fn broken(cause: impl Into<BoxError>) -> RequestError {
+    RequestError::new(StatusCode::BAD_REQUEST, cause)
 }
 
 fn too_large() -> RequestError {

@@ -13,21 +13,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::held_heads::HeadBudget;
 use super::line::{Due, Line, Watched};
 use super::options::Options;
 use super::preamble::{announced, first_bytes};
 use super::request::Requests;
 use super::stopping::Stopping;
+use super::streams::Streams;
 use crate::proxy::stream::Stream;
 use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
 use crate::service::BoxError;
+use crate::timer::{Deadline, timeout};
 
 /// A client's stream under protection.
 pub(in crate::proxy) struct Protected {
@@ -67,6 +70,9 @@ pub(super) struct Connection<S> {
 /// A client that has sent nothing yet when the server stops may do so in this time.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
+const MOST_UNSENT: usize = 64 * 1024;
+
 impl<S, B> Connection<S>
 where
     S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
@@ -78,14 +84,17 @@ where
     /// Serves it until it ends; what goes wrong is the client's, and ends it.
     pub(super) async fn serve(mut self) {
         let options = self.options.clone();
-        let line = || Arc::new(Line::new(options.patience, options.max_requests));
+        let line = || {
+            let (requests, discard) = (options.max_requests, options.max_discard);
+            Arc::new(Line::new(options.patience, requests, discard))
+        };
         // The time for a head counts from here on, or from the end of the handshake.
         let early = line();
         let mut stopping = self.stopping.clone();
         let opening = timeout(self.options.patience.head, self.open());
         let last_call = async {
             stopping.draining().await;
-            tokio::time::sleep(LAST_CALL).await;
+            Deadline::after(LAST_CALL).await;
         };
         let opened = tokio::select! {
             opened = opening => opened,
@@ -155,29 +164,49 @@ where
             here: opened.here,
             tls: opened.secured,
             cut: self.stopping.cut(),
+            heads: opened
+                .is_two
+                .then(|| HeadBudget::new(options.head_limits, options.heads.clone())),
         };
         let heads = !opened.is_two;
-        let bytes = Watched::new(self.stream, opened.first, line.clone(), heads, self.place);
+        let grace = options.last_call();
+        let bytes = Watched::new(
+            self.stream,
+            opened.first,
+            line.clone(),
+            heads,
+            options.linger,
+            self.place,
+        );
         if opened.is_two {
-            let connection = http2::Builder::new(TokioExecutor::new())
+            let streams = Streams {
+                limit: options.patience.reading,
+            };
+            let connection = http2::Builder::new(streams)
                 .timer(TokioTimer::new())
-                .max_header_list_size(u32::try_from(options.max_head).unwrap_or(u32::MAX))
+                .max_header_list_size(options.http2_header_list())
+                .max_concurrent_streams(options.http2_streams)
+                .initial_stream_window_size(options.http2_stream_window())
+                .initial_connection_window_size(options.http2_connection_window())
+                .max_send_buf_size(MOST_UNSENT)
                 // A client that is gone without a word is noticed while it is owed answers.
                 .keep_alive_interval(Some(options.patience.idle))
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping);
+            let watch = Watch::new(&line, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
         } else {
-            let connection = http1::Builder::new()
-                .max_header_size(options.max_head)
-                .serve_connection(bytes, requests)
-                .with_upgrades();
+            let mut http1 = http1::Builder::new();
+            http1.max_header_size(options.max_head).half_close(true);
+            if let Some(lines) = options.max_headers {
+                http1.max_headers(lines);
+            }
+            let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping);
+            let watch = Watch::new(&line, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -199,11 +228,21 @@ struct Opened {
 struct Watch<'l> {
     line: &'l Line,
     stopping: Stopping,
+    /// What a client has to send one more request when the server stops.
+    grace: Duration,
+    /// The connection is told to end only when it is idle: each answer says for itself that
+    /// it is the last. HTTP/2 announces the end instead.
+    says_so: bool,
 }
 
 impl<'l> Watch<'l> {
-    fn new(line: &'l Line, stopping: Stopping) -> Self {
-        Self { line, stopping }
+    fn new(line: &'l Line, stopping: Stopping, grace: Duration, says_so: bool) -> Self {
+        Self {
+            line,
+            stopping,
+            grace,
+            says_so,
+        }
     }
 
     /// Polls a connection to its end; `end` begins the end in good order.
@@ -211,7 +250,12 @@ impl<'l> Watch<'l> {
     where
         C: Future,
     {
-        let Self { line, stopping } = self;
+        let Self {
+            line,
+            stopping,
+            grace,
+            says_so,
+        } = self;
         let mut alarm = Alarm::new();
         let mut listening = stopping.clone();
         // Without the budget of tasks: used up, it would not listen.
@@ -222,12 +266,23 @@ impl<'l> Watch<'l> {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
+                if line.unread.is_discarded()
+                    && line.unread.poll_discard(line.is_busy(), context).is_ready()
+                {
+                    line.is_idle_now();
+                    continue;
+                }
                 // This task has but one waker: listening once is enough until it is woken.
                 told = told
                     || (!listened || stopping.has_begun())
                         && draining.as_mut().poll(context).is_ready();
                 listened = true;
-                if !ending && (told || line.is_worn()) && !line.is_switching() {
+                if says_so {
+                    if told && !line.is_closing() {
+                        line.closes_soon(grace);
+                        alarm.set(Instant::now() + grace);
+                    }
+                } else if !ending && (told || line.is_worn()) {
                     ending = true;
                     end(connection.as_mut());
                     alarm.set(Instant::now() + LAST_CALL);
@@ -250,7 +305,7 @@ impl<'l> Watch<'l> {
 
 /// Goes off when something may be due.
 struct Alarm {
-    sleep: Pin<Box<Sleep>>,
+    sleep: Pin<Box<Deadline>>,
     /// It is set, and will wake the one task that there is.
     set: bool,
 }
@@ -258,7 +313,7 @@ struct Alarm {
 impl Alarm {
     fn new() -> Self {
         Self {
-            sleep: Box::pin(sleep_until(Instant::now())),
+            sleep: Box::pin(Deadline::at(Instant::now())),
             set: false,
         }
     }
@@ -275,9 +330,7 @@ impl Alarm {
             if self.set && !self.sleep.is_elapsed() {
                 return Poll::Pending;
             }
-            // Without the budget of tasks: used up, it would leave the alarm unset.
-            let mut sleep = unconstrained(self.sleep.as_mut());
-            if Pin::new(&mut sleep).poll(context).is_pending() {
+            if self.sleep.as_mut().poll(context).is_pending() {
                 self.set = true;
                 return Poll::Pending;
             }

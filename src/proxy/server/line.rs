@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -13,6 +13,10 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::control::{Control, Metered};
+use super::half_close::HalfClose;
+use super::linger::Linger;
+use super::unread::Unread;
 use crate::proxy::stream::Stream;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
@@ -22,12 +26,15 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     pub(super) idle: Duration,
     pub(super) reading: Duration,
+    /// After it has ended its side, while it is owed an answer.
+    pub(super) half_closed: Duration,
 }
 
 impl Patience {
     /// How often it has to be looked, so that no limit is missed.
     pub(super) fn least(&self) -> Duration {
-        self.head.min(self.idle).min(self.reading)
+        let all = [self.idle, self.reading, self.half_closed];
+        all.into_iter().fold(self.head, Duration::min)
     }
 }
 
@@ -43,16 +50,15 @@ pub(super) struct Line {
     since: AtomicU64,
     /// The same for a write that finds no room; 0 if there is none.
     blocked: AtomicU64,
-    /// Pieces of answers that were handed over and after which no other was asked for: over
-    /// HTTP/2 a client can take nothing and block no write. When one was last asked for.
-    unasked: AtomicU32,
-    asked_at: AtomicU64,
     in_flight: AtomicU32,
-    /// Whether the request in flight may switch protocols: 1 if so. To end the connection
-    /// meanwhile would spoil the answer.
-    switching: AtomicU32,
     requests: AtomicU32,
     max_requests: u32,
+    /// Milliseconds that a client has for one more request, once the next answer is the last;
+    /// 0 before.
+    grace: AtomicU64,
+    /// Since when the client has ended its side, or last took something after that; 0 before.
+    half_closed: AtomicU64,
+    pub(super) unread: Unread,
 }
 
 /// Waits for the first byte of a first head, or has begun with one.
@@ -61,6 +67,13 @@ const HEAD: u32 = 0;
 const IDLE: u32 = 1;
 /// Answers.
 const BUSY: u32 = 2;
+/// Has been closed on this side, and waits for the client to do the same.
+const LINGERING: u32 = 3;
+/// Speaks something else, over HTTP/1; both sides are ended by that.
+const TUNNEL: u32 = 4;
+
+/// Longer than any connection lingers.
+const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What is due at a client's connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,19 +89,19 @@ pub(super) enum Due {
 }
 
 impl Line {
-    pub(super) fn new(patience: Patience, max_requests: u32) -> Self {
+    pub(super) fn new(patience: Patience, max_requests: u32, max_discard: u64) -> Self {
         Self {
             opened: Instant::now(),
             patience,
             doing: AtomicU32::new(HEAD),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
-            unasked: AtomicU32::new(0),
-            asked_at: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
-            switching: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             max_requests,
+            grace: AtomicU64::new(0),
+            half_closed: AtomicU64::new(0),
+            unread: Unread::new(max_discard),
         }
     }
 
@@ -114,7 +127,69 @@ impl Line {
         if blocked == found_room {
             let since = if found_room { 0 } else { self.now() };
             self.blocked.store(since, Relaxed);
+            // What the client had yet to take of an answer that is complete here.
+            if found_room && self.doing.load(Relaxed) == IDLE {
+                self.begin(IDLE);
+            }
         }
+        // A client that takes the answer is there.
+        if found_room && self.half_closed.load(Relaxed) != 0 {
+            self.half_closed.store(self.now(), Relaxed);
+        }
+    }
+
+    /// The client has ended its side while it is owed an answer. Returns whether that may still
+    /// be given.
+    pub(super) fn has_half_closed(&self) -> bool {
+        self.half_closed.store(self.now(), Relaxed);
+        !self.patience.half_closed.is_zero()
+    }
+
+    /// The own side has been closed. Returns whether that of the client is waited for.
+    fn lingers(&self) -> bool {
+        let http = self.doing.load(Relaxed) != TUNNEL;
+        if http {
+            self.begin(LINGERING);
+        }
+        http
+    }
+
+    /// The connection becomes something else.
+    pub(super) fn is_tunnel(&self) {
+        self.doing.store(TUNNEL, Relaxed);
+    }
+
+    /// HTTP has ended here, in one way or another.
+    fn is_over(&self) -> bool {
+        matches!(self.doing.load(Relaxed), LINGERING | TUNNEL)
+    }
+
+    /// From now on each answer over HTTP/1 is the last of its connection, and a client that has
+    /// had its answer has so long to send another request: it cannot know yet.
+    pub(super) fn closes_soon(&self, grace: Duration) {
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.grace.store(millis.max(1), Relaxed);
+        self.since.store(self.now(), Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.grace.load(Relaxed) != 0
+    }
+
+    /// Nothing stands between the client and its next request.
+    pub(super) fn is_idle_now(&self) {
+        if !self.is_busy() && !self.is_over() {
+            self.begin(IDLE);
+        }
+    }
+
+    fn owes_answers(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
+    /// Whether an answer is owed, or not all of it is written.
+    pub(super) fn is_busy(&self) -> bool {
+        self.owes_answers() || self.blocked.load(Relaxed) != 0
     }
 
     pub(super) fn request_begins(&self) {
@@ -123,20 +198,17 @@ impl Line {
         self.doing.store(BUSY, Relaxed);
     }
 
+    /// Whether the request that has just begun is the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.requests.load(Relaxed) == 1
+    }
+
     pub(super) fn request_goes_on(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn may_switch(&self, may: bool) {
-        self.switching.store(u32::from(may), Relaxed);
-    }
-
-    pub(super) fn is_switching(&self) -> bool {
-        self.switching.load(Relaxed) == 1
-    }
-
     pub(super) fn request_ends(&self) {
-        if self.in_flight.fetch_sub(1, Relaxed) == 1 {
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 && !self.is_over() {
             self.begin(IDLE);
         }
     }
@@ -146,49 +218,47 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// A piece of an answer was handed over, and the next has not been asked for.
-    pub(super) fn gave(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_add(1, Relaxed);
-    }
-
-    /// It was.
-    pub(super) fn was_asked(&self) {
-        self.asked_at.store(self.now(), Relaxed);
-        self.unasked.fetch_sub(1, Relaxed);
-    }
-
     /// What is due, and when to ask again. Once the connection is `ending`, it is due as
     /// soon as nothing is in flight.
     pub(super) fn due(&self, ending: bool) -> Due {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
-        let busy = self.in_flight.load(Relaxed) > 0;
-        if ending && !busy {
+        let busy = self.is_busy();
+        let doing = self.doing.load(Relaxed);
+        if ending && !busy && doing != LINGERING {
             return Due::Close;
         }
         let mut until = now + self.patience.least();
-        let unasked = match self.unasked.load(Relaxed) {
-            0 => 0,
-            _ => self.asked_at.load(Relaxed),
+        let grace = match self.grace.load(Relaxed) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
         };
-        for since in [self.blocked.load(Relaxed), unasked] {
-            if since != 0 {
-                let deadline = at(since, self.patience.reading);
-                if deadline <= now {
-                    return Due::Cut;
-                }
-                until = until.min(deadline);
+        let half_closed = self.half_closed.load(Relaxed);
+        if busy && half_closed != 0 {
+            let deadline = at(half_closed, self.patience.half_closed);
+            if deadline <= now {
+                return Due::Cut;
             }
+            until = until.min(deadline);
+        }
+        let blocked = self.blocked.load(Relaxed);
+        if blocked != 0 {
+            let deadline = at(blocked, self.patience.reading);
+            if deadline <= now {
+                return Due::Cut;
+            }
+            until = until.min(deadline);
         }
         let since = self.since.load(Relaxed);
-        let (limit, then) = match self.doing.load(Relaxed) {
+        let (limit, then) = match doing {
+            // It has a limit of its own, but for a server that stops.
+            LINGERING => (LONG, Due::Cut),
             _ if busy => return Due::Nothing { until },
             HEAD => (self.patience.head, Due::Cut),
             IDLE => (self.patience.idle, Due::Close),
             _ => return Due::Nothing { until },
         };
-        let deadline = at(since, limit);
+        let deadline = at(since, grace.unwrap_or(limit).min(limit));
         if deadline <= now {
             return then;
         }
@@ -200,12 +270,14 @@ impl Line {
 
 /// The bytes of a client's connection, and its place among those that there may be.
 pub(super) struct Watched {
-    io: TokioIo<Stream>,
+    io: TokioIo<Metered<Stream>>,
     /// What was read before it was known what it is.
     first: Bytes,
     line: Arc<Line>,
     /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
+    half_close: HalfClose,
+    linger: Linger,
     _place: OwnedSemaphorePermit,
 }
 
@@ -215,13 +287,22 @@ impl Watched {
         first: Bytes,
         line: Arc<Line>,
         heads: bool,
+        linger: Duration,
         place: OwnedSemaphorePermit,
     ) -> Self {
+        let control = (!heads).then(|| {
+            let mut control = Box::new(Control::new());
+            // It is too little to be too much.
+            control.has_read(&first);
+            control
+        });
         Self {
-            io: TokioIo::new(stream),
+            io: TokioIo::new(Metered::new(stream, control)),
             first,
             line,
             heads,
+            half_close: HalfClose::default(),
+            linger: Linger::new(linger),
             _place: place,
         }
     }
@@ -274,11 +355,27 @@ impl Write for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        // hyper comes here each time before it waits.
+        if self.heads && self.line.owes_answers() {
+            let this = &mut *self;
+            let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
+            this.half_close
+                .look(stream, &mut this.first, line, context)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let this = &mut *self;
+        if !this.linger.has_begun() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
+            if this.half_close.is_seen() || !this.line.lingers() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let stream = this.io.inner_mut();
+        this.linger.poll(stream, context).map(Ok)
     }
 }
 
@@ -293,8 +390,9 @@ mod tests {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             reading: Duration::from_secs(30),
+            half_closed: Duration::from_secs(40),
         };
-        Line::new(patience, 2)
+        Line::new(patience, 2, 0)
     }
 
     fn seconds(due: Due) -> u64 {

@@ -14,13 +14,21 @@
 mod accept;
 mod client_body;
 mod connection;
+mod control;
+mod descriptors;
+mod half_close;
+mod held_heads;
+mod http2_options;
 mod line;
+mod linger;
 mod listener;
 mod options;
 mod preamble;
 mod request;
 mod signal;
 mod stopping;
+mod streams;
+mod unread;
 
 pub use accept::Stopped;
 pub use client_body::ClientBody;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -15,10 +15,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::client_body::CameBy;
+use super::held_heads::{HeadBudget, HeldHead};
 use super::line::Line;
 use super::options::Options;
 use super::stopping::Cut;
-use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
+use super::streams::{PIECE, Pieces};
+use super::unread::Unread;
+use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
 /// What hyper calls for each request of one connection.
@@ -30,6 +34,8 @@ pub(super) struct Requests<S> {
     pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
     pub(super) cut: Cut,
+    /// For the heads of a connection that has many at a time.
+    pub(super) heads: Option<Arc<HeadBudget>>,
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
@@ -39,25 +45,59 @@ where
     B: Body<Data = Bytes>,
 {
     type Response = Response<BusyBody<B>>;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = Answering<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let busy = Some(Busy::new(&self.line));
+        let mut busy = Busy::new(&self.line);
         let speaks = request.version();
-        let most = self.options.max_body;
-        if request.body().size_hint().lower() > most {
+        let asks = Asks::by(request.method());
+        if let Some(heads) = &self.heads {
+            busy.head = heads.hold(&request);
+            if busy.head.is_none() {
+                return Answering {
+                    way: Way::NoRoom,
+                    busy: Some(busy),
+                    speaks,
+                    asks,
+                };
+            }
+        }
+        let busy = Some(busy);
+        let has_body = !request.body().is_end_stream();
+        let came_by = if speaks == Version::HTTP_2 {
+            CameBy::Http2 {
+                linger: self.options.linger,
+            }
+        } else {
+            let length = request.body().size_hint().exact();
+            let expects = has_body && request.headers().contains_key(EXPECT);
+            let turn = self.line.unread.begins(has_body, length, expects);
+            CameBy::Http1 { turn, expects }
+        };
+        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
+        let (most, patience) = (self.options.max_body, self.options.body_timeout);
+        if let Some((status, why)) = self.excess(&request) {
             let wanted = Wanted::by(request.method(), request.headers());
-            let why = "its body has more bytes than are allowed";
-            let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why, wanted);
+            let refusal = Refusal::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
             let way = Way::Refused { answer };
-            return Answering { way, busy, speaks };
+            // What comes of it is dealt with as if the service had refused it.
+            drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
+            return Answering {
+                way,
+                busy,
+                speaks,
+                asks,
+            };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
         let extensions = request.extensions_mut();
         if let Some(client) = self.client {
             extensions.insert(client);
+        }
+        if self.line.is_first() {
+            extensions.insert(FirstRequest);
         }
         if let Some(here) = self.here {
             extensions.insert(here);
@@ -67,12 +107,8 @@ where
         }
         if tunnel {
             extensions.insert(self.cut.clone());
-            self.line.may_switch(request.version() == Version::HTTP_11);
         }
-        let patience = self.options.body_timeout;
-        let has_body = !request.body().is_end_stream();
-        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
-        let request = request.map(|body| ClientBody::new(body, most, patience, busy_with));
+        let request = request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with));
         let mut service = self.service.clone();
         // Most services are always ready. Who is not is asked again, by who can wait.
         let mut nobody = Context::from_waker(Waker::noop());
@@ -85,30 +121,84 @@ where
                 request: Some(request),
             },
         };
-        Answering { way, busy, speaks }
+        Answering {
+            way,
+            busy,
+            speaks,
+            asks,
+        }
+    }
+}
+
+/// What the method of a request has to do with the end of its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asks {
+    Head,
+    Tunnel,
+    Other,
+}
+
+impl Asks {
+    fn by(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Tunnel,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<S> Requests<S> {
+    /// What a request has more of than is allowed, and the status that says so.
+    fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
+        // hyper looks after those of HTTP/1.1.
+        let lines = self.options.max_headers.unwrap_or(usize::MAX);
+        if request.headers().len() > lines {
+            let why = "it has more header lines than are allowed";
+            return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));
+        }
+        let bytes = request.body().size_hint().lower();
+        (bytes > self.options.max_body).then_some((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "its body has more bytes than are allowed",
+        ))
     }
 }
 
 /// Counts a request in flight.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Line>);
+pub(super) struct Busy {
+    line: Arc<Line>,
+    /// It is held, for a repetition or otherwise, until the exchange is over.
+    head: Option<HeldHead>,
+}
 
 impl Busy {
     fn new(line: &Arc<Line>) -> Self {
         line.request_begins();
-        Self(line.clone())
+        Self {
+            line: line.clone(),
+            head: None,
+        }
     }
 
     /// Counts its body, which an answer does not always wait for.
     fn also(&self) -> Self {
-        self.0.request_goes_on();
-        Self(self.0.clone())
+        self.line.request_goes_on();
+        Self {
+            line: self.line.clone(),
+            head: None,
+        }
+    }
+
+    pub(super) fn unread(&self) -> &Unread {
+        &self.line.unread
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.request_ends();
+        self.line.request_ends();
     }
 }
 
@@ -119,6 +209,7 @@ pin_project! {
         way: Way<S, F>,
         busy: Option<Busy>,
         speaks: Version,
+        asks: Asks,
     }
 }
 
@@ -130,24 +221,30 @@ pin_project! {
         // Not ready yet, or broken, which it will say again.
         Chosen { service: S, request: Option<Request<ClientBody>> },
         Refused { answer: Option<Response<Bytes>> },
+        // For its head, beside those that are held.
+        NoRoom,
     }
 }
 
 impl<S, B> Future for Answering<S, S::Future>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
 {
-    type Output = Result<Response<BusyBody<B>>, S::Error>;
+    type Output = Result<Response<BusyBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut answer = loop {
             let future = match this.way.as_mut().project() {
                 WayProjected::Called { future } => {
-                    break ready!(future.poll(context))?.map(AnswerBody::inner);
+                    break ready!(future.poll(context))
+                        .map_err(Into::into)?
+                        .map(AnswerBody::inner);
                 }
                 WayProjected::Chosen { service, request } => {
-                    ready!(service.poll_ready(context))?;
+                    ready!(service.poll_ready(context)).map_err(Into::into)?;
                     match request.take() {
                         Some(request) => service.call(request),
                         None => return Poll::Pending,
@@ -157,29 +254,60 @@ where
                     Some(answer) => break answer.map(AnswerBody::text),
                     None => return Poll::Pending,
                 },
+                WayProjected::NoRoom => {
+                    // The client may send it again, once another has been answered.
+                    let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
+                    return Poll::Ready(Err(refused.into()));
+                }
             };
             this.way.set(Way::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy(line)) = &busy {
-            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if !switches {
-                line.may_switch(false);
-            }
-            if line.is_worn() && !switches && *this.speaks != Version::HTTP_2 {
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(CONNECTION, close);
+        if let Some(Busy { line, .. }) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
+            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                || *this.asks == Asks::Tunnel && answer.status().is_success();
+            if switches {
+                line.is_tunnel();
+            } else {
+                let unread = line.unread.is_in_the_way();
+                let endless = *this.speaks == Version::HTTP_10 && *this.asks != Asks::Head && {
+                    ends_with_the_connection(&answer)
+                };
+                if unread || endless || line.is_worn() || line.is_closing() {
+                    is_the_last(&mut answer, *this.speaks);
+                }
             }
         }
-        let watched = *this.speaks == Version::HTTP_2;
+        let in_pieces = *this.speaks == Version::HTTP_2;
+        if in_pieces {
+            // Until the body is asked for its first piece, it is the head that waits.
+            Pieces::give();
+        }
         Poll::Ready(Ok(answer.map(|inner| BusyBody {
             inner,
-            given: Given {
-                busy,
-                watched,
-                unasked: false,
-            },
+            rest: Bytes::new(),
+            in_pieces,
+            _busy: busy,
         })))
+    }
+}
+
+/// Whether HTTP/1.0, which has no chunks, can only mark the end of this answer by the end of
+/// the connection.
+fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
+    let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    let has_length = answer.headers().contains_key(CONTENT_LENGTH);
+    let has_end = answer.body().is_end_stream() || answer.body().size_hint().exact().is_some();
+    !has_length && !has_end && !without_body.contains(&answer.status())
+}
+
+/// Says that the connection is closed after this answer, which has hyper close it.
+fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
+    if speaks == Version::HTTP_10 {
+        // Else hyper adds `keep-alive` for a client that has asked for it.
+        *answer.version_mut() = Version::HTTP_10;
     }
 }
 
@@ -188,34 +316,12 @@ pin_project! {
     pub(super) struct BusyBody<B> {
         #[pin]
         inner: AnswerBody<B>,
-        given: Given,
-    }
-}
-
-/// Whether more of an answer is being asked for.
-struct Given {
-    busy: Option<Busy>,
-    /// Over HTTP/1, a client that takes nothing blocks the connection, which is noticed there.
-    watched: bool,
-    unasked: bool,
-}
-
-impl Given {
-    fn set(&mut self, unasked: bool) {
-        if let (Some(Busy(line)), true) = (&self.busy, self.watched && self.unasked != unasked) {
-            if unasked {
-                line.gave();
-            } else {
-                line.was_asked();
-            }
-            self.unasked = unasked;
-        }
-    }
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        self.set(false);
+        // Of a frame that was too large to be handed over at once.
+        rest: Bytes,
+        // Over HTTP/1, a client that takes nothing blocks the connection, which is noticed
+        // there.
+        in_pieces: bool,
+        _busy: Option<Busy>,
     }
 }
 
@@ -231,19 +337,36 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        this.given.set(false);
-        let frame = this.inner.poll_frame(context);
-        if let Poll::Ready(Some(Ok(_))) = &frame {
-            this.given.set(true);
+        if !*this.in_pieces {
+            return this.inner.poll_frame(context);
         }
-        frame
+        Pieces::ask();
+        if this.rest.is_empty() {
+            let frame = match ready!(this.inner.poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => *this.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        Pieces::give();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (rest, inner) = (self.rest.len() as u64, self.inner.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(rest));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
     }
 }

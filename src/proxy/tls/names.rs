@@ -15,12 +15,28 @@ pub(super) struct Certificates {
     known: Published<Known>,
 }
 
-/// By name; who asks for another, or for none, gets the first.
+/// By name; a client that asks for another, or for none, gets the first.
 struct Known {
-    exact: HashMap<String, Arc<CertifiedKey>>,
+    exact: HashMap<String, Shown>,
     /// By what is behind `*.`.
-    wild: HashMap<String, Arc<CertifiedKey>>,
-    first: Option<Arc<CertifiedKey>>,
+    wild: HashMap<String, Shown>,
+    first: Option<Shown>,
+}
+
+/// What a client is shown, and the names that it is for.
+#[derive(Clone)]
+struct Shown {
+    key: Arc<CertifiedKey>,
+    names: Arc<[String]>,
+}
+
+impl Shown {
+    fn new(identity: &Identity) -> Self {
+        Self {
+            key: identity.key.clone(),
+            names: identity.names().into(),
+        }
+    }
 }
 
 impl Certificates {
@@ -35,7 +51,13 @@ impl Certificates {
     }
 
     fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        self.known.load().find(name)
+        self.known.load().find(name).map(|shown| shown.key)
+    }
+
+    /// The names of the certificate that a client is shown that asks for this one.
+    pub(super) fn names_shown_to(&self, name: Option<&str>) -> Arc<[String]> {
+        let shown = self.known.load().find(name);
+        shown.map_or_else(|| Arc::new([]) as Arc<[String]>, |shown| shown.names)
     }
 }
 
@@ -44,9 +66,10 @@ impl Known {
         let mut known = Self {
             exact: HashMap::new(),
             wild: HashMap::new(),
-            first: identities.first().map(|identity| identity.key.clone()),
+            first: identities.first().map(Shown::new),
         };
         for identity in identities {
+            let shown = Shown::new(identity);
             for name in identity.names() {
                 let (names, name) = match name.strip_prefix("*.") {
                     Some(behind) => (&mut known.wild, behind),
@@ -55,13 +78,13 @@ impl Known {
                 // The first that is for a name has it.
                 names
                     .entry(name.to_owned())
-                    .or_insert_with(|| identity.key.clone());
+                    .or_insert_with(|| shown.clone());
             }
         }
         known
     }
 
-    fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+    fn find(&self, name: Option<&str>) -> Option<Shown> {
         let found = name.and_then(|name| {
             let name = name.to_ascii_lowercase();
             let wild = || self.wild.get(name.split_once('.')?.1);

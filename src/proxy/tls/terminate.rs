@@ -222,6 +222,7 @@ impl ServerTls {
         }
         Terminate {
             acceptor: TlsAcceptor::from(Arc::new(config)),
+            certificates: self.certificates.clone(),
         }
     }
 }
@@ -248,6 +249,7 @@ impl Server {
 /// What a server does with each connection.
 struct Terminate {
     acceptor: TlsAcceptor,
+    certificates: Arc<Certificates>,
 }
 
 impl Handshake for Terminate {
@@ -275,7 +277,8 @@ impl Terminate {
             .map(|certificate| Bytes::copy_from_slice(certificate))
             .collect();
         let name = agreed.server_name().map(str::to_owned);
-        let session = TlsSession::new(name, version, certificates);
+        let names = self.certificates.names_shown_to(name.as_deref());
+        let session = TlsSession::new(name, names, version, certificates);
         Ok(Protected {
             stream: Stream::Secured(Box::new(stream)),
             session,

@@ -5,10 +5,12 @@
 //! whether the member can serve (`balancer`).
 
 mod cookie_header;
+mod not_kept;
 mod opaque;
 mod route_cookie;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,11 +19,14 @@ use http::request::Parts;
 
 use route_cookie::Routes;
 
+pub use not_kept::SessionsNotKept;
 pub use opaque::OpaqueKey;
 pub use route_cookie::{CookieTextError, CrossSite, RouteCookie};
 
 use crate::balancer::{Balancer, PickRequest};
-use crate::session::StickySession;
+use crate::member::{MemberId, MemberState};
+use crate::session::{CookieRouteError, StickySession};
+use crate::sync::Mutex;
 
 /// What a request of any type says about the member that it wants; for
 /// [`CallService`](crate::service::CallService).
@@ -88,7 +93,12 @@ pub(in crate::service) struct Wishes {
 struct Sticky {
     session: StickySession,
     cookie: Option<(RouteCookie, Routes)>,
+    /// Members of which it was told that sessions do not stay with them.
+    told: Mutex<HashSet<MemberId>>,
 }
+
+/// Of how many members this is remembered, lest it grow with those that come and go.
+const REMEMBERED: usize = 10_000;
 
 impl Wishes {
     pub(in crate::service) fn with_sticky(
@@ -100,7 +110,11 @@ impl Wishes {
             let routes = Routes::of(&cookie);
             (cookie, routes)
         });
-        let sticky = Some(Arc::new(Sticky { session, cookie }));
+        let sticky = Some(Arc::new(Sticky {
+            session,
+            cookie,
+            told: Mutex::default(),
+        }));
         Self { sticky, ..self }
     }
 
@@ -152,15 +166,66 @@ impl Wishes {
     pub(in crate::service) fn renew<W>(
         &self,
         balancer: &Balancer<W>,
-        route: &str,
+        member: &MemberState,
+        route: Option<&str>,
         headers: &mut HeaderMap,
     ) {
-        if let Some(sticky) = self.sticky.as_deref() {
-            if let Some((cookie, routes)) = &sticky.cookie {
-                let route: Cow<'_, str> = routes.write(balancer, route);
-                cookie.set(&sticky.session, &route, headers);
+        let Some(sticky) = self.sticky.as_deref() else {
+            return;
+        };
+        let Some((cookie, routes)) = &sticky.cookie else {
+            return;
+        };
+        let route: Option<Cow<'_, str>> = route.map(|route| routes.write(balancer, route));
+        match sticky.session.check_cookie_route(route.as_deref()) {
+            Ok(()) => cookie.set(&sticky.session, &route.unwrap_or_default(), headers),
+            Err(why) => {
+                if sticky.is_news(member.id()) {
+                    balancer.tell_not_kept(member, &why);
+                }
             }
         }
+    }
+
+    /// The members to which no cookie of ours can bring a client back, and why.
+    pub(in crate::service) fn not_kept<W>(
+        &self,
+        balancer: &Balancer<W>,
+    ) -> Vec<(Arc<MemberState>, CookieRouteError)> {
+        let cookie = self.sticky.as_deref();
+        let cookie = cookie.and_then(|sticky| Some((sticky, sticky.cookie.as_ref()?)));
+        let Some((sticky, (_, routes))) = cookie else {
+            return Vec::new();
+        };
+        let check = |(member, route): (Arc<MemberState>, Option<Arc<str>>)| {
+            let route = route.as_deref().map(|route| routes.write(balancer, route));
+            let checked = sticky.session.check_cookie_route(route.as_deref());
+            checked.err().map(|why| (member, why))
+        };
+        balancer.routes().into_iter().filter_map(check).collect()
+    }
+
+    /// Tells the observer of those.
+    pub(in crate::service) fn tell_not_kept<W>(&self, balancer: &Balancer<W>) {
+        let Some(sticky) = self.sticky.as_deref() else {
+            return;
+        };
+        for (member, why) in self.not_kept(balancer) {
+            if sticky.is_news(member.id()) {
+                balancer.tell_not_kept(&member, &why);
+            }
+        }
+    }
+}
+
+impl Sticky {
+    /// Whether it was not yet told that sessions do not stay with a member.
+    fn is_news(&self, member: MemberId) -> bool {
+        let mut told = self.told.lock();
+        if told.len() >= REMEMBERED {
+            told.clear();
+        }
+        told.insert(member)
     }
 }
 

@@ -273,14 +273,14 @@ impl RouteCookie {
         route: &str,
         headers: &mut HeaderMap,
     ) {
+        if session.check_cookie_route(Some(route)).is_err() {
+            return;
+        }
         let mut value = String::with_capacity(1 + route.len());
         if let Some(separator) = session.separator() {
             value.push(separator);
         }
         value.push_str(route);
-        if !value.bytes().all(is_cookie_octet) {
-            return;
-        }
         let mut cookie = self.template.clone();
         cookie.set_name(session.cookie_name().to_owned());
         cookie.set_value(value);
@@ -358,11 +358,6 @@ fn checked(text: &str) -> Result<String, CookieTextError> {
         let text = text.to_owned();
         Err(CookieTextError { text })
     }
-}
-
-/// RFC 6265, section 4.1.1.
-fn is_cookie_octet(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
 fn is_private(headers: &HeaderMap) -> bool {

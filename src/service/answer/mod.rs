@@ -212,6 +212,15 @@ impl<B> AnswerBody<B> {
         Self { content }
     }
 
+    /// What another service sends, unless this is a text of our own.
+    #[cfg(feature = "config")]
+    pub(crate) fn inner_mut(&mut self) -> Option<&mut B> {
+        match &mut self.content {
+            Content::Line { .. } => None,
+            Content::Member { inner } => Some(inner),
+        }
+    }
+
     /// What somebody else sends.
     pub(crate) fn inner(inner: B) -> Self {
         let content = Content::Member { inner };

@@ -262,30 +262,49 @@ impl Wanted {
 
 impl Form {
     /// Text, unless `Accept` (RFC 9110, 12.5.1) names JSON and no text it likes as much.
+    /// Types and the name of `q` are without case.
     fn of(headers: &HeaderMap) -> Self {
         let (mut json, mut text) = (0.0, 0.0);
         for value in headers.get_all(ACCEPT) {
             let Ok(value) = value.to_str() else {
                 continue;
             };
-            if !value.contains("json") && json == 0.0 {
+            if json == 0.0 && !value.as_bytes().windows(4).any(is_json) {
                 continue;
             }
             for range in value.split(',') {
                 let mut parts = range.split(';').map(str::trim);
                 let kind = parts.next().unwrap_or_default();
                 let quality = parts
-                    .find_map(|part| part.strip_prefix("q="))
+                    .find_map(quality)
                     .map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
-                if kind == "application/json" || kind.ends_with("+json") {
+                let (family, subtype) = kind.split_once('/').unwrap_or_default();
+                let json_suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
+                let plain = family
+                    .eq_ignore_ascii_case("application")
+                    .then_some(subtype);
+                let subtypes = json_suffix.into_iter().chain(plain);
+                if subtypes.into_iter().any(|it| is_json(it.as_bytes())) {
                     json = f32::max(json, quality);
-                } else if kind.starts_with("text/") {
+                } else if family.eq_ignore_ascii_case("text") {
                     text = f32::max(text, quality);
                 }
             }
         }
         if json > text { Self::Json } else { Self::Text }
     }
+}
+
+fn is_json(text: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(b"json")
+}
+
+/// The value of a parameter `q`.
+fn quality(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim_end()
+        .eq_ignore_ascii_case("q")
+        .then(|| value.trim_start())
 }
 
 #[cfg(test)]
@@ -306,6 +325,10 @@ mod tests {
             ("application/json;q=0", Form::Text),
             ("application/json;q=often", Form::Text),
             ("application/jsonp", Form::Text),
+            ("Application/JSON;Q=0.1", Form::Json),
+            ("Application/JSON;Q=0.1, TEXT/plain;q=0.2", Form::Text),
+            ("APPLICATION/Problem+Json ; Q=0.5, Text/*;q=0.2", Form::Json),
+            ("application/json;Q=0", Form::Text),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(accept));

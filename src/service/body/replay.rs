@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::request::status_of;
 use super::request::{KeptBody, RequestBody, Superseded};
+use super::request::{note_failed, status_of};
 use super::tape::{Found, Source, Tape};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
@@ -33,9 +33,10 @@ use crate::sync::Mutex;
 /// Keeps up to so many bytes of each request body while it is sent, so that another
 /// attempt can send it again; of a longer one, nothing is kept.
 ///
-/// It is for requests that may be sent twice: those of idempotent methods that have a
-/// body (`PUT`), and those marked [`Idempotent`](crate::service::Idempotent). Bodies of
-/// others go on if nobody has begun to read them, and are not kept.
+/// Another attempt may send a `PUT` again, or a request that is marked
+/// [`Idempotent`](crate::service::Idempotent); and a request of any method, as a `POST`, if
+/// the member has said that it did not process it (HTTP/2). Each request may take so much
+/// memory until its answer begins.
 ///
 /// # Examples
 ///
@@ -60,17 +61,19 @@ where
     type Body = ReplayBody<B>;
     type Kept = KeptInBuffer<B>;
 
-    fn keep(&self, body: B, repeatable: bool) -> KeptInBuffer<B> {
+    fn keep(&self, body: B, _repeatable: bool) -> KeptInBuffer<B> {
         if body.is_end_stream() {
             return KeptInBuffer { tape: None };
         }
         let size = body.size_hint();
-        // A body that is known to be too long is not even begun to be kept.
-        let worth = repeatable && size.lower() <= self.0 as u64;
-        let limit = if worth { self.0 } else { 0 };
-        KeptInBuffer {
-            tape: Some(Arc::new(Mutex::new(Tape::new(body, size, limit)))),
-        }
+        // A body that is known to be too long is not even begun to be kept. Of all others,
+        // as what a member verifiably did not process may be sent again by any method.
+        let limit = if size.lower() <= self.0 as u64 {
+            self.0
+        } else {
+            0
+        };
+        KeptInBuffer::new(body, limit)
     }
 }
 
@@ -107,6 +110,31 @@ impl<B> KeptBody for KeptInBuffer<B> {
     }
 
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<ReplayBody<B>> {
+        self.rewound(|| Some(meter()))
+    }
+}
+
+impl<B: Body> KeptInBuffer<B> {
+    /// Keeps up to so many bytes, as they are read.
+    pub(crate) fn new(body: B, limit: usize) -> Self {
+        let size = body.size_hint();
+        Self {
+            tape: Some(Arc::new(Mutex::new(Tape::new(body, size, limit)))),
+        }
+    }
+}
+
+impl<B> KeptInBuffer<B> {
+    /// As [`next`](KeptBody::next), for bytes that are counted elsewhere.
+    #[cfg_attr(
+        not(feature = "proxy"),
+        allow(dead_code, reason = "endpoints keep some")
+    )]
+    pub(crate) fn next_uncounted(&mut self) -> Option<ReplayBody<B>> {
+        self.rewound(|| None)
+    }
+
+    fn rewound(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
         let Some(shared) = &self.tape else {
             return Some(ReplayBody { reader: None });
         };
@@ -124,6 +152,7 @@ impl<B> KeptBody for KeptInBuffer<B> {
             tape: shared.clone(),
             position: 0,
             done: false,
+            unsaid: false,
             meter: meter(),
         };
         Some(ReplayBody {
@@ -158,7 +187,10 @@ struct Reader<B> {
     /// The size of what is still to be read.
     left: SizeHint,
     done: bool,
-    meter: SentMeter,
+    /// The client's body ended, but had not said that it would.
+    unsaid: bool,
+    /// `None` if the bytes are counted elsewhere.
+    meter: Option<SentMeter>,
 }
 
 /// What a reader comes upon.
@@ -210,7 +242,9 @@ where
         hand.empty = true;
         drop(hand);
         let frame = frame.map_err(Into::into);
-        self.meter.upload_polled(&frame, status_of);
+        if let Some(meter) = &self.meter {
+            meter.upload_polled(&frame, status_of);
+        }
         let mut tape = self.tape.lock();
         let Poll::Ready(frame) = frame else {
             tape.source = Source::Idle(source);
@@ -221,7 +255,10 @@ where
         };
         tape.source = Source::Ended;
         let next = match frame.map(|frame| frame.map(Frame::into_data)) {
-            None => Next::End(None),
+            None => {
+                self.unsaid = !over;
+                Next::End(None)
+            }
             Some(Err(error)) => {
                 tape.source = Source::Failed;
                 Next::Error(error)
@@ -248,7 +285,9 @@ where
 
     fn count(&mut self, data: &Bytes) {
         let length = data.len() as u64;
-        self.meter.record(length);
+        if let Some(meter) = &self.meter {
+            meter.record(length);
+        }
         let mut left = SizeHint::new();
         if let Some(upper) = self.left.upper() {
             left.set_upper(upper.saturating_sub(length));
@@ -316,13 +355,31 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.reader.as_ref().is_none_or(|reader| reader.done)
+        let said = |reader: &Reader<B>| reader.done && !reader.unsaid;
+        self.reader.as_ref().is_none_or(said)
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.reader {
             Some(reader) => reader.left,
             None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl<B> ReplayBody<B> {
+    /// Notes that the client has broken its body off; `status` is what it is told.
+    #[cfg_attr(
+        not(feature = "proxy"),
+        allow(dead_code, reason = "endpoints find out")
+    )]
+    pub(crate) fn note_failed(&self, status: StatusCode) {
+        let meter = self
+            .reader
+            .as_ref()
+            .and_then(|reader| reader.meter.as_ref());
+        if let Some(meter) = meter {
+            note_failed(meter, status);
         }
     }
 }

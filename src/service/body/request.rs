@@ -247,6 +247,12 @@ pub(super) fn status_of(error: &BoxError) -> u16 {
     said.unwrap_or(StatusCode::BAD_REQUEST).as_u16()
 }
 
+/// Notes that a client has broken its body off, which its end has not shown.
+pub(super) fn note_failed(meter: &SentMeter, status: StatusCode) {
+    let failed = Poll::Ready(Some(Err::<(), StatusCode>(status)));
+    meter.upload_polled(&failed, StatusCode::as_u16);
+}
+
 pin_project! {
     /// A request body whose bytes are counted as they are read; made by [`Counted`].
     ///
@@ -335,6 +341,19 @@ where
             State::Reading { body } => body.size_hint(),
             State::Unread { size, .. } => *size,
             State::Superseded => SizeHint::default(),
+        }
+    }
+}
+
+impl<B> CountedBody<B> {
+    /// Notes that the client has broken its body off; `status` is what it is told.
+    #[cfg_attr(
+        not(feature = "proxy"),
+        allow(dead_code, reason = "endpoints find out")
+    )]
+    pub(crate) fn note_failed(&self, status: StatusCode) {
+        if let Some(meter) = &self.meter {
+            note_failed(meter, status);
         }
     }
 }

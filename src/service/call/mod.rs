@@ -26,7 +26,8 @@ use crate::timer::Timer;
 
 impl<W> Balancer<W> {
     /// Makes a tower service of it for requests of any type `R`, where members are
-    /// services.
+    /// services. A member that never becomes ready is waited for, unless
+    /// [`timeouts`](CallService::timeouts) gives it a timer.
     ///
     /// # Examples
     ///
@@ -56,6 +57,7 @@ impl<W> Balancer<W> {
                     classify: Arc::new(ByCause),
                     patience: None,
                     pardons: false,
+                    reconnects: false,
                 },
                 affinity: None,
             }
@@ -296,6 +298,7 @@ where
     type Answer = Leased<W::Response>;
 
     const SHARED: bool = false;
+    const RECONNECTS: bool = false;
 
     fn settings(&self) -> &Settings {
         &self.settings.common
@@ -338,7 +341,7 @@ where
         self.request.is_some()
     }
 
-    fn request(&mut self, _: &mut Lease<W>, last: bool) -> Result<R, Unsendable> {
+    fn request(&mut self, _: &mut Lease<W>, last: bool, _: bool) -> Result<R, Unsendable> {
         let copy = self.request.as_ref().filter(|_| !last);
         let copy = copy.and_then(|request| self.keep.copy(request));
         copy.or_else(|| self.request.take())

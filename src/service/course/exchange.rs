@@ -24,6 +24,9 @@ pub(in crate::service) struct Settings {
     /// A member that failed without fault may have the request once more, if nobody else
     /// can.
     pub(in crate::service) pardons: bool,
+    /// Errors are told by which a connection turned out to be closed: then a request that may
+    /// be sent twice is sent to the same member again, on a new one.
+    pub(in crate::service) reconnects: bool,
 }
 
 impl fmt::Debug for Settings {
@@ -73,6 +76,9 @@ pub(in crate::service) trait Exchange<W> {
     /// Whether all members share one inner service.
     const SHARED: bool;
 
+    /// Whether a request can ask for a new connection.
+    const RECONNECTS: bool;
+
     fn settings(&self) -> &Settings;
 
     /// Makes what the election has to know.
@@ -93,8 +99,14 @@ pub(in crate::service) trait Exchange<W> {
     /// Whether it may be sent to two members at the same time.
     fn is_shareable(&self) -> bool;
 
-    /// The request for the next attempt; nothing needs to be kept after the `last`.
-    fn request(&mut self, lease: &mut Lease<W>, last: bool) -> Result<Self::Request, Unsendable>;
+    /// The request for the next attempt; nothing needs to be kept after the `last`. With
+    /// `fresh`, it asks for a connection that is new.
+    fn request(
+        &mut self,
+        lease: &mut Lease<W>,
+        last: bool,
+        fresh: bool,
+    ) -> Result<Self::Request, Unsendable>;
 
     fn judge(&self, response: &Self::Response) -> Judgement;
 

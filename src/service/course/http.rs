@@ -36,18 +36,11 @@ pub(in crate::service) struct HttpExchange<D, K> {
 }
 
 impl<D, K> HttpExchange<D, K> {
-    /// `keep` takes the body into keeping, and is told whether the request may be
-    /// repeated.
-    pub(in crate::service) fn new(
-        settings: Arc<HttpSettings>,
-        head: Parts,
-        keep: impl FnOnce(bool) -> K,
-    ) -> Self {
+    pub(in crate::service) fn new(settings: Arc<HttpSettings>, head: Parts, kept: K) -> Self {
         let marked = head.extensions.get::<Idempotent>().is_some();
-        let idempotent = marked || is_idempotent(&head.method);
         Self {
-            kept: keep(idempotent && settings.common.failover.repeats),
-            idempotent,
+            idempotent: marked || is_idempotent(&head.method),
+            kept,
             settings,
             method: head.method.clone(),
             head: Some(head),
@@ -72,6 +65,7 @@ where
     type Answer = Response<LeasedBody<RB>>;
 
     const SHARED: bool = D::SHARED;
+    const RECONNECTS: bool = true;
 
     fn settings(&self) -> &Settings {
         &self.settings.common
@@ -116,6 +110,7 @@ where
         &mut self,
         lease: &mut Lease<W>,
         last: bool,
+        fresh: bool,
     ) -> Result<Request<K::Body>, Unsendable> {
         let head = if last {
             self.head.take()
@@ -126,6 +121,9 @@ where
         };
         let mut head = head.ok_or(Unsendable::BodyGone)?;
         self.settings.wishes.strip(&mut head.headers);
+        if fresh {
+            head.extensions.insert(FreshConnection::new());
+        }
         D::aim(lease, &mut head).map_err(Unsendable::Aim)?;
         let body = self.kept.next(|| lease.sent_meter());
         let body = body.ok_or(Unsendable::BodyGone)?;
@@ -154,11 +152,8 @@ where
         let lease = served.lease;
         let (mut head, body) = served.response.into_parts();
         if served.renew {
-            if let Some(route) = lease.route() {
-                self.settings
-                    .wishes
-                    .renew(balancer, route, &mut head.headers);
-            }
+            let (wishes, headers) = (&self.settings.wishes, &mut head.headers);
+            wishes.renew(balancer, lease.member(), lease.route(), headers);
         }
         if head.extensions.is_empty() {
             // Nobody needs those of the request any more, but for their place.
@@ -194,6 +189,42 @@ where
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostKept;
 
+/// Asks, in the extensions of a request, for a connection to the member that has carried
+/// no request before.
+///
+/// An [`Endpoint`](crate::proxy::Endpoint) opens one, and keeps it for later requests as any
+/// other. Over HTTP/2, which tells by itself what it did not get to, a request goes onto the
+/// connection that all share. It is what requests carry that are sent again after
+/// [a connection turned out to be closed](crate::service::BalanceLayer::stale_if).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::service::FreshConnection;
+///
+/// // Not to be sent twice, and not to fail for a connection that is about to be closed.
+/// let request = http::Request::post("/orders")
+///     .extension(FreshConnection::new())
+///     .body(());
+/// # assert!(request.is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FreshConnection {
+    _private: (),
+}
+
+impl FreshConnection {
+    /// Makes the mark.
+    ///
+    /// # Examples
+    ///
+    /// See [`FreshConnection`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { _private: () }
+    }
+}
+
 fn without_extensions(head: &Parts) -> Parts {
     let (mut copy, ()) = Request::new(()).into_parts();
     copy.method = head.method.clone();
@@ -202,6 +233,9 @@ fn without_extensions(head: &Parts) -> Parts {
     copy.headers = head.headers.clone();
     if let Some(&kept) = head.extensions.get::<HostKept>() {
         copy.extensions.insert(kept);
+    }
+    if let Some(&fresh) = head.extensions.get::<FreshConnection>() {
+        copy.extensions.insert(fresh);
     }
     copy
 }

@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::exchange::{Exchange, Unsendable};
 use crate::balancer::{Lease, Upload};
 use crate::member::Outcome;
+use crate::service::capacity::AtCapacity;
 use crate::service::dispatch::RequestError;
 use crate::service::error::Elapsed;
 use crate::service::{BalanceError, BoxError, Fault, cause};
@@ -30,12 +31,17 @@ pin_project! {
         service: Option<S>,
         // The service has been polled ready already.
         ready: bool,
+        // The request is sent again, as its connection turned out to be closed: on a new one.
+        fresh: bool,
         alarm: Option<Sleep>,
     }
 }
 
 /// How an attempt ended without an answer.
 pub(in crate::service) enum Halt {
+    /// The member takes no more requests at the same time, which its lease has learned.
+    /// Nothing was sent.
+    AtCapacity,
     /// Another attempt has read the body before this one got it: nothing was sent.
     BodyGone,
     /// The inner service failed.
@@ -53,6 +59,7 @@ impl<W, S, F> Lane<W, S, F> {
             lease: None,
             service: None,
             ready: false,
+            fresh: false,
             alarm: None,
         }
     }
@@ -63,6 +70,7 @@ impl<W, S, F> Lane<W, S, F> {
             lease: Some(lease),
             service: Some(service),
             ready,
+            fresh: false,
             alarm: None,
         }
     }
@@ -74,6 +82,11 @@ impl<W, S, F> Lane<W, S, F> {
     /// Its service is not ready yet: it has still to be given the request.
     pub(in crate::service) fn needs_request(&self) -> bool {
         self.is_busy() && self.future.is_none()
+    }
+
+    /// The request has been on a connection that was closed without an answer.
+    pub(in crate::service) fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     pub(in crate::service) fn lease(&self) -> Option<&Lease<W>> {
@@ -92,13 +105,13 @@ impl<W, S, F> Lane<W, S, F> {
         Some((this.lease.take()?, this.service.take()?))
     }
 
-    /// Carries the attempt on until there is an answer. `last` says that nobody else
-    /// will need the request.
+    /// Carries the attempt on until there is an answer. `last` says that the request is not
+    /// needed once more, and is told whether it has been sent again already.
     pub(in crate::service) fn poll<X>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         exchange: &mut X,
-        last: impl Fn() -> bool,
+        last: impl Fn(bool) -> bool,
     ) -> Poll<Result<X::Response, Halt>>
     where
         X: Exchange<W, Service = S>,
@@ -119,21 +132,34 @@ impl<W, S, F> Lane<W, S, F> {
                     break Poll::Pending;
                 };
                 this.future.set(None);
-                break Poll::Ready(result.map_err(|error| failed(error.into(), lease, exchange)));
+                let halt = match result {
+                    Ok(response) => break Poll::Ready(Ok(response)),
+                    Err(error) => failed(error.into(), lease, exchange),
+                };
+                if *this.fresh || !reconnects(&halt, exchange) {
+                    break Poll::Ready(Err(halt));
+                }
+                *this.fresh = true;
+                // It is the same attempt, and has no more time for it.
+                keep_time(this.alarm, exchange);
             }
             if !*this.ready {
                 match service.poll_ready(context) {
                     Poll::Pending => break Poll::Pending,
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => {
-                        let halt = Halt::NotReady(error.into(), Fault::NOTHING_SENT);
+                        let error = error.into();
+                        let fault = exchange.settings().classify.error(&*error);
+                        let halt = Halt::NotReady(error, fault.and_nothing_sent());
                         break Poll::Ready(Err(halt));
                     }
                 }
             }
             *this.ready = false;
-            *this.alarm = None;
-            match exchange.request(lease, last()) {
+            if !*this.fresh {
+                *this.alarm = None;
+            }
+            match exchange.request(lease, last(*this.fresh), *this.fresh) {
                 Ok(request) => this.future.set(Some(service.call(request))),
                 Err(Unsendable::Aim(error)) => {
                     let status = error.status();
@@ -175,6 +201,10 @@ impl<W> Drop for Watched<'_, W> {
 /// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
 /// or a client behind this one says so.
 fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
+    if let Some(full) = cause::<AtCapacity>(&*error) {
+        full.teach(lease);
+        return Halt::AtCapacity;
+    }
     let said = match cause::<BalanceError>(&*error) {
         Some(BalanceError::Request { status, .. }) => Some(*status),
         _ => cause::<RequestError>(&*error).map(RequestError::status),
@@ -192,6 +222,22 @@ fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) ->
         return Halt::Request(error, StatusCode::REQUEST_TIMEOUT);
     }
     Halt::Failed(error, fault)
+}
+
+/// Whether the request is sent again: on a new connection to the same member, in every
+/// mode, as no answer to it has begun and doing it twice does no harm.
+fn reconnects<W, X: Exchange<W>>(halt: &Halt, exchange: &X) -> bool {
+    let stale = matches!(halt, Halt::Failed(_, fault) if fault.is_stale());
+    stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_left()
+}
+
+/// Sees to it that an attempt's alarm is set.
+fn keep_time<W, X: Exchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
+    let patience = exchange.settings().patience.as_ref();
+    let limit = patience.and_then(|patience| Some((patience, patience.timeouts.attempt?)));
+    if let (None, Some((patience, limit))) = (&alarm, limit) {
+        *alarm = Some(patience.sleep(limit));
+    }
 }
 
 /// Sets the alarm of the stage that the attempt is in, and listens for it.

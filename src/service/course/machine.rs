@@ -24,7 +24,8 @@ use tower_service::Service;
 
 use super::exchange::{Exchange, Served, Settings};
 use super::lane::{Halt, Lane};
-use super::tried::{Course, strays};
+use super::onward::{Onward, Then, ThenOf, onward};
+use super::tried::{Course, Reach, strays};
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError, may_change};
 use crate::member::Outcome;
@@ -101,16 +102,6 @@ fn lanes<'m, W, S, F>(
         Which::Two => (two, Some(one)),
     }
 }
-
-/// What follows from the end of an attempt.
-enum Then<A, W, S, H> {
-    GoOn,
-    Return(Result<A, BalanceError>),
-    Wait(Box<Wait<W, S, H>>),
-}
-
-/// What follows, as a machine of this kind has it.
-type ThenOf<X, W, S> = Then<<X as Exchange<W>>::Answer, W, S, <X as Exchange<W>>::Held>;
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
@@ -237,11 +228,13 @@ where
                 let Some(lane) = lane.filter(|lane| lane.is_busy()) else {
                     continue;
                 };
-                let (balancer, attempts) = (&*this.balancer, this.course.attempts);
-                let most = this.exchange.settings().failover.max_attempts;
+                let attempts = this.course.attempts;
+                let settings = this.exchange.settings();
+                let most = settings.failover.max_attempts;
                 let needed = other.is_some_and(|other| other.needs_request());
-                let alone = !this.exchange.settings().pardons;
-                let last = || (attempts >= most || alone && balancer.len() < 2) && !needed;
+                let reconnects = settings.reconnects && this.exchange.is_idempotent();
+                // A member that is alone may be replaced meanwhile: others may come.
+                let last = |again| attempts >= most && !needed && (again || !reconnects);
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -279,7 +272,8 @@ where
             Some(_) => Some(None),
             None => this
                 .course
-                .elect_for_repetition(this.balancer, this.exchange)
+                // There is an answer already: nobody is forgiven for a better one.
+                .elect_for_repetition(this.balancer, this.exchange, Reach::Usable)
                 .map(Some),
         };
         let Some(next) = onward else {
@@ -314,12 +308,39 @@ where
         let Some(mut lane) = lane else {
             return Then::GoOn;
         };
+        let again = lane.is_fresh();
         let Some((lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
         };
         let settings = this.exchange.settings();
         let failover = &settings.failover;
         let (error, fault) = match halt {
+            Halt::AtCapacity => {
+                this.course.meet_limit(lease.member().id());
+                lease.finish(Outcome::Cancelled);
+                if other.is_some() {
+                    return Then::GoOn;
+                }
+                // It was an election that came to nothing, not an attempt.
+                this.course.attempts -= 1;
+                let left = this.exchange.is_left();
+                let reach = Reach::Usable;
+                let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));
+                let failed = this.course.failed.take();
+                let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
+                return onward::<W, X, S, F>(
+                    this.balancer,
+                    settings,
+                    this.course,
+                    Onward {
+                        lane,
+                        service,
+                        next,
+                        strays: false,
+                        failed,
+                    },
+                );
+            }
             Halt::Failed(error, fault) => (error, fault),
             Halt::NotReady(error, _) if X::SHARED => {
                 // The same service would have to get ready for any other member.
@@ -354,28 +375,42 @@ where
         if !fault.is_blameless() && (fault.is_nothing_sent() || late) {
             lease.put_in_error();
         }
-        this.course.sent |= !fault.is_nothing_sent();
+        this.course.sent |= again || !fault.is_nothing_sent();
         this.course.note(lease.member().id());
-        if settings.pardons {
+        // A second try would find as little as the first.
+        let has_room = !fault.is_overloaded() && !fault.is_exhausted();
+        if settings.pardons && has_room {
             this.course.pardon(lease.member().id(), fault);
         }
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
-        lease.finish(Outcome::Failure);
+        lease.finish(if fault.is_exhausted() {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failure
+        });
         if other.is_some() {
             return Then::GoOn;
         }
+        // Too much to do is no reason to try a member that is in error.
+        let reach = if has_room {
+            Reach::Forgiving
+        } else {
+            Reach::Usable
+        };
         let next = if fault.is_nothing_sent() {
             let may = this.course.attempts < failover.max_attempts && this.exchange.is_left();
-            may.then(|| this.course.elect(this.balancer, this.exchange))
+            may.then(|| this.course.elect(this.balancer, this.exchange, reach))
         } else if this.course.repeats_after(fault) {
             this.course
-                .elect_for_repetition(this.balancer, this.exchange)
+                .elect_for_repetition(this.balancer, this.exchange, reach)
                 .map(Ok)
         } else {
             None
         };
-        if let Some(Err(PickError::SessionLost { route })) = next {
+        let exhausted = fault.is_exhausted() && fault.is_nothing_sent();
+        if let (false, Some(Err(PickError::SessionLost { route }))) = (exhausted, &next) {
+            let route = route.clone();
             return Then::Return(Err(BalanceError::SessionLost {
                 member,
                 route,
@@ -384,32 +419,32 @@ where
                 source: error,
             }));
         }
-        let failed = BalanceError::Member {
-            member,
-            attempts: this.course.attempts,
-            timed_out: fault.is_timed_out(),
-            nothing_sent: !this.course.sent,
-            source: error,
+        let attempts = this.course.attempts;
+        let failed = if exhausted {
+            BalanceError::Exhausted { source: error }
+        } else if fault.is_overloaded() && !this.course.sent {
+            BalanceError::Overloaded {
+                member,
+                attempts,
+                source: error,
+            }
+        } else {
+            BalanceError::Member {
+                member,
+                attempts,
+                timed_out: fault.is_timed_out(),
+                nothing_sent: !this.course.sent,
+                source: error,
+            }
         };
-        let patience = settings.patience.as_ref();
-        let patience = patience.and_then(|patience| patience.timeouts.member);
-        match (next, patience) {
-            (Some(Ok(next)), _) => {
-                this.course.strayed |= strays;
-                this.course.failed = Some(failed);
-                let service = X::after(service, &next);
-                lane.set(Lane::new(next, service, false));
-                this.course.attempts += 1;
-                Then::GoOn
-            }
-            (Some(Err(PickError::AtCapacity)), Some(patience)) => {
-                this.course.strayed |= strays;
-                this.course.failed = Some(failed);
-                let wait = Wait::new(this.balancer, Spare::Used(service), patience);
-                Then::Wait(Box::new(wait))
-            }
-            (Some(Err(_)) | None, _) => Then::Return(Err(failed)),
-        }
+        let next = Onward {
+            lane,
+            service,
+            next,
+            strays,
+            failed,
+        };
+        onward::<W, X, S, F>(this.balancer, settings, this.course, next)
     }
 
     /// Begins an attempt beside the first when that is late; tells whether it did.
@@ -446,7 +481,7 @@ where
         this.course.note(first.member().id());
         let next = this
             .course
-            .elect_for_repetition(this.balancer, this.exchange);
+            .elect_for_repetition(this.balancer, this.exchange, Reach::Usable);
         let Some(next) = next else {
             return false;
         };

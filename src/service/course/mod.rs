@@ -5,10 +5,12 @@ mod exchange;
 mod http;
 mod lane;
 mod machine;
+mod onward;
 mod tried;
 mod wait;
 
 pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings, Unsendable};
+pub use http::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use http::HostKept;
 pub(in crate::service) use http::{HttpExchange, HttpSettings};

@@ -6,6 +6,16 @@ use crate::member::{Flag, MemberId};
 use crate::observer::Session;
 use crate::service::{BalanceError, Fault};
 
+/// How far an election goes for a member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reach {
+    /// As a first election: if there is no other, members are forgiven their error (forced
+    /// recovery). For a request that would fail otherwise.
+    Forgiving,
+    /// To members that are usable now.
+    Usable,
+}
+
 /// What has been tried.
 #[derive(Default)]
 pub(super) struct Course {
@@ -19,6 +29,8 @@ pub(super) struct Course {
     pardoned: Option<MemberId>,
     /// Somebody has had it again.
     returned: bool,
+    /// The last member that took no more requests at the same time.
+    full: Option<MemberId>,
     /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
@@ -32,6 +44,14 @@ impl Course {
     /// Whoever failed with such a fault may have the request once more, if nobody else can.
     pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
         self.pardoned = (fault.is_blameless() && !self.returned).then_some(member);
+    }
+
+    /// A member takes no more requests at the same time. The balancer knows that now; if it
+    /// has elected it all the same, others use it as well, and it is not asked a third time.
+    pub(super) fn meet_limit(&mut self, member: MemberId) {
+        if self.full.replace(member) == Some(member) {
+            self.note(member);
+        }
     }
 
     pub(super) fn note(&mut self, member: MemberId) {
@@ -51,21 +71,36 @@ impl Course {
         !std::mem::replace(left, true)
     }
 
-    /// Elects somebody who has not been tried; if all who are eligible have been, one of
-    /// those who stand in for them; and if there is none, one who failed without fault.
+    /// Elects a member that has not been tried; if all that are eligible have been, one of
+    /// those that stand in for them; then one that failed without fault; and at last, if
+    /// `reach` says so, one that only its error keeps out.
     pub(super) fn elect<W, X: Exchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
+        reach: Reach,
     ) -> Result<Lease<W>, PickError> {
-        let elected = self.elect_untried(balancer, exchange);
-        let (Err(PickError::NoneUsable { .. }), Some(member)) = (&elected, self.pardoned.take())
-        else {
+        let pardoned = self.pardoned.take();
+        let mut elected = self.elect_untried(balancer, exchange);
+        if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&elected, pardoned) {
+            self.returned = true;
+            self.tried.retain(|tried| *tried != member);
+            elected = self.elect_untried(balancer, exchange);
+        }
+        if !matches!(elected, Err(PickError::NoneUsable { .. })) {
             return elected;
-        };
-        self.returned = true;
-        self.tried.retain(|tried| *tried != member);
-        self.elect_untried(balancer, exchange)
+        }
+        exchange.pick(balancer, |pick| {
+            let pick = pick.with_tried(&self.tried);
+            let forgiven = match reach {
+                Reach::Forgiving => balancer.pick_forgiving(&pick),
+                Reach::Usable => None,
+            };
+            if forgiven.is_none() {
+                balancer.tell_nobody(&pick);
+            }
+            forgiven.map_or(elected, Ok)
+        })
     }
 
     fn elect_untried<W, X: Exchange<W>>(
@@ -75,12 +110,10 @@ impl Course {
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
             let pick = pick.with_tried(&self.tried);
-            let members = balancer.len();
-            if members > 0 && self.tried.len() >= members {
+            if balancer.has_only(&self.tried) {
                 // A pick would forgive them all, for nobody's good.
-                balancer.tell_nobody(&pick);
                 return Err(PickError::NoneUsable {
-                    members,
+                    members: balancer.len(),
                     tried: self.tried.len(),
                     retry_after: None,
                 });
@@ -101,6 +134,7 @@ impl Course {
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
+        reach: Reach,
     ) -> Option<Lease<W>> {
         let failover = &exchange.settings().failover;
         let allowed = failover.repeats
@@ -110,7 +144,7 @@ impl Course {
         if !allowed || !failover.budget.withdraw() {
             return None;
         }
-        let elected = self.elect(balancer, exchange).ok();
+        let elected = self.elect(balancer, exchange, reach).ok();
         if elected.is_none() {
             failover.budget.refund();
         }

@@ -45,8 +45,18 @@ impl<W, S, H> Wait<W, S, H> {
     ) -> Poll<Result<Lease<W>, PickError>> {
         loop {
             let elected = exchange.pick(balancer, |pick| {
-                self.waiter.attempt(&pick.with_tried(tried), context)
+                let pick = pick.with_tried(tried);
+                let elected = self.waiter.attempt(&pick, context);
+                // The one that was waited for may be gone meanwhile.
+                let nobody = matches!(elected, Err(PickError::NoneUsable { .. }));
+                let instead = (nobody && !tried.is_empty())
+                    .then(|| balancer.pick_in_reserve(&pick))
+                    .flatten();
+                instead.map_or(elected, Ok)
             });
+            if !tried.is_empty() && balancer.has_only(tried) {
+                return Poll::Ready(elected);
+            }
             let Some(patience) = &exchange.settings().patience else {
                 return Poll::Ready(elected);
             };

@@ -14,6 +14,11 @@ pub use budget::RetryBudget;
 pub use classify::{Classify, Fault, cause};
 pub use timeouts::Timeouts;
 
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_imports, reason = "for connections")
+)]
+pub(crate) use classify::is_exhaustion;
 pub(in crate::service) use classify::{ByCause, FaultIf};
 pub(in crate::service) use timeouts::Patience;
 
@@ -22,14 +27,23 @@ pub(in crate::service) use timeouts::Patience;
 /// | what happened | the member | the request |
 /// |---|---|---|
 /// | *nothing was sent*: the connection was refused, the member was not ready in time | is put in error | tries others, as many as there are |
-/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::and_blameless), such as that an idle connection was closed |
+/// | the member *has no room* for it ([`Fault::OVERLOADED`]): tower's `LoadShed` says so | stays | tries others, as many as there are, but none that is in error; 503 if none has room |
+/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::and_blameless) |
+/// | the connection had been used before, and was closed without an answer ([`stale_if`](super::BalanceLayer::stale_if)) | stays | is sent to the same member again, once, on a new connection, if its method is idempotent and its body can be sent again. It is the same attempt. What comes of it is one of the rows above |
 /// | the answer has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the answer is delivered |
 /// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be elected. Before another is tried, the answer is gone: what the other comes to is what the client gets |
 /// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408, or as its body says ([`RequestError`](super::RequestError)) |
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
 /// never sent twice. No member is tried twice by one request, but for one that failed without
-/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)). A member with
+/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)).
+///
+/// Other members are, in this order: those that can be elected; the standbys, spares and later
+/// tiers that stand in for them; and those that only their error keeps out, which are forgiven
+/// it then, all but the ones that this request has tried (forced recovery, as when a first
+/// election finds all in error). A status of
+/// [`with_retry_on_status`](Self::with_retry_on_status) forgives none, as there is an answer to
+/// deliver; neither does a hedged attempt. A member with
 /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) is not put in error.
 ///
 /// # Examples
@@ -92,6 +106,11 @@ impl Failover {
     }
 
     /// Never repeats what may have been sent, as Apache; hedging is off then, too.
+    ///
+    /// What was sent on a connection that had been used before, and that was closed without a
+    /// byte of an answer, is no repetition: an idempotent request goes out once more, on a new
+    /// connection to the same member, also with this (see
+    /// [`stale_if`](super::BalanceLayer::stale_if)).
     ///
     /// # Examples
     ///

@@ -4,8 +4,23 @@ use std::time::Duration;
 
 use crate::timer::{Sleep, Timer};
 
-/// How long is waited, at each stage of a request. It comes with a [`Timer`], so that
-/// there is no limit without somebody who keeps it.
+/// Time limits for each stage of a request. They come with a [`Timer`] that enforces them.
+///
+/// | limit | by default | set by |
+/// |---|---|---|
+/// | for a member, when none can be elected | fails at once | [`with_member`](Self::with_member) |
+/// | for a chosen member to become ready | 5 s | [`with_ready`](Self::with_ready) |
+/// | for an attempt, to the head of its answer | none | [`with_attempt`](Self::with_attempt) |
+/// | until a second member is asked as well | never | [`with_hedge`](Self::with_hedge) |
+///
+/// Without a timer, nothing can enforce a limit, and none holds: a request whose member never
+/// becomes ready waits for as long as its caller does. That is so for a `BalanceLayer` or a
+/// `CallService` of which [`timeouts`](crate::service::BalanceLayer::timeouts) was not called.
+/// Members that may not be ready, such as those behind a `ConcurrencyLimit`, want a timer, or
+/// tower's `LoadShed` before them, which says so at once ([`Fault::OVERLOADED`]). An
+/// [`Endpoint`](crate::proxy::Endpoint) is always ready, and has limits of its own.
+///
+/// [`Fault::OVERLOADED`]: crate::service::Fault::OVERLOADED
 ///
 /// # Examples
 ///

@@ -93,6 +93,12 @@ impl Running {
             .collect()
     }
 
+    /// Whether doing it twice does no harm.
+    pub fn is_idempotent(&self) -> bool {
+        let method = self.event["method"].as_str();
+        !matches!(method, Some("POST" | "PATCH" | "CONNECT"))
+    }
+
     pub fn has_body(&self) -> bool {
         self.event["body"].as_i64().is_some_and(|size| size > 0)
             || self.event.get("body_chunked").is_some()

@@ -54,6 +54,10 @@ impl Site {
         }
         match behaviour["close"].as_str() {
             Some("before_response" | "reset") => {
+                if reused && running.is_idempotent() && self.has(Fix::ClosedIsBadGateway) {
+                    // Once more, on a new connection, which comes to the same.
+                    running.seen.push(at);
+                }
                 return Outcome::Ended(self.closed(at, running, reused));
             }
             Some("mid_headers") => return Outcome::Ended(Ending::of_proxy(502)),

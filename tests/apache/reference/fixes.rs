@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Fix {
     /// A request that its client has given up is not counted as busy any more.
-    BusyReleasedAtAbort,
     /// A failed attempt's member is not busy while the request goes on elsewhere.
     BusyReleasedAtAttemptEnd,
     /// A connection that turns out closed makes a 502, also for a client's later requests, and
-    /// nobody's error.
+    /// nobody's error; if it had been used before, an idempotent request goes out once more, on a
+    /// new one.
     ClosedIsBadGateway,
     /// `status=E` counts as in error since the start.
     ConfiguredError,
@@ -63,8 +63,7 @@ pub enum Fix {
 
 impl Fix {
     /// All of them, by name.
-    pub const ALL: [Self; 25] = [
-        Self::BusyReleasedAtAbort,
+    pub const ALL: [Self; 24] = [
         Self::BusyReleasedAtAttemptEnd,
         Self::ClosedIsBadGateway,
         Self::ConfiguredError,
@@ -114,9 +113,8 @@ impl Fix {
 
     fn entry(self) -> (&'static str, &'static [u32]) {
         match self {
-            Self::BusyReleasedAtAbort => ("busy_released_at_abort", &[31]),
             Self::BusyReleasedAtAttemptEnd => ("busy_released_at_attempt_end", &[22]),
-            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70]),
+            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70, 130]),
             Self::ConfiguredError => ("configured_error", &[33]),
             Self::DynamicAttempts => ("dynamic_attempts", &[21]),
             Self::ExactTraffic => ("exact_traffic", &[32]),

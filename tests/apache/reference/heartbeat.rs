@@ -55,7 +55,7 @@ pub fn read_file(
     final_newline: bool,
     ips: &BTreeMap<String, String>,
 ) -> BTreeMap<String, Report> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, Report> = BTreeMap::new();
     for (number, line) in lines.iter().enumerate() {
         let mut line = line.clone();
         for (name, ip) in ips {
@@ -68,15 +68,21 @@ pub fn read_file(
             continue;
         };
         let pairs = pairs(rest);
-        let number = |key: &str| pairs.get(key).map_or(0, |text| strict(text).max(0));
-        let (busy, ready) = (number("busy"), number("ready"));
-        let report = Report {
-            busy,
-            ready,
+        let number = |key: &str| pairs.get(key).map(|text| strict(text).max(0));
+        // A later line of an address changes the fields that it has. What is idle counts a
+        // quarter after each line; after the last, the draw does it.
+        let report = found.entry(ip.to_owned()).or_insert(Report {
+            busy: 0,
+            ready: 0,
             at: None,
-            age: number("lastseen"),
-        };
-        found.insert(ip.to_owned(), report);
+            age: 0,
+        });
+        if report.busy == 0 {
+            report.ready /= 4;
+        }
+        report.busy = number("busy").unwrap_or(report.busy);
+        report.ready = number("ready").unwrap_or(report.ready);
+        report.age = number("lastseen").unwrap_or(report.age);
     }
     found
 }

@@ -67,15 +67,8 @@ impl Play {
                 }
                 self.after(&mut fields);
             }
-            "abandon" => {
-                let running = self.held.get_mut(text("id"));
-                if let Some(running) = running.filter(|_| self.site.has(Fix::BusyReleasedAtAbort)) {
-                    for at in std::mem::take(&mut running.busy) {
-                        self.site.release(at);
-                    }
-                }
-                self.after(&mut fields);
-            }
+            // Its client may still read: it only ended its side.
+            "abandon" => self.after(&mut fields),
             "wait" => {
                 let seconds = event["seconds"].as_f64().unwrap_or(0.0);
                 self.site.now += (seconds * SECOND as f64) as i64;

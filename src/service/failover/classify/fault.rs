@@ -1,16 +1,13 @@
-//! What an error or an answer says about the member that gave it: [`Classify`].
+//! What an error says about the member that gave it: [`Fault`].
 //!
-//! What does not live here: what follows from it, which is for `failover` to decide.
+//! What does not live here: who says so (`super`), and what follows from it.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
-use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
+use tower::load_shed::error::Overloaded;
 
-use crate::member::Outcome;
 use crate::service::BalanceError;
 
 /// What an error says about the request that it ended.
@@ -32,6 +29,10 @@ pub struct Fault {
     nothing_sent: bool,
     timed_out: bool,
     blameless: bool,
+    /// This machine has run out of something.
+    exhausted: bool,
+    overloaded: bool,
+    stale: bool,
 }
 
 impl Fault {
@@ -45,6 +46,9 @@ impl Fault {
         nothing_sent: false,
         timed_out: false,
         blameless: false,
+        exhausted: false,
+        overloaded: false,
+        stale: false,
     };
 
     /// Not a byte of the request has reached the member, so that any other may serve
@@ -55,8 +59,24 @@ impl Fault {
     /// See [`Classify`].
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
-        timed_out: false,
-        blameless: false,
+        ..Self::MAY_HAVE_BEEN_SENT
+    };
+
+    /// The member, or a limit of your own before it, has no room for the request now:
+    /// nothing was sent, and another member is asked. It is not put in error, and it is not
+    /// asked again for this request. If no other can take it either, the answer is 503.
+    ///
+    /// Schedulers see [`Outcome::Failure`]: one that heeds outcomes elects the member less
+    /// often then, while one that has no room would look idle otherwise.
+    ///
+    /// # Examples
+    ///
+    /// See [`overloaded_if`](crate::service::BalanceLayer::overloaded_if).
+    pub const OVERLOADED: Self = Self {
+        nothing_sent: true,
+        blameless: true,
+        overloaded: true,
+        ..Self::MAY_HAVE_BEEN_SENT
     };
 
     /// Says also that it is not the member's fault, which is not put in error then: a
@@ -69,6 +89,27 @@ impl Fault {
     #[must_use]
     pub const fn and_blameless(self) -> Self {
         Self {
+            blameless: true,
+            ..self
+        }
+    }
+
+    /// Says also that the connection had carried requests before, and was closed before a
+    /// byte of the answer came, for which the member is not to blame: most likely it had
+    /// given the connection up. See [`stale_if`](crate::service::BalanceLayer::stale_if).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    ///
+    /// let stale = Fault::MAY_HAVE_BEEN_SENT.and_stale();
+    /// assert!(stale.is_stale() && stale.is_blameless() && !stale.is_nothing_sent());
+    /// ```
+    #[must_use]
+    pub const fn and_stale(self) -> Self {
+        Self {
+            stale: true,
             blameless: true,
             ..self
         }
@@ -100,22 +141,56 @@ impl Fault {
         }
     }
 
-    /// Reads an error and its causes: a refused connection means that nothing was sent;
-    /// [`io::ErrorKind::TimedOut`] that a time limit passed. A [`BalanceError`] of a
-    /// balancer behind this one says for itself whether anything was sent. About all
-    /// others nothing is known.
+    const EXHAUSTED: Self = Self {
+        exhausted: true,
+        ..Self::MAY_HAVE_BEEN_SENT.and_blameless()
+    };
+
+    /// Reads an error and its causes. The first row that fits counts:
     ///
-    /// # Examples
+    /// | among the causes is | the fault |
+    /// |---|---|
+    /// | a [`BalanceError`] of a balancer behind this one | what it says for itself: whether anything was sent, a time limit passed, or no member had room |
+    /// | tower's [`Overloaded`], of a `LoadShed` before the member | [`OVERLOADED`](Self::OVERLOADED) |
+    /// | `EMFILE`, `ENFILE`, `ENOMEM`, `ENOBUFS` or [`io::ErrorKind::AddrNotAvailable`] | this machine has [run out](Self::is_exhausted) of descriptors, memory or local ports: not the member's fault |
+    /// | [`io::ErrorKind::ConnectionRefused`] | [`NOTHING_SENT`](Self::NOTHING_SENT) |
+    /// | [`io::ErrorKind::TimedOut`] | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT), and a time limit passed |
+    /// | none of these | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT) |
     ///
-    /// See [`Fault`].
+    /// Whatever a member says when it is polled *ready*, nothing was sent by then. So the
+    /// errors of a `Buffer` whose worker has ended, or of `tower::balance` without
+    /// discovery, mean that another member is asked. `ConcurrencyLimit` and `RateLimit`
+    /// give no error: they are not ready, for as long as
+    /// [`Timeouts`](crate::service::Timeouts) allow.
+    ///
+    /// tower's `Elapsed` is not known here, as its type comes with a runtime; say it by
+    /// [`classify`](crate::service::BalanceLayer::classify):
+    ///
+    /// ```
+    /// use equipoise::service::{Fault, cause};
+    /// use std::error::Error;
+    /// use tower::timeout::error::Elapsed;
+    ///
+    /// fn fault(error: &(dyn Error + 'static)) -> Fault {
+    ///     match cause::<Elapsed>(error) {
+    ///         Some(_) => Fault::MAY_HAVE_BEEN_SENT.and_timed_out(),
+    ///         None => Fault::of(error),
+    ///     }
+    /// }
+    /// assert!(fault(&Elapsed::new()).is_timed_out());
+    /// ```
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         if let Some(error) = cause::<BalanceError>(error) {
             return Self::of_balancer(error);
         }
+        if cause::<Overloaded>(error).is_some() {
+            return Self::OVERLOADED;
+        }
         causes(error)
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
             .find_map(|error| match error.kind() {
+                _ if is_exhaustion(error) => Some(Self::EXHAUSTED),
                 io::ErrorKind::ConnectionRefused => Some(Self::NOTHING_SENT),
                 io::ErrorKind::TimedOut => Some(Self::MAY_HAVE_BEEN_SENT.and_timed_out()),
                 _ => None,
@@ -132,8 +207,10 @@ impl Fault {
             } => Self {
                 nothing_sent: *nothing_sent,
                 timed_out: *timed_out,
-                blameless: false,
+                ..Self::MAY_HAVE_BEEN_SENT
             },
+            BalanceError::Exhausted { .. } => Self::EXHAUSTED.and_nothing_sent(),
+            BalanceError::Overloaded { .. } => Self::OVERLOADED,
             // It knows best when it can serve again.
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
                 Self::NOTHING_SENT.and_blameless()
@@ -170,6 +247,49 @@ impl Fault {
         self.blameless
     }
 
+    /// Tells whether this machine has run out of descriptors, ports or memory, which no member
+    /// is to blame for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    /// use std::io;
+    ///
+    /// // No local port is left for connections to that address.
+    /// let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    /// assert!(Fault::of(&error).is_exhausted() && Fault::of(&error).is_blameless());
+    /// ```
+    #[must_use]
+    pub const fn is_exhausted(self) -> bool {
+        self.exhausted
+    }
+
+    /// Tells whether the member has no room for the request now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Fault;
+    /// use tower::load_shed::error::Overloaded;
+    ///
+    /// assert!(Fault::of(&Overloaded::new()).is_overloaded());
+    /// ```
+    #[must_use]
+    pub const fn is_overloaded(self) -> bool {
+        self.overloaded
+    }
+
+    /// Tells whether the connection had been used before, and was closed without an answer.
+    ///
+    /// # Examples
+    ///
+    /// See [`and_stale`](Self::and_stale).
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        self.stale
+    }
+
     /// Tells whether a time limit passed.
     ///
     /// # Examples
@@ -179,6 +299,24 @@ impl Fault {
     pub const fn is_timed_out(self) -> bool {
         self.timed_out
     }
+}
+
+/// Whether an error says that this machine has run out of descriptors, local ports, memory or
+/// buffers. The numbers that have no [`io::ErrorKind`] are those of Unix and of Winsock.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    const NUMBERS: &[i32] = if cfg!(windows) {
+        &[10_024, 10_055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[23, 24, 105]
+    } else {
+        &[23, 24, 55]
+    };
+    let number = |error: &io::Error| error.raw_os_error().is_some_and(|it| NUMBERS.contains(&it));
+    let kind = error.kind();
+    matches!(
+        kind,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+    ) || number(error)
 }
 
 /// Finds the first error of type `T` among an error and its causes.
@@ -213,146 +351,11 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     })
 }
 
-/// Says what errors and answers mean; closures over errors do, too.
-///
-/// # Contract
-///
-/// It must not say [`Fault::NOTHING_SENT`] unless that is certain: a request of which it
-/// is said may be sent again, whatever its method.
-///
-/// # Examples
-///
-/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the
-/// commonest need. Here the errors of tonic's channels are read in full:
-///
-/// ```
-/// use equipoise::service::{BalanceLayer, Fault, cause};
-/// use std::error::Error;
-///
-/// /// What hyper cancels, it never began to send: the connection was being closed.
-/// fn fault(error: &(dyn Error + 'static)) -> Fault {
-///     let canceled = cause::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
-///     match cause::<tonic::ConnectError>(error) {
-///         Some(_) => Fault::NOTHING_SENT,
-///         None if canceled => Fault::NOTHING_SENT.and_blameless(),
-///         None => Fault::of(error),
-///     }
-/// }
-/// # let balancer = equipoise::Balancer::<http::Uri>::builder().build()?;
-/// let layer = BalanceLayer::new(balancer).classify(fault);
-/// # let _ = layer;
-/// # Ok::<(), Box<dyn Error>>(())
-/// ```
-pub trait Classify: Send + Sync + 'static {
-    /// Says what an error means; [`Fault::of`] unless this says otherwise.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`].
-    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
-        Fault::of(error)
-    }
-
-    /// Says how the member did with this answer, for schedulers that heed it: a
-    /// failure from status 500 on, unless this says otherwise.
-    ///
-    /// It has no say about who is put in error: that is
-    /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Outcome;
-    /// use equipoise::service::Classify;
-    /// use http::{HeaderMap, StatusCode};
-    ///
-    /// /// For members that say 429 when they have too much to do.
-    /// struct Overload;
-    ///
-    /// impl Classify for Overload {
-    ///     fn response(&self, status: StatusCode, _: &HeaderMap) -> Outcome {
-    ///         match status.as_u16() {
-    ///             429 | 500.. => Outcome::Failure,
-    ///             _ => Outcome::Success,
-    ///         }
-    ///     }
-    /// }
-    /// let outcome = Overload.response(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
-    /// assert_eq!(outcome, Outcome::Failure);
-    /// ```
-    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
-        let _ = headers;
-        if status.is_server_error() {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        }
-    }
-}
-
-const _: Option<&dyn Classify> = None;
-
-impl<F> Classify for F
-where
-    F: Fn(&(dyn Error + 'static)) -> Fault + Send + Sync + 'static,
-{
-    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
-        self(error)
-    }
-}
-
-/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if)
-/// and its like say.
-pub(in crate::service) struct FaultIf<F, E> {
-    is: F,
-    /// What more is known of such errors.
-    then: fn(Fault) -> Fault,
-    /// What was said before.
-    rest: Arc<dyn Classify>,
-    error: PhantomData<fn(&E)>,
-}
-
-impl<F, E> FaultIf<F, E> {
-    pub(in crate::service) fn new(
-        is: F,
-        then: fn(Fault) -> Fault,
-        rest: Arc<dyn Classify>,
-    ) -> Self {
-        Self {
-            is,
-            then,
-            rest,
-            error: PhantomData,
-        }
-    }
-}
-
-impl<F, E> Classify for FaultIf<F, E>
-where
-    F: Fn(&E) -> bool + Send + Sync + 'static,
-    E: Error + 'static,
-{
-    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
-        let said = self.rest.error(error);
-        match cause::<E>(error) {
-            Some(found) if (self.is)(found) => (self.then)(said),
-            _ => said,
-        }
-    }
-
-    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
-        self.rest.response(status, headers)
-    }
-}
-
-/// The default: [`Fault::of`], and failures from status 500 on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::service) struct ByCause;
-
-impl Classify for ByCause {}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.overloaded {
+            return f.pad("overloaded");
+        }
         f.pad(match (self.nothing_sent, self.timed_out) {
             (true, true) => "nothing sent, timed out",
             (true, false) => "nothing sent",
@@ -415,6 +418,21 @@ mod tests {
         );
         let late = Fault::of(&Client(ErrorKind::TimedOut.into()));
         assert!(late.is_timed_out() && !late.is_nothing_sent());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_this_machine_has_run_out_of_is_no_members_fault() {
+        // ENOMEM, ENFILE, EMFILE, as every Unix has them.
+        let numbered = [12, 23, 24].map(io::Error::from_raw_os_error);
+        let unnumbered = [ErrorKind::AddrNotAvailable, ErrorKind::OutOfMemory].map(Into::into);
+        for error in numbered.into_iter().chain(unnumbered) {
+            let fault = Fault::of(&Client(error));
+            assert!(fault.is_exhausted() && fault.is_blameless(), "{fault}");
+            assert!(!fault.is_nothing_sent(), "it may have been another socket");
+        }
+        let refused = Client(ErrorKind::ConnectionRefused.into());
+        assert!(!Fault::of(&refused).is_exhausted());
     }
 
     #[test]

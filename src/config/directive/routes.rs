@@ -1,0 +1,47 @@
+//! Sessions that stay with no member, as the configuration has it: [`not_kept`].
+//!
+//! What does not live here: what happens to a session that is presented (`session`).
+
+use super::parameter::Remark;
+use super::reading::Reading;
+use crate::config::model::{BalancerConfig, Host};
+use crate::session::{CookieRouteError, StickySession};
+
+/// So many members are named.
+const SHOWN: usize = 3;
+
+/// What there is to say of the sessions of a balancer, as one host means it.
+pub(super) fn not_kept(reading: &Reading<'_>, host: Option<usize>, name: &str) -> Option<Remark> {
+    let balancer_of = |at: Option<usize>| -> Option<&BalancerConfig> {
+        let host: &Host = match at {
+            None => &reading.config.server,
+            Some(at) => &reading.config.virtual_hosts.get(at)?.host,
+        };
+        host.balancers.get(reading.found.balancer(at, name)?)
+    };
+    let (own, main) = (balancer_of(host), balancer_of(None));
+    let both = || own.into_iter().chain(main);
+    let names = both().find_map(|it| it.session.names.as_ref())?;
+    let session = names.parse::<StickySession>().ok()?;
+    let members = both().map(|it| &it.members).find(|it| !it.is_empty())?;
+    // The cookies are those of members, so nothing is known of what stands before the route.
+    let session = session.without_separator();
+    let mut found = members.iter().filter_map(|member| {
+        let checked = session.check_cookie_route(member.route.as_deref());
+        checked.err().map(|why| (&member.url, why))
+    });
+    let first: Vec<_> = found.by_ref().take(SHOWN).collect();
+    let urls: Vec<_> = first.iter().map(|(url, _)| format!("`{url}`")).collect();
+    let mut which = urls.join(", ");
+    let more = found.count();
+    if more > 0 {
+        which = format!("{which} and {more} more");
+    }
+    let message = format!("no session of balancer `{name}` stays with {which}");
+    let remark = Remark::new(message);
+    Some(match &first.first()?.1 {
+        CookieRouteError::NoRoute => remark
+            .with_hint("give each member a `route=..`, with which the value of its cookie ends"),
+        why => remark.with_hint(why.to_string()),
+    })
+}

@@ -1,0 +1,121 @@
+//! The client's address, from whatever server accepted its connection: [`ClientAddrLayer`].
+//!
+//! What does not live here: what is done with it (`forwarding`, `router`).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use http::{Extensions, Request};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::ClientAddr;
+
+/// Tells a proxy who asks, behind a server that is not a [`Server`](super::Server): puts a
+/// [`ClientAddr`] into the extensions of each request, as a closure finds it in what the
+/// server has put there.
+///
+/// Without it, members get no `X-Forwarded-For`, no peer is trusted, and
+/// [`Rule::client_in`](super::Rule::client_in) holds for none. A request in which the closure
+/// finds no address passes as it is.
+///
+/// # Examples
+///
+/// In axum, which has to be served with `into_make_service_with_connect_info`:
+///
+/// ```no_run
+/// use axum::{Router, extract::ConnectInfo};
+/// use equipoise::Balancer;
+/// use equipoise::proxy::{ClientAddrLayer, Endpoint, ReverseProxy};
+/// use std::net::SocketAddr;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let balancer = Balancer::new([("a", Endpoint::new("http://10.0.0.1:8080".parse()?)?)])?;
+/// let client = ClientAddrLayer::new(|extensions| {
+///     let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
+///     Some(peer.0)
+/// });
+/// let app: Router = Router::new()
+///     .fallback_service(ReverseProxy::new(balancer))
+///     .layer(client);
+/// let listener = tokio::net::TcpListener::bind("[::]:8080").await?;
+/// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ClientAddrLayer<F> {
+    find: F,
+}
+
+impl<F> ClientAddrLayer<F>
+where
+    F: Fn(&Extensions) -> Option<SocketAddr>,
+{
+    /// Makes a layer that finds the address by `find` in the extensions of each request.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientAddrLayer`].
+    pub fn new(find: F) -> Self {
+        Self { find }
+    }
+}
+
+impl<S, F: Clone> Layer<S> for ClientAddrLayer<F> {
+    type Service = ClientAddrService<S, F>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let find = self.find.clone();
+        ClientAddrService { find, inner }
+    }
+}
+
+impl<F> fmt::Debug for ClientAddrLayer<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAddrLayer").finish_non_exhaustive()
+    }
+}
+
+/// A service with a [`ClientAddrLayer`] before it.
+///
+/// # Examples
+///
+/// See [`ClientAddrLayer`].
+#[derive(Clone)]
+pub struct ClientAddrService<S, F> {
+    find: F,
+    inner: S,
+}
+
+impl<S, F, B> Service<Request<B>> for ClientAddrService<S, F>
+where
+    S: Service<Request<B>>,
+    F: Fn(&Extensions) -> Option<SocketAddr>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        if let Some(peer) = (self.find)(request.extensions()) {
+            request.extensions_mut().insert(ClientAddr(peer));
+        }
+        self.inner.call(request)
+    }
+}
+
+impl<S: fmt::Debug, F> fmt::Debug for ClientAddrService<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAddrService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

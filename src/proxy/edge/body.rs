@@ -1,0 +1,114 @@
+//! A body that passes the edge: [`EdgeBody`].
+//!
+//! What does not live here: which fields trailers may have (`fields`).
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::HeaderName;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::proxy::fields;
+
+pin_project! {
+    /// The body of a request or an answer that has passed an [`EdgeLayer`](super::EdgeLayer).
+    ///
+    /// Its data are passed on as they come. Its trailers are held to the rules of heads:
+    /// fields that an edge removes or sets there are removed, and those that are of use in
+    /// heads only (RFC 9110, 6.5.1), such as `Authorization`, `Content-Type`, `Host` and
+    /// `Set-Cookie`. The trailers of gRPC pass. The answer to a `HEAD`, and one with 204 or
+    /// 304, has no body, whatever came.
+    ///
+    /// # Examples
+    ///
+    /// A service of your own behind an edge takes it:
+    ///
+    /// ```
+    /// use equipoise::proxy::{EdgeBody, EdgeLayer, Forwarding};
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, service_fn};
+    ///
+    /// let inner = service_fn(|request: Request<EdgeBody<axum::body::Body>>| async {
+    ///     Ok::<_, Infallible>(Response::new(request.into_body()))
+    /// });
+    /// let service = EdgeLayer::new(Forwarding::new()).layer(inner);
+    /// # fn hold<S: tower_service::Service<Request<axum::body::Body>>>(_: S) {}
+    /// # hold(service);
+    /// ```
+    #[derive(Debug)]
+    pub struct EdgeBody<B> {
+        #[pin]
+        inner: B,
+        // What else its head may not have had. Empty, and unallocated, for most messages.
+        removed: Vec<HeaderName>,
+        over: bool,
+    }
+}
+
+impl<B> EdgeBody<B> {
+    /// `removed` are names that trailers may not have besides those that none has.
+    pub(super) fn new(inner: B, removed: Vec<HeaderName>) -> Self {
+        Self {
+            inner,
+            removed,
+            over: false,
+        }
+    }
+
+    /// Keeps further names out of its trailers.
+    #[cfg(feature = "config")]
+    pub(crate) fn without_trailers(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.removed.extend(names);
+    }
+
+    /// One that has nothing to give.
+    pub(super) fn over(inner: B) -> Self {
+        Self {
+            inner,
+            removed: Vec::new(),
+            over: true,
+        }
+    }
+}
+
+impl<B: Body> Body for EdgeBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        while !*this.over {
+            let frame = match ready!(this.inner.as_mut().poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            };
+            let mut trailers = match frame.into_trailers() {
+                Ok(trailers) => trailers,
+                Err(data) => return Poll::Ready(Some(Ok(data))),
+            };
+            fields::clean_trailers(&mut trailers, this.removed);
+            if !trailers.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            // They were the last; now it ends without.
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.over {
+            SizeHint::with_exact(0)
+        } else {
+            self.inner.size_hint()
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What a member says about an HTTP/2 connection as a whole: [`Peer`], and the stream that
+//! reads along for it, [`Watched`].
+//!
+//! hyper obeys it, but does not show it: how many streams the member allows, and that it
+//! is going to close the connection.
+//!
+//! What does not live here: which connection a request gets (`streams`).
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, watch};
+
+use crate::proxy::frames::{FrameHead, Frames, Piece};
+use crate::proxy::stream::Stream;
+
+/// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, 6.5.2).
+const MAX_CONCURRENT_STREAMS: u16 = 3;
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Said {
+    /// How many streams the member allows; `None` before its first `SETTINGS`.
+    pub(super) allowed: Option<u32>,
+    /// The last stream that the member processes, if it is going to close the connection
+    /// (`GOAWAY`): then it takes no new requests.
+    pub(super) last: Option<u32>,
+}
+
+/// What the member has said so far. It is behind one lock, which is held for a copy.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(watch::Receiver<Said>);
+
+impl Peer {
+    /// A connection over a stream, and what becomes known of it.
+    /// `changed` is told of each change, and of the end.
+    pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (Watched, Self) {
+        let (said, peer) = watch::channel(Said::default());
+        let reader = Reader {
+            frames: Frames::of_server(),
+            head: None,
+            entry: ([0; 6], 0),
+            allowed: None,
+            said,
+            changed,
+        };
+        (Watched { stream, reader }, Self(peer))
+    }
+
+    pub(super) fn said(&self) -> Said {
+        *self.0.borrow()
+    }
+
+    /// Waits for the member's first settings, or for the end of the connection.
+    pub(super) async fn settle(&self) {
+        let mut said = self.0.clone();
+        // An error says that the connection is gone, which the caller will find out.
+        let _ = said.wait_for(|said| said.allowed.is_some()).await;
+    }
+}
+
+/// Reads what a member sends.
+#[derive(Debug)]
+struct Reader {
+    frames: Frames,
+    /// The frame whose payload is being read, if that is of interest.
+    head: Option<FrameHead>,
+    /// A setting, or the beginning of a `GOAWAY`, and how much of it is there.
+    entry: ([u8; 6], usize),
+    /// What the settings that are being read allow.
+    allowed: Option<u32>,
+    said: watch::Sender<Said>,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+impl Reader {
+    fn read(&mut self, mut bytes: &[u8]) {
+        while let Some(piece) = self.frames.next(&mut bytes) {
+            match piece {
+                Piece::Head(head) => self.begin(head),
+                Piece::Payload(part) => self.go_on(part),
+            }
+        }
+    }
+
+    fn begin(&mut self, head: FrameHead) {
+        self.head = None;
+        match head.kind {
+            FrameHead::GOAWAY => {
+                // Which stream was the last becomes known in a moment.
+                self.tell(|said| said.last = Some(said.last.unwrap_or(0)));
+                self.read_payload_of(head);
+            }
+            FrameHead::SETTINGS if !head.is_ack() => {
+                self.allowed = None;
+                self.read_payload_of(head);
+                if head.length == 0 {
+                    self.settled();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read_payload_of(&mut self, head: FrameHead) {
+        self.entry.1 = 0;
+        self.head = Some(head);
+    }
+
+    fn go_on(&mut self, part: &[u8]) {
+        let Some(FrameHead { kind, length, .. }) = self.head else {
+            return;
+        };
+        for byte in part {
+            let (entry, filled) = &mut self.entry;
+            if let Some(place) = entry.get_mut(*filled) {
+                *place = *byte;
+            }
+            *filled += 1;
+            if *filled == entry.len() {
+                self.entry.1 = 0;
+                self.entry_of(kind);
+            }
+            if self.head.is_none() {
+                return;
+            }
+        }
+        let read = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        let length = length.saturating_sub(read);
+        self.head = self.head.map(|head| FrameHead { length, ..head });
+        if length == 0 && kind == FrameHead::SETTINGS {
+            self.settled();
+        }
+    }
+
+    fn entry_of(&mut self, kind: u8) {
+        let (entry, _) = self.entry;
+        if kind == FrameHead::GOAWAY {
+            let [s0, s1, s2, s3, ..] = entry;
+            let last = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+            self.tell(|said| said.last = Some(last));
+            self.head = None;
+            return;
+        }
+        let [i0, i1, v0, v1, v2, v3] = entry;
+        if u16::from_be_bytes([i0, i1]) == MAX_CONCURRENT_STREAMS {
+            self.allowed = Some(u32::from_be_bytes([v0, v1, v2, v3]));
+        }
+    }
+
+    /// The settings have been read. What they do not mention stays as it was; at first,
+    /// there is no limit.
+    fn settled(&mut self) {
+        self.head = None;
+        let allowed = self.allowed;
+        self.tell(|said| said.allowed = allowed.or(said.allowed).or(Some(u32::MAX)));
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Said)) {
+        let changed = self.said.send_if_modified(|said| {
+            let before = *said;
+            change(said);
+            *said != before
+        });
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// A stream to a member whose frames are read along.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stream: Stream,
+    reader: Reader,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            this.reader
+                .read(buffer.filled().get(before..).unwrap_or_default());
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Peer, Said};
+    use crate::proxy::stream::Stream;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = payload.len().to_be_bytes()[5..].to_vec();
+        bytes.extend([kind, flags, 0, 0, 0, 0]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    /// What is known after each of these, which arrive in pieces of that length.
+    fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
+        let (mut watched, peer) = Peer::watch(Stream::Closed, Arc::default());
+        let mut all = Vec::new();
+        for frame in frames {
+            for piece in frame.chunks(length) {
+                watched.reader.read(piece);
+            }
+            all.push(peer.said());
+        }
+        all
+    }
+
+    #[test]
+    fn what_a_member_says_about_its_connection_is_known() {
+        let frames = [
+            frame(0, 0, b"none of this"),
+            frame(
+                4,
+                0,
+                &[0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 5, 0, 0, 64, 0],
+            ),
+            frame(4, 1, &[]),
+            frame(4, 0, &[0, 4, 0, 2, 0, 0]),
+            frame(4, 0, &[0, 3, 0, 0, 1, 0]),
+            frame(7, 0, &[0, 0, 0, 9, 0, 0, 0, 0]),
+        ];
+        for length in [1, 4, 9, 100] {
+            let said = said(&frames, length);
+            let allowed: Vec<Option<u32>> = said.iter().map(|said| said.allowed).collect();
+            assert_eq!(
+                allowed,
+                [None, Some(5), Some(5), Some(5), Some(256), Some(256)]
+            );
+            let last: Vec<Option<u32>> = said.iter().map(|said| said.last).collect();
+            assert_eq!(last, [None, None, None, None, None, Some(9)]);
+        }
+    }
+
+    #[test]
+    fn settings_that_mention_no_limit_set_none() {
+        let other = frame(4, 0, &[0, 4, 0, 1, 0, 0]);
+        for settings in [frame(4, 0, &[]), other] {
+            assert_eq!(said(&[settings], 3)[0].allowed, Some(u32::MAX));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The HTTP/2 connections to one member, and which of them has room for a request:
+//! [`Streams`].
+//!
+//! What does not live here: opening them (`connect`), and when one is opened (`pool`).
+
+use super::line::Http2Line;
+use super::peer::Peer;
+
+/// Connections that take requests.
+#[derive(Debug)]
+pub(super) struct Streams {
+    /// Each with the look at which it was last seen in use.
+    open: Vec<(Http2Line, u32)>,
+    /// How many there may be.
+    most: usize,
+}
+
+/// What there is for a request.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A connection with room for it.
+    Line(Http2Line),
+    /// A new one may be opened.
+    None,
+    /// There is one of which it is not yet known how much room it has.
+    New(Peer),
+    /// All have as many streams as are allowed, which is so many together.
+    Full(u32),
+}
+
+impl Streams {
+    pub(super) fn new(most: usize) -> Self {
+        let open = Vec::new();
+        Self { open, most }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Finds room for a request on a connection that is younger than `after`: of those that
+    /// have some, the one with the most streams, so that those beyond need become idle.
+    /// What takes no requests any more is put into `gone`, for the caller to drop.
+    pub(super) fn find(
+        &mut self,
+        looks: u32,
+        after: Option<u32>,
+        gone: &mut Vec<Http2Line>,
+    ) -> Found {
+        self.weed(|line, _| line.takes_requests(), gone);
+        let fits = |line: &Http2Line| after.is_none_or(|after| line.is_younger_than(after));
+        let roomy = self.open.iter_mut().filter(|(line, _)| {
+            let streams = line.streams();
+            fits(line) && line.allowed().is_some_and(|allowed| streams < allowed)
+        });
+        if let Some((line, used)) = roomy.max_by_key(|(line, _)| line.streams()) {
+            *used = looks;
+            return Found::Line(line.with_stream());
+        }
+        let new = |line: &&Http2Line| fits(line) && line.allowed().is_none();
+        if let Some(line) = self.lines().find(new) {
+            return Found::New(line.peer());
+        }
+        if self.open.len() < self.most {
+            return Found::None;
+        }
+        Found::Full(self.allowed())
+    }
+
+    /// How many streams there is room for, if no more connections may be opened.
+    pub(super) fn room(&mut self, gone: &mut Vec<Http2Line>) -> Option<u32> {
+        self.weed(|line, _| line.takes_requests(), gone);
+        (self.open.len() >= self.most).then(|| self.allowed())
+    }
+
+    fn allowed(&self) -> u32 {
+        let allowed = self.lines().filter_map(Http2Line::allowed);
+        allowed.fold(0, u32::saturating_add)
+    }
+
+    /// Adds the pool's own handle to one, unless there are enough.
+    pub(super) fn add(&mut self, line: Http2Line, looks: u32) {
+        if self.open.len() < self.most {
+            self.open.push((line, looks));
+        }
+    }
+
+    /// Takes a connection out.
+    pub(super) fn forget(&mut self, line: &Http2Line, gone: &mut Vec<Http2Line>) {
+        self.weed(|open, _| !open.is(line), gone);
+    }
+
+    /// Takes out those that are idle and of which `is_young` does not hold any more.
+    pub(super) fn look(
+        &mut self,
+        looks: u32,
+        is_young: impl Fn(u32) -> bool,
+        gone: &mut Vec<Http2Line>,
+    ) {
+        for (line, used) in &mut self.open {
+            if line.streams() > 0 {
+                *used = looks;
+            }
+        }
+        self.weed(|line, used| is_young(used) && line.takes_requests(), gone);
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Http2Line> {
+        self.open.iter().map(|(line, _)| line)
+    }
+
+    fn weed(&mut self, keep: impl Fn(&Http2Line, u32) -> bool, gone: &mut Vec<Http2Line>) {
+        if self.open.iter().all(|(line, used)| keep(line, *used)) {
+            return;
+        }
+        for (line, used) in std::mem::take(&mut self.open) {
+            if keep(&line, used) {
+                self.open.push((line, used));
+            } else {
+                gone.push(line);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Which header fields a proxy passes on, by their names: one table for heads and for
+//! trailers, of requests and of answers.
+//!
+//! Many servers read `_` in a name as `-`, so a name means here whatever it means with
+//! hyphens. What does not live here: what becomes of the fields of a head (`hop_by_hop`,
+//! `forwarding`), and lists of names that a message brings along.
+
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
+
+/// What a field is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Field {
+    /// The connection that the message came on (RFC 9110, 7.6.1).
+    Connection,
+    /// The client, or the way that a request came. Only a proxy that is trusted may say it.
+    Forwarded,
+    /// Where the body ends.
+    Framing,
+    /// How the message is routed, authenticated, cached or read. That has to be known
+    /// before the body, so it is for heads only (RFC 9110, 6.5.1).
+    Head,
+    /// Anything else.
+    Other,
+}
+
+impl Field {
+    pub(super) fn of(name: &HeaderName) -> Self {
+        let name = name.as_str();
+        if name.contains('_') {
+            Self::named(&name.replace('_', "-"))
+        } else {
+            Self::named(name)
+        }
+    }
+
+    /// By a name in lower case and with hyphens. This is done for each field of each
+    /// message, so a name is compared with the few that begin with its letter.
+    fn named(name: &str) -> Self {
+        let known: &[(&str, Self)] = match name.as_bytes().first() {
+            Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
+            Some(b'c') => &[
+                ("cache-control", Self::Head),
+                ("connection", Self::Connection),
+                ("content-encoding", Self::Head),
+                ("content-length", Self::Framing),
+                ("content-location", Self::Head),
+                ("content-range", Self::Head),
+                ("content-type", Self::Head),
+                ("cookie", Self::Head),
+                ("cookie2", Self::Head),
+            ],
+            Some(b'd') => &[("date", Self::Head), ("destination", Self::Head)],
+            Some(b'e') => &[("expect", Self::Head), ("expires", Self::Head)],
+            Some(b'f') => &[
+                ("forwarded", Self::Forwarded),
+                ("front-end-https", Self::Forwarded),
+            ],
+            Some(b'h') => &[("host", Self::Head), ("http2-settings", Self::Connection)],
+            Some(b'i') if name.starts_with("if-") => return Self::Head,
+            Some(b'k') => &[("keep-alive", Self::Connection)],
+            Some(b'l') => &[("location", Self::Head)],
+            Some(b'm') => &[("max-forwards", Self::Head)],
+            Some(b'p') => &[
+                ("pragma", Self::Head),
+                ("proxy-authenticate", Self::Connection),
+                ("proxy-authentication-info", Self::Connection),
+                ("proxy-authorization", Self::Connection),
+                ("proxy-connection", Self::Connection),
+            ],
+            Some(b'r') => &[
+                ("range", Self::Head),
+                ("refresh", Self::Head),
+                ("retry-after", Self::Head),
+            ],
+            Some(b's') => &[("set-cookie", Self::Head), ("set-cookie2", Self::Head)],
+            Some(b't') => &[
+                ("te", Self::Connection),
+                ("trailer", Self::Head),
+                ("transfer-encoding", Self::Framing),
+                ("true-client-ip", Self::Forwarded),
+            ],
+            Some(b'u') => &[("upgrade", Self::Connection), ("uri", Self::Head)],
+            Some(b'v') => &[("vary", Self::Head), ("via", Self::Head)],
+            Some(b'w') => &[("warning", Self::Head), ("www-authenticate", Self::Head)],
+            Some(b'x') if name.starts_with("x-forwarded") => return Self::Forwarded,
+            Some(b'x') => &[
+                ("x-client-ip", Self::Forwarded),
+                ("x-original-url", Self::Forwarded),
+                ("x-real-ip", Self::Forwarded),
+                ("x-rewrite-url", Self::Forwarded),
+            ],
+            _ => &[],
+        };
+        let found = known.iter().find(|(known, _)| *known == name);
+        found.map_or(Self::Other, |(_, field)| *field)
+    }
+
+    /// Whether no head may bring it along, whatever the version of HTTP. `Content-Length`
+    /// and what proxies say may come as long as they are spelled as what they are: those are
+    /// looked at elsewhere.
+    pub(super) fn stops_here(self, name: &HeaderName) -> bool {
+        match self {
+            Self::Connection => true,
+            Self::Framing => name != CONTENT_LENGTH,
+            Self::Forwarded => name.as_str().contains('_'),
+            Self::Head | Self::Other => false,
+        }
+    }
+}
+
+/// The names among these fields for which that holds: none, and nothing allocated, for
+/// most messages.
+pub(super) fn names_where(
+    fields: &HeaderMap,
+    holds: impl Fn(Field, &HeaderName) -> bool,
+) -> Vec<HeaderName> {
+    let names = fields.keys();
+    names
+        .filter(|name| holds(Field::of(name), name))
+        .cloned()
+        .collect()
+}
+
+/// Makes trailers such as may be passed on; `removed` are further names that the head was
+/// not allowed to have.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
+    for name in names_where(trailers, |field, name| {
+        field != Field::Other || removed.contains(name)
+    }) {
+        trailers.remove(name);
+    }
+    trim(trailers);
+}
+
+/// Makes `Trailer` announce only what [`clean_trailers`] leaves.
+pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]) {
+    if !headers.contains_key(TRAILER) {
+        return;
+    }
+    let is_left = |name: &&[u8]| match HeaderName::from_bytes(name) {
+        Ok(name) => Field::of(&name) == Field::Other && !removed.contains(&name),
+        Err(_) => false,
+    };
+    let announced = headers.get_all(TRAILER).iter().flat_map(members);
+    let left: Vec<&[u8]> = announced.filter(is_left).collect();
+    let left = (!left.is_empty()).then(|| left.join(&b", "[..]));
+    headers.remove(TRAILER);
+    if let Some(Ok(left)) = left.map(HeaderValue::try_from) {
+        headers.insert(TRAILER, left);
+    }
+}
+
+/// Removes the blanks around values, which HTTP/2 can carry and which no value has
+/// (RFC 9110, 5.5).
+pub(super) fn trim(fields: &mut HeaderMap) {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in fields.values_mut() {
+        let bytes = value.as_bytes();
+        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            if let Ok(mut trimmed) = HeaderValue::from_bytes(trimmed(bytes)) {
+                trimmed.set_sensitive(value.is_sensitive());
+                *value = trimmed;
+            }
+        }
+    }
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let first = bytes.iter().position(is_text);
+    let last = bytes.iter().rposition(is_text);
+    match (first, last) {
+        (Some(first), Some(last)) => &bytes[first..=last],
+        _ => &[],
+    }
+}
+
+/// The members of a comma-separated list.
+pub(super) fn members(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let members = value.as_bytes().split(|&byte| byte == b',');
+    members.map(<[u8]>::trim_ascii)
+}

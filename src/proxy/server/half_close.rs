@@ -1,0 +1,128 @@
+//! A client that ends its side of the connection and waits for its answer on the other:
+//! [`HalfClose`] notices it, and when such a client is gone after all.
+//!
+//! Over TCP, the end of a side and a connection that was closed altogether look the same; a
+//! reset does not. What does not live here: how long such a client is waited for (`line`).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::line::Line;
+use crate::proxy::stream::Stream;
+
+/// Whether a client has ended its side while it is owed an answer.
+#[derive(Debug, Default)]
+pub(super) struct HalfClose(Option<Gone>);
+
+impl HalfClose {
+    pub(super) fn is_seen(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Looks whether the client is still there while hyper does not read. An error says that it
+    /// is not.
+    pub(super) fn look(
+        &mut self,
+        stream: &mut Stream,
+        ahead: &mut Bytes,
+        line: &Line,
+        context: &mut Context<'_>,
+    ) -> io::Result<()> {
+        if self.0.is_none() {
+            if !has_ended(stream, ahead, line.unread.is_whole(), context)? {
+                return Ok(());
+            }
+            if !line.has_half_closed() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        let gone = self.0.get_or_insert_with(|| Gone::of(stream));
+        gone.poll(context)
+    }
+}
+
+/// Tells whether the client has ended its side, or fails if the connection was reset. What
+/// else it has sent is left in the socket, or, if that cannot be, is added to `ahead`; that is
+/// done only once the request is `whole`.
+fn has_ended(
+    stream: &mut Stream,
+    ahead: &mut Bytes,
+    whole: bool,
+    context: &mut Context<'_>,
+) -> io::Result<bool> {
+    let mut piece = [0; 64];
+    if let Stream::Tcp(tcp) = stream {
+        let mut buffer = ReadBuf::new(&mut piece[..1]);
+        return match tcp.poll_peek(context, &mut buffer) {
+            Poll::Ready(length) => Ok(length? == 0),
+            Poll::Pending => Ok(false),
+        };
+    }
+    if !whole || !ahead.is_empty() {
+        return Ok(false);
+    }
+    let mut buffer = ReadBuf::new(&mut piece);
+    let Poll::Ready(read) = Pin::new(stream).poll_read(context, &mut buffer) else {
+        return Ok(false);
+    };
+    read?;
+    *ahead = Bytes::copy_from_slice(buffer.filled());
+    Ok(ahead.is_empty())
+}
+
+/// Waits for the reset of a connection whose end has been read: that is all a socket can tell
+/// then, and whoever reads is not told.
+struct Gone(Option<Reset>);
+
+type Reset = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+impl Gone {
+    /// Watches a second descriptor of the same socket. Without one, for want of descriptors or
+    /// under TLS, only a write shows that the client is gone.
+    #[cfg(target_os = "linux")]
+    fn of(stream: &Stream) -> Self {
+        use std::os::fd::AsFd;
+        use tokio::io::Interest;
+        use tokio::net::{TcpStream, UnixStream};
+
+        let reset: Option<Reset> = match stream {
+            Stream::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+                let socket = TcpStream::from_std(socket.into()).ok()?;
+                Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
+            }),
+            Stream::Unix(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+                let socket = UnixStream::from_std(socket.into()).ok()?;
+                Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
+            }),
+            Stream::Closed | Stream::Secured(_) => None,
+        };
+        Self(reset)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(_: &Stream) -> Self {
+        Self(None)
+    }
+
+    /// Fails once the connection was reset.
+    fn poll(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(reset) = &mut self.0 else {
+            return Ok(());
+        };
+        if reset.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        self.0 = None;
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+impl std::fmt::Debug for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gone").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! How a connection is closed so that the client reads the last answer: [`Linger`]; and how a
+//! stream of HTTP/2 ends that was answered while the client was sending: [`discard`].
+//!
+//! To close a socket of which something is unread resets the connection, and a client that
+//! still sends fails before it has read its answer. So only the own side is shut down first;
+//! what the client sends is discarded until it closes its side, as Apache and nginx do.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::runtime::Handle;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+
+/// A client that sends nothing for so long gets no more time.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Discards what comes of a body over HTTP/2 that nothing reads, in a task of its own. After
+/// that, or where there is no runtime, the stream is reset with `NO_ERROR`.
+///
+/// To reset it at once would be allowed, but there are clients (curl 7.88 is one) that fail
+/// then while they send, and lose the answer.
+pub(super) fn discard(mut body: Incoming, limit: Duration) {
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    if limit.is_zero() || body.is_end_stream() {
+        return;
+    }
+    runtime.spawn(async move {
+        let end = Instant::now() + limit;
+        loop {
+            let next = (Instant::now() + SILENCE).min(end);
+            let frame = timeout_at(next, body.frame()).await;
+            if !matches!(frame, Ok(Some(Ok(_)))) || Instant::now() >= end {
+                return;
+            }
+        }
+    });
+}
+
+/// What is read at once, to be discarded.
+const PIECE: usize = 16 * 1024;
+
+/// Discards what comes after the own side of a connection was shut down.
+#[derive(Debug)]
+pub(super) struct Linger {
+    limit: Duration,
+    begun: Option<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    end: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, begun: None }
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// Resolves when the client has closed its side, or the time is up.
+    pub(super) fn poll<S>(&mut self, stream: &mut S, context: &mut Context<'_>) -> Poll<()>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let limit = self.limit;
+        let Begun { end, alarm } = self.begun.get_or_insert_with(|| {
+            let now = Instant::now();
+            let alarm = Box::pin(sleep_until(now + limit.min(SILENCE)));
+            let end = now + limit;
+            Begun { end, alarm }
+        });
+        let mut piece = [0; PIECE];
+        while Instant::now() < *end {
+            let mut buffer = ReadBuf::new(&mut piece);
+            let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(context, &mut buffer) else {
+                // Without the budget of tasks: used up, it would leave the alarm unset.
+                return pin!(unconstrained(alarm.as_mut())).poll(context);
+            };
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            let next = (Instant::now() + SILENCE).min(*end);
+            alarm.as_mut().reset(next);
+        }
+        Poll::Ready(())
+    }
+}

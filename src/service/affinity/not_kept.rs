@@ -1,0 +1,53 @@
+//! Which members no session stays with: [`SessionsNotKept`].
+
+use std::fmt;
+
+use crate::session::CookieRouteError;
+
+/// Members to which no cookie can bring a client back, one at least.
+///
+/// # Examples
+///
+/// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionsNotKept {
+    members: Vec<(String, CookieRouteError)>,
+}
+
+impl SessionsNotKept {
+    pub(in crate::service) fn of<'m>(
+        members: impl Iterator<Item = (&'m str, &'m CookieRouteError)>,
+    ) -> Result<(), Self> {
+        let members = members.map(|(name, why)| (name.to_owned(), why.clone()));
+        let members: Vec<_> = members.collect();
+        match members.is_empty() {
+            true => Ok(()),
+            false => Err(Self { members }),
+        }
+    }
+
+    /// Returns the names of the members, in configuration order, each with the reason.
+    ///
+    /// # Examples
+    ///
+    /// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
+    pub fn members(&self) -> impl Iterator<Item = (&str, &CookieRouteError)> {
+        self.members.iter().map(|(name, why)| (name.as_str(), why))
+    }
+}
+
+impl fmt::Display for SessionsNotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, why)) in self.members().enumerate() {
+            let before = if at == 0 {
+                "no session stays with "
+            } else {
+                ", nor with "
+            };
+            write!(f, "{before}{name}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SessionsNotKept {}

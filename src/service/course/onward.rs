@@ -1,0 +1,66 @@
+//! What comes after an attempt that ended without an answer: [`onward`].
+//!
+//! What does not live here: who is elected next (`tried`), and the attempts (`machine`).
+
+use std::pin::Pin;
+
+use super::exchange::{Exchange, Settings};
+use super::lane::Lane;
+use super::tried::Course;
+use super::wait::{Spare, Wait};
+use crate::balancer::{Balancer, Lease, PickError};
+use crate::service::BalanceError;
+
+/// What follows from the end of an attempt.
+pub(super) enum Then<A, W, S, H> {
+    GoOn,
+    Return(Result<A, BalanceError>),
+    Wait(Box<Wait<W, S, H>>),
+}
+
+/// What follows, as a machine of this kind has it.
+pub(super) type ThenOf<X, W, S> = Then<<X as Exchange<W>>::Answer, W, S, <X as Exchange<W>>::Held>;
+
+/// An attempt that ended without an answer, and what comes after it.
+pub(super) struct Onward<'m, W, S, F> {
+    pub(super) lane: Pin<&'m mut Lane<W, S, F>>,
+    pub(super) service: S,
+    /// `None` if the request may not go on.
+    pub(super) next: Option<Result<Lease<W>, PickError>>,
+    pub(super) strays: bool,
+    pub(super) failed: BalanceError,
+}
+
+/// Begins the next attempt, waits for a member with room, or ends the request.
+pub(super) fn onward<W, X, S, F>(
+    balancer: &Balancer<W>,
+    settings: &Settings,
+    course: &mut Course,
+    after: Onward<'_, W, S, F>,
+) -> ThenOf<X, W, S>
+where
+    X: Exchange<W, Service = S>,
+{
+    let patience = settings.patience.as_ref();
+    let patience = patience.and_then(|patience| patience.timeouts.member);
+    let Onward {
+        mut lane, service, ..
+    } = after;
+    match (after.next, patience) {
+        (Some(Ok(next)), _) => {
+            course.strayed |= after.strays;
+            course.failed = Some(after.failed);
+            let service = X::after(service, &next);
+            lane.set(Lane::new(next, service, false));
+            course.attempts += 1;
+            Then::GoOn
+        }
+        (Some(Err(PickError::AtCapacity)), Some(patience)) => {
+            course.strayed |= after.strays;
+            course.failed = Some(after.failed);
+            let wait = Wait::new(balancer, Spare::Used(service), patience);
+            Then::Wait(Box::new(wait))
+        }
+        (Some(Err(_)) | None, _) => Then::Return(Err(after.failed)),
+    }
+}

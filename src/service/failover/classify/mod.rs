@@ -1,0 +1,159 @@
+//! Who says what an error or an answer means: [`Classify`].
+//!
+//! What does not live here: what can be said (`fault`), and what follows from it, which is
+//! for `failover` to decide.
+
+mod fault;
+
+use std::error::Error;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_imports, reason = "for connections")
+)]
+pub(crate) use fault::is_exhaustion;
+pub use fault::{Fault, cause};
+
+use crate::member::Outcome;
+
+/// Says what errors and answers mean; closures over errors do, too.
+///
+/// # Contract
+///
+/// It must not say [`Fault::NOTHING_SENT`] unless that is certain: a request of which it
+/// is said may be sent again, whatever its method.
+///
+/// # Examples
+///
+/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the
+/// commonest need. Here the errors of tonic's channels are read in full:
+///
+/// ```
+/// use equipoise::service::{BalanceLayer, Fault, cause};
+/// use std::error::Error;
+///
+/// /// What hyper cancels, it never began to send: the connection was being closed.
+/// fn fault(error: &(dyn Error + 'static)) -> Fault {
+///     let canceled = cause::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
+///     match cause::<tonic::ConnectError>(error) {
+///         Some(_) => Fault::NOTHING_SENT,
+///         None if canceled => Fault::NOTHING_SENT.and_blameless(),
+///         None => Fault::of(error),
+///     }
+/// }
+/// # let balancer = equipoise::Balancer::<http::Uri>::builder().build()?;
+/// let layer = BalanceLayer::new(balancer).classify(fault);
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
+pub trait Classify: Send + Sync + 'static {
+    /// Says what an error means; [`Fault::of`] unless this says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// See [`Classify`].
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        Fault::of(error)
+    }
+
+    /// Says how the member did with this answer, for schedulers that heed it: a
+    /// failure from status 500 on, unless this says otherwise.
+    ///
+    /// It has no say about who is put in error: that is
+    /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Outcome;
+    /// use equipoise::service::Classify;
+    /// use http::{HeaderMap, StatusCode};
+    ///
+    /// /// For members that say 429 when they have too much to do.
+    /// struct Overload;
+    ///
+    /// impl Classify for Overload {
+    ///     fn response(&self, status: StatusCode, _: &HeaderMap) -> Outcome {
+    ///         match status.as_u16() {
+    ///             429 | 500.. => Outcome::Failure,
+    ///             _ => Outcome::Success,
+    ///         }
+    ///     }
+    /// }
+    /// let outcome = Overload.response(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
+    /// assert_eq!(outcome, Outcome::Failure);
+    /// ```
+    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        let _ = headers;
+        if status.is_server_error() {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        }
+    }
+}
+
+const _: Option<&dyn Classify> = None;
+
+impl<F> Classify for F
+where
+    F: Fn(&(dyn Error + 'static)) -> Fault + Send + Sync + 'static,
+{
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        self(error)
+    }
+}
+
+/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if)
+/// and its like say.
+pub(in crate::service) struct FaultIf<F, E> {
+    is: F,
+    /// What more is known of such errors.
+    then: fn(Fault) -> Fault,
+    /// What was said before.
+    rest: Arc<dyn Classify>,
+    error: PhantomData<fn(&E)>,
+}
+
+impl<F, E> FaultIf<F, E> {
+    pub(in crate::service) fn new(
+        is: F,
+        then: fn(Fault) -> Fault,
+        rest: Arc<dyn Classify>,
+    ) -> Self {
+        Self {
+            is,
+            then,
+            rest,
+            error: PhantomData,
+        }
+    }
+}
+
+impl<F, E> Classify for FaultIf<F, E>
+where
+    F: Fn(&E) -> bool + Send + Sync + 'static,
+    E: Error + 'static,
+{
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        let said = self.rest.error(error);
+        match cause::<E>(error) {
+            Some(found) if (self.is)(found) => (self.then)(said),
+            _ => said,
+        }
+    }
+
+    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        self.rest.response(status, headers)
+    }
+}
+
+/// The default: [`Fault::of`], and failures from status 500 on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::service) struct ByCause;
+
+impl Classify for ByCause {}

@@ -1,0 +1,148 @@
+//! A moment to wait for in a task that may be busy: [`Deadline`], and [`timeout_at`], which
+//! gives up on a future at one.
+//!
+//! A tokio timer that is polled in a task whose cooperative budget is used up says that it
+//! is pending, whatever the time. A peer that floods a task uses its budget up at each poll,
+//! and so a plain timer beside it never fires. These are polled without the budget.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+pin_project! {
+    /// Resolves at a moment, also in a task whose budget is used up.
+    #[derive(Debug)]
+    pub(crate) struct Deadline {
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl Deadline {
+    pub(crate) fn after(duration: Duration) -> Self {
+        Self {
+            sleep: sleep(duration),
+        }
+    }
+}
+
+#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+impl Deadline {
+    pub(crate) fn at(moment: Instant) -> Self {
+        Self {
+            sleep: sleep_until(moment),
+        }
+    }
+
+    pub(crate) fn moment(&self) -> Instant {
+        self.sleep.deadline()
+    }
+
+    /// Whether it has fired, as far as the runtime has noticed.
+    pub(crate) fn is_elapsed(&self) -> bool {
+        self.sleep.is_elapsed()
+    }
+
+    pub(crate) fn reset(self: Pin<&mut Self>, to: Instant) {
+        self.project().sleep.reset(to);
+    }
+}
+
+impl Future for Deadline {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        pin!(unconstrained(self.project().sleep)).poll(context)
+    }
+}
+
+/// A future that was given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Late;
+
+/// Resolves with the future, or, if that is pending at `moment`, with [`Late`].
+///
+/// Unlike tokio's it also holds if others have used up the budget of its task.
+#[cfg_attr(not(feature = "proxy"), allow(dead_code, reason = "the proxy's"))]
+pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<F::Output, Late> {
+    let (mut future, mut deadline) = (pin!(future), pin!(Deadline::at(moment)));
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => deadline.as_mut().poll(context).map(|()| Err(Late)),
+    })
+    .await
+}
+
+/// The same after `limit`.
+#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Late> {
+    timeout_at(Instant::now() + limit, future).await
+}
+
+#[cfg(all(test, feature = "proxy"))]
+#[expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::{Deadline, Late, timeout};
+    use crate::timer::{Timer, TokioTimer};
+    use std::pin::pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+    use tokio::task::coop::{has_budget_remaining, poll_proceed};
+
+    /// As a flood does it, before anything else is polled.
+    fn use_up_the_budget(context: &mut Context<'_>) {
+        while let Poll::Ready(unit) = poll_proceed(context) {
+            unit.made_progress();
+        }
+        assert!(!has_budget_remaining());
+    }
+
+    /// Polls `future` in a task whose budget is used up before each poll.
+    async fn flooded<F: Future>(future: F) -> F::Output {
+        let mut future = pin!(future);
+        std::future::poll_fn(|context| {
+            use_up_the_budget(context);
+            let polled = future.as_mut().poll(context);
+            // As long as there is a flood, its task is awake.
+            context.waker().wake_by_ref();
+            polled
+        })
+        .await
+    }
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    async fn within<F: Future>(future: F) -> F::Output {
+        let limited = tokio::time::timeout(Duration::from_secs(5), future);
+        limited.await.expect("it never fires")
+    }
+
+    #[tokio::test]
+    async fn a_deadline_holds_in_a_task_whose_budget_is_used_up() {
+        within(flooded(Deadline::after(SHORT))).await;
+    }
+
+    #[tokio::test]
+    async fn the_timer_of_the_runtime_holds_in_a_task_whose_budget_is_used_up() {
+        within(flooded(TokioTimer::new().sleep(SHORT))).await;
+    }
+
+    #[tokio::test]
+    async fn a_timeout_holds_in_a_task_whose_budget_is_used_up() {
+        let never = std::future::pending::<()>();
+        assert_eq!(within(flooded(timeout(SHORT, never))).await, Err(Late));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_of_a_future_that_uses_up_the_budget_itself_holds() {
+        let flood = std::future::poll_fn(|context| {
+            use_up_the_budget(context);
+            Poll::<()>::Pending
+        });
+        assert_eq!(within(timeout(SHORT, flood)).await, Err(Late));
+    }
+}
