@@ -128,8 +128,8 @@ pub struct MemberExplained {
     pub standing: Option<i64>,
     /// Where it stands in this election.
     pub eligibility: Eligibility,
-    /// What an operator has overridden; tier, weight, route, cap and flags above are what
-    /// holds.
+    /// What an operator has overridden: what is set here was decided by the operator, and
+    /// all else above that a spec has by the source.
     pub overrides: Overrides,
 }
 
@@ -141,11 +141,12 @@ pub struct MemberExplained {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// A request or a check failed.
+    /// Its health: in error, or a failed check. What has set that, a request, a check or a
+    /// [`set_flag`](Balancer::set_flag), is not recorded.
     Health,
-    /// An operator overrides what the source says.
+    /// The [`Overrides`] of an operator.
     Operator,
-    /// The spec, by what has inserted the member.
+    /// The [`MemberSpec`](crate::MemberSpec) with which it was inserted or updated.
     Source,
 }
 
@@ -479,6 +480,9 @@ impl fmt::Display for Explanation {
                 member.eligibility,
                 member.status_by_layer(),
             )?;
+        }
+        for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
+            writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
         }
         for (route, names) in self.shared_routes() {
             let names = names.join(", ");

@@ -3,6 +3,7 @@
 //! What does not live here: where they are kept while their member is away
 //! (`balancer/overridden.rs`), and the member's health, which nothing overrides.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
@@ -263,6 +264,51 @@ impl Overrides {
         (self.set, self.cleared)
     }
 
+    /// Returns the weight, if it is overridden.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Weight;
+    /// use equipoise::member::Overrides;
+    ///
+    /// let overrides = Overrides::new().with_weight(Weight::ONE).with_route("");
+    /// assert_eq!(overrides.weight(), Some(Weight::ONE));
+    /// assert_eq!(overrides.route(), Some("")); // no route, whatever the source says
+    /// assert_eq!(overrides.tier(), None); // that of the source
+    /// assert_eq!(overrides.to_string(), "weight 1, no route");
+    /// ```
+    #[must_use]
+    pub const fn weight(&self) -> Option<Weight> {
+        self.weight
+    }
+
+    /// Returns the tier, if it is overridden.
+    #[must_use]
+    pub const fn tier(&self) -> Option<u16> {
+        self.tier
+    }
+
+    /// Returns the cap on requests in flight, if it is overridden; [`MAX_IN_FLIGHT`] if it
+    /// is lifted.
+    #[must_use]
+    pub const fn max_in_flight(&self) -> Option<u32> {
+        self.max_in_flight
+    }
+
+    /// Returns the route, if it is overridden; an empty one is none.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// Returns the route that takes over the sessions, if it is overridden; an empty one is
+    /// none.
+    #[must_use]
+    pub fn redirect_route(&self) -> Option<&str> {
+        self.redirect_route.as_deref()
+    }
+
     /// Returns the spec that holds where a source says `spec`.
     ///
     /// # Examples
@@ -299,6 +345,35 @@ impl Overrides {
     }
 }
 
+impl fmt::Display for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = Vec::new();
+        words.extend(self.weight.map(|weight| format!("weight {weight}")));
+        words.extend(self.tier.map(|tier| format!("tier {tier}")));
+        let routes = [
+            ("route", &self.route),
+            ("redirect route", &self.redirect_route),
+        ];
+        words.extend(routes.into_iter().filter_map(|(what, route)| {
+            let route = route.as_deref()?;
+            Some(match route {
+                "" => format!("no {what}"),
+                _ => format!("{what} {route:?}"),
+            })
+        }));
+        words.extend(self.max_in_flight.map(|cap| match cap {
+            MAX_IN_FLIGHT => "no cap".to_owned(),
+            _ => format!("at most {cap} in flight"),
+        }));
+        words.extend(self.set.iter().map(|flag| flag.to_string()));
+        words.extend(self.cleared.iter().map(|flag| format!("not {flag}")));
+        if words.is_empty() {
+            return f.pad("nothing");
+        }
+        f.pad(&words.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Overrides;
@@ -328,6 +403,17 @@ mod tests {
             assert!(Overrides::new().with_flag(health).is_empty());
             assert!(Overrides::new().with_flag_off(health).is_empty());
         }
+    }
+
+    #[test]
+    fn each_override_is_a_word_of_the_text() {
+        assert_eq!(Overrides::new().to_string(), "nothing");
+        let lifted = Overrides::new()
+            .with_max_in_flight(MAX_IN_FLIGHT)
+            .with_redirect_route("r")
+            .with_flag_off(Flag::IgnoreErrors);
+        let text = "redirect route \"r\", no cap, not ignores errors";
+        assert_eq!(lifted.to_string(), text);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::support::{capped, fleet, pick, picks};
 use equipoise::balancer::{Layer, MAX_ABSENT_OVERRIDES};
+use equipoise::member::Overrides;
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Weight};
 use std::cell::Cell;
 use std::thread;
@@ -140,6 +141,25 @@ fn overrides_by_many_threads_are_all_kept() {
 }
 
 #[test]
+fn what_is_overridden_can_be_read() {
+    let weight = Weight::new(7).unwrap();
+    let overrides = Overrides::new()
+        .with_weight(weight)
+        .with_tier(3)
+        .with_route("")
+        .with_max_in_flight(9);
+    assert_eq!(overrides.weight(), Some(weight));
+    assert_eq!(overrides.tier(), Some(3));
+    assert_eq!(
+        overrides.route(),
+        Some(""),
+        "none, whatever the source says"
+    );
+    assert_eq!(overrides.redirect_route(), None, "what the source says");
+    assert_eq!(overrides.max_in_flight(), Some(9));
+}
+
+#[test]
 fn the_explanation_says_which_layer_has_set_a_flag() {
     let (balancer, _) = fleet([("a", spec().with_flag(Flag::HotStandby)), ("b", spec())]);
     balancer.set_flag("a", Flag::Draining).unwrap();
@@ -155,4 +175,23 @@ fn the_explanation_says_which_layer_has_set_a_flag() {
         table.contains("draining by operator, failed check, hot standby"),
         "{table}"
     );
+}
+
+#[test]
+fn the_explanation_lists_all_that_an_operator_has_decided() {
+    let (balancer, _) = fleet([("a", spec().with_flag(Flag::Disabled)), ("b", spec())]);
+    balancer.override_member("a", |it| {
+        it.with_weight(Weight::new(5).unwrap())
+            .with_tier(0)
+            .with_route("r9")
+            .with_redirect_route("")
+            .with_max_in_flight(4)
+            .with_flag(Flag::Draining)
+            .with_flag_off(Flag::Disabled)
+    });
+    let table = balancer.explain(&PickRequest::new()).to_string();
+    let last = table.lines().last().unwrap();
+    let expected = "  overridden of a: weight 5, tier 0, route \"r9\", no redirect route, \
+                    at most 4 in flight, draining, not disabled";
+    assert_eq!(last, expected, "{table}");
 }
