@@ -130,33 +130,31 @@ impl<W> Editor<W> {
         spec: MemberSpec,
     ) -> Arc<MemberState> {
         let now = self.desk.hub.clock.now();
-        let known = self.seat(name).map(|seat| (seat.state.clone(), seat.order));
+        let known = self.seat(name).cloned();
+        let overrides = match &known {
+            Some(seat) => seat.overrides(),
+            None => self.absent.take(name),
+        };
+        let health = spec.status().and(Status::HEALTH);
+        let flags = spec.status().minus(Status::HEALTH);
+        let (spec, overridden) = layered(spec.with_status(flags), overrides);
+        let flags = spec.status();
         let (state, order) = match known {
-            Some((state, order)) => (state, order),
+            Some(seat) => (seat.state.clone(), seat.order),
             None => {
                 let state = self.slots.take_back(name).unwrap_or_else(|| {
-                    Arc::new(MemberState::new(
-                        name.clone(),
-                        self.slots.allot(),
-                        &spec,
-                        now,
-                    ))
+                    // A new member's health is as its source says; an old one keeps its own.
+                    let spec = spec.clone().with_status(flags.plus(health));
+                    let slot = self.slots.allot();
+                    Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
                 state.open();
                 self.next_order += 1;
                 (state, self.next_order)
             }
         };
-        let overrides = match self.seat(name) {
-            Some(seat) => seat.overrides(),
-            None => self.absent.take(name),
-        };
         let seen = state.status();
-        // A new member's state has the spec's health already; an old one keeps its own.
-        let flags = spec.status().minus(Status::HEALTH);
-        let (spec, overridden) = layered(spec.with_status(flags), overrides);
-        let flags = spec.status().plus(seen.and(Status::HEALTH));
-        let spec = spec.with_status(flags);
+        let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
         self.news.note(&state, state.configure(&spec, seen, now));
         let seat = Seat {
             spec: spec.with_status(Status::NORMAL),
@@ -168,20 +166,18 @@ impl<W> Editor<W> {
         state
     }
 
-    /// Gives a member another source or other overrides; of its health, `set` is set and
-    /// `clear` is cleared. Returns whether anything has changed.
+    /// Gives a member another spec of its source, or other overrides; its health stays.
+    /// Returns whether anything has changed.
     pub(super) fn respecify(
         &mut self,
         seat: &Seat,
         source: MemberSpec,
         overrides: Overrides,
-        (set, clear): (Status, Status),
     ) -> bool {
         let now = self.desk.hub.clock.now();
         let seen = seat.state.status();
         let (spec, overridden) = layered(source, overrides);
-        let health = seen.and(Status::HEALTH).plus(set).minus(clear);
-        let flags = spec.status().plus(health);
+        let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
         self.news.note(&seat.state, (before, after));
@@ -203,6 +199,16 @@ impl<W> Editor<W> {
         };
         self.seat_anew(seat, payload);
         true
+    }
+
+    /// Sets or clears a flag of a member's health; returns whether that is a change.
+    pub(super) fn set_health(&mut self, state: &Arc<MemberState>, flag: Flag, on: bool) -> bool {
+        let (flag, none) = (Status::NORMAL.with(flag), Status::NORMAL);
+        let (set, clear) = if on { (flag, none) } else { (none, flag) };
+        let now = self.desk.hub.clock.now();
+        let (before, after) = state.change_flags(set, clear, now);
+        self.news.note(state, (before, after));
+        before != after
     }
 
     fn seat_anew(&mut self, seat: Seat, payload: Arc<W>) {

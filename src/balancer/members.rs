@@ -1,8 +1,10 @@
 //! The membership while running: insert, update, remove, replace, and who is there.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 use super::builder::refuse_duplicates;
+use super::editor::Editor;
 use super::removed::Removed;
 use super::{Balancer, BuildError, UnknownMember};
 use crate::clock::Timestamp;
@@ -62,12 +64,13 @@ impl<W> Balancer<W> {
         state.id()
     }
 
-    /// Changes what the source of a member says; `edit` gets the present spec of the
-    /// source, with the flags of the member's health as they are.
+    /// Changes the spec that the source of a member has given; `edit` gets that
+    /// [`source_spec`](Self::source_spec).
     ///
-    /// What is overridden stays so: see [`override_member`](Self::override_member), which
-    /// is for operators. `edit` runs outside every lock and may run again if the member
-    /// is changed at the same time.
+    /// Overrides and health stay as they are: operators use
+    /// [`override_member`](Self::override_member), and [`Flag::InError`] and
+    /// [`Flag::FailedCheck`] are ignored here. `edit` runs outside every lock and may run
+    /// again if the member is changed at the same time.
     ///
     /// # Errors
     ///
@@ -91,29 +94,21 @@ impl<W> Balancer<W> {
     ) -> Result<MemberId, UnknownMember> {
         let unknown = || UnknownMember { name: name.into() };
         loop {
-            let seat = self.core.editor.lock().seat(name).cloned();
-            let seat = seat.ok_or_else(unknown)?;
-            let health = seat.state.status().and(Status::HEALTH);
-            let source = seat.source();
-            let seen = source.status().plus(health);
-            let spec = edit(source.clone().with_status(seen));
+            // Under the lock, as some flags of a source are read where overrides write.
+            let editor = self.core.editor.lock();
+            let seat = editor.seat(name).ok_or_else(unknown)?.clone();
+            let before = seat.source();
+            drop(editor);
+            let source = edit(before.clone());
+            let flags = source.status().minus(Status::HEALTH);
+            let source = source.with_status(flags);
             let mut editor = self.core.editor.lock();
             let present = editor.seat(name).ok_or_else(unknown)?;
-            let now = seat.source();
-            let flags = now.status();
-            // Flags that others have changed meanwhile stay as they are.
-            if !Arc::ptr_eq(present, &seat) || now.with_status(source.status()) != source {
+            if !Arc::ptr_eq(present, &seat) || seat.source() != before {
                 continue;
             }
-            let (set, clear) = (spec.status().minus(seen), seen.minus(spec.status()));
-            let flags = flags.plus(set).minus(clear);
-            let source = spec.with_status(flags.minus(Status::HEALTH));
-            let health = (set.and(Status::HEALTH), clear.and(Status::HEALTH));
-            if editor.respecify(&seat, source, seat.overrides(), health) || self.hub().is_due() {
-                let news = editor.publish_change(&self.core);
-                drop(editor);
-                news.tell(self.hub());
-            }
+            let changed = editor.respecify(&seat, source, seat.overrides());
+            self.publish_if(changed, editor);
             return Ok(seat.state.id());
         }
     }
@@ -143,7 +138,7 @@ impl<W> Balancer<W> {
     /// ```
     pub fn set_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
         if Status::HEALTH.contains(flag) {
-            return self.update(name, |spec| spec.with_flag(flag));
+            return self.set_health(name, flag, true);
         }
         self.override_present(name, |it| it.with_flag(flag))
     }
@@ -172,9 +167,27 @@ impl<W> Balancer<W> {
     /// ```
     pub fn clear_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
         if Status::HEALTH.contains(flag) {
-            return self.update(name, |spec| spec.without_flag(flag));
+            return self.set_health(name, flag, false);
         }
         self.override_present(name, |it| it.with_flag_off(flag))
+    }
+
+    fn set_health(&self, name: &str, flag: Flag, on: bool) -> Result<MemberId, UnknownMember> {
+        let mut editor = self.core.editor.lock();
+        let unknown = || UnknownMember { name: name.into() };
+        let seat = editor.seat(name).ok_or_else(unknown)?.clone();
+        let changed = editor.set_health(&seat.state, flag, on);
+        self.publish_if(changed, editor);
+        Ok(seat.state.id())
+    }
+
+    /// Publishes what an editor has `changed`, or what time has changed meanwhile.
+    pub(super) fn publish_if(&self, changed: bool, mut editor: impl DerefMut<Target = Editor<W>>) {
+        if changed || self.hub().is_due() {
+            let news = editor.publish_change(&self.core);
+            drop(editor);
+            news.tell(self.hub());
+        }
     }
 
     /// Removes a member: no pick that starts after this elects it, while its leases go
@@ -332,7 +345,8 @@ impl<W> Balancer<W> {
         editor.seat(name).map(|seat| seat.state.clone())
     }
 
-    /// Returns the spec of the member of that name, with its live flags.
+    /// Returns the spec that holds for the member of that name: what its source says, what
+    /// is overridden, and the flags of its health.
     ///
     /// # Examples
     ///

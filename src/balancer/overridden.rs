@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Balancer, UnknownMember};
-use crate::member::{MemberId, MemberSpec, Overrides, Status};
+use crate::member::{MemberId, MemberSpec, Overrides};
 use crate::snapshot::Overridden;
 
-/// Of so many members that are not there overrides are kept; beyond, those that have
-/// been kept longest are forgotten.
+/// How many absent members' overrides are kept; beyond that, those of the member that has
+/// been absent longest are forgotten.
 ///
 /// # Examples
 ///
@@ -118,12 +118,8 @@ impl<W> Balancer<W> {
             if !Arc::ptr_eq(present, &seat) || seat.overrides() != before {
                 continue;
             }
-            let untouched = (Status::NORMAL, Status::NORMAL);
-            if editor.respecify(&seat, seat.source(), overrides, untouched) || self.hub().is_due() {
-                let news = editor.publish_change(&self.core);
-                drop(editor);
-                news.tell(self.hub());
-            }
+            let changed = editor.respecify(&seat, seat.source(), overrides);
+            self.publish_if(changed, editor);
             return Ok(seat.state.id());
         }
     }
@@ -151,13 +147,8 @@ impl<W> Balancer<W> {
             return Some(editor.absent.take(name)).filter(|it| !it.is_empty());
         };
         let cleared = seat.overridden();
-        let untouched = (Status::NORMAL, Status::NORMAL);
-        let changed = editor.respecify(&seat, seat.source(), Overrides::new(), untouched);
-        if changed || self.hub().is_due() {
-            let news = editor.publish_change(&self.core);
-            drop(editor);
-            news.tell(self.hub());
-        }
+        let changed = editor.respecify(&seat, seat.source(), Overrides::new());
+        self.publish_if(changed, editor);
         cleared.map(|it| it.overrides.clone())
     }
 

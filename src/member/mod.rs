@@ -1,6 +1,6 @@
 //! The noun of the crate: a member of a balancer, in two halves.
 //!
-//! * [`MemberSpec`]: what its operator decides (weight, route, tier, flags …).
+//! * [`MemberSpec`]: what its source says (weight, route, tier, flags …).
 //! * [`MemberState`]: the facts about it, in atomics that outlive every change of
 //!   the membership (in flight, elected, bytes, live status).
 //!

@@ -1,4 +1,4 @@
-//! What an operator decides about a member.
+//! What the source of a member says about it: [`MemberSpec`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,12 @@ use super::{Flag, MAX_IN_FLIGHT, Status, Weight};
 /// ```
 pub const DEFAULT_RECOVERY_DELAY: Duration = Duration::from_secs(60);
 
-/// What an operator decides about a member; everything has a default.
+/// What the source of a member says about it, such as a configuration; everything has a
+/// default.
+///
+/// What an operator decides is [`Overrides`](super::Overrides). Of the flags,
+/// [`Flag::InError`] and [`Flag::FailedCheck`] count for a new member only: later they are
+/// its health, which no spec changes.
 ///
 /// # Examples
 ///

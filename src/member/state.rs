@@ -274,10 +274,8 @@ impl MemberState {
         done
     }
 
-    /// Takes over what the operator decides: the cap, and the flags that changed
-    /// from `old` to `new`; flags that others change meanwhile stay as they are.
-    ///
-    /// Returns the statuses before and after.
+    /// Takes over a spec, whose flags were made from those in `old`; flags that others
+    /// change meanwhile stay as they are. Returns the statuses before and after.
     pub(crate) fn configure(
         &self,
         spec: &MemberSpec,
@@ -286,7 +284,16 @@ impl MemberState {
     ) -> (Status, Status) {
         self.caps.set_spec(spec.max_in_flight());
         let new = spec.status();
-        let (set, clear) = (new.minus(old), old.minus(new));
+        self.change_flags(new.minus(old), old.minus(new), now)
+    }
+
+    /// Sets and clears flags as of `now`; returns the statuses before and after.
+    pub(crate) fn change_flags(
+        &self,
+        set: Status,
+        clear: Status,
+        now: Timestamp,
+    ) -> (Status, Status) {
         let apply = |word: u64| {
             let live = LiveStatus::from_word(word);
             let status = live.status().plus(set).minus(clear);

@@ -359,7 +359,7 @@ impl<'c> Candidate<'c> {
         &self.seat.state
     }
 
-    /// Returns what its operator decided.
+    /// Returns the spec that holds: that of its source, with what an operator overrides.
     ///
     /// # Examples
     ///

@@ -3,11 +3,12 @@
 //!
 //! That they hold under any course of changes is shown against a model, in `tests/laws`.
 
-use crate::support::{capped, fleet, pick, picks};
+use crate::support::{Scribe, capped, fleet, pick, picks};
 use equipoise::balancer::{Layer, MAX_ABSENT_OVERRIDES};
 use equipoise::member::Overrides;
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Weight};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::thread;
 
 fn spec() -> MemberSpec {
@@ -69,6 +70,19 @@ fn overrides_neither_hide_nor_end_an_error() {
     balancer.clear_flag("a", Flag::InError).unwrap();
     assert_eq!(status(&balancer, "a"), "ok");
     assert!(balancer.overrides().is_empty(), "health is no override");
+}
+
+#[test]
+fn an_update_of_the_source_neither_ends_nor_begins_an_error() {
+    let (balancer, _) = fleet([("a", spec()), ("b", spec())]);
+    balancer.set_flag("a", Flag::InError).unwrap();
+    balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    balancer.update("a", |_| spec().with_tier(1)).unwrap();
+    assert_eq!(status(&balancer, "a"), "failed check, in error");
+    let failed = |spec: MemberSpec| spec.with_flag(Flag::InError).with_flag(Flag::FailedCheck);
+    balancer.update("b", failed).unwrap();
+    assert_eq!(status(&balancer, "b"), "ok");
+    assert_eq!(balancer.source_spec("b"), Some(spec()));
 }
 
 #[test]
@@ -138,6 +152,17 @@ fn overrides_by_many_threads_are_all_kept() {
     let status = balancer.member("a").unwrap().status();
     assert!(flags.into_iter().all(|flag| status.contains(flag)));
     assert_eq!(balancer.spec("a").unwrap().tier(), 19);
+}
+
+#[test]
+fn a_member_that_joins_has_its_overrides_from_the_first() {
+    let scribe = Arc::new(Scribe::default());
+    let builder = Balancer::builder().observer(scribe.clone());
+    let balancer = builder.build().unwrap();
+    balancer.override_member("a", |it| it.with_flag(Flag::Draining));
+    balancer.insert("a", (), spec());
+    assert!(scribe.take().is_empty(), "it was never anything else");
+    assert_eq!(balancer.spec("a"), Some(spec().with_flag(Flag::Draining)));
 }
 
 #[test]

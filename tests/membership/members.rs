@@ -50,11 +50,14 @@ fn an_insert_replaces_the_flags_of_the_source() {
 }
 
 #[test]
-fn an_update_gets_the_live_flags_and_changes_what_it_changes() {
+fn an_update_changes_what_it_changes_and_an_error_goes_on() {
     let (balancer, clock) = fleet(["a", "b"].map(|name| (name, MemberSpec::new())));
     pick(&balancer).unwrap().put_in_error();
     let cap = |spec: MemberSpec| {
-        assert!(spec.status().contains(Flag::InError));
+        assert!(
+            !spec.status().contains(Flag::InError),
+            "no source says that"
+        );
         spec.with_max_in_flight(5)
     };
     balancer.update("a", cap).unwrap();

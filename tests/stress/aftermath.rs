@@ -67,6 +67,9 @@ pub(crate) fn everybody_has_a_turn(balancer: &Balancer<u64>) {
         };
         balancer.clear_overrides(member.name());
         balancer.update(member.name(), plain).unwrap();
+        for health in [Flag::InError, Flag::FailedCheck] {
+            balancer.clear_flag(member.name(), health).unwrap();
+        }
     }
     nobody_stays_parked(balancer);
     balancer.reset_standings();

@@ -169,6 +169,22 @@ fn loom_nobody_is_elected_after_the_call_that_disables_it() {
 }
 
 #[test]
+fn loom_a_source_that_drains_a_member_as_an_operator_does_is_not_lost() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let other = balancer.clone();
+        let operator = spawn(move || other.set_flag("a", Flag::Draining).unwrap());
+        let draining = |spec: MemberSpec| spec.with_flag(Flag::Draining);
+        balancer.update("a", draining).unwrap();
+        join(operator);
+        balancer.clear_overrides("a");
+
+        let drains = MemberSpec::new().with_flag(Flag::Draining);
+        assert_eq!(balancer.spec("a"), Some(drains));
+    });
+}
+
+#[test]
 fn loom_a_pick_finds_the_other_one_while_one_is_disabled() {
     check(|| {
         let balancer = empty()
