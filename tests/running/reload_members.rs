@@ -143,6 +143,31 @@ async fn an_error_is_not_forgiven_by_a_file_that_changes_something_else() {
     }
 }
 
+/// `C` and `E` are health: the file sets them where it begins to name them, and clears them
+/// where it ends to.
+#[tokio::test]
+async fn a_check_that_the_file_calls_failed_ends_with_its_word() {
+    let (one, two) = (Member::start("one").await, Member::start("two").await);
+    let running = run(&text(&[(&one, "status=C"), (&two, "")], "")).await;
+    let status = |url: String| {
+        let member = running.balancer("c").member(&url).unwrap();
+        member.status().to_string()
+    };
+    assert_eq!(status(one.url()), "failed check");
+    // Also with something that makes new connections, and with something that does not.
+    for more in ["timeout=9", "timeout=9 route=r"] {
+        running.reload(&text(&[(&one, more), (&two, "status=C+E")], ""));
+        assert_eq!(status(one.url()), "ok", "{more}");
+        assert_eq!(status(two.url()), "failed check, in error", "{more}");
+        running.reload(&text(
+            &[(&one, &format!("{more} status=C")), (&two, "")],
+            "",
+        ));
+        assert_eq!(status(one.url()), "failed check", "{more}");
+        assert_eq!(status(two.url()), "ok", "{more}");
+    }
+}
+
 #[tokio::test]
 async fn another_timeout_makes_new_connections_and_keeps_counters() {
     let one = Member::start("one").await;

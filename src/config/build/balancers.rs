@@ -10,7 +10,7 @@ use super::sites::wanted;
 use super::{Faults, Surroundings};
 use crate::balancer::Balancer;
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
-use crate::member::{Flag, MemberSpec};
+use crate::member::Flag;
 use crate::observer::Observer;
 use crate::proxy::Endpoint;
 use crate::scheduler::{
@@ -204,16 +204,19 @@ impl Change {
         let balancer = &running.balancer;
         let known = by_url(&running.config);
         for (member, endpoint) in changed {
-            // What was removed meanwhile stays away.
-            let Some(endpoint) = endpoint else {
-                drop(balancer.update(&member.url, |live| respecified(&live, &member)));
-                continue;
-            };
-            if known.contains_key(member.url.as_str()) && balancer.member(&member.url).is_none() {
-                continue;
-            }
+            let before = known.get(member.url.as_str());
             let spec = spec(&member);
-            balancer.insert(member.url, endpoint, spec);
+            // What was removed meanwhile stays away.
+            match endpoint {
+                None => drop(balancer.update(&member.url, |_| spec.clone())),
+                Some(_) if before.is_some() && balancer.member(&member.url).is_none() => {}
+                Some(endpoint) => {
+                    balancer.insert(&*member.url, endpoint, spec);
+                }
+            }
+            if let Some(before) = before {
+                change_health(balancer, before, &member);
+            }
         }
         for url in gone {
             drop(balancer.remove(&url));
@@ -229,17 +232,18 @@ impl Change {
     }
 }
 
-/// What the configuration says of a member that is there; its health is what it was.
-fn respecified(live: &MemberSpec, member: &MemberConfig) -> MemberSpec {
-    [Flag::FailedCheck, Flag::InError]
-        .into_iter()
-        .fold(spec(member), |spec, flag| {
-            if live.status().contains(flag) {
-                spec.with_flag(flag)
-            } else {
-                spec.without_flag(flag)
-            }
-        })
+/// Health is no part of what a source says of a member that is there, so that a file changes
+/// it only where its own words for it change.
+fn change_health(balancer: &Balancer<Endpoint>, before: &MemberConfig, after: &MemberConfig) {
+    for flag in [Flag::FailedCheck, Flag::InError] {
+        let changed = match (before.flags.contains(&flag), after.flags.contains(&flag)) {
+            (false, true) => balancer.set_flag(&after.url, flag),
+            (true, false) => balancer.clear_flag(&after.url, flag),
+            _ => continue,
+        };
+        // One that was removed meanwhile has no health.
+        drop(changed);
+    }
 }
 
 fn scheduler(name: Option<SchedulerName>, readings: &HeartbeatReadings) -> Box<dyn Scheduler> {
