@@ -386,14 +386,9 @@ impl System {
     ///
     /// Requests that have begun end as they began. Members that stay keep their counters,
     /// sessions and connections. Listeners that stay are not closed. A new `Timeout` holds
-    /// for listeners that are opened from now on.
-    ///
-    /// What an operator has overridden ([`Balancer::override_member`],
-    /// [`Balancer::set_flag`]) stays until it is cleared, also where the configuration
-    /// changes the same, and also for a member that leaves and returns; it goes with its
-    /// balancer. What [`Balancer::update`] has changed lasts until the configuration changes
-    /// anything about that member. A member's health changes only where the configuration
-    /// begins or ends to name it (`status=E`, `status=C`).
+    /// for listeners that are opened from now on. [Overrides](Balancer::override_member) stay
+    /// until they are cleared; what [`Balancer::update`] did lasts until the file changes
+    /// anything about that member. Health changes where the file begins or ends to name it.
     ///
     /// # Errors
     ///

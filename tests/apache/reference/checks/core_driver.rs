@@ -348,30 +348,34 @@ impl Core {
                     text.to_owned()
                 }
             };
-            let updated = self.balancer.update(name, |mut spec| {
+            self.balancer.override_member(name, |mut it| {
                 if let Some(weight) = field("w_lf").and_then(weight) {
-                    spec = spec.with_weight(weight);
+                    it = it.with_weight(weight);
                 }
                 if let Some(set) = field("w_ls").map(int).filter(|set| (0..=99).contains(set)) {
-                    spec = spec.with_tier(set as u16);
+                    it = it.with_tier(set as u16);
                 }
                 if let Some(route) = field("w_wr") {
-                    spec = spec.with_route(fits(route));
+                    it = it.with_route(fits(route));
                 }
                 if let Some(redirect) = field("w_rr") {
-                    spec = spec.with_redirect_route(fits(redirect));
+                    it = it.with_redirect_route(fits(redirect));
                 }
                 for (letter, flag, _) in LETTERS {
-                    let value = field(&format!("w_status_{letter}")).map(int);
-                    spec = match value {
-                        Some(0) => spec.without_flag(flag),
-                        Some(_) => spec.with_flag(flag),
-                        None => spec,
+                    it = match field(&format!("w_status_{letter}")).map(int) {
+                        Some(0) => it.with_flag_off(flag),
+                        Some(_) => it.with_flag(flag),
+                        None => it,
                     };
                 }
-                spec
+                it
             });
-            updated.expect("a known member");
+            // Of health, which is nothing to override, the manager knows the failed check.
+            match field("w_status_C").map(int) {
+                Some(0) => drop(self.balancer.clear_flag(name, Flag::FailedCheck)),
+                Some(_) => drop(self.balancer.set_flag(name, Flag::FailedCheck)),
+                None => {}
+            }
         }
         if let Some(attempts) = field("b_max")
             .map(int)
