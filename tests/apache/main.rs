@@ -2,16 +2,17 @@
 //! configuration: whatever differs is a bug, unless `deviations.toml` explains it by a
 //! row of `docs/deviations.md`.
 //!
-//! Where the cases come from: a recorder starts, for each run of a case, fresh backends, which
-//! are real HTTP/1.1 servers that behave as its events say, and a fresh httpd 2.4.71 (event MPM,
-//! one child process) with the case's `apache_conf`. It plays the events in order, and notes what
-//! clients and backends saw, who was tried (from the debug log), and the balancer-manager's
-//! counters after each request. Each case was played at least three times, and the runs agreed
-//! in every field. Some cases were given to the project with its specification; the others were
-//! recorded for it in the same way, by the same schema (`case.rs`): by hand, whoever wants more
-//! writes `config` and `events`, records `expect`, and never edits it to fit. Those on `bytraffic`'s
-//! bytes, `max` with and without `acquire`, answers without a head (HTTP/0.9), heartbeat files
-//! with several lines for one address, and `BalancerGrowth` are of the latter kind.
+//! The cases are recordings of httpd 2.4.71. Each run of a case starts fresh backends (real
+//! HTTP/1.1 servers that behave as the events tell them) and a fresh httpd with the case's
+//! `apache_conf` (event MPM, one child process), and plays the events in order. `tried` is taken
+//! from httpd's debug log (AH01172), the counters from the XML page of its balancer-manager after
+//! each request, and all else is what clients and backends saw. Each case was played at least
+//! three times, and no compared field differed between the runs; the counts of random bursts are
+//! kept for each run. Most cases came with the specification. Those on the bytes that bytraffic
+//! counts, `max` with and without `acquire`, answers without a head (HTTP/0.9), heartbeat files
+//! with several lines for one address, and `BalancerGrowth` were recorded for this project in the
+//! same way: `config` and `events` were written, and `expect` is what httpd did. The script that
+//! recorded them is not part of the project.
 //!
 //! Each case is a test, so that `cargo test --test apache -- --list` lists them, and `-- NAME`
 //! plays those with that in their names. `EQUIPOISE_APACHE_CASES` names another directory of
