@@ -72,7 +72,7 @@ fn members(dice: &mut Dice, mut limits: Option<Dice>) -> Vec<Value> {
 fn case(seed: u64) -> Value {
     let mut dice = Dice(seed);
     // Half of them, and by other dice, so that the seeds below stay what they are.
-    let limits = (seed % 4 > 1).then(|| Dice(!seed));
+    let limits = (seed % 4 > 1).then_some(Dice(!seed));
     let members = members(&mut dice, limits);
     let method = dice.one_of(&["byrequests", "bybusyness", "bytraffic"]);
     let mut params = json!({"lbmethod": method, "growth": "1"});
