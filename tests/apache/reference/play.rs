@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::Predicted;
 use super::attempt::Running;
-use super::fixes::Fix;
 use super::heartbeat::read_message;
 use super::member::Backend;
 use super::params::SECOND;
@@ -93,6 +92,9 @@ impl Play {
             _ => {}
         }
         self.count_bytes(&event["expect"]["bytes"], &seen);
+        if self.site.waits_without_end {
+            return Predicted::default();
+        }
         Predicted { fields }
     }
 
@@ -142,7 +144,7 @@ impl Play {
 
     /// Lets a held request be answered, if it has not ended meanwhile.
     fn finish(&mut self, running: &mut Running) {
-        if let Some(holding) = running.holding.take() {
+        if let Some(holding) = self.site.let_go(running) {
             running.ending = Some(self.site.answer(holding.member, running));
             self.site.conclude(running);
         }
@@ -155,7 +157,7 @@ impl Play {
                 .holding
                 .filter(|holding| holding.deadline <= self.site.now);
             if let Some(holding) = due {
-                running.holding = None;
+                self.site.let_go(running);
                 running.ending = Some(self.site.note_timeout(holding.member, running));
                 self.site.conclude(running);
             }
@@ -173,7 +175,7 @@ impl Play {
         for running in self.held.values_mut() {
             let hit = running.holding.filter(|holding| holding.member == at);
             if let Some(holding) = hit {
-                running.holding = None;
+                self.site.let_go(running);
                 running.ending = Some(self.site.closed(at, running, holding.reused));
                 self.site.conclude(running);
             }
