@@ -10,7 +10,7 @@ use equipoise::Balancer;
 use equipoise::proxy::{
     EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, ReverseProxy,
 };
-use equipoise::service::{BalanceLayer, Timeouts};
+use equipoise::service::{BalanceLayer, Failover, Timeouts};
 use equipoise::timer::TokioTimer;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -240,6 +240,48 @@ async fn a_member_that_allows_more_than_before_gets_more() {
         raise.send(true).unwrap();
         assert_eq!(second.await.unwrap().unwrap().status(), 200);
         assert_eq!(state.learned_limit(), Some(3));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn members_whose_streams_others_use_are_asked_twice_at_most() {
+    within(async {
+        let (mut members, mut endpoints, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (member, _) = allowing(1, usize::MAX).await;
+            let endpoint = member.endpoint().http2_max_connections(1).build().unwrap();
+            held.extend(hold(&endpoint, 1).await);
+            endpoints.push(endpoint);
+            members.push(member);
+        }
+        let (balancer, proxy) = proxy(endpoints);
+        let answer = proxy.oneshot(asked()).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        for member in balancer.members() {
+            assert_eq!(member.in_flight(), 0);
+            assert!(!member.status().contains(equipoise::Flag::InError));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_member_is_no_attempt_so_that_the_last_one_is_left() {
+    within(async {
+        let (full, _) = allowing(1, usize::MAX).await;
+        let full = full.endpoint().http2_max_connections(1).build().unwrap();
+        let _held = hold(&full, 1).await;
+        let (other, _) = allowing(100, 0).await;
+        let balancer =
+            Balancer::new([("a", full), ("b", other.endpoint().build().unwrap())]).unwrap();
+        let once = Failover::new().without_repeats().with_max_attempts(1);
+        let layer = BalanceLayer::new(balancer).failover(once);
+        let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+        let request = Request::post("/").header("host", "example.org");
+        let request = request.body(Full::from("x")).unwrap();
+        let answer = proxy.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
     })
     .await;
 }
