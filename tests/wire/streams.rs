@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::Balancer;
 use equipoise::proxy::{
     EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, ReverseProxy,
 };
 use equipoise::service::{BalanceLayer, Failover, Timeouts};
 use equipoise::timer::TokioTimer;
+use equipoise::{Balancer, MemberSpec};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::{mpsc, watch};
@@ -240,6 +240,30 @@ async fn a_member_that_allows_more_than_before_gets_more() {
         raise.send(true).unwrap();
         assert_eq!(second.await.unwrap().unwrap().status(), 200);
         assert_eq!(state.learned_limit(), Some(3));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_gets_another_endpoint_forgets_the_limit_of_the_former() {
+    within(async {
+        let (few, _) = allowing(1, usize::MAX).await;
+        let (many, _) = allowing(100, 0).await;
+        let endpoint = few.endpoint().http2_max_connections(1).build().unwrap();
+        let (balancer, proxy) = proxy([endpoint]);
+        let state = balancer.member("a").unwrap();
+        let first = tokio::spawn(proxy.clone().oneshot(asked()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = tokio::spawn(proxy.clone().oneshot(asked()));
+        while state.learned_limit() != Some(1) {
+            tokio::task::yield_now().await;
+        }
+        balancer.insert("a", many.endpoint().build().unwrap(), MemberSpec::new());
+        first.abort();
+        assert_eq!(second.await.unwrap().unwrap().status(), 200);
+        while state.learned_limit().is_some() {
+            tokio::task::yield_now().await;
+        }
     })
     .await;
 }
