@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::proxy::{
-    EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, ReverseProxy,
+    ClientBody, EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, HttpVersions,
+    Listener, ReverseProxy, Server,
 };
 use equipoise::service::{BalanceLayer, Failover, Timeouts};
 use equipoise::timer::TokioTimer;
@@ -408,4 +409,42 @@ async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
         assert!(!state.status().contains(equipoise::Flag::InError));
     })
     .await;
+}
+
+/// The place of a stream is free before the next request is elected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_than_streams_wait_and_none_is_refused() {
+    let answer = async |request: Request<ClientBody>| {
+        let body = request.into_body().collect().await?;
+        Ok::<_, equipoise::service::BoxError>(Response::new(Full::from(body.to_bytes())))
+    };
+    let server = Server::new().http2_max_concurrent_streams(4);
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let member = tower::service_fn(answer);
+    tokio::spawn(async move { server.serve(listener, member, std::future::pending()).await });
+    let endpoint = Endpoint::builder(format!("http://{address}").parse().unwrap())
+        .versions(HttpVersions::Http2)
+        .http2_max_connections(1)
+        .build()
+        .unwrap();
+    let (balancer, proxy) = proxy([endpoint]);
+    let client = |body: &'static str| {
+        let proxy = proxy.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let request = Request::put("/").header("host", "example.org");
+                let request = request.body(Full::from(body)).unwrap();
+                let answer = proxy.clone().oneshot(request).await.unwrap();
+                assert_eq!(answer.status(), 200, "{body}");
+                let _ = answer.into_body().collect().await;
+            }
+        })
+    };
+    let clients: Vec<_> = (0..100).map(|at| client(["", "x"][at % 2])).collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let state = balancer.member("a").unwrap();
+    assert_eq!((state.in_flight(), state.learned_limit()), (0, Some(4)));
 }
