@@ -111,9 +111,10 @@ impl Outgoing {
         Some(Self::of(Content::Kept(Box::new(body))))
     }
 
-    /// Counts as a stream until it is dropped.
+    /// Counts as a stream until its end: hyper may drop it later than its answer ends, and
+    /// what is elected then would find no room.
     pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
-        self.stream = stream;
+        self.stream = stream.filter(|_| !matches!(self.content, Content::Empty));
     }
 
     pub(super) fn progress(&self) -> &Progress {
@@ -279,7 +280,10 @@ impl Body for Outgoing {
         }
         match &polled {
             Poll::Ready(Some(Ok(_))) if !this.is_end_stream() => this.progress.note(),
-            Poll::Ready(_) => this.progress.end(),
+            Poll::Ready(_) => {
+                this.progress.end();
+                this.stream = None;
+            }
             Poll::Pending => {}
         }
         polled

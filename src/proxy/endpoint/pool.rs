@@ -67,6 +67,13 @@ impl From<BoxError> for NoLine {
     }
 }
 
+/// Balancers do not keep the limit of an endpoint that is gone: its member may have another.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.capacity.set(None);
+    }
+}
+
 /// Whom a connection is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum For {
