@@ -343,3 +343,34 @@ async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
     })
     .await;
 }
+
+/// hyper may queue a request for a connection whose task ends at this moment. Only many tries
+/// meet that moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn no_request_stays_with_a_connection_that_ends_as_it_comes() {
+    let member = FramedMember::scripted(move |mut talk| async move {
+        talk.settings(Some(100)).await;
+        for _ in 0..3 {
+            let Some((stream, _)) = talk.whole_request().await else {
+                return;
+            };
+            talk.answer(stream).await;
+        }
+    })
+    .await;
+    let endpoint = member.endpoint().build().unwrap();
+    let clients = (0..12).map(|_| {
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move {
+            for _ in 0..1_000 {
+                // Whatever comes of it, it comes long before the time for a head is over.
+                let limit = Duration::from_secs(20);
+                let one = endpoint.clone().oneshot(get());
+                let _ = tokio::time::timeout(limit, one).await.unwrap();
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+}

@@ -146,7 +146,7 @@ fn send(
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
             let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
             request.body_mut().hold(two.stream());
-            let sent = two.sender.try_send_request(request);
+            let sent = two.send(request);
             let on = On { endpoint, line };
             Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
         }
@@ -359,7 +359,7 @@ where
             return Poll::Pending;
         };
         if let (Err(_), Line::Http2(two)) = (&answered, &line) {
-            if two.sender.is_closed() || answered.as_ref().is_err_and(is_at_its_end) {
+            if answered.as_ref().is_err_and(is_at_its_end) {
                 endpoint.pool.forget(two);
             }
         }

@@ -7,7 +7,8 @@ use std::task::{Context, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri, Version};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
@@ -33,9 +34,12 @@ pub(super) enum Line {
 }
 
 /// A handle to a connection: the pool's own, or that of a request, which has a stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Http2Line {
-    pub(super) sender: http2::SendRequest<Outgoing>,
+    /// `None` once a request was sent by it. hyper may queue a request for a connection that
+    /// ends at this moment. Such a request is given back when the last sender is dropped, and
+    /// not before: so only the pool keeps one, until it is told that the connection is gone.
+    sender: Option<http2::SendRequest<Outgoing>>,
     shared: Arc<SharedLine>,
     /// `None` in the pool.
     stream: Option<Arc<StreamPermit>>,
@@ -78,7 +82,7 @@ impl Http2Line {
             streams: AtomicU32::new(0),
         };
         Self {
-            sender,
+            sender: Some(sender),
             shared: Arc::new(shared),
             stream: None,
         }
@@ -91,6 +95,22 @@ impl Http2Line {
             sender: self.sender.clone(),
             shared: self.shared.clone(),
             stream: Some(Arc::new(StreamPermit(self.shared.clone()))),
+        }
+    }
+
+    /// Sends the request that this handle is for.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + Send + use<> {
+        let sender = self.sender.take();
+        let sent = sender.map(|mut sender| sender.try_send_request(request));
+        async move {
+            match sent {
+                Some(sent) => sent.await,
+                // It is for one request.
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -127,7 +147,9 @@ impl Http2Line {
 
     /// Whether new requests may be sent on it.
     pub(super) fn takes_requests(&self) -> bool {
-        !self.sender.is_closed() && self.shared.peer.said().last.is_none()
+        let said = self.shared.peer.said();
+        let open = self.sender.as_ref().is_some_and(|it| !it.is_closed());
+        open && said.last.is_none() && !said.gone
     }
 
     /// Whether the member has processed anything on it, and then said that it ends.
