@@ -344,6 +344,38 @@ async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
     .await;
 }
 
+#[tokio::test]
+async fn a_member_that_refuses_streams_gets_no_more_connections_than_there_may_be() {
+    within(async {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
+        let member = FramedMember::scripted(move |mut talk| {
+            counted.fetch_add(1, SeqCst);
+            async move {
+                talk.settings(None).await;
+                // The first stays, so that the connection does, too.
+                talk.whole_request().await;
+                while let Some((stream, _)) = talk.whole_request().await {
+                    talk.reset(stream, REFUSED_STREAM).await;
+                }
+            }
+        })
+        .await;
+        let endpoint = member.endpoint().http2_max_connections(3).build().unwrap();
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            let (one, limit) = (endpoint.clone().oneshot(get()), Duration::from_millis(100));
+            let mut one = Box::pin(one);
+            match tokio::time::timeout(limit, &mut one).await {
+                Ok(refused) => assert!(refused.unwrap_err().is_nothing_sent()),
+                Err(_) => held.push(one),
+            }
+        }
+        assert!(connections.load(SeqCst) <= 3, "{connections:?}");
+    })
+    .await;
+}
+
 /// hyper may queue a request for a connection whose task ends at this moment. Only many tries
 /// meet that moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
@@ -362,7 +394,7 @@ async fn no_request_stays_with_a_connection_that_ends_as_it_comes() {
     let clients = (0..12).map(|_| {
         let endpoint = endpoint.clone();
         tokio::spawn(async move {
-            for _ in 0..1_000 {
+            for _ in 0..600 {
                 // Whatever comes of it, it comes long before the time for a head is over.
                 let limit = Duration::from_secs(20);
                 let one = endpoint.clone().oneshot(get());

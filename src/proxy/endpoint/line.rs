@@ -119,11 +119,6 @@ impl Http2Line {
         self.stream.clone()
     }
 
-    /// Whether they are the same connection.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     pub(super) fn number(&self) -> u32 {
         self.shared.number
     }

@@ -71,7 +71,8 @@ impl From<BoxError> for NoLine {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum For {
     Any,
-    /// A request that was not processed on that connection, and wants a younger one.
+    /// A request that was not processed on that connection, and wants a younger one; any, if
+    /// no more may be opened.
     After(u32),
     /// One that this has happened to more than once: it wants to be the first on its own.
     Itself,
@@ -136,13 +137,6 @@ impl Pool {
         drop(open);
         drop(gone);
         found
-    }
-
-    /// Shares a connection no more that is at its end.
-    pub(super) fn forget(&self, line: &Http2Line) {
-        let mut gone = Vec::new();
-        self.open.lock().shared.forget(line, &mut gone);
-        drop(gone);
     }
 
     /// Closes those that the member has closed.
