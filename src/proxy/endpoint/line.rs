@@ -18,7 +18,7 @@ use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::progress::Alarm;
-use crate::service::join_cookies;
+use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -283,7 +283,11 @@ pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
         join_cookies(request.headers_mut());
     }
     *request.version_mut() = Version::HTTP_11;
-    if request.uri().authority().is_some() {
+    if let Some(authority) = request.uri().authority() {
+        let host = host_of(authority).filter(|_| !request.headers().contains_key(HOST));
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
+        }
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
     }
@@ -305,11 +309,44 @@ pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority,
     let host = headers.remove(HOST);
     let other = host.filter(|host| host.as_bytes() != authority.as_str().as_bytes());
     let host = other.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    // A request that is sent again has it there already.
+    let host = host.or_else(|| request.uri().authority().cloned());
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme.clone());
     parts.authority = Some(host.unwrap_or_else(|| authority.clone()));
     parts.path_and_query = request.uri().path_and_query().cloned();
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HOST;
+    use http::uri::{Authority, Scheme};
+    use http::{Request, Version};
+    use http_body_util::Empty;
+
+    use super::super::outgoing::Outgoing;
+    use super::{for_http_1, for_http_2};
+
+    #[test]
+    fn a_request_that_is_sent_again_keeps_its_host_by_either_version() {
+        let body = || Outgoing::new(Empty::new(), Version::HTTP_11);
+        let mut request = Request::new(body());
+        *request.uri_mut() = "/path?x".parse().unwrap();
+        request
+            .headers_mut()
+            .insert(HOST, "a.example".parse().unwrap());
+        let authority = Authority::from_static("10.0.0.1:80");
+        for _ in 0..2 {
+            for_http_2(&mut request, &authority, &Scheme::HTTP);
+            assert_eq!(request.uri(), "http://a.example/path?x");
+        }
+        for _ in 0..2 {
+            for_http_1(&mut request);
+            assert_eq!(request.uri(), "/path?x");
+            assert_eq!(request.headers()[HOST], "a.example");
+        }
     }
 }
