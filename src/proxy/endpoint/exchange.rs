@@ -358,6 +358,7 @@ where
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {
             Ok(response) => {
+                *this.copy = None;
                 let (head, inner) = response.into_parts();
                 // hyper looks after those of HTTP/1.1.
                 let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
