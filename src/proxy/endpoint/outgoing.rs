@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use super::line::StreamPermit;
 use super::progress::Progress;
 use crate::proxy::EdgeBody;
+use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
@@ -265,7 +266,10 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.content).poll_frame(context);
+        let content = &mut this.content;
+        let mut polled = poll_filled(context, |context| {
+            Pin::new(&mut *content).poll_frame(context)
+        });
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
