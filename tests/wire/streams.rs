@@ -1,6 +1,7 @@
 //! HTTP/2 towards members: how many streams a connection has, what is done about one that
 //! ends, and what was not processed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -12,9 +13,11 @@ use equipoise::proxy::{
 };
 use equipoise::service::{BalanceLayer, Timeouts};
 use equipoise::timer::TokioTimer;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::{mpsc, watch};
+use tonic::codegen::tokio_stream;
 use tower::ServiceExt;
 
 use super::framed::{FramedMember, REFUSED_STREAM};
@@ -372,6 +375,55 @@ async fn a_member_that_refuses_streams_gets_no_more_connections_than_there_may_b
             }
         }
         assert!(connections.load(SeqCst) <= 3, "{connections:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn small_frames_of_an_upload_that_are_there_at_once_go_as_one() {
+    within(async {
+        let (saw, mut seen) = mpsc::unbounded_channel();
+        let member = FramedMember::scripted(move |mut talk| {
+            let saw = saw.clone();
+            async move {
+                talk.settings(None).await;
+                let head = talk.request().await.unwrap();
+                loop {
+                    let frame = talk.frame().await.unwrap();
+                    let ends = frame.ends();
+                    saw.send(frame.payload).unwrap();
+                    if ends {
+                        break;
+                    }
+                }
+                talk.answer(head.stream).await;
+                talk.until_gone().await;
+            }
+        })
+        .await;
+        let small = std::iter::repeat_n("a", 5_000).map(Bytes::from);
+        let large = [Bytes::from(vec![b'b'; 3_000]), Bytes::from("c")];
+        let frames = small
+            .chain(large)
+            .map(|data| Ok::<_, Infallible>(Frame::data(data)));
+        let trailers = HeaderMap::from_iter([(
+            HeaderName::from_static("x-end"),
+            HeaderValue::from_static("yes"),
+        )]);
+        let frames = frames.chain([Ok(Frame::trailers(trailers))]);
+        let body = StreamBody::new(tokio_stream::iter(frames));
+        let endpoint = member.endpoint().build().unwrap();
+        let post = Request::post("/").body(body).unwrap();
+        assert_eq!(text(endpoint.clone().oneshot(post).await).await, "ok");
+        let mut frames = Vec::new();
+        while let Ok(payload) = seen.try_recv() {
+            frames.push(payload);
+        }
+        let whole = frames.concat();
+        let expected = ["a".repeat(5_000), "b".repeat(3_000), "c".to_owned()].concat();
+        assert!(whole.starts_with(expected.as_bytes()));
+        // Such a body pauses after 32 frames.
+        assert!(frames.len() < 200, "{} frames", frames.len());
     })
     .await;
 }
