@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::Predicted;
 use super::attempt::Running;
-use super::fixes::Fix;
 use super::heartbeat::read_message;
 use super::member::Backend;
 use super::params::SECOND;
