@@ -247,9 +247,15 @@ pub(super) fn see_to(endpoint: &Arc<Shared>) {
     }
 }
 
+/// The time from one look to the next. A life of zero is none to look for without a pause.
+fn between_looks(life: Duration) -> Duration {
+    (life / LIVES).max(Duration::from_millis(10))
+}
+
 /// Closes connections that have been idle for too long, until there are none.
 async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
-    let mut look = Instant::now() + life / LIVES;
+    let pause = between_looks(life);
+    let mut look = Instant::now() + pause;
     loop {
         tokio::select! {
             () = sleep_until(look) => {}
@@ -260,7 +266,7 @@ async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
         };
         let mut done = false;
         if Instant::now() >= look {
-            look = Instant::now() + life / LIVES;
+            look = Instant::now() + pause;
             let mut open = endpoint.pool.open.lock();
             let old = open.look();
             open.watched = !open.idle.is_empty() || !open.shared.is_empty();
@@ -272,5 +278,17 @@ async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
         if done {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between_looks;
+    use std::time::Duration;
+
+    #[test]
+    fn there_is_a_pause_between_looks_however_short_an_idle_life_is() {
+        assert_eq!(between_looks(Duration::from_secs(15)).as_millis(), 7_500);
+        assert_eq!(between_looks(Duration::ZERO).as_millis(), 10);
     }
 }
