@@ -248,106 +248,6 @@ async fn a_member_that_allows_more_than_before_gets_more() {
 }
 
 #[tokio::test]
-async fn what_a_closing_connection_did_not_process_is_sent_again_on_a_new_one() {
-    within(async {
-        let (saw, mut seen) = mpsc::unbounded_channel();
-        let member = FramedMember::scripted(move |mut talk| {
-            let saw = saw.clone();
-            async move {
-                talk.settings(None).await;
-                let (first, _) = talk.whole_request().await.unwrap();
-                talk.answer(first).await;
-                if talk.earlier > 0 {
-                    return talk.until_gone().await;
-                }
-                let (_, body) = talk.whole_request().await.unwrap();
-                saw.send(body).unwrap();
-                talk.go_away(first).await;
-                // It takes its time to close.
-                while let Some(frame) = talk.frame().await {
-                    saw.send(frame.payload).unwrap();
-                }
-            }
-        })
-        .await;
-        let endpoint = member.endpoint().build().unwrap();
-        assert_eq!(text(endpoint.clone().oneshot(get()).await).await, "ok");
-        // By any method, with its body, and without anybody else to buffer that.
-        let answered = endpoint.clone().oneshot(post("so much")).await;
-        assert_eq!(text(answered).await, "ok");
-        assert_eq!(seen.recv().await.unwrap(), b"so much");
-        assert!(seen.try_recv().is_err(), "nothing more came that way");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_connection_that_has_announced_its_end_takes_no_new_request() {
-    within(async {
-        let member = FramedMember::scripted(move |mut talk| async move {
-            talk.settings(None).await;
-            let (first, _) = talk.whole_request().await.unwrap();
-            if talk.earlier > 0 {
-                talk.answer(first).await;
-                return talk.until_gone().await;
-            }
-            // What it has is served to its end.
-            talk.go_away(0x7fff_ffff).await;
-            assert!(
-                tokio::time::timeout(Duration::from_millis(300), talk.frame())
-                    .await
-                    .is_err()
-            );
-            talk.answer(first).await;
-            talk.until_gone().await;
-        })
-        .await;
-        let endpoint = member.endpoint().build().unwrap();
-        let first = hold(&endpoint, 1).await.pop().unwrap();
-        assert_eq!(
-            text(endpoint.clone().oneshot(post("more")).await).await,
-            "ok"
-        );
-        assert_eq!(text(first.await.unwrap()).await, "ok");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
-    within(async {
-        let refused = Arc::new(AtomicUsize::new(0));
-        let refusing = |refused: Arc<AtomicUsize>| {
-            FramedMember::scripted(move |mut talk| {
-                let refused = refused.clone();
-                async move {
-                    talk.settings(None).await;
-                    while let Some((stream, _)) = talk.whole_request().await {
-                        refused.fetch_add(1, SeqCst);
-                        talk.reset(stream, REFUSED_STREAM).await;
-                    }
-                }
-            })
-        };
-        let one = refusing(refused.clone()).await;
-        let error = one.endpoint().build().unwrap().oneshot(post("x")).await;
-        assert!(error.unwrap_err().is_nothing_sent());
-        assert_eq!(refused.swap(0, SeqCst), 2, "once more on a new connection");
-
-        let (other, _) = allowing(100, 0).await;
-        let endpoints = [&one, &other].map(|member| member.endpoint().build().unwrap());
-        let (balancer, proxy) = proxy(endpoints);
-        for _ in 0..4 {
-            let answer = proxy.clone().oneshot(asked()).await.unwrap();
-            assert_eq!(answer.status(), 200);
-        }
-        let state = balancer.member("a").unwrap();
-        assert!(!state.status().contains(equipoise::Flag::InError));
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_member_that_refuses_streams_gets_no_more_connections_than_there_may_be() {
     within(async {
         let connections = Arc::new(AtomicUsize::new(0));
@@ -457,4 +357,104 @@ async fn no_request_stays_with_a_connection_that_ends_as_it_comes() {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_a_closing_connection_did_not_process_is_sent_again_on_a_new_one() {
+    within(async {
+        let (saw, mut seen) = mpsc::unbounded_channel();
+        let member = FramedMember::scripted(move |mut talk| {
+            let saw = saw.clone();
+            async move {
+                talk.settings(None).await;
+                let (first, _) = talk.whole_request().await.unwrap();
+                talk.answer(first).await;
+                if talk.earlier > 0 {
+                    return talk.until_gone().await;
+                }
+                let (_, body) = talk.whole_request().await.unwrap();
+                saw.send(body).unwrap();
+                talk.go_away(first).await;
+                // It takes its time to close.
+                while let Some(frame) = talk.frame().await {
+                    saw.send(frame.payload).unwrap();
+                }
+            }
+        })
+        .await;
+        let endpoint = member.endpoint().build().unwrap();
+        assert_eq!(text(endpoint.clone().oneshot(get()).await).await, "ok");
+        // By any method, with its body, and without anybody else to buffer that.
+        let answered = endpoint.clone().oneshot(post("so much")).await;
+        assert_eq!(text(answered).await, "ok");
+        assert_eq!(seen.recv().await.unwrap(), b"so much");
+        assert!(seen.try_recv().is_err(), "nothing more came that way");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_has_announced_its_end_takes_no_new_request() {
+    within(async {
+        let member = FramedMember::scripted(move |mut talk| async move {
+            talk.settings(None).await;
+            let (first, _) = talk.whole_request().await.unwrap();
+            if talk.earlier > 0 {
+                talk.answer(first).await;
+                return talk.until_gone().await;
+            }
+            // What it has is served to its end.
+            talk.go_away(0x7fff_ffff).await;
+            assert!(
+                tokio::time::timeout(Duration::from_millis(300), talk.frame())
+                    .await
+                    .is_err()
+            );
+            talk.answer(first).await;
+            talk.until_gone().await;
+        })
+        .await;
+        let endpoint = member.endpoint().build().unwrap();
+        let first = hold(&endpoint, 1).await.pop().unwrap();
+        assert_eq!(
+            text(endpoint.clone().oneshot(post("more")).await).await,
+            "ok"
+        );
+        assert_eq!(text(first.await.unwrap()).await, "ok");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
+    within(async {
+        let refused = Arc::new(AtomicUsize::new(0));
+        let refusing = |refused: Arc<AtomicUsize>| {
+            FramedMember::scripted(move |mut talk| {
+                let refused = refused.clone();
+                async move {
+                    talk.settings(None).await;
+                    while let Some((stream, _)) = talk.whole_request().await {
+                        refused.fetch_add(1, SeqCst);
+                        talk.reset(stream, REFUSED_STREAM).await;
+                    }
+                }
+            })
+        };
+        let one = refusing(refused.clone()).await;
+        let error = one.endpoint().build().unwrap().oneshot(post("x")).await;
+        assert!(error.unwrap_err().is_nothing_sent());
+        assert_eq!(refused.swap(0, SeqCst), 2, "once more on a new connection");
+
+        let (other, _) = allowing(100, 0).await;
+        let endpoints = [&one, &other].map(|member| member.endpoint().build().unwrap());
+        let (balancer, proxy) = proxy(endpoints);
+        for _ in 0..4 {
+            let answer = proxy.clone().oneshot(asked()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+        let state = balancer.member("a").unwrap();
+        assert!(!state.status().contains(equipoise::Flag::InError));
+    })
+    .await;
 }
