@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("a", Endpoint::new("http://10.0.0.1:8080".parse()?)?),
         ("b", Endpoint::new("http://10.0.0.2:8080".parse()?)?),
     ])?;
-    // Members are told who asks.
+    // The client's address, for `X-Forwarded-For`.
     let client = ClientAddrLayer::new(|extensions| {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
         Some(peer.0)

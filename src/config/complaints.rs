@@ -27,13 +27,19 @@ impl Complaints {
         self.others < MOST && !self.are_too_many()
     }
 
-    /// Adds one; its place is looked for only if it is shown.
-    pub(super) fn add(&mut self, complaint: Diagnostic, place: impl FnOnce() -> Place) {
+    /// Adds one. If it is shown, its place is looked for and the secrets are taken out of it,
+    /// neither of which is cheap.
+    pub(super) fn add<'s>(
+        &mut self,
+        complaint: Diagnostic,
+        secrets: impl IntoIterator<Item = &'s str>,
+        place: impl FnOnce() -> Place,
+    ) {
         let is_error = complaint.is_error();
         if self.are_too_many() || !(is_error || self.take_warnings()) {
             return;
         }
-        self.all.push(complaint.at(place()));
+        self.all.push(complaint.without(secrets).at(place()));
         let count = if is_error {
             &mut self.errors
         } else {

@@ -2,6 +2,7 @@
 //!
 //! What does not live here: who finds out (`server`, `client_layer`).
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -81,11 +82,15 @@ pub struct TlsSession {
     shared: Arc<Session>,
 }
 
+/// The hosts that a server's certificate is for: by name, or by address.
+pub(super) trait CertifiedHosts: fmt::Debug + Send + Sync {
+    fn contain(&self, host: &str) -> bool;
+}
+
 #[derive(Debug)]
 struct Session {
     server_name: Option<String>,
-    /// The names that the server's certificate is for, in lower case.
-    certified: Arc<[String]>,
+    certified: Option<Arc<dyn CertifiedHosts>>,
     version: &'static str,
     certificates: Vec<Bytes>,
 }
@@ -94,7 +99,7 @@ impl TlsSession {
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has them"))]
     pub(super) fn new(
         server_name: Option<String>,
-        certified: Arc<[String]>,
+        certified: Option<Arc<dyn CertifiedHosts>>,
         version: &'static str,
         certificates: Vec<Bytes>,
     ) -> Self {
@@ -143,15 +148,8 @@ impl TlsSession {
     /// ```
     #[must_use]
     pub fn certifies(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let parent = host.split_once('.').map(|(_, parent)| parent);
-        self.shared
-            .certified
-            .iter()
-            .any(|name| match name.strip_prefix("*.") {
-                Some(behind) => parent.is_some_and(|parent| parent.eq_ignore_ascii_case(behind)),
-                None => host.eq_ignore_ascii_case(name),
-            })
+        let certified = self.shared.certified.as_ref();
+        certified.is_some_and(|certified| certified.contain(host))
     }
 
     /// Returns which TLS it is: `"1.2"` or `"1.3"`.

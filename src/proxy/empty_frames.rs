@@ -14,7 +14,8 @@ const AT_ONCE: u32 = 32;
 /// Polls for a frame that carries something, or for the end.
 ///
 /// Empty frames are no progress: while only they come it is pending, so that the limit for
-/// the next frame goes on. hyper would pass them on without a bound and without a pause.
+/// the next frame goes on. hyper would pass them on without a bound and without a pause, and
+/// h2 ends a connection, which others may use too, on which it has got more than a hundred.
 pub(super) fn poll_filled<E>(
     context: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Polled<E>,

@@ -7,6 +7,10 @@
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 
+/// The most lines that a head can have over HTTP/1.1, whatever is allowed: hyper makes room
+/// for so many before it reads one, and a [`HeaderMap`] has no more.
+pub(super) const MOST_LINES: usize = 24_576;
+
 /// What a field is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Field {

@@ -2,6 +2,18 @@
 //! configuration: whatever differs is a bug, unless `deviations.toml` explains it by a
 //! row of `docs/deviations.md`.
 //!
+//! The cases are recordings of httpd 2.4.71. Each run of a case starts fresh backends (real
+//! HTTP/1.1 servers that behave as the events tell them) and a fresh httpd with the case's
+//! `apache_conf` (event MPM, one child process), and plays the events in order. `tried` is taken
+//! from httpd's debug log (AH01172), the counters from the XML page of its balancer-manager after
+//! each request, and all else is what clients and backends saw. Each case was played at least
+//! three times, and no compared field differed between the runs; the counts of random bursts are
+//! kept for each run. Most cases came with the specification. Those on the bytes that bytraffic
+//! counts, `max` with and without `acquire`, answers without a head (HTTP/0.9), heartbeat files
+//! with several lines for one address, and `BalancerGrowth` were recorded for this project in the
+//! same way: `config` and `events` were written, and `expect` is what httpd did. The script that
+//! recorded them is not part of the project.
+//!
 //! Each case is a test, so that `cargo test --test apache -- --list` lists them, and `-- NAME`
 //! plays those with that in their names. `EQUIPOISE_APACHE_CASES` names another directory of
 //! cases.

@@ -15,9 +15,8 @@ use super::rules::Scene;
 pub(crate) type Relation = fn(&Value, &Value, Scene<'_>) -> bool;
 
 /// All relations, by the names that rules use.
-const ALL: [(&str, Relation); 23] = [
+const ALL: [(&str, Relation); 22] = [
     ("absent", absent),
-    ("passed_over", passed_over),
     ("bad_gateway", bad_gateway),
     ("cut", cut),
     ("boundary", boundary),
@@ -59,16 +58,6 @@ fn bad_gateway(apache: &Value, ours: &Value, _: Scene<'_>) -> bool {
 /// The connection to the client is cut, and in Apache it is not.
 fn cut(apache: &Value, ours: &Value, _: Scene<'_>) -> bool {
     apache.is_null() && ours == "truncated"
-}
-
-/// Apache waits for a connection to a member that is full, and puts it in error, so that the
-/// elections after that are others as well. Standings add up to nothing all the same.
-fn passed_over(_: &Value, ours: &Value, _: Scene<'_>) -> bool {
-    match ours {
-        Value::Number(number) => number.as_i64().is_some_and(|number| number != 500),
-        Value::Object(standings) => standings.values().filter_map(Value::as_i64).sum::<i64>() == 0,
-        _ => true,
-    }
 }
 
 /// We have a value where Apache has none.

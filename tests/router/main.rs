@@ -12,6 +12,7 @@ mod conditions;
 mod destinations;
 mod faults;
 mod readings;
+mod servers;
 mod shares;
 
 use std::convert::Infallible;

@@ -86,6 +86,25 @@ async fn what_all_but_one_path_denies_is_not_got_round_either() {
 }
 
 #[tokio::test]
+async fn what_a_service_is_not_for_does_not_reach_it_by_another_spelling() {
+    let hidden = Rule::new().path_prefix("/admin");
+    for rule in [
+        Rule::new().unless(hidden.clone()),
+        Rule::new().any_of([Rule::new().unless(hidden.clone())]),
+        Rule::new().path_prefix("/").unless(hidden),
+    ] {
+        let router = builder().service(rule.clone(), member("open"));
+        let router = router.build().unwrap();
+        for path in SPELLINGS.iter().filter(|path| path.starts_with('/')) {
+            assert_ne!(ask(&router, get(path)).await.1, "open", "{rule:?} {path}");
+        }
+        for path in ["/", "/administrator", "/x;y/admin", "/a%20b//c", "/a;b/c"] {
+            assert_eq!(ask(&router, get(path)).await.1, "open", "{rule:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_climbs_from_one_service_to_another_is_refused() {
     let router = builder()
         .service(Rule::new().path_prefix("/public"), member("public"))

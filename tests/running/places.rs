@@ -120,6 +120,33 @@ async fn what_is_denied_is_denied_in_every_spelling() {
     assert_eq!(get(running.at(), "/administration").await.status, 200);
 }
 
+/// Servers differ in whether that slash ends the parameters.
+#[tokio::test]
+async fn an_escaped_slash_in_parameters_leads_round_no_rule() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "ProxyPass /api/hidden !\nProxyPass / {}/\n\
+         <Location /api/admin>\nRequire all denied\n</Location>\n",
+        member.url()
+    ))
+    .await;
+    for path in [
+        "/api;%2fx/admin",
+        "/api;x%2F/admin/y",
+        "/api;%5cx/admin",
+        "/api;\\x/admin",
+        "/api;%2fx\\admin",
+        "/api%3b%2fx/admin",
+    ] {
+        let answer = get(running.at(), path).await;
+        assert_eq!(answer.status, 403, "{path} {answer:?}");
+        let hidden = path.replace("admin", "hidden");
+        let answer = get(running.at(), &hidden).await;
+        assert_eq!(answer.status, 404, "{hidden} {answer:?}");
+    }
+    assert_eq!(member.requests(), 0);
+}
+
 #[tokio::test]
 async fn what_a_pattern_denies_is_denied_in_every_spelling() {
     let member = Member::start("m").await;

@@ -96,3 +96,16 @@ async fn a_request_may_have_a_hundred_lines_and_more_where_that_is_said() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn any_number_of_lines_can_be_allowed() {
+    within(async {
+        let member = verbose().await;
+        let one = HttpVersions::Http1;
+        let endpoint = member.endpoint().versions(one).max_headers(usize::MAX);
+        let server = Server::new().max_headers(usize::MAX);
+        let front = Front::start(server, proxy([endpoint]));
+        assert_eq!(statuses(&front, Version::HTTP_11, &[90]).await, [200]);
+    })
+    .await;
+}

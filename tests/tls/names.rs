@@ -113,7 +113,7 @@ async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() 
     use tower::Layer;
     within(async {
         let authority = Authority::new("clients");
-        let first = authority.issue(&["first.test", "*.first.test"]);
+        let first = authority.issue(&["first.test", "*.first.test", "127.0.0.1", "::1"]);
         let shop = authority.issue(&["shop.test"]);
         let tls = ServerTls::new([first.identity(), shop.identity()]).unwrap();
         let inner = tower::service_fn(async |_: Request<EdgeBody<_>>| {
@@ -132,6 +132,11 @@ async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() 
             ("first.test", "shop.test", "421"),
             ("first.test", "a.b.first.test", "421"),
             ("first.test", "nowhere.test", "421"),
+            // By its address: a handshake names none.
+            ("127.0.0.1", "127.0.0.1:443", "200"),
+            ("127.0.0.1", "[::1]:443", "200"),
+            ("127.0.0.1", "127.0.0.2", "421"),
+            ("shop.test", "127.0.0.1", "421"),
         ] {
             for (front, status) in [(&strict, status), (&lax, "200")] {
                 let client = Client::of(&authority);

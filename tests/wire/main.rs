@@ -26,6 +26,7 @@ mod line;
 mod member;
 mod reuse;
 mod reviewed;
+mod sharing;
 mod slow;
 mod streams;
 mod stuck;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::Balancer;
 use equipoise::proxy::{
-    EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, ReverseProxy,
+    ClientBody, EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, HttpVersions,
+    Listener, ReverseProxy, Server,
 };
-use equipoise::service::{BalanceLayer, Timeouts};
+use equipoise::service::{BalanceLayer, Failover, Timeouts};
 use equipoise::timer::TokioTimer;
+use equipoise::{Balancer, MemberSpec};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::{mpsc, watch};
@@ -245,6 +246,72 @@ async fn a_member_that_allows_more_than_before_gets_more() {
 }
 
 #[tokio::test]
+async fn a_member_that_gets_another_endpoint_forgets_the_limit_of_the_former() {
+    within(async {
+        let (few, _) = allowing(1, usize::MAX).await;
+        let (many, _) = allowing(100, 0).await;
+        let endpoint = few.endpoint().http2_max_connections(1).build().unwrap();
+        let (balancer, proxy) = proxy([endpoint]);
+        let state = balancer.member("a").unwrap();
+        let first = tokio::spawn(proxy.clone().oneshot(asked()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = tokio::spawn(proxy.clone().oneshot(asked()));
+        while state.learned_limit() != Some(1) {
+            tokio::task::yield_now().await;
+        }
+        balancer.insert("a", many.endpoint().build().unwrap(), MemberSpec::new());
+        first.abort();
+        assert_eq!(second.await.unwrap().unwrap().status(), 200);
+        while state.learned_limit().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn members_whose_streams_others_use_are_asked_twice_at_most() {
+    within(async {
+        let (mut members, mut endpoints, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (member, _) = allowing(1, usize::MAX).await;
+            let endpoint = member.endpoint().http2_max_connections(1).build().unwrap();
+            held.extend(hold(&endpoint, 1).await);
+            endpoints.push(endpoint);
+            members.push(member);
+        }
+        let (balancer, proxy) = proxy(endpoints);
+        let answer = proxy.oneshot(asked()).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        for member in balancer.members() {
+            assert_eq!(member.in_flight(), 0);
+            assert!(!member.status().contains(equipoise::Flag::InError));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_member_is_no_attempt_so_that_the_last_one_is_left() {
+    within(async {
+        let (full, _) = allowing(1, usize::MAX).await;
+        let full = full.endpoint().http2_max_connections(1).build().unwrap();
+        let _held = hold(&full, 1).await;
+        let (other, _) = allowing(100, 0).await;
+        let balancer =
+            Balancer::new([("a", full), ("b", other.endpoint().build().unwrap())]).unwrap();
+        let once = Failover::new().without_repeats().with_max_attempts(1);
+        let layer = BalanceLayer::new(balancer).failover(once);
+        let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+        let request = Request::post("/").header("host", "example.org");
+        let request = request.body(Full::from("x")).unwrap();
+        let answer = proxy.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_a_closing_connection_did_not_process_is_sent_again_on_a_new_one() {
     within(async {
         let (saw, mut seen) = mpsc::unbounded_channel();
@@ -342,4 +409,42 @@ async fn a_refused_stream_goes_to_the_same_member_once_and_then_to_others() {
         assert!(!state.status().contains(equipoise::Flag::InError));
     })
     .await;
+}
+
+/// The place of a stream is free before the next request is elected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_than_streams_wait_and_none_is_refused() {
+    let answer = async |request: Request<ClientBody>| {
+        let body = request.into_body().collect().await?;
+        Ok::<_, equipoise::service::BoxError>(Response::new(Full::from(body.to_bytes())))
+    };
+    let server = Server::new().http2_max_concurrent_streams(4);
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let member = tower::service_fn(answer);
+    tokio::spawn(async move { server.serve(listener, member, std::future::pending()).await });
+    let endpoint = Endpoint::builder(format!("http://{address}").parse().unwrap())
+        .versions(HttpVersions::Http2)
+        .http2_max_connections(1)
+        .build()
+        .unwrap();
+    let (balancer, proxy) = proxy([endpoint]);
+    let client = |body: &'static str| {
+        let proxy = proxy.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let request = Request::put("/").header("host", "example.org");
+                let request = request.body(Full::from(body)).unwrap();
+                let answer = proxy.clone().oneshot(request).await.unwrap();
+                assert_eq!(answer.status(), 200, "{body}");
+                let _ = answer.into_body().collect().await;
+            }
+        })
+    };
+    let clients: Vec<_> = (0..100).map(|at| client(["", "x"][at % 2])).collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let state = balancer.member("a").unwrap();
+    assert_eq!((state.in_flight(), state.learned_limit()), (0, Some(4)));
 }

@@ -442,8 +442,9 @@ impl<'a> Reading<'a> {
         diagnostic.hint = hint;
         let variables = self.sources.secrets.iter();
         let secrets = self.secrets.iter().chain(variables);
-        let diagnostic = diagnostic.without(secrets.map(String::as_str));
-        self.complaints.add(diagnostic, || self.sources.place(span));
+        let secrets = secrets.map(String::as_str);
+        self.complaints
+            .add(diagnostic, secrets, || self.sources.place(span));
     }
 }
 

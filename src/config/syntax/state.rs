@@ -56,8 +56,9 @@ impl<'a> State<'a> {
         if self.stopped {
             return;
         }
-        let complaint = complaint.without(self.variables.secrets());
-        self.complaints.add(complaint, || self.sources.place(span));
+        let secrets = self.variables.secrets();
+        self.complaints
+            .add(complaint, secrets, || self.sources.place(span));
         self.stopped |= self.complaints.are_too_many();
     }
 

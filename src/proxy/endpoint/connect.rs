@@ -23,6 +23,7 @@ use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
+use crate::proxy::fields::MOST_LINES;
 use crate::proxy::stream::Stream;
 use crate::service::{BoxError, is_exhaustion};
 use crate::sync::{AtomicU32, Relaxed};
@@ -183,7 +184,7 @@ impl Connector {
         let mut http1 = http1::Builder::new();
         http1.max_header_size(self.max_head);
         if let Some(lines) = self.max_headers {
-            http1.max_headers(lines);
+            http1.max_headers(lines.min(MOST_LINES));
         }
         let (sender, connection) = http1.handshake::<_, Outgoing>(bytes).await?;
         let connection = Box::pin(async move {

@@ -22,7 +22,7 @@ use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
 use super::{EndpointBody, Shared, pool};
-use crate::service::{FreshConnection, cause};
+use crate::service::FreshConnection;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -146,7 +146,7 @@ fn send(
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
             let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
             request.body_mut().hold(two.stream());
-            let sent = two.sender.try_send_request(request);
+            let sent = two.send(request);
             let on = On { endpoint, line };
             Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
         }
@@ -169,12 +169,6 @@ fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error
         Poll::Ready(Err(closed)) => Some(closed),
         Poll::Ready(Ok(())) | Poll::Pending => None,
     }
-}
-
-/// Whether the connection will take no other request, though it may not know yet.
-fn is_at_its_end(unanswered: &Unanswered) -> bool {
-    let error = cause::<h2::Error>(unanswered.error());
-    error.is_some_and(|error| error.is_go_away()) || is_unprocessed(unanswered.error())
 }
 
 /// How long things may take.
@@ -358,17 +352,13 @@ where
         let Some(On { endpoint, mut line }) = this.on.take() else {
             return Poll::Pending;
         };
-        if let (Err(_), Line::Http2(two)) = (&answered, &line) {
-            if two.sender.is_closed() || answered.as_ref().is_err_and(is_at_its_end) {
-                endpoint.pool.forget(two);
-            }
-        }
         if let Some(error) = line.too_many_interim() {
             return Poll::Ready(Err(error));
         }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
         match answered {
             Ok(response) => {
+                *this.copy = None;
                 let (head, inner) = response.into_parts();
                 // hyper looks after those of HTTP/1.1.
                 let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);

@@ -7,7 +7,8 @@ use std::task::{Context, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri, Version};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
@@ -17,7 +18,7 @@ use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::progress::Alarm;
-use crate::service::join_cookies;
+use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -33,9 +34,12 @@ pub(super) enum Line {
 }
 
 /// A handle to a connection: the pool's own, or that of a request, which has a stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Http2Line {
-    pub(super) sender: http2::SendRequest<Outgoing>,
+    /// `None` once a request was sent by it. hyper may queue a request for a connection that
+    /// ends at this moment. Such a request is given back when the last sender is dropped, and
+    /// not before: so only the pool keeps one, until it is told that the connection is gone.
+    sender: Option<http2::SendRequest<Outgoing>>,
     shared: Arc<SharedLine>,
     /// `None` in the pool.
     stream: Option<Arc<StreamPermit>>,
@@ -78,7 +82,7 @@ impl Http2Line {
             streams: AtomicU32::new(0),
         };
         Self {
-            sender,
+            sender: Some(sender),
             shared: Arc::new(shared),
             stream: None,
         }
@@ -94,14 +98,25 @@ impl Http2Line {
         }
     }
 
+    /// Sends the request that this handle is for.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + Send + use<> {
+        let sender = self.sender.take();
+        let sent = sender.map(|mut sender| sender.try_send_request(request));
+        async move {
+            match sent {
+                Some(sent) => sent.await,
+                // It is for one request.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Shares the stream with an upload, which may outlast its answer.
     pub(super) fn stream(&self) -> Option<Arc<StreamPermit>> {
         self.stream.clone()
-    }
-
-    /// Whether they are the same connection.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -127,7 +142,9 @@ impl Http2Line {
 
     /// Whether new requests may be sent on it.
     pub(super) fn takes_requests(&self) -> bool {
-        !self.sender.is_closed() && self.shared.peer.said().last.is_none()
+        let said = self.shared.peer.said();
+        let open = self.sender.as_ref().is_some_and(|it| !it.is_closed());
+        open && said.last.is_none() && !said.gone
     }
 
     /// Whether the member has processed anything on it, and then said that it ends.
@@ -266,7 +283,11 @@ pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
         join_cookies(request.headers_mut());
     }
     *request.version_mut() = Version::HTTP_11;
-    if request.uri().authority().is_some() {
+    if let Some(authority) = request.uri().authority() {
+        let host = host_of(authority).filter(|_| !request.headers().contains_key(HOST));
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
+        }
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
     }
@@ -288,11 +309,44 @@ pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority,
     let host = headers.remove(HOST);
     let other = host.filter(|host| host.as_bytes() != authority.as_str().as_bytes());
     let host = other.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    // A request that is sent again has it there already.
+    let host = host.or_else(|| request.uri().authority().cloned());
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme.clone());
     parts.authority = Some(host.unwrap_or_else(|| authority.clone()));
     parts.path_and_query = request.uri().path_and_query().cloned();
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HOST;
+    use http::uri::{Authority, Scheme};
+    use http::{Request, Version};
+    use http_body_util::Empty;
+
+    use super::super::outgoing::Outgoing;
+    use super::{for_http_1, for_http_2};
+
+    #[test]
+    fn a_request_that_is_sent_again_keeps_its_host_by_either_version() {
+        let body = || Outgoing::new(Empty::new(), Version::HTTP_11);
+        let mut request = Request::new(body());
+        *request.uri_mut() = "/path?x".parse().unwrap();
+        request
+            .headers_mut()
+            .insert(HOST, "a.example".parse().unwrap());
+        let authority = Authority::from_static("10.0.0.1:80");
+        for _ in 0..2 {
+            for_http_2(&mut request, &authority, &Scheme::HTTP);
+            assert_eq!(request.uri(), "http://a.example/path?x");
+        }
+        for _ in 0..2 {
+            for_http_1(&mut request);
+            assert_eq!(request.uri(), "/path?x");
+            assert_eq!(request.headers()[HOST], "a.example");
+        }
     }
 }

@@ -78,7 +78,7 @@ use pool::{For, NoLine, Pool};
 ///
 /// What a member of HTTP/2 says that it did not process (`GOAWAY`, `REFUSED_STREAM`) is sent
 /// to it once more on another connection, whatever the method: so up to 128 KiB of each
-/// upload by HTTP/2 are kept while it is sent. A connection that ended after it had served
+/// upload by HTTP/2 are kept until its answer begins. A connection that ended after it had served
 /// others counts for nothing: then there is one more, on a connection of its own.
 ///
 /// How many requests it gets at once is the balancer's affair: see

@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use super::line::StreamPermit;
 use super::progress::Progress;
 use crate::proxy::EdgeBody;
+use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
@@ -27,7 +28,15 @@ pub(in crate::proxy) struct Outgoing {
     stream: Option<Arc<StreamPermit>>,
     /// So many bytes have to come before it may end.
     due: u64,
+    /// What came behind frames that were joined.
+    next: Option<Next>,
 }
+
+/// A frame, a failure, or the end.
+type Next = Option<Result<Frame<Bytes>, BoxError>>;
+
+/// A frame with less than that is joined with those that are there behind it.
+const SMALL: usize = 1024;
 
 /// A body of which a part is kept; `None` if it is empty.
 #[derive(Debug)]
@@ -77,6 +86,7 @@ impl Outgoing {
             progress: Progress::default(),
             stream: None,
             due: 0,
+            next: None,
         }
     }
 
@@ -86,6 +96,7 @@ impl Outgoing {
             content,
             progress: Progress::watched(),
             stream: None,
+            next: None,
         }
     }
 
@@ -111,13 +122,57 @@ impl Outgoing {
         Some(Self::of(Content::Kept(Box::new(body))))
     }
 
-    /// Counts as a stream until it is dropped.
+    /// Counts as a stream until its end: hyper may drop it later than its answer ends, and
+    /// what is elected then would find no room.
     pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
-        self.stream = stream;
+        self.stream = stream.filter(|_| !matches!(self.content, Content::Empty));
     }
 
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        let content = &mut self.content;
+        poll_filled(context, |context| {
+            Pin::new(&mut *content).poll_frame(context)
+        })
+    }
+
+    /// Over HTTP/2, small frames that are there at once go as one. h2 ends a connection on which
+    /// too many small ones wait to be read (some 2 000, by hyper's defaults), and that is shared.
+    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(next);
+        }
+        let first = match ready!(self.poll_content(context)) {
+            Some(Ok(frame)) if self.stream.is_some() => match frame.into_data() {
+                Ok(first) => first,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            },
+            next => return Poll::Ready(next),
+        };
+        let mut joined = BytesMut::new();
+        while first.len() + joined.len() < SMALL && !self.content.is_end_stream() {
+            let Poll::Ready(next) = self.poll_content(context) else {
+                break;
+            };
+            match next {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() < SMALL) => {
+                    joined.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+                }
+                next => {
+                    self.next = Some(next);
+                    break;
+                }
+            }
+        }
+        let data = if joined.is_empty() {
+            first
+        } else {
+            [&first[..], &joined].concat().into()
+        };
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
 
@@ -265,7 +320,7 @@ impl Body for Outgoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.content).poll_frame(context);
+        let mut polled = this.poll_joined(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
@@ -279,16 +334,20 @@ impl Body for Outgoing {
         }
         match &polled {
             Poll::Ready(Some(Ok(_))) if !this.is_end_stream() => this.progress.note(),
-            Poll::Ready(_) => this.progress.end(),
+            Poll::Ready(_) => {
+                this.progress.end();
+                this.stream = None;
+            }
             Poll::Pending => {}
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.content.is_end_stream()
+        self.next.is_none() && self.content.is_end_stream()
     }
 
+    /// Of what has yet to be read, so that it is asked before the first frame only.
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
     }

@@ -28,6 +28,8 @@ pub(super) struct Said {
     /// The last stream that the member processes, if it is going to close the connection
     /// (`GOAWAY`): then it takes no new requests.
     pub(super) last: Option<u32>,
+    /// The connection is closed.
+    pub(super) gone: bool,
 }
 
 /// What the member has said so far. It is behind one lock, which is held for a copy.
@@ -57,8 +59,9 @@ impl Peer {
     /// Waits for the member's first settings, or for the end of the connection.
     pub(super) async fn settle(&self) {
         let mut said = self.0.clone();
-        // An error says that the connection is gone, which the caller will find out.
-        let _ = said.wait_for(|said| said.allowed.is_some()).await;
+        let settled = |said: &Said| said.allowed.is_some() || said.gone;
+        // It is told that it is gone before it is dropped.
+        let _ = said.wait_for(settled).await;
     }
 }
 
@@ -78,7 +81,8 @@ struct Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.changed.notify_one();
+        // Known before the pool looks: hyper's own handles may learn of it only later.
+        self.tell(|said| said.gone = true);
     }
 }
 
@@ -235,6 +239,8 @@ impl AsyncWrite for Watched {
 mod tests {
     use std::sync::Arc;
 
+    use tokio::sync::Notify;
+
     use super::{Peer, Said};
     use crate::proxy::stream::Stream;
 
@@ -282,6 +288,18 @@ mod tests {
             let last: Vec<Option<u32>> = said.iter().map(|said| said.last).collect();
             assert_eq!(last, [None, None, None, None, None, Some(9)]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_gone_is_known_to_be_before_the_pool_is_told() {
+        let changed = Arc::new(Notify::new());
+        let (watched, peer) = Peer::watch(Stream::Closed, changed.clone());
+        assert!(!peer.said().gone);
+        drop(watched);
+        changed.notified().await;
+        assert!(peer.said().gone);
+        // Whoever waits for its settings waits no longer.
+        peer.settle().await;
     }
 
     #[test]

@@ -67,11 +67,19 @@ impl From<BoxError> for NoLine {
     }
 }
 
+/// Balancers do not keep the limit of an endpoint that is gone: its member may have another.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.capacity.set(None);
+    }
+}
+
 /// Whom a connection is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum For {
     Any,
-    /// A request that was not processed on that connection, and wants a younger one.
+    /// A request that was not processed on that connection, and wants a younger one; any, if
+    /// no more may be opened.
     After(u32),
     /// One that this has happened to more than once: it wants to be the first on its own.
     Itself,
@@ -136,13 +144,6 @@ impl Pool {
         drop(open);
         drop(gone);
         found
-    }
-
-    /// Shares a connection no more that is at its end.
-    pub(super) fn forget(&self, line: &Http2Line) {
-        let mut gone = Vec::new();
-        self.open.lock().shared.forget(line, &mut gone);
-        drop(gone);
     }
 
     /// Closes those that the member has closed.
@@ -253,9 +254,15 @@ pub(super) fn see_to(endpoint: &Arc<Shared>) {
     }
 }
 
+/// The time from one look to the next. A life of zero is none to look for without a pause.
+fn between_looks(life: Duration) -> Duration {
+    (life / LIVES).max(Duration::from_millis(10))
+}
+
 /// Closes connections that have been idle for too long, until there are none.
 async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
-    let mut look = Instant::now() + life / LIVES;
+    let pause = between_looks(life);
+    let mut look = Instant::now() + pause;
     loop {
         tokio::select! {
             () = sleep_until(look) => {}
@@ -266,7 +273,7 @@ async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
         };
         let mut done = false;
         if Instant::now() >= look {
-            look = Instant::now() + life / LIVES;
+            look = Instant::now() + pause;
             let mut open = endpoint.pool.open.lock();
             let old = open.look();
             open.watched = !open.idle.is_empty() || !open.shared.is_empty();
@@ -278,5 +285,17 @@ async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
         if done {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between_looks;
+    use std::time::Duration;
+
+    #[test]
+    fn there_is_a_pause_between_looks_however_short_an_idle_life_is() {
+        assert_eq!(between_looks(Duration::from_secs(15)).as_millis(), 7_500);
+        assert_eq!(between_looks(Duration::ZERO).as_millis(), 10);
     }
 }

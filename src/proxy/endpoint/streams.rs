@@ -38,8 +38,8 @@ impl Streams {
         self.open.is_empty()
     }
 
-    /// Finds room for a request on a connection that is younger than `after`: of those that
-    /// have some, the one with the most streams, so that those beyond need become idle.
+    /// Finds room for a request on a connection that is younger than `after`, or on any if no
+    /// more may be opened: of those that have some, the one with the most streams, so that those beyond need become idle.
     /// What takes no requests any more is put into `gone`, for the caller to drop.
     pub(super) fn find(
         &mut self,
@@ -64,6 +64,9 @@ impl Streams {
         if self.open.len() < self.most {
             return Found::None;
         }
+        if after.is_some() {
+            return self.find(looks, None, gone);
+        }
         Found::Full(self.allowed())
     }
 
@@ -83,11 +86,6 @@ impl Streams {
         if self.open.len() < self.most {
             self.open.push((line, looks));
         }
-    }
-
-    /// Takes a connection out.
-    pub(super) fn forget(&mut self, line: &Http2Line, gone: &mut Vec<Http2Line>) {
-        self.weed(|open, _| !open.is(line), gone);
     }
 
     /// Takes out those that are idle and of which `is_young` does not hold any more.

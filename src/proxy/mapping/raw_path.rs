@@ -84,8 +84,7 @@ pub(super) fn has_control_escape(path: &[u8]) -> bool {
 pub(crate) struct Readings<'p> {
     /// As httpd does: escapes resolved, but for a slash's; runs of slashes as one.
     pub(crate) httpd: Cow<'p, str>,
-    /// Others, if there are any: `\\` and an escaped slash for a slash, with the parameters of
-    /// segments, and without them.
+    /// Others, if there are any: every [`Way`] in which the path can be read.
     others: Vec<String>,
 }
 
@@ -97,26 +96,10 @@ impl<'p> Readings<'p> {
                 others: Vec::new(),
             };
         }
-        let httpd = read(path, |byte, escaped| match byte {
-            b'/' if escaped => Some(Read::Escape),
-            byte => Some(Read::As(byte)),
-        });
-        let slash = |byte: u8| if byte == b'\\' { b'/' } else { byte };
-        let whole = read(path, |byte, _| Some(Read::As(slash(byte))));
-        let mut parameters = false;
-        let bare = read(path, |byte, _| match slash(byte) {
-            b'/' => {
-                parameters = false;
-                Some(Read::As(b'/'))
-            }
-            b';' => {
-                parameters = true;
-                None
-            }
-            byte => (!parameters).then_some(Read::As(byte)),
-        });
+        let mut ways = ways(path.as_bytes()).map(|way| way.read(path));
+        let httpd = ways.next().unwrap_or_default();
         let mut others = Vec::new();
-        for other in [whole, bare] {
+        for other in ways {
             if other != httpd && !others.contains(&other) {
                 others.push(other);
             }
@@ -213,30 +196,89 @@ fn resolved(path: &str, climbs: bool) -> String {
     left.join("/")
 }
 
-/// What a byte is read as.
-enum Read {
-    As(u8),
-    /// As the escape that it was.
-    Escape,
+/// How a server reads a path whose escapes it resolves.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// A backslash is a slash.
+    backslash: bool,
+    /// So is an escaped slash.
+    escaped_slash: bool,
+    parameters: Parameters,
 }
 
-/// Reads each byte, resolved, as `each` says, told whether it was escaped; `None` leaves it
-/// out. Slashes that follow each other are one.
-fn read(path: &str, mut each: impl FnMut(u8, bool) -> Option<Read>) -> String {
-    let bytes = path.as_bytes();
-    let (mut read, mut at) = (Vec::with_capacity(path.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = escape(bytes, at);
-        let next = at + if escaped.is_some() { 3 } else { 1 };
-        match each(escaped.unwrap_or(byte), escaped.is_some()) {
-            Some(Read::As(b'/')) if read.last() == Some(&b'/') => {}
-            Some(Read::As(byte)) => read.push(byte),
-            Some(Read::Escape) => read.extend_from_slice(&bytes[at..next]),
-            None => {}
-        }
-        at = next;
+/// When a server cuts the parameters of segments (`;v=1`) off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Parameters {
+    AfterEscapes,
+    BeforeEscapes,
+    Never,
+}
+
+/// The ways that may differ for this path, httpd's first.
+fn ways(path: &[u8]) -> impl Iterator<Item = Way> + use<> {
+    let (mut slash, mut backslash, mut parameters) = (false, false, false);
+    for at in 0..path.len() {
+        let escaped = escape(path, at);
+        slash |= escaped == Some(b'/');
+        backslash |= path[at] == b'\\' || escaped == Some(b'\\');
+        parameters |= path[at] == b';' || escaped == Some(b';');
     }
-    String::from_utf8_lossy(&read).into_owned()
+    let all = [
+        Parameters::Never,
+        Parameters::AfterEscapes,
+        Parameters::BeforeEscapes,
+    ];
+    let first = |some: bool, all: usize| if some { all } else { 1 };
+    let all = all.into_iter().take(first(parameters, all.len()));
+    all.flat_map(move |parameters| {
+        let both = [false, true].into_iter().take(first(backslash, 2));
+        both.flat_map(move |backslash| {
+            let both = [false, true].into_iter().take(first(slash, 2));
+            both.map(move |escaped_slash| Way {
+                backslash,
+                escaped_slash,
+                parameters,
+            })
+        })
+    })
+}
+
+impl Way {
+    /// Slashes that follow each other are one.
+    fn read(self, path: &str) -> String {
+        let bytes = path.as_bytes();
+        let (mut read, mut at, mut is_cut) = (Vec::with_capacity(path.len()), 0, false);
+        while let Some(&byte) = bytes.get(at) {
+            let escaped = escape(bytes, at);
+            let next = at + if escaped.is_some() { 3 } else { 1 };
+            let (byte, is_plain) = (escaped.unwrap_or(byte), escaped.is_none());
+            let is_slash = match byte {
+                b'/' => is_plain || self.escaped_slash,
+                b'\\' => self.backslash,
+                _ => false,
+            };
+            // Whether it counts where parameters are looked for.
+            let is_seen = match self.parameters {
+                Parameters::AfterEscapes => true,
+                Parameters::BeforeEscapes => is_plain,
+                Parameters::Never => false,
+            };
+            if is_seen && is_slash {
+                is_cut = false;
+            } else if is_seen && byte == b';' {
+                is_cut = true;
+            }
+            match byte {
+                _ if is_cut => {}
+                _ if is_slash && read.last() == Some(&b'/') => {}
+                _ if is_slash => read.push(b'/'),
+                b'/' => read.extend_from_slice(&bytes[at..next]),
+                byte => read.push(byte),
+            }
+            at = next;
+        }
+        String::from_utf8_lossy(&read).into_owned()
+    }
 }
 
 fn is_dot_segment(dots: Option<usize>) -> bool {
@@ -329,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_path_is_read_as_httpd_does_and_as_others_do() {
-        let rows: [(&str, &[&str]); 8] = [
+        let rows: [(&str, &[&str]); 9] = [
             ("/a/b", &["/a/b"]),
             ("/a%20b//c", &["/a b/c"]),
             ("/public;x/secret", &["/public;x/secret", "/public/secret"]),
@@ -337,6 +379,7 @@ mod tests {
             ("/%5cpublic/x", &["/\\public/x", "/public/x"]),
             ("/a;b%20c", &["/a;b c", "/a"]),
             ("/a%3Bb/c", &["/a;b/c", "/a/c"]),
+            ("/a;%2fb/c", &["/a;%2fb/c", "/a;/b/c", "/a/c", "/a/b/c"]),
             ("/%zz%", &["/%zz%"]),
         ];
         for (path, expected) in rows {
@@ -357,7 +400,7 @@ mod tests {
             ("/../..", &["/../..", "/"], true),
             ("/x%2f../a", &["/x%2F../a", "/x/../a", "/a"], true),
             ("/x/..;y/a", &["/x/..;y/a", "/x/../a", "/a"], true),
-            ("/a;x\\b", &["/a;x\\b", "/a;x/b", "/a/b"], false),
+            ("/a;x\\b", &["/a;x\\b", "/a;x/b", "/a", "/a/b"], false),
         ];
         for (path, expected, climbs) in rows {
             let places = Places::of(path);

@@ -89,7 +89,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn climbs() -> Self {
+    pub(super) fn in_doubt() -> Self {
         Self {
             refused: Some("its path leads to more than one place"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())

@@ -191,6 +191,25 @@ impl Condition {
             _ => false,
         }
     }
+
+    /// Whether the path has a say in it.
+    pub(super) fn is_for_paths(&self) -> bool {
+        match self {
+            Self::AnyOf(rules) => rules.iter().any(Rule::is_for_paths),
+            Self::Path(_) => true,
+            Self::Unless(rule) => rule.is_for_paths(),
+            _ => false,
+        }
+    }
+
+    /// Whether it holds for all paths but some.
+    pub(super) fn excludes_paths(&self) -> bool {
+        match self {
+            Self::AnyOf(rules) => rules.iter().any(Rule::excludes_paths),
+            Self::Unless(rule) => rule.is_for_paths(),
+            _ => false,
+        }
+    }
 }
 
 /// Reads cookies as sessions do.

@@ -30,10 +30,10 @@ use crate::random::Random;
 /// path is read the same way.
 ///
 /// So a rule that denies or leads to where a login is needed is not got round by another
-/// spelling, if it stands before those that grant more: put the stricter rule first. The
-/// one kind of path of which this would not be true is refused with 400: one that climbs
-/// (`..`), if its readings lead to different rules and the first of those leads to
-/// a service.
+/// spelling, if it stands before those that grant more: put the stricter rule first. A path of
+/// which this would not be true is refused with 400. Its readings lead to different rules, the
+/// first of those leads to a service, and either the path climbs (`..`), or that rule is for
+/// all paths [but some](Self::unless).
 ///
 /// Case counts, unless [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case)
 /// says otherwise. Queries and the values of cookies and headers are compared as they
@@ -396,6 +396,16 @@ impl Rule {
 
     pub(super) fn is_drawn(&self) -> bool {
         self.conditions.iter().any(Condition::is_drawn)
+    }
+
+    /// Whether it has a condition on the path.
+    pub(super) fn is_for_paths(&self) -> bool {
+        self.conditions.iter().any(Condition::is_for_paths)
+    }
+
+    /// Whether it is for all paths but some.
+    pub(super) fn excludes_paths(&self) -> bool {
+        self.conditions.iter().any(Condition::excludes_paths)
     }
 
     /// The hosts that it is for, by one of its conditions.

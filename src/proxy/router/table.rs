@@ -94,7 +94,7 @@ where
         let facts = Facts::of(&request);
         let wanted = || Wanted::by(request.method(), request.headers());
         let Ok(way) = self.table.way_of(&facts) else {
-            let answer = Answer::climbs().response(wanted());
+            let answer = Answer::in_doubt().response(wanted());
             return RouterFuture::answered(answer);
         };
         let service = match way {
@@ -337,12 +337,13 @@ struct Table<S> {
     ignores_case: bool,
 }
 
-/// The path of a request leads to one rule as written and to another once it has climbed.
+/// The path of a request leads to different rules by its readings, and nothing says which
+/// one keeps more back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Climbs;
+pub(super) struct InDoubt;
 
 impl<S> Table<S> {
-    fn way_of(&self, facts: &Facts<'_>) -> Result<&Way<S, Plan>, Climbs> {
+    fn way_of(&self, facts: &Facts<'_>) -> Result<&Way<S, Plan>, InDoubt> {
         let rule = self.find(facts, |facts| self.first(facts))?;
         let rule = rule.and_then(|rule| self.rules.get(rule));
         Ok(rule.map_or(&self.otherwise, |(_, way)| way))
@@ -354,7 +355,7 @@ impl<S> Table<S> {
         &self,
         facts: &Facts<'_>,
         first: impl Fn(&Facts<'_>) -> Option<usize>,
-    ) -> Result<Option<usize>, Climbs> {
+    ) -> Result<Option<usize>, InDoubt> {
         let places = Places::of(facts.path());
         let found_at = |path: &str| {
             if self.ignores_case && path.chars().any(char::is_uppercase) {
@@ -372,10 +373,12 @@ impl<S> Table<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let way = least.and_then(|rule| self.rules.get(rule));
-        let leads_on = way.is_some_and(|(_, way)| matches!(way, Way::Service(_)));
-        if places.climbs && !same && leads_on {
-            return Err(Climbs);
+        let is_in_doubt = |(rule, way): &(Rule, Way<S, Plan>)| {
+            matches!(way, Way::Service(_)) && (places.climbs || rule.excludes_paths())
+        };
+        let found = least.and_then(|rule| self.rules.get(rule));
+        if !same && found.is_some_and(is_in_doubt) {
+            return Err(InDoubt);
         }
         Ok(least)
     }
@@ -393,13 +396,13 @@ impl<S> Table<S> {
 
 #[cfg(test)]
 impl<S> Router<S> {
-    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, Climbs> {
+    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
         let facts = Facts::of(request);
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
     /// The same, slowly, and obviously right.
-    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, Climbs> {
+    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
         let table = &self.table;
         table.find(&Facts::of(request), |facts| {
             let holds = |(rule, _): &(Rule, _)| rule.holds(facts, &table.random);

@@ -27,6 +27,7 @@ use super::preamble::{announced, first_bytes};
 use super::request::Requests;
 use super::stopping::Stopping;
 use super::streams::Streams;
+use crate::proxy::fields::MOST_LINES;
 use crate::proxy::stream::Stream;
 use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
 use crate::service::BoxError;
@@ -202,7 +203,7 @@ where
             let mut http1 = http1::Builder::new();
             http1.max_header_size(options.max_head).half_close(true);
             if let Some(lines) = options.max_headers {
-                http1.max_headers(lines);
+                http1.max_headers(lines.min(MOST_LINES));
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);

@@ -19,6 +19,9 @@ const PER_SECOND: u32 = 1_000;
 /// So many more it may send for each frame of an answer: two WINDOW_UPDATE and a PING for
 /// what it has got, the HEADERS of the request, and RST_STREAM or PRIORITY for another.
 const PER_ANSWER: u32 = 4;
+/// For so many bytes of it, one more: Go's client sends two WINDOW_UPDATE for each 4 KiB that
+/// it reads.
+const BYTES: u32 = 1024;
 
 /// ENHANCE_YOUR_CALM (RFC 9113, 7).
 const CALM: u8 = 0xb;
@@ -79,8 +82,12 @@ impl Control {
     /// Takes what was written to the client.
     fn has_written(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.written.next(&mut bytes) {
-            if matches!(piece, Piece::Head(head) if is_answer(head)) {
-                self.left = self.left.saturating_add(PER_ANSWER).min(BURST);
+            match piece {
+                Piece::Head(head) if is_answer(head) => {
+                    let more = PER_ANSWER + head.length / BYTES;
+                    self.left = self.left.saturating_add(more).min(BURST);
+                }
+                _ => {}
             }
         }
     }
@@ -232,8 +239,9 @@ mod tests {
     const PING: u8 = 6;
     const WINDOW_UPDATE: u8 = 8;
 
-    fn frame(kind: u8, length: u8) -> Vec<u8> {
-        let mut bytes = vec![0, 0, length, kind, 0, 0, 0, 0, 1];
+    fn frame(kind: u8, length: u16) -> Vec<u8> {
+        let [high, low] = length.to_be_bytes();
+        let mut bytes = vec![0, high, low, kind, 0, 0, 0, 0, 1];
         bytes.resize(9 + usize::from(length), 0);
         bytes
     }
@@ -293,6 +301,17 @@ mod tests {
         for _ in 0..100_000 {
             control.has_written(&frame(DATA, 10));
             assert!(control.has_read(&replies.concat()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_acknowledge_each_4_kib_of_a_large_download() {
+        let mut control = opened();
+        // For the stream and for the connection, as Go's client does.
+        let replies = [frame(WINDOW_UPDATE, 4), frame(WINDOW_UPDATE, 4)].concat();
+        for _ in 0..10_000 {
+            control.has_written(&frame(DATA, 16 * 1024));
+            assert!(control.has_read(&replies.repeat(4)));
         }
     }
 

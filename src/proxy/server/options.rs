@@ -30,7 +30,7 @@ use crate::sync::AtomicU64;
 /// | heads held by all connections over HTTP/2 | 256 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
 /// | streams at once on one connection | 100 | [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) | `REFUSED_STREAM` |
 /// | bytes of a body that nothing has read, a stream | 256 KiB | [`http2_initial_stream_window_size`](Self::http2_initial_stream_window_size) | wait at the client |
-/// | frames over HTTP/2 that carry nothing | 10 000 at once, then 1 000 a second and 4 for each frame of an answer | | `ENHANCE_YOUR_CALM` |
+/// | frames over HTTP/2 that carry nothing | 10 000 at once, then 1 000 a second and 4 for each frame of an answer, and 1 for each KiB of it | | `ENHANCE_YOUR_CALM` |
 /// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
 /// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
 /// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
@@ -255,8 +255,8 @@ impl Server {
 
     /// Sets how many header lines a request may have. By default these are 100 over HTTP/1.1,
     /// while over HTTP/2 only [`http2_max_header_list_size`](Self::http2_max_header_list_size)
-    /// counts. To set it, to whatever number, costs an allocation for each request over
-    /// HTTP/1.1.
+    /// counts. To set it costs an allocation for each request over HTTP/1.1, of 64 bytes
+    /// for each line that is allowed. There, more than 24 576 count as that.
     ///
     /// # Examples
     ///

@@ -22,6 +22,7 @@ use super::options::Options;
 use super::stopping::Cut;
 use super::streams::{PIECE, Pieces};
 use super::unread::Unread;
+use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
@@ -336,13 +337,14 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         if !*this.in_pieces {
             return this.inner.poll_frame(context);
         }
         Pieces::ask();
         if this.rest.is_empty() {
-            let frame = match ready!(this.inner.poll_frame(context)) {
+            let frame = poll_filled(context, |context| this.inner.as_mut().poll_frame(context));
+            let frame = match ready!(frame) {
                 Some(Ok(frame)) => frame,
                 end => return Poll::Ready(end),
             };

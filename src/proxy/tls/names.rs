@@ -1,13 +1,17 @@
-//! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`].
+//! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`]; and
+//! which hosts that is for.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::Identity;
+use crate::proxy::client::CertifiedHosts;
 use crate::sync::Published;
 
 /// The identities of a server; they can be replaced while it serves.
@@ -39,6 +43,36 @@ impl Shown {
     }
 }
 
+impl CertifiedHosts for Shown {
+    fn contain(&self, host: &str) -> bool {
+        let address = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        if let Ok(address) = address.unwrap_or(host).parse::<IpAddr>() {
+            return is_for_address(&self.key, address);
+        }
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(behind) => parent.is_some_and(|parent| parent.eq_ignore_ascii_case(behind)),
+            None => host.eq_ignore_ascii_case(name),
+        })
+    }
+}
+
+/// The names that a certificate lists do not tell its addresses.
+fn is_for_address(key: &CertifiedKey, address: IpAddr) -> bool {
+    let own = key.cert.first().map(webpki::EndEntityCert::try_from);
+    let address = ServerName::from(address);
+    matches!(own, Some(Ok(own)) if own.verify_is_valid_for_subject_name(&address).is_ok())
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shown").field(&self.names).finish()
+    }
+}
+
 impl Certificates {
     pub(super) fn new(identities: &[Identity]) -> Self {
         Self {
@@ -54,10 +88,10 @@ impl Certificates {
         self.known.load().find(name).map(|shown| shown.key)
     }
 
-    /// The names of the certificate that a client is shown that asks for this one.
-    pub(super) fn names_shown_to(&self, name: Option<&str>) -> Arc<[String]> {
-        let shown = self.known.load().find(name);
-        shown.map_or_else(|| Arc::new([]) as Arc<[String]>, |shown| shown.names)
+    /// What the certificate is for that a client is shown which asks for this name.
+    pub(super) fn hosts_of(&self, name: Option<&str>) -> Option<Arc<dyn CertifiedHosts>> {
+        let shown = self.known.load().find(name)?;
+        Some(Arc::new(shown))
     }
 }
 

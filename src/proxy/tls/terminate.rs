@@ -277,8 +277,8 @@ impl Terminate {
             .map(|certificate| Bytes::copy_from_slice(certificate))
             .collect();
         let name = agreed.server_name().map(str::to_owned);
-        let names = self.certificates.names_shown_to(name.as_deref());
-        let session = TlsSession::new(name, names, version, certificates);
+        let certified = self.certificates.hosts_of(name.as_deref());
+        let session = TlsSession::new(name, certified, version, certificates);
         Ok(Protected {
             stream: Stream::Secured(Box::new(stream)),
             session,

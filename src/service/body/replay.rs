@@ -161,6 +161,15 @@ impl<B> KeptInBuffer<B> {
     }
 }
 
+impl<B> Drop for KeptInBuffer<B> {
+    fn drop(&mut self) {
+        // The body of an attempt may go on for long after its answer has begun.
+        if let Some(tape) = &self.tape {
+            tape.lock().keep_no_more();
+        }
+    }
+}
+
 impl<B> fmt::Debug for KeptInBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptInBuffer")
@@ -389,5 +398,48 @@ impl<B> fmt::Debug for ReplayBody<B> {
         f.debug_struct("ReplayBody")
             .field("read", &self.reader.as_ref().map(|reader| reader.position))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KeptInBuffer;
+    use crate::service::body::tape::Found;
+    use bytes::Bytes;
+    use http_body::{Body, Frame};
+    use http_body_util::BodyExt;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// Sends without an end.
+    struct Endless;
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"some")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_once_no_other_attempt_can_come() {
+        let mut kept = KeptInBuffer::new(Endless, 1_000);
+        let tape = kept.tape.clone().unwrap();
+        let is_kept = || matches!(tape.lock().find(1, 0), Found::Data(_));
+        let mut body = kept.next_uncounted().unwrap();
+        body.frame().await.unwrap().unwrap();
+        assert!(is_kept());
+        drop(kept);
+        for _ in 0..2 {
+            let frame = body.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), "some");
+        }
+        assert!(!is_kept());
     }
 }

@@ -114,12 +114,18 @@ impl<B> Tape<B> {
     pub(super) fn note(&mut self, data: &Bytes) -> usize {
         self.read += data.len();
         if self.read > self.limit {
-            self.lost |= !data.is_empty();
+            self.lost = true;
             self.kept = Kept::default();
         } else if !self.lost {
             self.kept.push(data);
         }
         self.read
+    }
+
+    /// Keeps no more, as no other attempt will come. What is kept goes with the next data: only
+    /// then it is certain that nothing has yet to be read from it.
+    pub(super) fn keep_no_more(&mut self) {
+        self.limit = 0;
     }
 
     /// Notes who found nothing to read; returns who is to be woken instead.

@@ -25,7 +25,8 @@ pub(in crate::service) struct Settings {
     /// can.
     pub(in crate::service) pardons: bool,
     /// Errors are told by which a connection turned out to be closed: then a request that may
-    /// be sent twice is sent to the same member again, on a new one.
+    /// be sent twice is sent to the same member again, on a new one. So a head is kept for
+    /// every attempt.
     pub(in crate::service) reconnects: bool,
 }
 

@@ -106,12 +106,12 @@ impl<W, S, F> Lane<W, S, F> {
     }
 
     /// Carries the attempt on until there is an answer. `last` says that the request is not
-    /// needed once more, and is told whether it has been sent again already.
+    /// needed once more.
     pub(in crate::service) fn poll<X>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         exchange: &mut X,
-        last: impl Fn(bool) -> bool,
+        last: bool,
     ) -> Poll<Result<X::Response, Halt>>
     where
         X: Exchange<W, Service = S>,
@@ -159,7 +159,7 @@ impl<W, S, F> Lane<W, S, F> {
             if !*this.fresh {
                 *this.alarm = None;
             }
-            match exchange.request(lease, last(*this.fresh), *this.fresh) {
+            match exchange.request(lease, last, *this.fresh) {
                 Ok(request) => this.future.set(Some(service.call(request))),
                 Err(Unsendable::Aim(error)) => {
                     let status = error.status();

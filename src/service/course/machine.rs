@@ -228,13 +228,13 @@ where
                 let Some(lane) = lane.filter(|lane| lane.is_busy()) else {
                     continue;
                 };
-                let attempts = this.course.attempts;
                 let settings = this.exchange.settings();
-                let most = settings.failover.max_attempts;
-                let needed = other.is_some_and(|other| other.needs_request());
-                let reconnects = settings.reconnects && this.exchange.is_idempotent();
                 // A member that is alone may be replaced meanwhile: others may come.
-                let last = |again| attempts >= most && !needed && (again || !reconnects);
+                let is_last = this.course.attempts >= settings.failover.max_attempts;
+                let needed = other.is_some_and(|other| other.needs_request());
+                // Where connections are known, one that is closed, or a member that is full,
+                // is no attempt.
+                let last = is_last && !needed && !settings.reconnects;
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(response)) => return Some(self.answered(which, response)),
@@ -318,11 +318,11 @@ where
             Halt::AtCapacity => {
                 this.course.meet_limit(lease.member().id());
                 lease.finish(Outcome::Cancelled);
+                // It was an election that came to nothing, not an attempt.
+                this.course.attempts -= 1;
                 if other.is_some() {
                     return Then::GoOn;
                 }
-                // It was an election that came to nothing, not an attempt.
-                this.course.attempts -= 1;
                 let left = this.exchange.is_left();
                 let reach = Reach::Usable;
                 let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));

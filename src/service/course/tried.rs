@@ -29,8 +29,8 @@ pub(super) struct Course {
     pardoned: Option<MemberId>,
     /// Somebody has had it again.
     returned: bool,
-    /// The last member that took no more requests at the same time.
-    full: Option<MemberId>,
+    /// The members that took no more requests at the same time.
+    full: Vec<MemberId>,
     /// What the last attempt that failed came to, for when no other can begin.
     pub(super) failed: Option<BalanceError>,
     /// Some member may have got some of the request.
@@ -49,8 +49,10 @@ impl Course {
     /// A member takes no more requests at the same time. The balancer knows that now; if it
     /// has elected it all the same, others use it as well, and it is not asked a third time.
     pub(super) fn meet_limit(&mut self, member: MemberId) {
-        if self.full.replace(member) == Some(member) {
+        if self.full.contains(&member) {
             self.note(member);
+        } else {
+            self.full.push(member);
         }
     }
 

@@ -145,30 +145,55 @@ impl Site {
 
     /// By requests, traffic or busyness.
     pub fn elect_from_group(&mut self, skipped: &[usize]) -> Option<usize> {
-        let group = self.group(&[]);
+        let mut group = self.competitors();
         let free = group.iter().copied().filter(|at| !skipped.contains(at));
-        let free: Vec<usize> = free.collect();
-        if free.is_empty() {
-            return None;
-        }
+        let mut free: Vec<usize> = free.collect();
         if self.method == Method::ByTraffic {
+            free.retain(|&at| !self.passes_over(at));
             return self.first(&free, Self::compare_traffic);
         }
-        for &at in &group {
+        let best = loop {
+            let best = if self.method == Method::ByBusyness {
+                self.first(&free, |site, a, b| {
+                    let by_busy = site.members[a].busy.cmp(&site.members[b].busy);
+                    by_busy.then_with(|| site.compare_standing(a, b))
+                })
+            } else {
+                self.first(&free, Self::compare_standing)
+            }?;
+            if !self.passes_over(best) {
+                break best;
+            }
+            self.members[best].parked = true;
+            group.retain(|&at| at != best);
+            free.retain(|&at| at != best);
+        };
+        self.move_standings(&group, best);
+        Some(best)
+    }
+
+    /// The group without those whose standings rest ([`Fix::FullIsPassedOver`]).
+    fn competitors(&mut self) -> Vec<usize> {
+        let mut group = self.group(&[]);
+        for at in 0..self.members.len() {
+            let rests = self.passes_over(at) && group.contains(&at);
+            self.members[at].parked &= rests;
+        }
+        group.retain(|&at| !self.members[at].parked);
+        group
+    }
+
+    /// Whether a member is full, and this is no reason to wait for it.
+    pub fn passes_over(&self, at: usize) -> bool {
+        self.has(Fix::FullIsPassedOver) && self.members[at].is_full()
+    }
+
+    /// Each of the group gains its weight, and the one that serves pays for all.
+    fn move_standings(&mut self, group: &[usize], serves: usize) {
+        for &at in group {
             self.members[at].lbstatus += self.members[at].factor;
         }
-        let best = if self.method == Method::ByBusyness {
-            self.first(&free, |site, a, b| {
-                let by_busy = site.members[a].busy.cmp(&site.members[b].busy);
-                by_busy.then_with(|| site.compare_standing(a, b))
-            })
-        } else {
-            self.first(&free, Self::compare_standing)
-        };
-        if let Some(best) = best {
-            self.members[best].lbstatus -= self.weight_of(&group);
-        }
-        best
+        self.members[serves].lbstatus -= self.weight_of(group);
     }
 
     /// The first of those that no other is strictly before.
@@ -187,7 +212,8 @@ impl Site {
     }
 
     fn compare_standing(&self, a: usize, b: usize) -> Ordering {
-        self.members[b].lbstatus.cmp(&self.members[a].lbstatus)
+        let standing = |at: usize| self.members[at].lbstatus + self.members[at].factor;
+        standing(b).cmp(&standing(a))
     }
 
     fn compare_traffic(&self, a: usize, b: usize) -> Ordering {
@@ -247,7 +273,8 @@ impl Site {
         if !self.has(Fix::StandbyReserve) || tried.is_empty() {
             return None;
         }
-        let reserve = self.group(tried);
+        let mut reserve = self.group(tried);
+        reserve.retain(|&at| !self.passes_over(at));
         let load = |site: &Self, at: usize, other: usize| {
             site.members[at].busy * site.members[other].factor
         };
@@ -266,10 +293,11 @@ impl Site {
                     continue;
                 }
                 member.retry(now);
-                if member.usable() && !skipped.contains(&at) {
+                let redirect = member.redirect.clone();
+                let usable = member.usable() && !skipped.contains(&at);
+                if usable && !self.passes_over(at) {
                     return Some(at);
                 }
-                let redirect = member.redirect.clone();
                 if !redirect.is_empty() && depth < self.members.len() {
                     let found = self.find_route(&redirect, depth + 1, skipped);
                     if found.is_some() {
@@ -286,7 +314,7 @@ impl Site {
         self.members[hit].elected += 1;
         let considered = if self.has(Fix::SessionBooks) {
             let by_standing = matches!(self.method, Method::ByBusyness | Method::ByRequests);
-            let group = self.group(&[]);
+            let group = self.competitors();
             if !by_standing || !group.contains(&hit) {
                 return;
             }
@@ -296,9 +324,6 @@ impl Site {
                 .filter(|&at| self.members[at].usable())
                 .collect()
         };
-        for &at in &considered {
-            self.members[at].lbstatus += self.members[at].factor;
-        }
-        self.members[hit].lbstatus -= self.weight_of(&considered);
+        self.move_standings(&considered, hit);
     }
 }

@@ -19,6 +19,12 @@ pub enum Outcome {
 impl Site {
     /// Carries out one attempt at a member; the clock moves with it.
     pub fn exchange(&mut self, at: usize, running: &mut Running) -> Outcome {
+        if self.has_no_connection(at) {
+            let wait = self.members[at].acquire;
+            self.waits_without_end |= wait.is_none();
+            self.now += wait.unwrap_or(0);
+            return Outcome::NothingSent;
+        }
         let behaviour = self.behaviour(at, running);
         match self.members[at].backend {
             Backend::Down => {
@@ -70,6 +76,7 @@ impl Site {
         self.now += delay;
         if behaviour["hold"] == true {
             let deadline = self.now + limit;
+            self.members[at].connections += 1;
             return Outcome::Held(Holding {
                 member: at,
                 deadline,
@@ -77,6 +84,21 @@ impl Site {
             });
         }
         Outcome::Ended(self.answer(at, running))
+    }
+
+    /// Whether held requests have all connections of one process, as there was one where the
+    /// recordings were made.
+    fn has_no_connection(&self, at: usize) -> bool {
+        let member = &self.members[at];
+        let all_in_use = member.most.is_some_and(|most| member.connections >= most);
+        all_in_use && !self.has(Fix::FullIsPassedOver)
+    }
+
+    /// A held request's connection is free again, or closed.
+    pub fn let_go(&mut self, running: &mut Running) -> Option<Holding> {
+        let holding = running.holding.take()?;
+        self.members[holding.member].connections -= 1;
+        Some(holding)
     }
 
     fn behaviour(&self, at: usize, running: &Running) -> Value {
@@ -132,10 +154,14 @@ impl Site {
 
     /// Rows 12, 13 and 15 for bytes that a backend sent as they are.
     fn raw_answer(&self, raw: &str) -> Ending {
-        let mut rest = raw.replace("\r\n", "\n");
+        let text = raw.replace("\r\n", "\n");
+        // One empty line may stray in front.
+        let mut rest = text.strip_prefix('\n').unwrap_or(&text).to_owned();
         if !is_status_line(&rest) {
-            // A line that does not end is none.
-            if !raw.contains('\n') || self.has(Fix::JunkIsBadGateway) {
+            // A line that does not end is none, nor is an empty one, or one with a NUL.
+            let line = rest.split_once('\n').map_or("", |(line, _)| line);
+            let is_line = !line.is_empty() && !line.contains('\0');
+            if !is_line || self.has(Fix::JunkIsBadGateway) {
                 return Ending::of_proxy(502);
             }
             let junk = Ending::of_proxy(200);

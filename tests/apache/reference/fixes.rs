@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 /// One deliberate difference from Apache. With none of them the model is Apache.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Fix {
-    /// A request that its client has given up is not counted as busy any more.
     /// A failed attempt's member is not busy while the request goes on elsewhere.
     BusyReleasedAtAttemptEnd,
     /// A connection that turns out closed makes a 502, also for a client's later requests, and
@@ -25,6 +24,9 @@ pub enum Fix {
     FailOnMembersStatuses,
     /// Forced recovery forgives whomever only the error keeps out, when nobody can be elected.
     ForgiveOnlyError,
+    /// `max` is a number of requests in flight, and a member that has them is passed over, also
+    /// for its sessions: nothing waits for it, and it is not put in error.
+    FullIsPassedOver,
     /// Heartbeats: a fallback elects while nobody reports idle capacity.
     HeartbeatFallback,
     /// Heartbeats: the common walk decides who is eligible, and the draw is fair.
@@ -63,7 +65,7 @@ pub enum Fix {
 
 impl Fix {
     /// All of them, by name.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BusyReleasedAtAttemptEnd,
         Self::ClosedIsBadGateway,
         Self::ConfiguredError,
@@ -72,6 +74,7 @@ impl Fix {
         Self::ExactWeights,
         Self::FailOnMembersStatuses,
         Self::ForgiveOnlyError,
+        Self::FullIsPassedOver,
         Self::HeartbeatFallback,
         Self::Heartbeats,
         Self::IgnoreErrorsSkips,
@@ -114,13 +117,14 @@ impl Fix {
     fn entry(self) -> (&'static str, &'static [u32]) {
         match self {
             Self::BusyReleasedAtAttemptEnd => ("busy_released_at_attempt_end", &[22]),
-            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70, 130]),
+            Self::ClosedIsBadGateway => ("closed_is_bad_gateway", &[70, 113]),
             Self::ConfiguredError => ("configured_error", &[33]),
             Self::DynamicAttempts => ("dynamic_attempts", &[21]),
             Self::ExactTraffic => ("exact_traffic", &[32]),
             Self::ExactWeights => ("exact_weights", &[1]),
             Self::FailOnMembersStatuses => ("fail_on_members_statuses", &[50]),
             Self::ForgiveOnlyError => ("forgive_only_error", &[5]),
+            Self::FullIsPassedOver => ("full_is_passed_over", &[16, 39, 95]),
             Self::HeartbeatFallback => ("heartbeat_fallback", &[10]),
             Self::Heartbeats => ("heartbeats", &[10]),
             Self::IgnoreErrorsSkips => ("ignore_errors_skips", &[20]),

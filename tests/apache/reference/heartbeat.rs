@@ -113,7 +113,7 @@ impl Site {
         let mut up = Vec::new();
         let mut open = 0;
         for at in group {
-            let now = self.now;
+            let (now, is_passed_over) = (self.now, self.passes_over(at));
             let member = &mut self.members[at];
             let Some(report) = self.reports.get(&member.ip).copied() else {
                 continue;
@@ -121,7 +121,7 @@ impl Site {
             if !member.usable() {
                 member.retry(now);
             }
-            if !member.usable() || skipped.contains(&at) {
+            if !member.usable() || is_passed_over || skipped.contains(&at) {
                 continue;
             }
             by_ip.push((member.ip.clone(), at));

@@ -37,6 +37,7 @@ impl Site {
         let no_reset = self.has(Fix::NoReset);
         let alone = self.members.len() == 1;
         let member = &mut self.members[at];
+        let before = member.place();
         if let Some(text) = field("w_lf").filter(|text| (1.0..=100.0).contains(&float(text))) {
             member.factor = if exact {
                 hundredths_exact(text)
@@ -74,6 +75,8 @@ impl Site {
                 member.set_flag(letter, text);
             }
         }
+        // It joins the group anew.
+        member.parked &= member.place() == before;
     }
 
     fn manage_balancer<'f>(&mut self, field: &dyn Fn(&str) -> Option<&'f str>) {

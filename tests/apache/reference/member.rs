@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::params::{Params, hundredths_cut, hundredths_exact, int};
+use super::params::{Params, SECOND, hundredths_cut, hundredths_exact, int};
 
 /// The status letters of specification 1.4.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,8 +92,17 @@ pub struct Member {
     pub connect_timeout: Option<i64>,
     pub ping: Option<i64>,
     pub reuse: bool,
+    /// `max`: connections in Apache, requests in flight under
+    /// [`Fix::FullIsPassedOver`](super::Fix::FullIsPassedOver).
+    pub most: Option<i64>,
+    /// How long Apache waits for one of them; `None`: without end.
+    pub acquire: Option<i64>,
     pub elected: i64,
     pub busy: i64,
+    /// Connections that held requests have.
+    pub connections: i64,
+    /// Its turn came when it was full, so its standing rests until it has room.
+    pub parked: bool,
     pub transferred: i64,
     pub read: i64,
     /// What the switches of bytraffic credit to whoever joins or returns.
@@ -127,11 +136,15 @@ impl Member {
             error_time: 0,
             retry: params.seconds("retry").unwrap_or(60_000_000),
             timeout: params.seconds("timeout"),
-            connect_timeout: params.duration("connectiontimeout"),
-            ping: params.duration("ping"),
+            connect_timeout: params.duration("connectiontimeout", SECOND),
+            ping: params.duration("ping", SECOND),
+            most: params.int("max").filter(|&most| most > 0),
+            acquire: params.duration("acquire", SECOND / 1000),
             reuse: !params.on("disablereuse") && !params.off("enablereuse"),
             elected: 0,
             busy: 0,
+            connections: 0,
+            parked: false,
             transferred: 0,
             read: 0,
             credit: 0,
@@ -165,6 +178,17 @@ impl Member {
     pub fn fail(&mut self, now: i64) {
         self.flags.error = true;
         self.error_time = now;
+    }
+
+    /// Whether it has as many requests as it may have.
+    pub fn is_full(&self) -> bool {
+        self.most.is_some_and(|most| self.busy >= most)
+    }
+
+    /// What its place in the group follows from.
+    pub fn place(&self) -> (i64, i64, bool) {
+        let may_compete = self.usable() && !self.flags.draining;
+        (self.factor, self.set, may_compete)
     }
 
     /// The bytes that count under the exact comparison.

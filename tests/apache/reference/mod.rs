@@ -27,11 +27,13 @@
 //!
 //! The model itself does not use the library, and shares no code with it. Rows without a switch
 //! change nothing that is predicted here: headers, bodies, paths, bytes, and what would need two
-//! requests that wait at a time (row 9), a limit of connections (16, 39), names that are not
-//! resolved (17) or more redirects than there are members (40). Statuses are Apache's also with
+//! requests that wait at a time (row 9), names that are not resolved (17) or more redirects than
+//! there are members (40). Statuses are Apache's also with
 //! all fixes, as `config` answers them (48, 67). Not predicted: draws of the heartbeat
 //! method (the recording says who was drawn, and the model goes on from there), bursts, health
 //! checks, headers and bodies; bytes are taken from the recording. `retries` depends on the pool.
+//! Nothing is predicted any more once a request waits for a connection of a full member without
+//! `acquire`, which Apache does without a limit.
 
 #![expect(
     clippy::cast_possible_truncation,

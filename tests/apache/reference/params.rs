@@ -44,16 +44,17 @@ impl Params {
         self.int(key).map(|seconds| seconds * SECOND)
     }
 
-    /// A number with a unit, seconds if it has none, in microseconds.
-    pub fn duration(&self, key: &str) -> Option<i64> {
+    /// A number with a unit, which is `unit` if it has none, in microseconds.
+    pub fn duration(&self, key: &str, unit: i64) -> Option<i64> {
         let text = self.text(key)?;
-        let unit = text
+        let named = text
             .trim_start_matches(|c: char| c.is_ascii_digit())
             .to_ascii_lowercase();
-        let scale = match unit.as_str() {
-            unit if unit.starts_with("ms") => 1_000,
-            unit if unit.starts_with("mi") => 60 * SECOND,
-            unit if unit.starts_with('h') => 3_600 * SECOND,
+        let scale = match named.as_str() {
+            "" => unit,
+            named if named.starts_with("ms") => SECOND / 1000,
+            named if named.starts_with("mi") => 60 * SECOND,
+            named if named.starts_with('h') => 3_600 * SECOND,
             _ => SECOND,
         };
         Some(int(text) * scale)

@@ -92,6 +92,9 @@ impl Play {
             _ => {}
         }
         self.count_bytes(&event["expect"]["bytes"], &seen);
+        if self.site.waits_without_end {
+            return Predicted::default();
+        }
         Predicted { fields }
     }
 
@@ -141,7 +144,7 @@ impl Play {
 
     /// Lets a held request be answered, if it has not ended meanwhile.
     fn finish(&mut self, running: &mut Running) {
-        if let Some(holding) = running.holding.take() {
+        if let Some(holding) = self.site.let_go(running) {
             running.ending = Some(self.site.answer(holding.member, running));
             self.site.conclude(running);
         }
@@ -154,7 +157,7 @@ impl Play {
                 .holding
                 .filter(|holding| holding.deadline <= self.site.now);
             if let Some(holding) = due {
-                running.holding = None;
+                self.site.let_go(running);
                 running.ending = Some(self.site.note_timeout(holding.member, running));
                 self.site.conclude(running);
             }
@@ -172,7 +175,7 @@ impl Play {
         for running in self.held.values_mut() {
             let hit = running.holding.filter(|holding| holding.member == at);
             if let Some(holding) = hit {
-                running.holding = None;
+                self.site.let_go(running);
                 running.ending = Some(self.site.closed(at, running, holding.reused));
                 self.site.conclude(running);
             }

@@ -67,6 +67,9 @@ pub struct Site {
     /// The case is about rules or headers, and may have requests that are refused before there is
     /// a question of members: the recording says which.
     pub rules_are_the_question: bool,
+    /// A request waits for a connection of a full member, for ever as far as the model knows:
+    /// what comes after that is not for it to say.
+    pub waits_without_end: bool,
     /// Requests answered on each client connection that is open.
     pub kept: BTreeMap<String, u32>,
 }
@@ -153,6 +156,7 @@ impl Site {
                 .any(|line| line.contains("proxy-initial-not-pooled")),
             rules: rules(config),
             rules_are_the_question: false,
+            waits_without_end: false,
             kept: BTreeMap::new(),
             members,
         };
@@ -201,6 +205,7 @@ impl Site {
         self.method = method;
         self.last_group.clear();
         for member in &mut self.members {
+            member.parked = false;
             if self.fixes.contains(&Fix::MethodChangeKeepsCounters) {
                 member.lbstatus = 0;
                 member.counts = false;

@@ -56,7 +56,7 @@ impl Fault {
     ///
     /// # Examples
     ///
-    /// See [`Classify`].
+    /// See [`Classify`](super::Classify).
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
         ..Self::MAY_HAVE_BEEN_SENT
@@ -66,7 +66,7 @@ impl Fault {
     /// nothing was sent, and another member is asked. It is not put in error, and it is not
     /// asked again for this request. If no other can take it either, the answer is 503.
     ///
-    /// Schedulers see [`Outcome::Failure`]: one that heeds outcomes elects the member less
+    /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure): one that heeds outcomes elects the member less
     /// often then, while one that has no room would look idle otherwise.
     ///
     /// # Examples
@@ -85,7 +85,7 @@ impl Fault {
     ///
     /// # Examples
     ///
-    /// See [`Classify`].
+    /// See [`Classify`](super::Classify).
     #[must_use]
     pub const fn and_blameless(self) -> Self {
         Self {

@@ -25,7 +25,8 @@ impl Dice {
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-fn members(dice: &mut Dice) -> Vec<Value> {
+/// `limits`: what draws their `max`, if they have one.
+fn members(dice: &mut Dice, mut limits: Option<Dice>) -> Vec<Value> {
     let count = 1 + dice.below(5) as usize;
     let member = |name: &&str| {
         let mut params = Map::new();
@@ -49,6 +50,10 @@ fn members(dice: &mut Dice) -> Vec<Value> {
         // Held requests outlive all the waiting.
         set(&mut params, "timeout", "100000");
         set(&mut params, "retry", dice.one_of(&["0", "1", "30"]));
+        if let Some(limits) = &mut limits {
+            set(&mut params, "max", limits.one_of(&["0", "0", "1", "2"]));
+            set(&mut params, "acquire", "1");
+        }
         if dice.below(4) > 0 {
             set(&mut params, "route", &format!("r{}", dice.one_of(&NAMES)));
         }
@@ -66,7 +71,9 @@ fn members(dice: &mut Dice) -> Vec<Value> {
 
 fn case(seed: u64) -> Value {
     let mut dice = Dice(seed);
-    let members = members(&mut dice);
+    // Half of them, and by other dice, so that the seeds below stay what they are.
+    let limits = (seed % 4 > 1).then_some(Dice(!seed));
+    let members = members(&mut dice, limits);
     let method = dice.one_of(&["byrequests", "bybusyness", "bytraffic"]);
     let mut params = json!({"lbmethod": method, "growth": "1"});
     if dice.below(2) == 0 {
@@ -153,11 +160,12 @@ fn the_model_with_all_fixes_says_what_the_core_does_whatever_happens() {
 
 /// Those that the core's answers hang on, but for the lift under bytraffic, which is played both ways; the others live in the service, in the reader of
 /// configurations, or in what a request says.
-const OF_THE_CORE: [Fix; 11] = [
+const OF_THE_CORE: [Fix; 12] = [
     Fix::BusyReleasedAtAttemptEnd,
     Fix::ConfiguredError,
     Fix::ExactTraffic,
     Fix::ForgiveOnlyError,
+    Fix::FullIsPassedOver,
     Fix::IgnoreErrorsSkips,
     Fix::JoinWithNothing,
     Fix::LoneSparesServe,

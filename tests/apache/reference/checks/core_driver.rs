@@ -205,14 +205,8 @@ impl Core {
                 }
                 self.after(&mut fields);
             }
-            "abandon" => {
-                if let Some(sent) = self.held.get_mut(id) {
-                    if let Some(lease) = sent.lease.take() {
-                        lease.finish(Outcome::Cancelled);
-                    }
-                }
-                self.after(&mut fields);
-            }
+            // Its client may still read: it only ended its side.
+            "abandon" => self.after(&mut fields),
             "wait" => {
                 let seconds = event["seconds"].as_f64().unwrap_or(0.0);
                 self.clock.advance(Duration::from_secs_f64(seconds));

@@ -48,6 +48,9 @@ pub(super) fn spec(params: &Params) -> MemberSpec {
     if let Some(retry) = params.int("retry") {
         spec = spec.with_recovery_delay(Duration::from_secs(retry as u64));
     }
+    if let Some(most) = params.int("max").filter(|&most| most > 0) {
+        spec = spec.with_max_in_flight(most as u32);
+    }
     let mut sets = true;
     for letter in params.text("status").unwrap_or_default().chars() {
         match (letter, flag(letter)) {
