@@ -2,6 +2,7 @@
 
 use equipoise::config::{System, build};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use crate::client::{get, until};
 use crate::member::Member;
@@ -9,8 +10,16 @@ use crate::running::{read, run, serve_system};
 
 /// A port that was free a moment ago.
 pub(crate) fn free() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    // Not those that the system gives to connections: such a one could take it meanwhile.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id().wrapping_mul(61) % 8_000).unwrap();
+    loop {
+        let port = 22_000 + (offset + NEXT.fetch_add(1, Relaxed)) % 8_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 #[tokio::test]
