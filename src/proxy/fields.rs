@@ -44,6 +44,9 @@ impl Field {
             Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
             Some(b'c') => &[
                 ("cache-control", Self::Head),
+                ("cf-connecting-ip", Self::Forwarded),
+                ("cf-connecting-ipv6", Self::Forwarded),
+                ("client-ip", Self::Forwarded),
                 ("connection", Self::Connection),
                 ("content-encoding", Self::Head),
                 ("content-length", Self::Framing),
@@ -56,7 +59,9 @@ impl Field {
             Some(b'd') => &[("date", Self::Head), ("destination", Self::Head)],
             Some(b'e') => &[("expect", Self::Head), ("expires", Self::Head)],
             Some(b'f') => &[
+                ("fastly-client-ip", Self::Forwarded),
                 ("forwarded", Self::Forwarded),
+                ("forwarded-for", Self::Forwarded),
                 ("front-end-https", Self::Forwarded),
             ],
             Some(b'h') => &[("host", Self::Head), ("http2-settings", Self::Connection)],
@@ -69,6 +74,7 @@ impl Field {
                 ("proxy-authenticate", Self::Connection),
                 ("proxy-authentication-info", Self::Connection),
                 ("proxy-authorization", Self::Connection),
+                ("proxy-client-ip", Self::Forwarded),
                 ("proxy-connection", Self::Connection),
             ],
             Some(b'r') => &[
@@ -85,13 +91,23 @@ impl Field {
             ],
             Some(b'u') => &[("upgrade", Self::Connection), ("uri", Self::Head)],
             Some(b'v') => &[("vary", Self::Head), ("via", Self::Head)],
-            Some(b'w') => &[("warning", Self::Head), ("www-authenticate", Self::Head)],
+            Some(b'w') => &[
+                ("warning", Self::Head),
+                ("wl-proxy-client-ip", Self::Forwarded),
+                ("www-authenticate", Self::Head),
+            ],
             Some(b'x') if name.starts_with("x-forwarded") => return Self::Forwarded,
             Some(b'x') => &[
+                ("x-appengine-user-ip", Self::Forwarded),
+                ("x-azure-clientip", Self::Forwarded),
                 ("x-client-ip", Self::Forwarded),
+                ("x-cluster-client-ip", Self::Forwarded),
+                ("x-envoy-external-address", Self::Forwarded),
                 ("x-original-url", Self::Forwarded),
+                ("x-proxyuser-ip", Self::Forwarded),
                 ("x-real-ip", Self::Forwarded),
                 ("x-rewrite-url", Self::Forwarded),
+                ("x-url-scheme", Self::Forwarded),
             ],
             _ => &[],
         };
