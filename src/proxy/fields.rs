@@ -128,6 +128,14 @@ impl Field {
     }
 }
 
+/// Whether servers that read `_` as `-` take the two names for one.
+pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
+    let letters = |name: &HeaderName| name.as_str().len();
+    let hyphened = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let (ones, others) = (one.as_str().bytes(), other.as_str().bytes());
+    letters(one) == letters(other) && ones.map(hyphened).eq(others.map(hyphened))
+}
+
 /// The names among these fields for which that holds: none, and nothing allocated, for
 /// most messages.
 pub(super) fn names_where(
@@ -142,10 +150,10 @@ pub(super) fn names_where(
 }
 
 /// Makes trailers such as may be passed on; `removed` are further names that the head was
-/// not allowed to have.
+/// not allowed to have, in whatever spelling.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     for name in names_where(trailers, |field, name| {
-        field != Field::Other || removed.contains(name)
+        field != Field::Other || removed.iter().any(|removed| reads_as(removed, name))
     }) {
         trailers.remove(name);
     }
@@ -158,7 +166,10 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
         return;
     }
     let is_left = |name: &&[u8]| match HeaderName::from_bytes(name) {
-        Ok(name) => Field::of(&name) == Field::Other && !removed.contains(&name),
+        Ok(name) => {
+            Field::of(&name) == Field::Other
+                && !removed.iter().any(|removed| reads_as(removed, &name))
+        }
         Err(_) => false,
     };
     let announced = headers.get_all(TRAILER).iter().flat_map(members);

@@ -39,6 +39,8 @@ pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
 };
+#[cfg(feature = "config")]
+pub(crate) use fields::reads_as;
 pub use forwarding::{Forwarding, ProxyNameError};
 #[cfg(feature = "config")]
 pub(crate) use mapping::Readings;
