@@ -409,9 +409,16 @@ async fn by_frames_a_request_has_one_length_one_host_and_a_scheme() {
             (vec![(":authority", "user:pw@a")], "", None),
             (vec![(":authority", "a b")], "", None),
             (vec![(":scheme", "https")], "", Some(200)),
+            (vec![(":scheme", "HTTPS")], "", Some(200)),
+            (vec![(":scheme", "Http")], "", Some(200)),
             (vec![(":scheme", "ftp")], "", None),
             (
                 vec![("expect", "100-continue"), ("expect", "more")],
+                "",
+                Some(417),
+            ),
+            (
+                vec![("expect", "100-continue, 100-continue")],
                 "",
                 Some(417),
             ),
