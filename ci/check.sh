@@ -44,6 +44,10 @@ step cargo hack check --each-feature --no-dev-deps
 EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
+# The first is what docs.rs makes.
+RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features
+RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --features full
+RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --document-private-items
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
 step cargo machete

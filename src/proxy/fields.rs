@@ -44,6 +44,9 @@ impl Field {
             Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
             Some(b'c') => &[
                 ("cache-control", Self::Head),
+                ("cf-connecting-ip", Self::Forwarded),
+                ("cf-connecting-ipv6", Self::Forwarded),
+                ("client-ip", Self::Forwarded),
                 ("connection", Self::Connection),
                 ("content-encoding", Self::Head),
                 ("content-length", Self::Framing),
@@ -56,7 +59,9 @@ impl Field {
             Some(b'd') => &[("date", Self::Head), ("destination", Self::Head)],
             Some(b'e') => &[("expect", Self::Head), ("expires", Self::Head)],
             Some(b'f') => &[
+                ("fastly-client-ip", Self::Forwarded),
                 ("forwarded", Self::Forwarded),
+                ("forwarded-for", Self::Forwarded),
                 ("front-end-https", Self::Forwarded),
             ],
             Some(b'h') => &[("host", Self::Head), ("http2-settings", Self::Connection)],
@@ -69,6 +74,7 @@ impl Field {
                 ("proxy-authenticate", Self::Connection),
                 ("proxy-authentication-info", Self::Connection),
                 ("proxy-authorization", Self::Connection),
+                ("proxy-client-ip", Self::Forwarded),
                 ("proxy-connection", Self::Connection),
             ],
             Some(b'r') => &[
@@ -85,13 +91,23 @@ impl Field {
             ],
             Some(b'u') => &[("upgrade", Self::Connection), ("uri", Self::Head)],
             Some(b'v') => &[("vary", Self::Head), ("via", Self::Head)],
-            Some(b'w') => &[("warning", Self::Head), ("www-authenticate", Self::Head)],
+            Some(b'w') => &[
+                ("warning", Self::Head),
+                ("wl-proxy-client-ip", Self::Forwarded),
+                ("www-authenticate", Self::Head),
+            ],
             Some(b'x') if name.starts_with("x-forwarded") => return Self::Forwarded,
             Some(b'x') => &[
+                ("x-appengine-user-ip", Self::Forwarded),
+                ("x-azure-clientip", Self::Forwarded),
                 ("x-client-ip", Self::Forwarded),
+                ("x-cluster-client-ip", Self::Forwarded),
+                ("x-envoy-external-address", Self::Forwarded),
                 ("x-original-url", Self::Forwarded),
+                ("x-proxyuser-ip", Self::Forwarded),
                 ("x-real-ip", Self::Forwarded),
                 ("x-rewrite-url", Self::Forwarded),
+                ("x-url-scheme", Self::Forwarded),
             ],
             _ => &[],
         };
@@ -112,6 +128,14 @@ impl Field {
     }
 }
 
+/// Whether servers that read `_` as `-` take the two names for one.
+pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
+    let letters = |name: &HeaderName| name.as_str().len();
+    let hyphened = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let (ones, others) = (one.as_str().bytes(), other.as_str().bytes());
+    letters(one) == letters(other) && ones.map(hyphened).eq(others.map(hyphened))
+}
+
 /// The names among these fields for which that holds: none, and nothing allocated, for
 /// most messages.
 pub(super) fn names_where(
@@ -126,10 +150,10 @@ pub(super) fn names_where(
 }
 
 /// Makes trailers such as may be passed on; `removed` are further names that the head was
-/// not allowed to have.
+/// not allowed to have, in whatever spelling.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     for name in names_where(trailers, |field, name| {
-        field != Field::Other || removed.contains(name)
+        field != Field::Other || removed.iter().any(|removed| reads_as(removed, name))
     }) {
         trailers.remove(name);
     }
@@ -142,7 +166,10 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
         return;
     }
     let is_left = |name: &&[u8]| match HeaderName::from_bytes(name) {
-        Ok(name) => Field::of(&name) == Field::Other && !removed.contains(&name),
+        Ok(name) => {
+            Field::of(&name) == Field::Other
+                && !removed.iter().any(|removed| reads_as(removed, &name))
+        }
         Err(_) => false,
     };
     let announced = headers.get_all(TRAILER).iter().flat_map(members);

@@ -39,6 +39,8 @@ pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, Stage,
 };
+#[cfg(feature = "config")]
+pub(crate) use fields::reads_as;
 pub use forwarding::{Forwarding, ProxyNameError};
 #[cfg(feature = "config")]
 pub(crate) use mapping::Readings;
@@ -46,11 +48,11 @@ pub use mapping::{
     CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
 };
 pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
-#[cfg(feature = "config")]
-pub(crate) use router::names_its_host;
 pub use router::{
     Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
 };
+#[cfg(feature = "config")]
+pub(crate) use router::{is_for_http, names_its_host};
 pub use server::{ClientBody, Listener, Server, Stopped, stop_signal};
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificates, Identity, MemberTls, ServerTls, TlsError};

@@ -33,7 +33,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Dropping it stops it. It is made on the task that polls it.
 ///
 /// It resolves also in a task that is busy: a tokio timer in a task whose cooperative budget
-/// is used up stays pending, and a flood uses it up at each poll. [`TokioTimer`] is polled
+/// is used up stays pending, and a flood uses it up at each poll. `TokioTimer` is polled
 /// without the budget; a timer of your own that is made of tokio's wraps it in
 /// [`tokio::task::unconstrained`](https://docs.rs/tokio/latest/tokio/task/fn.unconstrained.html).
 ///

@@ -69,7 +69,42 @@ const LINES: &[&str] = &[
     "SSLProxyMachineCertificateFile a.pem SECRET",
     "DBDParams \"host=h password=SECRET\"",
     "Include http://user:SECRET@10.0.0.1/x",
+    "ProxyPass / http://user:SECRET\\\n@10.0.0.1/ bad=1",
+    "ProxyPas / http://user:SECRET\\\n@10.0.0.1/",
+    "ProxyPas / http://us\\\r\ner:SECRET\\\r\n@10.0.0.1/ \\\r\nx",
+    "ProxyPass / http://10.0.0.1/#SECRET",
+    "ProxyPass / http://user:a#SECRET@10.0.0.1/ retri=1",
+    "ProxyPass / http://10.0.0.1/ secret= SECRET",
+    "ProxyPass / http://10.0.0.1/ \"secret= SECRET\"",
+    "BalancerMember balancer://c http://10.0.0.1 secret = SECRET",
+    "BalancerMember balancer://c http://10.0.0.1 secre=SECRET",
+    "BalancerMember balancer://c http://10.0.0.1 sercet=SECRET",
+    "ProxySet balancer://c nonc=SECRET",
+    "Header set Set-Cookie \"sid=SECRET; Path=/\" x y",
+    "Headr add Set-Cookie sid=SECRET",
+    "AuthBasicFake user SECRET",
+    "LDAPTrustedClientCert CERT_BASE64 a.pem SECRET",
+    "LDAPTrustedGlobalCert CERT_PKCS12 a.p12 SECRET",
+    "MDExternalAccountBinding kid SECRET",
+    "SSLSRPUnknownUserSeed SECRET",
+    "CryptoKey SECRET",
+    "RewriteCond %{HTTP:Authorization} !SECRET",
+    "RewriteCond %{HTTP_COOKIE} sid=SECRET",
+    "RewriteCond %{HTTP:X-Api-Key} \"!=SECRET\" [NC]",
+    "<If \"%{HTTP:Authorization} == 'SECRET'\">\n</If>",
+    "<If \"req('X-Api-Key') == 'SECRET'\">\n</If>",
+    "Header set X y \"expr=%{HTTP:Authorization} == 'SECRET'\"",
+    "<Location />\nRequire expr \"%{HTTP:Authorization} == 'SECRET'\"\n</Location>",
+    "RewriteRule ^ - [E=TOKEN:SECRET]",
+    "CustomLog \"|log --password SECRET\" common",
+    "CustomLog \"|log --password=SECRET\" common",
+    "ErrorLog \"|log --token SECRET\"",
+    "RewriteMap m \"prg:/m --api-key SECRET\"",
+    "ProxyPass / http://10.0.0.1/?sig=SECRET bad",
 ];
+
+/// Lines that have a secret, but with nothing to say about them.
+const QUIET: &[&str] = &["Header set Set-Cookie \"sid=SECRET; Path=/\""];
 
 fn reader() -> Reader {
     Reader::new()
@@ -96,6 +131,53 @@ fn no_diagnostic_shows_a_secret() {
         );
     }
     assert!(!format!("{:?}", reader()).contains(SECRET));
+}
+
+#[test]
+fn what_is_read_shows_no_secret_either() {
+    for line in QUIET {
+        let (config, _) = parse(&line.replace("SECRET", SECRET));
+        assert!(!format!("{config:?}").contains(SECRET), "{config:?}");
+    }
+}
+
+/// Whatever is said by us, and whatever only looks like the name of a secret.
+#[test]
+fn what_is_no_secret_is_shown() {
+    for (text, shown) in [
+        (
+            "ProxyPass /cookie: http://10.0.0.1/ retri=1",
+            "ProxyPass /cookie: http://10.0.0.1/ retri=1",
+        ),
+        (
+            "ProxyPass /a http://token:80/ retri=1",
+            "ProxyPass /a http://token:80/ retri=1",
+        ),
+        (
+            "ProxyPass /a http://api.token:80/ retri=1",
+            "ProxyPass /a http://api.token:80/ retri=1",
+        ),
+        (
+            "Header always set X \"%{HTTPS}e\" bad bad",
+            "Header always set X \"%{HTTPS}e\" bad bad",
+        ),
+        ("RequestHeadr unset Secure x", "RequestHeadr unset Secure x"),
+    ] {
+        let (_, complaints) = parse(text);
+        let said: Vec<_> = complaints.iter().map(ToString::to_string).collect();
+        let said = said.concat();
+        assert!(
+            said.contains(shown) && !said.contains("**"),
+            "{text}\n{said}"
+        );
+    }
+    let text = "<Proxy balancer://c>\nBalancerMember http://10.0.0.1 route=a;b\n\
+        ProxySet stickysession=S\n</Proxy>\n\
+        Header add Set-Cookie \"S=.%{BALANCER_WORKER_ROUTE}e\" env=BALANCER_ROUTE_CHANGED\n\
+        ProxyPass / balancer://c/\n";
+    let (_, complaints) = parse(text);
+    let said: Vec<_> = complaints.iter().map(ToString::to_string).collect();
+    assert!(!said.concat().contains("**"), "{said:?}");
 }
 
 #[test]

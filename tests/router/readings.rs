@@ -105,6 +105,69 @@ async fn what_a_service_is_not_for_does_not_reach_it_by_another_spelling() {
 }
 
 #[tokio::test]
+async fn what_is_kept_back_below_a_prefix_is_so_in_every_spelling() {
+    let open = || Rule::new().path_prefix("/open");
+    let hidden = || Rule::new().path_prefix("/open/priv");
+    for rule in [
+        open().unless(hidden()),
+        open().unless(Rule::new().path_regex("^/open/priv(/|$)")),
+        open().unless(Rule::new().any_of([Rule::new().header("x-no"), hidden()])),
+        open()
+            .unless(hidden())
+            .unless(Rule::new().path("/open/priv/x")),
+        open().unless(hidden().unless(Rule::new().header("x-user"))),
+        open().unless(hidden().unless(Rule::new().path("/open/priv/public"))),
+        Rule::new().any_of([open().unless(hidden())]),
+    ] {
+        let router = builder().service(rule.clone(), member("open"));
+        let router = router.build().unwrap();
+        for path in HIDDEN {
+            assert_ne!(ask(&router, get(path)).await.1, "open", "{rule:?} {path}");
+        }
+        for path in INNOCENT {
+            assert_eq!(ask(&router, get(path)).await.1, "open", "{rule:?} {path}");
+        }
+    }
+    let doubly = Rule::new().unless(Rule::new().unless(open().unless(hidden())));
+    let router = builder().service(doubly, member("open")).build().unwrap();
+    for path in HIDDEN {
+        assert_ne!(ask(&router, get(path)).await.1, "open", "{path}");
+    }
+    // It is for what follows, and not for nothing.
+    let shaped = Rule::new().path_pattern("/open/priv{*rest}");
+    let router = builder().service(open().unless(shaped), member("open"));
+    let router = router.build().unwrap();
+    for path in HIDDEN.iter().filter(|path| path.contains('x')) {
+        assert_ne!(ask(&router, get(path)).await.1, "open", "{path}");
+    }
+}
+
+/// Spellings of `/open/priv`, or of paths below it.
+const HIDDEN: [&str; 12] = [
+    "/open/priv",
+    "/open/priv/x",
+    "/open/priv;",
+    "/open/priv;x",
+    "/open/priv;x/y",
+    "/open/priv%2fx",
+    "/open/priv%5cx",
+    "/open/priv\\x",
+    "/open/p%72iv;x",
+    "/open//priv;x",
+    "/open/;/priv",
+    "/open/;x/priv/x",
+];
+
+const INNOCENT: [&str; 6] = [
+    "/open",
+    "/open/private",
+    "/open/a;b/c%20d//e",
+    "/open/x/priv;x",
+    "/open/x%2fpriv",
+    "/open;v=1/x",
+];
+
+#[tokio::test]
 async fn a_path_that_climbs_from_one_service_to_another_is_refused() {
     let router = builder()
         .service(Rule::new().path_prefix("/public"), member("public"))

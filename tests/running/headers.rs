@@ -200,8 +200,9 @@ async fn what_a_configuration_sets_or_removes_is_in_no_trailer() {
             assert_ne!(length, 0, "{heard}");
             heard.push_str(std::str::from_utf8(&piece[..length]).unwrap());
         }
-        let answer = "HTTP/1.1 200 OK\r\ntrailer: x-inner, x-other\r\n\
-             transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-inner: 1\r\nx-other: 1\r\n\r\n";
+        let answer = "HTTP/1.1 200 OK\r\ntrailer: x-inner, x_inner, x-other\r\n\
+             transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\
+             x-inner: 1\r\nx_inner: 1\r\nx-other: 1\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.unwrap();
         heard
     });
@@ -213,8 +214,9 @@ async fn what_a_configuration_sets_or_removes_is_in_no_trailer() {
     let answer = send(
         running.at(),
         "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, te\r\n\
-         Trailer: x-user, x-role, x-other\r\nTransfer-Encoding: chunked\r\n\r\n\
-         2\r\nab\r\n0\r\nX-User: root\r\nX-Role: root\r\nX-Other: 1\r\n\r\n",
+         Trailer: x-user, x-role, x_role, x-other\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nab\r\n0\r\nX-User: root\r\nX-Role: root\r\nX_Role: root\r\nX_User: root\r\n\
+         X-Other: 1\r\n\r\n",
     )
     .await;
     let heard = heard.await.unwrap().to_ascii_lowercase();
@@ -225,4 +227,43 @@ async fn what_a_configuration_sets_or_removes_is_in_no_trailer() {
         answer.body.ends_with("\r\n0\r\nx-other: 1\r\n\r\n"),
         "{answer:?}"
     );
+}
+
+/// Many servers read `_` in a name as `-`.
+#[tokio::test]
+async fn what_a_configuration_sets_or_removes_comes_in_no_spelling_with_underscores() {
+    let member = Member::start("m").await;
+    let running = run(&format!(
+        "ProxyPass / {}/\n\
+         RequestHeader set X-My-Role guest\nRequestHeader set X_Mine guest\n\
+         RequestHeader unset X-My-User\nRequestHeader unset X_Odd\n\
+         RequestHeader set X-If guest env=NONE\nRequestHeader add X-More 2\n\
+         Header unset X-Inner\nHeader set X-Own 1\n",
+        member.url()
+    ))
+    .await;
+    let lines = "X_My_Role: a\nX-My_Role: a\nX-Mine: a\nX_My-User: a\nX_My_User: a\n\
+                 X-Odd: a\nX_Odd: a\nX_If: a\nX_More: 1\n";
+    let path = "/?X_Inner=a&X-Inner=a&X_Own=a&X_Other=a";
+    let answer = ask(running.at(), "GET", path, lines).await;
+    assert_eq!(answer.seen("x-my-role"), ["guest"]);
+    assert_eq!(answer.seen("x_mine"), ["guest"]);
+    for gone in [
+        "x_my_role",
+        "x-my_role",
+        "x-mine",
+        "x_my-user",
+        "x_my_user",
+        "x_odd",
+    ] {
+        assert!(answer.seen(gone).is_empty(), "{gone}");
+    }
+    assert_eq!(answer.seen("x-odd"), ["a"], "that name was not removed");
+    assert_eq!(answer.seen("x_if"), ["a"], "nothing was set");
+    assert_eq!(answer.seen("x_more"), ["1"], "what came stays");
+    assert!(answer.all("x-inner").is_empty());
+    assert!(answer.all("x_inner").is_empty());
+    assert_eq!(answer.all("x-own"), ["1"]);
+    assert!(answer.all("x_own").is_empty());
+    assert_eq!(answer.all("x_other"), ["a"]);
 }

@@ -214,3 +214,16 @@ async fn a_name_that_is_an_address_of_ipv6_is_one() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_request_for_another_scheme_is_told_so() {
+    let member = Member::start("m").await;
+    let running = run(&format!("ProxyPass / {}/\n", member.url())).await;
+    for (scheme, status) in [("ftp", 400), ("HTTP", 200), ("https", 200)] {
+        let request = format!("GET {scheme}://a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = send(running.at(), &request).await;
+        assert_eq!(answer.status, status, "{scheme}");
+        let told = answer.body.contains("it is for another scheme than http");
+        assert_eq!(told, status == 400, "{answer:?}");
+    }
+}

@@ -18,26 +18,39 @@ use super::member::{AnyBody, Member, any, balancer, empty};
 use super::within;
 
 /// What stops at the edge in the head of a request.
-const STOPS: [&str; 19] = [
+const STOPS: [&str; 32] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
     "connection",
+    "fastly-client-ip",
     "forwarded",
+    "forwarded-for",
     "front-end-https",
     "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
+    "proxy-client-ip",
     "proxy-connection",
     "transfer-encoding",
     "true-client-ip",
     "upgrade",
+    "wl-proxy-client-ip",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
     "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-proto",
     "x-original-url",
+    "x-proxyuser-ip",
     "x-real-ip",
     "x-rewrite-url",
+    "x-url-scheme",
 ];
 
 /// What may be in heads, but means nothing good behind a body.
@@ -396,9 +409,16 @@ async fn by_frames_a_request_has_one_length_one_host_and_a_scheme() {
             (vec![(":authority", "user:pw@a")], "", None),
             (vec![(":authority", "a b")], "", None),
             (vec![(":scheme", "https")], "", Some(200)),
+            (vec![(":scheme", "HTTPS")], "", Some(200)),
+            (vec![(":scheme", "Http")], "", Some(200)),
             (vec![(":scheme", "ftp")], "", None),
             (
                 vec![("expect", "100-continue"), ("expect", "more")],
+                "",
+                Some(417),
+            ),
+            (
+                vec![("expect", "100-continue, 100-continue")],
                 "",
                 Some(417),
             ),

@@ -96,6 +96,13 @@ async fn every_expectation_is_read() {
         ("expect: more\r\nexpect: 100-continue\r\n", 417),
         ("expect: 100-continue, more\r\n", 417),
         ("expect: 100-continue;q=1\r\n", 417),
+        // hyper sends no 100 for these.
+        ("expect: 100-continue, 100-continue\r\n", 417),
+        ("expect: 100-continue,\r\n", 417),
+        ("expect: ,100-continue\r\n", 417),
+        ("expect: ,\r\n", 417),
+        ("expect:\r\n", 417),
+        ("expect: 100-continue\r\nexpect:\r\n", 417),
     ] {
         let lines = format!("host: a\r\n{lines}");
         let outcome = sent(get("HTTP/1.1", "/", &lines)).await;

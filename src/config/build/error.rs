@@ -59,7 +59,7 @@ pub(in crate::config) struct Faults {
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
-        let message = secret::masked(&message.into()).into_owned();
+        let message = secret::masked_message(&message.into()).into_owned();
         // A balancer that is used twice is complained of once.
         if self.said.insert((message.clone(), hint.to_owned())) {
             let diagnostic = Diagnostic::error(message).with_hint(hint);

@@ -62,6 +62,7 @@ const ACCESS: &[Within] = &[Location, Proxy];
 const HTTPD: Meaning = Meaning::Note("concerns httpd itself");
 const FILES: Meaning = Meaning::Note("concerns files, and none are served");
 const LOGS: Meaning = Meaning::Note("is left to whoever embeds this");
+const AUTHORITIES: Meaning = Meaning::Note("has no effect: clients are not asked for certificates");
 const TLS: Meaning =
     Meaning::Note("is not needed: TLS 1.2 and 1.3 are spoken, with ciphers that are safe");
 const REWRITE: Meaning = Meaning::Refuse(
@@ -240,8 +241,8 @@ pub(super) static DIRECTIVES: &[Known] = &[
     ),
     all("SSLRequire", USERS),
     all("SSLRequireSSL", USERS),
-    all("SSLCACertificateFile", TLS),
-    all("SSLCACertificatePath", TLS),
+    all("SSLCACertificateFile", AUTHORITIES),
+    all("SSLCACertificatePath", AUTHORITIES),
     all("SSLCipherSuite", TLS),
     all("SSLCompression", TLS),
     all("SSLCryptoDevice", TLS),
@@ -266,7 +267,7 @@ pub(super) static DIRECTIVES: &[Known] = &[
         Meaning::Warn("has no effect: who asks for no name gets the first certificate"),
     ),
     all("SSLUseStapling", TLS),
-    all("SSLVerifyDepth", TLS),
+    all("SSLVerifyDepth", AUTHORITIES),
     // Paths.
     read("Require", ACCESS, access::require),
     read("SetHandler", PATHS, access::set_handler),

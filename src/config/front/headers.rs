@@ -7,6 +7,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::text::is_framing;
 use crate::config::{HeaderAction, HeaderRule, HeaderWhen};
+use crate::proxy::reads_as;
 
 /// One change of a header, made ready.
 #[derive(Clone, Debug)]
@@ -111,6 +112,7 @@ impl HeaderEdit {
         }
         if self.action == HeaderAction::Unset {
             headers.remove(&self.name);
+            self.remove_spellings(headers);
             return;
         }
         let text = self.value.fill(variable);
@@ -136,7 +138,23 @@ impl HeaderEdit {
             }
             HeaderAction::Set | HeaderAction::Unset => {
                 headers.insert(&self.name, value);
+                self.remove_spellings(headers);
             }
+        }
+    }
+
+    /// Removes what many servers would take for this header, as they read `_` as `-`. To
+    /// remove a name with underscores is not to remove the one with hyphens.
+    fn remove_spellings(&self, headers: &mut HeaderMap) {
+        let is_set = self.action == HeaderAction::Set;
+        let is_spelling = |name: &&HeaderName| {
+            **name != self.name
+                && (is_set || name.as_str().contains('_'))
+                && reads_as(name, &self.name)
+        };
+        let spellings: Vec<_> = headers.keys().filter(is_spelling).cloned().collect();
+        for name in spellings {
+            headers.remove(name);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
 use crate::proxy::{
     ClientBody, Endpoint, FirstRequest, MapError, Mapped, Origin, OwnFields, PathMap, Readings,
-    ReverseProxy, TlsSession, names_its_host,
+    ReverseProxy, TlsSession, is_for_http, names_its_host,
 };
 use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 use crate::session::StickySession;
@@ -130,6 +130,12 @@ impl Site {
         trip.secure = head.extensions.get::<TlsSession>().is_some();
         if head.method == Method::CONNECT {
             return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        }
+        if !is_for_http(&head) {
+            return trip.refuse(
+                StatusCode::BAD_REQUEST,
+                "it is for another scheme than http",
+            );
         }
         if !names_its_host(&head) {
             return trip.refuse(

@@ -9,7 +9,7 @@ use super::{
     BalancerConfig, CheckConfig, HeaderRule, Mapping, MemberConfig, ReverseMapping, Settings,
     Target, TargetError,
 };
-use crate::config::secret::{masked, sounds_secret};
+use crate::config::secret::{masked, masked_header, sounds_secret};
 
 const HIDDEN: &str = "***";
 
@@ -159,7 +159,10 @@ impl fmt::Debug for HeaderRule {
         f.debug_struct("HeaderRule")
             .field("action", &self.action)
             .field("name", &self.name)
-            .field("value", &named(&self.name, &self.value))
+            .field(
+                "value",
+                &masked_header(&self.name, &named(&self.name, &self.value)),
+            )
             .field("when", &self.when)
             .field("condition", &self.condition)
             .finish()

@@ -139,24 +139,39 @@ impl Sources {
         }
     }
 
-    /// A physical line without its secrets, which the lines that it continues may announce.
+    /// A physical line without its secrets: the lines that it continues may announce them, and
+    /// those that continue it may show that there was one.
     fn shown(&self, span: Span, text: &str) -> Arc<str> {
+        fn joined(line: &str) -> Option<&str> {
+            let line = line.strip_suffix('\n').unwrap_or(line);
+            line.strip_suffix('\r').unwrap_or(line).strip_suffix('\\')
+        }
         let source = &self.files[span.source as usize];
-        let before = &source.text[..source.lines[span.line as usize - 1]];
-        let physical = before.split_inclusive('\n').rev();
-        let continued = physical.map_while(|line| {
-            let line = line.trim_end_matches(['\n', '\r']);
-            line.strip_suffix('\\')
-        });
-        let mut parts: Vec<&str> = continued.collect();
+        let (before, rest) = source.text.split_at(source.lines[span.line as usize - 1]);
+        let mut parts: Vec<&str> = before
+            .split_inclusive('\n')
+            .rev()
+            .map_while(joined)
+            .collect();
         parts.reverse();
         let announced: usize = parts.iter().map(|part| part.chars().count()).sum();
-        let whole = parts.concat() + text;
-        secret::masked_line(&whole)
-            .chars()
-            .skip(announced)
-            .collect::<String>()
-            .into()
+        let own = joined(text).unwrap_or(text);
+        // Without a line's end behind it a backslash stands for itself.
+        let mut following = rest
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let mut is_joined = following.next().and_then(joined).is_some();
+        let (own, sign) = if is_joined { (own, "\\") } else { (text, "") };
+        parts.push(own);
+        let mut following = rest.split_inclusive('\n').skip(1);
+        while let Some(line) = following.next().filter(|_| is_joined) {
+            let part = joined(line).filter(|_| line.ends_with('\n'));
+            is_joined = part.is_some();
+            parts.push(part.unwrap_or(line.trim_end_matches(['\n', '\r'])));
+        }
+        let whole = secret::masked_line(&parts.concat()).into_owned();
+        let shown = whole.chars().skip(announced).take(own.chars().count());
+        shown.chain(sign.chars()).collect::<String>().into()
     }
 
     /// Where a place comes among all that were read; what is nowhere comes last.

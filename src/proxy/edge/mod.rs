@@ -58,8 +58,8 @@ use heads::{Edge, Received};
 ///   and its bytes are counted until the tunnel ends. Any other is passed on as a plain
 ///   request: `h2c`, for one, would carry requests past all that is done here. A 101 that
 ///   nobody asked for is answered with 502.
-/// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation
-///   is answered with 417.
+/// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation,
+///   and a list in one line, is answered with 417.
 /// * An answer with 204 has no `Content-Length`; a member's with lengths that differ is
 ///   answered with 502.
 ///

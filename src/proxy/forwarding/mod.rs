@@ -29,8 +29,12 @@ const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-serv
 /// By default nobody is trusted: `X-Forwarded-For`, `-Host` and `-Proto` are set to what
 /// this proxy knows, and whatever else a client says of that kind is removed: all
 /// `X-Forwarded-*`, also with underscores, which some servers read alike, `Forwarded`,
-/// `X-Real-IP`, `X-Client-IP`, `True-Client-IP`, `Front-End-Https`, `X-Original-URL` and
-/// `X-Rewrite-URL`. A `Forwarded` of anybody's is passed on only if we add to it.
+/// `Forwarded-For`, `Front-End-Https`, `X-Original-URL`, `X-Rewrite-URL` and `X-Url-Scheme`;
+/// and the client's address in `X-Real-IP`, `Client-IP`, `Proxy-Client-IP`, `True-Client-IP`,
+/// `WL-Proxy-Client-IP`, `X-Client-IP`, `X-Cluster-Client-IP`, `X-ProxyUser-IP` and in what
+/// services of the net send: `CF-Connecting-IP`, `CF-Connecting-IPv6`, `Fastly-Client-IP`,
+/// `X-Appengine-User-IP`, `X-Azure-ClientIP` and `X-Envoy-External-Address`. A `Forwarded` of
+/// anybody's is passed on only if we add to it.
 ///
 /// # Examples
 ///

@@ -184,6 +184,34 @@ fn claims_are_removed_however_they_are_spelt() {
 }
 
 #[test]
+fn the_clients_address_is_taken_from_trusted_peers_alone_whatever_it_is_called() {
+    for name in [
+        "cf-connecting-ip",
+        "cf-connecting-ipv6",
+        "client-ip",
+        "fastly-client-ip",
+        "forwarded-for",
+        "proxy-client-ip",
+        "true-client-ip",
+        "wl-proxy-client-ip",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-proxyuser-ip",
+        "x-real-ip",
+        "x-url-scheme",
+    ] {
+        let told = applied(&Forwarding::new(), PEER, &[(name, "6.6.6.6")]);
+        assert!(!told.contains_key(name), "{name}");
+        let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+        let told = applied(&trusting, PEER, &[(name, "6.6.6.6")]);
+        assert_eq!(told[name], "6.6.6.6");
+    }
+}
+
+#[test]
 fn a_forwarded_that_we_do_not_add_to_is_not_passed_on() {
     let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
     let sent = [("forwarded", "for=6.6.6.6")];

@@ -202,11 +202,11 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for all paths but some.
-    pub(super) fn excludes_paths(&self) -> bool {
+    /// Whether this reading of the path is one that it is not for.
+    pub(super) fn excludes(&self, facts: &Facts<'_>, random: &Random) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(Rule::excludes_paths),
-            Self::Unless(rule) => rule.is_for_paths(),
+            Self::AnyOf(rules) => rules.iter().any(|rule| rule.excludes(facts, random)),
+            Self::Unless(rule) => rule.is_for_paths() && rule.holds(facts, random),
             _ => false,
         }
     }

@@ -30,12 +30,21 @@ pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Opt
     }
 }
 
+/// Whether a request is for HTTP, with TLS or without. A scheme is without case (RFC 3986,
+/// 3.1), but from HTTP/2 it comes as it was written.
+pub(crate) fn is_for_http(head: &Parts) -> bool {
+    let is_http = |scheme: &Scheme| {
+        let mut schemes = [Scheme::HTTP, Scheme::HTTPS].into_iter();
+        schemes.any(|known| scheme.as_str().eq_ignore_ascii_case(known.as_str()))
+    };
+    head.uri.scheme().is_none_or(is_http)
+}
+
 /// Whether the head of a request names one host by HTTP's rules, so that every server
 /// would read the same in it (RFC 9112, 3.2; RFC 9113, 8.3.1). A client that speaks HTTP/1.0
 /// need not name one.
 pub(crate) fn names_its_host(head: &Parts) -> bool {
-    let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
-    if !head.uri.scheme().is_none_or(is_http) {
+    if !is_for_http(head) {
         return false;
     }
     let mut lines = head.headers.get_all(HOST).iter();

@@ -38,4 +38,6 @@ pub use rule::Rule;
 pub use table::{Router, RouterBuilder};
 
 pub(super) use host::host_of;
+#[cfg(feature = "config")]
+pub(crate) use host::is_for_http;
 pub(crate) use host::names_its_host;

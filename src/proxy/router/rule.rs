@@ -32,8 +32,8 @@ use crate::random::Random;
 /// So a rule that denies or leads to where a login is needed is not got round by another
 /// spelling, if it stands before those that grant more: put the stricter rule first. A path of
 /// which this would not be true is refused with 400. Its readings lead to different rules, the
-/// first of those leads to a service, and either the path climbs (`..`), or that rule is for
-/// all paths [but some](Self::unless).
+/// first of those leads to a service, and either the path climbs (`..`), or one of its readings
+/// is a path that this rule [is not for](Self::unless).
 ///
 /// Case counts, unless [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case)
 /// says otherwise. Queries and the values of cookies and headers are compared as they
@@ -403,9 +403,10 @@ impl Rule {
         self.conditions.iter().any(Condition::is_for_paths)
     }
 
-    /// Whether it is for all paths but some.
-    pub(super) fn excludes_paths(&self) -> bool {
-        self.conditions.iter().any(Condition::excludes_paths)
+    /// Whether this reading of the path is one that it is not for.
+    pub(super) fn excludes(&self, facts: &Facts<'_>, random: &Random) -> bool {
+        let mut conditions = self.conditions.iter();
+        conditions.any(|condition| condition.excludes(facts, random))
     }
 
     /// The hosts that it is for, by one of its conditions.

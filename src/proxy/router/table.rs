@@ -357,12 +357,7 @@ impl<S> Table<S> {
         first: impl Fn(&Facts<'_>) -> Option<usize>,
     ) -> Result<Option<usize>, InDoubt> {
         let places = Places::of(facts.path());
-        let found_at = |path: &str| {
-            if self.ignores_case && path.chars().any(char::is_uppercase) {
-                return first(&facts.read_as(&path.to_lowercase()));
-            }
-            first(&facts.read_as(path))
-        };
+        let found_at = |path: &str| self.read(facts, path, &first);
         if let Some(path) = places.only() {
             return Ok(found_at(path));
         }
@@ -374,13 +369,24 @@ impl<S> Table<S> {
             least = [least, other].into_iter().flatten().min();
         }
         let is_in_doubt = |(rule, way): &(Rule, Way<S, Plan>)| {
-            matches!(way, Way::Service(_)) && (places.climbs || rule.excludes_paths())
+            let excludes = |facts: &Facts<'_>| rule.excludes(facts, &self.random);
+            let mut readings = places.all();
+            matches!(way, Way::Service(_))
+                && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
         };
         let found = least.and_then(|rule| self.rules.get(rule));
         if !same && found.is_some_and(is_in_doubt) {
             return Err(InDoubt);
         }
         Ok(least)
+    }
+
+    /// Asks about one reading of the path.
+    fn read<A>(&self, facts: &Facts<'_>, path: &str, ask: impl Fn(&Facts<'_>) -> A) -> A {
+        if self.ignores_case && path.chars().any(char::is_uppercase) {
+            return ask(&facts.read_as(&path.to_lowercase()));
+        }
+        ask(&facts.read_as(path))
     }
 
     /// The first rule that matches by one reading of the path.

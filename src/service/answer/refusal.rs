@@ -277,7 +277,7 @@ impl Form {
                 let kind = parts.next().unwrap_or_default();
                 let quality = parts
                     .find_map(quality)
-                    .map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
+                    .map_or(1.0, |quality| weight(quality).unwrap_or(0.0));
                 let (family, subtype) = kind.split_once('/').unwrap_or_default();
                 let json_suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
                 let plain = family
@@ -297,6 +297,15 @@ impl Form {
 
 fn is_json(text: &[u8]) -> bool {
     text.eq_ignore_ascii_case(b"json")
+}
+
+/// What is no weight (RFC 9110, 12.4.2) makes a range count for nothing.
+fn weight(quality: &str) -> Option<f32> {
+    let is_of_it = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let number = quality.bytes().all(is_of_it).then(|| quality.parse().ok());
+    number
+        .flatten()
+        .filter(|weight| (0.0..=1.0).contains(weight))
 }
 
 /// The value of a parameter `q`.
@@ -324,6 +333,12 @@ mod tests {
             ("application/json, text/plain;q=0.5", Form::Json),
             ("application/json;q=0", Form::Text),
             ("application/json;q=often", Form::Text),
+            ("application/json;q=2", Form::Text),
+            ("application/json;q=1.001", Form::Text),
+            ("application/json;q=-0.5", Form::Text),
+            ("application/json;q=+1", Form::Text),
+            ("application/json;q=", Form::Text),
+            ("application/json;q=1.000, text/plain;q=2", Form::Json),
             ("application/jsonp", Form::Text),
             ("Application/JSON;Q=0.1", Form::Json),
             ("Application/JSON;Q=0.1, TEXT/plain;q=0.2", Form::Text),

@@ -192,7 +192,7 @@ pub(crate) struct HostKept;
 /// Asks, in the extensions of a request, for a connection to the member that has carried
 /// no request before.
 ///
-/// An [`Endpoint`](crate::proxy::Endpoint) opens one, and keeps it for later requests as any
+/// An `proxy::Endpoint` opens one, and keeps it for later requests as any
 /// other. Over HTTP/2, which tells by itself what it did not get to, a request goes onto the
 /// connection that all share. It is what requests carry that are sent again after
 /// [a connection turned out to be closed](crate::service::BalanceLayer::stale_if).

@@ -18,7 +18,7 @@ use crate::timer::{Sleep, Timer};
 /// `CallService` of which [`timeouts`](crate::service::BalanceLayer::timeouts) was not called.
 /// Members that may not be ready, such as those behind a `ConcurrencyLimit`, want a timer, or
 /// tower's `LoadShed` before them, which says so at once ([`Fault::OVERLOADED`]). An
-/// [`Endpoint`](crate::proxy::Endpoint) is always ready, and has limits of its own.
+/// `proxy::Endpoint` is always ready, and has limits of its own.
 ///
 /// [`Fault::OVERLOADED`]: crate::service::Fault::OVERLOADED
 ///

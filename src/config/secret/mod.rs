@@ -1,11 +1,15 @@
 //! What is secret in a text that a person will see: passwords in URLs, values of names that
 //! sound secret, credentials. One room, so that configuration, errors and `Debug` agree.
 //!
-//! What does not live here: where texts are shown. A configuration that is printed to be
-//! read again keeps its secrets.
+//! What does not live here: where texts are shown, and how secrets are told in a text (`find`).
+//! A configuration that is printed to be read again keeps its secrets.
+
+mod find;
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+use find::{after_names, cookie_value, everywhere, urls, words};
 
 /// What is shown for each character of a secret, so that columns stay where they are.
 const MASK: char = '*';
@@ -13,45 +17,66 @@ const MASK: char = '*';
 /// The text with its secrets masked, character by character: the password in a URL, the
 /// value of `password=..`, and what follows `Basic`, `Bearer` and the like.
 pub(in crate::config) fn masked(text: &str) -> Cow<'_, str> {
-    let mut found = urls(text);
-    found.extend(pairs(text));
-    found.extend(credentials(text));
-    mask(text, found)
+    mask(text, everywhere(text))
 }
 
 /// A line of a configuration with its secrets masked: as [`masked`], and all that follows a
 /// word that sounds secret, as in `SetEnv DB_PASSWORD x` or `Header set Authorization x`.
 pub(in crate::config) fn masked_line(line: &str) -> Cow<'_, str> {
-    let mut found = urls(line);
-    found.extend(pairs(line));
-    found.extend(credentials(line));
-    let words = words(line);
-    let shown: Vec<&str> = words
+    let mut found = everywhere(line);
+    let places = words(line);
+    let shown: Vec<&str> = places
         .iter()
-        .map(|word| unquoted(&line[word.clone()]))
+        .map(|place| unquoted(&line[place.clone()]))
         .collect();
-    if let Some(first) = first_secret(&shown) {
-        found.extend(words.into_iter().skip(first));
+    for part in by_position(&shown) {
+        let begin = part.as_ptr() as usize - line.as_ptr() as usize;
+        let end = begin + part.len();
+        // A word goes with its quotes.
+        let mut whole = shown.iter().zip(&places);
+        let whole = whole.find(|(word, _)| std::ptr::eq(**word, part));
+        found.push(whole.map_or(begin..end, |(_, place)| place.clone()));
     }
     mask(line, found)
 }
 
+/// The value of this header, masked: cookies that are set are secret.
+pub(in crate::config) fn masked_header<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
+    let mut found = everywhere(value);
+    found.extend(sets_cookie(name).then(|| cookie_value(value)).flatten());
+    mask(value, found)
+}
+
+fn sets_cookie(name: &str) -> bool {
+    let name = name.strip_suffix(':').unwrap_or(name);
+    let mut known = ["set-cookie", "set-cookie2"].into_iter();
+    known.any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// The secrets among the words of a directive, of which the first is its name.
 pub(in crate::config) fn of_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
-    let mut found = Vec::new();
+    let mut found = by_position(words);
     for word in words {
-        let mut ranges = urls(word);
-        ranges.extend(pairs(word));
-        ranges.extend(credentials(word));
-        found.extend(ranges.into_iter().map(|range| &word[range]));
-    }
-    if let Some(first) = first_secret(words) {
-        found.extend(&words[first..]);
+        found.extend(everywhere(word).into_iter().map(|range| &word[range]));
     }
     found
 }
 
-/// A message without these secrets, and with whatever else is secret in it [`masked`].
+/// What is said by us, of what the user wrote: that stands in quotes, and only there anything
+/// but a URL is taken for a secret.
+pub(in crate::config) fn masked_message(message: &str) -> Cow<'_, str> {
+    let mut found = urls(message);
+    for quote in ['`', '"'] {
+        for part in message.split(quote).skip(1).step_by(2) {
+            let begin = part.as_ptr() as usize - message.as_ptr() as usize;
+            let moved = |range: Range<usize>| begin + range.start..begin + range.end;
+            found.extend(everywhere(part).into_iter().map(moved));
+        }
+    }
+    mask(message, found)
+}
+
+/// A message without these secrets, and with whatever else is secret in what it quotes masked.
 pub(in crate::config) fn without<'s>(
     message: &str,
     secrets: impl IntoIterator<Item = &'s str>,
@@ -72,13 +97,15 @@ pub(in crate::config) fn without<'s>(
             let open = message[..at].ends_with(|c: char| c.is_alphanumeric());
             let goes_on = message[end..].starts_with(|c: char| c.is_alphanumeric());
             // A short one may be any word of ours, but for what is quoted from the text.
-            let is_quoted = message[..at].matches('`').count() % 2 == 1;
+            let is_quoted = ['`', '"']
+                .iter()
+                .any(|&quote| message[..at].matches(quote).count() % 2 == 1);
             if secret.len() >= 8 || (is_quoted && !open && !goes_on) {
                 found.push(at..end);
             }
         }
     }
-    masked(&mask(message, found)).into_owned()
+    masked_message(&mask(message, found)).into_owned()
 }
 
 /// Whether what has this name is likely to be secret: a variable, a header, a parameter.
@@ -99,29 +126,92 @@ pub(in crate::config) fn sounds_secret(name: &str) -> bool {
         "secret",
         "token",
     ];
-    let parts = ["auth", "jwt", "key", "pass", "pw", "pwd"];
+    let name = name.strip_prefix("http_").unwrap_or(&name);
+    let parts = [
+        "auth",
+        "jwt",
+        "key",
+        "pass",
+        "pw",
+        "pwd",
+        "sig",
+        "signature",
+    ];
     // `stickysession` is a name, and `ServerTokens` says how much is told of the server.
     let known = ["servertokens", "www-authenticate"];
-    !known.contains(&name.as_str())
+    !known.contains(&name)
         && (name == "cookie"
             || contains.iter().any(|part| name.contains(part))
             || name.split(['-', '_']).any(|part| parts.contains(&part)))
+}
+
+/// Whether a parameter of this name is probably one that is secret, mistyped.
+fn nearly_sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let known = [("secret", 2), ("password", 2), ("nonce", 1), ("token", 1)];
+    // No name of a parameter is as long, and likeness is not cheap.
+    (4..=12).contains(&name.len())
+        && name != "secure"
+        && known
+            .into_iter()
+            .any(|(known, most)| strsim::damerau_levenshtein(&name, known) <= most)
 }
 
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// From which word on a directive is secret.
-fn first_secret(words: &[&str]) -> Option<usize> {
-    // After the file there may be the pass phrase of its key.
-    let certificate = "SSLProxyMachineCertificate";
-    let name = words.first()?.get(..certificate.len());
-    if name.is_some_and(|name| name.eq_ignore_ascii_case(certificate)) {
-        return Some(2);
+/// Directives with a secret among their words, and how many stand before it.
+const POSITIONS: [(&str, usize); 9] = [
+    ("AuthBasicFake", 2),
+    ("CryptoIV", 1),
+    ("CryptoKey", 1),
+    ("LDAPTrustedClientCert", 3),
+    ("LDAPTrustedGlobalCert", 3),
+    ("MDExternalAccountBinding", 1),
+    ("SSLProxyMachineCertificateFile", 2),
+    ("SSLProxyMachineCertificatePath", 2),
+    ("SSLSRPUnknownUserSeed", 1),
+];
+
+/// Directives that compare: what is compared with a secret is one.
+const CONDITIONS: [&str; 5] = ["ElseIf", "If", "Require", "RewriteCond", "SetEnvIfExpr"];
+
+/// What is secret for where it stands in a directive, of which the first word is its name.
+fn by_position<'w>(words: &[&'w str]) -> Vec<&'w str> {
+    let Some((name, rest)) = words.split_first() else {
+        return Vec::new();
+    };
+    let is_it = |known: &str| name.eq_ignore_ascii_case(known);
+    let position = POSITIONS.iter().find(|(known, _)| is_it(known));
+    let is_named = |word: &&str| sounds_secret(word.strip_suffix('=').unwrap_or(word));
+    let first = match position {
+        Some(&(_, before)) => Some(before),
+        None => words.iter().position(is_named).map(|at| at + 1),
+    };
+    let mut found: Vec<&str> = match first {
+        Some(first) => words.iter().skip(first).copied().collect(),
+        None => Vec::new(),
+    };
+    let compares = CONDITIONS.into_iter().any(is_it);
+    let (mut compared, mut is_cookie) = (false, false);
+    for &word in rest {
+        let is_condition = compares || word.get(..5) == Some("expr=");
+        if compared {
+            found.push(word);
+        } else if let Some(range) = after_names(word).filter(|_| is_condition) {
+            found.push(&word[range]);
+            compared = true;
+        } else if is_cookie {
+            found.extend(cookie_value(word).map(|range| &word[range]));
+        }
+        is_cookie |= sets_cookie(word);
     }
-    let named = words.iter().position(|word| sounds_secret(word))?;
-    Some(named + 1)
+    found
+}
+
+fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\'', '`', '<', '>'])
 }
 
 fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
@@ -143,129 +233,6 @@ fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
     }
     shown.push_str(&text[end..]);
     Cow::Owned(shown)
-}
-
-fn ends_word(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
-}
-
-/// Users and passwords in URLs.
-fn urls(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    for (at, sign) in text.match_indices("://") {
-        let begin = at + sign.len();
-        let rest = &text[begin..];
-        let rest = &rest[..rest.find(ends_word).unwrap_or(rest.len())];
-        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-        let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-        let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
-        // A slash in a password should be escaped, but it may not be.
-        let has_user = authority.contains('@') || !is_port;
-        if let Some(user) = rest.rfind('@').filter(|_| has_user) {
-            found.push(begin..begin + user);
-        }
-    }
-    // A scheme may have been forgotten.
-    for word in text.split(ends_word).filter(|word| !word.contains("://")) {
-        let (Some(colon), Some(user)) = (word.find(':'), word.rfind('@')) else {
-            continue;
-        };
-        let begin = word.as_ptr() as usize - text.as_ptr() as usize;
-        found.extend((colon < user).then_some(begin..begin + user));
-    }
-    found
-}
-
-/// Values of `name=..` and `name: ..` with names that sound secret.
-fn pairs(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    for (at, sign) in text.match_indices(['=', ':']) {
-        let before = &text[..at];
-        let begin = before.bytes().rposition(|byte| !is_of_name(byte));
-        let name = &before[begin.map_or(0, |begin| begin + 1)..];
-        // Hints write `key=value` for any of them.
-        if !sounds_secret(name) || text[at..].starts_with("=value") {
-            continue;
-        }
-        // A quote before the name goes on to the next one.
-        let quote = before[..before.len() - name.len()].chars().next_back();
-        let quote = quote.filter(|quote| matches!(quote, '"' | '\'' | '`'));
-        let rest = &text[at + sign.len()..];
-        let blanks = match sign {
-            ":" => rest.len() - rest.trim_start().len(),
-            _ => 0,
-        };
-        let value = &rest[blanks..];
-        let (open, end) = match (quote, value.chars().next()) {
-            (Some(quote), _) => (0, value.find(quote)),
-            (None, Some(quote @ ('"' | '\''))) => (1, value[1..].find(quote).map(|end| end + 1)),
-            (None, _) if sign == ":" => (0, None),
-            (None, _) => (0, value.find(|c| ends_word(c) || c == '&')),
-        };
-        let begin = at + sign.len() + blanks;
-        found.push(begin + open..begin + end.unwrap_or(value.len()));
-    }
-    found
-}
-
-/// What follows a scheme of `Authorization`, and tokens that say what they are.
-fn credentials(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let all: Vec<&str> = text.split_whitespace().collect();
-    for pair in all.windows(2) {
-        let [scheme, value] = pair else { continue };
-        let name = scheme.trim_start_matches(['"', '\'', '`']);
-        let schemes = ["basic", "bearer", "digest", "negotiate"];
-        let value = unquoted(value);
-        let begin = value.as_ptr() as usize - text.as_ptr() as usize;
-        // `AuthType Basic` is followed by nothing, and prose by short words.
-        let is_long = value.len() >= 6 || value.contains(|c: char| c.is_ascii_digit());
-        if schemes.iter().any(|known| known.eq_ignore_ascii_case(name)) && is_long {
-            found.push(begin..begin + value.len());
-        }
-    }
-    for (at, _) in text.match_indices("eyJ") {
-        let rest = &text[at..];
-        let end = rest.find(|c: char| !c.is_ascii() || !(is_of_name(c as u8) || c == '.'));
-        let token = &rest[..end.unwrap_or(rest.len())];
-        if token.contains('.') {
-            found.push(at..at + token.len());
-        }
-    }
-    found
-}
-
-/// Where the words of a text are, with their quotes.
-fn words(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(begin) = text[at..].find(|c: char| !c.is_whitespace()) {
-        let begin = at + begin;
-        let rest = &text[begin..];
-        let length = match rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => quoted_length(rest, quote),
-            _ => rest.find(char::is_whitespace),
-        };
-        let end = begin + length.unwrap_or(rest.len());
-        found.push(begin..end);
-        at = end;
-    }
-    found
-}
-
-fn quoted_length(text: &str, quote: char) -> Option<usize> {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        if c == quote && !escaped {
-            return Some(at + 1);
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    None
-}
-
-fn unquoted(word: &str) -> &str {
-    word.trim_matches(['"', '\'', '`', '<', '>'])
 }
 
 #[cfg(test)]
