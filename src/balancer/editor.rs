@@ -86,6 +86,7 @@ pub(super) struct Editor<W> {
     generation: u64,
     slots: Slots,
     next_order: u64,
+    next_payload: u64,
     /// The slots whose seats changed since the last publication.
     touched: Vec<usize>,
     /// What the scheduler has still to be told.
@@ -162,6 +163,7 @@ impl<W> Editor<W> {
             generation: 0,
             slots: Slots::default(),
             next_order: 0,
+            next_payload: 0,
             touched: Vec::new(),
             owed: Told::TheDifference,
             news: News::NONE,
@@ -205,7 +207,9 @@ impl<W> Editor<W> {
         let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
         self.news.note(&state, state.configure(&spec, seen, now));
         let spec = spec.with_status(Status::NORMAL);
-        self.seat_anew(state.clone(), spec, order, Arc::new(payload));
+        self.next_payload += 1;
+        let payload = (Arc::new(payload), self.next_payload);
+        self.seat_anew(state.clone(), spec, order, payload);
         state
     }
 
@@ -217,7 +221,7 @@ impl<W> Editor<W> {
         self.news.note(&seat.state, (before, after));
         let spec = spec.with_status(Status::NORMAL);
         let entry = self.entries.get(seat.slot());
-        let Some(payload) = entry.map(|entry| entry.payload.clone()) else {
+        let Some(payload) = entry.map(|entry| (entry.payload.clone(), entry.payload_number)) else {
             return false;
         };
         if spec == seat.spec {
@@ -233,7 +237,7 @@ impl<W> Editor<W> {
         state: Arc<MemberState>,
         spec: MemberSpec,
         order: u64,
-        payload: Arc<W>,
+        (payload, payload_number): (Arc<W>, u64),
     ) {
         let slot = state.id().slot();
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
@@ -255,6 +259,7 @@ impl<W> Editor<W> {
             seat,
             desk: self.desk.clone(),
             payload,
+            payload_number,
         };
         let former = self.entries.put(slot, Arc::new(entry));
         self.news.replaced.extend(former);
@@ -290,6 +295,7 @@ impl<W> Editor<W> {
                     seat: seat.clone(),
                     desk: self.desk.clone(),
                     payload: entry.payload.clone(),
+                    payload_number: entry.payload_number,
                 };
                 let former = self.entries.put(seat.slot(), Arc::new(entry));
                 self.news.replaced.extend(former);

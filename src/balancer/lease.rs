@@ -21,6 +21,8 @@ pub(super) struct Entry<W> {
     pub(super) seat: Arc<Seat>,
     pub(super) desk: Arc<Desk>,
     pub(super) payload: Arc<W>,
+    /// Which of the balancer's payloads it is: one that replaces it has another number.
+    pub(super) payload_number: u64,
 }
 
 /// The right to use one member, in flight until it ends.
@@ -113,6 +115,13 @@ impl<W> Lease<W> {
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.entry().seat.spec.route()
+    }
+
+    /// Which of the balancer's payloads this is; see [`Balancer::has_replaced`].
+    ///
+    /// [`Balancer::has_replaced`]: super::Balancer::has_replaced
+    pub(crate) fn payload_number(&self) -> u64 {
+        self.entry().payload_number
     }
 
     /// How the client does with its request body, where a meter was asked for.

@@ -196,6 +196,7 @@ where
         mut wait: Box<Wait<W, S, X::Held>>,
     ) -> bool {
         let mut this = self.project();
+        this.course.forget_replaced(this.balancer);
         let elected = wait.poll(context, this.balancer, this.exchange, &this.course.tried);
         *this.stage = match elected {
             Poll::Pending => {
@@ -264,7 +265,7 @@ where
             lease.put_in_error();
         }
         if judged.retry {
-            this.course.note(lease.member().id());
+            this.course.note(&lease);
         }
         // Whether the request goes on, and to whom if not to the other who has it.
         let onward = match &other {
@@ -316,7 +317,7 @@ where
         let failover = &settings.failover;
         let (error, fault) = match halt {
             Halt::AtCapacity => {
-                this.course.meet_limit(lease.member().id());
+                this.course.meet_limit(&lease);
                 lease.finish(Outcome::Cancelled);
                 // It was an election that came to nothing, not an attempt.
                 this.course.attempts -= 1;
@@ -376,7 +377,7 @@ where
             lease.put_in_error();
         }
         this.course.sent |= again || !fault.is_nothing_sent();
-        this.course.note(lease.member().id());
+        this.course.note(&lease);
         // A second try would find as little as the first.
         let has_room = !fault.is_overloaded() && !fault.is_exhausted();
         if settings.pardons && has_room {
@@ -478,7 +479,7 @@ where
         if !this.exchange.is_shareable() {
             return false;
         }
-        this.course.note(first.member().id());
+        this.course.note(first);
         let next = this
             .course
             .elect_for_repetition(this.balancer, this.exchange, Reach::Usable);
