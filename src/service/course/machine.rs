@@ -213,6 +213,8 @@ where
                 Stage::Attempting
             }
             Poll::Ready(Err(error)) => {
+                let settings = this.exchange.settings();
+                this.course.refund(&settings.failover.budget);
                 let failed = this.course.failed.take();
                 Stage::Failed(failed.unwrap_or_else(|| error.into()))
             }
@@ -322,6 +324,7 @@ where
                 // It was an election that came to nothing, not an attempt.
                 this.course.attempts -= 1;
                 if other.is_some() {
+                    this.course.refund(&failover.budget);
                     return Then::GoOn;
                 }
                 let left = this.exchange.is_left();
@@ -329,25 +332,25 @@ where
                 let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));
                 let failed = this.course.failed.take();
                 let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
-                return onward::<W, X, S, F>(
-                    this.balancer,
-                    settings,
-                    this.course,
-                    Onward {
-                        lane,
-                        service,
-                        next,
-                        strays: false,
-                        failed,
-                    },
-                );
+                let next = Onward {
+                    lane,
+                    service,
+                    next,
+                    strays: false,
+                    failed,
+                };
+                let then = onward::<W, X, S, F>(this.balancer, settings, this.course, next);
+                if matches!(then, Then::Return(_)) {
+                    this.course.refund(&failover.budget);
+                }
+                return then;
             }
             Halt::Failed(error, fault) => (error, fault),
             Halt::NotReady(error, _) if X::SHARED => {
                 // The same service would have to get ready for any other member.
                 lease.finish(Outcome::Cancelled);
+                this.course.refund(&failover.budget);
                 if other.is_some() {
-                    failover.budget.refund();
                     return Then::GoOn;
                 }
                 let not_ready = BalanceError::NotReady { source: error };
@@ -357,6 +360,7 @@ where
             Halt::BodyGone => {
                 // An earlier attempt, or the one beside this, has read it meanwhile.
                 lease.finish(Outcome::Cancelled);
+                this.course.refund(&failover.budget);
                 if other.is_some() {
                     return Then::GoOn;
                 }

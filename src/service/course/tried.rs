@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::member::{Flag, MemberId};
 use crate::observer::Session;
-use crate::service::{BalanceError, Fault};
+use crate::service::{BalanceError, Fault, RetryBudget};
 
 /// How far an election goes for a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +24,8 @@ pub(super) struct Course {
     /// that has been replaced.
     payloads: Vec<(MemberId, Option<u64>)>,
     pub(super) attempts: u32,
+    /// How many of them the budget has paid for.
+    paid: u32,
     /// The one repetition of what may have been sent.
     pub(super) repeated: bool,
     /// The one more for a failure that is not the member's fault.
@@ -174,11 +176,21 @@ impl Course {
         if !allowed || !failover.budget.withdraw() {
             return None;
         }
+        self.paid += 1;
         let elected = self.elect(balancer, exchange, reach).ok();
         if elected.is_none() {
-            failover.budget.refund();
+            self.refund(&failover.budget);
         }
         elected
+    }
+
+    /// There is one attempt less than was paid for, as nothing of it was sent. Which of two
+    /// it was does not matter: one of them is the first, which costs nothing.
+    pub(super) fn refund(&mut self, budget: &RetryBudget) {
+        if let Some(paid) = self.paid.checked_sub(1) {
+            self.paid = paid;
+            budget.refund();
+        }
     }
 }
 
