@@ -40,6 +40,7 @@ pub use error::{BuildError, PickError, UnknownMember};
 pub use explain::{Explanation, MemberExplained, Why};
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
+pub(crate) use limit::WeakLimit;
 pub use members::Replaced;
 pub use meter::SentMeter;
 pub use removed::Removed;
