@@ -117,13 +117,6 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route()
     }
 
-    /// Which of the balancer's payloads this is; see [`Balancer::has_replaced`].
-    ///
-    /// [`Balancer::has_replaced`]: super::Balancer::has_replaced
-    pub(crate) fn payload_number(&self) -> u64 {
-        self.entry().payload_number
-    }
-
     /// How the client does with its request body, where a meter was asked for.
     pub(crate) fn upload(&self) -> Upload {
         self.meter.upload()

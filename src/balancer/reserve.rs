@@ -101,6 +101,13 @@ impl<W> Balancer<W> {
     }
 }
 
+impl<W> Lease<W> {
+    /// Which of the balancer's payloads this is; see [`Balancer::has_replaced`].
+    pub(crate) fn payload_number(&self) -> u64 {
+        self.entry().payload_number
+    }
+}
+
 /// Who could be elected if the members that were tried were not there.
 pub(super) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
     walk(roster, |seat| {
