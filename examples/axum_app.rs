@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{get, post};
+use clap::Parser;
 use equipoise::proxy::{ClientAddrLayer, EdgeLayer, Endpoint, Forwarding, ReverseProxy};
 use equipoise::service::{BalanceLayer, BoxError, RouteCookie};
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, StickySession};
@@ -20,8 +21,20 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 
+/// Two servers behind an application that drains them while it runs.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Asks itself, and ends.
+    #[arg(long)]
+    exit: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
     let balancer = Balancer::builder()
         .member("a", backend("a").await?, MemberSpec::new().with_route("a"))
         .member("b", backend("b").await?, MemberSpec::new().with_route("b"))
@@ -43,16 +56,15 @@ async fn main() -> Result<(), BoxError> {
         }))
         .into_make_service_with_connect_info::<SocketAddr>();
 
-    let argument = std::env::args().nth(1);
-    if argument.as_deref() == Some("--exit") {
+    if options.exit {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let asking = ask_itself(listener.local_addr()?);
         tokio::spawn(axum::serve(listener, app).into_future());
         return asking.await;
     }
-    let listener = TcpListener::bind(argument.as_deref().unwrap_or("127.0.0.1:8081")).await?;
+    let listener = TcpListener::bind(options.listen).await?;
     let here = format!("http://{}", listener.local_addr()?);
-    println!("Try:");
+    println!("Serving on {here} until Ctrl-C. Try:");
     println!("  curl -i {here}/cart                  # one of the two, and a cookie");
     println!("  curl -b ROUTEID=.a {here}/cart       # who has the cookie is served by a");
     println!("  curl -X POST {here}/members/a/drain  # and no one else from now on");

@@ -1,6 +1,8 @@
-//! A reverse proxy in an axum application: the first sample of the README.
+//! A reverse proxy in an axum application: the first sample of the README. It takes no
+//! arguments; its backends are yours, such as two of `python3 -m http.server 8081`.
 //!
 //! `cargo run --features proxy --example axum_proxy`
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
 use axum::{Router, extract::ConnectInfo, routing::get};
 use equipoise::Balancer;
@@ -10,8 +12,8 @@ use std::{error::Error, net::SocketAddr};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let balancer = Balancer::new([
-        ("a", Endpoint::new("http://10.0.0.1:8080".parse()?)?),
-        ("b", Endpoint::new("http://10.0.0.2:8080".parse()?)?),
+        ("a", Endpoint::new("http://127.0.0.1:8081".parse()?)?),
+        ("b", Endpoint::new("http://127.0.0.1:8082".parse()?)?),
     ])?;
     // The client's address, for `X-Forwarded-For`.
     let client = ClientAddrLayer::new(|extensions| {
@@ -24,5 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(client)
         .into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    let here = listener.local_addr()?;
+    println!("Listening. Try: curl http://{here}/health; curl http://{here}/");
     Ok(axum::serve(listener, app).await?)
 }

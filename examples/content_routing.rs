@@ -10,6 +10,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use clap::Parser;
 use equipoise::proxy::{
     Answer, Endpoint, Listener, Redirect, ReverseProxy, Router, Rule, Server, stop_signal,
 };
@@ -21,8 +22,20 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use tower::ServiceExt;
 
+/// One address, and the group of servers for each request by its content.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(default_value = "127.0.0.1:8082")]
+    listen: SocketAddr,
+    /// Asks itself, and ends.
+    #[arg(long)]
+    exit: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
     let (api, pages) = (
         group(["api-1", "api-2"]).await?,
         group(["page-1", "page-2"]).await?,
@@ -50,19 +63,20 @@ async fn main() -> Result<(), BoxError> {
         .random(Random::seeded(7))
         .build()?;
 
-    let argument = std::env::args().nth(1);
-    let exit = argument.as_deref() == Some("--exit");
-    let address = argument.filter(|_| !exit);
-    let address = address.as_deref().unwrap_or("127.0.0.1:8082").parse()?;
-    let listener = Listener::bind(if exit { ANY_PORT.into() } else { address })?;
+    let listen = if options.exit {
+        ANY_PORT.into()
+    } else {
+        options.listen
+    };
+    let listener = Listener::bind(listen)?;
     let here = listener.local_addr().ok_or("it listens on TCP")?;
-    if exit {
+    if options.exit {
         return tokio::select! {
             _ = Server::new().serve(listener, router, std::future::pending()) => Ok(()),
             asked = ask_itself(here) => asked,
         };
     }
-    println!("Try:");
+    println!("Serving on http://{here} until Ctrl-C. Try:");
     println!("  curl http://{here}/api/users                   # the API, by its path");
     println!("  curl -H 'host: api.localhost' http://{here}/   # and by its host");
     println!("  curl http://{here}/cart                        # pages, one time in ten new");

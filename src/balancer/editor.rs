@@ -91,6 +91,7 @@ pub(super) struct Editor<W> {
     /// The overrides of members that are not there.
     pub(super) absent: Absent,
     next_order: u64,
+    next_payload: u64,
     /// The slots whose seats changed since the last publication.
     touched: Vec<usize>,
     /// What the scheduler has still to be told.
@@ -110,6 +111,7 @@ impl<W> Editor<W> {
             slots: Slots::default(),
             absent: Absent::default(),
             next_order: 0,
+            next_payload: 0,
             touched: Vec::new(),
             owed: Told::TheDifference,
             news: News::NONE,
@@ -156,13 +158,15 @@ impl<W> Editor<W> {
         let seen = state.status();
         let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
         self.news.note(&state, state.configure(&spec, seen, now));
+        self.next_payload += 1;
+        let payload = (Arc::new(payload), self.next_payload);
         let seat = Seat {
             spec: spec.with_status(Status::NORMAL),
             overridden: Mutex::new(overridden),
             order,
             state: state.clone(),
         };
-        self.seat_anew(seat, Arc::new(payload));
+        self.seat_anew(seat, payload);
         state
     }
 
@@ -183,7 +187,7 @@ impl<W> Editor<W> {
         self.news.note(&seat.state, (before, after));
         let spec = spec.with_status(Status::NORMAL);
         let entry = self.entries.get(seat.slot());
-        let Some(payload) = entry.map(|entry| entry.payload.clone()) else {
+        let Some(payload) = entry.map(|entry| (entry.payload.clone(), entry.payload_number)) else {
             return false;
         };
         if spec == seat.spec {
@@ -211,7 +215,7 @@ impl<W> Editor<W> {
         before != after
     }
 
-    fn seat_anew(&mut self, seat: Seat, payload: Arc<W>) {
+    fn seat_anew(&mut self, seat: Seat, (payload, payload_number): (Arc<W>, u64)) {
         let slot = seat.slot();
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.by_name
@@ -237,6 +241,7 @@ impl<W> Editor<W> {
             seat,
             desk: self.desk.clone(),
             payload,
+            payload_number,
         };
         let former = self.entries.put(slot, Arc::new(entry));
         self.news.replaced.extend(former);
@@ -276,6 +281,7 @@ impl<W> Editor<W> {
                     seat: seat.clone(),
                     desk: self.desk.clone(),
                     payload: entry.payload.clone(),
+                    payload_number: entry.payload_number,
                 };
                 let former = self.entries.put(seat.slot(), Arc::new(entry));
                 self.news.replaced.extend(former);

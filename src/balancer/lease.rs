@@ -21,6 +21,8 @@ pub(super) struct Entry<W> {
     pub(super) seat: Arc<Seat>,
     pub(super) desk: Arc<Desk>,
     pub(super) payload: Arc<W>,
+    /// Which of the balancer's payloads it is: one that replaces it has another number.
+    pub(super) payload_number: u64,
 }
 
 /// The right to use one member, in flight until it ends.

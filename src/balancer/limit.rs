@@ -5,7 +5,7 @@
 //! what a pick does with a member at its cap (`scheduler`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::hub::Hub;
 use super::{Balancer, Guard, Lease};
@@ -106,6 +106,40 @@ impl LearnedLimit {
     #[must_use]
     pub fn member(&self) -> &MemberState {
         &self.state
+    }
+}
+
+/// A [`LearnedLimit`] that does not keep the state of a member that is gone.
+#[derive(Clone)]
+pub(crate) struct WeakLimit {
+    state: Weak<MemberState>,
+    hub: Weak<Hub>,
+}
+
+impl WeakLimit {
+    /// The limit, while its member or a lease of it lives.
+    pub(crate) fn upgrade(&self) -> Option<LearnedLimit> {
+        Some(LearnedLimit {
+            state: self.state.upgrade()?,
+            hub: self.hub.upgrade()?,
+        })
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.strong_count() == 0
+    }
+
+    pub(crate) fn is_of(&self, limit: &LearnedLimit) -> bool {
+        std::ptr::eq(self.state.as_ptr(), Arc::as_ptr(&limit.state))
+    }
+}
+
+impl LearnedLimit {
+    pub(crate) fn downgrade(&self) -> WeakLimit {
+        WeakLimit {
+            state: Arc::downgrade(&self.state),
+            hub: Arc::downgrade(&self.hub),
+        }
     }
 }
 

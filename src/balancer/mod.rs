@@ -42,6 +42,7 @@ pub use error::{BuildError, PickError, UnknownMember};
 pub use explain::{Explanation, Layer, MemberExplained, Why};
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
+pub(crate) use limit::WeakLimit;
 pub use members::Replaced;
 pub use meter::SentMeter;
 pub use overridden::MAX_ABSENT_OVERRIDES;

@@ -77,6 +77,15 @@ impl<W> Balancer<W> {
         elected.or_else(|| self.pick_in_reserve(request))
     }
 
+    /// Tells whether a member has another payload than the one of that number; one that was
+    /// removed has none.
+    pub(crate) fn has_replaced(&self, member: MemberId, payload_number: u64) -> bool {
+        let view = self.core.view.load();
+        view.entry(member.slot()).is_some_and(|entry| {
+            entry.seat.state.id() == member && entry.payload_number != payload_number
+        })
+    }
+
     /// Tells whether all members are among those that a request has tried. Some of these
     /// may be members no more.
     pub(crate) fn has_only(&self, tried: &[MemberId]) -> bool {
@@ -89,6 +98,13 @@ impl<W> Balancer<W> {
         };
         // Most requests have tried fewer, and end here.
         members > 0 && tried.len() >= members && tried.iter().filter(is_member).count() >= members
+    }
+}
+
+impl<W> Lease<W> {
+    /// Which of the balancer's payloads this is; see [`Balancer::has_replaced`].
+    pub(crate) fn payload_number(&self) -> u64 {
+        self.entry().payload_number
     }
 }
 

@@ -77,6 +77,39 @@ impl<W> BalanceService<W> {
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// Members whose error is a [`BoxError`], as tower's `LoadShed`, `Timeout` and `Buffer`
+    /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
+    /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
+    /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`
+    /// over such a service. A `BoxCloneService` around the whole also helps.
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::{BalanceService, BoxError, CountedBody};
+    /// use http::{Request, Response};
+    /// use tower::util::BoxCloneSyncService;
+    /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// type Member = BoxCloneSyncService<Request<CountedBody<String>>, Response<String>, BoxError>;
+    ///
+    /// let hello = |_| async { Ok::<_, std::io::Error>(Response::new(String::from("hi"))) };
+    /// let member = ServiceBuilder::new()
+    ///     .load_shed()
+    ///     .concurrency_limit(100)
+    ///     .service(service_fn(hello));
+    /// let balancer = Balancer::new([("a", Member::new(member))])?;
+    /// let mut service = BalanceService::over(balancer);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let task = tokio::spawn(async move {
+    ///     let request = Request::new(String::from("hello"));
+    ///     Ok::<_, BoxError>(service.ready().await?.call(request).await?.into_body())
+    /// });
+    /// # assert!(task.await.unwrap().is_ok());
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn over(balancer: Balancer<W>) -> Self {
         BalanceLayer::new(balancer).over_members()

@@ -2,12 +2,12 @@
 //! [`Capacity`], and the error by which a balancer is told, [`AtCapacity`].
 //!
 //! What does not live here: the limit itself, which is the balancer's
-//! ([`LearnedLimit`]), and what a member's protocol says (`proxy/endpoint`).
+//! ([`LearnedLimit`](crate::balancer::LearnedLimit)), and what a member's protocol says (`proxy/endpoint`).
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::balancer::{LearnedLimit, Lease};
+use crate::balancer::{Lease, WeakLimit};
 use crate::sync::Mutex;
 
 /// Tells the balancers that have met the limit of a member when it changes.
@@ -18,7 +18,7 @@ pub(crate) struct Capacity {
 
 #[derive(Default)]
 struct State {
-    told: Vec<LearnedLimit>,
+    told: Vec<WeakLimit>,
     latest: Option<u32>,
     /// How often it was set, so that a balancer does not learn what is past.
     changes: u64,
@@ -45,12 +45,15 @@ impl Capacity {
         state.latest = limit;
         state.changes = state.changes.wrapping_add(1);
         let told = match limit {
-            Some(_) => state.told.clone(),
+            Some(_) => {
+                state.told.retain(|one| !one.is_gone());
+                state.told.clone()
+            }
             None => std::mem::take(&mut state.told),
         };
         // The balancer has locks of its own.
         drop(state);
-        for one in told {
+        for one in told.iter().filter_map(WeakLimit::upgrade) {
             one.set(limit);
         }
     }
@@ -76,9 +79,9 @@ impl AtCapacity {
             if state.changes != changes {
                 (limit, changes) = (state.latest, state.changes);
             }
-            let same = |one: &LearnedLimit| std::ptr::eq(one.member(), learned.member());
-            if limit.is_some() && !state.told.iter().any(same) {
-                state.told.push(learned.clone());
+            if limit.is_some() && !state.told.iter().any(|one| one.is_of(&learned)) {
+                state.told.retain(|one| !one.is_gone());
+                state.told.push(learned.downgrade());
             }
             drop(state);
             learned.set(limit);
@@ -94,5 +97,47 @@ impl fmt::Debug for Capacity {
         f.debug_struct("Capacity")
             .field("limit", &self.state.lock().latest)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capacity;
+    use crate::{Balancer, MemberSpec, PickRequest};
+
+    #[test]
+    fn a_member_that_is_removed_is_not_kept_for_the_limit_that_it_has_met() {
+        let capacity = Capacity::default();
+        let balancer = Balancer::new([("a", ())]).unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let lease = balancer.pick(&PickRequest::new()).unwrap();
+            ids.push(lease.member().id());
+            capacity.exceeded(1).teach(&lease);
+            capacity.exceeded(1).teach(&lease);
+            drop(lease);
+            assert_eq!(capacity.state.lock().told.len(), 1);
+            balancer.remove("a");
+            // With the same state it would have the same id.
+            balancer.insert("a", (), MemberSpec::new());
+            assert_eq!(balancer.learned_limit("a").unwrap().get(), None);
+        }
+        ids.dedup();
+        assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn members_that_have_met_the_limit_are_told_when_it_changes() {
+        let capacity = Capacity::default();
+        let balancer = Balancer::new([("a", ())]).unwrap();
+        let lease = balancer.pick(&PickRequest::new()).unwrap();
+        capacity.exceeded(1).teach(&lease);
+        drop(lease);
+        for limit in [Some(3), None, Some(7)] {
+            capacity.set(limit);
+            // Once there is none, it has to meet it again.
+            let told = limit.filter(|limit| *limit == 3);
+            assert_eq!(balancer.learned_limit("a").unwrap().get(), told);
+        }
     }
 }

@@ -333,7 +333,8 @@ impl<W, P> BalanceLayer<W, P> {
     ///
     /// # Examples
     ///
-    /// See [`BalanceService::over`].
+    /// See [`BalanceService::over`], also for members whose error is a
+    /// [`BoxError`](super::BoxError).
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
         settings.wishes.tell_not_kept(&self.balancer);

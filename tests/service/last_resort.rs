@@ -4,9 +4,12 @@
 use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
+use equipoise::scheduler::ByBusyness;
 use equipoise::service::{Failover, Timeouts};
-use equipoise::{Flag, MemberSpec};
-use http::StatusCode;
+use equipoise::{Balancer, Flag, MemberSpec, Weight};
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use tower::ServiceExt;
 
 use crate::books::in_flight;
@@ -186,8 +189,8 @@ async fn a_member_that_replaces_the_only_one_gets_its_requests() {
     for method in ["GET", "POST"] {
         let cast = Cast::new([&[FailAfterTime(second)]]);
         let service = cast.layer().nothing_sent_if(refused).over_members();
-        let request = http::Request::builder().method(method).uri("/");
-        let request = request.body(http_body_util::Full::<bytes::Bytes>::default());
+        let request = Request::builder().method(method).uri("/");
+        let request = request.body(Full::<Bytes>::default());
         let request = tokio::spawn(async move { outcome(service, request.unwrap()).await });
         tokio::time::sleep(second / 2).await;
         cast.balancer.remove("a");
@@ -195,14 +198,108 @@ async fn a_member_that_replaces_the_only_one_gets_its_requests() {
         let name = if method == "GET" { "a" } else { "c" };
         let fine = Member::new([Answer(200)]);
         cast.balancer.insert(name, fine, MemberSpec::new());
-        let served = request.await.unwrap();
-        let expected = if method == "GET" {
-            // One name is one member, as long as its requests live.
-            "member \"a\" failed in attempt 1"
-        } else {
-            "200 c 2"
-        };
-        assert_eq!(served, expected);
+        assert_eq!(request.await.unwrap(), format!("200 {name} 2"));
+    }
+}
+
+type Change = fn(&Balancer<Member>);
+
+/// Two members fail a second after they were asked, one after the other; half a second into
+/// the first attempt something changes.
+async fn changed_meanwhile(
+    nothing_sent: bool,
+    request: Request<Full<Bytes>>,
+    change: Change,
+) -> (String, Vec<usize>) {
+    let second = std::time::Duration::from_secs(1);
+    let cast = Cast::new([&[FailAfterTime(second)], &[FailAfterTime(second)]]);
+    let is = move |_: &std::io::Error| nothing_sent;
+    let service = cast.layer().nothing_sent_if(is).over_members();
+    let request = tokio::spawn(async move { outcome(service, request).await });
+    tokio::time::sleep(second / 2).await;
+    change(&cast.balancer);
+    let served = request.await.unwrap();
+    assert_eq!(in_flight(&cast.balancer), 0);
+    (served, cast.calls().to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_replaced_under_its_name_while_it_was_tried_is_asked() {
+    fn fine() -> Member {
+        Member::new([Answer(200)])
+    }
+    let changes: [Change; 3] = [
+        |balancer| {
+            balancer.insert("a", fine(), MemberSpec::new());
+        },
+        |balancer| {
+            balancer.remove("a");
+            balancer.insert("a", fine(), MemberSpec::new());
+        },
+        |balancer| {
+            balancer
+                .replace_all([("a", fine(), MemberSpec::new())])
+                .unwrap();
+        },
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        for request in [get("/"), post("")] {
+            let (served, calls) = changed_meanwhile(true, request, change).await;
+            // The last change takes the other member away.
+            let (expected, times) = if at == 2 {
+                ("200 a 2", [1, 0])
+            } else {
+                ("200 a 3", [1, 1])
+            };
+            assert_eq!((served.as_str(), calls), (expected, times.into()), "{at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_are_inserted_again_and_again_are_asked_twice_by_one_request() {
+    let second = std::time::Duration::from_secs(1);
+    let cast = Cast::new([&[FailAfterTime(second)]]);
+    let is = |_: &std::io::Error| true;
+    let service = cast.layer().nothing_sent_if(is).over_members();
+    let mut request = std::pin::pin!(outcome(service, get("/")));
+    let served = loop {
+        tokio::select! {
+            served = &mut request => break served,
+            () = tokio::time::sleep(second / 2) => {
+                let same = cast.members[0].clone();
+                cast.balancer.insert("a", same, MemberSpec::new());
+            }
+        }
+    };
+    assert_eq!(served, "member \"a\" failed in attempt 2");
+    assert_eq!(cast.calls(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_sent_goes_to_a_replaced_member_only_as_the_one_repetition() {
+    let change: Change = |balancer| {
+        balancer.insert("a", Member::new([Answer(200)]), MemberSpec::new());
+    };
+    let (served, _) = changed_meanwhile(false, get("/"), change).await;
+    assert_eq!(served, "member \"b\" failed in attempt 2");
+    let (served, _) = changed_meanwhile(false, post("x"), change).await;
+    assert_eq!(served, "member \"a\" failed in attempt 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_with_another_spec_or_scheduler_is_the_one_that_was_tried() {
+    let changes: [Change; 2] = [
+        |balancer| {
+            let heavier = |spec: MemberSpec| spec.with_weight(Weight::new(3).unwrap());
+            balancer.update("a", heavier).unwrap();
+        },
+        |balancer| balancer.set_scheduler(ByBusyness::default()),
+    ];
+    for change in changes {
+        let (served, calls) = changed_meanwhile(true, get("/"), change).await;
+        assert_eq!(served, "member \"b\" failed in attempt 2");
+        assert_eq!(calls, [1, 1]);
     }
 }
 

@@ -196,6 +196,7 @@ where
         mut wait: Box<Wait<W, S, X::Held>>,
     ) -> bool {
         let mut this = self.project();
+        this.course.forget_replaced(this.balancer);
         let elected = wait.poll(context, this.balancer, this.exchange, &this.course.tried);
         *this.stage = match elected {
             Poll::Pending => {
@@ -212,6 +213,8 @@ where
                 Stage::Attempting
             }
             Poll::Ready(Err(error)) => {
+                let settings = this.exchange.settings();
+                this.course.refund(&settings.failover.budget);
                 let failed = this.course.failed.take();
                 Stage::Failed(failed.unwrap_or_else(|| error.into()))
             }
@@ -264,7 +267,7 @@ where
             lease.put_in_error();
         }
         if judged.retry {
-            this.course.note(lease.member().id());
+            this.course.note(&lease);
         }
         // Whether the request goes on, and to whom if not to the other who has it.
         let onward = match &other {
@@ -316,11 +319,12 @@ where
         let failover = &settings.failover;
         let (error, fault) = match halt {
             Halt::AtCapacity => {
-                this.course.meet_limit(lease.member().id());
+                this.course.meet_limit(&lease);
                 lease.finish(Outcome::Cancelled);
                 // It was an election that came to nothing, not an attempt.
                 this.course.attempts -= 1;
                 if other.is_some() {
+                    this.course.refund(&failover.budget);
                     return Then::GoOn;
                 }
                 let left = this.exchange.is_left();
@@ -328,25 +332,25 @@ where
                 let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));
                 let failed = this.course.failed.take();
                 let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
-                return onward::<W, X, S, F>(
-                    this.balancer,
-                    settings,
-                    this.course,
-                    Onward {
-                        lane,
-                        service,
-                        next,
-                        strays: false,
-                        failed,
-                    },
-                );
+                let next = Onward {
+                    lane,
+                    service,
+                    next,
+                    strays: false,
+                    failed,
+                };
+                let then = onward::<W, X, S, F>(this.balancer, settings, this.course, next);
+                if matches!(then, Then::Return(_)) {
+                    this.course.refund(&failover.budget);
+                }
+                return then;
             }
             Halt::Failed(error, fault) => (error, fault),
             Halt::NotReady(error, _) if X::SHARED => {
                 // The same service would have to get ready for any other member.
                 lease.finish(Outcome::Cancelled);
+                this.course.refund(&failover.budget);
                 if other.is_some() {
-                    failover.budget.refund();
                     return Then::GoOn;
                 }
                 let not_ready = BalanceError::NotReady { source: error };
@@ -356,6 +360,7 @@ where
             Halt::BodyGone => {
                 // An earlier attempt, or the one beside this, has read it meanwhile.
                 lease.finish(Outcome::Cancelled);
+                this.course.refund(&failover.budget);
                 if other.is_some() {
                     return Then::GoOn;
                 }
@@ -376,7 +381,7 @@ where
             lease.put_in_error();
         }
         this.course.sent |= again || !fault.is_nothing_sent();
-        this.course.note(lease.member().id());
+        this.course.note(&lease);
         // A second try would find as little as the first.
         let has_room = !fault.is_overloaded() && !fault.is_exhausted();
         if settings.pardons && has_room {
@@ -478,7 +483,7 @@ where
         if !this.exchange.is_shareable() {
             return false;
         }
-        this.course.note(first.member().id());
+        this.course.note(first);
         let next = this
             .course
             .elect_for_repetition(this.balancer, this.exchange, Reach::Usable);

@@ -15,3 +15,6 @@ pub use http::FreshConnection;
 pub(crate) use http::HostKept;
 pub(in crate::service) use http::{HttpExchange, HttpSettings};
 pub(in crate::service) use machine::Machine;
+
+#[cfg(test)]
+mod tests;

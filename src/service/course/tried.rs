@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::member::{Flag, MemberId};
 use crate::observer::Session;
-use crate::service::{BalanceError, Fault};
+use crate::service::{BalanceError, Fault, RetryBudget};
 
 /// How far an election goes for a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,7 +20,12 @@ pub(super) enum Reach {
 #[derive(Default)]
 pub(super) struct Course {
     pub(super) tried: Vec<MemberId>,
+    /// The payloads that these members, and those that were full, had then; `None` for one
+    /// that has been replaced.
+    payloads: Vec<(MemberId, Option<u64>)>,
     pub(super) attempts: u32,
+    /// How many of them the budget has paid for.
+    paid: u32,
     /// The one repetition of what may have been sent.
     pub(super) repeated: bool,
     /// The one more for a failure that is not the member's fault.
@@ -48,17 +53,41 @@ impl Course {
 
     /// A member takes no more requests at the same time. The balancer knows that now; if it
     /// has elected it all the same, others use it as well, and it is not asked a third time.
-    pub(super) fn meet_limit(&mut self, member: MemberId) {
+    pub(super) fn meet_limit<W>(&mut self, lease: &Lease<W>) {
+        let member = lease.member().id();
         if self.full.contains(&member) {
-            self.note(member);
+            self.note(lease);
         } else {
             self.full.push(member);
+            self.note_payload(lease);
         }
     }
 
-    pub(super) fn note(&mut self, member: MemberId) {
+    pub(super) fn note<W>(&mut self, lease: &Lease<W>) {
+        let member = lease.member().id();
         if !self.tried.contains(&member) {
             self.tried.push(member);
+        }
+        self.note_payload(lease);
+    }
+
+    fn note_payload<W>(&mut self, lease: &Lease<W>) {
+        let member = lease.member().id();
+        if !self.payloads.iter().any(|(known, _)| *known == member) {
+            self.payloads.push((member, Some(lease.payload_number())));
+        }
+    }
+
+    /// Forgets members whose payload has been replaced since it was tried: another server
+    /// has their name now. Each is forgotten once: a discovery that inserts the same members
+    /// again and again keeps no request going.
+    pub(super) fn forget_replaced<W>(&mut self, balancer: &Balancer<W>) {
+        for (member, payload) in &mut self.payloads {
+            if payload.is_some_and(|payload| balancer.has_replaced(*member, payload)) {
+                *payload = None;
+                self.tried.retain(|tried| tried != member);
+                self.full.retain(|full| full != member);
+            }
         }
     }
 
@@ -82,6 +111,7 @@ impl Course {
         exchange: &X,
         reach: Reach,
     ) -> Result<Lease<W>, PickError> {
+        self.forget_replaced(balancer);
         let pardoned = self.pardoned.take();
         let mut elected = self.elect_untried(balancer, exchange);
         if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&elected, pardoned) {
@@ -146,11 +176,21 @@ impl Course {
         if !allowed || !failover.budget.withdraw() {
             return None;
         }
+        self.paid += 1;
         let elected = self.elect(balancer, exchange, reach).ok();
         if elected.is_none() {
-            failover.budget.refund();
+            self.refund(&failover.budget);
         }
         elected
+    }
+
+    /// There is one attempt less than was paid for, as nothing of it was sent. Which of two
+    /// it was does not matter: one of them is the first, which costs nothing.
+    pub(super) fn refund(&mut self, budget: &RetryBudget) {
+        if let Some(paid) = self.paid.checked_sub(1) {
+            self.paid = paid;
+            budget.refund();
+        }
     }
 }
 

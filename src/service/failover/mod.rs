@@ -36,7 +36,9 @@ pub(in crate::service) use timeouts::Patience;
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
 /// never sent twice. No member is tried twice by one request, but for one that failed without
-/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)).
+/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)), and for one that has been
+/// given another payload since it was tried ([`Balancer::insert`](crate::Balancer::insert)): it
+/// counts as not tried, once.
 ///
 /// Other members are, in this order: those that can be elected; the standbys, spares and later
 /// tiers that stand in for them; and those that only their error keeps out, which are forgiven
