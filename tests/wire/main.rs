@@ -16,6 +16,7 @@ mod ended;
 mod floods;
 mod framed;
 mod front;
+mod full;
 mod h2;
 mod heads;
 mod hosts;

@@ -58,6 +58,9 @@ pub(super) struct Line {
     grace: AtomicU64,
     /// Since when the client has ended its side, or last took something after that; 0 before.
     half_closed: AtomicU64,
+    /// 1 while another client waits for the place of this connection, which is idle; see
+    /// [`IdleConnections`](super::idle::IdleConnections).
+    evicted: AtomicU32,
     pub(super) unread: Unread,
 }
 
@@ -101,6 +104,7 @@ impl Line {
             max_requests,
             grace: AtomicU64::new(0),
             half_closed: AtomicU64::new(0),
+            evicted: AtomicU32::new(0),
             unread: Unread::new(max_discard),
         }
     }
@@ -148,10 +152,33 @@ impl Line {
     /// The own side has been closed. Returns whether that of the client is waited for.
     fn lingers(&self) -> bool {
         let http = self.doing.load(Relaxed) != TUNNEL;
-        if http {
+        let lingers = http && !self.is_evicted();
+        if lingers {
             self.begin(LINGERING);
         }
-        http
+        lingers
+    }
+
+    /// Since when it has been idle between two requests; `None` if it is not.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        if self.doing.load(Relaxed) != IDLE || self.is_busy() {
+            return None;
+        }
+        Some(self.opened + Duration::from_millis(self.since.load(Relaxed)))
+    }
+
+    /// Its place is wanted. The connection has to be woken to see that.
+    pub(super) fn evict(&self) {
+        self.evicted.store(1, Relaxed);
+    }
+
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed) != 0
+    }
+
+    /// It is no longer idle, and so keeps its place.
+    pub(super) fn is_spared(&self) {
+        self.evicted.store(0, Relaxed);
     }
 
     /// The connection becomes something else.
