@@ -337,7 +337,9 @@ impl Server {
     /// and wants no answer. The default is longer than most answers take, and bounds what those
     /// requests cost that are not waited for any more. Zero takes each such end for the end of
     /// the request. A connection that is reset ends its request at once, whatever is set here;
-    /// so does the end of the connection before the request is complete, and over HTTP/2.
+    /// so does the end of the connection before the request is complete, and over HTTP/2, where
+    /// clients end streams and not their side of the connection. With TLS, a client may end its
+    /// side of TCP alone, without `close_notify`.
     ///
     /// # Examples
     ///
