@@ -42,7 +42,14 @@ use crate::sync::AtomicU64;
 /// | after a client has ended its side | 30 s | [`half_close_timeout`](Self::half_close_timeout) | cut |
 /// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
 ///
-/// What is no HTTP, or could be read in two ways, hyper answers with 400.
+/// What is no HTTP, or could be read in two ways, hyper answers with 400. It also refuses a
+/// chunked body with 400 once its chunk extensions (such as `;chunk-signature=…`) add up to
+/// 16 KiB over the whole body, which cannot be set.
+///
+/// There is no minimum rate: an upload, or an answer over HTTP/1.1, goes on as long as one byte
+/// passes within each `body_timeout` or `write_timeout`. An answer over HTTP/2 needs 16 KiB in
+/// each `write_timeout`. Limit the whole time of a request in your service, for members by
+/// [`request_timeout`](super::super::EndpointBuilder::request_timeout).
 ///
 /// # Memory
 ///
