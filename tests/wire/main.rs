@@ -29,6 +29,7 @@ mod reuse;
 mod reviewed;
 mod sharing;
 mod slow;
+mod stop;
 mod streams;
 mod stuck;
 #[cfg(feature = "tls")]

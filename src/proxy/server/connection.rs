@@ -22,7 +22,7 @@ use tower_service::Service;
 use super::ClientBody;
 use super::held_heads::HeadBudget;
 use super::idle::IdleConnections;
-use super::line::{Due, Line, Watched};
+use super::line::{Due, LAST_CALL, Line, Watched};
 use super::options::Options;
 use super::preamble::{announced, first_bytes};
 use super::request::Requests;
@@ -69,9 +69,6 @@ pub(super) struct Connection<S> {
     pub(super) stopping: Stopping,
     pub(super) idle: IdleConnections,
 }
-
-/// A client that has sent nothing yet when the server stops may do so in this time.
-const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
 const MOST_UNSENT: usize = 64 * 1024;

@@ -75,6 +75,10 @@ const LINGERING: u32 = 3;
 /// Speaks something else, over HTTP/1; both sides are ended by that.
 const TUNNEL: u32 = 4;
 
+/// How long a connection that ends has after its last request; and a client that has sent
+/// nothing yet, when the server stops.
+pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// Longer than any connection lingers.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -245,17 +249,22 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// What is due, and when to ask again. Once the connection is `ending`, it is due as
-    /// soon as nothing is in flight.
+    /// What is due, and when to ask again. Once the connection is `ending`, it is due when
+    /// nothing has been in flight for a [`LAST_CALL`].
     pub(super) fn due(&self, ending: bool) -> Due {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
         let busy = self.is_busy();
         let doing = self.doing.load(Relaxed);
-        if ending && !busy && doing != LINGERING {
-            return Due::Close;
-        }
+        let since = self.since.load(Relaxed);
         let mut until = now + self.patience.least();
+        if ending && doing != LINGERING {
+            if !busy && at(since, LAST_CALL) <= now {
+                return Due::Close;
+            }
+            // It is not noticed here when the last request ends.
+            until = until.min(now + LAST_CALL);
+        }
         let grace = match self.grace.load(Relaxed) {
             0 => None,
             millis => Some(Duration::from_millis(millis)),
@@ -276,7 +285,6 @@ impl Line {
             }
             until = until.min(deadline);
         }
-        let since = self.since.load(Relaxed);
         let (limit, then) = match doing {
             // It has a limit of its own, but for a server that stops.
             LINGERING => (LONG, Due::Cut),
