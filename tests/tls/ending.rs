@@ -5,9 +5,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use equipoise::proxy::{ClientBody, Server, ServerTls};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 use tower::service_fn;
@@ -77,22 +79,92 @@ async fn a_client_that_announces_the_end_of_its_side_is_answered() {
     .await;
 }
 
-/// Under TLS an end that was not announced is none.
+/// Ends the client's side of TCP, and says nothing of it in TLS.
+async fn end_unannounced(client: &mut TlsStream<TcpStream>) {
+    client.flush().await.unwrap();
+    client.get_mut().0.shutdown().await.unwrap();
+}
+
+/// What is answered to the rest of such a client; its own TLS may miss the end of that.
+async fn answered(client: &mut TlsStream<TcpStream>) -> String {
+    let mut told = Vec::new();
+    let _ = client.read_to_end(&mut told).await;
+    String::from_utf8(told).unwrap()
+}
+
 #[tokio::test]
-async fn a_client_that_does_not_is_taken_to_be_gone() {
+async fn a_client_that_ends_its_side_unannounced_after_its_request_is_answered() {
     within(async {
         let authority = Authority::new("ending");
         let front = front(&authority);
-        let mut client = connected(&authority, &front).await;
-        client
-            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
-        client.flush().await.unwrap();
-        client.get_mut().0.shutdown().await.unwrap();
-        let mut told = String::new();
-        let _ = client.read_to_string(&mut told).await;
-        assert_eq!(told, "");
+        for (request, answers) in [
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", 1),
+            (
+                "GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
+                2,
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello",
+                1,
+            ),
+        ] {
+            let mut client = connected(&authority, &front).await;
+            client.write_all(request.as_bytes()).await.unwrap();
+            end_unannounced(&mut client).await;
+            let told = answered(&mut client).await;
+            let found = told.matches("HTTP/1.1 200 OK").count();
+            assert_eq!(found, answers, "{request}: {told}");
+        }
+    })
+    .await;
+}
+
+/// The end of a body that TLS did not announce may be that of an attacker.
+#[tokio::test]
+async fn an_upload_that_ends_early_and_unannounced_fails() {
+    within(async {
+        let authority = Authority::new("ending");
+        let identity = authority.issue(&[NAME]).identity();
+        let tls = ServerTls::new([identity]).unwrap();
+        let (tell, mut read) = mpsc::unbounded_channel();
+        let reads = service_fn(move |request: Request<ClientBody>| {
+            let tell = tell.clone();
+            async move {
+                let body = request.into_body().collect().await;
+                let body = body
+                    .map(|body| body.to_bytes())
+                    .map_err(|error| error.status());
+                // Long enough that an end is noticed before the answer.
+                sleep(Duration::from_millis(50)).await;
+                tell.send(body).unwrap();
+                Ok::<_, Infallible>(Response::new("read".to_owned()))
+            }
+        });
+        let front = Front::start(Server::new().tls(&tls), reads);
+        for (framing, body, whole) in [
+            ("content-length: 5", "hello", true),
+            (
+                "transfer-encoding: chunked",
+                "5\r\nhello\r\n0\r\n\r\n",
+                true,
+            ),
+            ("content-length: 9", "hello", false),
+            ("transfer-encoding: chunked", "5\r\nhello\r\n", false),
+            ("transfer-encoding: chunked", "9\r\nhello", false),
+        ] {
+            let mut client = connected(&authority, &front).await;
+            let request = format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{body}");
+            client.write_all(request.as_bytes()).await.unwrap();
+            end_unannounced(&mut client).await;
+            let told = answered(&mut client).await;
+            let read = within(read.recv()).await.unwrap();
+            if whole {
+                assert_eq!(read.unwrap(), "hello");
+                assert!(told.ends_with("read"), "{request}: {told}");
+            } else {
+                assert_eq!(read, Err(StatusCode::BAD_REQUEST), "{request}");
+            }
+        }
     })
     .await;
 }

@@ -92,29 +92,6 @@ async fn chunks_that_are_too_many_get_413_and_never_end_at_the_member() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_waits_until_another_ends() {
-    let member = Member::answering(OK).await;
-    let front = Front::before(Server::new().max_connections(2), [member.endpoint()]);
-    let mut first = front.client().await;
-    first.say(GET).await;
-    assert_eq!(first.answer().await.status(), 200);
-    let mut second = front.client().await;
-    second.say(GET).await;
-    assert_eq!(second.answer().await.status(), 200);
-    let mut third = front.client().await;
-    third.say(GET).await;
-    for _ in 0..3 {
-        second.say(GET).await;
-        assert_eq!(second.answer().await.status(), 200);
-    }
-    assert!(third.is_silent());
-    drop(first);
-    assert_eq!(third.answer().await.status(), 200);
-    drop((second, third));
-    front.at_rest().await;
-}
-
-#[tokio::test]
 async fn a_connection_ends_after_as_many_requests_as_there_may_be() {
     let member = Member::answering(OK).await;
     let front = Front::before(Server::new().max_requests(3), [member.endpoint()]);

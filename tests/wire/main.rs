@@ -16,6 +16,7 @@ mod ended;
 mod floods;
 mod framed;
 mod front;
+mod full;
 mod h2;
 mod heads;
 mod hosts;
@@ -28,6 +29,7 @@ mod reuse;
 mod reviewed;
 mod sharing;
 mod slow;
+mod stop;
 mod streams;
 mod stuck;
 #[cfg(feature = "tls")]

@@ -81,6 +81,9 @@ use pool::{For, NoLine, Pool};
 /// upload by HTTP/2 are kept until its answer begins. A connection that ended after it had served
 /// others counts for nothing: then there is one more, on a connection of its own.
 ///
+/// A chunked answer is cut once its chunk extensions add up to 16 KiB over the whole body: a
+/// limit of hyper that cannot be set.
+///
 /// How many requests it gets at once is the balancer's affair: see
 /// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). Its name is
 /// resolved for each new connection; one that is used all the time stays where it is.

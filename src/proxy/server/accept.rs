@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::connection::Connection;
 use super::descriptors::default_connections;
+use super::idle::IdleConnections;
 use super::stopping::{Phase, Stopping};
 use super::{ClientBody, Listener, Server};
 use crate::proxy::stream::Stream;
@@ -89,7 +90,9 @@ impl Server {
         let mut tasks = JoinSet::new();
         let options = Arc::new(self.options);
         let draining = options.drain;
+        let idle = IdleConnections::default();
         // It owns what it clones, so that a service need not be `Sync`.
+        let connections = idle.clone();
         let serve = move |(stream, peer), place: OwnedSemaphorePermit| {
             let connection = Connection {
                 stream,
@@ -98,21 +101,32 @@ impl Server {
                 service: service.clone(),
                 options: options.clone(),
                 stopping: stopping.clone(),
+                idle: connections.clone(),
             };
             connection.serve()
         };
         let mut stop = std::pin::pin!(stop);
-        loop {
-            tokio::select! {
-                (accepted, place) = next(&listener, &places) => {
-                    tasks.spawn(serve(accepted, place));
+        // Accepted, but without a place yet; there is at most one.
+        let mut waiting = None;
+        {
+            // It goes on over the turns of the loop, so that each that waits evicts but one.
+            let mut place = std::pin::pin!(free_place(&places, &idle));
+            loop {
+                tokio::select! {
+                    accepted = next(&listener), if waiting.is_none() => waiting = Some(accepted),
+                    free = &mut place, if waiting.is_some() => {
+                        place.set(free_place(&places, &idle));
+                        if let Some(accepted) = waiting.take() {
+                            tasks.spawn(serve(accepted, free));
+                        }
+                    }
+                    // Whoever has ended is forgotten.
+                    Some(_) = tasks.join_next() => {}
+                    () = &mut stop => break,
                 }
-                // Whoever has ended is forgotten.
-                Some(_) = tasks.join_next() => {}
-                () = &mut stop => break,
             }
         }
-        for queued in listener.socket.close() {
+        for queued in waiting.into_iter().chain(listener.socket.close()) {
             let (serve, place) = (serve.clone(), places.clone().acquire_owned());
             tasks.spawn(async move {
                 if let Ok(place) = place.await {
@@ -126,20 +140,36 @@ impl Server {
 
 type Accepted = (Stream, Option<std::net::SocketAddr>);
 
-/// The next connection, once there is a place for it.
-async fn next(listener: &Listener, places: &Arc<Semaphore>) -> (Accepted, OwnedSemaphorePermit) {
+/// The next connection.
+async fn next(listener: &Listener) -> Accepted {
     loop {
-        let accepted = match places.clone().acquire_owned().await {
-            Ok(place) => listener.socket.accept().await.map(|it| (it, place)),
-            // Nobody closes it.
-            Err(_) => std::future::pending().await,
-        };
-        match accepted {
+        match listener.socket.accept().await {
             Ok(accepted) => return accepted,
             // It has gone again.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             // Too many open files, say: it passes, but not by asking without a pause.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// If no place becomes free in this time, another idle connection is looked for.
+const NEXT_LOOK: Duration = Duration::from_millis(100);
+
+/// A place for a connection that waits for one; if there is none, that of the connection
+/// which has been idle the longest.
+async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> OwnedSemaphorePermit {
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return place;
+    }
+    let mut freed = std::pin::pin!(places.clone().acquire_owned());
+    loop {
+        idle.evict_longest();
+        match timeout(NEXT_LOOK, freed.as_mut()).await {
+            Ok(Ok(place)) => return place,
+            // It is never closed.
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => {}
         }
     }
 }

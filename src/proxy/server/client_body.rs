@@ -1,6 +1,7 @@
 //! What a client sends, within limits: [`ClientBody`].
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,12 +16,12 @@ use super::linger::discard;
 use super::request::Busy;
 use super::unread::Unread;
 use crate::proxy::empty_frames::poll_filled;
-use crate::service::{BoxError, RequestError};
+use crate::service::{BoxError, RequestError, cause};
 use crate::timer::Deadline;
 
 /// The body of a request that a [`Server`](super::Server) accepted. It fails with 413 if
 /// it has more bytes than are allowed, with 408 if the next do not come in time, and with
-/// 400 if it breaks off.
+/// 400 if it breaks off or its chunks are malformed.
 ///
 /// # Examples
 ///
@@ -171,7 +172,7 @@ impl Body for ClientBody {
         this.waiting = false;
         let frame = match frame {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(this.lost(broken(error))))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(this.lost(unreadable(error))))),
             None if this.is_whole() => {
                 this.was_read();
                 return Poll::Ready(None);
@@ -218,6 +219,26 @@ impl Drop for ClientBody {
 
 fn broken(cause: impl Into<BoxError>) -> RequestError {
     RequestError::new(StatusCode::BAD_REQUEST, cause)
+}
+
+/// What hyper could not read: the body broke off, or its chunks are not as they should be.
+fn unreadable(error: hyper::Error) -> RequestError {
+    let why = cause::<io::Error>(&error);
+    let detail = match why.map(io::Error::kind) {
+        // hyper has no other name for its limit.
+        _ if why.is_some_and(is_of_extensions) => {
+            "the chunk extensions of its body add up to 16 KiB or more"
+        }
+        Some(ErrorKind::InvalidData | ErrorKind::InvalidInput) => {
+            "the chunks of its body are malformed"
+        }
+        _ => "",
+    };
+    broken(error).with_detail(detail)
+}
+
+fn is_of_extensions(error: &io::Error) -> bool {
+    error.to_string().contains("chunk extensions over limit")
 }
 
 fn too_large() -> RequestError {

@@ -21,7 +21,8 @@ use tower_service::Service;
 
 use super::ClientBody;
 use super::held_heads::HeadBudget;
-use super::line::{Due, Line, Watched};
+use super::idle::IdleConnections;
+use super::line::{Due, LAST_CALL, Line, Watched};
 use super::options::Options;
 use super::preamble::{announced, first_bytes};
 use super::request::Requests;
@@ -66,10 +67,8 @@ pub(super) struct Connection<S> {
     pub(super) service: S,
     pub(super) options: Arc<Options>,
     pub(super) stopping: Stopping,
+    pub(super) idle: IdleConnections,
 }
-
-/// A client that has sent nothing yet when the server stops may do so in this time.
-const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
 const MOST_UNSENT: usize = 64 * 1024;
@@ -195,7 +194,7 @@ where
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping, grace, heads);
+            let watch = Watch::new(&line, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
@@ -207,7 +206,7 @@ where
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = Watch::new(&line, self.stopping, grace, heads);
+            let watch = Watch::new(&line, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -227,7 +226,8 @@ struct Opened {
 
 /// Ends a connection when its time has come.
 struct Watch<'l> {
-    line: &'l Line,
+    line: &'l Arc<Line>,
+    idle: &'l IdleConnections,
     stopping: Stopping,
     /// What a client has to send one more request when the server stops.
     grace: Duration,
@@ -237,9 +237,16 @@ struct Watch<'l> {
 }
 
 impl<'l> Watch<'l> {
-    fn new(line: &'l Line, stopping: Stopping, grace: Duration, says_so: bool) -> Self {
+    fn new(
+        line: &'l Arc<Line>,
+        idle: &'l IdleConnections,
+        stopping: Stopping,
+        grace: Duration,
+        says_so: bool,
+    ) -> Self {
         Self {
             line,
+            idle,
             stopping,
             grace,
             says_so,
@@ -253,6 +260,7 @@ impl<'l> Watch<'l> {
     {
         let Self {
             line,
+            idle,
             stopping,
             grace,
             says_so,
@@ -262,7 +270,10 @@ impl<'l> Watch<'l> {
         // Without the budget of tasks: used up, it would not listen.
         let mut draining = pin!(unconstrained(listening.draining()));
         let (mut ending, mut listened, mut told) = (false, false, false);
+        let mut entry = None;
         std::future::poll_fn(|context| {
+            // As below, one waker will do.
+            entry.get_or_insert_with(|| idle.enter(line, context.waker()));
             loop {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
@@ -272,6 +283,19 @@ impl<'l> Watch<'l> {
                 {
                     line.is_idle_now();
                     continue;
+                }
+                if line.is_evicted() {
+                    if line.idle_since().is_none() {
+                        line.is_spared();
+                    } else if ending {
+                        // What there was to say has been written.
+                        return Poll::Ready(());
+                    } else {
+                        ending = true;
+                        end(connection.as_mut());
+                        alarm.set(Instant::now() + LAST_CALL);
+                        continue;
+                    }
                 }
                 // This task has but one waker: listening once is enough until it is woken.
                 told = told

@@ -69,7 +69,13 @@ fn has_ended(
     let Poll::Ready(read) = Pin::new(stream).poll_read(context, &mut buffer) else {
         return Ok(false);
     };
-    read?;
+    match read {
+        // Under TLS, many clients end their side without announcing it (`close_notify`).
+        // That could be an attacker's doing, but the request is whole, and nothing of it can
+        // be missing.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
+        read => read?,
+    }
     *ahead = Bytes::copy_from_slice(buffer.filled());
     Ok(ahead.is_empty())
 }

@@ -58,6 +58,9 @@ pub(super) struct Line {
     grace: AtomicU64,
     /// Since when the client has ended its side, or last took something after that; 0 before.
     half_closed: AtomicU64,
+    /// 1 while another client waits for the place of this connection, which is idle; see
+    /// [`IdleConnections`](super::idle::IdleConnections).
+    evicted: AtomicU32,
     pub(super) unread: Unread,
 }
 
@@ -71,6 +74,10 @@ const BUSY: u32 = 2;
 const LINGERING: u32 = 3;
 /// Speaks something else, over HTTP/1; both sides are ended by that.
 const TUNNEL: u32 = 4;
+
+/// How long a connection that ends has after its last request; and a client that has sent
+/// nothing yet, when the server stops.
+pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Longer than any connection lingers.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -101,6 +108,7 @@ impl Line {
             max_requests,
             grace: AtomicU64::new(0),
             half_closed: AtomicU64::new(0),
+            evicted: AtomicU32::new(0),
             unread: Unread::new(max_discard),
         }
     }
@@ -148,10 +156,33 @@ impl Line {
     /// The own side has been closed. Returns whether that of the client is waited for.
     fn lingers(&self) -> bool {
         let http = self.doing.load(Relaxed) != TUNNEL;
-        if http {
+        let lingers = http && !self.is_evicted();
+        if lingers {
             self.begin(LINGERING);
         }
-        http
+        lingers
+    }
+
+    /// Since when it has been idle between two requests; `None` if it is not.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        if self.doing.load(Relaxed) != IDLE || self.is_busy() {
+            return None;
+        }
+        Some(self.opened + Duration::from_millis(self.since.load(Relaxed)))
+    }
+
+    /// Its place is wanted. The connection has to be woken to see that.
+    pub(super) fn evict(&self) {
+        self.evicted.store(1, Relaxed);
+    }
+
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed) != 0
+    }
+
+    /// It is no longer idle, and so keeps its place.
+    pub(super) fn is_spared(&self) {
+        self.evicted.store(0, Relaxed);
     }
 
     /// The connection becomes something else.
@@ -218,17 +249,22 @@ impl Line {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// What is due, and when to ask again. Once the connection is `ending`, it is due as
-    /// soon as nothing is in flight.
+    /// What is due, and when to ask again. Once the connection is `ending`, it is due when
+    /// nothing has been in flight for a [`LAST_CALL`].
     pub(super) fn due(&self, ending: bool) -> Due {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
         let busy = self.is_busy();
         let doing = self.doing.load(Relaxed);
-        if ending && !busy && doing != LINGERING {
-            return Due::Close;
-        }
+        let since = self.since.load(Relaxed);
         let mut until = now + self.patience.least();
+        if ending && doing != LINGERING {
+            if !busy && at(since, LAST_CALL) <= now {
+                return Due::Close;
+            }
+            // It is not noticed here when the last request ends.
+            until = until.min(now + LAST_CALL);
+        }
         let grace = match self.grace.load(Relaxed) {
             0 => None,
             millis => Some(Duration::from_millis(millis)),
@@ -249,7 +285,6 @@ impl Line {
             }
             until = until.min(deadline);
         }
-        let since = self.since.load(Relaxed);
         let (limit, then) = match doing {
             // It has a limit of its own, but for a server that stops.
             LINGERING => (LONG, Due::Cut),

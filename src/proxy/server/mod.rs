@@ -19,6 +19,7 @@ mod descriptors;
 mod half_close;
 mod held_heads;
 mod http2_options;
+mod idle;
 mod line;
 mod linger;
 mod listener;

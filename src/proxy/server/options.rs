@@ -22,7 +22,7 @@ use crate::sync::AtomicU64;
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
-/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | wait to be accepted |
+/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | idle ones are closed, else wait for a place |
 /// | a head's bytes over HTTP/1.1 | 64 KiB | [`max_head`](Self::max_head) | 431 |
 /// | the same over HTTP/2 | 16 KiB | [`http2_max_header_list_size`](Self::http2_max_header_list_size) | 431 |
 /// | a head's lines | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](Self::max_headers) | 431 |
@@ -36,13 +36,20 @@ use crate::sync::AtomicU64;
 /// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
 /// | between two pieces of a body | 30 s | [`body_timeout`](Self::body_timeout) | 408 |
 /// | between two reads of an answer | 60 s | [`write_timeout`](Self::write_timeout) | cut; over HTTP/2 the stream is reset |
-/// | between two requests | 60 s | [`idle_timeout`](Self::idle_timeout) | closed in good order |
+/// | between two requests | 60 s, or until its place is wanted | [`idle_timeout`](Self::idle_timeout) | closed in good order |
 /// | a rest of a body that nothing reads | 64 KiB | [`max_discard`](Self::max_discard) | `Connection: close` |
 /// | for a client to close its side too | 30 s | [`linger_timeout`](Self::linger_timeout) | cut |
 /// | after a client has ended its side | 30 s | [`half_close_timeout`](Self::half_close_timeout) | cut |
 /// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
 ///
-/// What is no HTTP, or could be read in two ways, hyper answers with 400.
+/// What is no HTTP, or could be read in two ways, hyper answers with 400. It also refuses a
+/// chunked body with 400 once its chunk extensions (such as `;chunk-signature=…`) add up to
+/// 16 KiB over the whole body, which cannot be set.
+///
+/// There is no minimum rate: an upload, or an answer over HTTP/1.1, goes on as long as one byte
+/// passes within each `body_timeout` or `write_timeout`. An answer over HTTP/2 needs 16 KiB in
+/// each `write_timeout`. Limit the whole time of a request in your service, for members by
+/// [`request_timeout`](super::super::EndpointBuilder::request_timeout).
 ///
 /// # Memory
 ///
@@ -203,8 +210,11 @@ impl Server {
         self
     }
 
-    /// Sets how many connections there may be at once, tunnels included. More wait for
-    /// their turn in the system's queue.
+    /// Sets how many connections there may be at once, tunnels included. If there are as many
+    /// and another client connects, the connection that has been idle between two requests for
+    /// the longest is closed, whatever is left of its `idle_timeout`: one for each client that
+    /// waits. If none is idle, one client waits for a place, and all others in the system's
+    /// queue.
     ///
     /// By default, half of the descriptors that this process may open beyond 64, so that there is
     /// one for each client and one for its member; at least 16, at most 10 000. The soft limit
@@ -334,7 +344,9 @@ impl Server {
     /// and wants no answer. The default is longer than most answers take, and bounds what those
     /// requests cost that are not waited for any more. Zero takes each such end for the end of
     /// the request. A connection that is reset ends its request at once, whatever is set here;
-    /// so does the end of the connection before the request is complete, and over HTTP/2.
+    /// so does the end of the connection before the request is complete, and over HTTP/2, where
+    /// clients end streams and not their side of the connection. With TLS, a client may end its
+    /// side of TCP alone, without `close_notify`.
     ///
     /// # Examples
     ///

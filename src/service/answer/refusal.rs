@@ -11,7 +11,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
 use http::{Method, Response, StatusCode};
 
 use super::AnswerBody;
-use crate::service::BalanceError;
+use crate::service::{BalanceError, RequestError, cause};
 
 /// A request that is answered by the proxy itself: with what status, and why. It becomes
 /// a line of text or, for clients that accept that rather, a JSON object (RFC 9457), or
@@ -75,6 +75,8 @@ impl<'e> Refusal<'e> {
             StatusCode::URI_TOO_LONG => "the server takes none of this length",
             _ => "",
         };
+        let told = cause::<RequestError>(error).map_or("", RequestError::detail);
+        let detail = if told.is_empty() { detail } else { told };
         Self {
             error: Some(error),
             ..Self::new(status, detail, wanted)

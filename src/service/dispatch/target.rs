@@ -93,6 +93,8 @@ pub trait Target {
 #[error("it is the request, which is answered with {}", status.as_u16())]
 pub struct RequestError {
     status: StatusCode,
+    /// Why, in words that the client may read; empty if the status says it all.
+    detail: &'static str,
     source: BoxError,
 }
 
@@ -106,8 +108,19 @@ impl RequestError {
     pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
         Self {
             status,
+            detail: "",
             source: source.into(),
         }
+    }
+
+    /// Tells the client why, as the [`Refusal`](crate::service::Refusal) words it.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn with_detail(self, detail: &'static str) -> Self {
+        Self { detail, ..self }
+    }
+
+    pub(in crate::service) fn detail(&self) -> &'static str {
+        self.detail
     }
 
     /// Returns with what status the request is answered.
