@@ -177,7 +177,12 @@ fn what_is_no_secret_is_shown() {
         ProxyPass / balancer://c/\n";
     let (_, complaints) = parse(text);
     let said: Vec<_> = complaints.iter().map(ToString::to_string).collect();
-    assert!(!said.concat().contains("**"), "{said:?}");
+    let said = said.concat();
+    assert!(
+        said.contains("cannot be in a cookie: use visible ASCII"),
+        "{said}"
+    );
+    assert!(!said.contains("**"), "{said}");
 }
 
 #[test]
