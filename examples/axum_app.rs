@@ -87,8 +87,10 @@ async fn drain(State(balancer): Members, Path(name): Path<String>) -> Result<Str
 }
 
 async fn undrain(State(balancer): Members, Path(name): Path<String>) -> Result<String, StatusCode> {
-    let undrained = balancer.clear_flag(&name, Flag::Draining);
-    undrained.or(Err(StatusCode::NOT_FOUND))?;
+    // What the member was before holds again.
+    balancer
+        .clear_overrides(&name)
+        .ok_or(StatusCode::NOT_FOUND)?;
     Ok(members(State(balancer)).await)
 }
 
