@@ -377,16 +377,16 @@ impl<W> Editor<W> {
                 .forgive(|id, forgiven| !forgiven.contains(Flag::Draining) && !tried.contains(&id))
     }
 
-    /// Forgives those whom only the error keeps out, if `whom` agrees, which is told what
-    /// their status will be.
-    fn forgive(&mut self, whom: impl Fn(MemberId, Status) -> bool) -> bool {
+    /// Forgives the members that only an error keeps out and that `applies` accepts. It gets
+    /// the status that each would have.
+    fn forgive(&mut self, applies: impl Fn(MemberId, Status) -> bool) -> bool {
         let mut any = false;
         for seat in self.roster.by_tier() {
             loop {
                 let live = seat.state.live();
                 let forgiven = live.status().without(Flag::InError);
                 let only_the_error = forgiven != live.status() && forgiven.is_usable();
-                if !only_the_error || !whom(seat.state.id(), forgiven) {
+                if !only_the_error || !applies(seat.state.id(), forgiven) {
                     break;
                 }
                 if seat.state.forgive(live) {

@@ -21,7 +21,7 @@ use crate::member::{MemberId, MemberKey, MemberState};
 /// lease and handle are gone.
 ///
 /// Lowering it below what is in flight cancels nothing; the member is at its cap until
-/// enough of its requests have ended. Raising it wakes those who wait for a member.
+/// enough of its requests have ended. Raising it wakes the requests that wait for a member.
 ///
 /// It is a handle: clones are cheap, and any thread may use them. It holds neither
 /// balancer nor payload, so that a payload may keep one. Of several that set the limit

@@ -1,5 +1,5 @@
 //! An election among those who would be eligible if the members that a request has
-//! tried were not there: standbys, spares and later tiers, though nobody is in error; and
+//! tried were not there: standbys, spares and later tiers, though no member is in error; and
 //! at last those that only an error keeps out.
 //!
 //! The scheduler has no part in it, and its books do not change for those whom it does
@@ -108,7 +108,7 @@ impl<W> Lease<W> {
     }
 }
 
-/// Who could be elected if the members that were tried were not there.
+/// The members that could be elected if those that were tried were not there.
 pub(super) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
     walk(roster, |seat| {
         let status = seat.state.status();

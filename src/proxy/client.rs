@@ -1,6 +1,6 @@
 //! Who asks, and by what kind of connection: [`ClientAddr`], [`TlsSession`].
 //!
-//! What does not live here: who finds out (`server`, `client_layer`).
+//! What does not live here: what finds it out (`server`, `client_layer`).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::ClientAddr;
 
-/// Tells a proxy who asks, behind a server that is not a [`Server`](super::Server): puts a
+/// Gives a proxy the client's address behind a server that is not a [`Server`](super::Server): puts a
 /// [`ClientAddr`] into the extensions of each request, as a closure finds it in what the
 /// server has put there.
 ///

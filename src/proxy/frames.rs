@@ -1,7 +1,7 @@
 //! Frame heads of HTTP/2, found in the bytes of one direction of a connection: [`Frames`].
 //!
-//! hyper does not show what a peer says about its connection as a whole, so those who have
-//! to know read along. The parser holds nine bytes at most, and takes the bytes in any
+//! hyper does not show what a peer says about its connection as a whole, so code that has
+//! to know reads along. The parser holds nine bytes at most, and takes the bytes in any
 //! pieces. A frame that is against the rules is hyper's affair.
 //!
 //! What does not live here: I/O, and what follows from a frame (`endpoint/peer`, `server`).

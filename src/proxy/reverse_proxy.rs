@@ -76,7 +76,7 @@ use crate::service::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There, members are told who asks if a [`ClientAddrLayer`](super::ClientAddrLayer)
+/// There, members get the client's address if a [`ClientAddrLayer`](super::ClientAddrLayer)
 /// stands outside.
 ///
 /// With everything said:

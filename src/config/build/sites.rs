@@ -105,7 +105,7 @@ impl<'c> Scope<'c> {
         of(self.host).or_else(|| self.main.and_then(of))
     }
 
-    /// The files by which a host with TLS proves who it is.
+    /// The files of a host's certificate and key, if it has TLS.
     fn certificate(&self) -> Option<(String, String)> {
         let certificate = self.setting(|host| host.tls.certificate.clone())?;
         let key = self.setting(|host| host.tls.key.clone());

@@ -32,7 +32,7 @@ pub(in crate::config) struct Site {
     pub(in crate::config) places: Vec<Place>,
     pub(in crate::config) way: Way,
     pub(in crate::config) via: Via,
-    /// The files that prove who it is, of certificate and key; `None` without TLS.
+    /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
 }
 

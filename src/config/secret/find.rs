@@ -32,7 +32,7 @@ pub(super) fn urls(text: &str) -> Vec<Range<usize>> {
         let has_user = authority.contains('@') || !is_port;
         let user = rest.rfind('@').filter(|_| has_user);
         found.extend(user.map(|user| begin..begin + user));
-        // A fragment is not sent, so that it may hold what nobody else is to see.
+        // A fragment is not sent, so it may hold what no server is to see.
         let behind = user.unwrap_or(0);
         let fragment = rest[behind..].find('#');
         found.extend(fragment.map(|at| begin + behind + at + 1..begin + rest.len()));

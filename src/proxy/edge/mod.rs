@@ -38,7 +38,7 @@ use heads::{Edge, Received};
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
 ///
 /// * Headers that concern one connection are removed, on both ways, before ours are added.
-/// * Members are told who asks ([`Forwarding`]). A [`Server`](super::Server) says it;
+/// * Members get the client's address ([`Forwarding`]). A [`Server`](super::Server) knows it;
 ///   behind another one, a [`ClientAddrLayer`](super::ClientAddrLayer) does: without, there is no
 ///   `X-Forwarded-For`, and no peer is trusted.
 /// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.

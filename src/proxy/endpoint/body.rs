@@ -124,7 +124,7 @@ impl EndpointBody {
     }
 
     /// Says a moment later how it broke off: what came before it has still to be written, and
-    /// whoever writes does that when there is nothing to be had.
+    /// a writer does that when a poll gives nothing.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
         self.line = None;
         self.broken = Some(how);

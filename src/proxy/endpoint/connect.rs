@@ -85,7 +85,7 @@ pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
 
 /// Why no connection can be opened to anything, if that is so. The system resolves a name
 /// by files and sockets of its own, and does not tell that it has none left from a name that
-/// nobody knows.
+/// does not exist.
 fn shortage() -> Option<io::Error> {
     let error = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err()?;
     is_exhaustion(&error).then_some(error)
@@ -118,7 +118,7 @@ pub(super) struct Connector {
 pub(super) struct Windows {
     /// Streams at the same time.
     pub(super) streams: u32,
-    /// Bytes that a member may send on a stream before somebody has read them.
+    /// Bytes that a member may send on a stream before they are read.
     pub(super) stream: u32,
 }
 
@@ -132,8 +132,8 @@ impl Windows {
         }
     }
 
-    /// The window of a connection: what each of its streams may hold, so that no reader who
-    /// does not read holds what is another's.
+    /// The window of a connection: what each of its streams may hold, so that a client
+    /// that does not read holds up no other.
     pub(super) const fn connection(self) -> u32 {
         self.streams.saturating_mul(self.stream)
     }

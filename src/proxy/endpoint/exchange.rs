@@ -101,7 +101,7 @@ async fn switch(endpoint: Arc<Shared>, request: Request<Outgoing>, mut times: Ti
 /// Sends what was not sent, on another connection.
 fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: Turn) -> Exchange {
     if turn == Turn::First {
-        // Whoever closed one may have closed all: they are not tried in turn.
+        // A member that closed one may have closed all: they are not tried in turn.
         endpoint.pool.sort_out();
         if let Some(line) = endpoint.pool.take() {
             return send(endpoint, line, request, times, Turn::Second);
@@ -419,7 +419,7 @@ fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> E
         return endpoint.unreachable(error.into());
     }
     if turn.is_pooled() {
-        // Whoever closed one may have closed all.
+        // A member that closed one may have closed all.
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
         return endpoint.unreachable(error.into());

@@ -74,7 +74,7 @@ use pool::{For, NoLine, Pool};
 /// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
 /// | connections of HTTP/2 | 8 | [`http2_max_connections`](EndpointBuilder::http2_max_connections) |
 /// | requests at a time on one of HTTP/2 | 100 | [`http2_max_concurrent_streams`](EndpointBuilder::http2_max_concurrent_streams) |
-/// | bytes of an answer by HTTP/2 that nobody has read | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
+/// | unread bytes of an answer by HTTP/2 | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
 ///
 /// What a member of HTTP/2 says that it did not process (`GOAWAY`, `REFUSED_STREAM`) is sent
 /// to it once more on another connection, whatever the method: so up to 128 KiB of each

@@ -298,7 +298,7 @@ mod tests {
         drop(watched);
         changed.notified().await;
         assert!(peer.said().gone);
-        // Whoever waits for its settings waits no longer.
+        // A wait for its settings is over.
         peer.settle().await;
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Pool {
     // Relaxed: a hint; the connection itself is under a lock.
     speaks: AtomicU32,
     most: usize,
-    /// Who is told how many requests there is room for.
+    /// The balancers that learn how many requests there is room for.
     pub(super) capacity: Capacity,
     /// A member has said something about a connection, or that is gone.
     changed: Arc<Notify>,
@@ -74,7 +74,7 @@ impl Drop for Pool {
     }
 }
 
-/// Whom a connection is for.
+/// Which requests a connection is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum For {
     Any,
@@ -123,7 +123,7 @@ impl Pool {
         None
     }
 
-    /// Whom to tell that something has changed.
+    /// Notified when something has changed.
     pub(super) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }

@@ -33,8 +33,8 @@ const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-serv
 /// and the client's address in `X-Real-IP`, `Client-IP`, `Proxy-Client-IP`, `True-Client-IP`,
 /// `WL-Proxy-Client-IP`, `X-Client-IP`, `X-Cluster-Client-IP`, `X-ProxyUser-IP` and in what
 /// services of the net send: `CF-Connecting-IP`, `CF-Connecting-IPv6`, `Fastly-Client-IP`,
-/// `X-Appengine-User-IP`, `X-Azure-ClientIP` and `X-Envoy-External-Address`. A `Forwarded` of
-/// anybody's is passed on only if we add to it.
+/// `X-Appengine-User-IP`, `X-Azure-ClientIP` and `X-Envoy-External-Address`. A `Forwarded`
+/// is passed on only if we add to it.
 ///
 /// # Examples
 ///

@@ -59,7 +59,7 @@ pub(crate) fn names_its_host(head: &Parts) -> bool {
     let Some(authority) = head.uri.authority().map(Authority::as_str) else {
         return header.is_some() || head.version < Version::HTTP_11;
     };
-    // User and password before the host would be in the way of whoever reads it.
+    // User and password before the host would be read as a part of it.
     if host_in(authority).is_none() {
         return false;
     }

@@ -120,7 +120,7 @@ impl Server {
                             tasks.spawn(serve(accepted, free));
                         }
                     }
-                    // Whoever has ended is forgotten.
+                    // A connection that has ended is forgotten.
                     Some(_) = tasks.join_next() => {}
                     () = &mut stop => break,
                 }

@@ -1,7 +1,7 @@
 //! Frames of HTTP/2 that cost a client nothing and carry nothing: [`Control`] counts them
 //! against what the server has answered, and [`Metered`] is the stream that it reads along.
 //!
-//! hyper and h2 answer them or leave them out, in any number, and show them to nobody.
+//! hyper and h2 answer them or leave them out, in any number, and do not show them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -81,7 +81,7 @@ fn has_ended(
 }
 
 /// Waits for the reset of a connection whose end has been read: that is all a socket can tell
-/// then, and whoever reads is not told.
+/// then, and a read does not show it.
 struct Gone(Option<Reset>);
 
 type Reset = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;

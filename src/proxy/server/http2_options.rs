@@ -1,6 +1,6 @@
 //! What one connection of HTTP/2 may take up: the limits of a [`Server`] for it.
 //!
-//! What does not live here: the other limits (`options`), and who keeps them (`held_heads`,
+//! What does not live here: the other limits (`options`), and what enforces them (`held_heads`,
 //! `streams`).
 
 use super::Server;

@@ -59,8 +59,8 @@ use crate::sync::AtomicU64;
 /// * over HTTP/1.1, one head and what was read behind it, `max_head` and up to 400 KiB of a
 ///   body or of an answer; an idle one costs about 8 KiB;
 /// * over HTTP/2, for requests: the heads that are held (2 MiB), and a window for each
-///   stream whose body nobody reads (100 times 256 KiB, 25 MiB). The window of the connection
-///   is the sum of those of its streams, so that an upload that nobody reads stops no other;
+///   stream whose body is not read (100 times 256 KiB, 25 MiB). The window of the connection
+///   is the sum of those of its streams, so that an upload that is not read stops no other;
 /// * over HTTP/2, for answers: 64 KiB and one frame of the service's body for each stream
 ///   (100 times 64 KiB, 6.4 MiB), for at most the `write_timeout`.
 ///

@@ -275,7 +275,7 @@ where
             Some(_) => Some(None),
             None => this
                 .course
-                // There is an answer already: nobody is forgiven for a better one.
+                // There is an answer already: no member is forgiven for a better one.
                 .elect_for_repetition(this.balancer, this.exchange, Reach::Usable)
                 .map(Some),
         };

@@ -1,6 +1,6 @@
 //! What an error says about the member that gave it: [`Fault`].
 //!
-//! What does not live here: who says so (`super`), and what follows from it.
+//! What does not live here: what decides it (`super`), and what follows from it.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Who says what an error or an answer means: [`Classify`].
+//! Decides what an error or an answer means: [`Classify`].
 //!
 //! What does not live here: what can be said (`fault`), and what follows from it, which is
 //! for `failover` to decide.
@@ -63,7 +63,7 @@ pub trait Classify: Send + Sync + 'static {
     /// Says how the member did with this answer, for schedulers that heed it: a
     /// failure from status 500 on, unless this says otherwise.
     ///
-    /// It has no say about who is put in error: that is
+    /// It does not decide which members are put in error: that is
     /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status).
     ///
     /// # Examples
