@@ -6,21 +6,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::frame::frame;
 use crate::process::proxy;
 
 const CONNECTIONS: usize = 20;
 const STREAMS: u32 = 190;
 /// KiB that all of that may cost: the bound of a connection is 2 MiB.
 const MOST: u64 = 80 * 1024;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
 
 /// `GET http://a/`, and a field of 3 900 bytes four times, which is sent with the first
 /// request only.
@@ -63,9 +55,9 @@ async fn heads_that_are_large_in_memory_and_small_on_the_wire_have_a_bound() {
     for _ in 0..CONNECTIONS {
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        bytes.extend(frame(4, 0, 0, &[]));
+        bytes.extend(frame(4, 0, 0, []));
         for stream in 0..STREAMS {
-            bytes.extend(frame(1, 5, 2 * stream + 1, &head(stream == 0)));
+            bytes.extend(frame(1, 5, 2 * stream + 1, head(stream == 0)));
         }
         sent += bytes.len();
         client.write_all(&bytes).await.unwrap();

@@ -16,6 +16,8 @@
 
 mod big_bodies;
 mod fire;
+#[path = "../wire/frame.rs"]
+mod frame;
 mod heads;
 mod idle;
 mod kills;

@@ -5,12 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+use crate::frame::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, frame};
 
 /// What came for a stream first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,14 +14,6 @@ pub(crate) enum Came {
     Reset(u32),
     /// The connection was closed.
     Nothing,
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
 }
 
 /// Literal fields that are not indexed (RFC 7541, 6.2.2), of less than 127 bytes each.
@@ -71,25 +58,20 @@ pub(crate) async fn send(
 ) -> Came {
     let mut stream = TcpStream::connect(to).await.unwrap();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    bytes.extend(frame(SETTINGS, 0, 0, []));
     let ends = |over: bool| if over { END_STREAM } else { 0 };
     let (no_data, no_trailers) = (data.is_empty(), trailers.is_empty());
     bytes.extend(frame(
         HEADERS,
         END_HEADERS | ends(no_data && no_trailers),
         1,
-        &block(head),
+        block(head),
     ));
     if !no_data {
         bytes.extend(frame(DATA, ends(no_trailers), 1, data));
     }
     if !no_trailers {
-        bytes.extend(frame(
-            HEADERS,
-            END_HEADERS | END_STREAM,
-            1,
-            &block(trailers),
-        ));
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, block(trailers)));
     }
     stream.write_all(&bytes).await.unwrap();
     let mut head = [0; 9];

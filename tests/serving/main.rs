@@ -14,6 +14,8 @@ mod descriptors;
 #[cfg(target_os = "linux")]
 mod exhausted;
 mod fields;
+#[path = "../wire/frame.rs"]
+mod frame;
 mod frames;
 mod front;
 mod grpc;

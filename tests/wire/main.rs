@@ -14,6 +14,7 @@ mod chunks;
 mod early;
 mod ended;
 mod floods;
+mod frame;
 mod framed;
 mod front;
 mod full;
