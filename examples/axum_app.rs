@@ -88,9 +88,8 @@ async fn drain(State(balancer): Members, Path(name): Path<String>) -> Result<Str
 
 async fn undrain(State(balancer): Members, Path(name): Path<String>) -> Result<String, StatusCode> {
     // What the member was before holds again.
-    balancer
-        .clear_overrides(&name)
-        .ok_or(StatusCode::NOT_FOUND)?;
+    let cleared = balancer.clear_overrides(&name);
+    cleared.ok_or(StatusCode::NOT_FOUND).map(drop)?;
     Ok(members(State(balancer)).await)
 }
 
