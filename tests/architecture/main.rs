@@ -11,10 +11,13 @@
 )]
 
 mod cases;
+mod circles;
+mod names;
 mod rules;
 mod source;
 mod text;
 
+use circles::circles;
 use rules::{
     apache_words, giving_back, homeless, imports_from_above, unlike_a_room, unswappable, unwraps,
     worldly,
@@ -158,6 +161,19 @@ fn nothing_that_ships_unwraps() {
     hold(
         unwraps,
         "Return an error, or make the illegal value impossible.",
+    );
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources: Vec<_> = ["src", "tests", "examples", "benches"]
+        .into_iter()
+        .flat_map(sources)
+        .collect();
+    let complaints: Vec<_> = circles(&sources).iter().map(ToString::to_string).collect();
+    report(
+        &complaints,
+        "Cut one of these: move what two files need into a file of its own, or take it as an argument.",
     );
 }
 
