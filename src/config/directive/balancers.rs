@@ -7,9 +7,8 @@ use super::balancer_parameters::BALANCER;
 use super::health::{look_up, not_a_pair};
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
-use super::names::Within;
 use super::parameter::{Remark, nearest};
-use super::reading::{Pair, Reading, Scope};
+use super::reading::{Pair, Reading, Scope, Within};
 use crate::config::model::{BalancerConfig, Host, MemberConfig};
 use crate::config::syntax::{Directive, Section, Word};
 
