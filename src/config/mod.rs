@@ -1,7 +1,7 @@
 //! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
 //!
 //! ```text
-//! text ─► syntax ─► directive ─► Config ─► build ─► System
+//! text ─► syntax ─► directive ─► Config ─► assemble ─► System
 //!   lines, words,   what they    nouns     balancers, proxies,
 //!   Define, If..    mean         ▲         hosts, listeners
 //!                                └── TOML, YAML, JSON (feature `serde`)
@@ -56,7 +56,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod build;
+mod assemble;
 mod complaints;
 mod diagnostic;
 mod directive;
@@ -69,7 +69,7 @@ mod syntax;
 mod system;
 mod text;
 
-pub use build::ConfigError;
+pub use assemble::ConfigError;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::{
     Access, BalancerConfig, CheckConfig, CheckMethod, CheckTemplate, Condition, Config,

@@ -6,7 +6,7 @@
 //!                                          answer ◄─ headers ◄─ URLs, cookies ◄┘
 //! ```
 //!
-//! What does not live here: how it was configured (`build`), and what happens between
+//! What does not live here: how it was configured (`assemble`), and what happens between
 //! here and the member (`proxy`, `service`).
 
 mod access;
