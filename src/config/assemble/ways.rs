@@ -6,8 +6,8 @@ use http::StatusCode;
 use regex::Regex;
 
 use super::Faults;
-use super::balancers::{Change, Key};
-use super::sites::{Meant, Scope, bare_name};
+use super::balancers::Change;
+use super::scope::{Key, Meant, Scope, bare_name};
 use crate::config::front::{Destination, Lane, Paths};
 use crate::config::{BalancerConfig, Location, SessionConfig, Target, Via};
 use crate::proxy::{EdgeLayer, Forwarding, PathMap, ReverseProxy};

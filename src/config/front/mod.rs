@@ -16,6 +16,7 @@ mod headers;
 mod hosts;
 mod layer;
 mod places;
+mod receive;
 mod site;
 
 use std::convert::Infallible;
@@ -82,6 +83,6 @@ impl Service<Request<ClientBody>> for Front {
             let greeted = hosts.greeted(here, session);
             greeted.certificate != site.certificate
         });
-        site.receive(here, request, misdirected)
+        receive::receive(site, here, request, misdirected)
     }
 }

@@ -1,0 +1,316 @@
+//! Hosts with what they inherit, and which balancers they mean: [`Scope`], [`wanted`].
+//!
+//! What does not live here: anything made of them (`balancers`, `sites`).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::members::Inherited;
+use crate::config::{
+    self, BalancerConfig, Config, Host, Location, Mapping, MemberConfig, Settings, Target,
+};
+
+/// Which balancer is meant: the host that it stands in, empty for the main server; and its
+/// name, or the URL of a member that is alone.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) scope: String,
+    pub(in crate::config) name: String,
+}
+
+/// What is asked of a balancer.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) config: BalancerConfig,
+    pub(super) inherited: Inherited,
+}
+
+/// A host, with what it inherits.
+pub(super) struct Scope<'c> {
+    /// What distinguishes it from others; empty for the main server.
+    id: String,
+    pub(super) host: &'c Host,
+    /// The main server, for a virtual host.
+    main: Option<&'c Host>,
+    balancers: ByName<'c>,
+    main_balancers: Rc<ByName<'c>>,
+}
+
+/// The balancers of a host by their names.
+type ByName<'c> = HashMap<&'c str, &'c BalancerConfig>;
+
+fn by_name(host: &Host) -> ByName<'_> {
+    let mut found = ByName::new();
+    for balancer in &host.balancers {
+        // Of two with the same name, the first counts.
+        found.entry(&balancer.name).or_insert(balancer);
+    }
+    found
+}
+
+/// A balancer as one host means it.
+#[derive(Clone, Debug)]
+pub(super) struct Meant {
+    pub(super) key: Key,
+    /// With what the host itself says of it.
+    pub(super) config: BalancerConfig,
+    /// Whether it is one of that name, and not a member that is alone.
+    pub(super) is_named: bool,
+}
+
+pub(super) fn main_scope(config: &Config) -> Scope<'_> {
+    Scope {
+        id: String::new(),
+        host: &config.server,
+        main: None,
+        balancers: by_name(&config.server),
+        main_balancers: Rc::default(),
+    }
+}
+
+/// In the order of the configuration.
+pub(super) fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
+    let mut seen = BTreeMap::new();
+    let id = |virtual_host: &config::VirtualHost| {
+        let addresses = virtual_host.addresses.iter().map(ToString::to_string);
+        let addresses: Vec<String> = addresses.collect();
+        let name = virtual_host.host.name.as_deref().unwrap_or_default();
+        let id = format!("{} {name}", addresses.join(" ")).to_ascii_lowercase();
+        let twins = seen.entry(id.clone()).or_insert(0_u32);
+        *twins += 1;
+        if *twins > 1 {
+            format!("{id} {twins}")
+        } else {
+            id
+        }
+    };
+    let main_balancers = Rc::new(by_name(&config.server));
+    let ids: Vec<String> = config.virtual_hosts.iter().map(id).collect();
+    let hosts = ids.into_iter().zip(&config.virtual_hosts);
+    hosts
+        .map(|(id, virtual_host)| Scope {
+            id,
+            host: &virtual_host.host,
+            main: Some(&config.server),
+            balancers: by_name(&virtual_host.host),
+            main_balancers: main_balancers.clone(),
+        })
+        .collect()
+}
+
+/// The hosts as keys name them: the main server, and then in the order of the
+/// configuration.
+pub(in crate::config) fn order(config: &Config) -> Vec<String> {
+    let scopes = virtual_scopes(config).into_iter();
+    let main = std::iter::once(main_scope(config));
+    main.chain(scopes).map(|scope| scope.id).collect()
+}
+
+/// httpd's default of `Timeout`.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+impl<'c> Scope<'c> {
+    /// A setting of the host's own, or else the main server's.
+    pub(super) fn setting<T>(&self, of: impl Fn(&'c Host) -> Option<T>) -> Option<T> {
+        of(self.host).or_else(|| self.main.and_then(of))
+    }
+
+    /// The files of a host's certificate and key, if it has TLS.
+    pub(super) fn certificate(&self) -> Option<(String, String)> {
+        let certificate = self.setting(|host| host.tls.certificate.clone())?;
+        let key = self.setting(|host| host.tls.key.clone());
+        Some((certificate.clone(), key.unwrap_or(certificate)))
+    }
+
+    /// The mappings outside of places, the host's own first.
+    pub(super) fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
+        let inherited = self
+            .main
+            .filter(|_| self.host.inherit_mappings != Some(false));
+        let hosts = std::iter::once(self.host).chain(inherited);
+        hosts.flat_map(|host| &host.settings.mappings)
+    }
+
+    /// The places, from the least to the most important.
+    pub(super) fn locations(&self) -> impl Iterator<Item = &'c Location> {
+        let main = self.main.into_iter();
+        main.chain([self.host]).flat_map(|host| &host.locations)
+    }
+
+    pub(super) fn settings(&self) -> Vec<&'c Settings> {
+        let main = self.main.into_iter();
+        main.chain([self.host]).map(|host| &host.settings).collect()
+    }
+
+    /// Whether members may be told who asks: all that a request can meet.
+    pub(super) fn looks(&self) -> BTreeSet<bool> {
+        let everywhere = self.settings();
+        let base = everywhere.iter().rev().find_map(|it| it.forwarded_headers);
+        let places = self.locations();
+        let places = places.filter_map(|place| place.settings.forwarded_headers);
+        places.chain([base.unwrap_or(true)]).collect()
+    }
+
+    /// What tells the balancers of mappings apart in this host: the name, or the URL of a
+    /// member that is alone, of which no name has the form. `None` for an exclusion.
+    pub(super) fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
+        match &mapping.target {
+            Target::Exclude => None,
+            Target::Balancer { name, .. } => Some(name),
+            Target::Member { url, .. } => Some(url),
+        }
+    }
+
+    /// Whom a mapping means; `None` for an exclusion.
+    pub(super) fn meant(&self, mapping: &Mapping) -> Option<Meant> {
+        match &mapping.target {
+            Target::Exclude => None,
+            Target::Balancer { name, .. } => Some(self.balancer(name)),
+            Target::Member { url, .. } => {
+                let member = MemberConfig {
+                    url: url.clone(),
+                    ..mapping.member.clone()
+                };
+                let config = BalancerConfig {
+                    name: url.clone(),
+                    members: vec![member],
+                    ..BalancerConfig::default()
+                };
+                Some(Meant {
+                    key: self.key(url),
+                    config,
+                    is_named: false,
+                })
+            }
+        }
+    }
+
+    /// The balancer of a name: the host's own if it has members, or else the main server's
+    /// with what the host says of it.
+    pub(super) fn balancer(&self, name: &str) -> Meant {
+        let own = self.balancers.get(name).copied();
+        let inherits = self.host.inherit_balancers != Some(false);
+        let main = self.main_balancers.get(name).copied();
+        let main = main.filter(|_| inherits);
+        let (scope, config) = match (own, main) {
+            (Some(own), _) if !own.members.is_empty() => (&*self.id, own.clone()),
+            (Some(own), Some(main)) => {
+                let merged = merged(own, main);
+                let elects_alike = merged.scheduler == main.scheduler
+                    && merged.forced_recovery == main.forced_recovery;
+                (if elects_alike { "" } else { &*self.id }, merged)
+            }
+            (None, Some(main)) => ("", main.clone()),
+            (Some(own), None) => (&*self.id, own.clone()),
+            (None, None) => {
+                let config = BalancerConfig {
+                    name: name.to_owned(),
+                    ..BalancerConfig::default()
+                };
+                (&*self.id, config)
+            }
+        };
+        let key = Key {
+            scope: scope.to_owned(),
+            ..self.key(name)
+        };
+        Meant {
+            key,
+            config,
+            is_named: true,
+        }
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key {
+            scope: self.id.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn inherited(&self) -> Inherited {
+        let timeout = self.setting(|host| host.member_timeout);
+        let timeout = timeout.or_else(|| self.setting(|host| host.timeout));
+        let tls = |of: fn(&Host) -> Option<bool>| self.setting(of);
+        Inherited {
+            timeout: timeout.unwrap_or(TIMEOUT),
+            tls: config::MemberTlsConfig {
+                enabled: tls(|host| host.member_tls.enabled),
+                verify: tls(|host| host.member_tls.verify),
+                roots: self.setting(|host| host.member_tls.roots.clone()),
+            },
+        }
+    }
+}
+
+/// What a virtual host says of a balancer, upon what the main server says.
+fn merged(own: &BalancerConfig, main: &BalancerConfig) -> BalancerConfig {
+    let (own, main) = (own.clone(), main.clone());
+    let mut fail_on_status = main.fail_on_status;
+    fail_on_status.extend(own.fail_on_status);
+    let session = config::SessionConfig {
+        names: own.session.names.or(main.session.names),
+        separator: own.session.separator.or(main.session.separator),
+        semicolon_path_delimiter: own
+            .session
+            .semicolon_path_delimiter
+            .or(main.session.semicolon_path_delimiter),
+        no_failover: own.session.no_failover.or(main.session.no_failover),
+    };
+    BalancerConfig {
+        name: main.name,
+        scheduler: own.scheduler.or(main.scheduler),
+        session,
+        wait: own.wait.or(main.wait),
+        max_failovers: own.max_failovers.or(main.max_failovers),
+        fail_on_status,
+        fail_on_timeout: own.fail_on_timeout.or(main.fail_on_timeout),
+        forced_recovery: own.forced_recovery.or(main.forced_recovery),
+        growth: own.growth.or(main.growth),
+        nonce: own.nonce.or(main.nonce),
+        members: main.members,
+    }
+}
+
+/// A name as in `ServerName`, without scheme and port.
+pub(super) fn bare_name(name: &str) -> &str {
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    let port = name.rfind(':').filter(|&at| !name[at..].contains(']'));
+    port.map_or(name, |at| &name[..at])
+}
+
+/// The balancers that a configuration asks for. A balancer that no mapping leads to is
+/// there all the same.
+pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
+    let mut wanted = BTreeMap::new();
+    let mut scopes = virtual_scopes(config);
+    scopes.insert(0, main_scope(config));
+    let mut owners: HashMap<&str, &Scope<'_>> = HashMap::new();
+    for scope in &scopes {
+        owners.entry(&scope.id).or_insert(scope);
+    }
+    for scope in &scopes {
+        // Any number of mappings may lead to one balancer, which may be large.
+        let mut seen = HashSet::new();
+        let in_places = scope.locations().flat_map(|it| &it.settings.mappings);
+        let mappings = scope.mappings().chain(in_places);
+        let named = scope.host.balancers.iter();
+        let named = named.filter(|balancer| seen.insert(balancer.name.as_str()));
+        let named: Vec<_> = named.map(|it| scope.balancer(&it.name)).collect();
+        let mut is_new = |mapping| Scope::name_of(mapping).is_some_and(|name| seen.insert(name));
+        let mappings: Vec<_> = mappings.filter(|&mapping| is_new(mapping)).collect();
+        let meant = mappings.into_iter();
+        let meant = meant.filter_map(|mapping| scope.meant(mapping));
+        for meant in named.into_iter().chain(meant) {
+            // What the owner says of its members holds, whoever uses them.
+            let owner = owners.get(meant.key.scope.as_str());
+            let known = wanted.entry(meant.key);
+            known.or_insert_with(|| Wanted {
+                config: meant.config,
+                inherited: owner.copied().unwrap_or(scope).inherited(),
+            });
+        }
+    }
+    wanted
+}
