@@ -23,9 +23,15 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<Circle<'_>> {
     for need in &needs {
         next.entry(need.from).or_default().insert(need.to);
     }
-    let reached: BTreeMap<&str, BTreeSet<&str>> =
-        next.keys().map(|&file| (file, reached(file, &next))).collect();
-    let leads = |from, to| reached.get(from).is_some_and(|reached| reached.contains(to));
+    let reached: BTreeMap<&str, BTreeSet<&str>> = next
+        .keys()
+        .map(|&file| (file, reached(file, &next)))
+        .collect();
+    let leads = |from, to| {
+        reached
+            .get(from)
+            .is_some_and(|reached| reached.contains(to))
+    };
     let mut found = Vec::new();
     let mut known: BTreeSet<&str> = BTreeSet::new();
     for (&file, reached) in &reached {
@@ -46,10 +52,7 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<Circle<'_>> {
 }
 
 /// The files to which a file leads, itself only by a circle.
-fn reached<'a>(
-    file: &'a str,
-    next: &BTreeMap<&'a str, BTreeSet<&'a str>>,
-) -> BTreeSet<&'a str> {
+fn reached<'a>(file: &'a str, next: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut open = vec![file];
     while let Some(file) = open.pop() {

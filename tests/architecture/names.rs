@@ -18,10 +18,12 @@ pub(crate) struct Names<'a> {
 #[derive(Default)]
 struct Module<'a> {
     file: &'a str,
-    /// What is defined here, and whether it is a trait.
-    items: BTreeMap<&'a str, bool>,
+    items: BTreeMap<&'a str, Kind>,
     imports: Vec<Import<'a>>,
-    mentions: Vec<(usize, Vec<&'a str>)>,
+    /// The modules that it declares, wherever their files are.
+    declared: BTreeSet<&'a str>,
+    /// The paths that stand in it, and where first.
+    mentions: BTreeMap<Vec<&'a str>, usize>,
 }
 
 struct Import<'a> {
@@ -32,9 +34,17 @@ struct Import<'a> {
     is_public: bool,
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Trait,
+    Type,
+    /// No path goes on behind it.
+    Value,
+}
+
 /// What a path leads to.
 enum Target<'a> {
-    Item { file: &'a str, is_trait: bool },
+    Item { file: &'a str, kind: Kind },
     Module(String),
 }
 
@@ -66,10 +76,15 @@ impl<'a> Names<'a> {
                 let name = path.last().copied().unwrap_or_default();
                 let from = module.file;
                 if from != to {
-                    needs.insert(Need { from, to, line, name });
+                    needs.insert(Need {
+                        from,
+                        to,
+                        line,
+                        name,
+                    });
                 }
             };
-            for (line, path) in &module.mentions {
+            for (path, line) in &module.mentions {
                 if let Some(Target::Item { file, .. }) = self.resolve(key, path, &mut Vec::new()) {
                     add(*line, path, file);
                 }
@@ -79,7 +94,7 @@ impl<'a> Names<'a> {
                 // A private import of a `mod.rs` may be there for the modules below.
                 let passes_on = has_modules_below(module.file) && import.name != "_";
                 match target {
-                    Some(Target::Item { file, is_trait }) if is_trait || !passes_on => {
+                    Some(Target::Item { file, kind }) if kind == Kind::Trait || !passes_on => {
                         add(import.line, &import.path, file);
                     }
                     _ => {}
@@ -90,8 +105,8 @@ impl<'a> Names<'a> {
     }
 
     /// What a path leads to from a module; `None` if that is in another crate.
-    fn resolve<'s>(
-        &'s self,
+    fn resolve(
+        &self,
         from: &str,
         path: &[&'a str],
         seen: &mut Vec<(String, &'a str)>,
@@ -101,53 +116,68 @@ impl<'a> Names<'a> {
             "crate" => Target::Module(from.split("::").next()?.to_owned()),
             "self" => Target::Module(from.to_owned()),
             "super" => Target::Module(from.rsplit_once("::")?.0.to_owned()),
-            name => self.look_up(from, name, seen)?,
+            name => self.look_up(from, name, !rest.is_empty(), seen)?,
         };
-        for name in rest {
+        for (at, name) in rest.iter().enumerate() {
             let Target::Module(key) = &target else { break };
+            let goes_on = at + 1 < rest.len();
             target = match *name {
                 "super" => Target::Module(key.rsplit_once("::")?.0.to_owned()),
                 "self" => continue,
                 // What is not found there was written by a macro of that file.
-                name => self.look_up(key, name, seen).or_else(|| {
-                    let file = self.modules.get(key)?.file;
-                    (name != "*").then_some(Target::Item {
-                        file,
-                        is_trait: false,
-                    })
-                })?,
+                name => match self.look_up(key, name, goes_on, seen) {
+                    Some(found) => found,
+                    None => {
+                        let module = self.modules.get(key)?;
+                        let file = module.file;
+                        let kind = Kind::Type;
+                        let is_elsewhere = module.declared.contains(name);
+                        (!is_elsewhere).then_some(Target::Item { file, kind })?
+                    }
+                },
             };
         }
         Some(target)
     }
 
+    /// What a name means in a module, where the path may go on behind it.
     fn look_up(
         &self,
         key: &str,
         name: &'a str,
+        goes_on: bool,
         seen: &mut Vec<(String, &'a str)>,
     ) -> Option<Target<'a>> {
+        let fits = |kind| !goes_on || kind != Kind::Value;
         let module = self.modules.get(key)?;
-        if let Some(&is_trait) = module.items.get(name) {
+        if let Some(&kind) = module.items.get(name).filter(|&&kind| fits(kind)) {
             let file = module.file;
-            return Some(Target::Item { file, is_trait });
+            return Some(Target::Item { file, kind });
         }
         let below = format!("{key}::{name}");
-        if self.modules.contains_key(&below) {
-            return Some(Target::Module(below));
-        }
+        let below = self
+            .modules
+            .contains_key(&below)
+            .then_some(Target::Module(below));
         let step = (key.to_owned(), name);
         if seen.contains(&step) {
-            return None;
+            return below;
         }
         seen.push(step);
         let mut named = module.imports.iter().filter(|import| import.name == name);
-        if let Some(found) = named.find_map(|import| self.resolve(key, &import.path, seen)) {
+        let imported = named.find_map(|import| {
+            let found = self.resolve(key, &import.path, seen)?;
+            match found {
+                Target::Item { kind, .. } if !fits(kind) => None,
+                found => Some(found),
+            }
+        });
+        if let Some(found) = imported.or(below) {
             return Some(found);
         }
         let mut all = module.imports.iter().filter(|import| import.name == "*");
         all.find_map(|import| match self.resolve(key, &import.path, seen)? {
-            Target::Module(there) if there != key => self.look_up(&there, name, seen),
+            Target::Module(there) if there != key => self.look_up(&there, name, goes_on, seen),
             _ => None,
         })
     }
@@ -178,20 +208,26 @@ impl<'a> Names<'a> {
                     open.push(Some(below));
                     at += 2;
                 }
+                "mod" if token(at + 2) == ";" => {
+                    module.declared.insert(token(at + 1));
+                    at += 2;
+                }
                 "use" if token(at + 1) != "<" => {
                     let is_public = at > 0 && ["pub", ")"].contains(&token(at - 1));
                     let mut found = Vec::new();
                     at = tree(&tokens, at + 1, &[], &mut found);
-                    module.imports.extend(found.into_iter().map(|import| Import {
-                        is_public,
-                        ..import
-                    }));
+                    module
+                        .imports
+                        .extend(found.into_iter().map(|import| Import {
+                            is_public,
+                            ..import
+                        }));
                     continue;
                 }
                 "const" | "enum" | "fn" | "static" | "struct" | "trait" | "type" if is_top => {
                     let name = token(at + 1);
                     if name.starts_with(is_word) && name != "fn" {
-                        module.items.insert(name, token(at) == "trait");
+                        module.items.insert(name, kind_of(token(at)));
                     }
                 }
                 word if word.starts_with(is_word) && begins_a_path(&tokens, at) => {
@@ -201,12 +237,20 @@ impl<'a> Names<'a> {
                         path.push(token(at + 2));
                         at += 2;
                     }
-                    module.mentions.push((line, path));
+                    module.mentions.entry(path).or_insert(line);
                 }
                 _ => {}
             }
             at += 1;
         }
+    }
+}
+
+fn kind_of(keyword: &str) -> Kind {
+    match keyword {
+        "trait" => Kind::Trait,
+        "const" | "fn" | "static" => Kind::Value,
+        _ => Kind::Type,
     }
 }
 
