@@ -14,6 +14,7 @@ mod by_busyness;
 mod by_requests;
 mod by_traffic;
 mod candidates;
+mod claim;
 mod election;
 mod fenwick;
 mod group;
@@ -27,7 +28,8 @@ use std::fmt;
 pub use by_busyness::ByBusyness;
 pub use by_requests::ByRequests;
 pub use by_traffic::ByTraffic;
-pub use candidates::{Candidate, Candidates, Claim, Refused};
+pub use candidates::{Candidate, Candidates};
+pub use claim::{Claim, Pick, Refused};
 pub use group::Group;
 pub use heartbeat::Heartbeat;
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
@@ -251,51 +253,6 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     fn needs(&self) -> Needs {
         (**self).needs()
     }
-}
-
-/// What an election came to.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
-/// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
-///
-/// /// To test what an application does when everybody is busy.
-/// #[derive(Debug)]
-/// struct Full;
-///
-/// impl Scheduler for Full {
-///     fn name(&self) -> &'static str {
-///         "full"
-///     }
-///
-///     fn pick<'c>(&self, _: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-///         Pick::AtCapacity
-///     }
-/// }
-///
-/// let balancer = Balancer::builder()
-///     .scheduler(Full)
-///     .member("a", (), MemberSpec::new())
-///     .build()?;
-/// let error = balancer.pick(&PickRequest::new()).unwrap_err();
-/// assert_eq!(error, PickError::AtCapacity);
-/// # Ok::<(), equipoise::BuildError>(())
-/// ```
-#[derive(Debug)]
-#[must_use]
-#[non_exhaustive]
-pub enum Pick<'c> {
-    /// Whoever could have been elected has as many in flight as its cap allows.
-    AtCapacity,
-    /// This one; counted already.
-    Elected(Claim<'c>),
-    /// No candidate can be claimed.
-    Nobody,
-    /// The candidates are older than what the scheduler has been told: come again
-    /// with the present ones.
-    Stale,
 }
 
 /// What a policy may know beside the candidates.
