@@ -22,14 +22,6 @@ pub(crate) fn next_serial() -> u64 {
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// A number for a ticket that no earlier call in this process has returned.
-pub(crate) fn next_ticket() -> u64 {
-    use std::sync::atomic::AtomicU64;
-
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Relaxed)
-}
-
 #[cfg(not(equipoise_loom))]
 mod real {
     use std::sync::Arc;

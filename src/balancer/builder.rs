@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::editor::{Editor, View};
-use super::hub::Hub;
+use super::editor::Editor;
+use super::shared::Shared;
+use super::view::View;
 use super::{Balancer, BuildError, Core};
 use crate::clock::{Clock, SystemClock};
 use crate::member::MemberSpec;
@@ -42,6 +43,51 @@ pub struct Builder<W> {
     random: Random,
     observer: Option<Box<dyn Observer>>,
     forced_recovery: bool,
+}
+
+impl<W> Balancer<W> {
+    /// Makes a balancer that elects by requests, with members of weight 1.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::DuplicateName`] if two members have the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let balancer = equipoise::Balancer::new([("a", 1), ("b", 2)])?;
+    /// assert_eq!(balancer.len(), 2);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn new<N>(members: impl IntoIterator<Item = (N, W)>) -> Result<Self, BuildError>
+    where
+        N: Into<Arc<str>>,
+    {
+        let builder = members
+            .into_iter()
+            .fold(Self::builder(), |builder, (name, payload)| {
+                builder.member(name, payload, MemberSpec::new())
+            });
+        builder.build()
+    }
+
+    /// Returns a builder, by which everything can be set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, ByBusyness, MemberSpec};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(ByBusyness::new())
+    ///     .member("a", "10.0.0.1:80", MemberSpec::new())
+    ///     .build()?;
+    /// # assert_eq!(balancer.len(), 1);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn builder() -> Builder<W> {
+        Builder::new()
+    }
 }
 
 impl<W> Builder<W> {
@@ -249,7 +295,7 @@ impl<W> Builder<W> {
     /// ```
     pub fn build(self) -> Result<Balancer<W>, BuildError> {
         refuse_duplicates(&self.members)?;
-        let hub = Arc::new(Hub::new(
+        let shared = Arc::new(Shared::new(
             self.clock,
             self.random,
             self.observer,
@@ -257,9 +303,12 @@ impl<W> Builder<W> {
             self.scheduler.clone(),
         ));
         let core = Core {
-            view: Published::new(View::empty(&hub, self.scheduler.clone())),
-            editor: Mutex::new(Editor::new(&hub, self.scheduler)),
-            hub,
+            view: Published::new(View::empty(
+                shared.needs(&*self.scheduler),
+                self.scheduler.clone(),
+            )),
+            editor: Mutex::new(Editor::new(&shared, self.scheduler)),
+            shared,
         };
         let balancer = Balancer {
             core: Arc::new(core),

@@ -276,12 +276,12 @@ impl<W> Balancer<W> {
     /// See [`Explanation`].
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
-        let hub = self.hub();
+        let shared = self.shared();
         let view = self.core.view.load();
-        let now = hub.clock.now();
+        let now = shared.clock.now();
         let roster = view.picture.roster.clone();
         let (picture, forgiven) = as_if(&roster, now, view.picture.generation, |roster| {
-            hub.forces_recovery() && !roster.is_empty()
+            shared.forces_recovery() && !roster.is_empty()
         });
         let status = |seat: &Seat| status_at(seat, now, forgiven);
 
@@ -289,7 +289,7 @@ impl<W> Balancer<W> {
         let context = PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,
-            random: &hub.random,
+            random: &shared.random,
         };
         let mut full = false;
         let session = request.route.and_then(|route| {

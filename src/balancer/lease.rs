@@ -8,8 +8,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::hub::{Desk, Hub, Wakes};
+use super::epoch::Epoch;
 use super::meter::{Meter, SentMeter, Upload};
+use super::shared::{Shared, Wakes};
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberState, Outcome};
 use crate::observer::Session;
@@ -19,7 +20,7 @@ use crate::snapshot::Seat;
 /// A member with its payload, as a view holds it.
 pub(super) struct Entry<W> {
     pub(super) seat: Arc<Seat>,
-    pub(super) desk: Arc<Desk>,
+    pub(super) epoch: Arc<Epoch>,
     pub(super) payload: Arc<W>,
     /// Which of the balancer's payloads it is: one that replaces it has another number.
     pub(super) payload_number: u64,
@@ -217,7 +218,7 @@ impl<W> Lease<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_in_error(&self) {
-        self.entry().desk.hub.put_in_error(self.member());
+        self.entry().epoch.shared.put_in_error(self.member());
     }
 
     /// Ends the use of the member and says how it went.
@@ -239,7 +240,7 @@ impl<W> Lease<W> {
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.desk, &self.meter, || outcome);
+            end(&entry.seat, &entry.epoch, &self.meter, || outcome);
         }
     }
 
@@ -272,7 +273,7 @@ impl<W> Lease<W> {
             unreachable!("only what consumes the lease takes its entry");
         };
         Guard {
-            on: Some((entry.seat.clone(), entry.desk.clone())),
+            on: Some((entry.seat.clone(), entry.epoch.clone())),
             meter: std::mem::take(&mut self.meter),
         }
     }
@@ -289,7 +290,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.desk, &self.meter, unsaid);
+            end(&entry.seat, &entry.epoch, &self.meter, unsaid);
         }
     }
 }
@@ -320,14 +321,14 @@ impl<W> fmt::Debug for Lease<W> {
 #[must_use = "a guard that is dropped at once counts nothing"]
 pub struct Guard {
     /// `None` once it has ended.
-    on: Option<(Arc<Seat>, Arc<Desk>)>,
+    on: Option<(Arc<Seat>, Arc<Epoch>)>,
     meter: Meter,
 }
 
 impl Guard {
-    pub(super) fn on(&self) -> (&Seat, &Desk) {
+    pub(super) fn on(&self) -> (&Seat, &Epoch) {
         match &self.on {
-            Some((seat, desk)) => (seat, desk),
+            Some((seat, epoch)) => (seat, epoch),
             None => unreachable!("only what consumes the guard takes its member"),
         }
     }
@@ -405,8 +406,8 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_in_error(&self) {
-        let (seat, desk) = self.on();
-        desk.hub.put_in_error(&seat.state);
+        let (seat, epoch) = self.on();
+        epoch.shared.put_in_error(&seat.state);
     }
 
     /// Ends the use of the member; see [`Lease::finish`].
@@ -423,16 +424,16 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
-        if let Some((seat, desk)) = self.on.take() {
-            end(&seat, &desk, &self.meter, || outcome);
+        if let Some((seat, epoch)) = self.on.take() {
+            end(&seat, &epoch, &self.meter, || outcome);
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some((seat, desk)) = self.on.take() {
-            end(&seat, &desk, &self.meter, unsaid);
+        if let Some((seat, epoch)) = self.on.take() {
+            end(&seat, &epoch, &self.meter, unsaid);
         }
     }
 }
@@ -449,7 +450,7 @@ impl fmt::Debug for Guard {
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
     pub(super) candidates: &'u Candidates<'c>,
-    pub(super) hub: &'u Hub,
+    pub(super) shared: &'u Shared,
     /// What wakes when the claim is dropped, if it may not do so itself.
     pub(super) wakes: Option<&'u Wakes<'u>>,
 }
@@ -470,7 +471,7 @@ impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
             let before = seat.state.give_back().before;
-            self.hub.dropped(seat, before, self.wakes);
+            self.shared.dropped(seat, before, self.wakes);
         }
     }
 }
@@ -486,11 +487,11 @@ fn unsaid() -> Outcome {
 
 /// Gives the count back, and only then tells about it.
 #[inline]
-fn end(seat: &Seat, desk: &Desk, meter: &Meter, outcome: impl FnOnce() -> Outcome) {
+fn end(seat: &Seat, epoch: &Epoch, meter: &Meter, outcome: impl FnOnce() -> Outcome) {
     let before = seat.state.give_back().before;
-    desk.ended(seat, before, || Ended {
+    epoch.ended(seat, before, || Ended {
         outcome: outcome(),
-        elapsed: meter.elapsed(|| desk.hub.clock.now()),
+        elapsed: meter.elapsed(|| epoch.shared.clock.now()),
         bytes_sent: meter.sent(),
         bytes_received: meter.received(),
     });

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::hub::Hub;
+use super::shared::Shared;
 use super::{Balancer, Guard, Lease};
 use crate::member::{MemberId, MemberKey, MemberState};
 
@@ -49,14 +49,14 @@ use crate::member::{MemberId, MemberKey, MemberState};
 #[derive(Clone)]
 pub struct LearnedLimit {
     state: Arc<MemberState>,
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
 }
 
 impl LearnedLimit {
-    fn new(state: &Arc<MemberState>, hub: &Arc<Hub>) -> Self {
+    fn new(state: &Arc<MemberState>, shared: &Arc<Shared>) -> Self {
         Self {
             state: state.clone(),
-            hub: hub.clone(),
+            shared: shared.clone(),
         }
     }
 
@@ -72,7 +72,7 @@ impl LearnedLimit {
     /// See [`LearnedLimit`].
     pub fn set(&self, limit: Option<u32>) {
         if self.state.learn_limit(limit) {
-            self.hub.made_room(&self.state);
+            self.shared.made_room(&self.state);
         }
     }
 
@@ -113,7 +113,7 @@ impl LearnedLimit {
 #[derive(Clone)]
 pub(crate) struct WeakLimit {
     state: Weak<MemberState>,
-    hub: Weak<Hub>,
+    shared: Weak<Shared>,
 }
 
 impl WeakLimit {
@@ -121,7 +121,7 @@ impl WeakLimit {
     pub(crate) fn upgrade(&self) -> Option<LearnedLimit> {
         Some(LearnedLimit {
             state: self.state.upgrade()?,
-            hub: self.hub.upgrade()?,
+            shared: self.shared.upgrade()?,
         })
     }
 
@@ -138,7 +138,7 @@ impl LearnedLimit {
     pub(crate) fn downgrade(&self) -> WeakLimit {
         WeakLimit {
             state: Arc::downgrade(&self.state),
-            hub: Arc::downgrade(&self.hub),
+            shared: Arc::downgrade(&self.shared),
         }
     }
 }
@@ -162,7 +162,7 @@ impl<W> Lease<W> {
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
         let entry = self.entry();
-        LearnedLimit::new(&entry.seat.state, &entry.desk.hub)
+        LearnedLimit::new(&entry.seat.state, &entry.epoch.shared)
     }
 }
 
@@ -183,8 +183,8 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
-        let (seat, desk) = self.on();
-        LearnedLimit::new(&seat.state, &desk.hub)
+        let (seat, epoch) = self.on();
+        LearnedLimit::new(&seat.state, &epoch.shared)
     }
 }
 
@@ -210,7 +210,7 @@ impl<W> Balancer<W> {
             MemberKey::Id(id) => self.member_by_id(id)?,
             MemberKey::Name(name) => self.member(name)?,
         };
-        Some(LearnedLimit::new(&state, &self.core.hub))
+        Some(LearnedLimit::new(&state, &self.core.shared))
     }
 
     fn member_by_id(&self, id: MemberId) -> Option<Arc<MemberState>> {

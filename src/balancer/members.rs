@@ -58,9 +58,9 @@ impl<W> Balancer<W> {
     pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
         let mut editor = self.core.editor.lock();
         let state = editor.put(&name.into(), payload, spec);
-        let news = editor.publish_change(&self.core);
+        let news = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.hub());
+        news.tell(self.shared());
         state.id()
     }
 
@@ -183,10 +183,10 @@ impl<W> Balancer<W> {
 
     /// Publishes what an editor has `changed`, or what time has changed meanwhile.
     pub(super) fn publish_if(&self, changed: bool, mut editor: impl DerefMut<Target = Editor<W>>) {
-        if changed || self.hub().is_due() {
-            let news = editor.publish_change(&self.core);
+        if changed || self.shared().is_due() {
+            let news = editor.publish_change(&self.core.view);
             drop(editor);
-            news.tell(self.hub());
+            news.tell(self.shared());
         }
     }
 
@@ -209,10 +209,10 @@ impl<W> Balancer<W> {
     pub fn remove(&self, name: &str) -> Option<Removed> {
         let mut editor = self.core.editor.lock();
         let state = editor.remove(name)?;
-        let news = editor.publish_change(&self.core);
+        let news = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.hub());
-        Some(Removed::new(state, self.core.hub.clone()))
+        news.tell(self.shared());
+        Some(Removed::new(state, self.core.shared.clone()))
     }
 
     /// Makes `members` the whole membership, as one change: who is named stays or
@@ -243,7 +243,7 @@ impl<W> Balancer<W> {
 
     /// As [`replace_all`](Self::replace_all), for names that differ.
     pub(super) fn put_all(&self, members: Vec<(Arc<str>, W, MemberSpec)>) -> Replaced {
-        let hub = &self.core.hub;
+        let shared = &self.core.shared;
         let mut editor = self.core.editor.lock();
         let mut gone = editor.by_name.clone();
         let (mut inserted, mut updated) = (Vec::new(), Vec::new());
@@ -260,10 +260,10 @@ impl<W> Balancer<W> {
             .into_iter()
             .filter_map(|name| editor.remove(&name))
             .collect();
-        let news = editor.publish_change(&self.core);
+        let news = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(hub);
-        let removed = |state| Removed::new(state, hub.clone());
+        news.tell(shared);
+        let removed = |state| Removed::new(state, shared.clone());
         Replaced {
             inserted,
             updated,
@@ -427,7 +427,7 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.hub().next_due()
+        self.shared().agenda.next_due()
     }
 
     /// Lets members recover whose time has come, and wakes whoever waits for them.
@@ -459,7 +459,7 @@ impl<W> Balancer<W> {
     /// ```
     #[inline]
     pub fn notice_time(&self) {
-        if self.hub().is_due() {
+        if self.shared().is_due() {
             self.renew();
         }
     }
@@ -470,8 +470,8 @@ impl<W> Balancer<W> {
         let Some(mut editor) = self.core.editor.try_lock() else {
             return;
         };
-        let news = editor.publish_change(&self.core);
+        let news = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.hub());
+        news.tell(self.shared());
     }
 }

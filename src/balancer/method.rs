@@ -23,9 +23,9 @@ impl<W> Balancer<W> {
     /// ```
     pub fn set_scheduler(&self, scheduler: impl Scheduler) {
         let mut editor = self.core.editor.lock();
-        let news = editor.set_scheduler(&self.core, Arc::new(scheduler));
+        let news = editor.set_scheduler(&self.core.view, Arc::new(scheduler));
         drop(editor);
-        news.tell(self.hub());
+        news.tell(self.shared());
     }
 
     /// Sets whether everybody is forgiven when only errors keep all from being elected, as
@@ -46,12 +46,12 @@ impl<W> Balancer<W> {
     /// ```
     #[doc(alias = "forcerecovery")]
     pub fn set_forced_recovery(&self, force: bool) {
-        let hub = self.hub();
+        let shared = self.shared();
         let mut editor = self.core.editor.lock();
-        hub.force_recovery(force);
-        let news = editor.publish_change(&self.core);
+        shared.force_recovery(force);
+        let news = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(hub);
+        news.tell(shared);
     }
 
     /// Makes everybody's standing equal, as if the method had just been set.
@@ -70,9 +70,9 @@ impl<W> Balancer<W> {
     /// ```
     pub fn reset_standings(&self) {
         let mut editor = self.core.editor.lock();
-        let news = editor.reset_scheduler(&self.core);
+        let news = editor.reset_scheduler(&self.core.view);
         drop(editor);
-        news.tell(self.hub());
+        news.tell(self.shared());
     }
 
     /// Returns the name of the method by which members are elected.

@@ -9,11 +9,15 @@
 //! Reading never waits for a change. What does not live here: how a member is chosen
 //! (`scheduler`), who may be chosen (`snapshot`), and any I/O.
 
+mod after_change;
+mod agenda;
+mod attention;
 mod builder;
 mod editor;
+mod epoch;
 mod error;
 mod explain;
-mod hub;
+mod layers;
 mod lease;
 mod limit;
 mod members;
@@ -21,11 +25,14 @@ mod meter;
 mod method;
 mod overridden;
 mod pick;
+mod publish;
 mod removed;
 mod request;
 mod reserve;
 mod sessions;
+mod shared;
 mod slots;
+mod view;
 mod wait;
 
 #[cfg(all(test, equipoise_loom))]
@@ -34,18 +41,19 @@ mod loom_tests;
 use std::fmt;
 use std::sync::Arc;
 
-use editor::{Editor, View};
-use hub::Hub;
+use editor::Editor;
+use shared::Shared;
+use view::View;
 
 pub use builder::Builder;
 pub use error::{BuildError, PickError, UnknownMember};
 pub use explain::{Explanation, Layer, MemberExplained, Why};
+pub use layers::MAX_ABSENT_OVERRIDES;
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use members::Replaced;
 pub use meter::SentMeter;
-pub use overridden::MAX_ABSENT_OVERRIDES;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drained, PickWait, Ready};
@@ -80,7 +88,7 @@ pub struct Balancer<W> {
 }
 
 struct Core<W> {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     view: Published<View<W>>,
     /// Taken by changes only, one at a time. The scheduler's own lock is the only one
     /// that is ever taken under it.
@@ -88,51 +96,8 @@ struct Core<W> {
 }
 
 impl<W> Balancer<W> {
-    /// Makes a balancer that elects by requests, with members of weight 1.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError::DuplicateName`] if two members have the same name.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let balancer = equipoise::Balancer::new([("a", 1), ("b", 2)])?;
-    /// assert_eq!(balancer.len(), 2);
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn new<N>(members: impl IntoIterator<Item = (N, W)>) -> Result<Self, BuildError>
-    where
-        N: Into<Arc<str>>,
-    {
-        let builder = members
-            .into_iter()
-            .fold(Self::builder(), |builder, (name, payload)| {
-                builder.member(name, payload, crate::member::MemberSpec::new())
-            });
-        builder.build()
-    }
-
-    /// Starts a balancer of which more is to be said.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, ByBusyness, MemberSpec};
-    ///
-    /// let balancer = Balancer::builder()
-    ///     .scheduler(ByBusyness::new())
-    ///     .member("a", "10.0.0.1:80", MemberSpec::new())
-    ///     .build()?;
-    /// # assert_eq!(balancer.len(), 1);
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn builder() -> Builder<W> {
-        Builder::new()
-    }
-
-    fn hub(&self) -> &Hub {
-        &self.core.hub
+    fn shared(&self) -> &Shared {
+        &self.core.shared
     }
 
     /// Returns the time on the balancer's clock, by which heartbeats are reported, for
@@ -155,7 +120,7 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.hub().clock.now()
+        self.shared().clock.now()
     }
 
     /// Everybody who is there; another one after each change of the membership.

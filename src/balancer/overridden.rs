@@ -2,83 +2,18 @@
 //!
 //! What does not live here: what overrides do to a spec (`member/overrides.rs`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Balancer, UnknownMember};
 use crate::member::{MemberId, MemberSpec, Overrides};
-use crate::snapshot::Overridden;
-
-/// How many absent members' overrides are kept; beyond that, those of the member that has
-/// been absent longest are forgotten.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::balancer::MAX_ABSENT_OVERRIDES;
-///
-/// assert_eq!(MAX_ABSENT_OVERRIDES, 10_000);
-/// ```
-pub const MAX_ABSENT_OVERRIDES: usize = 10_000;
-
-/// The overrides of members that are not there, which come back to them by name.
-#[derive(Debug, Default)]
-pub(super) struct Absent {
-    by_name: HashMap<Arc<str>, (u64, Overrides)>,
-    /// Oldest first.
-    by_age: BTreeMap<u64, Arc<str>>,
-    ages: u64,
-}
-
-impl Absent {
-    pub(super) fn take(&mut self, name: &str) -> Overrides {
-        let Some((age, overrides)) = self.by_name.remove(name) else {
-            return Overrides::new();
-        };
-        self.by_age.remove(&age);
-        overrides
-    }
-
-    pub(super) fn keep(&mut self, name: Arc<str>, overrides: Overrides) {
-        drop(self.take(&name));
-        if overrides.is_empty() {
-            return;
-        }
-        self.ages += 1;
-        self.by_age.insert(self.ages, name.clone());
-        self.by_name.insert(name, (self.ages, overrides));
-        if self.by_age.len() > MAX_ABSENT_OVERRIDES {
-            if let Some((_, oldest)) = self.by_age.pop_first() {
-                self.by_name.remove(&oldest);
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> Overrides {
-        let kept = self.by_name.get(name);
-        kept.map_or_else(Overrides::new, |(_, overrides)| overrides.clone())
-    }
-}
-
-/// What holds by a source and what overrides it, and what is to be kept of the two.
-pub(super) fn layered(
-    source: MemberSpec,
-    overrides: Overrides,
-) -> (MemberSpec, Option<Arc<Overridden>>) {
-    if overrides.is_empty() {
-        return (source, None);
-    }
-    let spec = overrides.applied_to(source.clone());
-    let overridden = Overridden { overrides, source };
-    (spec, Some(Arc::new(overridden)))
-}
 
 impl<W> Balancer<W> {
     /// Changes what is overridden of a member; `edit` gets the present overrides.
     ///
     /// Overrides belong to the name: they stay when the member is inserted again,
     /// updated or replaced, and wait for it while it is not there, for up to
-    /// [`MAX_ABSENT_OVERRIDES`] names. `edit` runs outside every lock and may run again
+    /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `edit` runs outside every lock and may run again
     /// if the overrides are changed at the same time.
     ///
     /// # Examples

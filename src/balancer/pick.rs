@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::editor::View;
-use super::hub::Wakes;
 use super::lease::{Lease, Unclaimed};
+use super::shared::Wakes;
+use super::view::View;
 use super::{Balancer, PickError, PickRequest, sessions};
 use crate::member::MemberState;
 use crate::observer::Session;
@@ -70,7 +70,7 @@ impl<W> Balancer<W> {
     #[inline]
     pub(crate) fn pick_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         // Who has tried members waits beside the line, so it may pass it too.
-        if self.hub().has_line() && !request.is_particular() {
+        if self.shared().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
         }
         self.attempt(request)
@@ -94,7 +94,7 @@ impl<W> Balancer<W> {
         if let Ok(lease) = self.elect(request, Place::BesideTheLine, None) {
             return Ok(self.told(lease, request));
         }
-        self.hub().wake_front();
+        self.shared().wake_front();
         Err(self.behind_the_line(request))
     }
 
@@ -112,7 +112,7 @@ impl<W> Balancer<W> {
             let refused = matches!(missed, Missed::Because(PickError::NoneUsable { .. }, _))
                 && self.somebody_was_refused(&view, request);
             drop(view);
-            let changing = refused || self.hub().is_due() || self.core.editor.is_locked();
+            let changing = refused || self.shared().is_due() || self.core.editor.is_locked();
             missed = match missed {
                 Missed::Because(error, seen) if !changing && seen == present => return Err(error),
                 // Whoever publishes has told the scheduler, and is about to show it.
@@ -142,7 +142,7 @@ impl<W> Balancer<W> {
     fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
         let mut group = view.picture.group();
         if group.any(|(seat, _)| !seat.state.status().is_usable()) {
-            self.hub().make_due();
+            self.shared().agenda.make_due();
         }
         Candidates::new(&view.picture, request.tried)
             .iter()
@@ -153,14 +153,14 @@ impl<W> Balancer<W> {
     /// One election while nobody changes the membership.
     fn elect_in_quiet(&self, request: &PickRequest<'_>) -> Result<Lease<W>, Missed> {
         // Wakes after the lock is given back, also when a scheduler panics.
-        let wakes = Wakes::none(self.hub());
+        let wakes = Wakes::none(self.shared());
         let mut editor = self.core.editor.lock();
-        let due = self.hub().is_due();
-        let news = due.then(|| editor.publish_change(&self.core));
+        let due = self.shared().is_due();
+        let news = due.then(|| editor.publish_change(&self.core.view));
         let result = self.elect(request, Place::Served, Some(&wakes));
         drop(editor);
         if let Some(news) = news {
-            news.tell(self.hub());
+            news.tell(self.shared());
         }
         result
     }
@@ -174,14 +174,14 @@ impl<W> Balancer<W> {
         place: Place,
         wakes: Option<&Wakes<'_>>,
     ) -> Result<Lease<W>, Missed> {
-        let hub = self.hub();
+        let shared = self.shared();
         let view = self.core.view.load();
         let because = |error| Missed::Because(error, view.picture.generation);
         let candidates = Candidates::new(&view.picture, request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
         let unclaimed = Unclaimed {
             candidates: &candidates,
-            hub,
+            shared,
             wakes,
         };
         let session = match request.route {
@@ -197,9 +197,9 @@ impl<W> Balancer<W> {
             }
             let clock = view.needs.contains(Needs::CLOCK);
             let context = PickContext {
-                now: clock.then(|| request.now.unwrap_or_else(|| hub.clock.now())),
+                now: clock.then(|| request.now.unwrap_or_else(|| shared.clock.now())),
                 hash: request.hash,
-                random: &hub.random,
+                random: &shared.random,
             };
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Elected(_) => {}
@@ -213,8 +213,8 @@ impl<W> Balancer<W> {
             return Err(because(self.nobody(&view, request)));
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
-        let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
-        entry.desk.elected();
+        let started = elapsed.then(|| request.now.unwrap_or_else(|| shared.clock.now()));
+        entry.epoch.elected();
         let lease = Lease::new(entry.clone(), session, started);
         unclaimed.hand_over();
         Ok(lease)
@@ -281,7 +281,7 @@ impl<W> Balancer<W> {
         PickError::NoneUsable {
             members,
             tried: request.tried.len(),
-            retry_after: self.hub().retry_after(&view.picture.roster),
+            retry_after: self.shared().retry_after(&view.picture.roster),
         }
     }
 
@@ -298,14 +298,14 @@ impl<W> Balancer<W> {
 
     #[cold]
     pub(crate) fn tell_nobody(&self, request: &PickRequest<'_>) {
-        if let Some(observer) = &self.hub().observer {
+        if let Some(observer) = &self.shared().observer {
             observer.nobody_left(self.len(), request.tried.len());
         }
     }
 
     /// Tells the observer that sessions do not stay with a member.
     pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
-        if let Some(observer) = &self.hub().observer {
+        if let Some(observer) = &self.shared().observer {
             observer.session_not_kept(member, why);
         }
     }
@@ -313,14 +313,14 @@ impl<W> Balancer<W> {
     /// Tells the observer of a lease.
     #[inline]
     pub(super) fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
-        if self.hub().observer.is_some() {
+        if self.shared().observer.is_some() {
             self.tell(&lease, request);
         }
         lease
     }
 
     fn tell(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
-        let Some(observer) = &self.hub().observer else {
+        let Some(observer) = &self.shared().observer else {
             return;
         };
         let member = lease.member();

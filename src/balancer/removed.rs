@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hub::Hub;
+use super::shared::Shared;
 use super::wait::Drained;
 use crate::member::{MemberId, MemberState};
 
@@ -20,12 +20,12 @@ use crate::member::{MemberId, MemberState};
 #[derive(Debug)]
 pub struct Removed {
     state: Arc<MemberState>,
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
 }
 
 impl Removed {
-    pub(super) fn new(state: Arc<MemberState>, hub: Arc<Hub>) -> Self {
-        Self { state, hub }
+    pub(super) fn new(state: Arc<MemberState>, shared: Arc<Shared>) -> Self {
+        Self { state, shared }
     }
 
     /// Returns who it was.
@@ -104,6 +104,6 @@ impl Removed {
     /// ```
     #[must_use = "a future does nothing unless it is awaited"]
     pub fn drained(&self) -> Drained {
-        Drained::new(self.state.clone(), self.hub.clone())
+        Drained::new(self.state.clone(), self.shared.clone())
     }
 }

@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickRequest};
-use crate::member::{Flag, MemberId};
+use crate::member::MemberId;
 use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs};
-use crate::snapshot::{Roster, Seat, Walk, walk};
+use crate::snapshot::{Seat, without};
 
 impl<W> Balancer<W> {
     /// Elects the least busy, for its weight, of those who stand in for the members that
     /// the request has tried; `None` if there is nobody. It looks at every member.
     #[cold]
     pub(crate) fn pick_in_reserve(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
-        let hub = self.hub();
+        let shared = self.shared();
         let view = self.core.view.load();
         let roster = &view.picture.roster;
         let found = without(roster, request.tried);
@@ -34,7 +34,7 @@ impl<W> Balancer<W> {
         let candidates = Candidates::new(&view.picture, request.tried);
         let unclaimed = Unclaimed {
             candidates: &candidates,
-            hub,
+            shared,
             wakes: None,
         };
         let seat = seats
@@ -51,8 +51,8 @@ impl<W> Balancer<W> {
             None => Session::Off,
         };
         let elapsed = view.needs.contains(Needs::ELAPSED);
-        let started = elapsed.then(|| request.now.unwrap_or_else(|| hub.clock.now()));
-        entry.desk.elected();
+        let started = elapsed.then(|| request.now.unwrap_or_else(|| shared.clock.now()));
+        entry.epoch.elected();
         let lease = Lease::new(entry.clone(), session, started);
         unclaimed.hand_over();
         Some(self.told(lease, request))
@@ -64,15 +64,15 @@ impl<W> Balancer<W> {
     /// forced.
     #[cold]
     pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
-        let hub = self.hub();
-        if !hub.forces_recovery() {
+        let shared = self.shared();
+        if !shared.forces_recovery() {
             return None;
         }
         let mut editor = self.core.editor.lock();
         let forgiven = editor.forgive_untried(request.tried);
-        let news = forgiven.then(|| editor.publish_change(&self.core));
+        let news = forgiven.then(|| editor.publish_change(&self.core.view));
         drop(editor);
-        news?.tell(hub);
+        news?.tell(shared);
         let elected = self.attempt(request).ok();
         elected.or_else(|| self.pick_in_reserve(request))
     }
@@ -106,18 +106,6 @@ impl<W> Lease<W> {
     pub(crate) fn payload_number(&self) -> u64 {
         self.entry().payload_number
     }
-}
-
-/// The members that could be elected if those that were tried were not there.
-pub(super) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
-    walk(roster, |seat| {
-        let status = seat.state.status();
-        if tried.contains(&seat.state.id()) {
-            status.with(Flag::Disabled)
-        } else {
-            status
-        }
-    })
 }
 
 /// Requests in flight for each unit of weight, at one moment.

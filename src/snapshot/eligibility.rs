@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Roster, Seat};
-use crate::member::{Flag, Status};
+use crate::member::{Flag, MemberId, Status};
 
 /// What the walk found.
 #[derive(Debug, Default)]
@@ -62,6 +62,18 @@ pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status
         found.group = idle_spares;
     }
     found
+}
+
+/// The members that could be elected if those that were tried were not there.
+pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
+    walk(roster, |seat| {
+        let status = seat.state.status();
+        if tried.contains(&seat.state.id()) {
+            status.with(Flag::Disabled)
+        } else {
+            status
+        }
+    })
 }
 
 /// One tier's members by role.

@@ -11,7 +11,7 @@ mod slab;
 
 pub use eligibility::Eligibility;
 
-pub(crate) use eligibility::{Walk, walk};
+pub(crate) use eligibility::{Walk, walk, without};
 pub(crate) use picture::{Change, Picture};
 pub(crate) use roster::{Overridden, Roster, Seat};
 pub(crate) use slab::Slab;

@@ -53,7 +53,7 @@ fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         let member = balancer.member("a").unwrap();
-        balancer.hub().put_in_error(&member);
+        balancer.shared().put_in_error(&member);
         drop(join(picking));
 
         assert!(member.status().contains(Flag::InError));
@@ -74,9 +74,9 @@ fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
     check(|| {
         let balancer = empty().member("a", (), MemberSpec::new()).build().unwrap();
         let member = balancer.member("a").unwrap();
-        balancer.hub().put_in_error(&member);
+        balancer.shared().put_in_error(&member);
         let (other, state) = (balancer.clone(), member.clone());
-        let failing = spawn(move || other.hub().put_in_error(&state));
+        let failing = spawn(move || other.shared().put_in_error(&state));
         let mine = pick(&balancer);
         join(failing);
 
@@ -121,7 +121,7 @@ fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
         let lease = picked(&balancer);
         assert_eq!(lease.member().name(), "a");
         // Something is due already, so that the pick renews.
-        balancer.hub().make_due();
+        balancer.shared().agenda.make_due();
         let failing = spawn(move || {
             lease.put_in_error();
             drop(lease);
@@ -152,11 +152,11 @@ fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
         drop(picked(&balancer));
         drop(picked(&balancer));
         // It is the turn of "a"; and while somebody else renews, no pick does.
-        balancer.hub().make_due();
+        balancer.shared().agenda.make_due();
         let other = balancer.clone();
         let renewing = spawn(move || other.notice_time());
         let member = balancer.member("a").unwrap();
-        balancer.hub().put_in_error(&member);
+        balancer.shared().put_in_error(&member);
         assert_eq!(picked(&balancer).member().name(), "b");
         join(renewing);
     });

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::waiting::Ticket;
-use crate::balancer::hub::Hub;
+use super::queue::Ticket;
+use crate::balancer::shared::Shared;
 use crate::member::MemberState;
 
 /// Resolves when none of a removed member's requests is in flight; made by
@@ -35,15 +35,15 @@ use crate::member::MemberState;
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Drained {
     state: Arc<MemberState>,
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     ticket: Option<Ticket>,
 }
 
 impl Drained {
-    pub(in crate::balancer) fn new(state: Arc<MemberState>, hub: Arc<Hub>) -> Self {
+    pub(in crate::balancer) fn new(state: Arc<MemberState>, shared: Arc<Shared>) -> Self {
         Self {
             state,
-            hub,
+            shared,
             ticket: None,
         }
     }
@@ -54,7 +54,7 @@ impl Future for Drained {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         // Register first, look then: an end in between is seen by one of the two.
-        self.ticket = Some(self.hub.watch(self.ticket, context.waker()));
+        self.ticket = Some(self.shared.watch(self.ticket, context.waker()));
         if self.state.in_flight() == 0 {
             Poll::Ready(())
         } else {
@@ -66,7 +66,7 @@ impl Future for Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.hub.unwatch(ticket);
+            self.shared.unwatch(ticket);
         }
     }
 }

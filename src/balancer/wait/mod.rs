@@ -4,7 +4,9 @@
 //! passes is noticed whenever somebody picks or polls.
 
 mod drained;
-mod waiting;
+mod line;
+mod queue;
+mod registration;
 
 use std::fmt;
 use std::future::Future;
@@ -12,13 +14,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use waiting::Ticket;
+use queue::Ticket;
 
 use super::{Balancer, Lease, PickError, PickRequest};
 
 pub use drained::Drained;
 
-pub(super) use waiting::Waiting;
+pub(super) use line::Waiting;
 
 impl<W> Balancer<W> {
     /// Elects a member, and waits for one until `deadline` if there is none (Apache: the
@@ -194,7 +196,7 @@ impl<W> Waiter<W> {
         request: &PickRequest<'_>,
         context: &Context<'_>,
     ) -> Result<Lease<W>, PickError> {
-        let hub = self.balancer.hub();
+        let shared = self.balancer.shared();
         // Whoever waits registers first and looks then: what happens in between is
         // seen by one of the two.
         match self.held {
@@ -204,17 +206,17 @@ impl<W> Waiter<W> {
                     return first;
                 }
                 self.held = if request.is_particular() {
-                    Held::Beside(hub.watch(None, context.waker()))
+                    Held::Beside(shared.watch(None, context.waker()))
                 } else {
-                    Held::InLine(hub.join_line(context.waker()))
+                    Held::InLine(shared.join_line(context.waker()))
                 };
                 self.attempt(request, context)
             }
             Held::Beside(ticket) => {
-                hub.watch(Some(ticket), context.waker());
+                shared.watch(Some(ticket), context.waker());
                 self.served(self.balancer.attempt(request))
             }
-            Held::InLine(ticket) if hub.is_first(ticket, context.waker()) => {
+            Held::InLine(ticket) if shared.is_first(ticket, context.waker()) => {
                 self.served(self.balancer.attempt(request))
             }
             Held::InLine(_) => {
@@ -240,8 +242,8 @@ impl<W> Waiter<W> {
 
     fn give_up(&mut self) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Beside(ticket) => self.balancer.hub().unwatch(ticket),
-            Held::InLine(ticket) => self.balancer.hub().leave_line(ticket),
+            Held::Beside(ticket) => self.balancer.shared().unwatch(ticket),
+            Held::InLine(ticket) => self.balancer.shared().leave_line(ticket),
             Held::Nothing => {}
         }
     }
@@ -288,7 +290,7 @@ impl<W> Future for Ready<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let ticket = self.balancer.hub().watch(self.ticket, context.waker());
+        let ticket = self.balancer.shared().watch(self.ticket, context.waker());
         self.ticket = Some(ticket);
         self.balancer.notice_time();
         if self.balancer.core.view.load().picture.usable >= self.members {
@@ -302,7 +304,7 @@ impl<W> Future for Ready<W> {
 impl<W> Drop for Ready<W> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.balancer.hub().unwatch(ticket);
+            self.balancer.shared().unwatch(ticket);
         }
     }
 }

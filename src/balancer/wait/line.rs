@@ -6,63 +6,51 @@
 //! under the lock to be woken or dropped after it. A waiter that was woken has no waker
 //! until it is polled: it registers again before it looks.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::task::Waker;
 
-use crate::balancer::hub::{Hub, LINE, WATCHERS};
-use crate::sync::{Mutex, next_ticket};
+use super::queue::{Queue, Ticket};
+use crate::sync::Mutex;
 
-/// One that waits, until its ticket is given back. Later ones are greater.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Ticket(u64);
-
-/// Those that wait, first come first, each with its waker unless that was taken.
-type Waiters = BTreeMap<Ticket, Option<Waker>>;
-
+/// The line, and what watches for changes.
 #[derive(Debug, Default)]
 pub(in crate::balancer) struct Waiting {
-    line: Mutex<Waiters>,
-    watchers: Mutex<Waiters>,
+    line: Mutex<Queue>,
+    watchers: Mutex<Queue>,
 }
 
 impl Waiting {
     /// Joins the line at its end; `first` runs before anything else can look at it.
-    fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
+    pub(super) fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
         let waker = waker.clone();
         let mut line = self.line.lock();
-        let ticket = Ticket(next_ticket());
-        line.insert(ticket, Some(waker));
+        let ticket = line.push(Some(waker));
         first();
         ticket
     }
 
-    /// Renews the waker; tells whether the ticket is the first in line.
-    fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
+    /// Registers again; returns whether the ticket is the first in line.
+    pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
         // Changes places with the former one, and so is dropped after the lock.
         let mut waker = Some(waker.clone());
         let mut line = self.line.lock();
-        if let Some(place) = line.get_mut(&ticket) {
+        if let Some(place) = line.waker_mut(ticket) {
             mem::swap(place, &mut waker);
         }
-        is_front(&line, ticket)
+        line.is_front(ticket)
     }
 
     /// Leaves the line and passes on what may have been this one's wake; `last` runs
     /// if the line is empty then, before anything else can join.
-    fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
+    pub(super) fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
         let (next, left) = {
             let mut line = self.line.lock();
-            let was_front = is_front(&line, ticket);
-            let left = line.remove(&ticket);
+            let was_front = line.is_front(ticket);
+            let left = line.remove(ticket);
             if line.is_empty() {
                 last();
             }
-            let next = if was_front {
-                take_front(&mut line)
-            } else {
-                None
-            };
+            let next = if was_front { line.take_front() } else { None };
             (next, left)
         };
         if let Some(next) = next {
@@ -72,31 +60,31 @@ impl Waiting {
     }
 
     pub(in crate::balancer) fn wake_front(&self) {
-        let front = take_front(&mut self.line.lock());
+        let front = self.line.lock().take_front();
         if let Some(front) = front {
             front.wake();
         }
     }
 
-    fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
+    /// Registers a watcher, anew or again.
+    pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
         // Changes places with the former one, and so is dropped after the lock.
         let mut waker = Some(waker.clone());
         let mut watchers = self.watchers.lock();
-        let known = ticket.and_then(|ticket| Some((ticket, watchers.get_mut(&ticket)?)));
+        let known = ticket.and_then(|ticket| Some((ticket, watchers.waker_mut(ticket)?)));
         if let Some((ticket, place)) = known {
             mem::swap(place, &mut waker);
             return ticket;
         }
-        let ticket = Ticket(next_ticket());
-        watchers.insert(ticket, waker.take());
+        let ticket = watchers.push(waker.take());
         on();
         ticket
     }
 
-    fn unwatch(&self, ticket: Ticket, off: impl FnOnce()) {
+    pub(super) fn unwatch(&self, ticket: Ticket, off: impl FnOnce()) {
         let left = {
             let mut watchers = self.watchers.lock();
-            let left = watchers.remove(&ticket);
+            let left = watchers.remove(ticket);
             if watchers.is_empty() {
                 off();
             }
@@ -106,51 +94,10 @@ impl Waiting {
     }
 
     pub(in crate::balancer) fn wake_watchers(&self) {
-        let wakers: Vec<Waker> = {
-            let mut watchers = self.watchers.lock();
-            watchers.values_mut().filter_map(Option::take).collect()
-        };
+        let wakers = self.watchers.lock().take_all();
         for waker in wakers {
             waker.wake();
         }
-    }
-}
-
-fn is_front(line: &Waiters, ticket: Ticket) -> bool {
-    line.first_key_value()
-        .is_some_and(|(&first, _)| first == ticket)
-}
-
-/// Takes the waker of the first in line, unless that was woken already.
-fn take_front(line: &mut Waiters) -> Option<Waker> {
-    line.first_entry()?.get_mut().take()
-}
-
-/// A flag is up while its list is not empty: it changes under the list's lock.
-impl Hub {
-    /// Joins the line at its end.
-    pub(super) fn join_line(&self, waker: &Waker) -> Ticket {
-        self.waiting.join_line(waker, || self.attend(LINE, true))
-    }
-
-    /// Renews the waker; tells whether the ticket is the first in line.
-    pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.waiting.is_first(ticket, waker)
-    }
-
-    pub(super) fn leave_line(&self, ticket: Ticket) {
-        self.waiting.leave_line(ticket, || self.attend(LINE, false));
-    }
-
-    /// Watches for changes; a ticket that is held already is renewed.
-    pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
-        self.waiting
-            .watch(ticket, waker, || self.attend(WATCHERS, true))
-    }
-
-    pub(super) fn unwatch(&self, ticket: Ticket) {
-        self.waiting
-            .unwatch(ticket, || self.attend(WATCHERS, false));
     }
 }
 

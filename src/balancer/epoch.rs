@@ -1,0 +1,86 @@
+//! The time during which one scheduler elects: what the end of a request needs at hand.
+//!
+//! A request may end under another scheduler than the one that elected its member. So
+//! each lease knows its [`Epoch`], and tells the scheduler that is there when it ends.
+
+use std::sync::Arc;
+
+use super::attention::{Changes, ENDS, READ_AGAIN, Seen};
+use super::shared::{Shared, Wakes};
+use crate::member::Ended;
+use crate::scheduler::Scheduler;
+use crate::snapshot::Seat;
+
+/// What a balancer's members share, with the scheduler under which they are elected.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) shared: Arc<Shared>,
+    scheduler: Arc<dyn Scheduler>,
+    changes: Changes,
+}
+
+impl Epoch {
+    pub(super) fn new(shared: Arc<Shared>, scheduler: Arc<dyn Scheduler>) -> Self {
+        let changes = shared.attention.look().changes();
+        Self {
+            shared,
+            scheduler,
+            changes,
+        }
+    }
+
+    /// The epoch of the scheduler that is about to be told to `shared`.
+    pub(super) fn next(&self, scheduler: Arc<dyn Scheduler>) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            scheduler,
+            changes: self.changes.next(),
+        }
+    }
+
+    /// Notes an election in this epoch, after it is counted. If another scheduler has
+    /// come meanwhile, that one must read the facts again.
+    #[inline]
+    pub(super) fn elected(&self) {
+        if self.shared.attention.look().changes() != self.changes {
+            self.shared.attention.set(READ_AGAIN, true);
+            self.shared.agenda.make_due();
+        }
+    }
+
+    /// Settles what follows from an end, after the count has been given back.
+    #[inline]
+    pub(super) fn ended(&self, seat: &Seat, before: u32, ended: impl FnOnce() -> Ended) {
+        let seen = self.shared.attention.look();
+        let room = before == seat.state.max_in_flight();
+        if !seen.is_idle() || room {
+            self.tell_end(seat, seen, before, room, &ended());
+        }
+    }
+
+    #[inline(never)]
+    fn tell_end(&self, seat: &Seat, seen: Seen, before: u32, room: bool, ended: &Ended) {
+        {
+            let _wakes = Wakes::new(&self.shared, room, room || before == 1);
+            if seen.changes() == self.changes {
+                tell_scheduler(&*self.scheduler, seat, seen, room, ended);
+            } else {
+                let scheduler = self.shared.scheduler();
+                tell_scheduler(&*scheduler, seat, seen, room, ended);
+            }
+        }
+        if let Some(observer) = &self.shared.observer {
+            observer.ended(&seat.state, ended);
+        }
+    }
+}
+
+fn tell_scheduler(scheduler: &dyn Scheduler, seat: &Seat, seen: Seen, room: bool, ended: &Ended) {
+    // The room first: should the other hook panic, the member is not left parked.
+    if room {
+        scheduler.on_room(&seat.state);
+    }
+    if seen.has(ENDS) {
+        scheduler.on_ended(&seat.state, ended);
+    }
+}

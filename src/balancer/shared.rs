@@ -1,0 +1,226 @@
+//! What all members of one balancer share: the clock, chance, the observer, the scheduler,
+//! the agenda, and what waits.
+//!
+//! It knows no payload, so that a [`Guard`](super::Guard) can outlive it. Each part has a
+//! room of its own; here is what takes several of them together.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agenda::Agenda;
+use super::attention::{Attention, ENDS, LINE, OBSERVED, READ_AGAIN, WATCHERS};
+use super::wait::Waiting;
+use crate::clock::Clock;
+use crate::member::{MemberState, Status};
+use crate::observer::Observer;
+use crate::random::Random;
+use crate::scheduler::{Needs, Scheduler};
+use crate::snapshot::{Roster, Seat};
+use crate::sync::{AtomicU32, Published, Relaxed};
+
+pub(super) struct Shared {
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) random: Random,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    /// Whether all members are forgiven when none is left: 0 or 1. Relaxed: a reader that
+    /// sees the old value acted just before the change.
+    forced_recovery: AtomicU32,
+    /// The scheduler, for ends of requests that began under another.
+    scheduler: Published<Arc<dyn Scheduler>>,
+    pub(super) agenda: Agenda,
+    pub(super) attention: Attention,
+    pub(super) waiting: Waiting,
+}
+
+impl Shared {
+    pub(super) fn new(
+        clock: Box<dyn Clock>,
+        random: Random,
+        observer: Option<Box<dyn Observer>>,
+        forced_recovery: bool,
+        scheduler: Arc<dyn Scheduler>,
+    ) -> Self {
+        let attention = Attention::new();
+        attention.set(OBSERVED, observer.is_some());
+        attention.set(ENDS, scheduler.needs().contains(Needs::ENDED));
+        Self {
+            clock,
+            random,
+            observer,
+            forced_recovery: AtomicU32::new(forced_recovery.into()),
+            scheduler: Published::new(scheduler),
+            agenda: Agenda::new(),
+            attention,
+            waiting: Waiting::default(),
+        }
+    }
+
+    pub(super) fn forces_recovery(&self) -> bool {
+        self.forced_recovery.load(Relaxed) != 0
+    }
+
+    pub(super) fn force_recovery(&self, force: bool) {
+        self.forced_recovery.store(force.into(), Relaxed);
+    }
+
+    pub(super) fn scheduler(&self) -> Arc<dyn Scheduler> {
+        Arc::clone(&self.scheduler.load())
+    }
+
+    /// Tells whether the scheduler has to read the facts again, and forgets it: before the
+    /// facts are read.
+    pub(super) fn must_read_again(&self) -> bool {
+        self.attention.take(READ_AGAIN)
+    }
+
+    /// Tells later ends about another scheduler.
+    pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
+        let ends = scheduler.needs().contains(Needs::ENDED);
+        drop(self.scheduler.swap(scheduler));
+        self.attention.count_change();
+        self.attention.set(ENDS, ends);
+    }
+
+    /// What has to be measured, for the scheduler and the observer together.
+    pub(super) fn needs(&self, scheduler: &dyn Scheduler) -> Needs {
+        let observer = self.observer.as_ref();
+        if observer.is_some_and(|observer| observer.wants_elapsed()) {
+            scheduler.needs().and(Needs::ELAPSED)
+        } else {
+            scheduler.needs()
+        }
+    }
+
+    /// Tells whether the picture must be renewed.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.agenda.is_due(&*self.clock)
+    }
+
+    /// After what time a refused request may do better.
+    pub(super) fn retry_after(&self, roster: &Roster) -> Option<Duration> {
+        self.agenda.retry_after(roster, self.clock.now())
+    }
+
+    /// A claim was given back that never became a lease; what waits is woken by `later`,
+    /// or at once.
+    #[cold]
+    pub(super) fn dropped(&self, seat: &Seat, before: u32, later: Option<&Wakes<'_>>) {
+        let now = Wakes::none(self);
+        let room = before == seat.state.max_in_flight();
+        later.unwrap_or(&now).add(room, room || before == 1);
+        if room {
+            self.scheduler.load().on_room(&seat.state);
+        }
+    }
+
+    /// A member may have more in flight than before.
+    pub(super) fn made_room(&self, state: &MemberState) {
+        let _wakes = Wakes::new(self, true, true);
+        self.scheduler.load().on_room(state);
+    }
+
+    /// Tells whether a request stands in line.
+    #[inline]
+    pub(super) fn has_line(&self) -> bool {
+        self.attention.look().has(LINE)
+    }
+
+    /// Lets the first in line look, in case its time has come unnoticed.
+    pub(super) fn wake_front(&self) {
+        self.waiting.wake_front();
+    }
+
+    fn wake(&self, line: bool, watchers: bool) {
+        let seen = self.attention.look();
+        if line && seen.has(LINE) {
+            self.waiting.wake_front();
+        }
+        if watchers && seen.has(WATCHERS) {
+            self.waiting.wake_watchers();
+        }
+    }
+
+    /// Wakes what may profit from a change of the membership.
+    pub(super) fn wake_after_change(&self) {
+        drop(Wakes::new(self, true, true));
+    }
+
+    /// Puts a member in error because of a request.
+    pub(super) fn put_in_error(&self, state: &MemberState) {
+        let Some((before, after)) = state.put_in_error(self.clock.now()) else {
+            return;
+        };
+        if before == after {
+            // No news: it lasts longer, which is seen when the old one would have ended.
+            self.agenda.rescue_moved();
+            return;
+        }
+        self.agenda.make_due();
+        // Another member may be eligible now, a standby perhaps.
+        self.wake_after_change();
+        if let Some(observer) = &self.observer {
+            self.tell_status(state, before, after);
+            observer.ejected(state);
+        }
+    }
+
+    pub(super) fn tell_status(&self, state: &MemberState, before: Status, after: Status) {
+        if let Some(observer) = &self.observer {
+            if before != after {
+                observer.status_changed(state, before, after);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("clock", &self.clock)
+            .field("observer", &self.observer)
+            .field("forced_recovery", &self.forces_recovery())
+            .field("agenda", &self.agenda)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Wakes what waits when it is dropped, so also when a scheduler panics.
+#[derive(Debug)]
+pub(super) struct Wakes<'s> {
+    shared: &'s Shared,
+    line: Cell<bool>,
+    watchers: Cell<bool>,
+}
+
+impl<'s> Wakes<'s> {
+    pub(super) fn new(shared: &'s Shared, line: bool, watchers: bool) -> Self {
+        Self {
+            shared,
+            line: Cell::new(line),
+            watchers: Cell::new(watchers),
+        }
+    }
+
+    /// Wakes nothing, unless something is added.
+    #[inline]
+    pub(super) fn none(shared: &'s Shared) -> Self {
+        Self::new(shared, false, false)
+    }
+
+    fn add(&self, line: bool, watchers: bool) {
+        self.line.set(self.line.get() | line);
+        self.watchers.set(self.watchers.get() | watchers);
+    }
+}
+
+impl Drop for Wakes<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.line.get() | self.watchers.get() {
+            self.shared.wake(self.line.get(), self.watchers.get());
+        }
+    }
+}
