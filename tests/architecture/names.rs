@@ -149,16 +149,16 @@ impl<'a> Names<'a> {
         seen: &mut Vec<(String, &'a str)>,
     ) -> Option<Target<'a>> {
         let fits = |kind| !goes_on || kind != Kind::Value;
-        let module = self.modules.get(key)?;
+        let below = format!("{key}::{name}");
+        let is_module = self.modules.contains_key(&below);
+        let below = is_module.then_some(Target::Module(below));
+        let Some(module) = self.modules.get(key) else {
+            return below;
+        };
         if let Some(&kind) = module.items.get(name).filter(|&&kind| fits(kind)) {
             let file = module.file;
             return Some(Target::Item { file, kind });
         }
-        let below = format!("{key}::{name}");
-        let below = self
-            .modules
-            .contains_key(&below)
-            .then_some(Target::Module(below));
         let step = (key.to_owned(), name);
         if seen.contains(&step) {
             return below;
