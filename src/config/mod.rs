@@ -61,6 +61,7 @@ mod complaints;
 mod diagnostic;
 mod directive;
 mod front;
+mod member_url;
 mod model;
 mod print;
 mod reader;

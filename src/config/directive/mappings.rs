@@ -252,7 +252,7 @@ fn read_target(reading: &mut Reading<'_>, word: &Word) -> Option<Target> {
     };
     let url = reading.checked(word.span, normalised(url))?;
     Some(Target::Member {
-        url: url.whom,
+        url: url.origin(),
         path: url.path + path,
     })
 }
