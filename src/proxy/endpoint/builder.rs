@@ -407,10 +407,10 @@ impl EndpointBuilder {
             versions => Some(versions == HttpVersions::Http2),
         };
         let host = host_of(&authority).filter(|_| !self.preserve_host);
-        let pool = Pool::new(self.max_idle, self.connections, speaks);
+        let pool = Pool::new(self.max_idle, self.connections, speaks, self.idle_life);
         let changed = pool.changed();
         let shared = Shared {
-            pool,
+            pool: Arc::new(pool),
             scheme: scheme.clone(),
             authority,
             host,
@@ -429,7 +429,6 @@ impl EndpointBuilder {
                 max_interim: self.max_interim,
             },
             connect: self.connect,
-            idle_life: self.idle_life,
             head: self.head,
             frame: self.frame,
             whole: self.whole,

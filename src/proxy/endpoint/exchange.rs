@@ -21,7 +21,7 @@ use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
-use super::{EndpointBody, Shared, pool};
+use super::{EndpointBody, Shared};
 use crate::service::FreshConnection;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -87,7 +87,7 @@ async fn open_and_send(
     let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
     if matches!(line, Line::Http2(_)) {
-        pool::see_to(&endpoint);
+        endpoint.pool.see_to();
     }
     send(endpoint, line, request, times, turn).await
 }

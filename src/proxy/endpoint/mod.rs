@@ -20,6 +20,7 @@ mod interim;
 mod line;
 mod outgoing;
 mod peer;
+mod permit;
 mod pool;
 mod progress;
 mod streams;
@@ -137,13 +138,12 @@ pub struct Endpoint {
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
-    pool: Pool,
+    pool: Arc<Pool>,
     scheme: Scheme,
     authority: Authority,
     /// `None` if the client's stays.
     host: Option<HeaderValue>,
     connect: Duration,
-    idle_life: Duration,
     head: Option<Duration>,
     frame: Option<Duration>,
     whole: Option<Duration>,
