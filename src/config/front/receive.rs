@@ -35,25 +35,25 @@ pub(super) fn receive(
     let mut trip = Trip::new(site.clone(), wanted);
     trip.secure = head.extensions.get::<TlsSession>().is_some();
     if head.method == Method::CONNECT {
-        return refuse(trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        return refuse(&trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
     }
     if !is_for_http(&head) {
         return refuse(
-            trip,
+            &trip,
             StatusCode::BAD_REQUEST,
             "it is for another scheme than http",
         );
     }
     if !names_its_host(&head) {
         return refuse(
-            trip,
+            &trip,
             StatusCode::BAD_REQUEST,
             "it does not say for which host it is",
         );
     }
     if misdirected {
         return refuse(
-            trip,
+            &trip,
             StatusCode::MISDIRECTED_REQUEST,
             "its connection is for another host",
         );
@@ -61,7 +61,7 @@ pub(super) fn receive(
     let readings = Readings::of(head.uri.path());
     trip.places = site.places_of(&readings.httpd);
     if !site.lets_in(&readings, &head.extensions, here) {
-        return refuse(trip, StatusCode::FORBIDDEN, "this is not for everybody");
+        return refuse(&trip, StatusCode::FORBIDDEN, "this is not for everybody");
     }
     let layers = site.layers(&trip.places);
     let (destination, path) = match site.onward(&readings, &trip.places, &head.uri) {
@@ -70,15 +70,15 @@ pub(super) fn receive(
             return match layers.top(|layer| layer.handler) {
                 Some(Handler::Manager | Handler::Heartbeat) => {
                     let why = "this version has no such page";
-                    refuse(trip, StatusCode::NOT_IMPLEMENTED, why)
+                    refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
                 }
                 None => {
                     let why = "nothing is served under this address";
-                    refuse(trip, StatusCode::NOT_FOUND, why)
+                    refuse(&trip, StatusCode::NOT_FOUND, why)
                 }
             };
         }
-        Err(error) => return refuse(trip, error.status(), "it cannot be passed on as it is"),
+        Err(error) => return refuse(&trip, error.status(), "it cannot be passed on as it is"),
     };
     drop(readings);
     // By the name that the client asked for, whatever members get to see.
@@ -110,7 +110,7 @@ pub(super) fn receive(
         .any(|layer| !layer.response_headers.is_empty());
     if redirect(&mut head, path).is_err() {
         return refuse(
-            trip,
+            &trip,
             StatusCode::BAD_REQUEST,
             "it cannot be passed on as it is",
         );
@@ -120,7 +120,7 @@ pub(super) fn receive(
         trip.presented = found.and_then(|it| Presented::of(&it));
     }
     let Some(lane) = destination.lane(forwarded) else {
-        return refuse(trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
+        return refuse(&trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
     };
     let sent = lane.proxy.clone().call(Request::from_parts(head, body));
     trip.balancer = Some(lane.balancer.clone());
@@ -128,7 +128,7 @@ pub(super) fn receive(
     FrontFuture::sent(sent, trip)
 }
 
-fn refuse(trip: Trip, status: StatusCode, why: &'static str) -> FrontFuture {
+fn refuse(trip: &Trip, status: StatusCode, why: &'static str) -> FrontFuture {
     let answer: Answer = Refusal::new(status, why, trip.wanted).answer(None);
     let answer = trip.finish(answer);
     FrontFuture::answered(answer)
