@@ -188,24 +188,17 @@ impl<'a> Names<'a> {
         // The modules that the text is in at a place, and `None` for each other brace.
         let mut open = vec![Some(key_of(&source.path))];
         let mut at = 0;
-        let enter = |modules: &mut BTreeMap<String, Module<'a>>, key: &str| {
-            modules.entry(key.to_owned()).or_default().file = &source.path;
-        };
-        enter(&mut self.modules, &key_of(&source.path));
         while at < tokens.len() {
+            let is_top = open.last().is_some_and(Option::is_some);
             let key = open.iter().rev().flatten().next().cloned();
             let key = key.unwrap_or_default();
-            let is_top = open.last().is_some_and(Option::is_some);
-            let Some(module) = self.modules.get_mut(&key) else {
-                return;
-            };
+            let module = self.modules.entry(key.clone()).or_default();
+            module.file = &source.path;
             match token(at) {
                 "{" => open.push(None),
                 "}" if open.len() > 1 => drop(open.pop()),
                 "mod" if token(at + 2) == "{" => {
-                    let below = format!("{key}::{}", token(at + 1));
-                    enter(&mut self.modules, &below);
-                    open.push(Some(below));
+                    open.push(Some(format!("{key}::{}", token(at + 1))));
                     at += 2;
                 }
                 "mod" if token(at + 2) == ";" => {
@@ -214,14 +207,7 @@ impl<'a> Names<'a> {
                 }
                 "use" if token(at + 1) != "<" => {
                     let is_public = at > 0 && ["pub", ")"].contains(&token(at - 1));
-                    let mut found = Vec::new();
-                    at = tree(&tokens, at + 1, &[], &mut found);
-                    module
-                        .imports
-                        .extend(found.into_iter().map(|import| Import {
-                            is_public,
-                            ..import
-                        }));
+                    at = tree(&tokens, at + 1, is_public, &[], &mut module.imports);
                     continue;
                 }
                 "const" | "enum" | "fn" | "static" | "struct" | "trait" | "type" if is_top => {
@@ -271,6 +257,7 @@ fn begins_a_path(tokens: &[(usize, &str)], at: usize) -> bool {
 fn tree<'a>(
     tokens: &[(usize, &'a str)],
     start: usize,
+    is_public: bool,
     prefix: &[&'a str],
     found: &mut Vec<Import<'a>>,
 ) -> usize {
@@ -284,7 +271,7 @@ fn tree<'a>(
                 while !["", "}"].contains(&token(at)) {
                     at = match token(at) {
                         "," => at + 1,
-                        _ => tree(tokens, at, &path, found),
+                        _ => tree(tokens, at, is_public, &path, found),
                     };
                 }
                 return at + 1;
@@ -317,7 +304,7 @@ fn tree<'a>(
         line,
         path,
         name,
-        is_public: false,
+        is_public,
     });
     at
 }
