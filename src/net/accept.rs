@@ -1,123 +1,84 @@
-//! The life of a server: it accepts, serves, and stops. [`Server::serve`], [`Stopped`].
+//! The loop that accepts, within a limit, until it is told to stop: [`Accepting`].
+//!
+//! What does not live here: what a connection is used for, and which of them can be closed
+//! when another client waits.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tower_service::Service;
 
-use super::connection::Connection;
-use super::descriptors::default_connections;
-use super::idle::IdleConnections;
+use super::listener::Listener;
+use super::stopped::Stopped;
 use super::stopping::{Phase, Stopping};
-use super::{ClientBody, Listener, Server};
-use crate::proxy::stream::Stream;
-use crate::service::BoxError;
+use super::stream::Stream;
 use crate::timer::timeout;
 
-/// How a server ended.
-///
-/// # Examples
-///
-/// See [`Server`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Stopped {
-    cut: usize,
+/// A connection's place among those that there may be. It is free once this is dropped.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// A connection of a client, of which nothing has been read yet.
+pub(crate) struct Arrived {
+    pub(crate) stream: Stream,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) place: Place,
+    pub(crate) stopping: Stopping,
 }
 
-impl Stopped {
-    #[cfg(feature = "config")]
-    pub(crate) const fn after(cut: usize) -> Self {
-        Self { cut }
-    }
-
-    /// Returns how many connections, tunnels included, were cut because they had not ended
-    /// in time.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
-    #[must_use]
-    pub const fn cut(&self) -> usize {
-        self.cut
-    }
+/// How many connections are accepted, and how long they may go on after the stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepting {
+    pub(crate) most: u32,
+    pub(crate) drain: Duration,
 }
 
-impl Server {
-    /// Serves connections until `stop` resolves; then it takes what waits in the system's
-    /// queue, closes the listener, lets requests that have begun end, and cuts what still
-    /// goes on after the [`drain_timeout`](Self::drain_timeout).
+/// No system has as many connections.
+const MOST: u32 = 1 << 28;
+
+impl Accepting {
+    /// Runs `serve` for each connection, in a task of its own, until `stop` resolves; then for
+    /// what waits in the system's queue. What still holds a [`Place`] when the time is up is
+    /// cut.
     ///
-    /// A client over HTTP/1 cannot know yet that the server stops. For one second, or a quarter
-    /// of the `drain_timeout` if that is less, a connection without a request may send one more,
-    /// which is answered with `Connection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
-    ///
-    /// It serves one listener; for several, join it with clones.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it cuts all of its connections at once.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
-    pub async fn serve<S, B>(
+    /// While a client waits for a place, `make_room` is called now and then: it may make
+    /// another connection end.
+    pub(crate) async fn serve<F, T>(
         self,
         listener: Listener,
-        service: S,
+        make_room: impl Fn(),
+        serve: F,
         stop: impl Future<Output = ()>,
     ) -> Stopped
     where
-        S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        F: Fn(Arrived) -> T + Clone + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
     {
         let (phase, stopping) = Stopping::new();
-        let most = self.options.max_connections;
-        let most = most.unwrap_or_else(default_connections);
+        let most = self.most.clamp(1, MOST);
         let places = Arc::new(Semaphore::new(most as usize));
         let mut tasks = JoinSet::new();
-        let options = Arc::new(self.options);
-        let draining = options.drain;
-        let idle = IdleConnections::default();
-        // It owns what it clones, so that a service need not be `Sync`.
-        let connections = idle.clone();
-        let serve = move |(stream, peer), place: OwnedSemaphorePermit| {
-            let connection = Connection {
-                stream,
-                peer,
-                place,
-                service: service.clone(),
-                options: options.clone(),
-                stopping: stopping.clone(),
-                idle: connections.clone(),
-            };
-            connection.serve()
+        let arrived = |(stream, peer), place| Arrived {
+            stream,
+            peer,
+            place,
+            stopping: stopping.clone(),
         };
         let mut stop = std::pin::pin!(stop);
         // Accepted, but without a place yet; there is at most one.
         let mut waiting = None;
         {
-            // It goes on over the turns of the loop, so that each that waits evicts but one.
-            let mut place = std::pin::pin!(free_place(&places, &idle));
+            // It goes on over the turns of the loop, so that each that waits makes room but once.
+            let mut place = std::pin::pin!(free_place(&places, &make_room));
             loop {
                 tokio::select! {
                     accepted = next(&listener), if waiting.is_none() => waiting = Some(accepted),
                     free = &mut place, if waiting.is_some() => {
-                        place.set(free_place(&places, &idle));
+                        place.set(free_place(&places, &make_room));
                         if let Some(accepted) = waiting.take() {
-                            tasks.spawn(serve(accepted, free));
+                            tasks.spawn(serve(arrived(accepted, free)));
                         }
                     }
                     // A connection that has ended is forgotten.
@@ -126,24 +87,29 @@ impl Server {
                 }
             }
         }
-        for queued in waiting.into_iter().chain(listener.socket.close()) {
-            let (serve, place) = (serve.clone(), places.clone().acquire_owned());
+        for queued in waiting.into_iter().chain(listener.close()) {
+            let (serve, places, stopping) = (serve.clone(), places.clone(), stopping.clone());
             tasks.spawn(async move {
-                if let Ok(place) = place.await {
-                    serve(queued, place).await;
+                if let Ok(place) = places.acquire_owned().await {
+                    let (stream, peer) = queued;
+                    serve(Arrived {
+                        stream,
+                        peer,
+                        place,
+                        stopping,
+                    })
+                    .await;
                 }
             });
         }
-        drain(draining, most, &phase, &places, tasks).await
+        drain(self.drain, most, &phase, &places, tasks).await
     }
 }
 
-type Accepted = (Stream, Option<std::net::SocketAddr>);
-
 /// The next connection.
-async fn next(listener: &Listener) -> Accepted {
+async fn next(listener: &Listener) -> (Stream, Option<SocketAddr>) {
     loop {
-        match listener.socket.accept().await {
+        match listener.accept().await {
             Ok(accepted) => return accepted,
             // It has gone again.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -153,18 +119,17 @@ async fn next(listener: &Listener) -> Accepted {
     }
 }
 
-/// If no place becomes free in this time, another idle connection is looked for.
+/// If no place becomes free in this time, room is to be made again.
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 
-/// A place for a connection that waits for one; if there is none, that of the connection
-/// which has been idle the longest.
-async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> OwnedSemaphorePermit {
+/// A place for a connection that waits for one.
+async fn free_place(places: &Arc<Semaphore>, make_room: &impl Fn()) -> Place {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return place;
     }
     let mut freed = std::pin::pin!(places.clone().acquire_owned());
     loop {
-        idle.evict_longest();
+        make_room();
         match timeout(NEXT_LOOK, freed.as_mut()).await {
             Ok(Ok(place)) => return place,
             // It is never closed.
@@ -188,7 +153,7 @@ async fn drain(
         drop(places.acquire_many(most).await);
     };
     if timeout(limit, gone).await.is_ok() {
-        return Stopped { cut: 0 };
+        return Stopped::after(0);
     }
     let cut = (most as usize).saturating_sub(places.available_permits());
     phase.send_replace(Phase::Cut);
@@ -196,5 +161,5 @@ async fn drain(
     // Tunnels have tasks of their own, and end as soon as they have heard of it.
     let gone = places.acquire_many(most);
     let _ = timeout(Duration::from_secs(1), gone).await;
-    Stopped { cut }
+    Stopped::after(cut)
 }
