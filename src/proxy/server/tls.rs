@@ -4,7 +4,8 @@ use super::Server;
 use crate::net::ServerTls;
 
 impl Server {
-    /// Serves by TLS. HTTP/2 and HTTP/1.1 are offered (ALPN).
+    /// Serves by TLS. HTTP/2 and HTTP/1.1 are offered (ALPN). In the extensions of each request
+    /// is a [`TlsSession`](crate::net::TlsSession), and members are told `https`.
     ///
     /// # Examples
     ///
@@ -24,6 +25,18 @@ impl Server {
     /// # let _ = server;
     /// # Ok(())
     /// # }
+    /// ```
+    ///
+    /// In a service:
+    ///
+    /// ```
+    /// use equipoise::net::TlsSession;
+    ///
+    /// fn has_certificate<B>(request: &http::Request<B>) -> bool {
+    ///     let session = request.extensions().get::<TlsSession>();
+    ///     session.is_some_and(|session| !session.certificates().is_empty())
+    /// }
+    /// # assert!(!has_certificate(&http::Request::new(())));
     /// ```
     pub fn tls(mut self, tls: &ServerTls) -> Self {
         let offered = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
