@@ -215,7 +215,7 @@ impl Acceptor {
                     stream,
                     peer,
                     place,
-                    mut stopping,
+                    stopping,
                 } = arrived;
                 let opened = stopping.opened_in(handshake, opening.open(stream, peer));
                 if let Some(Ok(accepted)) = opened.await {

@@ -1,5 +1,5 @@
-//! How far serving is with its end, as connections learn it: [`Stopping`], and [`Cut`],
-//! which is the last of it.
+//! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
+//! is the last of it.
 
 use std::time::Duration;
 
@@ -38,12 +38,13 @@ impl Stopping {
     /// Resolves with what opens a connection; with `None` after a limit, or when serving has
     /// been draining for [`LAST_CALL`].
     pub(crate) async fn opened_in<T>(
-        &mut self,
+        &self,
         limit: Duration,
         opening: impl Future<Output = T>,
     ) -> Option<T> {
+        let mut stopping = self.clone();
         let last_call = async {
-            self.draining().await;
+            stopping.draining().await;
             Deadline::after(LAST_CALL).await;
         };
         tokio::select! {

@@ -62,7 +62,7 @@ where
             stream,
             peer,
             place,
-            mut stopping,
+            stopping,
         } = arrived;
         let line = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
