@@ -21,8 +21,8 @@ mod text;
 use circles::circles;
 use floors::{BRIDGES, floor_of};
 use rules::{
-    apache_words, giving_back, homeless, imports_from_above, unlike_a_room, unswappable, unwraps,
-    worldly,
+    apache_words, giving_back, homeless, imports_from_above, speaks_http, unlike_a_room,
+    unswappable, unwraps, worldly,
 };
 use source::{Source, sources};
 
@@ -69,6 +69,14 @@ fn nothing_of_the_world_enters_the_core() {
     hold(
         worldly,
         "Floors 0 to 4 are functions of their inputs; see ARCHITECTURE.md.",
+    );
+}
+
+#[test]
+fn nothing_of_http_enters_net() {
+    hold(
+        speaks_http,
+        "`net` is also for what does not speak HTTP: take an argument, or put it into `proxy`.",
     );
 }
 

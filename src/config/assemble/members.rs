@@ -10,7 +10,8 @@ use super::{Faults, Surroundings};
 use crate::config::member_url::MemberUrl;
 use crate::config::{MemberConfig, MemberTlsConfig};
 use crate::member::{MemberSpec, Weight};
-use crate::proxy::{Endpoint, MemberTls};
+use crate::net::MemberTls;
+use crate::proxy::Endpoint;
 
 /// What members inherit from the host that their balancer stands in.
 #[derive(Clone, Debug, PartialEq)]

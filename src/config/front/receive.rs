@@ -17,8 +17,9 @@ use super::future::FrontFuture;
 use super::site::{Onward, Site, Via};
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
+use crate::net::TlsSession;
 use crate::proxy::{
-    ClientBody, FirstRequest, Origin, OwnFields, Readings, TlsSession, is_for_http, names_its_host,
+    ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
 };
 use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 

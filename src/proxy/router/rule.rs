@@ -10,7 +10,7 @@ use super::condition::{Condition, Conditions, Share, Wanted};
 use super::host::HostPattern;
 use super::path::PathPattern;
 use super::{RouterError, RuleError};
-use crate::proxy::forwarding::canonical;
+use crate::net::canonical;
 
 /// Which requests go somewhere: conditions that must all hold, so that no request is for
 /// a rule with two hosts (see [`any_of`](Self::any_of)). A rule without conditions is for
