@@ -11,10 +11,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::error::{EndpointError, Stage};
 use super::line::{Http1Line, Line};
 use super::progress::{Alarm, Progress};
+use super::shared::Shared;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
 
