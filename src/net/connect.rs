@@ -4,7 +4,6 @@
 //! What does not live here: which of the addresses of a name is taken (`resolved`), and TLS
 //! itself (`tls`).
 
-use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -237,7 +236,7 @@ impl Connector {
     }
 
     /// Whether an error, its causes aside, says that the member does not accept who we are.
-    pub(crate) fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool {
+    pub(crate) fn is_refusal(&self, error: &(dyn std::error::Error + 'static)) -> bool {
         let secured = self.secured.as_ref();
         secured.is_some_and(|secured| secured.secure.is_refusal(error))
     }
