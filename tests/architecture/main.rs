@@ -18,7 +18,7 @@ mod rules;
 mod source;
 mod text;
 
-use circles::circles;
+use circles::{Circle, circles};
 use floors::{BRIDGES, floor_of};
 use rules::{
     apache_words, giving_back, homeless, imports_from_above, unlike_a_room, unswappable, unwraps,
@@ -111,6 +111,9 @@ fn nothing_that_ships_unwraps() {
     );
 }
 
+/// Circles here are opened when the sockets have left.
+const STILL_CLOSED: &[&str] = &["src/proxy/"];
+
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let sources: Vec<_> = ["src", "tests", "examples", "benches"]
@@ -118,7 +121,15 @@ fn no_files_import_each_other_in_a_circle() {
         .flat_map(sources)
         .collect();
     assert!(!sources.is_empty(), "there are no sources");
-    let complaints: Vec<_> = circles(&sources).iter().map(ToString::to_string).collect();
+    let is_forbidden = |circle: &&Circle<'_>| {
+        let mut files = circle.files.iter();
+        !files.all(|file| STILL_CLOSED.iter().any(|folder| file.starts_with(folder)))
+    };
+    let complaints: Vec<_> = circles(&sources)
+        .iter()
+        .filter(is_forbidden)
+        .map(ToString::to_string)
+        .collect();
     report(
         &complaints,
         "Cut one of these: move what two files need into a file of its own, or take it as an argument.",
