@@ -1,5 +1,6 @@
-//! Holds the sources to the rules of `ARCHITECTURE.md`: who may import whom, what
-//! must not enter the core, and how a file opens and how long it may be.
+//! Holds the sources to the rules of `ARCHITECTURE.md`: which module may import which,
+//! that no files import each other in a circle, what must not enter the core, and how a
+//! file opens and how long it may be.
 //!
 //! It reads text, not syntax: comments, string literals and `#[cfg(test)]` items
 //! are cut away, then words and paths are looked for. What a lint can forbid is
