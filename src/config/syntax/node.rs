@@ -5,7 +5,7 @@
 /// A stretch of a source text.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Span {
-    /// Which source, by its place in [`Sources`].
+    /// Which source, by its place in [`Sources`](super::Sources).
     pub(in crate::config) source: u32,
     /// The line, from 1.
     pub(in crate::config) line: u32,
