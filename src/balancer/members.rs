@@ -58,9 +58,9 @@ impl<W> Balancer<W> {
     pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
         let mut editor = self.core.editor.lock();
         let state = editor.put(&name.into(), payload, spec);
-        let news = editor.publish_change(&self.core.view);
+        let after = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.shared());
+        self.core.settle(after);
         state.id()
     }
 
@@ -184,9 +184,9 @@ impl<W> Balancer<W> {
     /// Publishes what an editor has `changed`, or what time has changed meanwhile.
     pub(super) fn publish_if(&self, changed: bool, mut editor: impl DerefMut<Target = Editor<W>>) {
         if changed || self.shared().is_due() {
-            let news = editor.publish_change(&self.core.view);
+            let after = editor.publish_change(&self.core.view);
             drop(editor);
-            news.tell(self.shared());
+            self.core.settle(after);
         }
     }
 
@@ -209,9 +209,9 @@ impl<W> Balancer<W> {
     pub fn remove(&self, name: &str) -> Option<Removed> {
         let mut editor = self.core.editor.lock();
         let state = editor.remove(name)?;
-        let news = editor.publish_change(&self.core.view);
+        let after = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.shared());
+        self.core.settle(after);
         Some(Removed::new(state, self.core.shared.clone()))
     }
 
@@ -260,9 +260,9 @@ impl<W> Balancer<W> {
             .into_iter()
             .filter_map(|name| editor.remove(&name))
             .collect();
-        let news = editor.publish_change(&self.core.view);
+        let after = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(shared);
+        self.core.settle(after);
         let removed = |state| Removed::new(state, shared.clone());
         Replaced {
             inserted,
@@ -470,8 +470,8 @@ impl<W> Balancer<W> {
         let Some(mut editor) = self.core.editor.try_lock() else {
             return;
         };
-        let news = editor.publish_change(&self.core.view);
+        let after = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(self.shared());
+        self.core.settle(after);
     }
 }

@@ -23,9 +23,9 @@ impl<W> Balancer<W> {
     /// ```
     pub fn set_scheduler(&self, scheduler: impl Scheduler) {
         let mut editor = self.core.editor.lock();
-        let news = editor.set_scheduler(&self.core.view, Arc::new(scheduler));
+        let after = editor.set_scheduler(&self.core.view, Arc::new(scheduler));
         drop(editor);
-        news.tell(self.shared());
+        self.core.settle(after);
     }
 
     /// Sets whether everybody is forgiven when only errors keep all from being elected, as
@@ -49,9 +49,9 @@ impl<W> Balancer<W> {
         let shared = self.shared();
         let mut editor = self.core.editor.lock();
         shared.force_recovery(force);
-        let news = editor.publish_change(&self.core.view);
+        let after = editor.publish_change(&self.core.view);
         drop(editor);
-        news.tell(shared);
+        self.core.settle(after);
     }
 
     /// Makes everybody's standing equal, as if the method had just been set.
@@ -70,9 +70,9 @@ impl<W> Balancer<W> {
     /// ```
     pub fn reset_standings(&self) {
         let mut editor = self.core.editor.lock();
-        let news = editor.reset_scheduler(&self.core.view);
+        let after = editor.reset_scheduler(&self.core.view);
         drop(editor);
-        news.tell(self.shared());
+        self.core.settle(after);
     }
 
     /// Returns the name of the method by which members are elected.

@@ -41,6 +41,7 @@ mod loom_tests;
 use std::fmt;
 use std::sync::Arc;
 
+use after_change::AfterChange;
 use editor::Editor;
 use shared::Shared;
 use view::View;
@@ -93,6 +94,13 @@ struct Core<W> {
     /// Taken by changes only, one at a time. The scheduler's own lock is the only one
     /// that is ever taken under it.
     editor: Mutex<Editor<W>>,
+}
+
+impl<W> Core<W> {
+    /// Does what is left to do after a change, once the editor's lock is given back.
+    fn settle(&self, after: AfterChange<W>) {
+        after.tell(&self.shared);
+    }
 }
 
 impl<W> Balancer<W> {

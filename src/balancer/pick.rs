@@ -156,11 +156,11 @@ impl<W> Balancer<W> {
         let wakes = Wakes::none(self.shared());
         let mut editor = self.core.editor.lock();
         let due = self.shared().is_due();
-        let news = due.then(|| editor.publish_change(&self.core.view));
+        let after = due.then(|| editor.publish_change(&self.core.view));
         let result = self.elect(request, Place::Served, Some(&wakes));
         drop(editor);
-        if let Some(news) = news {
-            news.tell(self.shared());
+        if let Some(after) = after {
+            self.core.settle(after);
         }
         result
     }

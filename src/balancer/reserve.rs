@@ -70,9 +70,9 @@ impl<W> Balancer<W> {
         }
         let mut editor = self.core.editor.lock();
         let forgiven = editor.forgive_untried(request.tried);
-        let news = forgiven.then(|| editor.publish_change(&self.core.view));
+        let after = forgiven.then(|| editor.publish_change(&self.core.view));
         drop(editor);
-        news?.tell(shared);
+        self.core.settle(after?);
         let elected = self.attempt(request).ok();
         elected.or_else(|| self.pick_in_reserve(request))
     }

@@ -8,6 +8,7 @@
 //! decision about who is elected.
 
 mod caps;
+mod cause;
 mod counters;
 mod ended;
 mod id;
@@ -18,6 +19,7 @@ mod state;
 mod status;
 mod weight;
 
+pub use cause::Cause;
 pub use counters::MAX_IN_FLIGHT;
 pub use ended::{Ended, Outcome};
 pub use id::{MemberId, MemberKey};

@@ -172,8 +172,9 @@ impl Acceptor {
     /// waits in the system's queue, closes the listener, lets the tasks end, and cuts those
     /// that still run after the [`drain_timeout`](Self::drain_timeout).
     ///
-    /// A connection counts until its task has ended. A client that has not sent its PROXY
-    /// header, or not done its part of the handshake, has one more second when it stops.
+    /// A connection counts until its task has ended; a task that panics ends its own connection
+    /// only. A client that has not sent its PROXY header, or not done its part of the handshake,
+    /// has one more second after the stop.
     ///
     /// It serves one listener; for several, join it with clones.
     ///

@@ -23,7 +23,7 @@ use crate::timer::timeout;
 
 /// Opens connections to one member, each within a time limit.
 ///
-/// `Nagle`'s algorithm is off (`TCP_NODELAY`). A name is resolved for each new connection; all of
+/// Nagle's algorithm is off (`TCP_NODELAY`). A name is resolved for each new connection; all of
 /// its addresses are tried, those of IPv4 and IPv6 side by side (RFC 8305).
 ///
 /// # Examples
@@ -199,8 +199,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection without an end to the time for TLS; `alpn` are the protocols that
-    /// are offered.
+    /// Opens a connection, without a limit to the whole: the caller has one. `alpn` are the
+    /// protocols that are offered by TLS.
     pub(crate) async fn open(&self, alpn: Vec<Vec<u8>>) -> Result<Stream, ConnectError> {
         let stream = self.stream().await?;
         let Some(Secured { secure, host }) = &self.secured else {

@@ -1,0 +1,91 @@
+//! Why a member failed: [`Cause`].
+//!
+//! What does not live here: how an error or an answer is classified (`service`).
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a request failed on a member, or why the member was taken out of service.
+///
+/// The services and the proxy say it for each failure; a caller of its own says it by
+/// one of these, or in words.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::member::Cause;
+///
+/// assert!(Cause::Refused.is_before_sending());
+/// assert!(!Cause::TimedOut.is_before_sending());
+/// assert_eq!(Cause::Status(503).to_string(), "answered with status 503");
+/// assert_eq!(Cause::from("disk full").to_string(), "disk full");
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The connection broke after the request, or a part of it, was sent and before the
+    /// head of the answer came.
+    Broken,
+    /// The body of the answer broke off.
+    BrokenBody,
+    /// A health check failed.
+    FailedCheck,
+    /// The connection was refused or could not be opened.
+    Refused,
+    /// The member answered with this status.
+    Status(u16),
+    /// The time limit of the attempt was over.
+    TimedOut,
+    /// The TLS handshake failed.
+    Tls,
+    /// The member's name has no address.
+    Unresolved,
+    /// Nothing was sent, for a reason that has no name of its own here.
+    Unsent,
+    /// The caller's own words.
+    Words(Arc<str>),
+}
+
+impl Cause {
+    /// Returns whether nothing of the request was sent to the member.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cause`].
+    #[must_use]
+    pub const fn is_before_sending(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused | Self::Tls | Self::Unresolved | Self::Unsent
+        )
+    }
+}
+
+impl From<&str> for Cause {
+    fn from(words: &str) -> Self {
+        Self::Words(words.into())
+    }
+}
+
+impl From<String> for Cause {
+    fn from(words: String) -> Self {
+        Self::Words(words.into())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken => f.pad("connection broken"),
+            Self::BrokenBody => f.pad("body broken off"),
+            Self::FailedCheck => f.pad("health check failed"),
+            Self::Refused => f.pad("connection refused"),
+            Self::Status(status) => write!(f, "answered with status {status}"),
+            Self::TimedOut => f.pad("timed out"),
+            Self::Tls => f.pad("TLS handshake failed"),
+            Self::Unresolved => f.pad("name has no address"),
+            Self::Unsent => f.pad("nothing was sent"),
+            Self::Words(words) => f.pad(words),
+        }
+    }
+}
