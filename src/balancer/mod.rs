@@ -34,6 +34,7 @@ mod shared;
 mod slots;
 mod view;
 mod wait;
+mod why;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -48,7 +49,7 @@ use view::View;
 
 pub use builder::Builder;
 pub use error::{BuildError, PickError, UnknownMember};
-pub use explain::{Explanation, Layer, MemberExplained, Why};
+pub use explain::{Explanation, Layer, MemberExplained};
 pub use layers::MAX_ABSENT_OVERRIDES;
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
@@ -58,6 +59,7 @@ pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drained, PickWait, Ready};
+pub use why::Why;
 
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Waiter, may_change};
