@@ -67,7 +67,6 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "timer",
         "its limits hold in a task whose budget is used up",
     ),
-    ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
     (
         "service",
