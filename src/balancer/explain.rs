@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Balancer, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, Overrides, Retry, Status, Weight};
+use crate::member::{Flag, Labels, MemberId, Overrides, Retry, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
 
@@ -68,6 +68,8 @@ pub struct MemberExplained {
     pub weight: Weight,
     /// Its route.
     pub route: Option<Arc<str>>,
+    /// Its labels.
+    pub labels: Labels,
     /// Its flags, as a pick at this time would find them.
     pub status: Status,
     /// Requests in flight.
@@ -294,6 +296,7 @@ impl<W> Balancer<W> {
             weight: seat.spec.weight(),
             route: seat.spec.route_handle().cloned(),
             status: status(seat),
+            labels: seat.spec.labels().clone(),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),
@@ -408,8 +411,13 @@ impl fmt::Display for Explanation {
                 member.status_by_layer(),
             )?;
         }
-        for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
-            writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+        for member in &self.members {
+            if !member.labels.is_empty() {
+                writeln!(f, "  labels of {}: {}", member.name, member.labels)?;
+            }
+            if !member.overrides.is_empty() {
+                writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+            }
         }
         for (route, names) in self.shared_routes() {
             let names = names.join(", ");
