@@ -245,6 +245,7 @@ impl<W> Balancer<W> {
         let context = PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,
+            facts: request.facts,
             random: &shared.random,
         };
         let mut full = false;
@@ -295,8 +296,8 @@ impl<W> Balancer<W> {
             tier: seat.spec.tier(),
             weight: seat.spec.weight(),
             route: seat.spec.route_handle().cloned(),
-            status: status(seat),
             labels: seat.spec.labels().clone(),
+            status: status(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),

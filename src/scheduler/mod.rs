@@ -15,6 +15,7 @@ mod by_requests;
 mod by_traffic;
 mod candidates;
 mod election;
+mod facts;
 mod fenwick;
 mod group;
 mod heap;
@@ -23,6 +24,7 @@ mod needs;
 mod readings;
 mod standings;
 
+use std::any::Any;
 use std::fmt;
 
 pub use by_busyness::ByBusyness;
@@ -33,6 +35,8 @@ pub use group::Group;
 pub use heartbeat::Heartbeat;
 pub use needs::Needs;
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
+
+pub(crate) use facts::Facts;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
@@ -329,6 +333,7 @@ impl<'p> PickContext<'p> {
     /// use equipoise::scheduler::PickContext;
     ///
     /// /// Whether what a member said `at` is too old to go by.
+    pub(crate) facts: Facts<'p>,
     /// fn is_stale(at: Timestamp, context: &PickContext<'_>) -> bool {
     ///     context.now().is_some_and(|now| now.since(at).as_secs() >= 10)
     /// }
@@ -358,3 +363,14 @@ impl<'p> PickContext<'p> {
         self.random
     }
 }
+    /// Returns the facts that the request brought, if they are of this type.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickRequest::with_facts`](crate::PickRequest::with_facts), and
+    /// [`BalanceLayer::facts_by`](crate::BalanceLayer::facts_by) for HTTP.
+    #[must_use]
+    pub fn facts<T: Any>(&self) -> Option<&'p T> {
+        self.facts.get()
+    }
+

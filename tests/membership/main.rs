@@ -12,6 +12,8 @@ mod clocks;
 mod drained;
 mod explain;
 mod layers;
+mod facts;
+mod labels;
 mod leases;
 mod line;
 mod members;
