@@ -110,6 +110,16 @@ impl<W> Balancer<W> {
         &self.core.shared
     }
 
+    /// Returns the balancer's name, if it was given one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder::name`].
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared().name.as_deref()
+    }
+
     /// Returns the time on the balancer's clock, by which heartbeats are reported, for
     /// one.
     ///
@@ -156,6 +166,7 @@ impl<W> fmt::Debug for Balancer<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.core.view.load();
         f.debug_struct("Balancer")
+            .field("name", &self.name())
             .field("scheduler", &view.scheduler.name())
             .field("members", &view.picture.roster.len())
             .field("eligible", &view.picture.group_len())

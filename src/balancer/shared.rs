@@ -21,6 +21,8 @@ use crate::snapshot::{Roster, Seat};
 use crate::sync::{AtomicU32, Published, Relaxed};
 
 pub(super) struct Shared {
+    /// The balancer's name.
+    pub(super) name: Option<Arc<str>>,
     pub(super) clock: Box<dyn Clock>,
     pub(super) random: Random,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -36,6 +38,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        name: Option<Arc<str>>,
         clock: Box<dyn Clock>,
         random: Random,
         observer: Option<Box<dyn Observer>>,
@@ -47,6 +50,7 @@ impl Shared {
         attention.set(ENDS, scheduler.needs().contains(Needs::ENDED));
         Self {
             clock,
+            name,
             random,
             observer,
             forced_recovery: AtomicU32::new(forced_recovery.into()),
@@ -182,6 +186,7 @@ impl fmt::Debug for Shared {
             .field("clock", &self.clock)
             .field("observer", &self.observer)
             .field("forced_recovery", &self.forces_recovery())
+            .field("name", &self.name)
             .field("agenda", &self.agenda)
             .finish_non_exhaustive()
     }
