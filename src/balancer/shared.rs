@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::attention::{Attention, ENDS, LINE, OBSERVED, READ_AGAIN, WATCHERS};
+use super::attention::{Attention, ENDS, LINE, LOOK_AGAIN, OBSERVED, READ_AGAIN, WATCHERS};
 use super::wait::Waiting;
 use crate::clock::Clock;
 use crate::member::{MemberState, Status};
@@ -48,9 +48,10 @@ impl Shared {
         let attention = Attention::new();
         attention.set(OBSERVED, observer.is_some());
         attention.set(ENDS, scheduler.needs().contains(Needs::ENDED));
+        attention.set(LOOK_AGAIN, scheduler.needs().contains(Needs::LOOK_AGAIN));
         Self {
-            clock,
             name,
+            clock,
             random,
             observer,
             forced_recovery: AtomicU32::new(forced_recovery.into()),
@@ -81,10 +82,12 @@ impl Shared {
 
     /// Tells later ends about another scheduler.
     pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
-        let ends = scheduler.needs().contains(Needs::ENDED);
+        let needs = scheduler.needs();
         drop(self.scheduler.swap(scheduler));
         self.attention.count_change();
-        self.attention.set(ENDS, ends);
+        self.attention.set(ENDS, needs.contains(Needs::ENDED));
+        self.attention
+            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
     }
 
     /// What has to be measured, for the scheduler and the observer together.
@@ -183,10 +186,10 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
+            .field("name", &self.name)
             .field("clock", &self.clock)
             .field("observer", &self.observer)
             .field("forced_recovery", &self.forces_recovery())
-            .field("name", &self.name)
             .field("agenda", &self.agenda)
             .finish_non_exhaustive()
     }

@@ -48,8 +48,9 @@ use crate::random::Random;
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
-/// * It returns [`Pick::Nobody`] or [`Pick::AtCapacity`] only if no candidate can be
-///   claimed; the latter if one of them, untried, is at its cap.
+/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
+///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
+///   withholds room; see there.
 /// * It is deterministic: the same calls with the same random source give the same
 ///   elections.
 /// * It waits for nothing but its own short lock, never allocates in `pick`, never
@@ -204,7 +205,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Tells what has to be measured for this scheduler.
+    /// Tells what has to be measured and done for this scheduler.
     ///
     /// # Examples
     ///
@@ -293,7 +294,19 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 #[must_use]
 #[non_exhaustive]
 pub enum Pick<'c> {
-    /// Whoever could have been elected has as many in flight as its cap allows.
+    /// There is no room for this request now, though there are candidates: those that could
+    /// be elected have as many in flight as their caps allow, or the scheduler withholds
+    /// room, to keep it for other requests, or to stay below a limit of its own.
+    ///
+    /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
+    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
+    /// member below its cap has room, and when the membership or a status changes. A scheduler
+    /// that withholds room asks for [`Needs::LOOK_AGAIN`], so that it looks again at every end
+    /// of a request too. If room can be had without an end, as when time passes, nothing of
+    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
+    /// from outside the scheduler, or the request waits until its deadline.
+    ///
+    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
     AtCapacity,
     /// This one; counted already.
     Elected(Claim<'c>),
@@ -320,6 +333,7 @@ pub enum Pick<'c> {
 pub struct PickContext<'p> {
     pub(crate) now: Option<Timestamp>,
     pub(crate) hash: Option<u64>,
+    pub(crate) facts: Facts<'p>,
     pub(crate) random: &'p Random,
 }
 
@@ -333,7 +347,6 @@ impl<'p> PickContext<'p> {
     /// use equipoise::scheduler::PickContext;
     ///
     /// /// Whether what a member said `at` is too old to go by.
-    pub(crate) facts: Facts<'p>,
     /// fn is_stale(at: Timestamp, context: &PickContext<'_>) -> bool {
     ///     context.now().is_some_and(|now| now.since(at).as_secs() >= 10)
     /// }
@@ -353,16 +366,6 @@ impl<'p> PickContext<'p> {
         self.hash
     }
 
-    /// Returns the source of chance.
-    ///
-    /// # Examples
-    ///
-    /// See [`PickContext`].
-    #[must_use]
-    pub fn random(&self) -> &'p Random {
-        self.random
-    }
-}
     /// Returns the facts that the request brought, if they are of this type.
     ///
     /// # Examples
@@ -374,3 +377,13 @@ impl<'p> PickContext<'p> {
         self.facts.get()
     }
 
+    /// Returns the source of chance.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickContext`].
+    #[must_use]
+    pub fn random(&self) -> &'p Random {
+        self.random
+    }
+}

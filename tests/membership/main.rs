@@ -26,3 +26,4 @@ mod support;
 mod types;
 mod waiting;
 mod wakers;
+mod withheld;

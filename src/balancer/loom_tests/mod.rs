@@ -22,6 +22,7 @@ mod recovery;
 mod schedulers;
 mod waiting;
 
+mod withheld;
 use std::future::{self, Pending};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -35,6 +35,10 @@ impl<W> Balancer<W> {
     /// A member whose recovery falls due while nobody else picks is noticed when this
     /// future is polled: let the deadline's timer wake it at
     /// [`next_due`](Self::next_due), or call [`notice_time`](Self::notice_time).
+    /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick)) asks for
+    /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
+    /// end of a request too, and by [`notice_room`](Self::notice_room).
+    ///
     ///
     /// # Errors
     ///
@@ -76,6 +80,68 @@ impl<W> Balancer<W> {
     /// Waits until at least `members` members could take new work: are usable and do
     /// not drain, in whatever tier or role. Caps do not matter; 0 is there at once.
     ///
+    /// Lets requests that wait look again whether there is a member for them: the first in
+    /// line, the next once that one is served, and all that wait beside the line.
+    ///
+    /// This is for schedulers that withhold room and now withhold less, when neither an end
+    /// of a request nor a change of the membership shows it: by what adds a token to a
+    /// bucket, for one. It is called from outside the scheduler, which never calls the
+    /// balancer. Without a request that waits, it costs one load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Needs, Pick, PickContext, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    /// use std::future;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// /// One token for each request.
+    /// #[derive(Debug)]
+    /// struct Tokens(Arc<AtomicU32>);
+    ///
+    /// impl Scheduler for Tokens {
+    ///     fn name(&self) -> &'static str {
+    ///         "tokens"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let take = |tokens: u32| tokens.checked_sub(1);
+    ///         match self.0.fetch_update(Relaxed, Relaxed, take) {
+    ///             Ok(_) => candidates.claim_first(candidates.iter()),
+    ///             Err(_) => Pick::AtCapacity,
+    ///         }
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::LOOK_AGAIN
+    ///     }
+    /// }
+    ///
+    /// let tokens = Arc::new(AtomicU32::new(0));
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Tokens(tokens.clone()))
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let other = balancer.clone();
+    /// let waiting = balancer.pick_wait(PickRequest::new(), future::pending());
+    /// let refill = async {
+    ///     tokens.fetch_add(1, Relaxed);
+    ///     other.notice_room();
+    /// };
+    /// let (lease, ()) = tokio::join!(waiting, refill);
+    /// assert_eq!(lease.unwrap().member().name(), "a");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_room(&self) {
+        self.shared().wake_after_change();
+    }
+
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
