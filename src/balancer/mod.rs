@@ -58,7 +58,7 @@ pub use members::Replaced;
 pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
-pub use wait::{Drained, PickWait, Ready};
+pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
 pub use why::Why;
 
 pub(crate) use meter::Upload;

@@ -9,11 +9,12 @@
 
 mod capacity;
 mod clocks;
+mod drain;
 mod drained;
 mod explain;
-mod layers;
 mod facts;
 mod labels;
+mod layers;
 mod leases;
 mod line;
 mod members;

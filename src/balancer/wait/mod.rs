@@ -1,8 +1,10 @@
-//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drained`].
+//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drain`] and
+//! [`Drained`].
 //!
 //! There is no timer here. A deadline is a future that the caller brings; time that
 //! passes is noticed whenever somebody picks or polls.
 
+mod drain;
 mod drained;
 mod line;
 mod queue;
@@ -18,6 +20,7 @@ use queue::Ticket;
 
 use super::{Balancer, Lease, PickError, PickRequest};
 
+pub use drain::{Drain, DrainEnd};
 pub use drained::Drained;
 
 pub(super) use line::Waiting;
@@ -32,13 +35,13 @@ impl<W> Balancer<W> {
     /// tried members, or that insists on its session's, waits beside the line and holds
     /// nobody up.
     ///
-    /// A member whose recovery falls due while nobody else picks is noticed when this
-    /// future is polled: let the deadline's timer wake it at
-    /// [`next_due`](Self::next_due), or call [`notice_time`](Self::notice_time).
     /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick)) asks for
     /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
     /// end of a request too, and by [`notice_room`](Self::notice_room).
     ///
+    /// A member whose recovery falls due while nobody else picks is noticed when this
+    /// future is polled: let the deadline's timer wake it at
+    /// [`next_due`](Self::next_due), or call [`notice_time`](Self::notice_time).
     ///
     /// # Errors
     ///
@@ -77,9 +80,6 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Waits until at least `members` members could take new work: are usable and do
-    /// not drain, in whatever tier or role. Caps do not matter; 0 is there at once.
-    ///
     /// Lets requests that wait look again whether there is a member for them: the first in
     /// line, the next once that one is served, and all that wait beside the line.
     ///
@@ -142,6 +142,9 @@ impl<W> Balancer<W> {
         self.shared().wake_after_change();
     }
 
+    /// Waits until at least `members` members could take new work: are usable and do
+    /// not drain, in whatever tier or role. Caps do not matter; 0 is there at once.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
