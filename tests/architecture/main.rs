@@ -68,12 +68,6 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "service",
         "an answer of the proxy's own is one of the service's",
     ),
-    (
-        "proxy",
-        "timer",
-        "its limits hold in a task whose budget is used up",
-    ),
-    ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
 ];
 
