@@ -68,7 +68,6 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "service",
         "an answer of the proxy's own is one of the service's",
     ),
-    ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
 ];
 
