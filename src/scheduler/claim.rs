@@ -39,7 +39,19 @@ use crate::member::MemberState;
 #[must_use]
 #[non_exhaustive]
 pub enum Pick<'c> {
-    /// Whoever could have been elected has as many in flight as its cap allows.
+    /// There is no room for this request now, though there are candidates: those that could
+    /// be elected have as many in flight as their caps allow, or the scheduler withholds
+    /// room, to keep it for other requests, or to stay below a limit of its own.
+    ///
+    /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
+    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
+    /// member below its cap has room, and when the membership or a status changes. A scheduler
+    /// that withholds room asks for [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN), so that
+    /// it looks again at every end of a request too. If room can be had without an end, as when time passes, nothing of
+    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
+    /// from outside the scheduler, or the request waits until its deadline.
+    ///
+    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
     AtCapacity,
     /// This one; counted already.
     Elected(Claim<'c>),

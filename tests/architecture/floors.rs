@@ -47,7 +47,6 @@ pub(crate) const BRIDGES: &[(&str, &str, &str)] = &[
         "service",
         "an answer of the proxy's own is one of the service's",
     ),
-    ("random", "stable_hash", "a draw is a mixed counter"),
     ("random", "sync", "that counter is an atomic"),
 ];
 
