@@ -16,13 +16,17 @@ mod builder;
 mod editor;
 mod epoch;
 mod error;
+pub mod events;
 mod explain;
+mod guard;
+mod layer;
 mod layers;
 mod lease;
 mod limit;
 mod members;
 mod meter;
 mod method;
+mod observe;
 mod overridden;
 mod pick;
 mod publish;
@@ -34,6 +38,7 @@ mod shared;
 mod slots;
 mod view;
 mod wait;
+mod weak;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -48,9 +53,11 @@ use view::View;
 
 pub use builder::Builder;
 pub use error::{BuildError, PickError, UnknownMember};
-pub use explain::{Explanation, Layer, MemberExplained, Why};
+pub use explain::{Explanation, MemberExplained, Why};
+pub use guard::Guard;
+pub use layer::Layer;
 pub use layers::MAX_ABSENT_OVERRIDES;
-pub use lease::{Guard, Lease};
+pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use members::Replaced;
@@ -58,6 +65,7 @@ pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drained, PickWait, Ready};
+pub use weak::WeakBalancer;
 
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Waiter, may_change};

@@ -1,7 +1,7 @@
 //! What a request brings to its election: [`PickRequest`].
 
 use crate::clock::Timestamp;
-use crate::member::MemberId;
+use crate::member::{Cause, MemberId};
 use crate::session::{Presented, StickySession};
 
 /// What a request brings to its election.
@@ -34,6 +34,7 @@ pub struct PickRequest<'r> {
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
     pub(super) tried: &'r [MemberId],
+    pub(super) cause: Option<&'r Cause>,
     pub(super) now: Option<Timestamp>,
 }
 
@@ -56,6 +57,7 @@ impl<'r> PickRequest<'r> {
             no_failover: false,
             hash: None,
             tried: &[],
+            cause: None,
             now: None,
         }
     }
@@ -198,6 +200,29 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub const fn with_tried(mut self, tried: &'r [MemberId]) -> Self {
         self.tried = tried;
+        self
+    }
+
+    /// Says why the member that was tried last has failed, which observers are told with the
+    /// election of another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let first = balancer.pick(&PickRequest::new())?;
+    /// let (tried, cause) = ([first.member().id()], Cause::Refused);
+    /// first.put_in_error_because(cause.clone());
+    /// first.fail(cause.clone());
+    /// let request = PickRequest::new().with_tried(&tried).with_cause(Some(&cause));
+    /// assert_eq!(balancer.pick(&request)?.member().name(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn with_cause(mut self, cause: Option<&'r Cause>) -> Self {
+        self.cause = cause;
         self
     }
 

@@ -414,6 +414,17 @@ impl Needs {
     /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
     /// ```
     pub const ELAPSED: Self = Self(2 | 4);
+    /// As [`ELAPSED`](Self::ELAPSED), with the time from election to the head of the answer,
+    /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert!(Needs::TIME_TO_HEAD.contains(Needs::ELAPSED));
+    /// ```
+    pub const TIME_TO_HEAD: Self = Self(2 | 4 | 8);
 
     /// Returns both together.
     ///

@@ -16,7 +16,7 @@ use super::{
     PerMember, RequestBody,
 };
 use crate::balancer::Balancer;
-use crate::observer::Session;
+use crate::session::Session;
 
 /// A tower service that sends each request to the member that the balancer elects, and
 /// to another when that one fails (see [`Failover`](super::Failover)).

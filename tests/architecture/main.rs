@@ -31,7 +31,7 @@ struct Floor {
 #[rustfmt::skip]
 const FLOORS: &[Floor] = &[
     Floor { name: "ground", sees: 0, modules: &["clock", "random", "stable_hash", "sync"] },
-    Floor { name: "model", sees: 1, modules: &["member", "observer", "session"] },
+    Floor { name: "model", sees: 1, modules: &["member", "session"] },
     Floor { name: "picture", sees: 2, modules: &["snapshot"] },
     Floor { name: "policy", sees: 3, modules: &["scheduler"] },
     Floor { name: "hall", sees: 4, modules: &["balancer"] },
@@ -47,16 +47,6 @@ const CORE: usize = 5;
 /// Who may import a sibling on its own floor, and why.
 const BRIDGES: &[(&str, &str, &str)] = &[
     ("clock", "sync", "the time of a `ManualClock` is an atomic"),
-    (
-        "observer",
-        "member",
-        "an event tells which member it befell",
-    ),
-    (
-        "observer",
-        "session",
-        "an event tells why a session is not kept",
-    ),
     (
         "proxy",
         "service",

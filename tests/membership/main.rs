@@ -16,6 +16,7 @@ mod leases;
 mod line;
 mod members;
 mod observer;
+mod observers;
 mod ready;
 mod repeated;
 mod reviewed;

@@ -144,7 +144,7 @@ fn a_thousand_failures_of_one_member_among_ten_thousand_are_noticed_once() {
     assert_eq!(scene.told.groups.load(SeqCst) - groups, 1);
     let heard = scene.scribe.take();
     let count = |what: &str| heard.iter().filter(|line| line.contains(what)).count();
-    assert_eq!((count("ejected"), count("-> in error")), (1, 1));
+    assert_eq!(count("-> in error"), 1, "{heard:?}");
 }
 
 #[test]
