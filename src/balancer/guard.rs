@@ -166,7 +166,7 @@ impl Guard {
     /// ```
     pub fn put_in_error_because(&self, cause: impl Into<Cause>) {
         let (seat, epoch) = self.on();
-        epoch.shared.put_in_error(&seat.state, Some(cause.into()));
+        epoch.shared.put_in_error(&seat.state, Some(&cause.into()));
     }
 
     /// Ends the use of the member; see [`Lease::finish`].

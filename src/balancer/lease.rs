@@ -241,7 +241,7 @@ impl<W> Lease<W> {
     /// ```
     pub fn put_in_error_because(&self, cause: impl Into<Cause>) {
         let shared = &self.entry().epoch.shared;
-        shared.put_in_error(self.member(), Some(cause.into()));
+        shared.put_in_error(self.member(), Some(&cause.into()));
     }
 
     /// Tells that the head of the answer is there, with its status if the protocol has one.

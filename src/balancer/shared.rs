@@ -46,13 +46,14 @@ impl Shared {
         forced_recovery: bool,
         scheduler: Arc<dyn Scheduler>,
     ) -> Self {
+        let needs = scheduler.needs();
         let shared = Self {
             clock,
             random,
             observers: Observers::new(),
             generation: AtomicU64::new(0),
             forced_recovery: AtomicU32::new(forced_recovery.into()),
-            scheduler: Published::new(scheduler.clone()),
+            scheduler: Published::new(scheduler),
             agenda: Agenda::new(),
             attention: Attention::new(),
             waiting: Waiting::default(),
@@ -60,7 +61,7 @@ impl Shared {
         for observer in observers {
             shared.observers.add(observer, &shared.attention);
         }
-        shared.heed(scheduler.needs());
+        shared.heed(needs);
         shared
     }
 
@@ -161,7 +162,7 @@ impl Shared {
     }
 
     /// Puts a member in error because of a request.
-    pub(super) fn put_in_error(&self, state: &MemberState, cause: Option<Cause>) {
+    pub(super) fn put_in_error(&self, state: &MemberState, cause: Option<&Cause>) {
         let Some((before, after)) = state.put_in_error(self.clock.now()) else {
             return;
         };
@@ -178,7 +179,7 @@ impl Shared {
                 before,
                 after,
                 layer: Layer::Health,
-                cause: cause.as_ref(),
+                cause,
             };
             // The next picture is the first that shows it.
             self.tell(self.event(self.generation() + 1, Some(state), changed));

@@ -10,7 +10,7 @@ use equipoise::balancer::events::Wants;
 use equipoise::config::{Config, Reader, System};
 use equipoise::proxy::Endpoint;
 use equipoise::scheduler::{HeartbeatReadings, Reading};
-use equipoise::{Balancer, Event, Flag, Observer};
+use equipoise::{Balancer, Event, Flag, MemberState, Observer};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

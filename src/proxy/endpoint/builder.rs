@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 
 use super::connect::{Connector, HttpVersions, Secure, Windows};
 use super::pool::Pool;
+use super::unreached::Resolver;
 use super::{Endpoint, EndpointUriError, Shared};
 use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
@@ -397,7 +398,7 @@ impl EndpointBuilder {
             }
         };
         let authority = without_user(authority).map_err(|_| not_http())?;
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         // The scheme has been looked at.
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

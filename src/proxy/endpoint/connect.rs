@@ -23,6 +23,7 @@ use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
+use super::unreached::{HandshakeFailed, Resolver};
 use crate::proxy::fields::MOST_LINES;
 use crate::proxy::stream::Stream;
 use crate::service::{BoxError, is_exhaustion};
@@ -98,7 +99,7 @@ pub(super) struct Connector {
     pub(super) socket: Option<PathBuf>,
     /// Where to connect, if not where the URI says.
     pub(super) place: Option<Uri>,
-    pub(super) tcp: HttpConnector,
+    pub(super) tcp: HttpConnector<Resolver>,
     pub(super) secure: Option<Arc<dyn Secure>>,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
@@ -151,7 +152,8 @@ impl Connector {
             Some(secure) => {
                 let host = self.uri.host().unwrap_or_default();
                 let host = host.trim_start_matches('[').trim_end_matches(']');
-                secure.secure(stream, host, versions).await?
+                let secured = secure.secure(stream, host, versions).await;
+                secured.map_err(|error| HandshakeFailed(error.into()))?
             }
             None => (stream, known),
         };

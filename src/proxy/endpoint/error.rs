@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use super::unreached::cause_of;
+use crate::member::Cause;
 use crate::service::{BoxError, RequestError, cause};
 
 /// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
@@ -155,6 +157,44 @@ impl EndpointError {
 }
 
 impl EndpointError {
+    /// Returns why the exchange failed, as observers are told; `None` where
+    /// [`Fault::cause_of`](crate::service::Fault::cause_of) knows as much.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::proxy::{Endpoint, EndpointError};
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// // What a `ReverseProxy` is told by itself.
+    /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
+    /// let layer = BalanceLayer::new(balancer).cause_by(EndpointError::cause);
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Connect { source, .. } => cause_of(source),
+            Self::Exchange { unprocessed, .. } => Some(if *unprocessed {
+                Cause::Unsent
+            } else {
+                Cause::Broken
+            }),
+            Self::Incomplete => Some(Cause::BrokenBody),
+            Self::TimedOut { .. } => Some(Cause::TimedOut),
+            Self::TooManyHeaders { limit } => Some(Cause::from(format!(
+                "answered with more than {limit} header lines"
+            ))),
+            Self::TooManyInterim { most } => Some(Cause::from(format!(
+                "sent more than {most} interim answers"
+            ))),
+            Self::AtCapacity { .. } | Self::Request { .. } => None,
+        }
+    }
+}
+
+impl EndpointError {
     /// `fresh` says whether the connection had not been used before.
     pub(super) fn broken_off(source: hyper::Error, fresh: bool) -> Self {
         let closed = source.is_incomplete_message() || source.is_closed() || is_reset(&source);
@@ -272,6 +312,7 @@ pub enum EndpointUriError {
 #[cfg(test)]
 mod tests {
     use super::{EndpointError, Stage};
+    use crate::member::Cause;
     use crate::service::Fault;
 
     #[test]
@@ -288,5 +329,11 @@ mod tests {
         };
         assert_eq!(refused.to_string(), "no connection to 10.0.0.1:80");
         assert!(refused.is_nothing_sent());
+        assert_eq!(late.cause(), Some(Cause::TimedOut));
+        assert_eq!(
+            refused.cause(),
+            None,
+            "it is only known that nothing was sent"
+        );
     }
 }

@@ -21,6 +21,7 @@ use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
+use super::unreached::HandshakeFailed;
 use super::{EndpointBody, Shared, pool};
 use crate::service::FreshConnection;
 
@@ -422,7 +423,7 @@ fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> E
         // A member that closed one may have closed all.
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
-        return endpoint.unreachable(error.into());
+        return endpoint.unreachable(HandshakeFailed(error.into()).into());
     }
     EndpointError::broken_off(error, !turn.is_pooled())
 }

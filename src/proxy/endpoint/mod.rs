@@ -23,6 +23,7 @@ mod peer;
 mod pool;
 mod progress;
 mod streams;
+mod unreached;
 
 use std::fmt;
 use std::io;
