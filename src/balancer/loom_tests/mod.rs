@@ -18,6 +18,7 @@
 
 mod capacity;
 mod membership;
+mod observers;
 mod recovery;
 mod schedulers;
 mod waiting;
