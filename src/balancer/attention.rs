@@ -18,14 +18,16 @@ pub(super) const WATCHERS: u32 = 4;
 pub(super) const ENDS_WANTED: u32 = 8;
 /// A member was elected under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
+/// The scheduler withholds room: what waits looks again at every end.
+pub(super) const LOOK_AGAIN: u32 = 32;
 /// An observer wants elections, or what comes with them.
-pub(super) const ELECTIONS_WANTED: u32 = 32;
+pub(super) const ELECTIONS_WANTED: u32 = 64;
 /// An observer wants the heads of answers.
-pub(super) const HEADS_WANTED: u32 = 64;
+pub(super) const HEADS_WANTED: u32 = 128;
 /// The scheduler needs the time to the head.
-pub(super) const HEADS_NEEDED: u32 = 128;
+pub(super) const HEADS_NEEDED: u32 = 256;
 /// An observer wants times, so elections note when they are.
-pub(super) const TIMED: u32 = 256;
+pub(super) const TIMED: u32 = 512;
 /// What an end has to take care of.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
 /// Room for the flags above; the other bits count the changes of scheduler.

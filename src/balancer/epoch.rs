@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::attention::{Changes, ENDS, ENDS_WANTED, READ_AGAIN, Seen};
+use super::attention::{Changes, ENDS, ENDS_WANTED, LOOK_AGAIN, READ_AGAIN, Seen};
 use super::events::EventKind;
 use super::shared::{Shared, Wakes};
 use crate::member::Ended;
@@ -78,7 +78,8 @@ impl Epoch {
         ended: &Ended,
     ) {
         {
-            let _wakes = Wakes::new(&self.shared, room, room || before == 1);
+            let looks = room || seen.has(LOOK_AGAIN);
+            let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
             if seen.changes() == self.changes {
                 tell_scheduler(&*self.scheduler, seat, seen, room, ended);
             } else {

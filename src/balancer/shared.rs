@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, READ_AGAIN, WATCHERS};
+use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
 use super::events::{Event, EventKind, Observer, Observers, Registry, Wants};
 use super::layer::Layer;
 use super::wait::Waiting;
@@ -22,6 +22,8 @@ use crate::snapshot::{Roster, Seat};
 use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed};
 
 pub(super) struct Shared {
+    /// The balancer's name.
+    pub(super) name: Option<Arc<str>>,
     pub(super) clock: Box<dyn Clock>,
     pub(super) random: Random,
     pub(super) observers: Observers,
@@ -40,6 +42,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        name: Option<Arc<str>>,
         clock: Box<dyn Clock>,
         random: Random,
         observers: Vec<Box<dyn Observer>>,
@@ -48,6 +51,7 @@ impl Shared {
     ) -> Self {
         let needs = scheduler.needs();
         let shared = Self {
+            name,
             clock,
             random,
             observers: Observers::new(),
@@ -68,6 +72,8 @@ impl Shared {
     /// Notes what a scheduler needs to be told.
     fn heed(&self, needs: Needs) {
         self.attention.set(ENDS, needs.contains(Needs::ENDED));
+        self.attention
+            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
         self.attention
             .set(HEADS_NEEDED, needs.contains(Needs::TIME_TO_HEAD));
     }
@@ -194,7 +200,7 @@ impl Shared {
         kind: EventKind<'e>,
     ) -> Event<'e> {
         Event {
-            balancer: None,
+            balancer: self.name.as_deref(),
             generation,
             member,
             kind,
@@ -212,6 +218,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
+            .field("name", &self.name)
             .field("clock", &self.clock)
             .field("observers", &self.observers)
             .field("forced_recovery", &self.forces_recovery())

@@ -17,7 +17,8 @@ use super::build::{
 use super::front::{Front, Hosts};
 use crate::balancer::Balancer;
 use crate::balancer::events::Observer;
-use crate::proxy::{Endpoint, Stopped};
+use crate::net::Stopped;
+use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 use crate::sync::{Mutex, Published};
 

@@ -12,6 +12,7 @@ mod books;
 mod call;
 mod causes;
 mod contract;
+mod facts;
 mod failover;
 mod hedging;
 mod in_flight;

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::unreached::cause_of;
 use crate::member::Cause;
-use crate::service::{BoxError, RequestError, cause};
+use crate::net::ConnectError;
+use crate::service::{BoxError, Fault, RequestError, cause};
 
 /// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
 ///
@@ -175,7 +175,7 @@ impl EndpointError {
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Connect { source, .. } => cause_of(source),
+            Self::Connect { source, .. } => unreached(source),
             Self::Exchange { unprocessed, .. } => Some(if *unprocessed {
                 Cause::Unsent
             } else {
@@ -307,6 +307,22 @@ pub enum EndpointUriError {
         /// Why.
         source: BoxError,
     },
+}
+
+/// What kept a connection from being opened; `None` if it was nothing of the member's, or
+/// is not known.
+fn unreached(error: &BoxError) -> Option<Cause> {
+    if Fault::of(&**error).is_exhausted() {
+        return None;
+    }
+    let late = cause::<io::Error>(&**error).map(io::Error::kind) == Some(io::ErrorKind::TimedOut);
+    match cause::<ConnectError>(&**error) {
+        Some(ConnectError::Resolve { .. }) => Some(Cause::Unresolved),
+        Some(ConnectError::Secure { .. }) => Some(Cause::Tls),
+        _ if late => Some(Cause::TimedOut),
+        Some(_) => Some(Cause::Refused),
+        None => None,
+    }
 }
 
 #[cfg(test)]

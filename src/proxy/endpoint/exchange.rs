@@ -2,6 +2,7 @@
 //!
 //! What does not live here: the rest of the answer (`body`).
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -21,8 +22,8 @@ use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
-use super::unreached::HandshakeFailed;
 use super::{EndpointBody, Shared, pool};
+use crate::net::ConnectError;
 use crate::service::FreshConnection;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -362,7 +363,7 @@ where
                 *this.copy = None;
                 let (head, inner) = response.into_parts();
                 // hyper looks after those of HTTP/1.1.
-                let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
+                let limit = endpoint.opener.max_headers.unwrap_or(usize::MAX);
                 if head.headers.len() > limit {
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
                 }
@@ -423,7 +424,8 @@ fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> E
         // A member that closed one may have closed all.
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
-        return endpoint.unreachable(HandshakeFailed(error.into()).into());
+        let source = io::Error::other(error);
+        return endpoint.unreachable(ConnectError::Secure { source }.into());
     }
     EndpointError::broken_off(error, !turn.is_pooled())
 }
