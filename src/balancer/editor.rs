@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::after_change::AfterChange;
 use super::epoch::Epoch;
+use super::layer::Layer;
 use super::layers::{Absent, layered};
 use super::lease::Entry;
 use super::shared::Shared;
@@ -89,13 +90,15 @@ impl<W> Editor<W> {
                     Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
                 state.open();
+                self.after.note_joined(&state);
                 self.next_order += 1;
                 (state, self.next_order)
             }
         };
         let seen = state.status();
         let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
-        self.after.note(&state, state.configure(&spec, seen, now));
+        let change = state.configure(&spec, seen, now);
+        self.after.note(&state, Layer::Source, change);
         self.next_payload += 1;
         let payload = (Arc::new(payload), self.next_payload);
         let seat = Seat {
@@ -118,11 +121,16 @@ impl<W> Editor<W> {
     ) -> bool {
         let now = self.epoch.shared.clock.now();
         let seen = seat.state.status();
+        let layer = if overrides == seat.overrides() {
+            Layer::Source
+        } else {
+            Layer::Operator
+        };
         let (spec, overridden) = layered(source, overrides);
         let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
-        self.after.note(&seat.state, (before, after));
+        self.after.note(&seat.state, layer, (before, after));
         let spec = spec.with_status(Status::NORMAL);
         let entry = self.entries.get(seat.slot());
         let Some(payload) = entry.map(|entry| (entry.payload.clone(), entry.payload_number)) else {
@@ -149,7 +157,7 @@ impl<W> Editor<W> {
         let (set, clear) = if on { (flag, none) } else { (none, flag) };
         let now = self.epoch.shared.clock.now();
         let (before, after) = state.change_flags(set, clear, now);
-        self.after.note(state, (before, after));
+        self.after.note(state, Layer::Health, (before, after));
         before != after
     }
 
@@ -190,6 +198,7 @@ impl<W> Editor<W> {
         let slot = self.by_name.remove(name)? as usize;
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
         seat.state.close();
+        self.after.note_left(&seat.state);
         self.after.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
         if let Some(overridden) = seat.overridden() {

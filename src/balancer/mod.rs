@@ -16,13 +16,17 @@ mod builder;
 mod editor;
 mod epoch;
 mod error;
+pub mod events;
 mod explain;
+mod guard;
+mod layer;
 mod layers;
 mod lease;
 mod limit;
 mod members;
 mod meter;
 mod method;
+mod observe;
 mod overridden;
 mod pick;
 mod publish;
@@ -34,6 +38,7 @@ mod shared;
 mod slots;
 mod view;
 mod wait;
+mod weak;
 mod why;
 
 #[cfg(all(test, equipoise_loom))]
@@ -49,9 +54,11 @@ use view::View;
 
 pub use builder::Builder;
 pub use error::{BuildError, PickError, UnknownMember};
-pub use explain::{Explanation, Layer, MemberExplained};
+pub use explain::{Explanation, MemberExplained};
+pub use guard::Guard;
+pub use layer::Layer;
 pub use layers::MAX_ABSENT_OVERRIDES;
-pub use lease::{Guard, Lease};
+pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use members::Replaced;
@@ -59,6 +66,7 @@ pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
+pub use weak::WeakBalancer;
 pub use why::Why;
 
 pub(crate) use meter::Upload;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::after_change::AfterChange;
 use super::agenda::Next;
 use super::editor::{Editor, Told};
+use super::layer::Layer;
 use super::lease::Entry;
 use super::view::View;
 use crate::clock::Timestamp;
@@ -92,6 +93,7 @@ impl<W> Editor<W> {
         }
         drop(old);
         renewal.end(next);
+        self.after.generation = self.generation;
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
@@ -107,10 +109,11 @@ impl<W> Editor<W> {
         let former = published.swap(View {
             picture,
             entries: self.entries.clone(),
-            needs: self.epoch.shared.needs(&*self.scheduler),
+            needs: self.scheduler.needs(),
             scheduler: self.scheduler.clone(),
         });
         self.after.former.push(former);
+        self.epoch.shared.set_generation(self.generation);
         if self.owed == Told::Everything {
             self.epoch.shared.set_scheduler(self.scheduler.clone());
         }
@@ -145,7 +148,8 @@ impl<W> Editor<W> {
                 }
                 if seat.state.forgive(live) {
                     any = true;
-                    self.after.note(&seat.state, (live.status(), forgiven));
+                    let change = (live.status(), forgiven);
+                    self.after.note(&seat.state, Layer::Health, change);
                     break;
                 }
             }
@@ -168,7 +172,7 @@ fn recovered<W>(
         match live.retry(seat.spec.recovery_delay(), now) {
             Retry::At(due) => next.note(due, without.is_usable()),
             Retry::Now if seat.state.forgive(live) => {
-                after.note(&seat.state, (live.status(), without));
+                after.note(&seat.state, Layer::Health, (live.status(), without));
                 return without;
             }
             // Another error, or another flag: it makes nothing due by itself.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::lease::{Lease, Unclaimed};
 use super::{Balancer, PickRequest};
 use crate::member::MemberId;
-use crate::observer::Session;
-use crate::scheduler::{Candidates, Needs};
+use crate::scheduler::Candidates;
+use crate::session::Session;
 use crate::snapshot::{Seat, without};
 
 impl<W> Balancer<W> {
@@ -50,10 +50,7 @@ impl<W> Balancer<W> {
             None if request.sessions => Session::New,
             None => Session::Off,
         };
-        let elapsed = view.needs.contains(Needs::ELAPSED);
-        let started = elapsed.then(|| request.now.unwrap_or_else(|| shared.clock.now()));
-        entry.epoch.elected();
-        let lease = Lease::new(entry.clone(), session, started);
+        let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
         Some(self.told(lease, request))
     }

@@ -104,6 +104,18 @@ impl Needs {
     /// ```
     pub const LOOK_AGAIN: Self = Self(8);
 
+    /// As [`ELAPSED`](Self::ELAPSED), with the time from election to the head of the answer,
+    /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert!(Needs::TIME_TO_HEAD.contains(Needs::ELAPSED));
+    /// ```
+    pub const TIME_TO_HEAD: Self = Self(2 | 4 | 16);
+
     /// Returns both together.
     ///
     /// # Examples

@@ -11,11 +11,12 @@ use tower_layer::Layer;
 
 use super::affinity::{BoxFacts, SessionsNotKept, Wishes};
 use super::course::{HttpSettings, Settings};
-use super::failover::{ByCause, FaultIf, Patience};
+use super::failover::{ByCause, CauseBy, FaultIf, Patience};
 use super::{
     BalanceService, Classify, Counted, Failover, Fault, PerMember, Rewrite, RouteCookie, Timeouts,
 };
 use crate::balancer::Balancer;
+use crate::member::Cause;
 use crate::session::StickySession;
 use crate::timer::Timer;
 
@@ -114,7 +115,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// has a route, and one that can be in the cookie that is set here.
     ///
     /// The services of this layer work in any case; they tell the
-    /// [observer](crate::Observer::session_not_kept) of such members, also of those that
+    /// [observers](crate::balancer::events::EventKind::SessionNotKept) of such members, also of those that
     /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
     /// routes may be in cookies that members set.
     ///
@@ -240,6 +241,31 @@ impl<W, P> BalanceLayer<W, P> {
     {
         let rest = self.settings.common.classify.clone();
         self.classify(FaultIf::new(is, Fault::and_nothing_sent, rest))
+    }
+
+    /// Says what cause an error of type `E` has, wherever it stands among the causes; where it
+    /// returns `None`, what was said before holds. See [`Classify::cause`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::member::Cause;
+    /// use equipoise::service::BalanceLayer;
+    /// use hyper_util::client::legacy;
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let unsent = |error: &legacy::Error| error.is_connect().then_some(Cause::Unsent);
+    /// let layer = BalanceLayer::new(balancer).cause_by(unsent);
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn cause_by<E>(self, by: impl Fn(&E) -> Option<Cause> + Send + Sync + 'static) -> Self
+    where
+        E: Error + 'static,
+    {
+        let rest = self.settings.common.classify.clone();
+        self.classify(CauseBy::new(by, rest))
     }
 
     /// Says which errors of type `E`, wherever they stand among the causes, are not the

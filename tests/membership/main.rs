@@ -19,6 +19,7 @@ mod leases;
 mod line;
 mod members;
 mod observer;
+mod observers;
 mod ready;
 mod repeated;
 mod reviewed;

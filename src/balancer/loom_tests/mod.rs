@@ -19,6 +19,7 @@
 mod capacity;
 mod drain;
 mod membership;
+mod observers;
 mod recovery;
 mod schedulers;
 mod waiting;

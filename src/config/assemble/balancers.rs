@@ -9,9 +9,9 @@ use super::members::{Wire, spec};
 use super::scope::{Key, Wanted, wanted};
 use super::{Faults, Surroundings};
 use crate::balancer::Balancer;
+use crate::balancer::events::Observer;
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
 use crate::member::Flag;
-use crate::observer::Observer;
 use crate::proxy::Endpoint;
 use crate::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,
