@@ -54,16 +54,6 @@ const BRIDGES: &[(&str, &str, &str)] = &[
         "its limits hold in a task whose budget is used up",
     ),
     (
-        "observer",
-        "member",
-        "an event tells which member it befell",
-    ),
-    (
-        "observer",
-        "session",
-        "an event tells why a session is not kept",
-    ),
-    (
         "proxy",
         "service",
         "an answer of the proxy's own is one of the service's",
