@@ -82,6 +82,7 @@ impl Attention {
         Seen(self.0.load(SeqCst))
     }
 
+    /// Puts flags up, or takes them down; several change at the same time.
     pub(super) fn set(&self, flag: u32, on: bool) {
         if on {
             self.0.fetch_or(flag, SeqCst);

@@ -232,7 +232,7 @@ fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_even
 }
 
 #[test]
-fn what_nobody_wants_is_not_measured() {
+fn what_no_observer_wants_is_not_measured() {
     let scribe = Scribe::of(Wants::ENDED);
     let balancer = plain(["a"]);
     balancer.observe(scribe.clone()).keep();

@@ -84,15 +84,22 @@ impl Observers {
         list: Vec<Arc<Registered>>,
         attention: &Attention,
     ) -> Arc<Vec<Arc<Registered>>> {
-        let all = |wanted: Wants, registered: &Arc<Registered>| wanted.and(registered.wants);
-        let wanted = list.iter().fold(Wants::NOTHING, all);
+        let both = |wanted: Wants, registered: &Arc<Registered>| wanted.and(registered.wants);
+        let wanted = list.iter().fold(Wants::NOTHING, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
-        attention.set(ELECTIONS_WANTED, wanted.meets(Wants::ELECTION));
-        attention.set(ENDS_WANTED, wanted.contains(Wants::ENDED));
-        attention.set(HEADS_WANTED, wanted.contains(Wants::ANSWERED));
         let timed = wanted.contains(Wants::ELAPSED) || wanted.contains(Wants::ANSWERED);
-        attention.set(TIMED, timed);
+        let flags = [
+            (ELECTIONS_WANTED, wanted.meets(Wants::ELECTION)),
+            (ENDS_WANTED, wanted.contains(Wants::ENDED)),
+            (HEADS_WANTED, wanted.contains(Wants::ANSWERED)),
+            (TIMED, timed),
+        ];
+        let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
+        let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);
+        // All at once: a request whose election is told is told to its end.
+        attention.set(all(true), true);
+        attention.set(all(false), false);
         former
     }
 
