@@ -19,6 +19,7 @@ mod fenwick;
 mod group;
 mod heap;
 mod heartbeat;
+mod needs;
 mod readings;
 mod standings;
 
@@ -30,6 +31,7 @@ pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates, Claim, Refused};
 pub use group::Group;
 pub use heartbeat::Heartbeat;
+pub use needs::Needs;
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
 
 use crate::clock::Timestamp;
@@ -354,93 +356,5 @@ impl<'p> PickContext<'p> {
     #[must_use]
     pub fn random(&self) -> &'p Random {
         self.random
-    }
-}
-
-/// What has to be measured for a scheduler: nobody pays for what nobody reads.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::Needs;
-///
-/// let needs = Needs::CLOCK.and(Needs::ENDED);
-/// assert!(needs.contains(Needs::CLOCK));
-/// assert!(!needs.contains(Needs::ELAPSED));
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Needs(u8);
-
-impl Needs {
-    /// Nothing: hooks at the end of a request and clock readings are left out.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{ByRequests, Needs, Scheduler};
-    ///
-    /// assert_eq!(ByRequests::new().needs(), Needs::NOTHING);
-    /// ```
-    pub const NOTHING: Self = Self(0);
-    /// The time of each pick.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Needs, Scheduler};
-    ///
-    /// let heartbeat = Heartbeat::new(&HeartbeatReadings::new());
-    /// assert!(heartbeat.needs().contains(Needs::CLOCK), "reports grow old");
-    /// ```
-    pub const CLOCK: Self = Self(1);
-    /// [`Scheduler::on_ended`] at the end of each request.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{ByBusyness, Needs, Scheduler};
-    ///
-    /// assert_eq!(ByBusyness::new().needs(), Needs::ENDED);
-    /// ```
-    pub const ENDED: Self = Self(2);
-    /// As [`ENDED`](Self::ENDED), with the time from election to end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert!(Needs::ELAPSED.contains(Needs::ENDED));
-    /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
-    /// ```
-    pub const ELAPSED: Self = Self(2 | 4);
-
-    /// Returns both together.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert_eq!(Needs::ENDED.and(Needs::ELAPSED), Needs::ELAPSED);
-    /// ```
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Tells whether all of `other` is asked for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert!(!Needs::ENDED.contains(Needs::CLOCK.and(Needs::ENDED)), "not all of it");
-    /// assert!(Needs::ENDED.contains(Needs::NOTHING));
-    /// ```
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
     }
 }
