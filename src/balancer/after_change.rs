@@ -15,6 +15,8 @@ pub(super) struct AfterChange<W> {
     pub(super) former: Vec<Arc<View<W>>>,
     /// What was replaced or removed; readers may never have seen it.
     pub(super) replaced: Vec<Arc<Entry<W>>>,
+    /// Whether the scheduler has to plan, unless it is at it by then.
+    pub(super) owes_plan: bool,
 }
 
 impl<W> AfterChange<W> {
@@ -22,6 +24,7 @@ impl<W> AfterChange<W> {
         changes: Vec::new(),
         former: Vec::new(),
         replaced: Vec::new(),
+        owes_plan: false,
     };
 
     pub(super) fn tell(self, shared: &Shared) {
@@ -40,6 +43,7 @@ impl<W> AfterChange<W> {
         self.changes.append(&mut other.changes);
         self.former.append(&mut other.former);
         self.replaced.append(&mut other.replaced);
+        self.owes_plan |= other.owes_plan;
     }
 
     pub(super) fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {

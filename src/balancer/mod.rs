@@ -4,6 +4,7 @@
 //! ```text
 //! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
 //! change ─► under the editor's lock: copy, change, walk, tell the scheduler, publish
+//!        └► outside it: tell the observer, let the scheduler plan, publish the plan
 //! ```
 //!
 //! Reading never waits for a change. What does not live here: how a member is chosen
@@ -25,6 +26,7 @@ mod meter;
 mod method;
 mod overridden;
 mod pick;
+mod planning;
 mod publish;
 mod removed;
 mod request;
@@ -99,6 +101,15 @@ struct Core<W> {
 impl<W> Core<W> {
     /// Does what is left to do after a change, once the editor's lock is given back.
     fn settle(&self, after: AfterChange<W>) {
+        let owes_plan = after.owes_plan;
+        after.tell(&self.shared);
+        if owes_plan {
+            self.plan();
+        }
+    }
+
+    /// As [`settle`](Self::settle), for what a pick has noticed: a pick never plans.
+    fn settle_unplanned(&self, after: AfterChange<W>) {
         after.tell(&self.shared);
     }
 }

@@ -14,7 +14,7 @@ use super::lease::Entry;
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, Retry, Status};
-use crate::scheduler::{Group, Scheduler};
+use crate::scheduler::{Group, Needs, Scheduler};
 use crate::snapshot::{Change, Picture, Seat, walk, without};
 use crate::sync::Published;
 
@@ -32,6 +32,7 @@ impl<W> Editor<W> {
     ) -> AfterChange<W> {
         self.epoch = Arc::new(self.epoch.next(scheduler.clone()));
         self.scheduler = scheduler;
+        self.planning.start_anew();
         for seat in self.roster.by_tier() {
             if let Some(entry) = self.entries.get(seat.slot()) {
                 let entry = Entry {
@@ -92,6 +93,7 @@ impl<W> Editor<W> {
         }
         drop(old);
         renewal.end(next);
+        self.after.owes_plan = self.planning.is_owed();
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
@@ -104,11 +106,14 @@ impl<W> Editor<W> {
         });
         self.generation = picture.generation;
         self.touched.clear();
+        let needs = self.epoch.shared.needs(&*self.scheduler);
+        self.planning.scheduler_plans(needs.contains(Needs::PLAN));
         let former = published.swap(View {
             picture,
             entries: self.entries.clone(),
-            needs: self.epoch.shared.needs(&*self.scheduler),
+            needs,
             scheduler: self.scheduler.clone(),
+            plan: self.planning.plan.clone(),
         });
         self.after.former.push(former);
         if self.owed == Told::Everything {

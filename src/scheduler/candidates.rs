@@ -1,13 +1,13 @@
-//! What a scheduler chooses from: [`Candidates`], and the [`Claim`] that proves a
-//! choice was eligible and is counted.
+//! What a scheduler chooses from, and claims of: [`Candidates`].
 //!
 //! What does not live here: who is eligible (`snapshot`), and giving a count back
 //! (`balancer`, which also does so for a claim that its scheduler dropped).
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::Pick;
+use super::{Claim, Pick, Plan, Refused};
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Picture, Seat};
 
@@ -47,6 +47,7 @@ use crate::snapshot::{Picture, Seat};
 pub struct Candidates<'c> {
     picture: &'c Picture,
     tried: &'c [MemberId],
+    plan: Option<&'c Plan>,
     claimed: Cell<Option<&'c Arc<Seat>>>,
     /// Ties are settled the other way round: how an explanation finds them.
     reversed: bool,
@@ -57,9 +58,16 @@ impl<'c> Candidates<'c> {
         Self {
             picture,
             tried,
+            plan: None,
             claimed: Cell::new(None),
             reversed: false,
         }
+    }
+
+    /// Adds the plan that the scheduler works with.
+    #[inline]
+    pub(crate) fn with_plan(self, plan: Option<&'c Plan>) -> Self {
+        Self { plan, ..self }
     }
 
     /// Settles ties the other way round, for a look only.
@@ -155,6 +163,48 @@ impl<'c> Candidates<'c> {
     pub fn at(&self, index: usize) -> Option<Candidate<'c>> {
         let (seat, spare) = self.picture.group_at(index)?;
         Some(Candidate::new(seat, spare))
+    }
+
+    /// Returns the table that [`Scheduler::plan`](super::Scheduler::plan) has made last,
+    /// if there is one and it is a `T`.
+    ///
+    /// It may be older than the candidates: it may name members that have left, and miss
+    /// members that have joined.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    #[must_use]
+    #[inline]
+    pub fn plan<T: Any>(&self) -> Option<&'c T> {
+        self.plan?.table()
+    }
+
+    /// Returns an eligible member by its id, tried or not. O(1), or O(log n) where spares
+    /// stand in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberId;
+    /// use equipoise::scheduler::Candidates;
+    ///
+    /// /// The less busy of two that a table names.
+    /// fn less_busy(candidates: &Candidates<'_>, pair: [MemberId; 2]) -> Option<MemberId> {
+    ///     let eligible = pair.into_iter().filter_map(|id| candidates.get(id));
+    ///     let best = eligible.min_by_key(|one| one.state().in_flight())?;
+    ///     Some(best.id())
+    /// }
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn get(&self, member: MemberId) -> Option<Candidate<'c>> {
+        let seat = self.seat(member)?;
+        let spare = self.picture.stands_in(seat);
+        Some(Candidate {
+            reversed: self.reversed,
+            ..Candidate::new(seat, spare)
+        })
     }
 
     /// Iterates over all eligible members, tried ones included.
@@ -401,81 +451,4 @@ impl<'c> Candidate<'c> {
         let rank = self.seat.order | if self.spare { BEHIND } else { 0 };
         if self.reversed { !rank } else { rank }
     }
-}
-
-/// Proof that a member was eligible and is counted in; made by
-/// [`Candidates::claim`] only.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::Pick;
-///
-/// /// Brings the books up to date with an election: in flight, by slot.
-/// fn enter(books: &mut [u32], pick: &Pick<'_>) {
-///     if let Pick::Elected(claim) = pick {
-///         books[claim.member().id().slot()] = claim.in_flight();
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use = "a claim that is not returned is given back"]
-pub struct Claim<'c> {
-    state: &'c MemberState,
-    in_flight: u32,
-}
-
-impl<'c> Claim<'c> {
-    /// Returns whom it claims.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
-    #[must_use]
-    pub fn member(&self) -> &'c MemberState {
-        self.state
-    }
-
-    /// Returns how many the member had in flight with this claim.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-}
-
-/// Why a member could not be claimed.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Candidates, Pick, Refused};
-///
-/// /// What [`Candidates::claim_first`] does.
-/// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
-///     let mut full = false;
-///     for one in candidates.iter() {
-///         match candidates.claim(one.id()) {
-///             Ok(claim) => return Pick::Elected(claim),
-///             Err(refused) => full |= refused == Refused::AtCapacity,
-///         }
-///     }
-///     if full { Pick::AtCapacity } else { Pick::Nobody }
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Refused {
-    /// As many are in flight as its cap allows.
-    AtCapacity,
-    /// It is not one of the candidates, or was tried by this request.
-    NotEligible,
-    /// This pick has claimed somebody already.
-    OnePerPick,
-    /// It is disabled, stopped, in error or failed by a health check since the
-    /// candidates were determined.
-    Unusable,
 }

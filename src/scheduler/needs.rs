@@ -36,7 +36,7 @@ impl Needs {
     /// assert!(heartbeat.needs().contains(Needs::CLOCK), "reports grow old");
     /// ```
     pub const CLOCK: Self = Self(1);
-    /// [`Scheduler::on_ended`] at the end of each request.
+    /// [`Scheduler::on_ended`](super::Scheduler::on_ended) at the end of each request.
     ///
     /// # Examples
     ///
@@ -57,6 +57,16 @@ impl Needs {
     /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
     /// ```
     pub const ELAPSED: Self = Self(2 | 4);
+    /// [`Scheduler::plan`](super::Scheduler::plan) after each change of the members.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Maglev, Needs, Scheduler};
+    ///
+    /// assert_eq!(Maglev::new().needs(), Needs::PLAN);
+    /// ```
+    pub const PLAN: Self = Self(8);
 
     /// Returns both together.
     ///
