@@ -16,6 +16,7 @@ mod leases;
 mod line;
 mod members;
 mod observer;
+mod plans;
 mod ready;
 mod repeated;
 mod reviewed;

@@ -37,7 +37,7 @@ const RANKS: usize = 4;
 /// | it is eligible again | those same ones, back |
 /// | its weight grows from a fraction to the full one | to it alone, and never away |
 /// | a member is removed or inserted | its own, and at most 1 % of the others (measured: 0.2 to 0.6 %) |
-/// | a weight is changed | the difference, and about as many others |
+/// | a weight is changed | those that it gains or loses, and at most 1 % of the others |
 /// | the table grows (see below) | nearly all |
 ///
 /// In a table of `size` slots for `n` members each has at least one slot, and, where `share` is

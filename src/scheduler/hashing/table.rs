@@ -217,35 +217,20 @@ mod tests {
     }
 
     #[test]
-    fn measure() {
+    fn hardly_a_slot_moves_between_the_owners_whose_weights_stay() {
         for count in [10, 100, 600] {
-            for (w1, w2) in [(100, 200), (200, 100), (100, 110), (100, 50)] {
-                let a = owners(&vec![100; count]);
-                let mut wa = vec![100; count];
-                wa[count / 2] = w1;
-                let mut wb = vec![100; count];
-                wb[count / 2] = w2;
-                let (b, c) = (filled(65_537, &owners(&wa)), filled(65_537, &owners(&wb)));
-                let moved = b.iter().zip(&c).filter(|(x, y)| x != y).count();
-                let d = counts(&b, count)[count / 2].abs_diff(counts(&c, count)[count / 2]);
-                eprintln!("{count} {w1}->{w2}: moved {moved}, difference {d}");
-                let _ = a;
+            let before = filled(65_537, &owners(&vec![100; count]));
+            for weight in [50, 110, 200] {
+                let mut weights = vec![100; count];
+                weights[count / 2] = weight;
+                let after = filled(65_537, &owners(&weights));
+                let changed = (count / 2) as u32;
+                let of_others = |&(before, after): &(&u32, &u32)| {
+                    before != after && *before != changed && *after != changed
+                };
+                let moved = before.iter().zip(&after).filter(of_others).count();
+                assert!(moved <= 655, "{moved} of 65 537 with {count} owners");
             }
-        }
-        for count in [10, 100, 600, 10_000] {
-            let o = owners(&vec![100; count]);
-            let size = [65_537, 65_537, 65_537, 1_048_583][[10, 100, 600, 10000]
-                .iter()
-                .position(|x| *x == count)
-                .unwrap()];
-            let t = std::time::SystemTime::now();
-            filled(size, &o);
-            eprintln!("{count} equal {:?}", t.elapsed());
-            let w: Vec<u32> = (0..count as u32).map(|i| 100 + i).collect();
-            let o = owners(&w);
-            let t = std::time::SystemTime::now();
-            filled(size, &o);
-            eprintln!("{count} distinct {:?}", t.elapsed());
         }
     }
 
