@@ -17,6 +17,7 @@ mod by_traffic;
 mod candidates;
 mod claim;
 mod election;
+mod facts;
 mod fenwick;
 mod group;
 mod hashing;
@@ -27,6 +28,7 @@ mod plan;
 mod readings;
 mod standings;
 
+use std::any::Any;
 use std::fmt;
 
 pub use by_busyness::ByBusyness;
@@ -38,9 +40,11 @@ pub use group::Group;
 pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use needs::Needs;
-pub(crate) use plan::plans_alike;
 pub use plan::{Member, Members, Plan};
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
+
+pub(crate) use facts::Facts;
+pub(crate) use plan::plans_alike;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
@@ -52,8 +56,9 @@ use crate::random::Random;
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
-/// * It returns [`Pick::Nobody`] or [`Pick::AtCapacity`] only if no candidate can be
-///   claimed; the latter if one of them, untried, is at its cap.
+/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
+///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
+///   withholds room; see there.
 /// * It is deterministic: the same calls with the same random source give the same
 ///   elections.
 /// * It waits for nothing but its own short lock, never allocates in `pick`, never
@@ -197,8 +202,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// and operators give; called only if [`needs`](Self::needs) contains
     /// [`Needs::PLAN`].
     ///
-    /// A plan is made after each change of the members, of their weights or tiers, and for
-    /// a scheduler that is set. Health, drains, caps and slow starts change no plan: the
+    /// A plan is made after each change of the members, of their weights, tiers or labels, and
+    /// for a scheduler that is set. Health, drains, caps and slow starts change no plan: the
     /// pick steps over, or thins, what the plan names. `None` is no plan: picks get none.
     ///
     /// # What a change costs
@@ -288,7 +293,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Tells what has to be measured for this scheduler.
+    /// Tells what has to be measured and done for this scheduler.
     ///
     /// # Examples
     ///
@@ -381,7 +386,19 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 #[must_use]
 #[non_exhaustive]
 pub enum Pick<'c> {
-    /// Whoever could have been elected has as many in flight as its cap allows.
+    /// There is no room for this request now, though there are candidates: those that could
+    /// be elected have as many in flight as their caps allow, or the scheduler withholds
+    /// room, to keep it for other requests, or to stay below a limit of its own.
+    ///
+    /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
+    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
+    /// member below its cap has room, and when the membership or a status changes. A scheduler
+    /// that withholds room asks for [`Needs::LOOK_AGAIN`], so that it looks again at every end
+    /// of a request too. If room can be had without an end, as when time passes, nothing of
+    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
+    /// from outside the scheduler, or the request waits until its deadline.
+    ///
+    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
     AtCapacity,
     /// This one; counted already.
     Elected(Claim<'c>),
@@ -408,6 +425,7 @@ pub enum Pick<'c> {
 pub struct PickContext<'p> {
     pub(crate) now: Option<Timestamp>,
     pub(crate) hash: Option<u64>,
+    pub(crate) facts: Facts<'p>,
     pub(crate) random: &'p Random,
 }
 
@@ -438,6 +456,17 @@ impl<'p> PickContext<'p> {
     #[must_use]
     pub fn hash(&self) -> Option<u64> {
         self.hash
+    }
+
+    /// Returns the facts that the request brought, if they are of this type.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickRequest::with_facts`](crate::PickRequest::with_facts), and
+    /// [`BalanceLayer::facts_by`](crate::BalanceLayer::facts_by) for HTTP.
+    #[must_use]
+    pub fn facts<T: Any>(&self) -> Option<&'p T> {
+        self.facts.get()
     }
 
     /// Returns the source of chance.

@@ -1,6 +1,6 @@
-//! What a scheduler asks the balancer for: [`Needs`].
+//! What a scheduler asks of the balancer: [`Needs`].
 
-/// What has to be measured for a scheduler: nobody pays for what nobody reads.
+/// What has to be measured and done for a scheduler: nobody pays for what nobody reads.
 ///
 /// # Examples
 ///
@@ -57,6 +57,52 @@ impl Needs {
     /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
     /// ```
     pub const ELAPSED: Self = Self(2 | 4);
+    /// That requests which wait look again at every end of a request, not only when a member
+    /// at its cap has room: for a scheduler that withholds room. See
+    /// [`Pick::AtCapacity`](super::Pick::AtCapacity).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Needs, Pick, PickContext, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    ///
+    /// /// At most two requests in flight, over all members.
+    /// #[derive(Debug)]
+    /// struct TwoInAll;
+    ///
+    /// impl Scheduler for TwoInAll {
+    ///     fn name(&self) -> &'static str {
+    ///         "two in all"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let in_flight: u32 = candidates.iter().map(|one| one.state().in_flight()).sum();
+    ///         if in_flight < 2 {
+    ///             candidates.claim_first(candidates.iter())
+    ///         } else {
+    ///             Pick::AtCapacity
+    ///         }
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::LOOK_AGAIN
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(TwoInAll)
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// let first = balancer.pick(&PickRequest::new())?;
+    /// let second = balancer.pick(&PickRequest::new())?;
+    /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
+    /// drop(first);
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// # drop(second);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const LOOK_AGAIN: Self = Self(8);
     /// [`Scheduler::plan`](super::Scheduler::plan) after each change of the members.
     ///
     /// # Examples
@@ -66,7 +112,7 @@ impl Needs {
     ///
     /// assert_eq!(Maglev::new().needs(), Needs::PLAN);
     /// ```
-    pub const PLAN: Self = Self(8);
+    pub const PLAN: Self = Self(16);
 
     /// Returns both together.
     ///

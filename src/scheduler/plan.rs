@@ -7,7 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::member::{MemberId, Weight};
+use crate::member::{Labels, MemberId, Weight};
 use crate::snapshot::{Roster, Seat};
 
 /// What [`Scheduler::plan`](super::Scheduler::plan) has made: a table of the scheduler's
@@ -146,6 +146,22 @@ impl<'m> Member<'m> {
         self.seat.state.name()
     }
 
+    /// Returns the text of the label of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Members;
+    ///
+    /// fn in_zone(members: &Members<'_>, zone: &str) -> usize {
+    ///     members.iter().filter(|one| one.label("zone") == Some(zone)).count()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'m str> {
+        self.seat.spec.label(name)
+    }
+
     /// Returns the tier, as the source gives it and an operator overrides it.
     ///
     /// # Examples
@@ -178,13 +194,15 @@ impl<'m> Member<'m> {
 
 /// Tells whether plans made with one or the other of two seats are the same.
 pub(crate) fn plans_alike(one: &Seat, other: &Seat) -> bool {
-    let facts = |seat: &Seat| {
+    fn facts(seat: &Seat) -> (MemberId, u64, u16, Weight, &Labels) {
+        let spec = &seat.spec;
         (
             seat.state.id(),
             seat.order,
-            seat.spec.tier(),
-            seat.spec.weight(),
+            spec.tier(),
+            spec.weight(),
+            spec.labels(),
         )
-    };
+    }
     facts(one) == facts(other)
 }

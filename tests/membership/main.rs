@@ -9,8 +9,11 @@
 
 mod capacity;
 mod clocks;
+mod drain;
 mod drained;
 mod explain;
+mod facts;
+mod labels;
 mod layers;
 mod leases;
 mod line;
@@ -25,3 +28,4 @@ mod support;
 mod types;
 mod waiting;
 mod wakers;
+mod withheld;

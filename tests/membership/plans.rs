@@ -170,7 +170,7 @@ fn picks_and_changes_go_on_while_a_plan_is_made() {
 }
 
 #[test]
-fn only_members_weights_and_tiers_change_a_plan() {
+fn only_members_weights_tiers_and_labels_change_a_plan() {
     let (scheduler, book) = counted(|_| {});
     let balancer = balancer(3, scheduler);
     assert_eq!(book.begun(), [3], "made by `build`");
@@ -208,10 +208,13 @@ fn only_members_weights_and_tiers_change_a_plan() {
     assert_eq!(book.begun().len(), 3, "an operator's weight");
     balancer.update("m1", |spec| spec.with_tier(3)).unwrap();
     assert_eq!(book.begun().len(), 4, "a tier");
+    let label = |spec: MemberSpec| spec.with_label("zone", "a");
+    balancer.update("m1", label).unwrap();
+    assert_eq!(book.begun().len(), 5, "a label");
     balancer.remove("m1");
-    assert_eq!(book.begun().len(), 5, "a member that leaves");
+    assert_eq!(book.begun().len(), 6, "a member that leaves");
     balancer.insert("m1", (), MemberSpec::new());
-    assert_eq!(book.begun().len(), 6, "one that joins");
+    assert_eq!(book.begun().len(), 7, "one that joins");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What may cross threads, and what may be printed.
 
 use equipoise::balancer::{
-    Builder, Drained, LearnedLimit, MemberExplained, PickWait, Ready, Replaced, Why,
+    Builder, Drain, DrainEnd, Drained, LearnedLimit, MemberExplained, PickWait, Ready, Replaced,
+    Why,
 };
 use equipoise::clock::{ManualClock, SystemClock, Timestamp};
-use equipoise::member::{EffectiveWeight, MemberKey};
+use equipoise::member::{EffectiveWeight, Labels, MemberKey};
 use equipoise::random::Random;
 use equipoise::scheduler::{Needs, Reading};
 use equipoise::session::{ParseStickySessionError, Presented, Source};
@@ -26,6 +27,7 @@ fn everything_public_crosses_threads_and_can_be_printed() {
     crosses_threads::<Lease<String>>();
     crosses_threads::<(LearnedLimit, MemberKey<'static>)>();
     crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
+    crosses_threads::<(Drain<String>, DrainEnd, Labels)>();
     crosses_threads::<(PickRequest<'static>, Replaced)>();
     crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();
     crosses_threads::<(MemberSpec, MemberState, MemberId, Status, Flag)>();

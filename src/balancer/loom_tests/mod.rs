@@ -17,10 +17,13 @@
 )]
 
 mod capacity;
+mod drain;
 mod membership;
+mod plans;
 mod recovery;
 mod schedulers;
 mod waiting;
+mod withheld;
 
 use std::future::{self, Pending};
 use std::pin::Pin;

@@ -3,10 +3,9 @@
 //! What does not live here: how the table is filled (`table.rs`).
 
 use super::table::filled;
-use super::{Score, keeps};
+use super::{Score, hash_of, keeps};
 use crate::member::MemberId;
 use crate::scheduler::{Candidate, Candidates, Members, Needs, Pick, PickContext, Plan, Scheduler};
-use crate::stable_hash::hash_bytes;
 
 /// So many slots of the table are looked at before all eligible members are.
 const STEPS: usize = 64;
@@ -229,7 +228,7 @@ fn next_by_score<'c>(
         let known = table.and_then(|table| table.member(one.id().slot()));
         let hash = match known {
             Some(member) if member.id == one.id() => member.hash,
-            _ => hash_bytes(one.state().name().as_bytes()),
+            _ => lower(hash_of(one.state().name())),
         };
         (Score::new(key, hash, one.weight()), one)
     });
@@ -247,6 +246,12 @@ struct Table {
     owners: Owners,
     /// The members by their place in the balancer.
     members: Box<[Option<Planned>]>,
+}
+
+/// The half of a name's hash that scores and thinning use.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+fn lower(hash: u128) -> u64 {
+    hash as u64
 }
 
 /// A member of a table.
@@ -267,15 +272,15 @@ impl Table {
     fn new(size: u32, all: &Members<'_>) -> Self {
         let mut sorted: Vec<_> = all.iter().collect();
         sorted.sort_unstable_by_key(|member| member.name());
-        let hash = |name: &str| hash_bytes(name.as_bytes());
-        let weighted: Vec<(u64, u32)> = sorted
+        let weighted: Vec<(u128, u32)> = sorted
             .iter()
-            .map(|member| (hash(member.name()), member.weight().hundredths()))
+            .map(|member| (hash_of(member.name()), member.weight().hundredths()))
             .collect();
         let places = sorted.iter().map(|member| member.id().slot());
         let mut members = vec![None; places.max().map_or(0, |last| last + 1)];
         for (member, &(hash, _)) in sorted.iter().zip(&weighted) {
             let id = member.id();
+            let hash = lower(hash);
             members[id.slot()] = Some(Planned { id, hash });
         }
         let owners = filled(size, &weighted);

@@ -11,7 +11,12 @@ pub use maglev::{Maglev, TableSizeError};
 
 use super::Candidate;
 use crate::member::EffectiveWeight;
-use crate::stable_hash::hash_bytes;
+use crate::stable_hash::{hash_bytes, hash_bytes_128};
+
+/// Hashes the name of a member, by which all processes know it.
+fn hash_of(name: &str) -> u128 {
+    hash_bytes_128(name.as_bytes())
+}
 
 /// Hashes two numbers. `Purpose` keeps hashes of the same numbers apart.
 fn hash_pair(purpose: Purpose, key: u64, member: u64) -> u64 {

@@ -17,7 +17,7 @@ const FREE: u32 = u32::MAX;
 ///
 /// Source: Eisenbud and others: *Maglev: A fast and reliable software network load
 /// balancer* (NSDI 2016), 3.4. The rule of turns is Envoy's (`maglev_lb.cc`).
-pub(super) fn filled(size: u32, owners: &[(u64, u32)]) -> Vec<u32> {
+pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
     let mut table = vec![FREE; size as usize];
     let Some(heaviest) = owners.iter().map(|&(_, weight)| weight).max() else {
         return Vec::new();
@@ -74,10 +74,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(size: u32, hash: u64) -> Self {
-        let second = crate::stable_hash::hash_bytes(&hash.to_le_bytes());
+    /// The two halves of a name's hash are where the walk begins and its step.
+    fn new(size: u32, hash: u128) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let (first, second) = ((hash >> 64) as u64, hash as u64);
         Self {
-            next: below(hash, size),
+            next: below(first, size),
             skip: below(second, size - 1) + 1,
         }
     }
@@ -113,11 +115,11 @@ fn below(number: u64, end: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::filled;
-    use crate::stable_hash::hash_bytes;
+    use crate::stable_hash::hash_bytes_128;
     use proptest::prelude::*;
 
-    fn owners(weights: &[u32]) -> Vec<(u64, u32)> {
-        let hash = |at: usize| hash_bytes(format!("10.0.{}.{}", at / 256, at % 256).as_bytes());
+    fn owners(weights: &[u32]) -> Vec<(u128, u32)> {
+        let hash = |at: usize| hash_bytes_128(format!("10.0.{}.{}", at / 256, at % 256).as_bytes());
         let owner = |(at, &weight)| (hash(at), weight);
         weights.iter().enumerate().map(owner).collect()
     }
@@ -131,7 +133,7 @@ mod tests {
     }
 
     /// The rule as Envoy has it: every owner is looked at in every round.
-    fn filled_plainly(size: usize, owners: &[(u64, u32)]) -> Vec<u32> {
+    fn filled_plainly(size: usize, owners: &[(u128, u32)]) -> Vec<u32> {
         let heaviest = owners.iter().map(|owner| u64::from(owner.1)).max().unwrap();
         let mut targets = vec![0_u64; owners.len()];
         let mut next = vec![0_u64; owners.len()];
@@ -145,9 +147,10 @@ mod tests {
                 }
                 targets[at] += heaviest;
                 let size = size as u64;
-                let skip = hash_bytes(&hash.to_le_bytes()) % (size - 1) + 1;
+                let (first, second) = ((hash >> 64) as u64, hash as u64);
+                let skip = second % (size - 1) + 1;
                 let slot = loop {
-                    let slot = (hash % size + next[at] * skip) % size;
+                    let slot = (first % size + next[at] * skip) % size;
                     next[at] += 1;
                     if table[slot as usize].is_none() {
                         break slot;
