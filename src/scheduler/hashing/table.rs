@@ -113,6 +113,10 @@ fn below(number: u64, end: u32) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "small numbers, and halves of hashes"
+)]
 mod tests {
     use super::filled;
     use crate::stable_hash::hash_bytes_128;
