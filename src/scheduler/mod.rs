@@ -211,9 +211,9 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// The plan is made by the caller of the change (such as
     /// [`insert`](crate::Balancer::insert), [`replace_all`](crate::Balancer::replace_all) or
     /// [`set_scheduler`](crate::Balancer::set_scheduler)), after the change is published and
-    /// outside every lock. So that call takes as long as this method: with [`Maglev`] 2 ms for
-    /// a few hundred members, and about 150 ms for 10 000. Async code makes such changes on a
-    /// thread for blocking work, and many changes in one.
+    /// outside every lock. So that call takes as long as this method: with [`Maglev`] a few
+    /// milliseconds for some hundred members, and up to a second for 10 000. Async code makes
+    /// such changes on a thread for blocking work, and many changes in one.
     ///
     /// Picks and other changes go on meanwhile. Picks use the plan of before; one that has
     /// none yet must elect without. Changes that come meanwhile return without a plan of
