@@ -114,6 +114,39 @@ impl<W> Core<W> {
     fn settle_unplanned(&self, after: AfterChange<W>) {
         after.tell(&self.shared);
     }
+
+    /// Lets the scheduler plan until nothing is owed, unless another caller is at it.
+    fn plan(&self) {
+        let mut task = self.editor.lock().next_task();
+        while let Some(present) = task {
+            let mut running = Running {
+                core: self,
+                number: Some(present.number),
+            };
+            let plan = present.plan();
+            running.number = None;
+            let mut editor = self.editor.lock();
+            let leftovers = editor.keep_plan(&self.view, &present, plan);
+            task = editor.next_task();
+            drop(editor);
+            drop((leftovers, present));
+        }
+    }
+}
+
+/// Lets the next change plan again if this plan panics.
+struct Running<'c, W> {
+    core: &'c Core<W>,
+    /// The task, until it is through.
+    number: Option<u64>,
+}
+
+impl<W> Drop for Running<'_, W> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.core.editor.lock().planning.give_up(number);
+        }
+    }
 }
 
 impl<W> Balancer<W> {

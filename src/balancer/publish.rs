@@ -11,10 +11,11 @@ use super::after_change::AfterChange;
 use super::agenda::Next;
 use super::editor::{Editor, Told};
 use super::lease::Entry;
+use super::planning::Task;
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, Retry, Status};
-use crate::scheduler::{Group, Needs, Scheduler};
+use crate::scheduler::{Group, Needs, Plan, Scheduler};
 use crate::snapshot::{Change, Picture, Seat, walk, without};
 use crate::sync::Published;
 
@@ -55,6 +56,30 @@ impl<W> Editor<W> {
     /// Publishes what has changed, if anything has.
     pub(super) fn publish_change(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.publish(published, Told::TheDifference)
+    }
+
+    /// Takes the next plan over, if one has to be made and none is being made.
+    pub(super) fn next_task(&mut self) -> Option<Task> {
+        self.planning.next_task(&self.scheduler, &self.roster)
+    }
+
+    /// Keeps a plan and publishes it; returns what is to be dropped once the lock is given
+    /// back, as it may hold a user's table.
+    pub(super) fn keep_plan(
+        &mut self,
+        published: &Published<View<W>>,
+        task: &Task,
+        plan: Option<Plan>,
+    ) -> (Option<Plan>, Option<Arc<View<W>>>) {
+        match self.planning.keep(task, plan.clone()) {
+            Err(unwanted) => (unwanted, None),
+            // The view is of the same scheduler: a task begins only once its scheduler is
+            // published, and the next one that is set withdraws it.
+            Ok(old) => {
+                let view = published.load().with_plan(plan);
+                (old, Some(published.swap(view)))
+            }
+        }
     }
 
     fn publish(&mut self, published: &Published<View<W>>, told: Told) -> AfterChange<W> {

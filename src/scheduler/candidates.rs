@@ -1,4 +1,4 @@
-//! What a scheduler chooses from, and claims of: [`Candidates`].
+//! What a scheduler chooses from: [`Candidates`], which make the [`Claim`] of a choice.
 //!
 //! What does not live here: who is eligible (`snapshot`), and giving a count back
 //! (`balancer`, which also does so for a claim that its scheduler dropped).
@@ -7,7 +7,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::{Claim, Pick, Plan, Refused};
+use super::claim::{Claim, Pick, Refused};
+use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Picture, Seat};
 

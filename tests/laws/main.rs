@@ -11,6 +11,7 @@ mod fairness;
 mod found;
 mod maglev;
 mod many_weights;
+mod member;
 mod methods;
 mod model;
 mod operator;
