@@ -26,6 +26,8 @@ pub(super) struct AfterChange<W> {
     pub(super) former: Vec<Arc<View<W>>>,
     /// What was replaced or removed; readers may never have seen it.
     pub(super) replaced: Vec<Arc<Entry<W>>>,
+    /// Whether the scheduler has to plan, unless it is at it by then.
+    pub(super) owes_plan: bool,
 }
 
 impl<W> AfterChange<W> {
@@ -34,6 +36,7 @@ impl<W> AfterChange<W> {
         generation: 0,
         former: Vec::new(),
         replaced: Vec::new(),
+        owes_plan: false,
     };
 
     pub(super) fn tell(self, shared: &Shared) {
@@ -57,6 +60,7 @@ impl<W> AfterChange<W> {
         self.generation = self.generation.max(other.generation);
         self.former.append(&mut other.former);
         self.replaced.append(&mut other.replaced);
+        self.owes_plan |= other.owes_plan;
     }
 
     /// Notes a change of a member's flags, if it is one, and the layer that made it.

@@ -11,10 +11,11 @@ use super::epoch::Epoch;
 use super::layer::Layer;
 use super::layers::{Absent, layered};
 use super::lease::Entry;
+use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::member::{Flag, MemberSpec, MemberState, Overrides, Status};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, plans_alike};
 use crate::snapshot::{Roster, Seat, Slab};
 use crate::sync::Mutex;
 
@@ -35,6 +36,7 @@ pub(super) struct Editor<W> {
     pub(super) touched: Vec<usize>,
     /// What the scheduler has still to be told.
     pub(super) owed: Told,
+    pub(super) planning: Planning,
     pub(super) after: AfterChange<W>,
 }
 
@@ -53,6 +55,7 @@ impl<W> Editor<W> {
             next_payload: 0,
             touched: Vec::new(),
             owed: Told::TheDifference,
+            planning: Planning::default(),
             after: AfterChange::NONE,
         }
     }
@@ -178,6 +181,10 @@ impl<W> Editor<W> {
                 there.clone()
             }
             None => {
+                let there = self.roster.seat(slot);
+                if there.is_none_or(|there| !plans_alike(there, &seat)) {
+                    self.planning.members_changed();
+                }
                 let seat = Arc::new(seat);
                 Arc::make_mut(&mut self.roster).put(seat.clone());
                 seat
@@ -199,6 +206,7 @@ impl<W> Editor<W> {
         let seat = Arc::make_mut(&mut self.roster).take(slot)?;
         seat.state.close();
         self.after.note_left(&seat.state);
+        self.planning.members_changed();
         self.after.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
         if let Some(overridden) = seat.overridden() {

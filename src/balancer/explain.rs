@@ -225,7 +225,8 @@ impl<W> Balancer<W> {
         });
         let status = |seat: &Seat| status_at(seat, now, forgiven);
 
-        let mut candidates = Candidates::new(&picture, request.tried);
+        let plan = view.plan.as_ref();
+        let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
         let context = PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,

@@ -160,7 +160,7 @@ impl<W> Balancer<W> {
         let result = self.elect(request, Place::Served, Some(&wakes));
         drop(editor);
         if let Some(after) = after {
-            self.core.settle(after);
+            self.core.settle_unplanned(after);
         }
         result
     }
@@ -177,7 +177,7 @@ impl<W> Balancer<W> {
         let shared = self.shared();
         let view = self.core.view.load();
         let because = |error| Missed::Because(error, view.picture.generation);
-        let candidates = Candidates::new(&view.picture, request.tried);
+        let candidates = view.candidates(request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
         let unclaimed = Unclaimed {
             candidates: &candidates,

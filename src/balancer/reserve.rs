@@ -69,7 +69,7 @@ impl<W> Balancer<W> {
         let forgiven = editor.forgive_untried(request.tried);
         let after = forgiven.then(|| editor.publish_change(&self.core.view));
         drop(editor);
-        self.core.settle(after?);
+        self.core.settle_unplanned(after?);
         let elected = self.attempt(request).ok();
         elected.or_else(|| self.pick_in_reserve(request))
     }

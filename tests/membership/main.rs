@@ -20,6 +20,7 @@ mod line;
 mod members;
 mod observer;
 mod observers;
+mod plans;
 mod ready;
 mod repeated;
 mod reviewed;

@@ -20,6 +20,7 @@ mod capacity;
 mod drain;
 mod membership;
 mod observers;
+mod plans;
 mod recovery;
 mod schedulers;
 mod waiting;
