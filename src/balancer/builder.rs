@@ -1,13 +1,12 @@
 //! Everything that can be said of a balancer before it starts: [`Builder`].
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use super::editor::Editor;
 use super::shared::Shared;
 use super::view::View;
-use super::{Balancer, BuildError, Core};
+use super::{Balancer, BuildError, Core, DEFAULT_SOURCE};
 use crate::clock::{Clock, SystemClock};
 use crate::member::MemberSpec;
 use crate::observer::Observer;
@@ -294,7 +293,6 @@ impl<W> Builder<W> {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn build(self) -> Result<Balancer<W>, BuildError> {
-        refuse_duplicates(&self.members)?;
         let shared = Arc::new(Shared::new(
             self.clock,
             self.random,
@@ -307,25 +305,19 @@ impl<W> Builder<W> {
                 shared.needs(&*self.scheduler),
                 self.scheduler.clone(),
             )),
+            default_source: DEFAULT_SOURCE.into(),
             editor: Mutex::new(Editor::new(&shared, self.scheduler)),
             shared,
         };
         let balancer = Balancer {
             core: Arc::new(core),
         };
-        balancer.put_all(self.members);
-        Ok(balancer)
-    }
-}
-
-/// Names are identity: each may occur once.
-pub(super) fn refuse_duplicates<W>(
-    members: &[(Arc<str>, W, MemberSpec)],
-) -> Result<(), BuildError> {
-    let mut names = HashSet::with_capacity(members.len());
-    match members.iter().find(|(name, ..)| !names.insert(name)) {
-        Some((name, ..)) => Err(BuildError::DuplicateName { name: name.clone() }),
-        None => Ok(()),
+        match balancer.replace_all(self.members) {
+            Ok(_) => Ok(balancer),
+            Err(error) => Err(BuildError::DuplicateName {
+                name: error.name().into(),
+            }),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ mod after_change;
 mod agenda;
 mod attention;
 mod builder;
+mod draft;
+mod edit;
 mod editor;
 mod epoch;
 mod error;
@@ -23,6 +25,7 @@ mod limit;
 mod members;
 mod meter;
 mod method;
+mod operation;
 mod overridden;
 mod pick;
 mod publish;
@@ -32,6 +35,7 @@ mod reserve;
 mod sessions;
 mod shared;
 mod slots;
+mod source;
 mod view;
 mod wait;
 
@@ -47,16 +51,17 @@ use shared::Shared;
 use view::View;
 
 pub use builder::Builder;
-pub use error::{BuildError, PickError, UnknownMember};
+pub use edit::{Edit, Edited};
+pub use error::{BuildError, EditError, PickError, UnknownMember};
 pub use explain::{Explanation, Layer, MemberExplained, Why};
 pub use layers::MAX_ABSENT_OVERRIDES;
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
-pub use members::Replaced;
 pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
+pub use source::{DEFAULT_SOURCE, MemberSource};
 pub use wait::{Drained, PickWait, Ready};
 
 pub(crate) use meter::Upload;
@@ -91,6 +96,7 @@ pub struct Balancer<W> {
 struct Core<W> {
     shared: Arc<Shared>,
     view: Published<View<W>>,
+    default_source: Arc<str>,
     /// Taken by changes only, one at a time. The scheduler's own lock is the only one
     /// that is ever taken under it.
     editor: Mutex<Editor<W>>,

@@ -71,7 +71,7 @@ fn errors_recoveries_and_changes_of_flags_are_heard() {
     balancer.set_flag("a", Flag::Draining).unwrap();
     balancer.set_flag("a", Flag::Draining).unwrap();
     assert_eq!(scribe.take(), ["a: ok -> draining"], "once");
-    balancer.insert("a", (), MemberSpec::new());
+    balancer.insert("a", (), MemberSpec::new()).unwrap();
     assert!(scribe.take().is_empty(), "an operator drains it");
     balancer.clear_overrides("a");
     assert_eq!(scribe.take(), ["a: draining -> ok"]);
@@ -151,7 +151,9 @@ struct Meddler(Arc<OnceLock<Balancer<()>>>);
 impl Meddler {
     fn meddle(&self, name: &str) {
         if let Some(balancer) = self.0.get() {
-            balancer.insert("late", (), MemberSpec::new().with_tier(1));
+            balancer
+                .insert("late", (), MemberSpec::new().with_tier(1))
+                .unwrap();
             let _ = balancer.update(name, |spec| spec.with_tier(0));
             drop(balancer.explain(&PickRequest::new()));
         }

@@ -210,9 +210,7 @@ impl Change {
             match endpoint {
                 None => drop(balancer.update(&member.url, |_| spec.clone())),
                 Some(_) if before.is_some() && balancer.member(&member.url).is_none() => {}
-                Some(endpoint) => {
-                    balancer.insert(&*member.url, endpoint, spec);
-                }
+                Some(endpoint) => drop(balancer.insert(&*member.url, endpoint, spec)),
             }
             if let Some(before) = before {
                 change_health(balancer, before, &member);
