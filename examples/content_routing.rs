@@ -11,9 +11,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use clap::Parser;
-use equipoise::proxy::{
-    Answer, Endpoint, Listener, Redirect, ReverseProxy, Router, Rule, Server, stop_signal,
-};
+use equipoise::net::{Listener, stop_signal};
+use equipoise::proxy::{Answer, Endpoint, Redirect, ReverseProxy, Router, Rule, Server};
 use equipoise::random::Random;
 use equipoise::service::BoxError;
 use equipoise::{Balancer, MemberSpec};

@@ -6,7 +6,8 @@
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, HttpVersions, Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{Endpoint, HttpVersions, ReverseProxy, Server};
 use equipoise::service::BoxError;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;

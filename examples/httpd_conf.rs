@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Parser;
 use equipoise::config::{Config, ConfigError, Diagnostic, Reader, Severity, System};
-use equipoise::proxy::{ClientBody, Listener, Server, stop_signal};
+use equipoise::net::{Listener, stop_signal};
+use equipoise::proxy::{ClientBody, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response};
 

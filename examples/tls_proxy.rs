@@ -19,9 +19,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use equipoise::Balancer;
 use equipoise::MemberSpec;
-use equipoise::proxy::{
-    Endpoint, Identity, Listener, MemberTls, ReverseProxy, Server, ServerTls, TlsError, stop_signal,
-};
+use equipoise::net::{Identity, Listener, MemberTls, ServerTls, TlsError, stop_signal};
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Empty};

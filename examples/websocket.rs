@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use equipoise::service::BoxError;
 use equipoise::{Balancer, ByBusyness, MemberSpec};
 use futures_util::{SinkExt, StreamExt};

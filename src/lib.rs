@@ -23,11 +23,15 @@ pub mod scheduler;
 // 4 hall
 pub mod balancer;
 
+// 5a waiting, sockets
+#[cfg(feature = "__net")]
+pub mod net;
+pub mod timer;
+
 // 5 drivers
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod service;
-pub mod timer;
 
 // 6 roof
 #[cfg(feature = "config")]

@@ -1,10 +1,14 @@
-//! Chance as an argument: one seedable source that many threads draw from.
+//! Chance as an argument: one seedable source that many threads draw from, and a generator
+//! of the crate `rand`.
 //!
 //! Not for secrets: SplitMix64 is predictable by design.
 
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::stable_hash::mix;
+use rand::TryRng;
+use rand::rand_core::utils::fill_bytes_via_next_word;
+
 use crate::sync::{AtomicU64, Relaxed};
 
 /// A source of chance: SplitMix64 over one shared counter, so that a draw costs
@@ -21,6 +25,57 @@ use crate::sync::{AtomicU64, Relaxed};
 /// let (a, b) = (Random::seeded(7), Random::seeded(7));
 /// assert_eq!(a.next_u64(), b.next_u64(), "one seed, one sequence");
 /// assert!(a.below(10) < 10);
+/// ```
+///
+/// `&Random` is a generator of the crate [`rand`] (0.10), so that a scheduler of yours
+/// can draw from its distributions. What the schedulers of this crate draw are integers, by
+/// [`next_u64`](Self::next_u64) and [`below`](Self::below): one seed gives the same elections
+/// on every machine.
+///
+/// ```
+/// use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Scheduler};
+/// use equipoise::{Balancer, MemberSpec, PickRequest, Weight};
+/// use rand::distr::Distribution;
+/// use rand::distr::weighted::WeightedIndex;
+/// use std::sync::Mutex;
+///
+/// /// Draws a member by its weight.
+/// #[derive(Debug, Default)]
+/// struct Lottery {
+///     // Made when the group changes: a pick never allocates.
+///     tickets: Mutex<Option<WeightedIndex<u32>>>,
+/// }
+///
+/// impl Scheduler for Lottery {
+///     fn name(&self) -> &'static str {
+///         "lottery"
+///     }
+///
+///     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+///         let tickets = self.tickets.lock().unwrap();
+///         let drawn = tickets.as_ref().map(|tickets| tickets.sample(&mut context.random()));
+///         let drawn = drawn.and_then(|index| candidates.at(index));
+///         candidates.claim_first(drawn.into_iter().chain(candidates.iter()))
+///     }
+///
+///     fn on_group(&self, group: &Group<'_>) {
+///         let weights = group.iter().map(|one| one.weight().units());
+///         *self.tickets.lock().unwrap() = WeightedIndex::new(weights).ok();
+///     }
+/// }
+///
+/// let balancer = Balancer::builder()
+///     .scheduler(Lottery::default())
+///     .seed(7)
+///     .member("a", (), MemberSpec::new())
+///     .member("b", (), MemberSpec::new().with_weight(Weight::new(9)?))
+///     .build()?;
+/// for _ in 0..1_000 {
+///     drop(balancer.pick(&PickRequest::new())?);
+/// }
+/// let elected = balancer.member("b").unwrap().elected();
+/// assert!((850..950).contains(&elected));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Random {
@@ -105,5 +160,86 @@ impl Random {
 impl Default for Random {
     fn default() -> Self {
         Self::from_entropy()
+    }
+}
+
+/// Draws need no exclusive access: any number of threads may hold a `&Random`.
+impl TryRng for &Random {
+    type Error = Infallible;
+
+    /// Returns the upper half of one draw of 64 bits.
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(Random::next_u64(self))
+    }
+
+    /// Fills `bytes` with draws of 64 bits, little-endian.
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        fill_bytes_via_next_word(bytes, || self.try_next_u64())
+    }
+}
+
+/// SplitMix64's finaliser: every input bit reaches every output bit.
+const fn mix(mut word: u64) -> u64 {
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::Random;
+    use rand::{Rng, RngExt};
+
+    #[test]
+    fn the_sequence_is_that_of_splitmix64() {
+        // The first outputs of the reference implementation for the seed 1234567.
+        let random = Random::seeded(1_234_567);
+        let draws = [(); 3].map(|()| random.next_u64());
+        assert_eq!(
+            draws,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+
+    #[test]
+    fn as_a_generator_of_rand_it_draws_the_same_numbers() {
+        let (plain, generator) = (Random::seeded(7), Random::seeded(7));
+        let mut generator = &generator;
+        assert_eq!(Rng::next_u64(&mut generator), plain.next_u64());
+        assert_eq!(u64::from(generator.next_u32()), plain.next_u64() >> 32);
+        let mut bytes = [0; 12];
+        generator.fill_bytes(&mut bytes);
+        let (first, second) = (plain.next_u64(), plain.next_u64());
+        assert_eq!(bytes[..8], first.to_le_bytes());
+        assert_eq!(bytes[8..], second.to_le_bytes()[..4]);
+    }
+
+    #[test]
+    fn several_threads_draw_from_one_source() {
+        let random = Random::seeded(7);
+        let drawn: Vec<u64> = std::thread::scope(|scope| {
+            let draw = || {
+                (0..100)
+                    .map(|_| (&random).random::<u64>())
+                    .collect::<Vec<_>>()
+            };
+            let threads = [scope.spawn(draw), scope.spawn(draw)];
+            threads
+                .into_iter()
+                .flat_map(|it| it.join().unwrap())
+                .collect()
+        });
+        let mut once = drawn.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), drawn.len(), "no number is drawn twice");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use equipoise::config::{build, parse};
-use equipoise::proxy::stop_signal;
+use equipoise::net::stop_signal;
 use equipoise::service::BoxError;
 
 /// Serves `address` until somebody asks the process to stop.

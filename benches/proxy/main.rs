@@ -30,7 +30,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use equipoise::proxy::{HttpVersions, stop_signal};
+use equipoise::net::stop_signal;
+use equipoise::proxy::HttpVersions;
 use equipoise::service::BoxError;
 
 /// Measures proxies side by side; with a role, is one of them.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, HttpVersions, Listener, ReverseProxy, Server, stop_signal};
+use equipoise::net::{Listener, stop_signal};
+use equipoise::proxy::{Endpoint, HttpVersions, ReverseProxy, Server};
 use equipoise::service::BoxError;
 
 /// Serves `address` until somebody asks the process to stop.

@@ -126,7 +126,7 @@ pub(crate) fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
 /// How many connections may wait to be accepted: as many as with the others.
 const BACKLOG: u32 = 4096;
 
-/// Listens as [`Listener`](equipoise::proxy::Listener) does.
+/// Listens as [`Listener`](equipoise::net::Listener) does.
 pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;

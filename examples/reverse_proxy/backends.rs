@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Endpoint, Listener};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Endpoint};
 use equipoise::scheduler::Reading;
 use equipoise::service::BoxError;
 use equipoise::{MemberSpec, StickySession, Weight};

@@ -31,7 +31,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use equipoise::proxy::{Endpoint, Listener};
+use equipoise::net::Listener;
+use equipoise::proxy::Endpoint;
 use equipoise::service::BoxError;
 use equipoise::{Balancer, HeartbeatReadings, StickySession};
 

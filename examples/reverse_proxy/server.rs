@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Listener, Stopped};
+use equipoise::net::{Listener, Stopped};
+use equipoise::proxy::ClientBody;
 use equipoise::service::BoxError;
 use http::{Request, Response};
 use http_body::Body;

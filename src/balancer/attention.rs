@@ -17,6 +17,8 @@ pub(super) const WATCHERS: u32 = 4;
 pub(super) const OBSERVED: u32 = 8;
 /// A member was elected under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
+/// The scheduler withholds room: what waits looks again at every end.
+pub(super) const LOOK_AGAIN: u32 = 32;
 /// The flags above; the other bits count the changes of scheduler.
 const FLAGS: u32 = 0xff;
 const ONE_CHANGE: u32 = FLAGS + 1;

@@ -36,6 +36,7 @@ use crate::sync::{Mutex, Published};
 /// ```
 #[must_use]
 pub struct Builder<W> {
+    name: Option<Arc<str>>,
     members: Vec<(Arc<str>, W, MemberSpec)>,
     scheduler: Arc<dyn Scheduler>,
     clock: Box<dyn Clock>,
@@ -92,6 +93,7 @@ impl<W> Balancer<W> {
 impl<W> Builder<W> {
     pub(super) fn new() -> Self {
         Self {
+            name: None,
             members: Vec::new(),
             scheduler: Arc::new(ByRequests::new()),
             clock: Box::new(SystemClock::new()),
@@ -99,6 +101,28 @@ impl<W> Builder<W> {
             observer: None,
             forced_recovery: true,
         }
+    }
+
+    /// Names the balancer, for logs and metrics; it has no name by default.
+    ///
+    /// The name is text: any will do, and several balancers may have the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .name("api")
+    ///     .member("a", "10.0.0.1:80", MemberSpec::new())
+    ///     .build()?;
+    /// assert_eq!(balancer.name(), Some("api"));
+    /// assert!(format!("{balancer:?}").contains("api"));
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Adds a member; of equals, the one that was added first is elected.
@@ -294,6 +318,7 @@ impl<W> Builder<W> {
     /// ```
     pub fn build(self) -> Result<Balancer<W>, BuildError> {
         let shared = Arc::new(Shared::new(
+            self.name,
             self.clock,
             self.random,
             self.observer,
@@ -324,6 +349,7 @@ impl<W> Builder<W> {
 impl<W> fmt::Debug for Builder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("members", &self.members.len())
             .field("scheduler", &self.scheduler)
             .finish_non_exhaustive()

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::attention::{Changes, ENDS, READ_AGAIN, Seen};
+use super::attention::{Changes, ENDS, LOOK_AGAIN, READ_AGAIN, Seen};
 use super::shared::{Shared, Wakes};
 use crate::member::Ended;
 use crate::scheduler::Scheduler;
@@ -61,7 +61,8 @@ impl Epoch {
     #[inline(never)]
     fn tell_end(&self, seat: &Seat, seen: Seen, before: u32, room: bool, ended: &Ended) {
         {
-            let _wakes = Wakes::new(&self.shared, room, room || before == 1);
+            let looks = room || seen.has(LOOK_AGAIN);
+            let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
             if seen.changes() == self.changes {
                 tell_scheduler(&*self.scheduler, seat, seen, room, ended);
             } else {

@@ -20,7 +20,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum PickError {
     /// Whoever could have been elected has as many in flight as its cap allows, or
-    /// others wait for the next free place already.
+    /// others wait for the next free place already, or the scheduler withholds room.
     #[error("all usable members are at their capacity")]
     AtCapacity,
     /// The balancer has no members.

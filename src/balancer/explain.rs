@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Balancer, DEFAULT_SOURCE, PickRequest, sessions};
+use super::{Balancer, DEFAULT_SOURCE, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, Overrides, Retry, Status, Weight};
+use crate::member::{Flag, Labels, MemberId, Overrides, Retry, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
 
@@ -34,52 +34,6 @@ pub struct Explanation {
     why: Why,
     elected: Option<usize>,
     members: Vec<MemberExplained>,
-}
-
-/// Why an election comes out as it does.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::balancer::Why;
-/// use equipoise::{Balancer, MemberSpec, PickRequest};
-///
-/// let balancer = Balancer::builder()
-///     .member("a", (), MemberSpec::new().with_route("r1"))
-///     .build()?;
-/// let why = |route| balancer.explain(&PickRequest::new().with_session(route)).why().clone();
-/// assert_eq!(why(Some("r1")), Why::SessionHit);
-/// assert_eq!(why(None), Why::Scheduled { tied_with: None, lost_route: None });
-/// balancer.remove("a");
-/// assert_eq!(why(None), Why::Empty);
-/// assert_eq!(why(None).to_string(), "there are no members");
-/// # Ok::<(), equipoise::BuildError>(())
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Why {
-    /// All that could be elected are at their caps.
-    AtCapacity,
-    /// There are no members.
-    Empty,
-    /// Nobody can be elected.
-    NoneUsable,
-    /// The method elects this member.
-    Scheduled {
-        /// Who ranked equal, so that the earlier place decided.
-        tied_with: Option<Arc<str>>,
-        /// The route that was presented, if its member cannot serve.
-        lost_route: Option<String>,
-    },
-    /// The session's own member serves.
-    SessionHit,
-    /// The session's own member cannot serve, and no other may.
-    SessionLost,
-    /// The redirect route of the session's member serves.
-    SessionRedirected,
-    /// The method does not tell beforehand: it draws lots, or has no
-    /// [`peek`](crate::Scheduler::peek).
-    Undisclosed,
 }
 
 /// One member in an [`Explanation`].
@@ -116,6 +70,8 @@ pub struct MemberExplained {
     pub weight: Weight,
     /// Its route.
     pub route: Option<Arc<str>>,
+    /// Its labels.
+    pub labels: Labels,
     /// Its flags, as a pick at this time would find them.
     pub status: Status,
     /// Requests in flight.
@@ -275,6 +231,7 @@ impl<W> Balancer<W> {
         let context = PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,
+            facts: request.facts,
             random: &shared.random,
         };
         let mut full = false;
@@ -326,6 +283,7 @@ impl<W> Balancer<W> {
             tier: seat.spec.tier(),
             weight: seat.spec.weight(),
             route: seat.spec.route_handle().cloned(),
+            labels: seat.spec.labels().clone(),
             status: status(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
@@ -406,33 +364,6 @@ fn has_room(seat: &Seat) -> bool {
     seat.state.in_flight() < seat.state.max_in_flight()
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtCapacity => f.write_str("all that could be elected are at capacity"),
-            Self::Empty => f.write_str("there are no members"),
-            Self::NoneUsable => f.write_str("nobody can be elected"),
-            Self::Scheduled {
-                tied_with,
-                lost_route,
-            } => {
-                match lost_route {
-                    Some(route) => write!(f, "route {route:?} cannot be served; by standing")?,
-                    None => f.write_str("by standing")?,
-                }
-                match tied_with {
-                    Some(rival) => write!(f, ", tied with {rival}, the earlier place decides"),
-                    None => Ok(()),
-                }
-            }
-            Self::SessionHit => f.write_str("its session belongs there"),
-            Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
-            Self::SessionRedirected => f.write_str("its session is redirected there"),
-            Self::Undisclosed => f.write_str("the method does not tell beforehand"),
-        }
-    }
-}
-
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elected = self.elected().map_or("nobody", |member| &member.name);
@@ -468,8 +399,13 @@ impl fmt::Display for Explanation {
                 member.status_by_layer(),
             )?;
         }
-        for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
-            writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+        for member in &self.members {
+            if !member.labels.is_empty() {
+                writeln!(f, "  labels of {}: {}", member.name, member.labels)?;
+            }
+            if !member.overrides.is_empty() {
+                writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+            }
         }
         for member in self
             .members

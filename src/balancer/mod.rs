@@ -38,6 +38,7 @@ mod slots;
 mod source;
 mod view;
 mod wait;
+mod why;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -53,7 +54,7 @@ use view::View;
 pub use builder::Builder;
 pub use edit::{Edit, Edited};
 pub use error::{BuildError, EditError, PickError, UnknownMember};
-pub use explain::{Explanation, Layer, MemberExplained, Why};
+pub use explain::{Explanation, Layer, MemberExplained};
 pub use layers::MAX_ABSENT_OVERRIDES;
 pub use lease::{Guard, Lease};
 pub use limit::LearnedLimit;
@@ -62,7 +63,8 @@ pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
 pub use source::{DEFAULT_SOURCE, MemberSource};
-pub use wait::{Drained, PickWait, Ready};
+pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
+pub use why::Why;
 
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Waiter, may_change};
@@ -114,6 +116,16 @@ impl<W> Balancer<W> {
         &self.core.shared
     }
 
+    /// Returns the balancer's name, if it was given one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder::name`].
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared().name.as_deref()
+    }
+
     /// Returns the time on the balancer's clock, by which heartbeats are reported, for
     /// one.
     ///
@@ -160,6 +172,7 @@ impl<W> fmt::Debug for Balancer<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.core.view.load();
         f.debug_struct("Balancer")
+            .field("name", &self.name())
             .field("scheduler", &view.scheduler.name())
             .field("members", &view.picture.roster.len())
             .field("eligible", &view.picture.group_len())

@@ -263,6 +263,7 @@ impl<W> Balancer<W> {
             let context = PickContext {
                 now: clock.then(|| request.now.unwrap_or_else(|| shared.clock.now())),
                 hash: request.hash,
+                facts: request.facts,
                 random: &shared.random,
             };
             match view.scheduler.pick(&candidates, &context) {

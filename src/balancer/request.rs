@@ -1,7 +1,10 @@
 //! What a request brings to its election: [`PickRequest`].
 
+use std::any::Any;
+
 use crate::clock::Timestamp;
 use crate::member::MemberId;
+use crate::scheduler::Facts;
 use crate::session::{Presented, StickySession};
 
 /// What a request brings to its election.
@@ -33,6 +36,7 @@ pub struct PickRequest<'r> {
     pub(super) route: Option<&'r str>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
+    pub(super) facts: Facts<'r>,
     pub(super) tried: &'r [MemberId],
     pub(super) now: Option<Timestamp>,
 }
@@ -55,6 +59,7 @@ impl<'r> PickRequest<'r> {
             route: None,
             no_failover: false,
             hash: None,
+            facts: Facts::NONE,
             tried: &[],
             now: None,
         }
@@ -177,6 +182,64 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub const fn with_hash(mut self, hash: u64) -> Self {
         self.hash = Some(hash);
+        self
+    }
+
+    /// Brings facts about the request, for schedulers that know their type; see
+    /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
+    ///
+    /// They are borrowed: nothing is allocated, and the schedulers of this crate do not
+    /// look at them. A request has one value of one type; several facts are the fields of a
+    /// struct.
+    ///
+    /// Requests [wait](crate::Balancer::pick_wait) in one line, whatever their facts: one for
+    /// which a scheduler accepts few members holds up those behind it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// struct Tenant {
+    ///     zone: String,
+    /// }
+    ///
+    /// /// The members of the tenant's zone first.
+    /// #[derive(Debug)]
+    /// struct InTheZone;
+    ///
+    /// impl Scheduler for InTheZone {
+    ///     fn name(&self) -> &'static str {
+    ///         "in the zone"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+    ///         let zone = context.facts().map(|tenant: &Tenant| &*tenant.zone);
+    ///         let near = candidates.iter().filter(|one| one.label("zone") == zone);
+    ///         candidates.claim_first(near.chain(candidates.iter()))
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(InTheZone)
+    ///     .members(["a", "b"].map(|zone| (zone, (), MemberSpec::new().with_label("zone", zone))))
+    ///     .build()?;
+    /// let tenant = Tenant { zone: "b".into() };
+    /// let lease = balancer.pick(&PickRequest::new().with_facts(&tenant))?;
+    /// assert_eq!(lease.member().name(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_facts<T>(self, facts: &'r T) -> Self
+    where
+        T: Any + Send + Sync,
+    {
+        self.with_any_facts(facts)
+    }
+
+    /// As [`with_facts`](Self::with_facts), where the type is not known here.
+    pub(crate) const fn with_any_facts(mut self, facts: &'r (dyn Any + Send + Sync)) -> Self {
+        self.facts = Facts::new(facts);
         self
     }
 

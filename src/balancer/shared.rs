@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::attention::{Attention, ENDS, LINE, OBSERVED, READ_AGAIN, WATCHERS};
+use super::attention::{Attention, ENDS, LINE, LOOK_AGAIN, OBSERVED, READ_AGAIN, WATCHERS};
 use super::wait::Waiting;
 use crate::clock::Clock;
 use crate::member::{MemberState, Status};
@@ -21,6 +21,8 @@ use crate::snapshot::{Roster, Seat};
 use crate::sync::{AtomicU32, Published, Relaxed};
 
 pub(super) struct Shared {
+    /// The balancer's name.
+    pub(super) name: Option<Arc<str>>,
     pub(super) clock: Box<dyn Clock>,
     pub(super) random: Random,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -36,6 +38,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        name: Option<Arc<str>>,
         clock: Box<dyn Clock>,
         random: Random,
         observer: Option<Box<dyn Observer>>,
@@ -45,7 +48,9 @@ impl Shared {
         let attention = Attention::new();
         attention.set(OBSERVED, observer.is_some());
         attention.set(ENDS, scheduler.needs().contains(Needs::ENDED));
+        attention.set(LOOK_AGAIN, scheduler.needs().contains(Needs::LOOK_AGAIN));
         Self {
+            name,
             clock,
             random,
             observer,
@@ -77,10 +82,12 @@ impl Shared {
 
     /// Tells later ends about another scheduler.
     pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
-        let ends = scheduler.needs().contains(Needs::ENDED);
+        let needs = scheduler.needs();
         drop(self.scheduler.swap(scheduler));
         self.attention.count_change();
-        self.attention.set(ENDS, ends);
+        self.attention.set(ENDS, needs.contains(Needs::ENDED));
+        self.attention
+            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
     }
 
     /// What has to be measured, for the scheduler and the observer together.
@@ -179,6 +186,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
+            .field("name", &self.name)
             .field("clock", &self.clock)
             .field("observer", &self.observer)
             .field("forced_recovery", &self.forces_recovery())

@@ -16,8 +16,9 @@ use super::build::{
 };
 use super::front::{Front, Hosts};
 use crate::balancer::Balancer;
+use crate::net::Stopped;
 use crate::observer::Observer;
-use crate::proxy::{Endpoint, Stopped};
+use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 use crate::sync::{Mutex, Published};
 

@@ -16,6 +16,8 @@ use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 /// [`replace_all`](crate::Balancer::replace_all). Each override is set, or unset and
 /// then what the source says holds.
 ///
+/// [Labels](super::Labels) and the recovery delay are the source's alone.
+///
 /// The third layer is health: [`Flag::InError`] and [`Flag::FailedCheck`] are facts that
 /// no override hides. Both are ignored here; [`set_flag`](crate::Balancer::set_flag) and
 /// [`clear_flag`](crate::Balancer::clear_flag) change them as events do.

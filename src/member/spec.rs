@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flag, MAX_IN_FLIGHT, Status, Weight};
+use super::{Flag, Labels, MAX_IN_FLIGHT, Status, Weight};
 
 /// How long a member in error rests unless its spec says otherwise: 60 s (Apache:
 /// `retry`).
@@ -56,6 +56,7 @@ pub struct MemberSpec {
     recovery_delay: Duration,
     route: Option<Arc<str>>,
     redirect_route: Option<Arc<str>>,
+    labels: Labels,
 }
 
 impl MemberSpec {
@@ -78,6 +79,7 @@ impl MemberSpec {
             recovery_delay: DEFAULT_RECOVERY_DELAY,
             route: None,
             redirect_route: None,
+            labels: Labels::NONE,
         }
     }
 
@@ -156,6 +158,61 @@ impl MemberSpec {
     #[doc(alias = "redirect")]
     pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
         self.redirect_route = some_route(route.as_ref());
+        self
+    }
+
+    /// Sets a label, in place of the one of that name if there is one.
+    ///
+    /// [`Labels`] says what they may be. They are the source's alone: an operator overrides
+    /// none. A scheduler is told of a member whose labels have changed as of any other change
+    /// of its spec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// /// Members of zone a first.
+    /// #[derive(Debug)]
+    /// struct NearFirst;
+    ///
+    /// impl Scheduler for NearFirst {
+    ///     fn name(&self) -> &'static str {
+    ///         "near first"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let near = candidates.iter().filter(|one| one.label("zone") == Some("a"));
+    ///         candidates.claim_first(near.chain(candidates.iter()))
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(NearFirst)
+    ///     .member("far", (), MemberSpec::new().with_label("zone", "b"))
+    ///     .member("near", (), MemberSpec::new().with_label("zone", "a"))
+    ///     .build()?;
+    /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "near");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_label(mut self, name: impl AsRef<str>, text: impl AsRef<str>) -> Self {
+        self.labels.set(name.as_ref(), text.as_ref());
+        self
+    }
+
+    /// Takes a label away.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberSpec;
+    ///
+    /// let spec = MemberSpec::new().with_label("zone", "a").without_label("zone");
+    /// assert_eq!(spec, MemberSpec::new());
+    /// ```
+    pub fn without_label(mut self, name: impl AsRef<str>) -> Self {
+        self.labels.unset(name.as_ref());
         self
     }
 
@@ -330,6 +387,26 @@ impl MemberSpec {
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
         self.redirect_route.as_deref()
+    }
+
+    /// Returns the text of the label of that name.
+    ///
+    /// # Examples
+    ///
+    /// See [`Labels`].
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)
+    }
+
+    /// Returns all labels.
+    ///
+    /// # Examples
+    ///
+    /// See [`Labels`].
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
     }
 }
 

@@ -6,8 +6,8 @@
 //!   limits    rules      headers, paths, tunnels    sessions, failover   pool, TLS
 //! ```
 //!
-//! What does not live here: the balancer, and what is done when a member fails, which is
-//! [`service`](crate::service)'s.
+//! What does not live here: sockets and TLS, which are [`net`](crate::net)'s; the balancer;
+//! and what is done when a member fails, which is [`service`](crate::service)'s.
 
 mod client;
 mod client_layer;
@@ -22,15 +22,12 @@ mod mapping;
 mod reverse_proxy;
 mod router;
 mod server;
-mod stream;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod system_tls;
-#[cfg(feature = "tls")]
-mod tls;
 mod upgrade;
 
 pub(crate) use client::FirstRequest;
-pub use client::{ClientAddr, ServerAddr, TlsSession};
+pub use client::{ClientAddr, ServerAddr};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
 #[cfg(feature = "config")]
 pub(crate) use edge::{AnsweredBadly, OwnFields};
@@ -53,6 +50,4 @@ pub use router::{
 };
 #[cfg(feature = "config")]
 pub(crate) use router::{is_for_http, names_its_host};
-pub use server::{ClientBody, Listener, Server, Stopped, stop_signal};
-#[cfg(feature = "tls")]
-pub use tls::{ClientCertificates, Identity, MemberTls, ServerTls, TlsError};
+pub use server::{ClientBody, Server};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::endpoint::Secure;
+use crate::net::Secure;
 use crate::service::BoxError;
 
 /// There is none.

@@ -44,7 +44,8 @@ use crate::service::{
 ///
 /// ```no_run
 /// use equipoise::Balancer;
-/// use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server, stop_signal};
+/// use equipoise::net::{Listener, stop_signal};
+/// use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 /// use http::Uri;
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -3,8 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::endpoint::Secure;
-use super::tls::MemberTls;
+use crate::net::{MemberTls, Secure};
 use crate::service::BoxError;
 
 /// Verified against the roots of the system.

@@ -18,9 +18,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-use super::server::Cut;
 use crate::balancer::Guard;
 use crate::member::Outcome;
+use crate::net::Cut;
 use crate::service::UpgradeLease;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::{Deadline, timeout};

@@ -369,6 +369,16 @@ impl<'c> Candidate<'c> {
         &self.seat.spec
     }
 
+    /// Returns the text of a label of the member's, if it has it.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemberSpec::with_label`].
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'c str> {
+        self.seat.spec.label(name)
+    }
+
     /// Tells whether the member is below its cap at this moment; only a claim makes sure.
     ///
     /// # Examples

@@ -15,13 +15,16 @@ mod by_requests;
 mod by_traffic;
 mod candidates;
 mod election;
+mod facts;
 mod fenwick;
 mod group;
 mod heap;
 mod heartbeat;
+mod needs;
 mod readings;
 mod standings;
 
+use std::any::Any;
 use std::fmt;
 
 pub use by_busyness::ByBusyness;
@@ -30,7 +33,10 @@ pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates, Claim, Refused};
 pub use group::Group;
 pub use heartbeat::Heartbeat;
+pub use needs::Needs;
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
+
+pub(crate) use facts::Facts;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
@@ -42,8 +48,9 @@ use crate::random::Random;
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
-/// * It returns [`Pick::Nobody`] or [`Pick::AtCapacity`] only if no candidate can be
-///   claimed; the latter if one of them, untried, is at its cap.
+/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
+///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
+///   withholds room; see there.
 /// * It is deterministic: the same calls with the same random source give the same
 ///   elections.
 /// * It waits for nothing but its own short lock, never allocates in `pick`, never
@@ -198,7 +205,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Tells what has to be measured for this scheduler.
+    /// Tells what has to be measured and done for this scheduler.
     ///
     /// # Examples
     ///
@@ -287,7 +294,19 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 #[must_use]
 #[non_exhaustive]
 pub enum Pick<'c> {
-    /// Whoever could have been elected has as many in flight as its cap allows.
+    /// There is no room for this request now, though there are candidates: those that could
+    /// be elected have as many in flight as their caps allow, or the scheduler withholds
+    /// room, to keep it for other requests, or to stay below a limit of its own.
+    ///
+    /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
+    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
+    /// member below its cap has room, and when the membership or a status changes. A scheduler
+    /// that withholds room asks for [`Needs::LOOK_AGAIN`], so that it looks again at every end
+    /// of a request too. If room can be had without an end, as when time passes, nothing of
+    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
+    /// from outside the scheduler, or the request waits until its deadline.
+    ///
+    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
     AtCapacity,
     /// This one; counted already.
     Elected(Claim<'c>),
@@ -314,6 +333,7 @@ pub enum Pick<'c> {
 pub struct PickContext<'p> {
     pub(crate) now: Option<Timestamp>,
     pub(crate) hash: Option<u64>,
+    pub(crate) facts: Facts<'p>,
     pub(crate) random: &'p Random,
 }
 
@@ -346,6 +366,17 @@ impl<'p> PickContext<'p> {
         self.hash
     }
 
+    /// Returns the facts that the request brought, if they are of this type.
+    ///
+    /// # Examples
+    ///
+    /// See [`PickRequest::with_facts`](crate::PickRequest::with_facts), and
+    /// [`BalanceLayer::facts_by`](crate::BalanceLayer::facts_by) for HTTP.
+    #[must_use]
+    pub fn facts<T: Any>(&self) -> Option<&'p T> {
+        self.facts.get()
+    }
+
     /// Returns the source of chance.
     ///
     /// # Examples
@@ -354,93 +385,5 @@ impl<'p> PickContext<'p> {
     #[must_use]
     pub fn random(&self) -> &'p Random {
         self.random
-    }
-}
-
-/// What has to be measured for a scheduler: nobody pays for what nobody reads.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::Needs;
-///
-/// let needs = Needs::CLOCK.and(Needs::ENDED);
-/// assert!(needs.contains(Needs::CLOCK));
-/// assert!(!needs.contains(Needs::ELAPSED));
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Needs(u8);
-
-impl Needs {
-    /// Nothing: hooks at the end of a request and clock readings are left out.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{ByRequests, Needs, Scheduler};
-    ///
-    /// assert_eq!(ByRequests::new().needs(), Needs::NOTHING);
-    /// ```
-    pub const NOTHING: Self = Self(0);
-    /// The time of each pick.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Needs, Scheduler};
-    ///
-    /// let heartbeat = Heartbeat::new(&HeartbeatReadings::new());
-    /// assert!(heartbeat.needs().contains(Needs::CLOCK), "reports grow old");
-    /// ```
-    pub const CLOCK: Self = Self(1);
-    /// [`Scheduler::on_ended`] at the end of each request.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::{ByBusyness, Needs, Scheduler};
-    ///
-    /// assert_eq!(ByBusyness::new().needs(), Needs::ENDED);
-    /// ```
-    pub const ENDED: Self = Self(2);
-    /// As [`ENDED`](Self::ENDED), with the time from election to end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert!(Needs::ELAPSED.contains(Needs::ENDED));
-    /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
-    /// ```
-    pub const ELAPSED: Self = Self(2 | 4);
-
-    /// Returns both together.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert_eq!(Needs::ENDED.and(Needs::ELAPSED), Needs::ELAPSED);
-    /// ```
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Tells whether all of `other` is asked for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::scheduler::Needs;
-    ///
-    /// assert!(!Needs::ENDED.contains(Needs::CLOCK.and(Needs::ENDED)), "not all of it");
-    /// assert!(Needs::ENDED.contains(Needs::NOTHING));
-    /// ```
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that can be said of a balanced service before it starts:
 //! [`BalanceLayer`].
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::affinity::{SessionsNotKept, Wishes};
+use super::affinity::{BoxFacts, SessionsNotKept, Wishes};
 use super::course::{HttpSettings, Settings};
 use super::failover::{ByCause, FaultIf, Patience};
 use super::{
@@ -163,6 +164,38 @@ impl<W, P> BalanceLayer<W, P> {
     /// ```
     pub fn hash_by(mut self, key: impl Fn(&Parts) -> Option<u64> + Send + Sync + 'static) -> Self {
         self.settings.wishes = self.settings.wishes.with_hash(Arc::new(key));
+        self
+    }
+
+    /// Reads facts from the head of each request, for schedulers of your own that know their
+    /// type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
+    ///
+    /// They are read once for each request, and all its elections get the same: also those
+    /// after a failure and while it waits. A request of which `read` returns `None` has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::BalanceLayer;
+    /// use http::request::Parts;
+    ///
+    /// /// What a scheduler gets by `context.facts::<Tenant>()`.
+    /// #[derive(Clone)]
+    /// struct Tenant(String);
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().build()?;
+    /// let layer = BalanceLayer::new(balancer)
+    ///     .facts_by(|head: &Parts| head.extensions.get::<Tenant>().cloned());
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn facts_by<T>(mut self, read: impl Fn(&Parts) -> Option<T> + Send + Sync + 'static) -> Self
+    where
+        T: Any + Send + Sync,
+    {
+        let read = move |head: &Parts| read(head).map(|facts| Box::new(facts) as BoxFacts);
+        self.settings.wishes = self.settings.wishes.with_facts(Arc::new(read));
         self
     }
 

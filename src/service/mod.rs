@@ -52,6 +52,6 @@ pub use dispatch::{
 pub(crate) use dispatch::{host_of, join_cookies, under, without_user};
 pub use error::{BalanceError, BoxError};
 #[cfg(feature = "proxy")]
-pub(crate) use failover::is_exhaustion;
+pub(crate) use failover::causes;
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;

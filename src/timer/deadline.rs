@@ -78,12 +78,12 @@ pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<
 }
 
 /// The same after `limit`.
-#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+#[cfg_attr(not(feature = "__net"), expect(dead_code, reason = "for sockets"))]
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Late> {
     timeout_at(Instant::now() + limit, future).await
 }
 
-#[cfg(all(test, feature = "proxy"))]
+#[cfg(all(test, feature = "__net"))]
 #[expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::{Deadline, Late, timeout};

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "proxy")]
-pub(crate) use deadline::{Deadline, timeout, timeout_at};
+pub(crate) use deadline::timeout_at;
+#[cfg(feature = "__net")]
+pub(crate) use deadline::{Deadline, timeout};
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 

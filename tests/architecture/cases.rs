@@ -1,8 +1,8 @@
 //! Shows that each rule notices what it forbids, and leaves alone what it allows.
 
 use crate::rules::{
-    apache_words, giving_back, homeless, imports_from_above, unlike_a_room, unswappable, unwraps,
-    worldly,
+    apache_words, giving_back, homeless, imports_from_above, speaks_http, unlike_a_room,
+    unswappable, unwraps, worldly,
 };
 use crate::source::Source;
 
@@ -60,6 +60,31 @@ fn each_rule_notices_what_it_forbids() {
             worldly,
             "src/balancer/pick.rs",
             "use std::task::{Context, Waker};",
+        ),
+        (
+            imports_from_above,
+            "src/net/accept.rs",
+            "use crate::proxy::Server;",
+        ),
+        (
+            speaks_http,
+            "src/net/accept.rs",
+            "use http::{Request, Uri};",
+        ),
+        (
+            speaks_http,
+            "src/net/accept.rs",
+            "fn f(body: http_body::Frame) {}",
+        ),
+        (
+            speaks_http,
+            "src/net/tls/member.rs",
+            "use hyper_util::rt::TokioIo;",
+        ),
+        (
+            speaks_http,
+            "src/net/tls/member.rs",
+            "let reason = h2::Reason::CANCEL;",
         ),
         (
             unswappable,

@@ -72,6 +72,16 @@ const BANNED_BUT_IN_SYNC: &[Ban] = &[
     ban("std::sync::atomic", SYNC, SWAPPED),
 ];
 
+const NO_HTTP: &str = "`net` knows no HTTP";
+
+#[rustfmt::skip]
+const BANNED_IN_NET: &[Ban] = &[
+    ban("h2::", &[], NO_HTTP),
+    ban("http::", &[], NO_HTTP),
+    ban("http_body", &[], NO_HTTP),
+    ban("hyper", &[], NO_HTTP),
+];
+
 /// The code that may say `give_back` outside the lease: that which defines it.
 const GIVING_BACK: &[(&str, &str)] = &[
     ("member/counters", "fn give_back("),
@@ -114,6 +124,13 @@ pub(crate) fn imports_from_above(source: &Source) -> Vec<String> {
 pub(crate) fn worldly(source: &Source) -> Vec<String> {
     match floor_of(source.module()) {
         Some(floor) if floor < CORE => banned(source, BANNED_IN_THE_CORE),
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) fn speaks_http(source: &Source) -> Vec<String> {
+    match source.module() {
+        "net" => banned(source, BANNED_IN_NET),
         _ => Vec::new(),
     }
 }

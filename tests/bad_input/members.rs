@@ -51,6 +51,25 @@ fn any_text_is_a_name() {
 }
 
 #[test]
+fn labels_of_a_megabyte_are_kept_once_and_shown_short() {
+    let long = "x".repeat(1 << 20);
+    let spec = MemberSpec::new().with_label(&long, &long);
+    let balancer = Balancer::builder()
+        .members(["a", "b"].map(|name| (name, (), spec.clone())))
+        .build()
+        .unwrap();
+    let place = |spec: &MemberSpec| spec.label(&long).unwrap().as_ptr();
+    for name in ["a", "b"] {
+        assert_eq!(place(&balancer.spec(name).unwrap()), place(&spec));
+        balancer.set_flag(name, Flag::HotSpare).unwrap();
+        assert_eq!(place(&balancer.spec(name).unwrap()), place(&spec));
+    }
+    let explanation = balancer.explain(&PickRequest::new());
+    assert!(explanation.to_string().len() < 4_096);
+    assert_sound(&balancer);
+}
+
+#[test]
 fn an_explanation_bears_any_name_and_route() {
     let long = "x".repeat(100_000);
     let balancer = Balancer::builder()

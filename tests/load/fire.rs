@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use equipoise::{Balancer, MemberSpec};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Endpoint, Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Endpoint, ReverseProxy, Server};
 use equipoise::{Balancer, MemberSpec};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};

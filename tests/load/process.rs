@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use tokio::io::AsyncReadExt;
 
 /// In the environment of a process that has a role.

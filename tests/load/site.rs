@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Listener, Server, Stopped};
+use equipoise::net::{Listener, Stopped};
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;

@@ -10,8 +10,11 @@
 mod batches;
 mod capacity;
 mod clocks;
+mod drain;
 mod drained;
 mod explain;
+mod facts;
+mod labels;
 mod layers;
 mod leases;
 mod line;
@@ -27,3 +30,4 @@ mod support;
 mod types;
 mod waiting;
 mod wakers;
+mod withheld;

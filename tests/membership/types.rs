@@ -1,10 +1,11 @@
 //! What may cross threads, and what may be printed.
 
 use equipoise::balancer::{
-    Builder, Drained, Edited, LearnedLimit, MemberExplained, MemberSource, PickWait, Ready, Why,
+    Builder, Drain, DrainEnd, Drained, Edited, LearnedLimit, MemberExplained, MemberSource,
+    PickWait, Ready, Why,
 };
 use equipoise::clock::{ManualClock, SystemClock, Timestamp};
-use equipoise::member::{EffectiveWeight, MemberKey};
+use equipoise::member::{EffectiveWeight, Labels, MemberKey};
 use equipoise::random::Random;
 use equipoise::scheduler::{Needs, Reading};
 use equipoise::session::{ParseStickySessionError, Presented, Source};
@@ -27,6 +28,7 @@ fn everything_public_crosses_threads_and_can_be_printed() {
     crosses_threads::<(LearnedLimit, MemberKey<'static>)>();
     crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
     crosses_threads::<(PickRequest<'static>, Edited, MemberSource<u8>)>();
+    crosses_threads::<(Drain<String>, DrainEnd, Labels)>();
     crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();
     crosses_threads::<(MemberSpec, MemberState, MemberId, Status, Flag)>();
     crosses_threads::<(Weight, EffectiveWeight, Outcome, Ended, Session)>();

@@ -19,6 +19,7 @@ async fn a_balancer_is_that_of_the_first_host_that_has_one() {
     };
     let hosts = [host("z.example", &one), host("a.example", &two)].concat();
     let running = run(&hosts).await;
+    assert_eq!(running.balancer("c").name(), Some("c"));
     let members = running.balancer("c").members();
     assert_eq!(members[0].name(), one.url());
     for (host, member) in [("z.example", "one"), ("a.example", "two")] {
@@ -32,6 +33,7 @@ async fn a_member_that_is_alone_is_a_balancer_by_its_url() {
     let url = member.url();
     let running = run(&format!("ProxyPass /a {url}/x\nProxyPass /b {url}/y\n")).await;
     let balancer = running.balancer(&url);
+    assert_eq!(balancer.name(), Some(&*url));
     assert_eq!(get(running.at(), "/a/1").await.asked(), "GET /x/1");
     assert_eq!(get(running.at(), "/b/1").await.asked(), "GET /y/1");
     assert_eq!(balancer.members()[0].elected(), 2);

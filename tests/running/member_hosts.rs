@@ -1,7 +1,8 @@
 //! The `Host` that members see.
 
 use equipoise::Flag;
-use equipoise::proxy::{ClientBody, Listener, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 
 use crate::client::{ask, get, get_at};

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use equipoise::Balancer;
 use equipoise::config::{Config, ConfigError, Severity, System, SystemBuilder, parse};
-use equipoise::proxy::{Endpoint, Stopped};
+use equipoise::net::Stopped;
+use equipoise::proxy::Endpoint;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use equipoise::config::System;
-use equipoise::proxy::{ClientBody, Identity, Listener, Server, ServerTls};
+use equipoise::net::{Identity, Listener, ServerTls};
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

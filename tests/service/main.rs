@@ -11,6 +11,7 @@ mod backend;
 mod books;
 mod call;
 mod contract;
+mod facts;
 mod failover;
 mod hedging;
 mod in_flight;

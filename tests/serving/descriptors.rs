@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use equipoise::proxy::{Listener, ReverseProxy, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ReverseProxy, Server};
 use http::Version;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Listener, Server, Stopped};
+use equipoise::net::{Listener, Stopped};
+use equipoise::proxy::{ClientBody, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response};
 use tokio::sync::oneshot;

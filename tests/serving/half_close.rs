@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use equipoise::proxy::{ClientBody, Listener, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;

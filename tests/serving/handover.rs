@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use equipoise::proxy::{ClientBody, Listener, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::service_fn;

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use equipoise::proxy::{ClientBody, Listener, ReverseProxy, Server, Stopped};
+use equipoise::net::{Listener, Stopped};
+use equipoise::proxy::{ClientBody, ReverseProxy, Server};
 use http::{Request, Response, Version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

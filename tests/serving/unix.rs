@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use equipoise::proxy::{Endpoint, Listener, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{Endpoint, Server};
 use http::{Uri, Version};
 use tokio::net::{UnixListener, UnixStream};
 

@@ -1,6 +1,6 @@
 //! A small certificate authority, and what it issues.
 
-use equipoise::proxy::Identity;
+use equipoise::net::Identity;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,

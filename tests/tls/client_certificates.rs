@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use equipoise::proxy::{ClientBody, ClientCertificates, Server, ServerTls, TlsSession};
+use equipoise::net::{ClientCertificates, ServerTls, TlsSession};
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use rustls::version::{TLS12, TLS13};
 use tower::service_fn;

@@ -4,7 +4,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use equipoise::proxy::{ClientBody, Server, ServerTls};
+use equipoise::net::ServerTls;
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use equipoise::proxy::{ClientBody, Listener, Server, ServerTls, Stopped, TlsSession};
+use equipoise::net::{Listener, ServerTls, Stopped, TlsSession};
+use equipoise::proxy::{ClientBody, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response};
 use tokio::sync::oneshot;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use equipoise::proxy::{Server, ServerTls};
+use equipoise::net::ServerTls;
+use equipoise::proxy::Server;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;

@@ -1,7 +1,7 @@
 //! TLS on real sockets, on both sides of the proxy: which certificate, which version, which
 //! HTTP, who is believed, and what happens to those who are not.
 
-#![cfg(feature = "tls")]
+#![cfg(all(feature = "proxy", feature = "tls"))]
 #![allow(
     clippy::unwrap_used,
     reason = "what cannot be set up, or what hangs, ends its test"

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::Balancer;
+use equipoise::net::{MemberTls, ServerTls};
 use equipoise::proxy::{
-    Endpoint, EndpointBuilder, EndpointError, HttpVersions, MemberTls, ReverseProxy, Server,
-    ServerTls,
+    Endpoint, EndpointBuilder, EndpointError, HttpVersions, ReverseProxy, Server,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};

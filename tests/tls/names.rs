@@ -1,7 +1,7 @@
 //! Which certificate a client gets, by the name that it asks for; also after they have
 //! been replaced.
 
-use equipoise::proxy::ServerTls;
+use equipoise::net::ServerTls;
 
 use super::authority::Authority;
 use super::client::Client;

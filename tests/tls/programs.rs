@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, ReverseProxy, Server, ServerTls};
+use equipoise::net::ServerTls;
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use tokio::process::Command;
 
 use super::authority::Authority;
@@ -110,7 +111,7 @@ async fn curl_sends_and_gets_a_body_through_the_proxy() {
     within(async {
         let site = Site::new("curl-proxy", |tls| tls);
         let uri = format!("https://127.0.0.1:{}", site.address().port());
-        let tls = equipoise::proxy::MemberTls::with_roots(&std::fs::read(&site.roots).unwrap())
+        let tls = equipoise::net::MemberTls::with_roots(&std::fs::read(&site.roots).unwrap())
             .and_then(|tls| tls.with_server_name("first.test"))
             .unwrap();
         let member = Endpoint::builder(uri.parse().unwrap()).tls(&tls);

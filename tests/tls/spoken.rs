@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use equipoise::proxy::{Server, ServerTls};
+use equipoise::net::ServerTls;
+use equipoise::proxy::Server;
 use rustls::ProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,9 +2,8 @@
 
 use equipoise::BalanceLayer;
 use equipoise::Balancer;
-use equipoise::proxy::{
-    EdgeLayer, Forwarding, HttpVersions, MemberTls, ReverseProxy, Server, ServerTls,
-};
+use equipoise::net::{MemberTls, ServerTls};
+use equipoise::proxy::{EdgeLayer, Forwarding, HttpVersions, ReverseProxy, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::authority::Authority;

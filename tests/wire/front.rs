@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use equipoise::Balancer;
-use equipoise::proxy::{Endpoint, Listener, ReverseProxy, Server, Stopped};
+use equipoise::net::{Listener, Stopped};
+use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

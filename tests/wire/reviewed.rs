@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::Balancer;
-use equipoise::proxy::{
-    ClientBody, Endpoint, EndpointError, Listener, ReverseProxy, Server, Stage,
-};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Endpoint, EndpointError, ReverseProxy, Server, Stage};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -324,7 +323,7 @@ async fn an_idle_client_of_http_2_that_does_not_answer_holds_no_stop_up() {
 fn settings_for_tls_do_not_go_with_http() {
     #[cfg(feature = "tls")]
     {
-        let tls = equipoise::proxy::MemberTls::dangerously_without_verification();
+        let tls = equipoise::net::MemberTls::dangerously_without_verification();
         let member = Endpoint::builder(Uri::from_static("http://a")).tls(&tls);
         let error = member.build().unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();

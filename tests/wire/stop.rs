@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use equipoise::proxy::{ClientBody, Listener, Server};
+use equipoise::net::Listener;
+use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};

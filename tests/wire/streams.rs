@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
+use equipoise::net::Listener;
 use equipoise::proxy::{
     ClientBody, EdgeLayer, Endpoint, EndpointBody, EndpointError, Forwarding, HttpVersions,
-    Listener, ReverseProxy, Server,
+    ReverseProxy, Server,
 };
 use equipoise::service::{BalanceLayer, Failover, Timeouts};
 use equipoise::timer::TokioTimer;

@@ -1,6 +1,7 @@
 //! Members with whom there is no TLS: nothing of a request was sent to them.
 
-use equipoise::proxy::{Endpoint, MemberTls, Server};
+use equipoise::net::MemberTls;
+use equipoise::proxy::{Endpoint, Server};
 
 use super::front::{Front, statuses};
 use super::member::{Member, OK};

@@ -17,10 +17,12 @@
 )]
 
 mod capacity;
+mod drain;
 mod membership;
 mod recovery;
 mod schedulers;
 mod waiting;
+mod withheld;
 
 use std::future::{self, Pending};
 use std::pin::Pin;

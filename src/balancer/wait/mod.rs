@@ -1,8 +1,10 @@
-//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drained`].
+//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drain`] and
+//! [`Drained`].
 //!
 //! There is no timer here. A deadline is a future that the caller brings; time that
 //! passes is noticed whenever somebody picks or polls.
 
+mod drain;
 mod drained;
 mod line;
 mod queue;
@@ -18,6 +20,7 @@ use queue::Ticket;
 
 use super::{Balancer, Lease, PickError, PickRequest};
 
+pub use drain::{Drain, DrainEnd};
 pub use drained::Drained;
 
 pub(super) use line::Waiting;
@@ -31,6 +34,10 @@ impl<W> Balancer<W> {
     /// has room again and when the membership or a status changes. A request that has
     /// tried members, or that insists on its session's, waits beside the line and holds
     /// nobody up.
+    ///
+    /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick)) asks for
+    /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
+    /// end of a request too, and by [`notice_room`](Self::notice_room).
     ///
     /// A member whose recovery falls due while nobody else picks is noticed when this
     /// future is polled: let the deadline's timer wake it at
@@ -71,6 +78,68 @@ impl<W> Balancer<W> {
             request,
             place: Waiter::new(self.clone()),
         }
+    }
+
+    /// Lets requests that wait look again whether there is a member for them: the first in
+    /// line, the next once that one is served, and all that wait beside the line.
+    ///
+    /// This is for schedulers that withhold room and now withhold less, when neither an end
+    /// of a request nor a change of the membership shows it: by what adds a token to a
+    /// bucket, for one. It is called from outside the scheduler, which never calls the
+    /// balancer. Without a request that waits, it costs one load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Needs, Pick, PickContext, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
+    /// use std::future;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// /// One token for each request.
+    /// #[derive(Debug)]
+    /// struct Tokens(Arc<AtomicU32>);
+    ///
+    /// impl Scheduler for Tokens {
+    ///     fn name(&self) -> &'static str {
+    ///         "tokens"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let take = |tokens: u32| tokens.checked_sub(1);
+    ///         match self.0.fetch_update(Relaxed, Relaxed, take) {
+    ///             Ok(_) => candidates.claim_first(candidates.iter()),
+    ///             Err(_) => Pick::AtCapacity,
+    ///         }
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::LOOK_AGAIN
+    ///     }
+    /// }
+    ///
+    /// let tokens = Arc::new(AtomicU32::new(0));
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Tokens(tokens.clone()))
+    ///     .member("a", (), MemberSpec::new())
+    ///     .build()?;
+    /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let other = balancer.clone();
+    /// let waiting = balancer.pick_wait(PickRequest::new(), future::pending());
+    /// let refill = async {
+    ///     tokens.fetch_add(1, Relaxed);
+    ///     other.notice_room();
+    /// };
+    /// let (lease, ()) = tokio::join!(waiting, refill);
+    /// assert_eq!(lease.unwrap().member().name(), "a");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_room(&self) {
+        self.shared().wake_after_change();
     }
 
     /// Waits until at least `members` members could take new work: are usable and do

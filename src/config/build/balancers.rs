@@ -99,7 +99,9 @@ fn create(
     faults: &mut Faults,
 ) -> Option<Change> {
     let readings = HeartbeatReadings::new();
-    let mut builder = Balancer::builder().scheduler(scheduler(wanted.config.scheduler, &readings));
+    let mut builder = Balancer::builder()
+        .name(&*key.name)
+        .scheduler(scheduler(wanted.config.scheduler, &readings));
     if let Some(observer) = observer {
         builder = builder.observer(observer.clone());
     }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::{Faults, Surroundings};
 use crate::config::{Config, Host, HostAddress, ListenAddress};
-use crate::proxy::{Identity, Listener, Server, ServerTls};
+use crate::net::{Identity, Listener, ServerTls};
+use crate::proxy::Server;
 
 /// A door that is open.
 #[derive(Debug)]

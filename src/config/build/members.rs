@@ -9,7 +9,8 @@ use http::Uri;
 use super::{Faults, Surroundings};
 use crate::config::{MemberConfig, MemberTlsConfig};
 use crate::member::{MemberSpec, Weight};
-use crate::proxy::{Endpoint, HttpVersions, MemberTls};
+use crate::net::MemberTls;
+use crate::proxy::{Endpoint, HttpVersions};
 
 /// What members inherit from the host that their balancer stands in.
 #[derive(Clone, Debug, PartialEq)]

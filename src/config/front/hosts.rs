@@ -9,7 +9,7 @@ use http::header::HOST;
 
 use super::Site;
 use crate::config::HostAddress;
-use crate::proxy::TlsSession;
+use crate::net::TlsSession;
 
 /// All that is served: the main server, and virtual hosts by address, port and name.
 #[derive(Debug)]

@@ -27,7 +27,8 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::proxy::{ClientBody, ProxyBody, ServerAddr, TlsSession};
+use crate::net::TlsSession;
+use crate::proxy::{ClientBody, ProxyBody, ServerAddr};
 use crate::sync::Published;
 
 pub(super) use access::Gate;

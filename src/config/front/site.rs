@@ -18,9 +18,10 @@ use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
+use crate::net::TlsSession;
 use crate::proxy::{
     ClientBody, Endpoint, FirstRequest, MapError, Mapped, Origin, OwnFields, PathMap, Readings,
-    ReverseProxy, TlsSession, is_for_http, names_its_host,
+    ReverseProxy, is_for_http, names_its_host,
 };
 use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 use crate::session::StickySession;

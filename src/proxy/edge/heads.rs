@@ -7,13 +7,13 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::net::TlsSession;
 use crate::proxy::hop_by_hop::Framed;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_its_host};
 use crate::proxy::upgrade::{Asked, Upgrades};
 use crate::proxy::{
-    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, TlsSession, fields,
-    hop_by_hop,
+    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, fields, hop_by_hop,
 };
 use crate::service::Pages;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::Scheme;
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::uri::{Authority, Scheme};
 
-use super::connect::{Connector, HttpVersions, Secure, Windows};
+use super::connect::{HttpVersions, Opener, Windows};
 use super::pool::Pool;
 use super::{Endpoint, EndpointUriError, Shared};
+use crate::net::{Connector, Secure};
 use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
 use crate::sync::AtomicU32;
@@ -37,7 +37,7 @@ pub struct EndpointBuilder {
     uri: Uri,
     socket: Option<PathBuf>,
     address: Option<SocketAddr>,
-    pub(in crate::proxy) secure: Option<Arc<dyn Secure>>,
+    pub(super) secure: Option<Arc<dyn Secure>>,
     versions: HttpVersions,
     preserve_host: bool,
     connect: Duration,
@@ -397,11 +397,21 @@ impl EndpointBuilder {
             }
         };
         let authority = without_user(authority).map_err(|_| not_http())?;
-        let mut tcp = HttpConnector::new();
-        // The scheme has been looked at.
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(self.connect));
+        let to: Arc<str> = match &self.socket {
+            Some(path) => path.display().to_string().into(),
+            None => authority.as_str().into(),
+        };
+        let bare = bare_host(&authority);
+        let connector = match (self.socket, self.address) {
+            #[cfg(unix)]
+            (Some(path), _) => Connector::unix(path),
+            (_, Some(address)) => Connector::tcp(address),
+            _ => Connector::host(bare, port(scheme, &authority)),
+        };
+        let mut connector = connector.timeout(self.connect);
+        if let Some(secure) = &secure {
+            connector = connector.secured_by(secure.clone(), bare.into());
+        }
         let speaks = match self.versions {
             HttpVersions::Any if secure.is_some() => None,
             versions => Some(versions == HttpVersions::Http2),
@@ -412,14 +422,12 @@ impl EndpointBuilder {
         let shared = Shared {
             pool,
             scheme: scheme.clone(),
+            to,
             authority,
             host,
-            connector: Connector {
+            opener: Opener {
                 uri: self.uri,
-                socket: self.socket,
-                place: self.address.and_then(uri_of),
-                tcp,
-                secure,
+                connector,
                 versions: self.versions,
                 max_head: self.max_head,
                 max_headers: self.max_headers,
@@ -440,9 +448,15 @@ impl EndpointBuilder {
     }
 }
 
-/// What a connector takes for an address.
-fn uri_of(address: SocketAddr) -> Option<Uri> {
-    format!("http://{address}").parse().ok()
+/// As names and addresses are resolved, and as certificates are for them.
+fn bare_host(authority: &Authority) -> &str {
+    let host = authority.host();
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn port(scheme: &Scheme, authority: &Authority) -> u16 {
+    let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    authority.port_u16().unwrap_or(usual)
 }
 
 /// A year is as good as without limit, and no time overflows.

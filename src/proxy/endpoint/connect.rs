@@ -1,31 +1,23 @@
-//! Opening a connection to a member: names, sockets, TLS, and which HTTP it speaks.
+//! Opening a connection to a member, and which HTTP it speaks.
 //!
-//! What does not live here: the connections that are open already (`pool`).
+//! What does not live here: names, sockets and TLS (`net`), and the connections that are
+//! open already (`pool`).
 
-use std::error::Error;
-use std::fmt;
-use std::future::Future;
-use std::io;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use hyper::client::conn::{http1, http2};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
-use tower_service::Service;
 
 use super::interim::{Bounded, Interim};
 use super::line::{Http1Line, Http2Line, Line};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
+use crate::net::{Connector, Stream};
 use crate::proxy::fields::MOST_LINES;
-use crate::proxy::stream::Stream;
-use crate::service::{BoxError, is_exhaustion};
+use crate::service::BoxError;
 use crate::sync::{AtomicU32, Relaxed};
 
 /// Which HTTP a member is spoken to in.
@@ -59,8 +51,7 @@ pub enum HttpVersions {
 
 impl HttpVersions {
     /// What is offered in the handshake of TLS.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS offers"))]
-    pub(in crate::proxy) fn alpn(self) -> Vec<Vec<u8>> {
+    fn alpn(self) -> Vec<Vec<u8>> {
         let (one, two) = (b"http/1.1".to_vec(), b"h2".to_vec());
         match self {
             Self::Any => vec![two, one],
@@ -70,36 +61,11 @@ impl HttpVersions {
     }
 }
 
-/// A stream under protection, and whether both sides agreed on HTTP/2.
-pub(in crate::proxy) type Securing<'a> =
-    Pin<Box<dyn Future<Output = io::Result<(Stream, bool)>> + Send + 'a>>;
-
-/// Puts a stream to a member under protection; what TLS is behind its feature.
-pub(in crate::proxy) trait Secure: fmt::Debug + Send + Sync {
-    fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a>;
-
-    /// Whether an error says that the other side does not believe who we are, which it may
-    /// find out only after we have gone on: then it has looked at nothing that was sent.
-    fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
-}
-
-/// Why no connection can be opened to anything, if that is so. The system resolves a name
-/// by files and sockets of its own, and does not tell that it has none left from a name that
-/// does not exist.
-fn shortage() -> Option<io::Error> {
-    let error = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err()?;
-    is_exhaustion(&error).then_some(error)
-}
-
 /// Opens connections to one member.
 #[derive(Debug)]
-pub(super) struct Connector {
+pub(super) struct Opener {
     pub(super) uri: Uri,
-    pub(super) socket: Option<PathBuf>,
-    /// Where to connect, if not where the URI says.
-    pub(super) place: Option<Uri>,
-    pub(super) tcp: HttpConnector,
-    pub(super) secure: Option<Arc<dyn Secure>>,
+    pub(super) connector: Connector,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
     /// How many lines the head of an answer may have, if it was said.
@@ -142,18 +108,15 @@ impl Windows {
 /// The largest window that there is (RFC 9113, 6.9.1).
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 
-impl Connector {
+impl Opener {
     /// Opens a connection that is ready for a request.
     pub(super) async fn connect(&self, versions: HttpVersions) -> Result<Line, BoxError> {
-        let stream = self.stream().await?;
+        let stream = self.connector.open(versions.alpn()).await?;
         let known = versions == HttpVersions::Http2;
-        let (stream, agreed) = match &self.secure {
-            Some(secure) => {
-                let host = self.uri.host().unwrap_or_default();
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                secure.secure(stream, host, versions).await?
-            }
-            None => (stream, known),
+        let agreed = if self.connector.is_secured() {
+            stream.alpn() == Some(b"h2")
+        } else {
+            known
         };
         if known && !agreed {
             return Err("it does not speak HTTP/2".into());
@@ -162,20 +125,6 @@ impl Connector {
             return self.speak_2(stream).await;
         }
         self.speak_1(stream).await
-    }
-
-    async fn stream(&self) -> Result<Stream, BoxError> {
-        #[cfg(unix)]
-        if let Some(path) = &self.socket {
-            return Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?));
-        }
-        let mut tcp = self.tcp.clone();
-        std::future::poll_fn(|context| tcp.poll_ready(context)).await?;
-        let place = self.place.as_ref().unwrap_or(&self.uri).clone();
-        match tcp.call(place).await {
-            Ok(stream) => Ok(Stream::Tcp(stream.into_inner())),
-            Err(error) => Err(shortage().map_or_else(|| error.into(), Into::into)),
-        }
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {

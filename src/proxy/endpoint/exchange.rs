@@ -361,7 +361,7 @@ where
                 *this.copy = None;
                 let (head, inner) = response.into_parts();
                 // hyper looks after those of HTTP/1.1.
-                let limit = endpoint.connector.max_headers.unwrap_or(usize::MAX);
+                let limit = endpoint.opener.max_headers.unwrap_or(usize::MAX);
                 if head.headers.len() > limit {
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
                 }

@@ -23,6 +23,8 @@ mod peer;
 mod pool;
 mod progress;
 mod streams;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -43,13 +45,11 @@ use tower_service::Service;
 pub use body::EndpointBody;
 pub use builder::EndpointBuilder;
 pub use connect::HttpVersions;
-#[cfg_attr(not(feature = "tls"), allow(unused_imports, reason = "for TLS"))]
-pub(in crate::proxy) use connect::{Secure, Securing};
 pub use error::{EndpointError, EndpointUriError, Stage};
 
-use crate::service::{BoxError, HostKept, RequestError, host_of, under};
+use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
 use crate::timer::timeout_at;
-use connect::Connector;
+use connect::Opener;
 use exchange::Exchange;
 use line::Line;
 use outgoing::Outgoing;
@@ -136,9 +136,11 @@ pub struct Endpoint {
 /// What clones share.
 #[derive(Debug)]
 struct Shared {
-    connector: Connector,
+    opener: Opener,
     pool: Pool,
     scheme: Scheme,
+    /// What it is called in errors: its authority, or the path of its socket.
+    to: Arc<str>,
     authority: Authority,
     /// `None` if the client's stays.
     host: Option<HeaderValue>,
@@ -188,7 +190,7 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn uri(&self) -> &Uri {
-        &self.shared.connector.uri
+        &self.shared.opener.uri
     }
 }
 
@@ -223,8 +225,8 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shared = &self.shared;
         f.debug_struct("Endpoint")
-            .field("uri", &shared.connector.uri)
-            .field("versions", &shared.connector.versions)
+            .field("uri", &shared.opener.uri)
+            .field("versions", &shared.opener.versions)
             .finish_non_exhaustive()
     }
 }
@@ -280,7 +282,7 @@ impl Shared {
     }
 
     fn path(&self, head: &Parts) -> Result<PathAndQuery, RequestError> {
-        let prefix = self.connector.uri.path();
+        let prefix = self.opener.uri.path();
         match head.uri.path_and_query() {
             Some(path) if prefix == "/" || path.path() == "*" => Ok(path.clone()),
             Some(path) => under(prefix, path),
@@ -290,12 +292,12 @@ impl Shared {
 
     /// Whether a connection may turn out to be one of HTTP/2, unless it is asked not to.
     fn may_speak_2(&self) -> bool {
-        self.connector.secure.is_some() && self.connector.versions == HttpVersions::Any
+        self.opener.connector.is_secured() && self.opener.versions == HttpVersions::Any
     }
 
     /// A connection, in the time that there is for it.
     async fn open(&self, whom: For, until: Option<Instant>) -> Result<Line, EndpointError> {
-        let connect = self.connector.connect(self.connector.versions);
+        let connect = self.opener.connect(self.opener.versions);
         // The wait for one that is being opened counts: else they would add up.
         self.in_time(self.pool.open(connect, whom), until).await
     }
@@ -303,7 +305,7 @@ impl Shared {
     /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
     async fn open_for_upgrade(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
         let connect = async {
-            let connected = self.connector.connect(HttpVersions::Http1).await;
+            let connected = self.opener.connect(HttpVersions::Http1).await;
             connected.map_err(NoLine::Failed)
         };
         self.in_time(connect, until).await
@@ -332,17 +334,12 @@ impl Shared {
     }
 
     fn is_refusal(&self, error: &hyper::Error) -> bool {
-        let secure = self.connector.secure.as_ref();
-        secure.is_some_and(|secure| secure.is_refusal(error))
+        causes(error).any(|cause| self.opener.connector.is_refusal(cause))
     }
 
     fn unreachable(&self, source: BoxError) -> EndpointError {
-        let to = match &self.connector.socket {
-            Some(path) => path.display().to_string(),
-            None => self.authority.to_string(),
-        };
         EndpointError::Connect {
-            to: to.into(),
+            to: self.to.clone(),
             source,
         }
     }

@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, watch};
 
+use crate::net::Stream;
 use crate::proxy::frames::{FrameHead, Frames, Piece};
-use crate::proxy::stream::Stream;
 
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, 6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -40,6 +40,11 @@ impl Peer {
     /// A connection over a stream, and what becomes known of it.
     /// `changed` is told of each change, and of the end.
     pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (Watched, Self) {
+        let (reader, peer) = Self::reader(changed);
+        (Watched { stream, reader }, peer)
+    }
+
+    fn reader(changed: Arc<Notify>) -> (Reader, Self) {
         let (said, peer) = watch::channel(Said::default());
         let reader = Reader {
             frames: Frames::of_server(),
@@ -49,7 +54,7 @@ impl Peer {
             said,
             changed,
         };
-        (Watched { stream, reader }, Self(peer))
+        (reader, Self(peer))
     }
 
     pub(super) fn said(&self) -> Said {
@@ -242,7 +247,6 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::{Peer, Said};
-    use crate::proxy::stream::Stream;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = payload.len().to_be_bytes()[5..].to_vec();
@@ -253,11 +257,11 @@ mod tests {
 
     /// What is known after each of these, which arrive in pieces of that length.
     fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
-        let (mut watched, peer) = Peer::watch(Stream::Closed, Arc::default());
+        let (mut reader, peer) = Peer::reader(Arc::default());
         let mut all = Vec::new();
         for frame in frames {
             for piece in frame.chunks(length) {
-                watched.reader.read(piece);
+                reader.read(piece);
             }
             all.push(peer.said());
         }
@@ -293,9 +297,9 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_is_gone_is_known_to_be_before_the_pool_is_told() {
         let changed = Arc::new(Notify::new());
-        let (watched, peer) = Peer::watch(Stream::Closed, changed.clone());
+        let (reader, peer) = Peer::reader(changed.clone());
         assert!(!peer.said().gone);
-        drop(watched);
+        drop(reader);
         changed.notified().await;
         assert!(peer.said().gone);
         // A wait for its settings is over.

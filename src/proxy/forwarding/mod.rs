@@ -14,9 +14,9 @@ use std::net::IpAddr;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::request::Parts;
 use http::{Version, uri::Scheme};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
-use super::TlsSession;
+use crate::net::{TlsSession, canonical};
 use text::{address, address_in, append, host_of, is_sound, quote, remove_claims};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -414,20 +414,6 @@ impl Default for Forwarding {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Networks of version 4 that are written as ones of version 6 are read as what they are,
-/// as addresses are.
-pub(super) fn canonical(net: IpNet) -> IpNet {
-    let IpNet::V6(wide) = net else {
-        return net;
-    };
-    let narrow = wide
-        .addr()
-        .to_ipv4_mapped()
-        .zip(wide.prefix_len().checked_sub(96));
-    let narrow = narrow.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
-    narrow.map_or(net, IpNet::V4)
 }
 
 fn checked(name: &str) -> Result<String, ProxyNameError> {

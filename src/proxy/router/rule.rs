@@ -10,7 +10,7 @@ use super::condition::{Condition, Facts, Share, Wanted};
 use super::host::HostPattern;
 use super::path::PathPattern;
 use super::{RouterError, RuleError};
-use crate::proxy::forwarding::canonical;
+use crate::net::canonical;
 use crate::random::Random;
 
 /// Which requests go somewhere: conditions that must all hold, so that no request is for

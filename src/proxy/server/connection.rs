@@ -2,7 +2,6 @@
 //!
 //! What does not live here: its bytes (`line`) and its requests (`request`).
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -14,59 +13,29 @@ use bytes::Bytes;
 use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
 use super::idle::IdleConnections;
-use super::line::{Due, LAST_CALL, Line, Watched};
+use super::line::{Due, Line, Watched};
 use super::options::Options;
-use super::preamble::{announced, first_bytes};
 use super::request::Requests;
-use super::stopping::Stopping;
 use super::streams::Streams;
+use crate::net::{Arrived, LAST_CALL, Place, Stopping, Stream, TlsSession};
 use crate::proxy::fields::MOST_LINES;
-use crate::proxy::stream::Stream;
-use crate::proxy::{ClientAddr, ServerAddr, TlsSession};
+use crate::proxy::{ClientAddr, ServerAddr};
 use crate::service::BoxError;
-use crate::timer::{Deadline, timeout};
-
-/// A client's stream under protection.
-pub(in crate::proxy) struct Protected {
-    pub(in crate::proxy) stream: Stream,
-    pub(in crate::proxy) session: TlsSession,
-    pub(in crate::proxy) spoken: Spoken,
-}
-
-/// What both sides have agreed to speak.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS agrees"))]
-pub(in crate::proxy) enum Spoken {
-    Http1,
-    Http2,
-    /// The first bytes will tell.
-    Unsaid,
-}
-
-pub(in crate::proxy) type Handshaking<'a> =
-    Pin<Box<dyn Future<Output = io::Result<Protected>> + Send + 'a>>;
-
-/// Puts a client's stream under protection; what TLS is behind its feature.
-pub(in crate::proxy) trait Handshake: fmt::Debug + Send + Sync {
-    fn handshake(&self, stream: Stream) -> Handshaking<'_>;
-}
+use crate::timer::Deadline;
 
 /// A connection that was accepted, and what it needs.
 pub(super) struct Connection<S> {
-    pub(super) stream: Stream,
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) arrived: Arrived,
     pub(super) service: S,
     pub(super) options: Arc<Options>,
-    pub(super) stopping: Stopping,
     pub(super) idle: IdleConnections,
 }
 
@@ -82,80 +51,63 @@ where
     B::Error: Into<BoxError>,
 {
     /// Serves it until it ends; what goes wrong is the client's, and ends it.
-    pub(super) async fn serve(mut self) {
-        let options = self.options.clone();
+    pub(super) async fn serve(self) {
+        let Self {
+            arrived,
+            service,
+            options,
+            idle,
+        } = self;
+        let Arrived {
+            stream,
+            peer,
+            place,
+            stopping,
+        } = arrived;
         let line = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
             Arc::new(Line::new(options.patience, requests, discard))
         };
         // The time for a head counts from here on, or from the end of the handshake.
         let early = line();
-        let mut stopping = self.stopping.clone();
-        let opening = timeout(self.options.patience.head, self.open());
-        let last_call = async {
-            stopping.draining().await;
-            Deadline::after(LAST_CALL).await;
-        };
-        let opened = tokio::select! {
-            opened = opening => opened,
-            () = last_call => return,
-        };
-        if let Ok(Ok(opened)) = opened {
+        let opening = Opened::open(stream, peer, &options);
+        let opened = stopping.opened_in(options.patience.head, opening).await;
+        if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
             let line = if late { line() } else { early };
-            self.speak(opened, line).await;
+            let speaking = Speaking {
+                service,
+                options: options.clone(),
+                place,
+                stopping,
+                idle,
+                line,
+            };
+            speaking.speak(opened).await;
         }
     }
+}
 
-    /// Finds out who it is, and what is spoken.
-    async fn open(&mut self) -> io::Result<Opened> {
-        let mut client = self.peer;
-        let announces = self.options.announcers.as_ref().is_some_and(|announcers| {
-            let peer = self.peer.map(|peer| peer.ip().to_canonical());
-            peer.is_some_and(|peer| announcers.iter().any(|net| net.contains(&peer)))
-        });
-        if announces {
-            client = announced(&mut self.stream).await?.or(client);
-        }
-        let client = client.map(ClientAddr);
-        let here = if self.options.server_addr {
-            self.stream.local_addr().map(ServerAddr)
-        } else {
-            None
-        };
-        let Some(handshake) = &self.options.handshake else {
-            let (first, is_two) = first_bytes(&mut self.stream).await?;
-            return Ok(Opened {
-                secured: None,
-                client,
-                here,
-                first,
-                is_two,
-            });
-        };
-        let stream = std::mem::replace(&mut self.stream, Stream::Closed);
-        let Protected {
-            mut stream,
-            session,
-            spoken,
-        } = handshake.handshake(stream).await?;
-        let (first, is_two) = match spoken {
-            Spoken::Http1 => (Bytes::new(), false),
-            Spoken::Http2 => (Bytes::new(), true),
-            Spoken::Unsaid => first_bytes(&mut stream).await?,
-        };
-        self.stream = stream;
-        Ok(Opened {
-            secured: Some(session),
-            client,
-            here,
-            first,
-            is_two,
-        })
-    }
+/// A connection whose HTTP begins.
+struct Speaking<S> {
+    service: S,
+    options: Arc<Options>,
+    place: Place,
+    stopping: Stopping,
+    idle: IdleConnections,
+    line: Arc<Line>,
+}
 
-    async fn speak(self, opened: Opened, line: Arc<Line>) {
-        let options = self.options;
+impl<S, B> Speaking<S>
+where
+    S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    async fn speak(self, opened: Opened) {
+        let (options, line) = (self.options, self.line);
         let requests = Requests {
             service: self.service,
             line: line.clone(),
@@ -171,7 +123,7 @@ where
         let heads = !opened.is_two;
         let grace = options.last_call();
         let bytes = Watched::new(
-            self.stream,
+            opened.stream,
             opened.first,
             line.clone(),
             heads,
@@ -216,12 +168,35 @@ where
 
 /// What is known of a connection before its first request.
 struct Opened {
+    stream: Stream,
     client: Option<ClientAddr>,
     here: Option<ServerAddr>,
     secured: Option<TlsSession>,
     /// Read already.
     first: Bytes,
     is_two: bool,
+}
+
+impl Opened {
+    /// Finds out whose it is, and what is spoken.
+    async fn open(stream: Stream, peer: Option<SocketAddr>, options: &Options) -> io::Result<Self> {
+        let accepted = options.opening.open(stream, peer).await?;
+        let (mut stream, client, secured) = accepted.into_parts();
+        let here = options.server_addr.then(|| stream.local_addr()).flatten();
+        let agreed = stream.alpn().map(|protocol| protocol == b"h2");
+        let (first, is_two) = match agreed {
+            Some(is_two) => (Bytes::new(), is_two),
+            None => first_bytes(&mut stream).await?,
+        };
+        Ok(Self {
+            stream,
+            client: client.map(ClientAddr),
+            here: here.map(ServerAddr),
+            secured,
+            first,
+            is_two,
+        })
+    }
 }
 
 /// Ends a connection when its time has come.

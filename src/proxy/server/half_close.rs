@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::line::Line;
-use crate::proxy::stream::Stream;
+use crate::net::{Carrier, Stream};
 
 /// Whether a client has ended its side while it is owed an answer.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ fn has_ended(
     context: &mut Context<'_>,
 ) -> io::Result<bool> {
     let mut piece = [0; 64];
-    if let Stream::Tcp(tcp) = stream {
+    if let Carrier::Tcp(tcp) = stream.carrier() {
         let mut buffer = ReadBuf::new(&mut piece[..1]);
         return match tcp.poll_peek(context, &mut buffer) {
             Poll::Ready(length) => Ok(length? == 0),
@@ -95,16 +95,16 @@ impl Gone {
         use tokio::io::Interest;
         use tokio::net::{TcpStream, UnixStream};
 
-        let reset: Option<Reset> = match stream {
-            Stream::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+        let reset: Option<Reset> = match stream.carrier() {
+            Carrier::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
                 let socket = TcpStream::from_std(socket.into()).ok()?;
                 Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
             }),
-            Stream::Unix(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+            Carrier::Unix(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
                 let socket = UnixStream::from_std(socket.into()).ok()?;
                 Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
             }),
-            Stream::Closed | Stream::Secured(_) => None,
+            Carrier::Secured(_) => None,
         };
         Self(reset)
     }

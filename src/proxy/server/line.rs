@@ -10,14 +10,13 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::control::{Control, Metered};
 use super::half_close::HalfClose;
 use super::linger::Linger;
 use super::unread::Unread;
-use crate::proxy::stream::Stream;
+use crate::net::{LAST_CALL, Place, Stream};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// How long a client may take over each of its parts.
@@ -74,10 +73,6 @@ const BUSY: u32 = 2;
 const LINGERING: u32 = 3;
 /// Speaks something else, over HTTP/1; both sides are ended by that.
 const TUNNEL: u32 = 4;
-
-/// How long a connection that ends has after its last request; and a client that has sent
-/// nothing yet, when the server stops.
-pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// Longer than any connection lingers.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -313,7 +308,7 @@ pub(super) struct Watched {
     heads: bool,
     half_close: HalfClose,
     linger: Linger,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watched {
@@ -323,7 +318,7 @@ impl Watched {
         line: Arc<Line>,
         heads: bool,
         linger: Duration,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         let control = (!heads).then(|| {
             let mut control = Box::new(Control::new());

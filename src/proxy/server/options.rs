@@ -7,10 +7,9 @@ use bytes::Bytes;
 use http::Response;
 use ipnet::IpNet;
 
-use super::connection::Handshake;
 use super::held_heads::HeadLimits;
 use super::line::Patience;
-use crate::proxy::forwarding::canonical;
+use crate::net::Opening;
 use crate::service::{Pages, Refusal};
 use crate::sync::AtomicU64;
 
@@ -18,7 +17,7 @@ use crate::sync::AtomicU64;
 ///
 /// Which HTTP it is, TLS has agreed on (ALPN), or the first bytes tell. The service finds
 /// the client's [`ClientAddr`](super::super::ClientAddr) in the extensions of each
-/// request and, with TLS, its [`TlsSession`](super::super::TlsSession).
+/// request and, with TLS, its [`TlsSession`](crate::net::TlsSession).
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
@@ -71,7 +70,8 @@ use crate::sync::AtomicU64;
 /// # Examples
 ///
 /// ```no_run
-/// use equipoise::proxy::{Listener, Server, stop_signal};
+/// use equipoise::net::{Listener, stop_signal};
+/// use equipoise::proxy::Server;
 /// use http::Response;
 /// use std::convert::Infallible;
 /// use std::time::Duration;
@@ -99,8 +99,7 @@ pub struct Server {
 /// What [`Server`] is told.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    pub(super) handshake: Option<Arc<dyn Handshake>>,
-    pub(super) announcers: Option<Vec<IpNet>>,
+    pub(super) opening: Opening,
     pub(super) server_addr: bool,
     pub(super) pages: Option<Pages>,
     /// `None` as long as it follows what the system allows.
@@ -144,8 +143,7 @@ impl Server {
             half_closed: Duration::from_secs(30),
         };
         let options = Options {
-            handshake: None,
-            announcers: None,
+            opening: Opening::default(),
             server_addr: false,
             pages: None,
             max_connections: None,
@@ -170,12 +168,6 @@ impl Server {
         Self { options }
     }
 
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS has one"))]
-    pub(in crate::proxy) fn with_handshake(mut self, handshake: Arc<dyn Handshake>) -> Self {
-        self.options.handshake = Some(handshake);
-        self
-    }
-
     /// Takes the client's address from a PROXY header, version 1 or 2, of these peers. They
     /// must send one with each connection; from all others it would be no HTTP.
     ///
@@ -189,8 +181,7 @@ impl Server {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
-        let peers = peers.into_iter().map(canonical).collect();
-        self.options.announcers = Some(peers);
+        self.options.opening.set_announcers(peers);
         self
     }
 
@@ -232,8 +223,7 @@ impl Server {
     /// # let _ = server;
     /// ```
     pub fn max_connections(mut self, connections: u32) -> Self {
-        // No system has as many as the second figure.
-        self.options.max_connections = Some(connections.clamp(1, 1 << 28));
+        self.options.max_connections = Some(connections);
         self
     }
 

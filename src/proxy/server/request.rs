@@ -19,11 +19,11 @@ use super::client_body::CameBy;
 use super::held_heads::{HeadBudget, HeldHead};
 use super::line::Line;
 use super::options::Options;
-use super::stopping::Cut;
 use super::streams::{PIECE, Pieces};
 use super::unread::Unread;
+use crate::net::{Cut, TlsSession};
 use crate::proxy::empty_frames::poll_filled;
-use crate::proxy::{ClientAddr, FirstRequest, ServerAddr, TlsSession};
+use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
 use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
 
 /// What hyper calls for each request of one connection.

@@ -9,6 +9,7 @@ mod not_kept;
 mod opaque;
 mod route_cookie;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
@@ -76,6 +77,38 @@ pub trait Affinity<Request>: Send + Sync + 'static {
         let _ = request;
         None
     }
+
+    /// Returns facts about the request, for schedulers of your own that know their type:
+    /// a part of the request, or all of it. See
+    /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::service::Affinity;
+    /// use std::any::Any;
+    ///
+    /// struct Tenant(u32);
+    ///
+    /// struct Command {
+    ///     tenant: Tenant,
+    /// }
+    ///
+    /// struct ByTenant;
+    ///
+    /// impl Affinity<Command> for ByTenant {
+    ///     fn facts<'r>(&self, request: &'r Command) -> Option<&'r (dyn Any + Send + Sync)> {
+    ///         Some(&request.tenant)
+    ///     }
+    /// }
+    /// # let command = Command { tenant: Tenant(7) };
+    /// # let facts = ByTenant.facts(&command).unwrap();
+    /// # assert_eq!(facts.downcast_ref().map(|&Tenant(number)| number), Some(7));
+    /// ```
+    fn facts<'r>(&self, request: &'r Request) -> Option<&'r (dyn Any + Send + Sync)> {
+        let _ = request;
+        None
+    }
 }
 
 const _: Option<&dyn Affinity<()>> = None;
@@ -83,11 +116,18 @@ const _: Option<&dyn Affinity<()>> = None;
 /// Reads a hash key from the head of a request.
 pub(in crate::service) type HashKey = Arc<dyn Fn(&Parts) -> Option<u64> + Send + Sync>;
 
+/// Facts about a request, of a type that only the user and its scheduler know.
+pub(in crate::service) type BoxFacts = Box<dyn Any + Send + Sync>;
+
+/// Reads facts from the head of a request.
+pub(in crate::service) type ReadFacts = Arc<dyn Fn(&Parts) -> Option<BoxFacts> + Send + Sync>;
+
 /// How HTTP requests say which member they want.
 #[derive(Clone, Default)]
 pub(in crate::service) struct Wishes {
     sticky: Option<Arc<Sticky>>,
     hash: Option<HashKey>,
+    facts: Option<ReadFacts>,
 }
 
 struct Sticky {
@@ -125,14 +165,30 @@ impl Wishes {
         }
     }
 
+    pub(in crate::service) fn with_facts(self, facts: ReadFacts) -> Self {
+        Self {
+            facts: Some(facts),
+            ..self
+        }
+    }
+
+    /// Reads facts from a request's head, for all its elections.
+    pub(in crate::service) fn read_facts(&self, head: &Parts) -> Option<BoxFacts> {
+        self.facts.as_ref().and_then(|read| read(head))
+    }
+
     /// Makes of a request's head what its election has to know.
     pub(in crate::service) fn pick<W, T>(
         &self,
         balancer: &Balancer<W>,
         head: &Parts,
+        facts: Option<&'_ (dyn Any + Send + Sync)>,
         then: impl FnOnce(PickRequest<'_>) -> T,
     ) -> T {
         let mut pick = PickRequest::new();
+        if let Some(facts) = facts {
+            pick = pick.with_any_facts(facts);
+        }
         if let Some(hash) = self.hash.as_ref().and_then(|hash| hash(head)) {
             pick = pick.with_hash(hash);
         }
@@ -237,6 +293,7 @@ impl fmt::Debug for Wishes {
             .field("sticky", &session)
             .field("cookie", &cookie.map(|(cookie, _)| cookie))
             .field("hash", &self.hash.is_some())
+            .field("facts", &self.facts.is_some())
             .finish()
     }
 }

@@ -311,6 +311,9 @@ where
             if let Some(hash) = affinity.hash(request) {
                 pick = pick.with_hash(hash);
             }
+            if let Some(facts) = affinity.facts(request) {
+                pick = pick.with_any_facts(facts);
+            }
         }
         then(pick)
     }

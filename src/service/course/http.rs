@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::exchange::{Exchange, Judgement, Served, Settings, Unsendable};
 use crate::balancer::{Balancer, Lease, PickRequest};
-use crate::service::affinity::Wishes;
+use crate::service::affinity::{BoxFacts, Wishes};
 use crate::service::failover::{Idempotent, is_idempotent};
 use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, UpgradeLease};
 
@@ -32,6 +32,7 @@ pub(in crate::service) struct HttpExchange<D, K> {
     kept: K,
     method: Method,
     idempotent: bool,
+    facts: Option<BoxFacts>,
     way: PhantomData<fn() -> D>,
 }
 
@@ -40,6 +41,7 @@ impl<D, K> HttpExchange<D, K> {
         let marked = head.extensions.get::<Idempotent>().is_some();
         Self {
             idempotent: marked || is_idempotent(&head.method),
+            facts: settings.wishes.read_facts(&head),
             kept,
             settings,
             method: head.method.clone(),
@@ -72,8 +74,9 @@ where
     }
 
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        let facts = self.facts.as_deref();
         match &self.head {
-            Some(head) => self.settings.wishes.pick(balancer, head, then),
+            Some(head) => self.settings.wishes.pick(balancer, head, facts, then),
             None => then(PickRequest::new()),
         }
     }

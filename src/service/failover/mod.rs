@@ -18,7 +18,7 @@ pub use timeouts::Timeouts;
     not(feature = "proxy"),
     allow(unused_imports, reason = "for connections")
 )]
-pub(crate) use classify::is_exhaustion;
+pub(crate) use classify::causes;
 pub(in crate::service) use classify::{ByCause, FaultIf};
 pub(in crate::service) use timeouts::Patience;
 

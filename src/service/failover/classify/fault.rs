@@ -303,7 +303,7 @@ impl Fault {
 
 /// Whether an error says that this machine has run out of descriptors, local ports, memory or
 /// buffers. The numbers that have no [`io::ErrorKind`] are those of Unix and of Winsock.
-pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+fn is_exhaustion(error: &io::Error) -> bool {
     const NUMBERS: &[i32] = if cfg!(windows) {
         &[10_024, 10_055]
     } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -337,7 +337,9 @@ pub fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option
 }
 
 /// An error and its causes, the outermost first.
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+pub(crate) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
         let error = *error;
         // An I/O error does not name what it wraps as its source, but skips it.

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
     not(feature = "proxy"),
     allow(unused_imports, reason = "for connections")
 )]
-pub(crate) use fault::is_exhaustion;
+pub(crate) use fault::causes;
 pub use fault::{Fault, cause};
 
 use crate::member::Outcome;

@@ -1,10 +1,9 @@
-//! What comes before HTTP: the header of the PROXY protocol, by which a balancer in front
-//! says who its client is, and the first bytes, by which HTTP/2 is told from HTTP/1.1.
+//! The header of the PROXY protocol, by which a balancer in front names the client of a
+//! connection, and nothing after it.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use bytes::{Bytes, BytesMut};
 use ppp::{HeaderResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -62,30 +61,9 @@ fn malformed() -> io::Error {
     io::Error::new(ErrorKind::InvalidData, "there is no PROXY header")
 }
 
-/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Reads until it is clear whether it is HTTP/2; what was read comes along.
-pub(super) async fn first_bytes<R>(stream: &mut R) -> io::Result<(Bytes, bool)>
-where
-    R: AsyncRead + Unpin,
-{
-    let mut first = BytesMut::with_capacity(1024);
-    loop {
-        if stream.read_buf(&mut first).await? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        let length = first.len().min(PREFACE.len());
-        let alike = first[..length] == PREFACE[..length];
-        if !alike || length == PREFACE.len() {
-            return Ok((first.freeze(), alike));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{announced, first_bytes};
+    use super::announced;
     use proptest::prelude::*;
     use std::net::SocketAddr;
 
@@ -142,21 +120,6 @@ mod tests {
             let begins = [b"".as_slice(), b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"][version];
             let sent = [begins, &sent].concat();
             let _ = block(announced(&mut sent.as_slice()));
-            let _ = block(first_bytes(&mut sent.as_slice()));
         }
-    }
-
-    #[test]
-    fn http_2_is_told_by_its_preface() {
-        let two = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore";
-        for (sent, is_two) in [
-            (two.as_slice(), true),
-            (b"PRI * HTTP/1.1\r\n", false),
-            (b"GET / HTTP/1.1\r\n", false),
-        ] {
-            let (first, two) = block(first_bytes(&mut &sent[..])).unwrap();
-            assert_eq!((&first[..], two), (sent, is_two));
-        }
-        block(first_bytes(&mut &b"PRI *"[..])).unwrap_err();
     }
 }

@@ -17,7 +17,7 @@ use super::TlsError;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::Identity;
+/// use equipoise::net::Identity;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
@@ -72,7 +72,7 @@ impl Identity {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::Identity;
+    /// use equipoise::net::Identity;
     ///
     /// let error = Identity::from_pem_files("missing.crt", "missing.key").unwrap_err();
     /// assert_eq!(error.to_string(), "cannot read missing.crt");

@@ -4,7 +4,7 @@ use std::io;
 
 /// Hears Ctrl-C and, where there is such a thing, `SIGTERM`, from this call on; the future
 /// resolves with the first of them. The next one ends the process no more: bound the wait
-/// with [`Server::drain_timeout`](super::Server::drain_timeout).
+/// with [`Acceptor::drain_timeout`](super::Acceptor::drain_timeout).
 ///
 /// # Errors
 ///
@@ -16,7 +16,7 @@ use std::io;
 ///
 /// # Examples
 ///
-/// See [`Server`](super::Server).
+/// See the [module](super).
 #[cfg(unix)]
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +38,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
 ///
 /// # Examples
 ///
-/// See [`Server`](super::Server).
+/// See the [module](super).
 #[cfg(not(unix))]
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     Ok(async {

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::proxy::stream::Stream;
+use super::stream::Stream;
 
 /// A socket that accepts connections: TCP, or a unix socket.
 ///
@@ -24,7 +24,7 @@ use crate::proxy::stream::Stream;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::Listener;
+/// use equipoise::net::Listener;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
@@ -32,15 +32,15 @@ use crate::proxy::stream::Stream;
 ///     Some(listener) => listener,
 ///     None => Listener::bind(([127, 0, 0, 1], 0).into())?,
 /// };
-/// println!("http://{}", listener.local_addr().unwrap());
+/// println!("{}", listener.local_addr().unwrap());
 /// # Ok(())
 /// # }
 /// ```
 pub struct Listener {
-    pub(super) socket: Socket,
+    socket: Socket,
 }
 
-pub(super) enum Socket {
+enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
@@ -75,7 +75,7 @@ impl Listener {
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
-    /// use equipoise::proxy::Listener;
+    /// use equipoise::net::Listener;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let old = Listener::bind_shared(([127, 0, 0, 1], 0).into())?;
@@ -119,7 +119,7 @@ impl Listener {
     ///
     /// ```
     /// # #[cfg(unix)] {
-    /// use equipoise::proxy::Listener;
+    /// use equipoise::net::Listener;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let folder = std::env::temp_dir();
@@ -191,6 +191,50 @@ impl Listener {
             Socket::Unix(_) => None,
         }
     }
+
+    /// Waits for the next connection, of which nothing has been read yet.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.accept().await.map(tcp),
+            #[cfg(unix)]
+            Socket::Unix(listener) => listener.accept().await.map(unix),
+        }
+    }
+
+    /// Closes it, and returns what the system had accepted for it.
+    pub(super) fn close(self) -> Vec<(Stream, Option<SocketAddr>)> {
+        let mut queued = Vec::new();
+        match self.socket {
+            Socket::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return queued;
+                };
+                for _ in 0..BACKLOG {
+                    let Some((stream, peer)) = queued_in(|| listener.accept()) else {
+                        break;
+                    };
+                    let stream = stream.set_nonblocking(true).and(Ok(stream));
+                    let stream = stream.and_then(TcpStream::from_std);
+                    queued.extend(stream.map(|stream| tcp((stream, peer))));
+                }
+            }
+            #[cfg(unix)]
+            Socket::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return queued;
+                };
+                for _ in 0..BACKLOG {
+                    let Some((stream, _)) = queued_in(|| listener.accept()) else {
+                        break;
+                    };
+                    let stream = stream.set_nonblocking(true).and(Ok(stream));
+                    let stream = stream.and_then(UnixStream::from_std);
+                    queued.extend(stream.map(|stream| (stream.into(), None)));
+                }
+            }
+        }
+        queued
+    }
 }
 
 #[cfg(unix)]
@@ -231,51 +275,6 @@ fn in_runtime() -> io::Result<()> {
     runtime.map(drop).map_err(io::Error::other)
 }
 
-impl Socket {
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
-        match self {
-            Self::Tcp(listener) => listener.accept().await.map(tcp),
-            #[cfg(unix)]
-            Self::Unix(listener) => listener.accept().await.map(unix),
-        }
-    }
-
-    /// Closes it, and returns what the system had accepted for it.
-    pub(super) fn close(self) -> Vec<(Stream, Option<SocketAddr>)> {
-        let mut queued = Vec::new();
-        match self {
-            Self::Tcp(listener) => {
-                let Ok(listener) = listener.into_std() else {
-                    return queued;
-                };
-                for _ in 0..BACKLOG {
-                    let Some((stream, peer)) = queued_in(|| listener.accept()) else {
-                        break;
-                    };
-                    let stream = stream.set_nonblocking(true).and(Ok(stream));
-                    let stream = stream.and_then(TcpStream::from_std);
-                    queued.extend(stream.map(|stream| tcp((stream, peer))));
-                }
-            }
-            #[cfg(unix)]
-            Self::Unix(listener) => {
-                let Ok(listener) = listener.into_std() else {
-                    return queued;
-                };
-                for _ in 0..BACKLOG {
-                    let Some((stream, _)) = queued_in(|| listener.accept()) else {
-                        break;
-                    };
-                    let stream = stream.set_nonblocking(true).and(Ok(stream));
-                    let stream = stream.and_then(UnixStream::from_std);
-                    queued.extend(stream.map(|stream| (Stream::Unix(stream), None)));
-                }
-            }
-        }
-        queued
-    }
-}
-
 /// The next that is there; one that has gone again is no end.
 fn queued_in<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
     loop {
@@ -290,12 +289,12 @@ fn queued_in<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
 fn tcp((stream, peer): (TcpStream, SocketAddr)) -> (Stream, Option<SocketAddr>) {
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
-    (Stream::Tcp(stream), Some(peer))
+    (stream.into(), Some(peer))
 }
 
 #[cfg(unix)]
 fn unix((stream, _): (UnixStream, tokio::net::unix::SocketAddr)) -> (Stream, Option<SocketAddr>) {
-    (Stream::Unix(stream), None)
+    (stream.into(), None)
 }
 
 impl From<TcpListener> for Listener {

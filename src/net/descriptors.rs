@@ -11,7 +11,7 @@ const LEAST: u64 = 16;
 
 /// Half of the descriptors that this process may have, but for some, so that each client leaves
 /// one for its member.
-pub(super) fn default_connections() -> u32 {
+pub(crate) fn default_connections() -> u32 {
     u32::try_from(out_of(soft_limit())).unwrap_or(u32::MAX)
 }
 

@@ -11,7 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::Identity;
-use crate::proxy::client::CertifiedHosts;
+use crate::net::tls_session::CertifiedHosts;
 use crate::sync::Published;
 
 /// The identities of a server; they can be replaced while it serves.

@@ -10,7 +10,7 @@ use rustls::pki_types::pem;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::Identity;
+/// use equipoise::net::Identity;
 ///
 /// let error = Identity::from_pem(b"", b"").unwrap_err();
 /// assert_eq!(error.to_string(), "there is no certificate in the PEM text");

@@ -9,35 +9,35 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ProtocolVersion, RootCertStore, ServerConfig, version};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::identity::{certificates_in, provider};
 use super::names::Certificates;
 use super::{Identity, TlsError};
-use crate::proxy::TlsSession;
-use crate::proxy::server::{Handshake, Handshaking, Protected, Server, Spoken};
-use crate::proxy::stream::Stream;
+use crate::net::opening::{Handshake, Handshaking};
+use crate::net::stream::{Secured, Stream};
+use crate::net::tls_session::TlsSession;
 
-/// TLS 1.2 and 1.3 for clients of a [`Server`], with a certificate
-/// for each name that they ask for.
+/// TLS 1.2 and 1.3 for clients, with a certificate for each name that they ask for.
 ///
-/// HTTP/2 and HTTP/1.1 are offered (ALPN); sessions are resumed by tickets. Clones share
-/// the certificates, so that one that is kept can [replace](Self::replace) them.
+/// Sessions are resumed by tickets. Clones share the certificates, so that one that is kept can
+/// [replace](Self::replace) them.
 ///
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Identity, Server, ServerTls};
+/// use equipoise::net::{Acceptor, Identity, ServerTls};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
 /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
 /// # let read = || Identity::from_pem(certificate.as_bytes(), key.as_bytes());
 /// let tls = ServerTls::new([read()?])?;
-/// let server = Server::new().tls(&tls);
+/// let acceptor = Acceptor::new().tls(&tls);
 ///
 /// // Later, when the files have changed: no connection is dropped.
 /// tls.replace([read()?])?;
-/// # let _ = server;
+/// # let _ = acceptor;
 /// # Ok(())
 /// # }
 /// ```
@@ -54,7 +54,7 @@ pub struct ServerTls {
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::ClientCertificates;
+/// use equipoise::net::ClientCertificates;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let made = rcgen::generate_simple_self_signed(["ca".to_owned()])?;
@@ -85,7 +85,7 @@ impl ClientCertificates {
     }
 
     /// Also takes clients without a certificate;
-    /// [`TlsSession::certificates`](super::super::TlsSession::certificates) tells who is
+    /// [`TlsSession::certificates`](crate::net::TlsSession::certificates) tells who is
     /// who.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ impl ServerTls {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{ClientCertificates, Identity, ServerTls};
+    /// use equipoise::net::{ClientCertificates, Identity, ServerTls};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
@@ -184,7 +184,7 @@ impl ServerTls {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Identity, ServerTls};
+    /// use equipoise::net::{Identity, ServerTls};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
@@ -200,7 +200,9 @@ impl ServerTls {
         self
     }
 
-    fn acceptor(&self) -> Terminate {
+    /// What is done with each connection; `alpn` are the protocols that are offered, the best
+    /// first. With none, any that a client offers are passed over.
+    pub(crate) fn handshake(&self, alpn: Vec<Vec<u8>>) -> Arc<dyn Handshake> {
         let versions: &[_] = if self.only_1_3 {
             &[&version::TLS13]
         } else {
@@ -215,15 +217,15 @@ impl ServerTls {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(self.certificates.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn;
         // Without chance there are no tickets, and sessions begin anew.
         if let Ok(ticketer) = Ticketer::new() {
             config.ticketer = ticketer;
         }
-        Terminate {
+        Arc::new(Terminate {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             certificates: self.certificates.clone(),
-        }
+        })
     }
 }
 
@@ -235,18 +237,7 @@ fn some(identities: impl IntoIterator<Item = Identity>) -> Result<Vec<Identity>,
     Ok(identities)
 }
 
-impl Server {
-    /// Serves by TLS.
-    ///
-    /// # Examples
-    ///
-    /// See [`ServerTls`].
-    pub fn tls(self, tls: &ServerTls) -> Self {
-        self.with_handshake(Arc::new(tls.acceptor()))
-    }
-}
-
-/// What a server does with each connection.
+/// What is done with each connection.
 struct Terminate {
     acceptor: TlsAcceptor,
     certificates: Arc<Certificates>,
@@ -259,14 +250,9 @@ impl Handshake for Terminate {
 }
 
 impl Terminate {
-    async fn protect(&self, stream: Stream) -> io::Result<Protected> {
+    async fn protect(&self, stream: Stream) -> io::Result<(Stream, TlsSession)> {
         let stream = self.acceptor.accept(stream).await?;
         let (_, agreed) = stream.get_ref();
-        let spoken = match agreed.alpn_protocol() {
-            Some(b"h2") => Spoken::Http2,
-            Some(_) => Spoken::Http1,
-            None => Spoken::Unsaid,
-        };
         let version = match agreed.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "1.2",
             _ => "1.3",
@@ -279,11 +265,17 @@ impl Terminate {
         let name = agreed.server_name().map(str::to_owned);
         let certified = self.certificates.hosts_of(name.as_deref());
         let session = TlsSession::new(name, certified, version, certificates);
-        Ok(Protected {
-            stream: Stream::Secured(Box::new(stream)),
-            session,
-            spoken,
-        })
+        Ok((Stream::secured(stream), session))
+    }
+}
+
+impl Secured for TlsStream<Stream> {
+    fn carrier(&self) -> &Stream {
+        self.get_ref().0
+    }
+
+    fn alpn(&self) -> Option<&[u8]> {
+        self.get_ref().1.alpn_protocol()
     }
 }
 

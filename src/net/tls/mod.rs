@@ -1,7 +1,8 @@
-//! TLS on both sides of a proxy, by rustls: [`ServerTls`] for clients, [`MemberTls`] for
+//! TLS on both sides, by rustls: [`ServerTls`] for clients, [`MemberTls`] for
 //! members.
 //!
-//! What does not live here: what is spoken inside (`server`, `endpoint`).
+//! What does not live here: what is spoken inside, and what TLS knows of a client
+//! (`tls_session`).
 
 mod error;
 mod identity;

@@ -13,33 +13,27 @@ use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::identity::provider;
 use super::terminate::roots_in;
 use super::{Identity, TlsError};
-use crate::proxy::endpoint::{EndpointBuilder, HttpVersions, Secure, Securing};
-use crate::proxy::stream::Stream;
-use crate::service::cause;
+use crate::net::connect::{Secure, Securing};
+use crate::net::stream::{Secured, Stream};
 
-/// TLS 1.2 and 1.3 to members of `https`: whom to believe that they are who they say, and
-/// who we are.
-///
-/// An [`Endpoint`](super::super::Endpoint) of which nothing else is said believes the
-/// system's roots.
+/// TLS 1.2 and 1.3 to members: which certificates of theirs are accepted, and the one that is
+/// shown to them.
 ///
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Endpoint, MemberTls};
-/// use http::Uri;
+/// use equipoise::net::{Connector, MemberTls};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let made = rcgen::generate_simple_self_signed(["internal".to_owned()])?;
 /// # let roots = made.cert.pem();
 /// let tls = MemberTls::with_roots(roots.as_bytes())?.with_server_name("app.internal")?;
-/// let member = Endpoint::builder(Uri::from_static("https://10.0.0.1:8443"))
-///     .tls(&tls)
-///     .build()?;
+/// let member = Connector::tcp(([10, 0, 0, 1], 8443).into()).tls(&tls)?;
 /// # let _ = member;
 /// # Ok(())
 /// # }
@@ -68,11 +62,11 @@ impl MemberTls {
     /// # Examples
     ///
     /// ```no_run
-    /// use equipoise::proxy::MemberTls;
+    /// use equipoise::net::MemberTls;
     ///
     /// let tls = MemberTls::new()?.with_server_name("app.example.com")?;
     /// # let _ = tls;
-    /// # Ok::<(), equipoise::proxy::TlsError>(())
+    /// # Ok::<(), equipoise::net::TlsError>(())
     /// ```
     pub fn new() -> Result<Self, TlsError> {
         let found = rustls_native_certs::load_native_certs();
@@ -109,7 +103,7 @@ impl MemberTls {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::MemberTls;
+    /// use equipoise::net::MemberTls;
     ///
     /// let tls = MemberTls::dangerously_without_verification();
     /// # let _ = tls;
@@ -131,7 +125,7 @@ impl MemberTls {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Identity, MemberTls};
+    /// use equipoise::net::{Identity, MemberTls};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let made = rcgen::generate_simple_self_signed(["edge-1".to_owned()])?;
@@ -170,7 +164,17 @@ impl MemberTls {
         })
     }
 
-    pub(in crate::proxy) fn into_secure(self) -> Arc<dyn Secure> {
+    /// Looks whether there is a name to ask for, given the host that is connected to.
+    pub(in crate::net) fn check_name(&self, host: &str) -> Result<(), TlsError> {
+        if self.name.is_none() && ServerName::try_from(host).is_err() {
+            return Err(TlsError::Name {
+                name: host.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn into_secure(self) -> Arc<dyn Secure> {
         #[expect(clippy::expect_used, reason = "the provider is our own")]
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -209,32 +213,20 @@ impl fmt::Debug for MemberTls {
     }
 }
 
-impl EndpointBuilder {
-    /// Says how TLS is done with a member of `https`.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberTls`].
-    pub fn tls(mut self, tls: &MemberTls) -> Self {
-        self.secure = Some(tls.clone().into_secure());
-        self
-    }
-}
-
-/// What an endpoint does with each connection.
+/// What is done with each connection.
 struct Connect {
     connector: TlsConnector,
     name: Option<ServerName<'static>>,
 }
 
 impl Secure for Connect {
-    fn secure<'a>(&'a self, stream: Stream, host: &'a str, versions: HttpVersions) -> Securing<'a> {
-        Box::pin(self.protect(stream, host, versions))
+    fn secure<'a>(&'a self, stream: Stream, host: &'a str, alpn: Vec<Vec<u8>>) -> Securing<'a> {
+        Box::pin(self.protect(stream, host, alpn))
     }
 
     fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool {
         matches!(
-            cause::<rustls::Error>(error),
+            error.downcast_ref::<rustls::Error>(),
             Some(rustls::Error::AlertReceived(
                 AlertDescription::AccessDenied
                     | AlertDescription::BadCertificate
@@ -252,20 +244,23 @@ impl Secure for Connect {
 }
 
 impl Connect {
-    async fn protect(
-        &self,
-        stream: Stream,
-        host: &str,
-        versions: HttpVersions,
-    ) -> io::Result<(Stream, bool)> {
+    async fn protect(&self, stream: Stream, host: &str, alpn: Vec<Vec<u8>>) -> io::Result<Stream> {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
         };
-        let connector = self.connector.with_alpn(versions.alpn());
-        let stream = connector.connect(name, stream).await?;
-        let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((Stream::Secured(Box::new(stream)), is_two))
+        let connector = self.connector.with_alpn(alpn);
+        Ok(Stream::secured(connector.connect(name, stream).await?))
+    }
+}
+
+impl Secured for TlsStream<Stream> {
+    fn carrier(&self) -> &Stream {
+        self.get_ref().0
+    }
+
+    fn alpn(&self) -> Option<&[u8]> {
+        self.get_ref().1.alpn_protocol()
     }
 }
 

@@ -1,0 +1,368 @@
+//! Draining a member with an end: [`Drain`], and what it came to: [`DrainEnd`].
+//!
+//! What does not live here: which requests a draining member still gets (`snapshot`, and
+//! the sessions of a pick), and waiting for a member that was removed at once (`drained`).
+
+use std::fmt;
+use std::future::{Future, Pending};
+use std::ops::DerefMut;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
+
+use super::queue::Ticket;
+use crate::balancer::editor::Editor;
+use crate::balancer::shared::Shared;
+use crate::balancer::{Balancer, UnknownMember};
+use crate::member::{Flag, MemberState};
+use crate::snapshot::Seat;
+
+impl<W> Balancer<W> {
+    /// Drains a member, as an operator does, and waits until none of its requests is in
+    /// flight.
+    ///
+    /// The member drains from this call on, not from the first poll: it gets no more
+    /// requests but those of its sessions. This is an override, as by
+    /// [`set_flag`](Self::set_flag) with [`Flag::Draining`]. The future has two options:
+    ///
+    /// * [`let_go_after`](Drain::let_go_after): after a deadline, its sessions go to other
+    ///   members too.
+    /// * [`then_remove`](Drain::then_remove): the member is removed in the end.
+    ///
+    /// It resolves the first time that nothing is in flight. A session whose requests come
+    /// one by one may be served by the member once more after that, unless the member is
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no member of that name; nothing is changed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped leaves the member as it is then: it goes on draining, or is
+    /// disabled if its deadline was over, until [`clear_flag`](Self::clear_flag) or
+    /// [`clear_overrides`](Self::clear_overrides). The deadline and the removal happen in a
+    /// poll, so not after the drop.
+    ///
+    /// # Examples
+    ///
+    /// Five minutes for the sessions, then the rest of their requests, but no more than ten
+    /// minutes in all:
+    ///
+    /// ```
+    /// use equipoise::balancer::DrainEnd;
+    /// use equipoise::{Balancer, PickRequest};
+    /// use std::time::Duration;
+    /// use tokio::time::{sleep, timeout};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// assert_eq!(lease.member().name(), "a");
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let sessions = sleep(Duration::from_secs(300));
+    /// let drain = balancer.drain("a")?.let_go_after(sessions).then_remove();
+    /// # drop(lease);
+    /// match timeout(Duration::from_secs(600), drain).await {
+    ///     Ok(DrainEnd::Removed) => println!("a can be stopped"),
+    ///     Ok(end) => println!("a is still there: {end}"),
+    ///     Err(_) => println!("a still has {} in flight", balancer.member("a").unwrap().in_flight()),
+    /// }
+    /// # assert!(balancer.member("a").is_none());
+    /// # Ok::<(), equipoise::UnknownMember>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain(&self, name: &str) -> Result<Drain<W>, UnknownMember> {
+        let editor = self.core.editor.lock();
+        let unknown = || UnknownMember { name: name.into() };
+        let seat = editor.seat(name).ok_or_else(unknown)?.clone();
+        self.override_flag(&seat, Flag::Draining, editor);
+        Ok(Drain {
+            watch: Watch::new(self.core.shared.clone()),
+            balancer: self.clone(),
+            state: seat.state.clone(),
+            deadline: None,
+            removes: false,
+        })
+    }
+
+    fn override_flag(
+        &self,
+        seat: &Seat,
+        flag: Flag,
+        mut editor: impl DerefMut<Target = Editor<W>>,
+    ) {
+        let overrides = seat.overrides().with_flag(flag);
+        let changed = editor.respecify(seat, seat.source(), overrides);
+        self.publish_if(changed, editor);
+    }
+
+    /// Lets the sessions of a member go, if it is there and drains.
+    fn let_go(&self, state: &Arc<MemberState>) {
+        let editor = self.core.editor.lock();
+        if let (Standing::Draining, Some(seat)) = standing(editor.seat(state.name()), state) {
+            let seat = seat.clone();
+            self.override_flag(&seat, Flag::Disabled, editor);
+        }
+    }
+
+    /// Removes a member if it is there and drains; returns where it stood.
+    fn remove_draining(&self, state: &Arc<MemberState>) -> Standing {
+        let mut editor = self.core.editor.lock();
+        let (found, seat) = standing(editor.seat(state.name()), state);
+        if let (Standing::Draining, Some(seat)) = (found, seat) {
+            let seat = seat.clone();
+            editor.remove(&seat, seat.overrides());
+            let after = editor.publish_change(&self.core.view);
+            drop(editor);
+            after.tell(self.shared());
+        }
+        found
+    }
+}
+
+/// Where a member stands that is being drained.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Standing {
+    Draining,
+    Removed,
+    Resumed,
+}
+
+/// Where a member stands, if `seat` has its name or its slot; its seat, if it has one.
+fn standing<'s>(
+    seat: Option<&'s Arc<Seat>>,
+    state: &Arc<MemberState>,
+) -> (Standing, Option<&'s Arc<Seat>>) {
+    let seat = seat.filter(|seat| Arc::ptr_eq(&seat.state, state));
+    let standing = match seat {
+        None => Standing::Removed,
+        Some(_) if state.status().contains(Flag::Draining) => Standing::Draining,
+        Some(_) => Standing::Resumed,
+    };
+    (standing, seat)
+}
+
+pin_project! {
+    /// Resolves when none of a draining member's requests is in flight; made by
+    /// [`Balancer::drain`].
+    ///
+    /// `D` is the deadline of its sessions.
+    ///
+    /// # Examples
+    ///
+    /// See [`Balancer::drain`].
+    #[must_use = "the member drains, but nothing waits for its end"]
+    pub struct Drain<W, D = Pending<()>> {
+        watch: Watch,
+        balancer: Balancer<W>,
+        state: Arc<MemberState>,
+        // `None` when it is over, or if there is none.
+        #[pin]
+        deadline: Option<D>,
+        removes: bool,
+    }
+}
+
+impl<W, D> Drain<W, D> {
+    /// Lets the member's sessions go to other members when `deadline` resolves: the member is
+    /// disabled then, also by an override. From then on it gets no new requests at all, and
+    /// the future goes on until those in flight have ended.
+    ///
+    /// A session that insists on its member
+    /// ([`with_no_failover`](crate::PickRequest::with_no_failover)) is refused then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
+    /// use std::future;
+    /// use std::time::Duration;
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("a"))
+    ///     .member("b", (), MemberSpec::new().with_route("b"))
+    ///     .build()?;
+    /// let session = PickRequest::new().with_session(Some("a"));
+    /// let lease = balancer.pick(&session)?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let drain = balancer.drain("a")?.let_go_after(future::ready(()));
+    /// let again = balancer.pick(&session)?;
+    /// assert_eq!(again.member().name(), "a"); // nothing has polled the deadline yet
+    ///
+    /// let patience = Duration::from_millis(1);
+    /// assert!(tokio::time::timeout(patience, drain).await.is_err()); // two are in flight
+    /// assert_eq!(balancer.pick(&session)?.member().name(), "b");
+    /// # drop((lease, again));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn let_go_after<D2>(self, deadline: D2) -> Drain<W, D2>
+    where
+        D2: Future<Output = ()>,
+    {
+        Drain {
+            watch: self.watch,
+            balancer: self.balancer,
+            state: self.state,
+            deadline: Some(deadline),
+            removes: self.removes,
+        }
+    }
+
+    /// Removes the member when nothing is in flight: [`DrainEnd::Removed`] says that it was.
+    ///
+    /// A request of a session that comes at the last moment is waited for as well. What is
+    /// overridden stays with the name, as after every removal: a member that is inserted
+    /// under it drains, until [`clear_overrides`](Balancer::clear_overrides).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::balancer::DrainEnd;
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// assert_eq!(balancer.drain("a")?.then_remove().await, DrainEnd::Removed);
+    /// assert!(balancer.member("a").is_none());
+    /// # Ok::<(), equipoise::UnknownMember>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn then_remove(mut self) -> Self {
+        self.removes = true;
+        self
+    }
+}
+
+impl<W, D> Future for Drain<W, D>
+where
+    D: Future<Output = ()>,
+{
+    type Output = DrainEnd;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<DrainEnd> {
+        let mut this = self.project();
+        let (balancer, state) = (&*this.balancer, &*this.state);
+        // Register first, look then: what happens in between is seen by one of the two.
+        this.watch.begin(context.waker());
+        let is_empty = || state.in_flight() == 0;
+        let view = balancer.core.view.load();
+        let (mut found, _) = standing(view.picture.roster.seat(state.id().slot()), state);
+        drop(view);
+        if found == Standing::Draining && *this.removes && is_empty() {
+            found = match balancer.remove_draining(state) {
+                Standing::Draining => Standing::Removed,
+                otherwise => otherwise,
+            };
+        }
+        let end = match found {
+            Standing::Resumed => Some(DrainEnd::Resumed),
+            Standing::Removed => is_empty().then_some(DrainEnd::Removed),
+            Standing::Draining if !*this.removes && is_empty() => Some(DrainEnd::Emptied),
+            Standing::Draining => None,
+        };
+        if let Some(end) = end {
+            this.watch.end();
+            return Poll::Ready(end);
+        }
+        let deadline = this.deadline.as_mut().as_pin_mut();
+        if deadline.is_some_and(|deadline| deadline.poll(context).is_ready()) {
+            this.deadline.set(None);
+            // If that is a change, it wakes this task.
+            balancer.let_go(state);
+        }
+        Poll::Pending
+    }
+}
+
+impl<W, D> fmt::Debug for Drain<W, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain")
+            .field("member", &self.state.name())
+            .field("in_flight", &self.state.in_flight())
+            .field("removes", &self.removes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`Drain`] came to.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::balancer::DrainEnd;
+/// use equipoise::{Balancer, Flag};
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// assert_eq!(balancer.drain("a")?.await, DrainEnd::Emptied);
+///
+/// let drain = balancer.drain("a")?;
+/// balancer.clear_flag("a", Flag::Draining)?;
+/// assert_eq!(drain.await, DrainEnd::Resumed);
+/// # Ok::<(), equipoise::UnknownMember>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub enum DrainEnd {
+    /// Nothing is in flight, and the member goes on draining.
+    Emptied,
+    /// The member was removed, by the drain or by another call, and nothing is in flight.
+    Removed,
+    /// Another call has ended the draining: the member is there and may get requests again.
+    /// If the deadline was over, it is still disabled.
+    Resumed,
+}
+
+impl fmt::Display for DrainEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Emptied => "it drains, and nothing is in flight",
+            Self::Removed => "it was removed, and nothing is in flight",
+            Self::Resumed => "it drains no longer",
+        })
+    }
+}
+
+/// A place among what watches for changes, which is given up at the end or by drop.
+struct Watch {
+    shared: Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+impl Watch {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            ticket: None,
+        }
+    }
+
+    fn begin(&mut self, waker: &Waker) {
+        self.ticket = Some(self.shared.watch(self.ticket, waker));
+    }
+
+    fn end(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.unwatch(ticket);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,77 @@
+//! Why an election comes out as it does: [`Why`].
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why an election comes out as it does.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::balancer::Why;
+/// use equipoise::{Balancer, MemberSpec, PickRequest};
+///
+/// let balancer = Balancer::builder()
+///     .member("a", (), MemberSpec::new().with_route("r1"))
+///     .build()?;
+/// let why = |route| balancer.explain(&PickRequest::new().with_session(route)).why().clone();
+/// assert_eq!(why(Some("r1")), Why::SessionHit);
+/// assert_eq!(why(None), Why::Scheduled { tied_with: None, lost_route: None });
+/// balancer.remove("a");
+/// assert_eq!(why(None), Why::Empty);
+/// assert_eq!(why(None).to_string(), "there are no members");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Why {
+    /// All that could be elected are at their caps.
+    AtCapacity,
+    /// There are no members.
+    Empty,
+    /// Nobody can be elected.
+    NoneUsable,
+    /// The method elects this member.
+    Scheduled {
+        /// Who ranked equal, so that the earlier place decided.
+        tied_with: Option<Arc<str>>,
+        /// The route that was presented, if its member cannot serve.
+        lost_route: Option<String>,
+    },
+    /// The session's own member serves.
+    SessionHit,
+    /// The session's own member cannot serve, and no other may.
+    SessionLost,
+    /// The redirect route of the session's member serves.
+    SessionRedirected,
+    /// The method does not tell beforehand: it draws lots, or has no
+    /// [`peek`](crate::Scheduler::peek).
+    Undisclosed,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtCapacity => f.write_str("all that could be elected are at capacity"),
+            Self::Empty => f.write_str("there are no members"),
+            Self::NoneUsable => f.write_str("nobody can be elected"),
+            Self::Scheduled {
+                tied_with,
+                lost_route,
+            } => {
+                match lost_route {
+                    Some(route) => write!(f, "route {route:?} cannot be served; by standing")?,
+                    None => f.write_str("by standing")?,
+                }
+                match tied_with {
+                    Some(rival) => write!(f, ", tied with {rival}, the earlier place decides"),
+                    None => Ok(()),
+                }
+            }
+            Self::SessionHit => f.write_str("its session belongs there"),
+            Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
+            Self::SessionRedirected => f.write_str("its session is redirected there"),
+            Self::Undisclosed => f.write_str("the method does not tell beforehand"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The loop that accepts, within a limit, until it is told to stop: [`Accepting`].
+//!
+//! What does not live here: what a connection is used for, and which of them can be closed
+//! when another client waits.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::listener::Listener;
+use super::stopped::Stopped;
+use super::stopping::{Phase, Stopping};
+use super::stream::Stream;
+use crate::timer::timeout;
+
+/// A connection's place among those that there may be. It is free once this is dropped.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// A connection of a client, of which nothing has been read yet.
+pub(crate) struct Arrived {
+    pub(crate) stream: Stream,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) place: Place,
+    pub(crate) stopping: Stopping,
+}
+
+/// How many connections are accepted, and how long they may go on after the stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepting {
+    pub(crate) most: u32,
+    pub(crate) drain: Duration,
+}
+
+/// No system has as many connections.
+const MOST: u32 = 1 << 28;
+
+impl Accepting {
+    /// Runs `serve` for each connection, in a task of its own, until `stop` resolves; then for
+    /// what waits in the system's queue. What still holds a [`Place`] when the time is up is
+    /// cut.
+    ///
+    /// While a client waits for a place, `make_room` is called now and then: it may make
+    /// another connection end.
+    pub(crate) async fn serve<F, T>(
+        self,
+        listener: Listener,
+        make_room: impl Fn(),
+        serve: F,
+        stop: impl Future<Output = ()>,
+    ) -> Stopped
+    where
+        F: Fn(Arrived) -> T + Clone + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let (phase, stopping) = Stopping::new();
+        let most = self.most.clamp(1, MOST);
+        let places = Arc::new(Semaphore::new(most as usize));
+        let mut tasks = JoinSet::new();
+        let arrived = |(stream, peer), place| Arrived {
+            stream,
+            peer,
+            place,
+            stopping: stopping.clone(),
+        };
+        let mut stop = std::pin::pin!(stop);
+        // Accepted, but without a place yet; there is at most one.
+        let mut waiting = None;
+        {
+            // It goes on over the turns of the loop, so that each that waits makes room but once.
+            let mut place = std::pin::pin!(free_place(&places, &make_room));
+            loop {
+                tokio::select! {
+                    accepted = next(&listener), if waiting.is_none() => waiting = Some(accepted),
+                    free = &mut place, if waiting.is_some() => {
+                        place.set(free_place(&places, &make_room));
+                        if let Some(accepted) = waiting.take() {
+                            tasks.spawn(serve(arrived(accepted, free)));
+                        }
+                    }
+                    // A connection that has ended is forgotten.
+                    Some(_) = tasks.join_next() => {}
+                    () = &mut stop => break,
+                }
+            }
+        }
+        for queued in waiting.into_iter().chain(listener.close()) {
+            let (serve, places, stopping) = (serve.clone(), places.clone(), stopping.clone());
+            tasks.spawn(async move {
+                if let Ok(place) = places.acquire_owned().await {
+                    let (stream, peer) = queued;
+                    serve(Arrived {
+                        stream,
+                        peer,
+                        place,
+                        stopping,
+                    })
+                    .await;
+                }
+            });
+        }
+        drain(self.drain, most, &phase, &places, tasks).await
+    }
+}
+
+/// The next connection.
+async fn next(listener: &Listener) -> (Stream, Option<SocketAddr>) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // It has gone again.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            // Too many open files, say: it passes, but not by asking without a pause.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// If no place becomes free in this time, room is to be made again.
+const NEXT_LOOK: Duration = Duration::from_millis(100);
+
+/// A place for a connection that waits for one.
+async fn free_place(places: &Arc<Semaphore>, make_room: &impl Fn()) -> Place {
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return place;
+    }
+    let mut freed = std::pin::pin!(places.clone().acquire_owned());
+    loop {
+        make_room();
+        match timeout(NEXT_LOOK, freed.as_mut()).await {
+            Ok(Ok(place)) => return place,
+            // It is never closed.
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => {}
+        }
+    }
+}
+
+async fn drain(
+    limit: Duration,
+    most: u32,
+    phase: &watch::Sender<Phase>,
+    places: &Semaphore,
+    mut tasks: JoinSet<()>,
+) -> Stopped {
+    phase.send_replace(Phase::Draining);
+    // All places are free once all connections, and what became of them, are gone.
+    let gone = async {
+        while tasks.join_next().await.is_some() {}
+        drop(places.acquire_many(most).await);
+    };
+    if timeout(limit, gone).await.is_ok() {
+        return Stopped::after(0);
+    }
+    let cut = (most as usize).saturating_sub(places.available_permits());
+    phase.send_replace(Phase::Cut);
+    tasks.shutdown().await;
+    // Tunnels have tasks of their own, and end as soon as they have heard of it.
+    let gone = places.acquire_many(most);
+    let _ = timeout(Duration::from_secs(1), gone).await;
+    Stopped::after(cut)
+}

@@ -1,0 +1,275 @@
+//! Opening connections to a member: by address, by name, or by unix socket, and under TLS.
+//! [`Connector`].
+//!
+//! What does not live here: which of the addresses of a name is taken (`resolved`), and TLS
+//! itself (`tls`).
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+use super::connect_error::ConnectError;
+use super::resolved;
+use super::stream::Stream;
+use crate::timer::timeout;
+
+/// A stream under protection.
+pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
+
+/// Puts a stream to a member under protection; what TLS is behind its feature.
+pub(crate) trait Secure: fmt::Debug + Send + Sync {
+    /// `alpn` are the protocols that are offered, the best first.
+    fn secure<'a>(&'a self, stream: Stream, host: &'a str, alpn: Vec<Vec<u8>>) -> Securing<'a>;
+
+    /// Whether an error, its causes aside, says that the other side does not accept who we
+    /// are. It may find out only after we have gone on: then it has looked at nothing that was
+    /// sent.
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+    fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
+}
+
+/// Opens connections to one member, each within a time limit.
+///
+/// Nagle's algorithm is off (`TCP_NODELAY`). A name is resolved for each new connection; all of
+/// its addresses are tried, those of IPv4 and IPv6 side by side (RFC 8305).
+///
+/// # Examples
+///
+/// ```no_run
+/// use equipoise::net::Connector;
+/// use std::time::Duration;
+/// use tokio::io::AsyncWriteExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let member = Connector::host("cache.internal", 6379).timeout(Duration::from_secs(1));
+/// let mut stream = member.connect().await?;
+/// stream.write_all(b"PING\r\n").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Connector {
+    to: Destination,
+    limit: Duration,
+    secured: Option<Secured>,
+}
+
+#[derive(Clone, Debug)]
+enum Destination {
+    Host(Arc<str>, u16),
+    Tcp(SocketAddr),
+    #[cfg(unix)]
+    Unix(Arc<Path>),
+}
+
+/// How a connection is secured, and the host that the member's certificate must be for.
+#[derive(Clone, Debug)]
+struct Secured {
+    secure: Arc<dyn Secure>,
+    host: Arc<str>,
+}
+
+impl Connector {
+    fn new(to: Destination) -> Self {
+        Self {
+            to,
+            limit: Duration::from_secs(5),
+            secured: None,
+        }
+    }
+
+    /// Connects to an address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::Connector;
+    ///
+    /// let member = Connector::tcp(([10, 0, 0, 1], 5432).into());
+    /// assert_eq!(member.to_string(), "10.0.0.1:5432");
+    /// ```
+    pub fn tcp(address: SocketAddr) -> Self {
+        Self::new(Destination::Tcp(address))
+    }
+
+    /// Connects to a host by name, or by an IP address without brackets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::Connector;
+    ///
+    /// let member = Connector::host("db.internal", 5432);
+    /// assert_eq!(member.to_string(), "db.internal:5432");
+    /// ```
+    pub fn host(name: &str, port: u16) -> Self {
+        Self::new(Destination::Host(name.into(), port))
+    }
+
+    /// Connects to a unix socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::Connector;
+    ///
+    /// let member = Connector::unix("/run/db.sock");
+    /// assert_eq!(member.to_string(), "/run/db.sock");
+    /// ```
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>) -> Self {
+        Self::new(Destination::Unix(path.as_ref().into()))
+    }
+
+    /// Sets how long it may take until a connection can be used, 5 s by default: name, address
+    /// and TLS together.
+    ///
+    /// # Examples
+    ///
+    /// See [`Connector`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = limit.min(LONGEST);
+        self
+    }
+
+    /// Secures each connection by TLS. The name that is asked for (SNI), and that the
+    /// certificate must be for, is that of the settings
+    /// ([`with_server_name`](super::MemberTls::with_server_name)), otherwise the host or its
+    /// address. No protocol is offered (ALPN).
+    ///
+    /// # Errors
+    ///
+    /// If that is no host name and no IP address, or there is none because it is a unix
+    /// socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::{Connector, MemberTls};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["internal".to_owned()])?;
+    /// # let roots = made.cert.pem();
+    /// let tls = MemberTls::with_roots(roots.as_bytes())?;
+    /// let by_name = Connector::host("db.internal", 5432).tls(&tls)?;
+    ///
+    /// let named = tls.with_server_name("db.internal")?;
+    /// let by_address = Connector::tcp(([10, 0, 0, 1], 5432).into()).tls(&named)?;
+    /// # let _ = (by_name, by_address);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: &super::MemberTls) -> Result<Self, super::TlsError> {
+        let host: Arc<str> = match &self.to {
+            Destination::Host(host, _) => host.clone(),
+            Destination::Tcp(address) => address.ip().to_string().into(),
+            #[cfg(unix)]
+            Destination::Unix(_) => "".into(),
+        };
+        tls.check_name(&host)?;
+        Ok(self.secured_by(tls.clone().into_secure(), host))
+    }
+
+    #[cfg_attr(
+        not(any(feature = "proxy", feature = "tls")),
+        expect(dead_code, reason = "only TLS secures")
+    )]
+    pub(crate) fn secured_by(mut self, secure: Arc<dyn Secure>, host: Arc<str>) -> Self {
+        self.secured = Some(Secured { secure, host });
+        self
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    ///
+    /// If the name does not resolve, nothing listens there, TLS fails, or it takes too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it gives the connection up.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Connector`].
+    pub async fn connect(&self) -> Result<Stream, ConnectError> {
+        match timeout(self.limit, self.open(Vec::new())).await {
+            Ok(opened) => opened,
+            Err(_) => Err(ConnectError::timed_out()),
+        }
+    }
+
+    /// Opens a connection, without a limit to the whole: the caller has one. `alpn` are the
+    /// protocols that are offered by TLS.
+    pub(crate) async fn open(&self, alpn: Vec<Vec<u8>>) -> Result<Stream, ConnectError> {
+        let stream = self.stream().await?;
+        let Some(Secured { secure, host }) = &self.secured else {
+            return Ok(stream);
+        };
+        let secured = secure.secure(stream, host, alpn).await;
+        secured.map_err(|source| ConnectError::Secure { source })
+    }
+
+    async fn stream(&self) -> Result<Stream, ConnectError> {
+        let stream = match &self.to {
+            Destination::Host(host, port) => resolved::connect(host, *port, self.limit).await?,
+            Destination::Tcp(address) => {
+                let connected = TcpStream::connect(address).await;
+                connected.map_err(ConnectError::open)?
+            }
+            #[cfg(unix)]
+            Destination::Unix(path) => {
+                let connected = UnixStream::connect(path).await;
+                return Ok(connected.map_err(ConnectError::open)?.into());
+            }
+        };
+        // Only a matter of speed.
+        let _ = stream.set_nodelay(true);
+        Ok(stream.into())
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl Connector {
+    pub(crate) const fn is_secured(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// Whether an error, its causes aside, says that the member does not accept who we are.
+    pub(crate) fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool {
+        let secured = self.secured.as_ref();
+        secured.is_some_and(|secured| secured.secure.is_refusal(error))
+    }
+}
+
+/// As good as without limit, and no time overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Where it connects to.
+impl fmt::Display for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            Destination::Host(name, port) => write!(f, "{name}:{port}"),
+            Destination::Tcp(address) => address.fmt(f),
+            #[cfg(unix)]
+            Destination::Unix(path) => path.display().fmt(f),
+        }
+    }
+}

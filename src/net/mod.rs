@@ -1,0 +1,93 @@
+//! Sockets and TLS on both sides, without any protocol above them: [`Acceptor`] takes
+//! connections from clients, [`Connector`] opens them to members.
+//!
+//! ```text
+//! Listener ─► Acceptor ─► PROXY header? ─► TLS? ─► Accepted ─► your task
+//!   TCP, unix   limit,      of listed       by        a Stream,    copies bytes, say,
+//!   socket,     graceful    peers           name      addresses    to what a Connector
+//!   inherited   end                                                opens: TCP, unix, TLS
+//! ```
+//!
+//! The module is there with each feature that uses it, such as `proxy`; the types for TLS
+//! also need the feature `tls`.
+//!
+//! What does not live here: HTTP, and which member a connection goes to.
+//!
+//! # Examples
+//!
+//! A relay: whatever arrives goes to one address, and what comes back is returned.
+//!
+//! ```no_run
+//! use equipoise::net::{Accepted, Acceptor, Connector, Listener, stop_signal};
+//! use std::time::Duration;
+//! use tokio::io::copy_bidirectional;
+//!
+//! async fn relay(accepted: Accepted, member: Connector) {
+//!     // A member that cannot be reached: the client's connection is closed.
+//!     let Ok(mut member) = member.connect().await else { return };
+//!     let mut client = accepted.into_stream();
+//!     // Whichever side ends it, it is over.
+//!     let _ = copy_bidirectional(&mut client, &mut member).await;
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let member = Connector::host("db.internal", 5432).timeout(Duration::from_secs(1));
+//! let stopped = Acceptor::new()
+//!     .max_connections(500)
+//!     .drain_timeout(Duration::from_secs(10))
+//!     .serve(
+//!         Listener::bind(([127, 0, 0, 1], 5432).into())?,
+//!         move |accepted| relay(accepted, member.clone()),
+//!         stop_signal()?,
+//!     )
+//!     .await;
+//! println!("{} connections were cut", stopped.cut());
+//! # Ok(())
+//! # }
+//! ```
+
+mod accept;
+mod accepted;
+mod acceptor;
+mod connect;
+mod connect_error;
+mod descriptors;
+mod listener;
+mod networks;
+mod opening;
+mod preamble;
+mod resolved;
+mod signal;
+mod stopped;
+mod stopping;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod tls_session;
+
+#[cfg(feature = "proxy")]
+pub(crate) use accept::{Accepting, Arrived, Place};
+pub use accepted::Accepted;
+pub use acceptor::Acceptor;
+pub use connect::Connector;
+#[cfg(feature = "proxy")]
+pub(crate) use connect::Secure;
+pub use connect_error::ConnectError;
+#[cfg(feature = "proxy")]
+pub(crate) use descriptors::default_connections;
+pub use listener::Listener;
+#[cfg(feature = "proxy")]
+pub(crate) use networks::canonical;
+#[cfg(feature = "proxy")]
+pub(crate) use opening::Opening;
+pub use signal::stop_signal;
+pub use stopped::Stopped;
+#[cfg(feature = "proxy")]
+pub(crate) use stopping::{Cut, LAST_CALL, Stopping};
+#[cfg(feature = "proxy")]
+pub(crate) use stream::Carrier;
+pub use stream::Stream;
+#[cfg(feature = "tls")]
+pub use tls::{ClientCertificates, Identity, MemberTls, ServerTls, TlsError};
+pub use tls_session::TlsSession;

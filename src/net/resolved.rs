@@ -1,0 +1,206 @@
+//! From a name to a TCP connection: all addresses of the name are tried, those of both
+//! versions of IP side by side (RFC 8305, "happy eyeballs").
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+
+use super::connect_error::ConnectError;
+use crate::timer::timeout;
+
+/// How long the version of IP that the system prefers is tried alone.
+const HEAD_START: Duration = Duration::from_millis(300);
+
+/// Resolves a name, and connects to the first of its addresses that answers. `limit` is shared
+/// among the addresses of each version, so that one which does not answer leaves time for the
+/// next.
+pub(super) async fn connect(
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<TcpStream, ConnectError> {
+    let unresolved = |source| ConnectError::Resolve {
+        name: host.to_owned(),
+        source: shortage().unwrap_or(source),
+    };
+    let found: Vec<SocketAddr> = lookup_host((host, port))
+        .await
+        .map_err(unresolved)?
+        .collect();
+    let (preferred, others) = by_version(found);
+    race(&preferred, &others, limit)
+        .await
+        .map_err(ConnectError::open)
+}
+
+/// Why nothing can be opened, if that is so. The system resolves a name by files and sockets
+/// of its own, and does not tell that it has none left from a name that does not exist.
+fn shortage() -> Option<io::Error> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err()
+}
+
+/// The addresses of the version that comes first, and all others.
+fn by_version(addresses: Vec<SocketAddr>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let is_6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    addresses.into_iter().partition(|it| it.is_ipv6() == is_6)
+}
+
+async fn race(
+    preferred: &[SocketAddr],
+    others: &[SocketAddr],
+    limit: Duration,
+) -> io::Result<TcpStream> {
+    if others.is_empty() {
+        return in_turn(preferred, limit).await;
+    }
+    let mut first = pin!(in_turn(preferred, limit));
+    let mut second = pin!(in_turn(others, limit));
+    match timeout(HEAD_START, first.as_mut()).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(_)) => return second.await,
+        Err(_) => {}
+    }
+    tokio::select! {
+        biased;
+        opened = &mut first => match opened {
+            Ok(stream) => Ok(stream),
+            Err(_) => second.await,
+        },
+        opened = &mut second => match opened {
+            Ok(stream) => Ok(stream),
+            Err(_) => first.await,
+        },
+    }
+}
+
+/// Tries one address after the other. If none answers, the first error counts: it is of the
+/// address that the system likes best.
+async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    let share = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let share = limit / share.max(1);
+    let mut failed = None;
+    for &address in addresses {
+        let opened = match timeout(share, TcpStream::connect(address)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match opened {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_version, connect, race};
+    use crate::net::ConnectError;
+    use std::io::ErrorKind;
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn listening() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    async fn refusing() -> SocketAddr {
+        listening().await.1
+    }
+
+    /// Its queue is full, and the system answers nothing more.
+    struct Silent {
+        address: SocketAddr,
+        _listener: TcpListener,
+        _queued: Vec<TcpStream>,
+    }
+
+    impl Silent {
+        async fn new() -> Self {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+            let listener = socket.listen(1).unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut queued = Vec::new();
+            let patience = Duration::from_millis(100);
+            let connects = || TcpStream::connect(address);
+            while let Ok(Ok(stream)) = tokio::time::timeout(patience, connects()).await {
+                queued.push(stream);
+                assert!(queued.len() < 100, "the queue has no end");
+            }
+            Self {
+                address,
+                _listener: listener,
+                _queued: queued,
+            }
+        }
+    }
+
+    #[test]
+    fn the_version_of_the_first_address_is_preferred() {
+        let four = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let six = SocketAddr::from((Ipv6Addr::LOCALHOST, 1));
+        assert_eq!(
+            by_version(vec![six, four, six]),
+            (vec![six, six], vec![four])
+        );
+        assert_eq!(by_version(vec![four, six]), (vec![four], vec![six]));
+        assert_eq!(by_version(vec![]), (vec![], vec![]));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_followed_by_the_next() {
+        let (_listener, good) = listening().await;
+        let stream = race(&[refusing().await, good], &[], LONG).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        let stream = race(&[refusing().await], &[good], LONG).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_leaves_time_for_the_next() {
+        let silent = Silent::new().await;
+        let (_listener, good) = listening().await;
+        let limit = Duration::from_millis(600);
+        let stream = race(&[silent.address, good], &[], limit).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn the_other_version_is_tried_after_a_head_start_though_the_first_is_silent() {
+        let silent = Silent::new().await;
+        let (_listener, good) = listening().await;
+        let (first, others) = ([silent.address], [good]);
+        let raced = tokio::time::timeout(LONG / 2, race(&first, &others, LONG));
+        let stream = raced.await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn where_none_answers_the_error_is_that_of_an_address() {
+        let (one, other) = (refusing().await, refusing().await);
+        for (first, second) in [(vec![one, other], vec![]), (vec![one], vec![other])] {
+            let error = race(&first, &second, LONG).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_told_from_one_that_does() {
+        // No part of a name has this length, so no server is asked.
+        let nameless = "n".repeat(64);
+        let error = connect(&nameless, 1, LONG).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Resolve { name, .. } if name == nameless));
+        let port = refusing().await.port();
+        let error = connect("localhost", port, LONG).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Open { .. }));
+    }
+}

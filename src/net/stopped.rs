@@ -1,0 +1,36 @@
+//! How serving ended: [`Stopped`].
+
+/// How serving ended, and how many connections did not end in time.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::net::Stopped;
+/// use std::process::ExitCode;
+///
+/// fn exit_code(stopped: Stopped) -> ExitCode {
+///     if stopped.cut() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// }
+/// # let _ = exit_code;
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stopped {
+    cut: usize,
+}
+
+impl Stopped {
+    pub(crate) const fn after(cut: usize) -> Self {
+        Self { cut }
+    }
+
+    /// Returns how many connections, tunnels included, were cut because they had not ended
+    /// in time.
+    ///
+    /// # Examples
+    ///
+    /// See [`Stopped`].
+    #[must_use]
+    pub const fn cut(&self) -> usize {
+        self.cut
+    }
+}

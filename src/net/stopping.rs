@@ -1,0 +1,85 @@
+//! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
+//! is the last of it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::timer::{Deadline, timeout};
+
+/// How long a client that has sent nothing yet has when serving stops; and how long a
+/// connection that ends has after its last request.
+pub(crate) const LAST_CALL: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    Serving,
+    /// No more connections, and nothing new on those that there are.
+    Draining,
+    /// What is left is given up.
+    Cut,
+}
+
+/// Tells a connection how far the stop is. If nothing serves any more, all is cut.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(watch::Receiver<Phase>);
+
+impl Stopping {
+    pub(super) fn new() -> (watch::Sender<Phase>, Self) {
+        let (sender, receiver) = watch::channel(Phase::Serving);
+        (sender, Self(receiver))
+    }
+
+    /// Resolves when serving drains.
+    pub(crate) async fn draining(&mut self) {
+        let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// Resolves with what opens a connection; with `None` after a limit, or when serving has
+    /// been draining for [`LAST_CALL`].
+    pub(crate) async fn opened_in<T>(
+        &self,
+        limit: Duration,
+        opening: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut stopping = self.clone();
+        let last_call = async {
+            stopping.draining().await;
+            Deadline::after(LAST_CALL).await;
+        };
+        tokio::select! {
+            opened = timeout(limit, opening) => opened.ok(),
+            () = last_call => None,
+        }
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl Stopping {
+    /// Tells, cheaply, whether [`draining`](Self::draining) is worth a look.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.0.has_changed(), Ok(false))
+    }
+
+    pub(crate) fn cut(&self) -> Cut {
+        Cut(self.0.clone())
+    }
+}
+
+/// Tells a tunnel, which outlives its connection, when what is left is given up.
+#[cfg(feature = "proxy")]
+#[derive(Clone, Debug)]
+pub(crate) struct Cut(watch::Receiver<Phase>);
+
+#[cfg(feature = "proxy")]
+impl Cut {
+    /// Resolves when what is left is given up; where nothing serves, never.
+    pub(crate) async fn happens(cut: Option<Self>) {
+        match cut {
+            Some(mut cut) => {
+                let _ = cut.0.wait_for(|phase| *phase == Phase::Cut).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A connection as bytes, to a client or to a member, whatever carries it: [`Stream`].
+//!
+//! What does not live here: what opens it (`connect`), what accepts it (`listener`), and
+//! how it is secured (`tls`).
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+/// Bytes under protection.
+pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What carries them.
+    fn carrier(&self) -> &Stream;
+
+    /// The protocol that both sides have agreed on (ALPN).
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "HTTP's"))]
+    fn alpn(&self) -> Option<&[u8]>;
+}
+
+/// A connection over TCP or a unix socket, plain or under TLS.
+///
+/// It is read and written as tokio's own streams are. Shutting it down ends this side only, by
+/// TLS with a `close_notify`.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::net::Stream;
+/// use std::io;
+/// use tokio::io::copy_bidirectional;
+///
+/// /// Returns how many bytes went each way.
+/// async fn relay(mut client: Stream, mut member: Stream) -> io::Result<(u64, u64)> {
+///     copy_bidirectional(&mut client, &mut member).await
+/// }
+/// # let _ = relay;
+/// ```
+pub struct Stream {
+    carrier: Carrier,
+}
+
+/// What carries the bytes.
+pub(crate) enum Carrier {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS is one"))]
+    Secured(Box<dyn Secured>),
+}
+
+/// Does the same to whatever carries the bytes.
+macro_rules! each {
+    ($stream:expr, $it:ident => $done:expr) => {
+        match $stream {
+            Carrier::Tcp($it) => $done,
+            #[cfg(unix)]
+            Carrier::Unix($it) => $done,
+            Carrier::Secured($it) => $done,
+        }
+    };
+}
+
+impl Stream {
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(stream: impl Secured + 'static) -> Self {
+        Carrier::Secured(Box::new(stream)).into()
+    }
+
+    /// Returns the address on this side; a unix socket has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::Stream;
+    ///
+    /// fn route(stream: &Stream) -> String {
+    ///     format!("{:?} to {:?}", stream.local_addr(), stream.peer_addr())
+    /// }
+    /// # let _ = route;
+    /// ```
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.tcp().and_then(|stream| stream.local_addr().ok())
+    }
+
+    /// Returns the address on the other side; a unix socket has none.
+    ///
+    /// # Examples
+    ///
+    /// See [`local_addr`](Self::local_addr).
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.tcp().and_then(|stream| stream.peer_addr().ok())
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match &self.carrier {
+            Carrier::Tcp(stream) => Some(stream),
+            Carrier::Secured(stream) => stream.carrier().tcp(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl Stream {
+    pub(crate) const fn carrier(&self) -> &Carrier {
+        &self.carrier
+    }
+
+    /// The protocol that both sides have agreed on by TLS (ALPN).
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        match &self.carrier {
+            Carrier::Secured(stream) => stream.alpn(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Carrier> for Stream {
+    fn from(carrier: Carrier) -> Self {
+        Self { carrier }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Carrier::Tcp(stream).into()
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Carrier::Unix(stream).into()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(&mut self.get_mut().carrier, it => Pin::new(it).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut self.get_mut().carrier, it => Pin::new(it).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut self.get_mut().carrier, it => Pin::new(it).poll_write_vectored(context, bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(&self.carrier, it => it.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.get_mut().carrier, it => Pin::new(it).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.get_mut().carrier, it => Pin::new(it).poll_shutdown(context))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.carrier {
+            Carrier::Tcp(stream) => stream.fmt(f),
+            #[cfg(unix)]
+            Carrier::Unix(stream) => stream.fmt(f),
+            Carrier::Secured(stream) => f.debug_tuple("Secured").field(stream.carrier()).finish(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the handshake of TLS told of a client: [`TlsSession`].
+//!
+//! What does not live here: the handshake (`tls`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// What TLS knows of a client.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::net::TlsSession;
+///
+/// fn is_known(session: &TlsSession) -> bool {
+///     !session.certificates().is_empty()
+/// }
+/// # let _ = is_known;
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsSession {
+    shared: Arc<Session>,
+}
+
+/// The hosts that a server's certificate is for: by name, or by address.
+pub(super) trait CertifiedHosts: fmt::Debug + Send + Sync {
+    fn contain(&self, host: &str) -> bool;
+}
+
+#[derive(Debug)]
+struct Session {
+    server_name: Option<String>,
+    certified: Option<Arc<dyn CertifiedHosts>>,
+    version: &'static str,
+    certificates: Vec<Bytes>,
+}
+
+impl TlsSession {
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has them"))]
+    pub(super) fn new(
+        server_name: Option<String>,
+        certified: Option<Arc<dyn CertifiedHosts>>,
+        version: &'static str,
+        certificates: Vec<Bytes>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Session {
+                server_name,
+                certified,
+                version,
+                certificates,
+            }),
+        }
+    }
+
+    /// Returns the name that the client asked for (SNI).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::TlsSession;
+    ///
+    /// fn describe(session: &TlsSession) -> String {
+    ///     format!("TLS {} for {:?}", session.version(), session.server_name())
+    /// }
+    /// # let _ = describe;
+    /// ```
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.shared.server_name.as_deref()
+    }
+
+    /// Tells whether the certificate that was shown to the client is for that host, a name or
+    /// an address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::TlsSession;
+    ///
+    /// /// Whether a client that asked for one host may ask for another, too.
+    /// fn may_reuse(session: &TlsSession, host: &str) -> bool {
+    ///     session.certifies(host)
+    /// }
+    /// # let _ = may_reuse;
+    /// ```
+    #[must_use]
+    pub fn certifies(&self, host: &str) -> bool {
+        let certified = self.shared.certified.as_ref();
+        certified.is_some_and(|certified| certified.contain(host))
+    }
+
+    /// Returns which TLS it is: `"1.2"` or `"1.3"`.
+    ///
+    /// # Examples
+    ///
+    /// See [`server_name`](Self::server_name).
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.shared.version
+    }
+
+    /// Returns the certificates that the client proved to have, its own first, each in
+    /// DER; none unless it was asked for them.
+    ///
+    /// # Examples
+    ///
+    /// See [`TlsSession`].
+    #[must_use]
+    pub fn certificates(&self) -> &[Bytes] {
+        &self.shared.certificates
+    }
+}
