@@ -26,11 +26,8 @@ use criterion::{Criterion, SamplingMode};
 
 use lanes::{Contender, Lap};
 use publish::Change;
-use report::{Report, Sample};
+use report::{Report, SAMPLES, Sample};
 use scenario::{Extent, Scenario, Who};
-
-/// So many samples of each benchmark.
-const SAMPLES: usize = 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();

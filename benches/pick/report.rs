@@ -3,12 +3,14 @@
 
 #![expect(clippy::print_stdout, reason = "the tables are what a user asked for")]
 
-use crate::SAMPLES;
 use crate::fleet::{Method, Weights};
 use crate::lanes::median;
 use crate::ours::Use;
 use crate::publish::{Change, Edit};
 use crate::scenario::{Scenario, Who};
+
+/// So many samples of each benchmark.
+pub(crate) const SAMPLES: usize = 20;
 
 /// Nanoseconds for each pick: the contender's, and the floor's right before.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::backend::SERVED_BY;
-use crate::contender::{Contender, Place};
+use crate::contender::Contender;
+use crate::peers::Place;
 use crate::procfs;
 use crate::program::{OTHER_CORE, PROXY_CORE, Program, free_addresses, pinned, tail};
 use crate::scratch::Scratch;

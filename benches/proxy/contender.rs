@@ -8,7 +8,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use equipoise::service::BoxError;
 
-use crate::peers;
+use crate::peers::{self, Place};
 use crate::program::find;
 
 /// Names another build of this program, so that a change is measured in one run.
@@ -34,14 +34,6 @@ pub(crate) enum Contender {
     Nginx,
     Haproxy,
     Apache,
-}
-
-/// What a contender needs to know.
-pub(crate) struct Place<'p> {
-    pub(crate) listen: SocketAddr,
-    pub(crate) upstreams: &'p [SocketAddr],
-    /// Where it may write.
-    pub(crate) folder: &'p Path,
 }
 
 impl Contender {

@@ -4,12 +4,19 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use equipoise::service::BoxError;
 
-use crate::contender::Place;
+/// What a proxy needs to know.
+pub(crate) struct Place<'p> {
+    pub(crate) listen: SocketAddr,
+    pub(crate) upstreams: &'p [SocketAddr],
+    /// Where it may write.
+    pub(crate) folder: &'p Path,
+}
 
 /// nginx buffers answers; with the buffers it has by default, large ones would go to a
 /// file.

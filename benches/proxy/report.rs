@@ -4,8 +4,14 @@
 
 use crate::arena::Sample;
 use crate::contender::Contender;
-use crate::rounds::Results;
 use crate::work::Work;
+
+/// The samples of one work.
+pub(crate) struct Results {
+    pub(crate) contenders: Vec<Contender>,
+    /// In each round one for each contender, unless it failed.
+    pub(crate) rounds: Vec<Vec<Option<Sample>>>,
+}
 
 pub(crate) fn print(work: Work, results: &Results) {
     println!("\n#### {}\n", work.title());

@@ -7,8 +7,9 @@ use equipoise::service::BoxError;
 use crate::arena::{Arena, Sample};
 use crate::contender::Contender;
 use crate::program::{find, say};
+use crate::report::{self, Results};
+use crate::setting;
 use crate::work::Work;
-use crate::{report, setting};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -24,13 +25,6 @@ pub(crate) struct Options {
     /// At what; all by default
     #[arg(long, value_enum, value_delimiter = ',')]
     work: Vec<Work>,
-}
-
-/// The samples of one work.
-pub(crate) struct Results {
-    pub(crate) contenders: Vec<Contender>,
-    /// In each round one for each contender, unless it failed.
-    pub(crate) rounds: Vec<Vec<Option<Sample>>>,
 }
 
 impl Options {

@@ -10,6 +10,7 @@
 )]
 
 mod cpu;
+mod extent;
 #[path = "../pick/lanes.rs"]
 #[expect(dead_code, reason = "some of it only picks need")]
 mod lanes;
@@ -20,13 +21,7 @@ mod proxies;
 mod stacks;
 mod traffic;
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Extent {
-    Measure,
-    /// Everything once, to see that it runs.
-    Trial,
-}
+use extent::Extent;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the tables are what a user asked for")]
 
-use crate::Extent;
+use crate::extent::Extent;
 use crate::lanes::{self, Contender, Lane, median};
 use crate::noop::Traffic;
 use crate::stacks::{Serve, Stack};

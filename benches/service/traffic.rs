@@ -14,8 +14,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tower::{Service, ServiceExt};
 
-use crate::Extent;
 use crate::cpu;
+use crate::extent::Extent;
 use crate::lanes::{self, median};
 use crate::loopback::{self, Pointed};
 use crate::noop::{Template, Traffic};

@@ -1,7 +1,7 @@
 //! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
 //!
 //! ```text
-//! text ─► syntax ─► directive ─► Config ─► build ─► System
+//! text ─► syntax ─► directive ─► Config ─► assemble ─► System
 //!   lines, words,   what they    nouns     balancers, proxies,
 //!   Define, If..    mean         ▲         hosts, listeners
 //!                                └── TOML, YAML, JSON (feature `serde`)
@@ -56,11 +56,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod build;
+mod assemble;
 mod complaints;
 mod diagnostic;
 mod directive;
 mod front;
+mod member_url;
 mod model;
 mod print;
 mod reader;
@@ -69,7 +70,7 @@ mod syntax;
 mod system;
 mod text;
 
-pub use build::ConfigError;
+pub use assemble::ConfigError;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::{
     Access, BalancerConfig, CheckConfig, CheckMethod, CheckTemplate, Condition, Config,

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::Config;
-use super::build::{
+use super::assemble::{
     Change, ConfigError, Door, Faults, Key, Running, Surroundings, check_doors, open, order,
     prepare, sites,
 };

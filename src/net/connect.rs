@@ -4,13 +4,10 @@
 //! What does not live here: which of the addresses of a name is taken (`resolved`), and TLS
 //! itself (`tls`).
 
-use std::error::Error;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,23 +17,9 @@ use tokio::net::UnixStream;
 
 use super::connect_error::ConnectError;
 use super::resolved;
+use super::secure::Secure;
 use super::stream::Stream;
 use crate::timer::timeout;
-
-/// A stream under protection.
-pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
-
-/// Puts a stream to a member under protection; what TLS is behind its feature.
-pub(crate) trait Secure: fmt::Debug + Send + Sync {
-    /// `alpn` are the protocols that are offered, the best first.
-    fn secure<'a>(&'a self, stream: Stream, host: &'a str, alpn: Vec<Vec<u8>>) -> Securing<'a>;
-
-    /// Whether an error, its causes aside, says that the other side does not accept who we
-    /// are. It may find out only after we have gone on: then it has looked at nothing that was
-    /// sent.
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
-    fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
-}
 
 /// Opens connections to one member, each within a time limit.
 ///
@@ -253,7 +236,7 @@ impl Connector {
     }
 
     /// Whether an error, its causes aside, says that the member does not accept who we are.
-    pub(crate) fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool {
+    pub(crate) fn is_refusal(&self, error: &(dyn std::error::Error + 'static)) -> bool {
         let secured = self.secured.as_ref();
         secured.is_some_and(|secured| secured.secure.is_refusal(error))
     }

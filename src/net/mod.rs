@@ -58,6 +58,7 @@ mod networks;
 mod opening;
 mod preamble;
 mod resolved;
+mod secure;
 mod signal;
 mod stopped;
 mod stopping;
@@ -71,8 +72,6 @@ pub(crate) use accept::{Accepting, Arrived, Place};
 pub use accepted::Accepted;
 pub use acceptor::Acceptor;
 pub use connect::Connector;
-#[cfg(feature = "proxy")]
-pub(crate) use connect::Secure;
 pub use connect_error::ConnectError;
 #[cfg(feature = "proxy")]
 pub(crate) use descriptors::default_connections;
@@ -81,6 +80,8 @@ pub use listener::Listener;
 pub(crate) use networks::canonical;
 #[cfg(feature = "proxy")]
 pub(crate) use opening::Opening;
+#[cfg(feature = "proxy")]
+pub(crate) use secure::Secure;
 pub use signal::stop_signal;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]

@@ -1,5 +1,4 @@
-//! What a scheduler chooses from: [`Candidates`], and the [`Claim`] that proves a
-//! choice was eligible and is counted.
+//! What a scheduler chooses from: [`Candidates`], which make the [`Claim`] of a choice.
 //!
 //! What does not live here: who is eligible (`snapshot`), and giving a count back
 //! (`balancer`, which also does so for a claim that its scheduler dropped).
@@ -7,7 +6,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::Pick;
+use super::claim::{Claim, Pick, Refused};
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Picture, Seat};
 
@@ -411,81 +410,4 @@ impl<'c> Candidate<'c> {
         let rank = self.seat.order | if self.spare { BEHIND } else { 0 };
         if self.reversed { !rank } else { rank }
     }
-}
-
-/// Proof that a member was eligible and is counted in; made by
-/// [`Candidates::claim`] only.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::Pick;
-///
-/// /// Brings the books up to date with an election: in flight, by slot.
-/// fn enter(books: &mut [u32], pick: &Pick<'_>) {
-///     if let Pick::Elected(claim) = pick {
-///         books[claim.member().id().slot()] = claim.in_flight();
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use = "a claim that is not returned is given back"]
-pub struct Claim<'c> {
-    state: &'c MemberState,
-    in_flight: u32,
-}
-
-impl<'c> Claim<'c> {
-    /// Returns whom it claims.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
-    #[must_use]
-    pub fn member(&self) -> &'c MemberState {
-        self.state
-    }
-
-    /// Returns how many the member had in flight with this claim.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-}
-
-/// Why a member could not be claimed.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Candidates, Pick, Refused};
-///
-/// /// What [`Candidates::claim_first`] does.
-/// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
-///     let mut full = false;
-///     for one in candidates.iter() {
-///         match candidates.claim(one.id()) {
-///             Ok(claim) => return Pick::Elected(claim),
-///             Err(refused) => full |= refused == Refused::AtCapacity,
-///         }
-///     }
-///     if full { Pick::AtCapacity } else { Pick::Nobody }
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Refused {
-    /// As many are in flight as its cap allows.
-    AtCapacity,
-    /// It is not one of the candidates, or was tried by this request.
-    NotEligible,
-    /// This pick has claimed somebody already.
-    OnePerPick,
-    /// It is disabled, stopped, in error or failed by a health check since the
-    /// candidates were determined.
-    Unusable,
 }

@@ -14,6 +14,7 @@ mod by_busyness;
 mod by_requests;
 mod by_traffic;
 mod candidates;
+mod claim;
 mod election;
 mod facts;
 mod fenwick;
@@ -30,7 +31,8 @@ use std::fmt;
 pub use by_busyness::ByBusyness;
 pub use by_requests::ByRequests;
 pub use by_traffic::ByTraffic;
-pub use candidates::{Candidate, Candidates, Claim, Refused};
+pub use candidates::{Candidate, Candidates};
+pub use claim::{Claim, Pick, Refused};
 pub use group::Group;
 pub use heartbeat::Heartbeat;
 pub use needs::Needs;
@@ -258,63 +260,6 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     fn needs(&self) -> Needs {
         (**self).needs()
     }
-}
-
-/// What an election came to.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
-/// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
-///
-/// /// To test what an application does when everybody is busy.
-/// #[derive(Debug)]
-/// struct Full;
-///
-/// impl Scheduler for Full {
-///     fn name(&self) -> &'static str {
-///         "full"
-///     }
-///
-///     fn pick<'c>(&self, _: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-///         Pick::AtCapacity
-///     }
-/// }
-///
-/// let balancer = Balancer::builder()
-///     .scheduler(Full)
-///     .member("a", (), MemberSpec::new())
-///     .build()?;
-/// let error = balancer.pick(&PickRequest::new()).unwrap_err();
-/// assert_eq!(error, PickError::AtCapacity);
-/// # Ok::<(), equipoise::BuildError>(())
-/// ```
-#[derive(Debug)]
-#[must_use]
-#[non_exhaustive]
-pub enum Pick<'c> {
-    /// There is no room for this request now, though there are candidates: those that could
-    /// be elected have as many in flight as their caps allow, or the scheduler withholds
-    /// room, to keep it for other requests, or to stay below a limit of its own.
-    ///
-    /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
-    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
-    /// member below its cap has room, and when the membership or a status changes. A scheduler
-    /// that withholds room asks for [`Needs::LOOK_AGAIN`], so that it looks again at every end
-    /// of a request too. If room can be had without an end, as when time passes, nothing of
-    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
-    /// from outside the scheduler, or the request waits until its deadline.
-    ///
-    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
-    AtCapacity,
-    /// This one; counted already.
-    Elected(Claim<'c>),
-    /// No candidate can be claimed.
-    Nobody,
-    /// The candidates are older than what the scheduler has been told: come again
-    /// with the present ones.
-    Stale,
 }
 
 /// What a policy may know beside the candidates.

@@ -1,4 +1,6 @@
-//! The balanced HTTP service: [`BalanceService`], its future, and [`ServedBy`].
+//! The balanced HTTP service: [`BalanceService`] and its future.
+//!
+//! What does not live here: how one is made (`layer`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,11 +14,10 @@ use tower_service::Service;
 
 use super::course::{HttpExchange, HttpSettings, Machine};
 use super::{
-    AnswerErrors, BalanceError, BalanceLayer, BoxBody, BoxError, Counted, Dispatch, LeasedBody,
-    PerMember, RequestBody,
+    AnswerErrors, BalanceError, BoxBody, BoxError, Counted, Dispatch, LeasedBody, PerMember,
+    RequestBody,
 };
 use crate::balancer::Balancer;
-use crate::observer::Session;
 
 /// A tower service that sends each request to the member that the balancer elects, and
 /// to another when that one fails (see [`Failover`](super::Failover)).
@@ -25,7 +26,7 @@ use crate::observer::Session;
 /// answer, or until whatever was being waited for is dropped. Clones share everything
 /// and may be called from any number of tasks: there is no queue and no task behind it.
 ///
-/// Answers carry [`ServedBy`] in their extensions, and [`UpgradeLease`](super::UpgradeLease)
+/// Answers carry [`ServedBy`](super::ServedBy) in their extensions, and [`UpgradeLease`](super::UpgradeLease)
 /// if the connection goes on as something else. Hop-by-hop headers are left alone, and
 /// `CONNECT` is passed on as any other method: refuse it if you carry no tunnels.
 ///
@@ -36,84 +37,13 @@ use crate::observer::Session;
 ///
 /// # Examples
 ///
-/// See [`over`](Self::over) for members that are services, and [`BalanceLayer`] for
-/// members that are addresses.
+/// See [`over`](Self::over) for members that are services, and
+/// [`BalanceLayer`](super::BalanceLayer) for members that are addresses.
 pub struct BalanceService<W, D = PerMember, P = Counted> {
     balancer: Balancer<W>,
     settings: Arc<HttpSettings>,
     way: D,
     bodies: P,
-}
-
-impl<W> BalanceService<W> {
-    /// Balances over members that are services: client-side balancing, with the defaults
-    /// of [`BalanceLayer::new`], which has the settings.
-    ///
-    /// A member is cloned for each request, and made ready within it. How long that may take
-    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
-    /// without one.
-    ///
-    /// [`Timer`]: crate::timer::Timer
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Balancer;
-    /// use equipoise::service::{BalanceService, ServedBy};
-    /// use http::{Request, Response};
-    /// use std::convert::Infallible;
-    /// use tower::{ServiceExt, service_fn};
-    ///
-    /// let member = service_fn(|_| async { Ok::<_, Infallible>(Response::new(String::from("hi"))) });
-    /// let balancer = Balancer::new([("a", member), ("b", member)])?;
-    /// let service = BalanceService::over(balancer);
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    /// # runtime.block_on(async {
-    /// for name in ["a", "b", "a"] {
-    ///     let answer = service.clone().oneshot(Request::new(String::new())).await.unwrap();
-    ///     let served = answer.extensions().get::<ServedBy>().unwrap();
-    ///     assert_eq!(&*served.member, name);
-    /// }
-    /// # });
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// Members whose error is a [`BoxError`], as tower's `LoadShed`, `Timeout` and `Buffer`
-    /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
-    /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
-    /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`
-    /// over such a service. A `BoxCloneService` around the whole also helps.
-    ///
-    /// ```
-    /// use equipoise::Balancer;
-    /// use equipoise::service::{BalanceService, BoxError, CountedBody};
-    /// use http::{Request, Response};
-    /// use tower::util::BoxCloneSyncService;
-    /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-    ///
-    /// type Member = BoxCloneSyncService<Request<CountedBody<String>>, Response<String>, BoxError>;
-    ///
-    /// let hello = |_| async { Ok::<_, std::io::Error>(Response::new(String::from("hi"))) };
-    /// let member = ServiceBuilder::new()
-    ///     .load_shed()
-    ///     .concurrency_limit(100)
-    ///     .service(service_fn(hello));
-    /// let balancer = Balancer::new([("a", Member::new(member))])?;
-    /// let mut service = BalanceService::over(balancer);
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    /// # runtime.block_on(async {
-    /// let task = tokio::spawn(async move {
-    ///     let request = Request::new(String::from("hello"));
-    ///     Ok::<_, BoxError>(service.ready().await?.call(request).await?.into_body())
-    /// });
-    /// # assert!(task.await.unwrap().is_ok());
-    /// # });
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn over(balancer: Balancer<W>) -> Self {
-        BalanceLayer::new(balancer).over_members()
-    }
 }
 
 impl<W, D, P> BalanceService<W, D, P> {
@@ -301,22 +231,4 @@ where
             .field("machine", &self.machine)
             .finish()
     }
-}
-
-/// Who answered, in the extensions of the answer: for access logs.
-///
-/// # Examples
-///
-/// See [`BalanceService::over`].
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ServedBy {
-    /// The member's name.
-    pub member: Arc<str>,
-    /// The member's route, if it has one.
-    pub route: Option<Arc<str>>,
-    /// How many attempts there were, this one included.
-    pub attempts: u32,
-    /// How the request's session fared.
-    pub session: Session,
 }

@@ -1,5 +1,5 @@
 //! Everything that can be said of a balanced service before it starts:
-//! [`BalanceLayer`].
+//! [`BalanceLayer`]; and [`BalanceService::over`], where that is nothing.
 
 use std::any::Any;
 use std::error::Error;
@@ -372,6 +372,75 @@ impl<W, P> BalanceLayer<W, P> {
         let settings = Arc::new(self.settings);
         settings.wishes.tell_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
+    }
+}
+
+impl<W> BalanceService<W> {
+    /// Balances over members that are services: client-side balancing, with the defaults
+    /// of [`BalanceLayer::new`], which has the settings.
+    ///
+    /// A member is cloned for each request, and made ready within it. How long that may take
+    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
+    /// without one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::{BalanceService, ServedBy};
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// let member = service_fn(|_| async { Ok::<_, Infallible>(Response::new(String::from("hi"))) });
+    /// let balancer = Balancer::new([("a", member), ("b", member)])?;
+    /// let service = BalanceService::over(balancer);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// for name in ["a", "b", "a"] {
+    ///     let answer = service.clone().oneshot(Request::new(String::new())).await.unwrap();
+    ///     let served = answer.extensions().get::<ServedBy>().unwrap();
+    ///     assert_eq!(&*served.member, name);
+    /// }
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Members whose error is a [`BoxError`](super::BoxError), as tower's `LoadShed`, `Timeout` and `Buffer`
+    /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
+    /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
+    /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`
+    /// over such a service. A `BoxCloneService` around the whole also helps.
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::service::{BalanceService, BoxError, CountedBody};
+    /// use http::{Request, Response};
+    /// use tower::util::BoxCloneSyncService;
+    /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// type Member = BoxCloneSyncService<Request<CountedBody<String>>, Response<String>, BoxError>;
+    ///
+    /// let hello = |_| async { Ok::<_, std::io::Error>(Response::new(String::from("hi"))) };
+    /// let member = ServiceBuilder::new()
+    ///     .load_shed()
+    ///     .concurrency_limit(100)
+    ///     .service(service_fn(hello));
+    /// let balancer = Balancer::new([("a", Member::new(member))])?;
+    /// let mut service = BalanceService::over(balancer);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let task = tokio::spawn(async move {
+    ///     let request = Request::new(String::from("hello"));
+    ///     Ok::<_, BoxError>(service.ready().await?.call(request).await?.into_body())
+    /// });
+    /// # assert!(task.await.unwrap().is_ok());
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn over(balancer: Balancer<W>) -> Self {
+        BalanceLayer::new(balancer).over_members()
     }
 }
 

@@ -29,12 +29,13 @@ mod dispatch;
 mod error;
 mod failover;
 mod layer;
+mod served_by;
 
 pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie, SessionsNotKept};
 pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture, Refusal};
 #[cfg(feature = "proxy")]
 pub(crate) use answer::{Pages, Wanted};
-pub use balance::{BalanceFuture, BalanceService, ServedBy};
+pub use balance::{BalanceFuture, BalanceService};
 pub use body::{
     BufferUpTo, Counted, CountedBody, KeptBody, KeptIfEmpty, KeptInBuffer, KeptUntilRead,
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
@@ -55,3 +56,4 @@ pub use error::{BalanceError, BoxError};
 pub(crate) use failover::causes;
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;
+pub use served_by::ServedBy;

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::backend::Seen;
-use super::case::{Asked, ENV, Object};
+use super::case::{Asked, Behaviour, ENV, Object};
 use super::client::Got;
-use super::play::sends;
 use super::wire::Head;
 use super::world::World;
 
@@ -83,6 +82,18 @@ pub(crate) fn answer(
 pub(crate) fn seen_by(seen: &[Seen]) -> Value {
     let names = seen.iter().map(|seen| Value::from(seen.member.clone()));
     names.collect()
+}
+
+/// Whether a backend says so itself, so that it may be seen in an answer.
+fn sends(asked: &Asked, name: &str) -> bool {
+    let says = |behaviour: &Behaviour| {
+        let raw = behaviour.raw.as_deref().unwrap_or_default();
+        let raw = raw.to_ascii_lowercase();
+        let mut headers = behaviour.headers.iter();
+        headers.any(|(header, _)| header.eq_ignore_ascii_case(name))
+            || raw.contains(&format!("\n{name}:"))
+    };
+    asked.backend.values().any(says)
 }
 
 fn pairs(head: &Head, shows: impl Fn(&str) -> bool) -> Value {

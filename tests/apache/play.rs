@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backend::may_have_body;
-use super::case::{Asked, Behaviour, Case, Configured, Event, Object, State};
+use super::case::{Asked, Case, Configured, Event, Object, State};
 use super::client::{Got, connect, exchange, request};
 use super::observed;
 use super::port::Places;
@@ -438,16 +438,4 @@ fn unchunked(mut rest: &str) -> usize {
         }
     }
     length
-}
-
-/// Whether a backend says so itself, so that it may be seen in an answer.
-pub(crate) fn sends(asked: &Asked, name: &str) -> bool {
-    let says = |behaviour: &Behaviour| {
-        let raw = behaviour.raw.as_deref().unwrap_or_default();
-        let raw = raw.to_ascii_lowercase();
-        let mut headers = behaviour.headers.iter();
-        headers.any(|(header, _)| header.eq_ignore_ascii_case(name))
-            || raw.contains(&format!("\n{name}:"))
-    };
-    asked.backend.values().any(says)
 }

@@ -6,10 +6,18 @@ use std::collections::BTreeSet;
 use equipoise::scheduler::Reading;
 use serde_json::Value;
 
-use super::case::{Named, Object};
+use super::case::{Case, Named, Object};
 use super::chance::{self, Counts};
 use super::heartbeat::unescape;
-use super::rules::Scene;
+
+/// Where a condition is looked at: an event or a check of a case.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) at: usize,
+    /// The field that differs, if one does.
+    pub(crate) field: &'a str,
+}
 
 /// Tells whether our value follows from Apache's.
 pub(crate) type Relation = fn(&Value, &Value, Scene<'_>) -> bool;

@@ -13,11 +13,11 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::case::{Asked, Behaviour, Case, Check, Event, Named, State};
+use super::case::{Asked, Behaviour, Check, Event, Named, State};
 use super::compare::Difference;
 use super::heartbeat;
 use super::reference::Fix;
-use super::relation::{self, Relation};
+use super::relation::{self, Relation, Scene};
 
 #[derive(Debug)]
 pub(crate) struct Rules(pub(crate) Vec<Rule>);
@@ -128,15 +128,6 @@ impl TryFrom<String> for Pattern {
     fn try_from(text: String) -> Result<Self, regex::Error> {
         Regex::new(&text).map(Self)
     }
-}
-
-/// Where a condition is looked at: an event or a check of a case.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scene<'a> {
-    pub(crate) case: &'a Case,
-    pub(crate) at: usize,
-    /// The field that differs, if one does.
-    pub(crate) field: &'a str,
 }
 
 impl Rules {

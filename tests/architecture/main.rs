@@ -1,5 +1,6 @@
-//! Holds the sources to the rules of `ARCHITECTURE.md`: who may import whom, what
-//! must not enter the core, and how a file opens and how long it may be.
+//! Holds the sources to the rules of `ARCHITECTURE.md`: which module may import which,
+//! that no files import each other in a circle, what must not enter the core, and how a
+//! file opens and how long it may be.
 //!
 //! It reads text, not syntax: comments, string literals and `#[cfg(test)]` items
 //! are cut away, then words and paths are looked for. What a lint can forbid is
@@ -11,71 +12,26 @@
 )]
 
 mod cases;
+mod circles;
+mod floors;
+mod names;
 mod rules;
 mod source;
 mod text;
 
+use circles::circles;
+use floors::{BRIDGES, floor_of};
 use rules::{
     apache_words, giving_back, homeless, imports_from_above, speaks_http, unlike_a_room,
     unswappable, unwraps, worldly,
 };
 use source::{Source, sources};
 
-struct Floor {
-    name: &'static str,
-    /// How many floors, counted from the ground, its modules may import from.
-    sees: usize,
-    modules: &'static [&'static str],
-}
-
-#[rustfmt::skip]
-const FLOORS: &[Floor] = &[
-    Floor { name: "ground", sees: 0, modules: &["clock", "random", "stable_hash", "sync"] },
-    Floor { name: "model", sees: 1, modules: &["member", "observer", "session"] },
-    Floor { name: "picture", sees: 2, modules: &["snapshot"] },
-    Floor { name: "policy", sees: 3, modules: &["scheduler"] },
-    Floor { name: "hall", sees: 4, modules: &["balancer"] },
-    Floor { name: "sockets", sees: 5, modules: &["net", "timer"] },
-    Floor { name: "drivers", sees: 6, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "service", "telemetry"] },
-    Floor { name: "roof", sees: 7, modules: &["config", "manager"] },
-    // Last, so that no floor sees it.
-    Floor { name: "annex", sees: 5, modules: &["testkit"] },
-];
-
-/// The floors that know no I/O, runtime, clock or feature: ground to hall.
-const CORE: usize = 5;
-
-/// Who may import a sibling on its own floor, and why.
-const BRIDGES: &[(&str, &str, &str)] = &[
-    ("clock", "sync", "the time of a `ManualClock` is an atomic"),
-    (
-        "net",
-        "timer",
-        "its limits hold in a task whose budget is used up",
-    ),
-    (
-        "observer",
-        "member",
-        "an event tells which member it befell",
-    ),
-    (
-        "observer",
-        "session",
-        "an event tells why a session is not kept",
-    ),
-    (
-        "proxy",
-        "service",
-        "an answer of the proxy's own is one of the service's",
-    ),
-    ("random", "sync", "that counter is an atomic"),
-];
-
 #[test]
 fn every_module_stands_on_a_floor() {
     hold(
         homeless,
-        "Add the module to FLOORS in tests/architecture/main.rs and to ARCHITECTURE.md.",
+        "Add the module to FLOORS in tests/architecture/floors.rs and to ARCHITECTURE.md.",
     );
 }
 
@@ -85,7 +41,7 @@ fn a_module_imports_only_from_below() {
         imports_from_above,
         "Facts go down as arguments, decisions come back as return values: take what is missing \
          as an argument, or move it to a lower floor. A new bridge between siblings goes into \
-         BRIDGES in tests/architecture/main.rs, with its reason.",
+         BRIDGES in tests/architecture/floors.rs, with its reason.",
     );
 }
 
@@ -165,6 +121,20 @@ fn nothing_that_ships_unwraps() {
 }
 
 #[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources: Vec<_> = ["src", "tests", "examples", "benches"]
+        .into_iter()
+        .flat_map(sources)
+        .collect();
+    assert!(!sources.is_empty(), "there are no sources");
+    let complaints: Vec<_> = circles(&sources).iter().map(ToString::to_string).collect();
+    report(
+        &complaints,
+        "Cut one of these: move what two files need into a file of its own, or take it as an argument.",
+    );
+}
+
+#[test]
 fn every_file_is_a_room() {
     let complaints: Vec<_> = ["src", "tests", "examples", "benches"]
         .into_iter()
@@ -175,12 +145,6 @@ fn every_file_is_a_room() {
         &complaints,
         "A file opens with `//!`, what lives there and what does not, and has at most 500 lines.",
     );
-}
-
-fn floor_of(module: &str) -> Option<usize> {
-    FLOORS
-        .iter()
-        .position(|floor| floor.modules.contains(&module))
 }
 
 fn hold(rule: impl Fn(&Source) -> Vec<String>, advice: &str) {

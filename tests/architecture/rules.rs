@@ -1,12 +1,12 @@
 //! The rules, each a function from one file to its complaints.
 //!
-//! Which module stands on which floor, and who may cross to a sibling, is in `main`.
+//! Which module stands on which floor, and which may cross to a sibling, is in `floors`.
 
 use std::collections::BTreeSet;
 
+use crate::floors::{BRIDGES, CORE, FLOORS, floor_of};
 use crate::source::Source;
 use crate::text::{Literals, is_word, lines_with, paths, strip};
-use crate::{BRIDGES, CORE, FLOORS, floor_of};
 
 struct Ban {
     /// The beginning of a path (`core` reads as `std`), or of a piece of code.

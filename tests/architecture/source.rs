@@ -1,12 +1,12 @@
 //! One file of the crate, as the rules see it: where it stands and what it says.
 //!
-//! How text is read is in `text`; what is allowed is in `main`.
+//! How text is read is in `text`; what is allowed is in `floors` and `rules`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::floor_of;
+use crate::floors::floor_of;
 use crate::text::{Literals, paths, strip, without_tests};
 
 /// A file, with its text in three degrees of undress.

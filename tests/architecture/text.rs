@@ -203,7 +203,8 @@ fn path(
     start + 1
 }
 
-fn tokens(code: &str) -> Vec<(usize, &str)> {
+/// The words and signs of code, each with its line.
+pub(crate) fn tokens(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (index, line) in code.lines().enumerate() {
         let mut rest = line.trim_start();

@@ -10,6 +10,7 @@
 mod fairness;
 mod found;
 mod many_weights;
+mod member;
 mod methods;
 mod model;
 mod operator;

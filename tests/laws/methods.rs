@@ -7,7 +7,7 @@
 
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic};
 
-use crate::model::{Key, Member};
+use crate::member::{Key, Member};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Method {

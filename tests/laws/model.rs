@@ -10,71 +10,8 @@ use std::time::Duration;
 
 use equipoise::{Flag, MemberSpec, PickError, Session, Status, Weight};
 
+use crate::member::{Key, Member};
 use crate::methods::{Books, Change, Method};
-
-/// One identity: the index of a [`Member`], never used again.
-pub(crate) type Key = usize;
-
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) name: String,
-    /// What its source says, with flags.
-    pub(crate) source: MemberSpec,
-    /// What holds, by its source and by what is overridden.
-    pub(crate) spec: MemberSpec,
-    pub(crate) payload: u32,
-    /// The place in configuration order; `None` once removed.
-    pub(crate) order: Option<u64>,
-    pub(crate) status: Status,
-    error_since: Duration,
-    pub(crate) retries: u32,
-    pub(crate) in_flight: u32,
-    pub(crate) elected: u64,
-    /// Both directions together.
-    pub(crate) bytes: u64,
-    /// It has got another spec or payload since the last [`Model::refresh`].
-    touched: bool,
-}
-
-impl Member {
-    pub(crate) fn weight(&self) -> u32 {
-        self.spec.weight().hundredths()
-    }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.spec
-            .max_in_flight()
-            .is_none_or(|cap| self.in_flight < cap)
-    }
-
-    fn is(&self, flag: Flag) -> bool {
-        self.status.contains(flag)
-    }
-
-    fn set_status(&mut self, status: Status, now: Duration) {
-        if status.contains(Flag::InError) && !self.is(Flag::InError) {
-            self.error_since = now;
-        }
-        self.status = status;
-    }
-
-    fn leave_error(&mut self) {
-        self.status = self.status.without(Flag::InError);
-        self.retries += 1;
-    }
-
-    /// When the retry rule lets it out of its error; `None` if it does not.
-    fn due(&self) -> Option<Duration> {
-        let never = !self.is(Flag::InError) || self.is(Flag::Stopped);
-        (!never).then(|| {
-            if self.is(Flag::IgnoreErrors) {
-                Duration::ZERO
-            } else {
-                self.error_since + self.spec.recovery_delay()
-            }
-        })
-    }
-}
 
 /// What a request brings, in the model's terms.
 #[derive(Debug, Default)]

@@ -8,8 +8,9 @@ use equipoise::{
     PickError, PickRequest, Session,
 };
 
+use crate::member::Key;
 use crate::methods::Method;
-use crate::model::{self, Key, Model};
+use crate::model::{self, Model};
 use crate::ops::{Op, Request, Scenario};
 
 pub(crate) struct Twins {

@@ -12,7 +12,7 @@ use equipoise::{
     PickRequest, Weight,
 };
 
-use crate::Method;
+use crate::method::Method;
 
 const NAMES: u64 = 12;
 const ROUTES: u64 = 4;

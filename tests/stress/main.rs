@@ -10,52 +10,23 @@
 
 mod aftermath;
 mod crew;
+mod method;
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use equipoise::Balancer;
 use equipoise::clock::ManualClock;
 use equipoise::random::Random;
-use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings};
 
 use crew::{Churner, Picker, Seen};
+use method::Method;
 
 const PICKERS: u64 = 4;
 
 /// How much longer than wanted a run may take before it counts as a deadlock.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Method {
-    Busyness,
-    Heartbeat,
-    Requests,
-    Traffic,
-}
-
-impl Method {
-    const ALL: [Self; 4] = [
-        Self::Busyness,
-        Self::Heartbeat,
-        Self::Requests,
-        Self::Traffic,
-    ];
-
-    /// Sets a new scheduler. A heartbeat's readings are never shared with another one,
-    /// so they are new as well.
-    fn install(self, balancer: &Balancer<u64>, readings: &mut HeartbeatReadings) {
-        match self {
-            Self::Busyness => balancer.set_scheduler(ByBusyness::new()),
-            Self::Heartbeat => {
-                *readings = HeartbeatReadings::new();
-                balancer.set_scheduler(Heartbeat::new(readings));
-            }
-            Self::Requests => balancer.set_scheduler(ByRequests::new()),
-            Self::Traffic => balancer.set_scheduler(ByTraffic::new()),
-        }
-    }
-}
 
 #[test]
 fn by_busyness_everything_is_exact_after_a_storm() {

@@ -7,9 +7,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::names::Within;
 use super::parameter::Remark;
-use super::reading::{Reading, Scope};
+use super::reading::{Reading, Scope, Within};
 use crate::config::model::{Access, Handler};
 use crate::config::syntax::{Directive, Word};
 

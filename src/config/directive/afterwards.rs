@@ -7,21 +7,7 @@ use super::hidden::Rules;
 use super::parameter::{Remark, nearest};
 use super::reading::Reading;
 use super::routes::not_kept;
-use crate::config::model::{MappingKind, Target};
-use crate::config::syntax::Span;
-
-/// A mapping that was read.
-pub(super) struct Mapped {
-    /// Of which virtual host; `None` for the main server.
-    pub(super) host: Option<usize>,
-    /// The path, or the location's.
-    pub(super) from: String,
-    pub(super) kind: MappingKind,
-    pub(super) in_location: bool,
-    pub(super) target: Target,
-    pub(super) path_span: Span,
-    pub(super) target_span: Span,
-}
+use crate::config::model::Target;
 
 /// Looks at all that was read.
 pub(super) fn look(reading: &mut Reading<'_>) {

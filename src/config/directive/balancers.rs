@@ -7,9 +7,9 @@ use super::balancer_parameters::BALANCER;
 use super::health::{look_up, not_a_pair};
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
-use super::names::Within;
 use super::parameter::{Remark, nearest};
-use super::reading::{Pair, Reading, Scope};
+use super::reading::{Pair, Reading, Scope, Within};
+use crate::config::member_url::MemberUrl;
 use crate::config::model::{BalancerConfig, Host, MemberConfig};
 use crate::config::syntax::{Directive, Section, Word};
 
@@ -155,7 +155,7 @@ pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive
     let Some(normal) = reading.checked(words[url].span, normalised(&words[url].text)) else {
         return;
     };
-    config.url = normal.whom + &normal.path;
+    config.url = normal.origin() + &normal.path;
     let balancer = balancer(reading, scope.host, &balancer_name);
     let host = reading.virtual_host;
     reading.defined.insert((host, balancer_name));
@@ -178,8 +178,8 @@ fn add(
         return reading.warning(word.span, Remark::new(message));
     }
     // httpd takes a URL that begins like another for the other.
-    let whom = normalised(&member.url).map_or(0, |url| url.whom.len());
-    if let Some(other) = known.filter(|known| known.len() >= whom) {
+    let origin = MemberUrl::parse(&member.url).map_or(0, |url| url.origin().len());
+    if let Some(other) = known.filter(|known| known.len() >= origin) {
         let message = format!("this is a member of its own here, and httpd takes it for `{other}`");
         reading.warning(word.span, Remark::new(message));
     }

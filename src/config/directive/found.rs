@@ -1,10 +1,13 @@
-//! What was read so far, found by name: [`Found`] and [`Ordered`]. Each look-up costs the
-//! same however long the configuration is.
+//! What was read so far: mappings ([`Mapped`]), and what is found by name ([`Found`] and
+//! [`Ordered`]). Each look-up costs the same however long the configuration is.
 //!
 //! What does not live here: the nouns themselves, which are in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+
+use crate::config::model::{MappingKind, Target};
+use crate::config::syntax::Span;
 
 /// Where the balancers and members of all hosts are. A host is `None` for the main server,
 /// or the number of its virtual host.
@@ -61,6 +64,19 @@ fn longest_prefix<'s>(texts: &'s BTreeSet<String>, of: &str) -> Option<&'s str> 
         let length = same.map(|(letter, _)| letter.len_utf8()).sum();
         end = &end[..length];
     }
+}
+
+/// A mapping that was read.
+pub(super) struct Mapped {
+    /// Of which virtual host; `None` for the main server.
+    pub(super) host: Option<usize>,
+    /// The path, or the location's.
+    pub(super) from: String,
+    pub(super) kind: MappingKind,
+    pub(super) in_location: bool,
+    pub(super) target: Target,
+    pub(super) path_span: Span,
+    pub(super) target_span: Span,
 }
 
 /// Values by name, in the order in which they were set last.

@@ -4,14 +4,13 @@
 
 use regex::Regex;
 
-use super::afterwards::Mapped;
 use super::balancers::{self, pairs};
+use super::found::Mapped;
 use super::health::look_up;
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
-use super::names::Within;
 use super::parameter::Remark;
-use super::reading::{Reading, Scope};
+use super::reading::{Reading, Scope, Within};
 use crate::config::model::{CookieMapping, Mapping, MappingKind, ReverseMapping, Target};
 use crate::config::syntax::{Directive, Section, Word};
 
@@ -253,7 +252,7 @@ fn read_target(reading: &mut Reading<'_>, word: &Word) -> Option<Target> {
     };
     let url = reading.checked(word.span, normalised(url))?;
     Some(Target::Member {
-        url: url.whom,
+        url: url.origin(),
         path: url.path + path,
     })
 }

@@ -5,6 +5,7 @@
 use http::uri::Authority;
 
 use super::parameter::{Remark, nearest};
+use crate::config::member_url::{MemberUrl, NoMemberUrl};
 
 /// The schemes that are spoken, with their default ports.
 const SCHEMES: [(&str, u16); 6] = [
@@ -16,63 +17,41 @@ const SCHEMES: [(&str, u16); 6] = [
     ("wss", 443),
 ];
 
-/// A URL of a member in two parts.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) struct MemberUrl {
-    /// `http://host:8080`, or `unix:/socket|http://host`.
-    pub(super) whom: String,
-    /// Empty, or from a slash on.
-    pub(super) path: String,
-}
-
 /// Reads a URL: scheme and host in lower case, without the scheme's own port.
 pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
-    let (socket, url) = match text.get(..5) {
-        Some(unix) if unix.eq_ignore_ascii_case("unix:") => {
-            let Some((socket, url)) = text[5..].split_once('|') else {
-                let remark = Remark::new(format!("`{text}` says nothing but a socket"));
-                return Err(remark.with_hint("write `unix:/path|http://host/`"));
-            };
-            (Some(socket), url)
-        }
-        _ => (None, text),
-    };
-    if socket == Some("") {
-        return Err(Remark::new("the path of the socket is missing"));
-    }
     let no_url = || {
         let remark = Remark::new(format!("`{text}` is no URL of a member"));
         remark.with_hint("write `http://host:8080`")
     };
-    let (scheme, rest) = url.split_once(':').ok_or_else(no_url)?;
-    let scheme = scheme.to_ascii_lowercase();
-    let rest = match rest.strip_prefix("//") {
-        Some(rest) => rest,
-        None if rest.is_empty() && socket.is_some() => "",
-        None => return Err(no_url()),
-    };
+    let url = MemberUrl::parse(text).map_err(|missing| match missing {
+        NoMemberUrl::NoScheme => no_url(),
+        NoMemberUrl::NoSocket => Remark::new("the path of the socket is missing"),
+        NoMemberUrl::SocketAlone => {
+            let remark = Remark::new(format!("`{text}` says nothing but a socket"));
+            remark.with_hint("write `unix:/path|http://host/`")
+        }
+    })?;
+    let scheme = url.scheme.to_ascii_lowercase();
     let default = default_port(&scheme)?;
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if path.contains(['?', '#']) {
+    if url.path.contains(['?', '#']) {
         let remark = Remark::new("the URL of a member has neither a query nor a fragment");
         return Err(remark);
     }
-    let authority = match authority {
-        "" if socket.is_some() => "localhost",
-        "" => return Err(no_url()),
-        authority => authority,
-    };
+    if url.authority.is_empty() && url.socket.is_none() {
+        return Err(no_url());
+    }
+    let authority = url.host_and_port();
     if authority.contains('@') {
         let remark = Remark::new("the URL of a member has no user");
         let hint = "`RequestHeader set Authorization ..` tells members who asks";
         return Err(remark.with_hint(hint));
     }
-    let host = authority_of(authority, default)
+    let authority = authority_of(authority, default)
         .ok_or_else(|| Remark::new(format!("`{authority}` is no host with a port")))?;
-    let socket = socket.map(|socket| format!("unix:{socket}|"));
     Ok(MemberUrl {
-        whom: format!("{}{scheme}://{host}", socket.unwrap_or_default()),
-        path: path.to_owned(),
+        scheme,
+        authority,
+        ..url
     })
 }
 
@@ -140,7 +119,7 @@ mod tests {
             ("wss://a:080", "wss://a:80"),
         ] {
             let url = normalised(text).unwrap();
-            assert_eq!(format!("{}{}", url.whom, url.path), expected);
+            assert_eq!(format!("{}{}", url.origin(), url.path), expected);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What directives mean: [`understand`] makes a configuration of a tree.
 //!
 //! ```text
-//! names      which directives there are, where they may stand, and who reads them
-//! reading    one pass over the tree: sections, scopes, complaints
+//! names      which directives there are, where they may stand, and what reads them
+//! walk       one pass over the tree: sections and directives
+//! reading    what is read into, scopes, complaints
 //! host, balancers, mappings, headers, access, health     those who read them
 //! parameter, member_parameters, balancer_parameters      `key=value`
 //! member_url                                             the names of members
@@ -31,6 +32,7 @@ mod others;
 mod parameter;
 mod reading;
 mod routes;
+mod walk;
 
 pub(super) use balancer_parameters::BALANCER;
 pub(super) use member_parameters::{CHECK, MEMBER};
@@ -44,5 +46,5 @@ use reading::Reading;
 /// Makes a configuration of a tree. Whatever cannot be understood is left out and
 /// complained of.
 pub(super) fn understand(nodes: &[Node], sources: &Sources, complaints: &mut Complaints) -> Config {
-    Reading::new(sources, complaints).whole(nodes)
+    walk::read_whole(Reading::new(sources, complaints), nodes)
 }

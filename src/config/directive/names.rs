@@ -3,31 +3,9 @@
 //!
 //! What does not live here: what they mean (the functions named here).
 
-use std::fmt;
-
-use super::reading::{Reading, Scope};
+use super::reading::{Reading, Scope, Within};
 use super::{access, balancers, headers, health, host, mappings};
 use crate::config::syntax::Directive;
-
-/// Where a directive stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Within {
-    Location,
-    Main,
-    Proxy,
-    VirtualHost,
-}
-
-impl fmt::Display for Within {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Location => "inside `<Location>`",
-            Self::Main => "outside of sections",
-            Self::Proxy => "inside `<Proxy>`",
-            Self::VirtualHost => "inside `<VirtualHost>`",
-        })
-    }
-}
 
 type Read = fn(&mut Reading<'_>, &mut Scope<'_>, &Directive);
 

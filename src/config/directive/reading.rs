@@ -1,21 +1,18 @@
-//! One pass over the tree: sections, scopes and complaints.
+//! What a tree is read into, and what there is to say about it: [`Reading`].
 //!
-//! What does not live here: what single directives mean (the files that `names` calls).
+//! What does not live here: the way through the tree (`walk`), and what single directives
+//! mean (the files that `names` calls).
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::balancer_parameters::BALANCER;
-use super::found::{Found, Ordered};
+use super::found::{Found, Mapped, Ordered};
 use super::member_parameters::MEMBER;
-use super::names::{DIRECTIVES, Known, Meaning, SECTIONS, Within};
-use super::others::{other, others};
 use super::parameter::{Moot, Parameter, Read, Remark, nearest};
-use super::{afterwards, balancers, host, mappings};
 use crate::config::complaints::Complaints;
-use crate::config::model::{
-    CheckTemplate, Condition, Config, Host, Location, Settings, VirtualHost,
-};
-use crate::config::syntax::{Directive, Node, Section, Sources, Span, Word};
+use crate::config::model::{CheckTemplate, Condition, Config, Host, Location, Settings};
+use crate::config::syntax::{Directive, Sources, Span, Word};
 use crate::config::{Diagnostic, Severity, secret};
 
 /// What is read so far, and what there is to say about it.
@@ -26,7 +23,7 @@ pub(super) struct Reading<'a> {
     said: BTreeSet<String>,
     pub(super) config: Config,
     /// The targets of mappings and where they were read, for `afterwards`.
-    pub(super) targets: Vec<afterwards::Mapped>,
+    pub(super) targets: Vec<Mapped>,
     /// Which balancers have a section or members, by host.
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
     /// Which virtual host is read; `None` for the main server.
@@ -39,7 +36,27 @@ pub(super) struct Reading<'a> {
     pub(super) templates: Ordered<CheckTemplate>,
 }
 
-/// Where a directive stands.
+/// In what a directive stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Within {
+    Location,
+    Main,
+    Proxy,
+    VirtualHost,
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Location => "inside `<Location>`",
+            Self::Main => "outside of sections",
+            Self::Proxy => "inside `<Proxy>`",
+            Self::VirtualHost => "inside `<VirtualHost>`",
+        })
+    }
+}
+
+/// Where a directive stands, and what it is about.
 pub(super) struct Scope<'s> {
     pub(super) within: Within,
     pub(super) host: &'s mut Host,
@@ -110,103 +127,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads the whole tree.
-    pub(super) fn whole(mut self, nodes: &[Node]) -> Config {
-        let mut server = Host::default();
-        self.host(nodes, Within::Main, &mut server);
-        self.config.server = server;
-        let conditions = std::mem::take(&mut self.conditions).into_values();
-        self.config.conditions = conditions.map(|(_, condition)| condition).collect();
-        let templates = std::mem::take(&mut self.templates).into_values();
-        self.config.check_templates = templates.map(|(_, template)| template).collect();
-        afterwards::look(&mut self);
-        self.config
-    }
-
-    /// Reads all that stands in a host.
-    fn host(&mut self, nodes: &[Node], within: Within, host: &mut Host) {
-        let mut scope = Scope {
-            within,
-            host,
-            location: None,
-            balancer: None,
-            variables: Ordered::default(),
-        };
-        self.nodes(nodes, &mut scope);
-        host.settings.variables = scope.variables.into_values().collect();
-    }
-
-    fn nodes(&mut self, nodes: &[Node], scope: &mut Scope<'_>) {
-        for node in nodes {
-            if self.complaints.are_too_many() {
-                return;
-            }
-            match node {
-                Node::Directive(directive) => self.directive(directive, scope),
-                Node::Section(section) => self.section(section, scope),
-            }
-        }
-    }
-
-    fn directive(&mut self, directive: &Directive, scope: &mut Scope<'_>) {
-        let name = &directive.name;
-        self.hide_words(name, &directive.words);
-        let is_it = |row: &&Known| row.name.eq_ignore_ascii_case(&name.text);
-        if let Some(known) = DIRECTIVES.iter().find(is_it) {
-            return self.known(known.name, &known.meaning, directive, scope);
-        }
-        if let Some((known, meaning)) = other(&name.text) {
-            return self.known(known, meaning, directive, scope);
-        }
-        let all = DIRECTIVES.iter().map(|row| row.name).chain(others());
-        self.unknown(name, "directive", all);
-    }
-
-    fn known(
-        &mut self,
-        known: &str,
-        meaning: &Meaning,
-        directive: &Directive,
-        scope: &mut Scope<'_>,
-    ) {
-        let name = &directive.name;
-        match meaning {
-            Meaning::Do(within, read) => {
-                if within.contains(&scope.within) {
-                    if scope.within == Within::Proxy && within.contains(&Within::Location) {
-                        self.for_all_balancers(known, name);
-                    }
-                    read(self, scope, directive);
-                } else {
-                    let message = format!("`{known}` cannot stand {}", scope.within);
-                    let places: Vec<_> = within.iter().map(Within::to_string).collect();
-                    let hint = format!("it belongs {}", either(&places));
-                    self.error(name.span, Remark::new(message).with_hint(hint));
-                }
-            }
-            Meaning::Note(why) => {
-                self.once(Severity::Note, name.span, format!("`{known}` {why}"));
-            }
-            Meaning::Refuse(message, hint) => {
-                let remark = Remark::new(format!("`{known}` {message}"));
-                self.error(name.span, remark.with_hint(*hint));
-            }
-            Meaning::Warn(what) => {
-                self.once(Severity::Warning, name.span, format!("`{known}` {what}"));
-            }
-        }
-    }
-
-    /// Settings of paths in a section of a balancer hold for its whole host.
-    fn for_all_balancers(&mut self, known: &str, name: &Word) {
-        if known != "Require" {
-            let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
-            let hint = "write it in a `<Location>` if other paths are not to have it";
-            self.warning(name.span, Remark::new(message).with_hint(hint));
-        }
-    }
-
-    fn hide_words(&mut self, name: &Word, words: &[Word]) {
+    /// Notes what is secret of a directive, or of the head of a section.
+    pub(super) fn hide_words(&mut self, name: &Word, words: &[Word]) {
         let words = std::iter::once(name).chain(words);
         let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
         self.hide(&words);
@@ -216,113 +138,6 @@ impl<'a> Reading<'a> {
     pub(super) fn hide(&mut self, words: &[&str]) {
         let secrets = secret::of_words(words).into_iter();
         self.secrets = secrets.map(str::to_owned).collect();
-    }
-
-    fn section(&mut self, section: &Section, scope: &mut Scope<'_>) {
-        let name = &section.name;
-        self.hide_words(name, &section.words);
-        let is_it = |known: &&&str| known.eq_ignore_ascii_case(&name.text);
-        let Some(known) = SECTIONS.iter().find(is_it) else {
-            return self.unknown(name, "section", SECTIONS.iter().copied());
-        };
-        let top = matches!(scope.within, Within::Main | Within::VirtualHost);
-        match *known {
-            "VirtualHost" if scope.within == Within::Main => self.virtual_host(section),
-            "Location" | "LocationMatch" if top => {
-                let is_match = *known == "LocationMatch";
-                self.location(section, is_match, scope);
-            }
-            "Proxy" if top => self.proxy(section, scope),
-            "Directory" | "DirectoryMatch" | "Files" | "FilesMatch" => {
-                let message = format!("`<{known}>` concerns files, and none are served");
-                self.once(Severity::Note, name.span, message);
-            }
-            "RequireAny" if scope.within != Within::Main => {
-                self.nodes(&section.children, scope);
-            }
-            "VirtualHost" | "Location" | "LocationMatch" | "Proxy" | "RequireAny" => {
-                let message = format!("`<{known}>` cannot stand {}", scope.within);
-                self.error(name.span, Remark::new(message));
-            }
-            _ => {
-                let remark = Remark::new(format!("`<{known}>` cannot be carried out"));
-                self.error(name.span, remark.with_hint(match *known {
-                    "Limit" | "LimitExcept" | "RequireAll" | "RequireNone" => {
-                        "who may ask is said by `Require` in `<Location>`, of which one has to hold"
-                    }
-                    "ProxyMatch" => "name the balancer: `<Proxy balancer://name>`",
-                    _ => "write what is to hold without a condition",
-                }));
-            }
-        }
-    }
-
-    fn virtual_host(&mut self, section: &Section) {
-        let mut host = Host::default();
-        let addresses = host::addresses(self, section);
-        self.virtual_host = Some(self.config.virtual_hosts.len());
-        self.host(&section.children, Within::VirtualHost, &mut host);
-        self.virtual_host = None;
-        self.config
-            .virtual_hosts
-            .push(VirtualHost { addresses, host });
-    }
-
-    fn location(&mut self, section: &Section, is_match: bool, scope: &mut Scope<'_>) {
-        let Some((path, is_pattern)) = mappings::location(self, section, is_match) else {
-            return;
-        };
-        let mut inner = Scope {
-            within: Within::Location,
-            host: &mut *scope.host,
-            location: Some(Location {
-                path,
-                is_pattern,
-                settings: Settings::default(),
-            }),
-            balancer: None,
-            variables: Ordered::default(),
-        };
-        self.nodes(&section.children, &mut inner);
-        let Scope {
-            location,
-            variables,
-            ..
-        } = inner;
-        if let Some(mut location) = location {
-            location.settings.variables = variables.into_values().collect();
-            scope.host.locations.push(location);
-        }
-    }
-
-    fn proxy(&mut self, section: &Section, scope: &mut Scope<'_>) {
-        let balancer = balancers::section(self, section, scope.host);
-        let mut inner = Scope {
-            within: Within::Proxy,
-            host: &mut *scope.host,
-            location: None,
-            balancer,
-            // Inside of it, they are the host's.
-            variables: std::mem::take(&mut scope.variables),
-        };
-        self.nodes(&section.children, &mut inner);
-        scope.variables = inner.variables;
-    }
-
-    fn unknown<'k>(&mut self, name: &Word, what: &str, known: impl Iterator<Item = &'k str>) {
-        let remark = Remark::new(if what == "section" {
-            format!("there is no section `<{}>`", name.text)
-        } else {
-            format!("there is no {what} `{}`", name.text)
-        });
-        let near = nearest(&name.text, known);
-        self.error(
-            name.span,
-            match near {
-                Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
-                None => remark,
-            },
-        );
     }
 
     /// Reads the pairs into `target`, by the table.
@@ -413,6 +228,11 @@ impl<'a> Reading<'a> {
         None
     }
 
+    /// Whether so much is wrong that no more is read.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.complaints.are_too_many()
+    }
+
     /// Whether another warning would be shown: what it says may not be cheap to find.
     pub(super) fn take_warnings(&self) -> bool {
         self.complaints.take_warnings()
@@ -450,12 +270,4 @@ impl<'a> Reading<'a> {
 
 fn is_key<T>(table: &[Parameter<T>], key: &str) -> bool {
     table.iter().any(|row| row.key.eq_ignore_ascii_case(key))
-}
-
-/// `a, b or c`
-fn either(words: &[String]) -> String {
-    match words {
-        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
-        words => words.concat(),
-    }
 }

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::StatusCode;
 use http::header::{ALLOW, HeaderMap, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
 
-use super::future::Answer;
 use super::layer::{Layer, Layers};
 use super::site::{Destination, Site};
 use crate::balancer::Balancer;
 use crate::config::ErrorOverride;
-use crate::proxy::{AnsweredBadly, Endpoint, Origin};
+use crate::proxy::{AnsweredBadly, Endpoint, Origin, ProxyBody};
 use crate::service::{BalanceError, Refusal, ServedBy, Wanted};
 use crate::session;
 
@@ -23,6 +22,9 @@ const HOLD_URLS: [&str; 5] = [
     "refresh",
     "uri",
 ];
+
+/// What a client gets.
+pub(super) type Answer = Response<ProxyBody>;
 
 /// What is known of a request while a member answers it.
 #[derive(Debug)]

@@ -5,15 +5,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
 use pin_project_lite::pin_project;
 
-use super::answer::Trip;
-use crate::proxy::{ClientBody, EdgeBody, Endpoint, ProxyBody, ReverseProxyFuture};
+use super::answer::{Answer, Trip};
+use crate::proxy::{ClientBody, EdgeBody, Endpoint, ReverseProxyFuture};
 use crate::service::{BalanceFuture, Counted, PerMember};
-
-/// What a client gets.
-pub(super) type Answer = Response<ProxyBody>;
 
 type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 

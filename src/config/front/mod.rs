@@ -6,7 +6,7 @@
 //!                                          answer ◄─ headers ◄─ URLs, cookies ◄┘
 //! ```
 //!
-//! What does not live here: how it was configured (`build`), and what happens between
+//! What does not live here: how it was configured (`assemble`), and what happens between
 //! here and the member (`proxy`, `service`).
 
 mod access;
@@ -16,6 +16,7 @@ mod headers;
 mod hosts;
 mod layer;
 mod places;
+mod receive;
 mod site;
 
 use std::convert::Infallible;
@@ -83,6 +84,6 @@ impl Service<Request<ClientBody>> for Front {
             let greeted = hosts.greeted(here, session);
             greeted.certificate != site.certificate
         });
-        site.receive(here, request, misdirected)
+        receive::receive(site, here, request, misdirected)
     }
 }

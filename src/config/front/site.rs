@@ -1,29 +1,19 @@
 //! One host, made ready: its places, its mappings, and where they lead. [`Site`].
+//!
+//! What does not live here: what is done with a request (`receive`).
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderMap, VIA};
-use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Method, Request, StatusCode, Uri};
-use tower_service::Service;
+use http::uri::PathAndQuery;
+use http::{Extensions, Uri};
 
 use super::access::Gate;
-use super::answer::{Presented, Trip};
-use super::future::{Answer, FrontFuture};
 use super::layer::{Layer, Layers};
 use super::places::Paths;
 use crate::balancer::Balancer;
-use crate::config::Handler;
-use crate::config::model::INITIAL_NOT_POOLED;
-use crate::net::TlsSession;
-use crate::proxy::{
-    ClientBody, Endpoint, FirstRequest, MapError, Mapped, Origin, OwnFields, PathMap, Readings,
-    ReverseProxy, is_for_http, names_its_host,
-};
-use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
+use crate::proxy::{Endpoint, MapError, Mapped, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
 /// One host: the main server, or a virtual one with what it inherits.
@@ -101,7 +91,7 @@ impl Destination {
 }
 
 /// Where a request goes.
-enum Onward {
+pub(super) enum Onward {
     To(Arc<Destination>, PathAndQuery),
     /// No member is to answer it.
     Nowhere,
@@ -117,113 +107,19 @@ impl Site {
         }
     }
 
-    /// Takes a request: answers it, or sends it on. One is misdirected if it came on a
-    /// connection that is for a host with another certificate.
-    pub(super) fn receive(
-        self: &Arc<Self>,
-        here: SocketAddr,
-        request: Request<ClientBody>,
-        misdirected: bool,
-    ) -> FrontFuture {
-        let (mut head, body) = request.into_parts();
-        let wanted = Wanted::by(&head.method, &head.headers);
-        let mut trip = Trip::new(self.clone(), wanted);
-        trip.secure = head.extensions.get::<TlsSession>().is_some();
-        if head.method == Method::CONNECT {
-            return trip.refuse(StatusCode::METHOD_NOT_ALLOWED, "not by this server");
-        }
-        if !is_for_http(&head) {
-            return trip.refuse(
-                StatusCode::BAD_REQUEST,
-                "it is for another scheme than http",
-            );
-        }
-        if !names_its_host(&head) {
-            return trip.refuse(
-                StatusCode::BAD_REQUEST,
-                "it does not say for which host it is",
-            );
-        }
-        if misdirected {
-            return trip.refuse(
-                StatusCode::MISDIRECTED_REQUEST,
-                "its connection is for another host",
-            );
-        }
-        let readings = Readings::of(head.uri.path());
-        trip.places = self.places_of(&readings.httpd);
-        if !self.lets_in(&readings, &head.extensions, here) {
-            return trip.refuse(StatusCode::FORBIDDEN, "this is not for everybody");
-        }
-        let layers = self.layers(&trip.places);
-        let (destination, path) = match self.onward(&readings, &trip.places, &head.uri) {
-            Ok(Onward::To(destination, path)) => (destination, path),
-            Ok(Onward::Nowhere) => {
-                return match layers.top(|layer| layer.handler) {
-                    Some(Handler::Manager | Handler::Heartbeat) => {
-                        let why = "this version has no such page";
-                        trip.refuse(StatusCode::NOT_IMPLEMENTED, why)
-                    }
-                    None => {
-                        let why = "nothing is served under this address";
-                        trip.refuse(StatusCode::NOT_FOUND, why)
-                    }
-                };
-            }
-            Err(error) => return trip.refuse(error.status(), "it cannot be passed on as it is"),
-        };
-        drop(readings);
-        // By the name that the client asked for, whatever members get to see.
-        if layers.upwards().any(|layer| layer.reverse.is_some()) {
-            trip.origin = origin(&head.headers, &head.uri, trip.secure);
-        }
-        let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
-        for edit in edits() {
-            edit.keep(&mut head.headers);
-            edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
-        }
-        if edits().next().is_some() {
-            let names = edits().map(|edit| edit.name().clone()).collect();
-            head.extensions.insert(OwnFields(names));
-        }
-        if self.via == Via::Removed {
-            head.headers.remove(VIA);
-        }
-        let forwarded = layers.top(|layer| layer.forwarded_headers).unwrap_or(true);
-        if layers.top(|layer| layer.preserve_host) == Some(true) {
-            head.extensions.insert(HostKept);
-        }
-        let first = head.extensions.get::<FirstRequest>().is_some();
-        if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
-            head.extensions.insert(FreshConnection::new());
-        }
-        let speaks = layers
-            .upwards()
-            .any(|layer| !layer.response_headers.is_empty());
-        if redirect(&mut head, path).is_err() {
-            return trip.refuse(StatusCode::BAD_REQUEST, "it cannot be passed on as it is");
-        }
-        if let Some(sticky) = destination.sticky.as_ref().filter(|_| speaks) {
-            let found = sticky.find(&head.uri, &head.headers);
-            trip.presented = found.and_then(|it| Presented::of(&it));
-        }
-        let Some(lane) = destination.lane(forwarded) else {
-            return trip.refuse(StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
-        };
-        let sent = lane.proxy.clone().call(Request::from_parts(head, body));
-        trip.balancer = Some(lane.balancer.clone());
-        trip.destination = Some(destination);
-        FrontFuture::sent(sent, trip)
-    }
-
-    fn places_of(&self, reading: &str) -> Vec<usize> {
+    pub(super) fn places_of(&self, reading: &str) -> Vec<usize> {
         let places = self.places.iter().enumerate();
         let here = places.filter(|(_, place)| place.paths.contain(reading));
         here.map(|(index, _)| index).collect()
     }
 
     /// Whether a client may ask there, however the path is read.
-    fn lets_in(&self, path: &Readings<'_>, client: &Extensions, here: SocketAddr) -> bool {
+    pub(super) fn lets_in(
+        &self,
+        path: &Readings<'_>,
+        client: &Extensions,
+        here: SocketAddr,
+    ) -> bool {
         let mut gates = path.all().filter_map(|reading| self.gate_of(reading));
         gates.all(|gate| gate.lets_in(client, here))
     }
@@ -240,7 +136,12 @@ impl Site {
 
     /// The mapping of the last place counts before those of the host. One that keeps
     /// something back does so in every reading of the path.
-    fn onward(&self, path: &Readings<'_>, places: &[usize], uri: &Uri) -> Result<Onward, MapError> {
+    pub(super) fn onward(
+        &self,
+        path: &Readings<'_>,
+        places: &[usize],
+        uri: &Uri,
+    ) -> Result<Onward, MapError> {
         let Some(asked) = uri.path_and_query() else {
             return Ok(Onward::Nowhere);
         };
@@ -264,35 +165,4 @@ impl Site {
             _ => Onward::Nowhere,
         })
     }
-}
-
-impl Trip {
-    fn refuse(self, status: StatusCode, why: &'static str) -> FrontFuture {
-        let answer: Answer = Refusal::new(status, why, self.wanted).answer(None);
-        let answer = self.finish(answer);
-        FrontFuture::answered(answer)
-    }
-}
-
-fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::InvalidUriParts> {
-    let mut parts = std::mem::take(&mut head.uri).into_parts();
-    parts.path_and_query = Some(path);
-    head.uri = Uri::from_parts(parts)?;
-    Ok(())
-}
-
-/// As what the client knows this server, so far as it says so.
-fn origin(headers: &HeaderMap, uri: &Uri, secure: bool) -> Option<Origin> {
-    let authority = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => headers.get(HOST)?.to_str().ok()?,
-    };
-    let (scheme, implied) = if secure {
-        (Scheme::HTTPS, ":443")
-    } else {
-        (Scheme::HTTP, ":80")
-    };
-    let authority = authority.to_ascii_lowercase();
-    let authority = authority.strip_suffix(implied).unwrap_or(&authority);
-    Some(Origin::new(scheme, authority.parse::<Authority>().ok()?))
 }

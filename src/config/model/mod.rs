@@ -2,7 +2,7 @@
 //! made of.
 //!
 //! What does not live here: Apache's words for them (`directive`, `print`), and what is
-//! built of them (`build`).
+//! made of them (`assemble`).
 
 mod access;
 mod balancer;

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{is_of_name, nearly_sounds_secret, sounds_secret, unquoted};
+use super::names::{is_of_name, nearly_sounds_secret, sounds_secret};
 
 /// All that is secret wherever it stands.
 pub(super) fn everywhere(text: &str) -> Vec<Range<usize>> {
@@ -144,6 +144,10 @@ fn quoted_length(text: &str, quote: char) -> Option<usize> {
         escaped = c == '\\' && !escaped;
     }
     None
+}
+
+pub(super) fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\'', '`', '<', '>'])
 }
 
 /// In a condition, all that follows the first name that sounds secret, as in

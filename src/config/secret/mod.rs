@@ -1,15 +1,18 @@
 //! What is secret in a text that a person will see: passwords in URLs, values of names that
 //! sound secret, credentials. One room, so that configuration, errors and `Debug` agree.
 //!
-//! What does not live here: where texts are shown, and how secrets are told in a text (`find`).
-//! A configuration that is printed to be read again keeps its secrets.
+//! What does not live here: where texts are shown, which names sound secret (`names`), and how
+//! secrets are told in a text (`find`). A configuration that is printed to be read again keeps
+//! its secrets.
 
 mod find;
+mod names;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use find::{after_names, cookie_value, everywhere, urls, words};
+use find::{after_names, cookie_value, everywhere, unquoted, urls, words};
+pub(in crate::config) use names::sounds_secret;
 
 /// What is shown for each character of a secret, so that columns stay where they are.
 const MASK: char = '*';
@@ -108,59 +111,6 @@ pub(in crate::config) fn without<'s>(
     masked_message(&mask(message, found)).into_owned()
 }
 
-/// Whether what has this name is likely to be secret: a variable, a header, a parameter.
-pub(in crate::config) fn sounds_secret(name: &str) -> bool {
-    let name = name.strip_suffix(':').unwrap_or(name);
-    if name.is_empty() || !name.bytes().all(is_of_name) {
-        return false;
-    }
-    let name = name.to_ascii_lowercase();
-    let contains = [
-        "apikey",
-        "authorization",
-        "credential",
-        "nonce",
-        "passphrase",
-        "passw",
-        "privatekey",
-        "secret",
-        "token",
-    ];
-    let name = name.strip_prefix("http_").unwrap_or(&name);
-    let parts = [
-        "auth",
-        "jwt",
-        "key",
-        "pass",
-        "pw",
-        "pwd",
-        "sig",
-        "signature",
-    ];
-    // `stickysession` is a name, and `ServerTokens` says how much is told of the server.
-    let known = ["servertokens", "www-authenticate"];
-    !known.contains(&name)
-        && (name == "cookie"
-            || contains.iter().any(|part| name.contains(part))
-            || name.split(['-', '_']).any(|part| parts.contains(&part)))
-}
-
-/// Whether a parameter of this name is probably one that is secret, mistyped.
-fn nearly_sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let known = [("secret", 2), ("password", 2), ("nonce", 1), ("token", 1)];
-    // No name of a parameter is as long, and likeness is not cheap.
-    (4..=12).contains(&name.len())
-        && name != "secure"
-        && known
-            .into_iter()
-            .any(|(known, most)| strsim::damerau_levenshtein(&name, known) <= most)
-}
-
-fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
-
 /// Directives with a secret among their words, and how many stand before it.
 const POSITIONS: [(&str, usize); 9] = [
     ("AuthBasicFake", 2),
@@ -210,10 +160,6 @@ fn by_position<'w>(words: &[&'w str]) -> Vec<&'w str> {
     found
 }
 
-fn unquoted(word: &str) -> &str {
-    word.trim_matches(['"', '\'', '`', '<', '>'])
-}
-
 fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
     secrets.retain(|range| !range.is_empty());
     if secrets.is_empty() {
@@ -237,7 +183,7 @@ fn mask(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{masked, masked_line, of_words, sounds_secret, without};
+    use super::{masked, masked_line, of_words, without};
 
     #[test]
     fn a_line_keeps_its_columns_and_loses_its_secrets() {
@@ -305,30 +251,5 @@ mod tests {
         assert_eq!(said, "`http://****@h/` and `*`, not about");
         assert_eq!(masked("password: x y"), "password: ***");
         assert_eq!(masked("`token=abc` is no"), "`token=***` is no");
-    }
-
-    #[test]
-    fn names_sound_secret_by_their_parts() {
-        for name in [
-            "PW",
-            "db-pass",
-            "X-Auth-User",
-            "Proxy-Authorization",
-            "cookie",
-            "APIKEY",
-        ] {
-            assert!(sounds_secret(name), "{name}");
-        }
-        for name in [
-            "path",
-            "route",
-            "Set-Cookie",
-            "keepalive",
-            "stickysession",
-            "",
-            "a b",
-        ] {
-            assert!(!sounds_secret(name), "{name}");
-        }
     }
 }

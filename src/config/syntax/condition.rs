@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 
 use super::state::State;
-use super::tree::wrong_count;
 use super::{Diagnostic, Word};
 
 /// The httpd whose behaviour is followed.
@@ -89,7 +88,7 @@ fn one(
         _ => (true, ""),
     };
     if text.is_empty() {
-        wrong_count(state, name, words, "one name, or `!` and a name");
+        state.wrong_count(name, words, "one name, or `!` and a name");
         return false;
     }
     is(state, text) == wanted
@@ -147,7 +146,7 @@ fn version(state: &mut State<'_>, name: &Word, words: &[Word]) -> bool {
         [version] => (None, version),
         [operator, version] => (Some(operator), version),
         _ => {
-            wrong_count(state, name, words, "an operator and a version");
+            state.wrong_count(name, words, "an operator and a version");
             return false;
         }
     };

@@ -1,19 +1,23 @@
-//! `Include`: which files a path names, and their reading.
+//! `Include`: which files a path names, and their texts.
 //!
-//! What does not live here: how a pattern matches a name (`glob`).
+//! What does not live here: how a pattern matches a name (`glob`), and what stands in a
+//! text (`tree`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::lines::number;
 use super::state::State;
-use super::{Diagnostic, Node, Span, Word, glob, tree};
+use super::{Diagnostic, Span, Word, glob};
 
 /// How many files may include each other.
 const DEPTH: usize = 16;
 
-/// Reads the files that a path names, in the order of their names.
-pub(super) fn include(state: &mut State<'_>, word: &Word, optional: bool) -> Vec<Node> {
+const MISSING: &str = "write `IncludeOptional` if it may be missing";
+
+/// The files that a path names, in the order of their names.
+pub(super) fn files(state: &mut State<'_>, word: &Word, optional: bool) -> Vec<PathBuf> {
     let path = &word.text;
     let Some(base) = &state.base else {
         let complaint = Diagnostic::error("there is no directory to include files from");
@@ -21,45 +25,43 @@ pub(super) fn include(state: &mut State<'_>, word: &Word, optional: bool) -> Vec
         state.complain(word.span, complaint.with_hint(hint));
         return Vec::new();
     };
-    let hint = "write `IncludeOptional` if it may be missing";
-    let files = match glob::files(base, path) {
+    match glob::files(base, path) {
         Ok(Some(files)) => files,
         Ok(None) => {
             if !optional {
                 let complaint = Diagnostic::error(format!("no file matches `{path}`"));
-                state.complain(word.span, complaint.with_hint(hint));
+                state.complain(word.span, complaint.with_hint(MISSING));
             }
-            return Vec::new();
+            Vec::new()
         }
         Err((directory, error)) => {
             unreadable(state, word.span, &directory, &error);
-            return Vec::new();
+            Vec::new()
         }
-    };
-    let mut nodes = Vec::new();
-    for file in files {
-        if state.stopped {
-            break;
-        }
-        if !file.exists() {
-            if !optional {
-                let complaint = format!("there is no file `{}`", file.display());
-                state.complain(word.span, Diagnostic::error(complaint).with_hint(hint));
-            }
-            continue;
-        }
-        nodes.extend(read_file(state, word.span, &file));
     }
-    nodes
 }
 
-fn read_file(state: &mut State<'_>, span: Span, file: &Path) -> Vec<Node> {
+/// Opens a file that is included: its number and its text. It is the last of
+/// `open_files` then. `None`, perhaps after a complaint, if it is not to be read.
+pub(super) fn open(
+    state: &mut State<'_>,
+    span: Span,
+    file: &Path,
+    optional: bool,
+) -> Option<(u32, Arc<str>)> {
+    if !file.exists() {
+        if !optional {
+            let complaint = format!("there is no file `{}`", file.display());
+            state.complain(span, Diagnostic::error(complaint).with_hint(MISSING));
+        }
+        return None;
+    }
     let identity = identity(file);
     if state.open_files.contains(&identity) {
         let complaint = Diagnostic::error(format!("`{}` includes itself", file.display()));
         let complaint = complaint.with_hint("it is being read already when it is read here");
         state.complain(span, complaint);
-        return Vec::new();
+        return None;
     }
     if state.open_files.len() >= DEPTH {
         let complaint = Diagnostic::error(format!(
@@ -70,29 +72,26 @@ fn read_file(state: &mut State<'_>, span: Span, file: &Path) -> Vec<Node> {
             span,
             complaint.with_hint("include it from a file further out"),
         );
-        return Vec::new();
+        return None;
     }
     let bytes = match read_bytes(file, state.budget()) {
         Ok(bytes) => bytes,
         Err(error) => {
             unreadable(state, span, file, &error);
-            return Vec::new();
+            return None;
         }
     };
     // An empty file costs something too, lest there be any number of them.
     if !state.spend(bytes.len() as u64 + 1) {
         state.too_large(span);
-        return Vec::new();
+        return None;
     }
-    let name = file.display().to_string();
     state.open_files.push(identity);
-    let nodes = read_text(state, &name, &bytes);
-    state.open_files.pop();
-    nodes
+    Some(add(state, &file.display().to_string(), &bytes))
 }
 
-/// Reads a file of which it is not yet known whether it is a text.
-pub(super) fn read_text(state: &mut State<'_>, name: &str, bytes: &[u8]) -> Vec<Node> {
+/// Adds to the sources what may be no text at all; its number and its text.
+pub(super) fn add(state: &mut State<'_>, name: &str, bytes: &[u8]) -> (u32, Arc<str>) {
     // Editors put a mark before a text; it belongs to the file, not to the first line.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
@@ -110,7 +109,7 @@ pub(super) fn read_text(state: &mut State<'_>, name: &str, bytes: &[u8]) -> Vec<
         let hint = "save the file as UTF-8, or write what is not ASCII in another way";
         state.complain(span, complaint.with_hint(hint));
     }
-    tree::read(state, source, &text)
+    (source, text)
 }
 
 /// One byte more than there may be is enough to know that it is too much.

@@ -1,16 +1,52 @@
-//! What is carried along while reading: sources, variables, complaints and bounds.
+//! What is carried along while reading: what was told from outside, sources, variables,
+//! complaints and bounds.
 //!
 //! What does not live here: the open sections, which end with their file (`tree`).
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::node::{Span, Word};
+use super::sources::Sources;
 use super::variables::Variables;
-use super::{Diagnostic, Sources, Span, Surroundings};
 use crate::config::complaints::Complaints;
+use crate::config::diagnostic::Diagnostic;
 
 /// How many bytes included files and values of variables may have together. A few lines
 /// that define a variable as twice the one before are enough to ask for more than there is.
 const BYTES: u64 = 16 << 20;
+
+/// What the reader is told from outside.
+#[derive(Clone, Default)]
+pub(in crate::config) struct Surroundings {
+    /// The name of the first text.
+    pub(in crate::config) name: Option<String>,
+    /// Where relative names in `Include` begin; without it there are no includes.
+    pub(in crate::config) base: Option<PathBuf>,
+    /// Where they begin as long as neither `base` nor a `ServerRoot` says so.
+    pub(in crate::config) nearby: Option<PathBuf>,
+    /// The file that the first text is from, which then is not to be included.
+    pub(in crate::config) file: Option<PathBuf>,
+    /// What is defined (httpd: `-D`), with a value or without.
+    pub(in crate::config) defines: Vec<(String, String)>,
+    /// What `${NAME}` stands for where nothing of that name is defined.
+    pub(in crate::config) environment: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |all: &[(String, String)]| -> Vec<String> {
+            all.iter().map(|(name, _)| name.clone()).collect()
+        };
+        // Values may be secret.
+        f.debug_struct("Surroundings")
+            .field("name", &self.name)
+            .field("base", &self.base)
+            .field("defines", &names(&self.defines))
+            .field("environment", &names(&self.environment))
+            .finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct State<'a> {
@@ -60,6 +96,13 @@ impl<'a> State<'a> {
         self.complaints
             .add(complaint, secrets, || self.sources.place(span));
         self.stopped |= self.complaints.are_too_many();
+    }
+
+    /// Complains that a directive, or a condition, does not take these words.
+    pub(super) fn wrong_count(&mut self, name: &Word, words: &[Word], takes: &str) {
+        let span = words.last().map_or(name.span, |word| word.span);
+        let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
+        self.complain(span, complaint);
     }
 
     pub(super) fn undefined(&mut self, span: Span, name: &str) {

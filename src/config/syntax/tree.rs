@@ -1,7 +1,7 @@
 //! Lines to a tree: directives, sections, and those of them that steer the reading.
 //!
 //! What does not live here: which conditions hold (`condition`), which files an `Include`
-//! names (`include`).
+//! names, and their opening (`include`).
 
 use std::ops::Range;
 
@@ -170,11 +170,19 @@ impl Tree {
 
     fn include(&mut self, state: &mut State<'_>, name: &Word, words: &[Word], optional: bool) {
         let [path] = words else {
-            wrong_count(state, name, words, "one path: put quotes around blanks");
+            state.wrong_count(name, words, "one path: put quotes around blanks");
             return;
         };
-        for node in include::include(state, path, optional) {
-            self.push(node);
+        for file in include::files(state, path, optional) {
+            if state.stopped {
+                break;
+            }
+            let Some((source, text)) = include::open(state, path.span, &file, optional) else {
+                continue;
+            };
+            let nodes = read(state, source, &text);
+            state.open_files.pop();
+            nodes.into_iter().for_each(|node| self.push(node));
         }
     }
 
@@ -322,8 +330,7 @@ fn define(state: &mut State<'_>, name: &Word, words: &[Word]) {
         [variable] => (variable, None),
         [variable, value] => (variable, Some(value.text.clone())),
         _ => {
-            return wrong_count(
-                state,
+            return state.wrong_count(
                 name,
                 words,
                 "a name and, if any, one value: put quotes around blanks",
@@ -340,13 +347,6 @@ fn define(state: &mut State<'_>, name: &Word, words: &[Word]) {
 fn undefine(state: &mut State<'_>, name: &Word, words: &[Word]) {
     match words {
         [variable] => state.variables.undefine(&variable.text),
-        _ => wrong_count(state, name, words, "one name"),
+        _ => state.wrong_count(name, words, "one name"),
     }
-}
-
-/// Complains that a directive, or a condition, does not take these words.
-pub(super) fn wrong_count(state: &mut State<'_>, name: &Word, words: &[Word], takes: &str) {
-    let span = words.last().map_or(name.span, |word| word.span);
-    let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
-    state.complain(span, complaint);
 }

@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 use super::identity::provider;
 use super::terminate::roots_in;
 use super::{Identity, TlsError};
-use crate::net::connect::{Secure, Securing};
+use crate::net::secure::{Secure, Securing};
 use crate::net::stream::{Secured, Stream};
 
 /// TLS 1.2 and 1.3 to members: which certificates of theirs are accepted, and the one that is

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::error::{EndpointError, Stage};
 use super::line::{Http1Line, Line};
 use super::progress::{Alarm, Progress};
-use super::{Shared, pool};
+use super::shared::Shared;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
 
@@ -89,7 +89,7 @@ impl EndpointBody {
             return;
         }
         if line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
-            pool::put(&endpoint, line);
+            endpoint.pool.put(line);
         } else if !line.sender.is_closed() && !line.is_carried_here() {
             tokio::spawn(put_when_ready(endpoint, line));
         }
@@ -163,7 +163,7 @@ impl EndpointBody {
 async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
     let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
-        pool::put(&endpoint, line);
+        endpoint.pool.put(line);
     }
 }
 

@@ -10,7 +10,8 @@ use http::uri::{Authority, Scheme};
 
 use super::connect::{HttpVersions, Opener, Windows};
 use super::pool::Pool;
-use super::{Endpoint, EndpointUriError, Shared};
+use super::shared::Shared;
+use super::{Endpoint, EndpointUriError};
 use crate::net::{Connector, Secure};
 use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
@@ -24,6 +25,32 @@ fn unnamed(uri: Uri) -> Uri {
     let mut parts = uri.clone().into_parts();
     parts.authority = Some(bare);
     Uri::from_parts(parts).unwrap_or(uri)
+}
+
+impl Endpoint {
+    /// Makes a member of `http://host[:port][/prefix]` or `https://…`, with the default
+    /// limits. No connection is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such URI; for `https`, also if the feature `tls` is off or the system
+    /// has no root certificates.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn new(uri: Uri) -> Result<Self, EndpointUriError> {
+        Self::builder(uri).build()
+    }
+
+    /// Begins a member with limits of its own.
+    ///
+    /// # Examples
+    ///
+    /// See [`Endpoint`].
+    pub fn builder(uri: Uri) -> EndpointBuilder {
+        EndpointBuilder::new(uri)
+    }
 }
 
 /// Makes an [`Endpoint`].
@@ -417,10 +444,10 @@ impl EndpointBuilder {
             versions => Some(versions == HttpVersions::Http2),
         };
         let host = host_of(&authority).filter(|_| !self.preserve_host);
-        let pool = Pool::new(self.max_idle, self.connections, speaks);
+        let pool = Pool::new(self.max_idle, self.connections, speaks, self.idle_life);
         let changed = pool.changed();
         let shared = Shared {
-            pool,
+            pool: Arc::new(pool),
             scheme: scheme.clone(),
             to,
             authority,
@@ -437,7 +464,6 @@ impl EndpointBuilder {
                 max_interim: self.max_interim,
             },
             connect: self.connect,
-            idle_life: self.idle_life,
             head: self.head,
             frame: self.frame,
             whole: self.whole,

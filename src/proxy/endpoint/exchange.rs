@@ -14,14 +14,14 @@ use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-use super::body::Limits;
+use super::body::{EndpointBody, Limits};
 use super::copied::Copied;
 use super::error::{EndpointError, Stage, is_unprocessed};
 use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
-use super::{EndpointBody, Shared, pool};
+use super::shared::Shared;
 use crate::service::FreshConnection;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -87,7 +87,7 @@ async fn open_and_send(
     let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
     if matches!(line, Line::Http2(_)) {
-        pool::see_to(&endpoint);
+        endpoint.pool.see_to();
     }
     send(endpoint, line, request, times, turn).await
 }

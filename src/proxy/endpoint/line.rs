@@ -17,6 +17,7 @@ use super::error::EndpointError;
 use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
+use super::permit::{SharedLine, StreamPermit};
 use super::progress::Alarm;
 use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
@@ -43,29 +44,6 @@ pub(super) struct Http2Line {
     shared: Arc<SharedLine>,
     /// `None` in the pool.
     stream: Option<Arc<StreamPermit>>,
-}
-
-/// What the handles share.
-#[derive(Debug)]
-struct SharedLine {
-    peer: Peer,
-    /// How many streams we use at most, whatever the member allows.
-    most: u32,
-    /// Counts the connections to the member.
-    number: u32,
-    /// How many streams are in use.
-    // Relaxed: it grows under the pool's lock; one that has just ended may be missed.
-    streams: AtomicU32,
-}
-
-/// A stream in use, until it is dropped.
-#[derive(Debug)]
-pub(super) struct StreamPermit(Arc<SharedLine>);
-
-impl Drop for StreamPermit {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Http2Line {

@@ -20,26 +20,22 @@ mod interim;
 mod line;
 mod outgoing;
 mod peer;
+mod permit;
 mod pool;
 mod progress;
+mod shared;
 mod streams;
 #[cfg(feature = "tls")]
 mod tls;
 
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, Uri};
 use http_body::Body;
-use tokio::time::Instant;
 use tower_service::Service;
 
 pub use body::EndpointBody;
@@ -47,13 +43,10 @@ pub use builder::EndpointBuilder;
 pub use connect::HttpVersions;
 pub use error::{EndpointError, EndpointUriError, Stage};
 
-use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
-use crate::timer::timeout_at;
-use connect::Opener;
+use crate::service::BoxError;
 use exchange::Exchange;
-use line::Line;
 use outgoing::Outgoing;
-use pool::{For, NoLine, Pool};
+use shared::Shared;
 
 /// A member that speaks HTTP: its address, its own connections, and how long it may take.
 ///
@@ -133,49 +126,7 @@ pub struct Endpoint {
     shared: Arc<Shared>,
 }
 
-/// What clones share.
-#[derive(Debug)]
-struct Shared {
-    opener: Opener,
-    pool: Pool,
-    scheme: Scheme,
-    /// What it is called in errors: its authority, or the path of its socket.
-    to: Arc<str>,
-    authority: Authority,
-    /// `None` if the client's stays.
-    host: Option<HeaderValue>,
-    connect: Duration,
-    idle_life: Duration,
-    head: Option<Duration>,
-    frame: Option<Duration>,
-    whole: Option<Duration>,
-}
-
 impl Endpoint {
-    /// Makes a member of `http://host[:port][/prefix]` or `https://…`, with the default
-    /// limits. No connection is opened yet.
-    ///
-    /// # Errors
-    ///
-    /// If it is no such URI; for `https`, also if the feature `tls` is off or the system
-    /// has no root certificates.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
-    pub fn new(uri: Uri) -> Result<Self, EndpointUriError> {
-        Self::builder(uri).build()
-    }
-
-    /// Begins a member with limits of its own.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
-    pub fn builder(uri: Uri) -> EndpointBuilder {
-        EndpointBuilder::new(uri)
-    }
-
     /// Returns the URI that it was made of.
     ///
     /// # Examples
@@ -256,112 +207,5 @@ impl Future for EndpointFuture {
 impl fmt::Debug for EndpointFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointFuture").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Points a request at the member; its form is the connection's affair.
-    fn aim(&self, request: Request<Outgoing>) -> Result<Request<Outgoing>, RequestError> {
-        let (mut head, body) = request.into_parts();
-        length_of_the_body(&mut head.headers, &body)?;
-        let path = self.path(&head)?;
-        let kept = head.extensions.get::<HostKept>().is_some();
-        let host = match self.host.as_ref().filter(|_| !kept) {
-            Some(host) => Some(host.clone()),
-            // RFC 9112, 3.2.2: a host in the request line comes before the header.
-            None => head.uri.authority().and_then(host_of),
-        };
-        // A client of HTTP/1.0 need not say it; we have to.
-        let silent = || !head.headers.contains_key(HOST);
-        let host = host.or_else(|| silent().then(|| host_of(&self.authority))?);
-        if let Some(host) = host {
-            head.headers.insert(HOST, host);
-        }
-        head.uri = Uri::from(path);
-        Ok(Request::from_parts(head, body))
-    }
-
-    fn path(&self, head: &Parts) -> Result<PathAndQuery, RequestError> {
-        let prefix = self.opener.uri.path();
-        match head.uri.path_and_query() {
-            Some(path) if prefix == "/" || path.path() == "*" => Ok(path.clone()),
-            Some(path) => under(prefix, path),
-            None => Ok(PathAndQuery::from_static("/")),
-        }
-    }
-
-    /// Whether a connection may turn out to be one of HTTP/2, unless it is asked not to.
-    fn may_speak_2(&self) -> bool {
-        self.opener.connector.is_secured() && self.opener.versions == HttpVersions::Any
-    }
-
-    /// A connection, in the time that there is for it.
-    async fn open(&self, whom: For, until: Option<Instant>) -> Result<Line, EndpointError> {
-        let connect = self.opener.connect(self.opener.versions);
-        // The wait for one that is being opened counts: else they would add up.
-        self.in_time(self.pool.open(connect, whom), until).await
-    }
-
-    /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
-    async fn open_for_upgrade(&self, until: Option<Instant>) -> Result<Line, EndpointError> {
-        let connect = async {
-            let connected = self.opener.connect(HttpVersions::Http1).await;
-            connected.map_err(NoLine::Failed)
-        };
-        self.in_time(connect, until).await
-    }
-
-    async fn in_time(
-        &self,
-        opening: impl Future<Output = Result<Line, NoLine>>,
-        until: Option<Instant>,
-    ) -> Result<Line, EndpointError> {
-        let limit = Instant::now() + self.connect;
-        let limit = until.map_or(limit, |until| limit.min(until));
-        match timeout_at(limit, opening).await {
-            Ok(opened) => opened.map_err(|none| match none {
-                NoLine::Failed(source) => self.unreachable(source),
-                NoLine::Full(limit) => EndpointError::AtCapacity {
-                    limit,
-                    source: self.pool.capacity.exceeded(limit).into(),
-                },
-            }),
-            Err(_) => {
-                let late = io::Error::from(io::ErrorKind::TimedOut);
-                Err(self.unreachable(late.into()))
-            }
-        }
-    }
-
-    fn is_refusal(&self, error: &hyper::Error) -> bool {
-        causes(error).any(|cause| self.opener.connector.is_refusal(cause))
-    }
-
-    fn unreachable(&self, source: BoxError) -> EndpointError {
-        EndpointError::Connect {
-            to: self.to.clone(),
-            source,
-        }
-    }
-}
-
-/// A length that is not the body's would make what follows on the connection a part of it,
-/// or it a part of what follows.
-fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), RequestError> {
-    let Some(said) = headers.get(CONTENT_LENGTH) else {
-        return Ok(());
-    };
-    let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
-    match body.size_hint().exact() {
-        Some(0) if said != Some(0) => {
-            // Somebody has taken the body.
-            headers.remove(CONTENT_LENGTH);
-            Ok(())
-        }
-        Some(exact) if said != Some(exact) => {
-            let wrong = "its length is not that of its body";
-            Err(RequestError::new(StatusCode::BAD_REQUEST, wrong))
-        }
-        _ => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
-use super::line::StreamPermit;
+use super::permit::StreamPermit;
 use super::progress::Progress;
 use crate::proxy::EdgeBody;
 use crate::proxy::empty_frames::poll_filled;

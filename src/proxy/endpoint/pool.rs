@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::line::{Http1Line, Http2Line, Line};
 use super::streams::{Found, Streams};
 use crate::service::{BoxError, Capacity};
@@ -28,6 +27,8 @@ pub(super) struct Pool {
     // Relaxed: a hint; the connection itself is under a lock.
     speaks: AtomicU32,
     most: usize,
+    /// How long a connection may be idle.
+    life: Duration,
     /// The balancers that learn how many requests there is room for.
     pub(super) capacity: Capacity,
     /// A member has said something about a connection, or that is gone.
@@ -88,7 +89,7 @@ pub(super) enum For {
 impl Pool {
     /// Keeps so many idle connections at `most`; with 0, each request has its own. So many
     /// are shared at most, if the member speaks HTTP/2.
-    pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>) -> Self {
+    pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>, life: Duration) -> Self {
         let open = Open {
             idle: Vec::new(),
             shared: Streams::new(shared),
@@ -101,6 +102,7 @@ impl Pool {
             opening: tokio::sync::Mutex::default(),
             speaks: AtomicU32::new(speaks),
             most,
+            life,
             capacity: Capacity::default(),
             changed: Arc::default(),
         }
@@ -199,6 +201,29 @@ impl Pool {
         }
         Line::Http2(own)
     }
+
+    /// Lays a connection down for the next request.
+    pub(super) fn put(self: &Arc<Self>, line: Http1Line) {
+        let mut open = self.open.lock();
+        if open.idle.len() >= self.most || line.sender.is_closed() {
+            drop(open);
+            return;
+        }
+        let looks = open.looks;
+        open.idle.push((line, looks));
+        if !open.watched {
+            drop(open);
+            self.see_to();
+        }
+    }
+
+    /// Sees to it that connections which nobody needs any more are closed.
+    pub(super) fn see_to(self: &Arc<Self>) {
+        let watched = std::mem::replace(&mut self.open.lock().watched, true);
+        if !watched {
+            tokio::spawn(watch(Arc::downgrade(self), self.changed(), self.life));
+        }
+    }
 }
 
 impl Open {
@@ -229,38 +254,13 @@ impl Open {
 
 type Old = (Vec<Http1Line>, Vec<Http2Line>);
 
-/// Lays a connection down for the next request.
-pub(super) fn put(endpoint: &Arc<Shared>, line: Http1Line) {
-    let pool = &endpoint.pool;
-    let mut open = pool.open.lock();
-    if open.idle.len() >= pool.most || line.sender.is_closed() {
-        drop(open);
-        return;
-    }
-    let looks = open.looks;
-    open.idle.push((line, looks));
-    if !open.watched {
-        drop(open);
-        see_to(endpoint);
-    }
-}
-
-/// Sees to it that connections which nobody needs any more are closed.
-pub(super) fn see_to(endpoint: &Arc<Shared>) {
-    let watched = std::mem::replace(&mut endpoint.pool.open.lock().watched, true);
-    if !watched {
-        let changed = endpoint.pool.changed();
-        tokio::spawn(watch(Arc::downgrade(endpoint), changed, endpoint.idle_life));
-    }
-}
-
 /// The time from one look to the next. A life of zero is none to look for without a pause.
 fn between_looks(life: Duration) -> Duration {
     (life / LIVES).max(Duration::from_millis(10))
 }
 
 /// Closes connections that have been idle for too long, until there are none.
-async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
+async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
     let pause = between_looks(life);
     let mut look = Instant::now() + pause;
     loop {
@@ -268,20 +268,20 @@ async fn watch(endpoint: Weak<Shared>, changed: Arc<Notify>, life: Duration) {
             () = sleep_until(look) => {}
             () = changed.notified() => {}
         }
-        let Some(endpoint) = endpoint.upgrade() else {
+        let Some(pool) = pool.upgrade() else {
             return;
         };
         let mut done = false;
         if Instant::now() >= look {
             look = Instant::now() + pause;
-            let mut open = endpoint.pool.open.lock();
+            let mut open = pool.open.lock();
             let old = open.look();
             open.watched = !open.idle.is_empty() || !open.shared.is_empty();
             done = !open.watched;
             drop(open);
             drop(old);
         }
-        endpoint.pool.tell_room();
+        pool.tell_room();
         if done {
             return;
         }

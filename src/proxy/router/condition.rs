@@ -1,4 +1,4 @@
-//! One condition of a rule, and what it looks at.
+//! The conditions of a rule, and what they look at.
 //!
 //! Not here: how a rule is put together, which is `rule`'s.
 
@@ -9,9 +9,9 @@ use http::{Extensions, Method, Request, Uri};
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
+use super::RuleError;
 use super::host::{HostPattern, host_of};
 use super::path::PathPattern;
-use super::{Rule, RuleError};
 use crate::proxy::ClientAddr;
 use crate::random::Random;
 use crate::session::cookie_places;
@@ -57,9 +57,76 @@ impl<'r> Facts<'r> {
     }
 }
 
+/// Conditions that must all hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions(Vec<Condition>);
+
+impl Conditions {
+    pub(super) fn push(&mut self, condition: Condition) {
+        self.0.push(condition);
+    }
+
+    pub(super) fn with_chance_last(mut self) -> Self {
+        self.0.sort_by_key(Condition::is_drawn);
+        self
+    }
+
+    /// The same for paths in lower case.
+    pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
+        let conditions = self.0.into_iter().map(Condition::in_lower_case);
+        Ok(Self(conditions.collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn hold(&self, facts: &Facts<'_>, random: &Random) -> bool {
+        let mut conditions = self.0.iter();
+        conditions.all(|condition| condition.holds(facts, random))
+    }
+
+    fn is_drawn(&self) -> bool {
+        self.0.iter().any(Condition::is_drawn)
+    }
+
+    /// Whether one of them is on the path.
+    fn is_for_paths(&self) -> bool {
+        self.0.iter().any(Condition::is_for_paths)
+    }
+
+    /// Whether this reading of the path is one that they are not for.
+    pub(super) fn exclude(&self, facts: &Facts<'_>, random: &Random) -> bool {
+        let mut conditions = self.0.iter();
+        conditions.any(|condition| condition.excludes(facts, random))
+    }
+
+    /// The hosts that they are for, by one of them.
+    pub(super) fn indexed_host(&self) -> Option<&HostPattern> {
+        self.0.iter().find_map(|condition| match condition {
+            Condition::Host(pattern) => Some(pattern),
+            _ => None,
+        })
+    }
+
+    /// The paths that they are for, by one of them; best by one of which the index makes
+    /// something.
+    pub(super) fn indexed_path(&self) -> Option<&PathPattern> {
+        self.0.iter().find_map(|condition| match condition {
+            Condition::Path(PathPattern::Matching(_)) => None,
+            Condition::Path(pattern) => Some(pattern),
+            _ => None,
+        })
+    }
+
+    /// Their path prefix, if there is one.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        self.0.iter().find_map(|condition| match condition {
+            Condition::Path(PathPattern::Under(prefix)) => Some(&**prefix),
+            _ => None,
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
-    AnyOf(Box<[Rule]>),
+    AnyOf(Box<[Conditions]>),
     ClientIn(Box<[IpNet]>),
     Cookie {
         name: Box<str>,
@@ -77,7 +144,7 @@ pub(super) enum Condition {
         value: Option<Box<str>>,
     },
     Share(Share),
-    Unless(Rule),
+    Unless(Conditions),
 }
 
 /// What a header should be.
@@ -147,7 +214,7 @@ impl Share {
 impl Condition {
     pub(super) fn holds(&self, facts: &Facts<'_>, random: &Random) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(|rule| rule.holds(facts, random)),
+            Self::AnyOf(rules) => rules.iter().any(|rule| rule.hold(facts, random)),
             Self::ClientIn(nets) => {
                 let client = facts.extensions.get::<ClientAddr>();
                 client.is_some_and(|client| nets.iter().any(|net| net.contains(&client.ip())))
@@ -165,7 +232,7 @@ impl Condition {
             Self::Path(pattern) => pattern.holds(facts.path),
             Self::Query { name, value } => has_parameter(facts.uri, name, value.as_deref()),
             Self::Share(share) => share.draw(random),
-            Self::Unless(rule) => !rule.holds(facts, random),
+            Self::Unless(rule) => !rule.hold(facts, random),
         }
     }
 
@@ -173,7 +240,7 @@ impl Condition {
     pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
         Ok(match self {
             Self::AnyOf(rules) => {
-                let rules = rules.into_iter().map(Rule::in_lower_case);
+                let rules = rules.into_iter().map(Conditions::in_lower_case);
                 Self::AnyOf(rules.collect::<Result<_, _>>()?)
             }
             Self::Path(pattern) => Self::Path(pattern.in_lower_case()?),
@@ -185,7 +252,7 @@ impl Condition {
     /// Whether chance has a say in it.
     pub(super) fn is_drawn(&self) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(Rule::is_drawn),
+            Self::AnyOf(rules) => rules.iter().any(Conditions::is_drawn),
             Self::Share(_) => true,
             Self::Unless(rule) => rule.is_drawn(),
             _ => false,
@@ -195,7 +262,7 @@ impl Condition {
     /// Whether the path has a say in it.
     pub(super) fn is_for_paths(&self) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(Rule::is_for_paths),
+            Self::AnyOf(rules) => rules.iter().any(Conditions::is_for_paths),
             Self::Path(_) => true,
             Self::Unless(rule) => rule.is_for_paths(),
             _ => false,
@@ -205,8 +272,8 @@ impl Condition {
     /// Whether this reading of the path is one that it is not for.
     pub(super) fn excludes(&self, facts: &Facts<'_>, random: &Random) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(|rule| rule.excludes(facts, random)),
-            Self::Unless(rule) => rule.is_for_paths() && rule.holds(facts, random),
+            Self::AnyOf(rules) => rules.iter().any(|rule| rule.exclude(facts, random)),
+            Self::Unless(rule) => rule.is_for_paths() && rule.hold(facts, random),
             _ => false,
         }
     }

@@ -6,12 +6,11 @@ use http::Method;
 use http::header::HeaderName;
 use ipnet::IpNet;
 
-use super::condition::{Condition, Facts, Share, Wanted};
+use super::condition::{Condition, Conditions, Share, Wanted};
 use super::host::HostPattern;
 use super::path::PathPattern;
 use super::{RouterError, RuleError};
 use crate::net::canonical;
-use crate::random::Random;
 
 /// Which requests go somewhere: conditions that must all hold, so that no request is for
 /// a rule with two hosts (see [`any_of`](Self::any_of)). A rule without conditions is for
@@ -62,7 +61,7 @@ use crate::random::Random;
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Rule {
-    conditions: Vec<Condition>,
+    conditions: Conditions,
     /// The first one.
     fault: Option<RuleError>,
 }
@@ -317,10 +316,9 @@ impl Rule {
     ///
     /// See [`Rule`].
     pub fn any_of(self, rules: impl IntoIterator<Item = Self>) -> Self {
-        let rules = listed(rules, "rules").and_then(|rules| {
-            let fault = rules.iter().find_map(|rule| rule.fault.clone());
-            fault.map_or(Ok(rules), Err)
-        });
+        let rules = rules.into_iter().map(Self::conditions);
+        let rules = rules.collect::<Result<Vec<_>, _>>();
+        let rules = rules.and_then(|rules| listed(rules, "rules"));
         self.with(rules.map(Condition::AnyOf))
     }
 
@@ -330,11 +328,11 @@ impl Rule {
     ///
     /// See [`Rule`].
     pub fn unless(self, rule: Self) -> Self {
-        let rule = match &rule.fault {
-            Some(fault) => Err(fault.clone()),
-            None => Ok(rule),
-        };
-        self.with(rule.map(Condition::Unless))
+        self.with(rule.conditions().map(Condition::Unless))
+    }
+
+    fn conditions(self) -> Result<Conditions, RuleError> {
+        self.fault.map_or(Ok(self.conditions), Err)
     }
 
     fn with_header(self, name: &str, value: Result<Wanted, RuleError>) -> Self {
@@ -370,75 +368,13 @@ impl Rule {
         self
     }
 
-    /// Chance comes last, so that nothing is drawn for a request that is not meant, and
-    /// the index does not change what is drawn.
-    pub(super) fn checked(mut self, rule: usize) -> Result<Self, RouterError> {
-        if let Some(fault) = self.fault {
-            return Err(RouterError { rule, fault });
+    /// What it asks for. Chance comes last, so that nothing is drawn for a request that is
+    /// not meant, and the index does not change what is drawn.
+    pub(super) fn checked(self, rule: usize) -> Result<Conditions, RouterError> {
+        match self.fault {
+            Some(fault) => Err(RouterError { rule, fault }),
+            None => Ok(self.conditions.with_chance_last()),
         }
-        self.conditions.sort_by_key(Condition::is_drawn);
-        Ok(self)
-    }
-
-    /// The same for paths in lower case.
-    pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
-        let conditions = self.conditions.into_iter().map(Condition::in_lower_case);
-        Ok(Self {
-            conditions: conditions.collect::<Result<_, _>>()?,
-            fault: self.fault,
-        })
-    }
-
-    pub(super) fn holds(&self, facts: &Facts<'_>, random: &Random) -> bool {
-        let mut conditions = self.conditions.iter();
-        conditions.all(|condition| condition.holds(facts, random))
-    }
-
-    pub(super) fn is_drawn(&self) -> bool {
-        self.conditions.iter().any(Condition::is_drawn)
-    }
-
-    /// Whether it has a condition on the path.
-    pub(super) fn is_for_paths(&self) -> bool {
-        self.conditions.iter().any(Condition::is_for_paths)
-    }
-
-    /// Whether this reading of the path is one that it is not for.
-    pub(super) fn excludes(&self, facts: &Facts<'_>, random: &Random) -> bool {
-        let mut conditions = self.conditions.iter();
-        conditions.any(|condition| condition.excludes(facts, random))
-    }
-
-    /// The hosts that it is for, by one of its conditions.
-    pub(super) fn indexed_host(&self) -> Option<&HostPattern> {
-        self.conditions
-            .iter()
-            .find_map(|condition| match condition {
-                Condition::Host(pattern) => Some(pattern),
-                _ => None,
-            })
-    }
-
-    /// The paths that it is for, by one of its conditions; best by one of which the
-    /// index makes something.
-    pub(super) fn indexed_path(&self) -> Option<&PathPattern> {
-        self.conditions
-            .iter()
-            .find_map(|condition| match condition {
-                Condition::Path(PathPattern::Matching(_)) => None,
-                Condition::Path(pattern) => Some(pattern),
-                _ => None,
-            })
-    }
-
-    /// Its path prefix, if it has one.
-    pub(super) fn prefix(&self) -> Option<&str> {
-        self.conditions
-            .iter()
-            .find_map(|condition| match condition {
-                Condition::Path(PathPattern::Under(prefix)) => Some(&**prefix),
-                _ => None,
-            })
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::condition::Facts;
+use super::condition::{Conditions, Facts};
 use super::index::Index;
 use super::redirect::Plan;
 use super::{Answer, Redirect, RouterError, RouterFuture, Rule};
@@ -260,23 +260,27 @@ impl<S> RouterBuilder<S> {
         let last = self.rules.len() + 1;
         for (position, (rule, way)) in self.rules.into_iter().enumerate() {
             let number = position + 1;
-            let mut rule = rule.checked(number)?;
+            let mut conditions = rule.checked(number)?;
             let faulty = |fault| RouterError {
                 rule: number,
                 fault,
             };
             if self.ignores_case {
-                rule = rule.in_lower_case().map_err(faulty)?;
+                conditions = conditions.in_lower_case().map_err(faulty)?;
             }
             let way = match way {
                 Way::Answer(answer) => Way::Answer(answer.checked().map_err(faulty)?),
                 Way::Redirect(redirect) => {
-                    Way::Redirect(redirect.planned(rule.prefix()).map_err(faulty)?)
+                    Way::Redirect(redirect.planned(conditions.prefix()).map_err(faulty)?)
                 }
                 Way::Service(service) => Way::Service(service),
             };
-            index.insert(position, rule.indexed_host(), rule.indexed_path());
-            rules.push((rule, way));
+            index.insert(
+                position,
+                conditions.indexed_host(),
+                conditions.indexed_path(),
+            );
+            rules.push((conditions, way));
         }
         let otherwise = match self.otherwise {
             Way::Answer(answer) => {
@@ -330,7 +334,7 @@ impl<S, R: fmt::Debug> fmt::Debug for Way<S, R> {
 }
 
 struct Table<S> {
-    rules: Vec<(Rule, Way<S, Plan>)>,
+    rules: Vec<(Conditions, Way<S, Plan>)>,
     index: Index,
     otherwise: Way<S, Plan>,
     random: Random,
@@ -368,8 +372,8 @@ impl<S> Table<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let is_in_doubt = |(rule, way): &(Rule, Way<S, Plan>)| {
-            let excludes = |facts: &Facts<'_>| rule.excludes(facts, &self.random);
+        let is_in_doubt = |(conditions, way): &(Conditions, Way<S, Plan>)| {
+            let excludes = |facts: &Facts<'_>| conditions.exclude(facts, &self.random);
             let mut readings = places.all();
             matches!(way, Way::Service(_))
                 && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
@@ -395,7 +399,7 @@ impl<S> Table<S> {
         let mut candidates =
             candidates.filter_map(|number| Some((number, self.rules.get(number)?)));
         candidates
-            .find(|(_, (rule, _))| rule.holds(facts, &self.random))
+            .find(|(_, (conditions, _))| conditions.hold(facts, &self.random))
             .map(|(number, _)| number)
     }
 }
@@ -411,7 +415,7 @@ impl<S> Router<S> {
     pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
         let table = &self.table;
         table.find(&Facts::of(request), |facts| {
-            let holds = |(rule, _): &(Rule, _)| rule.holds(facts, &table.random);
+            let holds = |(conditions, _): &(Conditions, _)| conditions.hold(facts, &table.random);
             table.rules.iter().position(holds)
         })
     }

@@ -12,8 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::busy::Busy;
 use super::linger::discard;
-use super::request::Busy;
 use super::unread::Unread;
 use crate::proxy::empty_frames::poll_filled;
 use crate::service::{BoxError, RequestError, cause};

@@ -1,22 +1,14 @@
-//! A client's connection, watched: [`Watched`] does the reading and writing, [`Line`]
-//! tells how long the client has been taking over what it does.
+//! How long a client has been taking over what it does: [`Line`].
+//!
+//! What does not live here: reading and writing (`watched`), and what is done to a client
+//! that takes too long (`connection`).
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::control::{Control, Metered};
-use super::half_close::HalfClose;
-use super::linger::Linger;
 use super::unread::Unread;
-use crate::net::{LAST_CALL, Place, Stream};
+use crate::net::LAST_CALL;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// How long a client may take over each of its parts.
@@ -119,13 +111,13 @@ impl Line {
         self.doing.store(doing, Relaxed);
     }
 
-    fn has_read(&self) {
+    pub(super) fn has_read(&self) {
         if self.doing.load(Relaxed) == IDLE {
             self.begin(HEAD);
         }
     }
 
-    fn has_written(&self, found_room: bool) {
+    pub(super) fn has_written(&self, found_room: bool) {
         let blocked = self.blocked.load(Relaxed) != 0;
         if blocked == found_room {
             let since = if found_room { 0 } else { self.now() };
@@ -149,7 +141,7 @@ impl Line {
     }
 
     /// The own side has been closed. Returns whether that of the client is waited for.
-    fn lingers(&self) -> bool {
+    pub(super) fn lingers(&self) -> bool {
         let http = self.doing.load(Relaxed) != TUNNEL;
         let lingers = http && !self.is_evicted();
         if lingers {
@@ -209,7 +201,7 @@ impl Line {
         }
     }
 
-    fn owes_answers(&self) -> bool {
+    pub(super) fn owes_answers(&self) -> bool {
         self.in_flight.load(Relaxed) > 0
     }
 
@@ -295,117 +287,6 @@ impl Line {
         Due::Nothing {
             until: until.min(deadline),
         }
-    }
-}
-
-/// The bytes of a client's connection, and its place among those that there may be.
-pub(super) struct Watched {
-    io: TokioIo<Metered<Stream>>,
-    /// What was read before it was known what it is.
-    first: Bytes,
-    line: Arc<Line>,
-    /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
-    heads: bool,
-    half_close: HalfClose,
-    linger: Linger,
-    _place: Place,
-}
-
-impl Watched {
-    pub(super) fn new(
-        stream: Stream,
-        first: Bytes,
-        line: Arc<Line>,
-        heads: bool,
-        linger: Duration,
-        place: Place,
-    ) -> Self {
-        let control = (!heads).then(|| {
-            let mut control = Box::new(Control::new());
-            // It is too little to be too much.
-            control.has_read(&first);
-            control
-        });
-        Self {
-            io: TokioIo::new(Metered::new(stream, control)),
-            first,
-            line,
-            heads,
-            half_close: HalfClose::default(),
-            linger: Linger::new(linger),
-            _place: place,
-        }
-    }
-}
-
-impl Read for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.first.is_empty() {
-            let length = this.first.len().min(buffer.remaining());
-            buffer.put_slice(&this.first[..length]);
-            this.first.advance(length);
-            return Poll::Ready(Ok(()));
-        }
-        let read = Pin::new(&mut this.io).poll_read(context, buffer);
-        if this.heads && read.is_ready() {
-            this.line.has_read();
-        }
-        read
-    }
-}
-
-impl Write for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.line.has_written(written.is_ready());
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.line.has_written(written.is_ready());
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(context))?;
-        // hyper comes here each time before it waits.
-        if self.heads && self.line.owes_answers() {
-            let this = &mut *self;
-            let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
-            this.half_close
-                .look(stream, &mut this.first, line, context)?;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.linger.has_begun() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
-            if this.half_close.is_seen() || !this.line.lingers() {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        let stream = this.io.inner_mut();
-        this.linger.poll(stream, context).map(Ok)
     }
 }
 

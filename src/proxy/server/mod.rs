@@ -12,6 +12,7 @@
 //! What does not live here: accepting, the PROXY protocol and TLS (`net`), and what is
 //! answered.
 
+mod busy;
 mod client_body;
 mod connection;
 mod control;
@@ -29,6 +30,7 @@ mod streams;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;
+mod watched;
 
 pub use client_body::ClientBody;
 pub use options::Server;

@@ -15,12 +15,12 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::busy::Busy;
 use super::client_body::CameBy;
-use super::held_heads::{HeadBudget, HeldHead};
+use super::held_heads::HeadBudget;
 use super::line::Line;
 use super::options::Options;
 use super::streams::{PIECE, Pieces};
-use super::unread::Unread;
 use crate::net::{Cut, TlsSession};
 use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
@@ -163,43 +163,6 @@ impl<S> Requests<S> {
             StatusCode::PAYLOAD_TOO_LARGE,
             "its body has more bytes than are allowed",
         ))
-    }
-}
-
-/// Counts a request in flight.
-#[derive(Debug)]
-pub(super) struct Busy {
-    line: Arc<Line>,
-    /// It is held, for a repetition or otherwise, until the exchange is over.
-    head: Option<HeldHead>,
-}
-
-impl Busy {
-    fn new(line: &Arc<Line>) -> Self {
-        line.request_begins();
-        Self {
-            line: line.clone(),
-            head: None,
-        }
-    }
-
-    /// Counts its body, which an answer does not always wait for.
-    fn also(&self) -> Self {
-        self.line.request_goes_on();
-        Self {
-            line: self.line.clone(),
-            head: None,
-        }
-    }
-
-    pub(super) fn unread(&self) -> &Unread {
-        &self.line.unread
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.line.request_ends();
     }
 }
 

@@ -8,9 +8,19 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::Load;
 use crate::member::MemberId;
 use crate::scheduler::heap::{Heap, Key};
+
+/// What is compared before the standings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::scheduler) enum Load {
+    /// Nothing.
+    Ignored,
+    /// Requests in flight for each unit of weight.
+    PerWeight,
+    /// Requests in flight.
+    Plain,
+}
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;

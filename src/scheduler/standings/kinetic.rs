@@ -4,8 +4,7 @@
 //! may change; asking for the champion replays only the matches whose time has come.
 //! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
-use super::Load;
-use super::class::{Front, Line, NONE};
+use super::class::{Front, Line, Load, NONE};
 
 /// The contestant of an empty place.
 pub(super) const NOBODY: u32 = u32::MAX;

@@ -19,6 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+pub(super) use class::Load;
 use class::{Class, Front, Line, NONE, Node, Nodes, Place};
 use kinetic::{NOBODY, Tournament};
 
@@ -33,17 +34,6 @@ const FEW: usize = 32;
 /// Ticks after which the products `weight * tick` are folded into the bases, long
 /// before they could overflow: 2^27 units of weight times 2^34.
 const FOLD_AFTER: i64 = 1 << 34;
-
-/// What is compared before the standings.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Load {
-    /// Nothing.
-    Ignored,
-    /// Requests in flight for each unit of weight.
-    PerWeight,
-    /// Requests in flight.
-    Plain,
-}
 
 #[derive(Debug)]
 pub(super) struct Standings {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 
-use super::AnswerBody;
+use super::body::AnswerBody;
 use crate::service::{BalanceError, RequestError, cause};
 
 /// A request that is answered by the proxy itself: with what status, and why. It becomes

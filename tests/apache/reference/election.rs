@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use super::fixes::Fix;
-use super::heartbeat::Draw;
+use super::params::SECOND;
 use super::site::{Method, Site};
 
 /// What one election came to.
@@ -325,5 +325,73 @@ impl Site {
                 .collect()
         };
         self.move_standings(&considered, hit);
+    }
+}
+
+/// The outcome of a draw.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Draw {
+    Member(usize),
+    Nobody,
+    Random,
+}
+
+impl Site {
+    /// Who would be drawn, which the model says only where there is no choice. A report counts for 10 s; an idle server's slots count a quarter; the
+    /// draw includes its upper end, so the last server is drawn even with nothing ready.
+    pub fn draw(&mut self, skipped: &[usize]) -> Draw {
+        let fixed = self.has(Fix::Heartbeats);
+        let group = if fixed {
+            self.group(&[])
+        } else {
+            (0..self.members.len()).collect()
+        };
+        let mut by_ip: Vec<(String, usize)> = Vec::new();
+        let mut up = Vec::new();
+        let mut open = 0;
+        for at in group {
+            let (now, is_passed_over) = (self.now, self.passes_over(at));
+            let member = &mut self.members[at];
+            let Some(report) = self.reports.get(&member.ip).copied() else {
+                continue;
+            };
+            if !member.usable() {
+                member.retry(now);
+            }
+            if !member.usable() || is_passed_over || skipped.contains(&at) {
+                continue;
+            }
+            by_ip.push((member.ip.clone(), at));
+            let age = report.at.map_or(report.age, |at| (now - at) / SECOND);
+            if age < 10 {
+                let idle = report.busy == 0 && report.ready != 0;
+                let ready = if idle { report.ready / 4 } else { report.ready };
+                open += if fixed { ready.max(0) } else { ready };
+                up.push((at, member.ip.clone(), ready));
+            }
+        }
+        if open <= 0 && self.has(Fix::HeartbeatFallback) {
+            return self
+                .elect_from_group(skipped)
+                .map_or(Draw::Nobody, Draw::Member);
+        }
+        if open == 0 {
+            return Draw::Nobody;
+        }
+        let last = up.len() - 1;
+        let mut drawn: Vec<usize> = Vec::new();
+        for (place, (at, ip, ready)) in up.into_iter().enumerate() {
+            // Both of one address are the later one, unless the fix keeps them apart.
+            let of_ip = by_ip.iter().rfind(|(other, _)| *other == ip && !fixed);
+            let at = of_ip.map_or(at, |(_, at)| *at);
+            if (ready != 0 || (place == last && !fixed)) && !drawn.contains(&at) {
+                drawn.push(at);
+            }
+        }
+        match drawn[..] {
+            [] => Draw::Nobody,
+            [only] => Draw::Member(only),
+            _ => Draw::Random,
+        }
     }
 }

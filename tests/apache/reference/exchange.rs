@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::attempt::{Ending, Holding, Running};
 use super::fixes::Fix;
 use super::member::Backend;
 use super::params::SECOND;
+use super::running::{Ending, Holding, Running};
 use super::site::Site;
 
 #[derive(Debug)]

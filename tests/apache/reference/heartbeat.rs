@@ -1,11 +1,9 @@
-//! The heartbeat method (specification 2.5 and 7): what servers have reported, and who may be
-//! drawn. The model says who is drawn only where there is no choice.
+//! The heartbeat method (specification 2.5 and 7): what servers have reported. Draws are in
+//! `election`.
 
 use std::collections::BTreeMap;
 
-use super::fixes::Fix;
-use super::params::{SECOND, int};
-use super::site::Site;
+use super::params::int;
 
 /// What one address has reported.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +13,6 @@ pub struct Report {
     /// When, on the model's clock; `None` in a file: it stays as old as the file says.
     pub at: Option<i64>,
     pub age: i64,
-}
-
-/// The outcome of a draw.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Draw {
-    Member(usize),
-    Nobody,
-    Random,
 }
 
 /// A number as 2.4.71 reads it: digits with at most a sign; anything else is 0.
@@ -97,64 +87,4 @@ pub fn read_message(message: &str, needs_version: bool, now: i64) -> Option<Repo
         at: Some(now),
         age: 0,
     })
-}
-
-impl Site {
-    /// Who would be drawn. A report counts for 10 s; an idle server's slots count a quarter; the
-    /// draw includes its upper end, so the last server is drawn even with nothing ready.
-    pub fn draw(&mut self, skipped: &[usize]) -> Draw {
-        let fixed = self.has(Fix::Heartbeats);
-        let group = if fixed {
-            self.group(&[])
-        } else {
-            (0..self.members.len()).collect()
-        };
-        let mut by_ip: Vec<(String, usize)> = Vec::new();
-        let mut up = Vec::new();
-        let mut open = 0;
-        for at in group {
-            let (now, is_passed_over) = (self.now, self.passes_over(at));
-            let member = &mut self.members[at];
-            let Some(report) = self.reports.get(&member.ip).copied() else {
-                continue;
-            };
-            if !member.usable() {
-                member.retry(now);
-            }
-            if !member.usable() || is_passed_over || skipped.contains(&at) {
-                continue;
-            }
-            by_ip.push((member.ip.clone(), at));
-            let age = report.at.map_or(report.age, |at| (now - at) / SECOND);
-            if age < 10 {
-                let idle = report.busy == 0 && report.ready != 0;
-                let ready = if idle { report.ready / 4 } else { report.ready };
-                open += if fixed { ready.max(0) } else { ready };
-                up.push((at, member.ip.clone(), ready));
-            }
-        }
-        if open <= 0 && self.has(Fix::HeartbeatFallback) {
-            return self
-                .elect_from_group(skipped)
-                .map_or(Draw::Nobody, Draw::Member);
-        }
-        if open == 0 {
-            return Draw::Nobody;
-        }
-        let last = up.len() - 1;
-        let mut drawn: Vec<usize> = Vec::new();
-        for (place, (at, ip, ready)) in up.into_iter().enumerate() {
-            // Both of one address are the later one, unless the fix keeps them apart.
-            let of_ip = by_ip.iter().rfind(|(other, _)| *other == ip && !fixed);
-            let at = of_ip.map_or(at, |(_, at)| *at);
-            if (ready != 0 || (place == last && !fixed)) && !drawn.contains(&at) {
-                drawn.push(at);
-            }
-        }
-        match drawn[..] {
-            [] => Draw::Nobody,
-            [only] => Draw::Member(only),
-            _ => Draw::Random,
-        }
-    }
 }

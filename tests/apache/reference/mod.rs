@@ -17,10 +17,11 @@
 //! | `member` | status, books, the retry rule | 1.2, 1.4, 2.2 |
 //! | `site` | the balancer and its surroundings, from the configuration | 1.3, 1.6, 2.6 |
 //! | `election` | forced recovery, the walk, methods, sticky routes and their books | 2.3 to 2.7, 3.5 |
-//! | `heartbeat` | reports and draws | 2.5, 7 |
+//! | `heartbeat` | reports | 7 |
 //! | `url`, `session` | mapped URL, session, route | 3.1 to 3.4, 8.1, 8.2 |
 //! | `text` | the same by our rules | rows 13, 41, 42 |
 //! | `attempt` | the loop of attempts, waiting, what is exported and judged | 2.1, 2.8, 3.6, 3.7, 4.2, 4.3 |
+//! | `running` | a request on its way | |
 //! | `exchange` | what an attempt can come to, and pooled connections | 4.1 |
 //! | `manager` | forms | 9.3, 9.4 |
 //! | `play` | the events, and when counts move | 5 |
@@ -53,6 +54,8 @@ mod manager;
 mod member;
 mod params;
 mod play;
+mod predicted;
+mod running;
 mod session;
 mod site;
 mod text;
@@ -60,16 +63,10 @@ mod url;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use fixes::Fix;
-
-/// What the model says of one event: fields in the shape of the recording's `expect`, only those
-/// that it can predict.
-#[derive(Clone, Debug, Default)]
-pub struct Predicted {
-    pub fields: Map<String, Value>,
-}
+pub use predicted::Predicted;
 
 /// The model.
 pub struct Reference;
@@ -95,39 +92,5 @@ impl Reference {
             case["kind"].as_str(),
             None | Some("hcheck" | "config-check")
         )
-    }
-}
-
-impl Predicted {
-    /// Where this differs from what was recorded, in words.
-    pub fn disagreements(&self, expect: &Value) -> Vec<String> {
-        let mut found = Vec::new();
-        for (key, value) in &self.fields {
-            let recorded = &expect[key];
-            if key == "members" {
-                let names = |value: &Value| value.as_object().map(|it| it.keys().len());
-                if names(value) != names(recorded) {
-                    found.push(format!("members: {recorded}, model {value}"));
-                }
-                for (name, row) in value.as_object().into_iter().flatten() {
-                    for (column, value) in row.as_object().into_iter().flatten() {
-                        let recorded = &recorded[name][column];
-                        if recorded != value && !recorded.is_null() {
-                            found.push(format!("{name}.{column}: {recorded}, model {value}"));
-                        }
-                    }
-                }
-            } else if recorded != value {
-                found.push(format!("{key}: {recorded}, model {value}"));
-            }
-        }
-        // What appears in an expectation only when there is something to tell.
-        for key in ["error", "busy", "env"] {
-            let is_sequence = self.fields.contains_key("lbstatus_members");
-            if is_sequence && expect.get(key).is_some() && !self.fields.contains_key(key) {
-                found.push(format!("{key}: {}, model none", expect[key]));
-            }
-        }
-        found
     }
 }

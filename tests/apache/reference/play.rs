@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Predicted;
-use super::attempt::Running;
 use super::heartbeat::read_message;
 use super::member::Backend;
 use super::params::SECOND;
+use super::predicted::Predicted;
+use super::running::Running;
 use super::site::Site;
 
 /// A case in play.

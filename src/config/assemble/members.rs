@@ -7,10 +7,11 @@ use std::time::Duration;
 use http::Uri;
 
 use super::{Faults, Surroundings};
+use crate::config::member_url::MemberUrl;
 use crate::config::{MemberConfig, MemberTlsConfig};
 use crate::member::{MemberSpec, Weight};
 use crate::net::MemberTls;
-use crate::proxy::{Endpoint, HttpVersions};
+use crate::proxy::Endpoint;
 
 /// What members inherit from the host that their balancer stands in.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,32 +67,19 @@ impl Wire {
     /// Makes a member of it that has no connection yet.
     pub(super) fn endpoint(&self, around: &Surroundings, faults: &mut Faults) -> Option<Endpoint> {
         let url = &self.url;
-        let (socket, rest) = match url.strip_prefix("unix:").and_then(|it| it.split_once('|')) {
-            Some((socket, rest)) => (Some(socket), rest),
-            None => (None, url.as_str()),
+        let parts = MemberUrl::parse(url).ok();
+        let Some((parts, (scheme, versions))) =
+            parts.as_ref().and_then(|it| Some((it, it.http()?)))
+        else {
+            let scheme = parts.map(|parts| parts.scheme).unwrap_or_default();
+            faults.add(
+                format!("members are not spoken to by `{scheme}`: `{url}`"),
+                "take http, https, ws, wss, h2 or h2c",
+            );
+            return None;
         };
-        let (scheme, rest) = rest.split_once("://").unwrap_or(("", rest));
-        let (scheme, versions) = match scheme {
-            "http" | "ws" => ("http", HttpVersions::Http1),
-            "https" | "wss" => ("https", HttpVersions::Http1),
-            "h2c" => ("http", HttpVersions::Http2),
-            "h2" => ("https", HttpVersions::Http2),
-            _ => {
-                let known = "take http, https, ws, wss, h2 or h2c";
-                faults.add(
-                    format!("members are not spoken to by `{scheme}`: `{url}`"),
-                    known,
-                );
-                return None;
-            }
-        };
-        // A socket needs no host, but HTTP does.
-        let rest = if rest.is_empty() || rest.starts_with('/') {
-            format!("localhost{rest}")
-        } else {
-            rest.to_owned()
-        };
-        let uri = format!("{scheme}://{rest}").parse::<Uri>();
+        let (host, path) = (parts.host_and_port(), &parts.path);
+        let uri = format!("{scheme}://{host}{path}").parse::<Uri>();
         let uri = faults.note(
             uri,
             format_args!("`{url}` is no URL"),
@@ -103,11 +91,11 @@ impl Wire {
             .head_timeout(self.timeout)
             .frame_timeout(self.timeout);
         #[cfg(unix)]
-        if let Some(socket) = socket {
+        if let Some(socket) = &parts.socket {
             builder = builder.unix_socket(socket);
         }
         #[cfg(not(unix))]
-        if socket.is_some() {
+        if parts.socket.is_some() {
             faults.add(
                 format!("there are no such sockets here: `{url}`"),
                 "reach it by TCP",

@@ -2,9 +2,9 @@
 //! anything being changed, so that a reload does all of it or nothing.
 //!
 //! ```text
-//! Config ─► balancers: members, schedulers ─┐
-//!        ─► sites: hosts, places, mappings ─┼─► Plan ─► System
-//!        ─► doors: sockets, certificates   ─┘
+//! Config ─► scope ─► balancers: members, schedulers ─┐
+//!                 ─► sites: hosts, places, mappings ─┼─► System
+//!        ─► doors: sockets, certificates ────────────┘
 //! ```
 //!
 //! What does not live here: what becomes of a request (`front`).
@@ -14,14 +14,16 @@ mod doors;
 mod error;
 mod layers;
 mod members;
+mod scope;
 mod sites;
 mod ways;
 
-pub(super) use balancers::{Change, Key, Running, prepare};
+pub(super) use balancers::{Change, Running, prepare};
 pub(super) use doors::{Door, check as check_doors, open};
 pub use error::ConfigError;
 pub(super) use error::Faults;
-pub(super) use sites::{order, sites};
+pub(super) use scope::{Key, order};
+pub(super) use sites::sites;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

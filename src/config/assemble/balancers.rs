@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::members::{Inherited, Wire, spec};
-use super::sites::wanted;
+use super::members::{Wire, spec};
+use super::scope::{Key, Wanted, wanted};
 use super::{Faults, Surroundings};
 use crate::balancer::Balancer;
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
@@ -16,21 +16,6 @@ use crate::proxy::Endpoint;
 use crate::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,
 };
-
-/// Which balancer is meant: the host that it stands in, empty for the main server; and its
-/// name, or the URL of a member that is alone.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(in crate::config) struct Key {
-    pub(in crate::config) scope: String,
-    pub(in crate::config) name: String,
-}
-
-/// What is asked of a balancer.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) config: BalancerConfig,
-    pub(super) inherited: Inherited,
-}
 
 /// A balancer that runs.
 #[derive(Clone, Debug)]

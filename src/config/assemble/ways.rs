@@ -6,9 +6,10 @@ use http::StatusCode;
 use regex::Regex;
 
 use super::Faults;
-use super::balancers::{Change, Key};
-use super::sites::{Meant, Scope, bare_name};
+use super::balancers::Change;
+use super::scope::{Key, Meant, Scope, bare_name};
 use crate::config::front::{Destination, Lane, Paths};
+use crate::config::member_url::MemberUrl;
 use crate::config::{BalancerConfig, Location, SessionConfig, Target, Via};
 use crate::proxy::{EdgeLayer, Forwarding, PathMap, ReverseProxy};
 use crate::service::{BalanceLayer, Failover, Timeouts};
@@ -173,7 +174,8 @@ fn forwarding(scope: &Scope<'_>, forwarded_headers: bool, faults: &mut Faults) -
 fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
     let mut protocols = BTreeSet::new();
     for member in &config.members {
-        if member.url.starts_with("ws") {
+        let url = MemberUrl::parse(&member.url);
+        if url.is_ok_and(|url| ["ws", "wss"].contains(&&*url.scheme)) {
             protocols.insert("websocket".to_owned());
         }
         match member.upgrade.as_deref() {
@@ -188,4 +190,31 @@ fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
         }
     }
     protocols
+}
+
+#[cfg(test)]
+mod tests {
+    use super::upgrades;
+    use crate::config::{BalancerConfig, MemberConfig};
+
+    #[test]
+    fn a_member_of_websockets_is_known_by_its_scheme_behind_a_socket_too() {
+        for (url, expected) in [
+            ("ws://h", true),
+            ("wss://h", true),
+            ("unix:/run/a.sock|ws://h", true),
+            ("http://ws", false),
+            ("unix:/run/ws|http://h", false),
+        ] {
+            let member = MemberConfig {
+                url: url.to_owned(),
+                ..MemberConfig::default()
+            };
+            let balancer = BalancerConfig {
+                members: vec![member],
+                ..BalancerConfig::default()
+            };
+            assert_eq!(upgrades(&balancer).contains("websocket"), expected, "{url}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Faults;
 use crate::config::front::{Gate, HeaderEdit, Layer};
+use crate::config::member_url::MemberUrl;
 use crate::config::{CookieMapping, HeaderRule, ReverseMapping, Settings, Target};
 use crate::proxy::{CookieMap, MapRuleError, ReverseMap};
 
@@ -85,7 +86,8 @@ fn reverse(
         let urls = match rule.url.parse::<Target>() {
             Ok(Target::Balancer { name, path }) => members(&name)
                 .into_iter()
-                .map(|member| below(&member, &path))
+                // What is no URL has been complained of with the member.
+                .filter_map(|member| below(&member, &path))
                 .collect(),
             _ => vec![rule.url.clone()],
         };
@@ -102,21 +104,16 @@ fn reverse(
 }
 
 /// The URL of a path below a member, as the member itself would write it.
-fn below(member: &str, path: &str) -> String {
-    let url = member.split_once('|').map_or(member, |(_, url)| url);
-    let url = url.trim_end_matches("://");
-    let (scheme, rest) = url.split_once("://").unwrap_or((url, "localhost"));
-    let scheme = match scheme {
-        "ws" | "h2c" => "http",
-        "wss" | "h2" => "https",
-        scheme => scheme,
-    };
-    let rest = if path.is_empty() {
-        rest
+fn below(member: &str, path: &str) -> Option<String> {
+    let url = MemberUrl::parse(member).ok()?;
+    let (scheme, _) = url.http()?;
+    let (host, prefix) = (url.host_and_port(), url.path.as_str());
+    let prefix = if path.is_empty() {
+        prefix
     } else {
-        rest.trim_end_matches('/')
+        prefix.trim_end_matches('/')
     };
-    format!("{scheme}://{rest}{path}")
+    Some(format!("{scheme}://{host}{prefix}{path}"))
 }
 
 #[cfg(test)]
@@ -125,12 +122,12 @@ mod tests {
 
     #[test]
     fn a_path_is_put_below_a_member_as_the_member_writes_it() {
-        assert_eq!(below("http://h", "/x/"), "http://h/x/");
-        assert_eq!(below("http://h/m/", "/x"), "http://h/m/x");
-        assert_eq!(below("ws://h:81", ""), "http://h:81");
+        assert_eq!(below("http://h", "/x/").as_deref(), Some("http://h/x/"));
+        assert_eq!(below("http://h/m/", "/x").as_deref(), Some("http://h/m/x"));
+        assert_eq!(below("ws://h:81", "").as_deref(), Some("http://h:81"));
         assert_eq!(
-            below("unix:/run/a.sock|http://app/m", "/x"),
-            "http://app/m/x"
+            below("unix:/run/a.sock|http://app/m", "/x").as_deref(),
+            Some("http://app/m/x")
         );
     }
 }

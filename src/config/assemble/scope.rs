@@ -1,19 +1,30 @@
-//! Hosts made ready: which balancers they need, and where their mappings lead.
+//! Hosts with what they inherit, and which balancers they mean: [`Scope`], [`wanted`].
+//!
+//! What does not live here: anything made of them (`balancers`, `sites`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Faults;
-use super::balancers::{Change, Key, Wanted};
-use super::layers::layer;
 use super::members::Inherited;
-use super::ways::{add_rule, destination, place_of};
-use crate::config::front::{Destination, Hosts, Place, Site, Via, Way};
 use crate::config::{
     self, BalancerConfig, Config, Host, Location, Mapping, MemberConfig, Settings, Target,
 };
+
+/// Which balancer is meant: the host that it stands in, empty for the main server; and its
+/// name, or the URL of a member that is alone.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) scope: String,
+    pub(in crate::config) name: String,
+}
+
+/// What is asked of a balancer.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) config: BalancerConfig,
+    pub(super) inherited: Inherited,
+}
 
 /// A host, with what it inherits.
 pub(super) struct Scope<'c> {
@@ -48,7 +59,7 @@ pub(super) struct Meant {
     pub(super) is_named: bool,
 }
 
-fn main_scope(config: &Config) -> Scope<'_> {
+pub(super) fn main_scope(config: &Config) -> Scope<'_> {
     Scope {
         id: String::new(),
         host: &config.server,
@@ -59,7 +70,7 @@ fn main_scope(config: &Config) -> Scope<'_> {
 }
 
 /// In the order of the configuration.
-fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
+pub(super) fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
     let mut seen = BTreeMap::new();
     let id = |virtual_host: &config::VirtualHost| {
         let addresses = virtual_host.addresses.iter().map(ToString::to_string);
@@ -106,14 +117,14 @@ impl<'c> Scope<'c> {
     }
 
     /// The files of a host's certificate and key, if it has TLS.
-    fn certificate(&self) -> Option<(String, String)> {
+    pub(super) fn certificate(&self) -> Option<(String, String)> {
         let certificate = self.setting(|host| host.tls.certificate.clone())?;
         let key = self.setting(|host| host.tls.key.clone());
         Some((certificate.clone(), key.unwrap_or(certificate)))
     }
 
     /// The mappings outside of places, the host's own first.
-    fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
+    pub(super) fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
         let inherited = self
             .main
             .filter(|_| self.host.inherit_mappings != Some(false));
@@ -122,18 +133,18 @@ impl<'c> Scope<'c> {
     }
 
     /// The places, from the least to the most important.
-    fn locations(&self) -> impl Iterator<Item = &'c Location> {
+    pub(super) fn locations(&self) -> impl Iterator<Item = &'c Location> {
         let main = self.main.into_iter();
         main.chain([self.host]).flat_map(|host| &host.locations)
     }
 
-    fn settings(&self) -> Vec<&'c Settings> {
+    pub(super) fn settings(&self) -> Vec<&'c Settings> {
         let main = self.main.into_iter();
         main.chain([self.host]).map(|host| &host.settings).collect()
     }
 
     /// Whether members may be told who asks: all that a request can meet.
-    fn looks(&self) -> BTreeSet<bool> {
+    pub(super) fn looks(&self) -> BTreeSet<bool> {
         let everywhere = self.settings();
         let base = everywhere.iter().rev().find_map(|it| it.forwarded_headers);
         let places = self.locations();
@@ -143,7 +154,7 @@ impl<'c> Scope<'c> {
 
     /// What tells the balancers of mappings apart in this host: the name, or the URL of a
     /// member that is alone, of which no name has the form. `None` for an exclusion.
-    fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
+    pub(super) fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
         match &mapping.target {
             Target::Exclude => None,
             Target::Balancer { name, .. } => Some(name),
@@ -152,7 +163,7 @@ impl<'c> Scope<'c> {
     }
 
     /// Whom a mapping means; `None` for an exclusion.
-    fn meant(&self, mapping: &Mapping) -> Option<Meant> {
+    pub(super) fn meant(&self, mapping: &Mapping) -> Option<Meant> {
         match &mapping.target {
             Target::Exclude => None,
             Target::Balancer { name, .. } => Some(self.balancer(name)),
@@ -177,7 +188,7 @@ impl<'c> Scope<'c> {
 
     /// The balancer of a name: the host's own if it has members, or else the main server's
     /// with what the host says of it.
-    fn balancer(&self, name: &str) -> Meant {
+    pub(super) fn balancer(&self, name: &str) -> Meant {
         let own = self.balancers.get(name).copied();
         let inherits = self.host.inherit_balancers != Some(false);
         let main = self.main_balancers.get(name).copied();
@@ -262,6 +273,13 @@ fn merged(own: &BalancerConfig, main: &BalancerConfig) -> BalancerConfig {
     }
 }
 
+/// A name as in `ServerName`, without scheme and port.
+pub(super) fn bare_name(name: &str) -> &str {
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    let port = name.rfind(':').filter(|&at| !name[at..].contains(']'));
+    port.map_or(name, |at| &name[..at])
+}
+
 /// The balancers that a configuration asks for. A balancer that no mapping leads to is
 /// there all the same.
 pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
@@ -295,87 +313,4 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
         }
     }
     wanted
-}
-
-/// Makes all hosts ready, over balancers that are.
-pub(in crate::config) fn sites(
-    config: &Config,
-    changes: &BTreeMap<Key, Change>,
-    faults: &mut Faults,
-) -> Hosts {
-    let main = site(&main_scope(config), changes, faults);
-    let mut hosts = Hosts::new(Arc::new(main));
-    let scopes = virtual_scopes(config).into_iter();
-    for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
-        let site = Arc::new(site(&scope, changes, faults));
-        // As in httpd, whoever has no name has the main server's.
-        let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
-        let names = name.into_iter().map(str::to_owned);
-        let names = names.chain(scope.host.aliases.iter().cloned());
-        hosts.add(&virtual_host.addresses, names, &site);
-    }
-    hosts
-}
-
-/// A name as in `ServerName`, without scheme and port.
-pub(super) fn bare_name(name: &str) -> &str {
-    let name = name.split_once("://").map_or(name, |(_, name)| name);
-    let port = name.rfind(':').filter(|&at| !name[at..].contains(']'));
-    port.map_or(name, |at| &name[..at])
-}
-
-fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults) -> Site {
-    let members = |name: &str| {
-        let members = scope.balancer(name).config.members.into_iter();
-        members.map(|member| member.url).collect()
-    };
-    let settings = scope.settings();
-    let base = layer(&settings, "/", members, faults);
-    let looks = scope.looks();
-    let mut known: HashMap<&str, Option<Arc<Destination>>> = HashMap::new();
-    let mut lead = |mapping, faults: &mut Faults| {
-        let known = known.entry(Scope::name_of(mapping)?);
-        let made = known.or_insert_with(|| {
-            let meant = scope.meant(mapping)?;
-            destination(scope, &meant, &looks, changes, faults).map(Arc::new)
-        });
-        made.clone()
-    };
-    let mut way = Way::default();
-    for mapping in scope.mappings() {
-        let (path, is_pattern) = (&mapping.path, mapping.kind == config::MappingKind::Pattern);
-        if add_rule(&mut way.map, path, is_pattern, &mapping.target, faults) {
-            way.destinations.push(lead(mapping, faults));
-        }
-    }
-    let mut places = Vec::new();
-    for location in scope.locations() {
-        let Some(paths) = place_of(location, faults) else {
-            continue;
-        };
-        let layer = layer(&[&location.settings], &location.path, members, faults);
-        let mut way = None;
-        if let Some(mapping) = location.settings.mappings.last() {
-            let (path, mut here) = (&location.path, Way::default());
-            if add_rule(
-                &mut here.map,
-                path,
-                location.is_pattern,
-                &mapping.target,
-                faults,
-            ) {
-                here.destinations.push(lead(mapping, faults));
-                way = Some(here);
-            }
-        }
-        places.push(Place { paths, layer, way });
-    }
-    let removed = scope.setting(|host| host.via) == Some(config::Via::Block);
-    Site {
-        layer: base,
-        places,
-        way,
-        via: if removed { Via::Removed } else { Via::Passed },
-        certificate: scope.certificate(),
-    }
 }

@@ -1,0 +1,90 @@
+//! Hosts made ready: what holds in their places, and where their mappings lead.
+//!
+//! What does not live here: what a host inherits, and which balancers it means (`scope`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Faults;
+use super::balancers::Change;
+use super::layers::layer;
+use super::scope::{Key, Scope, bare_name, main_scope, virtual_scopes};
+use super::ways::{add_rule, destination, place_of};
+use crate::config::front::{Destination, Hosts, Place, Site, Via, Way};
+use crate::config::{self, Config};
+
+/// Makes all hosts ready, over balancers that are.
+pub(in crate::config) fn sites(
+    config: &Config,
+    changes: &BTreeMap<Key, Change>,
+    faults: &mut Faults,
+) -> Hosts {
+    let main = site(&main_scope(config), changes, faults);
+    let mut hosts = Hosts::new(Arc::new(main));
+    let scopes = virtual_scopes(config).into_iter();
+    for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
+        let site = Arc::new(site(&scope, changes, faults));
+        // As in httpd, whoever has no name has the main server's.
+        let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
+        let names = name.into_iter().map(str::to_owned);
+        let names = names.chain(scope.host.aliases.iter().cloned());
+        hosts.add(&virtual_host.addresses, names, &site);
+    }
+    hosts
+}
+
+fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults) -> Site {
+    let members = |name: &str| {
+        let members = scope.balancer(name).config.members.into_iter();
+        members.map(|member| member.url).collect()
+    };
+    let settings = scope.settings();
+    let base = layer(&settings, "/", members, faults);
+    let looks = scope.looks();
+    let mut known: HashMap<&str, Option<Arc<Destination>>> = HashMap::new();
+    let mut lead = |mapping, faults: &mut Faults| {
+        let known = known.entry(Scope::name_of(mapping)?);
+        let made = known.or_insert_with(|| {
+            let meant = scope.meant(mapping)?;
+            destination(scope, &meant, &looks, changes, faults).map(Arc::new)
+        });
+        made.clone()
+    };
+    let mut way = Way::default();
+    for mapping in scope.mappings() {
+        let (path, is_pattern) = (&mapping.path, mapping.kind == config::MappingKind::Pattern);
+        if add_rule(&mut way.map, path, is_pattern, &mapping.target, faults) {
+            way.destinations.push(lead(mapping, faults));
+        }
+    }
+    let mut places = Vec::new();
+    for location in scope.locations() {
+        let Some(paths) = place_of(location, faults) else {
+            continue;
+        };
+        let layer = layer(&[&location.settings], &location.path, members, faults);
+        let mut way = None;
+        if let Some(mapping) = location.settings.mappings.last() {
+            let (path, mut here) = (&location.path, Way::default());
+            if add_rule(
+                &mut here.map,
+                path,
+                location.is_pattern,
+                &mapping.target,
+                faults,
+            ) {
+                here.destinations.push(lead(mapping, faults));
+                way = Some(here);
+            }
+        }
+        places.push(Place { paths, layer, way });
+    }
+    let removed = scope.setting(|host| host.via) == Some(config::Via::Block);
+    Site {
+        layer: base,
+        places,
+        way,
+        via: if removed { Via::Removed } else { Via::Passed },
+        certificate: scope.certificate(),
+    }
+}

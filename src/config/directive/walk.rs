@@ -1,0 +1,240 @@
+//! One pass over the tree: which directives and sections stand where they may, and what
+//! reads each of them.
+//!
+//! What does not live here: what was read, and what there is to say about it (`reading`);
+//! what single directives mean (the files that `names` calls).
+
+use super::found::Ordered;
+use super::names::{DIRECTIVES, Known, Meaning, SECTIONS};
+use super::others::{other, others};
+use super::parameter::{Remark, nearest};
+use super::reading::{Reading, Scope, Within};
+use super::{afterwards, balancers, host, mappings};
+use crate::config::Severity;
+use crate::config::model::{Config, Host, Location, Settings, VirtualHost};
+use crate::config::syntax::{Directive, Node, Section, Word};
+
+/// Reads a whole tree.
+pub(super) fn read_whole(mut reading: Reading<'_>, nodes: &[Node]) -> Config {
+    let mut server = Host::default();
+    read_host(&mut reading, nodes, Within::Main, &mut server);
+    reading.config.server = server;
+    let conditions = std::mem::take(&mut reading.conditions).into_values();
+    reading.config.conditions = conditions.map(|(_, condition)| condition).collect();
+    let templates = std::mem::take(&mut reading.templates).into_values();
+    reading.config.check_templates = templates.map(|(_, template)| template).collect();
+    afterwards::look(&mut reading);
+    reading.config
+}
+
+/// Reads all that stands in a host.
+fn read_host(reading: &mut Reading<'_>, nodes: &[Node], within: Within, host: &mut Host) {
+    let mut scope = Scope {
+        within,
+        host,
+        location: None,
+        balancer: None,
+        variables: Ordered::default(),
+    };
+    read_nodes(reading, nodes, &mut scope);
+    host.settings.variables = scope.variables.into_values().collect();
+}
+
+fn read_nodes(reading: &mut Reading<'_>, nodes: &[Node], scope: &mut Scope<'_>) {
+    for node in nodes {
+        if reading.is_stopped() {
+            return;
+        }
+        match node {
+            Node::Directive(directive) => read_directive(reading, directive, scope),
+            Node::Section(section) => read_section(reading, section, scope),
+        }
+    }
+}
+
+fn read_directive(reading: &mut Reading<'_>, directive: &Directive, scope: &mut Scope<'_>) {
+    let name = &directive.name;
+    reading.hide_words(name, &directive.words);
+    let is_it = |row: &&Known| row.name.eq_ignore_ascii_case(&name.text);
+    if let Some(known) = DIRECTIVES.iter().find(is_it) {
+        return read_as(reading, known.name, &known.meaning, directive, scope);
+    }
+    if let Some((known, meaning)) = other(&name.text) {
+        return read_as(reading, known, meaning, directive, scope);
+    }
+    let all = DIRECTIVES.iter().map(|row| row.name).chain(others());
+    unknown(reading, name, "directive", all);
+}
+
+fn read_as(
+    reading: &mut Reading<'_>,
+    known: &str,
+    meaning: &Meaning,
+    directive: &Directive,
+    scope: &mut Scope<'_>,
+) {
+    let name = &directive.name;
+    match meaning {
+        Meaning::Do(within, read) => {
+            if within.contains(&scope.within) {
+                if scope.within == Within::Proxy && within.contains(&Within::Location) {
+                    for_all_balancers(reading, known, name);
+                }
+                read(reading, scope, directive);
+            } else {
+                let message = format!("`{known}` cannot stand {}", scope.within);
+                let places: Vec<_> = within.iter().map(Within::to_string).collect();
+                let hint = format!("it belongs {}", either(&places));
+                reading.error(name.span, Remark::new(message).with_hint(hint));
+            }
+        }
+        Meaning::Note(why) => {
+            reading.once(Severity::Note, name.span, format!("`{known}` {why}"));
+        }
+        Meaning::Refuse(message, hint) => {
+            let remark = Remark::new(format!("`{known}` {message}"));
+            reading.error(name.span, remark.with_hint(*hint));
+        }
+        Meaning::Warn(what) => {
+            reading.once(Severity::Warning, name.span, format!("`{known}` {what}"));
+        }
+    }
+}
+
+/// Settings of paths in a section of a balancer hold for its whole host.
+fn for_all_balancers(reading: &mut Reading<'_>, known: &str, name: &Word) {
+    if known != "Require" {
+        let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
+        let hint = "write it in a `<Location>` if other paths are not to have it";
+        reading.warning(name.span, Remark::new(message).with_hint(hint));
+    }
+}
+
+fn read_section(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<'_>) {
+    let name = &section.name;
+    reading.hide_words(name, &section.words);
+    let is_it = |known: &&&str| known.eq_ignore_ascii_case(&name.text);
+    let Some(known) = SECTIONS.iter().find(is_it) else {
+        return unknown(reading, name, "section", SECTIONS.iter().copied());
+    };
+    let top = matches!(scope.within, Within::Main | Within::VirtualHost);
+    match *known {
+        "VirtualHost" if scope.within == Within::Main => read_virtual_host(reading, section),
+        "Location" | "LocationMatch" if top => {
+            let is_match = *known == "LocationMatch";
+            read_location(reading, section, is_match, scope);
+        }
+        "Proxy" if top => read_proxy(reading, section, scope),
+        "Directory" | "DirectoryMatch" | "Files" | "FilesMatch" => {
+            let message = format!("`<{known}>` concerns files, and none are served");
+            reading.once(Severity::Note, name.span, message);
+        }
+        "RequireAny" if scope.within != Within::Main => {
+            read_nodes(reading, &section.children, scope);
+        }
+        "VirtualHost" | "Location" | "LocationMatch" | "Proxy" | "RequireAny" => {
+            let message = format!("`<{known}>` cannot stand {}", scope.within);
+            reading.error(name.span, Remark::new(message));
+        }
+        _ => {
+            let remark = Remark::new(format!("`<{known}>` cannot be carried out"));
+            reading.error(
+                name.span,
+                remark.with_hint(match *known {
+                    "Limit" | "LimitExcept" | "RequireAll" | "RequireNone" => {
+                        "who may ask is said by `Require` in `<Location>`, of which one has to hold"
+                    }
+                    "ProxyMatch" => "name the balancer: `<Proxy balancer://name>`",
+                    _ => "write what is to hold without a condition",
+                }),
+            );
+        }
+    }
+}
+
+fn read_virtual_host(reading: &mut Reading<'_>, section: &Section) {
+    let mut host = Host::default();
+    let addresses = host::addresses(reading, section);
+    reading.virtual_host = Some(reading.config.virtual_hosts.len());
+    read_host(reading, &section.children, Within::VirtualHost, &mut host);
+    reading.virtual_host = None;
+    reading
+        .config
+        .virtual_hosts
+        .push(VirtualHost { addresses, host });
+}
+
+fn read_location(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    is_match: bool,
+    scope: &mut Scope<'_>,
+) {
+    let Some((path, is_pattern)) = mappings::location(reading, section, is_match) else {
+        return;
+    };
+    let mut inner = Scope {
+        within: Within::Location,
+        host: &mut *scope.host,
+        location: Some(Location {
+            path,
+            is_pattern,
+            settings: Settings::default(),
+        }),
+        balancer: None,
+        variables: Ordered::default(),
+    };
+    read_nodes(reading, &section.children, &mut inner);
+    let Scope {
+        location,
+        variables,
+        ..
+    } = inner;
+    if let Some(mut location) = location {
+        location.settings.variables = variables.into_values().collect();
+        scope.host.locations.push(location);
+    }
+}
+
+fn read_proxy(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<'_>) {
+    let balancer = balancers::section(reading, section, scope.host);
+    let mut inner = Scope {
+        within: Within::Proxy,
+        host: &mut *scope.host,
+        location: None,
+        balancer,
+        // Inside of it, they are the host's.
+        variables: std::mem::take(&mut scope.variables),
+    };
+    read_nodes(reading, &section.children, &mut inner);
+    scope.variables = inner.variables;
+}
+
+fn unknown<'k>(
+    reading: &mut Reading<'_>,
+    name: &Word,
+    what: &str,
+    known: impl Iterator<Item = &'k str>,
+) {
+    let remark = Remark::new(if what == "section" {
+        format!("there is no section `<{}>`", name.text)
+    } else {
+        format!("there is no {what} `{}`", name.text)
+    });
+    let near = nearest(&name.text, known);
+    reading.error(
+        name.span,
+        match near {
+            Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
+            None => remark,
+        },
+    );
+}
+
+/// `a, b or c`
+fn either(words: &[String]) -> String {
+    match words {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        words => words.concat(),
+    }
+}

@@ -1,0 +1,159 @@
+//! Receives a request: answers it, or sends it on. [`receive`]
+//!
+//! What does not live here: what the host has for it (`site`), and what is done to the
+//! answer (`answer`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderMap, VIA};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, StatusCode, Uri};
+use tower_service::Service;
+
+use super::answer::{Answer, Presented, Trip};
+use super::future::FrontFuture;
+use super::site::{Onward, Site, Via};
+use crate::config::Handler;
+use crate::config::model::INITIAL_NOT_POOLED;
+use crate::net::TlsSession;
+use crate::proxy::{
+    ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
+};
+use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
+
+/// Takes a request: answers it, or sends it on. One is misdirected if it came on a
+/// connection that is for a host with another certificate.
+pub(super) fn receive(
+    site: &Arc<Site>,
+    here: SocketAddr,
+    request: Request<ClientBody>,
+    misdirected: bool,
+) -> FrontFuture {
+    let (mut head, body) = request.into_parts();
+    let wanted = Wanted::by(&head.method, &head.headers);
+    let mut trip = Trip::new(site.clone(), wanted);
+    trip.secure = head.extensions.get::<TlsSession>().is_some();
+    if head.method == Method::CONNECT {
+        return refuse(&trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+    }
+    if !is_for_http(&head) {
+        return refuse(
+            &trip,
+            StatusCode::BAD_REQUEST,
+            "it is for another scheme than http",
+        );
+    }
+    if !names_its_host(&head) {
+        return refuse(
+            &trip,
+            StatusCode::BAD_REQUEST,
+            "it does not say for which host it is",
+        );
+    }
+    if misdirected {
+        return refuse(
+            &trip,
+            StatusCode::MISDIRECTED_REQUEST,
+            "its connection is for another host",
+        );
+    }
+    let readings = Readings::of(head.uri.path());
+    trip.places = site.places_of(&readings.httpd);
+    if !site.lets_in(&readings, &head.extensions, here) {
+        return refuse(&trip, StatusCode::FORBIDDEN, "this is not for everybody");
+    }
+    let layers = site.layers(&trip.places);
+    let (destination, path) = match site.onward(&readings, &trip.places, &head.uri) {
+        Ok(Onward::To(destination, path)) => (destination, path),
+        Ok(Onward::Nowhere) => {
+            return match layers.top(|layer| layer.handler) {
+                Some(Handler::Manager | Handler::Heartbeat) => {
+                    let why = "this version has no such page";
+                    refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
+                }
+                None => {
+                    let why = "nothing is served under this address";
+                    refuse(&trip, StatusCode::NOT_FOUND, why)
+                }
+            };
+        }
+        Err(error) => return refuse(&trip, error.status(), "it cannot be passed on as it is"),
+    };
+    drop(readings);
+    // By the name that the client asked for, whatever members get to see.
+    if layers.upwards().any(|layer| layer.reverse.is_some()) {
+        trip.origin = origin(&head.headers, &head.uri, trip.secure);
+    }
+    let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
+    for edit in edits() {
+        edit.keep(&mut head.headers);
+        edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
+    }
+    if edits().next().is_some() {
+        let names = edits().map(|edit| edit.name().clone()).collect();
+        head.extensions.insert(OwnFields(names));
+    }
+    if site.via == Via::Removed {
+        head.headers.remove(VIA);
+    }
+    let forwarded = layers.top(|layer| layer.forwarded_headers).unwrap_or(true);
+    if layers.top(|layer| layer.preserve_host) == Some(true) {
+        head.extensions.insert(HostKept);
+    }
+    let first = head.extensions.get::<FirstRequest>().is_some();
+    if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
+        head.extensions.insert(FreshConnection::new());
+    }
+    let speaks = layers
+        .upwards()
+        .any(|layer| !layer.response_headers.is_empty());
+    if redirect(&mut head, path).is_err() {
+        return refuse(
+            &trip,
+            StatusCode::BAD_REQUEST,
+            "it cannot be passed on as it is",
+        );
+    }
+    if let Some(sticky) = destination.sticky.as_ref().filter(|_| speaks) {
+        let found = sticky.find(&head.uri, &head.headers);
+        trip.presented = found.and_then(|it| Presented::of(&it));
+    }
+    let Some(lane) = destination.lane(forwarded) else {
+        return refuse(&trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
+    };
+    let sent = lane.proxy.clone().call(Request::from_parts(head, body));
+    trip.balancer = Some(lane.balancer.clone());
+    trip.destination = Some(destination);
+    FrontFuture::sent(sent, trip)
+}
+
+fn refuse(trip: &Trip, status: StatusCode, why: &'static str) -> FrontFuture {
+    let answer: Answer = Refusal::new(status, why, trip.wanted).answer(None);
+    let answer = trip.finish(answer);
+    FrontFuture::answered(answer)
+}
+
+fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::InvalidUriParts> {
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    parts.path_and_query = Some(path);
+    head.uri = Uri::from_parts(parts)?;
+    Ok(())
+}
+
+/// As what the client knows this server, so far as it says so.
+fn origin(headers: &HeaderMap, uri: &Uri, secure: bool) -> Option<Origin> {
+    let authority = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(HOST)?.to_str().ok()?,
+    };
+    let (scheme, implied) = if secure {
+        (Scheme::HTTPS, ":443")
+    } else {
+        (Scheme::HTTP, ":80")
+    };
+    let authority = authority.to_ascii_lowercase();
+    let authority = authority.strip_suffix(implied).unwrap_or(&authority);
+    Some(Origin::new(scheme, authority.parse::<Authority>().ok()?))
+}

@@ -1,0 +1,47 @@
+//! What a text is read into: words with their places, directives and sections.
+//!
+//! What does not live here: how a text becomes a tree (`tree`).
+
+/// A stretch of a source text.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(in crate::config) struct Span {
+    /// Which source, by its place in [`Sources`](super::Sources).
+    pub(in crate::config) source: u32,
+    /// The line, from 1.
+    pub(in crate::config) line: u32,
+    /// The column, in characters, from 1.
+    pub(in crate::config) column: u32,
+    /// How many characters.
+    pub(in crate::config) length: u32,
+}
+
+/// A word of a line, without its quotes and with its variables filled in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::config) struct Word {
+    pub(in crate::config) text: String,
+    pub(in crate::config) span: Span,
+}
+
+/// `Name word word`
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::config) struct Directive {
+    pub(in crate::config) name: Word,
+    pub(in crate::config) words: Vec<Word>,
+}
+
+/// `<Name word> ... </Name>`
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::config) struct Section {
+    /// Without the angle bracket.
+    pub(in crate::config) name: Word,
+    pub(in crate::config) words: Vec<Word>,
+    pub(in crate::config) children: Vec<Node>,
+}
+
+/// A directive or a section. `Define`, `UnDefine`, `Include`, `IncludeOptional`,
+/// `<IfModule>`, `<IfDefine>` and `<IfVersion>` are carried out already.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::config) enum Node {
+    Directive(Directive),
+    Section(Section),
+}

@@ -1,0 +1,107 @@
+//! The texts that were read, with the places in them that a person can look at: [`Sources`].
+//!
+//! What does not live here: finding and opening files (`include`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::lines::number;
+use super::node::Span;
+use crate::config::diagnostic::Place;
+use crate::config::secret;
+
+/// The texts that were read.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Sources {
+    /// Where relative names of files begin.
+    pub(in crate::config) base: Option<PathBuf>,
+    /// The values of variables that must not be shown.
+    pub(in crate::config) secrets: Vec<String>,
+    files: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+    /// Where the lines begin.
+    lines: Vec<usize>,
+}
+
+impl Sources {
+    /// The place in the text that a person can look at.
+    pub(in crate::config) fn place(&self, span: Span) -> Place {
+        let source = &self.files[span.source as usize];
+        let line = span.line as usize;
+        let begin = source.lines[line - 1];
+        let end = source
+            .lines
+            .get(line)
+            .map_or(source.text.len(), |next| next - 1);
+        let text = &source.text[begin..end];
+        Place {
+            file: source.name.clone(),
+            line: span.line,
+            column: span.column,
+            length: span.length.max(1),
+            text: self.shown(span, text.strip_suffix('\r').unwrap_or(text)),
+        }
+    }
+
+    /// A physical line without its secrets: the lines that it continues may announce them, and
+    /// those that continue it may show that there was one.
+    fn shown(&self, span: Span, text: &str) -> Arc<str> {
+        fn joined(line: &str) -> Option<&str> {
+            let line = line.strip_suffix('\n').unwrap_or(line);
+            line.strip_suffix('\r').unwrap_or(line).strip_suffix('\\')
+        }
+        let source = &self.files[span.source as usize];
+        let (before, rest) = source.text.split_at(source.lines[span.line as usize - 1]);
+        let mut parts: Vec<&str> = before
+            .split_inclusive('\n')
+            .rev()
+            .map_while(joined)
+            .collect();
+        parts.reverse();
+        let announced: usize = parts.iter().map(|part| part.chars().count()).sum();
+        let own = joined(text).unwrap_or(text);
+        // Without a line's end behind it a backslash stands for itself.
+        let mut following = rest
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        let mut is_joined = following.next().and_then(joined).is_some();
+        let (own, sign) = if is_joined { (own, "\\") } else { (text, "") };
+        parts.push(own);
+        let mut following = rest.split_inclusive('\n').skip(1);
+        while let Some(line) = following.next().filter(|_| is_joined) {
+            let part = joined(line).filter(|_| line.ends_with('\n'));
+            is_joined = part.is_some();
+            parts.push(part.unwrap_or(line.trim_end_matches(['\n', '\r'])));
+        }
+        let whole = secret::masked_line(&parts.concat()).into_owned();
+        let shown = whole.chars().skip(announced).take(own.chars().count());
+        shown.chain(sign.chars()).collect::<String>().into()
+    }
+
+    /// Where a place comes among all that were read; what is nowhere comes last.
+    pub(in crate::config) fn rank(&self, place: Option<&Place>) -> (usize, u32, u32) {
+        let Some(place) = place else {
+            return (usize::MAX, 0, 0);
+        };
+        let file = self.files.iter().position(|it| it.name == place.file);
+        (file.unwrap_or(usize::MAX), place.line, place.column)
+    }
+
+    /// Adds a text, and says which it is.
+    pub(super) fn add(&mut self, name: &str, text: &str) -> (u32, Arc<str>) {
+        let text: Arc<str> = text.into();
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        let source = Source {
+            name: name.into(),
+            text: text.clone(),
+            lines: std::iter::once(0).chain(ends).collect(),
+        };
+        self.files.push(source);
+        (number(self.files.len() - 1), text)
+    }
+}

@@ -1,0 +1,158 @@
+//! What the clones of an endpoint share: how requests are pointed at the member, and where
+//! its connections come from. [`Shared`].
+//!
+//! What does not live here: opening connections (`connect`), keeping them (`pool`), and the
+//! exchange itself.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, StatusCode, Uri};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::connect::{HttpVersions, Opener};
+use super::error::EndpointError;
+use super::line::Line;
+use super::outgoing::Outgoing;
+use super::pool::{For, NoLine, Pool};
+use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
+use crate::timer::timeout_at;
+
+/// What clones share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) opener: Opener,
+    pub(super) pool: Arc<Pool>,
+    pub(super) scheme: Scheme,
+    /// What it is called in errors: its authority, or the path of its socket.
+    pub(super) to: Arc<str>,
+    pub(super) authority: Authority,
+    /// `None` if the client's stays.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) connect: Duration,
+    pub(super) head: Option<Duration>,
+    pub(super) frame: Option<Duration>,
+    pub(super) whole: Option<Duration>,
+}
+
+impl Shared {
+    /// Points a request at the member; its form is the connection's affair.
+    pub(super) fn aim(
+        &self,
+        request: Request<Outgoing>,
+    ) -> Result<Request<Outgoing>, RequestError> {
+        let (mut head, body) = request.into_parts();
+        length_of_the_body(&mut head.headers, &body)?;
+        let path = self.path(&head)?;
+        let kept = head.extensions.get::<HostKept>().is_some();
+        let host = match self.host.as_ref().filter(|_| !kept) {
+            Some(host) => Some(host.clone()),
+            // RFC 9112, 3.2.2: a host in the request line comes before the header.
+            None => head.uri.authority().and_then(host_of),
+        };
+        // A client of HTTP/1.0 need not say it; we have to.
+        let silent = || !head.headers.contains_key(HOST);
+        let host = host.or_else(|| silent().then(|| host_of(&self.authority))?);
+        if let Some(host) = host {
+            head.headers.insert(HOST, host);
+        }
+        head.uri = Uri::from(path);
+        Ok(Request::from_parts(head, body))
+    }
+
+    fn path(&self, head: &Parts) -> Result<PathAndQuery, RequestError> {
+        let prefix = self.opener.uri.path();
+        match head.uri.path_and_query() {
+            Some(path) if prefix == "/" || path.path() == "*" => Ok(path.clone()),
+            Some(path) => under(prefix, path),
+            None => Ok(PathAndQuery::from_static("/")),
+        }
+    }
+
+    /// Whether a connection may turn out to be one of HTTP/2, unless it is asked not to.
+    pub(super) fn may_speak_2(&self) -> bool {
+        self.opener.connector.is_secured() && self.opener.versions == HttpVersions::Any
+    }
+
+    /// A connection, in the time that there is for it.
+    pub(super) async fn open(
+        &self,
+        whom: For,
+        until: Option<Instant>,
+    ) -> Result<Line, EndpointError> {
+        let connect = self.opener.connect(self.opener.versions);
+        // The wait for one that is being opened counts: else they would add up.
+        self.in_time(self.pool.open(connect, whom), until).await
+    }
+
+    /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
+    pub(super) async fn open_for_upgrade(
+        &self,
+        until: Option<Instant>,
+    ) -> Result<Line, EndpointError> {
+        let connect = async {
+            let connected = self.opener.connect(HttpVersions::Http1).await;
+            connected.map_err(NoLine::Failed)
+        };
+        self.in_time(connect, until).await
+    }
+
+    async fn in_time(
+        &self,
+        opening: impl Future<Output = Result<Line, NoLine>>,
+        until: Option<Instant>,
+    ) -> Result<Line, EndpointError> {
+        let limit = Instant::now() + self.connect;
+        let limit = until.map_or(limit, |until| limit.min(until));
+        match timeout_at(limit, opening).await {
+            Ok(opened) => opened.map_err(|none| match none {
+                NoLine::Failed(source) => self.unreachable(source),
+                NoLine::Full(limit) => EndpointError::AtCapacity {
+                    limit,
+                    source: self.pool.capacity.exceeded(limit).into(),
+                },
+            }),
+            Err(_) => {
+                let late = io::Error::from(io::ErrorKind::TimedOut);
+                Err(self.unreachable(late.into()))
+            }
+        }
+    }
+
+    pub(super) fn is_refusal(&self, error: &hyper::Error) -> bool {
+        causes(error).any(|cause| self.opener.connector.is_refusal(cause))
+    }
+
+    pub(super) fn unreachable(&self, source: BoxError) -> EndpointError {
+        EndpointError::Connect {
+            to: self.to.clone(),
+            source,
+        }
+    }
+}
+
+/// A length that is not the body's would make what follows on the connection a part of it,
+/// or it a part of what follows.
+fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), RequestError> {
+    let Some(said) = headers.get(CONTENT_LENGTH) else {
+        return Ok(());
+    };
+    let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
+    match body.size_hint().exact() {
+        Some(0) if said != Some(0) => {
+            // Somebody has taken the body.
+            headers.remove(CONTENT_LENGTH);
+            Ok(())
+        }
+        Some(exact) if said != Some(exact) => {
+            let wrong = "its length is not that of its body";
+            Err(RequestError::new(StatusCode::BAD_REQUEST, wrong))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! The body of an answer that may be one of our own: [`AnswerBody`].
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// Somebody else's answer, or a text of our own.
+    ///
+    /// # Examples
+    ///
+    /// See [`AnswerErrors`](super::AnswerErrors).
+    #[derive(Debug)]
+    pub struct AnswerBody<B> {
+        #[pin]
+        content: Content<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = ContentProjected]
+    enum Content<B> {
+        // `None` once it has been read, and for HEAD.
+        Line { text: Option<Bytes> },
+        Member { #[pin] inner: B },
+    }
+}
+
+impl<B> AnswerBody<B> {
+    /// A text of our own; an empty one is the end at once.
+    pub(crate) fn text(text: Bytes) -> Self {
+        let text = Some(text).filter(|text| !text.is_empty());
+        let content = Content::Line { text };
+        Self { content }
+    }
+
+    /// What another service sends, unless this is a text of our own.
+    #[cfg(feature = "config")]
+    pub(crate) fn inner_mut(&mut self) -> Option<&mut B> {
+        match &mut self.content {
+            Content::Line { .. } => None,
+            Content::Member { inner } => Some(inner),
+        }
+    }
+
+    /// What somebody else sends.
+    pub(crate) fn inner(inner: B) -> Self {
+        let content = Content::Member { inner };
+        Self { content }
+    }
+}
+
+impl<B> Body for AnswerBody<B>
+where
+    B: Body<Data = Bytes>,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().content.project() {
+            ContentProjected::Line { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
+            ContentProjected::Member { inner } => inner.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Line { text } => text.is_none(),
+            Content::Member { inner } => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Line { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Content::Member { inner } => inner.size_hint(),
+        }
+    }
+}
