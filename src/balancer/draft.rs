@@ -261,13 +261,11 @@ impl Draft {
 
 impl Drafted {
     fn there(seat: Arc<Seat>) -> Self {
-        Self {
-            stays: true,
-            source: seat.source(),
-            name: seat.state.name_handle().clone(),
-            seat: Some(seat.clone()),
-            ..Self::absent(seat.state.name_handle().clone(), seat.overrides())
-        }
+        let mut member = Self::absent(seat.state.name_handle().clone(), seat.overrides());
+        member.stays = true;
+        member.source = seat.source();
+        member.seat = Some(seat);
+        member
     }
 
     fn absent(name: Arc<str>, overrides: Overrides) -> Self {
