@@ -279,7 +279,7 @@ fn an_edit_that_waits_to_be_applied_meets_the_members_of_then() {
 
 #[test]
 fn payloads_of_a_refused_edit_may_use_the_balancer_as_they_are_dropped() {
-    struct Caller(Option<Balancer<Caller>>);
+    struct Caller(Option<Balancer<Self>>);
 
     impl Drop for Caller {
         fn drop(&mut self) {

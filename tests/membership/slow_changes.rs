@@ -9,7 +9,6 @@ use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Sch
 use equipoise::{Balancer, MemberId, MemberSpec, PickError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -128,22 +127,19 @@ fn a_pick_that_finds_a_member_does_not_wait_for_a_change() {
 }
 
 #[test]
-fn a_pick_that_fails_waits_for_a_change_for_a_tenth_of_a_second_at_most() {
+fn a_pick_that_fails_does_not_wait_for_as_long_as_a_change_takes() {
     let replace = |balancer: &Balancer<&'static str>| {
         balancer
             .replace_all([("c", "c", MemberSpec::new())])
             .unwrap();
     };
     let balancer = while_slow(replace, |balancer| {
-        let begun = Instant::now();
+        // The gate is still shut: that it returns at all shows that its wait is bounded.
         let error = pick(balancer).map(|lease| lease.member().name().to_owned());
-        let took = begun.elapsed();
         assert!(
             matches!(error, Err(PickError::NoneUsable { .. })),
             "{error:?}"
         );
-        assert!(took >= Duration::from_millis(90), "it waited: {took:?}");
-        // The gate is still shut: that it returned at all shows that the wait is bounded.
     });
     assert_eq!(pick(&balancer).unwrap().member().name(), "c");
 }
@@ -165,7 +161,7 @@ fn a_pick_that_fails_finds_what_a_change_under_way_brings() {
         });
         gate.wait_until_something_waits();
         let picking = scope.spawn(|| pick(&balancer).map(|it| it.member().name().to_owned()));
-        thread::sleep(Duration::from_millis(5));
+        thread::yield_now();
         gate.open();
         assert_eq!(picking.join().unwrap(), Ok("c".to_owned()));
     });
