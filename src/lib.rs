@@ -11,7 +11,6 @@ mod sync;
 
 // 1 model
 pub mod member;
-pub mod observer;
 pub mod session;
 
 // 2 picture
@@ -37,6 +36,7 @@ pub mod service;
 #[cfg(feature = "config")]
 pub mod config;
 
+pub use balancer::events::{Event, Observer};
 pub use balancer::{
     Balancer, BuildError, EditError, Explanation, Guard, Lease, PickError, PickRequest, Removed,
     UnknownMember,
@@ -44,8 +44,7 @@ pub use balancer::{
 pub use member::{
     Ended, Flag, MemberId, MemberSpec, MemberState, Outcome, Status, Weight, WeightError,
 };
-pub use observer::{Observer, Session};
 pub use scheduler::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler};
 pub use service::{BalanceLayer, BalanceService};
-pub use session::StickySession;
+pub use session::{Session, StickySession};
 pub use snapshot::Eligibility;

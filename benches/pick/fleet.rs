@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use equipoise::clock::{Clock, SystemClock};
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::{Maglev, Reading};
 use equipoise::{
     Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Weight,
 };
@@ -18,14 +18,16 @@ pub(crate) enum Method {
     ByRequests,
     ByTraffic,
     Heartbeat,
+    Maglev,
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::ByRequests,
         Self::ByBusyness,
         Self::ByTraffic,
         Self::Heartbeat,
+        Self::Maglev,
     ];
 }
 
@@ -90,6 +92,7 @@ pub(crate) fn balancer(
         Method::ByBusyness => builder.scheduler(ByBusyness::new()),
         Method::ByRequests => builder.scheduler(ByRequests::new()),
         Method::ByTraffic => builder.scheduler(ByTraffic::new()),
+        Method::Maglev => builder.scheduler(Maglev::new()),
         Method::Heartbeat => {
             let readings = HeartbeatReadings::new();
             let scheduler = Heartbeat::new(&readings).with_max_age(Duration::from_secs(86_400));

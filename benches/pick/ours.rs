@@ -27,6 +27,8 @@ pub(crate) struct Ours {
     usage: Use,
     /// Recorded as received by each lease.
     bytes: Option<u64>,
+    /// Whether each request has a hash key, drawn anew.
+    keyed: bool,
 }
 
 impl Ours {
@@ -39,6 +41,7 @@ impl Ours {
                 .collect(),
             usage,
             bytes: (method == Method::ByTraffic).then_some(1_000),
+            keyed: method == Method::Maglev,
         }
     }
 
@@ -49,8 +52,13 @@ impl Ours {
         lease
     }
 
-    fn at_once(&self, picks: u64) {
+    fn at_once(&self, lane: &mut Lane, picks: u64) {
         match self.bytes {
+            None if self.keyed => {
+                for _ in 0..picks {
+                    drop(self.pick(&PickRequest::new().with_hash(lane.draw())));
+                }
+            }
             None => {
                 for _ in 0..picks {
                     drop(self.pick(&PickRequest::new()));
@@ -99,7 +107,7 @@ impl Ours {
 impl Contender for Ours {
     fn run(&self, lane: &mut Lane, picks: u64) {
         match self.usage {
-            Use::AtOnce => self.at_once(picks),
+            Use::AtOnce => self.at_once(lane, picks),
             Use::Holding(held) => self.holding(held, picks),
             Use::Sticky => self.sticky(lane, picks),
         }

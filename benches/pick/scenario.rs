@@ -190,6 +190,7 @@ impl Who {
             Self::Ours(Method::ByRequests) => "ByRequests",
             Self::Ours(Method::ByTraffic) => "ByTraffic",
             Self::Ours(Method::Heartbeat) => "Heartbeat",
+            Self::Ours(Method::Maglev) => "Maglev",
             Self::SmoothScan => "smooth WRR by scan",
             Self::TowerAlone => "tower p2c",
             Self::TowerBuffered => "tower p2c behind Buffer",

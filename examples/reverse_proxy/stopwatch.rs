@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use equipoise::{Ended, MemberState, Observer};
+use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::{Event, Observer};
 
 /// An observer that adds up times in flight.
 #[derive(Debug, Default)]
@@ -38,7 +39,10 @@ impl Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn ended(&self, member: &MemberState, ended: &Ended) {
+    fn observe(&self, event: &Event<'_>) {
+        let (EventKind::Ended(ended), Some(member)) = (event.kind, event.member) else {
+            return;
+        };
         let Some(elapsed) = ended.elapsed else {
             return;
         };
@@ -48,7 +52,7 @@ impl Observer for Stopwatch {
         times.count += 1;
     }
 
-    fn wants_elapsed(&self) -> bool {
-        true
+    fn wants(&self) -> Wants {
+        Wants::ELAPSED
     }
 }

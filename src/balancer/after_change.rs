@@ -2,49 +2,103 @@
 
 use std::sync::Arc;
 
+use super::events::{EventKind, Wants};
+use super::layer::Layer;
 use super::lease::Entry;
 use super::shared::Shared;
 use super::view::View;
 use crate::member::{MemberState, Status};
 
+/// What a change has made of a member.
+enum Fact {
+    Changed(Layer, Status, Status),
+    Joined,
+    Left,
+}
+
 /// What is done after a change, outside the lock: the world is told, and what readers
 /// no longer see is dropped, payloads included, whatever their `Drop` may call.
 #[must_use]
 pub(super) struct AfterChange<W> {
-    changes: Vec<(Arc<MemberState>, Status, Status)>,
+    facts: Vec<(Arc<MemberState>, Fact)>,
+    /// The number of the picture that shows the change.
+    pub(super) generation: u64,
     pub(super) former: Vec<Arc<View<W>>>,
     /// What was replaced or removed; readers may never have seen it.
     pub(super) replaced: Vec<Arc<Entry<W>>>,
+    /// Whether the scheduler has to plan, unless it is at it by then.
+    pub(super) owes_plan: bool,
 }
 
 impl<W> AfterChange<W> {
     pub(super) const NONE: Self = Self {
-        changes: Vec::new(),
+        facts: Vec::new(),
+        generation: 0,
         former: Vec::new(),
         replaced: Vec::new(),
+        owes_plan: false,
     };
 
     pub(super) fn tell(self, shared: &Shared) {
-        if self.changes.is_empty() && self.former.is_empty() {
+        if self.facts.is_empty() && self.former.is_empty() {
             return;
         }
         shared.wake_after_change();
-        for (state, before, after) in self.changes {
-            shared.tell_status(&state, before, after);
+        if shared.observers.want(FACTS) {
+            let mut telling = shared.observers.tell();
+            for (state, fact) in &self.facts {
+                let kind = fact.kind();
+                telling.event(&shared.event(self.generation, Some(state), kind));
+            }
+            telling.end();
         }
-        drop((self.former, self.replaced));
     }
 
     /// Adds what another change has left to do.
     pub(super) fn join(&mut self, mut other: Self) {
-        self.changes.append(&mut other.changes);
+        self.facts.append(&mut other.facts);
+        self.generation = self.generation.max(other.generation);
         self.former.append(&mut other.former);
         self.replaced.append(&mut other.replaced);
+        self.owes_plan |= other.owes_plan;
     }
 
-    pub(super) fn note(&mut self, state: &Arc<MemberState>, (before, after): (Status, Status)) {
+    /// Notes a change of a member's flags, if it is one, and the layer that made it.
+    pub(super) fn note(
+        &mut self,
+        state: &Arc<MemberState>,
+        layer: Layer,
+        (before, after): (Status, Status),
+    ) {
         if before != after {
-            self.changes.push((state.clone(), before, after));
+            let changed = Fact::Changed(layer, before, after);
+            self.facts.push((state.clone(), changed));
+        }
+    }
+
+    pub(super) fn note_joined(&mut self, state: &Arc<MemberState>) {
+        self.facts.push((state.clone(), Fact::Joined));
+    }
+
+    pub(super) fn note_left(&mut self, state: &Arc<MemberState>) {
+        self.facts.push((state.clone(), Fact::Left));
+    }
+}
+
+/// The events that facts are told as.
+const FACTS: Wants = Wants::CHANGED.and(Wants::JOINED).and(Wants::LEFT);
+
+impl Fact {
+    fn kind(&self) -> EventKind<'_> {
+        match *self {
+            Self::Changed(layer, before, after) => EventKind::Changed {
+                before,
+                after,
+                layer,
+                cause: None,
+            },
+            Self::Joined => EventKind::Joined,
+            Self::Left => EventKind::Left,
         }
     }
 }

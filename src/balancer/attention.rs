@@ -1,7 +1,8 @@
 //! What the end of a request has to take care of, in one atomic word: [`Attention`].
 //!
-//! An end looks at this word once; if it is empty, nothing else is looked at. What does
-//! not live here: what is done about it (`shared.rs`).
+//! An end looks at this word once; if none of its flags is up, nothing else is looked at. The
+//! word says also what observers want of elections. What does not live here: what is done
+//! about it (`shared.rs`).
 
 use std::fmt;
 
@@ -13,14 +14,24 @@ pub(super) const ENDS: u32 = 1;
 pub(super) const LINE: u32 = 2;
 /// A future watches for a change.
 pub(super) const WATCHERS: u32 = 4;
-/// There is an observer.
-pub(super) const OBSERVED: u32 = 8;
+/// An observer wants ends.
+pub(super) const ENDS_WANTED: u32 = 8;
 /// A member was elected under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
 /// The scheduler withholds room: what waits looks again at every end.
 pub(super) const LOOK_AGAIN: u32 = 32;
-/// The flags above; the other bits count the changes of scheduler.
-const FLAGS: u32 = 0xff;
+/// An observer wants elections, or what comes with them.
+pub(super) const ELECTIONS_WANTED: u32 = 64;
+/// An observer wants the heads of answers.
+pub(super) const HEADS_WANTED: u32 = 128;
+/// The scheduler needs the time to the head.
+pub(super) const HEADS_NEEDED: u32 = 256;
+/// An observer wants times, so elections note when they are.
+pub(super) const TIMED: u32 = 512;
+/// What an end has to take care of.
+const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
+/// Room for the flags above; the other bits count the changes of scheduler.
+const FLAGS: u32 = 0xfff;
 const ONE_CHANGE: u32 = FLAGS + 1;
 
 /// What an end takes care of, as flags, and how often the scheduler was changed.
@@ -44,9 +55,10 @@ impl Changes {
 pub(super) struct Seen(u32);
 
 impl Seen {
+    /// Tells whether an end has nothing to take care of.
     #[inline]
     pub(super) fn is_idle(self) -> bool {
-        self.0 & FLAGS == 0
+        self.0 & AT_AN_END == 0
     }
 
     #[inline]
@@ -70,6 +82,7 @@ impl Attention {
         Seen(self.0.load(SeqCst))
     }
 
+    /// Puts flags up, or takes them down; several change at the same time.
     pub(super) fn set(&self, flag: u32, on: bool) {
         if on {
             self.0.fetch_or(flag, SeqCst);

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::editor::Editor;
+use super::events::Observer;
 use super::shared::Shared;
 use super::view::View;
 use super::{Balancer, BuildError, Core, DEFAULT_SOURCE};
 use crate::clock::{Clock, SystemClock};
 use crate::member::MemberSpec;
-use crate::observer::Observer;
 use crate::random::Random;
 use crate::scheduler::{ByRequests, Scheduler};
 use crate::sync::{Mutex, Published};
@@ -41,7 +41,7 @@ pub struct Builder<W> {
     scheduler: Arc<dyn Scheduler>,
     clock: Box<dyn Clock>,
     random: Random,
-    observer: Option<Box<dyn Observer>>,
+    observers: Vec<Box<dyn Observer>>,
     forced_recovery: bool,
 }
 
@@ -98,7 +98,7 @@ impl<W> Builder<W> {
             scheduler: Arc::new(ByRequests::new()),
             clock: Box::new(SystemClock::new()),
             random: Random::from_entropy(),
-            observer: None,
+            observers: Vec::new(),
             forced_recovery: true,
         }
     }
@@ -242,35 +242,43 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Sets who hears what happens; nobody by default.
+    /// Adds an observer, for as long as the balancer lives; there may be any number. It is told
+    /// also of the members that the balancer starts with. One that comes and goes is added by
+    /// [`Balancer::observe`].
     ///
     /// # Examples
     ///
     /// ```
-    /// use equipoise::{Balancer, MemberSpec, MemberState, Observer, PickRequest, Session};
+    /// use equipoise::balancer::events::Wants;
+    /// use equipoise::{Balancer, Event, MemberSpec, Observer, PickRequest};
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering};
     ///
-    /// #[derive(Debug)]
-    /// struct CountElections(Arc<AtomicUsize>);
+    /// #[derive(Default)]
+    /// struct CountElections(AtomicUsize);
     ///
     /// impl Observer for CountElections {
-    ///     fn elected(&self, _: &MemberState, _: Session) {
+    ///     fn observe(&self, _: &Event<'_>) {
     ///         self.0.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    ///
+    ///     fn wants(&self) -> Wants {
+    ///         Wants::ELECTED
     ///     }
     /// }
     ///
-    /// let elections = Arc::new(AtomicUsize::new(0));
+    /// let elections = Arc::new(CountElections::default());
     /// let balancer = Balancer::builder()
-    ///     .observer(CountElections(elections.clone()))
+    ///     .observer(elections.clone())
+    ///     .observer(|event: &Event<'_>| println!("{event}"))
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
     /// drop(balancer.pick(&PickRequest::new())?);
-    /// assert_eq!(elections.load(Ordering::Relaxed), 1);
+    /// assert_eq!(elections.0.load(Ordering::Relaxed), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Box::new(observer));
+        self.observers.push(Box::new(observer));
         self
     }
 
@@ -321,15 +329,12 @@ impl<W> Builder<W> {
             self.name,
             self.clock,
             self.random,
-            self.observer,
+            self.observers,
             self.forced_recovery,
             self.scheduler.clone(),
         ));
         let core = Core {
-            view: Published::new(View::empty(
-                shared.needs(&*self.scheduler),
-                self.scheduler.clone(),
-            )),
+            view: Published::new(View::empty(self.scheduler.needs(), self.scheduler.clone())),
             default_source: DEFAULT_SOURCE.into(),
             editor: Mutex::new(Editor::new(&shared, self.scheduler)),
             shared,

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use super::after_change::AfterChange;
 use super::epoch::Epoch;
+use super::layer::Layer;
 use super::layers::{Absent, layered};
 use super::lease::Entry;
+use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::member::{Flag, MemberSpec, MemberState, Overrides, Status};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, plans_alike};
 use crate::snapshot::{Roster, Seat, Slab};
 use crate::sync::Mutex;
 
@@ -32,6 +34,7 @@ pub(super) struct Editor<W> {
     pub(super) touched: Vec<usize>,
     /// What the scheduler has still to be told.
     pub(super) owed: Told,
+    pub(super) planning: Planning,
     pub(super) after: AfterChange<W>,
 }
 
@@ -49,6 +52,7 @@ impl<W> Editor<W> {
             next_payload: 0,
             touched: Vec::new(),
             owed: Told::TheDifference,
+            planning: Planning::default(),
             after: AfterChange::NONE,
         }
     }
@@ -84,13 +88,15 @@ impl<W> Editor<W> {
                     Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
                 state.open();
+                self.after.note_joined(&state);
                 self.next_order += 1;
                 (state, self.next_order)
             }
         };
         let seen = state.status();
         let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
-        self.after.note(&state, state.configure(&spec, seen, now));
+        let change = state.configure(&spec, seen, now);
+        self.after.note(&state, Layer::Source, change);
         self.next_payload += 1;
         let payload = (Arc::new(payload), self.next_payload);
         let seat = Seat {
@@ -114,11 +120,16 @@ impl<W> Editor<W> {
     ) -> bool {
         let now = self.epoch.shared.clock.now();
         let seen = seat.state.status();
+        let layer = if overrides == seat.overrides() {
+            Layer::Source
+        } else {
+            Layer::Operator
+        };
         let (spec, layers) = layered(source, overrides);
         let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
-        self.after.note(&seat.state, (before, after));
+        self.after.note(&seat.state, layer, (before, after));
         let spec = spec.with_status(Status::NORMAL);
         let entry = self.entries.get(seat.slot());
         let Some(payload) = entry.map(|entry| (entry.payload.clone(), entry.payload_number)) else {
@@ -146,7 +157,7 @@ impl<W> Editor<W> {
         let (set, clear) = if on { (flag, none) } else { (none, flag) };
         let now = self.epoch.shared.clock.now();
         let (before, after) = state.change_flags(set, clear, now);
-        self.after.note(state, (before, after));
+        self.after.note(state, Layer::Health, (before, after));
         before != after
     }
 
@@ -164,6 +175,10 @@ impl<W> Editor<W> {
                 there.clone()
             }
             None => {
+                let there = self.roster.seat(slot);
+                if there.is_none_or(|there| !plans_alike(there, &seat)) {
+                    self.planning.members_changed();
+                }
                 let seat = Arc::new(seat);
                 Arc::make_mut(&mut self.roster).put(seat.clone());
                 seat
@@ -185,6 +200,8 @@ impl<W> Editor<W> {
         let slot = seat.slot();
         Arc::make_mut(&mut self.roster).take(slot);
         seat.state.close();
+        self.after.note_left(&seat.state);
+        self.planning.members_changed();
         self.after.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
         self.absent

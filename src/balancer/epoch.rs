@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::attention::{Changes, ENDS, LOOK_AGAIN, READ_AGAIN, Seen};
+use super::attention::{Changes, ENDS, ENDS_WANTED, LOOK_AGAIN, READ_AGAIN, Seen};
+use super::events::EventKind;
 use super::shared::{Shared, Wakes};
 use crate::member::Ended;
 use crate::scheduler::Scheduler;
@@ -39,27 +40,43 @@ impl Epoch {
     }
 
     /// Notes an election in this epoch, after it is counted. If another scheduler has
-    /// come meanwhile, that one must read the facts again.
+    /// come meanwhile, that one must read the facts again. Returns what else is to be done.
     #[inline]
-    pub(super) fn elected(&self) {
-        if self.shared.attention.look().changes() != self.changes {
+    pub(super) fn elected(&self) -> Seen {
+        let seen = self.shared.attention.look();
+        if seen.changes() != self.changes {
             self.shared.attention.set(READ_AGAIN, true);
             self.shared.agenda.make_due();
         }
+        seen
     }
 
-    /// Settles what follows from an end, after the count has been given back.
+    /// Settles what follows from an end, after the count has been given back. `generation` is
+    /// that of the picture by which the member was elected.
     #[inline]
-    pub(super) fn ended(&self, seat: &Seat, before: u32, ended: impl FnOnce() -> Ended) {
+    pub(super) fn ended(
+        &self,
+        seat: &Seat,
+        before: u32,
+        generation: u64,
+        ended: impl FnOnce() -> Ended,
+    ) {
         let seen = self.shared.attention.look();
         let room = before == seat.state.max_in_flight();
         if !seen.is_idle() || room {
-            self.tell_end(seat, seen, before, room, &ended());
+            self.tell_end(seat, seen, (before, room), generation, &ended());
         }
     }
 
     #[inline(never)]
-    fn tell_end(&self, seat: &Seat, seen: Seen, before: u32, room: bool, ended: &Ended) {
+    fn tell_end(
+        &self,
+        seat: &Seat,
+        seen: Seen,
+        (before, room): (u32, bool),
+        generation: u64,
+        ended: &Ended,
+    ) {
         {
             let looks = room || seen.has(LOOK_AGAIN);
             let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
@@ -70,8 +87,10 @@ impl Epoch {
                 tell_scheduler(&*scheduler, seat, seen, room, ended);
             }
         }
-        if let Some(observer) = &self.shared.observer {
-            observer.ended(&seat.state, ended);
+        if seen.has(ENDS_WANTED) {
+            let kind = EventKind::Ended(ended);
+            let event = self.shared.event(generation, Some(&seat.state), kind);
+            self.shared.tell(event);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::layer::Layer;
 use super::{Balancer, DEFAULT_SOURCE, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
 use crate::member::{Flag, Labels, MemberId, Overrides, Retry, Status, Weight};
@@ -89,23 +90,6 @@ pub struct MemberExplained {
     /// What an operator has overridden: what is set here was decided by the operator, and
     /// all else above that a spec has by the source.
     pub overrides: Overrides,
-}
-
-/// Which of a member's layers has decided something about it.
-///
-/// # Examples
-///
-/// See [`MemberExplained::layer`].
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Layer {
-    /// Its health: in error, or a failed check. What has set that, a request, a check or a
-    /// [`set_flag`](Balancer::set_flag), is not recorded.
-    Health,
-    /// The [`Overrides`] of an operator.
-    Operator,
-    /// The [`MemberSpec`](crate::MemberSpec) with which it was inserted or updated.
-    Source,
 }
 
 impl MemberExplained {
@@ -227,7 +211,8 @@ impl<W> Balancer<W> {
         });
         let status = |seat: &Seat| status_at(seat, now, forgiven);
 
-        let mut candidates = Candidates::new(&picture, request.tried);
+        let plan = view.plan.as_ref();
+        let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
         let context = PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,

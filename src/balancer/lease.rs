@@ -1,4 +1,4 @@
-//! The right to use a member, counted while it lasts: [`Lease`] and [`Guard`].
+//! The right to use a member, counted while it lasts: [`Lease`].
 //!
 //! This is the only file that gives an in-flight count back, exactly once: when a
 //! lease or guard is finished or dropped, and for a claim that its scheduler dropped
@@ -8,13 +8,14 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::attention::{HEADS_NEEDED, HEADS_WANTED};
 use super::epoch::Epoch;
+use super::events::EventKind;
 use super::meter::{Meter, SentMeter, Upload};
 use super::shared::{Shared, Wakes};
-use crate::clock::Timestamp;
-use crate::member::{Ended, MemberState, Outcome};
-use crate::observer::Session;
+use crate::member::{Cause, Ended, MemberState, Outcome};
 use crate::scheduler::Candidates;
+use crate::session::Session;
 use crate::snapshot::Seat;
 
 /// A member with its payload, as a view holds it.
@@ -67,11 +68,11 @@ pub struct Lease<W> {
 }
 
 impl<W> Lease<W> {
-    pub(super) fn new(entry: Arc<Entry<W>>, session: Session, started: Option<Timestamp>) -> Self {
+    pub(super) fn new(entry: Arc<Entry<W>>, session: Session, meter: Meter) -> Self {
         Self {
             entry: Some(entry),
             session,
-            meter: Meter::new(started),
+            meter,
         }
     }
 
@@ -218,14 +219,89 @@ impl<W> Lease<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_in_error(&self) {
-        self.entry().epoch.shared.put_in_error(self.member());
+        self.entry().epoch.shared.put_in_error(self.member(), None);
+    }
+
+    /// As [`put_in_error`](Self::put_in_error), with the cause, which observers are told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::{Balancer, Event, Flag, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let log = balancer.observe(|event: &Event<'_>| println!("{event}"));
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// lease.put_in_error_because(Cause::Refused);
+    /// // member "a" changed from ok to in error (health): connection refused
+    /// assert!(lease.member().status().contains(Flag::InError));
+    /// # drop(log);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_in_error_because(&self, cause: impl Into<Cause>) {
+        let shared = &self.entry().epoch.shared;
+        shared.put_in_error(self.member(), Some(&cause.into()));
+    }
+
+    /// Tells that the head of the answer is there, with its status if the protocol has one.
+    ///
+    /// The time since the election is measured if an observer or the scheduler wants it. If it
+    /// is called again, the last head counts.
+    ///
+    /// # Panics
+    ///
+    /// Only if an observer does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::balancer::events::EventKind;
+    /// use equipoise::{Balancer, Event, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let log = balancer.observe(|event: &Event<'_>| {
+    ///     if let EventKind::Answered { time_to_head, status } = event.kind {
+    ///         assert!(time_to_head.is_some());
+    ///         assert_eq!(status, Some(200));
+    ///     }
+    /// });
+    /// let mut lease = balancer.pick(&PickRequest::new())?;
+    /// lease.answered(Some(200)); // and the body is still to come
+    /// # drop(log);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn answered(&mut self, status: Option<u16>) {
+        let seen = self.entry().epoch.shared.attention.look();
+        if seen.has(HEADS_WANTED | HEADS_NEEDED) {
+            self.tell_head(status, seen.has(HEADS_WANTED));
+        }
+    }
+
+    #[cold]
+    fn tell_head(&mut self, status: Option<u16>, tell: bool) {
+        let Some(entry) = &self.entry else {
+            return;
+        };
+        let shared = &entry.epoch.shared;
+        self.meter.head(|| shared.clock.now());
+        if tell {
+            let answered = EventKind::Answered {
+                time_to_head: self.meter.time_to_head(),
+                status,
+            };
+            let member = Some(&entry.seat.state);
+            let event = shared.event(self.meter.generation(), member.map(|it| &**it), answered);
+            shared.tell(event);
+        }
     }
 
     /// Ends the use of the member and says how it went.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or the observer does; the count is given back by then.
+    /// Only if the scheduler or an observer does; the count is given back by then.
     ///
     /// # Examples
     ///
@@ -240,42 +316,45 @@ impl<W> Lease<W> {
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.epoch, &self.meter, || outcome);
+            end(&entry.seat, &entry.epoch, &self.meter, || (outcome, None));
         }
     }
 
-    /// Lets go of the payload and keeps the accounting: for response bodies and
-    /// upgraded connections, which outlive the call.
+    /// Ends the use of the member as a failure, and says why.
+    ///
+    /// # Panics
+    ///
+    /// As [`finish`](Self::finish).
     ///
     /// # Examples
     ///
     /// ```
+    /// use equipoise::member::Cause;
     /// use equipoise::{Balancer, PickRequest};
     ///
     /// let balancer = Balancer::new([("a", ())])?;
-    /// /// A response body that counts as in flight until it is dropped.
-    /// struct Body {
-    ///     text: &'static str,
-    ///     _guard: equipoise::Guard,
-    /// }
-    ///
-    /// let lease = balancer.pick(&PickRequest::new())?;
-    /// let body = Body { text: "hello", _guard: lease.into_guard() };
-    /// assert_eq!(body.text.len(), 5);
-    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
-    /// drop(body);
-    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+    /// balancer.pick(&PickRequest::new())?.fail(Cause::TimedOut);
+    /// balancer.pick(&PickRequest::new())?.fail("disk full");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn into_guard(mut self) -> Guard {
-        let entry = self.entry.take();
-        let Some(entry) = entry else {
+    pub fn fail(mut self, cause: impl Into<Cause>) {
+        if let Some(entry) = self.entry.take() {
+            let how = || (Outcome::Failure, Some(cause.into()));
+            end(&entry.seat, &entry.epoch, &self.meter, how);
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.meter.generation()
+    }
+
+    /// Takes the lease apart, without ending it.
+    pub(super) fn into_parts(mut self) -> (Arc<Seat>, Arc<Epoch>, Meter) {
+        let Some(entry) = self.entry.take() else {
             unreachable!("only what consumes the lease takes its entry");
         };
-        Guard {
-            on: Some((entry.seat.clone(), entry.epoch.clone())),
-            meter: std::mem::take(&mut self.meter),
-        }
+        let meter = std::mem::take(&mut self.meter);
+        (entry.seat.clone(), entry.epoch.clone(), meter)
     }
 }
 
@@ -300,148 +379,6 @@ impl<W> fmt::Debug for Lease<W> {
         f.debug_struct("Lease")
             .field("member", &self.member().name())
             .field("session", &self.session)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The accounting of a [`Lease`] without its payload; ends in the same ways.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::{Balancer, PickRequest};
-///
-/// let balancer = Balancer::new([("a", String::from("client"))])?;
-/// let guard = balancer.pick(&PickRequest::new()).unwrap().into_guard();
-/// assert_eq!(guard.member().in_flight(), 1);
-/// drop(guard);
-/// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
-/// # Ok::<(), equipoise::BuildError>(())
-/// ```
-#[must_use = "a guard that is dropped at once counts nothing"]
-pub struct Guard {
-    /// `None` once it has ended.
-    on: Option<(Arc<Seat>, Arc<Epoch>)>,
-    meter: Meter,
-}
-
-impl Guard {
-    pub(super) fn on(&self) -> (&Seat, &Epoch) {
-        match &self.on {
-            Some((seat, epoch)) => (seat, epoch),
-            None => unreachable!("only what consumes the guard takes its member"),
-        }
-    }
-
-    /// Returns the facts about the member.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// assert_eq!(guard.member().name(), "a");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn member(&self) -> &MemberState {
-        &self.on().0.state
-    }
-
-    pub(crate) fn upload(&self) -> Upload {
-        self.meter.upload()
-    }
-
-    /// Counts bytes sent to the member, at once also for the member.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// let mut guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// guard.record_sent(120);
-    /// assert_eq!(guard.member().bytes_sent(), 120);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn record_sent(&mut self, bytes: u64) {
-        self.meter.add_sent(bytes);
-        self.member().add_bytes_sent(bytes);
-    }
-
-    /// Counts bytes received from the member, at once also for the member.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// let mut guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// for frame in [1_024, 512] {
-    ///     guard.record_received(frame);
-    /// }
-    /// assert_eq!(guard.member().bytes_received(), 1_536);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn record_received(&mut self, bytes: u64) {
-        self.meter.add_received(bytes);
-        self.member().add_bytes_received(bytes);
-    }
-
-    /// Puts the member in error; see [`Lease::put_in_error`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, Flag, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// guard.put_in_error(); // the response broke off
-    /// assert!(guard.member().status().contains(Flag::InError));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn put_in_error(&self) {
-        let (seat, epoch) = self.on();
-        epoch.shared.put_in_error(&seat.state);
-    }
-
-    /// Ends the use of the member; see [`Lease::finish`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::{Balancer, Outcome, PickRequest};
-    ///
-    /// let balancer = Balancer::new([("a", ())])?;
-    /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// guard.finish(Outcome::Failure);
-    /// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn finish(mut self, outcome: Outcome) {
-        if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, || outcome);
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, unsaid);
-        }
-    }
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
-            .field("member", &self.member().name())
             .finish_non_exhaustive()
     }
 }
@@ -476,23 +413,33 @@ impl Drop for Unclaimed<'_, '_> {
     }
 }
 
-/// How a lease ends of which nobody says how.
-fn unsaid() -> Outcome {
+/// How a lease ends that is dropped.
+pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
     if std::thread::panicking() {
-        Outcome::Failure
+        (Outcome::Failure, None)
     } else {
-        Outcome::Cancelled
+        (Outcome::Cancelled, None)
     }
 }
 
-/// Gives the count back, and only then tells about it.
+/// Gives the count back, and only then tells about it. `how` is asked only if that is told.
 #[inline]
-fn end(seat: &Seat, epoch: &Epoch, meter: &Meter, outcome: impl FnOnce() -> Outcome) {
+pub(super) fn end(
+    seat: &Seat,
+    epoch: &Epoch,
+    meter: &Meter,
+    how: impl FnOnce() -> (Outcome, Option<Cause>),
+) {
     let before = seat.state.give_back().before;
-    epoch.ended(seat, before, || Ended {
-        outcome: outcome(),
-        elapsed: meter.elapsed(|| epoch.shared.clock.now()),
-        bytes_sent: meter.sent(),
-        bytes_received: meter.received(),
+    epoch.ended(seat, before, meter.generation(), || {
+        let (outcome, cause) = how();
+        Ended {
+            outcome,
+            cause,
+            elapsed: meter.elapsed(|| epoch.shared.clock.now()),
+            time_to_head: meter.time_to_head(),
+            bytes_sent: meter.sent(),
+            bytes_received: meter.received(),
+        }
     });
 }

@@ -416,6 +416,6 @@ impl<W> Balancer<W> {
         };
         let after = editor.publish_change(&self.core.view);
         drop(editor);
-        self.core.settle(after);
+        self.core.settle_unplanned(after);
     }
 }

@@ -13,6 +13,9 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     started: Option<Timestamp>,
+    /// Of the picture by which the member was elected.
+    generation: u64,
+    time_to_head: Option<Duration>,
     sent: u64,
     received: u64,
     /// There once somebody has asked for it: most requests have no body.
@@ -20,9 +23,10 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(started: Option<Timestamp>) -> Self {
+    pub(super) fn new(started: Option<Timestamp>, generation: u64) -> Self {
         Self {
             started,
+            generation,
             ..Self::default()
         }
     }
@@ -56,6 +60,19 @@ impl Meter {
 
     pub(super) fn received(&self) -> u64 {
         self.received
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn time_to_head(&self) -> Option<Duration> {
+        self.time_to_head
+    }
+
+    /// Notes that the head of the answer is there.
+    pub(super) fn head(&mut self, now: impl FnOnce() -> Timestamp) {
+        self.time_to_head = self.elapsed(now);
     }
 
     pub(super) fn elapsed(&self, now: impl FnOnce() -> Timestamp) -> Option<Duration> {

@@ -11,6 +11,9 @@ impl<W> Balancer<W> {
     /// Elects by another method from now on. Leases of before end as ever; standings
     /// start anew. A `Box<dyn Scheduler>` does, too.
     ///
+    /// If the scheduler [plans](Scheduler::plan), this call makes its first plan, as later
+    /// changes of the members make others: its documentation says what that costs.
+    ///
     /// # Examples
     ///
     /// ```

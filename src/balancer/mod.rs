@@ -4,6 +4,7 @@
 //! ```text
 //! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
 //! change ─► under the editor's lock: copy, change, walk, tell the scheduler, publish
+//!        └► outside it: tell the observer, let the scheduler plan, publish the plan
 //! ```
 //!
 //! Reading never waits for a change. What does not live here: how a member is chosen
@@ -18,16 +19,21 @@ mod edit;
 mod editor;
 mod epoch;
 mod error;
+pub mod events;
 mod explain;
+mod guard;
+mod layer;
 mod layers;
 mod lease;
 mod limit;
 mod members;
 mod meter;
 mod method;
+mod observe;
 mod operation;
 mod overridden;
 mod pick;
+mod planning;
 mod publish;
 mod removed;
 mod request;
@@ -38,6 +44,7 @@ mod slots;
 mod source;
 mod view;
 mod wait;
+mod weak;
 mod why;
 
 #[cfg(all(test, equipoise_loom))]
@@ -54,9 +61,11 @@ use view::View;
 pub use builder::Builder;
 pub use edit::{Edit, Edited};
 pub use error::{BuildError, EditError, PickError, UnknownMember};
-pub use explain::{Explanation, Layer, MemberExplained};
+pub use explain::{Explanation, MemberExplained};
+pub use guard::Guard;
+pub use layer::Layer;
 pub use layers::MAX_ABSENT_OVERRIDES;
-pub use lease::{Guard, Lease};
+pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use meter::SentMeter;
@@ -64,6 +73,7 @@ pub use removed::Removed;
 pub use request::PickRequest;
 pub use source::{DEFAULT_SOURCE, MemberSource};
 pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
+pub use weak::WeakBalancer;
 pub use why::Why;
 
 pub(crate) use meter::Upload;
@@ -107,7 +117,49 @@ struct Core<W> {
 impl<W> Core<W> {
     /// Does what is left to do after a change, once the editor's lock is given back.
     fn settle(&self, after: AfterChange<W>) {
+        let owes_plan = after.owes_plan;
         after.tell(&self.shared);
+        if owes_plan {
+            self.plan();
+        }
+    }
+
+    /// As [`settle`](Self::settle), for what a pick has noticed: a pick never plans.
+    fn settle_unplanned(&self, after: AfterChange<W>) {
+        after.tell(&self.shared);
+    }
+
+    /// Lets the scheduler plan until nothing is owed, unless another caller is at it.
+    fn plan(&self) {
+        let mut task = self.editor.lock().next_task();
+        while let Some(present) = task {
+            let mut running = Running {
+                core: self,
+                number: Some(present.number),
+            };
+            let plan = present.plan();
+            running.number = None;
+            let mut editor = self.editor.lock();
+            let leftovers = editor.keep_plan(&self.view, &present, plan);
+            task = editor.next_task();
+            drop(editor);
+            drop((leftovers, present));
+        }
+    }
+}
+
+/// Lets the next change plan again if this plan panics.
+struct Running<'c, W> {
+    core: &'c Core<W>,
+    /// The task, until it is through.
+    number: Option<u64>,
+}
+
+impl<W> Drop for Running<'_, W> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.core.editor.lock().planning.give_up(number);
+        }
     }
 }
 

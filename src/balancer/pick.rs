@@ -4,15 +4,15 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attention::TIMED;
 use super::editor::Editor;
-use super::lease::{Lease, Unclaimed};
+use super::lease::{Entry, Lease, Unclaimed};
+use super::meter::Meter;
 use super::shared::Wakes;
 use super::view::View;
 use super::{Balancer, PickError, PickRequest, sessions};
-use crate::member::MemberState;
-use crate::observer::Session;
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
-use crate::session::CookieRouteError;
+use crate::session::Session;
 use crate::snapshot::Seat;
 
 /// So many times a pick that failed looks again, while things change under its eyes.
@@ -79,7 +79,7 @@ impl<W> Balancer<W> {
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or the observer does; the member is given back then.
+    /// Only if the scheduler or an observer does; the member is given back then.
     ///
     /// # Examples
     ///
@@ -94,7 +94,7 @@ impl<W> Balancer<W> {
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         let result = self.pick_quietly(request);
-        result.inspect_err(|_| self.tell_nobody(request))
+        result.inspect_err(|error| self.tell_refused(request, error))
     }
 
     /// As [`pick`](Self::pick), without a word about a failure.
@@ -210,7 +210,7 @@ impl<W> Balancer<W> {
         let result = self.elect(request, Place::Served, Some(&wakes));
         drop(editor);
         if let Some(after) = after {
-            self.core.settle(after);
+            self.core.settle_unplanned(after);
         }
         Some(result)
     }
@@ -241,7 +241,7 @@ impl<W> Balancer<W> {
         let shared = self.shared();
         let view = self.core.view.load();
         let because = |error| Missed::Because(error, view.picture.generation);
-        let candidates = Candidates::new(&view.picture, request.tried);
+        let candidates = view.candidates(request.tried);
         // Gives back what is claimed and does not become a lease, also when unwinding.
         let unclaimed = Unclaimed {
             candidates: &candidates,
@@ -277,12 +277,26 @@ impl<W> Balancer<W> {
         let Some(entry) = entry else {
             return Err(because(self.nobody(&view, request)));
         };
-        let elapsed = view.needs.contains(Needs::ELAPSED);
-        let started = elapsed.then(|| request.now.unwrap_or_else(|| shared.clock.now()));
-        entry.epoch.elected();
-        let lease = Lease::new(entry.clone(), session, started);
+        let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
         Ok(lease)
+    }
+
+    /// Makes the lease of a member that has been claimed.
+    #[inline]
+    pub(super) fn lease(
+        &self,
+        view: &View<W>,
+        entry: &Arc<Entry<W>>,
+        request: &PickRequest<'_>,
+        session: Session,
+    ) -> Lease<W> {
+        let seen = entry.epoch.elected();
+        let timed = seen.has(TIMED) || view.needs.contains(Needs::ELAPSED);
+        let now = || self.shared().clock.now();
+        let started = timed.then(|| request.now.unwrap_or_else(now));
+        let meter = Meter::new(started, view.picture.generation);
+        Lease::new(entry.clone(), session, meter)
     }
 
     /// Claims the session's own member, if there is one that can serve.
@@ -358,48 +372,6 @@ impl<W> Balancer<W> {
             self.nobody(&view, request)
         } else {
             PickError::AtCapacity
-        }
-    }
-
-    #[cold]
-    pub(crate) fn tell_nobody(&self, request: &PickRequest<'_>) {
-        if let Some(observer) = &self.shared().observer {
-            observer.nobody_left(self.len(), request.tried.len());
-        }
-    }
-
-    /// Tells the observer that sessions do not stay with a member.
-    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
-        if let Some(observer) = &self.shared().observer {
-            observer.session_not_kept(member, why);
-        }
-    }
-
-    /// Tells the observer of a lease.
-    #[inline]
-    pub(super) fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
-        if self.shared().observer.is_some() {
-            self.tell(&lease, request);
-        }
-        lease
-    }
-
-    fn tell(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
-        let Some(observer) = &self.shared().observer else {
-            return;
-        };
-        let member = lease.member();
-        observer.elected(member, lease.session());
-        match (lease.session(), request.route) {
-            (Session::Hit, _) => observer.session_hit(member),
-            (Session::New, _) => observer.session_new(member),
-            (Session::Lost | Session::Redirected, Some(route)) => {
-                observer.session_lost(route, member);
-            }
-            _ => {}
-        }
-        if !request.tried.is_empty() {
-            observer.failed_over(member, request.tried.len());
         }
     }
 }

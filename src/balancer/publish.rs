@@ -10,11 +10,13 @@ use std::sync::Arc;
 use super::after_change::AfterChange;
 use super::agenda::Next;
 use super::editor::{Editor, Told};
+use super::layer::Layer;
 use super::lease::Entry;
+use super::planning::Task;
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, Retry, Status};
-use crate::scheduler::{Group, Scheduler};
+use crate::scheduler::{Group, Needs, Plan, Scheduler};
 use crate::snapshot::{Change, Picture, Seat, walk, without};
 use crate::sync::Published;
 
@@ -32,6 +34,7 @@ impl<W> Editor<W> {
     ) -> AfterChange<W> {
         self.epoch = Arc::new(self.epoch.next(scheduler.clone()));
         self.scheduler = scheduler;
+        self.planning.start_anew();
         for seat in self.roster.by_tier() {
             if let Some(entry) = self.entries.get(seat.slot()) {
                 let entry = Entry {
@@ -54,6 +57,30 @@ impl<W> Editor<W> {
     /// Publishes what has changed, if anything has.
     pub(super) fn publish_change(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.publish(published, Told::TheDifference)
+    }
+
+    /// Takes the next plan over, if one has to be made and none is being made.
+    pub(super) fn next_task(&mut self) -> Option<Task> {
+        self.planning.next_task(&self.scheduler, &self.roster)
+    }
+
+    /// Keeps a plan and publishes it; returns what is to be dropped once the lock is given
+    /// back, as it may hold a user's table.
+    pub(super) fn keep_plan(
+        &mut self,
+        published: &Published<View<W>>,
+        task: &Task,
+        plan: Option<Plan>,
+    ) -> (Option<Plan>, Option<Arc<View<W>>>) {
+        match self.planning.keep(task, plan.clone()) {
+            Err(unwanted) => (unwanted, None),
+            // The view is of the same scheduler: a task begins only once its scheduler is
+            // published, and the next one that is set withdraws it.
+            Ok(old) => {
+                let view = published.load().with_plan(plan);
+                (old, Some(published.swap(view)))
+            }
+        }
     }
 
     fn publish(&mut self, published: &Published<View<W>>, told: Told) -> AfterChange<W> {
@@ -92,6 +119,8 @@ impl<W> Editor<W> {
         }
         drop(old);
         renewal.end(next);
+        self.after.generation = self.generation;
+        self.after.owes_plan = self.planning.is_owed();
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
@@ -104,13 +133,17 @@ impl<W> Editor<W> {
         });
         self.generation = picture.generation;
         self.touched.clear();
+        let needs = self.scheduler.needs();
+        self.planning.scheduler_plans(needs.contains(Needs::PLAN));
         let former = published.swap(View {
             picture,
             entries: self.entries.clone(),
-            needs: self.epoch.shared.needs(&*self.scheduler),
+            needs,
             scheduler: self.scheduler.clone(),
+            plan: self.planning.plan.clone(),
         });
         self.after.former.push(former);
+        self.epoch.shared.set_generation(self.generation);
         if self.owed == Told::Everything {
             self.epoch.shared.set_scheduler(self.scheduler.clone());
         }
@@ -145,7 +178,8 @@ impl<W> Editor<W> {
                 }
                 if seat.state.forgive(live) {
                     any = true;
-                    self.after.note(&seat.state, (live.status(), forgiven));
+                    let change = (live.status(), forgiven);
+                    self.after.note(&seat.state, Layer::Health, change);
                     break;
                 }
             }
@@ -168,7 +202,7 @@ fn recovered<W>(
         match live.retry(seat.spec.recovery_delay(), now) {
             Retry::At(due) => next.note(due, without.is_usable()),
             Retry::Now if seat.state.forgive(live) => {
-                after.note(&seat.state, (live.status(), without));
+                after.note(&seat.state, Layer::Health, (live.status(), without));
                 return without;
             }
             // Another error, or another flag: it makes nothing due by itself.

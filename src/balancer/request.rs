@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::clock::Timestamp;
-use crate::member::MemberId;
+use crate::member::{Cause, MemberId};
 use crate::scheduler::Facts;
 use crate::session::{Presented, StickySession};
 
@@ -38,6 +38,7 @@ pub struct PickRequest<'r> {
     pub(super) hash: Option<u64>,
     pub(super) facts: Facts<'r>,
     pub(super) tried: &'r [MemberId],
+    pub(super) cause: Option<&'r Cause>,
     pub(super) now: Option<Timestamp>,
 }
 
@@ -61,6 +62,7 @@ impl<'r> PickRequest<'r> {
             hash: None,
             facts: Facts::NONE,
             tried: &[],
+            cause: None,
             now: None,
         }
     }
@@ -261,6 +263,29 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub const fn with_tried(mut self, tried: &'r [MemberId]) -> Self {
         self.tried = tried;
+        self
+    }
+
+    /// Says why the member that was tried last has failed, which observers are told with the
+    /// election of another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let first = balancer.pick(&PickRequest::new())?;
+    /// let (tried, cause) = ([first.member().id()], Cause::Refused);
+    /// first.put_in_error_because(cause.clone());
+    /// first.fail(cause.clone());
+    /// let request = PickRequest::new().with_tried(&tried).with_cause(Some(&cause));
+    /// assert_eq!(balancer.pick(&request)?.member().name(), "b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn with_cause(mut self, cause: Option<&'r Cause>) -> Self {
+        self.cause = cause;
         self
     }
 

@@ -12,8 +12,8 @@ use super::lease::{Lease, Unclaimed};
 use super::pick::Patience;
 use super::{Balancer, PickRequest};
 use crate::member::MemberId;
-use crate::observer::Session;
-use crate::scheduler::{Candidates, Needs};
+use crate::scheduler::Candidates;
+use crate::session::Session;
 use crate::snapshot::{Seat, without};
 
 impl<W> Balancer<W> {
@@ -51,10 +51,7 @@ impl<W> Balancer<W> {
             None if request.sessions => Session::New,
             None => Session::Off,
         };
-        let elapsed = view.needs.contains(Needs::ELAPSED);
-        let started = elapsed.then(|| request.now.unwrap_or_else(|| shared.clock.now()));
-        entry.epoch.elected();
-        let lease = Lease::new(entry.clone(), session, started);
+        let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
         Some(self.told(lease, request))
     }
@@ -74,7 +71,7 @@ impl<W> Balancer<W> {
         let forgiven = editor.forgive_untried(request.tried);
         let after = forgiven.then(|| editor.publish_change(&self.core.view));
         drop(editor);
-        self.core.settle(after?);
+        self.core.settle_unplanned(after?);
         let elected = self.attempt(request).ok();
         elected.or_else(|| self.pick_in_reserve(request))
     }

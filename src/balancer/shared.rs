@@ -1,4 +1,4 @@
-//! What all members of one balancer share: the clock, chance, the observer, the scheduler,
+//! What all members of one balancer share: the clock, chance, the observers, the scheduler,
 //! the agenda, and what waits.
 //!
 //! It knows no payload, so that a [`Guard`](super::Guard) can outlive it. Each part has a
@@ -10,22 +10,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::attention::{Attention, ENDS, LINE, LOOK_AGAIN, OBSERVED, READ_AGAIN, WATCHERS};
+use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
+use super::events::{Event, EventKind, Observer, Observers, Registry, Wants};
+use super::layer::Layer;
 use super::wait::Waiting;
 use crate::clock::Clock;
-use crate::member::{MemberState, Status};
-use crate::observer::Observer;
+use crate::member::{Cause, MemberState};
 use crate::random::Random;
 use crate::scheduler::{Needs, Scheduler};
 use crate::snapshot::{Roster, Seat};
-use crate::sync::{AtomicU32, Published, Relaxed};
+use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed};
 
 pub(super) struct Shared {
     /// The balancer's name.
     pub(super) name: Option<Arc<str>>,
     pub(super) clock: Box<dyn Clock>,
     pub(super) random: Random,
-    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) observers: Observers,
+    /// The number of the picture that was published last. Relaxed: for events, which come
+    /// in any order.
+    generation: AtomicU64,
     /// Whether all members are forgiven when none is left: 0 or 1. Relaxed: a reader that
     /// sees the old value acted just before the change.
     forced_recovery: AtomicU32,
@@ -41,25 +45,45 @@ impl Shared {
         name: Option<Arc<str>>,
         clock: Box<dyn Clock>,
         random: Random,
-        observer: Option<Box<dyn Observer>>,
+        observers: Vec<Box<dyn Observer>>,
         forced_recovery: bool,
         scheduler: Arc<dyn Scheduler>,
     ) -> Self {
-        let attention = Attention::new();
-        attention.set(OBSERVED, observer.is_some());
-        attention.set(ENDS, scheduler.needs().contains(Needs::ENDED));
-        attention.set(LOOK_AGAIN, scheduler.needs().contains(Needs::LOOK_AGAIN));
-        Self {
+        let needs = scheduler.needs();
+        let shared = Self {
             name,
             clock,
             random,
-            observer,
+            observers: Observers::new(),
+            generation: AtomicU64::new(0),
             forced_recovery: AtomicU32::new(forced_recovery.into()),
             scheduler: Published::new(scheduler),
             agenda: Agenda::new(),
-            attention,
+            attention: Attention::new(),
             waiting: Waiting::default(),
+        };
+        for observer in observers {
+            shared.observers.add(observer, &shared.attention);
         }
+        shared.heed(needs);
+        shared
+    }
+
+    /// Notes what a scheduler needs to be told.
+    fn heed(&self, needs: Needs) {
+        self.attention.set(ENDS, needs.contains(Needs::ENDED));
+        self.attention
+            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
+        self.attention
+            .set(HEADS_NEEDED, needs.contains(Needs::TIME_TO_HEAD));
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    pub(super) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Relaxed);
     }
 
     pub(super) fn forces_recovery(&self) -> bool {
@@ -85,19 +109,7 @@ impl Shared {
         let needs = scheduler.needs();
         drop(self.scheduler.swap(scheduler));
         self.attention.count_change();
-        self.attention.set(ENDS, needs.contains(Needs::ENDED));
-        self.attention
-            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
-    }
-
-    /// What has to be measured, for the scheduler and the observer together.
-    pub(super) fn needs(&self, scheduler: &dyn Scheduler) -> Needs {
-        let observer = self.observer.as_ref();
-        if observer.is_some_and(|observer| observer.wants_elapsed()) {
-            scheduler.needs().and(Needs::ELAPSED)
-        } else {
-            scheduler.needs()
-        }
+        self.heed(needs);
     }
 
     /// Tells whether the picture must be renewed.
@@ -156,7 +168,7 @@ impl Shared {
     }
 
     /// Puts a member in error because of a request.
-    pub(super) fn put_in_error(&self, state: &MemberState) {
+    pub(super) fn put_in_error(&self, state: &MemberState, cause: Option<&Cause>) {
         let Some((before, after)) = state.put_in_error(self.clock.now()) else {
             return;
         };
@@ -168,18 +180,38 @@ impl Shared {
         self.agenda.make_due();
         // Another member may be eligible now, a standby perhaps.
         self.wake_after_change();
-        if let Some(observer) = &self.observer {
-            self.tell_status(state, before, after);
-            observer.ejected(state);
+        if self.observers.want(Wants::CHANGED) {
+            let changed = EventKind::Changed {
+                before,
+                after,
+                layer: Layer::Health,
+                cause,
+            };
+            // The next picture is the first that shows it.
+            self.tell(self.event(self.generation() + 1, Some(state), changed));
         }
     }
 
-    pub(super) fn tell_status(&self, state: &MemberState, before: Status, after: Status) {
-        if let Some(observer) = &self.observer {
-            if before != after {
-                observer.status_changed(state, before, after);
-            }
+    /// Makes an event of this balancer.
+    pub(super) fn event<'e>(
+        &'e self,
+        generation: u64,
+        member: Option<&'e MemberState>,
+        kind: EventKind<'e>,
+    ) -> Event<'e> {
+        Event {
+            balancer: self.name.as_deref(),
+            generation,
+            member,
+            kind,
         }
+    }
+
+    /// Tells one event; never under a lock.
+    pub(super) fn tell(&self, event: Event<'_>) {
+        let mut telling = self.observers.tell();
+        telling.event(&event);
+        telling.end();
     }
 }
 
@@ -188,10 +220,16 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("name", &self.name)
             .field("clock", &self.clock)
-            .field("observer", &self.observer)
+            .field("observers", &self.observers)
             .field("forced_recovery", &self.forces_recovery())
             .field("agenda", &self.agenda)
             .finish_non_exhaustive()
+    }
+}
+
+impl Registry for Shared {
+    fn remove_observer(&self, number: u64) {
+        self.observers.remove(number, &self.attention);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::lease::Entry;
-use crate::scheduler::{Needs, Scheduler};
+use crate::member::MemberId;
+use crate::scheduler::{Candidates, Needs, Plan, Scheduler};
 use crate::snapshot::{Picture, Slab, Walk};
 
 /// What readers see: the picture, the payloads and the scheduler of one moment.
@@ -12,6 +13,8 @@ pub(super) struct View<W> {
     pub(super) entries: Slab<Entry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) needs: Needs,
+    /// What this scheduler has planned last.
+    pub(super) plan: Option<Plan>,
 }
 
 impl<W> View<W> {
@@ -21,7 +24,25 @@ impl<W> View<W> {
             entries: Slab::default(),
             needs,
             scheduler,
+            plan: None,
         }
+    }
+
+    /// The same with another plan.
+    pub(super) fn with_plan(&self, plan: Option<Plan>) -> Self {
+        Self {
+            picture: self.picture.clone(),
+            entries: self.entries.clone(),
+            scheduler: self.scheduler.clone(),
+            needs: self.needs,
+            plan,
+        }
+    }
+
+    /// What the scheduler chooses from, for a request that has tried some members.
+    #[inline]
+    pub(super) fn candidates<'v>(&'v self, tried: &'v [MemberId]) -> Candidates<'v> {
+        Candidates::new(&self.picture, tried).with_plan(self.plan.as_ref())
     }
 
     #[inline]

@@ -16,8 +16,8 @@ use super::assemble::{
 };
 use super::front::{Front, Hosts};
 use crate::balancer::Balancer;
+use crate::balancer::events::Observer;
 use crate::net::Stopped;
-use crate::observer::Observer;
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 use crate::sync::{Mutex, Published};
@@ -157,25 +157,16 @@ impl SystemBuilder {
         self
     }
 
-    /// Lets `observer` hear what happens in all balancers.
+    /// Adds `observer` to all balancers.
     ///
     /// # Examples
     ///
     /// ```
+    /// use equipoise::Event;
     /// use equipoise::config::{System, parse};
-    /// use equipoise::{MemberState, Observer};
-    ///
-    /// #[derive(Debug)]
-    /// struct Log;
-    ///
-    /// impl Observer for Log {
-    ///     fn ejected(&self, member: &MemberState) {
-    ///         eprintln!("{} is in error", member.name());
-    ///     }
-    /// }
     ///
     /// let (config, _) = parse("Listen 127.0.0.1:0\n");
-    /// let builder = System::builder(config).observer(Log);
+    /// let builder = System::builder(config).observer(|event: &Event<'_>| eprintln!("{event}"));
     /// # let _ = builder;
     /// ```
     pub fn observer(mut self, observer: impl Observer) -> Self {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Cause;
+
 /// How the use of a member ended.
 ///
 /// # Examples
@@ -37,14 +39,22 @@ pub enum Outcome {
 ///     ended.outcome == Outcome::Failure
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Ended {
     /// How it ended.
     pub outcome: Outcome,
-    /// The time from election to end, if the scheduler or the observer asked for it
-    /// (see [`Needs`](crate::scheduler::Needs)).
+    /// Why it failed, if it did and what used the member said why: see
+    /// [`Lease::fail`](crate::Lease::fail).
+    pub cause: Option<Cause>,
+    /// The time from election to end, if the scheduler needs it or an observer wants it (see
+    /// [`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED) and
+    /// [`Wants::ELAPSED`](crate::balancer::events::Wants::ELAPSED)). `None` for a request
+    /// that began before that.
     pub elapsed: Option<Duration>,
+    /// The time from election to the head of the answer, if there was one, and the scheduler
+    /// needs it or an observer wants it.
+    pub time_to_head: Option<Duration>,
     /// Bytes sent to the member.
     pub bytes_sent: u64,
     /// Bytes received from the member.

@@ -148,6 +148,7 @@ impl<P> ReverseProxy<P> {
             .nothing_sent_if(EndpointError::is_nothing_sent)
             .blameless_if(EndpointError::is_idle_close)
             .stale_if(EndpointError::is_stale)
+            .cause_by(EndpointError::cause)
             .without_extensions();
         Self {
             inner: edge.before(balance.over_members()),

@@ -3,10 +3,12 @@
 //! What does not live here: who is eligible (`snapshot`), and giving a count back
 //! (`balancer`, which also does so for a claim that its scheduler dropped).
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
 use super::claim::{Claim, Pick, Refused};
+use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Picture, Seat};
 
@@ -46,6 +48,7 @@ use crate::snapshot::{Picture, Seat};
 pub struct Candidates<'c> {
     picture: &'c Picture,
     tried: &'c [MemberId],
+    plan: Option<&'c Plan>,
     claimed: Cell<Option<&'c Arc<Seat>>>,
     /// Ties are settled the other way round: how an explanation finds them.
     reversed: bool,
@@ -56,9 +59,16 @@ impl<'c> Candidates<'c> {
         Self {
             picture,
             tried,
+            plan: None,
             claimed: Cell::new(None),
             reversed: false,
         }
+    }
+
+    /// Adds the plan that the scheduler works with.
+    #[inline]
+    pub(crate) fn with_plan(self, plan: Option<&'c Plan>) -> Self {
+        Self { plan, ..self }
     }
 
     /// Settles ties the other way round, for a look only.
@@ -154,6 +164,48 @@ impl<'c> Candidates<'c> {
     pub fn at(&self, index: usize) -> Option<Candidate<'c>> {
         let (seat, spare) = self.picture.group_at(index)?;
         Some(Candidate::new(seat, spare))
+    }
+
+    /// Returns the table that [`Scheduler::plan`](super::Scheduler::plan) has made last,
+    /// if there is one and it is a `T`.
+    ///
+    /// It may be older than the candidates: it may name members that have left, and miss
+    /// members that have joined.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    #[must_use]
+    #[inline]
+    pub fn plan<T: Any>(&self) -> Option<&'c T> {
+        self.plan?.table()
+    }
+
+    /// Returns an eligible member by its id, tried or not. O(1), or O(log n) where spares
+    /// stand in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberId;
+    /// use equipoise::scheduler::Candidates;
+    ///
+    /// /// The less busy of two that a table names.
+    /// fn less_busy(candidates: &Candidates<'_>, pair: [MemberId; 2]) -> Option<MemberId> {
+    ///     let eligible = pair.into_iter().filter_map(|id| candidates.get(id));
+    ///     let best = eligible.min_by_key(|one| one.state().in_flight())?;
+    ///     Some(best.id())
+    /// }
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn get(&self, member: MemberId) -> Option<Candidate<'c>> {
+        let seat = self.seat(member)?;
+        let spare = self.picture.stands_in(seat);
+        Some(Candidate {
+            reversed: self.reversed,
+            ..Candidate::new(seat, spare)
+        })
     }
 
     /// Iterates over all eligible members, tried ones included.

@@ -6,6 +6,7 @@
 //! | [`ByBusyness`] | requests differ in length, or connections are long-lived |
 //! | [`ByTraffic`] | the bytes are what costs |
 //! | [`Heartbeat`] | members report their idle capacity themselves |
+//! | [`Maglev`] | one key is to stay with one member: caches, shards |
 //!
 //! A scheduler decides; it owns no member, no time, no payload. Who is eligible is
 //! settled before it is asked (see [`Candidates`]).
@@ -19,9 +20,11 @@ mod election;
 mod facts;
 mod fenwick;
 mod group;
+mod hashing;
 mod heap;
 mod heartbeat;
 mod needs;
+mod plan;
 mod readings;
 mod standings;
 
@@ -34,11 +37,14 @@ pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates};
 pub use claim::{Claim, Pick, Refused};
 pub use group::Group;
+pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use needs::Needs;
+pub use plan::{Member, Members, Plan};
 pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
 
 pub(crate) use facts::Facts;
+pub(crate) use plan::plans_alike;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
@@ -192,6 +198,86 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = group;
     }
 
+    /// Makes a table ahead of picks, from all members and the weights that their sources
+    /// and operators give; called only if [`needs`](Self::needs) contains
+    /// [`Needs::PLAN`].
+    ///
+    /// A plan is made after each change of the members, of their weights, tiers or labels, and
+    /// for a scheduler that is set. Health, drains, caps and slow starts change no plan: the
+    /// pick steps over, or thins, what the plan names. `None` is no plan: picks get none.
+    ///
+    /// # What a change costs
+    ///
+    /// The plan is made by the caller of the change (such as
+    /// [`insert`](crate::Balancer::insert), [`replace_all`](crate::Balancer::replace_all) or
+    /// [`set_scheduler`](crate::Balancer::set_scheduler)), after the change is published and
+    /// outside every lock. So that call takes as long as this method: with [`Maglev`] a few
+    /// milliseconds for some hundred members, and up to a second for 10 000. Async code makes
+    /// such changes on a thread for blocking work, and many changes in one.
+    ///
+    /// Picks and other changes go on meanwhile. Picks use the plan of before; one that has
+    /// none yet must elect without. Changes that come meanwhile return without a plan of
+    /// their own: the caller that is at it makes one more, with all of them. While changes
+    /// come faster than plans are made, that caller is not released.
+    ///
+    /// A plan of a scheduler that has been replaced meanwhile is thrown away.
+    ///
+    /// # Panics
+    ///
+    /// A panic reaches the caller of the change, which is made nevertheless; the plan of
+    /// before stays, and the next change makes a new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Members, Needs, Pick, PickContext, Plan, Scheduler};
+    /// use equipoise::{Balancer, MemberId, MemberSpec, PickRequest};
+    ///
+    /// /// The member whose turn a table says it is.
+    /// #[derive(Debug)]
+    /// struct Modulo;
+    ///
+    /// impl Scheduler for Modulo {
+    ///     fn name(&self) -> &'static str {
+    ///         "modulo"
+    ///     }
+    ///
+    ///     fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    ///         let mut table: Vec<_> = members.iter().map(|one| (one.name(), one.id())).collect();
+    ///         table.sort_unstable();
+    ///         Some(Plan::new(Vec::from_iter(table.into_iter().map(|(_, id)| id))))
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+    ///         let key = context.hash().unwrap_or_else(|| context.random().next_u64());
+    ///         let table = candidates.plan::<Vec<MemberId>>().filter(|table| !table.is_empty());
+    ///         let planned = table.map(|table| table[(key % table.len() as u64) as usize]);
+    ///         // Without a plan, or if that one cannot be claimed: any other.
+    ///         match planned.map(|member| candidates.claim(member)) {
+    ///             Some(Ok(claim)) => Pick::Elected(claim),
+    ///             _ => candidates.claim_first(candidates.iter()),
+    ///         }
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::PLAN
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Modulo)
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// let elected = |key| balancer.pick(&PickRequest::new().with_hash(key)).unwrap();
+    /// assert_eq!(elected(2).member().name(), "a");
+    /// assert_eq!(elected(3).member().name(), "b");
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+        let _ = members;
+        None
+    }
+
     /// Forgets what it has learnt and counted: everybody starts equal.
     fn reset(&self) {}
 
@@ -247,6 +333,10 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 
     fn on_group(&self, group: &Group<'_>) {
         (**self).on_group(group);
+    }
+
+    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+        (**self).plan(members)
     }
 
     fn reset(&self) {

@@ -103,6 +103,28 @@ impl Needs {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub const LOOK_AGAIN: Self = Self(8);
+    /// [`Scheduler::plan`](super::Scheduler::plan) after each change of the members.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Maglev, Needs, Scheduler};
+    ///
+    /// assert_eq!(Maglev::new().needs(), Needs::PLAN);
+    /// ```
+    pub const PLAN: Self = Self(16);
+
+    /// As [`ELAPSED`](Self::ELAPSED), with the time from election to the head of the answer,
+    /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Needs;
+    ///
+    /// assert!(Needs::TIME_TO_HEAD.contains(Needs::ELAPSED));
+    /// ```
+    pub const TIME_TO_HEAD: Self = Self(2 | 4 | 16);
 
     /// Returns both together.
     ///

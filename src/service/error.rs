@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::balancer::PickError;
+use crate::member::Cause;
 
 /// Any error, as inner services give it.
 ///
@@ -55,6 +56,8 @@ pub enum BalanceError {
         timed_out: bool,
         /// Whether it is certain that no member got a byte of the request.
         nothing_sent: bool,
+        /// Why it failed.
+        cause: Cause,
         /// What the inner service said.
         source: BoxError,
     },
@@ -99,6 +102,8 @@ pub enum BalanceError {
         attempts: u32,
         /// Whether it is certain that no member got a byte of the request.
         nothing_sent: bool,
+        /// Why it failed.
+        cause: Cause,
         /// What the inner service said.
         source: BoxError,
     },
@@ -135,6 +140,32 @@ impl BalanceError {
             | Self::Pick(_)
             | Self::SessionLost { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request { status, .. } => *status,
+        }
+    }
+
+    /// Returns why the last member that was tried failed, if one did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::service::BalanceError;
+    ///
+    /// /// Tells whether another site may do better.
+    /// fn is_unreachable(error: &BalanceError) -> bool {
+    ///     error.cause().is_some_and(Cause::is_before_sending)
+    /// }
+    /// # assert!(!is_unreachable(&equipoise::PickError::Empty.into()));
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Member { cause, .. } | Self::SessionLost { cause, .. } => Some(cause),
+            Self::Overloaded { .. } => Some(&Cause::Unsent),
+            Self::Exhausted { .. }
+            | Self::NotReady { .. }
+            | Self::Pick(_)
+            | Self::Request { .. } => None,
         }
     }
 
@@ -182,6 +213,7 @@ pub(super) struct BodyGone;
 mod tests {
     use super::{BalanceError, BodyGone, Elapsed};
     use crate::balancer::PickError;
+    use crate::member::Cause;
     use http::StatusCode;
     use std::error::Error;
     use std::time::Duration;
@@ -193,6 +225,7 @@ mod tests {
             attempts: 2,
             timed_out,
             nothing_sent: false,
+            cause: Cause::TimedOut,
             source: Elapsed::Answer.into(),
         };
         assert_eq!(member(true).to_string(), "member \"a\" failed in attempt 2");
@@ -200,6 +233,7 @@ mod tests {
             member(true).source().unwrap().to_string(),
             "no answer in time"
         );
+        assert_eq!(member(true).cause(), Some(&Cause::TimedOut));
         assert_eq!(member(true).status(), 504);
         assert_eq!(member(false).status(), 502);
         let overloaded = BalanceError::Overloaded {
@@ -211,6 +245,7 @@ mod tests {
             overloaded.to_string(),
             "member \"a\" is overloaded in attempt 3, and no other can take the request"
         );
+        assert_eq!(overloaded.cause(), Some(&Cause::Unsent));
         assert_eq!(overloaded.status(), 503);
         assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::observer::Session;
+use crate::session::Session;
 
 /// Who answered, in the extensions of the answer: for access logs.
 ///

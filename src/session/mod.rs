@@ -36,6 +36,7 @@
 
 mod cookie;
 mod cookie_route;
+mod election;
 mod error;
 mod path_parameter;
 mod presented;
@@ -50,6 +51,7 @@ mod tests;
 pub(crate) use cookie::places as cookie_places;
 
 pub use cookie_route::CookieRouteError;
+pub use election::Session;
 pub use error::ParseStickySessionError;
 pub use presented::{Presented, Source};
 pub use sticky::StickySession;

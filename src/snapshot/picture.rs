@@ -8,7 +8,7 @@ use super::{Roster, Seat, Walk};
 
 /// One immutable state of affairs: what a request works on from its first look to
 /// its lease.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Picture {
     /// Grows with every publication.
     pub(crate) generation: u64,
@@ -49,6 +49,18 @@ impl Picture {
         self.in_group
             .get(slot / 64)
             .is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+
+    /// Tells whether a member of the group is a spare that stands in.
+    #[inline]
+    pub(crate) fn stands_in(&self, seat: &Seat) -> bool {
+        let spares = &self.group[self.spares_from.min(self.group.len())..];
+        !spares.is_empty()
+            && spares
+                .binary_search_by_key(&Some(seat.order), |&slot| {
+                    Some(self.roster.seat(slot as usize)?.order)
+                })
+                .is_ok()
     }
 
     /// The eligible members in tie order, each with whether it stands in as a spare.

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use equipoise::balancer::events::Wants;
 use equipoise::config::{Config, Reader, System};
 use equipoise::proxy::Endpoint;
 use equipoise::scheduler::{HeartbeatReadings, Reading};
-use equipoise::{Balancer, Flag, MemberState, Observer, Session};
+use equipoise::{Balancer, Event, Flag, MemberState, Observer};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,8 +24,13 @@ use super::port::Places;
 struct Heard(Arc<Mutex<Vec<String>>>);
 
 impl Observer for Heard {
-    fn elected(&self, member: &MemberState, _: Session) {
-        self.0.lock().unwrap().push(member.name().to_owned());
+    fn observe(&self, event: &Event<'_>) {
+        let name = event.member.map(|member| member.name().to_owned());
+        self.0.lock().unwrap().extend(name);
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::ELECTED
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct Floor {
 #[rustfmt::skip]
 pub(crate) const FLOORS: &[Floor] = &[
     Floor { name: "ground", sees: 0, modules: &["clock", "random", "stable_hash", "sync"] },
-    Floor { name: "model", sees: 1, modules: &["member", "observer", "session"] },
+    Floor { name: "model", sees: 1, modules: &["member", "session"] },
     Floor { name: "picture", sees: 2, modules: &["snapshot"] },
     Floor { name: "policy", sees: 3, modules: &["scheduler"] },
     Floor { name: "hall", sees: 4, modules: &["balancer"] },
@@ -31,16 +31,6 @@ pub(crate) const BRIDGES: &[(&str, &str, &str)] = &[
         "net",
         "timer",
         "its limits hold in a task whose budget is used up",
-    ),
-    (
-        "observer",
-        "member",
-        "an event tells which member it befell",
-    ),
-    (
-        "observer",
-        "session",
-        "an event tells why a session is not kept",
     ),
     (
         "proxy",

@@ -10,6 +10,7 @@
 
 mod hostile_clients;
 mod members;
+mod observers;
 mod panics;
 mod schedulers;
 mod support;

@@ -1,17 +1,17 @@
-//! Schedulers and observers that panic.
+//! Schedulers and edits that panic.
 
 use crate::support::assert_sound;
 use equipoise::clock::ManualClock;
 use equipoise::scheduler::{Candidates, Group, Needs, Pick, PickContext};
 use equipoise::{
-    Balancer, ByRequests, Ended, Flag, MemberSpec, MemberState, Observer, Outcome, PickError,
-    PickRequest, Scheduler, Session, Status,
+    Balancer, ByRequests, Ended, Flag, MemberSpec, MemberState, Outcome, PickError, PickRequest,
+    Scheduler,
 };
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -242,81 +242,6 @@ fn a_panic_while_a_failure_is_noticed_does_not_keep_the_member_out_for_ever() {
         balancer.member("A").unwrap().status().is_usable(),
         "its delay is over"
     );
-}
-
-/// Panics in the hook of this name, once.
-#[derive(Clone, Debug, Default)]
-struct Nervous(Arc<Mutex<&'static str>>);
-
-impl Nervous {
-    fn at(&self, hook: &'static str) {
-        let here = {
-            let mut next = self.0.lock().unwrap();
-            *next == hook && std::mem::take(&mut *next) == hook
-        };
-        assert!(!here, "as arranged: {hook}");
-    }
-}
-
-impl Observer for Nervous {
-    fn elected(&self, _: &MemberState, _: Session) {
-        self.at("elected");
-    }
-
-    fn ended(&self, _: &MemberState, _: &Ended) {
-        self.at("ended");
-    }
-
-    fn status_changed(&self, _: &MemberState, _: Status, _: Status) {
-        self.at("status_changed");
-    }
-
-    fn session_new(&self, _: &MemberState) {
-        self.at("session_new");
-    }
-
-    fn ejected(&self, _: &MemberState) {
-        self.at("ejected");
-    }
-
-    fn nobody_left(&self, _: usize, _: usize) {
-        self.at("nobody_left");
-    }
-}
-
-#[test]
-fn an_observer_that_panics_costs_no_count() {
-    let act = |balancer: &Balancer<()>, hook: &str| {
-        let session = PickRequest::new().with_session(None);
-        match hook {
-            "status_changed" => drop(balancer.set_flag("A", Flag::Draining)),
-            "ejected" => balancer.pick(&session).unwrap().put_in_error(),
-            "nobody_left" => {
-                let tried = [balancer.member("A").unwrap().id()];
-                drop(balancer.pick(&session.with_tried(&tried)));
-            }
-            _ => drop(balancer.pick(&session)),
-        }
-    };
-    let hooks = [
-        "elected",
-        "ended",
-        "session_new",
-        "status_changed",
-        "ejected",
-        "nobody_left",
-    ];
-    for hook in hooks {
-        let nervous = Nervous::default();
-        let balancer = Balancer::builder()
-            .observer(nervous.clone())
-            .member("A", (), MemberSpec::new())
-            .build()
-            .unwrap();
-        *nervous.0.lock().unwrap() = hook;
-        panics(|| act(&balancer, hook));
-        assert_sound(&balancer);
-    }
 }
 
 #[test]

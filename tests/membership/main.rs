@@ -20,6 +20,8 @@ mod leases;
 mod line;
 mod members;
 mod observer;
+mod observers;
+mod plans;
 mod ready;
 mod repeated;
 mod reviewed;

@@ -1,9 +1,11 @@
-//! An observer hears every event, once, with the books settled.
+//! An observer is told every event, once, with the books settled.
 
 use crate::support::{Scribe, pick, seconds};
+use equipoise::balancer::events::{Event, EventKind, Wants};
 use equipoise::clock::ManualClock;
-use equipoise::{Balancer, Flag, MemberSpec, MemberState, Observer, PickRequest, Session, Status};
-use std::sync::{Arc, OnceLock};
+use equipoise::member::Cause;
+use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
+use std::sync::{Arc, Mutex};
 
 fn observed() -> (Balancer<()>, Scribe, ManualClock) {
     let (scribe, clock) = (Scribe::default(), ManualClock::new());
@@ -51,7 +53,7 @@ fn elections_and_sessions_are_heard() {
     balancer.clear_flag("b", Flag::Disabled).unwrap();
     scribe.take();
     let tried = [balancer.member("a").unwrap().id()];
-    let failed_over = ["elected b Off", "failed over to b after 1"];
+    let failed_over = ["elected b Off", "failed over to b from Some(\"a\") after 1"];
     assert_eq!(visit(request.with_tried(&tried)), failed_over);
 }
 
@@ -61,20 +63,20 @@ fn errors_recoveries_and_changes_of_flags_are_heard() {
     let lease = pick(&balancer).unwrap();
     scribe.take();
     lease.put_in_error();
-    assert_eq!(scribe.take(), ["a: ok -> in error", "ejected a"]);
+    assert_eq!(scribe.take(), ["a: ok -> in error (Health)"]);
     drop(lease);
     scribe.take();
     clock.advance(seconds(60));
     balancer.notice_time();
-    assert_eq!(scribe.take(), ["a: in error -> ok"]);
+    assert_eq!(scribe.take(), ["a: in error -> ok (Health)"]);
 
     balancer.set_flag("a", Flag::Draining).unwrap();
     balancer.set_flag("a", Flag::Draining).unwrap();
-    assert_eq!(scribe.take(), ["a: ok -> draining"], "once");
+    assert_eq!(scribe.take(), ["a: ok -> draining (Operator)"], "once");
     balancer.insert("a", (), MemberSpec::new()).unwrap();
     assert!(scribe.take().is_empty(), "an operator drains it");
     balancer.clear_overrides("a");
-    assert_eq!(scribe.take(), ["a: draining -> ok"]);
+    assert_eq!(scribe.take(), ["a: draining -> ok (Operator)"]);
     balancer.update("a", |spec| spec.with_tier(1)).unwrap();
     assert!(scribe.take().is_empty());
 }
@@ -88,16 +90,16 @@ fn a_forced_recovery_is_heard_of_each_member() {
     let mut heard = scribe.take();
     heard.sort();
     let expected = [
-        "a: in error -> ok",
-        "a: ok -> in error",
-        "b: in error -> ok",
-        "b: ok -> in error",
+        "a: in error -> ok (Health)",
+        "a: ok -> in error (Health)",
+        "b: in error -> ok (Health)",
+        "b: ok -> in error (Health)",
     ];
     assert_eq!(heard, expected);
 }
 
 #[test]
-fn a_member_that_ignores_errors_is_not_said_to_be_ejected() {
+fn a_member_that_ignores_errors_does_not_change() {
     let (balancer, scribe, _) = observed();
     balancer.set_flag("a", Flag::IgnoreErrors).unwrap();
     let lease = pick(&balancer).unwrap();
@@ -144,53 +146,196 @@ fn it_is_heard_of_a_pick_that_may_not_overtake_the_line() {
     drop(held);
 }
 
-/// Changes the balancer from inside every hook.
-#[derive(Debug, Default)]
-struct Meddler(Arc<OnceLock<Balancer<()>>>);
-
-impl Meddler {
-    fn meddle(&self, name: &str) {
-        if let Some(balancer) = self.0.get() {
-            balancer
-                .insert("late", (), MemberSpec::new().with_tier(1))
-                .unwrap();
-            let _ = balancer.update(name, |spec| spec.with_tier(0));
-            drop(balancer.explain(&PickRequest::new()));
-        }
-    }
-}
-
-impl Observer for Meddler {
-    fn elected(&self, member: &MemberState, _: Session) {
-        self.meddle(member.name());
-    }
-
-    fn ended(&self, member: &MemberState, _: &equipoise::Ended) {
-        self.meddle(member.name());
-    }
-
-    fn ejected(&self, member: &MemberState) {
-        self.meddle(member.name());
-    }
-
-    fn status_changed(&self, member: &MemberState, _: Status, _: Status) {
-        self.meddle(member.name());
-    }
+#[test]
+fn joining_and_leaving_are_told_with_the_picture_that_shows_them() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let book = told.clone();
+    let balancer = Balancer::builder()
+        .observer(move |event: &Event<'_>| {
+            let what = match event.kind {
+                EventKind::Joined => "joined",
+                EventKind::Left => "left",
+                EventKind::Elected { .. } => "elected",
+                EventKind::Changed { .. } => "changed",
+                _ => return,
+            };
+            let name = event.member.map(|member| member.name().to_owned());
+            let line = (what, name.unwrap(), event.generation);
+            book.lock().unwrap().push(line);
+        })
+        .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+        .build()
+        .unwrap();
+    balancer.insert("c", (), MemberSpec::new()).unwrap();
+    balancer
+        .insert("c", (), MemberSpec::new().with_tier(1))
+        .unwrap();
+    drop(balancer.remove("a"));
+    let lease = pick(&balancer).unwrap();
+    balancer
+        .replace_all([("d", (), MemberSpec::new())])
+        .map(drop)
+        .unwrap();
+    lease.put_in_error(); // it is a member no more
+    pick(&balancer).unwrap().put_in_error();
+    balancer.notice_time();
+    let told = told.lock().unwrap();
+    let names: Vec<String> = told
+        .iter()
+        .map(|(what, name, _)| format!("{what} {name}"))
+        .collect();
+    // The last has no other to stand in for it, and is forgiven at once.
+    let mut expected = [
+        "joined a",
+        "joined b",
+        "joined c",
+        "left a",
+        "elected b",
+        "joined d",
+        "left b",
+        "left c",
+        "changed b",
+        "elected d",
+        "changed d",
+        "changed d",
+    ];
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected, "{names:?}");
+    let generation = |line: &str| told[names.iter().position(|it| it == line).unwrap()].2;
+    assert_eq!(generation("joined a"), generation("joined b"));
+    assert!(generation("joined b") < generation("joined c"));
+    assert!(generation("joined c") < generation("left a"));
+    assert_eq!(generation("left a"), generation("elected b"));
+    assert_eq!(generation("joined d"), generation("left b"));
+    assert!(generation("elected d") < generation("changed d"));
 }
 
 #[test]
-fn hooks_run_outside_every_lock() {
-    let balancer_slot = Arc::default();
+fn the_layer_that_changed_is_told() {
+    let (balancer, scribe, _) = observed();
+    balancer
+        .update("a", |spec| spec.with_flag(Flag::HotStandby))
+        .unwrap();
+    balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    balancer.override_member("a", |it| it.with_flag_off(Flag::HotStandby));
+    let lines = [
+        "a: ok -> hot standby (Source)",
+        "a: hot standby -> failed check, hot standby (Health)",
+        "a: failed check, hot standby -> failed check (Operator)",
+    ];
+    assert_eq!(scribe.take(), lines);
+}
+
+#[test]
+fn a_cause_is_told_with_the_change_and_with_the_end() {
+    let causes = Arc::new(Mutex::new(Vec::new()));
+    let book = causes.clone();
+    let balancer = Balancer::new(["a", "b", "c"].map(|name| (name, ()))).unwrap();
+    let observing = balancer.observe(move |event: &Event<'_>| {
+        let (what, cause) = match event.kind {
+            EventKind::Changed { cause, .. } => ("changed", cause),
+            EventKind::Ended(ended) => ("ended", ended.cause.as_ref()),
+            EventKind::FailedOver { cause, .. } => ("failed over", cause),
+            _ => return,
+        };
+        book.lock().unwrap().push((what, cause.cloned()));
+    });
+    let take = || std::mem::take(&mut *causes.lock().unwrap());
+    let refused = || Some(Cause::Refused);
+
+    let lease = pick(&balancer).unwrap();
+    let tried = [lease.member().id()];
+    lease.put_in_error_because(Cause::Refused);
+    lease.fail(Cause::Refused);
+    assert_eq!(take(), [("changed", refused()), ("ended", refused())]);
+
+    let request = PickRequest::new().with_tried(&tried);
+    let lease = balancer
+        .pick(&request.with_cause(Some(&Cause::Refused)))
+        .unwrap();
+    lease.finish(Outcome::Success);
+    assert_eq!(take(), [("failed over", refused()), ("ended", None)]);
+
+    let guard = pick(&balancer).unwrap().into_guard();
+    guard.put_in_error_because("disk full");
+    guard.fail("disk full");
+    let words = || Some(Cause::from("disk full"));
+    assert_eq!(take(), [("changed", words()), ("ended", words())]);
+
+    pick(&balancer).unwrap().finish(Outcome::Failure);
+    assert_eq!(take(), [("ended", None)], "none was given");
+    drop(observing);
+}
+
+#[test]
+fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let clock = ManualClock::new();
     let balancer = Balancer::builder()
-        .observer(Meddler(Arc::clone(&balancer_slot)))
+        .clock(clock.clone())
         .member("a", (), MemberSpec::new())
         .build()
         .unwrap();
-    balancer_slot.set(balancer.clone()).unwrap();
-    let lease = pick(&balancer).unwrap();
-    lease.put_in_error();
+    let ends = Scribe::of(Wants::ENDED);
+    balancer.observe(ends.clone()).keep();
+    let mut before = pick(&balancer).unwrap();
+    let book = heads.clone();
+    let observing = balancer.observe(move |event: &Event<'_>| match event.kind {
+        EventKind::Answered {
+            time_to_head,
+            status,
+        } => book.lock().unwrap().push((time_to_head, status)),
+        EventKind::Ended(ended) => book.lock().unwrap().push((ended.time_to_head, None)),
+        _ => {}
+    });
+    let take = || std::mem::take(&mut *heads.lock().unwrap());
+    clock.advance(seconds(1));
+    before.answered(Some(200));
+    drop(before);
+    assert_eq!(
+        take(),
+        [(None, Some(200)), (None, None)],
+        "no observer wanted it"
+    );
+
+    let mut lease = pick(&balancer).unwrap();
+    clock.advance(seconds(2));
+    lease.answered(Some(503));
+    clock.advance(seconds(3));
     drop(lease);
-    balancer.set_flag("a", Flag::Draining).unwrap();
-    drop(balancer.remove("a"));
-    assert_eq!(balancer.members().len(), 1);
+    let two = Some(seconds(2));
+    assert_eq!(take(), [(two, Some(503)), (two, None)]);
+
+    let mut lease = pick(&balancer).unwrap();
+    drop(observing);
+    lease.answered(None);
+    drop(lease);
+    assert!(take().is_empty());
+    assert_eq!(ends.take().len(), 3, "ends are told all the time");
+}
+
+#[test]
+fn it_is_told_how_many_wait() {
+    let (balancer, _, _) = observed();
+    let scribe = Scribe::of(Wants::WAITING);
+    let observing = balancer.observe(scribe.clone());
+    for name in ["a", "b"] {
+        balancer
+            .update(name, |spec| spec.with_max_in_flight(1))
+            .unwrap();
+    }
+    let held = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
+    let wait = || {
+        let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
+        crate::support::Task::pending(wait)
+    };
+    let (first, mut second) = (wait(), wait());
+    assert!(second.poll().is_pending());
+    assert_eq!(scribe.take(), ["1 in line", "2 in line"]);
+    drop(first);
+    let _third = wait();
+    assert_eq!(scribe.take(), ["2 in line"], "one has left");
+    drop((held, observing));
 }

@@ -3,6 +3,7 @@
 
 use crate::support::{Scribe, Task, pick, seconds};
 use equipoise::clock::{Clock, ManualClock, Timestamp};
+use equipoise::member::Cause;
 use equipoise::scheduler::{Candidates, Group, Pick, PickContext};
 use equipoise::{Balancer, Flag, Lease, MemberSpec, PickRequest, Scheduler};
 use std::future;
@@ -134,8 +135,8 @@ fn a_thousand_failures_of_one_member_among_ten_thousand_are_noticed_once() {
 
     let mut renewals = 0;
     for lease in leases {
-        lease.put_in_error();
-        drop(lease);
+        lease.put_in_error_because(Cause::Refused);
+        lease.fail(Cause::Refused);
         // A pick renews what is due at once, and nothing else.
         renewals += usize::from(balancer.next_due() == Some(Timestamp::ORIGIN));
         drop(pick(balancer).unwrap());
@@ -144,7 +145,7 @@ fn a_thousand_failures_of_one_member_among_ten_thousand_are_noticed_once() {
     assert_eq!(scene.told.groups.load(SeqCst) - groups, 1);
     let heard = scene.scribe.take();
     let count = |what: &str| heard.iter().filter(|line| line.contains(what)).count();
-    assert_eq!((count("ejected"), count("-> in error")), (1, 1));
+    assert_eq!(count("-> in error"), 1, "{heard:?}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What an independent reader found, each as short as it can be told.
 
 use crate::support::{Task, capped, fleet, pick, picks, plain};
+use equipoise::balancer::events::Wants;
 use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Reading};
 use equipoise::{
-    Balancer, ByRequests, Flag, Heartbeat, HeartbeatReadings, MemberSpec, MemberState, Observer,
-    PickError, PickRequest, Scheduler, StickySession,
+    Balancer, ByRequests, Event, Flag, Heartbeat, HeartbeatReadings, MemberSpec, MemberState,
+    Observer, PickError, PickRequest, Scheduler, StickySession,
 };
 use std::future::{pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -216,8 +217,12 @@ fn a_scheduler_that_panics_as_it_is_set_is_told_everything_the_next_time() {
 struct Refusals(AtomicUsize);
 
 impl Observer for Refusals {
-    fn nobody_left(&self, _: usize, _: usize) {
+    fn observe(&self, _: &Event<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::REFUSED
     }
 }
 

@@ -1,9 +1,9 @@
 //! Futures polled by hand, and an observer that writes everything down.
 
+use equipoise::balancer::events::{EventKind, Wants};
 use equipoise::clock::ManualClock;
 use equipoise::{
-    Balancer, Ended, Lease, MemberSpec, MemberState, Observer, PickError, PickRequest, Session,
-    Status,
+    Balancer, Event, Lease, MemberSpec, MemberState, Observer, PickError, PickRequest, Session,
 };
 use std::future::Future;
 use std::pin::Pin;
@@ -104,23 +104,45 @@ impl<F: Future> Task<F> {
 }
 
 /// An observer that writes down every event as a line; clones share the book.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scribe {
     lines: Arc<Mutex<Vec<String>>>,
-    with_elapsed: bool,
+    wants: Wants,
+}
+
+impl Default for Scribe {
+    /// One that wants requests and changes of flags, and no times.
+    fn default() -> Self {
+        let kinds = [
+            Wants::CHANGED,
+            Wants::EJECTED,
+            Wants::ELECTED,
+            Wants::ENDED,
+            Wants::FAILED_OVER,
+            Wants::REFUSED,
+            Wants::SESSION,
+        ];
+        Self::of(kinds.into_iter().fold(Wants::NOTHING, Wants::and))
+    }
 }
 
 impl Scribe {
-    /// One that asks for elapsed times.
-    pub(crate) fn with_elapsed(self, with_elapsed: bool) -> Self {
-        Self {
-            with_elapsed,
-            ..self
-        }
+    pub(crate) fn of(wants: Wants) -> Self {
+        let lines = Arc::default();
+        Self { lines, wants }
     }
 
-    fn note(&self, line: String) {
-        self.lines.lock().unwrap().push(line);
+    /// One that asks for elapsed times, or does not.
+    pub(crate) fn with_elapsed(self, with_elapsed: bool) -> Self {
+        let elapsed = if with_elapsed {
+            Wants::ELAPSED
+        } else {
+            Wants::NOTHING
+        };
+        Self {
+            wants: self.wants.and(elapsed),
+            ..self
+        }
     }
 
     /// What was written since the last look.
@@ -130,51 +152,49 @@ impl Scribe {
 }
 
 impl Observer for Scribe {
-    fn elected(&self, member: &MemberState, session: Session) {
-        self.note(format!("elected {} {session:?}", member.name()));
+    fn observe(&self, event: &Event<'_>) {
+        let name = event.member.map_or("", MemberState::name);
+        let line = match event.kind {
+            EventKind::Answered { status, .. } => format!("answered {name} {status:?}"),
+            EventKind::Changed {
+                before,
+                after,
+                layer,
+                cause,
+            } => {
+                let cause = cause.map_or(String::new(), |cause| format!(", {cause}"));
+                format!("{name}: {before} -> {after} ({layer:?}{cause})")
+            }
+            EventKind::Elected { session } => format!("elected {name} {session:?}"),
+            EventKind::Ended(ended) => format!(
+                "ended {name} {:?} {:?} {}/{} with {} left",
+                ended.outcome,
+                ended.elapsed.map(|elapsed| elapsed.as_secs()),
+                ended.bytes_sent,
+                ended.bytes_received,
+                event.member.map_or(0, MemberState::in_flight),
+            ),
+            EventKind::FailedOver { from, tried, .. } => {
+                let from = from.map(MemberState::name);
+                format!("failed over to {name} from {from:?} after {tried}")
+            }
+            EventKind::Joined => format!("joined {name}"),
+            EventKind::Left => format!("left {name}"),
+            EventKind::Refused { members, tried, .. } => {
+                format!("nobody left of {members}, {tried} tried")
+            }
+            EventKind::Session { session, route } => match session {
+                Session::Hit => format!("hit {name}"),
+                Session::New => format!("new {name}"),
+                _ => format!("lost {} to {name}", route.unwrap_or_default()),
+            },
+            EventKind::Waiting { in_line } => format!("{in_line} in line"),
+            _ => event.to_string(),
+        };
+        self.lines.lock().unwrap().push(line);
     }
 
-    fn ended(&self, member: &MemberState, ended: &Ended) {
-        let elapsed = ended.elapsed.map(|elapsed| elapsed.as_secs());
-        self.note(format!(
-            "ended {} {:?} {elapsed:?} {}/{} with {} left",
-            member.name(),
-            ended.outcome,
-            ended.bytes_sent,
-            ended.bytes_received,
-            member.in_flight(),
-        ));
-    }
-
-    fn status_changed(&self, member: &MemberState, before: Status, after: Status) {
-        self.note(format!("{}: {before} -> {after}", member.name()));
-    }
-
-    fn session_hit(&self, member: &MemberState) {
-        self.note(format!("hit {}", member.name()));
-    }
-
-    fn session_lost(&self, route: &str, member: &MemberState) {
-        self.note(format!("lost {route} to {}", member.name()));
-    }
-
-    fn session_new(&self, member: &MemberState) {
-        self.note(format!("new {}", member.name()));
-    }
-
-    fn failed_over(&self, member: &MemberState, tried: usize) {
-        self.note(format!("failed over to {} after {tried}", member.name()));
-    }
-
-    fn ejected(&self, member: &MemberState) {
-        self.note(format!("ejected {}", member.name()));
-    }
-
-    fn nobody_left(&self, members: usize, tried: usize) {
-        self.note(format!("nobody left of {members}, {tried} tried"));
-    }
-
-    fn wants_elapsed(&self) -> bool {
-        self.with_elapsed
+    fn wants(&self) -> Wants {
+        self.wants
     }
 }

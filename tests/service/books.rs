@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::{Balancer, Ended, MemberState, Observer, Outcome};
+use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::{Balancer, Event, Observer, Outcome};
 
 /// How a request ended, at whom, with so many bytes sent and received.
 pub(crate) type End = (String, Outcome, u64, u64);
@@ -25,7 +26,10 @@ impl Books {
 }
 
 impl Observer for Books {
-    fn ended(&self, member: &MemberState, ended: &Ended) {
+    fn observe(&self, event: &Event<'_>) {
+        let (EventKind::Ended(ended), Some(member)) = (event.kind, event.member) else {
+            return;
+        };
         let end = (
             member.name().to_owned(),
             ended.outcome,
@@ -33,6 +37,10 @@ impl Observer for Books {
             ended.bytes_received,
         );
         self.0.lock().unwrap().push(end);
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::ENDED
     }
 }
 

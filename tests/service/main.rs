@@ -10,6 +10,7 @@
 mod backend;
 mod books;
 mod call;
+mod causes;
 mod contract;
 mod facts;
 mod failover;

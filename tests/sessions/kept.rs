@@ -4,9 +4,10 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use equipoise::balancer::events::EventKind;
 use equipoise::service::{BalanceLayer, OpaqueKey, RouteCookie};
 use equipoise::session::CookieRouteError;
-use equipoise::{Balancer, MemberSpec, MemberState, Observer, PickRequest, StickySession};
+use equipoise::{Balancer, Event, MemberSpec, Observer, PickRequest, StickySession};
 use http::{Request, Response, Uri};
 use http_body_util::Empty;
 use tower::{Layer, ServiceExt, service_fn};
@@ -17,9 +18,11 @@ type Body = Empty<bytes::Bytes>;
 struct Told(Arc<Mutex<Vec<(String, CookieRouteError)>>>);
 
 impl Observer for Told {
-    fn session_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
-        let told = (member.name().to_owned(), why.clone());
-        self.0.lock().unwrap().push(told);
+    fn observe(&self, event: &Event<'_>) {
+        if let (EventKind::SessionNotKept { why }, Some(member)) = (event.kind, event.member) {
+            let told = (member.name().to_owned(), why.clone());
+            self.0.lock().unwrap().push(told);
+        }
     }
 }
 

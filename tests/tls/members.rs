@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use equipoise::Balancer;
+use equipoise::member::Cause;
 use equipoise::net::{MemberTls, ServerTls};
 use equipoise::proxy::{
     Endpoint, EndpointBuilder, EndpointError, HttpVersions, ReverseProxy, Server,
@@ -44,6 +45,7 @@ async fn post(member: &Endpoint) -> Result<String, EndpointError> {
 fn distrust(refused: Result<String, EndpointError>) -> CertificateError {
     let error = refused.unwrap_err();
     assert!(error.is_nothing_sent(), "{error:?}");
+    assert_eq!(error.cause(), Some(Cause::Tls));
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         let inner = error

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use equipoise::member::Cause;
 use equipoise::proxy::{Endpoint, EndpointBuilder, Server};
+use http_body_util::Empty;
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use super::front::{Front, SHORT, statuses};
 use super::member::{Member, OK};
@@ -32,6 +36,14 @@ pub(crate) async fn is_passed_over(unreached: Endpoint) {
     assert!(heard.iter().all(|it| it.whole && it.text() == "hello"));
 }
 
+/// Why such a member gives no answer.
+async fn cause_of(unreached: Endpoint) -> Option<Cause> {
+    let request = http::Request::new(Empty::<Bytes>::new());
+    let error = unreached.oneshot(request).await.map(drop).unwrap_err();
+    assert!(error.is_nothing_sent());
+    error.cause()
+}
+
 /// Asserts what who has no other member is told.
 async fn alone_gives(unreached: Endpoint, status: u16) {
     let front = Front::before(Server::new(), [unreached]);
@@ -48,6 +60,7 @@ fn nameless() -> Endpoint {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_passed_over() {
     is_passed_over(nameless()).await;
+    assert_eq!(cause_of(nameless()).await, Some(Cause::Unresolved));
     alone_gives(nameless(), 502).await;
 }
 
@@ -60,6 +73,7 @@ async fn refusing() -> Endpoint {
 #[tokio::test]
 async fn a_member_that_refuses_is_passed_over() {
     is_passed_over(refusing().await).await;
+    assert_eq!(cause_of(refusing().await).await, Some(Cause::Refused));
     alone_gives(refusing().await, 502).await;
 }
 
@@ -77,6 +91,7 @@ async fn a_member_whose_connection_takes_too_long_is_passed_over() {
         assert!(queued.len() < 100, "the queue has no end");
     }
     let member = builder(&format!("http://{address}")).build().unwrap();
+    assert_eq!(cause_of(member.clone()).await, Some(Cause::TimedOut));
     is_passed_over(member).await;
 }
 
@@ -85,6 +100,7 @@ async fn a_member_whose_connection_takes_too_long_is_passed_over() {
 async fn a_socket_that_is_not_there_is_passed_over() {
     let nowhere = std::env::temp_dir().join("equipoise-wire-nobody-listens.sock");
     let member = builder("http://a").unix_socket(nowhere).build().unwrap();
+    assert_eq!(cause_of(member.clone()).await, Some(Cause::Refused));
     is_passed_over(member).await;
 }
 

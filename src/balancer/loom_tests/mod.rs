@@ -19,6 +19,8 @@
 mod capacity;
 mod drain;
 mod membership;
+mod observers;
+mod plans;
 mod recovery;
 mod schedulers;
 mod waiting;

@@ -53,7 +53,7 @@ fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         let member = balancer.member("a").unwrap();
-        balancer.shared().put_in_error(&member);
+        balancer.shared().put_in_error(&member, None);
         drop(join(picking));
 
         assert!(member.status().contains(Flag::InError));
@@ -74,9 +74,9 @@ fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
     check(|| {
         let balancer = empty().member("a", (), MemberSpec::new()).build().unwrap();
         let member = balancer.member("a").unwrap();
-        balancer.shared().put_in_error(&member);
+        balancer.shared().put_in_error(&member, None);
         let (other, state) = (balancer.clone(), member.clone());
-        let failing = spawn(move || other.shared().put_in_error(&state));
+        let failing = spawn(move || other.shared().put_in_error(&state, None));
         let mine = pick(&balancer);
         join(failing);
 
@@ -156,7 +156,7 @@ fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
         let other = balancer.clone();
         let renewing = spawn(move || other.notice_time());
         let member = balancer.member("a").unwrap();
-        balancer.shared().put_in_error(&member);
+        balancer.shared().put_in_error(&member, None);
         assert_eq!(picked(&balancer).member().name(), "b");
         join(renewing);
     });

@@ -20,6 +20,11 @@ pub(in crate::balancer) struct Waiting {
 }
 
 impl Waiting {
+    /// How many are in line.
+    pub(in crate::balancer) fn in_line(&self) -> usize {
+        self.line.lock().len()
+    }
+
     /// Joins the line at its end; `first` runs before anything else can look at it.
     pub(super) fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
         let waker = waker.clone();

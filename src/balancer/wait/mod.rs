@@ -222,7 +222,7 @@ where
         if may_change(&error) && this.deadline.poll(context).is_pending() {
             return Poll::Pending;
         }
-        this.place.give_up_on(this.request);
+        this.place.give_up_on(this.request, &error);
         Poll::Ready(Err(error))
     }
 }
@@ -274,11 +274,12 @@ impl<W> Waiter<W> {
                 if !matches!(&first, Err(error) if may_change(error)) {
                     return first;
                 }
-                self.held = if request.is_particular() {
-                    Held::Beside(shared.watch(None, context.waker()))
+                if request.is_particular() {
+                    self.held = Held::Beside(shared.watch(None, context.waker()));
                 } else {
-                    Held::InLine(shared.join_line(context.waker()))
-                };
+                    self.held = Held::InLine(shared.join_line(context.waker()));
+                    self.balancer.tell_waiting();
+                }
                 self.attempt(request, context)
             }
             Held::Beside(ticket) => {
@@ -304,9 +305,9 @@ impl<W> Waiter<W> {
     }
 
     /// Ends a wait that was in vain, and says so.
-    pub(crate) fn give_up_on(&mut self, request: &PickRequest<'_>) {
+    pub(crate) fn give_up_on(&mut self, request: &PickRequest<'_>, error: &PickError) {
         self.give_up();
-        self.balancer.tell_nobody(request);
+        self.balancer.tell_refused(request, error);
     }
 
     fn give_up(&mut self) {

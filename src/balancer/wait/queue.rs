@@ -20,6 +20,7 @@ pub(super) struct Queue {
     back: usize,
     /// The first of the free places, which are linked by `next`.
     free: usize,
+    len: usize,
     serial: u64,
 }
 
@@ -39,8 +40,13 @@ impl Queue {
         front: NONE,
         back: NONE,
         free: NONE,
+        len: 0,
         serial: 0,
     };
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
 
     pub(super) fn is_empty(&self) -> bool {
         self.front == NONE
@@ -64,6 +70,7 @@ impl Queue {
     /// Adds a waker at the end.
     pub(super) fn push(&mut self, waker: Option<Waker>) -> Ticket {
         self.serial += 1;
+        self.len += 1;
         let place = Place {
             serial: self.serial,
             before: self.back,
@@ -99,6 +106,7 @@ impl Queue {
         let (before, next, waker) = (place.before, place.next, place.waker.take());
         (place.serial, place.next) = (0, self.free);
         self.free = ticket.at;
+        self.len -= 1;
         match self.places.get_mut(before) {
             Some(before) => before.next = next,
             None => self.front = next,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::members::{Wire, spec};
 use super::scope::{Key, Wanted, wanted};
 use super::{Faults, Surroundings};
+use crate::balancer::events::Observer;
 use crate::balancer::{Balancer, Edit};
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
 use crate::member::Flag;
-use crate::observer::Observer;
 use crate::proxy::Endpoint;
 use crate::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,

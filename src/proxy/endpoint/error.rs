@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::service::{BoxError, RequestError, cause};
+use crate::member::Cause;
+use crate::net::ConnectError;
+use crate::service::{BoxError, Fault, RequestError, cause};
 
 /// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
 ///
@@ -155,6 +157,44 @@ impl EndpointError {
 }
 
 impl EndpointError {
+    /// Returns why the exchange failed, as observers are told; `None` where
+    /// [`Fault::cause_of`](crate::service::Fault::cause_of) knows as much.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::proxy::{Endpoint, EndpointError};
+    /// use equipoise::service::BalanceLayer;
+    ///
+    /// // What a `ReverseProxy` is told by itself.
+    /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
+    /// let layer = BalanceLayer::new(balancer).cause_by(EndpointError::cause);
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Connect { source, .. } => unreached(source),
+            Self::Exchange { unprocessed, .. } => Some(if *unprocessed {
+                Cause::Unsent
+            } else {
+                Cause::Broken
+            }),
+            Self::Incomplete => Some(Cause::BrokenBody),
+            Self::TimedOut { .. } => Some(Cause::TimedOut),
+            Self::TooManyHeaders { limit } => Some(Cause::from(format!(
+                "answered with more than {limit} header lines"
+            ))),
+            Self::TooManyInterim { most } => Some(Cause::from(format!(
+                "sent more than {most} interim answers"
+            ))),
+            Self::AtCapacity { .. } | Self::Request { .. } => None,
+        }
+    }
+}
+
+impl EndpointError {
     /// `fresh` says whether the connection had not been used before.
     pub(super) fn broken_off(source: hyper::Error, fresh: bool) -> Self {
         let closed = source.is_incomplete_message() || source.is_closed() || is_reset(&source);
@@ -269,9 +309,26 @@ pub enum EndpointUriError {
     },
 }
 
+/// What kept a connection from being opened; `None` if it was nothing of the member's, or
+/// is not known.
+fn unreached(error: &BoxError) -> Option<Cause> {
+    if Fault::of(&**error).is_exhausted() {
+        return None;
+    }
+    let late = cause::<io::Error>(&**error).map(io::Error::kind) == Some(io::ErrorKind::TimedOut);
+    match cause::<ConnectError>(&**error) {
+        Some(ConnectError::Resolve { .. }) => Some(Cause::Unresolved),
+        Some(ConnectError::Secure { .. }) => Some(Cause::Tls),
+        _ if late => Some(Cause::TimedOut),
+        Some(_) => Some(Cause::Refused),
+        None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{EndpointError, Stage};
+    use crate::member::Cause;
     use crate::service::Fault;
 
     #[test]
@@ -288,5 +345,11 @@ mod tests {
         };
         assert_eq!(refused.to_string(), "no connection to 10.0.0.1:80");
         assert!(refused.is_nothing_sent());
+        assert_eq!(late.cause(), Some(Cause::TimedOut));
+        assert_eq!(
+            refused.cause(),
+            None,
+            "it is only known that nothing was sent"
+        );
     }
 }

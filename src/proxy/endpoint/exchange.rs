@@ -2,6 +2,7 @@
 //!
 //! What does not live here: the rest of the answer (`body`).
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -22,6 +23,7 @@ use super::outgoing::Outgoing;
 use super::pool::For;
 use super::progress::{Alarm, Progress};
 use super::shared::Shared;
+use crate::net::ConnectError;
 use crate::service::FreshConnection;
 
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -422,7 +424,8 @@ fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> E
         // A member that closed one may have closed all.
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
-        return endpoint.unreachable(error.into());
+        let source = io::Error::other(error);
+        return endpoint.unreachable(ConnectError::Secure { source }.into());
     }
     EndpointError::broken_off(error, !turn.is_pooled())
 }

@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::balancer::{Guard, Upload};
-use crate::member::Outcome;
+use crate::member::{Cause, Outcome};
 use crate::sync::Mutex;
 
 pin_project! {
@@ -63,6 +63,8 @@ pin_project! {
         remaining: Option<u64>,
         // How the member did if nothing goes wrong any more.
         outcome: Outcome,
+        // The status of the answer: the cause, if that is a failure.
+        status: u16,
         // Nothing comes any more: the inner body is not asked again.
         done: bool,
     }
@@ -72,18 +74,18 @@ impl<B> LeasedBody<B>
 where
     B: Body,
 {
-    /// `over` says that no data can come, whatever the body holds.
+    /// `outcome` is how the member did if nothing goes wrong any more, by the status. `over` says that no data can come, whatever the body holds.
     pub(in crate::service) fn new(
         inner: B,
         guard: Option<Guard>,
-        outcome: Outcome,
+        (outcome, status): (Outcome, u16),
         over: bool,
     ) -> Self {
         let remaining = inner.size_hint().exact();
         let over = over || inner.is_end_stream() || remaining == Some(0);
         let guard = match guard {
             Some(guard) if over => {
-                guard.finish(outcome);
+                end(guard, (outcome, status));
                 None
             }
             guard => guard,
@@ -93,8 +95,26 @@ where
             guard,
             remaining,
             outcome,
+            status,
             done: false,
         }
+    }
+}
+
+/// How a body ended.
+enum End {
+    BrokenOff,
+    /// The client broke off its own body.
+    Cancelled,
+    /// All of it is there: the status decides.
+    Judged,
+}
+
+/// Ends the request whose answer is there.
+fn end(guard: Guard, (outcome, status): (Outcome, u16)) {
+    match outcome {
+        Outcome::Failure => guard.fail(Cause::Status(status)),
+        _ => guard.finish(outcome),
     }
 }
 
@@ -127,7 +147,7 @@ where
                 // A consumer that knows the length never polls for the final `None`.
                 let last =
                     frame.is_trailers() || *this.remaining == Some(0) || this.inner.is_end_stream();
-                last.then_some(*this.outcome)
+                last.then_some(End::Judged)
             }
             Some(Err(_)) => {
                 *this.done = true;
@@ -135,19 +155,23 @@ where
                 // An answer breaks off as well if its client breaks off the request.
                 let client = guard.is_some_and(|guard| matches!(guard.upload(), Upload::Failed(_)));
                 Some(if client {
-                    Outcome::Cancelled
+                    End::Cancelled
                 } else {
-                    Outcome::Failure
+                    End::BrokenOff
                 })
             }
             None => {
                 *this.done = true;
-                Some(*this.outcome)
+                Some(End::Judged)
             }
         };
-        if let Some(outcome) = ended {
+        if let Some(ended) = ended {
             if let Some(guard) = this.guard.take() {
-                guard.finish(outcome);
+                match ended {
+                    End::BrokenOff => guard.fail(Cause::BrokenBody),
+                    End::Cancelled => guard.finish(Outcome::Cancelled),
+                    End::Judged => end(guard, (*this.outcome, *this.status)),
+                }
             }
         }
         Poll::Ready(frame)

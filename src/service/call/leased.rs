@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::balancer::Guard;
-use crate::member::{MemberState, Outcome};
+use crate::member::{Cause, MemberState, Outcome};
 
 /// An answer with the lease of the member that gave it, in flight as long as it lives: a
 /// stream of rows, a connection. Dropping it ends the request well.
@@ -71,6 +71,21 @@ impl<R> Leased<R> {
     pub fn finish(&mut self, outcome: Outcome) {
         if let Some(guard) = self.lease.0.take() {
             guard.finish(outcome);
+        }
+    }
+
+    /// Ends the request as a failure, and says why; the answer stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(mut answer: equipoise::service::Leased<u64>) {
+    /// answer.fail("the checksum is wrong");
+    /// # }
+    /// ```
+    pub fn fail(&mut self, cause: impl Into<Cause>) {
+        if let Some(guard) = self.lease.0.take() {
+            guard.fail(cause);
         }
     }
 

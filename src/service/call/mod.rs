@@ -356,6 +356,7 @@ where
             outcome: Outcome::Success,
             put_in_error: false,
             retry: false,
+            status: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tower_service::Service;
 
 use crate::balancer::{Balancer, Lease, PickRequest};
-use crate::member::Outcome;
+use crate::member::{Cause, Outcome};
 use crate::service::BoxError;
 use crate::service::dispatch::RequestError;
 use crate::service::failover::{Classify, Failover, Patience};
@@ -45,6 +45,33 @@ pub(in crate::service) struct Judgement {
     pub(in crate::service) outcome: Outcome,
     pub(in crate::service) put_in_error: bool,
     pub(in crate::service) retry: bool,
+    /// The status, if the protocol has one.
+    pub(in crate::service) status: Option<u16>,
+}
+
+impl Judgement {
+    /// The answer as the cause of a failure.
+    pub(in crate::service) fn cause(self) -> Option<Cause> {
+        self.status.map(Cause::Status)
+    }
+
+    /// Tells of the answer, and puts its member in error if it means that.
+    pub(in crate::service) fn tell<W>(self, lease: &mut Lease<W>) {
+        lease.answered(self.status);
+        match self.cause() {
+            Some(cause) if self.put_in_error => lease.put_in_error_because(cause),
+            None if self.put_in_error => lease.put_in_error(),
+            _ => {}
+        }
+    }
+
+    /// Ends the use of a member whose answer is not delivered.
+    pub(in crate::service) fn end<W>(self, lease: Lease<W>) {
+        match (self.outcome, self.cause()) {
+            (Outcome::Failure, Some(cause)) => lease.fail(cause),
+            (outcome, _) => lease.finish(outcome),
+        }
+    }
 }
 
 /// Why there is no request for an attempt.

@@ -144,6 +144,7 @@ where
                 .response(status, response.headers()),
             put_in_error: failover.fail_on.contains(&status),
             retry: failover.retry_on.contains(&status),
+            status: Some(status.as_u16()),
         }
     }
 
@@ -178,7 +179,8 @@ where
                 head.extensions.insert(UpgradeLease::new(guard));
             }
         }
-        let body = LeasedBody::new(body, guard, served.outcome, over);
+        let judged = (served.outcome, head.status.as_u16());
+        let body = LeasedBody::new(body, guard, judged, over);
         Response::from_parts(head, body)
     }
 }

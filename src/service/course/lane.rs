@@ -12,7 +12,6 @@ use tower_service::Service;
 
 use super::exchange::{Exchange, Unsendable};
 use crate::balancer::{Lease, Upload};
-use crate::member::Outcome;
 use crate::service::capacity::AtCapacity;
 use crate::service::dispatch::RequestError;
 use crate::service::error::Elapsed;
@@ -192,7 +191,7 @@ impl<W> Drop for Watched<'_, W> {
     fn drop(&mut self) {
         if !self.returned {
             if let Some(lease) = self.lease.take() {
-                lease.finish(Outcome::Failure);
+                lease.fail("the service of the member panicked");
             }
         }
     }

@@ -29,9 +29,9 @@ use super::tried::{Course, Reach, strays};
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError, may_change};
 use crate::member::Outcome;
-use crate::observer::Session;
 use crate::service::BalanceError;
 use crate::service::error::BodyGone;
+use crate::session::Session;
 use crate::timer::Sleep;
 
 pin_project! {
@@ -115,10 +115,11 @@ where
         }
         let elected = exchange.pick(&balancer, |pick| {
             let elected = balancer.pick_quietly(&pick);
-            if elected.is_err() && waits(settings, &elected).is_none() {
-                balancer.tell_nobody(&pick);
+            if waits(settings, &elected).is_none() {
+                elected.inspect_err(|error| balancer.tell_refused(&pick, error))
+            } else {
+                elected
             }
-            elected
         });
         let waits = waits(settings, &elected);
         let mut one = Lane::empty();
@@ -197,7 +198,7 @@ where
     ) -> bool {
         let mut this = self.project();
         this.course.forget_replaced(this.balancer);
-        let elected = wait.poll(context, this.balancer, this.exchange, &this.course.tried);
+        let elected = wait.poll(context, this.balancer, this.exchange, this.course);
         *this.stage = match elected {
             Poll::Pending => {
                 *this.stage = Stage::Waiting(wait);
@@ -259,15 +260,14 @@ where
         let Some(mut lane) = lane else {
             return Then::GoOn;
         };
-        let Some((lease, service)) = lane.as_mut().take() else {
+        let Some((mut lease, service)) = lane.as_mut().take() else {
             return Then::GoOn;
         };
         let judged = this.exchange.judge(&response);
-        if judged.put_in_error {
-            lease.put_in_error();
-        }
+        judged.tell(&mut lease);
         if judged.retry {
             this.course.note(&lease);
+            this.course.cause = judged.cause();
         }
         // Whether the request goes on, and to whom if not to the other who has it.
         let onward = match &other {
@@ -294,7 +294,7 @@ where
         this.course.sent = true;
         this.course.strayed |= strays(&lease);
         drop(response);
-        lease.finish(judged.outcome);
+        judged.end(lease);
         if let Some(next) = next {
             let service = X::after(service, &next);
             lane.set(Lane::new(next, service, false));
@@ -376,9 +376,10 @@ where
                 return Then::Return(Err(BalanceError::Request { status, source }));
             }
         };
+        let cause = settings.classify.cause(&*error, fault);
         let late = fault.is_timed_out() && failover.error_on_timeout;
         if !fault.is_blameless() && (fault.is_nothing_sent() || late) {
-            lease.put_in_error();
+            lease.put_in_error_because(cause.clone());
         }
         this.course.sent |= again || !fault.is_nothing_sent();
         this.course.note(&lease);
@@ -389,11 +390,7 @@ where
         }
         let strays = strays(&lease);
         let member = lease.name_handle().clone();
-        lease.finish(if fault.is_exhausted() {
-            Outcome::Cancelled
-        } else {
-            Outcome::Failure
-        });
+        this.course.end(lease, fault, &cause);
         if other.is_some() {
             return Then::GoOn;
         }
@@ -421,6 +418,7 @@ where
                 route,
                 attempts: this.course.attempts,
                 nothing_sent: !this.course.sent,
+                cause,
                 source: error,
             }));
         }
@@ -439,6 +437,7 @@ where
                 attempts,
                 timed_out: fault.is_timed_out(),
                 nothing_sent: !this.course.sent,
+                cause,
                 source: error,
             }
         };

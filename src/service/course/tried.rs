@@ -1,10 +1,10 @@
 //! What one request has tried, and whom it may try next.
 
 use super::exchange::Exchange;
-use crate::balancer::{Balancer, Lease, PickError};
-use crate::member::{Flag, MemberId};
-use crate::observer::Session;
+use crate::balancer::{Balancer, Lease, PickError, PickRequest};
+use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
+use crate::session::Session;
 
 /// How far an election goes for a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +20,8 @@ pub(super) enum Reach {
 #[derive(Default)]
 pub(super) struct Course {
     pub(super) tried: Vec<MemberId>,
+    /// Why the last attempt failed.
+    pub(super) cause: Option<Cause>,
     /// The payloads that these members, and those that were full, had then; `None` for one
     /// that has been replaced.
     payloads: Vec<(MemberId, Option<u64>)>,
@@ -46,9 +48,24 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// A request for a pick that knows what has been tried.
+    pub(super) fn of<'p>(&'p self, pick: PickRequest<'p>) -> PickRequest<'p> {
+        pick.with_tried(&self.tried).with_cause(self.cause.as_ref())
+    }
+
     /// Whoever failed with such a fault may have the request once more, if nobody else can.
     pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
         self.pardoned = (fault.is_blameless() && !self.returned).then_some(member);
+    }
+
+    /// Ends an attempt that failed. What this machine has run out of is no member's failure.
+    pub(super) fn end<W>(&mut self, lease: Lease<W>, fault: Fault, cause: &Cause) {
+        self.cause = Some(cause.clone());
+        if fault.is_exhausted() {
+            lease.finish(Outcome::Cancelled);
+        } else {
+            lease.fail(cause.clone());
+        }
     }
 
     /// A member takes no more requests at the same time. The balancer knows that now; if it
@@ -123,15 +140,17 @@ impl Course {
             return elected;
         }
         exchange.pick(balancer, |pick| {
-            let pick = pick.with_tried(&self.tried);
+            let pick = self.of(pick);
             let forgiven = match reach {
                 Reach::Forgiving => balancer.pick_forgiving(&pick),
                 Reach::Usable => None,
             };
-            if forgiven.is_none() {
-                balancer.tell_nobody(&pick);
+            match (forgiven, &elected) {
+                (Some(forgiven), _) => return Ok(forgiven),
+                (None, Err(error)) => balancer.tell_refused(&pick, error),
+                (None, Ok(_)) => {}
             }
-            forgiven.map_or(elected, Ok)
+            elected
         })
     }
 
@@ -141,7 +160,7 @@ impl Course {
         exchange: &X,
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
-            let pick = pick.with_tried(&self.tried);
+            let pick = self.of(pick);
             if balancer.has_only(&self.tried) {
                 // A pick would forgive them all, for nobody's good.
                 return Err(PickError::NoneUsable {

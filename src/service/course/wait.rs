@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::exchange::Exchange;
+use super::tried::Course;
 use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
-use crate::member::MemberId;
 use crate::timer::Sleep;
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -41,11 +41,12 @@ impl<W, S, H> Wait<W, S, H> {
         context: &mut Context<'_>,
         balancer: &Balancer<W>,
         exchange: &X,
-        tried: &[MemberId],
+        course: &Course,
     ) -> Poll<Result<Lease<W>, PickError>> {
+        let tried = &*course.tried;
         loop {
             let elected = exchange.pick(balancer, |pick| {
-                let pick = pick.with_tried(tried);
+                let pick = course.of(pick);
                 let elected = self.waiter.attempt(&pick, context);
                 // The one that was waited for may be gone meanwhile.
                 let nobody = matches!(elected, Err(PickError::NoneUsable { .. }));
@@ -67,9 +68,11 @@ impl<W, S, H> Wait<W, S, H> {
                 .end
                 .get_or_insert_with(|| patience.sleep(self.patience));
             if end.as_mut().poll(context).is_ready() {
-                exchange.pick(balancer, |pick| {
-                    self.waiter.give_up_on(&pick.with_tried(tried));
-                });
+                if let Err(error) = &elected {
+                    exchange.pick(balancer, |pick| {
+                        self.waiter.give_up_on(&course.of(pick), error);
+                    });
+                }
                 return Poll::Ready(elected);
             }
             // Nobody else may look when a member's error is over.

@@ -19,7 +19,7 @@ pub use timeouts::Timeouts;
     allow(unused_imports, reason = "for connections")
 )]
 pub(crate) use classify::causes;
-pub(in crate::service) use classify::{ByCause, FaultIf};
+pub(in crate::service) use classify::{ByCause, CauseBy, FaultIf};
 pub(in crate::service) use timeouts::Patience;
 
 /// When a request goes on to another member.

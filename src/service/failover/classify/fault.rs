@@ -8,6 +8,7 @@ use std::io;
 
 use tower::load_shed::error::Overloaded;
 
+use crate::member::Cause;
 use crate::service::BalanceError;
 
 /// What an error says about the request that it ended.
@@ -196,6 +197,39 @@ impl Fault {
                 _ => None,
             })
             .unwrap_or(Self::MAY_HAVE_BEEN_SENT)
+    }
+
+    /// Returns the cause of an error that was classified as this, by what stands among its
+    /// causes: a time limit that passed, a refused connection, or else whether anything was
+    /// sent. An error of another balancer has the cause that this one found.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::service::Fault;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// let refused = Error::from(ErrorKind::ConnectionRefused);
+    /// assert_eq!(Fault::of(&refused).cause_of(&refused), Cause::Refused);
+    /// let reset = Error::from(ErrorKind::ConnectionReset);
+    /// assert_eq!(Fault::of(&reset).cause_of(&reset), Cause::Broken);
+    /// ```
+    #[must_use]
+    pub fn cause_of(self, error: &(dyn Error + 'static)) -> Cause {
+        let said = cause::<BalanceError>(error).and_then(BalanceError::cause);
+        if let Some(said) = said {
+            return said.clone();
+        }
+        let refused = causes(error)
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        match (self.timed_out, self.nothing_sent) {
+            (true, _) => Cause::TimedOut,
+            (false, true) if refused => Cause::Refused,
+            (false, true) => Cause::Unsent,
+            (false, false) => Cause::Broken,
+        }
     }
 
     fn of_balancer(error: &BalanceError) -> Self {

@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode};
 pub(crate) use fault::causes;
 pub use fault::{Fault, cause};
 
-use crate::member::Outcome;
+use crate::member::{Cause, Outcome};
 
 /// Says what errors and answers mean; closures over errors do, too.
 ///
@@ -58,6 +58,39 @@ pub trait Classify: Send + Sync + 'static {
     /// See [`Classify`].
     fn error(&self, error: &(dyn Error + 'static)) -> Fault {
         Fault::of(error)
+    }
+
+    /// Returns the cause of a failure, which observers are told; `fault` is what
+    /// [`error`](Self::error) has made of the same error.
+    ///
+    /// By default it is what [`Fault::cause_of`] finds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::Cause;
+    /// use equipoise::service::{Classify, Fault, cause};
+    /// use std::error::Error;
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("the disk is full")]
+    /// struct DiskFull;
+    ///
+    /// struct WithDisk;
+    ///
+    /// impl Classify for WithDisk {
+    ///     fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
+    ///         match cause::<DiskFull>(error) {
+    ///             Some(full) => Cause::from(full.to_string()),
+    ///             None => fault.cause_of(error),
+    ///         }
+    ///     }
+    /// }
+    /// let said = WithDisk.cause(&DiskFull, WithDisk.error(&DiskFull));
+    /// assert_eq!(said.to_string(), "the disk is full");
+    /// ```
+    fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
+        fault.cause_of(error)
     }
 
     /// Says how the member did with this answer, for schedulers that heed it: a
@@ -145,6 +178,44 @@ where
             Some(found) if (self.is)(found) => (self.then)(said),
             _ => said,
         }
+    }
+
+    fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
+        self.rest.cause(error, fault)
+    }
+
+    fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        self.rest.response(status, headers)
+    }
+}
+
+/// What [`BalanceLayer::cause_by`](crate::service::BalanceLayer::cause_by) says.
+pub(in crate::service) struct CauseBy<F, E> {
+    by: F,
+    /// What was said before.
+    rest: Arc<dyn Classify>,
+    error: PhantomData<fn(&E)>,
+}
+
+impl<F, E> CauseBy<F, E> {
+    pub(in crate::service) fn new(by: F, rest: Arc<dyn Classify>) -> Self {
+        let error = PhantomData;
+        Self { by, rest, error }
+    }
+}
+
+impl<F, E> Classify for CauseBy<F, E>
+where
+    F: Fn(&E) -> Option<Cause> + Send + Sync + 'static,
+    E: Error + 'static,
+{
+    fn error(&self, error: &(dyn Error + 'static)) -> Fault {
+        self.rest.error(error)
+    }
+
+    fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
+        let said = cause::<E>(error).and_then(|error| (self.by)(error));
+        said.unwrap_or_else(|| self.rest.cause(error, fault))
     }
 
     fn response(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {

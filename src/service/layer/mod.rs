@@ -1,21 +1,23 @@
 //! Everything that can be said of a balanced service before it starts:
-//! [`BalanceLayer`]; and [`BalanceService::over`], where that is nothing.
+//! [`BalanceLayer`]; and [`BalanceService::over`], where that is nothing. How errors are read
+//! is in `errors.rs`.
+
+mod errors;
 
 use std::any::Any;
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::affinity::{BoxFacts, SessionsNotKept, Wishes};
-use super::course::{HttpSettings, Settings};
-use super::failover::{ByCause, FaultIf, Patience};
-use super::{
-    BalanceService, Classify, Counted, Failover, Fault, PerMember, Rewrite, RouteCookie, Timeouts,
-};
 use crate::balancer::Balancer;
+use crate::service::affinity::{BoxFacts, SessionsNotKept, Wishes};
+use crate::service::course::{HttpSettings, Settings};
+use crate::service::failover::{ByCause, Patience};
+use crate::service::{
+    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
+};
 use crate::session::StickySession;
 use crate::timer::Timer;
 
@@ -23,11 +25,11 @@ use crate::timer::Timer;
 /// [`BalanceService`] in both of its forms.
 ///
 /// * [`layer`](Layer::layer) takes one client for all members, which are addresses (see
-///   [`Target`](super::Target)): a reverse proxy.
+///   [`Target`](crate::service::Target)): a reverse proxy.
 /// * [`over_members`](Self::over_members) takes members that are services themselves:
 ///   client-side balancing.
 ///
-/// `P` is what becomes of request bodies (see [`RequestBody`](super::RequestBody)).
+/// `P` is what becomes of request bodies (see [`RequestBody`](crate::service::RequestBody)).
 ///
 /// # Examples
 ///
@@ -114,7 +116,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// has a route, and one that can be in the cookie that is set here.
     ///
     /// The services of this layer work in any case; they tell the
-    /// [observer](crate::Observer::session_not_kept) of such members, also of those that
+    /// [observers](crate::balancer::events::EventKind::SessionNotKept) of such members, also of those that
     /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
     /// routes may be in cookies that members set.
     ///
@@ -209,127 +211,6 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Sets what errors and answers mean.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`].
-    pub fn classify(mut self, classify: impl Classify) -> Self {
-        self.settings.common.classify = Arc::new(classify);
-        self
-    }
-
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that
-    /// nothing was sent; about all others, what was said before holds.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Balancer;
-    /// use equipoise::service::BalanceLayer;
-    /// use hyper_util::client::legacy;
-    ///
-    /// let balancer = Balancer::<http::Uri>::builder().build()?;
-    /// let layer = BalanceLayer::new(balancer).nothing_sent_if(legacy::Error::is_connect);
-    /// # let _ = layer;
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn nothing_sent_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
-    where
-        E: Error + 'static,
-    {
-        let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, Fault::and_nothing_sent, rest))
-    }
-
-    /// Says which errors of type `E`, wherever they stand among the causes, are not the
-    /// member's fault: such as that a connection that had been idle was closed. See
-    /// [`Fault::and_blameless`]. If nobody else can take the request, the same member may
-    /// have it once more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Balancer;
-    /// use equipoise::service::BalanceLayer;
-    ///
-    /// let balancer = Balancer::<http::Uri>::builder().build()?;
-    /// let layer = BalanceLayer::new(balancer).blameless_if(hyper::Error::is_canceled);
-    /// # let _ = layer;
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn blameless_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
-    where
-        E: Error + 'static,
-    {
-        self.settings.common.pardons = true;
-        let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, Fault::and_blameless, rest))
-    }
-
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that the
-    /// member, or a limit of yours before it, has no room for the request now. See
-    /// [`Fault::OVERLOADED`]. tower's `LoadShed` need not be named.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Balancer;
-    /// use equipoise::service::BalanceLayer;
-    ///
-    /// /// What a client of yours says when all its connections are in use.
-    /// #[derive(Debug, thiserror::Error)]
-    /// #[error("no connection is free")]
-    /// struct PoolExhausted;
-    ///
-    /// let balancer = Balancer::<http::Uri>::builder().build()?;
-    /// let layer = BalanceLayer::new(balancer).overloaded_if(|_: &PoolExhausted| true);
-    /// # let _ = layer;
-    /// # Ok::<(), equipoise::BuildError>(())
-    /// ```
-    pub fn overloaded_if<E>(self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
-    where
-        E: Error + 'static,
-    {
-        let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, |_| Fault::OVERLOADED, rest))
-    }
-
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that a
-    /// connection which had carried requests before was closed before a byte of the answer
-    /// came. See [`Fault::and_stale`].
-    ///
-    /// A request whose method is idempotent, or that is marked
-    /// [`Idempotent`](super::Idempotent), and whose body can be sent again, is then sent to
-    /// the same member again, once, and asks for a new connection by a
-    /// [`FreshConnection`](super::FreshConnection) in its extensions. It is the same attempt,
-    /// and no repetition: neither [`without_repeats`](Failover::without_repeats) nor the number
-    /// of attempts nor the budget has a say. What comes of it on the new connection counts.
-    /// An error for which nothing of the request is left means what it meant before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(feature = "proxy")] {
-    /// use equipoise::Balancer;
-    /// use equipoise::proxy::{Endpoint, EndpointError};
-    /// use equipoise::service::BalanceLayer;
-    ///
-    /// // What a `ReverseProxy` is told by itself.
-    /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
-    /// let layer = BalanceLayer::new(balancer).stale_if(EndpointError::is_stale);
-    /// # let _ = layer;
-    /// # }
-    /// ```
-    pub fn stale_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
-    where
-        E: Error + 'static,
-    {
-        self.settings.common.reconnects = true;
-        let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, Fault::and_stale, rest))
-    }
-
     /// Sets how long is waited, and who keeps the time.
     ///
     /// # Examples
@@ -345,7 +226,7 @@ impl<W, P> BalanceLayer<W, P> {
     ///
     /// # Examples
     ///
-    /// See [`BufferUpTo`](super::BufferUpTo).
+    /// See [`BufferUpTo`](crate::service::BufferUpTo).
     pub fn request_body<P2>(self, bodies: P2) -> BalanceLayer<W, P2> {
         BalanceLayer {
             balancer: self.balancer,
@@ -367,7 +248,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// # Examples
     ///
     /// See [`BalanceService::over`], also for members whose error is a
-    /// [`BoxError`](super::BoxError).
+    /// [`BoxError`](crate::service::BoxError).
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
         settings.wishes.tell_not_kept(&self.balancer);
@@ -406,7 +287,7 @@ impl<W> BalanceService<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Members whose error is a [`BoxError`](super::BoxError), as tower's `LoadShed`, `Timeout` and `Buffer`
+    /// Members whose error is a [`BoxError`](crate::service::BoxError), as tower's `LoadShed`, `Timeout` and `Buffer`
     /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
     /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
     /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`

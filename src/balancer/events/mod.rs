@@ -1,0 +1,77 @@
+//! What happens in a balancer, and what is told of it: [`Event`], [`Observer`].
+//!
+//! ```text
+//!  something happens ─► the books are settled, locks are given back
+//!                          │
+//!                          ▼
+//!            does an observer want it? ─── no ──► nothing more is done
+//!                          │ yes (one word says so)
+//!                          ▼
+//!            Event { balancer, generation, member, kind }
+//!                          │
+//!          ┌───────────────┼───────────────┐     in the order in which they were added;
+//!          ▼               ▼               ▼     added and dropped at any time
+//!      observer        observer        observer
+//!   (a log line)      (a counter)   (acts on its balancer by a weak handle)
+//!                          │
+//!                          ▼
+//!            the request or the change goes on, or panics if one of them did
+//! ```
+//!
+//! A request is told as *elected*, then as *answered*, and as *ended*; a change of the
+//! membership as *joined*, *left* or *changed*. A fact that is repeated is told once: the
+//! hundredth failure of a member in error is an end of a request, and no change.
+//!
+//! What does not live here: metrics, logs and traces. They are observers, as outlier
+//! detection is.
+//!
+//! # Examples
+//!
+//! An observer that acts on its balancer: members that answer with 503 are drained.
+//!
+//! ```
+//! use equipoise::balancer::WeakBalancer;
+//! use equipoise::balancer::events::{EventKind, Wants};
+//! use equipoise::{Balancer, Event, Flag, Observer, PickRequest};
+//!
+//! struct DrainOverloaded(WeakBalancer<()>);
+//!
+//! impl Observer for DrainOverloaded {
+//!     fn observe(&self, event: &Event<'_>) {
+//!         let answered = matches!(event.kind, EventKind::Answered { status: Some(503), .. });
+//!         let (true, Some(member), Some(balancer)) = (answered, event.member, self.0.upgrade())
+//!         else {
+//!             return;
+//!         };
+//!         // It may have been removed meanwhile.
+//!         let _ = balancer.set_flag(member.name(), Flag::Draining);
+//!     }
+//!
+//!     fn wants(&self) -> Wants {
+//!         Wants::ANSWERED
+//!     }
+//! }
+//!
+//! let balancer = Balancer::new([("a", ()), ("b", ())])?;
+//! let observing = balancer.observe(DrainOverloaded(balancer.downgrade()));
+//! let mut lease = balancer.pick(&PickRequest::new())?;
+//! lease.answered(Some(503));
+//! assert!(lease.member().status().contains(Flag::Draining));
+//! # drop(observing);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod display;
+mod event;
+mod observer;
+mod observers;
+mod observing;
+mod wants;
+
+pub use event::{Event, EventKind};
+pub use observer::Observer;
+pub use observing::Observing;
+pub use wants::Wants;
+
+pub(super) use observers::Observers;
+pub(super) use observing::Registry;

@@ -1,0 +1,98 @@
+//! What is told events: [`Observer`].
+
+use std::sync::Arc;
+
+use super::{Event, Wants};
+
+/// Is told what happens in a balancer.
+///
+/// A closure that takes an [`Event`] is an observer of everything.
+///
+/// # Contract
+///
+/// * Events are told on the thread of the request or of the change, after it is complete
+///   and outside every lock of the crate. So an observer may call the balancer, add and drop
+///   observers, and drop its own [`Observing`](super::Observing).
+/// * It should be quick: the request waits for it.
+/// * If it panics, all other observers are told first; then the panic goes on into the caller
+///   of the balancer. No count is lost. While the thread is panicking already, the panic of
+///   an observer is dropped.
+/// * What calls the balancer again from [`observe`](Self::observe) is told of that, too. An
+///   observer that answers each event by causing another does not end.
+/// * An observer that acts on its balancer holds a
+///   [`WeakBalancer`](crate::balancer::WeakBalancer): the balancer owns its observers, and a
+///   strong handle would keep both alive for ever.
+///
+/// # Examples
+///
+/// Counting failures by their cause:
+///
+/// ```
+/// use equipoise::balancer::events::{EventKind, Wants};
+/// use equipoise::{Balancer, Event, Observer, Outcome, PickRequest};
+/// use std::collections::BTreeMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// #[derive(Default)]
+/// struct Failures(Mutex<BTreeMap<String, u32>>);
+///
+/// impl Observer for Failures {
+///     fn observe(&self, event: &Event<'_>) {
+///         let EventKind::Ended(ended) = event.kind else { return };
+///         if let (Outcome::Failure, Some(cause)) = (ended.outcome, &ended.cause) {
+///             *self.0.lock().unwrap().entry(cause.to_string()).or_default() += 1;
+///         }
+///     }
+///
+///     fn wants(&self) -> Wants {
+///         Wants::ENDED
+///     }
+/// }
+/// let failures = Arc::new(Failures::default());
+/// let balancer = Balancer::builder()
+///     .observer(failures.clone())
+///     .member("a", (), Default::default())
+///     .build()?;
+/// balancer.pick(&PickRequest::new())?.fail("disk full");
+/// assert_eq!(failures.0.lock().unwrap()["disk full"], 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// Is told an event.
+    ///
+    /// # Examples
+    ///
+    /// See [`Observer`].
+    fn observe(&self, event: &Event<'_>);
+
+    /// Returns what it wants to be told. It is asked once, when the observer is added.
+    ///
+    /// # Examples
+    ///
+    /// See [`Observer`].
+    fn wants(&self) -> Wants {
+        Wants::ALL
+    }
+}
+
+const _: Option<&dyn Observer> = None;
+
+impl<F> Observer for F
+where
+    F: Fn(&Event<'_>) + Send + Sync + 'static,
+{
+    fn observe(&self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+/// A shared observer, so that what has added it can read it again.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn observe(&self, event: &Event<'_>) {
+        (**self).observe(event);
+    }
+
+    fn wants(&self) -> Wants {
+        (**self).wants()
+    }
+}

@@ -1,0 +1,156 @@
+//! The observers of one balancer, and telling them: [`Observers`].
+//!
+//! What does not live here: which events there are (`event.rs`), and when they are told.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use super::{Event, Observer, Wants};
+use crate::balancer::attention::{Attention, ELECTIONS_WANTED, ENDS_WANTED, HEADS_WANTED, TIMED};
+use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
+
+struct Registered {
+    number: u64,
+    wants: Wants,
+    observer: Box<dyn Observer>,
+}
+
+/// All observers, in the order in which they were added.
+///
+/// They are told from the list of one moment: what is added or removed meanwhile makes
+/// another list.
+pub(in crate::balancer) struct Observers {
+    list: Published<Vec<Arc<Registered>>>,
+    /// What any of them wants. SeqCst: written after the list when an observer is added, so
+    /// that what begins after [`add`](Self::add) has returned is told.
+    wanted: AtomicU32,
+    /// The number of the last that was added. Held while the list is replaced.
+    last: Mutex<u64>,
+}
+
+impl Observers {
+    pub(in crate::balancer) fn new() -> Self {
+        Self {
+            list: Published::new(Vec::new()),
+            wanted: AtomicU32::new(0),
+            last: Mutex::new(0),
+        }
+    }
+
+    /// Tells whether an observer wants any of `what`.
+    #[inline]
+    pub(in crate::balancer) fn want(&self, what: Wants) -> bool {
+        Wants::from_bits(self.wanted.load(SeqCst)).meets(what)
+    }
+
+    /// Adds an observer, and returns its number.
+    pub(in crate::balancer) fn add(
+        &self,
+        observer: Box<dyn Observer>,
+        attention: &Attention,
+    ) -> u64 {
+        let wants = observer.wants();
+        let mut last = self.last.lock();
+        *last += 1;
+        let number = *last;
+        let mut list = (**self.list.load()).clone();
+        list.push(Arc::new(Registered {
+            number,
+            wants,
+            observer,
+        }));
+        let former = self.replace(list, attention);
+        drop(last);
+        drop(former);
+        number
+    }
+
+    /// Removes an observer, unless that was done before.
+    pub(in crate::balancer) fn remove(&self, number: u64, attention: &Attention) {
+        let last = self.last.lock();
+        let mut list = (**self.list.load()).clone();
+        list.retain(|registered| registered.number != number);
+        let former = self.replace(list, attention);
+        drop(last);
+        // The last handle of the observer, perhaps, whose drop may call the balancer.
+        drop(former);
+    }
+
+    /// Publishes a list, and returns the one before, to be dropped without a lock.
+    fn replace(
+        &self,
+        list: Vec<Arc<Registered>>,
+        attention: &Attention,
+    ) -> Arc<Vec<Arc<Registered>>> {
+        let both = |wanted: Wants, registered: &Arc<Registered>| wanted.and(registered.wants);
+        let wanted = list.iter().fold(Wants::NOTHING, both);
+        let former = self.list.swap(list);
+        self.wanted.store(wanted.bits(), SeqCst);
+        let timed = wanted.contains(Wants::ELAPSED) || wanted.contains(Wants::ANSWERED);
+        let flags = [
+            (ELECTIONS_WANTED, wanted.meets(Wants::ELECTION)),
+            (ENDS_WANTED, wanted.contains(Wants::ENDED)),
+            (HEADS_WANTED, wanted.contains(Wants::ANSWERED)),
+            (TIMED, timed),
+        ];
+        let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
+        let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);
+        // All at once: a request whose election is told is told to its end.
+        attention.set(all(true), true);
+        attention.set(all(false), false);
+        former
+    }
+
+    /// Begins to tell events.
+    pub(in crate::balancer) fn tell(&self) -> Telling<'_> {
+        Telling {
+            observers: self,
+            panic: None,
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observers")
+            .field("count", &self.list.load().len())
+            .field("wanted", &Wants::from_bits(self.wanted.load(SeqCst)))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells events one after the other. A panic of an observer is held back until the end, so
+/// that all are told everything.
+#[must_use = "a panic goes on when the telling ends"]
+pub(in crate::balancer) struct Telling<'o> {
+    observers: &'o Observers,
+    /// The first panic.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Telling<'_> {
+    /// Tells one event to all that want it.
+    pub(in crate::balancer) fn event(&mut self, event: &Event<'_>) {
+        let wants = event.kind.wants();
+        for registered in self.observers.list.load().iter() {
+            if registered.wants.contains(wants) {
+                let told = AssertUnwindSafe(|| registered.observer.observe(event));
+                if let Err(panic) = catch_unwind(told) {
+                    self.panic.get_or_insert(panic);
+                }
+            }
+        }
+    }
+
+    /// Ends, with the panic of an observer if there was one.
+    pub(in crate::balancer) fn end(self) {
+        if let Some(panic) = self.panic {
+            // A second panic while the thread unwinds would end the process.
+            if !std::thread::panicking() {
+                resume_unwind(panic);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Adding observers to a balancer, and telling them what happens to requests.
+//!
+//! What does not live here: the events themselves (`events`), what a change of the membership
+//! tells (`after_change.rs`), and the end of a request (`epoch.rs`).
+
+use std::sync::{Arc, Weak};
+
+use super::attention::ELECTIONS_WANTED;
+use super::events::{EventKind, Observer, Observing, Registry, Wants};
+use super::lease::Lease;
+use super::{Balancer, PickError, PickRequest};
+use crate::member::MemberState;
+use crate::session::{CookieRouteError, Session};
+
+impl<W> Balancer<W> {
+    /// Adds an observer, until the [`Observing`] is dropped.
+    ///
+    /// It is told what begins after this has returned. Requests that began before have no
+    /// times in their events, unless another observer or the scheduler wanted them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Event, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// let log = balancer.observe(|event: &Event<'_>| println!("{event}"));
+    /// drop(balancer.pick(&PickRequest::new())?);
+    /// drop(log);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(&self, observer: impl Observer) -> Observing {
+        let shared = &self.core.shared;
+        let number = shared.observers.add(Box::new(observer), &shared.attention);
+        let registry: Weak<dyn Registry> = Arc::downgrade(shared) as _;
+        Observing::new(registry, number)
+    }
+
+    /// Tells of a pick that elected no member.
+    #[cold]
+    pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
+        let refused = EventKind::Refused {
+            error,
+            members: self.len(),
+            tried: request.tried.len(),
+        };
+        self.tell(None, refused);
+    }
+
+    /// Tells that sessions do not stay with a member.
+    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        self.tell(Some(member), EventKind::SessionNotKept { why });
+    }
+
+    /// Tells that a request has joined the line.
+    pub(super) fn tell_waiting(&self) {
+        let shared = self.shared();
+        if shared.observers.want(Wants::WAITING) {
+            let in_line = shared.waiting.in_line();
+            self.tell(None, EventKind::Waiting { in_line });
+        }
+    }
+
+    /// Tells an event that belongs to the present picture.
+    fn tell(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
+        let shared = self.shared();
+        if shared.observers.want(kind.wants()) {
+            let event = shared.event(shared.generation(), member, kind);
+            shared.tell(event);
+        }
+    }
+
+    /// Tells of an election; to be called without a lock.
+    #[inline]
+    pub(super) fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
+        if self.shared().attention.look().has(ELECTIONS_WANTED) {
+            self.tell_elected(&lease, request);
+        }
+        lease
+    }
+
+    #[inline(never)]
+    fn tell_elected(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+        let shared = self.shared();
+        let mut telling = shared.observers.tell();
+        let mut tell = |kind| {
+            telling.event(&shared.event(lease.generation(), Some(lease.member()), kind));
+        };
+        let session = lease.session();
+        tell(EventKind::Elected { session });
+        if session != Session::Off {
+            let route = request.route;
+            tell(EventKind::Session { session, route });
+        }
+        if let Some(last) = request.tried.last() {
+            let view = self.core.view.load();
+            let from = view.picture.roster.seat(last.slot());
+            let from = from.filter(|seat| seat.state.id() == *last);
+            tell(EventKind::FailedOver {
+                from: from.map(|seat| &*seat.state),
+                tried: request.tried.len(),
+                cause: request.cause,
+            });
+        }
+        telling.end();
+    }
+}

@@ -1,0 +1,116 @@
+//! When a scheduler plans: outside the editor's lock, by one caller at a time.
+//!
+//! ```text
+//! change, under the lock ─► a plan is owed ─► lock given back ─► one is being made: return
+//!                                                          └─► Scheduler::plan, no lock held
+//!                                                              └─► under the lock: keep it,
+//!                                                                  publish it; owed? again
+//! ```
+//!
+//! What does not live here: the table itself, which is the scheduler's, and how a plan is
+//! published (`publish.rs`).
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::scheduler::{Members, Plan, Scheduler};
+use crate::snapshot::Roster;
+
+/// What the editor knows about plans.
+#[derive(Debug, Default)]
+pub(super) struct Planning {
+    /// What the present scheduler has planned last.
+    pub(super) plan: Option<Plan>,
+    /// Whether the scheduler that readers see plans at all.
+    plans: bool,
+    /// Grows with each change of what plans are made from.
+    wanted: u64,
+    /// What the last plan was made from.
+    made: u64,
+    /// The task that runs, if one does.
+    running: Option<u64>,
+    tasks: u64,
+}
+
+impl Planning {
+    /// Notes that another plan would come of the members.
+    pub(super) fn members_changed(&mut self) {
+        self.wanted += 1;
+    }
+
+    /// Begins anew, for another scheduler. What is being planned is for the old one, and
+    /// will be thrown away. The old plan is not dropped here: readers still see it.
+    pub(super) fn start_anew(&mut self) {
+        self.plan = None;
+        self.plans = false;
+        self.wanted += 1;
+        self.running = None;
+    }
+
+    /// Notes whether the scheduler plans, as it is published.
+    pub(super) fn scheduler_plans(&mut self, plans: bool) {
+        self.plans = plans;
+    }
+
+    /// Tells whether a plan has to be made, and none is being made.
+    pub(super) fn is_owed(&self) -> bool {
+        self.plans && self.wanted != self.made && self.running.is_none()
+    }
+
+    /// Takes the next plan over, if one has to be made and none is being made.
+    pub(super) fn next_task(
+        &mut self,
+        scheduler: &Arc<dyn Scheduler>,
+        roster: &Arc<Roster>,
+    ) -> Option<Task> {
+        if !self.is_owed() {
+            return None;
+        }
+        self.tasks += 1;
+        self.running = Some(self.tasks);
+        Some(Task {
+            number: self.tasks,
+            wanted: self.wanted,
+            scheduler: scheduler.clone(),
+            roster: roster.clone(),
+        })
+    }
+
+    /// Keeps the plan of a task, and returns the one of before; or returns the plan itself,
+    /// if another scheduler has been set meanwhile.
+    pub(super) fn keep(
+        &mut self,
+        task: &Task,
+        plan: Option<Plan>,
+    ) -> Result<Option<Plan>, Option<Plan>> {
+        if self.running != Some(task.number) {
+            return Err(plan);
+        }
+        self.running = None;
+        self.made = task.wanted;
+        Ok(mem::replace(&mut self.plan, plan))
+    }
+
+    /// Notes that a task came to nothing: the next change plans again.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if self.running == Some(number) {
+            self.running = None;
+        }
+    }
+}
+
+/// One plan to be made.
+pub(super) struct Task {
+    pub(super) number: u64,
+    /// What it is made from.
+    wanted: u64,
+    scheduler: Arc<dyn Scheduler>,
+    roster: Arc<Roster>,
+}
+
+impl Task {
+    /// Lets the scheduler plan. No lock is held.
+    pub(super) fn plan(&self) -> Option<Plan> {
+        self.scheduler.plan(&Members::new(&self.roster))
+    }
+}

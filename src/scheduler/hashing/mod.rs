@@ -1,0 +1,169 @@
+//! Consistent hashing: a key stays with its member while others join, leave and fail.
+//!
+//! Here is what the schedulers that hash have in common; each has a file of its own.
+
+mod maglev;
+mod table;
+
+use std::cmp::Ordering;
+
+pub use maglev::{Maglev, TableSizeError};
+
+use super::Candidate;
+use crate::member::EffectiveWeight;
+use crate::stable_hash::{hash_bytes, hash_bytes_128};
+
+/// Hashes the name of a member, by which all processes know it.
+fn hash_of(name: &str) -> u128 {
+    hash_bytes_128(name.as_bytes())
+}
+
+/// Hashes two numbers. `Purpose` keeps hashes of the same numbers apart.
+fn hash_pair(purpose: Purpose, key: u64, member: u64) -> u64 {
+    let mut bytes = [0; 17];
+    bytes[0] = purpose as u8;
+    bytes[1..9].copy_from_slice(&key.to_le_bytes());
+    bytes[9..].copy_from_slice(&member.to_le_bytes());
+    hash_bytes(&bytes)
+}
+
+/// What a hash of a key and a member decides.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Purpose {
+    /// The order of members for a key.
+    Score = 0,
+    /// Whether a member keeps a key although it takes less than its full weight.
+    Thinning = 1,
+}
+
+/// Tells whether a member keeps a key of its own: all keys at its full weight, otherwise
+/// the share that its present weight is of the full one.
+///
+/// The share of a greater weight contains that of a lesser.
+fn keeps(candidate: &Candidate<'_>, key: u64, member: u64) -> bool {
+    let full = EffectiveWeight::from(candidate.spec().weight());
+    keeps_at(candidate.weight(), full, key, member)
+}
+
+fn keeps_at(weight: EffectiveWeight, full: EffectiveWeight, key: u64, member: u64) -> bool {
+    let (weight, full) = (weight.units(), full.units());
+    if weight >= full {
+        return true;
+    }
+    let hash = hash_pair(Purpose::Thinning, key, member);
+    // hash / 2^64 < weight / full
+    u128::from(hash) * u128::from(full) < u128::from(weight) << 64
+}
+
+/// What a member scores for a key: the least wins, with a chance in proportion to its
+/// weight, and no member's score depends on another's.
+///
+/// Source: Thaler, Ravishankar: *Using name-based mappings to increase hit rates* (1998),
+/// with weights after Schindelhauer, Schomaker: *Weighted distributed hash tables* (2005).
+#[derive(Clone, Copy, Debug)]
+struct Score(f64);
+
+impl Score {
+    fn new(key: u64, member: u64, weight: EffectiveWeight) -> Self {
+        let hash = hash_pair(Purpose::Score, key, member);
+        Self(exponential(hash) / f64::from(weight.units()))
+    }
+
+    fn cmp(self, other: Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// `-ln(u)`, where `u` is the number in (0, 1) that a hash stands for.
+///
+/// It is made of sums, products and quotients alone, which IEEE 754 defines to the bit:
+/// `f64::ln` may differ between platforms.
+fn exponential(hash: u64) -> f64 {
+    /// The numbers 1/3, 1/5, … of the series of `atanh`.
+    const SERIES: [f64; 7] = [
+        1.0 / 15.0,
+        1.0 / 13.0,
+        1.0 / 11.0,
+        1.0 / 9.0,
+        1.0 / 7.0,
+        1.0 / 5.0,
+        1.0 / 3.0,
+    ];
+    // An odd number of 53 bits: twice the upper 52 bits of the hash, and one.
+    let odd = (hash >> 12) << 1 | 1;
+    let shift = odd.leading_zeros();
+    // u = mantissa / 2^(shift - 10), with a mantissa from 1 to 2.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits at most, which it has")]
+    let mantissa = ((odd << shift) >> 11) as f64 / (1_u64 << 52) as f64;
+    let halvings = f64::from(shift - 10);
+    let ratio = (mantissa - 1.0) / (mantissa + 1.0);
+    let square = ratio * ratio;
+    let sum = SERIES
+        .iter()
+        .fold(0.0, |sum, factor| (sum + factor) * square);
+    let logarithm = 2.0 * ratio * (1.0 + sum);
+    halvings * std::f64::consts::LN_2 - logarithm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Score, exponential, keeps_at};
+    use crate::member::{EffectiveWeight, Weight};
+    use crate::stable_hash::hash_bytes;
+
+    fn hashes() -> impl Iterator<Item = u64> {
+        (0_u64..20_000).map(|number| hash_bytes(&number.to_le_bytes()))
+    }
+
+    #[test]
+    fn the_logarithm_is_that_of_the_standard_library() {
+        for hash in hashes().chain([0, 1, 1 << 11, u64::MAX, 1 << 63, (1 << 63) - 1]) {
+            let unit = ((hash >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
+            let (ours, theirs) = (exponential(hash), -unit.ln());
+            assert!((ours - theirs).abs() < 1e-8, "{hash:#x}: {ours} {theirs}");
+            assert!(ours > 0.0, "{hash:#x}");
+        }
+    }
+
+    #[test]
+    fn a_member_keeps_the_share_of_its_keys_that_it_has_of_its_weight() {
+        let full = EffectiveWeight::from(Weight::ONE);
+        for sixteenths in 1..=16 {
+            let weight = full.scaled(sixteenths);
+            let kept = hashes()
+                .filter(|&key| keeps_at(weight, full, key, 7))
+                .count();
+            let expected = 20_000 * sixteenths as usize / 16;
+            assert!(kept.abs_diff(expected) < 400, "{sixteenths}/16: {kept}");
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_member_only_grow_in_number_as_its_weight_does() {
+        let full = EffectiveWeight::from(Weight::ONE);
+        for key in hashes().take(2_000) {
+            let keeps: Vec<bool> = (1..=16)
+                .map(|sixteenths| keeps_at(full.scaled(sixteenths), full, key, 7))
+                .collect();
+            assert!(keeps.is_sorted(), "{keeps:?}");
+            assert!(keeps[15]);
+        }
+    }
+
+    #[test]
+    fn scores_elect_in_proportion_to_weight() {
+        let weights = [1, 2, 5].map(|weight| EffectiveWeight::from(Weight::new(weight).unwrap()));
+        let mut wins = [0_usize; 3];
+        for key in hashes() {
+            let best = (0..3).min_by(|&a, &b| {
+                let score = |at: usize| Score::new(key, at as u64, weights[at]);
+                score(a).cmp(score(b))
+            });
+            wins[best.unwrap()] += 1;
+        }
+        for (at, expected) in [2_500, 5_000, 12_500_usize].into_iter().enumerate() {
+            assert!(wins[at].abs_diff(expected) < 300, "{wins:?}");
+        }
+    }
+}

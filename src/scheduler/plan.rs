@@ -1,0 +1,208 @@
+//! What a scheduler makes ahead of picks: a [`Plan`], from all [`Members`].
+//!
+//! What does not live here: when a plan is made and how it is published
+//! (`balancer/planning.rs`).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::member::{Labels, MemberId, Weight};
+use crate::snapshot::{Roster, Seat};
+
+/// What [`Scheduler::plan`](super::Scheduler::plan) has made: a table of the scheduler's
+/// own type, which its picks get back by
+/// [`Candidates::plan`](super::Candidates::plan).
+///
+/// It is dropped outside every lock, when no pick works with it any more.
+///
+/// # Examples
+///
+/// See [`Scheduler::plan`](super::Scheduler::plan).
+#[derive(Clone)]
+pub struct Plan(Arc<dyn Any + Send + Sync>);
+
+impl Plan {
+    /// Makes a plan of a table.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    pub fn new<T>(table: T) -> Self
+    where
+        T: Any + Send + Sync,
+    {
+        Self(Arc::new(table))
+    }
+
+    /// Returns the table, if it is of this type.
+    #[inline]
+    pub(crate) fn table<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").finish_non_exhaustive()
+    }
+}
+
+/// All members of a balancer, eligible or not, as a plan is made from them.
+///
+/// # Examples
+///
+/// See [`Scheduler::plan`](super::Scheduler::plan).
+#[derive(Debug)]
+pub struct Members<'m> {
+    roster: &'m Roster,
+}
+
+impl<'m> Members<'m> {
+    pub(crate) fn new(roster: &'m Roster) -> Self {
+        Self { roster }
+    }
+
+    /// Returns how many members there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Members;
+    ///
+    /// fn average(members: &Members<'_>) -> Option<u64> {
+    ///     let weights = members.iter().map(|one| u64::from(one.weight().hundredths()));
+    ///     (!members.is_empty()).then(|| weights.sum::<u64>() / members.len() as u64)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Tells whether there are no members.
+    ///
+    /// # Examples
+    ///
+    /// See [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.roster.is_empty()
+    }
+
+    /// Iterates over the members, by tier and then in configuration order.
+    ///
+    /// Balancers that got their members in different orders agree only about names: a
+    /// table that several processes shall share is made in the order of names.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    pub fn iter(&self) -> impl Iterator<Item = Member<'m>> + use<'m> {
+        self.roster.by_tier().map(|seat| Member { seat })
+    }
+}
+
+/// One member, as a plan is made from it.
+///
+/// It has only what changes the plan when it changes. So it has no status, and the weight
+/// is the configured one.
+///
+/// # Examples
+///
+/// See [`Scheduler::plan`](super::Scheduler::plan).
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'m> {
+    seat: &'m Seat,
+}
+
+impl<'m> Member<'m> {
+    /// Returns the id, by which a pick claims the member.
+    ///
+    /// # Examples
+    ///
+    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.seat.state.id()
+    }
+
+    /// Returns the name, which is the same in every process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberId;
+    /// use equipoise::scheduler::Members;
+    /// use std::collections::BTreeMap;
+    ///
+    /// /// An order that does not depend on when a member was inserted.
+    /// fn by_name<'m>(members: &Members<'m>) -> BTreeMap<&'m str, MemberId> {
+    ///     members.iter().map(|one| (one.name(), one.id())).collect()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &'m str {
+        self.seat.state.name()
+    }
+
+    /// Returns the text of the label of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Members;
+    ///
+    /// fn in_zone(members: &Members<'_>, zone: &str) -> usize {
+    ///     members.iter().filter(|one| one.label("zone") == Some(zone)).count()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'m str> {
+        self.seat.spec.label(name)
+    }
+
+    /// Returns the tier, as the source gives it and an operator overrides it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::Members;
+    ///
+    /// fn in_first_tier(members: &Members<'_>) -> usize {
+    ///     let first = members.iter().map(|one| one.tier()).min();
+    ///     members.iter().filter(|one| Some(one.tier()) == first).count()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn tier(&self) -> u16 {
+        self.seat.spec.tier()
+    }
+
+    /// Returns the weight, as the source gives it and an operator overrides it; what
+    /// counts in a pick may be less of it
+    /// ([`Candidate::weight`](super::Candidate::weight)).
+    ///
+    /// # Examples
+    ///
+    /// See [`Members::len`].
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        self.seat.spec.weight()
+    }
+}
+
+/// Tells whether plans made with one or the other of two seats are the same.
+pub(crate) fn plans_alike(one: &Seat, other: &Seat) -> bool {
+    fn facts(seat: &Seat) -> (MemberId, u64, u16, Weight, &Labels) {
+        let spec = &seat.spec;
+        (
+            seat.state.id(),
+            seat.order,
+            spec.tier(),
+            spec.weight(),
+            spec.labels(),
+        )
+    }
+    facts(one) == facts(other)
+}

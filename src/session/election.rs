@@ -1,0 +1,58 @@
+//! What an election made of a request's session: [`Session`].
+
+/// How a request's session fared in an election.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Balancer, MemberSpec, PickRequest, Session};
+///
+/// let balancer = Balancer::builder()
+///     .member("a", (), MemberSpec::new().with_route("r1"))
+///     .build()?;
+/// let lease = balancer.pick(&PickRequest::new().with_session(Some("r1"))).unwrap();
+/// assert_eq!(lease.session(), Session::Hit);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Session {
+    /// The member of the session's route serves it.
+    Hit,
+    /// A route was presented, but its member cannot serve: another was elected.
+    Lost,
+    /// Sessions are on, but the request presented no route.
+    New,
+    /// Sessions are off.
+    Off,
+    /// The member of the redirect route serves it in place of the session's own.
+    Redirected,
+}
+
+impl Session {
+    /// Tells whether the client's route has to be renewed (Apache exports
+    /// `BALANCER_ROUTE_CHANGED`): sessions are on and another route serves than the
+    /// one presented.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .member("a", (), MemberSpec::new().with_route("r1"))
+    ///     .build()?;
+    /// let lease = balancer.pick(&PickRequest::new().with_session(None))?;
+    /// let mut headers = Vec::new();
+    /// if lease.session().route_changed() {
+    ///     let route = lease.route().unwrap_or_default();
+    ///     headers.push(format!("Set-Cookie: ROUTEID=.{route}; Path=/"));
+    /// }
+    /// assert_eq!(headers, ["Set-Cookie: ROUTEID=.r1; Path=/"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn route_changed(self) -> bool {
+        matches!(self, Self::Lost | Self::New | Self::Redirected)
+    }
+}
