@@ -56,7 +56,9 @@ fn loom_a_name_that_comes_back_while_its_lease_ends_keeps_an_exact_count() {
         let before = balancer.member("a").unwrap();
         balancer.remove("a").unwrap();
         let ending = spawn(move || drop(lease));
-        balancer.insert("a", (), MemberSpec::new().with_max_in_flight(1));
+        balancer
+            .insert("a", (), MemberSpec::new().with_max_in_flight(1))
+            .unwrap();
         let mine = pick(&balancer);
         join(ending);
 
@@ -78,7 +80,9 @@ fn loom_a_name_that_goes_and_comes_back_while_its_lease_ends_is_not_left_out() {
         assert_eq!(pick(&balancer).unwrap_err(), PickError::AtCapacity);
         let ending = spawn(move || drop(lease));
         balancer.remove("a").unwrap();
-        balancer.insert("a", (), MemberSpec::new().with_max_in_flight(1));
+        balancer
+            .insert("a", (), MemberSpec::new().with_max_in_flight(1))
+            .unwrap();
         join(ending);
 
         assert_eq!(in_flight(&balancer, "a"), 0);
@@ -216,7 +220,7 @@ fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
         let other = balancer.clone();
         let picking = spawn(move || picked(&other));
         let removed = balancer.remove("a").unwrap();
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         let later = picked(&balancer);
         assert_eq!(later.member().name(), "b");
         let earlier = join(picking);
@@ -249,7 +253,9 @@ fn slot_changes_hands(request: PickRequest<'static>) {
     let other = balancer.clone();
     let picking = spawn(move || other.pick(&request));
     drop(balancer.remove("a"));
-    balancer.insert("b", (), MemberSpec::new().with_route("r"));
+    balancer
+        .insert("b", (), MemberSpec::new().with_route("r"))
+        .unwrap();
     let later = balancer.pick(&request);
     assert_eq!(later.unwrap().member().name(), "b");
 
