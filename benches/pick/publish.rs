@@ -104,7 +104,8 @@ impl Editing {
                 }
                 Edit::InsertRemove if forth => {
                     let spec = fleet::spec(self.change.weights, index);
-                    self.balancer.insert(name.as_str(), new, spec);
+                    let inserted = self.balancer.insert(name.as_str(), new, spec);
+                    inserted.expect("a name of its own");
                 }
                 Edit::InsertRemove => drop(self.balancer.remove(&name)),
             }

@@ -1,6 +1,5 @@
 //! Everything that can be said of a balancer before it starts: [`Builder`].
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use super::editor::Editor;
 use super::events::Observer;
 use super::shared::Shared;
 use super::view::View;
-use super::{Balancer, BuildError, Core};
+use super::{Balancer, BuildError, Core, DEFAULT_SOURCE};
 use crate::clock::{Clock, SystemClock};
 use crate::member::MemberSpec;
 use crate::random::Random;
@@ -326,7 +325,6 @@ impl<W> Builder<W> {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn build(self) -> Result<Balancer<W>, BuildError> {
-        refuse_duplicates(&self.members)?;
         let shared = Arc::new(Shared::new(
             self.name,
             self.clock,
@@ -337,25 +335,19 @@ impl<W> Builder<W> {
         ));
         let core = Core {
             view: Published::new(View::empty(self.scheduler.needs(), self.scheduler.clone())),
+            default_source: DEFAULT_SOURCE.into(),
             editor: Mutex::new(Editor::new(&shared, self.scheduler)),
             shared,
         };
         let balancer = Balancer {
             core: Arc::new(core),
         };
-        balancer.put_all(self.members);
-        Ok(balancer)
-    }
-}
-
-/// Names are identity: each may occur once.
-pub(super) fn refuse_duplicates<W>(
-    members: &[(Arc<str>, W, MemberSpec)],
-) -> Result<(), BuildError> {
-    let mut names = HashSet::with_capacity(members.len());
-    match members.iter().find(|(name, ..)| !names.insert(name)) {
-        Some((name, ..)) => Err(BuildError::DuplicateName { name: name.clone() }),
-        None => Ok(()),
+        match balancer.replace_all(self.members) {
+            Ok(_) => Ok(balancer),
+            Err(error) => Err(BuildError::DuplicateName {
+                name: error.name().into(),
+            }),
+        }
     }
 }
 

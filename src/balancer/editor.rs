@@ -3,7 +3,6 @@
 //! What does not live here: who is eligible after a change, and how that is published
 //! (`publish.rs`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::after_change::AfterChange;
@@ -22,7 +21,6 @@ use crate::sync::Mutex;
 /// The membership as changes see it.
 pub(super) struct Editor<W> {
     pub(super) roster: Arc<Roster>,
-    pub(super) by_name: HashMap<Arc<str>, u32>,
     pub(super) entries: Slab<Entry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) epoch: Arc<Epoch>,
@@ -45,7 +43,6 @@ impl<W> Editor<W> {
         Self {
             epoch: Arc::new(Epoch::new(shared.clone(), scheduler.clone())),
             roster: Arc::default(),
-            by_name: HashMap::new(),
             entries: Slab::default(),
             scheduler,
             generation: 0,
@@ -61,27 +58,25 @@ impl<W> Editor<W> {
     }
 
     pub(super) fn seat(&self, name: &str) -> Option<&Arc<Seat>> {
-        let &slot = self.by_name.get(name)?;
-        self.roster.seat(slot as usize)
+        self.roster.named(name)
     }
 
-    /// Inserts a member, or gives the one of that name a new payload and spec; its
-    /// identity, counters and health stay.
+    /// Inserts a member of the source `owner`, or gives the one of that name a new payload
+    /// and spec; its identity, counters and health stay.
     pub(super) fn put(
         &mut self,
         name: &Arc<str>,
+        owner: &Arc<str>,
         payload: W,
         spec: MemberSpec,
+        overrides: Overrides,
     ) -> Arc<MemberState> {
         let now = self.epoch.shared.clock.now();
         let known = self.seat(name).cloned();
-        let overrides = match &known {
-            Some(seat) => seat.overrides(),
-            None => self.absent.take(name),
-        };
+        drop(self.absent.take(name));
         let health = spec.status().and(Status::HEALTH);
         let flags = spec.status().minus(Status::HEALTH);
-        let (spec, overridden) = layered(spec.with_status(flags), overrides);
+        let (spec, layers) = layered(spec.with_status(flags), overrides);
         let flags = spec.status();
         let (state, order) = match known {
             Some(seat) => (seat.state.clone(), seat.order),
@@ -106,7 +101,8 @@ impl<W> Editor<W> {
         let payload = (Arc::new(payload), self.next_payload);
         let seat = Seat {
             spec: spec.with_status(Status::NORMAL),
-            overridden: Mutex::new(overridden),
+            owner: owner.clone(),
+            layers: Mutex::new(layers),
             order,
             state: state.clone(),
         };
@@ -129,7 +125,7 @@ impl<W> Editor<W> {
         } else {
             Layer::Operator
         };
-        let (spec, overridden) = layered(source, overrides);
+        let (spec, layers) = layered(source, overrides);
         let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
@@ -141,12 +137,13 @@ impl<W> Editor<W> {
         };
         if spec == seat.spec {
             // Only flags, if any: they are live, and need no new seat.
-            *seat.overridden.lock() = overridden;
+            *seat.layers.lock() = layers;
             return before != after;
         }
         let seat = Seat {
             spec,
-            overridden: Mutex::new(overridden),
+            owner: seat.owner.clone(),
+            layers: Mutex::new(layers),
             order: seat.order,
             state: seat.state.clone(),
         };
@@ -166,9 +163,6 @@ impl<W> Editor<W> {
 
     fn seat_anew(&mut self, seat: Seat, (payload, payload_number): (Arc<W>, u64)) {
         let slot = seat.slot();
-        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-        self.by_name
-            .insert(seat.state.name_handle().clone(), slot as u32);
         let same = |there: &&Arc<Seat>| {
             Arc::ptr_eq(&there.state, &seat.state)
                 && there.spec == seat.spec
@@ -177,7 +171,7 @@ impl<W> Editor<W> {
         let seat = match self.roster.seat(slot).filter(same) {
             // Another payload only, which is no concern of a scheduler's.
             Some(there) => {
-                *there.overridden.lock() = seat.overridden();
+                *there.layers.lock() = seat.layers();
                 there.clone()
             }
             None => {
@@ -201,20 +195,18 @@ impl<W> Editor<W> {
         self.touched.push(slot);
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<MemberState>> {
-        let slot = self.by_name.remove(name)? as usize;
-        let seat = Arc::make_mut(&mut self.roster).take(slot)?;
+    /// Removes a member; what is overridden of it waits for its name.
+    pub(super) fn remove(&mut self, seat: &Seat, overrides: Overrides) {
+        let slot = seat.slot();
+        Arc::make_mut(&mut self.roster).take(slot);
         seat.state.close();
         self.after.note_left(&seat.state);
         self.planning.members_changed();
         self.after.replaced.extend(self.entries.take(slot));
         self.slots.bury(&seat.state);
-        if let Some(overridden) = seat.overridden() {
-            let name = seat.state.name_handle().clone();
-            self.absent.keep(name, overridden.overrides.clone());
-        }
+        self.absent
+            .keep(seat.state.name_handle().clone(), overrides);
         self.touched.push(slot);
-        Some(seat.state.clone())
     }
 }
 

@@ -74,7 +74,7 @@ impl PickError {
     }
 }
 
-/// Why a balancer could not be built, or its members not be replaced.
+/// Why a balancer could not be built.
 ///
 /// # Examples
 ///
@@ -93,6 +93,61 @@ pub enum BuildError {
         /// The name that occurs twice.
         name: Arc<str>,
     },
+}
+
+/// Why an [`Edit`](super::Edit), or a change of one member, was refused; nothing is changed.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::EditError;
+/// use equipoise::{Balancer, MemberSpec};
+///
+/// let balancer = Balancer::new([("a", 1)])?;
+/// let twice = ["b", "b"].map(|name| (name, 2, MemberSpec::new()));
+/// let error = balancer.replace_all(twice).unwrap_err();
+/// assert_eq!(error, EditError::DuplicateName { name: "b".into() });
+/// assert_eq!(error.name(), "b");
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// One edit inserts a name twice; the name is a member's identity.
+    #[error("two members are called {name:?}: give each member a name of its own")]
+    DuplicateName {
+        /// The name that is inserted twice.
+        name: Arc<str>,
+    },
+    /// The member belongs to another source.
+    #[error("the member called {name:?} belongs to the source {owner:?}")]
+    OtherSource {
+        /// The member's name.
+        name: Arc<str>,
+        /// The name of the source that owns it.
+        owner: Arc<str>,
+    },
+    /// There is no member of that name.
+    #[error("there is no member called {name:?}")]
+    UnknownMember {
+        /// The name that was asked for.
+        name: Arc<str>,
+    },
+}
+
+impl EditError {
+    /// Returns the name of the member that was refused.
+    ///
+    /// # Examples
+    ///
+    /// See [`EditError`].
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::DuplicateName { name }
+        | Self::OtherSource { name, .. }
+        | Self::UnknownMember { name }) = self;
+        name
+    }
 }
 
 /// There is no member of that name.
@@ -117,7 +172,7 @@ pub struct UnknownMember {
 
 #[cfg(test)]
 mod tests {
-    use super::{BuildError, PickError, UnknownMember};
+    use super::{BuildError, EditError, PickError, UnknownMember};
     use std::time::Duration;
 
     #[test]
@@ -144,6 +199,26 @@ mod tests {
         assert_eq!(
             BuildError::DuplicateName { name: "a".into() }.to_string(),
             "two members are called \"a\": give each member a name of its own"
+        );
+        let other = EditError::OtherSource {
+            name: "a".into(),
+            owner: "dns".into(),
+        };
+        assert_eq!(
+            other.to_string(),
+            "the member called \"a\" belongs to the source \"dns\""
+        );
+        let (twice, unknown) = (
+            EditError::DuplicateName { name: "a".into() },
+            EditError::UnknownMember { name: "x".into() },
+        );
+        assert_eq!(
+            twice.to_string(),
+            BuildError::DuplicateName { name: "a".into() }.to_string()
+        );
+        assert_eq!(
+            unknown.to_string(),
+            UnknownMember { name: "x".into() }.to_string()
         );
         assert_eq!(
             UnknownMember { name: "x".into() }.to_string(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::layer::Layer;
-use super::{Balancer, PickRequest, Why, sessions};
+use super::{Balancer, DEFAULT_SOURCE, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
 use crate::member::{Flag, Labels, MemberId, Overrides, Retry, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
@@ -63,6 +63,8 @@ pub struct MemberExplained {
     pub id: MemberId,
     /// Its name.
     pub name: Arc<str>,
+    /// The name of the source that owns it.
+    pub source: Arc<str>,
     /// Its tier.
     pub tier: u16,
     /// Its weight.
@@ -135,30 +137,18 @@ impl MemberExplained {
 
 impl Explanation {
     /// Returns the name of the method.
-    ///
-    /// # Examples
-    ///
-    /// See [`Explanation`].
     #[must_use]
     pub fn scheduler(&self) -> &'static str {
         self.scheduler
     }
 
     /// Returns why it comes out as it does.
-    ///
-    /// # Examples
-    ///
-    /// See [`Explanation`].
     #[must_use]
     pub fn why(&self) -> &Why {
         &self.why
     }
 
     /// Returns who would be elected; `None` if nobody, or if chance decides.
-    ///
-    /// # Examples
-    ///
-    /// See [`Explanation`].
     #[must_use]
     pub fn elected(&self) -> Option<&MemberExplained> {
         self.members.get(self.elected?)
@@ -195,10 +185,6 @@ impl Explanation {
     }
 
     /// Returns all members, in configuration order.
-    ///
-    /// # Examples
-    ///
-    /// See [`Explanation`].
     #[must_use]
     pub fn members(&self) -> &[MemberExplained] {
         &self.members
@@ -278,6 +264,7 @@ impl<W> Balancer<W> {
         let row = |seat: &Arc<Seat>| MemberExplained {
             id: id(seat),
             name: seat.state.name_handle().clone(),
+            source: seat.owner.clone(),
             tier: seat.spec.tier(),
             weight: seat.spec.weight(),
             route: seat.spec.route_handle().cloned(),
@@ -404,6 +391,13 @@ impl fmt::Display for Explanation {
             if !member.overrides.is_empty() {
                 writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
             }
+        }
+        for member in self
+            .members
+            .iter()
+            .filter(|it| *it.source != *DEFAULT_SOURCE)
+        {
+            writeln!(f, "  source of {}: {}", member.name, member.source)?;
         }
         for (route, names) in self.shared_routes() {
             let names = names.join(", ");

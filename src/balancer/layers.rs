@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::member::{MemberSpec, Overrides};
-use crate::snapshot::Overridden;
+use crate::snapshot::{Layers, Overridden};
 
 /// How many absent members' overrides are kept; beyond that, those of the member that has
 /// been absent longest are forgotten.
@@ -61,14 +61,13 @@ impl Absent {
 }
 
 /// What holds by a source and what overrides it, and what is to be kept of the two.
-pub(super) fn layered(
-    source: MemberSpec,
-    overrides: Overrides,
-) -> (MemberSpec, Option<Arc<Overridden>>) {
+pub(super) fn layered(source: MemberSpec, overrides: Overrides) -> (MemberSpec, Layers) {
+    let flags = source.status();
     if overrides.is_empty() {
-        return (source, None);
+        let overridden = None;
+        return (source, Layers { flags, overridden });
     }
     let spec = overrides.applied_to(source.clone());
-    let overridden = Overridden { overrides, source };
-    (spec, Some(Arc::new(overridden)))
+    let overridden = Some(Arc::new(Overridden { overrides, source }));
+    (spec, Layers { flags, overridden })
 }

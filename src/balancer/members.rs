@@ -1,37 +1,17 @@
 //! The membership while running: insert, update, remove, replace, and who is there.
+//!
+//! Each change is an edit of one operation (`edit.rs`). What reads a member by name reads the
+//! published view, so it waits for no change.
 
 use std::ops::DerefMut;
 use std::sync::Arc;
 
-use super::builder::refuse_duplicates;
 use super::editor::Editor;
 use super::removed::Removed;
-use super::{Balancer, BuildError, UnknownMember};
+use super::{Balancer, Edit, EditError, Edited, MemberSource, UnknownMember};
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, MemberSpec, MemberState, Status};
-
-/// What [`Balancer::replace_all`] did.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::{Balancer, MemberSpec};
-///
-/// let balancer = Balancer::new([("a", 1), ("b", 2)])?;
-/// let done = balancer.replace_all([("b", 2, MemberSpec::new()), ("c", 3, MemberSpec::new())])?;
-/// assert_eq!((done.inserted.len(), done.updated.len(), done.removed.len()), (1, 1, 1));
-/// # Ok::<(), equipoise::BuildError>(())
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Replaced {
-    /// Members that are new.
-    pub inserted: Vec<MemberId>,
-    /// Members that were there before and have a new payload and spec.
-    pub updated: Vec<MemberId>,
-    /// Members that are no longer there.
-    pub removed: Vec<Removed>,
-}
+use crate::member::{Flag, MemberId, MemberSpec, MemberState};
+use crate::snapshot::Seat;
 
 impl<W> Balancer<W> {
     /// Inserts a member, or gives the one of that name a new payload and spec.
@@ -40,6 +20,13 @@ impl<W> Balancer<W> {
     /// ties, its counters, its health (in error, failed check) and what an operator has
     /// [overridden](Self::override_member). Leases of the old
     /// payload finish on it. So does a name that was removed while leases of it live.
+    ///
+    /// Many members at a time cost far less in one [`edit`](Self::edit).
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::OtherSource`] if the name belongs to another [source](Self::source) than
+    /// the default one.
     ///
     /// # Panics
     ///
@@ -51,30 +38,36 @@ impl<W> Balancer<W> {
     /// use equipoise::{Balancer, MemberSpec};
     ///
     /// let balancer = Balancer::<&str>::builder().build()?;
-    /// let id = balancer.insert("a", "10.0.0.1:80", MemberSpec::new());
-    /// assert_eq!(balancer.insert("a", "10.0.0.2:80", MemberSpec::new()), id);
-    /// # Ok::<(), equipoise::BuildError>(())
+    /// let id = balancer.insert("a", "10.0.0.1:80", MemberSpec::new())?;
+    /// assert_eq!(balancer.insert("a", "10.0.0.2:80", MemberSpec::new())?, id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn insert(&self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) -> MemberId {
-        let mut editor = self.core.editor.lock();
-        let state = editor.put(&name.into(), payload, spec);
-        let after = editor.publish_change(&self.core.view);
-        drop(editor);
-        self.core.settle(after);
-        state.id()
+    pub fn insert(
+        &self,
+        name: impl Into<Arc<str>>,
+        payload: W,
+        spec: MemberSpec,
+    ) -> Result<MemberId, EditError> {
+        self.default_source().insert(name, payload, spec)
     }
 
-    /// Changes the spec that the source of a member has given; `edit` gets that
+    fn default_source(&self) -> MemberSource<W> {
+        self.source(self.core.default_source.clone())
+    }
+
+    /// Changes the spec that the source of a member has given; `change` gets that
     /// [`source_spec`](Self::source_spec).
     ///
     /// Overrides and health stay as they are: operators use
     /// [`override_member`](Self::override_member), and [`Flag::InError`] and
-    /// [`Flag::FailedCheck`] are ignored here. `edit` runs outside every lock and may run
+    /// [`Flag::FailedCheck`] are ignored here. `change` runs outside every lock and may run
     /// again if the member is changed at the same time.
     ///
     /// # Errors
     ///
-    /// [`UnknownMember`] if there is no member of that name; nothing is changed.
+    /// [`EditError::UnknownMember`] if there is no member of that name, and
+    /// [`EditError::OtherSource`] if it belongs to another source than the default one;
+    /// nothing is changed.
     ///
     /// # Examples
     ///
@@ -90,27 +83,9 @@ impl<W> Balancer<W> {
     pub fn update(
         &self,
         name: &str,
-        edit: impl Fn(MemberSpec) -> MemberSpec,
-    ) -> Result<MemberId, UnknownMember> {
-        let unknown = || UnknownMember { name: name.into() };
-        loop {
-            // Under the lock, as some flags of a source are read where overrides write.
-            let editor = self.core.editor.lock();
-            let seat = editor.seat(name).ok_or_else(unknown)?.clone();
-            let before = seat.source();
-            drop(editor);
-            let source = edit(before.clone());
-            let flags = source.status().minus(Status::HEALTH);
-            let source = source.with_status(flags);
-            let mut editor = self.core.editor.lock();
-            let present = editor.seat(name).ok_or_else(unknown)?;
-            if !Arc::ptr_eq(present, &seat) || seat.source() != before {
-                continue;
-            }
-            let changed = editor.respecify(&seat, source, seat.overrides());
-            self.publish_if(changed, editor);
-            return Ok(seat.state.id());
-        }
+        change: impl Fn(MemberSpec) -> MemberSpec + Send,
+    ) -> Result<MemberId, EditError> {
+        self.default_source().update(name, change)
     }
 
     /// Sets a flag of a member, as an operator does: it is drained or disabled until
@@ -137,10 +112,7 @@ impl<W> Balancer<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
-        if Status::HEALTH.contains(flag) {
-            return self.set_health(name, flag, true);
-        }
-        self.override_present(name, |it| it.with_flag(flag))
+        self.edit_one(name, |edit| edit.set_flag(name, flag))
     }
 
     /// Clears a flag of a member, as an operator does: it stays cleared, whatever its
@@ -166,19 +138,19 @@ impl<W> Balancer<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_flag(&self, name: &str, flag: Flag) -> Result<MemberId, UnknownMember> {
-        if Status::HEALTH.contains(flag) {
-            return self.set_health(name, flag, false);
-        }
-        self.override_present(name, |it| it.with_flag_off(flag))
+        self.edit_one(name, |edit| edit.clear_flag(name, flag))
     }
 
-    fn set_health(&self, name: &str, flag: Flag, on: bool) -> Result<MemberId, UnknownMember> {
-        let mut editor = self.core.editor.lock();
-        let unknown = || UnknownMember { name: name.into() };
-        let seat = editor.seat(name).ok_or_else(unknown)?.clone();
-        let changed = editor.set_health(&seat.state, flag, on);
-        self.publish_if(changed, editor);
-        Ok(seat.state.id())
+    /// An operator's edit of one member, which fails only where there is none.
+    pub(super) fn edit_one<'c>(
+        &self,
+        name: &str,
+        record: impl FnOnce(&mut Edit<'c, W>),
+    ) -> Result<MemberId, UnknownMember> {
+        let mut edit = self.edit();
+        record(&mut edit);
+        let member = edit.apply().ok().and_then(Edited::member);
+        member.ok_or_else(|| UnknownMember { name: name.into() })
     }
 
     /// Publishes what an editor has `changed`, or what time has changed meanwhile.
@@ -191,7 +163,16 @@ impl<W> Balancer<W> {
     }
 
     /// Removes a member: no pick that starts after this elects it, while its leases go
-    /// on. `None` if there is no member of that name.
+    /// on.
+    ///
+    /// A member of another [source](Self::source) is refused, as that source would bring it
+    /// back; to keep requests away from it, override [`Flag::Draining`] or
+    /// [`Flag::Disabled`].
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::UnknownMember`] if there is no member of that name, and
+    /// [`EditError::OtherSource`] if it belongs to another source than the default one.
     ///
     /// # Examples
     ///
@@ -200,75 +181,35 @@ impl<W> Balancer<W> {
     ///
     /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
     /// let lease = balancer.pick(&PickRequest::new())?;
-    /// let removed = balancer.remove("a").unwrap();
+    /// let removed = balancer.remove("a")?;
     /// assert_eq!(removed.in_flight(), 1);
     /// assert_eq!(*lease, "10.0.0.1:80", "it still works");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "removing is what it is for")]
-    pub fn remove(&self, name: &str) -> Option<Removed> {
-        let mut editor = self.core.editor.lock();
-        let state = editor.remove(name)?;
-        let after = editor.publish_change(&self.core.view);
-        drop(editor);
-        self.core.settle(after);
-        Some(Removed::new(state, self.core.shared.clone()))
+    pub fn remove(&self, name: &str) -> Result<Removed, EditError> {
+        self.default_source().remove(name)
     }
 
-    /// Makes `members` the whole membership, as one change: who is named stays or
-    /// comes, everybody else goes. Members that stay keep their place in ties; new
-    /// ones come behind them.
+    /// Makes `members` all the members of the default [source](Self::source), as one change:
+    /// listed members are kept or added; all others of this source are removed. Members that
+    /// stay keep their place in ties; new ones come behind them.
     ///
     /// # Errors
     ///
-    /// [`BuildError::DuplicateName`]; nothing is changed.
+    /// [`EditError::DuplicateName`], and [`EditError::OtherSource`] for a name of another
+    /// source; nothing is changed.
     ///
     /// # Examples
     ///
-    /// See [`Replaced`].
+    /// See [`Edited`].
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,
-    ) -> Result<Replaced, BuildError>
+    ) -> Result<Edited, EditError>
     where
         N: Into<Arc<str>>,
     {
-        let members: Vec<(Arc<str>, W, MemberSpec)> = members
-            .into_iter()
-            .map(|(name, payload, spec)| (name.into(), payload, spec))
-            .collect();
-        refuse_duplicates(&members)?;
-        Ok(self.put_all(members))
-    }
-
-    /// As [`replace_all`](Self::replace_all), for names that differ.
-    pub(super) fn put_all(&self, members: Vec<(Arc<str>, W, MemberSpec)>) -> Replaced {
-        let shared = &self.core.shared;
-        let mut editor = self.core.editor.lock();
-        let mut gone = editor.by_name.clone();
-        let (mut inserted, mut updated) = (Vec::new(), Vec::new());
-        for (name, payload, spec) in members {
-            let list = match gone.remove(&name) {
-                Some(_) => &mut updated,
-                None => &mut inserted,
-            };
-            list.push(editor.put(&name, payload, spec).id());
-        }
-        let mut gone: Vec<Arc<str>> = gone.into_keys().collect();
-        gone.sort_by_key(|name| editor.seat(name).map(|seat| seat.order));
-        let gone: Vec<Arc<MemberState>> = gone
-            .into_iter()
-            .filter_map(|name| editor.remove(&name))
-            .collect();
-        let after = editor.publish_change(&self.core.view);
-        drop(editor);
-        self.core.settle(after);
-        let removed = |state| Removed::new(state, shared.clone());
-        Replaced {
-            inserted,
-            updated,
-            removed: gone.into_iter().map(removed).collect(),
-        }
+        self.default_source().replace_all(members)
     }
 
     /// The members with their routes, in configuration order.
@@ -302,9 +243,9 @@ impl<W> Balancer<W> {
     ///
     /// ```
     /// let balancer = equipoise::Balancer::new([("a", ())])?;
-    /// balancer.remove("a");
+    /// balancer.remove("a")?;
     /// assert!(balancer.is_empty());
-    /// # Ok::<(), equipoise::BuildError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -341,12 +282,17 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Arc<MemberState>> {
-        let editor = self.core.editor.lock();
-        editor.seat(name).map(|seat| seat.state.clone())
+        Some(self.seat(name)?.state.clone())
+    }
+
+    /// The member of that name, as readers see it: without waiting for a change.
+    pub(super) fn seat(&self, name: &str) -> Option<Arc<Seat>> {
+        self.core.view.load().picture.roster.named(name).cloned()
     }
 
     /// Returns the spec that holds for the member of that name: what its source says, what
-    /// is overridden, and the flags of its health.
+    /// is overridden, and the flags of its health. The flags are those of this moment, also
+    /// while a change is under way of which the rest is not yet to be seen.
     ///
     /// # Examples
     ///
@@ -362,8 +308,7 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use = "this reads the spec and changes nothing"]
     pub fn spec(&self, name: &str) -> Option<MemberSpec> {
-        let editor = self.core.editor.lock();
-        let seat = editor.seat(name)?;
+        let seat = self.seat(name)?;
         Some(seat.spec.clone().with_status(seat.state.status()))
     }
 
@@ -378,10 +323,9 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use]
     pub fn payload(&self, name: &str) -> Option<Arc<W>> {
-        let slot = *self.core.editor.lock().by_name.get(name)?;
         let view = self.core.view.load();
-        let entry = view.entry(slot as usize)?;
-        (entry.seat.state.name() == name).then(|| entry.payload.clone())
+        let seat = view.picture.roster.named(name)?;
+        Some(view.entry(seat.slot())?.payload.clone())
     }
 
     /// Returns the standing of the member of that name, in the method's own units

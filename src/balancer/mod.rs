@@ -14,6 +14,8 @@ mod after_change;
 mod agenda;
 mod attention;
 mod builder;
+mod draft;
+mod edit;
 mod editor;
 mod epoch;
 mod error;
@@ -28,6 +30,7 @@ mod members;
 mod meter;
 mod method;
 mod observe;
+mod operation;
 mod overridden;
 mod pick;
 mod planning;
@@ -38,6 +41,7 @@ mod reserve;
 mod sessions;
 mod shared;
 mod slots;
+mod source;
 mod view;
 mod wait;
 mod weak;
@@ -55,7 +59,8 @@ use shared::Shared;
 use view::View;
 
 pub use builder::Builder;
-pub use error::{BuildError, PickError, UnknownMember};
+pub use edit::{Edit, Edited};
+pub use error::{BuildError, EditError, PickError, UnknownMember};
 pub use explain::{Explanation, MemberExplained};
 pub use guard::Guard;
 pub use layer::Layer;
@@ -63,10 +68,10 @@ pub use layers::MAX_ABSENT_OVERRIDES;
 pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
-pub use members::Replaced;
 pub use meter::SentMeter;
 pub use removed::Removed;
 pub use request::PickRequest;
+pub use source::{DEFAULT_SOURCE, MemberSource};
 pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
 pub use weak::WeakBalancer;
 pub use why::Why;
@@ -103,6 +108,7 @@ pub struct Balancer<W> {
 struct Core<W> {
     shared: Arc<Shared>,
     view: Published<View<W>>,
+    default_source: Arc<str>,
     /// Taken by changes only, one at a time. The scheduler's own lock is the only one
     /// that is ever taken under it.
     editor: Mutex<Editor<W>>,

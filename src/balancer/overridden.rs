@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Balancer, UnknownMember};
-use crate::member::{MemberId, MemberSpec, Overrides};
+use super::Balancer;
+use crate::member::{MemberSpec, Overrides};
 
 impl<W> Balancer<W> {
-    /// Changes what is overridden of a member; `edit` gets the present overrides.
+    /// Changes what is overridden of a member, of whatever source; `change` gets the present
+    /// overrides.
     ///
     /// Overrides belong to the name: they stay when the member is inserted again,
     /// updated or replaced, and wait for it while it is not there, for up to
-    /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `edit` runs outside every lock and may run again
+    /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `change` runs outside every lock and may run again
     /// if the overrides are changed at the same time.
     ///
     /// # Examples
@@ -22,41 +23,12 @@ impl<W> Balancer<W> {
     pub fn override_member(
         &self,
         name: impl Into<Arc<str>>,
-        edit: impl Fn(Overrides) -> Overrides,
+        change: impl Fn(Overrides) -> Overrides + Send,
     ) {
-        let name = name.into();
-        while self.override_present(&name, &edit).is_err() {
-            let before = self.core.editor.lock().absent.get(&name);
-            let after = edit(before.clone());
-            let mut editor = self.core.editor.lock();
-            if editor.seat(&name).is_none() && editor.absent.get(&name) == before {
-                editor.absent.keep(name, after);
-                return;
-            }
-        }
-    }
-
-    /// As [`override_member`](Self::override_member), for members that are there.
-    pub(super) fn override_present(
-        &self,
-        name: &str,
-        edit: impl Fn(Overrides) -> Overrides,
-    ) -> Result<MemberId, UnknownMember> {
-        let unknown = || UnknownMember { name: name.into() };
-        loop {
-            let seat = self.core.editor.lock().seat(name).cloned();
-            let seat = seat.ok_or_else(unknown)?;
-            let before = seat.overrides();
-            let overrides = edit(before.clone());
-            let mut editor = self.core.editor.lock();
-            let present = editor.seat(name).ok_or_else(unknown)?;
-            if !Arc::ptr_eq(present, &seat) || seat.overrides() != before {
-                continue;
-            }
-            let changed = editor.respecify(&seat, seat.source(), overrides);
-            self.publish_if(changed, editor);
-            return Ok(seat.state.id());
-        }
+        let mut edit = self.edit();
+        edit.override_member(name, change);
+        // It fails for no name, as overrides may come before their member does.
+        drop(edit.apply());
     }
 
     /// Clears all overrides of a member, so that what its source says holds again;
@@ -77,18 +49,14 @@ impl<W> Balancer<W> {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "clearing is what it is for")]
     pub fn clear_overrides(&self, name: &str) -> Option<Overrides> {
-        let mut editor = self.core.editor.lock();
-        let Some(seat) = editor.seat(name).cloned() else {
-            return Some(editor.absent.take(name)).filter(|it| !it.is_empty());
-        };
-        let cleared = seat.overridden();
-        let changed = editor.respecify(&seat, seat.source(), Overrides::new());
-        self.publish_if(changed, editor);
-        cleared.map(|it| it.overrides.clone())
+        let mut edit = self.edit();
+        edit.clear_overrides(name);
+        let (_, cleared) = edit.apply().ok()?.cleared.pop()?;
+        Some(cleared)
     }
 
     /// Returns what is overridden, by name, of members that are there and of those that
-    /// are not.
+    /// are not. It waits for a change that is under way.
     ///
     /// # Examples
     ///
@@ -133,6 +101,6 @@ impl<W> Balancer<W> {
     /// ```
     #[must_use = "this reads the spec and changes nothing"]
     pub fn source_spec(&self, name: &str) -> Option<MemberSpec> {
-        Some(self.core.editor.lock().seat(name)?.source())
+        Some(self.seat(name)?.source())
     }
 }

@@ -1,8 +1,11 @@
 //! One election, from the request to the lease.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attention::TIMED;
+use super::editor::Editor;
 use super::lease::{Entry, Lease, Unclaimed};
 use super::meter::Meter;
 use super::shared::Wakes;
@@ -17,6 +20,28 @@ const LOOKS: usize = 64;
 
 /// So many of them before it waits for a change that is under way.
 const SPINS: usize = 8;
+
+/// The time that a pick which fails waits for a change under way, in slices, of which each
+/// look under the editor's lock takes at least one.
+///
+/// A change of ten thousand members takes a tenth of it.
+const SLICE: Duration = Duration::from_millis(5);
+const SLICES: u32 = 20;
+
+/// How many slices of its time a pick has left.
+pub(super) struct Patience(u32);
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self(SLICES)
+    }
+
+    fn spend(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
 
 /// Why one look at one view elected nobody.
 enum Missed {
@@ -37,9 +62,15 @@ enum Place {
 impl<W> Balancer<W> {
     /// Elects a member for a request and counts it in.
     ///
-    /// It never waits: not for a change of the membership, and not for a member that
-    /// is at its cap ([`pick_wait`](Self::pick_wait) does). It does not overtake those
-    /// who wait in line.
+    /// It does not wait for a member that is at its cap ([`pick_wait`](Self::pick_wait)
+    /// does), and does not overtake requests that wait in line.
+    ///
+    /// A pick that finds a member does not wait for a change of the membership. One that
+    /// finds none while a change is under way waits for it, for a tenth of a second at most,
+    /// and looks again; so it fails on what was there before only if the change takes longer,
+    /// because the scheduler does when it is told. A pick after a member's error, or its
+    /// recovery, has fallen due makes that change itself, which takes the time in which the
+    /// scheduler is told.
     ///
     /// # Errors
     ///
@@ -98,40 +129,54 @@ impl<W> Balancer<W> {
         Err(self.behind_the_line(request))
     }
 
-    /// A failure counts only if it was on the present picture, with nothing due and
-    /// nobody renewing it: else somebody may be eligible whom it did not show.
+    /// A failure counts only if it was on the present picture, with nothing due and no
+    /// renewal under way: else a member may be eligible that it did not show.
     #[cold]
     fn look_again(
         &self,
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
+        let mut patience = Patience::new();
+        // Whether the last look was at the present picture, without a change under way.
+        let mut quiet = false;
         for look in 0..LOOKS {
             let view = self.core.view.load();
             let present = view.picture.generation;
             let refused = matches!(missed, Missed::Because(PickError::NoneUsable { .. }, _))
                 && self.somebody_was_refused(&view, request);
             drop(view);
-            let changing = refused || self.shared().is_due() || self.core.editor.is_locked();
-            missed = match missed {
-                Missed::Because(error, seen) if !changing && seen == present => return Err(error),
+            let changing = refused || self.shared().is_due();
+            let elected = match missed {
+                Missed::Because(error, seen)
+                    if !changing
+                        && (quiet || (seen == present && !self.core.editor.is_locked())) =>
+                {
+                    return Err(error);
+                }
                 // Whoever publishes has told the scheduler, and is about to show it.
                 Missed::Stale if look < SPINS => {
                     std::hint::spin_loop();
-                    match self.elect(request, Place::Served, None) {
-                        Ok(lease) => return Ok(self.told(lease, request)),
-                        Err(missed) => missed,
-                    }
+                    quiet = false;
+                    self.elect(request, Place::Served, None)
                 }
-                Missed::Because(..) | Missed::Stale => match self.elect_in_quiet(request) {
-                    Ok(lease) => return Ok(self.told(lease, request)),
-                    Err(missed) => missed,
-                },
+                Missed::Because(..) | Missed::Stale => {
+                    let Some(elected) = self.elect_in_quiet(request, &mut patience) else {
+                        break;
+                    };
+                    quiet = true;
+                    elected
+                }
+            };
+            missed = match elected {
+                Ok(lease) => return Ok(self.told(lease, request)),
+                Err(missed) => missed,
             };
         }
         match missed {
             Missed::Because(error, _) => Err(error),
-            // A scheduler that calls the present view old, against its contract.
+            // A change that takes long, or a scheduler that calls the present view old,
+            // against its contract.
             Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
         }
     }
@@ -150,11 +195,16 @@ impl<W> Balancer<W> {
             .is_some()
     }
 
-    /// One election while nobody changes the membership.
-    fn elect_in_quiet(&self, request: &PickRequest<'_>) -> Result<Lease<W>, Missed> {
+    /// One election while nothing changes the membership; `None` if a change under way
+    /// takes longer than the pick waits.
+    fn elect_in_quiet(
+        &self,
+        request: &PickRequest<'_>,
+        patience: &mut Patience,
+    ) -> Option<Result<Lease<W>, Missed>> {
         // Wakes after the lock is given back, also when a scheduler panics.
         let wakes = Wakes::none(self.shared());
-        let mut editor = self.core.editor.lock();
+        let mut editor = self.editor_within(patience)?;
         let due = self.shared().is_due();
         let after = due.then(|| editor.publish_change(&self.core.view));
         let result = self.elect(request, Place::Served, Some(&wakes));
@@ -162,7 +212,21 @@ impl<W> Balancer<W> {
         if let Some(after) = after {
             self.core.settle_unplanned(after);
         }
-        result
+        Some(result)
+    }
+
+    /// The editor, unless a change under way takes longer than `patience` lasts.
+    pub(super) fn editor_within(
+        &self,
+        patience: &mut Patience,
+    ) -> Option<impl DerefMut<Target = Editor<W>>> {
+        while patience.spend() {
+            let editor = self.core.editor.try_lock_for(SLICE);
+            if editor.is_some() {
+                return editor;
+            }
+        }
+        None
     }
 
     /// One election on one view. What a dropped claim must wake, `wakes` does, or else it

@@ -12,7 +12,7 @@ use crate::member::{MemberId, MemberState};
 ///
 /// ```
 /// # async fn shut_down(balancer: equipoise::Balancer<()>) {
-/// if let Some(removed) = balancer.remove("a") {
+/// if let Ok(removed) = balancer.remove("a") {
 ///     removed.drained().await; // with a timeout of the runtime's, if you are in a hurry
 /// }
 /// # }

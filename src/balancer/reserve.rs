@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::lease::{Lease, Unclaimed};
+use super::pick::Patience;
 use super::{Balancer, PickRequest};
 use crate::member::MemberId;
 use crate::scheduler::Candidates;
@@ -57,15 +58,16 @@ impl<W> Balancer<W> {
 
     /// Elects one of those that only their error keeps out, and that the request has not
     /// tried: they are forgiven, all at once, as when a first pick finds all in error. `None`
-    /// if there are none, if another member could still be elected, or if recovery is not
-    /// forced.
+    /// if there are none, if another member could still be elected, if recovery is not
+    /// forced, or if a change under way takes long.
     #[cold]
     pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
         let shared = self.shared();
         if !shared.forces_recovery() {
             return None;
         }
-        let mut editor = self.core.editor.lock();
+        let mut patience = Patience::new();
+        let mut editor = self.editor_within(&mut patience)?;
         let forgiven = editor.forgive_untried(request.tried);
         let after = forgiven.then(|| editor.publish_change(&self.core.view));
         drop(editor);

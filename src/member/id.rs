@@ -19,9 +19,9 @@ const SLOT_BITS: u32 = 26;
 ///
 /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
 /// let before = balancer.member("a").unwrap().id();
-/// let after = balancer.insert("a", "10.0.0.9:80", MemberSpec::new());
+/// let after = balancer.insert("a", "10.0.0.9:80", MemberSpec::new())?;
 /// assert_eq!(before, after, "the name is the identity");
-/// # Ok::<(), equipoise::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MemberId(

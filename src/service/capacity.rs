@@ -117,9 +117,9 @@ mod tests {
             capacity.exceeded(1).teach(&lease);
             drop(lease);
             assert_eq!(capacity.state.lock().told.len(), 1);
-            balancer.remove("a");
+            balancer.remove("a").unwrap();
             // With the same state it would have the same id.
-            balancer.insert("a", (), MemberSpec::new());
+            balancer.insert("a", (), MemberSpec::new()).unwrap();
             assert_eq!(balancer.learned_limit("a").unwrap().get(), None);
         }
         ids.dedup();

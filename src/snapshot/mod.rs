@@ -4,6 +4,7 @@
 //! What does not live here: the payloads, the publishing, and any election.
 
 mod eligibility;
+mod names;
 mod picture;
 mod roster;
 mod routes;
@@ -13,5 +14,5 @@ pub use eligibility::Eligibility;
 
 pub(crate) use eligibility::{Walk, walk, without};
 pub(crate) use picture::{Change, Picture};
-pub(crate) use roster::{Overridden, Roster, Seat};
+pub(crate) use roster::{Layers, Overridden, Roster, Seat};
 pub(crate) use slab::Slab;

@@ -90,10 +90,10 @@ impl Change {
 
     /// Lists all who did not join just now as changed.
     pub(crate) fn everything_changed(&mut self, picture: &Picture) {
-        let joined = |seat: &Seat| self.joined.iter().any(|(new, _)| new.slot() == seat.slot());
+        let joined: HashSet<usize> = self.joined.iter().map(|(new, _)| new.slot()).collect();
         self.changed = picture
             .group()
-            .filter(|(seat, _)| !joined(seat))
+            .filter(|(seat, _)| !joined.contains(&seat.slot()))
             .map(|(seat, spare)| (seat.clone(), spare))
             .collect();
     }

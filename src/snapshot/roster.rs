@@ -1,8 +1,9 @@
-//! Who is there: the members by slot, in order, and by route.
+//! Who is there: the members by slot, in order, by name and by route.
 
 use std::sync::Arc;
 
 use super::Slab;
+use super::names::Names;
 use super::routes::Routes;
 use crate::member::{MemberSpec, MemberState, Overrides, Status};
 use crate::sync::Mutex;
@@ -15,8 +16,18 @@ pub(crate) struct Seat {
     pub(crate) spec: MemberSpec,
     /// The place in configuration order, which settles every tie.
     pub(crate) order: u64,
+    /// The name of the source that it belongs to.
+    pub(crate) owner: Arc<str>,
     /// Changes in place: what comes of it is in `spec` and in the state's flags.
-    pub(crate) overridden: Mutex<Option<Arc<Overridden>>>,
+    pub(crate) layers: Mutex<Layers>,
+}
+
+/// What a source and an operator say of a member, beyond the spec that holds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Layers {
+    /// The flags that its source gives it, without those of health.
+    pub(crate) flags: Status,
+    pub(crate) overridden: Option<Arc<Overridden>>,
 }
 
 /// What is overridden of a member, and what its source says.
@@ -30,17 +41,19 @@ pub(crate) struct Overridden {
 impl Seat {
     /// What the source says, with its flags, but without those of health.
     pub(crate) fn source(&self) -> MemberSpec {
-        match self.overridden() {
+        let layers = self.layers();
+        match layers.overridden {
             Some(overridden) => overridden.source.clone(),
-            None => {
-                let flags = self.state.status().minus(Status::HEALTH);
-                self.spec.clone().with_status(flags)
-            }
+            None => self.spec.clone().with_status(layers.flags),
         }
     }
 
+    pub(crate) fn layers(&self) -> Layers {
+        self.layers.lock().clone()
+    }
+
     pub(crate) fn overridden(&self) -> Option<Arc<Overridden>> {
-        self.overridden.lock().clone()
+        self.layers().overridden
     }
 
     pub(crate) fn overrides(&self) -> Overrides {
@@ -59,6 +72,7 @@ pub(crate) struct Roster {
     seats: Slab<Seat>,
     /// Slots by (tier, order): each tier is one run.
     walk_order: Vec<u32>,
+    names: Names,
     routes: Routes,
 }
 
@@ -74,6 +88,14 @@ impl Roster {
     #[inline]
     pub(crate) fn seat(&self, slot: usize) -> Option<&Arc<Seat>> {
         self.seats.get(slot)
+    }
+
+    /// The member of that name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Seat>> {
+        self.names
+            .slots(name)
+            .filter_map(|slot| self.seat(slot as usize))
+            .find(|seat| seat.state.name() == name)
     }
 
     /// The members by tier and then in configuration order.
@@ -94,9 +116,19 @@ impl Roster {
     /// Puts a seat in, in place of the one that has its slot.
     pub(crate) fn put(&mut self, seat: Arc<Seat>) {
         let slot = seat.slot();
+        let stays = |there: &Arc<Seat>| {
+            Arc::ptr_eq(&there.state, &seat.state)
+                && (there.spec.tier(), there.order) == (seat.spec.tier(), seat.order)
+                && there.spec.route() == seat.spec.route()
+        };
+        if self.seats.get(slot).is_some_and(stays) {
+            self.seats.put(slot, seat);
+            return;
+        }
         self.take(slot);
         let at = self.rank(seat.spec.tier(), seat.order);
         self.walk_order.insert(at, short(slot));
+        self.names.insert(seat.state.name(), short(slot));
         if let Some(route) = seat.spec.route() {
             self.routes.insert(route, seat.order, short(slot));
         }
@@ -108,6 +140,7 @@ impl Roster {
         let seat = self.seats.get(slot)?.clone();
         let at = self.rank(seat.spec.tier(), seat.order);
         self.walk_order.remove(at);
+        self.names.remove(seat.state.name(), short(slot));
         if let Some(route) = seat.spec.route() {
             self.routes.remove(route, seat.order);
         }

@@ -59,7 +59,7 @@ fn change_member(world: &World, member: &str, set: &Object) -> Result<(), String
     for (name, value) in set {
         let text = text_of(value);
         let route = if text.len() > 63 { "" } else { &text };
-        let edit: Box<dyn Fn(MemberSpec) -> MemberSpec> = match name.as_str() {
+        let edit: Box<dyn Fn(MemberSpec) -> MemberSpec + Send> = match name.as_str() {
             "loadfactor" => {
                 let Some(weight) = weight(&text) else {
                     continue;

@@ -124,7 +124,7 @@ fn a_route_of_ten_kilobytes_is_found_where_a_member_has_it_and_nowhere_else() {
     let spec = MemberSpec::new()
         .with_route(&route)
         .with_redirect_route(&route);
-    site.balancer.insert("long", (), spec.with_tier(1));
+    site.balancer.insert("long", (), spec.with_tier(1)).unwrap();
     assert_eq!(site.visit(&uri, &[]), ("long".into(), Session::Hit));
     assert_eq!(site.visit(&in_query, &[]), ("long".into(), Session::Hit));
     let cookie = format!("JSESSIONID=abc.{route}").into_bytes();

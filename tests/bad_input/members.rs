@@ -21,7 +21,7 @@ fn an_empty_balancer_says_so() {
             .to_string()
             .contains("there are no members")
     );
-    assert!(balancer.remove("a").is_none());
+    assert!(balancer.remove("a").is_err());
     assert!(balancer.update("a", |spec| spec).is_err());
     balancer.reset_standings();
     balancer.set_scheduler(ByTraffic::new());
@@ -78,7 +78,9 @@ fn an_explanation_bears_any_name_and_route() {
         .unwrap();
     let explain = || balancer.explain(&PickRequest::new()).to_string();
     assert!(explain().contains(&long));
-    balancer.insert(long.as_str(), (), MemberSpec::new());
+    balancer
+        .insert(long.as_str(), (), MemberSpec::new())
+        .unwrap();
     assert!(explain().contains("ü"));
     assert_sound(&balancer);
 }

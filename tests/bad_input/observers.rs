@@ -52,7 +52,7 @@ fn cause(balancer: &Balancer<()>, kind: Wants) {
     if kind == Wants::CHANGED {
         drop(balancer.set_flag("A", Flag::Draining));
     } else if kind == Wants::JOINED {
-        balancer.insert("B", (), MemberSpec::new());
+        balancer.insert("B", (), MemberSpec::new()).unwrap();
     } else if kind == Wants::LEFT {
         drop(balancer.remove("A"));
     } else if kind == Wants::REFUSED {

@@ -189,7 +189,9 @@ fn a_slow_one_holds_nobody_up() {
         is_in.recv().unwrap();
         let lease = balancer.pick(&PickRequest::new()).unwrap();
         assert_eq!(lease.member().name(), "B", "A is claimed by the slow one");
-        balancer.insert("C", (), MemberSpec::new().with_route("C"));
+        balancer
+            .insert("C", (), MemberSpec::new().with_route("C"))
+            .unwrap();
         let session = PickRequest::new().with_session(Some("C"));
         assert_eq!(balancer.pick(&session).unwrap().member().name(), "C");
         let removed = balancer.remove("A").unwrap();

@@ -8,7 +8,7 @@ pub(crate) fn assert_sound<W: Default>(balancer: &Balancer<W>) {
         assert_eq!(member.in_flight(), 0, "{}", member.name());
     }
     let newcomer = MemberSpec::new().with_tier(0).with_route("newcomer");
-    balancer.insert("newcomer", W::default(), newcomer);
+    balancer.insert("newcomer", W::default(), newcomer).unwrap();
     let request = PickRequest::new().with_session(Some("newcomer"));
     let lease = balancer.pick(&request).expect("the newcomer can serve");
     assert_eq!(lease.member().name(), "newcomer");

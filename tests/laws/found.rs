@@ -68,7 +68,7 @@ fn who_returns_keeps_its_standing_and_comes_last() {
     let lease = balancer.pick(&PickRequest::new()).unwrap();
     let id = lease.member().id();
     drop(balancer.remove("a"));
-    assert_eq!(balancer.insert("a", (), MemberSpec::new()), id);
+    assert_eq!(balancer.insert("a", (), MemberSpec::new()), Ok(id));
     assert_eq!(balancer.standing("a"), Some(-100));
     let names: Vec<String> = balancer
         .members()

@@ -46,7 +46,7 @@ impl Twins {
     }
 
     /// Also of a name that is not there.
-    fn overrides(&self, name: usize, edit: impl Fn(Overrides) -> Overrides) {
+    fn overrides(&self, name: usize, edit: impl Fn(Overrides) -> Overrides + Send) {
         self.balancer.override_member(called(name), edit);
     }
 

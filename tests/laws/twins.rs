@@ -151,7 +151,7 @@ impl Twins {
         let id = self
             .balancer
             .insert(called(name), self.payloads, spec.clone());
-        self.know(key, id);
+        self.know(key, id.unwrap());
         self.model.refresh();
     }
 
@@ -213,6 +213,7 @@ impl Twins {
         assert_eq!(
             removed
                 .as_ref()
+                .ok()
                 .map(|removed| (removed.id(), removed.in_flight())),
             key.map(|key| (self.ids[key], self.model.members[key].in_flight))
         );
@@ -222,7 +223,7 @@ impl Twins {
         }
     }
 
-    fn edit(&mut self, name: usize, edit: impl Fn(MemberSpec) -> MemberSpec) {
+    fn edit(&mut self, name: usize, edit: impl Fn(MemberSpec) -> MemberSpec + Sync) {
         let known = self.balancer.update(&called(name), &edit);
         let key = self.model.key(&called(name));
         assert_eq!(known.ok(), key.map(|key| self.ids[key]));

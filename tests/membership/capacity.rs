@@ -19,8 +19,8 @@ fn each_method(test: impl Fn(&Balancer<()>)) {
 #[test]
 fn a_member_at_its_cap_is_stepped_over_until_one_of_its_requests_ends() {
     each_method(|balancer| {
-        balancer.insert("a", (), capped(2));
-        balancer.insert("b", (), capped(1));
+        balancer.insert("a", (), capped(2)).unwrap();
+        balancer.insert("b", (), capped(1)).unwrap();
         let mut held: Vec<_> = (0..3).map(|_| pick(balancer).unwrap()).collect();
         assert_eq!((in_flight(balancer, "a"), in_flight(balancer, "b")), (2, 1));
         for _ in 0..3 {
@@ -51,9 +51,9 @@ fn a_cap_changes_neither_tier_nor_group() {
 #[test]
 fn a_cap_of_nothing_is_always_reached() {
     each_method(|balancer| {
-        balancer.insert("a", (), capped(0));
+        balancer.insert("a", (), capped(0)).unwrap();
         assert_eq!(pick(balancer).unwrap_err(), PickError::AtCapacity);
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         assert_eq!(picks(balancer, 3), "bbb");
         balancer
             .update("a", MemberSpec::without_max_in_flight)
@@ -65,7 +65,7 @@ fn a_cap_of_nothing_is_always_reached() {
 #[test]
 fn a_cap_may_be_lowered_below_what_is_in_flight_and_raised_again() {
     each_method(|balancer| {
-        balancer.insert("a", (), capped(4));
+        balancer.insert("a", (), capped(4)).unwrap();
         let mut held: Vec<_> = (0..4).map(|_| pick(balancer).unwrap()).collect();
         balancer
             .update("a", |spec| spec.with_max_in_flight(2))
@@ -112,8 +112,10 @@ fn nobody_is_at_capacity_where_the_full_ones_were_tried() {
 fn a_member_that_is_taken_out_at_its_cap_returns_with_room_or_without() {
     each_method(|balancer| {
         use equipoise::Flag::Disabled;
-        balancer.insert("a", (), capped(1));
-        balancer.insert("b", (), MemberSpec::new().with_tier(1));
+        balancer.insert("a", (), capped(1)).unwrap();
+        balancer
+            .insert("b", (), MemberSpec::new().with_tier(1))
+            .unwrap();
         let held = pick(balancer).unwrap();
         assert_eq!(pick(balancer).unwrap_err(), PickError::AtCapacity);
         balancer.set_flag("a", Disabled).unwrap();
@@ -130,7 +132,7 @@ fn a_member_that_is_taken_out_at_its_cap_returns_with_room_or_without() {
 #[test]
 fn the_smaller_of_the_specs_cap_and_the_learned_limit_counts() {
     each_method(|balancer| {
-        balancer.insert("a", (), capped(2));
+        balancer.insert("a", (), capped(2)).unwrap();
         let limit = balancer.learned_limit("a").unwrap();
         let full_with = |count: usize| {
             let held: Vec<_> = (0..count).map(|_| pick(balancer).unwrap()).collect();
@@ -155,7 +157,7 @@ fn the_smaller_of_the_specs_cap_and_the_learned_limit_counts() {
 #[test]
 fn a_learned_limit_below_what_is_in_flight_cancels_nothing() {
     each_method(|balancer| {
-        balancer.insert("a", (), MemberSpec::new());
+        balancer.insert("a", (), MemberSpec::new()).unwrap();
         let mut held: Vec<_> = (0..3).map(|_| pick(balancer).unwrap()).collect();
         held[0].learned_limit().set(Some(1));
         assert_eq!(in_flight(balancer, "a"), 3);
@@ -172,8 +174,8 @@ fn a_learned_limit_below_what_is_in_flight_cancels_nothing() {
 #[test]
 fn a_member_at_its_learned_limit_is_stepped_over_until_the_limit_is_raised() {
     each_method(|balancer| {
-        balancer.insert("a", (), MemberSpec::new());
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("a", (), MemberSpec::new()).unwrap();
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         let limit = balancer.learned_limit("a").unwrap();
         limit.set(Some(0));
         assert_eq!(picks(balancer, 4), "bbbb");
@@ -189,7 +191,9 @@ fn a_learned_limit_belongs_to_the_member_and_goes_with_it() {
     let (balancer, _) = fleet([("a", capped(9))]);
     balancer.learned_limit("a").unwrap().set(Some(4));
     let learned = || balancer.member("a").unwrap().learned_limit();
-    balancer.insert("a", "another payload", MemberSpec::new());
+    balancer
+        .insert("a", "another payload", MemberSpec::new())
+        .unwrap();
     assert_eq!(learned(), Some(4));
     balancer
         .update("a", |spec| spec.with_max_in_flight(7))
@@ -199,8 +203,8 @@ fn a_learned_limit_belongs_to_the_member_and_goes_with_it() {
     assert_eq!(learned(), Some(4));
     assert_eq!(balancer.spec("a").unwrap().max_in_flight(), Some(5));
 
-    balancer.remove("a");
-    balancer.insert("a", "a", MemberSpec::new());
+    balancer.remove("a").unwrap();
+    balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert_eq!(learned(), None);
 }
 
@@ -249,10 +253,10 @@ fn a_learned_limit_is_found_by_the_id_of_a_member_that_is_there() {
     let (balancer, _) = fleet([("a", MemberSpec::new())]);
     let id = balancer.member("a").unwrap().id();
     let limit = balancer.learned_limit(id).unwrap();
-    balancer.remove("a");
+    balancer.remove("a").unwrap();
     assert!(balancer.learned_limit(id).is_none());
     assert!(balancer.learned_limit("a").is_none());
     limit.set(Some(1)); // of no use, and of no harm
-    balancer.insert("b", "b", MemberSpec::new());
+    balancer.insert("b", "b", MemberSpec::new()).unwrap();
     assert!(balancer.learned_limit(id).is_none(), "whoever has its slot");
 }

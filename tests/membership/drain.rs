@@ -129,7 +129,7 @@ fn a_member_that_is_empty_before_the_deadline_is_not_disabled() {
         draining,
         "it stays with the name"
     );
-    balancer.insert("a", "a", MemberSpec::new());
+    balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert_eq!(name(&pick(&balancer).unwrap()), "b");
     balancer.clear_overrides("a");
     assert_eq!(balancer.spec("a").unwrap(), MemberSpec::new());
@@ -187,7 +187,7 @@ fn a_member_that_is_removed_and_inserted_again_drains_on_until_that_is_taken_bac
     let lease = pick(&balancer).unwrap();
     let mut drain = Task::pending(balancer.drain("a").unwrap().then_remove());
     drop(balancer.remove("a"));
-    balancer.insert("a", "new", MemberSpec::new());
+    balancer.insert("a", "new", MemberSpec::new()).unwrap();
     assert_eq!(drain.run(), None);
     assert!(pick(&balancer).is_err(), "the override is the name's");
     balancer.clear_overrides("a");

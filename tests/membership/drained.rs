@@ -43,7 +43,7 @@ fn it_waits_for_the_requests_of_a_name_that_returned_too() {
     let balancer = plain(["a"]);
     let before = pick(&balancer).unwrap();
     let removed = balancer.remove("a").unwrap();
-    balancer.insert("a", "a", MemberSpec::new());
+    balancer.insert("a", "a", MemberSpec::new()).unwrap();
     let after = pick(&balancer).unwrap();
     let mut drained = Task::pending(removed.drained());
     drop(before);

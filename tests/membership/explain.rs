@@ -125,7 +125,7 @@ impl Life {
         let name = self.any(&NAMES);
         match self.below(12) {
             0 => {
-                self.balancer.insert(name, (), self.spec());
+                self.balancer.insert(name, (), self.spec()).unwrap();
             }
             1 => drop(self.balancer.remove(name)),
             2 => {

@@ -56,10 +56,10 @@ fn a_scheduler_elects_by_label_and_is_told_when_one_changes() {
 
     let told = || std::mem::take(&mut *scheduler.changed.lock().unwrap());
     assert!(told().is_empty());
-    balancer.insert("a", (), zoned("north"));
+    balancer.insert("a", (), zoned("north")).unwrap();
     assert_eq!(told(), ["a to north"]);
     assert_eq!(elect("north").unwrap(), "a");
-    balancer.insert("a", (), zoned("north"));
+    balancer.insert("a", (), zoned("north")).unwrap();
     assert!(told().is_empty(), "the same labels are no change");
     balancer
         .update("b", |spec| spec.without_label("zone"))
@@ -75,7 +75,7 @@ fn labels_are_the_sources_and_stay_beside_overrides() {
         .unwrap();
     balancer.set_flag("a", Flag::Draining).unwrap();
     assert_eq!(balancer.spec("a").unwrap().label("zone"), Some("west"));
-    balancer.insert("a", (), zoned("east"));
+    balancer.insert("a", (), zoned("east")).unwrap();
     assert_eq!(balancer.spec("a").unwrap().label("zone"), Some("east"));
     balancer.clear_overrides("a");
     assert_eq!(balancer.source_spec("a").unwrap(), zoned("east"));

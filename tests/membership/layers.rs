@@ -7,8 +7,8 @@ use crate::support::{Scribe, capped, fleet, pick, picks};
 use equipoise::balancer::{Layer, MAX_ABSENT_OVERRIDES};
 use equipoise::member::Overrides;
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Weight};
-use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 fn spec() -> MemberSpec {
@@ -33,16 +33,18 @@ fn a_drained_member_drains_on_whatever_its_source_does() {
     let same = ["a", "b", "c"].map(|name| (name, name, spec()));
     balancer.replace_all(same).unwrap();
     holds("replace_all");
-    balancer.insert("a", "a", spec().with_tier(0).with_route("r"));
+    balancer
+        .insert("a", "a", spec().with_tier(0).with_route("r"))
+        .unwrap();
     holds("insert");
     balancer
         .update("b", |spec| spec.with_weight(Weight::new(9).unwrap()))
         .unwrap();
     holds("update");
-    balancer.remove("a");
-    balancer.remove("b");
-    balancer.insert("b", "b", spec());
-    balancer.insert("a", "a", spec());
+    balancer.remove("a").unwrap();
+    balancer.remove("b").unwrap();
+    balancer.insert("b", "b", spec()).unwrap();
+    balancer.insert("a", "a", spec()).unwrap();
     holds("a return");
 }
 
@@ -51,7 +53,7 @@ fn a_flag_of_the_source_that_is_cleared_stays_cleared() {
     let off = spec().with_flag(Flag::Disabled);
     let (balancer, _) = fleet([("a", off.clone())]);
     balancer.clear_flag("a", Flag::Disabled).unwrap();
-    balancer.insert("a", "a", off.clone());
+    balancer.insert("a", "a", off.clone()).unwrap();
     assert_eq!(status(&balancer, "a"), "ok");
     balancer.clear_overrides("a");
     assert_eq!(status(&balancer, "a"), "disabled");
@@ -65,7 +67,7 @@ fn overrides_neither_hide_nor_end_an_error() {
     balancer.set_flag("a", Flag::HotStandby).unwrap();
     balancer.override_member("a", |it| it.with_flag_off(Flag::InError).with_tier(0));
     balancer.clear_overrides("a");
-    balancer.insert("a", "a", spec());
+    balancer.insert("a", "a", spec()).unwrap();
     assert_eq!(status(&balancer, "a"), "in error");
     balancer.clear_flag("a", Flag::InError).unwrap();
     assert_eq!(status(&balancer, "a"), "ok");
@@ -89,10 +91,10 @@ fn an_update_of_the_source_neither_ends_nor_begins_an_error() {
 fn overrides_wait_for_a_member_that_has_never_come() {
     let (balancer, _) = fleet([("a", spec())]);
     balancer.override_member("b", |it| it.with_flag(Flag::Draining).with_max_in_flight(3));
-    balancer.insert("b", "b", capped(9));
+    balancer.insert("b", "b", capped(9)).unwrap();
     assert_eq!(status(&balancer, "b"), "draining");
     assert_eq!(balancer.member("b").unwrap().max_in_flight(), 3);
-    balancer.remove("b");
+    balancer.remove("b").unwrap();
     assert_eq!(balancer.overrides().len(), 1);
     let cleared = balancer.clear_overrides("b").unwrap();
     assert!(cleared.flags().0.contains(Flag::Draining));
@@ -117,9 +119,9 @@ fn overrides_of_names_that_never_come_have_a_bound_and_the_oldest_go_first() {
 #[test]
 fn a_change_of_the_overrides_may_use_the_balancer_and_misses_no_other() {
     let (balancer, _) = fleet([("a", spec())]);
-    let first = Cell::new(true);
+    let first = AtomicBool::new(true);
     balancer.override_member("a", |it| {
-        if first.replace(false) {
+        if first.swap(false, Ordering::Relaxed) {
             balancer.set_flag("a", Flag::Draining).unwrap();
             balancer.override_member("b", |it| it.with_tier(7));
         }
@@ -160,7 +162,7 @@ fn a_member_that_joins_has_its_overrides_from_the_first() {
     let builder = Balancer::builder().observer(scribe.clone());
     let balancer = builder.build().unwrap();
     balancer.override_member("a", |it| it.with_flag(Flag::Draining));
-    balancer.insert("a", (), spec());
+    balancer.insert("a", (), spec()).unwrap();
     assert!(scribe.take().is_empty(), "it was never anything else");
     assert_eq!(balancer.spec("a"), Some(spec().with_flag(Flag::Draining)));
 }

@@ -169,7 +169,7 @@ fn a_scheduler_is_told_what_it_asks_for_and_no_more() {
 fn an_error_restarts_with_each_failure_and_outlasts_a_success() {
     let (balancer, _, clock) = observed(false);
     let [first, second] = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
-    balancer.insert("b", (), MemberSpec::new());
+    balancer.insert("b", (), MemberSpec::new()).unwrap();
     first.put_in_error();
     clock.advance(seconds(50));
     second.put_in_error();

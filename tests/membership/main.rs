@@ -7,6 +7,7 @@
     reason = "a balancer that cannot be set up ends its test"
 )]
 
+mod batches;
 mod capacity;
 mod clocks;
 mod drain;
@@ -25,6 +26,8 @@ mod ready;
 mod repeated;
 mod reviewed;
 mod scheduler_change;
+mod slow_changes;
+mod sources;
 mod support;
 mod types;
 mod waiting;

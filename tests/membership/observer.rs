@@ -73,7 +73,7 @@ fn errors_recoveries_and_changes_of_flags_are_heard() {
     balancer.set_flag("a", Flag::Draining).unwrap();
     balancer.set_flag("a", Flag::Draining).unwrap();
     assert_eq!(scribe.take(), ["a: ok -> draining (Operator)"], "once");
-    balancer.insert("a", (), MemberSpec::new());
+    balancer.insert("a", (), MemberSpec::new()).unwrap();
     assert!(scribe.take().is_empty(), "an operator drains it");
     balancer.clear_overrides("a");
     assert_eq!(scribe.take(), ["a: draining -> ok (Operator)"]);
@@ -166,8 +166,10 @@ fn joining_and_leaving_are_told_with_the_picture_that_shows_them() {
         .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
         .build()
         .unwrap();
-    balancer.insert("c", (), MemberSpec::new());
-    balancer.insert("c", (), MemberSpec::new().with_tier(1));
+    balancer.insert("c", (), MemberSpec::new()).unwrap();
+    balancer
+        .insert("c", (), MemberSpec::new().with_tier(1))
+        .unwrap();
     drop(balancer.remove("a"));
     let lease = pick(&balancer).unwrap();
     balancer

@@ -119,7 +119,9 @@ impl Observer for Drains {
                 let balancer = self.0.upgrade().unwrap();
                 balancer.set_flag(member.name(), Flag::Draining).unwrap();
                 // Everything may be called: no lock is held.
-                balancer.insert("late", "late", MemberSpec::new().with_tier(1));
+                balancer
+                    .insert("late", "late", MemberSpec::new().with_tier(1))
+                    .unwrap();
                 drop(balancer.explain(&PickRequest::new()));
                 drop(pick(&balancer));
             }
@@ -150,7 +152,9 @@ impl Observer for Meddles {
             return;
         };
         if !matches!(event.kind, EventKind::Joined | EventKind::Left) {
-            balancer.insert("late", "late", MemberSpec::new().with_tier(1));
+            balancer
+                .insert("late", "late", MemberSpec::new().with_tier(1))
+                .unwrap();
         }
         let name = event.member.map_or("a", |member| member.name());
         let _ = balancer.update(name, |spec| spec.with_tier(0));

@@ -142,7 +142,9 @@ fn picks_and_changes_go_on_while_a_plan_is_made() {
         for at in 0..100 {
             let name = format!("m{at}");
             balancer.set_flag(&name, Flag::Disabled).unwrap();
-            balancer.insert(format!("more{at}"), (), MemberSpec::new());
+            balancer
+                .insert(format!("more{at}"), (), MemberSpec::new())
+                .unwrap();
             balancer.remove(&name).unwrap();
         }
         assert_eq!(balancer.len(), 10_001);
@@ -192,7 +194,7 @@ fn only_members_weights_tiers_and_labels_change_a_plan() {
         .update("m1", |spec| spec.with_max_in_flight(7))
         .unwrap();
     balancer.update("m1", |spec| spec.with_route("r")).unwrap();
-    balancer.insert("m1", (), capped(9));
+    balancer.insert("m1", (), capped(9)).unwrap();
     balancer.replace_all(names(3)).unwrap();
     balancer.reset_standings();
     assert_eq!(
@@ -211,9 +213,9 @@ fn only_members_weights_tiers_and_labels_change_a_plan() {
     let label = |spec: MemberSpec| spec.with_label("zone", "a");
     balancer.update("m1", label).unwrap();
     assert_eq!(book.begun().len(), 5, "a label");
-    balancer.remove("m1");
+    balancer.remove("m1").unwrap();
     assert_eq!(book.begun().len(), 6, "a member that leaves");
-    balancer.insert("m1", (), MemberSpec::new());
+    balancer.insert("m1", (), MemberSpec::new()).unwrap();
     assert_eq!(book.begun().len(), 7, "one that joins");
 }
 
@@ -236,7 +238,7 @@ fn changes_at_the_same_time_share_plans() {
             .map(|at| scope.spawn(move || balancer.insert(format!("n{at}"), (), MemberSpec::new())))
             .collect();
         for change in changes {
-            change.join().unwrap();
+            change.join().unwrap().unwrap();
         }
         slow.go.send(()).unwrap();
         slow.begins.recv().unwrap();
@@ -279,7 +281,7 @@ fn the_plan_of_a_scheduler_that_was_replaced_is_thrown_away() {
             [3],
             "the new one waits for no plan of the old one"
         );
-        balancer.insert("newer", (), MemberSpec::new());
+        balancer.insert("newer", (), MemberSpec::new()).unwrap();
         slow.go.send(()).unwrap();
     });
     assert_eq!(slow.book.begun(), [2, 3]);
@@ -406,7 +408,7 @@ fn a_member_that_is_not_planned_yet_serves_when_no_other_can() {
     let owned = owners(&balancer, 400);
     let firsts = owned.iter().filter(|&owner| owner == "m0").count();
     assert!(firsts.abs_diff(200) < 60, "by score: {firsts}");
-    balancer.remove("m0");
+    balancer.remove("m0").unwrap();
     assert!(owners(&balancer, 10).iter().all(|owner| owner == "m1"));
 }
 

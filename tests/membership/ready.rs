@@ -8,9 +8,11 @@ fn it_resolves_when_enough_members_are_there() {
     let balancer = plain([]);
     assert!(Task::new(balancer.ready(0)).poll().is_ready());
     let mut ready = Task::pending(balancer.ready(2));
-    balancer.insert("a", "a", MemberSpec::new());
+    balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert!(ready.run().is_none());
-    balancer.insert("b", "b", MemberSpec::new().with_flag(Flag::Disabled));
+    balancer
+        .insert("b", "b", MemberSpec::new().with_flag(Flag::Disabled))
+        .unwrap();
     assert!(ready.run().is_none(), "b cannot serve");
     balancer.clear_flag("b", Flag::Disabled).unwrap();
     assert!(ready.run().is_some());
@@ -82,5 +84,5 @@ fn it_may_be_dropped_at_any_time() {
     let balancer: Balancer<()> = Balancer::builder().build().unwrap();
     drop(balancer.ready(3));
     drop(Task::pending(balancer.ready(3)));
-    balancer.insert("a", (), MemberSpec::new());
+    balancer.insert("a", (), MemberSpec::new()).unwrap();
 }

@@ -115,7 +115,7 @@ fn what_is_so_already_is_no_news() {
         balancer.learned_limit("c").unwrap().set(None);
     });
     scene.hears_nothing("a removal of a name that is not there", |balancer| {
-        assert!(balancer.remove("z").is_none());
+        assert!(balancer.remove("z").is_err());
     });
     scene.hears_nothing("a time at which nothing is due", Balancer::notice_time);
     scene.hears_nothing("the recovery of all when that is so", |balancer| {
@@ -192,7 +192,7 @@ fn a_new_payload_under_the_same_spec_is_shown_and_is_no_change_to_the_method() {
         .members(["a", "b"].map(|name| (name, "old", MemberSpec::new())))
         .build()
         .unwrap();
-    balancer.insert("a", "new", MemberSpec::new());
+    balancer.insert("a", "new", MemberSpec::new()).unwrap();
     balancer
         .replace_all(["a", "b"].map(|name| (name, "new", MemberSpec::new())))
         .unwrap();

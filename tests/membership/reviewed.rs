@@ -92,14 +92,18 @@ fn reports_find_their_members_after_slots_were_used_again() {
     let names: Vec<String> = (0..40).map(|at| format!("m{at}")).collect();
     for _ in 0..2 {
         for name in &names {
-            balancer.insert(name.as_str(), (), MemberSpec::new());
+            balancer
+                .insert(name.as_str(), (), MemberSpec::new())
+                .unwrap();
         }
         for name in &names {
             drop(balancer.remove(name));
         }
     }
     for name in names.iter().rev() {
-        balancer.insert(name.as_str(), (), MemberSpec::new());
+        balancer
+            .insert(name.as_str(), (), MemberSpec::new())
+            .unwrap();
     }
     for name in &names {
         let reading = Reading { ready: 9, busy: 1 };
@@ -169,8 +173,10 @@ fn a_payload_may_call_the_balancer_as_it_is_dropped() {
     let own = Arc::new(OnceLock::new());
     let balancer = Balancer::new(["a", "b"].map(|name| (name, Caller(own.clone())))).unwrap();
     assert!(own.set(balancer.clone()).is_ok());
-    assert!(balancer.remove("a").is_some());
-    balancer.insert("b", Caller(own.clone()), MemberSpec::new());
+    assert!(balancer.remove("a").is_ok());
+    balancer
+        .insert("b", Caller(own.clone()), MemberSpec::new())
+        .unwrap();
     assert_eq!(picks(&balancer, 1), "b");
 }
 
@@ -202,7 +208,7 @@ fn a_scheduler_that_panics_as_it_is_set_is_told_everything_the_next_time() {
     let balancer = plain(["a", "b"]);
     let set = || balancer.set_scheduler(Nervous::default());
     assert!(catch_unwind(AssertUnwindSafe(set)).is_err());
-    balancer.insert("c", "c", MemberSpec::new());
+    balancer.insert("c", "c", MemberSpec::new()).unwrap();
     assert_eq!(balancer.scheduler_name(), "nervous");
     assert_eq!(picks(&balancer, 6), "abcabc");
 }

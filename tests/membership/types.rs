@@ -1,8 +1,8 @@
 //! What may cross threads, and what may be printed.
 
 use equipoise::balancer::{
-    Builder, Drain, DrainEnd, Drained, LearnedLimit, MemberExplained, PickWait, Ready, Replaced,
-    Why,
+    Builder, Drain, DrainEnd, Drained, Edited, LearnedLimit, MemberExplained, MemberSource,
+    PickWait, Ready, Why,
 };
 use equipoise::clock::{ManualClock, SystemClock, Timestamp};
 use equipoise::member::{EffectiveWeight, Labels, MemberKey};
@@ -10,10 +10,10 @@ use equipoise::random::Random;
 use equipoise::scheduler::{Needs, Reading};
 use equipoise::session::{ParseStickySessionError, Presented, Source};
 use equipoise::{
-    Balancer, BuildError, ByBusyness, ByRequests, ByTraffic, Eligibility, Ended, Explanation, Flag,
-    Guard, Heartbeat, HeartbeatReadings, Lease, MemberId, MemberSpec, MemberState, Outcome,
-    PickError, PickRequest, Removed, Session, Status, StickySession, UnknownMember, Weight,
-    WeightError,
+    Balancer, BuildError, ByBusyness, ByRequests, ByTraffic, EditError, Eligibility, Ended,
+    Explanation, Flag, Guard, Heartbeat, HeartbeatReadings, Lease, MemberId, MemberSpec,
+    MemberState, Outcome, PickError, PickRequest, Removed, Session, Status, StickySession,
+    UnknownMember, Weight, WeightError,
 };
 use std::fmt::Debug;
 
@@ -27,8 +27,8 @@ fn everything_public_crosses_threads_and_can_be_printed() {
     crosses_threads::<Lease<String>>();
     crosses_threads::<(LearnedLimit, MemberKey<'static>)>();
     crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
+    crosses_threads::<(PickRequest<'static>, Edited, MemberSource<u8>)>();
     crosses_threads::<(Drain<String>, DrainEnd, Labels)>();
-    crosses_threads::<(PickRequest<'static>, Replaced)>();
     crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();
     crosses_threads::<(MemberSpec, MemberState, MemberId, Status, Flag)>();
     crosses_threads::<(Weight, EffectiveWeight, Outcome, Ended, Session)>();
@@ -42,6 +42,7 @@ fn everything_public_crosses_threads_and_can_be_printed() {
 fn errors_are_errors() {
     may_fail::<PickError>();
     may_fail::<BuildError>();
+    may_fail::<EditError>();
     may_fail::<UnknownMember>();
     may_fail::<WeightError>();
     may_fail::<ParseStickySessionError>();

@@ -62,10 +62,10 @@ fn every_change_that_may_help_wakes_who_waits() {
     type Change = fn(&Balancer<&'static str>);
     let changes: [(&str, Change); 6] = [
         ("insert", |balancer| {
-            balancer.insert("b", "b", MemberSpec::new());
+            balancer.insert("b", "b", MemberSpec::new()).unwrap();
         }),
         ("insert over it", |balancer| {
-            balancer.insert("a", "a", MemberSpec::new());
+            balancer.insert("a", "a", MemberSpec::new()).unwrap();
         }),
         ("a higher cap", |balancer| {
             balancer
@@ -79,7 +79,9 @@ fn every_change_that_may_help_wakes_who_waits() {
         }),
         ("a standby that may serve", |balancer| {
             balancer.set_flag("a", Flag::Draining).unwrap();
-            balancer.insert("s", "s", MemberSpec::new().with_flag(Flag::HotStandby));
+            balancer
+                .insert("s", "s", MemberSpec::new().with_flag(Flag::HotStandby))
+                .unwrap();
         }),
         ("replacement", |balancer| {
             drop(
@@ -102,7 +104,7 @@ fn every_change_that_may_help_wakes_who_waits() {
 fn an_empty_balancer_is_waited_for() {
     let balancer = plain([]);
     let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
-    balancer.insert("a", "a", MemberSpec::new());
+    balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert_eq!(*waiting.run().unwrap().unwrap(), "a");
 }
 

@@ -155,8 +155,8 @@ fn a_waker_may_use_another_waiter_and_the_balancer_as_it_is_woken() {
             let mut meddle = meddling(&balancer, way);
             Meddler::as_it_is_woken(move || {
                 meddle();
-                balancer.insert("b", "b", MemberSpec::new());
-                balancer.remove("b");
+                balancer.insert("b", "b", MemberSpec::new()).unwrap();
+                balancer.remove("b").unwrap();
                 woken.fetch_add(1, SeqCst);
             })
         };
@@ -253,7 +253,7 @@ fn a_payload_that_was_never_shown_is_dropped_outside_the_lock() {
             std::panic::AssertUnwindSafe(|| balancer.insert("a", nosy(), MemberSpec::new()));
         assert!(std::panic::catch_unwind(unseen).is_err());
         brittle.0.store(0, SeqCst);
-        balancer.insert("a", nosy(), MemberSpec::new());
+        balancer.insert("a", nosy(), MemberSpec::new()).unwrap();
         assert_eq!(dropped.load(SeqCst), 1);
 
         brittle.0.store(1, SeqCst);
@@ -261,7 +261,7 @@ fn a_payload_that_was_never_shown_is_dropped_outside_the_lock() {
             std::panic::AssertUnwindSafe(|| balancer.insert("b", nosy(), MemberSpec::new()));
         assert!(std::panic::catch_unwind(unseen).is_err());
         brittle.0.store(0, SeqCst);
-        balancer.remove("b");
+        balancer.remove("b").unwrap();
         assert_eq!(dropped.load(SeqCst), 2);
     });
 }

@@ -184,7 +184,7 @@ async fn a_repetition_that_finds_nobody_costs_nothing() {
         assert_eq!(error, "member \"a\" failed in attempt 1");
     }
     let fine = crate::member::Member::new([Answer(200)]);
-    cast.balancer.insert("z", fine, MemberSpec::new());
+    cast.balancer.insert("z", fine, MemberSpec::new()).unwrap();
     let mut repeated = 0;
     for _ in 0..4 {
         repeated += usize::from(outcome(service.clone(), get("/")).await == "200 z 2");
@@ -314,7 +314,7 @@ async fn who_cannot_be_elected_is_told_apart_from_who_failed() {
     let error = cast.service().oneshot(get("/")).await.unwrap_err();
     assert!(matches!(error, BalanceError::Pick(_)));
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-    cast.balancer.remove("a");
+    cast.balancer.remove("a").unwrap();
     let error = cast.service().oneshot(get("/")).await.unwrap_err();
     assert!(matches!(
         error,
@@ -328,7 +328,7 @@ async fn members_added_later_are_tried_too() {
     let cast = Cast::new([REFUSE]);
     let service = cast.service();
     let fine = crate::member::Member::new([Answer(200)]);
-    cast.balancer.insert("z", fine, MemberSpec::new());
+    cast.balancer.insert("z", fine, MemberSpec::new()).unwrap();
     assert_eq!(outcome(service, get("/")).await, "200 z 2");
 }
 

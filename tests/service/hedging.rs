@@ -100,7 +100,7 @@ async fn a_member_that_comes_ends_the_wait_for_one() {
     let waiting = tokio::spawn(outcome(service, get("/")));
     tokio::time::sleep(SECOND).await;
     let member = Member::new([Answer(200)]);
-    balancer.insert("new", member, MemberSpec::new());
+    balancer.insert("new", member, MemberSpec::new()).unwrap();
     assert_eq!(waiting.await.unwrap(), "200 new 1");
 }
 

@@ -176,9 +176,9 @@ async fn a_member_that_was_removed_while_it_was_tried_does_not_count() {
     let service = cast.layer().nothing_sent_if(refused).over_members();
     let request = tokio::spawn(async move { outcome(service, get("/")).await });
     tokio::time::sleep(second / 2).await;
-    cast.balancer.remove("a");
+    cast.balancer.remove("a").unwrap();
     let fine = Member::new([Answer(200)]);
-    cast.balancer.insert("c", fine, MemberSpec::new());
+    cast.balancer.insert("c", fine, MemberSpec::new()).unwrap();
     assert_eq!(request.await.unwrap(), "200 c 3");
 }
 
@@ -193,11 +193,11 @@ async fn a_member_that_replaces_the_only_one_gets_its_requests() {
         let request = request.body(Full::<Bytes>::default());
         let request = tokio::spawn(async move { outcome(service, request.unwrap()).await });
         tokio::time::sleep(second / 2).await;
-        cast.balancer.remove("a");
+        cast.balancer.remove("a").unwrap();
         // Under the name of the one that went, or another.
         let name = if method == "GET" { "a" } else { "c" };
         let fine = Member::new([Answer(200)]);
-        cast.balancer.insert(name, fine, MemberSpec::new());
+        cast.balancer.insert(name, fine, MemberSpec::new()).unwrap();
         assert_eq!(request.await.unwrap(), format!("200 {name} 2"));
     }
 }
@@ -230,11 +230,11 @@ async fn a_member_that_was_replaced_under_its_name_while_it_was_tried_is_asked()
     }
     let changes: [Change; 3] = [
         |balancer| {
-            balancer.insert("a", fine(), MemberSpec::new());
+            balancer.insert("a", fine(), MemberSpec::new()).unwrap();
         },
         |balancer| {
-            balancer.remove("a");
-            balancer.insert("a", fine(), MemberSpec::new());
+            balancer.remove("a").unwrap();
+            balancer.insert("a", fine(), MemberSpec::new()).unwrap();
         },
         |balancer| {
             balancer
@@ -268,7 +268,7 @@ async fn members_that_are_inserted_again_and_again_are_asked_twice_by_one_reques
             served = &mut request => break served,
             () = tokio::time::sleep(second / 2) => {
                 let same = cast.members[0].clone();
-                cast.balancer.insert("a", same, MemberSpec::new());
+                cast.balancer.insert("a", same, MemberSpec::new()).unwrap();
             }
         }
     };
@@ -279,7 +279,9 @@ async fn members_that_are_inserted_again_and_again_are_asked_twice_by_one_reques
 #[tokio::test(start_paused = true)]
 async fn what_may_have_been_sent_goes_to_a_replaced_member_only_as_the_one_repetition() {
     let change: Change = |balancer| {
-        balancer.insert("a", Member::new([Answer(200)]), MemberSpec::new());
+        balancer
+            .insert("a", Member::new([Answer(200)]), MemberSpec::new())
+            .unwrap();
     };
     let (served, _) = changed_meanwhile(false, get("/"), change).await;
     assert_eq!(served, "member \"b\" failed in attempt 2");
@@ -322,7 +324,7 @@ async fn a_wait_for_a_member_ends_when_that_is_gone_and_others_stand_in() {
         let [a, b, c] = specs;
         let cast = Cast::with_specs([(REFUSE, a), (&[Hang], b), (FINE, c)]);
         if !reserve {
-            cast.balancer.remove("c");
+            cast.balancer.remove("c").unwrap();
         }
         let wait = Timeouts::new().with_member(60 * second);
         let service = cast.layer().timeouts(TestTimer, wait).over_members();
@@ -334,7 +336,7 @@ async fn a_wait_for_a_member_ends_when_that_is_gone_and_others_stand_in() {
         cast.balancer.clear_flag("a", Flag::InError).unwrap();
         let waiting = tokio::spawn(async move { outcome(service, get("/")).await });
         tokio::time::sleep(second).await;
-        cast.balancer.remove("b");
+        cast.balancer.remove("b").unwrap();
         let start = tokio::time::Instant::now();
         let expected = if reserve {
             "200 c 2"

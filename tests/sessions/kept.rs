@@ -119,7 +119,9 @@ async fn a_member_that_joins_while_it_runs_is_told_as_well() {
     layer.check_sessions().unwrap();
     assert_eq!(cookies(&layer, 2).await, 2);
     assert_eq!(told.take(), []);
-    balancer.insert("b", Uri::from_static("http://10.0.0.2"), MemberSpec::new());
+    balancer
+        .insert("b", Uri::from_static("http://10.0.0.2"), MemberSpec::new())
+        .unwrap();
     assert!(layer.check_sessions().is_err());
     cookies(&layer, 4).await;
     assert_eq!(told.take(), [("b".to_owned(), CookieRouteError::NoRoute)]);

@@ -11,7 +11,7 @@ fn to(route: &str, redirect: &str) -> MemberSpec {
 /// Members of tier 1 behind somebody else, so that the method elects none of them.
 fn behind<const N: usize>(members: [(&str, MemberSpec); N]) -> Site {
     let site = site(members.map(|(name, spec)| (name, spec.with_tier(1))));
-    site.balancer.insert("other", (), on("other"));
+    site.balancer.insert("other", (), on("other")).unwrap();
     site
 }
 
@@ -83,9 +83,11 @@ fn a_chain_of_hundreds_of_members_ends_somewhere() {
     let site = abc();
     for at in 0..500 {
         let spec = to(&format!("r{at}"), &format!("r{}", at + 1)).with_flag(Flag::Disabled);
-        site.balancer.insert(format!("m{at}"), (), spec);
+        site.balancer.insert(format!("m{at}"), (), spec).unwrap();
     }
-    site.balancer.insert("last", (), on("r500").with_tier(1));
+    site.balancer
+        .insert("last", (), on("r500").with_tier(1))
+        .unwrap();
     assert_eq!(site.visit("x.r490"), by("last", Session::Redirected));
     assert_eq!(
         site.visit("x.r0").unwrap().1,

@@ -226,6 +226,7 @@ impl Churner {
         let spec = with_cap(spec, self.random.below(5));
         let called = format!("m{name}");
         let id = self.balancer.insert(called.as_str(), name, spec);
+        let id = id.expect("all members are of one source");
         if self.known.living().any(|member| member.id() == id) {
             return;
         }

@@ -52,7 +52,7 @@ fn bytes_count_while_the_response_still_streams() {
 fn who_joins_or_returns_starts_at_the_groups_minimum() {
     let fleet = weighted(ByTraffic::new(), "1:1");
     transfers(&fleet, &[1_000; 10]);
-    fleet.balancer.insert("C", (), spec("-"));
+    fleet.balancer.insert("C", (), spec("-")).unwrap();
     assert_eq!(transfers(&fleet, &[1_000; 6]), "ABCABC", "Apache: CCCCCA");
 
     fleet.set("B", 'D');

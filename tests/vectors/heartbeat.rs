@@ -98,7 +98,10 @@ fn members_of_one_address_are_kept_apart() {
 #[test]
 fn draining_members_standbys_spares_and_later_tiers_wait_as_ever() {
     let (fleet, readings) = reporting("N - H R", Heartbeat::without_fallback);
-    fleet.balancer.insert("E", (), spec("-").with_tier(1));
+    fleet
+        .balancer
+        .insert("E", (), spec("-").with_tier(1))
+        .unwrap();
     let all = [("A", 10), ("B", 10), ("C", 10), ("D", 10), ("E", 10)];
     report(&fleet, &readings, &all);
     let elected = fleet.picks(200);

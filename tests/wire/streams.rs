@@ -260,7 +260,9 @@ async fn a_member_that_gets_another_endpoint_forgets_the_limit_of_the_former() {
         while state.learned_limit() != Some(1) {
             tokio::task::yield_now().await;
         }
-        balancer.insert("a", many.endpoint().build().unwrap(), MemberSpec::new());
+        balancer
+            .insert("a", many.endpoint().build().unwrap(), MemberSpec::new())
+            .unwrap();
         first.abort();
         assert_eq!(second.await.unwrap().unwrap().status(), 200);
         while state.learned_limit().is_some() {

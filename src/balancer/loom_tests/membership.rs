@@ -56,7 +56,9 @@ fn loom_a_name_that_comes_back_while_its_lease_ends_keeps_an_exact_count() {
         let before = balancer.member("a").unwrap();
         balancer.remove("a").unwrap();
         let ending = spawn(move || drop(lease));
-        balancer.insert("a", (), MemberSpec::new().with_max_in_flight(1));
+        balancer
+            .insert("a", (), MemberSpec::new().with_max_in_flight(1))
+            .unwrap();
         let mine = pick(&balancer);
         join(ending);
 
@@ -78,7 +80,9 @@ fn loom_a_name_that_goes_and_comes_back_while_its_lease_ends_is_not_left_out() {
         assert_eq!(pick(&balancer).unwrap_err(), PickError::AtCapacity);
         let ending = spawn(move || drop(lease));
         balancer.remove("a").unwrap();
-        balancer.insert("a", (), MemberSpec::new().with_max_in_flight(1));
+        balancer
+            .insert("a", (), MemberSpec::new().with_max_in_flight(1))
+            .unwrap();
         join(ending);
 
         assert_eq!(in_flight(&balancer, "a"), 0);
@@ -216,7 +220,7 @@ fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
         let other = balancer.clone();
         let picking = spawn(move || picked(&other));
         let removed = balancer.remove("a").unwrap();
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         let later = picked(&balancer);
         assert_eq!(later.member().name(), "b");
         let earlier = join(picking);
@@ -249,7 +253,9 @@ fn slot_changes_hands(request: PickRequest<'static>) {
     let other = balancer.clone();
     let picking = spawn(move || other.pick(&request));
     drop(balancer.remove("a"));
-    balancer.insert("b", (), MemberSpec::new().with_route("r"));
+    balancer
+        .insert("b", (), MemberSpec::new().with_route("r"))
+        .unwrap();
     let later = balancer.pick(&request);
     assert_eq!(later.unwrap().member().name(), "b");
 
@@ -263,4 +269,50 @@ fn slot_changes_hands(request: PickRequest<'static>) {
     }
     assert_eq!(in_flight(&balancer, "b"), 0);
     drop(picked(&balancer));
+}
+
+#[test]
+fn loom_a_pick_with_an_older_view_meets_all_of_an_edit_or_nothing() {
+    check(|| {
+        let balancer = one(MemberSpec::new());
+        let other = balancer.clone();
+        let picking = spawn(move || picked(&other));
+        let mut edit = balancer.edit();
+        edit.remove("a");
+        edit.insert("b", (), MemberSpec::new());
+        let removed = edit.apply().unwrap().removed;
+        assert_eq!(picked(&balancer).member().name(), "b");
+        let lease = join(picking);
+
+        // Before the edit there is "a", and after it "b": there is no moment without either.
+        let elected = |name| u32::from(lease.member().name() == name);
+        assert_eq!(removed[0].in_flight(), elected("a"));
+        assert_eq!(in_flight(&balancer, "b"), elected("b"));
+        drop(lease);
+        assert_eq!(removed[0].in_flight() + in_flight(&balancer, "b"), 0);
+    });
+}
+
+#[test]
+fn loom_of_two_sources_that_bring_one_name_one_is_refused() {
+    check(|| {
+        let balancer = empty().build().unwrap();
+        let other = balancer.source("two");
+        let two = spawn(move || {
+            let mut edit = other.edit();
+            edit.insert("a", (), MemberSpec::new());
+            edit.insert("two", (), MemberSpec::new());
+            edit.apply().is_ok()
+        });
+        let mut edit = balancer.source("one").edit();
+        edit.insert("one", (), MemberSpec::new());
+        edit.insert("a", (), MemberSpec::new());
+        let one = edit.apply().is_ok();
+        let two = join(two);
+
+        assert!(one != two, "the first has it");
+        let (winner, loser) = if one { ("one", "two") } else { ("two", "one") };
+        assert_eq!(balancer.source_of("a").as_deref(), Some(winner));
+        assert!(balancer.member(winner).is_some() && balancer.member(loser).is_none());
+    });
 }

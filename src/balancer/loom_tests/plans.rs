@@ -64,7 +64,7 @@ fn loom_a_pick_beside_a_change_of_the_members_finds_one_by_whatever_plan() {
         let balancer = balancer();
         let other = balancer.clone();
         let picking = spawn(move || drop(picked(&other)));
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         join(picking);
 
         assert_eq!(planned(&balancer), Some(2));
@@ -76,10 +76,10 @@ fn loom_a_pick_beside_a_change_of_the_members_finds_one_by_whatever_plan() {
 fn loom_no_member_is_elected_by_an_old_plan_after_it_is_removed() {
     check(|| {
         let balancer = balancer();
-        balancer.insert("b", (), MemberSpec::new());
+        balancer.insert("b", (), MemberSpec::new()).unwrap();
         let other = balancer.clone();
         let picking = spawn(move || drop(picked(&other)));
-        balancer.remove("b");
+        balancer.remove("b").unwrap();
         assert_eq!(picked(&balancer).member().name(), "a");
         join(picking);
         assert_eq!(planned(&balancer), Some(1));
@@ -92,8 +92,8 @@ fn loom_two_changes_at_once_end_in_a_plan_of_both() {
         let balancer = balancer();
         let other = balancer.clone();
         let inserting = spawn(move || other.insert("b", (), MemberSpec::new()));
-        balancer.insert("c", (), MemberSpec::new());
-        join(inserting);
+        balancer.insert("c", (), MemberSpec::new()).unwrap();
+        join(inserting).unwrap();
         assert_eq!(planned(&balancer), Some(3));
     });
 }
@@ -105,7 +105,7 @@ fn loom_a_plan_that_is_published_undoes_no_change_of_health() {
         let other = balancer.clone();
         let inserting = spawn(move || other.insert("b", (), MemberSpec::new()));
         balancer.set_flag("a", Flag::Disabled).unwrap();
-        join(inserting);
+        join(inserting).unwrap();
         assert_eq!(planned(&balancer), Some(2));
         let lease = balancer.pick(&PickRequest::new()).unwrap();
         assert_eq!(lease.member().name(), "b");
@@ -119,7 +119,7 @@ fn loom_a_scheduler_that_is_set_while_another_plans_has_a_plan_of_its_own() {
         let other = balancer.clone();
         let inserting = spawn(move || other.insert("b", (), MemberSpec::new()));
         balancer.set_scheduler(Planned);
-        join(inserting);
+        join(inserting).unwrap();
         assert_eq!(planned(&balancer), Some(2));
         assert!(pick(&balancer).is_ok());
     });

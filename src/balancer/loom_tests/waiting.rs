@@ -157,7 +157,7 @@ fn loom_a_waiter_that_joins_while_a_member_comes_is_served() {
         let balancer = empty().build().unwrap();
         let other = balancer.clone();
         let coming = spawn(move || {
-            other.insert("a", (), MemberSpec::new());
+            other.insert("a", (), MemberSpec::new()).unwrap();
         });
         let mut waiter = in_line(&balancer);
         let mut served = waiter.poll();
@@ -177,7 +177,7 @@ fn loom_whoever_waits_for_a_start_sees_the_member_that_makes_it() {
         let balancer = empty().build().unwrap();
         let other = balancer.clone();
         let coming = spawn(move || {
-            other.insert("a", (), MemberSpec::new());
+            other.insert("a", (), MemberSpec::new()).unwrap();
         });
         let mut ready = Task::new(balancer.ready(1));
         let at_once = ready.poll();
@@ -264,7 +264,7 @@ fn loom_a_watchers_waker_may_drop_another_watcher_while_a_member_comes() {
         drop(waker);
         let changed = balancer.clone();
         let coming = spawn(move || {
-            changed.insert("a", (), MemberSpec::new());
+            changed.insert("a", (), MemberSpec::new()).unwrap();
         });
         let mine = watcher.poll();
         join(coming);

@@ -112,9 +112,10 @@ impl<W> Balancer<W> {
     /// Removes a member if it is there and drains; returns where it stood.
     fn remove_draining(&self, state: &Arc<MemberState>) -> Standing {
         let mut editor = self.core.editor.lock();
-        let (found, _) = standing(editor.seat(state.name()), state);
-        if found == Standing::Draining {
-            editor.remove(state.name());
+        let (found, seat) = standing(editor.seat(state.name()), state);
+        if let (Standing::Draining, Some(seat)) = (found, seat) {
+            let seat = seat.clone();
+            editor.remove(&seat, seat.overrides());
             let after = editor.publish_change(&self.core.view);
             drop(editor);
             after.tell(self.shared());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::members::{Wire, spec};
 use super::scope::{Key, Wanted, wanted};
 use super::{Faults, Surroundings};
-use crate::balancer::Balancer;
 use crate::balancer::events::Observer;
+use crate::balancer::{Balancer, Edit};
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
 use crate::member::Flag;
 use crate::proxy::Endpoint;
@@ -189,25 +189,7 @@ impl Change {
             } => (running, after, changed, gone),
         };
         let balancer = &running.balancer;
-        let known = by_url(&running.config);
-        for (member, endpoint) in changed {
-            let before = known.get(member.url.as_str());
-            let spec = spec(&member);
-            // What was removed meanwhile stays away.
-            match endpoint {
-                None => drop(balancer.update(&member.url, |_| spec.clone())),
-                Some(_) if before.is_some() && balancer.member(&member.url).is_none() => {}
-                Some(endpoint) => {
-                    balancer.insert(&*member.url, endpoint, spec);
-                }
-            }
-            if let Some(before) = before {
-                change_health(balancer, before, &member);
-            }
-        }
-        for url in gone {
-            drop(balancer.remove(&url));
-        }
+        change_members(balancer, &by_url(&running.config), &changed, &gone);
         let (old, new) = (&running.config, &after.config);
         if old.scheduler != new.scheduler {
             balancer.set_scheduler(scheduler(new.scheduler, &after.readings));
@@ -219,17 +201,53 @@ impl Change {
     }
 }
 
+/// Changes the members, all at once. A member that is refused, because it was removed
+/// meanwhile or is another source's, is left as it is.
+fn change_members(
+    balancer: &Balancer<Endpoint>,
+    known: &BTreeMap<&str, &MemberConfig>,
+    changed: &[(MemberConfig, Option<Endpoint>)],
+    gone: &[String],
+) {
+    let mut refused: HashSet<String> = HashSet::new();
+    loop {
+        let mut edit = balancer.edit();
+        for (member, endpoint) in changed {
+            let url = &*member.url;
+            let before = known.get(url);
+            // What was removed meanwhile stays away.
+            let stays_away = before.is_some() && balancer.member(url).is_none();
+            if stays_away || refused.contains(url) {
+                continue;
+            }
+            let spec = spec(member);
+            match endpoint {
+                None => edit.update(url, move |_| spec.clone()),
+                Some(endpoint) => edit.insert(url, endpoint.clone(), spec),
+            }
+            if let Some(before) = before {
+                change_health(&mut edit, before, member);
+            }
+        }
+        for url in gone.iter().filter(|url| !refused.contains(*url)) {
+            edit.remove(&**url);
+        }
+        let Err(error) = edit.apply() else {
+            return;
+        };
+        refused.insert(error.name().to_owned());
+    }
+}
+
 /// Health is no part of what a source says of a member that is there, so that a file changes
 /// it only where its own words for it change.
-fn change_health(balancer: &Balancer<Endpoint>, before: &MemberConfig, after: &MemberConfig) {
+fn change_health(edit: &mut Edit<'_, Endpoint>, before: &MemberConfig, after: &MemberConfig) {
     for flag in [Flag::FailedCheck, Flag::InError] {
-        let changed = match (before.flags.contains(&flag), after.flags.contains(&flag)) {
-            (false, true) => balancer.set_flag(&after.url, flag),
-            (true, false) => balancer.clear_flag(&after.url, flag),
-            _ => continue,
-        };
-        // One that was removed meanwhile has no health.
-        drop(changed);
+        match (before.flags.contains(&flag), after.flags.contains(&flag)) {
+            (false, true) => edit.set_flag(&*after.url, flag),
+            (true, false) => edit.clear_flag(&*after.url, flag),
+            _ => {}
+        }
     }
 }
 

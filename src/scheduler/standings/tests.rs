@@ -24,7 +24,8 @@ fn picture(hundredths: &[u32]) -> Picture {
             state,
             spec,
             order: slot.into(),
-            overridden: Mutex::default(),
+            owner: "".into(),
+            layers: Mutex::default(),
         }));
     }
     let found = walk(&roster, |seat| seat.state.status());

@@ -205,7 +205,8 @@ mod tests {
     fn balancer(routes: &[&'static str]) -> Balancer<()> {
         let balancer = Balancer::new::<&str>([]).unwrap_or_else(|_| unreachable!("no names"));
         for &route in routes {
-            balancer.insert(route, (), MemberSpec::new().with_route(route));
+            let inserted = balancer.insert(route, (), MemberSpec::new().with_route(route));
+            assert!(inserted.is_ok());
         }
         balancer
     }
@@ -250,10 +251,12 @@ mod tests {
         let balancer = balancer(&["r1"]);
         let routes = OpaqueRoutes::new(OpaqueKey::new("b", b"key"));
         let r1 = routes.write(&balancer, "r1");
-        balancer.insert("new", (), MemberSpec::new().with_route("r9"));
+        balancer
+            .insert("new", (), MemberSpec::new().with_route("r9"))
+            .unwrap();
         let r9 = routes.write(&balancer, "r9");
         assert_eq!(routes.read(&balancer, &r9).as_deref(), Some("r9"));
-        balancer.remove("r1");
+        balancer.remove("r1").unwrap();
         assert_eq!(routes.read(&balancer, &r1), None);
     }
 }

@@ -395,7 +395,8 @@ impl Core {
         self.slots -= 1;
         self.names.push(name.to_owned());
         self.balancer
-            .insert(name, (), MemberSpec::new().with_flag(Flag::Disabled));
+            .insert(name, (), MemberSpec::new().with_flag(Flag::Disabled))
+            .unwrap();
         200
     }
 

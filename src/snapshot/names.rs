@@ -1,0 +1,108 @@
+//! From a name to the slot of its member: a hash table in parts that its copies share, so
+//! that a copy costs one pointer for each part, and a change one part.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// So many names a part has, on average, when the number of parts is doubled.
+const CROWD: usize = 32;
+
+/// Slots by the hash of the name. The hash has keys of its own, so that names that others
+/// choose do not meet in one part.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    /// A power of two of them, or none.
+    parts: Vec<Arc<Vec<Entry>>>,
+    len: usize,
+    keys: RandomState,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    slot: u32,
+}
+
+impl Names {
+    /// The slots whose name has the same hash; the caller compares the text.
+    pub(crate) fn slots(&self, name: &str) -> impl Iterator<Item = u32> {
+        let hash = self.keys.hash_one(name);
+        let part = self.part(hash).and_then(|part| self.parts.get(part));
+        let entries = part.map_or(&[][..], |part| part.as_slice());
+        entries
+            .iter()
+            .filter(move |entry| entry.hash == hash)
+            .map(|entry| entry.slot)
+    }
+
+    /// Adds a name that is not there.
+    pub(crate) fn insert(&mut self, name: &str, slot: u32) {
+        if self.len >= self.parts.len() * CROWD {
+            self.grow();
+        }
+        let hash = self.keys.hash_one(name);
+        if let Some(part) = self.part(hash) {
+            Arc::make_mut(&mut self.parts[part]).push(Entry { hash, slot });
+            self.len += 1;
+        }
+    }
+
+    /// Removes what was inserted with the same name and slot.
+    pub(crate) fn remove(&mut self, name: &str, slot: u32) {
+        let hash = self.keys.hash_one(name);
+        let Some(part) = self.part(hash) else {
+            return;
+        };
+        let entries = Arc::make_mut(&mut self.parts[part]);
+        if let Some(at) = entries.iter().position(|it| it.slot == slot) {
+            entries.swap_remove(at);
+            self.len -= 1;
+        }
+    }
+
+    fn part(&self, hash: u64) -> Option<usize> {
+        let last = self.parts.len().checked_sub(1)?;
+        #[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted")]
+        let hash = hash as usize;
+        Some(hash & last)
+    }
+
+    fn grow(&mut self) {
+        let count = (2 * self.parts.len()).max(1);
+        let former = std::mem::replace(&mut self.parts, vec![Arc::default(); count]);
+        for entry in former.iter().flat_map(|part| part.iter()) {
+            if let Some(part) = self.part(entry.hash) {
+                Arc::make_mut(&mut self.parts[part]).push(*entry);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    fn found(names: &Names, name: &str) -> Vec<u32> {
+        names.slots(name).collect()
+    }
+
+    #[test]
+    fn each_of_many_names_is_found_until_it_is_removed() {
+        let mut names = Names::default();
+        assert!(found(&names, "0").is_empty());
+        for slot in 0..1_000 {
+            names.insert(&slot.to_string(), slot);
+        }
+        let copy = names.clone();
+        for slot in (0..1_000).step_by(2) {
+            names.remove(&slot.to_string(), slot);
+            names.remove("of another", slot);
+        }
+        for slot in 0..1_000 {
+            let expected = if slot % 2 == 0 { vec![] } else { vec![slot] };
+            assert_eq!(found(&names, &slot.to_string()), expected);
+            assert_eq!(found(&copy, &slot.to_string()), [slot], "a copy keeps it");
+        }
+    }
+}
