@@ -7,13 +7,16 @@ use super::layer::Layer;
 use super::lease::Entry;
 use super::shared::Shared;
 use super::view::View;
-use crate::member::{MemberState, Status};
+use crate::clock::Timestamp;
+use crate::member::{Cause, Flag, MemberState, Status};
 
 /// What a change has made of a member.
 enum Fact {
-    Changed(Layer, Status, Status),
+    Changed(Layer, Status, Status, Option<Cause>),
+    Ejected(Timestamp, Cause),
     Joined,
     Left,
+    Recovered,
 }
 
 /// What is done after a change, outside the lock: the world is told, and what readers
@@ -71,9 +74,28 @@ impl<W> AfterChange<W> {
         (before, after): (Status, Status),
     ) {
         if before != after {
-            let changed = Fact::Changed(layer, before, after);
+            let changed = Fact::Changed(layer, before, after, None);
             self.facts.push((state.clone(), changed));
         }
+        if before.contains(Flag::Ejected) && !after.contains(Flag::Ejected) {
+            self.facts.push((state.clone(), Fact::Recovered));
+        }
+    }
+
+    /// Notes an ejection that has begun, or that lasts longer.
+    pub(super) fn note_ejected(
+        &mut self,
+        state: &Arc<MemberState>,
+        (before, after): (Status, Status),
+        until: Timestamp,
+        cause: &Cause,
+    ) {
+        if before != after {
+            let changed = Fact::Changed(Layer::Health, before, after, Some(cause.clone()));
+            self.facts.push((state.clone(), changed));
+        }
+        let ejected = Fact::Ejected(until, cause.clone());
+        self.facts.push((state.clone(), ejected));
     }
 
     pub(super) fn note_joined(&mut self, state: &Arc<MemberState>) {
@@ -86,19 +108,28 @@ impl<W> AfterChange<W> {
 }
 
 /// The events that facts are told as.
-const FACTS: Wants = Wants::CHANGED.and(Wants::JOINED).and(Wants::LEFT);
+const FACTS: Wants = Wants::CHANGED
+    .and(Wants::EJECTED)
+    .and(Wants::JOINED)
+    .and(Wants::LEFT)
+    .and(Wants::RECOVERED);
 
 impl Fact {
     fn kind(&self) -> EventKind<'_> {
-        match *self {
-            Self::Changed(layer, before, after) => EventKind::Changed {
+        match self {
+            &Self::Changed(layer, before, after, ref cause) => EventKind::Changed {
                 before,
                 after,
                 layer,
-                cause: None,
+                cause: cause.as_ref(),
+            },
+            Self::Ejected(until, cause) => EventKind::Ejected {
+                until: *until,
+                cause: Some(cause),
             },
             Self::Joined => EventKind::Joined,
             Self::Left => EventKind::Left,
+            Self::Recovered => EventKind::Recovered,
         }
     }
 }

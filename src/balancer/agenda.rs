@@ -1,15 +1,17 @@
 //! What falls due as time passes, and when the picture has to be renewed: [`Agenda`].
 //!
-//! The publisher works out for each member what falls due next (an error's end) while it
-//! walks over the members, and keeps the earliest time here, where each pick looks. What does
-//! not live here: the walk itself (`editor.rs`), and what is done to a member that is due.
+//! While the publisher walks over the members, it asks for each [`Pace::outlook`] what time
+//! has in store for it, of whatever kind: an error's end, an ejection's end, a step of a
+//! ramp. It keeps the earliest time here, where each pick looks. So there is no list beside
+//! the members that could get out of step with them. What does not live here: the walk
+//! itself (`publish.rs`), and what wakes the futures that keep time (`keepers.rs`).
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::member::{Flag, Retry};
-use crate::snapshot::{Roster, Seat};
+use crate::member::{Backoff, Flag, LiveStatus, Ramp, Retry, Status};
+use crate::snapshot::{FULL_WEIGHT, Roster, Seat};
 use crate::sync::{AtomicU64, Relaxed, SeqCst};
 
 /// The picture is out of date.
@@ -48,8 +50,17 @@ impl Agenda {
         self.due.store(DIRTY, SeqCst);
     }
 
+    /// What is due, as a number: the less, the sooner.
+    pub(super) fn due_nanos(&self) -> u64 {
+        self.due.load(SeqCst)
+    }
+
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let due = self.due.load(SeqCst);
+        Self::time_of(self.due_nanos())
+    }
+
+    /// What such a number means.
+    pub(super) fn time_of(due: u64) -> Option<Timestamp> {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
@@ -59,10 +70,15 @@ impl Agenda {
     }
 
     /// After what time a refused request may do better.
-    pub(super) fn retry_after(&self, roster: &Roster, now: Timestamp) -> Option<Duration> {
+    pub(super) fn retry_after(
+        &self,
+        roster: &Roster,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Option<Duration> {
         let rescue = match self.rescue.load(Relaxed) {
             NEVER => None,
-            DIRTY => next_rescue(roster, now),
+            DIRTY => next_rescue(roster, pace, now),
             known => Some(Timestamp::from_nanos(known)),
         };
         rescue.map(|rescue| rescue.since(now))
@@ -119,26 +135,119 @@ pub(super) struct Next {
 }
 
 impl Next {
-    pub(super) fn note(&mut self, due: Timestamp, rescues: bool) {
-        let earlier = |known: Option<Timestamp>| Some(known.map_or(due, |known| known.min(due)));
-        self.due = earlier(self.due);
-        if rescues {
-            self.rescue = earlier(self.rescue);
+    pub(super) fn note(&mut self, outlook: &Outlook) {
+        self.due = earlier(self.due, outlook.due);
+        self.rescue = earlier(self.rescue, outlook.rescue);
+    }
+}
+
+fn earlier(known: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    known.into_iter().chain(other).min()
+}
+
+/// How fast members come and go as time passes: what the balancer says for all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    pub(super) backoff: Backoff,
+    /// For members that have none of their own.
+    pub(super) ramp: Option<Ramp>,
+}
+
+/// What time has in store for one member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Outlook {
+    /// The outages whose time is over.
+    pub(super) over: Status,
+    /// When its error ends, if it is in error and that is known.
+    pub(super) error_until: Option<Timestamp>,
+    /// What of its weight counts, in sixteenths.
+    pub(super) sixteenths: u32,
+    /// When this changes next.
+    due: Option<Timestamp>,
+    /// When it can serve, if only outages that end by themselves keep it out.
+    rescue: Option<Timestamp>,
+}
+
+impl Outlook {
+    /// Nothing.
+    const SETTLED: Self = Self {
+        over: Status::NORMAL,
+        error_until: None,
+        sixteenths: FULL_WEIGHT,
+        due: None,
+        rescue: None,
+    };
+
+    /// Tells whether a ramp is over, or there is none.
+    pub(super) fn is_at_full_weight(&self) -> bool {
+        self.sixteenths == FULL_WEIGHT
+    }
+}
+
+impl Pace {
+    /// What time has in store at `now` for a member whose live status is `live`.
+    pub(super) fn outlook(self, seat: &Seat, live: LiveStatus, now: Timestamp) -> Outlook {
+        if live.is_settled() {
+            return Outlook::SETTLED;
+        }
+        let status = live.status();
+        if status.and(Status::HEALTH) == Status::NORMAL {
+            return self.ramp(seat, live.since(), now);
+        }
+        let mut outlook = Outlook::SETTLED;
+        // Whether each outage that holds ends by itself.
+        let mut ends = true;
+        if status.contains(Flag::InError) {
+            let spec = &seat.spec;
+            let delay = |errors| self.backoff.delay(spec.recovery_delay(), errors);
+            match live.retry(seat.state.error_delay(delay), now) {
+                Retry::Now => outlook.over = outlook.over.with(Flag::InError),
+                Retry::At(due) => {
+                    outlook.error_until = Some(due);
+                    outlook.due = Some(due);
+                    outlook.rescue = Some(due);
+                }
+                Retry::Never | Retry::NotInError => ends = false,
+            }
+        }
+        if status.contains(Flag::Ejected) {
+            match seat.state.ejected_until() {
+                Some(until) if until <= now => outlook.over = outlook.over.with(Flag::Ejected),
+                Some(until) => {
+                    outlook.due = earlier(outlook.due, Some(until));
+                    outlook.rescue = outlook.rescue.max(Some(until));
+                }
+                None => ends = false,
+            }
+        }
+        if !(ends && status.minus(Status::TIMED).is_usable()) {
+            outlook.rescue = None;
+        } else if outlook.rescue.is_none() {
+            outlook.rescue = Some(now);
+        }
+        if status.minus(outlook.over).and(Status::HEALTH) == Status::NORMAL {
+            // It arrives now.
+            outlook.sixteenths = self.ramp(seat, now, now).sixteenths;
+        }
+        outlook
+    }
+
+    fn ramp(self, seat: &Seat, since: Timestamp, now: Timestamp) -> Outlook {
+        let Some(ramp) = seat.spec.ramp().or(self.ramp) else {
+            return Outlook::SETTLED;
+        };
+        let stage = ramp.at(since, now);
+        Outlook {
+            sixteenths: stage.sixteenths,
+            due: stage.next,
+            ..Outlook::SETTLED
         }
     }
 }
 
-/// When the next member that only its error keeps out can serve again.
+/// When the next member that only its error or an ejection keeps out can serve again.
 #[cold]
-fn next_rescue(roster: &Roster, now: Timestamp) -> Option<Timestamp> {
-    let due = |seat: &std::sync::Arc<Seat>| {
-        let live = seat.state.live();
-        let rescues = live.status().without(Flag::InError).is_usable();
-        match live.retry(seat.spec.recovery_delay(), now) {
-            Retry::At(due) if rescues => Some(due),
-            Retry::Now if rescues => Some(now),
-            _ => None,
-        }
-    };
-    roster.by_tier().filter_map(due).min()
+fn next_rescue(roster: &Roster, pace: Pace, now: Timestamp) -> Option<Timestamp> {
+    let rescue = |seat: &std::sync::Arc<Seat>| pace.outlook(seat, seat.state.live(), now).rescue;
+    roster.by_tier().filter_map(rescue).min()
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::agenda::Pace;
 use super::editor::Editor;
 use super::events::Observer;
 use super::shared::Shared;
 use super::view::View;
 use super::{Balancer, BuildError, Core, DEFAULT_SOURCE};
 use crate::clock::{Clock, SystemClock};
-use crate::member::MemberSpec;
+use crate::member::{Backoff, MemberSpec, Ramp};
 use crate::random::Random;
 use crate::scheduler::{ByRequests, Scheduler};
 use crate::sync::{Mutex, Published};
@@ -43,6 +44,7 @@ pub struct Builder<W> {
     random: Random,
     observers: Vec<Box<dyn Observer>>,
     forced_recovery: bool,
+    pace: Pace,
 }
 
 impl<W> Balancer<W> {
@@ -100,6 +102,7 @@ impl<W> Builder<W> {
             random: Random::from_entropy(),
             observers: Vec::new(),
             forced_recovery: true,
+            pace: Pace::default(),
         }
     }
 
@@ -282,8 +285,33 @@ impl<W> Builder<W> {
         self
     }
 
-    /// When nobody is left, leaves members in error alone until their recovery delay
-    /// is over, instead of trying them all again at once (Apache: `forcerecovery=Off`).
+    /// Sets how long errors last; [`Backoff::constant`] by default: each for the member's
+    /// recovery delay.
+    ///
+    /// # Examples
+    ///
+    /// See [`Backoff`].
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.pace.backoff = backoff;
+        self
+    }
+
+    /// Sets how the weights of members grow after these have joined or recovered (slow
+    /// start), for all that have no [`ramp`](MemberSpec::with_ramp) of their own; by default
+    /// not at all.
+    ///
+    /// # Examples
+    ///
+    /// See [`Ramp`].
+    #[doc(alias = "slowstart")]
+    pub fn ramp(mut self, ramp: Ramp) -> Self {
+        self.pace.ramp = Some(ramp);
+        self
+    }
+
+    /// When nobody is left, leaves members that are in error or ejected alone until the time
+    /// for it is over, instead of trying them all again at once (Apache:
+    /// `forcerecovery=Off`).
     ///
     /// # Examples
     ///
@@ -331,6 +359,7 @@ impl<W> Builder<W> {
             self.random,
             self.observers,
             self.forced_recovery,
+            self.pace,
             self.scheduler.clone(),
         ));
         let core = Core {

@@ -4,6 +4,7 @@
 //! (`publish.rs`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::after_change::AfterChange;
 use super::epoch::Epoch;
@@ -13,7 +14,7 @@ use super::lease::Entry;
 use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
-use crate::member::{Flag, MemberSpec, MemberState, Overrides, Status};
+use crate::member::{Cause, Flag, MemberKey, MemberSpec, MemberState, Overrides, Status};
 use crate::scheduler::{Scheduler, plans_alike};
 use crate::snapshot::{Roster, Seat, Slab};
 use crate::sync::Mutex;
@@ -88,6 +89,10 @@ impl<W> Editor<W> {
                     Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
                 state.open();
+                if self.generation > 0 {
+                    // Those with which a balancer is built are at full weight at once.
+                    state.arrive(now);
+                }
                 self.after.note_joined(&state);
                 self.next_order += 1;
                 (state, self.next_order)
@@ -151,14 +156,49 @@ impl<W> Editor<W> {
         true
     }
 
-    /// Sets or clears a flag of a member's health; returns whether that is a change.
-    pub(super) fn set_health(&mut self, state: &Arc<MemberState>, flag: Flag, on: bool) -> bool {
-        let (flag, none) = (Status::NORMAL.with(flag), Status::NORMAL);
-        let (set, clear) = if on { (flag, none) } else { (none, flag) };
+    pub(super) fn state_of(&self, member: MemberKey<'_>) -> Option<Arc<MemberState>> {
+        let seat = match member {
+            MemberKey::Name(name) => self.seat(name)?,
+            MemberKey::Id(id) => {
+                let seat = self.roster.seat(id.slot())?;
+                if seat.state.id() != id {
+                    return None;
+                }
+                seat
+            }
+        };
+        Some(seat.state.clone())
+    }
+
+    /// Ejects a member, or lets its ejection last longer; returns whether that is a change.
+    pub(super) fn eject(&mut self, state: &Arc<MemberState>, time: Duration, why: &Cause) -> bool {
+        let now = self.epoch.shared.clock.now();
+        let until = now + time;
+        let (change, news) = state.eject(until, now, why);
+        if news {
+            self.after.note_ejected(state, change, until, why);
+        }
+        news
+    }
+
+    /// Sets and clears flags of a member's health; returns whether that is a change.
+    pub(super) fn change_health(
+        &mut self,
+        state: &Arc<MemberState>,
+        set: Status,
+        clear: Status,
+    ) -> bool {
         let now = self.epoch.shared.clock.now();
         let (before, after) = state.change_flags(set, clear, now);
         self.after.note(state, Layer::Health, (before, after));
         before != after
+    }
+
+    /// Sets or clears one flag of a member's health; returns whether that is a change.
+    pub(super) fn set_health(&mut self, state: &Arc<MemberState>, flag: Flag, on: bool) -> bool {
+        let (flag, none) = (Status::NORMAL.with(flag), Status::NORMAL);
+        let (set, clear) = if on { (flag, none) } else { (none, flag) };
+        self.change_health(state, set, clear)
     }
 
     fn seat_anew(&mut self, seat: Seat, (payload, payload_number): (Arc<W>, u64)) {

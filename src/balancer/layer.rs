@@ -8,8 +8,8 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// Its health: in error, or a failed check. What has set that, a request, a check or a
-    /// [`set_flag`](crate::Balancer::set_flag), is not recorded.
+    /// Its health: in error, ejected, or a failed check. Why is in its
+    /// [`health`](super::MemberExplained::health).
     Health,
     /// The [`Overrides`](crate::member::Overrides) of an operator.
     Operator,

@@ -17,7 +17,7 @@ impl<W> Balancer<W> {
     /// Inserts a member, or gives the one of that name a new payload and spec.
     ///
     /// The name is the identity: a member that is there keeps its id, its place in
-    /// ties, its counters, its health (in error, failed check) and what an operator has
+    /// ties, its counters, its health (in error, ejected, failed check) and what an operator has
     /// [overridden](Self::override_member). Leases of the old
     /// payload finish on it. So does a name that was removed while leases of it live.
     ///
@@ -59,8 +59,8 @@ impl<W> Balancer<W> {
     /// [`source_spec`](Self::source_spec).
     ///
     /// Overrides and health stay as they are: operators use
-    /// [`override_member`](Self::override_member), and [`Flag::InError`] and
-    /// [`Flag::FailedCheck`] are ignored here. `change` runs outside every lock and may run
+    /// [`override_member`](Self::override_member), and the flags of health
+    /// ([`Flag::InError`], [`Flag::FailedCheck`], [`Flag::Ejected`]) are ignored here. `change` runs outside every lock and may run
     /// again if the member is changed at the same time.
     ///
     /// # Errors
@@ -92,8 +92,10 @@ impl<W> Balancer<W> {
     /// [`clear_flag`](Self::clear_flag) or
     /// [`clear_overrides`](Self::clear_overrides), whatever its source says meanwhile.
     ///
-    /// [`Flag::InError`] and [`Flag::FailedCheck`] are its health: they are set as if a
-    /// request or a check had failed, and end as such.
+    /// [`Flag::InError`], [`Flag::FailedCheck`] and [`Flag::Ejected`] are its health: the
+    /// first two are set as if a request or a check had failed, and end as such. An ejection
+    /// that is set here has no end of its own: it lasts until it is cleared (see
+    /// [`eject`](Self::eject) for one that has).
     ///
     /// # Errors
     ///
@@ -119,8 +121,9 @@ impl<W> Balancer<W> {
     /// source says, until [`set_flag`](Self::set_flag) or
     /// [`clear_overrides`](Self::clear_overrides).
     ///
-    /// Clearing [`Flag::InError`] ends the error, and [`Flag::FailedCheck`] what a check
-    /// has found; either may come again.
+    /// Clearing [`Flag::InError`] ends the error, [`Flag::Ejected`] an ejection, and
+    /// [`Flag::FailedCheck`] what a check has found; each may come again, and
+    /// [`recover`](Self::recover) ends them all.
     ///
     /// # Errors
     ///
@@ -349,9 +352,10 @@ impl<W> Balancer<W> {
         self.core.view.load().scheduler.standing(id)
     }
 
-    /// Returns when a member in error is due to be tried again, on the balancer's
-    /// clock; a timer may call [`notice_time`](Self::notice_time) then. A time that is
-    /// over, the origin for one, means at once; `None`, that nobody is due.
+    /// Returns when something falls due next, on the balancer's clock: the end of an error or
+    /// of an ejection, or a step of a ramp. [`keep_time`](Self::keep_time) notices it then,
+    /// or a timer of your own by [`notice_time`](Self::notice_time). A time that is over, the
+    /// origin for one, means at once; `None`, that nothing is due.
     ///
     /// # Examples
     ///
@@ -374,10 +378,11 @@ impl<W> Balancer<W> {
         self.shared().agenda.next_due()
     }
 
-    /// Lets members recover whose time has come, and wakes whoever waits for them.
+    /// Ends the errors and ejections whose time is over, takes the steps of ramps that are
+    /// due, and wakes what waits for a member.
     ///
-    /// Every pick does this by itself; only a balancer that nobody picks from, and that
-    /// somebody waits for, needs to be told.
+    /// Every pick does this by itself; where there may be no pick for a while, spawn
+    /// [`keep_time`](Self::keep_time).
     ///
     /// # Examples
     ///

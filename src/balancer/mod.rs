@@ -17,6 +17,7 @@ mod builder;
 mod draft;
 mod edit;
 mod editor;
+mod eject;
 mod epoch;
 mod error;
 pub mod events;
@@ -77,7 +78,7 @@ pub use weak::WeakBalancer;
 pub use why::Why;
 
 pub(crate) use meter::Upload;
-pub(crate) use wait::{Waiter, may_change};
+pub(crate) use wait::{Expected, Keeper, Waiter, may_change};
 
 use crate::clock::Timestamp;
 use crate::snapshot::Roster;
@@ -119,6 +120,7 @@ impl<W> Core<W> {
     fn settle(&self, after: AfterChange<W>) {
         let owes_plan = after.owes_plan;
         after.tell(&self.shared);
+        self.shared.wake_keepers();
         if owes_plan {
             self.plan();
         }
@@ -127,6 +129,7 @@ impl<W> Core<W> {
     /// As [`settle`](Self::settle), for what a pick has noticed: a pick never plans.
     fn settle_unplanned(&self, after: AfterChange<W>) {
         after.tell(&self.shared);
+        self.shared.wake_keepers();
     }
 
     /// Lets the scheduler plan until nothing is owed, unless another caller is at it.
@@ -145,6 +148,13 @@ impl<W> Core<W> {
             drop(editor);
             drop((leftovers, present));
         }
+    }
+}
+
+impl<W> Drop for Core<W> {
+    fn drop(&mut self) {
+        // They see that the balancer is gone.
+        self.shared.keepers.wake_all();
     }
 }
 

@@ -15,9 +15,9 @@ use super::lease::Entry;
 use super::planning::Task;
 use super::view::View;
 use crate::clock::Timestamp;
-use crate::member::{Flag, MemberId, Retry, Status};
+use crate::member::{Flag, MemberId, Status};
 use crate::scheduler::{Group, Needs, Plan, Scheduler};
-use crate::snapshot::{Change, Picture, Seat, walk, without};
+use crate::snapshot::{Change, Factors, Picture, Walk, walk, without};
 use crate::sync::Published;
 
 impl<W> Editor<W> {
@@ -93,18 +93,17 @@ impl<W> Editor<W> {
         self.owed = self.owed.max(told);
         let told = self.owed;
         let now = shared.clock.now();
-        let mut next = Next::default();
-        let mut found = {
-            let after = &mut self.after;
-            walk(&self.roster, |seat| recovered(seat, now, &mut next, after))
-        };
-        if found.is_empty() && shared.forces_recovery() && self.forgive_all() {
-            next = Next::default();
-            let after = &mut self.after;
-            found = walk(&self.roster, |seat| recovered(seat, now, &mut next, after));
+        let mut walked = self.walk_at(now);
+        if walked.found.is_empty() && shared.forces_recovery() && self.end_all_outages() {
+            walked = self.walk_at(now);
         }
+        let Walked {
+            found,
+            factors,
+            next,
+        } = walked;
         let old = published.load();
-        let picture = Picture::new(self.generation + 1, self.roster.clone(), found);
+        let picture = Picture::new(self.generation + 1, self.roster.clone(), found, factors);
         let mut change = match told {
             Told::Everything => picture.since_nothing(),
             Told::Again | Told::TheDifference => picture.since(&old.picture, &self.touched),
@@ -150,35 +149,73 @@ impl<W> Editor<W> {
         self.owed = Told::TheDifference;
     }
 
-    /// Forced recovery: forgives all whom only the error keeps out. Apache looks at
-    /// the error alone, so that there one disabled member blocks it (ledger row 5).
-    fn forgive_all(&mut self) -> bool {
-        self.forgive(|_, _| true)
+    /// Walks over the members, after what is over by `now` has ended.
+    fn walk_at(&mut self, now: Timestamp) -> Walked {
+        let pace = self.epoch.shared.pace;
+        let (mut next, mut factors) = (Next::default(), Factors::default());
+        let after = &mut self.after;
+        let found = walk(&self.roster, |seat| {
+            loop {
+                let live = seat.state.live();
+                if live.is_settled() {
+                    return live.status();
+                }
+                let outlook = pace.outlook(seat, live, now);
+                if outlook.over != Status::NORMAL {
+                    if seat.state.end_outages(live, outlook.over, now) {
+                        let before = live.status();
+                        let change = (before, before.minus(outlook.over));
+                        after.note(&seat.state, Layer::Health, change);
+                    }
+                    // Its ramp is next; or else another error: it makes nothing due by itself.
+                    continue;
+                }
+                if live.is_arriving() && outlook.is_at_full_weight() && !seat.state.end_ramp(live) {
+                    continue;
+                }
+                next.note(&outlook);
+                factors.set(seat.slot(), outlook.sixteenths);
+                return live.status();
+            }
+        });
+        Walked {
+            found,
+            factors,
+            next,
+        }
+    }
+
+    /// Forced recovery: ends the errors and ejections of all members that nothing else keeps
+    /// out. Apache looks at the error alone, so that there one disabled member blocks it
+    /// (ledger row 5).
+    fn end_all_outages(&mut self) -> bool {
+        self.end_outages(|_, _| true)
     }
 
     /// The same for a request that has tried some: for the others, and only if none of
     /// them could be elected otherwise. Members that drain stay as they are.
-    pub(super) fn forgive_untried(&mut self, tried: &[MemberId]) -> bool {
+    pub(super) fn end_outages_of_untried(&mut self, tried: &[MemberId]) -> bool {
         without(&self.roster, tried).is_empty()
             && self
-                .forgive(|id, forgiven| !forgiven.contains(Flag::Draining) && !tried.contains(&id))
+                .end_outages(|id, status| !status.contains(Flag::Draining) && !tried.contains(&id))
     }
 
-    /// Forgives the members that only an error keeps out and that `applies` accepts. It gets
-    /// the status that each would have.
-    fn forgive(&mut self, applies: impl Fn(MemberId, Status) -> bool) -> bool {
+    /// Ends the errors and ejections of the members that nothing else keeps out and that
+    /// `applies` accepts. It gets the status that each would have.
+    fn end_outages(&mut self, applies: impl Fn(MemberId, Status) -> bool) -> bool {
+        let now = self.epoch.shared.clock.now();
         let mut any = false;
         for seat in self.roster.by_tier() {
             loop {
                 let live = seat.state.live();
-                let forgiven = live.status().without(Flag::InError);
-                let only_the_error = forgiven != live.status() && forgiven.is_usable();
-                if !only_the_error || !applies(seat.state.id(), forgiven) {
+                let status = live.status().minus(Status::TIMED);
+                let only_those = status != live.status() && status.is_usable();
+                if !only_those || !applies(seat.state.id(), status) {
                     break;
                 }
-                if seat.state.forgive(live) {
+                if seat.state.end_outages(live, Status::TIMED, now) {
                     any = true;
-                    let change = (live.status(), forgiven);
+                    let change = (live.status(), status);
                     self.after.note(&seat.state, Layer::Health, change);
                     break;
                 }
@@ -188,27 +225,9 @@ impl<W> Editor<W> {
     }
 }
 
-/// A member's status, after its error was forgiven if the time for it is over;
-/// `next` notes when the next one is due.
-fn recovered<W>(
-    seat: &Seat,
-    now: Timestamp,
-    next: &mut Next,
-    after: &mut AfterChange<W>,
-) -> Status {
-    loop {
-        let live = seat.state.live();
-        let without = live.status().without(Flag::InError);
-        match live.retry(seat.spec.recovery_delay(), now) {
-            Retry::At(due) => next.note(due, without.is_usable()),
-            Retry::Now if seat.state.forgive(live) => {
-                after.note(&seat.state, Layer::Health, (live.status(), without));
-                return without;
-            }
-            // Another error, or another flag: it makes nothing due by itself.
-            Retry::Now => continue,
-            Retry::Never | Retry::NotInError => {}
-        }
-        return live.status();
-    }
+/// What a walk over the members has come to.
+struct Walked {
+    found: Walk,
+    factors: Factors,
+    next: Next,
 }

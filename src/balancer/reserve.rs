@@ -1,6 +1,6 @@
 //! An election among those who would be eligible if the members that a request has
 //! tried were not there: standbys, spares and later tiers, though no member is in error; and
-//! at last those that only an error keeps out.
+//! at last those that only an error or an ejection keeps out.
 //!
 //! The scheduler has no part in it, and its books do not change for those whom it does
 //! not know: it elects among the eligible, and this is for one request.
@@ -14,7 +14,7 @@ use super::{Balancer, PickRequest};
 use crate::member::MemberId;
 use crate::scheduler::Candidates;
 use crate::session::Session;
-use crate::snapshot::{Seat, without};
+use crate::snapshot::{Factors, Seat, without};
 
 impl<W> Balancer<W> {
     /// Elects the least busy, for its weight, of those who stand in for the members that
@@ -31,7 +31,7 @@ impl<W> Balancer<W> {
             .filter_map(|&slot| roster.seat(slot as usize));
         let mut seats: Vec<&Arc<Seat>> = seats.collect();
         // Loads change meanwhile: each is read once.
-        seats.sort_by_cached_key(|seat| Load::of(seat));
+        seats.sort_by_cached_key(|seat| Load::of(seat, &view.picture.factors));
         let candidates = Candidates::new(&view.picture, request.tried);
         let unclaimed = Unclaimed {
             candidates: &candidates,
@@ -56,8 +56,8 @@ impl<W> Balancer<W> {
         Some(self.told(lease, request))
     }
 
-    /// Elects one of those that only their error keeps out, and that the request has not
-    /// tried: they are forgiven, all at once, as when a first pick finds all in error. `None`
+    /// Elects one of those that only an error or an ejection keeps out, and that the request
+    /// has not tried: these are ended, all at once, as when a first pick finds all in error. `None`
     /// if there are none, if another member could still be elected, if recovery is not
     /// forced, or if a change under way takes long.
     #[cold]
@@ -68,8 +68,8 @@ impl<W> Balancer<W> {
         }
         let mut patience = Patience::new();
         let mut editor = self.editor_within(&mut patience)?;
-        let forgiven = editor.forgive_untried(request.tried);
-        let after = forgiven.then(|| editor.publish_change(&self.core.view));
+        let ended = editor.end_outages_of_untried(request.tried);
+        let after = ended.then(|| editor.publish_change(&self.core.view));
         drop(editor);
         self.core.settle_unplanned(after?);
         let elected = self.attempt(request).ok();
@@ -115,10 +115,10 @@ struct Load {
 }
 
 impl Load {
-    fn of(seat: &Seat) -> Self {
+    fn of(seat: &Seat, factors: &Factors) -> Self {
         Self {
             in_flight: seat.state.in_flight().into(),
-            weight: seat.spec.weight().hundredths().into(),
+            weight: factors.weight(seat).units().into(),
         }
     }
 }

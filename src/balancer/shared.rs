@@ -9,11 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Pace};
 use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
 use super::events::{Event, EventKind, Observer, Observers, Registry, Wants};
 use super::layer::Layer;
-use super::wait::Waiting;
+use super::wait::{Keepers, Waiting};
 use crate::clock::Clock;
 use crate::member::{Cause, MemberState};
 use crate::random::Random;
@@ -36,8 +36,10 @@ pub(super) struct Shared {
     /// The scheduler, for ends of requests that began under another.
     scheduler: Published<Arc<dyn Scheduler>>,
     pub(super) agenda: Agenda,
+    pub(super) pace: Pace,
     pub(super) attention: Attention,
     pub(super) waiting: Waiting,
+    pub(super) keepers: Keepers,
 }
 
 impl Shared {
@@ -47,6 +49,7 @@ impl Shared {
         random: Random,
         observers: Vec<Box<dyn Observer>>,
         forced_recovery: bool,
+        pace: Pace,
         scheduler: Arc<dyn Scheduler>,
     ) -> Self {
         let needs = scheduler.needs();
@@ -59,8 +62,10 @@ impl Shared {
             forced_recovery: AtomicU32::new(forced_recovery.into()),
             scheduler: Published::new(scheduler),
             agenda: Agenda::new(),
+            pace,
             attention: Attention::new(),
             waiting: Waiting::default(),
+            keepers: Keepers::new(),
         };
         for observer in observers {
             shared.observers.add(observer, &shared.attention);
@@ -120,7 +125,8 @@ impl Shared {
 
     /// After what time a refused request may do better.
     pub(super) fn retry_after(&self, roster: &Roster) -> Option<Duration> {
-        self.agenda.retry_after(roster, self.clock.now())
+        let now = self.clock.now();
+        self.agenda.retry_after(roster, self.pace, now)
     }
 
     /// A claim was given back that never became a lease; what waits is woken by `later`,
@@ -167,9 +173,18 @@ impl Shared {
         drop(Wakes::new(self, true, true));
     }
 
+    /// Wakes the futures that keep time if something falls due sooner than they expect;
+    /// called after each change of what is due.
+    #[inline]
+    pub(super) fn wake_keepers(&self) {
+        if self.keepers.is_sooner(self.agenda.due_nanos()) {
+            self.keepers.wake_all();
+        }
+    }
+
     /// Puts a member in error because of a request.
     pub(super) fn put_in_error(&self, state: &MemberState, cause: Option<&Cause>) {
-        let Some((before, after)) = state.put_in_error(self.clock.now()) else {
+        let Some((before, after)) = state.put_in_error(self.clock.now(), cause) else {
             return;
         };
         if before == after {
@@ -180,6 +195,7 @@ impl Shared {
         self.agenda.make_due();
         // Another member may be eligible now, a standby perhaps.
         self.wake_after_change();
+        self.wake_keepers();
         if self.observers.want(Wants::CHANGED) {
             let changed = EventKind::Changed {
                 before,

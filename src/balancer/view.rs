@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lease::Entry;
 use crate::member::MemberId;
 use crate::scheduler::{Candidates, Needs, Plan, Scheduler};
-use crate::snapshot::{Picture, Slab, Walk};
+use crate::snapshot::{Factors, Picture, Slab, Walk};
 
 /// What readers see: the picture, the payloads and the scheduler of one moment.
 pub(super) struct View<W> {
@@ -20,7 +20,7 @@ pub(super) struct View<W> {
 impl<W> View<W> {
     pub(super) fn empty(needs: Needs, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
-            picture: Picture::new(0, Arc::default(), Walk::default()),
+            picture: Picture::new(0, Arc::default(), Walk::default(), Factors::default()),
             entries: Slab::default(),
             needs,
             scheduler,

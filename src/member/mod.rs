@@ -7,25 +7,31 @@
 //! What does not live here: the payload `W`, which only the balancer knows, and any
 //! decision about who is elected.
 
+mod backoff;
 mod caps;
 mod cause;
 mod counters;
 mod ended;
+mod health;
 mod id;
 mod labels;
 mod overrides;
+mod ramp;
 mod recovery;
 mod spec;
 mod state;
 mod status;
 mod weight;
 
+pub use backoff::Backoff;
 pub use cause::Cause;
 pub use counters::MAX_IN_FLIGHT;
 pub use ended::{Ended, Outcome};
+pub use health::{Health, Outage};
 pub use id::{MemberId, MemberKey};
 pub use labels::Labels;
 pub use overrides::Overrides;
+pub use ramp::{Ramp, RampError};
 pub use spec::{DEFAULT_RECOVERY_DELAY, MemberSpec};
 pub use state::MemberState;
 pub use status::{Flag, Status};

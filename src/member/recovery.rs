@@ -1,5 +1,5 @@
 //! When a member in error may be tried again: the retry rule, and the word that
-//! keeps status and time of the error together.
+//! keeps a member's status and the time of its health together.
 //!
 //! What does not live here: who comes to the rescue when nobody is usable; that is
 //! the table in `snapshot`.
@@ -9,16 +9,19 @@ use std::time::Duration;
 use super::{Flag, Status};
 use crate::clock::Timestamp;
 
-/// A member's status together with the time at which it was last put in error, as
-/// one word, so that an old error that is forgiven cannot wipe out a new one.
+/// A member's status together with a time, as one word, so that an old error that is
+/// forgiven cannot wipe out a new one.
 ///
-/// The status has 16 bits. Time is kept in steps of 0.1 ms: 48 bits of them last
-/// longer than any timestamp.
+/// The time is that of the last error while the member is in error, and otherwise that
+/// since which its health is good. The status has 15 bits; the last one says that the
+/// member has come (back) at that time, and that its ramp, if it has one, is not over
+/// yet. Time is kept in steps of 0.1 ms: 48 bits of them last longer than any timestamp.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LiveStatus(u64);
 
 const STATUS_BITS: u32 = 16;
-const STATUS: u64 = (1 << STATUS_BITS) - 1;
+const STATUS: u64 = (1 << (STATUS_BITS - 1)) - 1;
+const ARRIVED: u64 = 1 << (STATUS_BITS - 1);
 const STEP_NANOS: u64 = 100_000;
 
 impl LiveStatus {
@@ -30,17 +33,17 @@ impl LiveStatus {
         self.0
     }
 
-    pub(crate) const fn new(status: Status, error_since: Timestamp) -> Self {
-        let steps = error_since.as_nanos() / STEP_NANOS;
+    pub(crate) const fn new(status: Status, since: Timestamp) -> Self {
+        let steps = since.as_nanos() / STEP_NANOS;
         Self(steps << STATUS_BITS | status.bits() as u64)
     }
 
     pub(crate) const fn status(self) -> Status {
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
-        Status::from_bits(self.0 as u16)
+        Status::from_bits((self.0 & STATUS) as u16)
     }
 
-    pub(crate) const fn error_since(self) -> Timestamp {
+    /// Since when its health is as it is: the last error's time, or that of its arrival.
+    pub(crate) const fn since(self) -> Timestamp {
         Timestamp::from_nanos((self.0 >> STATUS_BITS) * STEP_NANOS)
     }
 
@@ -48,7 +51,46 @@ impl LiveStatus {
         Self(self.0 & !STATUS | status.bits() as u64)
     }
 
-    /// The retry rule.
+    /// The same with the mark of an arrival at `now`.
+    pub(crate) const fn arriving(self, now: Timestamp) -> Self {
+        Self(Self::new(self.status(), now).0 | ARRIVED)
+    }
+
+    /// The same once the ramp of the last arrival is over.
+    pub(crate) const fn arrived(self) -> Self {
+        Self(self.0 & !ARRIVED)
+    }
+
+    /// Tells whether time has nothing in store for the member: no outage that ends by
+    /// itself, and no ramp.
+    #[inline]
+    pub(crate) const fn is_settled(self) -> bool {
+        self.0 & (ARRIVED | Status::TIMED.bits() as u64) == 0
+    }
+
+    /// Tells whether a ramp may be under way.
+    pub(crate) const fn is_arriving(self) -> bool {
+        self.0 & ARRIVED != 0
+    }
+
+    /// The same after a change of flags at `now`; whether it is the last outage that ends or
+    /// a new error is seen from the flags before and after.
+    pub(crate) fn changed(self, set: Status, clear: Status, now: Timestamp) -> Self {
+        let before = self.status();
+        let after = before.plus(set).minus(clear);
+        let is_new = |flag| !before.contains(flag) && after.contains(flag);
+        if is_new(Flag::InError) {
+            return Self::new(after, now);
+        }
+        let is_well = |status: Status| status.and(Status::HEALTH) == Status::NORMAL;
+        let changed = self.with_status(after);
+        if !is_well(before) && is_well(after) {
+            return changed.arriving(now);
+        }
+        changed
+    }
+
+    /// The retry rule, for the time after an error that is the member's to rest.
     ///
     /// Apache (`ap_proxy_retry_worker`) asks for *more* than the delay, in
     /// microseconds; here the delay itself is enough, so that a delay of 0 means at
@@ -61,7 +103,7 @@ impl LiveStatus {
         if status.contains(Flag::Stopped) {
             return Retry::Never;
         }
-        let due = self.error_since() + delay;
+        let due = self.since() + delay;
         if status.contains(Flag::IgnoreErrors) || now >= due {
             Retry::Now
         } else {
@@ -132,7 +174,29 @@ mod tests {
     #[test]
     fn status_and_time_share_one_word_without_touching_each_other() {
         let live = in_error(Status::NORMAL).with_status(Status::NORMAL.with(Flag::Stopped));
-        assert_eq!(live.error_since(), SINCE);
+        assert_eq!(live.since(), SINCE);
         assert_eq!(live.status(), Status::NORMAL.with(Flag::Stopped));
+    }
+
+    #[test]
+    fn a_member_arrives_when_its_last_outage_ends() {
+        let (now, none) = (SINCE + DELAY, Status::NORMAL);
+        let ejected = Status::NORMAL.with(Flag::Ejected);
+        let error = Status::NORMAL.with(Flag::InError);
+        let live = in_error(ejected);
+        assert!(!live.is_settled());
+        let live = live.changed(none, error, now);
+        assert!(!live.is_arriving(), "it is ejected still");
+        let live = live.changed(none, ejected, now);
+        assert!(live.is_arriving() && !live.is_settled());
+        assert_eq!((live.status(), live.since()), (none, now));
+        assert!(live.arrived().is_settled());
+        assert_eq!(live.arrived().since(), now);
+        let disabled = live.changed(none.with(Flag::Disabled), none, now + DELAY);
+        assert!(disabled.is_arriving(), "an operator's flag is none of it");
+        assert_eq!(disabled.since(), now);
+        let failed = live.changed(error, none, now + DELAY);
+        assert!(!failed.is_arriving());
+        assert_eq!(failed.since(), now + DELAY);
     }
 }

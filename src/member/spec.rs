@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flag, Labels, MAX_IN_FLIGHT, Status, Weight};
+use super::{Flag, Labels, MAX_IN_FLIGHT, Ramp, Status, Weight};
 
 /// How long a member in error rests unless its spec says otherwise: 60 s (Apache:
 /// `retry`).
@@ -54,6 +54,7 @@ pub struct MemberSpec {
     status: Status,
     max_in_flight: Option<u32>,
     recovery_delay: Duration,
+    ramp: Option<Ramp>,
     route: Option<Arc<str>>,
     redirect_route: Option<Arc<str>>,
     labels: Labels,
@@ -77,6 +78,7 @@ impl MemberSpec {
             status: Status::NORMAL,
             max_in_flight: None,
             recovery_delay: DEFAULT_RECOVERY_DELAY,
+            ramp: None,
             route: None,
             redirect_route: None,
             labels: Labels::NONE,
@@ -234,6 +236,25 @@ impl MemberSpec {
         self
     }
 
+    /// Lets the weight grow after the member has joined or recovered (slow start); unless
+    /// this is called, as the balancer's [`ramp`](crate::balancer::Builder::ramp) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::MemberSpec;
+    /// use equipoise::member::Ramp;
+    /// use std::time::Duration;
+    ///
+    /// let ramp = Ramp::over(Duration::from_secs(30));
+    /// assert_eq!(MemberSpec::new().with_ramp(ramp).ramp(), Some(ramp));
+    /// ```
+    #[doc(alias = "slowstart")]
+    pub const fn with_ramp(mut self, ramp: Ramp) -> Self {
+        self.ramp = Some(ramp);
+        self
+    }
+
     /// Sets how many requests may be in flight at once, up to
     /// [`MAX_IN_FLIGHT`]. A member with a cap of 0 is always
     /// at its capacity.
@@ -363,6 +384,16 @@ impl MemberSpec {
     #[must_use]
     pub const fn recovery_delay(&self) -> Duration {
         self.recovery_delay
+    }
+
+    /// Returns the ramp of its own; `None` where the balancer's holds.
+    ///
+    /// # Examples
+    ///
+    /// See [`with_ramp`](Self::with_ramp).
+    #[must_use]
+    pub const fn ramp(&self) -> Option<Ramp> {
+        self.ramp
     }
 
     /// Returns the route.

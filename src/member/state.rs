@@ -1,12 +1,14 @@
 //! The facts about a member, in atomics that outlive every change of membership.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caps::Caps;
 use super::counters::Counters;
-use super::{Flag, GivenBack, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
+use super::health::Record;
+use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
-use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 
 /// The facts about one member: what is in flight, what was elected, the bytes, the
 /// live status.
@@ -43,6 +45,7 @@ pub struct MemberState {
     counters: Counters,
     // Read-modify-writes only, so that a new error is never lost. SeqCst, because
     // whoever changes it says so in the balancer's `due`, and reads there are first.
+    // Flags of health change under the lock of the record; times and other flags without.
     live: AtomicU64,
     caps: Caps,
     // Relaxed: sums that only grow; a reader may be a frame behind.
@@ -58,6 +61,8 @@ struct Rest {
     name: Arc<str>,
     // Relaxed: a number for operators.
     retries: AtomicU32,
+    /// Why the flags of health are set. A leaf: no other lock is taken under it.
+    record: Mutex<Record>,
 }
 
 #[cfg(not(equipoise_loom))]
@@ -65,6 +70,11 @@ const _: () = assert!(size_of::<MemberState>() == 64);
 
 impl MemberState {
     pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
+        let mut record = Record::default();
+        record.follow((Status::NORMAL, spec.status()), now, None);
+        if spec.status().contains(Flag::InError) {
+            record.count_error(now, now);
+        }
         Self {
             counters: Counters::new(),
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
@@ -75,6 +85,7 @@ impl MemberState {
             rest: Box::new(Rest {
                 name,
                 retries: AtomicU32::new(0),
+                record: Mutex::new(record),
             }),
         }
     }
@@ -183,6 +194,20 @@ impl MemberState {
         self.rest.retries.load(Relaxed)
     }
 
+    /// Returns its health: why it is in error, ejected or failed by a check, since when, and
+    /// until when.
+    ///
+    /// # Examples
+    ///
+    /// See [`Health`].
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let record = self.rest.record.lock();
+        let since = self.live().since();
+        let until = record.error_delay.map(|delay| since + delay);
+        record.health.clone().with_error_until(until)
+    }
+
     /// Returns how many may be in flight at once: the smaller of its spec's
     /// [`max_in_flight`](MemberSpec::max_in_flight) and its
     /// [`learned_limit`](Self::learned_limit);
@@ -248,7 +273,22 @@ impl MemberState {
 
     /// Puts the member in error as of `now`; returns the statuses before and after,
     /// or `None` if it ignores errors.
-    pub(crate) fn put_in_error(&self, now: Timestamp) -> Option<(Status, Status)> {
+    pub(crate) fn put_in_error(
+        &self,
+        now: Timestamp,
+        cause: Option<&Cause>,
+    ) -> Option<(Status, Status)> {
+        // One that is in error rests anew: no news, and no lock.
+        let again = |word| {
+            let status = LiveStatus::from_word(word).status();
+            let again = status.contains(Flag::InError) && !status.contains(Flag::IgnoreErrors);
+            again.then(|| LiveStatus::new(status, now).word())
+        };
+        if let Ok(old) = self.live.fetch_update(SeqCst, SeqCst, again) {
+            let status = LiveStatus::from_word(old).status();
+            return Some((status, status));
+        }
+        let mut record = self.rest.record.lock();
         let old = self
             .live
             .fetch_update(SeqCst, SeqCst, |word| {
@@ -257,21 +297,82 @@ impl MemberState {
                     .then(|| LiveStatus::new(status.with(Flag::InError), now).word())
             })
             .ok()?;
-        let before = LiveStatus::from_word(old).status();
-        Some((before, before.with(Flag::InError)))
+        let old = LiveStatus::from_word(old);
+        let (before, after) = (old.status(), old.status().with(Flag::InError));
+        if before != after {
+            record.follow((before, after), now, cause);
+            record.count_error(old.since(), now);
+        }
+        Some((before, after))
     }
 
-    /// Forgives exactly the error that `seen` shows; a newer one stays.
-    pub(crate) fn forgive(&self, seen: LiveStatus) -> bool {
-        let forgiven = seen.with_status(seen.status().without(Flag::InError));
-        let done = self
-            .live
-            .compare_exchange(seen.word(), forgiven.word(), SeqCst, SeqCst)
-            .is_ok();
+    /// Ends those outages of exactly the status that `seen` shows; a newer error stays.
+    pub(crate) fn end_outages(&self, seen: LiveStatus, over: Status, now: Timestamp) -> bool {
+        let mut record = self.rest.record.lock();
+        let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
-            self.rest.retries.fetch_add(1, Relaxed);
+            let before = seen.status();
+            record.follow((before, before.minus(over)), now, None);
+            if before.and(over).contains(Flag::InError) {
+                self.rest.retries.fetch_add(1, Relaxed);
+            }
         }
         done
+    }
+
+    /// The ramp of an arrival is over, unless the member has changed since `seen`.
+    pub(crate) fn end_ramp(&self, seen: LiveStatus) -> bool {
+        self.exchange(seen, seen.arrived())
+    }
+
+    fn exchange(&self, seen: LiveStatus, new: LiveStatus) -> bool {
+        let (seen, new) = (seen.word(), new.word());
+        let done = self.live.compare_exchange(seen, new, SeqCst, SeqCst);
+        done.is_ok()
+    }
+
+    /// The member joins at `now`: its ramp begins, if its health is good.
+    pub(crate) fn arrive(&self, now: Timestamp) {
+        let _ = self.live.fetch_update(SeqCst, SeqCst, |word| {
+            let live = LiveStatus::from_word(word);
+            let is_well = live.status().and(Status::HEALTH) == Status::NORMAL;
+            is_well.then(|| live.arriving(now).word())
+        });
+    }
+
+    /// Ejects the member, or lets its ejection last longer. Returns the statuses before and
+    /// after, and whether there is news.
+    pub(crate) fn eject(
+        &self,
+        until: Timestamp,
+        now: Timestamp,
+        cause: &Cause,
+    ) -> ((Status, Status), bool) {
+        let mut record = self.rest.record.lock();
+        let ejected = Status::NORMAL.with(Flag::Ejected);
+        let change = self.change_word(ejected, Status::NORMAL, now);
+        let (before, after) = (change.0.status(), change.1.status());
+        if before != after {
+            record.follow((before, after), now, Some(cause));
+            record.set_ejected_until(until);
+            return ((before, after), true);
+        }
+        ((before, after), record.extend_ejection(until, cause))
+    }
+
+    /// When an ejection ends, if it does by itself.
+    pub(crate) fn ejected_until(&self) -> Option<Timestamp> {
+        let record = self.rest.record.lock();
+        record.health.outage(Flag::Ejected)?.until
+    }
+
+    /// How long the present error lasts, which `delay` works out from the number of errors
+    /// in a row; it is kept for those who ask for the [`health`](Self::health).
+    pub(crate) fn error_delay(&self, delay: impl FnOnce(u32) -> Duration) -> Duration {
+        let mut record = self.rest.record.lock();
+        let delay = delay(record.health.errors_in_a_row());
+        record.error_delay = Some(delay);
+        delay
     }
 
     /// Takes over a spec, whose flags were made from those in `old`; flags that others
@@ -294,20 +395,32 @@ impl MemberState {
         clear: Status,
         now: Timestamp,
     ) -> (Status, Status) {
-        let apply = |word: u64| {
-            let live = LiveStatus::from_word(word);
-            let status = live.status().plus(set).minus(clear);
-            let newly = !live.status().contains(Flag::InError) && status.contains(Flag::InError);
-            if newly {
-                LiveStatus::new(status, now)
-            } else {
-                live.with_status(status)
-            }
-        };
+        if set.plus(clear).and(Status::HEALTH) == Status::NORMAL {
+            let (before, after) = self.change_word(set, clear, now);
+            return (before.status(), after.status());
+        }
+        let mut record = self.rest.record.lock();
+        let (old, new) = self.change_word(set, clear, now);
+        let (before, after) = (old.status(), new.status());
+        record.follow((before, after), now, None);
+        if !before.contains(Flag::InError) && after.contains(Flag::InError) {
+            record.count_error(old.since(), now);
+        }
+        if set.contains(Flag::Ejected) {
+            record.eject_without_end();
+        }
+        if clear.contains(Flag::InError) {
+            record.forget_errors();
+        }
+        (before, after)
+    }
+
+    fn change_word(&self, set: Status, clear: Status, now: Timestamp) -> (LiveStatus, LiveStatus) {
+        let apply = |word| LiveStatus::from_word(word).changed(set, clear, now);
         let old = self
             .live
             .fetch_update(SeqCst, SeqCst, |word| Some(apply(word).word()))
             .unwrap_or_else(|seen| seen);
-        (LiveStatus::from_word(old).status(), apply(old).status())
+        (LiveStatus::from_word(old), apply(old))
     }
 }

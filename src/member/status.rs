@@ -20,6 +20,9 @@ pub enum Flag {
     Disabled,
     /// Serves the sessions it has and takes no new ones (N).
     Draining,
+    /// Taken out of service for a time, by
+    /// [`Balancer::eject`](crate::Balancer::eject) (Apache has no letter for it).
+    Ejected,
     /// A health check found it wanting (C).
     FailedCheck,
     /// Stands in, one for one, for members of its tier that cannot be elected (R).
@@ -43,11 +46,12 @@ impl Flag {
     /// use equipoise::{Flag, Status};
     ///
     /// let fatal = Flag::ALL.into_iter().filter(|&flag| !Status::NORMAL.with(flag).is_usable());
-    /// assert_eq!(fatal.count(), 4);
+    /// assert_eq!(fatal.count(), 5);
     /// ```
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Disabled,
         Self::Draining,
+        Self::Ejected,
         Self::FailedCheck,
         Self::HotSpare,
         Self::HotStandby,
@@ -66,6 +70,7 @@ impl fmt::Display for Flag {
         f.write_str(match self {
             Self::Disabled => "disabled",
             Self::Draining => "draining",
+            Self::Ejected => "ejected",
             Self::FailedCheck => "failed check",
             Self::HotSpare => "hot spare",
             Self::HotStandby => "hot standby",
@@ -104,8 +109,7 @@ impl Status {
     /// ```
     pub const NORMAL: Self = Self(0);
 
-    const UNUSABLE: u16 =
-        Flag::Disabled.bit() | Flag::FailedCheck.bit() | Flag::InError.bit() | Flag::Stopped.bit();
+    const UNUSABLE: u16 = Flag::Disabled.bit() | Flag::Stopped.bit() | Self::HEALTH.0;
 
     pub(crate) const fn from_bits(bits: u16) -> Self {
         Self(bits)
@@ -116,12 +120,17 @@ impl Status {
     }
 
     /// The flags that events set and clear, not only operators.
-    pub(crate) const HEALTH: Self = Self(Flag::FailedCheck.bit() | Flag::InError.bit());
+    pub(crate) const HEALTH: Self =
+        Self(Flag::FailedCheck.bit() | Flag::Ejected.bit() | Flag::InError.bit());
+
+    /// The flags of health that end as time passes, and that forced recovery ends.
+    pub(crate) const TIMED: Self = Self(Flag::Ejected.bit() | Flag::InError.bit());
 
     pub(crate) const fn plus(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    #[inline]
     pub(crate) const fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -177,7 +186,7 @@ impl Status {
     }
 
     /// Tells whether a member of this status can serve at all: it is neither
-    /// disabled, stopped, in error nor failed by a health check.
+    /// disabled, stopped, in error, ejected nor failed by a health check.
     ///
     /// Draining, spares and standbys are usable: whether they are *elected* is
     /// decided by who else there is.
@@ -233,7 +242,7 @@ mod tests {
     use super::{Flag, Status};
 
     #[test]
-    fn only_d_s_e_and_c_make_a_member_unusable() {
+    fn only_d_s_e_c_and_an_ejection_make_a_member_unusable() {
         let unusable: Vec<Flag> = Flag::ALL
             .into_iter()
             .filter(|&flag| !Status::NORMAL.with(flag).is_usable())
@@ -242,6 +251,7 @@ mod tests {
             unusable,
             [
                 Flag::Disabled,
+                Flag::Ejected,
                 Flag::FailedCheck,
                 Flag::InError,
                 Flag::Stopped
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn flags_are_set_and_cleared_one_by_one() {
         let all = Flag::ALL.into_iter().fold(Status::NORMAL, Status::with);
-        assert_eq!(all.iter().count(), 8);
+        assert_eq!(all.iter().count(), 9);
         assert_eq!(
             Flag::ALL.into_iter().fold(all, Status::without),
             Status::NORMAL

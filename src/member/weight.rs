@@ -297,6 +297,14 @@ impl EffectiveWeight {
     }
 }
 
+impl fmt::Display for EffectiveWeight {
+    /// In weights, not in units: 800 units are `0.5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per_weight = 100 * Self::UNITS_PER_HUNDREDTH;
+        write!(f, "{}", f64::from(self.0) / f64::from(per_weight))
+    }
+}
+
 impl From<Weight> for EffectiveWeight {
     fn from(weight: Weight) -> Self {
         Self(weight.0 * Self::UNITS_PER_HUNDREDTH)
@@ -376,6 +384,8 @@ mod tests {
 
     #[test]
     fn a_ramp_never_reaches_zero_nor_exceeds_the_weight() {
+        let quarter = EffectiveWeight::from(Weight::ONE).scaled(4);
+        assert_eq!(quarter.to_string(), "0.25");
         let full = EffectiveWeight::from(Weight::MIN);
         assert_eq!(full.scaled(0).units(), 1);
         assert_eq!(full.scaled(99), full);

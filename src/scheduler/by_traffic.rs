@@ -144,6 +144,8 @@ struct Node {
     /// to be set so that it starts with nothing.
     offset: Option<u64>,
     weight: u32,
+    /// What of the configured weight that is.
+    sixteenths: u32,
     rank: u64,
     at: usize,
     place: Place,
@@ -155,6 +157,7 @@ impl Node {
         stored: 0,
         offset: None,
         weight: 1,
+        sixteenths: 1,
         rank: 0,
         at: 0,
         place: Place::Absent,
@@ -172,10 +175,24 @@ impl Node {
 
     /// The bytes that count now.
     fn counted(&self, member: &MemberState) -> u64 {
-        match self.offset {
-            Some(offset) => member.bytes().wrapping_add(offset),
-            None => 0,
+        self.counted_of(member.bytes())
+    }
+
+    /// The same of a member's own total.
+    fn counted_of(&self, total: u64) -> u64 {
+        self.offset.map_or(0, |offset| total.wrapping_add(offset))
+    }
+
+    /// The bytes that count once so many sixteenths of the weight do. A step of a ramp
+    /// leaves a member's ratio as it is: otherwise each step would be a debt of the others,
+    /// and the member took everything until it is paid.
+    fn counted_at(&self, sixteenths: u32, total: u64) -> u64 {
+        let counted = self.counted_of(total);
+        if self.sixteenths == sixteenths {
+            return counted;
         }
+        let bytes = u128::from(counted) * u128::from(sixteenths);
+        u64::try_from(bytes.div_ceil(self.sixteenths.into())).unwrap_or(u64::MAX)
     }
 }
 
@@ -366,10 +383,11 @@ impl Traffic {
             *node = Node::EMPTY;
             node.member = Some(candidate.id());
         }
-        node.weight = candidate.weight().units();
-        node.rank = candidate.rank();
         let total = candidate.state().bytes();
-        let counted = node.offset.map_or(0, |offset| total.wrapping_add(offset));
+        let counted = node.counted_at(candidate.sixteenths(), total);
+        node.weight = candidate.weight().units();
+        node.sixteenths = candidate.sixteenths();
+        node.rank = candidate.rank();
         node.stored = least.map_or(counted, |least| least.bytes_for(node.weight).max(counted));
         node.offset = Some(node.stored.wrapping_sub(total));
         self.members += 1;
@@ -415,7 +433,9 @@ impl Traffic {
         self.nodes
             .get(candidate.id().slot())
             .filter(|node| node.member == Some(candidate.id()))
-            .map_or(0, |node| node.counted(candidate.state()))
+            .map_or(0, |node| {
+                node.counted_at(candidate.sixteenths(), candidate.state().bytes())
+            })
     }
 
     /// Who would be elected, by the plain rule and a look at everybody.

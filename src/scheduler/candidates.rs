@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::claim::{Claim, Pick, Refused};
 use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
-use crate::snapshot::{Picture, Seat};
+use crate::snapshot::{Factors, Picture, Seat};
 
 /// The members that may be elected for one request.
 ///
@@ -163,7 +163,7 @@ impl<'c> Candidates<'c> {
     #[must_use]
     pub fn at(&self, index: usize) -> Option<Candidate<'c>> {
         let (seat, spare) = self.picture.group_at(index)?;
-        Some(Candidate::new(seat, spare))
+        Some(Candidate::new(self.picture, seat, spare))
     }
 
     /// Returns the table that [`Scheduler::plan`](super::Scheduler::plan) has made last,
@@ -204,16 +204,17 @@ impl<'c> Candidates<'c> {
         let spare = self.picture.stands_in(seat);
         Some(Candidate {
             reversed: self.reversed,
-            ..Candidate::new(seat, spare)
+            ..Candidate::new(self.picture, seat, spare)
         })
     }
 
     /// Iterates over all eligible members, tried ones included.
     pub(crate) fn all(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
         let reversed = self.reversed;
-        self.picture.group().map(move |(seat, spare)| Candidate {
+        let picture = self.picture;
+        picture.group().map(move |(seat, spare)| Candidate {
             reversed,
-            ..Candidate::new(seat, spare)
+            ..Candidate::new(picture, seat, spare)
         })
     }
 
@@ -377,14 +378,16 @@ impl<'c> Candidates<'c> {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'c> {
     seat: &'c Seat,
+    factors: &'c Factors,
     spare: bool,
     reversed: bool,
 }
 
 impl<'c> Candidate<'c> {
-    pub(crate) fn new(seat: &'c Seat, spare: bool) -> Self {
+    pub(crate) fn new(picture: &'c Picture, seat: &'c Seat, spare: bool) -> Self {
         Self {
             seat,
+            factors: &picture.factors,
             spare,
             reversed: false,
         }
@@ -440,14 +443,20 @@ impl<'c> Candidate<'c> {
         self.state().in_flight() < self.state().max_in_flight()
     }
 
-    /// Returns the weight that counts now.
+    /// Returns the weight that counts now: its spec's, thinned while it
+    /// [ramps up](crate::member::Ramp).
     ///
     /// # Examples
     ///
     /// See [`Candidate`].
     #[must_use]
     pub fn weight(&self) -> EffectiveWeight {
-        EffectiveWeight::from(self.seat.spec.weight())
+        self.factors.weight(self.seat)
+    }
+
+    /// Returns what of its configured weight counts, in sixteenths.
+    pub(super) fn sixteenths(&self) -> u32 {
+        self.factors.sixteenths(self.seat.slot())
     }
 
     /// Returns the place that settles ties: the lower rank wins. Ranks are in

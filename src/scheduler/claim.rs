@@ -134,7 +134,7 @@ pub enum Refused {
     NotEligible,
     /// This pick has claimed somebody already.
     OnePerPick,
-    /// It is disabled, stopped, in error or failed by a health check since the
+    /// It is disabled, stopped, in error, ejected or failed by a health check since the
     /// candidates were determined.
     Unusable,
 }

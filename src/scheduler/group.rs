@@ -101,9 +101,10 @@ impl<'g> Group<'g> {
     /// }
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
-        self.picture
+        let picture = self.picture;
+        picture
             .group()
-            .map(|(seat, spare)| Candidate::new(seat, spare))
+            .map(|(seat, spare)| Candidate::new(picture, seat, spare))
     }
 
     /// Iterates over the members that are no longer eligible.
@@ -121,7 +122,7 @@ impl<'g> Group<'g> {
     ///
     /// See [`Group`].
     pub fn joined(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
-        candidates(self.joined)
+        candidates(self.picture, self.joined)
     }
 
     /// Iterates over the members whose weight, rank or cap changed, or whose facts
@@ -131,12 +132,15 @@ impl<'g> Group<'g> {
     ///
     /// See [`Group`].
     pub fn changed(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
-        candidates(self.changed)
+        candidates(self.picture, self.changed)
     }
 }
 
-fn candidates(seats: &[(Arc<Seat>, bool)]) -> impl Iterator<Item = Candidate<'_>> {
+fn candidates<'g>(
+    picture: &'g Picture,
+    seats: &'g [(Arc<Seat>, bool)],
+) -> impl Iterator<Item = Candidate<'g>> {
     seats
         .iter()
-        .map(|(seat, spare)| Candidate::new(seat, *spare))
+        .map(|(seat, spare)| Candidate::new(picture, seat, *spare))
 }

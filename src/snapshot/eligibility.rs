@@ -9,9 +9,10 @@
 //! | 2 | the tier's usable standbys | [`walk`] |
 //! | 3 | the next tier, from row 1 | [`walk`] |
 //! | 4 | the spares of the first tier that has nobody to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
-//! | 5 | forced recovery: whoever only the error keeps out, all at once | `balancer`, by [`Walk::is_empty`] |
+//! | 5 | forced recovery: all members that only an error or an ejection keeps out, at once; an ejection is a guess about one member among others, and must never be the reason that nothing is served | `balancer`, by [`Walk::is_empty`] |
 //!
-//! A member whose recovery delay is over is usable again before row 1 is looked at.
+//! A member whose error or ejection is over is usable again before row 1 is looked at. A
+//! ramp changes a member's weight, and never whether it is eligible.
 //! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
 
 use std::fmt;
@@ -152,7 +153,7 @@ pub enum Eligibility {
     Tier,
     /// Tried by this request already.
     Tried,
-    /// Disabled, stopped, in error or failed by a health check.
+    /// Disabled, stopped, in error, ejected or failed by a health check.
     Unusable,
 }
 

@@ -4,6 +4,7 @@
 //! What does not live here: the payloads, the publishing, and any election.
 
 mod eligibility;
+mod factors;
 mod names;
 mod picture;
 mod roster;
@@ -13,6 +14,7 @@ mod slab;
 pub use eligibility::Eligibility;
 
 pub(crate) use eligibility::{Walk, walk, without};
+pub(crate) use factors::{FULL_WEIGHT, Factors};
 pub(crate) use picture::{Change, Picture};
 pub(crate) use roster::{Layers, Overridden, Roster, Seat};
 pub(crate) use slab::Slab;

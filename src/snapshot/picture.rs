@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter;
 use std::sync::Arc;
 
-use super::{Roster, Seat, Walk};
+use super::{Factors, Roster, Seat, Walk};
 
 /// One immutable state of affairs: what a request works on from its first look to
 /// its lease.
@@ -21,10 +21,12 @@ pub(crate) struct Picture {
     in_group: Vec<u64>,
     /// How many members could serve, in whatever tier or role.
     pub(crate) usable: usize,
+    /// What of each member's weight counts, eligible or not.
+    pub(crate) factors: Factors,
 }
 
 impl Picture {
-    pub(crate) fn new(generation: u64, roster: Arc<Roster>, walk: Walk) -> Self {
+    pub(crate) fn new(generation: u64, roster: Arc<Roster>, walk: Walk, factors: Factors) -> Self {
         let highest = walk.group.iter().max().map_or(0, |&slot| slot as usize + 1);
         let mut in_group = vec![0_u64; highest.div_ceil(64)];
         for &slot in &walk.group {
@@ -36,6 +38,7 @@ impl Picture {
             spares_from: walk.spares_from,
             in_group,
             usable: walk.usable,
+            factors,
             group: walk.group,
         }
     }
@@ -126,6 +129,7 @@ impl Picture {
         }
         let mut suspects: Vec<usize> = touched.to_vec();
         suspects.extend(self.spares().chain(old.spares()));
+        suspects.extend(self.reweighed(old));
         suspects.sort_unstable();
         suspects.dedup();
         let (spares, old_spares): (HashSet<_>, HashSet<_>) =
@@ -143,6 +147,7 @@ impl Picture {
                 change.joined.push((now.clone(), spare));
             } else if (&now.spec, now.order) != (&then.spec, then.order)
                 || spare != old_spares.contains(&slot)
+                || self.factors.sixteenths(slot) != old.factors.sixteenths(slot)
             {
                 change.changed.push((now.clone(), spare));
             }
@@ -150,6 +155,14 @@ impl Picture {
         // In tie order, as they would have joined one by one.
         change.joined.sort_by_key(|(seat, _)| seat.order);
         change
+    }
+
+    /// The slots of the group whose factors have changed.
+    fn reweighed<'p>(&'p self, old: &'p Self) -> impl Iterator<Item = usize> + 'p {
+        let any = !self.factors.is_empty() || !old.factors.is_empty();
+        let group = any.then(|| self.group.iter());
+        let slots = group.into_iter().flatten().map(|&slot| slot as usize);
+        slots.filter(|&slot| self.factors.sixteenths(slot) != old.factors.sixteenths(slot))
     }
 
     fn member(&self, slot: usize) -> Option<(Arc<Seat>, bool)> {

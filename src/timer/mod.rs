@@ -5,6 +5,7 @@
 
 #[cfg(feature = "tokio")]
 mod deadline;
+mod keep_time;
 #[cfg(feature = "tokio")]
 mod tokio_timer;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) use deadline::timeout_at;
 #[cfg(feature = "__net")]
 pub(crate) use deadline::{Deadline, timeout};
+pub use keep_time::KeepTime;
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 

@@ -33,7 +33,7 @@ pub(crate) struct Said {
 }
 
 fn is_health(flag: Flag) -> bool {
-    matches!(flag, Flag::FailedCheck | Flag::InError)
+    matches!(flag, Flag::Ejected | Flag::FailedCheck | Flag::InError)
 }
 
 fn without_flags(spec: &MemberSpec) -> MemberSpec {
@@ -145,9 +145,7 @@ impl Model {
     }
 
     /// What the operator says holds, else what the source says; health is neither's.
-    ///
-    /// Flags alone are no part of what [`touched`](Member::touched) means: a method hears
-    /// of them by who joins and who leaves.
+    /// Flags alone are no part of `touched`: a method hears of them by who joins or leaves.
     fn settle(&mut self, key: Key) {
         let now = self.now;
         let member = &mut self.members[key];
@@ -215,13 +213,15 @@ impl Model {
         }
         let mut group = self.walk();
         if group.is_empty() && self.forced_recovery {
-            // Ledger row 5: nobody else can serve, so whoever only the error keeps out
-            // is forgiven; a disabled member does not prevent it.
+            // Ledger row 5: errors and ejections end where nothing else keeps a member out.
             for key in self.here() {
                 let member = &mut self.members[key];
-                let only_the_error = member.status.without(Flag::InError).is_usable();
-                if member.is(Flag::InError) && only_the_error {
-                    member.leave_error();
+                let status = member.status.without(Flag::Ejected);
+                if status.without(Flag::InError).is_usable() {
+                    member.status = status;
+                    if member.is(Flag::InError) {
+                        member.leave_error();
+                    }
                 }
             }
             group = self.walk();

@@ -242,7 +242,7 @@ impl Twins {
         let key = self.model.key(&called(name));
         assert_eq!(known.ok(), key.map(|key| self.ids[key]));
         if let Some(key) = key {
-            if matches!(flag, Flag::FailedCheck | Flag::InError) {
+            if matches!(flag, Flag::Ejected | Flag::FailedCheck | Flag::InError) {
                 self.model.set_health(key, flag, on);
             } else {
                 self.model.say(&called(name), |said| {
@@ -404,7 +404,7 @@ impl Twins {
                 let flags = Flag::ALL.into_iter();
                 flags.fold(spec.clone(), MemberSpec::without_flag)
             };
-            let health = [Flag::FailedCheck, Flag::InError].into_iter();
+            let health = [Flag::Ejected, Flag::FailedCheck, Flag::InError].into_iter();
             let source = health.fold(known.source.clone(), MemberSpec::without_flag);
             assert_eq!(
                 self.balancer.source_spec(name),

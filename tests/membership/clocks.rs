@@ -2,6 +2,7 @@
 
 use crate::support::{fleet, pick, picks, seconds};
 use equipoise::clock::{Clock, Timestamp};
+use equipoise::member::Ramp;
 use equipoise::{Flag, MemberSpec, PickRequest};
 use std::time::Duration;
 
@@ -102,4 +103,68 @@ fn each_error_is_forgiven_in_its_own_time() {
         clock.advance(seconds(10));
     }
     assert_eq!(usable, [2, 3, 4]);
+}
+
+#[test]
+fn a_clock_that_jumps_back_keeps_all_that_is_due_and_only_delays_it() {
+    let names = ["a", "b", "c", "d"];
+    let ramp = Ramp::over(seconds(16));
+    let (balancer, clock) = fleet(names.map(|name| (name, MemberSpec::new().with_ramp(ramp))));
+    clock.advance(seconds(1_000));
+    balancer.set_flag("a", Flag::InError).unwrap();
+    balancer.eject("b", seconds(30), "slow").unwrap();
+    balancer.set_flag("c", Flag::FailedCheck).unwrap();
+    balancer.clear_flag("c", Flag::FailedCheck).unwrap();
+    clock.advance(seconds(8));
+    balancer.notice_time();
+    clock.set(Timestamp::ORIGIN);
+    for _ in 0..100 {
+        assert!(!picks(&balancer, 1).contains(['a', 'b']));
+    }
+    let due = balancer.next_due().unwrap();
+    assert_eq!(
+        due,
+        Timestamp::ORIGIN + seconds(1_009),
+        "the next step of c"
+    );
+    // Far ahead, everything is over at once.
+    clock.set(Timestamp::ORIGIN + seconds(1_100));
+    balancer.notice_time();
+    let usable = |name| balancer.member(name).unwrap().status().is_usable();
+    assert!(names.into_iter().all(usable));
+    let ramps = balancer.explain(&PickRequest::new());
+    let sixteenths: Vec<u32> = ramps
+        .members()
+        .iter()
+        .map(|it| it.effective_weight.units() / 100)
+        .collect();
+    assert_eq!(
+        sixteenths,
+        [1, 1, 16, 16],
+        "those that have recovered just now ramp up"
+    );
+    // Back again: a ramp that is over stays over, one under way begins again.
+    clock.set(Timestamp::ORIGIN);
+    assert!(names.into_iter().all(usable));
+    balancer.set_flag("d", Flag::Draining).unwrap();
+    assert_eq!(
+        balancer.next_due(),
+        Some(Timestamp::ORIGIN + seconds(1_102))
+    );
+}
+
+#[test]
+fn a_clock_that_stands_still_with_much_due_costs_no_renewal() {
+    let names = ["a", "b", "c"];
+    let ramp = Ramp::over(seconds(16));
+    let (balancer, _) = fleet(names.map(|name| (name, MemberSpec::new().with_ramp(ramp))));
+    balancer.set_flag("a", Flag::InError).unwrap();
+    balancer.eject("b", seconds(30), "slow").unwrap();
+    balancer.recover("b").unwrap();
+    let due = balancer.next_due();
+    assert_eq!(due, Some(Timestamp::ORIGIN + seconds(2)));
+    for _ in 0..100 {
+        assert_eq!(picks(&balancer, 1).len(), 1);
+        assert_eq!(balancer.next_due(), due);
+    }
 }

@@ -10,7 +10,7 @@ fn a_members_state_decides_whether_it_serves_its_sessions() {
         let site = abc();
         site.set("B", flag);
         let expected = match flag {
-            Flag::Disabled | Flag::FailedCheck | Flag::InError | Flag::Stopped => {
+            Flag::Disabled | Flag::Ejected | Flag::FailedCheck | Flag::InError | Flag::Stopped => {
                 by("A", Session::Lost)
             }
             _ => by("B", Session::Hit),

@@ -86,11 +86,12 @@ pub enum EventKind<'e> {
         after: Status,
         /// The layer that changed.
         layer: Layer,
-        /// Why it is in error now, if a request put it in error and gave a cause.
+        /// Why it is in error or ejected now, if that was said.
         cause: Option<&'e Cause>,
     },
-    /// A member was ejected for a time. A member that a request puts in error is
-    /// [`Changed`](Self::Changed).
+    /// A member was ejected for a time, or its ejection lasts longer than was told before.
+    /// Its flag is also told as [`Changed`](Self::Changed), and a member that a request puts
+    /// in error as nothing else.
     Ejected {
         /// When the ejection ends, on the balancer's clock.
         until: Timestamp,
@@ -120,7 +121,8 @@ pub enum EventKind<'e> {
     Joined,
     /// A member left the balancer. Its requests in flight go on.
     Left,
-    /// An ejection ended. The end of an error is [`Changed`](Self::Changed).
+    /// An ejection ended, by its time or otherwise. Its flag is also told as
+    /// [`Changed`](Self::Changed), and the end of an error as nothing else.
     Recovered,
     /// A pick elected no member.
     Refused {

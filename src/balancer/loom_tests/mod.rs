@@ -18,6 +18,7 @@
 
 mod capacity;
 mod drain;
+mod keeping;
 mod membership;
 mod observers;
 mod plans;

@@ -181,3 +181,54 @@ fn loom_an_error_is_not_lost_while_an_operator_changes_the_member() {
         assert_eq!(picked(&balancer).member().name(), "b");
     });
 }
+
+#[test]
+fn loom_an_ejection_that_ends_does_not_wipe_out_a_new_error() {
+    check(|| {
+        let clock = ManualClock::new();
+        let balancer = Balancer::builder()
+            .clock(clock.clone())
+            .seed(1)
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new().with_recovery_delay(DELAY))
+            .build()
+            .unwrap();
+        let lease = picked(&balancer);
+        balancer.eject("a", DELAY, "slow").unwrap();
+        clock.advance(DELAY);
+        let failing = spawn(move || lease.put_in_error());
+        drop(pick(&balancer));
+        join(failing);
+
+        assert!(pick(&balancer).is_err());
+        let member = balancer.member("a").unwrap();
+        assert_eq!(member.status().to_string(), "in error");
+        let health = member.health();
+        assert!(health.outage(Flag::InError).is_some() && health.outage(Flag::Ejected).is_none());
+        clock.advance(DELAY);
+        drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_recovery_and_an_error_leave_flags_that_their_record_explains() {
+    check(|| {
+        let balancer = empty()
+            .without_forced_recovery()
+            .member("a", (), MemberSpec::new())
+            .build()
+            .unwrap();
+        let lease = picked(&balancer);
+        balancer.set_flag("a", Flag::InError).unwrap();
+        let failing = spawn(move || lease.put_in_error());
+        balancer.recover("a").unwrap();
+        join(failing);
+
+        // Either came last.
+        let member = balancer.member("a").unwrap();
+        let (status, health) = (member.status(), member.health());
+        assert_eq!(status.is_usable(), health.is_good());
+        assert_eq!(status.is_usable(), pick(&balancer).is_ok());
+        assert_eq!(status.is_usable(), balancer.next_due().is_none());
+    });
+}

@@ -6,6 +6,8 @@
 
 mod drain;
 mod drained;
+mod keeper;
+mod keepers;
 mod line;
 mod queue;
 mod registration;
@@ -22,7 +24,9 @@ use super::{Balancer, Lease, PickError, PickRequest};
 
 pub use drain::{Drain, DrainEnd};
 pub use drained::Drained;
+pub(crate) use keeper::{Expected, Keeper};
 
+pub(super) use keepers::Keepers;
 pub(super) use line::Waiting;
 
 impl<W> Balancer<W> {
@@ -39,9 +43,10 @@ impl<W> Balancer<W> {
     /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
     /// end of a request too, and by [`notice_room`](Self::notice_room).
     ///
-    /// A member whose recovery falls due while nobody else picks is noticed when this
-    /// future is polled: let the deadline's timer wake it at
-    /// [`next_due`](Self::next_due), or call [`notice_time`](Self::notice_time).
+    /// A member whose recovery falls due while nothing else picks is noticed when this
+    /// future is polled: spawn [`keep_time`](Self::keep_time) once for the balancer, let the
+    /// deadline's timer wake this future at [`next_due`](Self::next_due), or call
+    /// [`notice_time`](Self::notice_time).
     ///
     /// # Errors
     ///

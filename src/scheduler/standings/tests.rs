@@ -11,7 +11,7 @@ use crate::member::{MemberSpec, MemberState, Weight};
 use crate::random::Random;
 use crate::scheduler::election::elect;
 use crate::scheduler::{Candidates, Group, Pick};
-use crate::snapshot::{Picture, Roster, Seat, walk};
+use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
 use crate::sync::Mutex;
 
 fn picture(hundredths: &[u32]) -> Picture {
@@ -29,7 +29,7 @@ fn picture(hundredths: &[u32]) -> Picture {
         }));
     }
     let found = walk(&roster, |seat| seat.state.status());
-    Picture::new(1, Arc::new(roster), found)
+    Picture::new(1, Arc::new(roster), found, Factors::default())
 }
 
 fn follow(books: &mut Standings, picture: &Picture) {

@@ -1,15 +1,19 @@
 //! Who would be elected, and why, without side effect: [`Explanation`].
+//!
+//! What does not live here: how that reads (`text.rs`).
+
+mod text;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
+use super::agenda::{Outlook, Pace};
 use super::layer::Layer;
-use super::{Balancer, DEFAULT_SOURCE, PickRequest, Why, sessions};
+use super::{Balancer, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
-use crate::member::{Flag, Labels, MemberId, Overrides, Retry, Status, Weight};
+use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
-use crate::snapshot::{Eligibility, Picture, Roster, Seat, walk};
+use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
 /// What an election for a request would come to, and why.
 ///
@@ -67,14 +71,18 @@ pub struct MemberExplained {
     pub source: Arc<str>,
     /// Its tier.
     pub tier: u16,
-    /// Its weight.
+    /// Its configured weight.
     pub weight: Weight,
+    /// Its weight that counts at this time: less while it [ramps up](crate::member::Ramp).
+    pub effective_weight: EffectiveWeight,
     /// Its route.
     pub route: Option<Arc<str>>,
     /// Its labels.
     pub labels: Labels,
     /// Its flags, as a pick at this time would find them.
     pub status: Status,
+    /// Its outages, those included that a pick at this time would end.
+    pub health: Health,
     /// Requests in flight.
     pub in_flight: u32,
     /// Its spec's cap on them.
@@ -120,18 +128,6 @@ impl MemberExplained {
             _ if set.contains(flag) => Some(Layer::Operator),
             _ => Some(Layer::Source),
         }
-    }
-
-    /// The flags, each of an operator's marked as such.
-    fn status_by_layer(&self) -> String {
-        if self.status == Status::NORMAL {
-            return self.status.to_string();
-        }
-        let words = self.status.iter().map(|flag| match self.layer(flag) {
-            Some(Layer::Operator) => format!("{flag} by operator"),
-            _ => flag.to_string(),
-        });
-        words.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -206,10 +202,9 @@ impl<W> Balancer<W> {
         let view = self.core.view.load();
         let now = shared.clock.now();
         let roster = view.picture.roster.clone();
-        let (picture, forgiven) = as_if(&roster, now, view.picture.generation, |roster| {
-            shared.forces_recovery() && !roster.is_empty()
-        });
-        let status = |seat: &Seat| status_at(seat, now, forgiven);
+        let as_if = AsIf::at(now, shared.pace, &roster, shared.forces_recovery());
+        let picture = as_if.picture(view.picture.generation, &roster);
+        let status = |seat: &Seat| as_if.status(seat);
 
         let plan = view.plan.as_ref();
         let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
@@ -267,9 +262,11 @@ impl<W> Balancer<W> {
             source: seat.owner.clone(),
             tier: seat.spec.tier(),
             weight: seat.spec.weight(),
+            effective_weight: picture.factors.weight(seat),
             route: seat.spec.route_handle().cloned(),
             labels: seat.spec.labels().clone(),
             status: status(seat),
+            health: as_if.health(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),
@@ -287,31 +284,52 @@ impl<W> Balancer<W> {
     }
 }
 
-/// The picture as a pick at `now` would find it; and whether errors were forgiven.
-fn as_if(
-    roster: &Arc<Roster>,
+/// The members as a pick at a time would find them.
+#[derive(Clone, Copy)]
+struct AsIf {
     now: Timestamp,
-    generation: u64,
-    forced: impl Fn(&Roster) -> bool,
-) -> (Picture, bool) {
-    let found = walk(roster, |seat| status_at(seat, now, false));
-    let forgiven = found.is_empty() && forced(roster);
-    let found = if forgiven {
-        walk(roster, |seat| status_at(seat, now, true))
-    } else {
-        found
-    };
-    (Picture::new(generation, roster.clone(), found), forgiven)
+    pace: Pace,
+    /// Errors and ejections of all members that nothing else keeps out end.
+    recovery_is_forced: bool,
 }
 
-fn status_at(seat: &Seat, now: Timestamp, forgiven: bool) -> Status {
-    let live = seat.state.live();
-    let recovers = live.retry(seat.spec.recovery_delay(), now) == Retry::Now;
-    let without = live.status().without(Flag::InError);
-    if recovers || (forgiven && without.is_usable()) {
-        without
-    } else {
-        live.status()
+impl AsIf {
+    fn at(now: Timestamp, pace: Pace, roster: &Roster, forces: bool) -> Self {
+        let mut this = Self {
+            now,
+            pace,
+            recovery_is_forced: false,
+        };
+        let found = walk(roster, |seat| this.status(seat));
+        this.recovery_is_forced = found.is_empty() && forces && !roster.is_empty();
+        this
+    }
+
+    fn picture(self, generation: u64, roster: &Arc<Roster>) -> Picture {
+        let mut factors = Factors::default();
+        let found = walk(roster, |seat| {
+            factors.set(seat.slot(), self.outlook(seat).sixteenths);
+            self.status(seat)
+        });
+        Picture::new(generation, roster.clone(), found, factors)
+    }
+
+    fn outlook(self, seat: &Seat) -> Outlook {
+        self.pace.outlook(seat, seat.state.live(), self.now)
+    }
+
+    fn status(self, seat: &Seat) -> Status {
+        let status = seat.state.status().minus(self.outlook(seat).over);
+        let without = status.minus(Status::TIMED);
+        if self.recovery_is_forced && without.is_usable() {
+            return without;
+        }
+        status
+    }
+
+    fn health(self, seat: &Seat) -> Health {
+        let until = self.outlook(seat).error_until;
+        seat.state.health().with_error_until(until)
     }
 }
 
@@ -347,65 +365,4 @@ fn id(seat: &Seat) -> MemberId {
 
 fn has_room(seat: &Seat) -> bool {
     seat.state.in_flight() < seat.state.max_in_flight()
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elected = self.elected().map_or("nobody", |member| &member.name);
-        writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
-        let names = self.members.iter().map(|member| &member.name);
-        let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
-        // A width beyond what can be formatted panics; beyond 64 no table helps.
-        let width = width.clamp("member".len(), 64);
-        writeln!(
-            f,
-            "  {:width$}  tier  weight  route       in flight  elected   standing  verdict        status",
-            "member"
-        )?;
-        for (at, member) in self.members.iter().enumerate() {
-            let mark = if self.elected == Some(at) { '>' } else { ' ' };
-            let caps = [member.max_in_flight, member.learned_limit];
-            let in_flight = match caps.into_iter().flatten().min() {
-                Some(cap) => format!("{}/{cap}", member.in_flight),
-                None => member.in_flight.to_string(),
-            };
-            let standing = member
-                .standing
-                .map_or_else(|| "-".into(), |s| s.to_string());
-            writeln!(
-                f,
-                "{mark} {:width$}  {:>4}  {:>6}  {:<10}  {in_flight:>9}  {:>7}  {standing:>9}  {:<13}  {}",
-                member.name,
-                member.tier,
-                member.weight,
-                member.route.as_deref().unwrap_or("-"),
-                member.elected,
-                member.eligibility,
-                member.status_by_layer(),
-            )?;
-        }
-        for member in &self.members {
-            if !member.labels.is_empty() {
-                writeln!(f, "  labels of {}: {}", member.name, member.labels)?;
-            }
-            if !member.overrides.is_empty() {
-                writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
-            }
-        }
-        for member in self
-            .members
-            .iter()
-            .filter(|it| *it.source != *DEFAULT_SOURCE)
-        {
-            writeln!(f, "  source of {}: {}", member.name, member.source)?;
-        }
-        for (route, names) in self.shared_routes() {
-            let names = names.join(", ");
-            writeln!(
-                f,
-                "  route {route:?} is that of {names}: the first that can serve gets its sessions"
-            )?;
-        }
-        Ok(())
-    }
 }

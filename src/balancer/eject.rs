@@ -1,0 +1,94 @@
+//! Ejections and recoveries by decision of a caller, such as a detector of outliers.
+//!
+//! What does not live here: when an ejection ends by itself (`agenda.rs`).
+
+use std::time::Duration;
+
+use super::{Balancer, UnknownMember};
+use crate::member::{Cause, MemberId, MemberKey, Status};
+
+impl<W> Balancer<W> {
+    /// Takes a member out of service for `time`, whatever its spec says; it keeps its leases
+    /// and loses its sessions, as a member in error does.
+    ///
+    /// If it is ejected already, the later end holds, with its cause. `time` has nothing to
+    /// do with its recovery delay, and [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does
+    /// not protect it. When no other member is left, forced recovery ends ejections as it ends
+    /// errors (see [`without_forced_recovery`](crate::balancer::Builder::without_forced_recovery)): to
+    /// keep a member out in any case, disable it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no such member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::ManualClock;
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let balancer = Balancer::builder()
+    ///     .clock(clock.clone())
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// balancer.eject("a", Duration::from_secs(30), "slower than the others")?;
+    /// let elect = || balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
+    /// assert_eq!([elect(), elect()], ["b", "b"]);
+    ///
+    /// clock.advance(Duration::from_secs(30));
+    /// assert_eq!([elect(), elect()], ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn eject<'m>(
+        &self,
+        member: impl Into<MemberKey<'m>>,
+        time: Duration,
+        cause: impl Into<Cause>,
+    ) -> Result<MemberId, UnknownMember> {
+        let (key, cause) = (member.into(), cause.into());
+        let mut editor = self.core.editor.lock();
+        let state = editor.state_of(key).ok_or_else(|| unknown(key))?;
+        let changed = editor.eject(&state, time, &cause);
+        self.publish_if(changed, editor);
+        Ok(state.id())
+    }
+
+    /// Ends all that keeps a member out by its health, at once: an error, an ejection and a
+    /// failed check. Each may come again.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownMember`] if there is no such member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag};
+    /// use std::time::Duration;
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let id = balancer.eject("a", Duration::MAX, "maintenance")?;
+    /// balancer.set_flag("a", Flag::InError)?;
+    /// balancer.recover(id)?;
+    /// assert!(balancer.member("a").unwrap().status().is_usable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover<'m>(&self, member: impl Into<MemberKey<'m>>) -> Result<MemberId, UnknownMember> {
+        let key = member.into();
+        let mut editor = self.core.editor.lock();
+        let state = editor.state_of(key).ok_or_else(|| unknown(key))?;
+        let changed = editor.change_health(&state, Status::NORMAL, Status::HEALTH);
+        self.publish_if(changed, editor);
+        Ok(state.id())
+    }
+}
+
+fn unknown(member: MemberKey<'_>) -> UnknownMember {
+    let name = match member {
+        MemberKey::Id(id) => id.to_string().into(),
+        MemberKey::Name(name) => name.into(),
+    };
+    UnknownMember { name }
+}

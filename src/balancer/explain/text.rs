@@ -1,0 +1,90 @@
+//! An [`Explanation`] as text.
+
+use std::fmt;
+
+use super::{Explanation, Layer, MemberExplained};
+use crate::balancer::DEFAULT_SOURCE;
+use crate::member::{EffectiveWeight, Status};
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elected = self.elected().map_or("nobody", |member| &member.name);
+        writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
+        let names = self.members.iter().map(|member| &member.name);
+        let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
+        // A width beyond what can be formatted panics; beyond 64 no table helps.
+        let width = width.clamp("member".len(), 64);
+        writeln!(
+            f,
+            "  {:width$}  tier  weight  route       in flight  elected   standing  verdict        status",
+            "member"
+        )?;
+        for (at, member) in self.members.iter().enumerate() {
+            let mark = if self.elected == Some(at) { '>' } else { ' ' };
+            let caps = [member.max_in_flight, member.learned_limit];
+            let in_flight = match caps.into_iter().flatten().min() {
+                Some(cap) => format!("{}/{cap}", member.in_flight),
+                None => member.in_flight.to_string(),
+            };
+            let standing = member
+                .standing
+                .map_or_else(|| "-".into(), |s| s.to_string());
+            writeln!(
+                f,
+                "{mark} {:width$}  {:>4}  {:>6}  {:<10}  {in_flight:>9}  {:>7}  {standing:>9}  {:<13}  {}",
+                member.name,
+                member.tier,
+                member.weight,
+                member.route.as_deref().unwrap_or("-"),
+                member.elected,
+                member.eligibility,
+                member.status_by_layer(),
+            )?;
+        }
+        for member in &self.members {
+            let full = EffectiveWeight::from(member.weight);
+            if member.effective_weight != full {
+                let (name, weight) = (&member.name, member.effective_weight);
+                writeln!(f, "  {name} ramps up: weight {weight} of {full}")?;
+            }
+            if !member.labels.is_empty() {
+                writeln!(f, "  labels of {}: {}", member.name, member.labels)?;
+            }
+            if !member.health.is_good() {
+                writeln!(f, "  {} is {}", member.name, member.health)?;
+            }
+        }
+        for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
+            writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+        }
+        let sourced = self
+            .members
+            .iter()
+            .filter(|it| *it.source != *DEFAULT_SOURCE);
+        for member in sourced {
+            writeln!(f, "  source of {}: {}", member.name, member.source)?;
+        }
+        for (route, names) in self.shared_routes() {
+            let names = names.join(", ");
+            writeln!(
+                f,
+                "  route {route:?} is that of {names}: the first that can serve gets its sessions"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl MemberExplained {
+    /// The flags, each of an operator's marked as such.
+    fn status_by_layer(&self) -> String {
+        if self.status == Status::NORMAL {
+            return self.status.to_string();
+        }
+        let words = self.status.iter().map(|flag| match self.layer(flag) {
+            Some(Layer::Operator) => format!("{flag} by operator"),
+            _ => flag.to_string(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,87 @@
+//! What a future that keeps time sees of its balancer: [`Keeper`].
+//!
+//! What does not live here: any timer (`timer/keep_time.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::queue::Ticket;
+use crate::balancer::Balancer;
+use crate::balancer::agenda::Agenda;
+use crate::balancer::shared::Shared;
+use crate::balancer::weak::WeakBalancer;
+
+/// How often a keeper looks again when something falls due under its eyes, before it leaves
+/// that to its next poll.
+const LOOKS: usize = 2;
+
+/// One future's view of a balancer whose time it keeps; it does not keep it alive.
+pub(crate) struct Keeper<W> {
+    balancer: WeakBalancer<W>,
+    shared: Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+/// What there is to wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Expected {
+    /// Something falls due after this time.
+    After(Duration),
+    /// The balancer is gone.
+    Gone,
+    /// Nothing; a change will wake.
+    Nothing,
+}
+
+impl<W> Keeper<W> {
+    pub(crate) fn new(balancer: &Balancer<W>) -> Self {
+        Self {
+            balancer: balancer.downgrade(),
+            shared: balancer.core.shared.clone(),
+            ticket: None,
+        }
+    }
+
+    /// Lets the balancer notice what is due, and returns what is next; `waker` is woken when
+    /// something falls due sooner.
+    pub(crate) fn look(&mut self, waker: &Waker) -> Expected {
+        let shared = &self.shared;
+        let Some(balancer) = self.balancer.upgrade() else {
+            return Expected::Gone;
+        };
+        for _ in 0..LOOKS {
+            // What it notices itself is not to wake it.
+            shared.keepers.withdraw(self.ticket);
+            balancer.notice_time();
+            // It registers first and looks then: what happens in between wakes it. While it
+            // looks, the balancer is there.
+            self.ticket = Some(shared.keepers.register(self.ticket, waker));
+            let due = shared.agenda.due_nanos();
+            shared.keepers.expect(due);
+            if shared.agenda.due_nanos() < due || shared.is_due() {
+                continue;
+            }
+            return match Agenda::time_of(due) {
+                None => Expected::Nothing,
+                Some(due) => Expected::After(due.since(balancer.now())),
+            };
+        }
+        Expected::After(Duration::ZERO)
+    }
+}
+
+impl<W> Drop for Keeper<W> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.keepers.leave(ticket);
+        }
+    }
+}
+
+impl<W> fmt::Debug for Keeper<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,293 @@
+//! Why a member is out of service by its health, since when and until when: [`Health`].
+//!
+//! Here is the record that explains the flags of health; the flags themselves are in the
+//! word of `recovery.rs`. What does not live here: when an outage ends (`balancer/agenda.rs`).
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Cause, Flag, Status};
+use crate::clock::Timestamp;
+
+/// One reason for which a member is out of service.
+///
+/// # Examples
+///
+/// See [`Health`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Outage {
+    /// When it began. A repeated error prolongs an outage and does not begin another.
+    pub since: Timestamp,
+    /// When it ends by itself; `None` if it does not, or if that is not worked out yet: the
+    /// next pick after an error does.
+    pub until: Option<Timestamp>,
+    /// Why it began, if that was said.
+    pub cause: Option<Cause>,
+}
+
+/// The health of a member: for each of *in error*, *failed check* and *ejected* an
+/// [`Outage`], if it holds.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::clock::{ManualClock, Timestamp};
+/// use equipoise::{Balancer, Flag, MemberSpec};
+/// use std::time::Duration;
+///
+/// let balancer = Balancer::builder()
+///     .clock(ManualClock::new())
+///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+///     .build()?;
+/// let minute = Duration::from_secs(60);
+/// balancer.eject("a", minute, "too slow")?;
+///
+/// let health = balancer.member("a").unwrap().health();
+/// let ejection = health.outage(Flag::Ejected).unwrap();
+/// assert_eq!(ejection.until, Some(Timestamp::ORIGIN + minute));
+/// assert_eq!(health.to_string(), "ejected since 0s until 60s, too slow");
+/// assert_eq!(health.outage(Flag::InError), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Health {
+    ejected: Option<Outage>,
+    failed_check: Option<Outage>,
+    in_error: Option<Outage>,
+    errors: u32,
+}
+
+impl Health {
+    /// Returns the outage that `flag` stands for; `None` if it does not hold, and for flags
+    /// that are not of a member's health.
+    ///
+    /// # Examples
+    ///
+    /// See [`Health`].
+    #[must_use]
+    pub const fn outage(&self, flag: Flag) -> Option<&Outage> {
+        match flag {
+            Flag::Ejected => self.ejected.as_ref(),
+            Flag::FailedCheck => self.failed_check.as_ref(),
+            Flag::InError => self.in_error.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns how many errors there were in a row, the present one included, as
+    /// [`Backoff`](crate::member::Backoff) counts them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, PickRequest};
+    ///
+    /// let balancer = Balancer::new([("a", ())])?;
+    /// balancer.pick(&PickRequest::new())?.put_in_error();
+    /// assert_eq!(balancer.member("a").unwrap().health().errors_in_a_row(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn errors_in_a_row(&self) -> u32 {
+        self.errors
+    }
+
+    /// Tells whether no outage holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(equipoise::member::Health::default().is_good());
+    /// ```
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.ejected.is_none() && self.failed_check.is_none() && self.in_error.is_none()
+    }
+
+    /// The end of the present error, for a copy that is shown.
+    pub(crate) fn with_error_until(mut self, until: Option<Timestamp>) -> Self {
+        if let Some(error) = &mut self.in_error {
+            error.until = until;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut outages = Flag::ALL
+            .into_iter()
+            .filter_map(|flag| Some((flag, self.outage(flag)?)))
+            .peekable();
+        if outages.peek().is_none() {
+            return f.write_str("ok");
+        }
+        let mut between = "";
+        for (flag, outage) in outages {
+            let seconds = |time: Timestamp| time.since(Timestamp::ORIGIN).as_secs_f64();
+            write!(f, "{between}{flag} since {}s", seconds(outage.since))?;
+            if let Some(until) = outage.until {
+                write!(f, " until {}s", seconds(until))?;
+            }
+            if let Some(cause) = &outage.cause {
+                write!(f, ", {cause}")?;
+            }
+            between = "; ";
+        }
+        Ok(())
+    }
+}
+
+/// What a member's state keeps of its health, under a lock that is taken only when a flag
+/// of health changes, and to read it.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) health: Health,
+    /// How long the last error was to last, once that was worked out.
+    pub(super) error_delay: Option<Duration>,
+}
+
+impl Record {
+    /// Follows a change of the flags.
+    pub(super) fn follow(
+        &mut self,
+        (before, after): (Status, Status),
+        now: Timestamp,
+        cause: Option<&Cause>,
+    ) {
+        let health = &mut self.health;
+        let outages = [
+            (Flag::Ejected, &mut health.ejected),
+            (Flag::FailedCheck, &mut health.failed_check),
+            (Flag::InError, &mut health.in_error),
+        ];
+        for (flag, outage) in outages {
+            match (before.contains(flag), after.contains(flag)) {
+                (false, true) => {
+                    *outage = Some(Outage {
+                        since: now,
+                        until: None,
+                        cause: cause.cloned(),
+                    });
+                }
+                (true, false) => *outage = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts an error that has just begun; before it the member had been healthy since
+    /// `healthy_since`.
+    ///
+    /// The count starts anew once a member has been healthy as long as its last error
+    /// was to last.
+    pub(super) fn count_error(&mut self, healthy_since: Timestamp, now: Timestamp) {
+        let healthy = now.since(healthy_since);
+        let goes_on = self.error_delay.is_none_or(|delay| healthy < delay);
+        self.health.errors = match self.health.errors {
+            0 => 1,
+            errors if goes_on => errors.saturating_add(1),
+            _ => 1,
+        };
+        self.error_delay = None;
+    }
+
+    /// An operator says that the member is well.
+    pub(super) fn forget_errors(&mut self) {
+        self.health.errors = 0;
+        self.error_delay = None;
+    }
+
+    /// Sets the end of the ejection that holds; without it there is none.
+    pub(super) fn set_ejected_until(&mut self, until: Timestamp) {
+        if let Some(ejected) = &mut self.health.ejected {
+            ejected.until = Some(until);
+        }
+    }
+
+    /// Lets an ejection that holds last until it is cleared.
+    pub(super) fn eject_without_end(&mut self) {
+        if let Some(ejected) = &mut self.health.ejected {
+            ejected.until = None;
+        }
+    }
+
+    /// Lets an ejection that holds last until `until`, if that is later; returns whether it
+    /// is. The cause is then the later one's.
+    pub(super) fn extend_ejection(&mut self, until: Timestamp, cause: &Cause) -> bool {
+        let Some(ejected) = &mut self.health.ejected else {
+            return false;
+        };
+        let is_later = ejected.until.is_some_and(|known| known < until);
+        if is_later {
+            ejected.until = Some(until);
+            ejected.cause = Some(cause.clone());
+        }
+        is_later
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, Record};
+    use crate::clock::Timestamp;
+    use crate::member::{Cause, Flag, Status};
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Timestamp {
+        Timestamp::ORIGIN + SECOND * seconds
+    }
+
+    #[test]
+    fn each_outage_is_a_part_of_the_text() {
+        assert_eq!(Health::default().to_string(), "ok");
+        let mut record = Record::default();
+        let ejected = Status::NORMAL.with(Flag::Ejected);
+        let both = ejected.with(Flag::InError);
+        record.follow((Status::NORMAL, ejected), at(1), None);
+        record.follow((ejected, both), at(2), Some(&Cause::Refused));
+        let health = record.health.clone();
+        let text = "ejected since 1s; in error since 2s until 2.5s, connection refused";
+        let until = at(2) + SECOND / 2;
+        assert_eq!(health.with_error_until(Some(until)).to_string(), text);
+        record.follow((both, Status::NORMAL), at(3), None);
+        assert!(record.health.is_good());
+    }
+
+    #[test]
+    fn errors_are_in_a_row_until_the_last_delay_has_passed_in_health() {
+        let mut record = Record::default();
+        record.count_error(at(0), at(0));
+        record.error_delay = Some(SECOND * 10);
+        record.count_error(at(10), at(19));
+        assert_eq!(record.health.errors_in_a_row(), 2);
+        record.error_delay = Some(SECOND * 20);
+        record.count_error(at(39), at(58));
+        assert_eq!(record.health.errors_in_a_row(), 3);
+        record.error_delay = Some(SECOND * 40);
+        record.count_error(at(100), at(140));
+        assert_eq!(record.health.errors_in_a_row(), 1);
+        record.forget_errors();
+        record.count_error(at(141), at(142));
+        assert_eq!(record.health.errors_in_a_row(), 1);
+    }
+
+    #[test]
+    fn of_two_ejections_the_later_end_holds() {
+        let mut record = Record::default();
+        let cause = Cause::TimedOut;
+        assert!(!record.extend_ejection(at(1), &cause), "there is none");
+        let ejected = Status::NORMAL.with(Flag::Ejected);
+        record.follow((Status::NORMAL, ejected), at(0), Some(&Cause::Refused));
+        assert!(!record.extend_ejection(at(9), &cause), "it has no end");
+        record.set_ejected_until(at(5));
+        assert!(!record.extend_ejection(at(5), &cause));
+        assert!(record.extend_ejection(at(6), &cause));
+        let outage = record.health.outage(Flag::Ejected).cloned();
+        let outage = outage.map(|it| (it.since, it.until, it.cause));
+        assert_eq!(outage, Some((at(0), Some(at(6)), Some(cause))));
+    }
+}

@@ -1,0 +1,61 @@
+//! What of each member's weight counts now: [`Factors`].
+//!
+//! What does not live here: why, which is for the publisher to know.
+
+use super::Seat;
+use crate::member::EffectiveWeight;
+
+/// The sixteenths of a full weight.
+pub(crate) const FULL_WEIGHT: u32 = 16;
+
+/// By slot, in sixteenths; empty while all members are at their full weight, so that a
+/// balancer without ramps pays one branch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Factors(Vec<u8>);
+
+impl Factors {
+    pub(crate) fn set(&mut self, slot: usize, sixteenths: u32) {
+        let Some(missing) = u8::try_from(FULL_WEIGHT.saturating_sub(sixteenths)).ok() else {
+            return;
+        };
+        if missing == 0 && self.0.len() <= slot {
+            return;
+        }
+        if self.0.len() <= slot {
+            self.0.resize(slot + 1, 0);
+        }
+        self.0[slot] = missing;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn sixteenths(&self, slot: usize) -> u32 {
+        let missing = self.0.get(slot).copied().unwrap_or(0);
+        FULL_WEIGHT - u32::from(missing)
+    }
+
+    /// The weight that counts.
+    #[inline]
+    pub(crate) fn weight(&self, seat: &Seat) -> EffectiveWeight {
+        EffectiveWeight::from(seat.spec.weight()).scaled(self.sixteenths(seat.slot()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FULL_WEIGHT, Factors};
+
+    #[test]
+    fn members_without_a_factor_have_their_full_weight() {
+        let mut factors = Factors::default();
+        factors.set(70, FULL_WEIGHT);
+        assert!(factors.is_empty());
+        factors.set(3, 1);
+        factors.set(2, FULL_WEIGHT);
+        let all = [0, 2, 3, 4, 999].map(|slot| factors.sixteenths(slot));
+        assert_eq!(all, [16, 16, 1, 16, 16]);
+    }
+}

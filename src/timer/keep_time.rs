@@ -1,0 +1,114 @@
+//! Time that is noticed also while nothing picks: [`KeepTime`].
+//!
+//! What does not live here: what falls due, which a balancer knows by its own clock.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::{Sleep, Timer};
+use crate::balancer::{Balancer, Expected, Keeper};
+
+/// The shortest sleep: where the balancer's clock lags behind the timer, or stands still,
+/// what is due is looked for once in this time.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// How often one poll looks; only a timer that breaks its contract makes it look twice.
+const LOOKS: usize = 2;
+
+impl<W> Balancer<W> {
+    /// Returns a future that notices time for this balancer, so that a recovery, the end of
+    /// an ejection and the steps of a ramp come also while nothing picks: spawn it.
+    ///
+    /// Every pick notices time by itself. Without picks, what tells of a recovery
+    /// (observers, metrics) and what waits for it ([`pick_wait`](Balancer::pick_wait),
+    /// [`ready`](Balancer::ready)) depend on this future. It sleeps until
+    /// [`next_due`](Balancer::next_due), and is woken when something falls due sooner; while
+    /// nothing is due it costs nothing. Any number of them may run.
+    ///
+    /// It does not keep the balancer alive, and resolves when the last handle is dropped.
+    ///
+    /// Times are those of the balancer's [`Clock`](crate::clock::Clock), while `timer` says
+    /// when to look: a clock that stands still or jumps back delays what is due, and costs at
+    /// most a thousand looks a second.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")] {
+    /// use equipoise::timer::TokioTimer;
+    /// use equipoise::Balancer;
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let balancer = Balancer::new([("a", ()), ("b", ())]).unwrap();
+    /// let keeping = tokio::spawn(balancer.keep_time(TokioTimer::new()));
+    ///
+    /// balancer.eject("a", Duration::from_millis(5), "an example").unwrap();
+    /// balancer.ready(2).await; // no pick is needed
+    ///
+    /// drop(balancer);
+    /// keeping.await.unwrap();
+    /// # });
+    /// # }
+    /// ```
+    pub fn keep_time(&self, timer: impl Timer) -> KeepTime<W> {
+        KeepTime {
+            keeper: Keeper::new(self),
+            timer: Box::new(timer),
+            sleep: None,
+        }
+    }
+}
+
+/// Notices time for a balancer until that is gone; made by [`Balancer::keep_time`].
+///
+/// # Examples
+///
+/// See [`Balancer::keep_time`].
+#[must_use = "a future does nothing unless it is spawned or awaited"]
+pub struct KeepTime<W> {
+    keeper: Keeper<W>,
+    timer: Box<dyn Timer>,
+    sleep: Option<Sleep>,
+}
+
+impl<W> Future for KeepTime<W> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        for _ in 0..LOOKS {
+            let wait = match this.keeper.look(context.waker()) {
+                Expected::Gone => return Poll::Ready(()),
+                Expected::Nothing => {
+                    this.sleep = None;
+                    return Poll::Pending;
+                }
+                Expected::After(wait) => wait,
+            };
+            let sleep = this.sleep.insert(this.timer.sleep(wait.max(MOMENT)));
+            if sleep.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        // A timer that never sleeps must not keep the task from yielding.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<W> fmt::Debug for KeepTime<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepTime")
+            .field("timer", &self.timer)
+            .field("sleeps", &self.sleep.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! Time that is noticed while nothing picks.
+
+use crate::support::{Task, pick, seconds};
+use equipoise::clock::{ManualClock, Timestamp};
+use equipoise::member::Ramp;
+use equipoise::timer::{KeepTime, Sleep, Timer};
+use equipoise::{Balancer, Flag, MemberSpec};
+use std::future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// A timer that goes off by hand, and writes down what it is asked for.
+#[derive(Clone, Debug, Default)]
+struct Alarm {
+    asked: Arc<Mutex<Vec<Duration>>>,
+    rung: Arc<AtomicBool>,
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+impl Timer for Alarm {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.asked.lock().unwrap().push(duration);
+        self.rung.store(false, Ordering::SeqCst);
+        let this = self.clone();
+        Box::pin(future::poll_fn(move |context| {
+            *this.waker.lock().unwrap() = Some(context.waker().clone());
+            if this.rung.load(Ordering::SeqCst) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }))
+    }
+}
+
+impl Alarm {
+    fn ring(&self) {
+        self.rung.store(true, Ordering::SeqCst);
+        let waker = self.waker.lock().unwrap().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn take(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+fn kept() -> (Balancer<()>, ManualClock, Alarm, Task<KeepTime<()>>) {
+    let clock = ManualClock::new();
+    let balancer = Balancer::builder()
+        .clock(clock.clone())
+        .ramp(Ramp::over(seconds(16)))
+        .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
+        .build()
+        .unwrap();
+    let alarm = Alarm::default();
+    let keeping = Task::pending(balancer.keep_time(alarm.clone()));
+    (balancer, clock, alarm, keeping)
+}
+
+#[test]
+fn while_nothing_is_due_it_sleeps_without_a_timer() {
+    let (balancer, _, alarm, keeping) = kept();
+    drop(pick(&balancer));
+    balancer.set_flag("a", Flag::Draining).unwrap();
+    assert!(!keeping.is_woken());
+    assert!(alarm.take().is_empty());
+}
+
+#[test]
+fn it_notices_a_recovery_that_no_pick_notices() {
+    let (balancer, clock, alarm, mut keeping) = kept();
+    pick(&balancer).unwrap().put_in_error();
+    assert!(keeping.run().is_none() && !keeping.is_woken());
+    assert_eq!(alarm.take(), [seconds(60)]);
+    let mut ready = Task::pending(balancer.ready(3));
+    clock.advance(seconds(60));
+    alarm.ring();
+    assert!(keeping.run().is_none());
+    assert_eq!(ready.run(), Some(()), "what waits is woken");
+    assert!(balancer.member("a").unwrap().status().is_usable());
+    assert_eq!(alarm.take(), [seconds(2)], "the first step of its ramp");
+}
+
+#[test]
+fn it_is_woken_when_something_falls_due_sooner_and_only_then() {
+    let (balancer, clock, alarm, mut keeping) = kept();
+    balancer.eject("a", seconds(100), "slow").unwrap();
+    keeping.run();
+    alarm.take();
+    clock.advance(seconds(10));
+    balancer.eject("a", seconds(200), "slow").unwrap();
+    assert!(!keeping.is_woken(), "later is no matter");
+    balancer.eject("b", seconds(5), "slow").unwrap();
+    assert!(keeping.is_woken());
+    keeping.run();
+    assert_eq!(alarm.take(), [seconds(5)]);
+}
+
+#[test]
+fn any_number_may_keep_time_and_one_that_is_dropped_leaves_it_to_the_others() {
+    let (balancer, clock, _, first) = kept();
+    let alarm = Alarm::default();
+    let mut second = Task::pending(balancer.keep_time(alarm.clone()));
+    balancer.eject("a", seconds(100), "slow").unwrap();
+    assert!(first.is_woken() && second.is_woken());
+    second.run();
+    drop(first);
+    assert!(second.is_woken());
+    second.run();
+    assert_eq!(alarm.take().last(), Some(&seconds(100)));
+    clock.advance(seconds(100));
+    alarm.ring();
+    second.run();
+    assert!(balancer.member("a").unwrap().status().is_usable());
+}
+
+#[test]
+fn it_resolves_when_the_balancer_is_gone_and_does_not_keep_it() {
+    let (balancer, _, alarm, mut keeping) = kept();
+    balancer.eject("a", seconds(100), "slow").unwrap();
+    keeping.run();
+    let lease = pick(&balancer).unwrap();
+    let payload = Arc::downgrade(&balancer.payload("a").unwrap());
+    drop(balancer);
+    assert!(payload.upgrade().is_none());
+    assert_eq!(keeping.run(), Some(()), "a lease does not keep it either");
+    drop(lease);
+    let balancer = Balancer::new([("a", ())]).unwrap();
+    let late = balancer.keep_time(alarm);
+    drop(balancer);
+    assert!(Task::new(late).poll().is_ready());
+}
+
+#[test]
+fn a_clock_that_stands_still_or_jumps_back_does_not_make_it_spin() {
+    let (balancer, clock, alarm, mut keeping) = kept();
+    clock.advance(seconds(1_000));
+    pick(&balancer).unwrap().put_in_error();
+    keeping.run();
+    assert_eq!(alarm.take(), [seconds(60)]);
+    for _ in 0..5 {
+        alarm.ring();
+        assert!(keeping.run().is_none());
+        assert_eq!(
+            alarm.take(),
+            [seconds(60)],
+            "it stands still: as long again"
+        );
+    }
+    clock.set(Timestamp::ORIGIN);
+    alarm.ring();
+    keeping.run();
+    assert_eq!(alarm.take(), [seconds(1_060)]);
+    clock.set(Timestamp::from_nanos(1_059_999_999_999));
+    alarm.ring();
+    keeping.run();
+    assert_eq!(
+        alarm.take(),
+        [Duration::from_millis(1)],
+        "no less than a moment"
+    );
+}
+
+/// A timer that breaks its contract.
+#[derive(Debug)]
+struct Sleepless;
+
+impl Timer for Sleepless {
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(future::ready(()))
+    }
+}
+
+#[test]
+fn a_timer_that_never_sleeps_does_not_keep_its_task_from_yielding() {
+    let (balancer, _, _, _keeping) = kept();
+    balancer.eject("a", seconds(100), "slow").unwrap();
+    let mut keeping = Task::pending(balancer.keep_time(Sleepless));
+    for _ in 0..10 {
+        assert!(keeping.is_woken());
+        assert!(keeping.run().is_none());
+    }
+}
