@@ -63,15 +63,14 @@ pub(super) struct Entry<W> {
 pub struct Lease<W> {
     /// `None` once it has ended or become a guard.
     entry: Option<Arc<Entry<W>>>,
-    session: Session,
     meter: Meter,
 }
 
 impl<W> Lease<W> {
-    pub(super) fn new(entry: Arc<Entry<W>>, session: Session, meter: Meter) -> Self {
+    #[inline]
+    pub(super) fn new(entry: Arc<Entry<W>>, meter: Meter) -> Self {
         Self {
             entry: Some(entry),
-            session,
             meter,
         }
     }
@@ -146,7 +145,7 @@ impl<W> Lease<W> {
     /// ```
     #[must_use]
     pub fn session(&self) -> Session {
-        self.session
+        self.meter.session
     }
 
     /// Counts bytes sent to the member, at once also for the member.
@@ -353,7 +352,8 @@ impl<W> Lease<W> {
         let Some(entry) = self.entry.take() else {
             unreachable!("only what consumes the lease takes its entry");
         };
-        let meter = std::mem::take(&mut self.meter);
+        let empty = Meter::new(None, 0, self.session());
+        let meter = std::mem::replace(&mut self.meter, empty);
         (entry.seat.clone(), entry.epoch.clone(), meter)
     }
 }
@@ -378,7 +378,7 @@ impl<W> fmt::Debug for Lease<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("member", &self.member().name())
-            .field("session", &self.session)
+            .field("session", &self.session())
             .finish_non_exhaustive()
     }
 }

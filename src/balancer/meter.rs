@@ -7,27 +7,45 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::session::Session;
 use crate::snapshot::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
-#[derive(Debug, Default)]
+/// Small, as each lease is made with one and moved a few times.
+#[derive(Debug)]
 pub(super) struct Meter {
-    started: Option<Timestamp>,
+    /// On the balancer's clock, in nanoseconds; or [`UNTIMED`].
+    started: u64,
     /// Of the picture by which the member was elected.
     generation: u64,
-    time_to_head: Option<Duration>,
     sent: u64,
     received: u64,
-    /// There once somebody has asked for it: most requests have no body.
+    /// There once it was asked for: most requests have no body.
     shared: Option<SentMeter>,
+    /// The time to the head of the answer, in microseconds; or [`NO_HEAD`].
+    head: u32,
+    pub(super) session: Session,
 }
 
+/// The time was not wanted when the request began.
+const UNTIMED: u64 = u64::MAX;
+/// No head was there yet.
+const NO_HEAD: u32 = u32::MAX;
+
+#[cfg(not(equipoise_loom))]
+const _: () = assert!(size_of::<Meter>() == 48);
+
 impl Meter {
-    pub(super) fn new(started: Option<Timestamp>, generation: u64) -> Self {
+    #[inline]
+    pub(super) fn new(started: Option<Timestamp>, generation: u64, session: Session) -> Self {
         Self {
-            started,
+            started: started.map_or(UNTIMED, Timestamp::as_nanos),
             generation,
-            ..Self::default()
+            sent: 0,
+            received: 0,
+            shared: None,
+            head: NO_HEAD,
+            session,
         }
     }
 
@@ -66,17 +84,22 @@ impl Meter {
         self.generation
     }
 
+    /// In steps of a microsecond, and an hour at most.
     pub(super) fn time_to_head(&self) -> Option<Duration> {
-        self.time_to_head
+        (self.head != NO_HEAD).then(|| Duration::from_micros(self.head.into()))
     }
 
     /// Notes that the head of the answer is there.
     pub(super) fn head(&mut self, now: impl FnOnce() -> Timestamp) {
-        self.time_to_head = self.elapsed(now);
+        if let Some(elapsed) = self.elapsed(now) {
+            let micros = u32::try_from(elapsed.as_micros()).unwrap_or(NO_HEAD);
+            self.head = micros.min(NO_HEAD - 1);
+        }
     }
 
     pub(super) fn elapsed(&self, now: impl FnOnce() -> Timestamp) -> Option<Duration> {
-        self.started.map(|started| now().since(started))
+        let timed = self.started != UNTIMED;
+        timed.then(|| now().since(Timestamp::from_nanos(self.started)))
     }
 }
 

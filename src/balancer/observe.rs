@@ -72,11 +72,10 @@ impl<W> Balancer<W> {
 
     /// Tells of an election; to be called without a lock.
     #[inline]
-    pub(super) fn told(&self, lease: Lease<W>, request: &PickRequest<'_>) -> Lease<W> {
+    pub(super) fn told(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
         if self.shared().attention.look().has(ELECTIONS_WANTED) {
-            self.tell_elected(&lease, request);
+            self.tell_elected(lease, request);
         }
-        lease
     }
 
     #[inline(never)]

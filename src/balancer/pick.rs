@@ -112,7 +112,10 @@ impl<W> Balancer<W> {
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
         match self.elect(request, Place::Served, None) {
-            Ok(lease) => Ok(self.told(lease, request)),
+            Ok(lease) => {
+                self.told(&lease, request);
+                Ok(lease)
+            }
             Err(missed) => self.look_again(request, missed),
         }
     }
@@ -123,7 +126,8 @@ impl<W> Balancer<W> {
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.notice_time();
         if let Ok(lease) = self.elect(request, Place::BesideTheLine, None) {
-            return Ok(self.told(lease, request));
+            self.told(&lease, request);
+            return Ok(lease);
         }
         self.shared().wake_front();
         Err(self.behind_the_line(request))
@@ -169,7 +173,10 @@ impl<W> Balancer<W> {
                 }
             };
             missed = match elected {
-                Ok(lease) => return Ok(self.told(lease, request)),
+                Ok(lease) => {
+                    self.told(&lease, request);
+                    return Ok(lease);
+                }
                 Err(missed) => missed,
             };
         }
@@ -295,8 +302,8 @@ impl<W> Balancer<W> {
         let timed = seen.has(TIMED) || view.needs.contains(Needs::ELAPSED);
         let now = || self.shared().clock.now();
         let started = timed.then(|| request.now.unwrap_or_else(now));
-        let meter = Meter::new(started, view.picture.generation);
-        Lease::new(entry.clone(), session, meter)
+        let meter = Meter::new(started, view.picture.generation, session);
+        Lease::new(entry.clone(), meter)
     }
 
     /// Claims the session's own member, if there is one that can serve.

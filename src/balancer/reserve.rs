@@ -53,7 +53,8 @@ impl<W> Balancer<W> {
         };
         let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
-        Some(self.told(lease, request))
+        self.told(&lease, request);
+        Some(lease)
     }
 
     /// Elects one of those that only an error or an ejection keeps out, and that the request
