@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{EventKind, Wants};
-use super::layer::Layer;
+use super::layers::Layer;
 use super::lease::Entry;
 use super::shared::Shared;
 use super::view::View;

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::after_change::AfterChange;
 use super::epoch::Epoch;
-use super::layer::Layer;
-use super::layers::{Absent, layered};
+use super::layers::{Absent, Layer, layered};
 use super::lease::Entry;
 use super::planning::Planning;
 use super::shared::Shared;

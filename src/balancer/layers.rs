@@ -1,5 +1,5 @@
-//! The source's and the operator's layer of a member, put together, and what is kept of
-//! them while it is absent.
+//! The layers of which a member is made ([`Layer`]): what the source's and the operator's come
+//! to, and what is kept of them while the member is absent.
 //!
 //! What does not live here: what overrides do to a spec (`member/overrides.rs`).
 
@@ -8,6 +8,23 @@ use std::sync::Arc;
 
 use crate::member::{MemberSpec, Overrides};
 use crate::snapshot::{Layers, Overridden};
+
+/// Which of a member's layers has decided something about it.
+///
+/// # Examples
+///
+/// See [`MemberExplained::layer`](super::MemberExplained::layer).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// Its health: in error, ejected, or a failed check. Why is in its
+    /// [`health`](super::MemberExplained::health).
+    Health,
+    /// The [`Overrides`] of an operator.
+    Operator,
+    /// The [`MemberSpec`] with which it was inserted or updated.
+    Source,
+}
 
 /// How many absent members' overrides are kept; beyond that, those of the member that has
 /// been absent longest are forgotten.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::after_change::AfterChange;
 use super::agenda::Next;
 use super::editor::{Editor, Told};
-use super::layer::Layer;
+use super::layers::Layer;
 use super::lease::Entry;
 use super::planning::Task;
 use super::view::View;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::agenda::{Agenda, Pace};
 use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
 use super::events::{Event, EventKind, Observer, Observers, Registry, Wants};
-use super::layer::Layer;
+use super::layers::Layer;
 use super::wait::{Keepers, Waiting};
 use crate::clock::Clock;
 use crate::member::{Cause, MemberState};

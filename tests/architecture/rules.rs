@@ -30,7 +30,7 @@ const SYNC: &[&str] = &["sync"];
 /// of their own.
 const WAIT: &[&str] = &["balancer/loom_tests", "balancer/wait"];
 
-const FUTURES: &str = "futures and wakers belong to `balancer/wait.rs`, or to a driver";
+const FUTURES: &str = "futures and wakers belong to `balancer/wait`, or to a driver";
 const SILENT: &str = "the core is silent: tell an `Observer`";
 const SWAPPED: &str = "import it from `crate::sync`, which the model checker swaps";
 const TIME: &str = "take a `Timestamp`, or read the balancer's `Clock`";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Event, EventKind};
-use crate::balancer::layer::Layer;
+use crate::balancer::layers::Layer;
 use crate::member::{Cause, Ended, MemberState, Outcome};
 use crate::session::Session;
 
@@ -124,7 +124,7 @@ fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
 mod tests {
     use super::{Event, EventKind};
     use crate::balancer::error::PickError;
-    use crate::balancer::layer::Layer;
+    use crate::balancer::layers::Layer;
     use crate::clock::Timestamp;
     use crate::member::{Cause, Ended, Flag, MemberSpec, MemberState, Outcome, Status};
     use crate::session::Session;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Wants;
 use crate::balancer::error::PickError;
-use crate::balancer::layer::Layer;
+use crate::balancer::layers::Layer;
 use crate::clock::Timestamp;
 use crate::member::{Cause, Ended, MemberState, Status};
 use crate::session::{CookieRouteError, Session};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::agenda::{Outlook, Pace};
-use super::layer::Layer;
+use super::layers::Layer;
 use super::{Balancer, PickRequest, Why, sessions};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
