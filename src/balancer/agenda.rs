@@ -16,6 +16,8 @@ use crate::sync::{AtomicU64, Relaxed, SeqCst};
 
 /// The picture is out of date.
 const DIRTY: u64 = 0;
+/// As [`DIRTY`], and a refused request is working it out.
+const WORKING: u64 = 1;
 /// Nothing is due.
 const NEVER: u64 = u64::MAX;
 
@@ -26,7 +28,8 @@ pub(super) struct Agenda {
     /// for, cleared before facts are read, and read after a waiter has registered.
     due: AtomicU64,
     /// When a member in error can serve again, or [`DIRTY`] if an error has been repeated
-    /// since that was worked out. Relaxed: a hint for refused requests.
+    /// since that was worked out: the next refused request does it, and keeps it unless
+    /// another error comes meanwhile. Relaxed: a hint for refused requests.
     rescue: AtomicU64,
 }
 
@@ -76,12 +79,20 @@ impl Agenda {
         pace: Pace,
         now: Timestamp,
     ) -> Option<Duration> {
+        let exchange = |seen, new| self.rescue.compare_exchange(seen, new, Relaxed, Relaxed);
         let rescue = match self.rescue.load(Relaxed) {
-            NEVER => None,
-            DIRTY => next_rescue(roster, pace, now),
-            known => Some(Timestamp::from_nanos(known)),
+            DIRTY | WORKING => {
+                let first = exchange(DIRTY, WORKING).is_ok();
+                let rescue = rescue_nanos(next_rescue(roster, pace, now));
+                if first {
+                    // Fails if that has changed meanwhile.
+                    let _ = exchange(WORKING, rescue);
+                }
+                rescue
+            }
+            known => known,
         };
-        rescue.map(|rescue| rescue.since(now))
+        Self::time_of(rescue).map(|rescue| rescue.since(now))
     }
 
     /// Takes up the renewal: facts that are noted from here on make it due again.
@@ -112,10 +123,8 @@ pub(super) struct Renewal<'a> {
 
 impl Renewal<'_> {
     pub(super) fn end(mut self, next: Next) {
-        let nanos = |time: Option<Timestamp>| time.map_or(NEVER, Timestamp::as_nanos);
         self.next = nanos(next.due).max(DIRTY + 1);
-        let rescue = nanos(next.rescue).max(DIRTY + 1);
-        self.agenda.rescue.store(rescue, Relaxed);
+        self.agenda.rescue.store(rescue_nanos(next.rescue), Relaxed);
     }
 }
 
@@ -139,6 +148,15 @@ impl Next {
         self.due = earlier(self.due, outlook.due);
         self.rescue = earlier(self.rescue, outlook.rescue);
     }
+}
+
+/// A time as a number.
+fn nanos(time: Option<Timestamp>) -> u64 {
+    time.map_or(NEVER, Timestamp::as_nanos)
+}
+
+fn rescue_nanos(rescue: Option<Timestamp>) -> u64 {
+    nanos(rescue).max(WORKING + 1)
 }
 
 fn earlier(known: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
@@ -250,4 +268,25 @@ impl Pace {
 fn next_rescue(roster: &Roster, pace: Pace, now: Timestamp) -> Option<Timestamp> {
     let rescue = |seat: &std::sync::Arc<Seat>| pace.outlook(seat, seat.state.live(), now).rescue;
     roster.by_tier().filter_map(rescue).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Agenda, DIRTY, Pace, WORKING};
+    use crate::clock::Timestamp;
+    use crate::snapshot::Roster;
+    use crate::sync::Relaxed;
+
+    #[test]
+    fn what_a_refused_request_has_worked_out_serves_the_next_ones() {
+        let agenda = Agenda::new();
+        let look = || agenda.retry_after(&Roster::default(), Pace::default(), Timestamp::ORIGIN);
+        agenda.rescue_moved();
+        assert_eq!(agenda.rescue.load(Relaxed), DIRTY);
+        assert_eq!(look(), None);
+        assert!(agenda.rescue.load(Relaxed) > WORKING);
+        agenda.rescue.store(WORKING, Relaxed);
+        assert_eq!(look(), None, "another request is at it");
+        assert_eq!(agenda.rescue.load(Relaxed), WORKING);
+    }
 }

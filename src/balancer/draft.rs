@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::EditError;
 use super::editor::Editor;
-use super::operation::{Input, Operation};
+use super::operation::{Input, Operation, flagged, without_health};
 use crate::member::{Flag, MemberId, MemberSpec, MemberState, Overrides, Status};
 use crate::snapshot::Seat;
 
@@ -98,11 +98,7 @@ impl Draft {
             Operation::Flag(name, flag, on) => {
                 let member = self.present(editor, name)?;
                 let overrides = std::mem::take(&mut member.overrides);
-                member.overrides = if *on {
-                    overrides.with_flag(*flag)
-                } else {
-                    overrides.with_flag_off(*flag)
-                };
+                member.overrides = flagged(overrides, *flag, *on);
             }
             Operation::Health(name, flag, on) => {
                 self.present(editor, name)?.flags.push((*flag, *on));
@@ -132,10 +128,7 @@ impl Draft {
                 member.belongs_to(owner)?;
                 if !member.open {
                     match change.outcome(&member.source) {
-                        Some(outcome) => {
-                            let flags = outcome.status().minus(Status::HEALTH);
-                            member.source = outcome.with_status(flags);
-                        }
+                        Some(outcome) => member.source = without_health(outcome),
                         None => {
                             member.open = true;
                             let input = Input::Spec(member.source.clone());
@@ -161,9 +154,8 @@ impl Draft {
             return Err(EditError::DuplicateName { name: name.clone() });
         }
         member.belongs_to(owner)?;
-        let health = spec.status().and(Status::HEALTH);
-        member.source = spec.clone().with_status(spec.status().minus(health));
-        member.health = health;
+        member.source = without_health(spec.clone());
+        member.health = spec.status().and(Status::HEALTH);
         member.insert = Some(at);
         member.stays = true;
         let index = self.by_name.get(name).copied();

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::operation::{Operation, Rewrite};
+use super::operation::{Operation, Rewrite, work_out};
 use super::{Balancer, EditError, Removed};
 use crate::member::{Flag, MemberId, MemberSpec, Overrides, Status};
 
@@ -138,7 +138,8 @@ impl<'c, W> Edit<'c, W> {
 
     /// Changes the spec that the source has given, as [`Balancer::update`] does. `change`
     /// runs when the edit is applied, outside every lock, and runs again if the member is
-    /// changed at the same time.
+    /// changed at the same time; so it must not change that member itself, or it would run
+    /// without end.
     ///
     /// # Examples
     ///
@@ -227,7 +228,8 @@ impl<'c, W> Edit<'c, W> {
 
     /// Changes what is overridden of a member, as [`Balancer::override_member`] does.
     /// `change` runs when the edit is applied, outside every lock, and runs again if the
-    /// overrides are changed at the same time.
+    /// overrides are changed at the same time; so it must not change them itself, or it would
+    /// run without end.
     ///
     /// # Examples
     ///
@@ -322,11 +324,7 @@ impl<'c, W> Edit<'c, W> {
                 });
             }
             drop(editor);
-            for (at, input) in open {
-                if let Some(operation) = self.operations.get_mut(at) {
-                    operation.work_out(input);
-                }
-            }
+            work_out(&mut self.operations, open);
         }
     }
 }

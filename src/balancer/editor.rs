@@ -73,7 +73,11 @@ impl<W> Editor<W> {
     ) -> Arc<MemberState> {
         let now = self.epoch.shared.clock.now();
         let known = self.seat(name).cloned();
-        drop(self.absent.take(name));
+        let former = match &known {
+            Some(seat) => seat.overrides(),
+            None => self.absent.take(name),
+        };
+        let layer = layer_of(&former, &overrides);
         let health = spec.status().and(Status::HEALTH);
         let flags = spec.status().minus(Status::HEALTH);
         let (spec, layers) = layered(spec.with_status(flags), overrides);
@@ -100,7 +104,7 @@ impl<W> Editor<W> {
         let seen = state.status();
         let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
         let change = state.configure(&spec, seen, now);
-        self.after.note(&state, Layer::Source, change);
+        self.after.note(&state, layer, change);
         self.next_payload += 1;
         let payload = (Arc::new(payload), self.next_payload);
         let seat = Seat {
@@ -124,11 +128,7 @@ impl<W> Editor<W> {
     ) -> bool {
         let now = self.epoch.shared.clock.now();
         let seen = seat.state.status();
-        let layer = if overrides == seat.overrides() {
-            Layer::Source
-        } else {
-            Layer::Operator
-        };
+        let layer = layer_of(&seat.overrides(), &overrides);
         let (spec, layers) = layered(source, overrides);
         let flags = spec.status().plus(seen.and(Status::HEALTH));
         let spec = spec.with_status(flags);
@@ -246,6 +246,15 @@ impl<W> Editor<W> {
         self.absent
             .keep(seat.state.name_handle().clone(), overrides);
         self.touched.push(slot);
+    }
+}
+
+/// The layer that a change of a member is told of: where both write, the operator's.
+fn layer_of(former: &Overrides, overrides: &Overrides) -> Layer {
+    if former == overrides {
+        Layer::Source
+    } else {
+        Layer::Operator
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! What does not live here: what all of them together come to (`draft.rs`).
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::member::{Flag, MemberSpec, Overrides};
+use crate::member::{Flag, MemberSpec, Overrides, Status};
 
 /// One thing that an edit asks for.
 pub(super) enum Operation<'c, W> {
@@ -44,9 +45,13 @@ impl<'c, T: Clone + PartialEq> Rewrite<'c, T> {
         (known == input).then(|| outcome.clone())
     }
 
-    fn work_out(&mut self, input: T) {
+    fn work_out(&mut self, input: T) -> T {
+        if let Some(outcome) = self.outcome(&input) {
+            return outcome;
+        }
         let outcome = (self.run)(input.clone());
-        self.known = Some((input, outcome));
+        self.known = Some((input, outcome.clone()));
+        outcome
     }
 }
 
@@ -56,16 +61,89 @@ pub(super) enum Input {
     Spec(MemberSpec),
 }
 
-impl<W> Operation<'_, W> {
-    /// Runs the caller's change, which may do anything: outside every lock.
-    pub(super) fn work_out(&mut self, input: Input) {
-        match (self, input) {
-            (Self::Override(_, change), Input::Overrides(input)) => change.work_out(input),
-            (Self::Update(_, change), Input::Spec(input)) => change.work_out(input),
+/// Runs the callers' changes that are `open`, in order, which may do anything: outside every
+/// lock.
+///
+/// Later changes of the same members run too, on what these come to, as a draft will most
+/// likely ask for it. So a member that is changed many times in one edit does not take as
+/// many drafts.
+pub(super) fn work_out<W>(operations: &mut [Operation<'_, W>], open: Vec<(usize, Input)>) {
+    let mut open = open.into_iter().peekable();
+    let mut found = Found::default();
+    for (at, operation) in operations.iter_mut().enumerate() {
+        if let Some((_, input)) = open.next_if(|&(open, _)| open == at) {
+            found.begin(operation, input);
+        }
+        found.follow(operation);
+    }
+}
+
+/// What the members come to whose changes are being worked out.
+#[derive(Default)]
+struct Found {
+    overrides: HashMap<Arc<str>, Overrides>,
+    specs: HashMap<Arc<str>, MemberSpec>,
+}
+
+impl Found {
+    fn begin<W>(&mut self, operation: &Operation<'_, W>, input: Input) {
+        match (operation, input) {
+            (Operation::Override(name, _), Input::Overrides(input)) => {
+                self.overrides.insert(name.clone(), input);
+            }
+            (Operation::Update(name, _), Input::Spec(input)) => {
+                self.specs.insert(name.clone(), input);
+            }
             // A draft asks each operation for its own kind.
             _ => {}
         }
     }
+
+    fn follow<W>(&mut self, operation: &mut Operation<'_, W>) {
+        match operation {
+            Operation::ClearOverrides(name) => {
+                if let Some(overrides) = self.overrides.get_mut(name) {
+                    *overrides = Overrides::new();
+                }
+            }
+            Operation::Flag(name, flag, on) => {
+                if let Some(overrides) = self.overrides.get_mut(name) {
+                    *overrides = flagged(std::mem::take(overrides), *flag, *on);
+                }
+            }
+            Operation::Insert(name, _, spec) => {
+                if let Some(source) = self.specs.get_mut(name) {
+                    *source = without_health(spec.clone());
+                }
+            }
+            Operation::Override(name, change) => {
+                if let Some(overrides) = self.overrides.get_mut(name) {
+                    *overrides = change.work_out(std::mem::take(overrides));
+                }
+            }
+            Operation::Update(name, change) => {
+                if let Some(source) = self.specs.get_mut(name) {
+                    *source = without_health(change.work_out(std::mem::take(source)));
+                }
+            }
+            Operation::Health(..) | Operation::Remove(_) | Operation::RemoveOthers(_) => {}
+        }
+    }
+}
+
+/// What is overridden once an operator has set or cleared a flag.
+pub(super) fn flagged(overrides: Overrides, flag: Flag, on: bool) -> Overrides {
+    if on {
+        overrides.with_flag(flag)
+    } else {
+        overrides.with_flag_off(flag)
+    }
+}
+
+/// What a source says without the flags of health, which are not its own.
+pub(super) fn without_health(spec: MemberSpec) -> MemberSpec {
+    let flags = spec.status().minus(Status::HEALTH);
+    spec.with_status(flags)
 }
 
 impl<W> fmt::Debug for Operation<'_, W> {
@@ -82,5 +160,60 @@ impl<W> fmt::Debug for Operation<'_, W> {
             Self::RemoveOthers(_) => write!(f, "remove all others"),
             Self::Update(name, _) => write!(f, "update({name:?})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Input, Operation, Rewrite, work_out};
+    use crate::member::{Flag, MemberSpec, Overrides};
+
+    type Recorded = Operation<'static, ()>;
+
+    fn update(name: &str) -> Recorded {
+        let next = |spec: MemberSpec| {
+            let tier = spec.tier() + 1;
+            spec.with_tier(tier).with_flag(Flag::InError)
+        };
+        Operation::Update(name.into(), Rewrite::new(next))
+    }
+
+    fn override_tier(name: &str) -> Recorded {
+        let next = |it: Overrides| it.with_tier(7);
+        Operation::Override(name.into(), Rewrite::new(next))
+    }
+
+    fn spec_of(operation: &Recorded, input: &MemberSpec) -> Option<MemberSpec> {
+        match operation {
+            Operation::Update(_, change) => change.outcome(input),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn later_changes_of_a_member_run_on_what_the_earlier_ones_come_to() {
+        let mut recorded = [update("b"), update("a"), update("b"), update("a")];
+        let spec = MemberSpec::new();
+        work_out(&mut recorded, vec![(1, Input::Spec(spec.clone()))]);
+        let second = spec_of(&recorded[3], &spec.clone().with_tier(1)).unwrap();
+        assert_eq!(second.tier(), 2, "without the flag of health between them");
+        assert_eq!(spec_of(&recorded[0], &spec), None, "nothing asked for it");
+        assert_eq!(spec_of(&recorded[2], &spec), None);
+    }
+
+    #[test]
+    fn what_is_recorded_between_two_changes_counts() {
+        let flag = Operation::Flag("a".into(), Flag::Draining, true);
+        let cleared = Operation::ClearOverrides("a".into());
+        let first = override_tier("a");
+        let mut recorded = [first, flag, override_tier("a"), cleared, override_tier("a")];
+        let input = Overrides::new();
+        work_out(&mut recorded, vec![(0, Input::Overrides(input.clone()))]);
+        let known = |at: usize, input: &Overrides| match &recorded[at] {
+            Operation::Override(_, change) => change.outcome(input).is_some(),
+            _ => false,
+        };
+        let flagged = Overrides::new().with_tier(7).with_flag(Flag::Draining);
+        assert!(known(0, &input) && known(2, &flagged) && known(4, &input));
     }
 }

@@ -111,7 +111,9 @@ impl<W> Editor<W> {
         if told == Told::Again {
             change.everything_changed(&picture);
         }
-        let readers_care = picture.usable != old.picture.usable;
+        let readers_care = picture.usable != old.picture.usable
+            // Those of members that are not eligible too, which may stand in for others.
+            || picture.factors != old.picture.factors;
         let changed = readers_care || !self.touched.is_empty() || !change.is_empty();
         if changed || told != Told::TheDifference {
             self.tell_and_show(published, picture, &change);

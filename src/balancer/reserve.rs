@@ -143,3 +143,34 @@ impl PartialEq for Load {
 }
 
 impl Eq for Load {}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::ManualClock;
+    use crate::member::Ramp;
+    use crate::{Balancer, Flag, MemberSpec, PickRequest};
+    use std::time::Duration;
+
+    #[test]
+    fn the_weight_of_a_reserve_is_that_of_its_ramp_though_it_is_not_eligible() {
+        let clock = ManualClock::new();
+        let builder = Balancer::builder().clock(clock.clone());
+        let builder = builder.ramp(Ramp::over(Duration::from_secs(16)));
+        let standby = MemberSpec::new().with_flag(Flag::HotStandby);
+        let balancer = builder
+            .member("a", (), MemberSpec::new())
+            .member("old", (), standby.clone())
+            .build()
+            .unwrap();
+        balancer.insert("new", (), standby).unwrap();
+        let tried = [balancer.member("a").unwrap().id()];
+        let request = PickRequest::new().with_tried(&tried);
+        let elect = || balancer.pick_in_reserve(&request).unwrap();
+        let leases = [elect(), elect(), elect(), elect()];
+        let names = leases.each_ref().map(|lease| lease.member().name());
+        assert_eq!(names, ["old", "new", "old", "old"]);
+        clock.advance(Duration::from_secs(60));
+        balancer.notice_time();
+        assert_eq!(elect().member().name(), "new");
+    }
+}

@@ -203,8 +203,11 @@ impl MemberState {
     #[must_use]
     pub fn health(&self) -> Health {
         let record = self.rest.record.lock();
-        let since = self.live().since();
-        let until = record.error_delay.map(|delay| since + delay);
+        let live = self.live();
+        // A stopped member stays in error.
+        let ends = !live.status().contains(Flag::Stopped);
+        let delay = record.error_delay.filter(|_| ends);
+        let until = delay.map(|delay| live.since() + delay);
         record.health.clone().with_error_until(until)
     }
 

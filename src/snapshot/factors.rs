@@ -10,7 +10,7 @@ pub(crate) const FULL_WEIGHT: u32 = 16;
 
 /// By slot, in sixteenths; empty while all members are at their full weight, so that a
 /// balancer without ramps pays one branch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Factors(Vec<u8>);
 
 impl Factors {

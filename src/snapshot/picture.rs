@@ -167,7 +167,8 @@ impl Picture {
 
     fn member(&self, slot: usize) -> Option<(Arc<Seat>, bool)> {
         let seat = self.roster.seat(slot)?.clone();
-        Some((seat, self.spares().any(|spare| spare == slot)))
+        let spare = self.stands_in(&seat);
+        Some((seat, spare))
     }
 
     fn word(&self, at: usize) -> u64 {

@@ -318,3 +318,39 @@ fn ten_thousand_members_in_one_edit_are_all_there() {
     assert_eq!((edited.updated.len(), edited.removed.len()), (5_000, 5_000));
     assert!(balancer.member("m1").is_none() && balancer.member("m2").is_some());
 }
+
+#[test]
+fn ten_thousand_changes_of_one_name_each_see_the_one_before() {
+    let balancer = plain(["a", "b"]);
+    let mut edit = balancer.edit();
+    for at in 0..10_000_u16 {
+        edit.update("a", move |spec: MemberSpec| {
+            assert_eq!(spec.tier(), at);
+            spec.with_tier(at + 1)
+        });
+        edit.override_member("a", move |it: Overrides| {
+            let expected = (at > 0).then(|| u32::from(at));
+            assert_eq!(it.max_in_flight(), expected);
+            it.with_max_in_flight(u32::from(at) + 1)
+        });
+    }
+    edit.apply().unwrap();
+    assert_eq!(balancer.source_spec("a").unwrap().tier(), 10_000);
+    assert_eq!(balancer.member("a").unwrap().max_in_flight(), 10_000);
+}
+
+#[test]
+fn an_operators_flag_on_a_member_that_is_inserted_again_is_told_as_an_operators() {
+    let balancer = plain(["a", "b"]);
+    let scribe = Scribe::default();
+    let _told = balancer.observe(scribe.clone());
+    let mut edit = balancer.edit();
+    edit.insert("a", "a", spec());
+    edit.set_flag("a", Flag::Disabled);
+    edit.apply().unwrap();
+    assert_eq!(scribe.take(), ["a: ok -> disabled (Operator)"]);
+    balancer
+        .insert("b", "b", spec().with_flag(Flag::Disabled))
+        .unwrap();
+    assert_eq!(scribe.take(), ["b: ok -> disabled (Source)"]);
+}

@@ -271,3 +271,16 @@ fn with_a_constant_backoff_each_error_lasts_as_long_as_the_first() {
         clock.advance(seconds(10));
     }
 }
+
+#[test]
+fn the_error_of_a_stopped_member_has_no_end() {
+    let (balancer, _) = fleet([("a", spec()), ("b", spec())]);
+    balancer.set_flag("a", Flag::InError).unwrap();
+    let until = || {
+        let health = balancer.member("a").unwrap().health();
+        health.outage(Flag::InError).unwrap().until
+    };
+    assert_eq!(until(), Some(Timestamp::ORIGIN + seconds(60)));
+    balancer.set_flag("a", Flag::Stopped).unwrap();
+    assert_eq!(until(), None);
+}

@@ -397,7 +397,8 @@ impl Twins {
             let at = |time: u64| Timestamp::ORIGIN + millis(time);
             assert_eq!(until(Flag::Ejected), plain.ejected.map(|it| it.map(at)));
             if plain.in_error {
-                let error_until = plain.last_delay.map(|delay| at(plain.since + delay));
+                let delay = plain.last_delay.filter(|_| !plain.is(Flag::Stopped));
+                let error_until = delay.map(|delay| at(plain.since + delay));
                 assert_eq!(until(Flag::InError), Some(error_until), "{name}");
             }
             assert_eq!(health.errors_in_a_row(), plain.errors, "{name}");

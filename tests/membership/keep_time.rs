@@ -3,6 +3,7 @@
 use crate::support::{Task, pick, seconds};
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::Ramp;
+use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Scheduler};
 use equipoise::timer::{KeepTime, Sleep, Timer};
 use equipoise::{Balancer, Flag, MemberSpec};
 use std::future;
@@ -185,4 +186,66 @@ fn a_timer_that_never_sleeps_does_not_keep_its_task_from_yielding() {
         assert!(keeping.is_woken());
         assert!(keeping.run().is_none());
     }
+}
+
+type During = Box<dyn FnMut() + Send>;
+
+/// Elects as `byrequests`; what is given is done once, when it is told of a change.
+struct Told {
+    inner: ByRequests,
+    during: Arc<Mutex<Option<During>>>,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+impl Scheduler for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        self.inner.pick(candidates, context)
+    }
+
+    fn on_group(&self, group: &Group<'_>) {
+        self.inner.on_group(group);
+        let during = self.during.lock().unwrap().take();
+        if let Some(mut during) = during {
+            during();
+        }
+    }
+}
+
+#[test]
+fn one_that_looks_while_a_drain_removes_its_member_is_woken_for_what_is_due() {
+    let during = Arc::<Mutex<Option<During>>>::default();
+    let scheduler = Told {
+        inner: ByRequests::new(),
+        during: during.clone(),
+    };
+    let balancer = Balancer::builder()
+        .clock(ManualClock::new())
+        .scheduler(scheduler)
+        .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
+        .build()
+        .unwrap();
+    balancer.eject("b", seconds(100), "slow").unwrap();
+    let mut drain = Task::new(balancer.drain("a").unwrap().then_remove());
+    let alarm = Alarm::default();
+    let keeping = Task::new(balancer.keep_time(alarm.clone()));
+    let keeping = Arc::new(Mutex::new(keeping));
+    let looks = keeping.clone();
+    *during.lock().unwrap() = Some(Box::new(move || {
+        // What is due is being worked out, so it sees nothing.
+        assert!(looks.lock().unwrap().poll().is_pending());
+    }));
+    assert!(drain.poll().is_ready());
+    let mut keeping = keeping.lock().unwrap();
+    assert!(alarm.take().is_empty() && keeping.is_woken());
+    keeping.run();
+    assert_eq!(alarm.take(), [seconds(100)]);
 }

@@ -1,7 +1,7 @@
 //! Tables that a scheduler plans ahead: when they are made, what goes on meanwhile, and
 //! what comes of a plan that fails.
 
-use crate::support::{capped, pick};
+use crate::support::{Task, capped, pick};
 use equipoise::scheduler::{
     Candidates, Maglev, Members, Needs, Pick, PickContext, Plan, Scheduler,
 };
@@ -451,4 +451,16 @@ fn a_pick_from_a_table_allocates_nothing() {
         }
     });
     assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+#[test]
+fn a_drain_that_removes_its_member_plans_without_it() {
+    let (scheduler, book) = counted(|_| {});
+    let balancer = balancer(3, scheduler);
+    let mut drain = Task::new(balancer.drain("m1").unwrap().then_remove());
+    assert_eq!(book.begun(), [3]);
+    assert!(drain.poll().is_ready());
+    assert_eq!(book.begun(), [3, 2]);
+    drop(pick(&balancer));
+    assert_eq!(book.last_seen(), Some(2));
 }
