@@ -1,0 +1,138 @@
+//! Each election is told once, and so is its end: whatever members do, and whatever their
+//! clients do meanwhile.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::random::Random;
+use equipoise::service::{BalanceLayer, Failover, RetryBudget, Timeouts};
+use equipoise::{Balancer, Event, Flag, MemberId, MemberSpec, Observer};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::books::in_flight;
+use crate::member::{Act, Member, get, post};
+use crate::timer::TestTimer;
+
+/// What was told of each member: elections, heads, ends, and changes of its flags.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<BTreeMap<MemberId, [u64; 4]>>>);
+
+impl Observer for Told {
+    fn observe(&self, event: &Event<'_>) {
+        let Some(member) = event.member else { return };
+        assert_eq!(event.balancer, Some("api"));
+        assert!(event.generation > 0);
+        let mut all = self.0.lock().unwrap();
+        let counts = all.entry(member.id()).or_default();
+        match event.kind {
+            EventKind::Elected { .. } => counts[0] += 1,
+            EventKind::Answered { .. } => counts[1] += 1,
+            EventKind::Ended(_) => {
+                counts[2] += 1;
+                assert!(counts[2] <= counts[0], "an end before its election");
+                assert!(counts[1] <= counts[0], "two heads of one answer");
+            }
+            EventKind::Changed { before, after, .. } => {
+                let (before, after) = (before, after);
+                assert_ne!(before, after);
+                if after.contains(Flag::InError) && !before.contains(Flag::InError) {
+                    counts[3] += 1;
+                }
+                if before.contains(Flag::InError) && !after.contains(Flag::InError) {
+                    counts[3] -= 1;
+                }
+                assert!(counts[3] <= 1, "in error twice");
+            }
+            _ => {}
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::ELECTED
+            .and(Wants::ANSWERED)
+            .and(Wants::ENDED)
+            .and(Wants::CHANGED)
+    }
+}
+
+fn acts(random: &Random) -> Vec<Act> {
+    let act = |_| match random.below(8) {
+        0 => Act::Fail(ConnectionRefused),
+        1 => Act::Fail(ConnectionReset),
+        2 => Act::FailAfter(1),
+        3 => Act::FailAfterTime(Duration::from_millis(30)),
+        4 => Act::Hang,
+        5 => Act::Answer(503),
+        6 => Act::AnswerAfter(Duration::from_millis(40), 200),
+        _ => Act::Answer(200),
+    };
+    let mut acts: Vec<Act> = (0..40).map(act).collect();
+    acts.push(Act::Answer(200));
+    acts
+}
+
+async fn life(seed: u64) {
+    let random = Arc::new(Random::seeded(seed));
+    let told = Told::default();
+    let members = ["a", "b", "c"].map(|name| {
+        let spec = MemberSpec::new()
+            .with_max_in_flight(3)
+            .with_recovery_delay(Duration::from_millis(5));
+        (name, Member::new(acts(&random)), spec)
+    });
+    let balancer = Balancer::builder()
+        .name("api")
+        .observer(told.clone())
+        .members(members)
+        .build()
+        .unwrap();
+    let timeouts = Timeouts::new()
+        .with_hedge(Duration::from_millis(15))
+        .with_attempt(Duration::from_millis(60))
+        .with_ready(Duration::from_millis(30))
+        .with_member(Duration::from_millis(50));
+    let failover = Failover::new()
+        .with_budget(RetryBudget::new().with_percent(100))
+        .with_retry_on_status([http::StatusCode::SERVICE_UNAVAILABLE]);
+    let service = BalanceLayer::new(balancer.clone())
+        .failover(failover)
+        .timeouts(TestTimer, timeouts)
+        .over_members();
+    let clients: Vec<_> = (0..40)
+        .map(|client| {
+            let (service, random) = (service.clone(), random.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(random.below(200))).await;
+                let request = if client % 3 == 0 { post("x") } else { get("/") };
+                let patience = Duration::from_millis(1 + random.below(120));
+                let answered = tokio::time::timeout(patience, service.oneshot(request)).await;
+                if let Ok(Ok(answer)) = answered {
+                    if random.below(2) == 0 {
+                        let _ = answer.into_body().collect().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(in_flight(&balancer), 0, "seed {seed}");
+    let told = told.0.lock().unwrap();
+    for member in balancer.members() {
+        let [elected, _, ended, _] = told.get(&member.id()).copied().unwrap_or_default();
+        assert_eq!(elected, ended, "seed {seed}, {}", member.name());
+        assert_eq!(elected, member.elected(), "seed {seed}, {}", member.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_election_is_told_once_and_so_is_its_end() {
+    for seed in 0..60 {
+        life(seed).await;
+    }
+}
