@@ -9,12 +9,14 @@ use std::time::Duration;
 use equipoise::balancer::events::{EventKind, Wants};
 use equipoise::random::Random;
 use equipoise::service::{BalanceLayer, Failover, RetryBudget, Timeouts};
-use equipoise::{Balancer, Event, Flag, MemberId, MemberSpec, Observer};
+use equipoise::{
+    Balancer, Event, Flag, MemberId, MemberSpec, Observer, PickRequest, StickySession,
+};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::books::in_flight;
-use crate::member::{Act, Member, get, post};
+use crate::member::{Act, Cast, Member, get, outcome, post};
 use crate::timer::TestTimer;
 
 /// What was told of each member: elections, heads, ends, and changes of its flags.
@@ -135,4 +137,97 @@ async fn each_election_is_told_once_and_so_is_its_end() {
     for seed in 0..60 {
         life(seed).await;
     }
+}
+
+/// The errors that picks without a member were told with.
+#[derive(Clone, Debug, Default)]
+struct Refusals(Arc<Mutex<Vec<String>>>);
+
+impl Refusals {
+    fn of(cast: &Cast) -> Self {
+        let refusals = Self::default();
+        cast.balancer.observe(refusals.clone()).keep();
+        refusals
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Refusals {
+    fn observe(&self, event: &Event<'_>) {
+        if let EventKind::Refused { error, tried, .. } = event.kind {
+            let line = format!("{error}, {tried} tried");
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::REFUSED
+    }
+}
+
+const FULL: &str = "all usable members are at their capacity, 1 tried";
+
+#[tokio::test(start_paused = true)]
+async fn a_failover_that_finds_all_others_full_is_told_once() {
+    let cast = || {
+        let spec = MemberSpec::new().with_max_in_flight(1);
+        let acts: [&[Act]; 2] = [&[Act::Hang], &[Act::Fail(ConnectionRefused)]];
+        Cast::with_specs(acts.map(|acts| (acts, spec.clone())))
+    };
+    let failed = "member \"b\" failed";
+    let first = cast();
+    let refusals = Refusals::of(&first);
+    let lease = first.balancer.pick(&PickRequest::new()).unwrap();
+    assert!(outcome(first.service(), get("/")).await.contains(failed));
+    assert_eq!(refusals.take(), [FULL]);
+    drop(lease);
+
+    let second = cast();
+    let refusals = Refusals::of(&second);
+    let _lease = second.balancer.pick(&PickRequest::new()).unwrap();
+    let timeouts = Timeouts::new().with_member(Duration::from_secs(1));
+    let patient = second.layer().timeouts(TestTimer, timeouts).over_members();
+    assert!(outcome(patient, get("/")).await.contains(failed));
+    assert_eq!(refusals.take(), [FULL], "after the wait, and only then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_lost_is_told_as_a_refusal_wherever_it_is_noticed() {
+    let session = StickySession::new("sid").unwrap().with_no_failover();
+    let cast = || {
+        let acts: [&[Act]; 2] = [&[Act::Fail(ConnectionRefused)], &[Act::Answer(200)]];
+        let spec = |route| MemberSpec::new().with_route(route).with_max_in_flight(1);
+        let [a, b] = acts;
+        Cast::with_specs([(a, spec("a")), (b, spec("b"))])
+    };
+    let request = || {
+        let mut request = get("/");
+        let cookie = http::HeaderValue::from_static("sid=x.a");
+        request.headers_mut().insert(http::header::COOKIE, cookie);
+        request
+    };
+    let first = cast();
+    let refusals = Refusals::of(&first);
+    let service = first.layer().sticky(session.clone()).over_members();
+    outcome(service, request()).await;
+    assert_eq!(refusals.take().len(), 1, "after its member has failed");
+
+    let second = cast();
+    let refusals = Refusals::of(&second);
+    let _lease = second.balancer.pick(&PickRequest::new()).unwrap();
+    let timeouts = Timeouts::new().with_member(Duration::from_secs(9));
+    let service = second
+        .layer()
+        .sticky(session)
+        .timeouts(TestTimer, timeouts)
+        .over_members();
+    let waiting = tokio::spawn(outcome(service, request()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(refusals.take(), [""; 0]);
+    second.balancer.set_flag("a", Flag::Disabled).unwrap();
+    waiting.await.unwrap();
+    assert_eq!(refusals.take().len(), 1, "while it waits for its member");
 }
