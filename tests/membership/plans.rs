@@ -1,7 +1,7 @@
 //! Tables that a scheduler plans ahead: when they are made, what goes on meanwhile, and
 //! what comes of a plan that fails.
 
-use crate::support::{capped, pick};
+use crate::support::{Task, capped, pick};
 use equipoise::scheduler::{
     Candidates, Maglev, Members, Needs, Pick, PickContext, Plan, Scheduler,
 };
@@ -217,6 +217,15 @@ fn only_members_weights_tiers_and_labels_change_a_plan() {
     assert_eq!(book.begun().len(), 6, "a member that leaves");
     balancer.insert("m1", (), MemberSpec::new()).unwrap();
     assert_eq!(book.begun().len(), 7, "one that joins");
+}
+
+#[test]
+fn a_member_that_is_removed_when_it_is_drained_leaves_the_plan() {
+    let (scheduler, book) = counted(|_| {});
+    let balancer = balancer(3, scheduler);
+    let mut drained = Task::new(balancer.drain("m1").unwrap().then_remove());
+    assert!(drained.poll().is_ready());
+    assert_eq!(book.begun(), [3, 2]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl<W> Balancer<W> {
             editor.remove(&seat, seat.overrides());
             let after = editor.publish_change(&self.core.view);
             drop(editor);
-            after.tell(self.shared());
+            self.core.settle(after);
         }
         found
     }
