@@ -231,3 +231,33 @@ async fn a_session_that_is_lost_is_told_as_a_refusal_wherever_it_is_noticed() {
     waiting.await.unwrap();
     assert_eq!(refusals.take().len(), 1, "while it waits for its member");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_beside_a_late_one_has_no_cause_of_an_earlier_attempt() {
+    let cast = Cast::new([
+        &[Act::FailAfterTime(Duration::from_millis(500))],
+        &[Act::Hang],
+        &[Act::Answer(200)],
+    ]);
+    let causes = Arc::new(Mutex::new(Vec::new()));
+    let book = causes.clone();
+    let observing = cast.balancer.observe(move |event: &Event<'_>| {
+        if let EventKind::FailedOver { from, cause, .. } = event.kind {
+            let from = from.unwrap().name().to_owned();
+            let cause = cause.map(ToString::to_string);
+            book.lock().unwrap().push((from, cause));
+        }
+    });
+    let timeouts = Timeouts::new().with_hedge(Duration::from_secs(1));
+    let failover = Failover::new().with_budget(RetryBudget::new().with_percent(100));
+    let service = cast
+        .layer()
+        .failover(failover)
+        .timeouts(TestTimer, timeouts)
+        .over_members();
+    assert_eq!(outcome(service, get("/")).await, "200 c 3");
+    let broken = "connection broken".to_owned();
+    let expected = [("a".to_owned(), Some(broken)), ("b".to_owned(), None)];
+    assert_eq!(*causes.lock().unwrap(), expected);
+    drop(observing);
+}

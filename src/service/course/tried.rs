@@ -73,7 +73,7 @@ impl Course {
     pub(super) fn meet_limit<W>(&mut self, lease: &Lease<W>) {
         let member = lease.member().id();
         if self.full.contains(&member) {
-            self.note(lease);
+            self.note_unfailed(lease);
         } else {
             self.full.push(member);
             self.note_payload(lease);
@@ -86,6 +86,12 @@ impl Course {
             self.tried.push(member);
         }
         self.note_payload(lease);
+    }
+
+    /// As [`note`](Self::note), of a member that has not failed: it is late, or full.
+    pub(super) fn note_unfailed<W>(&mut self, lease: &Lease<W>) {
+        self.note(lease);
+        self.cause = None;
     }
 
     fn note_payload<W>(&mut self, lease: &Lease<W>) {
