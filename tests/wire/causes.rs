@@ -14,9 +14,12 @@ use super::front::SHORT;
 use super::member::Member;
 use super::unreached::builder;
 
-/// What was told of one member: its heads, and how its requests ended.
+/// How a request ended, why, and whether there was a head.
+type End = (Outcome, Option<Cause>, bool);
+
+/// How requests ended.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Vec<(Outcome, Option<Cause>, bool)>>>);
+struct Told(Arc<Mutex<Vec<End>>>);
 
 impl Observer for Told {
     fn observe(&self, event: &Event<'_>) {
@@ -36,8 +39,8 @@ impl Observer for Told {
     }
 }
 
-/// How a request to this one member ends: the outcome, the cause, and whether there was a head.
-async fn end(member: Endpoint) -> (Outcome, Option<Cause>, bool) {
+/// How a request to this one member ends.
+async fn end(member: Endpoint) -> End {
     let told = Told::default();
     let balancer = Balancer::new([("a", member)]).unwrap();
     balancer.observe(told.clone()).keep();
