@@ -129,7 +129,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// [`Idempotent`](crate::service::Idempotent), and whose body can be sent again, is then sent to
     /// the same member again, once, and asks for a new connection by a
     /// [`FreshConnection`](crate::service::FreshConnection) in its extensions. It is the same attempt,
-    /// and no repetition: neither [`without_repeats`](Failover::without_repeats) nor the number
+    /// and no repetition: neither [`without_repeats`](crate::service::Failover::without_repeats) nor the number
     /// of attempts nor the budget has a say. What comes of it on the new connection counts.
     /// An error for which nothing of the request is left means what it meant before.
     ///
