@@ -77,21 +77,39 @@ impl Epoch {
         generation: u64,
         ended: &Ended,
     ) {
-        {
-            let looks = room || seen.has(LOOK_AGAIN);
-            let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
-            if seen.changes() == self.changes {
-                tell_scheduler(&*self.scheduler, seat, seen, room, ended);
-            } else {
-                let scheduler = self.shared.scheduler();
-                tell_scheduler(&*scheduler, seat, seen, room, ended);
-            }
+        // In this order also if the scheduler panics: it, what waits, observers.
+        let _told = seen.has(ENDS_WANTED).then(|| Telling {
+            shared: &self.shared,
+            seat,
+            generation,
+            ended,
+        });
+        let looks = room || seen.has(LOOK_AGAIN);
+        let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
+        if seen.changes() == self.changes {
+            tell_scheduler(&*self.scheduler, seat, seen, room, ended);
+        } else {
+            let scheduler = self.shared.scheduler();
+            tell_scheduler(&*scheduler, seat, seen, room, ended);
         }
-        if seen.has(ENDS_WANTED) {
-            let kind = EventKind::Ended(ended);
-            let event = self.shared.event(generation, Some(&seat.state), kind);
-            self.shared.tell(event);
-        }
+    }
+}
+
+/// Tells observers of an end when it is dropped.
+struct Telling<'e> {
+    shared: &'e Shared,
+    seat: &'e Seat,
+    generation: u64,
+    ended: &'e Ended,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        let kind = EventKind::Ended(self.ended);
+        let event = self
+            .shared
+            .event(self.generation, Some(&self.seat.state), kind);
+        self.shared.tell(event);
     }
 }
 

@@ -51,6 +51,7 @@ mod why;
 mod loom_tests;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use after_change::AfterChange;
@@ -117,17 +118,20 @@ impl<W> Core<W> {
     /// Does what is left to do after a change, once the editor's lock is given back.
     fn settle(&self, after: AfterChange<W>) {
         let owes_plan = after.owes_plan;
-        after.tell(&self.shared);
-        self.shared.wake_keepers();
+        // An observer that panics, or the drop of a payload, costs no plan.
+        let told = catch_unwind(AssertUnwindSafe(|| self.settle_unplanned(after)));
         if owes_plan {
             self.plan();
+        }
+        if let Err(panic) = told {
+            resume_unwind(panic);
         }
     }
 
     /// As [`settle`](Self::settle), for what a pick has noticed: a pick never plans.
     fn settle_unplanned(&self, after: AfterChange<W>) {
-        after.tell(&self.shared);
         self.shared.wake_keepers();
+        after.tell(&self.shared);
     }
 
     /// Lets the scheduler plan until nothing is owed, unless another caller is at it.

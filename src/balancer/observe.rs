@@ -39,12 +39,14 @@ impl<W> Balancer<W> {
     /// Tells of a pick that elected no member.
     #[cold]
     pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
-        let refused = EventKind::Refused {
-            error,
-            members: self.len(),
-            tried: request.tried.len(),
-        };
-        self.tell(None, refused);
+        if self.shared().observers.want(Wants::REFUSED) {
+            let refused = EventKind::Refused {
+                error,
+                members: self.len(),
+                tried: request.tried.len(),
+            };
+            self.tell(None, refused);
+        }
     }
 
     /// Tells that sessions do not stay with a member.

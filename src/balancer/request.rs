@@ -292,7 +292,8 @@ impl<'r> PickRequest<'r> {
     /// Tells the time, where the caller has just read it, so that it is not read again.
     ///
     /// It has to be read from the balancer's own clock. Whose recovery is due, a pick
-    /// asks that clock itself, and only while somebody is in error.
+    /// asks that clock itself, and only while somebody is in error. A request that has
+    /// [waited](crate::Balancer::pick_wait) has the time at which it is elected.
     ///
     /// # Examples
     ///
@@ -312,6 +313,12 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub const fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
+        self
+    }
+
+    /// The same, at the time at which it is looked at again.
+    pub(super) const fn of_now(mut self) -> Self {
+        self.now = None;
         self
     }
 

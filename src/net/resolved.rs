@@ -58,7 +58,9 @@ async fn race(
     }
     let mut first = pin!(in_turn(preferred, limit));
     let mut second = pin!(in_turn(others, limit));
-    match timeout(HEAD_START, first.as_mut()).await {
+    // With a short limit, there must be time left for the others.
+    let head_start = HEAD_START.min(limit / 2);
+    match timeout(head_start, first.as_mut()).await {
         Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(_)) => return second.await,
         Err(_) => {}
@@ -181,6 +183,17 @@ mod tests {
         let (first, others) = ([silent.address], [good]);
         let raced = tokio::time::timeout(LONG / 2, race(&first, &others, LONG));
         let stream = raced.await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn a_short_limit_leaves_time_for_the_other_version() {
+        let silent = Silent::new().await;
+        let (_listener, good) = listening().await;
+        let limit = Duration::from_millis(250);
+        let (first, others) = ([silent.address], [good]);
+        let raced = tokio::time::timeout(limit, race(&first, &others, limit));
+        let stream = raced.await.expect("the others were not tried").unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
     }
 

@@ -124,7 +124,7 @@ impl Needs {
     ///
     /// assert!(Needs::TIME_TO_HEAD.contains(Needs::ELAPSED));
     /// ```
-    pub const TIME_TO_HEAD: Self = Self(2 | 4 | 16);
+    pub const TIME_TO_HEAD: Self = Self(2 | 4 | 32);
 
     /// Returns both together.
     ///
@@ -153,5 +153,23 @@ impl Needs {
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Needs;
+
+    #[test]
+    fn no_need_asks_for_what_another_does_unless_it_says_so() {
+        let plan = Needs::PLAN.and(Needs::ELAPSED).and(Needs::CLOCK);
+        assert!(!Needs::TIME_TO_HEAD.contains(Needs::PLAN));
+        assert!(!plan.contains(Needs::TIME_TO_HEAD));
+        let alone = [Needs::CLOCK, Needs::ENDED, Needs::LOOK_AGAIN, Needs::PLAN];
+        for (at, one) in alone.into_iter().enumerate() {
+            let others = alone.iter().enumerate().filter(|(other, _)| *other != at);
+            let all = others.fold(Needs::NOTHING, |all, (_, other)| all.and(*other));
+            assert!(!all.contains(one), "{one:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::support::assert_sound;
 use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, Event, Flag, MemberSpec, Observer, PickRequest};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -130,5 +131,22 @@ fn a_panic_of_an_observer_while_another_unwinds_ends_nothing_else() {
     });
     assert_eq!(told.load(Ordering::SeqCst), 1, "and the process goes on");
     assert_eq!(balancer.member("A").unwrap().in_flight(), 0);
+    drop(observing);
+}
+
+#[test]
+fn an_observer_that_panics_at_a_change_keeps_no_plan_from_being_made() {
+    let balancer = Balancer::builder()
+        .scheduler(Maglev::new())
+        .member("A", (), MemberSpec::new())
+        .build()
+        .unwrap();
+    let observing = balancer.observe(Nervous::at(Wants::JOINED));
+    panics(|| drop(balancer.insert("B", (), MemberSpec::new())));
+    let of_b = (0..100).filter(|&key| {
+        let lease = balancer.pick(&PickRequest::new().with_hash(key)).unwrap();
+        lease.member().name() == "B"
+    });
+    assert!(of_b.count() > 30, "B has no keys");
     drop(observing);
 }

@@ -1,11 +1,12 @@
 //! Schedulers and edits that panic.
 
 use crate::support::assert_sound;
+use equipoise::balancer::events::EventKind;
 use equipoise::clock::ManualClock;
 use equipoise::scheduler::{Candidates, Group, Needs, Pick, PickContext};
 use equipoise::{
-    Balancer, ByRequests, Ended, Flag, MemberSpec, MemberState, Outcome, PickError, PickRequest,
-    Scheduler,
+    Balancer, ByRequests, Ended, Event, Flag, MemberSpec, MemberState, Outcome, PickError,
+    PickRequest, Scheduler,
 };
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -152,6 +153,27 @@ fn a_panic_at_the_end_of_a_request_comes_after_its_count_is_given_back() {
         assert_sound(&balancer);
         fuse.set(at);
         panics(|| drop(balancer.pick(&PickRequest::new()).unwrap().into_guard()));
+        assert_sound(&balancer);
+    }
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_request_costs_no_observer_its_event() {
+    for at in [At::OnEnded, At::OnRoom] {
+        let Fleet { balancer, fuse, .. } = fleet();
+        let told = Arc::new(AtomicU8::new(0));
+        let count = told.clone();
+        let observing = balancer.observe(move |event: &Event<'_>| {
+            if matches!(event.kind, EventKind::Ended(_)) {
+                assert_eq!(event.member.map(MemberState::in_flight), Some(0));
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let lease = balancer.pick(&PickRequest::new()).unwrap();
+        fuse.set(at);
+        panics(|| lease.finish(Outcome::Success));
+        assert_eq!(told.load(Ordering::SeqCst), 1, "{at:?}");
+        drop(observing);
         assert_sound(&balancer);
     }
 }

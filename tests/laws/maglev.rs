@@ -1,5 +1,10 @@
 //! The laws of Maglev: who owns a key, and which keys move.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use equipoise::clock::ManualClock;
+use equipoise::member::Ramp;
 use equipoise::scheduler::Maglev;
 use equipoise::stable_hash::hash_bytes;
 use equipoise::{Balancer, Flag, Lease, MemberSpec, PickError, PickRequest, Weight};
@@ -11,6 +16,10 @@ use crate::lives;
 const SLOTS: u32 = 1_009;
 
 fn balancer(weights: &[u32]) -> Balancer<()> {
+    ramping(weights, Ramp::NONE, ManualClock::new())
+}
+
+fn ramping(weights: &[u32], ramp: Ramp, clock: ManualClock) -> Balancer<()> {
     let members = weights.iter().enumerate().map(|(at, &weight)| {
         let weight = Weight::from_hundredths(weight).unwrap();
         (format!("m{at}"), (), MemberSpec::new().with_weight(weight))
@@ -18,6 +27,8 @@ fn balancer(weights: &[u32]) -> Balancer<()> {
     let scheduler = Maglev::with_table_size(SLOTS).unwrap();
     let builder = Balancer::builder().scheduler(scheduler).seed(7);
     builder
+        .clock(clock)
+        .ramp(ramp)
         .without_forced_recovery()
         .members(members)
         .build()
@@ -94,6 +105,65 @@ proptest! {
                 prop_assert_ne!(from, &name);
             }
             before = after;
+        }
+        prop_assert_eq!(before, at_first);
+    }
+
+    #[test]
+    fn a_member_that_ramps_up_takes_a_growing_share_of_its_own_keys_and_moves_no_others(
+        weights in weights(),
+        chosen in prop::collection::vec(any::<prop::sample::Index>(), 1..3),
+        ejected in any::<bool>(),
+    ) {
+        let clock = ManualClock::new();
+        let balancer = ramping(&weights, Ramp::over(Duration::from_secs(16)), clock.clone());
+        let at_first = owners(&balancer);
+        let ramping: BTreeSet<String> = chosen
+            .iter()
+            .map(|member| format!("m{}", member.index(weights.len())))
+            .collect();
+        prop_assume!(ramping.len() < weights.len());
+        let back = Duration::from_secs(60);
+        for name in &ramping {
+            if ejected {
+                balancer.eject(name.as_str(), back, "slow").unwrap();
+            } else {
+                balancer.set_flag(name, Flag::FailedCheck).unwrap();
+            }
+        }
+        let mut before = owners(&balancer);
+        clock.advance(back);
+        if !ejected {
+            for name in &ramping {
+                balancer.clear_flag(name, Flag::FailedCheck).unwrap();
+            }
+        }
+        for sixteenths in 1..=16_usize {
+            let after = owners(&balancer);
+            for ((first, before), after) in at_first.iter().zip(&before).zip(&after) {
+                if !ramping.contains(first) {
+                    prop_assert_eq!(after, first, "a key of another");
+                } else if before == first {
+                    prop_assert_eq!(after, first, "a key that it has again");
+                }
+            }
+            for name in &ramping {
+                let own = at_first.iter().filter(|&first| first == name).count();
+                let pairs = at_first.iter().zip(&after);
+                let has = pairs.filter(|&(first, after)| first == name && after == name);
+                let has = has.count();
+                // Five standard deviations of so many draws.
+                let share = sixteenths as f64 / 16.0;
+                let expected = own as f64 * share;
+                let spread = 5.0 * (expected * (1.0 - share)).sqrt();
+                prop_assert!(
+                    (has as f64 - expected).abs() <= spread,
+                    "{} has {} of {} at {}/16", name, has, own, sixteenths
+                );
+            }
+            before = after;
+            // The first sixteenth begins at nothing.
+            clock.advance(Duration::from_secs(if sixteenths == 1 { 2 } else { 1 }));
         }
         prop_assert_eq!(before, at_first);
     }

@@ -1,12 +1,14 @@
 //! Time that is noticed while nothing picks.
 
 use crate::support::{Task, pick, seconds};
+use equipoise::balancer::events::EventKind;
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::Ramp;
 use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Scheduler};
 use equipoise::timer::{KeepTime, Sleep, Timer};
-use equipoise::{Balancer, Flag, MemberSpec};
+use equipoise::{Balancer, Event, Flag, MemberSpec};
 use std::future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -248,4 +250,33 @@ fn one_that_looks_while_a_drain_removes_its_member_is_woken_for_what_is_due() {
     assert!(alarm.take().is_empty() && keeping.is_woken());
     keeping.run();
     assert_eq!(alarm.take(), [seconds(100)]);
+}
+
+#[test]
+fn it_hears_of_an_earlier_time_though_an_observer_panics_at_the_change() {
+    let (balancer, clock, alarm, mut keeping) = kept();
+    let observing = balancer.observe(|event: &Event<'_>| {
+        assert!(
+            !matches!(event.kind, EventKind::Ejected { .. }),
+            "as arranged"
+        );
+    });
+    let ejected = catch_unwind(AssertUnwindSafe(|| {
+        drop(balancer.eject("a", seconds(30), "slow"));
+    }));
+    assert!(ejected.is_err());
+    drop(observing);
+    assert!(keeping.is_woken());
+    assert!(keeping.run().is_none());
+    assert_eq!(alarm.take(), [seconds(30)]);
+    clock.advance(seconds(30));
+    alarm.ring();
+    assert!(keeping.run().is_none());
+    assert!(
+        !balancer
+            .member("a")
+            .unwrap()
+            .status()
+            .contains(Flag::Ejected)
+    );
 }

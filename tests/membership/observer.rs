@@ -1,6 +1,6 @@
 //! An observer is told every event, once, with the books settled.
 
-use crate::support::{Scribe, pick, seconds};
+use crate::support::{Scribe, Task, capped, pick, seconds};
 use equipoise::balancer::events::{Event, EventKind, Wants};
 use equipoise::clock::ManualClock;
 use equipoise::member::Cause;
@@ -139,7 +139,7 @@ fn it_is_heard_of_a_pick_that_may_not_overtake_the_line() {
     }
     let held = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
     let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
-    let _waiting = crate::support::Task::pending(wait);
+    let _waiting = Task::pending(wait);
     scribe.take();
     drop(pick(&balancer).unwrap_err());
     assert_eq!(scribe.take(), ["nobody left of 2, 0 tried"]);
@@ -329,7 +329,7 @@ fn it_is_told_how_many_wait() {
     let held = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
     let wait = || {
         let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
-        crate::support::Task::pending(wait)
+        Task::pending(wait)
     };
     let (first, mut second) = (wait(), wait());
     assert!(second.poll().is_pending());
@@ -338,4 +338,26 @@ fn it_is_told_how_many_wait() {
     let _third = wait();
     assert_eq!(scribe.take(), ["2 in line"], "one has left");
     drop((held, observing));
+}
+
+#[test]
+fn a_request_that_has_waited_is_timed_from_its_election() {
+    let clock = ManualClock::new();
+    let builder = Balancer::builder().clock(clock.clone());
+    let balancer = builder.member("a", (), capped(1)).build().unwrap();
+    let scribe = Scribe::of(Wants::ELAPSED);
+    balancer.observe(scribe.clone()).keep();
+    let held = pick(&balancer).unwrap();
+    let request = PickRequest::new().with_now(balancer.now());
+    let mut waiting = Task::pending(balancer.pick_wait(request, std::future::pending()));
+    clock.advance(seconds(10));
+    drop(held);
+    let lease = waiting.run().unwrap().unwrap();
+    clock.advance(seconds(2));
+    drop(lease);
+    let last = scribe.take().pop();
+    assert_eq!(
+        last.as_deref(),
+        Some("ended a Cancelled Some(2) 0/0 with 0 left")
+    );
 }

@@ -3,6 +3,7 @@
 use crate::support::{Scribe, pick, plain};
 use equipoise::balancer::WeakBalancer;
 use equipoise::balancer::events::{Event, EventKind, Observing, Wants};
+use equipoise::member::Cause;
 use equipoise::{Balancer, Flag, MemberSpec, Observer, PickRequest};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -248,4 +249,26 @@ fn what_no_observer_wants_is_not_measured() {
     let expected = ["None", "Some(0)", "None"]
         .map(|elapsed| format!("ended a Cancelled {elapsed} 0/0 with 0 left"));
     assert_eq!(scribe.take(), expected);
+}
+
+#[test]
+fn what_no_observer_wants_allocates_nothing() {
+    let balancer = plain(["a", "b"]);
+    let others = balancer.observe(Count::of(Wants::JOINED));
+    let (first, second) = (pick(&balancer).unwrap(), pick(&balancer).unwrap());
+    first.put_in_error_because(Cause::Refused);
+    let tried = [first.member().id(), second.member().id()];
+    let nobody = PickRequest::new().with_tried(&tried);
+    drop((pick(&balancer), balancer.pick(&nobody)));
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..50 {
+            let mut lease = pick(&balancer).unwrap();
+            lease.answered(Some(503));
+            lease.fail(Cause::Status(503));
+            first.put_in_error_because(Cause::Refused);
+            assert!(balancer.pick(&nobody).is_err());
+        }
+    });
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+    drop((first, second, others));
 }

@@ -220,6 +220,15 @@ fn only_members_weights_tiers_and_labels_change_a_plan() {
 }
 
 #[test]
+fn a_member_that_is_removed_when_it_is_drained_leaves_the_plan() {
+    let (scheduler, book) = counted(|_| {});
+    let balancer = balancer(3, scheduler);
+    let mut drained = Task::new(balancer.drain("m1").unwrap().then_remove());
+    assert!(drained.poll().is_ready());
+    assert_eq!(book.begun(), [3, 2]);
+}
+
+#[test]
 fn a_batch_of_changes_makes_one_plan() {
     let (scheduler, book) = counted(|_| {});
     let balancer = balancer(3, scheduler);

@@ -27,3 +27,4 @@ mod soak;
 mod stacks;
 mod table;
 mod timer;
+mod told;

@@ -10,6 +10,7 @@
 
 mod bodies;
 mod broken;
+mod causes;
 mod chunks;
 mod early;
 mod ended;

@@ -289,10 +289,10 @@ impl<W> Waiter<W> {
             }
             Held::Beside(ticket) => {
                 shared.watch(Some(ticket), context.waker());
-                self.served(self.balancer.attempt(request))
+                self.served(self.balancer.attempt(&request.of_now()))
             }
             Held::InLine(ticket) if shared.is_first(ticket, context.waker()) => {
-                self.served(self.balancer.attempt(request))
+                self.served(self.balancer.attempt(&request.of_now()))
             }
             Held::InLine(_) => {
                 self.balancer.notice_time();

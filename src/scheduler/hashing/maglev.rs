@@ -199,7 +199,6 @@ impl Scheduler for Maglev {
 }
 
 /// Claims the member with the best score that can be claimed.
-/// Claims the member with the best score that can be claimed.
 #[cold]
 fn claim_by_score<'c>(candidates: &Candidates<'c>, key: u64, table: Option<&Table>) -> Pick<'c> {
     let mut ahead = None;

@@ -30,6 +30,14 @@ pub(in crate::service) struct Settings {
     pub(in crate::service) reconnects: bool,
 }
 
+impl Settings {
+    /// Whether a request waits when all members are full.
+    pub(super) fn waits_for_room(&self) -> bool {
+        let patience = self.patience.as_ref();
+        patience.is_some_and(|patience| patience.timeouts.member.is_some())
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

@@ -482,7 +482,7 @@ where
         if !this.exchange.is_shareable() {
             return false;
         }
-        this.course.note(first);
+        this.course.note_unfailed(first);
         let next = this
             .course
             .elect_for_repetition(this.balancer, this.exchange, Reach::Usable);

@@ -73,7 +73,7 @@ impl Course {
     pub(super) fn meet_limit<W>(&mut self, lease: &Lease<W>) {
         let member = lease.member().id();
         if self.full.contains(&member) {
-            self.note(lease);
+            self.note_unfailed(lease);
         } else {
             self.full.push(member);
             self.note_payload(lease);
@@ -86,6 +86,12 @@ impl Course {
             self.tried.push(member);
         }
         self.note_payload(lease);
+    }
+
+    /// As [`note`](Self::note), of a member that has not failed: it is late, or full.
+    pub(super) fn note_unfailed<W>(&mut self, lease: &Lease<W>) {
+        self.note(lease);
+        self.cause = None;
     }
 
     fn note_payload<W>(&mut self, lease: &Lease<W>) {
@@ -119,10 +125,39 @@ impl Course {
         !std::mem::replace(left, true)
     }
 
+    /// As [`elect_quietly`](Self::elect_quietly), and tells observers if there is none, unless
+    /// that is waited for: then it is told when the wait is over.
+    pub(super) fn elect<W, X: Exchange<W>>(
+        &mut self,
+        balancer: &Balancer<W>,
+        exchange: &X,
+        reach: Reach,
+    ) -> Result<Lease<W>, PickError> {
+        let elected = self.elect_quietly(balancer, exchange, reach);
+        let full = matches!(elected, Err(PickError::AtCapacity));
+        if !(full && exchange.settings().waits_for_room()) {
+            self.tell_if_refused(balancer, exchange, &elected);
+        }
+        elected
+    }
+
+    fn tell_if_refused<W, X: Exchange<W>>(
+        &self,
+        balancer: &Balancer<W>,
+        exchange: &X,
+        elected: &Result<Lease<W>, PickError>,
+    ) {
+        if let Err(error) = elected {
+            exchange.pick(balancer, |pick| {
+                balancer.tell_refused(&self.of(pick), error);
+            });
+        }
+    }
+
     /// Elects a member that has not been tried; if all that are eligible have been, one of
     /// those that stand in for them; then one that failed without fault; and at last, if
     /// `reach` says so, one that only its error keeps out.
-    pub(super) fn elect<W, X: Exchange<W>>(
+    fn elect_quietly<W, X: Exchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -136,22 +171,11 @@ impl Course {
             self.tried.retain(|tried| *tried != member);
             elected = self.elect_untried(balancer, exchange);
         }
-        if !matches!(elected, Err(PickError::NoneUsable { .. })) {
+        if reach == Reach::Usable || !matches!(elected, Err(PickError::NoneUsable { .. })) {
             return elected;
         }
-        exchange.pick(balancer, |pick| {
-            let pick = self.of(pick);
-            let forgiven = match reach {
-                Reach::Forgiving => balancer.pick_forgiving(&pick),
-                Reach::Usable => None,
-            };
-            match (forgiven, &elected) {
-                (Some(forgiven), _) => return Ok(forgiven),
-                (None, Err(error)) => balancer.tell_refused(&pick, error),
-                (None, Ok(_)) => {}
-            }
-            elected
-        })
+        let forgiven = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
+        forgiven.map_or(elected, Ok)
     }
 
     fn elect_untried<W, X: Exchange<W>>(
@@ -196,11 +220,13 @@ impl Course {
             return None;
         }
         self.paid += 1;
-        let elected = self.elect(balancer, exchange, reach).ok();
-        if elected.is_none() {
+        // Nothing waits for a repetition.
+        let elected = self.elect_quietly(balancer, exchange, reach);
+        self.tell_if_refused(balancer, exchange, &elected);
+        if elected.is_err() {
             self.refund(&failover.budget);
         }
-        elected
+        elected.ok()
     }
 
     /// There is one attempt less than was paid for, as nothing of it was sent. Which of two

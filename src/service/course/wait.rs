@@ -56,24 +56,19 @@ impl<W, S, H> Wait<W, S, H> {
                 instead.map_or(elected, Ok)
             });
             if !tried.is_empty() && balancer.has_only(tried) {
-                return Poll::Ready(elected);
+                return self.over(elected, balancer, exchange, course);
             }
             let Some(patience) = &exchange.settings().patience else {
-                return Poll::Ready(elected);
+                return self.over(elected, balancer, exchange, course);
             };
             if !matches!(&elected, Err(error) if may_change(error)) {
-                return Poll::Ready(elected);
+                return self.over(elected, balancer, exchange, course);
             }
             let end = self
                 .end
                 .get_or_insert_with(|| patience.sleep(self.patience));
             if end.as_mut().poll(context).is_ready() {
-                if let Err(error) = &elected {
-                    exchange.pick(balancer, |pick| {
-                        self.waiter.give_up_on(&course.of(pick), error);
-                    });
-                }
-                return Poll::Ready(elected);
+                return self.over(elected, balancer, exchange, course);
             }
             // Nobody else may look when a member's error is over.
             let now = balancer.now();
@@ -85,6 +80,22 @@ impl<W, S, H> Wait<W, S, H> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Ends the wait, and tells observers if it was in vain.
+    fn over<X: Exchange<W>>(
+        &mut self,
+        elected: Result<Lease<W>, PickError>,
+        balancer: &Balancer<W>,
+        exchange: &X,
+        course: &Course,
+    ) -> Poll<Result<Lease<W>, PickError>> {
+        if let Err(error) = &elected {
+            exchange.pick(balancer, |pick| {
+                self.waiter.give_up_on(&course.of(pick), error);
+            });
+        }
+        Poll::Ready(elected)
     }
 }
 
