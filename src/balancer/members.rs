@@ -94,8 +94,8 @@ impl<W> Balancer<W> {
     ///
     /// [`Flag::InError`], [`Flag::FailedCheck`] and [`Flag::Ejected`] are its health: the
     /// first two are set as if a request or a check had failed, and end as such. An ejection
-    /// that is set here has no end of its own: it lasts until it is cleared (see
-    /// [`eject`](Self::eject) for one that has).
+    /// that is set here has no end of its own: it lasts until it is cleared, or until no other
+    /// member is left (see [`eject`](Self::eject), also for one that has an end).
     ///
     /// # Errors
     ///
