@@ -286,8 +286,8 @@ impl<'c, W> Edit<'c, W> {
     ///
     /// If a change that was recorded by [`update`](Self::update) or
     /// [`override_member`](Self::override_member) panics: nothing is changed then. And if
-    /// the scheduler does, when it is told: all is changed then, and the next change or
-    /// pick tells it again. With more than 67 108 864 members at a time.
+    /// the scheduler does, when it is told: all is changed then, but not yet shown: the next
+    /// change or pick tells the scheduler again and shows it. With more than 67 108 864 members at a time.
     ///
     /// # Examples
     ///

@@ -17,6 +17,10 @@ impl<W> Balancer<W> {
     /// errors (see [`without_forced_recovery`](crate::balancer::Builder::without_forced_recovery)): to
     /// keep a member out in any case, disable it.
     ///
+    /// If no other member could serve, forced recovery ends the ejection at once (see
+    /// [`without_forced_recovery`](super::Builder::without_forced_recovery)): observers are
+    /// told of both.
+    ///
     /// # Errors
     ///
     /// [`UnknownMember`] if there is no such member.

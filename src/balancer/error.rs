@@ -166,7 +166,7 @@ impl EditError {
 #[error("there is no member called {name:?}")]
 #[non_exhaustive]
 pub struct UnknownMember {
-    /// The name that was asked for.
+    /// The name that was asked for; or the id, as it is shown, if that was asked for.
     pub name: Arc<str>,
 }
 

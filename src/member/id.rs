@@ -112,3 +112,9 @@ impl<'m> From<&'m str> for MemberKey<'m> {
         Self::Name(name)
     }
 }
+
+impl<'m> From<&'m String> for MemberKey<'m> {
+    fn from(name: &'m String) -> Self {
+        Self::Name(name)
+    }
+}

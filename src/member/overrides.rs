@@ -18,8 +18,8 @@ use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 ///
 /// [Labels](super::Labels) and the recovery delay are the source's alone.
 ///
-/// The third layer is health: [`Flag::InError`] and [`Flag::FailedCheck`] are facts that
-/// no override hides. Both are ignored here; [`set_flag`](crate::Balancer::set_flag) and
+/// The third layer is health: [`Flag::InError`], [`Flag::FailedCheck`] and
+/// [`Flag::Ejected`] are facts that no override hides. They are ignored here; [`set_flag`](crate::Balancer::set_flag) and
 /// [`clear_flag`](crate::Balancer::clear_flag) change them as events do.
 ///
 /// # Examples
@@ -31,7 +31,7 @@ use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
 /// let weight = Weight::new(5)?;
 /// balancer.override_member("a", |it| it.with_flag(Flag::Draining).with_weight(weight));
-/// balancer.insert("a", (), MemberSpec::new().with_tier(1)); // the source knows nothing of it
+/// balancer.insert("a", (), MemberSpec::new().with_tier(1))?; // the source knows nothing of it
 ///
 /// let spec = balancer.spec("a").unwrap();
 /// assert!(spec.status().contains(Flag::Draining));

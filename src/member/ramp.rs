@@ -53,7 +53,7 @@ const FULL: u32 = 16;
 ///     .ramp(Ramp::over(Duration::from_secs(60)))
 ///     .member("a", (), MemberSpec::new())
 ///     .build()?;
-/// balancer.insert("b", (), MemberSpec::new());
+/// balancer.insert("b", (), MemberSpec::new())?;
 /// clock.advance(Duration::from_secs(15));
 ///
 /// // "b" has a quarter of its weight: one request of five.
@@ -120,10 +120,10 @@ impl Ramp {
     /// # Ok::<(), equipoise::member::RampError>(())
     /// ```
     pub fn with_aggression(mut self, aggression: f64) -> Result<Self, RampError> {
-        let hundredths = (aggression * 100.0).round();
-        if !(1.0..=10_000.0).contains(&hundredths) {
+        if !(0.01..=100.0).contains(&aggression) {
             return Err(RampError(()));
         }
+        let hundredths = (aggression * 100.0).round();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -352,6 +352,10 @@ mod tests {
         let ramp = Ramp::over(SECOND * 10);
         assert_eq!(ramp.at(at(5_000), at(9_999)).sixteenths, 7);
         assert_eq!(ramp.at(at(5_000), at(0)).sixteenths, 1);
+        for beyond in [0.009, 0.0, -1.0, 100.4, f64::NAN, f64::INFINITY] {
+            assert!(ramp.with_aggression(beyond).is_err(), "{beyond}");
+        }
+        assert!(ramp.with_aggression(0.01).is_ok() && ramp.with_aggression(100.0).is_ok());
         let slow = ramp.with_aggression(0.5).unwrap();
         let fast = ramp.with_aggression(2.0).unwrap();
         let half = |ramp: Ramp| ramp.at(at(0), at(5_000)).sixteenths;

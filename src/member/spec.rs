@@ -219,7 +219,8 @@ impl MemberSpec {
     }
 
     /// Sets how long the member rests after an error (Apache: `retry`); zero means
-    /// that the next request may try it again.
+    /// that the next request may try it again. A change also holds for an error that
+    /// began before it.
     ///
     /// # Examples
     ///

@@ -56,6 +56,7 @@ use crate::random::Random;
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
+///   A pick claims one member: it ends with the first claim that succeeds.
 /// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
 ///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
 ///   withholds room; see there.

@@ -233,3 +233,15 @@ fn a_member_in_error_drains_as_any_other() {
     drop(lease);
     assert_eq!(drain.run(), Some(DrainEnd::Emptied));
 }
+
+#[test]
+fn a_member_of_another_source_is_emptied_and_left_to_that_source() {
+    let balancer = Balancer::<()>::builder().build().unwrap();
+    let source = balancer.source("dns:api");
+    source.insert("a", (), MemberSpec::new()).unwrap();
+    balancer.insert("b", (), MemberSpec::new()).unwrap();
+    let mut drain = Task::new(balancer.drain("a").unwrap().then_remove());
+    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Emptied));
+    assert!(balancer.member("a").is_some());
+    assert!(source.remove("a").is_ok());
+}

@@ -8,9 +8,10 @@ use crate::member::{EffectiveWeight, Status};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elected = self.elected().map_or("nobody", |member| &member.name);
+        let elected = self.elected();
+        let elected = elected.map_or_else(|| "nobody".into(), |member| plain(&member.name));
         writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
-        let names = self.members.iter().map(|member| &member.name);
+        let names = self.members.iter().map(|member| plain(&member.name));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         // A width beyond what can be formatted panics; beyond 64 no table helps.
         let width = width.clamp("member".len(), 64);
@@ -32,40 +33,39 @@ impl fmt::Display for Explanation {
             writeln!(
                 f,
                 "{mark} {:width$}  {:>4}  {:>6}  {:<10}  {in_flight:>9}  {:>7}  {standing:>9}  {:<13}  {}",
-                member.name,
+                plain(&member.name),
                 member.tier,
                 member.weight,
-                member.route.as_deref().unwrap_or("-"),
+                plain(&member.route.as_deref().unwrap_or("-")),
                 member.elected,
                 member.eligibility,
                 member.status_by_layer(),
             )?;
         }
         for member in &self.members {
-            let full = EffectiveWeight::from(member.weight);
+            let (name, full) = (plain(&member.name), EffectiveWeight::from(member.weight));
             if member.effective_weight != full {
-                let (name, weight) = (&member.name, member.effective_weight);
+                let weight = member.effective_weight;
                 writeln!(f, "  {name} ramps up: weight {weight} of {full}")?;
             }
             if !member.labels.is_empty() {
-                writeln!(f, "  labels of {}: {}", member.name, member.labels)?;
+                writeln!(f, "  labels of {name}: {}", plain(&member.labels))?;
             }
             if !member.health.is_good() {
-                writeln!(f, "  {} is {}", member.name, member.health)?;
+                writeln!(f, "  {name} is {}", plain(&member.health))?;
             }
         }
         for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
-            writeln!(f, "  overridden of {}: {}", member.name, member.overrides)?;
+            let (name, overrides) = (plain(&member.name), plain(&member.overrides));
+            writeln!(f, "  overridden of {name}: {overrides}")?;
         }
-        let sourced = self
-            .members
-            .iter()
-            .filter(|it| *it.source != *DEFAULT_SOURCE);
-        for member in sourced {
-            writeln!(f, "  source of {}: {}", member.name, member.source)?;
+        let others = |it: &&MemberExplained| *it.source != *DEFAULT_SOURCE;
+        for member in self.members.iter().filter(others) {
+            let (name, source) = (plain(&member.name), plain(&member.source));
+            writeln!(f, "  source of {name}: {source}")?;
         }
         for (route, names) in self.shared_routes() {
-            let names = names.join(", ");
+            let names = plain(&names.join(", "));
             writeln!(
                 f,
                 "  route {route:?} is that of {names}: the first that can serve gets its sessions"
@@ -73,6 +73,19 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
+}
+
+/// Text of a user's for one line of a terminal: control characters are escaped.
+fn plain(text: &impl fmt::Display) -> String {
+    let mut plain = String::new();
+    for char in text.to_string().chars() {
+        if char.is_control() {
+            plain.extend(char.escape_debug());
+        } else {
+            plain.push(char);
+        }
+    }
+    plain
 }
 
 impl MemberExplained {

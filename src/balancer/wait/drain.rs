@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use super::queue::Ticket;
 use crate::balancer::editor::Editor;
 use crate::balancer::shared::Shared;
-use crate::balancer::{Balancer, UnknownMember};
+use crate::balancer::{Balancer, DEFAULT_SOURCE, UnknownMember};
 use crate::member::{Flag, MemberState};
 use crate::snapshot::Seat;
 
@@ -113,15 +113,22 @@ impl<W> Balancer<W> {
     fn remove_draining(&self, state: &Arc<MemberState>) -> Standing {
         let mut editor = self.core.editor.lock();
         let (found, seat) = standing(editor.seat(state.name()), state);
+        let seat = seat.filter(|seat| may_be_removed(seat));
         if let (Standing::Draining, Some(seat)) = (found, seat) {
             let seat = seat.clone();
             editor.remove(&seat, seat.overrides());
             let after = editor.publish_change(&self.core.view);
             drop(editor);
             self.core.settle(after);
+            return Standing::Removed;
         }
         found
     }
+}
+
+/// What another source owns is not removed by a drain, as that source would bring it back.
+fn may_be_removed(seat: &Arc<Seat>) -> bool {
+    *seat.owner == *DEFAULT_SOURCE
 }
 
 /// Where a member stands that is being drained.
@@ -217,6 +224,10 @@ impl<W, D> Drain<W, D> {
 
     /// Removes the member when nothing is in flight: [`DrainEnd::Removed`] says that it was.
     ///
+    /// A member of another [source](Balancer::source) stays, as that source would bring it
+    /// back: then the end is [`DrainEnd::Emptied`], and its source may remove it. A member
+    /// that was removed and inserted again meanwhile, and still drains, is removed too.
+    ///
     /// A request of a session that comes at the last moment is waited for as well. What is
     /// overridden stays with the name, as after every removal: a member that is inserted
     /// under it drains, until [`clear_overrides`](Balancer::clear_overrides).
@@ -255,18 +266,17 @@ where
         this.watch.begin(context.waker());
         let is_empty = || state.in_flight() == 0;
         let view = balancer.core.view.load();
-        let (mut found, _) = standing(view.picture.roster.seat(state.id().slot()), state);
+        let (mut found, seat) = standing(view.picture.roster.seat(state.id().slot()), state);
+        let mut removes = *this.removes && seat.is_some_and(may_be_removed);
         drop(view);
-        if found == Standing::Draining && *this.removes && is_empty() {
-            found = match balancer.remove_draining(state) {
-                Standing::Draining => Standing::Removed,
-                otherwise => otherwise,
-            };
+        if found == Standing::Draining && removes && is_empty() {
+            found = balancer.remove_draining(state);
+            removes = false;
         }
         let end = match found {
             Standing::Resumed => Some(DrainEnd::Resumed),
             Standing::Removed => is_empty().then_some(DrainEnd::Removed),
-            Standing::Draining if !*this.removes && is_empty() => Some(DrainEnd::Emptied),
+            Standing::Draining if !removes && is_empty() => Some(DrainEnd::Emptied),
             Standing::Draining => None,
         };
         if let Some(end) = end {
