@@ -13,13 +13,10 @@ impl<W> Balancer<W> {
     ///
     /// If it is ejected already, the later end holds, with its cause. `time` has nothing to
     /// do with its recovery delay, and [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does
-    /// not protect it. When no other member is left, forced recovery ends ejections as it ends
-    /// errors (see [`without_forced_recovery`](crate::balancer::Builder::without_forced_recovery)): to
-    /// keep a member out in any case, disable it.
-    ///
-    /// If no other member could serve, forced recovery ends the ejection at once (see
-    /// [`without_forced_recovery`](super::Builder::without_forced_recovery)): observers are
-    /// told of both.
+    /// not protect it. When no other member is left, forced recovery ends ejections at once, so
+    /// that observers are told of both (see
+    /// [`without_forced_recovery`](crate::balancer::Builder::without_forced_recovery)). To keep a
+    /// member out in any case, disable it.
     ///
     /// # Errors
     ///
