@@ -1,0 +1,7 @@
+//! Forwarding at layer 4, on real sockets.
+
+#![cfg(feature = "forward")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot be set up, or what hangs, ends its test"
+)]
