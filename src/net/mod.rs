@@ -60,6 +60,8 @@ mod preamble;
 mod resolved;
 mod secure;
 mod signal;
+#[cfg(feature = "forward")]
+mod socket;
 mod stopped;
 mod stopping;
 mod stream;
@@ -83,6 +85,8 @@ pub(crate) use opening::Opening;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;
+#[cfg(feature = "forward")]
+pub(crate) use socket::Watching;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{Cut, LAST_CALL, Stopping};

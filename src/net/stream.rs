@@ -100,7 +100,7 @@ impl Stream {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
     }
 
-    fn tcp(&self) -> Option<&TcpStream> {
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Tcp(stream) => Some(stream),
             Carrier::Secured(stream) => stream.carrier().tcp(),

@@ -5,3 +5,16 @@
     clippy::unwrap_used,
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
+
+mod tcp;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// What takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(test: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, test).await.unwrap()
+}
