@@ -20,11 +20,11 @@ use super::cut::Cut;
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
 use super::pump::Pump;
+use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, Stream, Watching};
 use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
-use crate::{Balancer, Lease, PickError, PickRequest};
 
 /// What holds for each connection.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::pump::{Passed, Pump};
-use crate::Lease;
+use crate::balancer::Lease;
 use crate::net::Stream;
 use crate::timer::Deadline;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::address::Address;
-use crate::balancer::events::{Observing, Wants};
-use crate::member::MemberId;
+use crate::balancer::Balancer;
+use crate::balancer::events::{Event, Observer, Observing, Wants};
+use crate::member::{Flag, MemberId};
 use crate::timer::timeout;
-use crate::{Balancer, Event, Flag, Observer};
 
 /// What becomes of the connections to a member that is lost: disabled, stopped, failed by a
 /// health check, or removed.

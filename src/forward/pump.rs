@@ -157,7 +157,7 @@ impl Pump {
             self.is_flushed = false;
         }
         if let Some(held) = self.held.take() {
-            scratch::give_back(held.memory);
+            scratch::put_back(held.memory);
         }
         Poll::Ready(Ok(()))
     }
@@ -182,10 +182,10 @@ impl Pump {
                 self.held = Some(Held { memory, start, end });
             }
             Poll::Ready(Ok(())) => {
-                scratch::give_back(memory);
+                scratch::put_back(memory);
                 self.stage = Stage::SourceEnded;
             }
-            _ => scratch::give_back(memory),
+            _ => scratch::put_back(memory),
         }
         polled
     }

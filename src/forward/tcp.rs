@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::address::Address;
 use super::course::Course;
 use super::lost::{Lost, OnLoss};
-use crate::Balancer;
+use crate::balancer::Balancer;
 use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.

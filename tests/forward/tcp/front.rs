@@ -163,4 +163,5 @@ pub(crate) fn ended(member: &str, outcome: Outcome, cause: &str) -> (String, Out
 /// Makes the system reset the connection instead of ending it.
 pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
+    drop(stream);
 }
