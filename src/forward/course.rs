@@ -10,6 +10,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -20,6 +21,7 @@ use super::cut::Cut;
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
 use super::pump::Pump;
+use super::splice::Pipes;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, Stream, Watching};
@@ -42,6 +44,7 @@ pub(super) struct Course {
     pub(super) fails_silent: bool,
     pub(super) watching: Watching,
     pub(super) lost: Option<Lost>,
+    pub(super) pipes: Option<Arc<Pipes>>,
 }
 
 /// What one client's connection has come through.
@@ -87,7 +90,7 @@ impl Course {
         let now = Instant::now();
         stream.watch(self.watching);
         let mut client_stream = Cut::new(stream);
-        let mut up = Pump::new();
+        let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
             hash: client.map(|client| hash_of(client.ip())),
             tried: Vec::new(),
@@ -111,9 +114,9 @@ impl Course {
                 member: &mut member,
                 up: &mut up,
                 down: if self.fails_silent {
-                    Pump::new().telling_nothing()
+                    Pump::new(self.pipes.clone()).telling_nothing()
                 } else {
-                    Pump::new()
+                    Pump::new(self.pipes.clone())
                 },
             };
             let lasting = Lasting {

@@ -3,7 +3,7 @@
 //! What does not live here: one direction (`pump`), and what an end means for the member
 //! (`course`).
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -104,13 +104,12 @@ impl Joint<'_> {
             up,
             down,
         } = self;
-        let (mut client, mut member) = (Pin::new(&mut **client), Pin::new(&mut **member));
-        let sent = up.poll(client.as_mut(), member.as_mut(), context);
+        let sent = up.poll(client, member, context);
         if let Poll::Ready(Passed::SourceBroke) = sent {
             return Poll::Ready(End::ClientBroke);
         }
         let received = loop {
-            match down.poll(member.as_mut(), client.as_mut(), context) {
+            match down.poll(member, client, context) {
                 Poll::Ready(Passed::Nothing) if up.has_source_ended() => down.pass_nothing_on(),
                 other => break other,
             }

@@ -42,6 +42,8 @@ mod join;
 mod lost;
 mod pump;
 mod scratch;
+#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
+mod splice;
 mod tcp;
 
 pub use address::{Address, ParseAddressError};

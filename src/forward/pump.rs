@@ -5,11 +5,17 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::scratch;
+use super::splice::{Lent, Pipes, Spliced};
+use crate::net::Stream;
+
+/// A stream of so many bytes is worth a pipe.
+const LARGE: u64 = 1024 * 1024;
 
 /// Where a direction is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,11 +56,16 @@ pub(super) struct Pump {
     tells_nothing: bool,
     read: u64,
     written: u64,
+    /// Where a pipe is lent, if bytes may go through one.
+    pipes: Option<Arc<Pipes>>,
+    lent: Option<Lent>,
 }
 
 impl Pump {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(pipes: Option<Arc<Pipes>>) -> Self {
         Self {
+            pipes,
+            lent: None,
             held: None,
             is_flushed: true,
             stage: Stage::Open,
@@ -90,27 +101,32 @@ impl Pump {
     }
 
     /// Passes on what there is.
-    pub(super) fn poll<R, W>(
+    pub(super) fn poll(
         &mut self,
-        mut source: Pin<&mut R>,
-        mut sink: Pin<&mut W>,
+        source: &mut Stream,
+        sink: &mut Stream,
         context: &mut Context<'_>,
-    ) -> Poll<Passed>
-    where
-        R: AsyncRead + ?Sized,
-        W: AsyncWrite + ?Sized,
-    {
+    ) -> Poll<Passed> {
         loop {
-            match ready!(self.poll_write(sink.as_mut(), context)) {
+            match ready!(self.poll_write(sink, context)) {
                 Ok(()) => {}
                 Err(_) => return Poll::Ready(Passed::SinkBroke),
             }
             match self.stage {
-                Stage::Open => match self.poll_read(source.as_mut(), context) {
+                Stage::Open if self.lent.is_some() => {
+                    match ready!(self.poll_splice(source, sink, context)) {
+                        Spliced::Dry => return Poll::Pending,
+                        Spliced::Ended => self.stage = Stage::SourceEnded,
+                        Spliced::SinkBroke => return Poll::Ready(Passed::SinkBroke),
+                        Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
+                        Spliced::Unfit => self.pipes = None,
+                    }
+                }
+                Stage::Open => match self.poll_read(source, sink, context) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(Passed::SourceBroke),
                     Poll::Pending if self.is_flushed => return Poll::Pending,
-                    Poll::Pending => match ready!(sink.as_mut().poll_flush(context)) {
+                    Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
                         Ok(()) => {
                             self.is_flushed = true;
                             return Poll::Pending;
@@ -121,7 +137,7 @@ impl Pump {
                 Stage::SourceEnded if self.tells_nothing && self.read == 0 => {
                     return Poll::Ready(Passed::Nothing);
                 }
-                Stage::SourceEnded => match ready!(sink.as_mut().poll_shutdown(context)) {
+                Stage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context)) {
                     Ok(()) => self.stage = Stage::Ended,
                     // It is gone already; the other direction finds out how.
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
@@ -134,21 +150,30 @@ impl Pump {
         }
     }
 
-    /// Writes all that is held.
-    fn poll_write<W>(
+    /// Moves bytes through the pipe, which is given back when nothing more is to be had.
+    fn poll_splice(
         &mut self,
-        mut sink: Pin<&mut W>,
+        source: &Stream,
+        sink: &Stream,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>>
-    where
-        W: AsyncWrite + ?Sized,
-    {
+    ) -> Poll<Spliced> {
+        let Some(lent) = &mut self.lent else {
+            return Poll::Ready(Spliced::Unfit);
+        };
+        let counted = (&mut self.read, &mut self.written);
+        let spliced = ready!(lent.poll(source, sink, context, counted));
+        self.lent = None;
+        Poll::Ready(spliced)
+    }
+
+    /// Writes all that is held.
+    fn poll_write(&mut self, sink: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(held) = &mut self.held else {
             return Poll::Ready(Ok(()));
         };
         while held.start < held.end {
             let bytes = &held.memory[held.start..held.end];
-            let written = ready!(sink.as_mut().poll_write(context, bytes))?;
+            let written = ready!(Pin::new(&mut *sink).poll_write(context, bytes))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -162,18 +187,23 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into the thread's memory, and keeps that only if there was something.
-    fn poll_read<R>(
+    /// Reads into the thread's memory, and keeps that only if there was something; or lends a
+    /// pipe instead.
+    fn poll_read(
         &mut self,
-        source: Pin<&mut R>,
+        source: &mut Stream,
+        sink: &Stream,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>>
-    where
-        R: AsyncRead + ?Sized,
-    {
+    ) -> Poll<io::Result<()>> {
+        if let (Some(pipes), LARGE..) = (&self.pipes, self.read) {
+            self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
+            if self.lent.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+        }
         let mut memory = scratch::take();
         let mut buffer = ReadBuf::new(&mut memory);
-        let polled = source.poll_read(context, &mut buffer);
+        let polled = Pin::new(source).poll_read(context, &mut buffer);
         let end = buffer.filled().len();
         match polled {
             Poll::Ready(Ok(())) if end > 0 => {

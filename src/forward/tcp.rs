@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::address::Address;
 use super::course::Course;
 use super::lost::{Lost, OnLoss};
+use super::splice::Pipes;
 use crate::balancer::Balancer;
 use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 
@@ -39,6 +40,7 @@ use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 /// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
+/// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
 /// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
 /// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
@@ -93,6 +95,7 @@ pub struct TcpForwarder {
     opening: Duration,
     idle: Duration,
     lifetime: Duration,
+    max_pipes: usize,
     max_waiting: usize,
     fails_silent: bool,
     watching: Watching,
@@ -113,6 +116,7 @@ impl TcpForwarder {
             opening: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
             lifetime: LONGEST,
+            max_pipes: 16,
             max_waiting: 1_000,
             fails_silent: false,
             watching: Watching::default(),
@@ -228,6 +232,34 @@ impl TcpForwarder {
         self
     }
 
+    /// Sets how many pipes there may be for bytes that are not copied. With 0 all bytes are
+    /// copied.
+    ///
+    /// On Linux, bytes from one plain TCP connection to another do not pass through this
+    /// process once a mebibyte has gone in their direction: they go through a pipe of the
+    /// system (`splice`), which saves most of the processor's time. A direction has a pipe only
+    /// while there are bytes to move; where none is left, its bytes are copied. A pipe takes two
+    /// descriptors and up to 256 KiB of the system's memory. Each listener has its own.
+    ///
+    /// In a program that does not ignore `SIGPIPE`, as each Rust program does by itself, set
+    /// this to 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).max_pipes(256);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn max_pipes(mut self, pipes: usize) -> Self {
+        self.max_pipes = pipes;
+        self
+    }
+
     /// Holds it against a member if its connection closes or breaks before its first byte and
     /// before the client's end: it is put in error, and if none of the client's bytes has been
     /// forwarded, the client goes to another member.
@@ -323,6 +355,7 @@ impl TcpForwarder {
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
+            pipes: Pipes::new(self.max_pipes),
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,

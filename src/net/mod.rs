@@ -90,7 +90,11 @@ pub(crate) use socket::Watching;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{Cut, LAST_CALL, Stopping};
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
+#[cfg_attr(
+    not(any(feature = "proxy", target_os = "linux")),
+    expect(unused_imports, reason = "only Linux splices")
+)]
 pub(crate) use stream::Carrier;
 pub use stream::Stream;
 #[cfg(feature = "tls")]

@@ -10,6 +10,7 @@ use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, MemberSpec, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
+use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::front::{
@@ -40,6 +41,41 @@ async fn all_bytes_go_both_ways_and_the_end_of_a_side_goes_through() {
         let member = balancer.member("a").unwrap();
         let passed = (member.bytes_sent(), member.bytes_received());
         assert_eq!(passed, (9_000_005, 9_000_007));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn large_streams_arrive_whole_with_pipes_too_few_pipes_and_none() {
+    const SIZE: usize = 6 << 20;
+    within(async {
+        for pipes in [16, 1, 0] {
+            let balancer = over([("a", named_echo("a").await)]);
+            let forwarder = TcpForwarder::new(balancer.clone()).max_pipes(pipes);
+            let front = Front::start(forwarder);
+            let mut clients = JoinSet::new();
+            for client in 0..3usize {
+                let mut stream = front.connect().await;
+                clients.spawn(async move {
+                    assert_eq!(name_of(&mut stream).await, "a");
+                    let sent: Vec<u8> = (0..SIZE).map(|it| ((it + client) % 251) as u8).collect();
+                    let (mut from, mut to) = stream.split();
+                    let sending = async {
+                        to.write_all(&sent).await.unwrap();
+                        to.shutdown().await.unwrap();
+                    };
+                    let mut got = Vec::with_capacity(SIZE);
+                    let (_, read) = tokio::join!(sending, from.read_to_end(&mut got));
+                    read.unwrap();
+                    assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
+                });
+            }
+            clients.join_all().await;
+            is_quiet(&balancer).await;
+            let member = balancer.member("a").unwrap();
+            assert_eq!(member.bytes_sent(), 3 * SIZE as u64);
+            assert_eq!(member.bytes_received(), 3 * (SIZE as u64 + 2));
+        }
     })
     .await;
 }
