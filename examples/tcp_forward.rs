@@ -36,6 +36,9 @@ struct Options {
     /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
+    /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
+    #[arg(long, default_value_t = 16)]
+    max_pipes: usize,
     /// How members are elected.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
@@ -86,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
     }
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
-    let forwarder = TcpForwarder::new(balancer.clone());
+    let forwarder = TcpForwarder::new(balancer.clone()).max_pipes(options.max_pipes);
     let stopped = forwarder.serve(listener, stop_signal()?).await;
     print_table(&balancer);
     println!("Stopped. Connections cut: {}.", stopped.cut());

@@ -29,6 +29,8 @@ use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
 /// What holds for each connection.
+///
+/// What passes before the bytes do is boxed, so that it costs no memory afterwards.
 #[derive(Debug)]
 pub(super) struct Course {
     pub(super) balancer: Balancer<Address>,
@@ -128,10 +130,11 @@ impl Course {
                 None => join(&mut joint, &mut lease, lasting).await,
                 Some(lost) => {
                     let name = lease.member().name().to_owned();
+                    let lost = Box::pin(lost.is_lost(&self.balancer, id, &name));
                     tokio::select! {
                         biased;
                         end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost.is_lost(&self.balancer, id, &name) => End::Late,
+                        () = lost => End::Late,
                     }
                 }
             };
@@ -179,7 +182,7 @@ impl Course {
             return None;
         }
         let _place = self.waiting.try_acquire().ok()?;
-        let elected = balancer.pick_wait(request, Deadline::at(give_up)).await;
+        let elected = Box::pin(balancer.pick_wait(request, Deadline::at(give_up))).await;
         elected.ok()
     }
 
@@ -187,7 +190,7 @@ impl Course {
     async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        match timeout(limit, connector.open(Vec::new())).await {
+        match Box::pin(timeout(limit, connector.open(Vec::new()))).await {
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,
@@ -219,5 +222,49 @@ fn hash_of(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(address) => hash_bytes(&address.octets()),
         IpAddr::V6(address) => hash_bytes(&address.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Course, hash_of};
+    use crate::balancer::Balancer;
+    use crate::net::{Stream, Watching};
+    use std::net::IpAddr;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_client_has_one_hash_whichever_way_its_address_is_written() {
+        let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
+        assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
+        assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
+        // Schedulers depend on it across releases.
+        assert_eq!(
+            hash("10.0.0.1"),
+            crate::stable_hash::hash_bytes(&[10, 0, 0, 1])
+        );
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_costs_little_memory() {
+        let course = Course {
+            balancer: Balancer::builder().build().unwrap(),
+            connect: Duration::ZERO,
+            opening: Duration::ZERO,
+            idle: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            waiting: Semaphore::new(1),
+            fails_silent: false,
+            watching: Watching::default(),
+            lost: None,
+            pipes: None,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let serving = course.serve(Stream::from(stream.unwrap()), None);
+        let size = std::mem::size_of_val(&serving);
+        assert!(size <= 4_096, "{size} bytes");
     }
 }

@@ -51,7 +51,7 @@ use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 /// the connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
-/// passed through, or terminated from the first byte by [`Acceptor::tls`].
+/// passed through, or terminated from the first byte by the acceptor (feature `tls`).
 ///
 /// # Examples
 ///
