@@ -20,6 +20,7 @@ use super::address::Address;
 use super::cut::Cut;
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
+use super::per_client::PerClient;
 use super::pump::Pump;
 use super::splice::Pipes;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -47,6 +48,7 @@ pub(super) struct Course {
     pub(super) watching: Watching,
     pub(super) lost: Option<Lost>,
     pub(super) pipes: Option<Arc<Pipes>>,
+    pub(super) per_client: Option<PerClient>,
 }
 
 /// What one client's connection has come through.
@@ -90,8 +92,15 @@ impl Course {
     /// Serves one connection, to its end.
     pub(super) async fn serve(&self, stream: Stream, client: Option<SocketAddr>) {
         let now = Instant::now();
-        stream.watch(self.watching);
         let mut client_stream = Cut::new(stream);
+        let _admitted = match (&self.per_client, client) {
+            (Some(clients), Some(client)) => match clients.admit(client.ip()) {
+                Some(admitted) => Some(admitted),
+                None => return,
+            },
+            _ => None,
+        };
+        client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
             hash: client.map(|client| hash_of(client.ip())),
@@ -260,11 +269,12 @@ mod tests {
             watching: Watching::default(),
             lost: None,
             pipes: None,
+            per_client: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let serving = course.serve(Stream::from(stream.unwrap()), None);
-        let size = std::mem::size_of_val(&serving);
+        let size = size_of_val(&serving);
         assert!(size <= 4_096, "{size} bytes");
     }
 }

@@ -40,6 +40,7 @@ mod course;
 mod cut;
 mod join;
 mod lost;
+mod per_client;
 mod pump;
 mod scratch;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::address::Address;
 use super::course::Course;
 use super::lost::{Lost, OnLoss};
+use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
 use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
@@ -38,6 +39,7 @@ use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
 /// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
+/// | connections of one client | none | [`max_per_client`](Self::max_per_client) | reset |
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
@@ -95,6 +97,7 @@ pub struct TcpForwarder {
     opening: Duration,
     idle: Duration,
     lifetime: Duration,
+    max_per_client: Option<u32>,
     max_pipes: usize,
     max_waiting: usize,
     fails_silent: bool,
@@ -116,6 +119,7 @@ impl TcpForwarder {
             opening: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
             lifetime: LONGEST,
+            max_per_client: None,
             max_pipes: 16,
             max_waiting: 1_000,
             fails_silent: false,
@@ -229,6 +233,27 @@ impl TcpForwarder {
     /// ```
     pub fn max_waiting(mut self, connections: usize) -> Self {
         self.max_waiting = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many connections one client may have at once. One more is reset.
+    ///
+    /// A client is an address of IPv4, or a /64 of IPv6. Clients of a unix socket are not
+    /// limited. Each listener counts its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).max_per_client(100);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn max_per_client(mut self, connections: u32) -> Self {
+        self.max_per_client = Some(connections);
         self
     }
 
@@ -356,6 +381,7 @@ impl TcpForwarder {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
+            per_client: self.max_per_client.map(PerClient::new),
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,
