@@ -57,6 +57,7 @@ mod listener;
 mod networks;
 mod opening;
 mod preamble;
+mod proxy_header;
 mod resolved;
 mod secure;
 mod signal;
@@ -80,6 +81,7 @@ pub use listener::Listener;
 pub(crate) use networks::canonical;
 #[cfg(feature = "proxy")]
 pub(crate) use opening::Opening;
+pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;

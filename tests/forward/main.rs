@@ -5,3 +5,6 @@
     clippy::unwrap_used,
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
+
+mod pieces;
+mod proxy_protocol;
