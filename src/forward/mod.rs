@@ -2,3 +2,9 @@
 //! content is not looked at.
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
+
+mod greeting;
+mod name_routes;
+
+pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
+pub use name_routes::{HostNameError, NameRoutes};

@@ -6,5 +6,26 @@
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
 
+#[cfg(feature = "tls")]
+mod front;
+mod greeting;
+mod hello;
+mod name_routes;
+#[cfg(feature = "tls")]
+mod openssl;
+#[cfg(feature = "tls")]
+mod pass_through;
 mod pieces;
 mod proxy_protocol;
+
+#[cfg(feature = "tls")]
+use std::time::Duration;
+
+/// What takes longer than this hangs.
+#[cfg(feature = "tls")]
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[cfg(feature = "tls")]
+async fn within<T>(test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, test).await.unwrap()
+}
