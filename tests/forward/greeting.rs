@@ -50,7 +50,7 @@ proptest! {
         rest: Vec<u8>,
     ) {
         let sent = [hello.records(&sizes), rest].concat();
-        let (greeting, again) = block(greeted(in_pieces(sent.clone(), &cuts))).unwrap();
+        let (greeting, again) = block(greeted(in_pieces(&sent, &cuts))).unwrap();
         let Greeting::ClientHello(hello) = greeting else {
             panic!("{greeting:?}");
         };
@@ -72,7 +72,7 @@ proptest! {
         if let Ok((_, again)) = &whole {
             prop_assert_eq!(again, &sent);
         }
-        let cut = block(greeted(in_pieces(sent, &cuts)));
+        let cut = block(greeted(in_pieces(&sent, &cuts)));
         prop_assert_eq!(told(cut), told(whole));
     }
 
@@ -88,7 +88,7 @@ proptest! {
             sent[at] = to;
         }
         let whole = told(block(greeted(&sent[..])));
-        prop_assert_eq!(told(block(greeted(in_pieces(sent, &cuts)))), whole);
+        prop_assert_eq!(told(block(greeted(in_pieces(&sent, &cuts)))), whole);
     }
 
     #[test]

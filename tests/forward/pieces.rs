@@ -11,10 +11,10 @@ pub(crate) fn cuts() -> impl Strategy<Value = Vec<usize>> {
 }
 
 /// A stream of which no read gets more than a piece.
-pub(crate) fn in_pieces(bytes: Vec<u8>, cuts: &[usize]) -> impl AsyncRead + Unpin + Send + use<> {
+pub(crate) fn in_pieces(bytes: &[u8], cuts: &[usize]) -> impl AsyncRead + Unpin + Send + use<> {
     let mut stream: Box<dyn AsyncRead + Unpin + Send> = Box::new(tokio::io::empty());
     let mut pieces = Vec::new();
-    let mut left = &bytes[..];
+    let mut left = bytes;
     for &cut in cuts {
         let (piece, rest) = left.split_at(cut.min(left.len()));
         pieces.push(piece.to_vec());

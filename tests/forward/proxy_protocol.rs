@@ -75,7 +75,7 @@ proptest! {
     ) {
         let version = if second { ProxyVersion::V2 } else { ProxyVersion::V1 };
         let bytes = header.encode(version);
-        let mut stream = in_pieces([&bytes[..], &rest].concat(), &cuts);
+        let mut stream = in_pieces(&[&bytes[..], &rest].concat(), &cuts);
         let left = block(async {
             let found = ProxyHeader::read(&mut stream).await.unwrap();
             assert_eq!(found.source(), header.source());
@@ -94,7 +94,7 @@ proptest! {
         changed.extend_from_slice(&sent);
         for bytes in [sent, changed] {
             let whole = read(&bytes).ok();
-            let mut stream = in_pieces(bytes, &cuts);
+            let mut stream = in_pieces(&bytes, &cuts);
             prop_assert_eq!(block(ProxyHeader::read(&mut stream)).ok(), whole);
         }
     }
