@@ -123,14 +123,13 @@ impl Accepted {
     ///
     /// ```
     /// use equipoise::net::{Accepted, Connector, ProxyVersion};
-    /// use tokio::io::{AsyncWriteExt, copy_bidirectional};
+    /// use tokio::io::copy_bidirectional;
     ///
-    /// async fn relay(accepted: Accepted, member: Connector) -> std::io::Result<()> {
+    /// async fn relay(accepted: Accepted, member: Connector) {
     ///     let header = accepted.next_proxy_header();
-    ///     let mut member = member.connect().await.map_err(std::io::Error::other)?;
-    ///     member.write_all(&header.encode(ProxyVersion::V2)).await?;
-    ///     copy_bidirectional(&mut accepted.into_stream(), &mut member).await?;
-    ///     Ok(())
+    ///     let member = member.proxy_header(&header, ProxyVersion::V2);
+    ///     let Ok(mut member) = member.connect().await else { return };
+    ///     let _ = copy_bidirectional(&mut accepted.into_stream(), &mut member).await;
     /// }
     /// # let _ = relay;
     /// ```

@@ -86,9 +86,9 @@ async fn pass(accepted: Accepted, routes: &NameRoutes<Connector>) -> Option<()> 
     if let Greeting::ClientHello(hello) = &greeting {
         header = hello.describe_in(header);
     }
-    let mut member = routes.find(&greeting)?.connect().await.ok()?;
-    let bytes = header.encode(ProxyVersion::V2);
-    member.write_all(&bytes).await.ok()?;
+    let member = routes.find(&greeting)?.clone();
+    let member = member.proxy_header(&header, ProxyVersion::V2);
+    let mut member = member.connect().await.ok()?;
     let mut client = Stream::from(replayed);
     assert_eq!(client.local_addr(), here);
     let _ = copy_bidirectional(&mut client, &mut member).await;

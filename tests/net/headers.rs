@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use equipoise::net::{Accepted, Acceptor, ProxyHeader, ProxyVersion};
+use equipoise::net::{Accepted, Acceptor, Connector, ProxyHeader, ProxyVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::relay::{Serving, exchange};
+use super::relay::{Serving, exchange, relay};
 use super::within;
 
 const HEADER: &str = "PROXY TCP4 203.0.113.7 10.0.0.1 5000 80\r\n";
@@ -128,6 +128,24 @@ async fn where_no_client_is_named_the_next_hop_is_told_of_the_peer() {
         for sent in [ProxyHeader::local(), ProxyHeader::unknown()] {
             let (header, own) = passed_on(&sent.encode(ProxyVersion::V2)).await;
             assert_eq!(header.source().zip(header.destination()), own);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_is_told_of_the_client_by_either_version() {
+    within(async {
+        let member = Serving::start(behind_loopback(), introduce);
+        for version in [ProxyVersion::V1, ProxyVersion::V2] {
+            let to = Connector::tcp(member.address);
+            let front = Serving::start(Acceptor::new(), move |accepted: Accepted| {
+                let header = accepted.next_proxy_header();
+                relay(accepted, to.clone().proxy_header(&header, version))
+            });
+            let stream = front.connect().await;
+            let own = stream.local_addr().unwrap();
+            assert_eq!(exchange(stream, "rest").await, format!("{own} false rest"));
         }
     })
     .await;
