@@ -85,7 +85,7 @@ fn parse(header: &Bytes) -> Option<ProxyHeader> {
                     (it.destination_address, it.destination_port),
                 )),
             };
-            ProxyHeader::received(false, addresses, Bytes::new())
+            ProxyHeader::received(addresses, Bytes::new())
         }
         HeaderResult::V2(Ok(binary)) => {
             let addresses = match binary.addresses {
@@ -99,15 +99,14 @@ fn parse(header: &Bytes) -> Option<ProxyHeader> {
                 )),
                 v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
             };
-            let local = binary.command == v2::Command::Local;
-            // What follows addresses that are not told is passed over, as the specification
-            // wants it.
-            let values = if local || binary.addresses == v2::Addresses::Unspecified {
-                Bytes::new()
-            } else {
-                header.slice_ref(binary.tlv_bytes())
-            };
-            ProxyHeader::received(local, addresses, values)
+            // A connection of the sender's own; where none are told, what would follow the
+            // addresses is passed over, as the specification wants it.
+            if binary.command == v2::Command::Local
+                || binary.addresses == v2::Addresses::Unspecified
+            {
+                return Some(ProxyHeader::unknown());
+            }
+            ProxyHeader::received(addresses, header.slice_ref(binary.tlv_bytes()))
         }
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => None,
     }
@@ -166,10 +165,16 @@ mod tests {
 
     #[test]
     fn a_balancer_may_speak_for_itself() {
-        let local = [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x20, 0, 0, 0]].concat();
-        assert_eq!(read(&local).unwrap(), ProxyHeader::local());
-        let unknown = read(b"PROXY UNKNOWN ::1 ::1 1 2\r\n").unwrap();
-        assert_eq!(unknown, ProxyHeader::unknown());
+        let signature = b"\r\n\r\n\0\r\nQUIT\n".as_slice();
+        let addresses = &[&[0x20, 0x11, 0, 12][..], &[7; 12]].concat();
+        for sent in [
+            [signature, &[0x20, 0, 0, 0]].concat(),
+            [signature, addresses].concat(),
+            [signature, &[0x21, 0, 0, 1, 0xff]].concat(),
+            b"PROXY UNKNOWN ::1 ::1 1 2\r\n".to_vec(),
+        ] {
+            assert_eq!(read(&sent).unwrap(), ProxyHeader::unknown());
+        }
     }
 
     #[test]

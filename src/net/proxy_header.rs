@@ -24,7 +24,7 @@ const NOOP: u8 = 0x04;
 ///
 /// A balancer that forwards a connection writes it before the first byte, so that the member
 /// knows the client's address. Version 2 also carries typed values (TLVs), such as the name that
-/// the client asked for.
+/// the client asked for; they are sent with addresses only, as receivers pass over all others.
 ///
 /// # Examples
 ///
@@ -53,19 +53,10 @@ const NOOP: u8 = 0x04;
 #[derive(Clone, Eq, PartialEq)]
 #[must_use]
 pub struct ProxyHeader {
-    of: Of,
+    /// The source and the destination; both are of the same version of IP.
+    addresses: Option<(SocketAddr, SocketAddr)>,
     /// As they are sent, each whole.
     values: Bytes,
-}
-
-/// Which connection the header is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Of {
-    /// The sender's own.
-    Local,
-    /// From the source to the destination; both are of the same version of IP.
-    Tcp(SocketAddr, SocketAddr),
-    Unknown,
 }
 
 /// The versions of the PROXY protocol.
@@ -105,13 +96,6 @@ pub struct ProxyValueError {
 }
 
 impl ProxyHeader {
-    fn of(of: Of) -> Self {
-        Self {
-            of,
-            values: Bytes::new(),
-        }
-    }
-
     /// Makes the header of a connection over TCP. If one address is of IPv4 and the other of
     /// IPv6, the former is written as an address of IPv6 (`::ffff:203.0.113.7`).
     ///
@@ -130,42 +114,36 @@ impl ProxyHeader {
     pub fn new(source: SocketAddr, destination: SocketAddr) -> Self {
         let canonical = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
         let (source, destination) = (canonical(source), canonical(destination));
-        let of = if source.is_ipv4() == destination.is_ipv4() {
-            Of::Tcp(source, destination)
+        let addresses = if source.is_ipv4() == destination.is_ipv4() {
+            (source, destination)
         } else {
-            Of::Tcp(mapped(source), mapped(destination))
+            (mapped(source), mapped(destination))
         };
-        Self::of(of)
+        Self {
+            addresses: Some(addresses),
+            values: Bytes::new(),
+        }
     }
 
-    /// Makes the header of a connection of the balancer itself, such as a check of a member's
-    /// health (version 2: `LOCAL`).
+    /// Makes the header of a connection that has no addresses to tell: its client came by a unix
+    /// socket, or it is the balancer's own, such as a check of a member's health. The member then
+    /// takes the connection for what it is.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::net::{ProxyHeader, ProxyVersion};
-    ///
-    /// let header = ProxyHeader::local().encode(ProxyVersion::V2);
-    /// assert_eq!(header[12], 0x20);
-    /// ```
-    pub fn local() -> Self {
-        Self::of(Of::Local)
-    }
-
-    /// Makes the header of a connection whose source has no address of IP, as over a unix
-    /// socket.
+    /// Version 2 has two forms for that. This one is `LOCAL`, which all receivers accept; some,
+    /// such as HAProxy, refuse the other.
     ///
     /// # Examples
     ///
     /// See [`ProxyVersion`].
-    pub fn unknown() -> Self {
-        Self::of(Of::Unknown)
+    pub const fn unknown() -> Self {
+        Self {
+            addresses: None,
+            values: Bytes::new(),
+        }
     }
 
     /// What has been read; `None` if the values are not whole.
     pub(super) fn received(
-        local: bool,
         addresses: Option<(SocketAddr, SocketAddr)>,
         values: Bytes,
     ) -> Option<Self> {
@@ -173,12 +151,7 @@ impl ProxyHeader {
         while !left.is_empty() {
             (_, left) = split(left)?;
         }
-        let of = match addresses {
-            _ if local => Of::Local,
-            Some((source, destination)) => Of::Tcp(source, destination),
-            None => Of::Unknown,
-        };
-        Some(Self { of, values })
+        Some(Self { addresses, values })
     }
 
     /// Adds the protocol above, as ALPN names it. Version 1 does not carry it.
@@ -248,7 +221,7 @@ impl ProxyHeader {
     /// a checksum).
     pub(super) fn for_next_hop(&self) -> Self {
         Self {
-            of: self.of,
+            addresses: self.addresses,
             values: self.values_without(&[CRC32C, NOOP]).into(),
         }
     }
@@ -272,9 +245,9 @@ impl ProxyHeader {
     /// See [`ProxyHeader`].
     #[must_use]
     pub const fn source(&self) -> Option<SocketAddr> {
-        match self.of {
-            Of::Tcp(source, _) => Some(source),
-            Of::Local | Of::Unknown => None,
+        match self.addresses {
+            Some((source, _)) => Some(source),
+            None => None,
         }
     }
 
@@ -292,25 +265,10 @@ impl ProxyHeader {
     /// ```
     #[must_use]
     pub const fn destination(&self) -> Option<SocketAddr> {
-        match self.of {
-            Of::Tcp(_, destination) => Some(destination),
-            Of::Local | Of::Unknown => None,
+        match self.addresses {
+            Some((_, destination)) => Some(destination),
+            None => None,
         }
-    }
-
-    /// Tells whether the connection is the sender's own, such as a check of health.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::net::ProxyHeader;
-    ///
-    /// assert!(ProxyHeader::local().is_local());
-    /// assert!(!ProxyHeader::unknown().is_local());
-    /// ```
-    #[must_use]
-    pub const fn is_local(&self) -> bool {
-        matches!(self.of, Of::Local)
     }
 
     /// Returns the protocol above, as ALPN names it.
@@ -380,28 +338,18 @@ impl ProxyHeader {
     }
 
     fn line(&self) -> String {
-        let addresses = match self.of {
-            Of::Tcp(source, destination) => v1::Addresses::from((source, destination)),
-            Of::Local | Of::Unknown => v1::Addresses::Unknown,
-        };
-        addresses.to_string()
+        let addresses = self.addresses.map(v1::Addresses::from);
+        addresses.unwrap_or_default().to_string()
     }
 
     fn binary(&self) -> Vec<u8> {
-        let (command, family) = match self.of {
-            Of::Local => (0x20, 0),
-            Of::Unknown => (0x21, 0),
-            Of::Tcp(SocketAddr::V4(_), _) => (0x21, 0x11),
-            Of::Tcp(SocketAddr::V6(_), _) => (0x21, 0x21),
+        let (command, family) = match self.addresses {
+            None => (0x20, 0),
+            Some((SocketAddr::V4(_), _)) => (0x21, 0x11),
+            Some((SocketAddr::V6(_), _)) => (0x21, 0x21),
         };
-        let length = self.addresses_length() + self.values.len();
-        // It fits: no value is added that has no room, and none is read.
-        let short = u16::try_from(length).unwrap_or(u16::MAX);
-        let mut header = Vec::with_capacity(SIGNATURE.len() + 4 + length);
-        header.extend_from_slice(SIGNATURE);
-        header.extend_from_slice(&[command, family]);
-        header.extend_from_slice(&short.to_be_bytes());
-        if let Of::Tcp(source, destination) = self.of {
+        let mut header = [SIGNATURE, &[command, family, 0, 0]].concat();
+        if let Some((source, destination)) = self.addresses {
             for address in [source, destination] {
                 match address.ip() {
                     IpAddr::V4(ip) => header.extend_from_slice(&ip.octets()),
@@ -411,16 +359,20 @@ impl ProxyHeader {
             for address in [source, destination] {
                 header.extend_from_slice(&address.port().to_be_bytes());
             }
+            header.extend_from_slice(&self.values);
         }
-        header.extend_from_slice(&self.values);
+        let begin = SIGNATURE.len() + 2;
+        // It fits: no value is added that has no room, and none is read.
+        let length = u16::try_from(header.len() - begin - 2).unwrap_or(u16::MAX);
+        header[begin..begin + 2].copy_from_slice(&length.to_be_bytes());
         header
     }
 
     const fn addresses_length(&self) -> usize {
-        match self.of {
-            Of::Local | Of::Unknown => 0,
-            Of::Tcp(SocketAddr::V4(_), _) => 12,
-            Of::Tcp(SocketAddr::V6(_), _) => 36,
+        match self.addresses {
+            None => 0,
+            Some((SocketAddr::V4(_), _)) => 12,
+            Some((SocketAddr::V6(_), _)) => 36,
         }
     }
 }
@@ -447,7 +399,7 @@ fn split(values: &[u8]) -> Option<(Value<'_>, &[u8])> {
 impl fmt::Debug for ProxyHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyHeader")
-            .field("of", &self.of)
+            .field("addresses", &self.addresses)
             .field("values", &format_args!("{} bytes", self.values.len()))
             .finish()
     }

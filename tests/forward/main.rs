@@ -11,6 +11,7 @@ mod front;
 mod greeting;
 mod hello;
 mod name_routes;
+mod nginx;
 #[cfg(feature = "tls")]
 mod openssl;
 #[cfg(feature = "tls")]
@@ -18,14 +19,11 @@ mod pass_through;
 mod pieces;
 mod proxy_protocol;
 
-#[cfg(feature = "tls")]
 use std::time::Duration;
 
 /// What takes longer than this hangs.
-#[cfg(feature = "tls")]
 const PATIENCE: Duration = Duration::from_secs(20);
 
-#[cfg(feature = "tls")]
 async fn within<T>(test: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, test).await.unwrap()
 }

@@ -53,11 +53,13 @@ proptest! {
         let bytes = header.encode(ProxyVersion::V2);
         let found = v2::Header::try_from(&bytes[..]).unwrap();
         prop_assert_eq!(found.len(), bytes.len());
-        prop_assert_eq!(found.command, v2::Command::Proxy);
         let Some(addresses) = header.source().zip(header.destination()) else {
+            prop_assert_eq!(found.command, v2::Command::Local);
             prop_assert_eq!(found.addresses, v2::Addresses::Unspecified);
+            prop_assert_eq!(read(&bytes).unwrap(), ProxyHeader::unknown());
             return Ok(());
         };
+        prop_assert_eq!(found.command, v2::Command::Proxy);
         prop_assert_eq!(found.protocol, v2::Protocol::Stream);
         prop_assert_eq!(found.addresses, v2::Addresses::from(addresses));
         let values: Vec<_> = found.tlvs().map(Result::unwrap).collect();

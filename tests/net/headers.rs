@@ -125,8 +125,9 @@ async fn a_header_is_passed_on_with_its_values_but_without_what_is_about_its_byt
 #[tokio::test]
 async fn where_no_client_is_named_the_next_hop_is_told_of_the_peer() {
     within(async {
-        for sent in [ProxyHeader::local(), ProxyHeader::unknown()] {
-            let (header, own) = passed_on(&sent.encode(ProxyVersion::V2)).await;
+        for version in [ProxyVersion::V1, ProxyVersion::V2] {
+            let sent = ProxyHeader::unknown().encode(version);
+            let (header, own) = passed_on(&sent).await;
             assert_eq!(header.source().zip(header.destination()), own);
         }
     })
