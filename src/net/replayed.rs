@@ -72,7 +72,7 @@ impl<S> Replayed<S> {
         &self.stream
     }
 
-    #[cfg(feature = "proxy")]
+    #[cfg(any(feature = "forward", feature = "proxy"))]
     pub(super) const fn is_over(&self) -> bool {
         self.ahead.is_empty()
     }

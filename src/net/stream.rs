@@ -104,7 +104,7 @@ impl Stream {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
     }
 
-    fn tcp(&self) -> Option<&TcpStream> {
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Replayed(stream) => stream.stream().tcp(),
             Carrier::Tcp(stream) => Some(stream),
@@ -115,16 +115,23 @@ impl Stream {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
 impl Stream {
     /// What carries the bytes that are still to come.
+    #[cfg_attr(
+        not(any(feature = "proxy", target_os = "linux")),
+        expect(dead_code, reason = "only Linux splices")
+    )]
     pub(crate) fn carrier(&self) -> &Carrier {
         match &self.carrier {
             Carrier::Replayed(stream) if stream.is_over() => stream.stream().carrier(),
             carrier => carrier,
         }
     }
+}
 
+#[cfg(feature = "proxy")]
+impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match &self.carrier {

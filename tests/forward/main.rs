@@ -18,12 +18,15 @@ mod openssl;
 mod pass_through;
 mod pieces;
 mod proxy_protocol;
+mod tcp;
 
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 /// What takes longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn within<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, test).await.unwrap()
+    timeout(PATIENCE, test).await.unwrap()
 }
