@@ -25,7 +25,7 @@ use super::pump::Pump;
 use super::splice::Pipes;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
-use crate::net::{ConnectError, Connector, Stream, Watching};
+use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
 use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
@@ -49,6 +49,14 @@ pub(super) struct Course {
     pub(super) lost: Option<Lost>,
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
+}
+
+/// Whose connection it is.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) address: Option<SocketAddr>,
+    /// What members are told of it first.
+    pub(super) header: Option<(ProxyHeader, ProxyVersion)>,
 }
 
 /// What one client's connection has come through.
@@ -90,7 +98,7 @@ struct Failure {
 
 impl Course {
     /// Serves one connection, to its end.
-    pub(super) async fn serve(&self, stream: Stream, client: Option<SocketAddr>) {
+    pub(super) async fn serve(&self, stream: Stream, client: Client) {
         let now = Instant::now();
         let mut client_stream = Cut::new(stream);
         let _admitted = match (&self.per_client, client) {
@@ -103,14 +111,17 @@ impl Course {
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
-            hash: client.map(|client| hash_of(client.ip())),
+            hash: client.address.map(|client| hash_of(client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let give_up = now + self.opening;
         while let Some(mut lease) = self.elect(&attempts, give_up).await {
             let port = || client_stream.local_addr().map(|here| here.port());
-            let connector = lease.connector(port);
+            let mut connector = lease.connector(port);
+            if let Some((header, version)) = &client.header {
+                connector = connector.proxy_header(header, *version);
+            }
             let member = match self.connect(connector, give_up).await {
                 Ok(member) => member,
                 Err(failure) => {

@@ -38,8 +38,10 @@
 mod address;
 mod course;
 mod cut;
+mod greeting;
 mod join;
 mod lost;
+mod name_routes;
 mod per_client;
 mod pump;
 mod scratch;
@@ -48,5 +50,7 @@ mod splice;
 mod tcp;
 
 pub use address::{Address, ParseAddressError};
+pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
+pub use name_routes::{HostNameError, NameRoutes};
 pub use tcp::TcpForwarder;

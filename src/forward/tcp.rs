@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::course::Course;
+use super::course::{Client, Course};
 use super::lost::{Lost, OnLoss};
 use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
-use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
+use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
@@ -103,6 +103,7 @@ pub struct TcpForwarder {
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
+    telling: Option<ProxyVersion>,
 }
 
 impl TcpForwarder {
@@ -125,6 +126,7 @@ impl TcpForwarder {
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
+            telling: None,
         }
     }
 
@@ -359,6 +361,29 @@ impl TcpForwarder {
         self
     }
 
+    /// Tells members where each connection comes from: a PROXY header is the first that is sent
+    /// to a member, before TLS. Members must expect one.
+    ///
+    /// It is what [`Accepted::next_proxy_header`] returns: the client, and what a balancer in
+    /// front has told. It is counted in no member's bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::net::ProxyVersion;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).proxy_protocol(ProxyVersion::V2);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn proxy_protocol(mut self, version: ProxyVersion) -> Self {
+        self.telling = Some(version);
+        self
+    }
+
     /// Accepts connections and forwards them until `stop` resolves. Then it closes the
     /// listener, lets connections end, and resets those that go on after the acceptor's
     /// [`drain_timeout`](Acceptor::drain_timeout).
@@ -391,10 +416,14 @@ impl TcpForwarder {
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
+        let telling = self.telling;
         let task = move |accepted: Accepted| {
             let course = course.clone();
             async move {
-                let client = accepted.client_addr();
+                let client = Client {
+                    address: accepted.client_addr(),
+                    header: telling.map(|version| (accepted.next_proxy_header(), version)),
+                };
                 course.serve(accepted.into_stream(), client).await;
             }
         };
