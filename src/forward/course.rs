@@ -101,7 +101,7 @@ impl Course {
     pub(super) async fn serve(&self, stream: Stream, client: Client) {
         let now = Instant::now();
         let mut client_stream = Cut::new(stream);
-        let _admitted = match (&self.per_client, client) {
+        let _admitted = match (&self.per_client, client.address) {
             (Some(clients), Some(client)) => match clients.admit(client.ip()) {
                 Some(admitted) => Some(admitted),
                 None => return,
@@ -247,7 +247,7 @@ fn hash_of(client: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Course, hash_of};
+    use super::{Client, Course, hash_of};
     use crate::balancer::Balancer;
     use crate::net::{Stream, Watching};
     use std::net::IpAddr;
@@ -284,7 +284,11 @@ mod tests {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
-        let serving = course.serve(Stream::from(stream.unwrap()), None);
+        let client = Client {
+            address: None,
+            header: None,
+        };
+        let serving = course.serve(Stream::from(stream.unwrap()), client);
         let size = size_of_val(&serving);
         assert!(size <= 4_096, "{size} bytes");
     }
