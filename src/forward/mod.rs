@@ -9,6 +9,9 @@
 //!               TLS                           another
 //! ```
 //!
+//! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
+//! found by that ([`NameRoutes`]).
+//!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!
 //! # Examples
