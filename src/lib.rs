@@ -28,6 +28,8 @@ pub mod net;
 pub mod timer;
 
 // 5 drivers
+#[cfg(feature = "forward")]
+pub mod forward;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod service;

@@ -8,7 +8,7 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, such as `proxy`; the types for TLS
+//! The module is there with each feature that uses it, `forward` and `proxy`; the types for TLS
 //! also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.
@@ -54,12 +54,18 @@ mod connect;
 mod connect_error;
 mod descriptors;
 mod listener;
+#[cfg(any(feature = "forward", feature = "tls"))]
+mod names;
 mod networks;
 mod opening;
 mod preamble;
+mod proxy_header;
+mod replayed;
 mod resolved;
 mod secure;
 mod signal;
+#[cfg(feature = "forward")]
+mod socket;
 mod stopped;
 mod stopping;
 mod stream;
@@ -76,17 +82,27 @@ pub use connect_error::ConnectError;
 #[cfg(feature = "proxy")]
 pub(crate) use descriptors::default_connections;
 pub use listener::Listener;
+#[cfg(feature = "forward")]
+pub(crate) use names::{ByName, normal};
 #[cfg(feature = "proxy")]
 pub(crate) use networks::canonical;
 #[cfg(feature = "proxy")]
 pub(crate) use opening::Opening;
+pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
+pub use replayed::Replayed;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;
+#[cfg(feature = "forward")]
+pub(crate) use socket::Watching;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{Cut, LAST_CALL, Stopping};
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
+#[cfg_attr(
+    not(any(feature = "proxy", target_os = "linux")),
+    expect(unused_imports, reason = "only Linux splices")
+)]
 pub(crate) use stream::Carrier;
 pub use stream::Stream;
 #[cfg(feature = "tls")]

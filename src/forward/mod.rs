@@ -1,0 +1,59 @@
+//! Forwarding at layer 4: connections go to members of a balancer, and their content is not
+//! looked at. [`TcpForwarder`].
+//!
+//! ```text
+//! Listener ─► Acceptor ─► elect a member ─► connect ─► bytes both ways ─► end
+//!   TCP, unix   limit,      by any            within      in flight,
+//!   socket      PROXY       scheduler         limits,     counted in
+//!               header,                       or to       the lease
+//!               TLS                           another
+//! ```
+//!
+//! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
+//! found by that ([`NameRoutes`]).
+//!
+//! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
+//!
+//! # Examples
+//!
+//! A database on two machines; a client stays on its machine as long as that is usable.
+//!
+//! ```no_run
+//! use equipoise::forward::{Address, TcpForwarder};
+//! use equipoise::net::{Listener, stop_signal};
+//! use equipoise::scheduler::Maglev;
+//! use equipoise::{Balancer, MemberSpec};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let balancer = Balancer::builder()
+//!     .scheduler(Maglev::default())
+//!     .member("db-1", Address::host("db-1.internal", Some(5432)), MemberSpec::new())
+//!     .member("db-2", Address::host("db-2.internal", Some(5432)), MemberSpec::new())
+//!     .build()?;
+//! let listener = Listener::bind(([0, 0, 0, 0], 5432).into())?;
+//! let stopped = TcpForwarder::new(balancer).serve(listener, stop_signal()?).await;
+//! println!("{} connections were cut", stopped.cut());
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod course;
+mod cut;
+mod greeting;
+mod join;
+mod lost;
+mod name_routes;
+mod per_client;
+mod pump;
+mod scratch;
+#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
+mod splice;
+mod tcp;
+
+pub use address::{Address, ParseAddressError};
+pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
+pub use lost::OnLoss;
+pub use name_routes::{HostNameError, NameRoutes};
+pub use tcp::TcpForwarder;

@@ -1,0 +1,32 @@
+//! Forwarding at layer 4, on real sockets.
+
+#![cfg(feature = "forward")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot be set up, or what hangs, ends its test"
+)]
+
+#[cfg(feature = "tls")]
+mod front;
+mod greeting;
+mod hello;
+mod name_routes;
+mod nginx;
+#[cfg(feature = "tls")]
+mod openssl;
+#[cfg(feature = "tls")]
+mod pass_through;
+mod pieces;
+mod proxy_protocol;
+mod tcp;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// What takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(test: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, test).await.unwrap()
+}
