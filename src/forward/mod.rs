@@ -2,3 +2,8 @@
 //! content is not looked at.
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
+
+mod scratch;
+mod udp;
+
+pub use udp::{Dropped, UdpForwarder, UdpStatistics};
