@@ -1,9 +1,53 @@
-//! Forwarding at layer 4: connections and datagrams go to members of a balancer, and their
-//! content is not looked at.
+//! Forwarding at layer 4: connections ([`TcpForwarder`]) and datagrams ([`UdpForwarder`]) go to
+//! members of a balancer, and their content is not looked at.
+//!
+//! ```text
+//! Listener ─► Acceptor ─► elect a member ─► connect ─► bytes both ways ─► end
+//!   TCP, unix   limit,      by any            within      in flight,
+//!   socket      PROXY       scheduler         limits,     counted in
+//!               header,                       or to       the lease
+//!               TLS                           another
+//! ```
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
+//!
+//! # Examples
+//!
+//! A database on two machines; a client stays on its machine as long as that is usable.
+//!
+//! ```no_run
+//! use equipoise::forward::{Address, TcpForwarder};
+//! use equipoise::net::{Listener, stop_signal};
+//! use equipoise::scheduler::Maglev;
+//! use equipoise::{Balancer, MemberSpec};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let balancer = Balancer::builder()
+//!     .scheduler(Maglev::default())
+//!     .member("db-1", Address::host("db-1.internal", Some(5432)), MemberSpec::new())
+//!     .member("db-2", Address::host("db-2.internal", Some(5432)), MemberSpec::new())
+//!     .build()?;
+//! let listener = Listener::bind(([0, 0, 0, 0], 5432).into())?;
+//! let stopped = TcpForwarder::new(balancer).serve(listener, stop_signal()?).await;
+//! println!("{} connections were cut", stopped.cut());
+//! # Ok(())
+//! # }
+//! ```
 
+mod address;
+mod course;
+mod cut;
+mod join;
+mod lost;
+mod pump;
 mod scratch;
+#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
+mod splice;
+mod tcp;
 mod udp;
 
+pub use address::{Address, ParseAddressError};
+pub use lost::OnLoss;
+pub use tcp::TcpForwarder;
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};

@@ -18,22 +18,22 @@ pub(super) fn take() -> Box<[u8]> {
     SPARE.take().unwrap_or_else(|| vec![0; SIZE].into())
 }
 
-/// Gives it back for the next.
-pub(super) fn give_back(memory: Box<[u8]>) {
+/// Puts it back for the next stream.
+pub(super) fn put_back(memory: Box<[u8]>) {
     SPARE.set(Some(memory));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SIZE, give_back, take};
+    use super::{SIZE, put_back, take};
 
     #[test]
-    fn memory_that_was_given_back_is_lent_again() {
+    fn memory_that_was_put_back_is_lent_again() {
         let (mut one, other) = (take(), take());
         assert_eq!((one.len(), other.len()), (SIZE, SIZE));
         one[0] = 7;
-        give_back(one);
+        put_back(one);
         assert_eq!(take()[0], 7);
-        give_back(other);
+        put_back(other);
     }
 }

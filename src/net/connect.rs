@@ -229,6 +229,29 @@ impl Connector {
     }
 }
 
+#[cfg(feature = "forward")]
+impl Connector {
+    /// The same, at `port` where no port is given, which is port 0.
+    pub(crate) fn or_port(mut self, port: u16) -> Self {
+        match &mut self.to {
+            Destination::Host(_, own) if *own == 0 => *own = port,
+            Destination::Tcp(address) if address.port() == 0 => address.set_port(port),
+            _ => {}
+        }
+        self
+    }
+
+    /// Whether it lacks a port.
+    pub(crate) fn lacks_port(&self) -> bool {
+        match &self.to {
+            Destination::Host(_, port) => *port == 0,
+            Destination::Tcp(address) => address.port() == 0,
+            #[cfg(unix)]
+            Destination::Unix(_) => false,
+        }
+    }
+}
+
 #[cfg(feature = "proxy")]
 impl Connector {
     pub(crate) const fn is_secured(&self) -> bool {

@@ -49,6 +49,28 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Returns whether this machine has run out of descriptors, memory or local ports. That
+    /// says nothing about the member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::ConnectError;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// let no_port = ConnectError::Open { source: ErrorKind::AddrNotAvailable.into() };
+    /// assert!(no_port.is_exhaustion());
+    /// let refused = ConnectError::Open { source: ErrorKind::ConnectionRefused.into() };
+    /// assert!(!refused.is_exhaustion());
+    /// ```
+    #[must_use]
+    pub fn is_exhaustion(&self) -> bool {
+        match self {
+            Self::Open { source } | Self::Resolve { source, .. } => is_exhaustion(source),
+            Self::Secure { .. } | Self::TimedOut { .. } => false,
+        }
+    }
+
     pub(super) fn open(source: io::Error) -> Self {
         Self::Open { source }
     }
@@ -57,4 +79,21 @@ impl ConnectError {
         let source = io::ErrorKind::TimedOut.into();
         Self::TimedOut { source }
     }
+}
+
+/// The numbers are those of Unix and of Winsock for which there is no [`io::ErrorKind`].
+fn is_exhaustion(error: &io::Error) -> bool {
+    const NUMBERS: &[i32] = if cfg!(windows) {
+        &[10_024, 10_055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[23, 24, 105]
+    } else {
+        &[23, 24, 55]
+    };
+    let number = error.raw_os_error();
+    number.is_some_and(|number| NUMBERS.contains(&number))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+        )
 }

@@ -8,7 +8,7 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, such as `proxy`; the types for TLS
+//! The module is there with each feature that uses it, `forward` and `proxy`; the types for TLS
 //! also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.
@@ -60,6 +60,8 @@ mod preamble;
 mod resolved;
 mod secure;
 mod signal;
+#[cfg(feature = "forward")]
+mod socket;
 mod stopped;
 mod stopping;
 mod stream;
@@ -83,10 +85,16 @@ pub(crate) use opening::Opening;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;
+#[cfg(feature = "forward")]
+pub(crate) use socket::Watching;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{Cut, LAST_CALL, Stopping};
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
+#[cfg_attr(
+    not(any(feature = "proxy", target_os = "linux")),
+    expect(unused_imports, reason = "only Linux splices")
+)]
 pub(crate) use stream::Carrier;
 pub use stream::Stream;
 #[cfg(feature = "tls")]

@@ -100,7 +100,7 @@ impl Stream {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
     }
 
-    fn tcp(&self) -> Option<&TcpStream> {
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Tcp(stream) => Some(stream),
             Carrier::Secured(stream) => stream.carrier().tcp(),
@@ -109,12 +109,19 @@ impl Stream {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
 impl Stream {
+    #[cfg_attr(
+        not(any(feature = "proxy", target_os = "linux")),
+        expect(dead_code, reason = "only Linux splices")
+    )]
     pub(crate) const fn carrier(&self) -> &Carrier {
         &self.carrier
     }
+}
 
+#[cfg(feature = "proxy")]
+impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match &self.carrier {

@@ -30,14 +30,26 @@ impl Deadline {
     }
 }
 
-#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
 impl Deadline {
     pub(crate) fn at(moment: Instant) -> Self {
         Self {
             sleep: sleep_until(moment),
         }
     }
+}
 
+#[cfg_attr(
+    not(any(feature = "forward", feature = "proxy")),
+    expect(dead_code, reason = "for the drivers with limits that move")
+)]
+impl Deadline {
+    pub(crate) fn reset(self: Pin<&mut Self>, to: Instant) {
+        self.project().sleep.reset(to);
+    }
+}
+
+#[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
+impl Deadline {
     pub(crate) fn moment(&self) -> Instant {
         self.sleep.deadline()
     }
@@ -45,10 +57,6 @@ impl Deadline {
     /// Whether it has fired, as far as the runtime has noticed.
     pub(crate) fn is_elapsed(&self) -> bool {
         self.sleep.is_elapsed()
-    }
-
-    pub(crate) fn reset(self: Pin<&mut Self>, to: Instant) {
-        self.project().sleep.reset(to);
     }
 }
 

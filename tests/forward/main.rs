@@ -6,6 +6,18 @@
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
 
+mod tcp;
 mod udp;
 mod udp_ends;
 mod udp_limits;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// What takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(test: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, test).await.unwrap()
+}

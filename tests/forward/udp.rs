@@ -14,12 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// What takes longer than this hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(crate) async fn within<T>(test: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, test).await.unwrap()
-}
+use super::within;
 
 /// Resolves when it is so.
 pub(crate) async fn until(is_so: impl Fn() -> bool) {

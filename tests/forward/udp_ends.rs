@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use equipoise::balancer::DrainEnd;
 use equipoise::balancer::events::{EventKind, Wants};
-use equipoise::forward::{Dropped, UdpForwarder};
+use equipoise::forward::{Dropped, OnLoss, UdpForwarder};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Event, Flag, Observer, Outcome};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::udp::{Front, Server, balancer, until, within};
+use super::udp::{Front, Server, balancer, until};
+use super::within;
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -218,6 +219,54 @@ async fn flows_of_a_member_that_is_removed_stay_by_default() {
         assert_eq!(client.ask(b"hello").await, b"a");
         front.stop().await.unwrap().unwrap();
         removed.drained().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn flows_of_a_member_that_is_lost_end_where_that_is_chosen() {
+    within(async {
+        let (a, b) = (Server::named("a").await, Server::named("b").await);
+        for is_removed in [false, true] {
+            let balancer = balancer([&a, &b]);
+            let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::End);
+            let front = Front::start(forwarder).await;
+            let client = front.client().await;
+            let other = front.client().await;
+            assert_eq!(client.ask(b"hello").await, b"a");
+            assert_eq!(other.ask(b"hello").await, b"b");
+            if is_removed {
+                drop(balancer.remove("a"));
+            } else {
+                balancer.set_flag("a", Flag::Disabled).unwrap();
+            }
+            until(|| front.statistics.flows() == 1).await;
+            assert_eq!(client.ask(b"hello").await, b"b");
+            assert_eq!(other.ask(b"hello").await, b"b");
+            assert_eq!(front.statistics.opened(), 3);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn flows_of_a_member_that_is_back_in_time_go_on() {
+    within(async {
+        let server = Server::echo().await;
+        let balancer = balancer([&server]);
+        let grace = Duration::from_millis(200);
+        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::EndAfter(grace));
+        let front = Front::start(forwarder).await;
+        let client = front.client().await;
+        client.ask(b"hello").await;
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        client.ask(b"hello").await;
+        balancer.clear_flag("a", Flag::Disabled).unwrap();
+        sleep(2 * grace).await;
+        client.ask(b"hello").await;
+        assert_eq!(front.statistics.opened(), 1);
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        until(|| front.statistics.flows() == 0).await;
     })
     .await;
 }

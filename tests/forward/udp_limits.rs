@@ -7,7 +7,8 @@ use equipoise::forward::{Dropped, UdpForwarder};
 use equipoise::{Balancer, MemberSpec};
 use tokio::time::timeout;
 
-use super::udp::{Front, Server, balancer, until, within};
+use super::udp::{Front, Server, balancer, until};
+use super::within;
 
 const MANY: u32 = 1_000_000;
 

@@ -207,7 +207,7 @@ impl<W> Running<W> {
                 break;
             }
         }
-        scratch::give_back(memory);
+        scratch::put_back(memory);
         end
     }
 

@@ -13,6 +13,7 @@ use super::common::{Common, Limits};
 use super::front::Front;
 use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
+use crate::forward::OnLoss;
 use crate::net::Stopped;
 
 /// Forwards datagrams to the members of a balancer, and returns their answers.
@@ -249,8 +250,12 @@ impl UdpForwarder {
     /// # let _ = forwarder;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn on_loss(mut self, after: Duration) -> Self {
-        self.limits.leave = Some(after.min(LONGEST));
+    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.limits.leave = match on_loss {
+            OnLoss::End => Some(Duration::ZERO),
+            OnLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
+            OnLoss::Stay => None,
+        };
         self
     }
 

@@ -166,7 +166,7 @@ impl Front {
                 }
             }
         }
-        scratch::give_back(memory);
+        scratch::put_back(memory);
         taken
     }
 

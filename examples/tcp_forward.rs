@@ -1,0 +1,209 @@
+//! Connections of any protocol, balanced over members: layer 4.
+//!
+//! Run it with `cargo run --release --features full --example tcp_forward`. Without members it
+//! starts three of its own, which return what they get, sends them a few hundred connections,
+//! stops one of them in the midst of that, and ends with a table. With members it serves until
+//! Ctrl-C:
+//!
+//! ```sh
+//! tcp_forward --listen 127.0.0.1:5432 --backend 10.0.0.1:5432=3 --backend db.internal:5432
+//! ```
+
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+use equipoise::balancer::Builder;
+use equipoise::forward::{Address, TcpForwarder};
+use equipoise::net::{Accepted, Acceptor, Connector, Listener, stop_signal};
+use equipoise::scheduler::Maglev;
+use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, MemberSpec, Status, Weight};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Forwards TCP connections to members.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
+    #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
+    backends: Vec<Backend>,
+    /// How members are elected.
+    #[arg(long, value_enum, default_value_t = Method::Requests)]
+    scheduler: Method,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Method {
+    /// By connections and weight.
+    Requests,
+    /// The fewest connections now.
+    Busyness,
+    /// The fewest bytes.
+    Traffic,
+    /// By the client's address: a client keeps its member.
+    Maglev,
+}
+
+#[derive(Clone, Debug)]
+struct Backend {
+    name: String,
+    address: Address,
+    weight: Weight,
+}
+
+impl FromStr for Backend {
+    type Err = BoxError;
+
+    fn from_str(text: &str) -> Result<Self, BoxError> {
+        let (name, weight) = match text.rsplit_once('=') {
+            Some((name, weight)) => (name, weight.parse()?),
+            None => (text, Weight::default()),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            address: name.parse()?,
+            weight,
+        })
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
+    let listener = Listener::bind(options.listen)?;
+    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    if options.backends.is_empty() {
+        return demonstrate(listener, here, options.scheduler).await;
+    }
+    let balancer = balancer(options.backends, options.scheduler)?;
+    println!("Forwarding from {here} until Ctrl-C.");
+    let forwarder = TcpForwarder::new(balancer.clone());
+    let stopped = forwarder.serve(listener, stop_signal()?).await;
+    print_table(&balancer);
+    println!("Stopped. Connections cut: {}.", stopped.cut());
+    Ok(())
+}
+
+fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>, BoxError> {
+    let builder = Balancer::builder();
+    let mut builder: Builder<Address> = match method {
+        Method::Requests => builder.scheduler(ByRequests::default()),
+        Method::Busyness => builder.scheduler(ByBusyness::default()),
+        Method::Traffic => builder.scheduler(ByTraffic::default()),
+        Method::Maglev => builder.scheduler(Maglev::default()),
+    };
+    for Backend {
+        name,
+        address,
+        weight,
+    } in backends
+    {
+        builder = builder.member(name, address, MemberSpec::new().with_weight(weight));
+    }
+    Ok(builder.build()?)
+}
+
+fn print_table(balancer: &Balancer<Address>) {
+    println!("member                  elections     to member   from member  in flight  status");
+    for member in balancer.members() {
+        println!(
+            "{:<20} {:>12} {:>13} {:>13} {:>10}  {}",
+            member.name(),
+            member.elected(),
+            member.bytes_sent(),
+            member.bytes_received(),
+            member.in_flight(),
+            match member.status() {
+                Status::NORMAL => "ok".to_owned(),
+                other => other.to_string(),
+            },
+        );
+    }
+}
+
+/// A member of its own that returns what it gets, until it is told to stop.
+async fn echo(accepted: Accepted) {
+    let (mut from, mut to) = split(accepted.into_stream());
+    // A client that is gone needs nothing more.
+    let _ = copy(&mut from, &mut to).await;
+    let _ = to.shutdown().await;
+}
+
+/// Clients at the same time, each with this many bytes.
+const CLIENTS: usize = 100;
+const BYTES: usize = 20_000;
+
+async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Result<(), BoxError> {
+    let (mut backends, mut members) = (Vec::new(), Vec::new());
+    for (name, weight) in [("a", 3), ("b", 2), ("c", 1)] {
+        let own = Listener::bind(([127, 0, 0, 1], 0).into())?;
+        let address = own.local_addr().ok_or("it listens on TCP")?;
+        let (stop, stopping) = oneshot::channel::<()>();
+        let serving = Acceptor::new().serve(own, echo, async { drop(stopping.await) });
+        members.push((stop, tokio::spawn(serving)));
+        backends.push(Backend {
+            name: name.to_owned(),
+            address: address.into(),
+            weight: Weight::new(weight)?,
+        });
+    }
+    let balancer = balancer(backends, method)?;
+    let (stop, stopping) = oneshot::channel::<()>();
+    let forwarder = TcpForwarder::new(balancer.clone());
+    let serving = tokio::spawn(forwarder.serve(listener, async { drop(stopping.await) }));
+    println!("{CLIENTS} clients send {BYTES} bytes each, and get them back.");
+    send(here).await?;
+    println!("The member c stops: its clients go to the others.");
+    if let Some((stop, stopped)) = members.pop() {
+        drop(stop);
+        stopped.await?;
+    }
+    send(here).await?;
+    drop(stop);
+    let stopped = serving.await?;
+    print_table(&balancer);
+
+    assert_eq!(stopped.cut(), 0);
+    let passed: u64 = balancer
+        .members()
+        .iter()
+        .map(|it| it.bytes_received())
+        .sum();
+    assert_eq!(passed, 2 * (CLIENTS * BYTES) as u64);
+    assert!(balancer.members().iter().all(|it| it.in_flight() == 0));
+    Ok(())
+}
+
+/// All clients at once. Each of them has to be served.
+async fn send(here: SocketAddr) -> Result<(), BoxError> {
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(async move {
+            let (mut from, mut to) = split(Connector::tcp(here).connect().await?);
+            let sent = vec![b'x'; BYTES];
+            let sending = async {
+                to.write_all(&sent).await?;
+                to.shutdown().await
+            };
+            let mut got = Vec::new();
+            let (sent_all, read) = tokio::join!(sending, from.read_to_end(&mut got));
+            sent_all?;
+            read?;
+            assert_eq!(got, sent);
+            Ok::<_, BoxError>(())
+        });
+    }
+    while let Some(served) = clients.join_next().await {
+        served??;
+    }
+    Ok(())
+}

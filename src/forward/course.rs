@@ -1,0 +1,223 @@
+//! The course of one connection: from its client's first address to its end. [`Course`].
+//!
+//! ```text
+//! elect ─► connect ─► join ─► end
+//!   ▲         │         │
+//!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
+//! ```
+//!
+//! What does not live here: how bytes pass (`join`), and the settings (`tcp`).
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::cut::Cut;
+use super::join::{End, Joint, Lasting, join};
+use super::lost::Lost;
+use super::pump::Pump;
+use super::splice::Pipes;
+use crate::balancer::{Balancer, Lease, PickError, PickRequest};
+use crate::member::{Cause, MemberId, Outcome};
+use crate::net::{ConnectError, Connector, Stream, Watching};
+use crate::stable_hash::hash_bytes;
+use crate::timer::{Deadline, timeout};
+
+/// What holds for each connection.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) balancer: Balancer<Address>,
+    /// For one attempt.
+    pub(super) connect: Duration,
+    /// Until a member is connected.
+    pub(super) opening: Duration,
+    pub(super) idle: Duration,
+    pub(super) lifetime: Duration,
+    /// One permit for each connection that may wait for a member.
+    pub(super) waiting: Semaphore,
+    /// Whether a member that ends without a byte has failed.
+    pub(super) fails_silent: bool,
+    pub(super) watching: Watching,
+    pub(super) lost: Option<Lost>,
+    pub(super) pipes: Option<Arc<Pipes>>,
+}
+
+/// What one client's connection has come through.
+struct Attempts {
+    hash: Option<u64>,
+    tried: Vec<MemberId>,
+    cause: Option<Cause>,
+}
+
+impl Attempts {
+    fn request(&self) -> PickRequest<'_> {
+        let request = PickRequest::new()
+            .with_tried(&self.tried)
+            .with_cause(self.cause.as_ref());
+        match self.hash {
+            Some(hash) => request.with_hash(hash),
+            None => request,
+        }
+    }
+
+    /// Ends the use of a member as its failure. Another is elected next.
+    fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
+        self.tried.push(lease.member().id());
+        let Failure { cause, is_members } = failure;
+        if is_members {
+            lease.put_in_error_because(cause.clone());
+        }
+        lease.fail(cause.clone());
+        self.cause = Some(cause);
+    }
+}
+
+/// Why a member did not serve a connection.
+struct Failure {
+    cause: Cause,
+    /// Whether it is held against the member.
+    is_members: bool,
+}
+
+impl Course {
+    /// Serves one connection, to its end.
+    pub(super) async fn serve(&self, stream: Stream, client: Option<SocketAddr>) {
+        let now = Instant::now();
+        stream.watch(self.watching);
+        let mut client_stream = Cut::new(stream);
+        let mut up = Pump::new(self.pipes.clone());
+        let mut attempts = Attempts {
+            hash: client.map(|client| hash_of(client.ip())),
+            tried: Vec::new(),
+            cause: None,
+        };
+        let give_up = now + self.opening;
+        while let Some(mut lease) = self.elect(&attempts, give_up).await {
+            let port = || client_stream.local_addr().map(|here| here.port());
+            let connector = lease.connector(port);
+            let member = match self.connect(connector, give_up).await {
+                Ok(member) => member,
+                Err(failure) => {
+                    attempts.failed(lease, failure);
+                    continue;
+                }
+            };
+            member.watch(self.watching);
+            let mut member = Cut::new(member);
+            let mut joint = Joint {
+                client: &mut client_stream,
+                member: &mut member,
+                up: &mut up,
+                down: if self.fails_silent {
+                    Pump::new(self.pipes.clone()).telling_nothing()
+                } else {
+                    Pump::new(self.pipes.clone())
+                },
+            };
+            let lasting = Lasting {
+                idle: self.idle,
+                until: now + self.lifetime,
+            };
+            let id = lease.member().id();
+            let end = match &self.lost {
+                None => join(&mut joint, &mut lease, lasting).await,
+                Some(lost) => {
+                    let name = lease.member().name().to_owned();
+                    tokio::select! {
+                        biased;
+                        end = join(&mut joint, &mut lease, lasting) => end,
+                        () = lost.is_lost(&self.balancer, id, &name) => End::Late,
+                    }
+                }
+            };
+            let is_answered = joint.down.read() > 0;
+            // The member's side is closed before it is counted out.
+            if end == End::Both {
+                member.close();
+                client_stream.close();
+                return lease.finish(Outcome::Success);
+            }
+            drop(member);
+            match end {
+                End::MemberBroke if is_answered => return lease.fail(Cause::BrokenBody),
+                End::MemberBroke | End::MemberSilent => {
+                    let failure = Failure {
+                        cause: Cause::Broken,
+                        is_members: self.fails_silent,
+                    };
+                    attempts.failed(lease, failure);
+                    if !self.fails_silent || up.written() > 0 {
+                        return;
+                    }
+                }
+                _ => return lease.finish(Outcome::Cancelled),
+            }
+        }
+    }
+
+    /// Elects a member, or waits for one that has room.
+    async fn elect(&self, attempts: &Attempts, give_up: Instant) -> Option<Lease<Address>> {
+        let (balancer, request) = (&self.balancer, attempts.request());
+        let tried = &attempts.tried;
+        if (!tried.is_empty() && balancer.has_only(tried)) || Instant::now() >= give_up {
+            return None;
+        }
+        let error = match balancer.pick(&request) {
+            Ok(lease) => return Some(lease),
+            Err(error) => error,
+        };
+        if let (PickError::NoneUsable { .. }, false) = (&error, tried.is_empty()) {
+            let reserve = balancer.pick_in_reserve(&request);
+            return reserve.or_else(|| balancer.pick_forgiving(&request));
+        }
+        if error != PickError::AtCapacity {
+            return None;
+        }
+        let _place = self.waiting.try_acquire().ok()?;
+        let elected = balancer.pick_wait(request, Deadline::at(give_up)).await;
+        elected.ok()
+    }
+
+    /// Opens a connection to a member.
+    async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
+        let limit = self.connect.min(give_up - Instant::now());
+        let connector = to.timeout(limit);
+        match timeout(limit, connector.open(Vec::new())).await {
+            Ok(opened) => opened.map_err(|error| failure_of(&error)),
+            Err(_) => Err(Failure {
+                cause: Cause::TimedOut,
+                // It did not have all of its time if other members took most of it.
+                is_members: limit == self.connect,
+            }),
+        }
+    }
+}
+
+fn failure_of(error: &ConnectError) -> Failure {
+    let cause = match error {
+        ConnectError::Resolve { .. } => Cause::Unresolved,
+        ConnectError::Secure { .. } => Cause::Tls,
+        ConnectError::TimedOut { .. } => Cause::TimedOut,
+        ConnectError::Open { .. } if error.is_exhaustion() => Cause::Unsent,
+        ConnectError::Open { source } if source.kind() == ErrorKind::TimedOut => Cause::TimedOut,
+        ConnectError::Open { .. } => Cause::Refused,
+    };
+    Failure {
+        cause,
+        is_members: !error.is_exhaustion(),
+    }
+}
+
+/// The same for each connection of a client, whatever its port, and whichever version of IP
+/// its address is written in.
+fn hash_of(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(address) => hash_bytes(&address.octets()),
+        IpAddr::V6(address) => hash_bytes(&address.octets()),
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of connections whose member is lost: [`OnLoss`], and `Lost`, which notices it.
+//!
+//! What does not live here: which members are elected (`balancer`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::address::Address;
+use crate::balancer::Balancer;
+use crate::balancer::events::{Event, Observer, Observing, Wants};
+use crate::member::{Flag, MemberId};
+use crate::timer::timeout;
+
+/// What becomes of the connections to a member that is lost: disabled, stopped, failed by a
+/// health check, or removed.
+///
+/// A member that is only in error, or that drains, keeps its connections in any case.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::forward::{Address, OnLoss, TcpForwarder};
+/// use std::time::Duration;
+///
+/// let balancer: Balancer<Address> = Balancer::builder().build()?;
+/// let forwarder = TcpForwarder::new(balancer).on_loss(OnLoss::EndAfter(Duration::from_secs(30)));
+/// # let _ = forwarder;
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OnLoss {
+    /// They end at once.
+    End,
+    /// They end after this time, unless the member is back by then.
+    EndAfter(Duration),
+    /// They go on.
+    #[default]
+    Stay,
+}
+
+/// Tells connections that their member is lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    changes: Arc<watch::Sender<()>>,
+    grace: Duration,
+    _observing: Observing,
+}
+
+/// Tells all connections that something has changed. Each looks after its own member.
+struct Tell(Arc<watch::Sender<()>>);
+
+impl Observer for Tell {
+    fn observe(&self, _: &Event<'_>) {
+        self.0.send_replace(());
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::CHANGED.and(Wants::LEFT).and(Wants::JOINED)
+    }
+}
+
+impl Lost {
+    pub(super) fn new(balancer: &Balancer<Address>, on_loss: OnLoss) -> Option<Self> {
+        let grace = match on_loss {
+            OnLoss::End => Duration::ZERO,
+            OnLoss::EndAfter(grace) => grace,
+            OnLoss::Stay => return None,
+        };
+        let changes = Arc::new(watch::Sender::new(()));
+        Some(Self {
+            _observing: balancer.observe(Tell(changes.clone())),
+            changes,
+            grace,
+        })
+    }
+
+    /// Resolves when the member has been lost for as long as its connections may go on.
+    pub(super) async fn is_lost(&self, balancer: &Balancer<Address>, id: MemberId, name: &str) {
+        let mut changes = self.changes.subscribe();
+        loop {
+            until(&mut changes, || is_gone(balancer, id, name)).await;
+            let back = until(&mut changes, || !is_gone(balancer, id, name));
+            if timeout(self.grace, back).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Resolves when it is so, which is looked at after each change.
+async fn until(changes: &mut watch::Receiver<()>, is_so: impl Fn() -> bool) {
+    loop {
+        changes.borrow_and_update();
+        if is_so() || changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn is_gone(balancer: &Balancer<Address>, id: MemberId, name: &str) -> bool {
+    const LOSSES: [Flag; 3] = [Flag::Disabled, Flag::FailedCheck, Flag::Stopped];
+    match balancer.member(name) {
+        Some(member) if member.id() == id => {
+            let status = member.status();
+            LOSSES.into_iter().any(|flag| status.contains(flag))
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,222 @@
+//! One direction of a connection: what is read from one stream is written to the other, and
+//! its end is passed on. [`Pump`].
+//!
+//! What does not live here: what the two directions mean to each other (`join`).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::scratch;
+use super::splice::{Lent, Pipes, Spliced};
+use crate::net::Stream;
+
+/// A stream of so many bytes is worth a pipe.
+const LARGE: u64 = 1024 * 1024;
+
+/// Where a direction is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Open,
+    /// The source has ended. Its end is not passed on yet.
+    SourceEnded,
+    Ended,
+}
+
+/// What was read and is not written yet.
+#[derive(Debug)]
+struct Held {
+    memory: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+/// How a direction fared.
+#[derive(Debug)]
+pub(super) enum Passed {
+    /// The source's end was passed on.
+    All,
+    /// The source has ended without a byte, which the pump was asked to tell.
+    Nothing,
+    /// Reading failed.
+    SourceBroke,
+    /// Writing failed. What could not be written is still held.
+    SinkBroke,
+}
+
+/// One direction. It reads again only when all that it has read is written.
+#[derive(Debug)]
+pub(super) struct Pump {
+    held: Option<Held>,
+    is_flushed: bool,
+    stage: Stage,
+    tells_nothing: bool,
+    read: u64,
+    written: u64,
+    /// Where a pipe is lent, if bytes may go through one.
+    pipes: Option<Arc<Pipes>>,
+    lent: Option<Lent>,
+}
+
+impl Pump {
+    pub(super) const fn new(pipes: Option<Arc<Pipes>>) -> Self {
+        Self {
+            pipes,
+            lent: None,
+            held: None,
+            is_flushed: true,
+            stage: Stage::Open,
+            tells_nothing: false,
+            read: 0,
+            written: 0,
+        }
+    }
+
+    /// Tells the end of a source that has sent nothing before it passes it on.
+    pub(super) const fn telling_nothing(mut self) -> Self {
+        self.tells_nothing = true;
+        self
+    }
+
+    /// Passes on an end that was told.
+    pub(super) const fn pass_nothing_on(&mut self) {
+        self.tells_nothing = false;
+    }
+
+    /// How many bytes were read.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// How many bytes were written.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    pub(super) fn has_source_ended(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
+    /// Passes on what there is.
+    pub(super) fn poll(
+        &mut self,
+        source: &mut Stream,
+        sink: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Passed> {
+        loop {
+            match ready!(self.poll_write(sink, context)) {
+                Ok(()) => {}
+                Err(_) => return Poll::Ready(Passed::SinkBroke),
+            }
+            match self.stage {
+                Stage::Open if self.lent.is_some() => {
+                    match ready!(self.poll_splice(source, sink, context)) {
+                        Spliced::Dry => return Poll::Pending,
+                        Spliced::Ended => self.stage = Stage::SourceEnded,
+                        Spliced::SinkBroke => return Poll::Ready(Passed::SinkBroke),
+                        Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
+                        Spliced::Unfit => self.pipes = None,
+                    }
+                }
+                Stage::Open => match self.poll_read(source, sink, context) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Passed::SourceBroke),
+                    Poll::Pending if self.is_flushed => return Poll::Pending,
+                    Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
+                        Ok(()) => {
+                            self.is_flushed = true;
+                            return Poll::Pending;
+                        }
+                        Err(_) => return Poll::Ready(Passed::SinkBroke),
+                    },
+                },
+                Stage::SourceEnded if self.tells_nothing && self.read == 0 => {
+                    return Poll::Ready(Passed::Nothing);
+                }
+                Stage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context)) {
+                    Ok(()) => self.stage = Stage::Ended,
+                    // It is gone already; the other direction finds out how.
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        self.stage = Stage::Ended;
+                    }
+                    Err(_) => return Poll::Ready(Passed::SinkBroke),
+                },
+                Stage::Ended => return Poll::Ready(Passed::All),
+            }
+        }
+    }
+
+    /// Moves bytes through the pipe, which is given back when nothing more is to be had.
+    fn poll_splice(
+        &mut self,
+        source: &Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        let Some(lent) = &mut self.lent else {
+            return Poll::Ready(Spliced::Unfit);
+        };
+        let counted = (&mut self.read, &mut self.written);
+        let spliced = ready!(lent.poll(source, sink, context, counted));
+        self.lent = None;
+        Poll::Ready(spliced)
+    }
+
+    /// Writes all that is held.
+    fn poll_write(&mut self, sink: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(held) = &mut self.held else {
+            return Poll::Ready(Ok(()));
+        };
+        while held.start < held.end {
+            let bytes = &held.memory[held.start..held.end];
+            let written = ready!(Pin::new(&mut *sink).poll_write(context, bytes))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            held.start += written;
+            self.written += written as u64;
+            self.is_flushed = false;
+        }
+        if let Some(held) = self.held.take() {
+            scratch::put_back(held.memory);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the thread's memory, and keeps that only if there was something; or lends a
+    /// pipe instead.
+    fn poll_read(
+        &mut self,
+        source: &mut Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let (Some(pipes), LARGE..) = (&self.pipes, self.read) {
+            self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
+            if self.lent.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let mut memory = scratch::take();
+        let mut buffer = ReadBuf::new(&mut memory);
+        let polled = Pin::new(source).poll_read(context, &mut buffer);
+        let end = buffer.filled().len();
+        match polled {
+            Poll::Ready(Ok(())) if end > 0 => {
+                self.read += end as u64;
+                let start = 0;
+                self.held = Some(Held { memory, start, end });
+            }
+            Poll::Ready(Ok(())) => {
+                scratch::put_back(memory);
+                self.stage = Stage::SourceEnded;
+            }
+            _ => scratch::put_back(memory),
+        }
+        polled
+    }
+}

@@ -1,0 +1,94 @@
+//! What the system is told about a socket that is open already: how it closes, and how it
+//! finds out that the other side is gone.
+//!
+//! What does not live here: reading and writing (`stream`).
+
+use std::time::Duration;
+
+use super::stream::Stream;
+
+/// How the system finds out that the other side of a connection is gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watching {
+    /// After this time of silence, and then again and again, the other side is asked whether
+    /// it is still there.
+    pub(crate) keep_alive: Option<Duration>,
+    /// How long bytes that were sent may stay unacknowledged.
+    pub(crate) user_timeout: Option<Duration>,
+}
+
+impl Watching {
+    const fn is_nothing(self) -> bool {
+        self.keep_alive.is_none() && self.user_timeout.is_none()
+    }
+}
+
+impl Stream {
+    /// Makes the system reset the connection when it is dropped, so that the other side does
+    /// not take it for a clean end. A unix socket, and a system without this, ends as usual.
+    pub(crate) fn reset_when_dropped(&self) {
+        #[cfg(unix)]
+        if let Some(tcp) = self.tcp() {
+            // One that is gone already needs none.
+            let _ = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
+        }
+    }
+
+    /// Asks the system to watch the connection. It is an improvement: a system that refuses
+    /// leaves the connection as it is.
+    pub(crate) fn watch(&self, watching: Watching) {
+        if watching.is_nothing() {
+            return;
+        }
+        #[cfg(unix)]
+        if let Some(tcp) = self.tcp() {
+            use rustix::net::sockopt;
+            if let Some(silence) = watching.keep_alive {
+                let _ = sockopt::set_socket_keepalive(tcp, true);
+                #[cfg(not(any(target_os = "haiku", target_os = "nto", target_os = "openbsd")))]
+                let _ = sockopt::set_tcp_keepidle(tcp, silence);
+                #[cfg(not(any(
+                    target_os = "haiku",
+                    target_os = "nto",
+                    target_os = "openbsd",
+                    target_os = "redox"
+                )))]
+                let _ = sockopt::set_tcp_keepintvl(tcp, silence);
+            }
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            if let Some(limit) = watching.user_timeout {
+                let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+                let _ = sockopt::set_tcp_user_timeout(tcp, limit);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::Watching;
+    use crate::net::Stream;
+    use rustix::net::sockopt;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_connection_is_watched_as_it_is_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = Stream::from(TcpStream::connect(address).await.unwrap());
+        let tcp = stream.tcp().unwrap();
+        stream.watch(Watching::default());
+        assert!(!sockopt::socket_keepalive(tcp).unwrap());
+        stream.watch(Watching {
+            keep_alive: Some(Duration::from_secs(30)),
+            user_timeout: Some(Duration::from_secs(120)),
+        });
+        assert!(sockopt::socket_keepalive(tcp).unwrap());
+        let silence = Duration::from_secs(30);
+        assert_eq!(sockopt::tcp_keepidle(tcp).unwrap(), silence);
+        assert_eq!(sockopt::tcp_keepintvl(tcp).unwrap(), silence);
+        #[cfg(target_os = "linux")]
+        assert_eq!(sockopt::tcp_user_timeout(tcp).unwrap(), 120_000);
+    }
+}

@@ -1,0 +1,84 @@
+//! How long a connection may last.
+
+use std::time::Duration;
+
+use equipoise::Outcome;
+use equipoise::forward::TcpForwarder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use super::front::{Front, Log, ended, listening, name_of, named_echo, over, returns};
+use crate::within;
+
+#[tokio::test]
+async fn a_connection_without_a_byte_is_reset_after_its_time() {
+    within(async {
+        let balancer = over([("a", named_echo("a").await)]);
+        let (log, _observing) = Log::of(&balancer);
+        let idle = Duration::from_millis(200);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).idle_timeout(idle));
+        let mut stream = front.connect().await;
+        assert_eq!(name_of(&mut stream).await, "a");
+        let begun = Instant::now();
+        assert!(stream.read(&mut [0]).await.is_err(), "it looks like an end");
+        assert!(begun.elapsed() >= Duration::from_millis(150));
+        assert_eq!(log.ends(1).await, [ended("a", Outcome::Cancelled, "")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_byte_in_either_direction_is_enough_to_go_on() {
+    within(async {
+        let (listener, address) = listening().await;
+        let idle = Duration::from_secs(2);
+        let front = Front::start(TcpForwarder::new(over([("a", address)])).idle_timeout(idle));
+        let mut client = front.connect().await;
+        let (mut member, _) = listener.accept().await.unwrap();
+        let mut byte = [0];
+        for _ in 0..15 {
+            sleep(Duration::from_millis(200)).await;
+            member.write_all(b"x").await.unwrap();
+            client.read_exact(&mut byte).await.unwrap();
+        }
+        for _ in 0..15 {
+            sleep(Duration::from_millis(200)).await;
+            client.write_all(b"x").await.unwrap();
+            member.read_exact(&mut byte).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_takes_nothing_is_given_up_after_the_idle_time() {
+    within(async {
+        let (listener, address) = listening().await;
+        let balancer = over([("a", address)]);
+        let (log, _observing) = Log::of(&balancer);
+        let idle = Duration::from_millis(300);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).idle_timeout(idle));
+        let mut client = front.connect().await;
+        let (_member, _) = listener.accept().await.unwrap();
+        let piece = vec![0; 1 << 20];
+        while client.write_all(&piece).await.is_ok() {}
+        assert_eq!(log.ends(1).await, [ended("a", Outcome::Cancelled, "")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_its_lifetime_though_bytes_flow() {
+    within(async {
+        let balancer = over([("a", named_echo("a").await)]);
+        let lifetime = Duration::from_millis(500);
+        let front = Front::start(TcpForwarder::new(balancer).lifetime(lifetime));
+        let mut stream = front.connect().await;
+        let begun = Instant::now();
+        assert_eq!(name_of(&mut stream).await, "a");
+        returns(&mut stream, "hello").await;
+        while stream.write_all(b"x").await.is_ok() && stream.read(&mut [0]).await.is_ok() {}
+        assert!(begun.elapsed() >= Duration::from_millis(450));
+    })
+    .await;
+}

@@ -1,0 +1,96 @@
+//! What becomes of connections when their member is lost.
+
+use std::time::Duration;
+
+use equipoise::forward::{Address, OnLoss, TcpForwarder};
+use equipoise::{Balancer, Flag};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::front::{Front, is_quiet, name_of, named_echo, over, returns};
+use crate::within;
+
+/// A connection to the member a, which is not the only one.
+async fn connected(on_loss: OnLoss) -> (Balancer<Address>, Front, TcpStream) {
+    let balancer = over([("a", named_echo("a").await), ("b", named_echo("b").await)]);
+    let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(on_loss));
+    let mut stream = front.connect().await;
+    assert_eq!(name_of(&mut stream).await, "a");
+    (balancer, front, stream)
+}
+
+#[tokio::test]
+async fn connections_end_at_once_when_their_member_is_disabled_fails_a_check_or_is_removed() {
+    within(async {
+        for flag in [Some(Flag::Disabled), Some(Flag::FailedCheck), None] {
+            let (balancer, front, mut stream) = connected(OnLoss::End).await;
+            let mut other = front.connect().await;
+            assert_eq!(name_of(&mut other).await, "b");
+            match flag {
+                Some(flag) => drop(balancer.set_flag("a", flag).unwrap()),
+                None => drop(balancer.remove("a").unwrap()),
+            }
+            assert!(stream.read(&mut [0]).await.is_err(), "{flag:?}");
+            returns(&mut other, "still there").await;
+            drop(other);
+            is_quiet(&balancer).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_end_after_a_while_if_their_member_is_not_back() {
+    within(async {
+        let grace = Duration::from_millis(300);
+        let (balancer, _front, mut stream) = connected(OnLoss::EndAfter(grace)).await;
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        returns(&mut stream, "still there").await;
+        assert!(stream.read(&mut [0]).await.is_err());
+        is_quiet(&balancer).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_stay_if_their_member_is_back_in_time() {
+    within(async {
+        let grace = Duration::from_secs(2);
+        let (balancer, _front, mut stream) = connected(OnLoss::EndAfter(grace)).await;
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        returns(&mut stream, "still there").await;
+        balancer.clear_flag("a", Flag::Disabled).unwrap();
+        let early = tokio::time::timeout(grace * 2, stream.read(&mut [0])).await;
+        assert!(early.is_err(), "it has ended");
+        returns(&mut stream, "still there").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_stay_if_their_member_drains_or_is_in_error() {
+    within(async {
+        for flag in [Flag::Draining, Flag::InError] {
+            let (balancer, _front, mut stream) = connected(OnLoss::End).await;
+            balancer.set_flag("a", flag).unwrap();
+            let patience = Duration::from_millis(200);
+            let early = tokio::time::timeout(patience, stream.read(&mut [0])).await;
+            assert!(early.is_err(), "{flag:?} ends it");
+            returns(&mut stream, "still there").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_stay_by_default() {
+    within(async {
+        let (balancer, _front, mut stream) = connected(OnLoss::default()).await;
+        balancer.remove("a").unwrap();
+        let patience = Duration::from_millis(200);
+        let early = tokio::time::timeout(patience, stream.read(&mut [0])).await;
+        assert!(early.is_err(), "it has ended");
+        returns(&mut stream, "still there").await;
+    })
+    .await;
+}

@@ -1,0 +1,11 @@
+//! The forwarder of connections.
+
+mod caps;
+mod ends;
+mod failover;
+mod front;
+mod limits;
+mod lost;
+mod passing;
+#[cfg(feature = "tls")]
+mod secure;
