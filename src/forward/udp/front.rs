@@ -5,7 +5,7 @@
 //! no flow and no member: what cannot be sent at once is dropped.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use super::opening::{self, Unopened};
 use super::table::Table;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, PickError, PickRequest};
+use crate::forward::course::hash_of;
 use crate::forward::scratch;
 use crate::member::{Cause, MemberId};
 use crate::net::{Stopped, default_connections};
-use crate::stable_hash::hash_bytes;
 use crate::timer::timeout;
 
 /// So many datagrams are taken before flows that have ended are looked after.
@@ -306,13 +306,5 @@ impl Front {
             }
         }
         Err(Dropped::NoMember)
-    }
-}
-
-/// By the address alone, so that all flows of a client, and its connections, have one hash.
-fn hash_of(client: IpAddr) -> u64 {
-    match client.to_canonical() {
-        IpAddr::V4(address) => hash_bytes(&address.octets()),
-        IpAddr::V6(address) => hash_bytes(&address.octets()),
     }
 }
