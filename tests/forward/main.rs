@@ -8,6 +8,7 @@
 
 mod tcp;
 mod udp;
+mod udp_dns;
 mod udp_ends;
 mod udp_limits;
 
