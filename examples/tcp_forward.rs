@@ -18,7 +18,7 @@ use std::str::FromStr;
 use clap::{Parser, ValueEnum};
 use equipoise::balancer::Builder;
 use equipoise::forward::{Address, TcpForwarder};
-use equipoise::net::{Accepted, Acceptor, Connector, Listener, stop_signal};
+use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, stop_signal};
 use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, MemberSpec, Status, Weight};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
@@ -36,9 +36,21 @@ struct Options {
     /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
+    /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
+    #[arg(long, default_value_t = 16)]
+    max_pipes: usize,
     /// How members are elected.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
+    /// Tells members where each connection comes from; they must expect a PROXY header.
+    #[arg(long, value_enum)]
+    proxy_protocol: Option<Version>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Version {
+    V1,
+    V2,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,7 +98,13 @@ async fn main() -> Result<(), BoxError> {
     }
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
-    let forwarder = TcpForwarder::new(balancer.clone());
+    let mut forwarder = TcpForwarder::new(balancer.clone()).max_pipes(options.max_pipes);
+    if let Some(version) = options.proxy_protocol {
+        forwarder = forwarder.proxy_protocol(match version {
+            Version::V1 => ProxyVersion::V1,
+            Version::V2 => ProxyVersion::V2,
+        });
+    }
     let stopped = forwarder.serve(listener, stop_signal()?).await;
     print_table(&balancer);
     println!("Stopped. Connections cut: {}.", stopped.cut());

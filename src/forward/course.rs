@@ -20,15 +20,18 @@ use super::address::Address;
 use super::cut::Cut;
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
+use super::per_client::PerClient;
 use super::pump::Pump;
 use super::splice::Pipes;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
-use crate::net::{ConnectError, Connector, Stream, Watching};
+use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
 use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
 /// What holds for each connection.
+///
+/// What passes before the bytes do is boxed, so that it costs no memory afterwards.
 #[derive(Debug)]
 pub(super) struct Course {
     pub(super) balancer: Balancer<Address>,
@@ -45,6 +48,15 @@ pub(super) struct Course {
     pub(super) watching: Watching,
     pub(super) lost: Option<Lost>,
     pub(super) pipes: Option<Arc<Pipes>>,
+    pub(super) per_client: Option<PerClient>,
+}
+
+/// Whose connection it is.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) address: Option<SocketAddr>,
+    /// What members are told of it first.
+    pub(super) header: Option<(ProxyHeader, ProxyVersion)>,
 }
 
 /// What one client's connection has come through.
@@ -86,20 +98,30 @@ struct Failure {
 
 impl Course {
     /// Serves one connection, to its end.
-    pub(super) async fn serve(&self, stream: Stream, client: Option<SocketAddr>) {
+    pub(super) async fn serve(&self, stream: Stream, client: Client) {
         let now = Instant::now();
-        stream.watch(self.watching);
         let mut client_stream = Cut::new(stream);
+        let _admitted = match (&self.per_client, client.address) {
+            (Some(clients), Some(client)) => match clients.admit(client.ip()) {
+                Some(admitted) => Some(admitted),
+                None => return,
+            },
+            _ => None,
+        };
+        client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
-            hash: client.map(|client| hash_of(client.ip())),
+            hash: client.address.map(|client| hash_of(client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let give_up = now + self.opening;
         while let Some(mut lease) = self.elect(&attempts, give_up).await {
             let port = || client_stream.local_addr().map(|here| here.port());
-            let connector = lease.connector(port);
+            let mut connector = lease.connector(port);
+            if let Some((header, version)) = &client.header {
+                connector = connector.proxy_header(header, *version);
+            }
             let member = match self.connect(connector, give_up).await {
                 Ok(member) => member,
                 Err(failure) => {
@@ -128,10 +150,11 @@ impl Course {
                 None => join(&mut joint, &mut lease, lasting).await,
                 Some(lost) => {
                     let name = lease.member().name().to_owned();
+                    let lost = Box::pin(lost.is_lost(&self.balancer, id, &name));
                     tokio::select! {
                         biased;
                         end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost.is_lost(&self.balancer, id, &name) => End::Late,
+                        () = lost => End::Late,
                     }
                 }
             };
@@ -179,7 +202,7 @@ impl Course {
             return None;
         }
         let _place = self.waiting.try_acquire().ok()?;
-        let elected = balancer.pick_wait(request, Deadline::at(give_up)).await;
+        let elected = Box::pin(balancer.pick_wait(request, Deadline::at(give_up))).await;
         elected.ok()
     }
 
@@ -187,7 +210,7 @@ impl Course {
     async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        match timeout(limit, connector.open(Vec::new())).await {
+        match Box::pin(timeout(limit, connector.open(Vec::new()))).await {
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,
@@ -219,5 +242,54 @@ pub(super) fn hash_of(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(address) => hash_bytes(&address.octets()),
         IpAddr::V6(address) => hash_bytes(&address.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Course, hash_of};
+    use crate::balancer::Balancer;
+    use crate::net::{Stream, Watching};
+    use std::net::IpAddr;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_client_has_one_hash_whichever_way_its_address_is_written() {
+        let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
+        assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
+        assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
+        // Schedulers depend on it across releases.
+        assert_eq!(
+            hash("10.0.0.1"),
+            crate::stable_hash::hash_bytes(&[10, 0, 0, 1])
+        );
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_costs_little_memory() {
+        let course = Course {
+            balancer: Balancer::builder().build().unwrap(),
+            connect: Duration::ZERO,
+            opening: Duration::ZERO,
+            idle: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            waiting: Semaphore::new(1),
+            fails_silent: false,
+            watching: Watching::default(),
+            lost: None,
+            pipes: None,
+            per_client: None,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let client = Client {
+            address: None,
+            header: None,
+        };
+        let serving = course.serve(Stream::from(stream.unwrap()), client);
+        let size = size_of_val(&serving);
+        assert!(size <= 4_096, "{size} bytes");
     }
 }

@@ -38,8 +38,11 @@
 mod address;
 mod course;
 mod cut;
+mod greeting;
 mod join;
 mod lost;
+mod name_routes;
+mod per_client;
 mod pump;
 mod scratch;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
@@ -48,6 +51,8 @@ mod tcp;
 mod udp;
 
 pub use address::{Address, ParseAddressError};
+pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
+pub use name_routes::{HostNameError, NameRoutes};
 pub use tcp::TcpForwarder;
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};

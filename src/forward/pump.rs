@@ -34,6 +34,18 @@ struct Held {
     end: usize,
 }
 
+impl Held {
+    /// Keeps no more memory than twice what there is to write.
+    fn shrink(&mut self) {
+        let rest = &self.memory[self.start..self.end];
+        if rest.len() < self.memory.len() / 2 {
+            let rest: Box<[u8]> = rest.into();
+            (self.start, self.end) = (0, rest.len());
+            scratch::put_back(std::mem::replace(&mut self.memory, rest));
+        }
+    }
+}
+
 /// How a direction fared.
 #[derive(Debug)]
 pub(super) enum Passed {
@@ -173,7 +185,11 @@ impl Pump {
         };
         while held.start < held.end {
             let bytes = &held.memory[held.start..held.end];
-            let written = ready!(Pin::new(&mut *sink).poll_write(context, bytes))?;
+            let polled = Pin::new(&mut *sink).poll_write(context, bytes)?;
+            let Poll::Ready(written) = polled else {
+                held.shrink();
+                return Poll::Pending;
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -218,5 +234,29 @@ impl Pump {
             _ => scratch::put_back(memory),
         }
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, scratch};
+
+    #[test]
+    fn what_is_held_for_long_takes_no_more_memory_than_it_needs() {
+        let mut memory = scratch::take();
+        let size = memory.len();
+        memory[1_000..1_003].copy_from_slice(b"abc");
+        let (start, end) = (10, size);
+        let mut held = Held { memory, start, end };
+        held.shrink();
+        assert_eq!((held.memory.len(), held.start), (size, 10));
+
+        (held.start, held.end) = (1_000, 1_003);
+        held.shrink();
+        assert_eq!(&*held.memory, b"abc");
+        assert_eq!((held.start, held.end), (0, 3));
+        // A piece of its own is not lent to others.
+        scratch::put_back(held.memory);
+        assert_eq!(scratch::take().len(), size);
     }
 }

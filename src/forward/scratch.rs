@@ -18,9 +18,11 @@ pub(super) fn take() -> Box<[u8]> {
     SPARE.take().unwrap_or_else(|| vec![0; SIZE].into())
 }
 
-/// Puts it back for the next stream.
+/// Puts it back for the next stream. Memory of another size is given up.
 pub(super) fn put_back(memory: Box<[u8]>) {
-    SPARE.set(Some(memory));
+    if memory.len() == SIZE {
+        SPARE.set(Some(memory));
+    }
 }
 
 #[cfg(test)]

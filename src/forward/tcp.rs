@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::course::Course;
+use super::course::{Client, Course};
 use super::lost::{Lost, OnLoss};
+use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
-use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
+use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
@@ -38,6 +39,7 @@ use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
 /// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
+/// | connections of one client | none | [`max_per_client`](Self::max_per_client) | reset |
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
@@ -51,7 +53,7 @@ use crate::net::{Accepted, Acceptor, Listener, Stopped, Watching};
 /// the connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
-/// passed through, or terminated from the first byte by [`Acceptor::tls`].
+/// passed through, or terminated from the first byte by the acceptor (feature `tls`).
 ///
 /// # Examples
 ///
@@ -95,11 +97,13 @@ pub struct TcpForwarder {
     opening: Duration,
     idle: Duration,
     lifetime: Duration,
+    max_per_client: Option<u32>,
     max_pipes: usize,
     max_waiting: usize,
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
+    telling: Option<ProxyVersion>,
 }
 
 impl TcpForwarder {
@@ -116,11 +120,13 @@ impl TcpForwarder {
             opening: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
             lifetime: LONGEST,
+            max_per_client: None,
             max_pipes: 16,
             max_waiting: 1_000,
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
+            telling: None,
         }
     }
 
@@ -232,6 +238,27 @@ impl TcpForwarder {
         self
     }
 
+    /// Sets how many connections one client may have at once. One more is reset.
+    ///
+    /// A client is an address of IPv4, or a /64 of IPv6. Clients of a unix socket are not
+    /// limited. Each listener counts its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).max_per_client(100);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn max_per_client(mut self, connections: u32) -> Self {
+        self.max_per_client = Some(connections);
+        self
+    }
+
     /// Sets how many pipes there may be for bytes that are not copied. With 0 all bytes are
     /// copied.
     ///
@@ -334,6 +361,29 @@ impl TcpForwarder {
         self
     }
 
+    /// Tells members where each connection comes from: a PROXY header is the first that is sent
+    /// to a member, before TLS. Members must expect one.
+    ///
+    /// It is what [`Accepted::next_proxy_header`] returns: the client, and what a balancer in
+    /// front has told. It is counted in no member's bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::net::ProxyVersion;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).proxy_protocol(ProxyVersion::V2);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn proxy_protocol(mut self, version: ProxyVersion) -> Self {
+        self.telling = Some(version);
+        self
+    }
+
     /// Accepts connections and forwards them until `stop` resolves. Then it closes the
     /// listener, lets connections end, and resets those that go on after the acceptor's
     /// [`drain_timeout`](Acceptor::drain_timeout).
@@ -356,6 +406,7 @@ impl TcpForwarder {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
+            per_client: self.max_per_client.map(PerClient::new),
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,
@@ -365,10 +416,14 @@ impl TcpForwarder {
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
+        let telling = self.telling;
         let task = move |accepted: Accepted| {
             let course = course.clone();
             async move {
-                let client = accepted.client_addr();
+                let client = Client {
+                    address: accepted.client_addr(),
+                    header: telling.map(|version| (accepted.next_proxy_header(), version)),
+                };
                 course.serve(accepted.into_stream(), client).await;
             }
         };

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::proxy_header::ProxyHeader;
 use super::stream::Stream;
 use super::tls_session::TlsSession;
 
@@ -24,22 +25,22 @@ use super::tls_session::TlsSession;
 #[derive(Debug)]
 pub struct Accepted {
     stream: Stream,
-    client: Option<SocketAddr>,
     peer: Option<SocketAddr>,
+    header: Option<ProxyHeader>,
     session: Option<TlsSession>,
 }
 
 impl Accepted {
     pub(super) fn new(
         stream: Stream,
-        client: Option<SocketAddr>,
         peer: Option<SocketAddr>,
+        header: Option<ProxyHeader>,
         session: Option<TlsSession>,
     ) -> Self {
         Self {
             stream,
-            client,
             peer,
+            header,
             session,
         }
     }
@@ -58,8 +59,9 @@ impl Accepted {
     /// # let _ = is_behind_a_balancer;
     /// ```
     #[must_use]
-    pub const fn client_addr(&self) -> Option<SocketAddr> {
-        self.client
+    pub fn client_addr(&self) -> Option<SocketAddr> {
+        let announced = self.header.as_ref().and_then(ProxyHeader::source);
+        announced.or(self.peer)
     }
 
     /// Returns the address at the other end of the connection.
@@ -89,6 +91,63 @@ impl Accepted {
         self.stream.local_addr()
     }
 
+    /// Returns the PROXY header that the connection began with. Only those peers send one that
+    /// the acceptor [lists](super::Acceptor::proxy_protocol).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::Accepted;
+    /// use std::net::SocketAddr;
+    ///
+    /// /// The address that the client connected to, of the first balancer on its way.
+    /// fn destination(accepted: &Accepted) -> Option<SocketAddr> {
+    ///     let announced = accepted.proxy_header().and_then(|header| header.destination());
+    ///     announced.or(accepted.local_addr())
+    /// }
+    /// # let _ = destination;
+    /// ```
+    #[must_use]
+    pub const fn proxy_header(&self) -> Option<&ProxyHeader> {
+        self.header.as_ref()
+    }
+
+    /// Returns the PROXY header that tells a member of this connection.
+    ///
+    /// It passes on the one that the connection began with, all of its values but padding and
+    /// checksum. Without one, or if that is of the peer's own connection, the client is the peer,
+    /// and it has connected to the address at which it came in. If TLS ends here, the name that
+    /// the client asked for becomes the authority.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::{Accepted, Connector, ProxyVersion};
+    /// use tokio::io::copy_bidirectional;
+    ///
+    /// async fn relay(accepted: Accepted, member: Connector) {
+    ///     let header = accepted.next_proxy_header();
+    ///     let member = member.proxy_header(&header, ProxyVersion::V2);
+    ///     let Ok(mut member) = member.connect().await else { return };
+    ///     let _ = copy_bidirectional(&mut accepted.into_stream(), &mut member).await;
+    /// }
+    /// # let _ = relay;
+    /// ```
+    pub fn next_proxy_header(&self) -> ProxyHeader {
+        let header = match &self.header {
+            Some(header) if header.source().is_some() => header.for_next_hop(),
+            _ => match (self.peer, self.local_addr()) {
+                (Some(client), Some(here)) => ProxyHeader::new(client, here),
+                _ => ProxyHeader::unknown(),
+            },
+        };
+        let Some(name) = self.session.as_ref().and_then(TlsSession::server_name) else {
+            return header;
+        };
+        // Without room for the name, the rest is told.
+        header.clone().with_authority(name).unwrap_or(header)
+    }
+
     /// Returns what TLS knows of the client, if the connection is under TLS.
     ///
     /// # Examples
@@ -111,6 +170,7 @@ impl Accepted {
 
     #[cfg(feature = "proxy")]
     pub(crate) fn into_parts(self) -> (Stream, Option<SocketAddr>, Option<TlsSession>) {
-        (self.stream, self.client, self.session)
+        let client = self.client_addr();
+        (self.stream, client, self.session)
     }
 }

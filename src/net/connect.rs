@@ -1,5 +1,5 @@
-//! Opening connections to a member: by address, by name, or by unix socket, and under TLS.
-//! [`Connector`].
+//! Opening connections to a member: by address, by name, or by unix socket, with a PROXY header
+//! first, and under TLS. [`Connector`].
 //!
 //! What does not live here: which of the addresses of a name is taken (`resolved`), and TLS
 //! itself (`tls`).
@@ -11,11 +11,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
 use super::connect_error::ConnectError;
+use super::proxy_header::{ProxyHeader, ProxyVersion};
 use super::resolved;
 use super::secure::Secure;
 use super::stream::Stream;
@@ -46,6 +49,8 @@ use crate::timer::timeout;
 pub struct Connector {
     to: Destination,
     limit: Duration,
+    /// What is sent first, before TLS.
+    ahead: Bytes,
     secured: Option<Secured>,
 }
 
@@ -69,6 +74,7 @@ impl Connector {
         Self {
             to,
             limit: Duration::from_secs(5),
+            ahead: Bytes::new(),
             secured: None,
         }
     }
@@ -124,6 +130,25 @@ impl Connector {
     /// See [`Connector`].
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit.min(LONGEST);
+        self
+    }
+
+    /// Sends a header of the PROXY protocol first, before TLS: it tells the member which
+    /// connection this one is for. The member must expect one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::net::{Accepted, Connector, ProxyVersion};
+    ///
+    /// fn on_behalf_of(accepted: &Accepted, member: &Connector) -> Connector {
+    ///     let header = accepted.next_proxy_header();
+    ///     member.clone().proxy_header(&header, ProxyVersion::V2)
+    /// }
+    /// # let _ = on_behalf_of;
+    /// ```
+    pub fn proxy_header(mut self, header: &ProxyHeader, version: ProxyVersion) -> Self {
+        self.ahead = header.encode(version);
         self
     }
 
@@ -202,7 +227,11 @@ impl Connector {
     /// Opens a connection, without a limit to the whole: the caller has one. `alpn` are the
     /// protocols that are offered by TLS.
     pub(crate) async fn open(&self, alpn: Vec<Vec<u8>>) -> Result<Stream, ConnectError> {
-        let stream = self.stream().await?;
+        let mut stream = self.stream().await?;
+        if !self.ahead.is_empty() {
+            let sent = stream.write_all(&self.ahead).await;
+            sent.map_err(ConnectError::open)?;
+        }
         let Some(Secured { secure, host }) = &self.secured else {
             return Ok(stream);
         };

@@ -54,9 +54,13 @@ mod connect;
 mod connect_error;
 mod descriptors;
 mod listener;
+#[cfg(any(feature = "forward", feature = "tls"))]
+mod names;
 mod networks;
 mod opening;
 mod preamble;
+mod proxy_header;
+mod replayed;
 mod resolved;
 mod secure;
 mod signal;
@@ -78,10 +82,14 @@ pub use connect_error::ConnectError;
 #[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use descriptors::default_connections;
 pub use listener::Listener;
+#[cfg(feature = "forward")]
+pub(crate) use names::{ByName, normal};
 #[cfg(feature = "proxy")]
 pub(crate) use networks::canonical;
 #[cfg(feature = "proxy")]
 pub(crate) use opening::Opening;
+pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
+pub use replayed::Replayed;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use super::accepted::Accepted;
 use super::networks::{canonical, contain};
-use super::preamble::announced;
+use super::proxy_header::ProxyHeader;
 use super::stream::Stream;
 use super::tls_session::TlsSession;
 
@@ -51,10 +51,11 @@ impl Opening {
         mut stream: Stream,
         peer: Option<SocketAddr>,
     ) -> io::Result<Accepted> {
-        let mut client = peer;
-        if contain(&self.announcers, peer) {
-            client = announced(&mut stream).await?.or(client);
-        }
+        let header = if contain(&self.announcers, peer) {
+            Some(ProxyHeader::read(&mut stream).await?)
+        } else {
+            None
+        };
         let (stream, session) = match &self.handshake {
             Some(handshake) => {
                 let (stream, session) = handshake.handshake(stream).await?;
@@ -62,6 +63,6 @@ impl Opening {
             }
             None => (stream, None),
         };
-        Ok(Accepted::new(stream, client, peer, session))
+        Ok(Accepted::new(stream, peer, header, session))
     }
 }

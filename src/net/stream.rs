@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use super::replayed::Replayed;
+
 /// Bytes under protection.
 pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Unpin {
     /// What carries them.
@@ -48,6 +50,7 @@ pub struct Stream {
 
 /// What carries the bytes.
 pub(crate) enum Carrier {
+    Replayed(Box<Replayed<Stream>>),
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -59,6 +62,7 @@ pub(crate) enum Carrier {
 macro_rules! each {
     ($stream:expr, $it:ident => $done:expr) => {
         match $stream {
+            Carrier::Replayed($it) => $done,
             Carrier::Tcp($it) => $done,
             #[cfg(unix)]
             Carrier::Unix($it) => $done,
@@ -102,21 +106,27 @@ impl Stream {
 
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
+            Carrier::Replayed(stream) => stream.stream().tcp(),
             Carrier::Tcp(stream) => Some(stream),
+            #[cfg(unix)]
+            Carrier::Unix(_) => None,
             Carrier::Secured(stream) => stream.carrier().tcp(),
-            _ => None,
         }
     }
 }
 
 #[cfg(any(feature = "forward", feature = "proxy"))]
 impl Stream {
+    /// What carries the bytes that are still to come.
     #[cfg_attr(
         not(any(feature = "proxy", target_os = "linux")),
         expect(dead_code, reason = "only Linux splices")
     )]
-    pub(crate) const fn carrier(&self) -> &Carrier {
-        &self.carrier
+    pub(crate) fn carrier(&self) -> &Carrier {
+        match &self.carrier {
+            Carrier::Replayed(stream) if stream.is_over() => stream.stream().carrier(),
+            carrier => carrier,
+        }
     }
 }
 
@@ -125,6 +135,7 @@ impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match &self.carrier {
+            Carrier::Replayed(stream) => stream.stream().alpn(),
             Carrier::Secured(stream) => stream.alpn(),
             _ => None,
         }
@@ -140,6 +151,12 @@ impl From<Carrier> for Stream {
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         Carrier::Tcp(stream).into()
+    }
+}
+
+impl From<Replayed<Self>> for Stream {
+    fn from(stream: Replayed<Self>) -> Self {
+        Carrier::Replayed(Box::new(stream)).into()
     }
 }
 
@@ -193,6 +210,7 @@ impl AsyncWrite for Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.carrier {
+            Carrier::Replayed(stream) => stream.fmt(f),
             Carrier::Tcp(stream) => stream.fmt(f),
             #[cfg(unix)]
             Carrier::Unix(stream) => stream.fmt(f),

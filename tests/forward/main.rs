@@ -6,6 +6,18 @@
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
 
+#[cfg(feature = "tls")]
+mod front;
+mod greeting;
+mod hello;
+mod name_routes;
+mod nginx;
+#[cfg(feature = "tls")]
+mod openssl;
+#[cfg(feature = "tls")]
+mod pass_through;
+mod pieces;
+mod proxy_protocol;
 mod tcp;
 mod udp;
 mod udp_dns;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use equipoise::net::{
     Accepted, Acceptor, ClientCertificates, ConnectError, Connector, Identity, MemberTls,
-    ServerTls, Stream, TlsError,
+    ProxyVersion, ServerTls, Stream, TlsError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -209,6 +209,39 @@ async fn a_member_that_shakes_no_hands_is_given_up_after_the_limit() {
         let tls = MemberTls::dangerously_without_verification();
         let error = member.tls(&tls).unwrap().connect().await.unwrap_err();
         assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_is_told_of_the_client_before_tls_and_of_the_name_that_it_asked_for() {
+    within(async {
+        let (behind, shown) = (Certificate::of("a.internal"), Certificate::of("a.test"));
+        let acceptor = Acceptor::new()
+            .proxy_protocol(["127.0.0.0/8".parse().unwrap()])
+            .tls(&behind.server());
+        let member = Serving::start(acceptor, |accepted: Accepted| async move {
+            let header = accepted.proxy_header().unwrap();
+            let told = format!("{:?} {:?}", header.source(), header.authority());
+            let mut stream = accepted.into_stream();
+            stream.write_all(told.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let tls = behind.accepted().with_server_name("a.internal").unwrap();
+        let to = Connector::tcp(member.address).tls(&tls).unwrap();
+        let front = Acceptor::new().tls(&shown.server());
+        let front = Serving::start(front, move |accepted: Accepted| {
+            let header = accepted.next_proxy_header();
+            relay(accepted, to.clone().proxy_header(&header, ProxyVersion::V2))
+        });
+        let tls = shown.accepted().with_server_name("a.test").unwrap();
+        let client = Connector::tcp(front.address).tls(&tls).unwrap();
+        let stream = client.connect().await.unwrap();
+        let own = stream.local_addr();
+        assert_eq!(
+            all_of(stream).await,
+            format!("{own:?} {:?}", Some("a.test"))
+        );
     })
     .await;
 }

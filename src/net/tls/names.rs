@@ -1,7 +1,6 @@
 //! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`]; and
 //! which hosts that is for.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::Identity;
+use crate::net::names::ByName;
 use crate::net::tls_session::CertifiedHosts;
 use crate::sync::Published;
 
@@ -21,9 +21,7 @@ pub(super) struct Certificates {
 
 /// By name; a client that asks for another, or for none, gets the first.
 struct Known {
-    exact: HashMap<String, Shown>,
-    /// By what is behind `*.`.
-    wild: HashMap<String, Shown>,
+    named: ByName<Shown>,
     first: Option<Shown>,
 }
 
@@ -98,32 +96,21 @@ impl Certificates {
 impl Known {
     fn new(identities: &[Identity]) -> Self {
         let mut known = Self {
-            exact: HashMap::new(),
-            wild: HashMap::new(),
+            named: ByName::new(),
             first: identities.first().map(Shown::new),
         };
         for identity in identities {
             let shown = Shown::new(identity);
             for name in identity.names() {
-                let (names, name) = match name.strip_prefix("*.") {
-                    Some(behind) => (&mut known.wild, behind),
-                    None => (&mut known.exact, name.as_str()),
-                };
                 // The first that is for a name has it.
-                names
-                    .entry(name.to_owned())
-                    .or_insert_with(|| shown.clone());
+                known.named.entry(name).or_insert_with(|| shown.clone());
             }
         }
         known
     }
 
     fn find(&self, name: Option<&str>) -> Option<Shown> {
-        let found = name.and_then(|name| {
-            let name = name.to_ascii_lowercase();
-            let wild = || self.wild.get(name.split_once('.')?.1);
-            self.exact.get(&name).or_else(wild)
-        });
+        let found = name.and_then(|name| self.named.find(name).next());
         found.or(self.first.as_ref()).cloned()
     }
 }

@@ -104,7 +104,7 @@ impl Gone {
                 let socket = UnixStream::from_std(socket.into()).ok()?;
                 Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
             }),
-            Carrier::Secured(_) => None,
+            Carrier::Replayed(_) | Carrier::Secured(_) => None,
         };
         Self(reset)
     }

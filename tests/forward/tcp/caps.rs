@@ -1,17 +1,17 @@
 //! Members at their caps, and clients that wait for them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use equipoise::Event;
+use equipoise::balancer::events::EventKind;
 use equipoise::forward::TcpForwarder;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::front::{Front, capped, is_quiet, name_of, named_echo, soon};
+use super::front::{Front, capped, is_quiet, name_of, named_echo, over, returns, soon};
 use crate::within;
-use equipoise::Event;
-use equipoise::balancer::events::EventKind;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn a_client_waits_for_a_member_that_is_at_its_cap() {
@@ -66,7 +66,25 @@ async fn a_client_that_has_waited_too_long_is_reset() {
         let mut second = front.connect().await;
         assert!(second.read(&mut [0]).await.is_err());
         // The other goes on.
-        super::front::returns(&mut first, "hello").await;
+        returns(&mut first, "hello").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_beyond_its_own_cap_is_reset_until_one_of_its_connections_has_ended() {
+    within(async {
+        let balancer = over([("a", named_echo("a").await)]);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).max_per_client(2));
+        let mut first = front.connect().await;
+        let mut second = front.connect().await;
+        assert_eq!(name_of(&mut first).await, "a");
+        assert_eq!(name_of(&mut second).await, "a");
+        assert!(front.connect().await.read(&mut [0]).await.is_err());
+        returns(&mut second, "still there").await;
+        drop((first, second));
+        // It is admitted again soon.
+        while front.connect().await.read_exact(&mut [0]).await.is_err() {}
     })
     .await;
 }

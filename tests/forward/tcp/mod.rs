@@ -9,3 +9,4 @@ mod lost;
 mod passing;
 #[cfg(feature = "tls")]
 mod secure;
+mod telling;

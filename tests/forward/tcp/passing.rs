@@ -27,7 +27,7 @@ async fn all_bytes_go_both_ways_and_the_end_of_a_side_goes_through() {
         let mut stream = front.connect().await;
         assert_eq!(name_of(&mut stream).await, "a");
         returns(&mut stream, "first").await;
-        let sent: Vec<u8> = (0..9_000_000u32).map(|it| (it % 251) as u8).collect();
+        let sent: Vec<u8> = (0..251u8).cycle().take(9_000_000).collect();
         let (mut from, mut to) = stream.split();
         let sending = async {
             to.write_all(&sent).await.unwrap();
@@ -58,7 +58,7 @@ async fn large_streams_arrive_whole_with_pipes_too_few_pipes_and_none() {
                 let mut stream = front.connect().await;
                 clients.spawn(async move {
                     assert_eq!(name_of(&mut stream).await, "a");
-                    let sent: Vec<u8> = (0..SIZE).map(|it| ((it + client) % 251) as u8).collect();
+                    let sent: Vec<u8> = (0..251u8).cycle().skip(client).take(SIZE).collect();
                     let (mut from, mut to) = stream.split();
                     let sending = async {
                         to.write_all(&sent).await.unwrap();

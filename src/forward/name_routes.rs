@@ -1,0 +1,275 @@
+//! Where a connection goes by the host and the protocol that its client asks for:
+//! [`NameRoutes`].
+//!
+//! What does not live here: reading what it asks for (`greeting`).
+
+use std::collections::HashMap;
+
+use super::greeting::{ClientHello, Greeting, host_name};
+use crate::net::ByName;
+
+/// Values by host name (SNI), wildcard, and protocol (ALPN): balancers, say, or whatever a
+/// connection of TLS goes to that is not terminated here.
+///
+/// The first of these that there is counts:
+///
+/// 1. the name, with a protocol that the client offers; of several, the one that it likes best
+/// 2. the name
+/// 3. a wildcard for the first label of the name, with a protocol
+/// 4. that wildcard
+/// 5. a protocol, whatever the name
+/// 6. the value for all [other](Self::otherwise) clients of TLS
+///
+/// A wildcard stands for exactly one label, as in certificates: `*.example.org` is for
+/// `db.example.org`, but neither for `example.org` nor for `a.db.example.org`. Names are compared
+/// in the form that [`ClientHello`] tells them in.
+///
+/// Clients without TLS, silent ones, and those with a hello of SSL 2.0 each have a value of
+/// their own. What has no value is to be closed.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::forward::{Greeting, GreetingLimits, NameRoutes};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let routes = NameRoutes::new()
+///     .name("db.example.org", "database")?
+///     .name("*.example.org", "web")?
+///     .name_and_alpn("*.example.org", b"acme-tls/1", "certificates")?
+///     .otherwise("default")
+///     .not_tls("ssh");
+///
+/// let client: &[u8] = b"SSH-2.0-client\r\n";
+/// let (greeting, _stream) = Greeting::read(client, &GreetingLimits::new()).await?;
+/// assert_eq!(routes.find(&greeting), Some(&"ssh"));
+/// assert_eq!(routes.find(&Greeting::Silence), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct NameRoutes<T> {
+    named: ByName<ByProtocol<T>>,
+    others: ByProtocol<T>,
+    not_tls: Option<T>,
+    silence: Option<T>,
+    ssl2: Option<T>,
+}
+
+/// What is known for one name.
+#[derive(Clone, Debug)]
+struct ByProtocol<T> {
+    by: HashMap<Box<[u8]>, T>,
+    any: Option<T>,
+}
+
+/// A text is no host name that TLS could ask for.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::forward::NameRoutes;
+///
+/// let error = NameRoutes::new().name("db.*.org", ()).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`db.*.org` is no host name: a wildcard stands for the first label only"
+/// );
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{name}` is no host name: {why}")]
+pub struct HostNameError {
+    name: String,
+    why: &'static str,
+}
+
+impl<T> NameRoutes<T> {
+    /// Makes a table without any value: all connections are to be closed.
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    pub fn new() -> Self {
+        Self {
+            named: ByName::new(),
+            others: ByProtocol::new(),
+            not_tls: None,
+            silence: None,
+            ssl2: None,
+        }
+    }
+
+    /// Sets the value for a name, or for a wildcard such as `*.example.org`. It takes the place
+    /// of one that was set before, as all values do.
+    ///
+    /// # Errors
+    ///
+    /// If that is no host name. Names with letters beyond ASCII are written as in DNS (`xn--…`).
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    pub fn name(mut self, name: &str, value: T) -> Result<Self, HostNameError> {
+        self.at(name)?.any = Some(value);
+        Ok(self)
+    }
+
+    /// Sets the value for clients that ask for a name, or for one of a wildcard, and offer a
+    /// protocol.
+    ///
+    /// # Errors
+    ///
+    /// As for [`name`](Self::name).
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    pub fn name_and_alpn(
+        mut self,
+        name: &str,
+        protocol: &[u8],
+        value: T,
+    ) -> Result<Self, HostNameError> {
+        self.at(name)?.by.insert(protocol.into(), value);
+        Ok(self)
+    }
+
+    /// Sets the value for clients that offer a protocol, whatever they ask for, unless their name
+    /// has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::NameRoutes;
+    ///
+    /// let routes = NameRoutes::new().alpn(b"imap", "mail").alpn(b"h2", "web");
+    /// # let _ = routes;
+    /// ```
+    pub fn alpn(mut self, protocol: &[u8], value: T) -> Self {
+        self.others.by.insert(protocol.into(), value);
+        self
+    }
+
+    /// Sets the value for all other clients of TLS: they ask for another name, or for none.
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    pub fn otherwise(mut self, value: T) -> Self {
+        self.others.any = Some(value);
+        self
+    }
+
+    /// Sets the value for clients without TLS.
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    pub fn not_tls(mut self, value: T) -> Self {
+        self.not_tls = Some(value);
+        self
+    }
+
+    /// Sets the value for clients that have sent nothing: those of a protocol in which the
+    /// server speaks first, such as SMTP, wait as long as
+    /// [`GreetingLimits`](super::GreetingLimits) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::{Greeting, NameRoutes};
+    ///
+    /// let routes = NameRoutes::new().silence("smtp");
+    /// assert_eq!(routes.find(&Greeting::Silence), Some(&"smtp"));
+    /// ```
+    pub fn silence(mut self, value: T) -> Self {
+        self.silence = Some(value);
+        self
+    }
+
+    /// Sets the value for clients whose hello is in the form of SSL 2.0. Servers of today refuse
+    /// them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::{Greeting, NameRoutes};
+    ///
+    /// let routes = NameRoutes::new().otherwise("new").ssl2("old");
+    /// assert_eq!(routes.find(&Greeting::Ssl2), Some(&"old"));
+    /// ```
+    pub fn ssl2(mut self, value: T) -> Self {
+        self.ssl2 = Some(value);
+        self
+    }
+
+    /// Returns the value for a client by what it has sent first. Without one, its connection is
+    /// to be closed.
+    ///
+    /// # Examples
+    ///
+    /// See [`NameRoutes`].
+    #[must_use]
+    pub fn find(&self, greeting: &Greeting) -> Option<&T> {
+        match greeting {
+            Greeting::ClientHello(hello) => self.find_hello(hello),
+            Greeting::NotTls => self.not_tls.as_ref(),
+            Greeting::Silence => self.silence.as_ref(),
+            Greeting::Ssl2 => self.ssl2.as_ref(),
+        }
+    }
+
+    fn find_hello(&self, hello: &ClientHello) -> Option<&T> {
+        let named = hello.server_name().into_iter();
+        let mut known = named.flat_map(|name| self.named.find(name));
+        let found = known.find_map(|known| known.find(hello));
+        found.or_else(|| self.others.find(hello))
+    }
+
+    /// The place for a name, or for a wildcard.
+    fn at(&mut self, name: &str) -> Result<&mut ByProtocol<T>, HostNameError> {
+        let behind = name.strip_prefix("*.").unwrap_or(name);
+        if host_name(behind.as_bytes()).is_none() {
+            return Err(HostNameError {
+                name: name.to_owned(),
+                why: why_not(behind),
+            });
+        }
+        Ok(self.named.entry(name).or_insert_with(ByProtocol::new))
+    }
+}
+
+fn why_not(name: &str) -> &'static str {
+    if !name.is_ascii() {
+        "letters beyond ASCII are written as in DNS (`xn--…`)"
+    } else if name.contains('*') {
+        "a wildcard stands for the first label only"
+    } else if name.parse::<std::net::IpAddr>().is_ok() {
+        "it is an address, for which no client of TLS asks"
+    } else {
+        "it has an empty or long label, or a character that no name has"
+    }
+}
+
+impl<T> Default for NameRoutes<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> ByProtocol<T> {
+    fn new() -> Self {
+        Self {
+            by: HashMap::new(),
+            any: None,
+        }
+    }
+
+    fn find(&self, hello: &ClientHello) -> Option<&T> {
+        let mut offered = hello.alpn();
+        let found = offered.find_map(|protocol| self.by.get(protocol));
+        found.or(self.any.as_ref())
+    }
+}
