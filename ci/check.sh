@@ -28,7 +28,7 @@ models() {
 # Each asserts what it shows, and ends by itself.
 examples() {
   local example
-  for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward websocket; do
+  for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
     cargo run --quiet --all-features --example "$example" || return
   done
   for example in axum_app content_routing httpd_conf tls_proxy; do

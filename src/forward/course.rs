@@ -238,7 +238,7 @@ fn failure_of(error: &ConnectError) -> Failure {
 
 /// The same for each connection of a client, whatever its port, and whichever version of IP
 /// its address is written in.
-fn hash_of(client: IpAddr) -> u64 {
+pub(super) fn hash_of(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(address) => hash_bytes(&address.octets()),
         IpAddr::V6(address) => hash_bytes(&address.octets()),

@@ -1,5 +1,5 @@
-//! Forwarding at layer 4: connections go to members of a balancer, and their content is not
-//! looked at. [`TcpForwarder`].
+//! Forwarding at layer 4: connections ([`TcpForwarder`]) and datagrams ([`UdpForwarder`]) go to
+//! members of a balancer, and their content is not looked at.
 //!
 //! ```text
 //! Listener ─► Acceptor ─► elect a member ─► connect ─► bytes both ways ─► end
@@ -51,9 +51,11 @@ mod scratch;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;
 mod tcp;
+mod udp;
 
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
 pub use name_routes::{HostNameError, NameRoutes};
 pub use tcp::TcpForwarder;
+pub use udp::{Dropped, UdpForwarder, UdpStatistics};

@@ -79,7 +79,7 @@ pub use accepted::Accepted;
 pub use acceptor::Acceptor;
 pub use connect::Connector;
 pub use connect_error::ConnectError;
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use descriptors::default_connections;
 pub use listener::Listener;
 #[cfg(feature = "forward")]

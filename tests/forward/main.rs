@@ -19,6 +19,10 @@ mod pass_through;
 mod pieces;
 mod proxy_protocol;
 mod tcp;
+mod udp;
+mod udp_dns;
+mod udp_ends;
+mod udp_limits;
 
 use std::time::Duration;
 

@@ -1,0 +1,246 @@
+//! Datagrams of any protocol, balanced over members: layer 4.
+//!
+//! Run it with `cargo run --release --features full --example udp_forward`. Without members it
+//! starts three of its own, which return what they get, has a hundred clients ask them, stops
+//! one of them in the midst of that, and ends with a table. With members it serves until
+//! Ctrl-C; this is for DNS, where each datagram has one answer:
+//!
+//! ```sh
+//! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --answers 1
+//! ```
+
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use equipoise::balancer::Builder;
+use equipoise::forward::UdpForwarder;
+use equipoise::net::stop_signal;
+use equipoise::scheduler::Maglev;
+use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Flag, MemberSpec, Status, Weight};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Forwards datagrams to members.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// A member, such as 10.0.0.1:53 or [2001:db8::1]:53=3; again for each.
+    #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
+    backends: Vec<Backend>,
+    /// How members are elected for the flow of a client.
+    #[arg(long, value_enum, default_value_t = Method::Requests)]
+    scheduler: Method,
+    /// How many answers a datagram has; 0 if that is not known.
+    #[arg(long, default_value_t = 0)]
+    answers: u32,
+    /// For how many seconds a flow may be quiet.
+    #[arg(long, default_value_t = 60)]
+    idle: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Method {
+    /// By flows and weight.
+    Requests,
+    /// The fewest flows now.
+    Busyness,
+    /// The fewest bytes.
+    Traffic,
+    /// By the client's address: a client keeps its member.
+    Maglev,
+}
+
+#[derive(Clone, Debug)]
+struct Backend {
+    name: String,
+    address: SocketAddr,
+    weight: Weight,
+}
+
+impl FromStr for Backend {
+    type Err = BoxError;
+
+    fn from_str(text: &str) -> Result<Self, BoxError> {
+        let (name, weight) = match text.rsplit_once('=') {
+            Some((name, weight)) => (name, weight.parse()?),
+            None => (text, Weight::default()),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            address: name.parse()?,
+            weight,
+        })
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let options = Options::parse();
+    let socket = UdpSocket::bind(options.listen).await?;
+    let here = socket.local_addr()?;
+    if options.backends.is_empty() {
+        return demonstrate(socket, options.scheduler).await;
+    }
+    let balancer = balancer(options.backends, options.scheduler)?;
+    println!("Forwarding from {here} until Ctrl-C.");
+    let forwarder = UdpForwarder::new(balancer.clone())
+        .answers(options.answers)
+        .idle_timeout(Duration::from_secs(options.idle));
+    let statistics = forwarder.statistics();
+    let stopped = forwarder.serve(socket, stop_signal()?).await?;
+    print_table(&balancer);
+    println!("{statistics}");
+    println!("Stopped. Flows cut: {}.", stopped.cut());
+    Ok(())
+}
+
+fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<SocketAddr>, BoxError> {
+    let builder = Balancer::builder();
+    let mut builder: Builder<SocketAddr> = match method {
+        Method::Requests => builder.scheduler(ByRequests::default()),
+        Method::Busyness => builder.scheduler(ByBusyness::default()),
+        Method::Traffic => builder.scheduler(ByTraffic::default()),
+        Method::Maglev => builder.scheduler(Maglev::default()),
+    };
+    for Backend {
+        name,
+        address,
+        weight,
+    } in backends
+    {
+        builder = builder.member(name, address, MemberSpec::new().with_weight(weight));
+    }
+    Ok(builder.build()?)
+}
+
+fn print_table(balancer: &Balancer<SocketAddr>) {
+    println!("member                      flows     to member   from member  in flight  status");
+    for member in balancer.members() {
+        println!(
+            "{:<20} {:>12} {:>13} {:>13} {:>10}  {}",
+            member.name(),
+            member.elected(),
+            member.bytes_sent(),
+            member.bytes_received(),
+            member.in_flight(),
+            match member.status() {
+                Status::NORMAL => "ok".to_owned(),
+                other => other.to_string(),
+            },
+        );
+    }
+}
+
+/// A member of its own that returns what it gets.
+async fn echo() -> Result<(SocketAddr, JoinHandle<()>), BoxError> {
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let address = socket.local_addr()?;
+    let serving = async move {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            // A client that is gone needs nothing more.
+            let _ = socket.send_to(&buffer[..length], from).await;
+        }
+    };
+    Ok((address, tokio::spawn(serving)))
+}
+
+const CLIENTS: usize = 100;
+const ROUNDS: usize = 10;
+
+async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> {
+    let here = socket.local_addr()?;
+    let (mut backends, mut members) = (Vec::new(), Vec::new());
+    for (name, weight) in [("a", 3), ("b", 2), ("c", 1)] {
+        let (address, member) = echo().await?;
+        members.push(member);
+        backends.push(Backend {
+            name: name.to_owned(),
+            address,
+            weight: Weight::new(weight)?,
+        });
+    }
+    let balancer = balancer(backends, method)?;
+    let (stop, stopping) = oneshot::channel::<()>();
+    let forwarder = UdpForwarder::new(balancer.clone());
+    let statistics = forwarder.statistics();
+    let serving = tokio::spawn(forwarder.serve(socket, async { drop(stopping.await) }));
+
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let client = UdpSocket::bind("127.0.0.1:0").await?;
+        client.connect(here).await?;
+        clients.push(client);
+    }
+    println!("{CLIENTS} clients ask {ROUNDS} times each.");
+    clients = ask(clients).await?;
+    println!("The member c stops: its clients ask again, and go to the others.");
+    if let Some(member) = members.pop() {
+        member.abort();
+        // It ends as cancelled.
+        let _ = member.await;
+    }
+    ask(clients).await?;
+    drop(stop);
+    let stopped = serving.await??;
+    print_table(&balancer);
+    println!("{statistics}");
+
+    assert_eq!(stopped.cut(), 0);
+    assert!(statistics.to_clients() >= 2 * (CLIENTS * ROUNDS) as u64);
+    assert_eq!(statistics.flows(), 0);
+    assert!(balancer.members().iter().all(|it| it.in_flight() == 0));
+    let in_error = |it: &str| {
+        balancer
+            .member(it)
+            .map(|it| it.status().contains(Flag::InError))
+    };
+    if matches!(method, Method::Requests) {
+        assert_eq!(
+            ["a", "b", "c"].map(in_error),
+            [false, false, true].map(Some)
+        );
+    }
+    Ok(())
+}
+
+/// All clients at once. Each of them has to be answered.
+async fn ask(clients: Vec<UdpSocket>) -> Result<Vec<UdpSocket>, BoxError> {
+    let mut asking = JoinSet::new();
+    for client in clients {
+        asking.spawn(async move {
+            for round in 0..ROUNDS {
+                let question = format!("question {round}");
+                let mut answer = [0; 64];
+                // A datagram may be lost. Then it is sent again, as clients of UDP have to.
+                loop {
+                    client.send(question.as_bytes()).await?;
+                    let answered = client.recv(&mut answer);
+                    let Ok(length) = timeout(Duration::from_millis(500), answered).await else {
+                        continue;
+                    };
+                    if &answer[..length?] == question.as_bytes() {
+                        break;
+                    }
+                }
+            }
+            Ok::<_, BoxError>(client)
+        });
+    }
+    let mut clients = Vec::new();
+    while let Some(answered) = asking.join_next().await {
+        clients.push(answered??);
+    }
+    Ok(clients)
+}

@@ -1,0 +1,88 @@
+//! Why a datagram was dropped: [`Dropped`].
+
+use std::fmt;
+
+/// Why a [`UdpForwarder`](super::UdpForwarder) dropped a datagram. What it drops it counts, and
+/// tells nothing else of it: UDP has no answer for that.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::forward::Dropped;
+///
+/// assert_eq!(Dropped::Oversize.to_string(), "too long");
+/// assert!(Dropped::ALL.contains(&Dropped::ClientRate));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// The members that could be elected have as many flows as they may.
+    AtCapacity,
+    /// The send buffer of a socket was full.
+    Backlog,
+    /// The client has as many flows as it may.
+    ClientFlows,
+    /// The client begins more flows a second than it may.
+    ClientRate,
+    /// The system did not send it.
+    Failed,
+    /// There are as many flows as there may be, and none that a new one may replace.
+    Full,
+    /// No member could be elected, or each that was tried failed.
+    NoMember,
+    /// This machine has no socket left for a new flow.
+    NoSocket,
+    /// It is longer than allowed, or than the way to its receiver allows.
+    Oversize,
+    /// It would have begun a flow after the stop.
+    Stopping,
+}
+
+impl Dropped {
+    /// All reasons, in the order in which they are shown.
+    ///
+    /// # Examples
+    ///
+    /// See [`Dropped`].
+    pub const ALL: [Self; 10] = [
+        Self::AtCapacity,
+        Self::Backlog,
+        Self::ClientFlows,
+        Self::ClientRate,
+        Self::Failed,
+        Self::Full,
+        Self::NoMember,
+        Self::NoSocket,
+        Self::Oversize,
+        Self::Stopping,
+    ];
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AtCapacity => "members at capacity",
+            Self::Backlog => "send buffer full",
+            Self::ClientFlows => "too many flows of a client",
+            Self::ClientRate => "too many new flows of a client",
+            Self::Failed => "not sent by the system",
+            Self::Full => "too many flows",
+            Self::NoMember => "no member",
+            Self::NoSocket => "no socket",
+            Self::Oversize => "too long",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dropped;
+
+    #[test]
+    fn the_list_of_all_reasons_is_in_the_order_of_their_numbers() {
+        for (place, reason) in Dropped::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+    }
+}

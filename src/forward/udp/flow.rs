@@ -1,0 +1,263 @@
+//! One flow: the client's side of it is [`Flow`], by which the front sends; the member's side
+//! is [`Running`], a task that passes the answers on and knows when the flow ends.
+//!
+//! What does not live here: which flow a datagram belongs to (`front`).
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc};
+
+use super::common::Common;
+use super::gate::Gate;
+use super::statistics::Opened;
+use super::trouble::Trouble;
+use crate::balancer::{Lease, SentMeter};
+use crate::forward::scratch;
+use crate::member::{Cause, MemberId, Outcome};
+use crate::sync::{AtomicU32, Relaxed};
+use crate::timer::Deadline;
+
+/// What the front uses of a flow.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Connected to the member.
+    socket: UdpSocket,
+    pub(super) gate: Gate,
+    pub(super) member: MemberId,
+    sent: SentMeter,
+    // Relaxed: it matters only to which flow is given up when there are too many.
+    is_answered: AtomicU32,
+    // Relaxed: `told` is notified afterwards.
+    order: AtomicU32,
+    told: Notify,
+}
+
+/// What a flow waits for. A report of the member's host makes no socket readable.
+const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
+
+const CUT: u32 = 1;
+const REFUSED: u32 = 2;
+
+impl Flow {
+    pub(super) fn new<W>(socket: UdpSocket, lease: &mut Lease<W>, now: u64) -> Self {
+        Self {
+            socket,
+            gate: Gate::passed_at(now),
+            member: lease.member().id(),
+            sent: lease.sent_meter(),
+            is_answered: AtomicU32::new(0),
+            order: AtomicU32::new(0),
+            told: Notify::new(),
+        }
+    }
+
+    /// Sends a datagram of the client, without waiting.
+    pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        // Not by tokio, which would wait until the system has told of the new socket.
+        SockRef::from(&self.socket).send(datagram)?;
+        self.sent.record(datagram.len() as u64);
+        Ok(())
+    }
+
+    /// Receives an answer, or what the member's host reports of an earlier datagram.
+    fn receive(&self, memory: &mut [u8]) -> io::Result<usize> {
+        match self.socket.try_recv(memory) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            received => return received,
+        }
+        // Tokio takes one interest at a time here; with both it would never try.
+        self.socket.try_io(Interest::ERROR, || {
+            let reported = self.socket.take_error()?;
+            Err(reported.unwrap_or_else(|| ErrorKind::WouldBlock.into()))
+        })
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_answered.load(Relaxed) != 0
+    }
+
+    /// Ends the flow, whatever it is about.
+    pub(super) fn cut(&self) {
+        self.tell(CUT);
+    }
+
+    /// Ends the flow, as its member refuses datagrams.
+    pub(super) fn refuse(&self) {
+        self.tell(REFUSED);
+    }
+
+    /// Lets the flow look at how long it may be quiet.
+    pub(super) fn look(&self) {
+        self.told.notify_one();
+    }
+
+    fn tell(&self, order: u32) {
+        self.gate.close();
+        self.order.fetch_or(order, Relaxed);
+        self.told.notify_one();
+    }
+}
+
+/// Tells the front that a flow is gone.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) client: SocketAddr,
+    pub(super) number: u64,
+}
+
+/// Why a flow ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Answered,
+    Cut,
+    Quiet,
+    Refused,
+}
+
+/// The member's side of a flow, and its accounting.
+#[derive(Debug)]
+pub(super) struct Running<W> {
+    flow: Arc<Flow>,
+    common: Arc<Common>,
+    client: SocketAddr,
+    number: u64,
+    answers: u64,
+    gone: mpsc::UnboundedSender<Gone>,
+    /// `None` once it has ended.
+    lease: Option<Lease<W>>,
+    _opened: Opened,
+}
+
+/// So many answers are passed on before other tasks have their turn.
+const BURST: usize = 32;
+
+impl<W> Running<W> {
+    pub(super) fn new(
+        flow: Arc<Flow>,
+        common: Arc<Common>,
+        lease: Lease<W>,
+        client: SocketAddr,
+        number: u64,
+        gone: mpsc::UnboundedSender<Gone>,
+    ) -> Self {
+        Self {
+            flow,
+            client,
+            number,
+            answers: 0,
+            gone,
+            lease: Some(lease),
+            _opened: common.statistics.count_opened(),
+            common,
+        }
+    }
+
+    /// Passes answers on until the flow ends.
+    pub(super) async fn run(mut self) {
+        let (flow, common) = (self.flow.clone(), self.common.clone());
+        let mut deadline = pin!(Deadline::at(common.moment(common.now() + common.quiet())));
+        let end = loop {
+            tokio::select! {
+                () = flow.told.notified() => match flow.order.load(Relaxed) {
+                    0 => {}
+                    order if order & REFUSED != 0 => break End::Refused,
+                    _ => break End::Cut,
+                },
+                () = deadline.as_mut() => {}
+                ready = flow.socket.ready(NEWS) => {
+                    let end = match ready {
+                        Ok(_) => self.pass_on(),
+                        // The runtime shuts down.
+                        Err(_) => Some(End::Cut),
+                    };
+                    match end {
+                        Some(end) => break end,
+                        None => continue,
+                    }
+                }
+            }
+            match flow.gate.close_after(common.quiet(), common.now()) {
+                Ok(()) => break End::Quiet,
+                Err(until) => deadline.as_mut().reset(common.moment(until)),
+            }
+        };
+        self.end(end);
+    }
+
+    /// Passes on the answers that are there.
+    fn pass_on(&mut self) -> Option<End> {
+        let mut memory = scratch::take();
+        let mut end = None;
+        for _ in 0..BURST {
+            end = match self.flow.receive(&mut memory) {
+                Ok(length) => self.answer(&memory[..length]),
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Backlog => break,
+                    Trouble::Refused => Some(End::Refused),
+                    Trouble::Oversize | Trouble::Shortage | Trouble::Unknown => continue,
+                },
+            };
+            if end.is_some() {
+                break;
+            }
+        }
+        scratch::put_back(memory);
+        end
+    }
+
+    fn answer(&mut self, datagram: &[u8]) -> Option<End> {
+        let (common, flow) = (&self.common, &self.flow);
+        match common.answer(datagram, self.client) {
+            Ok(()) => common.statistics.count_to_client(),
+            Err(reason) => common.statistics.count_dropped(reason),
+        }
+        flow.gate.answered(common.now());
+        if let Some(lease) = &mut self.lease {
+            lease.record_received(datagram.len() as u64);
+            if self.answers == 0 {
+                flow.is_answered.store(1, Relaxed);
+                lease.answered(None);
+            }
+        }
+        self.answers += 1;
+        let each = u64::from(common.limits.answers);
+        let done = each > 0 && flow.gate.close_if_answered(self.answers, each);
+        done.then_some(End::Answered)
+    }
+
+    fn end(mut self, end: End) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        let expected = self.common.limits.answers > 0;
+        match end {
+            End::Refused => {
+                self.common.statistics.count_refused();
+                // Before the gate is closed, so that the next flow of the client finds it so.
+                lease.put_in_error_because(Cause::Refused);
+                self.flow.gate.close();
+                lease.fail(Cause::Refused);
+            }
+            End::Quiet if expected && self.answers == 0 => lease.fail(Cause::TimedOut),
+            End::Cut if self.answers == 0 => lease.finish(Outcome::Cancelled),
+            End::Answered | End::Cut | End::Quiet => lease.finish(Outcome::Success),
+        }
+    }
+}
+
+impl<W> Drop for Running<W> {
+    fn drop(&mut self) {
+        self.flow.gate.close();
+        // Without a front that hears of it nothing is left to do.
+        let _ = self.gone.send(Gone {
+            client: self.client,
+            number: self.number,
+        });
+    }
+}

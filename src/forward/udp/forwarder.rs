@@ -1,0 +1,309 @@
+//! The forwarder of datagrams and its settings: [`UdpForwarder`].
+//!
+//! What does not live here: what it does with a datagram (`front`), and with an answer
+//! (`flow`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+
+use super::common::{Common, Limits};
+use super::front::Front;
+use super::statistics::UdpStatistics;
+use crate::balancer::Balancer;
+use crate::forward::OnLoss;
+use crate::net::Stopped;
+
+/// Forwards datagrams to the members of a balancer, and returns their answers.
+///
+/// All datagrams from one address and port of a client are a *flow*: they go to one member, from
+/// a socket of their own, and what comes back goes to the client. A flow is one request in
+/// flight of its member. Its election has a hash of the client's address, without the port, so
+/// that a hashing scheduler gives all flows of a client one member.
+///
+/// A flow ends when it has been quiet for a while, or when each datagram has had its
+/// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
+/// the member is put in error, the flow ends, and the client's next datagram goes elsewhere. A
+/// datagram that was on its way is lost, which is for the client to repeat, as ever with UDP.
+///
+/// It waits for no member and no client: what cannot be sent at once is dropped and counted
+/// ([`statistics`](Self::statistics)), so a slow one harms only itself.
+///
+/// | limit | by default | set by | beyond it |
+/// |---|---|---|---|
+/// | flows | 10 000, or as descriptors allow | [`max_flows`](Self::max_flows) | see there |
+/// | flows of a client | a quarter of them | [`max_flows_per_client`](Self::max_flows_per_client) | dropped |
+/// | new flows of a client in a second | 1 000 | [`new_flows_per_client`](Self::new_flows_per_client) | dropped |
+/// | length of a datagram | 65 535 bytes | [`max_datagram`](Self::max_datagram) | dropped |
+/// | time without a datagram | 60 s | [`idle_timeout`](Self::idle_timeout) | the flow ends |
+/// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
+///
+/// A client is an IPv4 address, or the /64 network of an IPv6 address.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::forward::UdpForwarder;
+/// use tokio::net::UdpSocket;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = UdpSocket::bind("127.0.0.1:0").await?;
+/// let balancer = Balancer::new([("a", server.local_addr()?)])?;
+/// tokio::spawn(async move {
+///     let mut buffer = [0; 512];
+///     while let Ok((length, from)) = server.recv_from(&mut buffer).await {
+///         let _ = server.send_to(&buffer[..length], from).await;
+///     }
+/// });
+///
+/// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+/// let here = socket.local_addr()?;
+/// let forwarder = UdpForwarder::new(balancer.clone());
+/// let statistics = forwarder.statistics();
+/// let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+/// let serving = tokio::spawn(forwarder.serve(socket, async { drop(stopping.await) }));
+///
+/// let client = UdpSocket::bind("127.0.0.1:0").await?;
+/// client.send_to(b"hello", here).await?;
+/// let mut answer = [0; 512];
+/// let (length, from) = client.recv_from(&mut answer).await?;
+/// assert_eq!((&answer[..length], from), (&b"hello"[..], here));
+/// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
+/// assert_eq!(statistics.flows(), 1);
+///
+/// drop(stop); // Flows that are quiet for a second end.
+/// assert_eq!(serving.await??.cut(), 0);
+/// assert_eq!(balancer.member("a").unwrap().in_flight(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct UdpForwarder {
+    balancer: Balancer<SocketAddr>,
+    limits: Limits,
+    statistics: UdpStatistics,
+}
+
+/// As good as without limit, and no time overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl UdpForwarder {
+    /// Makes a forwarder with the limits above.
+    ///
+    /// # Examples
+    ///
+    /// See [`UdpForwarder`].
+    pub fn new(balancer: Balancer<SocketAddr>) -> Self {
+        Self {
+            balancer,
+            limits: Limits {
+                answers: 0,
+                datagram: usize::from(u16::MAX),
+                drain: Duration::from_secs(30),
+                flows: None,
+                flows_per_client: None,
+                idle: Duration::from_secs(60),
+                leave: None,
+                new_flows_per_client: 1_000,
+            },
+            statistics: UdpStatistics::default(),
+        }
+    }
+
+    /// Sets how many answers each datagram of a client has: for DNS, one. A flow that has had
+    /// all of them ends, and its socket is free; one that had none before it became idle has
+    /// failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)), which does not put its
+    /// member in error. By default, 0: flows end when they are idle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    /// use std::time::Duration;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let dns = UdpForwarder::new(balancer).answers(1).idle_timeout(Duration::from_secs(10));
+    /// # let _ = dns;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn answers(mut self, each: u32) -> Self {
+        self.limits.answers = each;
+        self
+    }
+
+    /// Sets for how long a flow may be quiet in both directions.
+    ///
+    /// # Examples
+    ///
+    /// See [`answers`](Self::answers).
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle = limit.min(LONGEST);
+        self
+    }
+
+    /// Sets how many flows there may be; each has a socket, a descriptor, and a port of this
+    /// machine.
+    ///
+    /// When there are as many, a new flow takes the place of the oldest one that is not
+    /// confirmed. A flow is confirmed when its client has sent again after an answer, which a
+    /// flood of forged addresses never does. If all are confirmed, the new one is dropped.
+    ///
+    /// By default, half of the descriptors that this process may open beyond 64; at least 16, at
+    /// most 10 000. The soft limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving
+    /// begins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer)
+    ///     .max_flows(20_000)
+    ///     .max_flows_per_client(500)
+    ///     .new_flows_per_client(100);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn max_flows(mut self, flows: u32) -> Self {
+        self.limits.flows = Some(flows);
+        self
+    }
+
+    /// Sets how many flows a client may have.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_flows`](Self::max_flows).
+    pub fn max_flows_per_client(mut self, flows: u32) -> Self {
+        self.limits.flows_per_client = Some(flows);
+        self
+    }
+
+    /// Sets how many flows a client may begin in a second; after a pause, as many at once. Zero
+    /// counts as one.
+    ///
+    /// # Examples
+    ///
+    /// See [`max_flows`](Self::max_flows).
+    pub fn new_flows_per_client(mut self, per_second: u32) -> Self {
+        self.limits.new_flows_per_client = per_second;
+        self
+    }
+
+    /// Sets how long a datagram may be, in either direction.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer).max_datagram(4_096);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn max_datagram(mut self, bytes: usize) -> Self {
+        self.limits.datagram = bytes;
+        self
+    }
+
+    /// Sets how long flows may go on after the forwarder has been told to stop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    /// use std::time::Duration;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer).drain_timeout(Duration::from_secs(5));
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.limits.drain = limit.min(LONGEST);
+        self
+    }
+
+    /// Sets what becomes of the flows of a member that is lost. A flow that ends so is elected
+    /// anew with the client's next datagram.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{OnLoss, UdpForwarder};
+    /// use std::time::Duration;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer).on_loss(OnLoss::EndAfter(Duration::from_secs(30)));
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.limits.leave = match on_loss {
+            OnLoss::End => Some(Duration::ZERO),
+            OnLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
+            OnLoss::Stay => None,
+        };
+        self
+    }
+
+    /// Returns the numbers of this forwarder and its clones.
+    ///
+    /// # Examples
+    ///
+    /// See [`UdpStatistics`].
+    #[must_use]
+    pub fn statistics(&self) -> UdpStatistics {
+        self.statistics.clone()
+    }
+
+    /// Forwards what the socket receives until `stop` resolves. After that no flow begins, those
+    /// that there are go on until they have been quiet for a second, and what is left after the
+    /// [`drain_timeout`](Self::drain_timeout) is cut; [`Stopped::cut`] counts flows here.
+    ///
+    /// Answers are sent from the address that the socket is bound to. If that is unspecified
+    /// (`0.0.0.0`) and this machine has several addresses, the system chooses one by its routes,
+    /// which may not be the one that the client has sent to: bind a socket to each address.
+    ///
+    /// It serves one socket, in one task and one more for each flow; for several, join it with
+    /// clones. They have the same settings and statistics, but each counts its own flows against
+    /// the limits. Sockets that share a port (`SO_REUSEPORT`) are given datagrams of one client
+    /// by the system always the same.
+    ///
+    /// # Errors
+    ///
+    /// If the socket has no local address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it cuts all of its flows at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// See [`UdpForwarder`].
+    pub async fn serve(
+        self,
+        socket: UdpSocket,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<Stopped> {
+        let here = socket.local_addr()?;
+        let common = Common::new(socket, here, self.limits, self.statistics);
+        Ok(Front::new(self.balancer, common).serve(stop).await)
+    }
+}

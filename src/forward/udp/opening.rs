@@ -1,0 +1,85 @@
+//! The socket of a new flow, connected to its member: [`connect`].
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::UdpSocket;
+
+use super::trouble::Trouble;
+use crate::member::Cause;
+
+/// Why there is no socket to a member.
+#[derive(Debug)]
+pub(super) enum Unopened {
+    /// It is the member's, which is put in error.
+    Member(Cause),
+    /// This machine has none left.
+    Shortage,
+}
+
+/// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
+pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<UdpSocket, Unopened> {
+    if to.port() == 0 {
+        return Err(Unopened::Member("the member has no port".into()));
+    }
+    // Whatever the error, it is about sockets as such and not about the member.
+    let socket = new_socket(to).map_err(|_| Unopened::Shortage)?;
+    socket.connect(&to.into()).map_err(|error| {
+        match Trouble::of(&error) {
+            // The system calls it so if each port is taken.
+            Trouble::Backlog | Trouble::Shortage => Unopened::Shortage,
+            Trouble::Refused => Unopened::Member(Cause::Refused),
+            Trouble::Oversize | Trouble::Unknown => Unopened::Member(Cause::Unsent),
+        }
+    })?;
+    let from = socket.local_addr().ok().and_then(|it| it.as_socket());
+    if from.is_some_and(|from| is_loop(to, from.ip(), here)) {
+        let cause = "the member is the forwarder itself".into();
+        return Err(Unopened::Member(cause));
+    }
+    UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)
+}
+
+fn new_socket(to: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether datagrams to a member would come back to the forwarder, each by a new flow.
+fn is_loop(to: SocketAddr, from: IpAddr, here: SocketAddr) -> bool {
+    let (to_ip, here_ip) = (to.ip().to_canonical(), here.ip().to_canonical());
+    // To an address of this machine the system sends from that very address.
+    let is_own = to_ip.is_loopback() || to_ip.is_unspecified() || to_ip == from.to_canonical();
+    to.port() == here.port() && (to_ip == here_ip || (here_ip.is_unspecified() && is_own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unopened, connect, is_loop};
+
+    #[test]
+    fn a_member_that_is_the_forwarder_itself_is_recognised() {
+        for (to, from, here, expected) in [
+            ("127.0.0.1:53", "127.0.0.1", "127.0.0.1:53", true),
+            ("127.0.0.1:53", "127.0.0.1", "0.0.0.0:53", true),
+            ("127.0.0.1:53", "127.0.0.1", "[::]:53", true),
+            ("10.0.0.1:53", "10.0.0.1", "0.0.0.0:53", true),
+            ("127.0.0.1:54", "127.0.0.1", "0.0.0.0:53", false),
+            ("10.0.0.2:53", "10.0.0.1", "0.0.0.0:53", false),
+            ("127.0.0.2:53", "127.0.0.1", "127.0.0.1:53", false),
+        ] {
+            let (to, from) = (to.parse().unwrap(), from.parse().unwrap());
+            let here = here.parse().unwrap();
+            assert_eq!(is_loop(to, from, here), expected, "{to} from {here}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_member_without_a_port_is_its_own_failure() {
+        let here = "127.0.0.1:53".parse().unwrap();
+        let error = connect("127.0.0.1:0".parse().unwrap(), here).unwrap_err();
+        assert!(matches!(error, Unopened::Member(_)), "{error:?}");
+    }
+}
