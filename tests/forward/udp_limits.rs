@@ -181,13 +181,17 @@ async fn a_member_that_is_the_forwarder_itself_is_noticed() {
     within(async {
         let balancer = Balancer::builder().build().unwrap();
         let front = Front::start(UdpForwarder::new(balancer.clone())).await;
-        balancer.insert("loop", front.address, MemberSpec::new());
+        balancer
+            .insert("loop", front.address, MemberSpec::new())
+            .unwrap();
         let client = front.client().await;
         client.send(b"round and round").await;
         until(|| front.statistics.dropped(Dropped::NoMember) == 1).await;
         assert_eq!(front.statistics.opened(), 0);
         let server = Server::echo().await;
-        balancer.insert("a", server.address, MemberSpec::new());
+        balancer
+            .insert("a", server.address, MemberSpec::new())
+            .unwrap();
         assert_eq!(client.ask(b"hello").await, b"hello");
     })
     .await;
@@ -200,8 +204,12 @@ async fn a_loop_by_way_of_another_forwarder_is_bounded() {
         let forwarder = |balancer: &Balancer<_>| UdpForwarder::new(balancer.clone()).max_flows(20);
         let one = Front::start(forwarder(&balancers[0])).await;
         let two = Front::start(forwarder(&balancers[1])).await;
-        balancers[0].insert("two", two.address, MemberSpec::new());
-        balancers[1].insert("one", one.address, MemberSpec::new());
+        balancers[0]
+            .insert("two", two.address, MemberSpec::new())
+            .unwrap();
+        balancers[1]
+            .insert("one", one.address, MemberSpec::new())
+            .unwrap();
         one.client().await.send(b"round and round").await;
         let all = [&one.statistics, &two.statistics];
         let dropped = Dropped::ClientFlows;
