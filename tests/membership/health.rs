@@ -1,4 +1,4 @@
-//! Health and time against a plain model, under any course of changes by a source, an
+//! Health and time against a plain model, under any course of changes by two sources, an
 //! operator, requests, checks and the clock: no layer loses what another has not said.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::pick;
+use equipoise::balancer::{DEFAULT_SOURCE, MemberSource};
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::{Backoff, Ramp};
 use equipoise::scheduler::{Candidates, Group, Pick, PickContext};
@@ -30,10 +31,13 @@ enum Op {
     Eject(usize, u64),
     /// A request of the member fails.
     Fail(usize),
-    Insert(usize, u32, Option<Flag>, u64, Option<u64>),
+    /// By the default source, or by the other one.
+    Insert(bool, usize, u32, Option<Flag>, u64, Option<u64>),
     Override(usize, Flag, Option<bool>),
     Recover(usize),
-    Remove(usize),
+    Remove(bool, usize),
+    /// A source has no members any more.
+    RemoveAll(bool),
     SetHealth(usize, Flag, bool),
 }
 
@@ -48,6 +52,7 @@ fn op() -> impl Strategy<Value = Op> {
         Just(Some(9_000))
     ];
     let insert = (
+        any::<bool>(),
         name(),
         1..500_u32,
         proptest::option::of(flag()),
@@ -58,13 +63,14 @@ fn op() -> impl Strategy<Value = Op> {
         6 => time().prop_map(Op::Advance),
         2 => (name(), time()).prop_map(|(at, time)| Op::Eject(at, time)),
         4 => name().prop_map(Op::Fail),
-        2 => insert.prop_map(|(at, weight, flag, delay, ramp)| {
-            Op::Insert(at, weight, flag, delay, ramp)
+        4 => insert.prop_map(|(other, at, weight, flag, delay, ramp)| {
+            Op::Insert(other, at, weight, flag, delay, ramp)
         }),
         2 => (name(), flag(), any::<Option<bool>>())
             .prop_map(|(at, flag, on)| Op::Override(at, flag, on)),
         1 => name().prop_map(Op::Recover),
-        1 => name().prop_map(Op::Remove),
+        2 => (any::<bool>(), name()).prop_map(|(other, at)| Op::Remove(other, at)),
+        1 => any::<bool>().prop_map(Op::RemoveAll),
         3 => (name(), select(&HEALTH[..]), any::<bool>())
             .prop_map(|(at, flag, on)| Op::SetHealth(at, flag, on)),
     ]
@@ -74,6 +80,8 @@ fn op() -> impl Strategy<Value = Op> {
 #[derive(Clone, Debug)]
 struct Plain {
     here: bool,
+    /// Whether the other source owns it, while it is a member.
+    other: bool,
     weight: u32,
     source: Option<Flag>,
     overrides: BTreeMap<Flag, bool>,
@@ -96,6 +104,7 @@ impl Plain {
     fn new() -> Self {
         Self {
             here: true,
+            other: false,
             weight: 100,
             source: None,
             overrides: BTreeMap::new(),
@@ -264,7 +273,21 @@ impl Twins {
         }
     }
 
+    /// The default source, or the other one.
+    fn source(&self, other: bool) -> MemberSource<()> {
+        let name = if other { "dns:other" } else { DEFAULT_SOURCE };
+        self.balancer.source(name)
+    }
+
     fn run(&mut self, op: &Op) {
+        self.change(op);
+        self.balancer.notice_time();
+        for plain in self.plain.iter_mut().filter(|it| it.here) {
+            plain.refresh(self.now);
+        }
+    }
+
+    fn change(&mut self, op: &Op) {
         let now = self.now;
         match *op {
             Op::Advance(by) => {
@@ -291,7 +314,7 @@ impl Twins {
                     plain.since = now;
                 }
             }
-            Op::Insert(at, weight, flag, delay, window) => {
+            Op::Insert(other, at, weight, flag, delay, window) => {
                 let mut spec = MemberSpec::new()
                     .with_weight(Weight::from_hundredths(weight).unwrap())
                     .with_recovery_delay(millis(delay));
@@ -299,8 +322,13 @@ impl Twins {
                     spec = spec.with_ramp(Ramp::over(millis(window)));
                 }
                 spec = flag.into_iter().fold(spec, MemberSpec::with_flag);
-                self.balancer.insert(NAMES[at], (), spec).unwrap();
+                let inserted = self.source(other).insert(NAMES[at], (), spec);
                 let plain = &mut self.plain[at];
+                assert_eq!(inserted.is_ok(), !plain.here || plain.other == other);
+                if inserted.is_err() {
+                    return;
+                }
+                plain.other = other;
                 (plain.weight, plain.source) = (weight, flag);
                 (plain.delay, plain.window) = (delay, window);
                 if !plain.here && plain.is_well() {
@@ -334,15 +362,20 @@ impl Twins {
                     plain.forget_errors();
                 }
             }
-            Op::Remove(at) => {
-                drop(self.balancer.remove(NAMES[at]));
-                self.plain[at].here = false;
+            Op::Remove(other, at) => {
+                let removed = self.source(other).remove(NAMES[at]).is_ok();
+                let plain = &mut self.plain[at];
+                assert_eq!(removed, plain.here && plain.other == other);
+                plain.here &= !removed;
+            }
+            Op::RemoveAll(other) => {
+                let none = Vec::<(&str, (), MemberSpec)>::new();
+                drop(self.source(other).replace_all(none).unwrap());
+                for plain in self.plain.iter_mut().filter(|it| it.other == other) {
+                    plain.here = false;
+                }
             }
             Op::SetHealth(at, flag, on) => self.set_health(at, flag, on),
-        }
-        self.balancer.notice_time();
-        for plain in self.plain.iter_mut().filter(|it| it.here) {
-            plain.refresh(self.now);
         }
     }
 
@@ -377,6 +410,7 @@ impl Twins {
             let found = explanation.members().iter().find(|it| &*it.name == name);
             assert_eq!(found.is_some(), plain.here, "{name}");
             let Some(found) = found else { continue };
+            assert_eq!(*found.source != *DEFAULT_SOURCE, plain.other, "{name}");
             for flag in FLAGS.into_iter().chain(HEALTH) {
                 assert_eq!(
                     found.status.contains(flag),
