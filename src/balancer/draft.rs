@@ -64,8 +64,8 @@ impl Draft {
         operations: &[Operation<'_, W>],
     ) -> Result<Self, EditError> {
         let mut draft = Self {
-            members: Vec::new(),
-            by_name: HashMap::new(),
+            members: Vec::with_capacity(operations.len()),
+            by_name: HashMap::with_capacity(operations.len()),
             inserted: Vec::new(),
             open: Vec::new(),
         };
@@ -300,9 +300,11 @@ impl Drafted {
         let Some(payload) = payload.take() else {
             return;
         };
-        let spec = self.source.clone();
-        let spec = spec.clone().with_status(spec.status().plus(self.health));
-        let state = editor.put(&self.name, owner, payload, spec, self.overrides.clone());
+        let status = self.source.status().plus(self.health);
+        let spec = self.source.clone().with_status(status);
+        let known = self.seat.as_ref();
+        let source = (owner, payload, spec);
+        let state = editor.put(known, &self.name, source, self.overrides.clone());
         for &(flag, on) in &self.flags {
             editor.set_health(&state, flag, on);
         }

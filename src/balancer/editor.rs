@@ -61,19 +61,17 @@ impl<W> Editor<W> {
         self.roster.named(name)
     }
 
-    /// Inserts a member of the source `owner`, or gives the one of that name a new payload
-    /// and spec; its identity, counters and health stay.
+    /// Inserts a member of the source `owner`, or gives the one that is `known` by its name a
+    /// new payload and spec; its identity, counters and health stay.
     pub(super) fn put(
         &mut self,
+        known: Option<&Arc<Seat>>,
         name: &Arc<str>,
-        owner: &Arc<str>,
-        payload: W,
-        spec: MemberSpec,
+        (owner, payload, spec): (&Arc<str>, W, MemberSpec),
         overrides: Overrides,
     ) -> Arc<MemberState> {
         let now = self.epoch.shared.clock.now();
-        let known = self.seat(name).cloned();
-        let former = match &known {
+        let former = match known {
             Some(seat) => seat.overrides(),
             None => self.absent.take(name),
         };

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// So many names a part has, on average, when the number of parts is doubled.
-const CROWD: usize = 32;
+const CROWD: usize = 16;
 
 /// Slots by the hash of the name. The hash has keys of its own, so that names that others
 /// choose do not meet in one part.
