@@ -108,6 +108,9 @@ impl Joint<'_> {
         if let Poll::Ready(Passed::SourceBroke) = sent {
             return Poll::Ready(End::ClientBroke);
         }
+        if let Poll::Ready(Passed::SinkBroke) = sent {
+            down.break_source();
+        }
         let received = loop {
             match down.poll(member, client, context) {
                 Poll::Ready(Passed::Nothing) if up.has_source_ended() => down.pass_nothing_on(),
@@ -117,7 +120,9 @@ impl Joint<'_> {
         match (sent, received) {
             (_, Poll::Ready(Passed::Nothing)) => Poll::Ready(End::MemberSilent),
             (_, Poll::Ready(Passed::SourceBroke)) => Poll::Ready(End::MemberBroke),
-            (_, Poll::Ready(Passed::SinkBroke)) => Poll::Ready(End::ClientBroke),
+            (_, Poll::Ready(Passed::SinkBroke | Passed::SinkClosed)) => {
+                Poll::Ready(End::ClientBroke)
+            }
             // A member that takes no more may have sent something before, to its very end.
             (Poll::Ready(_), Poll::Ready(Passed::All)) => Poll::Ready(End::Both),
             _ => Poll::Pending,
