@@ -123,6 +123,14 @@ impl Pump {
         self.written
     }
 
+    /// Another sink takes the place of one to which nothing was written: it is passed the end,
+    /// too.
+    pub(super) fn begin_again(&mut self) {
+        if self.stage == Stage::Ended {
+            self.stage = Stage::SourceEnded;
+        }
+    }
+
     /// The other direction has found out that the source broke: what it has sent is passed on,
     /// but no end.
     pub(super) const fn break_source(&mut self) {
