@@ -127,7 +127,7 @@ impl Lent {
         let (Carrier::Tcp(source), Carrier::Tcp(_)) = (source.carrier(), sink.carrier()) else {
             return Poll::Ready(None);
         };
-        // An error is found by whoever reads.
+        // The read that follows finds an error.
         let _ = ready!(source.poll_read_ready(context));
         Poll::Ready(pipes.lend())
     }
