@@ -177,6 +177,7 @@ impl Course {
                     if !self.fails_silent || up.written() > 0 {
                         return;
                     }
+                    up.begin_again();
                 }
                 _ => return lease.finish(Outcome::Cancelled),
             }

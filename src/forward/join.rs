@@ -61,7 +61,7 @@ pub(super) async fn join(
     let mut last = now;
     let mut deadline = pin!(Deadline::at(first_of(lasting, now)));
     std::future::poll_fn(|context| {
-        let (written, read) = (joint.up.written(), joint.down.read());
+        let (written, read, moved) = (joint.up.written(), joint.down.read(), joint.moved());
         let polled = joint.poll(context);
         let (sent, received) = (joint.up.written() - written, joint.down.read() - read);
         if sent > 0 {
@@ -76,7 +76,7 @@ pub(super) async fn join(
         if polled.is_ready() {
             return polled;
         }
-        if sent > 0 || received > 0 {
+        if joint.moved() > moved {
             last = Instant::now();
         }
         // It is set for what counted when it was set, and set anew when it fires.
@@ -97,6 +97,13 @@ fn first_of(lasting: Lasting, last: Instant) -> Instant {
 }
 
 impl Joint<'_> {
+    /// Grows with each byte that is read or written on either side. What is read at once may be
+    /// written in many steps.
+    const fn moved(&self) -> u64 {
+        let (up, down) = (&self.up, &self.down);
+        up.read() + up.written() + down.read() + down.written()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let Self {
             client,
@@ -108,6 +115,9 @@ impl Joint<'_> {
         if let Poll::Ready(Passed::SourceBroke) = sent {
             return Poll::Ready(End::ClientBroke);
         }
+        if let Poll::Ready(Passed::SinkBroke) = sent {
+            down.break_source();
+        }
         let received = loop {
             match down.poll(member, client, context) {
                 Poll::Ready(Passed::Nothing) if up.has_source_ended() => down.pass_nothing_on(),
@@ -117,7 +127,9 @@ impl Joint<'_> {
         match (sent, received) {
             (_, Poll::Ready(Passed::Nothing)) => Poll::Ready(End::MemberSilent),
             (_, Poll::Ready(Passed::SourceBroke)) => Poll::Ready(End::MemberBroke),
-            (_, Poll::Ready(Passed::SinkBroke)) => Poll::Ready(End::ClientBroke),
+            (_, Poll::Ready(Passed::SinkBroke | Passed::SinkClosed)) => {
+                Poll::Ready(End::ClientBroke)
+            }
             // A member that takes no more may have sent something before, to its very end.
             (Poll::Ready(_), Poll::Ready(Passed::All)) => Poll::Ready(End::Both),
             _ => Poll::Pending,

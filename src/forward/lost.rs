@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 
 use super::address::Address;
 use crate::balancer::Balancer;
@@ -91,11 +92,12 @@ impl Lost {
     }
 }
 
-/// Resolves when it is so, which is looked at after each change.
+/// Resolves when it is so, which is looked at after each change; also in a task whose budget is
+/// used up by bytes that flow without a pause.
 async fn until(changes: &mut watch::Receiver<()>, is_so: impl Fn() -> bool) {
     loop {
         changes.borrow_and_update();
-        if is_so() || changes.changed().await.is_err() {
+        if is_so() || unconstrained(changes.changed()).await.is_err() {
             return;
         }
     }
@@ -109,5 +111,38 @@ fn is_gone(balancer: &Balancer<Address>, id: MemberId, name: &str) -> bool {
             LOSSES.into_iter().any(|flag| status.contains(flag))
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lost, OnLoss};
+    use crate::balancer::Balancer;
+    use crate::forward::Address;
+    use crate::member::Flag;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+    use tokio::task::coop::poll_proceed;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_loss_is_noticed_in_a_task_whose_budget_is_used_up() {
+        let member = ("a", Address::host("db.internal", None));
+        let balancer = Balancer::new([member]).unwrap();
+        let id = balancer.member("a").unwrap().id();
+        let lost = Lost::new(&balancer, OnLoss::End).unwrap();
+        let mut is_lost = pin!(lost.is_lost(&balancer, id, "a"));
+        let first = std::future::poll_fn(|context| Poll::Ready(is_lost.as_mut().poll(context)));
+        assert!(first.await.is_pending());
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        let flooded = std::future::poll_fn(|context| {
+            while let Poll::Ready(unit) = poll_proceed(context) {
+                unit.made_progress();
+            }
+            context.waker().wake_by_ref();
+            is_lost.as_mut().poll(context)
+        });
+        timeout(Duration::from_secs(5), flooded).await.unwrap();
     }
 }

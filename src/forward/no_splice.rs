@@ -1,6 +1,7 @@
 //! What stands for `splice` on systems without it: there is never a pipe, and so bytes are
 //! copied.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -22,7 +23,7 @@ impl Pipes {
 pub(super) enum Spliced {
     Dry,
     Ended,
-    SinkBroke,
+    SinkFailed(io::Error),
     SourceBroke,
     Unfit,
 }

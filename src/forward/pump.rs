@@ -55,8 +55,21 @@ pub(super) enum Passed {
     Nothing,
     /// Reading failed.
     SourceBroke,
-    /// Writing failed. What could not be written is still held.
+    /// Writing failed, as the connection broke.
     SinkBroke,
+    /// Nothing more can be written, as the sink has ended before, or has broken before.
+    SinkClosed,
+}
+
+impl Passed {
+    /// The system reports a reset to one call only; a later read looks like an end. If the peer
+    /// had ended before it broke, the error is a broken pipe.
+    fn by_write(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::SinkClosed,
+            _ => Self::SinkBroke,
+        }
+    }
 }
 
 /// One direction. It reads again only when all that it has read is written.
@@ -66,6 +79,7 @@ pub(super) struct Pump {
     is_flushed: bool,
     stage: Stage,
     tells_nothing: bool,
+    is_source_broken: bool,
     read: u64,
     written: u64,
     /// Where a pipe is lent, if bytes may go through one.
@@ -82,6 +96,7 @@ impl Pump {
             is_flushed: true,
             stage: Stage::Open,
             tells_nothing: false,
+            is_source_broken: false,
             read: 0,
             written: 0,
         }
@@ -108,6 +123,20 @@ impl Pump {
         self.written
     }
 
+    /// Another sink takes the place of one to which nothing was written: it is passed the end,
+    /// too.
+    pub(super) fn begin_again(&mut self) {
+        if self.stage == Stage::Ended {
+            self.stage = Stage::SourceEnded;
+        }
+    }
+
+    /// The other direction has found out that the source broke: what it has sent is passed on,
+    /// but no end.
+    pub(super) const fn break_source(&mut self) {
+        self.is_source_broken = true;
+    }
+
     pub(super) fn has_source_ended(&self) -> bool {
         self.stage != Stage::Open
     }
@@ -122,14 +151,14 @@ impl Pump {
         loop {
             match ready!(self.poll_write(sink, context)) {
                 Ok(()) => {}
-                Err(_) => return Poll::Ready(Passed::SinkBroke),
+                Err(error) => return Poll::Ready(Passed::by_write(&error)),
             }
             match self.stage {
                 Stage::Open if self.lent.is_some() => {
                     match ready!(self.poll_splice(source, sink, context)) {
                         Spliced::Dry => return Poll::Pending,
                         Spliced::Ended => self.stage = Stage::SourceEnded,
-                        Spliced::SinkBroke => return Poll::Ready(Passed::SinkBroke),
+                        Spliced::SinkFailed(error) => return Poll::Ready(Passed::by_write(&error)),
                         Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
                         Spliced::Unfit => self.pipes = None,
                     }
@@ -143,9 +172,12 @@ impl Pump {
                             self.is_flushed = true;
                             return Poll::Pending;
                         }
-                        Err(_) => return Poll::Ready(Passed::SinkBroke),
+                        Err(error) => return Poll::Ready(Passed::by_write(&error)),
                     },
                 },
+                Stage::SourceEnded if self.is_source_broken => {
+                    return Poll::Ready(Passed::SourceBroke);
+                }
                 Stage::SourceEnded if self.tells_nothing && self.read == 0 => {
                     return Poll::Ready(Passed::Nothing);
                 }
@@ -155,7 +187,7 @@ impl Pump {
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                         self.stage = Stage::Ended;
                     }
-                    Err(_) => return Poll::Ready(Passed::SinkBroke),
+                    Err(error) => return Poll::Ready(Passed::by_write(&error)),
                 },
                 Stage::Ended => return Poll::Ready(Passed::All),
             }

@@ -101,7 +101,7 @@ pub(super) enum Spliced {
     /// There is nothing to be read now; the task is woken when there is.
     Dry,
     Ended,
-    SinkBroke,
+    SinkFailed(io::Error),
     SourceBroke,
     /// The system cannot do this with these connections.
     Unfit,
@@ -127,7 +127,7 @@ impl Lent {
         let (Carrier::Tcp(source), Carrier::Tcp(_)) = (source.carrier(), sink.carrier()) else {
             return Poll::Ready(None);
         };
-        // An error is found by whoever reads.
+        // The read that follows finds an error.
         let _ = ready!(source.poll_read_ready(context));
         Poll::Ready(pipes.lend())
     }
@@ -152,7 +152,11 @@ impl Lent {
                         self.filled -= moved.min(self.filled);
                         *written += moved as u64;
                     }
-                    _ => return Poll::Ready(Spliced::SinkBroke),
+                    Ok(_) => {
+                        let error = io::ErrorKind::WriteZero.into();
+                        return Poll::Ready(Spliced::SinkFailed(error));
+                    }
+                    Err(error) => return Poll::Ready(Spliced::SinkFailed(error)),
                 }
             }
             let Poll::Ready(filled) = fill(pipe, source, context) else {

@@ -34,7 +34,8 @@ use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 /// | no member can be elected | is reset | | |
 ///
 /// An end of one side goes through to the other, and the other direction goes on. A side whose
-/// peer takes no more bytes is not read any further.
+/// peer takes no more bytes is not read any further. A unix socket cannot be reset: it is closed
+/// instead, which its peer cannot tell from an end.
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|

@@ -272,6 +272,28 @@ async fn flows_of_a_member_that_is_back_in_time_go_on() {
 }
 
 #[tokio::test]
+async fn flows_of_a_member_that_is_lost_twice_have_all_of_their_time_again() {
+    within(async {
+        let server = Server::echo().await;
+        let balancer = balancer([&server]);
+        let grace = Duration::from_millis(1_500);
+        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::EndAfter(grace));
+        let front = Front::start(forwarder).await;
+        let client = front.client().await;
+        client.ask(b"hello").await;
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        sleep(grace / 3).await;
+        balancer.clear_flag("a", Flag::Disabled).unwrap();
+        sleep(grace / 3).await;
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        let lost = Instant::now();
+        until(|| front.statistics.flows() == 0).await;
+        assert!(lost.elapsed() >= grace * 9 / 10, "{:?}", lost.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_the_stop_answers_still_come_and_no_flow_begins() {
     within(async {
         let server = Server::echo().await;

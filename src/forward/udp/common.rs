@@ -39,7 +39,7 @@ pub(super) struct Common {
     pub(super) limits: Limits,
     pub(super) statistics: UdpStatistics,
     started: Instant,
-    // Relaxed: whoever sets it wakes the flows afterwards.
+    // Relaxed: the flows are woken after it is set.
     stopping: AtomicU32,
 }
 

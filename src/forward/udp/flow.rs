@@ -254,7 +254,7 @@ impl<W> Running<W> {
 impl<W> Drop for Running<W> {
     fn drop(&mut self) {
         self.flow.gate.close();
-        // Without a front that hears of it nothing is left to do.
+        // Without a front nothing is left to do.
         let _ = self.gone.send(Gone {
             client: self.client,
             number: self.number,

@@ -151,8 +151,9 @@ impl UdpForwarder {
     /// machine.
     ///
     /// When there are as many, a new flow takes the place of the oldest one that is not
-    /// confirmed. A flow is confirmed when its client has sent again after an answer, which a
-    /// flood of forged addresses never does. If all are confirmed, the new one is dropped.
+    /// confirmed. A flow is confirmed when its client has sent again after an answer. A flood in
+    /// which each datagram has another forged address confirms none; one that sends again from
+    /// the same addresses does. If all are confirmed, the new one is dropped.
     ///
     /// By default, half of the descriptors that this process may open beyond 64; at least 16, at
     /// most 10 000. The soft limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving

@@ -232,7 +232,7 @@ impl Front {
         if self.common.is_stopping() {
             return Err(Dropped::Stopping);
         }
-        // Flows that were given up have sockets until their tasks have heard of it.
+        // Flows that were given up have sockets until their tasks have ended.
         if self.tasks.len() >= self.most.saturating_add(BATCH) {
             return Err(Dropped::Full);
         }

@@ -104,29 +104,34 @@ impl Leaving {
         let staying = members.iter().filter(|member| !leaves(member.status()));
         let staying: HashSet<MemberId> = staying.map(|member| member.id()).collect();
         let now = Instant::now();
-        while self.due.front().is_some_and(|due| due.at <= now) {
-            let Some(Due { client, number, .. }) = self.due.pop_front() else {
-                break;
-            };
-            let entry = flows.get_mut(client).filter(|entry| entry.number == number);
-            let Some(entry) = entry else {
-                continue;
-            };
+        let mut is_back = false;
+        for (client, entry) in flows.entries_mut() {
             if staying.contains(&entry.flow.member) {
-                entry.is_leaving = false;
-            } else if let Some(flow) = flows.remove(client, number) {
+                is_back |= entry.leaves_at.take().is_some();
+            } else if entry.leaves_at.is_none() {
+                let at = now + watch.after;
+                entry.leaves_at = Some(at);
+                let number = entry.number;
+                self.due.push_back(Due { at, client, number });
+            }
+        }
+        if is_back {
+            self.due.retain(|due| due.is_of(flows));
+        }
+        while self.due.front().is_some_and(|due| due.at <= now) {
+            let due = self.due.pop_front().filter(|due| due.is_of(flows));
+            let flow = due.and_then(|due| flows.remove(due.client, due.number));
+            if let Some(flow) = flow {
                 flow.cut();
             }
         }
-        for (client, entry) in flows.entries_mut() {
-            if !entry.is_leaving && !staying.contains(&entry.flow.member) {
-                entry.is_leaving = true;
-                self.due.push_back(Due {
-                    at: now + watch.after,
-                    client,
-                    number: entry.number,
-                });
-            }
-        }
+    }
+}
+
+impl Due {
+    /// Whether it still holds: the flow is there, and its member has not been back.
+    fn is_of<T>(&self, flows: &mut Table<T>) -> bool {
+        let entry = flows.get_mut(self.client);
+        entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))
     }
 }

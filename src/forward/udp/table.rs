@@ -4,11 +4,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use tokio::time::Instant;
+
 /// One flow at most for each address of a client.
 ///
-/// A flow is *confirmed* when its client has sent again after an answer. A sender that forges
-/// its address never gets that far, so when room is needed the oldest flow that is not
-/// confirmed is given up, as the connection tracking of Linux does it.
+/// A flow is *confirmed* when its client has sent again after an answer. A sender that takes
+/// another forged address for each datagram never gets that far, so when room is needed the
+/// oldest flow that is not confirmed is given up, as the connection tracking of Linux does it.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     /// The keys come from the network, and the hasher of the standard library is keyed.
@@ -24,8 +26,8 @@ pub(super) struct Entry<T> {
     pub(super) flow: T,
     pub(super) number: u64,
     pub(super) is_confirmed: bool,
-    /// Whether its end has been set because of its member.
-    pub(super) is_leaving: bool,
+    /// When it ends because its member is lost.
+    pub(super) leaves_at: Option<Instant>,
 }
 
 /// Fewer than so many that are gone are not worth looking for.
@@ -68,7 +70,7 @@ impl<T> Table<T> {
             flow,
             number,
             is_confirmed: false,
-            is_leaving: false,
+            leaves_at: None,
         };
         self.entries.insert(client, entry);
         number

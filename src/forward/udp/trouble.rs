@@ -24,7 +24,7 @@ impl Trouble {
         }
         match error.kind() {
             ErrorKind::WouldBlock => Self::Backlog,
-            // The system has heard it from the member's by ICMP; Windows calls it a reset.
+            // The member's host has reported it by ICMP; Windows calls it a reset.
             ErrorKind::ConnectionRefused
             | ErrorKind::ConnectionReset
             | ErrorKind::HostUnreachable

@@ -7,6 +7,7 @@ use equipoise::net::Acceptor;
 use equipoise::{Flag, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::front::{
     Front, Log, ended, is_quiet, listening, name_of, named_echo, over, reset, returns, soon,
@@ -62,6 +63,32 @@ async fn a_member_that_breaks_after_its_first_byte_resets_its_client_and_stays_i
                 .status()
                 .contains(Flag::InError)
         );
+    })
+    .await;
+}
+
+/// Writing to it finds out that it broke before reading from it does.
+#[tokio::test]
+async fn a_member_that_breaks_while_it_is_sent_to_resets_its_client() {
+    within(async {
+        for pipes in [0, 16] {
+            let (listener, address) = listening().await;
+            let balancer = over([("a", address)]);
+            let (log, _observing) = Log::of(&balancer);
+            let front = Front::start(TcpForwarder::new(balancer.clone()).max_pipes(pipes));
+            let mut client = front.connect().await;
+            let (mut member, _) = listener.accept().await.unwrap();
+            member.write_all(b"x").await.unwrap();
+            client.read_exact(&mut [0]).await.unwrap();
+            // The member reads nothing, so in the end nothing can be written to it.
+            let piece = vec![0; 1 << 20];
+            let blocked = Duration::from_millis(300);
+            while timeout(blocked, client.write_all(&piece)).await.is_ok() {}
+            reset(member);
+            let broken = ended("a", Outcome::Failure, "body broken off");
+            assert_eq!(log.ends(1).await, [broken], "{pipes} pipes");
+            assert!(client.read(&mut [0]).await.is_err(), "it looks like an end");
+        }
     })
     .await;
 }

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::front::{
-    Front, Log, ended, is_quiet, listening, name_of, named_echo, over, refusing, returns,
+    Front, Log, ended, is_quiet, listening, name_of, named_echo, over, refusing, reset, returns,
 };
 use crate::within;
 
@@ -171,6 +171,31 @@ async fn a_client_that_ends_first_is_no_failure_of_a_silent_member() {
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
         assert_eq!(log.ends(1).await, [ended("a", Outcome::Success, "")]);
         assert!(!is_in_error(&balancer, "a"));
+    })
+    .await;
+}
+
+/// Such a client sends nothing and ends its side at once.
+#[tokio::test]
+async fn the_end_of_a_client_without_a_byte_goes_to_the_other_member_too() {
+    within(async {
+        let (breaks, address) = listening().await;
+        let (answers, other) = listening().await;
+        let balancer = over([("breaks", address), ("answers", other)]);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).fail_silent_members());
+        let mut client = front.connect().await;
+        client.shutdown().await.unwrap();
+        let (mut member, _) = breaks.accept().await.unwrap();
+        assert_eq!(member.read(&mut [0]).await.unwrap(), 0);
+        reset(member);
+        let (mut member, _) = answers.accept().await.unwrap();
+        assert_eq!(member.read(&mut [0]).await.unwrap(), 0);
+        member.write_all(b"answer").await.unwrap();
+        drop(member);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "answer");
+        assert!(is_in_error(&balancer, "breaks"));
     })
     .await;
 }

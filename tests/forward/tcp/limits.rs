@@ -5,6 +5,7 @@ use std::time::Duration;
 use equipoise::Outcome;
 use equipoise::forward::TcpForwarder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
 
 use super::front::{Front, Log, ended, listening, name_of, named_echo, over, returns};
@@ -79,6 +80,36 @@ async fn a_connection_ends_after_its_lifetime_though_bytes_flow() {
         returns(&mut stream, "hello").await;
         while stream.write_all(b"x").await.is_ok() && stream.read(&mut [0]).await.is_ok() {}
         assert!(begun.elapsed() >= Duration::from_millis(450));
+    })
+    .await;
+}
+
+/// A client that takes bytes slowly, but takes some all the time, is not idle.
+#[tokio::test]
+async fn a_client_that_takes_bytes_slowly_is_not_given_up() {
+    within(async {
+        let (listener, address) = listening().await;
+        let idle = Duration::from_millis(1_000);
+        // Small buffers, so that one piece that the forwarder reads is written in many.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(4_096).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let accepting = socket.listen(16).unwrap();
+        let front = accepting.local_addr().unwrap();
+        let forwarder = TcpForwarder::new(over([("a", address)])).idle_timeout(idle);
+        tokio::spawn(forwarder.serve(accepting.into(), std::future::pending()));
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut client = socket.connect(front).await.unwrap();
+        let (mut member, _) = listener.accept().await.unwrap();
+        let whole = 60_000;
+        member.write_all(&vec![b'x'; whole]).await.unwrap();
+        member.shutdown().await.unwrap();
+        let (mut piece, mut got) = (vec![0; 1_000], 0);
+        while got < whole {
+            sleep(Duration::from_millis(50)).await;
+            got += client.read(&mut piece).await.unwrap();
+        }
     })
     .await;
 }
