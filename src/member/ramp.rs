@@ -59,7 +59,7 @@ const FULL: u32 = 16;
 /// // "b" has a quarter of its weight: one request of five.
 /// let elect = |_| balancer.pick(&PickRequest::new()).unwrap().member().name() == "b";
 /// assert_eq!((0..50).map(elect).filter(|&b| b).count(), 10);
-/// # Ok::<(), equipoise::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "slowstart")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
