@@ -309,8 +309,8 @@ impl<W> Builder<W> {
         self
     }
 
-    /// When nobody is left, leaves members that are in error or ejected alone until the time
-    /// for it is over, instead of trying them all again at once (Apache:
+    /// When no other member is left, leaves members that are in error or ejected alone until
+    /// their time is over, instead of trying them all again at once (Apache:
     /// `forcerecovery=Off`).
     ///
     /// # Examples

@@ -275,7 +275,8 @@ impl Drafted {
         }
     }
 
-    /// Refuses a member that another source owns. One that is not there is nobody's.
+    /// Refuses a member that another source owns. One that is not there has
+    /// no owner.
     fn belongs_to(&self, owner: &str) -> Result<(), EditError> {
         match &self.seat {
             Some(seat) if *seat.owner != *owner => Err(EditError::OtherSource {

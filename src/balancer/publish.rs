@@ -1,8 +1,8 @@
-//! The publisher: works out who is eligible after a change or as time passes, and publishes
-//! a [`View`] that readers follow without waiting.
+//! The publisher: works out which members are eligible after a change or as time passes,
+//! and publishes a [`View`] that readers follow without waiting.
 //!
-//! Order of a publication: what is due is noticed, the walk decides who is eligible,
-//! the scheduler is told what changed, and only then readers see it. So a scheduler
+//! Order of a publication: what is due is noticed, the walk decides which members are
+//! eligible, the scheduler is told what changed, and only then readers see it. So a scheduler
 //! always knows at least as much as any view that it is asked with.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::snapshot::{Change, Factors, Picture, Walk, walk, without};
 use crate::sync::Published;
 
 impl<W> Editor<W> {
-    /// Makes everybody's standing equal.
+    /// Makes the standings of all members equal.
     pub(super) fn reset_scheduler(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.scheduler.reset();
         self.publish(published, Told::Again)

@@ -291,8 +291,8 @@ impl<'r> PickRequest<'r> {
 
     /// Tells the time, where the caller has just read it, so that it is not read again.
     ///
-    /// It has to be read from the balancer's own clock. Whose recovery is due, a pick
-    /// asks that clock itself, and only while somebody is in error. A request that has
+    /// It has to be read from the balancer's own clock. Which recovery is due, a pick
+    /// asks that clock itself, and only while a member is in error. A request that has
     /// [waited](crate::Balancer::pick_wait) has the time at which it is elected.
     ///
     /// # Examples

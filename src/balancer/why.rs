@@ -29,11 +29,11 @@ pub enum Why {
     AtCapacity,
     /// There are no members.
     Empty,
-    /// Nobody can be elected.
+    /// No member can be elected.
     NoneUsable,
     /// The method elects this member.
     Scheduled {
-        /// Who ranked equal, so that the earlier place decided.
+        /// The member that ranked equal, so that the earlier place decided.
         tied_with: Option<Arc<str>>,
         /// The route that was presented, if its member cannot serve.
         lost_route: Option<String>,

@@ -370,7 +370,7 @@ impl MemberState {
     }
 
     /// How long the present error lasts, which `delay` works out from the number of errors
-    /// in a row; it is kept for those who ask for the [`health`](Self::health).
+    /// in a row; it is kept for the [`health`](Self::health).
     pub(crate) fn error_delay(&self, delay: impl FnOnce(u32) -> Duration) -> Duration {
         let mut record = self.rest.record.lock();
         let delay = delay(record.health.errors_in_a_row());

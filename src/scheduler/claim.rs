@@ -13,7 +13,7 @@ use crate::member::MemberState;
 /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
 /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
 ///
-/// /// To test what an application does when everybody is busy.
+/// /// To test what an application does when all members are busy.
 /// #[derive(Debug)]
 /// struct Full;
 ///
@@ -85,7 +85,7 @@ pub struct Claim<'c> {
 }
 
 impl<'c> Claim<'c> {
-    /// Returns whom it claims.
+    /// Returns the member that it claims.
     ///
     /// # Examples
     ///
@@ -132,7 +132,7 @@ pub enum Refused {
     AtCapacity,
     /// It is not one of the candidates, or was tried by this request.
     NotEligible,
-    /// This pick has claimed somebody already.
+    /// This pick has claimed a member already.
     OnePerPick,
     /// It is disabled, stopped, in error, ejected or failed by a health check since the
     /// candidates were determined.

@@ -1,6 +1,6 @@
 //! What a scheduler asks of the balancer: [`Needs`].
 
-/// What has to be measured and done for a scheduler: nobody pays for what nobody reads.
+/// What has to be measured and done for a scheduler: what is not asked for costs nothing.
 ///
 /// # Examples
 ///

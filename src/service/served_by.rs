@@ -1,10 +1,10 @@
-//! Who answered a request: [`ServedBy`].
+//! Which member answered a request: [`ServedBy`].
 
 use std::sync::Arc;
 
 use crate::session::Session;
 
-/// Who answered, in the extensions of the answer: for access logs.
+/// The member that answered, in the extensions of the answer: for access logs.
 ///
 /// # Examples
 ///

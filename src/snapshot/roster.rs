@@ -1,4 +1,4 @@
-//! Who is there: the members by slot, in order, by name and by route.
+//! The members that there are, by slot, in order, by name and by route.
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ pub(in crate::config) fn sites(
     let scopes = virtual_scopes(config).into_iter();
     for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
         let site = Arc::new(site(&scope, changes, faults));
-        // As in httpd, whoever has no name has the main server's.
+        // As in httpd, a host without a name has the main server's.
         let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
         let names = name.into_iter().map(str::to_owned);
         let names = names.chain(scope.host.aliases.iter().cloned());

@@ -217,7 +217,7 @@ impl Pool {
         }
     }
 
-    /// Sees to it that connections which nobody needs any more are closed.
+    /// Sees to it that connections that are needed no more are closed.
     pub(super) fn see_to(self: &Arc<Self>) {
         let watched = std::mem::replace(&mut self.open.lock().watched, true);
         if !watched {

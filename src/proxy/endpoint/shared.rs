@@ -145,7 +145,7 @@ fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), Re
     let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
     match body.size_hint().exact() {
         Some(0) if said != Some(0) => {
-            // Somebody has taken the body.
+            // The body was taken out before it came here.
             headers.remove(CONTENT_LENGTH);
             Ok(())
         }

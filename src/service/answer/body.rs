@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Somebody else's answer, or a text of our own.
+    /// An inner service's answer, or a text of our own.
     ///
     /// # Examples
     ///
@@ -47,7 +47,7 @@ impl<B> AnswerBody<B> {
         }
     }
 
-    /// What somebody else sends.
+    /// What an inner service sends.
     pub(crate) fn inner(inner: B) -> Self {
         let content = Content::Member { inner };
         Self { content }

@@ -70,7 +70,7 @@ impl<W, P> BalanceLayer<W, P> {
 
     /// Says which errors of type `E`, wherever they stand among the causes, are not the
     /// member's fault: such as that a connection that had been idle was closed. See
-    /// [`Fault::and_blameless`]. If nobody else can take the request, the same member may
+    /// [`Fault::and_blameless`]. If no other member can take the request, the same member may
     /// have it once more.
     ///
     /// # Examples
