@@ -20,6 +20,7 @@ use equipoise::balancer::Builder;
 use equipoise::forward::{Address, TcpForwarder};
 use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, stop_signal};
 use equipoise::scheduler::Maglev;
+use equipoise::session::StickTable;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, MemberSpec, Status, Weight};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::sync::oneshot;
@@ -42,6 +43,9 @@ struct Options {
     /// How members are elected.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
+    /// Keeps each client on its member by a table of at most so many clients.
+    #[arg(long, value_name = "ENTRIES")]
+    stick: Option<usize>,
     /// Tells members where each connection comes from; they must expect a PROXY header.
     #[arg(long, value_enum)]
     proxy_protocol: Option<Version>,
@@ -105,8 +109,15 @@ async fn main() -> Result<(), BoxError> {
             Version::V2 => ProxyVersion::V2,
         });
     }
+    let table = options.stick.map(StickTable::new);
+    if let Some(table) = &table {
+        forwarder = forwarder.stick(table.clone());
+    }
     let stopped = forwarder.serve(listener, stop_signal()?).await;
     print_table(&balancer);
+    for entry in table.iter().flat_map(StickTable::entries) {
+        println!("{} stays on {}.", entry.client, entry.member);
+    }
     println!("Stopped. Connections cut: {}.", stopped.cut());
     Ok(())
 }

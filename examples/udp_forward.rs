@@ -21,6 +21,7 @@ use equipoise::balancer::Builder;
 use equipoise::forward::UdpForwarder;
 use equipoise::net::stop_signal;
 use equipoise::scheduler::Maglev;
+use equipoise::session::StickTable;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Flag, MemberSpec, Status, Weight};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -41,6 +42,9 @@ struct Options {
     /// How members are elected for the flow of a client.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
+    /// Keeps each client on its member by a table of at most so many clients.
+    #[arg(long, value_name = "ENTRIES")]
+    stick: Option<usize>,
     /// How many answers a datagram has; 0 if that is not known.
     #[arg(long, default_value_t = 0)]
     answers: u32,
@@ -94,9 +98,12 @@ async fn main() -> Result<(), BoxError> {
     }
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
-    let forwarder = UdpForwarder::new(balancer.clone())
+    let mut forwarder = UdpForwarder::new(balancer.clone())
         .answers(options.answers)
         .idle_timeout(Duration::from_secs(options.idle));
+    if let Some(entries) = options.stick {
+        forwarder = forwarder.stick(StickTable::new(entries));
+    }
     let statistics = forwarder.statistics();
     let stopped = forwarder.serve(socket, stop_signal()?).await?;
     print_table(&balancer);

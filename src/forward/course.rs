@@ -23,9 +23,11 @@ use super::lost::Lost;
 use super::per_client::PerClient;
 use super::pump::Pump;
 use super::splice::Pipes;
+use super::sticking::Sticking;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
+use crate::session::StickTable;
 use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
@@ -49,6 +51,7 @@ pub(super) struct Course {
     pub(super) lost: Option<Lost>,
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
+    pub(super) stick: Option<StickTable>,
 }
 
 /// Whose connection it is.
@@ -62,6 +65,7 @@ pub(super) struct Client {
 /// What one client's connection has come through.
 struct Attempts {
     hash: Option<u64>,
+    sticking: Option<Sticking>,
     tried: Vec<MemberId>,
     cause: Option<Cause>,
 }
@@ -71,8 +75,12 @@ impl Attempts {
         let request = PickRequest::new()
             .with_tried(&self.tried)
             .with_cause(self.cause.as_ref());
-        match self.hash {
+        let request = match self.hash {
             Some(hash) => request.with_hash(hash),
+            None => request,
+        };
+        match &self.sticking {
+            Some(sticking) => sticking.request(request),
             None => request,
         }
     }
@@ -112,11 +120,21 @@ impl Course {
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
             hash: client.address.map(|client| hash_of(client.ip())),
+            sticking: self
+                .stick
+                .as_ref()
+                .zip(client.address)
+                .map(|(table, client)| Sticking::new(table, client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let give_up = now + self.opening;
         while let Some(mut lease) = self.elect(&attempts, give_up).await {
+            if let Some(sticking) = &mut attempts.sticking {
+                if !sticking.accepts(lease.name_handle()) {
+                    continue;
+                }
+            }
             let port = || client_stream.local_addr().map(|here| here.port());
             let mut connector = lease.connector(port);
             if let Some((header, version)) = &client.header {
@@ -129,6 +147,9 @@ impl Course {
                     continue;
                 }
             };
+            if let Some(sticking) = &mut attempts.sticking {
+                sticking.connected(lease.name_handle());
+            }
             member.watch(self.watching);
             let mut member = Cut::new(member);
             let mut joint = Joint {
@@ -282,6 +303,7 @@ mod tests {
             lost: None,
             pipes: None,
             per_client: None,
+            stick: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;

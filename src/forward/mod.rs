@@ -12,6 +12,9 @@
 //! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
 //! found by that ([`NameRoutes`]).
 //!
+//! A client stays on its member by a scheduler that hashes, or by a
+//! [`StickTable`](crate::session::StickTable), which tells when to prefer which.
+//!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!
 //! # Examples
@@ -50,6 +53,7 @@ mod pump;
 mod scratch;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;
+mod sticking;
 mod tcp;
 mod udp;
 

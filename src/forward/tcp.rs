@@ -14,12 +14,13 @@ use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
 use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::session::StickTable;
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
 /// A member is elected when the connection comes in. A hash of the client's IP address goes
 /// with the request, so a scheduler that hashes keeps a client on its member, also across
-/// several listeners. The connection is in flight until both sides have ended, and its bytes
+/// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection is in flight until both sides have ended, and its bytes
 /// are counted both ways as they pass.
 ///
 /// | what happens | the client | the member | outcome |
@@ -104,6 +105,7 @@ pub struct TcpForwarder {
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
+    stick: Option<StickTable>,
     telling: Option<ProxyVersion>,
 }
 
@@ -127,6 +129,7 @@ impl TcpForwarder {
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
+            stick: None,
             telling: None,
         }
     }
@@ -362,6 +365,40 @@ impl TcpForwarder {
         self
     }
 
+    /// Keeps each client on its member by a table, which forwarders may share, also one of
+    /// datagrams. [`StickTable`] tells when to prefer a scheduler that hashes.
+    ///
+    /// A connection of a client that has an entry goes to the member of that entry: also if it
+    /// drains, stands by, or is of a later tier. If it cannot be elected, as it is in error, at its
+    /// cap, disabled, or gone, or if it cannot be connected, another member is elected, and the
+    /// client is moved to it once that is connected. If all members are at their caps, the
+    /// connection waits for any of them. A new client gets its entry with its election.
+    ///
+    /// A connection is a use of its client's entry until it has ended. The client is the one that a
+    /// trusted PROXY header tells of, if there is one. Clients of a unix socket have no entry.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::session::StickTable;
+    /// use std::time::Duration;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let table = StickTable::new(100_000).with_expiry(Duration::from_secs(3_600));
+    /// let forwarder = TcpForwarder::new(balancer).stick(table.clone());
+    /// for entry in table.entries() {
+    ///     println!("{}: {}", entry.client, entry.member);
+    /// }
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn stick(mut self, table: StickTable) -> Self {
+        self.stick = Some(table);
+        self
+    }
+
     /// Tells members where each connection comes from: a PROXY header is the first that is sent
     /// to a member, before TLS. Members must expect one.
     ///
@@ -408,6 +445,7 @@ impl TcpForwarder {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
             per_client: self.max_per_client.map(PerClient::new),
+            stick: self.stick,
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,

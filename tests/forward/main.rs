@@ -6,6 +6,7 @@
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
 
+mod affinity;
 #[cfg(feature = "tls")]
 mod front;
 mod greeting;

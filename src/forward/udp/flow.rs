@@ -20,6 +20,7 @@ use super::trouble::Trouble;
 use crate::balancer::{Lease, SentMeter};
 use crate::forward::scratch;
 use crate::member::{Cause, MemberId, Outcome};
+use crate::session::StickUse;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::Deadline;
 
@@ -131,6 +132,8 @@ pub(super) struct Running<W> {
     gone: mpsc::UnboundedSender<Gone>,
     /// `None` once it has ended.
     lease: Option<Lease<W>>,
+    /// Until the flow has ended.
+    _stick_use: Option<StickUse>,
     _opened: Opened,
 }
 
@@ -145,6 +148,7 @@ impl<W> Running<W> {
         client: SocketAddr,
         number: u64,
         gone: mpsc::UnboundedSender<Gone>,
+        stick_use: Option<StickUse>,
     ) -> Self {
         Self {
             flow,
@@ -153,6 +157,7 @@ impl<W> Running<W> {
             answers: 0,
             gone,
             lease: Some(lease),
+            _stick_use: stick_use,
             _opened: common.statistics.count_opened(),
             common,
         }

@@ -15,13 +15,15 @@ use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::OnLoss;
 use crate::net::Stopped;
+use crate::session::StickTable;
 
 /// Forwards datagrams to the members of a balancer, and returns their answers.
 ///
 /// All datagrams from one address and port of a client are a *flow*: they go to one member, from
 /// a socket of their own, and what comes back goes to the client. A flow is one request in
 /// flight of its member. Its election has a hash of the client's address, without the port, so
-/// that a hashing scheduler gives all flows of a client one member.
+/// that a hashing scheduler gives all flows of a client one member; so does a
+/// [stick table](Self::stick), with any scheduler.
 ///
 /// A flow ends when it has been quiet for a while, or when each datagram has had its
 /// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
@@ -87,6 +89,7 @@ pub struct UdpForwarder {
     balancer: Balancer<SocketAddr>,
     limits: Limits,
     statistics: UdpStatistics,
+    stick: Option<StickTable>,
 }
 
 /// As good as without limit, and no time overflows.
@@ -112,6 +115,7 @@ impl UdpForwarder {
                 new_flows_per_client: 1_000,
             },
             statistics: UdpStatistics::default(),
+            stick: None,
         }
     }
 
@@ -260,6 +264,30 @@ impl UdpForwarder {
         self
     }
 
+    /// Keeps each client on its member by a table, which forwarders may share, as
+    /// [`TcpForwarder::stick`](crate::forward::TcpForwarder::stick) does. A flow is a use of its
+    /// client's entry until it has ended.
+    ///
+    /// Addresses of datagrams may be forged: each such address takes an entry, and those of clients
+    /// that have no flow may be lost to a flood. A scheduler that hashes has nothing to lose.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    /// use equipoise::session::StickTable;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer).stick(StickTable::new(100_000));
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn stick(mut self, table: StickTable) -> Self {
+        self.stick = Some(table);
+        self
+    }
+
     /// Returns the numbers of this forwarder and its clones.
     ///
     /// # Examples
@@ -305,6 +333,8 @@ impl UdpForwarder {
     ) -> io::Result<Stopped> {
         let here = socket.local_addr()?;
         let common = Common::new(socket, here, self.limits, self.statistics);
-        Ok(Front::new(self.balancer, common).serve(stop).await)
+        Ok(Front::new(self.balancer, common, self.stick)
+            .serve(stop)
+            .await)
     }
 }

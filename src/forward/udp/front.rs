@@ -23,8 +23,10 @@ use super::trouble::Trouble;
 use crate::balancer::{Balancer, PickError, PickRequest};
 use crate::forward::course::hash_of;
 use crate::forward::scratch;
+use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId};
 use crate::net::{Stopped, default_connections};
+use crate::session::StickTable;
 use crate::timer::timeout;
 
 /// So many datagrams are taken before flows that have ended are looked after.
@@ -55,6 +57,7 @@ pub(super) struct Front {
     most: usize,
     clients: Clients,
     leaving: Leaving,
+    stick: Option<StickTable>,
     tasks: JoinSet<()>,
     gone: mpsc::UnboundedSender<Gone>,
     ended: mpsc::UnboundedReceiver<Gone>,
@@ -75,7 +78,11 @@ impl Tried {
 }
 
 impl Front {
-    pub(super) fn new(balancer: Balancer<SocketAddr>, common: Common) -> Self {
+    pub(super) fn new(
+        balancer: Balancer<SocketAddr>,
+        common: Common,
+        stick: Option<StickTable>,
+    ) -> Self {
         let limits = common.limits;
         let most = limits.flows.unwrap_or_else(default_connections).max(1);
         let per_client = limits.flows_per_client.unwrap_or(most.div_ceil(4));
@@ -88,6 +95,7 @@ impl Front {
             common: Arc::new(common),
             flows: Table::new(),
             most,
+            stick,
             tasks: JoinSet::new(),
             gone,
             ended,
@@ -265,15 +273,25 @@ impl Front {
         mut tried: Tried,
     ) -> Result<(), Dropped> {
         let hash = hash_of(client.ip());
+        let table = self.stick.as_ref();
+        let mut sticking = table.map(|table| Sticking::new(table, client.ip()));
         for _ in 0..TRIES {
-            let request = PickRequest::new()
+            let mut request = PickRequest::new()
                 .with_hash(hash)
                 .with_tried(&tried.members)
                 .with_cause(tried.cause.as_ref());
+            if let Some(sticking) = &sticking {
+                request = sticking.request(request);
+            }
             let mut lease = self.balancer.pick(&request).map_err(|error| match error {
                 PickError::AtCapacity => Dropped::AtCapacity,
                 _ => Dropped::NoMember,
             })?;
+            if let Some(sticking) = &mut sticking {
+                if !sticking.accepts(lease.name_handle()) {
+                    continue;
+                }
+            }
             let sent = match opening::connect(*lease, self.common.here) {
                 Ok(socket) => {
                     let flow = Arc::new(Flow::new(socket, &mut lease, now));
@@ -291,9 +309,14 @@ impl Front {
             };
             match sent {
                 Ok(flow) => {
+                    if let Some(sticking) = &mut sticking {
+                        sticking.connected(lease.name_handle());
+                    }
                     let number = self.flows.insert(client, flow.clone());
                     let (common, gone) = (self.common.clone(), self.gone.clone());
-                    let running = Running::new(flow, common, lease, client, number, gone);
+                    let stick_use = sticking.and_then(Sticking::into_use);
+                    let running =
+                        Running::new(flow, common, lease, client, number, gone, stick_use);
                     self.tasks.spawn(running.run());
                     return Ok(());
                 }
