@@ -2,8 +2,9 @@
 
 #![cfg(feature = "forward")]
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "what cannot be set up, or what hangs, ends its test"
+    reason = "what cannot be set up, or what hangs, ends its test, and figures are for reading"
 )]
 
 #[cfg(feature = "tls")]
@@ -11,12 +12,14 @@ mod front;
 mod greeting;
 mod hello;
 mod name_routes;
+mod named;
 mod nginx;
 #[cfg(feature = "tls")]
 mod openssl;
 #[cfg(feature = "tls")]
 mod pass_through;
 mod pieces;
+mod program;
 mod proxy_protocol;
 mod tcp;
 mod udp;
