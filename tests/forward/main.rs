@@ -19,8 +19,13 @@ mod openssl;
 #[cfg(feature = "tls")]
 mod pass_through;
 mod pieces;
+#[cfg(target_os = "linux")]
+#[path = "../load/process.rs"]
+mod process;
 mod program;
 mod proxy_protocol;
+#[cfg(target_os = "linux")]
+mod services;
 mod tcp;
 mod udp;
 mod udp_dns;
