@@ -50,6 +50,11 @@ use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
 ///
+/// Some protocols open several connections that belong together: a client of PostgreSQL cancels
+/// a query on a connection of its own, and FTP has one for each transfer. They must reach one
+/// member, so they need a scheduler that hashes, such as [`Maglev`](crate::scheduler::Maglev).
+/// With any other, a cancel may reach a member that does not run the query, and has no effect.
+///
 /// A member that is the forwarder itself makes a loop: each connection opens another, until
 /// the connections are as many as there may be.
 ///
@@ -294,7 +299,7 @@ impl TcpForwarder {
     ///
     /// This finds out a member behind a port that is always open, such as that of a container
     /// runtime. It is wrong for a protocol in which a server may take what it gets and close
-    /// without an answer.
+    /// without an answer, as PostgreSQL does with the cancel of a query.
     ///
     /// # Examples
     ///
