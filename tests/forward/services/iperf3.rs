@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use equipoise::Balancer;
 use equipoise::forward::{TcpForwarder, UdpForwarder};
 use equipoise::scheduler::Maglev;
+use equipoise::{Balancer, Flag, MemberSpec};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{balancer, printed, received_from, sent_to, within};
+use super::{balancer, received_from, sent_to, within};
 use crate::program::{Folder, Program, free_address};
 use crate::tcp::front::{Front, is_quiet};
 use crate::udp;
@@ -29,9 +29,29 @@ async fn measured(address: SocketAddr, options: &[&str]) -> Value {
     let mut iperf3 = Command::new("iperf3");
     iperf3.args(["--json", "--client", "127.0.0.1", "--port"]);
     iperf3.arg(address.port().to_string()).args(options);
-    let mut told: Value = serde_json::from_str(&printed(&mut iperf3).await).unwrap();
-    assert!(told["error"].is_null(), "{told}");
-    told["end"].take()
+    loop {
+        let output = iperf3.kill_on_drop(true).output().await.unwrap();
+        let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = told["error"].as_str().unwrap_or_default();
+        // The server has not tidied up after the last test yet.
+        if error.starts_with("the server is busy") {
+            continue;
+        }
+        assert!(output.status.success() && error.is_empty(), "{told}");
+        return told["end"].take();
+    }
+}
+
+async fn reaches_its_end_over_udp(address: SocketAddr, direction: &[&str]) {
+    let mut options = vec!["--udp", "--length", "1400", "--parallel", "2"];
+    options.extend(["--bitrate", "20M", "--bytes", "4M"]);
+    options.extend(direction);
+    let end = measured(address, &options).await;
+    let sum = &end["sum"];
+    let (lost, all) = (&sum["lost_packets"], &sum["packets"]);
+    let (lost, all) = (lost.as_u64().unwrap(), all.as_u64().unwrap());
+    // A machine that does much else loses some.
+    assert!(all > 2_000 && lost < all / 2, "{lost} of {all} are lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,10 +63,12 @@ async fn streams_of_iperf3_pass_in_both_directions_over_tcp_and_udp() {
         let members = [("a", addresses[0].into()), ("b", addresses[1].into())];
         // The streams of a test are one server's.
         let over_tcp = balancer(Maglev::default(), members);
+        // At the end of a test a server closes its port, and refuses what is still on its way.
+        let spec = || MemberSpec::new().with_flag(Flag::IgnoreErrors);
         let over_udp = Balancer::builder()
             .scheduler(Maglev::default())
-            .member("a", addresses[0], Default::default())
-            .member("b", addresses[1], Default::default())
+            .member("a", addresses[0], spec())
+            .member("b", addresses[1], spec())
             .build()
             .unwrap();
         let address = free_address();
@@ -76,24 +98,16 @@ async fn streams_of_iperf3_pass_in_both_directions_over_tcp_and_udp() {
             assert!(received() - before >= arrived);
         }
 
-        for direction in [&[][..], &["--reverse"]] {
-            let mut options = vec!["--udp", "--length", "1400", "--parallel", "2"];
-            options.extend(["--bitrate", "20M", "--bytes", "4M"]);
-            options.extend(direction);
-            let end = measured(address, &options).await;
-            let sum = &end["sum"];
-            let (lost, all) = (&sum["lost_packets"], &sum["packets"]);
-            let (lost, all) = (lost.as_u64().unwrap(), all.as_u64().unwrap());
-            // A machine that does much else loses some.
-            assert!(all > 2_000 && lost < all / 2, "{lost} of {all} are lost");
-        }
-        assert_eq!(udp.statistics.opened(), 4);
-        // All went to one server.
+        reaches_its_end_over_udp(address, &["--reverse"]).await;
+        // One flow for each stream, to the server that has the connections.
+        assert_eq!(udp.statistics.opened(), 2);
         for name in ["a", "b"] {
             let by_tcp = over_tcp.member(name).unwrap().elected() > 0;
             let by_udp = over_udp.member(name).unwrap().elected() > 0;
             assert_eq!(by_tcp, by_udp, "{name}");
         }
+        // Last, as what the server refuses at the end is sent to the other.
+        reaches_its_end_over_udp(address, &[]).await;
     })
     .await;
 }
