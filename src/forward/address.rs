@@ -19,9 +19,9 @@ use crate::net::{MemberTls, TlsError};
 /// member can serve a protocol on several ports.
 ///
 /// A member that listens at some of these ports only for a while, as an FTP server does for
-/// transfers, refuses connections to the others. Set
-/// [`Flag::IgnoreErrors`](crate::member::Flag::IgnoreErrors) for it: without the flag, one refused
-/// connection puts it in error at all ports, and any client can open one.
+/// transfers, refuses connections to the others. One such connection, which any client can open,
+/// puts it in error at all ports; let forwarders of these ports have
+/// [no failover](super::TcpForwarder::no_failover).
 ///
 /// | text | the member |
 /// |---|---|

@@ -24,7 +24,7 @@ use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 ///
 /// | what happens | the client | the member | outcome |
 /// |---|---|---|---|
-/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member | is put in error | failure |
+/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member, see [`no_failover`](Self::no_failover) | is put in error | failure |
 /// | this machine has no descriptor or port left | goes to another member | | failure |
 /// | the member closes or breaks before its first byte, see [`fail_silent_members`](Self::fail_silent_members) | is reset or ended as the member's side was | | failure if it broke |
 /// | the member's connection breaks later | is reset | | failure |
@@ -106,6 +106,7 @@ pub struct TcpForwarder {
     max_per_client: Option<u32>,
     max_pipes: usize,
     max_waiting: usize,
+    fails_over: bool,
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
@@ -129,6 +130,7 @@ impl TcpForwarder {
             max_per_client: None,
             max_pipes: 16,
             max_waiting: 1_000,
+            fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
@@ -317,6 +319,34 @@ impl TcpForwarder {
         self
     }
 
+    /// Resets a client whose member cannot be connected, in place of sending it to another
+    /// member, and does not put the member in error.
+    ///
+    /// This is for ports whose connections follow one at another port, as the transfers of FTP
+    /// do: another member has no use for them, or takes them for those of another client; and a
+    /// member that listens there only when it is asked to is not in error when it refuses.
+    ///
+    /// # Examples
+    ///
+    /// Commands go to another member when one fails, transfers go where their commands went.
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::scheduler::Maglev;
+    ///
+    /// # let builder = Balancer::<Address>::builder();
+    /// let balancer = builder.scheduler(Maglev::default()).build()?;
+    /// let commands = TcpForwarder::new(balancer);
+    /// let transfers = commands.clone().no_failover();
+    /// # let _ = transfers;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn no_failover(mut self) -> Self {
+        self.fails_over = false;
+        self
+    }
+
     /// Sets after which silence, and then how often, the system asks either side whether it is
     /// still there (`SO_KEEPALIVE`). How many questions may stay without an answer is the
     /// system's setting. A unix socket has no need of it.
@@ -419,6 +449,7 @@ impl TcpForwarder {
             opening: self.opening,
             idle: self.idle,
             lifetime: self.lifetime,
+            fails_over: self.fails_over,
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
