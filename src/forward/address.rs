@@ -18,6 +18,11 @@ use crate::net::{MemberTls, TlsError};
 /// (or with port 0) a connection goes to the port at which its client came in, so that a
 /// member can serve a protocol on several ports.
 ///
+/// A member that listens at some of these ports only for a while, as an FTP server does for
+/// transfers, refuses connections to the others. One such connection, which any client can open,
+/// puts it in error at all ports; let forwarders of these ports have
+/// [no failover](super::TcpForwarder::no_failover).
+///
 /// | text | the member |
 /// |---|---|
 /// | `10.0.0.1:5432`, `[2001:db8::1]:5432` | an address |

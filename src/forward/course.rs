@@ -45,6 +45,8 @@ pub(super) struct Course {
     pub(super) lifetime: Duration,
     /// One permit for each connection that may wait for a member.
     pub(super) waiting: Semaphore,
+    /// Whether a member that fails is put in error, and its client goes to another.
+    pub(super) fails_over: bool,
     /// Whether a member that ends without a byte has failed.
     pub(super) fails_silent: bool,
     pub(super) watching: Watching,
@@ -64,6 +66,7 @@ pub(super) struct Client {
 
 /// What one client's connection has come through.
 struct Attempts {
+    fails_over: bool,
     hash: Option<u64>,
     sticking: Option<Sticking>,
     tried: Vec<MemberId>,
@@ -85,11 +88,11 @@ impl Attempts {
         }
     }
 
-    /// Ends the use of a member as its failure. Another is elected next.
+    /// Ends the use of a member as its failure. Another is elected next, if any may be.
     fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
         self.tried.push(lease.member().id());
         let Failure { cause, is_members } = failure;
-        if is_members {
+        if is_members && self.fails_over {
             lease.put_in_error_because(cause.clone());
         }
         lease.fail(cause.clone());
@@ -119,6 +122,7 @@ impl Course {
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
+            fails_over: self.fails_over,
             hash: client.address.map(|client| hash_of(client.ip())),
             sticking: self
                 .stick
@@ -209,7 +213,8 @@ impl Course {
     async fn elect(&self, attempts: &Attempts, give_up: Instant) -> Option<Lease<Address>> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
-        if (!tried.is_empty() && balancer.has_only(tried)) || Instant::now() >= give_up {
+        let is_over = !tried.is_empty() && (!self.fails_over || balancer.has_only(tried));
+        if is_over || Instant::now() >= give_up {
             return None;
         }
         let error = match balancer.pick(&request) {
@@ -298,6 +303,7 @@ mod tests {
             idle: Duration::ZERO,
             lifetime: Duration::ZERO,
             waiting: Semaphore::new(1),
+            fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
             lost: None,

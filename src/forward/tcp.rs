@@ -25,7 +25,7 @@ use crate::session::StickTable;
 ///
 /// | what happens | the client | the member | outcome |
 /// |---|---|---|---|
-/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member | is put in error | failure |
+/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member, see [`no_failover`](Self::no_failover) | is put in error | failure |
 /// | this machine has no descriptor or port left | goes to another member | | failure |
 /// | the member closes or breaks before its first byte, see [`fail_silent_members`](Self::fail_silent_members) | is reset or ended as the member's side was | | failure if it broke |
 /// | the member's connection breaks later | is reset | | failure |
@@ -50,6 +50,11 @@ use crate::session::StickTable;
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
+///
+/// Some protocols open several connections that belong together: a client of PostgreSQL cancels
+/// a query on a connection of its own, and FTP has one for each transfer. They must reach one
+/// member, so they need a scheduler that hashes, such as [`Maglev`](crate::scheduler::Maglev).
+/// With any other, a cancel may reach a member that does not run the query, and has no effect.
 ///
 /// A member that is the forwarder itself makes a loop: each connection opens another, until
 /// the connections are as many as there may be.
@@ -102,6 +107,7 @@ pub struct TcpForwarder {
     max_per_client: Option<u32>,
     max_pipes: usize,
     max_waiting: usize,
+    fails_over: bool,
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
@@ -126,6 +132,7 @@ impl TcpForwarder {
             max_per_client: None,
             max_pipes: 16,
             max_waiting: 1_000,
+            fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
@@ -297,7 +304,7 @@ impl TcpForwarder {
     ///
     /// This finds out a member behind a port that is always open, such as that of a container
     /// runtime. It is wrong for a protocol in which a server may take what it gets and close
-    /// without an answer.
+    /// without an answer, as PostgreSQL does with the cancel of a query.
     ///
     /// # Examples
     ///
@@ -312,6 +319,34 @@ impl TcpForwarder {
     /// ```
     pub fn fail_silent_members(mut self) -> Self {
         self.fails_silent = true;
+        self
+    }
+
+    /// Resets a client whose member cannot be connected, in place of sending it to another
+    /// member, and does not put the member in error.
+    ///
+    /// This is for ports whose connections follow one at another port, as the transfers of FTP
+    /// do: another member has no use for them, or takes them for those of another client; and a
+    /// member that listens there only when it is asked to is not in error when it refuses.
+    ///
+    /// # Examples
+    ///
+    /// Commands go to another member when one fails, transfers go where their commands went.
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::scheduler::Maglev;
+    ///
+    /// # let builder = Balancer::<Address>::builder();
+    /// let balancer = builder.scheduler(Maglev::default()).build()?;
+    /// let commands = TcpForwarder::new(balancer);
+    /// let transfers = commands.clone().no_failover();
+    /// # let _ = transfers;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn no_failover(mut self) -> Self {
+        self.fails_over = false;
         self
     }
 
@@ -452,6 +487,7 @@ impl TcpForwarder {
             opening: self.opening,
             idle: self.idle,
             lifetime: self.lifetime,
+            fails_over: self.fails_over,
             fails_silent: self.fails_silent,
             watching: self.watching,
         });

@@ -2,8 +2,9 @@
 
 #![cfg(feature = "forward")]
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "what cannot be set up, or what hangs, ends its test"
+    reason = "what cannot be set up, or what hangs, ends its test, and figures are for reading"
 )]
 
 mod affinity;
@@ -12,13 +13,20 @@ mod front;
 mod greeting;
 mod hello;
 mod name_routes;
+mod named;
 mod nginx;
 #[cfg(feature = "tls")]
 mod openssl;
 #[cfg(feature = "tls")]
 mod pass_through;
 mod pieces;
+#[cfg(target_os = "linux")]
+#[path = "../load/process.rs"]
+mod process;
+mod program;
 mod proxy_protocol;
+#[cfg(target_os = "linux")]
+mod services;
 mod tcp;
 mod udp;
 mod udp_dns;

@@ -23,7 +23,11 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn start(forwarder: TcpForwarder) -> Self {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), forwarder)
+    }
+
+    pub(crate) fn start_at(address: SocketAddr, forwarder: TcpForwarder) -> Self {
+        let listener = Listener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = oneshot::channel();
         let serving = forwarder.serve(listener, async { drop(stopping.await) });
