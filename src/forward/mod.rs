@@ -10,7 +10,8 @@
 //! ```
 //!
 //! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
-//! found by that ([`NameRoutes`]).
+//! found by that ([`NameRoutes`]). A [`StreamRouter`] does so for one port of many services, of
+//! which some may be served by HTTP here.
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!
@@ -41,21 +42,25 @@
 mod address;
 mod course;
 mod cut;
+mod forwarding;
 mod greeting;
 mod join;
 mod lost;
 mod name_routes;
 mod per_client;
 mod pump;
+mod router;
 mod scratch;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;
 mod tcp;
 mod udp;
 
+pub use crate::net::stream_target::StreamTarget;
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
 pub use name_routes::{HostNameError, NameRoutes};
+pub use router::{StreamRouter, StreamRule};
 pub use tcp::TcpForwarder;
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};

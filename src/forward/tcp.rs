@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::course::{Client, Course};
+use super::course::Course;
+use super::forwarding::Forwarding;
 use super::lost::{Lost, OnLoss};
 use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
-use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
@@ -404,6 +405,14 @@ impl TcpForwarder {
     ///
     /// See [`TcpForwarder`].
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
+        let (acceptor, forwarding) = self.begin();
+        let task = move |accepted| forwarding.forward(accepted);
+        acceptor.serve(listener, task, stop).await
+    }
+
+    /// What accepts connections, and what forwards them. Its limits hold for all of them
+    /// together.
+    pub(super) fn begin(self) -> (Acceptor, Forwarding) {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
@@ -417,18 +426,7 @@ impl TcpForwarder {
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
-        let telling = self.telling;
-        let task = move |accepted: Accepted| {
-            let course = course.clone();
-            async move {
-                let client = Client {
-                    address: accepted.client_addr(),
-                    header: telling.map(|version| (accepted.next_proxy_header(), version)),
-                };
-                course.serve(accepted.into_stream(), client).await;
-            }
-        };
-        self.acceptor.serve(listener, task, stop).await
+        (self.acceptor, Forwarding::new(course, self.telling))
     }
 }
 

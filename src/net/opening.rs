@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -45,24 +44,19 @@ impl Opening {
         self.handshake = Some(handshake);
     }
 
-    /// Reads the PROXY header of a peer that sends one, then does the handshake of TLS.
-    pub(crate) async fn open(
-        &self,
-        mut stream: Stream,
-        peer: Option<SocketAddr>,
-    ) -> io::Result<Accepted> {
-        let header = if contain(&self.announcers, peer) {
-            Some(ProxyHeader::read(&mut stream).await?)
-        } else {
-            None
-        };
-        let (stream, session) = match &self.handshake {
-            Some(handshake) => {
-                let (stream, session) = handshake.handshake(stream).await?;
-                (stream, Some(session))
-            }
-            None => (stream, None),
-        };
-        Ok(Accepted::new(stream, peer, header, session))
+    /// Reads the PROXY header of a peer that sends one, unless it has been read before, then does
+    /// the handshake of TLS.
+    pub(crate) async fn open(&self, mut accepted: Accepted) -> io::Result<Accepted> {
+        if accepted.header.is_none() && contain(&self.announcers, accepted.peer) {
+            accepted.header = Some(ProxyHeader::read(&mut accepted.stream).await?);
+        }
+        if let Some(handshake) = &self.handshake {
+            let (stream, session) = handshake.handshake(accepted.stream).await?;
+            accepted.stream = stream;
+            accepted.session = Some(session);
+            // What has been told was of the TLS that ends here.
+            accepted.passed = None;
+        }
+        Ok(accepted)
     }
 }
