@@ -36,6 +36,19 @@ pub(crate) struct Arrived {
     pub(crate) idle: IdleConnections,
 }
 
+#[cfg(all(test, feature = "forward"))]
+impl Arrived {
+    /// One that no loop has accepted.
+    pub(crate) fn alone(stream: Stream) -> Option<Self> {
+        Some(Self {
+            accepted: Accepted::arrived(stream, None),
+            place: Arc::new(Semaphore::new(1)).try_acquire_owned().ok()?,
+            stopping: Stopping::new(Duration::ZERO).1,
+            idle: IdleConnections::default(),
+        })
+    }
+}
+
 /// How many connections are accepted, and how long they may go on after the stop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepting {

@@ -18,6 +18,7 @@ mod openssl;
 mod pass_through;
 mod pieces;
 mod proxy_protocol;
+mod router;
 mod tcp;
 mod udp;
 mod udp_dns;

@@ -191,17 +191,19 @@ impl StreamRouter {
             .iter()
             .any(|(rule, _)| rule.asks_for_local_addr());
         let router = Arc::new(self);
-        let serve = move |arrived: Arrived| {
-            let router = router.clone();
-            async move {
-                // Boxed, so that it costs no memory afterwards.
-                let routed = Box::pin(router.routed(arrived, looks)).await;
-                if let Some(serving) = routed {
-                    serving.await;
-                }
-            }
-        };
+        let serve = move |arrived| router.clone().route(arrived, looks);
         accepting.serve(listener, serve, stop).await
+    }
+
+    /// Serves one connection, to its end. All that is there before its target has it is boxed, so
+    /// that it costs no memory afterwards.
+    fn route(self: Arc<Self>, arrived: Arrived, looks: bool) -> impl Future<Output = ()> + Send {
+        let routed = Box::pin(async move { self.routed(arrived, looks).await });
+        async move {
+            if let Some(serving) = routed.await {
+                serving.await;
+            }
+        }
     }
 
     /// Finds the target of a connection; `None` if it is to be closed.
@@ -255,5 +257,35 @@ impl StreamRouter {
 impl Default for StreamRouter {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StreamRouter;
+    use crate::balancer::Balancer;
+    use crate::forward::{NameRoutes, StreamRule};
+    use crate::net::{Arrived, Stream};
+    use std::sync::Arc;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_routed_connection_costs_little_memory() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        client.unwrap().try_write(b"hello").unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let balancer = Balancer::builder().build().unwrap();
+        let routes = NameRoutes::new().not_tls(balancer.into());
+        let router = Arc::new(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let arrived = Arrived::alone(Stream::from(stream)).unwrap();
+        let serving = router.routed(arrived, false).await.unwrap();
+        let task = size_of_val(&*serving);
+        assert!(task <= 4_096, "{task} bytes");
+
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let arrived = Arrived::alone(Stream::from(stream.unwrap())).unwrap();
+        let task = size_of_val(&router.route(arrived, false));
+        assert!(task <= 64, "{task} bytes");
     }
 }

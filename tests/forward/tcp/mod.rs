@@ -3,7 +3,7 @@
 mod caps;
 mod ends;
 mod failover;
-mod front;
+pub(crate) mod front;
 mod limits;
 mod lost;
 mod passing;
