@@ -99,7 +99,7 @@ impl FromStr for Named {
     fn from_str(text: &str) -> Result<Self, BoxError> {
         let (name, backend) = text.split_once('=').ok_or("it has no `=` after the name")?;
         Ok(Self {
-            name: name.to_owned(),
+            name: name.to_ascii_lowercase(),
             backend: backend.parse()?,
         })
     }
@@ -159,8 +159,10 @@ async fn main() -> Result<(), BoxError> {
             println!("{name}");
             print_table(group);
         }
-        println!("all others");
-        print_table(&balancer);
+        if !options.backends.is_empty() {
+            println!("all others");
+            print_table(&balancer);
+        }
         stopped
     };
     println!("Stopped. Connections cut: {}.", stopped.cut());

@@ -366,8 +366,8 @@ impl TcpForwarder {
     /// Tells members where each connection comes from: a PROXY header is the first that is sent
     /// to a member, before TLS. Members must expect one.
     ///
-    /// It is what [`Accepted::next_proxy_header`] returns: the client, and what a balancer in
-    /// front has told. It is counted in no member's bytes.
+    /// It is what [`Accepted::next_proxy_header`](crate::net::Accepted::next_proxy_header) returns:
+    /// the client, and what a balancer in front has told. It is counted in no member's bytes.
     ///
     /// # Examples
     ///

@@ -60,3 +60,40 @@ impl Opening {
         Ok(accepted)
     }
 }
+
+#[cfg(all(test, feature = "forward"))]
+mod tests {
+    use super::{Accepted, Handshake, Handshaking, Opening, ProxyHeader, Stream, TlsSession};
+    use std::sync::Arc;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Agrees with each client at once.
+    #[derive(Debug)]
+    struct Agree;
+
+    impl Handshake for Agree {
+        fn handshake(&self, stream: Stream) -> Handshaking<'_> {
+            let session = TlsSession::new(Some("a.test".to_owned()), None, "1.3", Vec::new());
+            Box::pin(async { Ok((stream, session)) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_tls_that_ends_here_offered_is_not_told_to_a_member() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut accepted = Accepted::arrived(Stream::from(stream), Some(address));
+        let passed = accepted.next_proxy_header().with_alpn(b"h2").unwrap();
+        accepted.set_next_proxy_header(passed.clone());
+        assert_eq!(accepted.next_proxy_header(), passed);
+
+        let mut opening = Opening::default();
+        let accepted = opening.open(accepted).await.unwrap();
+        assert_eq!(accepted.next_proxy_header(), passed);
+        opening.handshake = Some(Arc::new(Agree));
+        let accepted = opening.open(accepted).await.unwrap();
+        let told = accepted.next_proxy_header();
+        assert_eq!((told.authority(), told.alpn()), (Some("a.test"), None));
+    }
+}
