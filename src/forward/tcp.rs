@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::course::{Client, Course};
+use super::course::Course;
+use super::forwarding::Forwarding;
 use super::lost::{Lost, OnLoss};
 use super::per_client::PerClient;
 use super::splice::Pipes;
 use crate::balancer::Balancer;
-use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
 use crate::session::StickTable;
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
@@ -437,8 +438,8 @@ impl TcpForwarder {
     /// Tells members where each connection comes from: a PROXY header is the first that is sent
     /// to a member, before TLS. Members must expect one.
     ///
-    /// It is what [`Accepted::next_proxy_header`] returns: the client, and what a balancer in
-    /// front has told. It is counted in no member's bytes.
+    /// It is what [`Accepted::next_proxy_header`](crate::net::Accepted::next_proxy_header) returns:
+    /// the client, and what a balancer in front has told. It is counted in no member's bytes.
     ///
     /// # Examples
     ///
@@ -476,6 +477,14 @@ impl TcpForwarder {
     ///
     /// See [`TcpForwarder`].
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
+        let (acceptor, forwarding) = self.begin();
+        let task = move |accepted| forwarding.forward(accepted);
+        acceptor.serve(listener, task, stop).await
+    }
+
+    /// What accepts connections, and what forwards them. Its limits hold for all of them
+    /// together.
+    pub(super) fn begin(self) -> (Acceptor, Forwarding) {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
@@ -491,18 +500,7 @@ impl TcpForwarder {
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
-        let telling = self.telling;
-        let task = move |accepted: Accepted| {
-            let course = course.clone();
-            async move {
-                let client = Client {
-                    address: accepted.client_addr(),
-                    header: telling.map(|version| (accepted.next_proxy_header(), version)),
-                };
-                course.serve(accepted.into_stream(), client).await;
-            }
-        };
-        self.acceptor.serve(listener, task, stop).await
+        (self.acceptor, Forwarding::new(course, self.telling))
     }
 }
 

@@ -156,6 +156,9 @@ impl From<TcpStream> for Stream {
 
 impl From<Replayed<Self>> for Stream {
     fn from(stream: Replayed<Self>) -> Self {
+        if stream.is_over() {
+            return stream.into_parts().1;
+        }
         Carrier::Replayed(Box::new(stream)).into()
     }
 }

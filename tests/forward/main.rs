@@ -25,6 +25,7 @@ mod pieces;
 mod process;
 mod program;
 mod proxy_protocol;
+mod router;
 #[cfg(target_os = "linux")]
 mod services;
 mod tcp;
