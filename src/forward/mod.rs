@@ -42,6 +42,7 @@ mod address;
 mod course;
 mod cut;
 mod greeting;
+mod itself;
 mod join;
 mod lost;
 mod name_routes;
