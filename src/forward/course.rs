@@ -229,8 +229,8 @@ impl Course {
             return None;
         }
         let _place = self.waiting.try_acquire().ok()?;
-        let waiting = unless_broken(client, balancer.pick_wait(request, Deadline::at(give_up)));
-        Box::pin(waiting).await?.ok()
+        let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
+        unless_broken(client, waiting).await?.ok()
     }
 
     /// Opens a connection to a member. `None` if the client's breaks meanwhile.
@@ -242,8 +242,9 @@ impl Course {
     ) -> Option<Result<Stream, Failure>> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        let opening = timeout(limit, connector.open(Vec::new()));
-        let opened = match Box::pin(unless_broken(client, opening)).await? {
+        // Boxed before all else, as it is large, and each future around it would move it.
+        let opening = Box::pin(connector.open(Vec::new()));
+        let opened = match unless_broken(client, timeout(limit, opening)).await? {
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,

@@ -364,6 +364,7 @@ mod pipe_tests {
             // What was in the pipe is in memory, and no more than that.
             let kept = slow.held.as_ref().unwrap().memory.len() as u64;
             assert_eq!(kept, slow.read() - slow.written());
+            assert!(kept <= 64 * 1024, "{kept} bytes");
 
             let mut got = Vec::with_capacity(WHOLE);
             let reading = client.read_to_end(&mut got);

@@ -31,14 +31,19 @@ const WANTED: usize = 256 * 1024;
 /// A pipe that holds less is worse than a copy. The system makes them so small for a user that
 /// has too many.
 const LEAST: usize = 64 * 1024;
-/// What is put into a pipe at once, and so the most that is copied out of it. A pipe holds pages,
-/// and bytes from a network fill them in part only.
-const FILL: usize = 256 * 1024;
+/// What is put at once into the last pipe that there is: it may be copied out of it, and of such
+/// pipes there is one after the other, each at another slow sink. With so little in each pipe, a
+/// large stream takes a fifth more of the processor's time.
+const FILL_OF_LAST: usize = 64 * 1024;
 
 /// A sink that has taken nothing for so long is slow, and has no right to a pipe.
 const SLOW: Duration = Duration::from_millis(50);
-/// How often it is looked for slow sinks at most.
-const LOOK: Duration = Duration::from_millis(10);
+/// After a failure, for so long no pipe is made, or looked for at slow sinks.
+const PAUSE: Duration = Duration::from_millis(10);
+
+fn is_recent(failure: Option<Instant>, now: Instant) -> bool {
+    failure.is_some_and(|then| now.saturating_duration_since(then) < PAUSE)
+}
 
 /// The pipes of a forwarder, each lent to one direction of one connection at a time.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ struct State {
     holders: Vec<Option<Arc<Holder>>>,
     /// Numbers without a pipe.
     free: Vec<usize>,
+    /// When no pipe could be made.
+    failed: Option<Instant>,
     /// When it was last looked for a slow sink in vain.
     looked: Option<Instant>,
 }
@@ -149,18 +156,29 @@ impl Pipes {
 
     /// Lends a pipe, if there is one to lend.
     fn lend(self: &Arc<Self>) -> Option<Lent> {
-        let pipe = self.spare_or_new().or_else(|| self.take_from_slow())?;
+        let spare = self.state.lock().spare.pop();
+        let pipe = spare.or_else(|| {
+            let now = Instant::now();
+            self.make(now).or_else(|| self.take_from_slow(now))
+        })?;
         let number = pipe.number;
         let holder = Arc::new(Holder::of(pipe));
-        self.state.lock().holders[number] = Some(holder.clone());
-        let pipes = self.clone();
-        Some(Lent { holder, pipes })
+        let mut state = self.state.lock();
+        state.holders[number] = Some(holder.clone());
+        let is_last =
+            state.spare.is_empty() && state.free.is_empty() && state.holders.len() >= self.most;
+        drop(state);
+        Some(Lent {
+            fill: if is_last { FILL_OF_LAST } else { WANTED },
+            holder,
+            pipes: self.clone(),
+        })
     }
 
-    fn spare_or_new(&self) -> Option<Pipe> {
+    fn make(&self, now: Instant) -> Option<Pipe> {
         let mut state = self.state.lock();
-        if let Some(pipe) = state.spare.pop() {
-            return Some(pipe);
+        if is_recent(state.failed, now) {
+            return None;
         }
         let number = match state.free.pop() {
             Some(number) => number,
@@ -173,15 +191,15 @@ impl Pipes {
         drop(state);
         let pipe = Pipe::new(number);
         if pipe.is_none() {
-            self.state.lock().free.push(number);
+            let mut state = self.state.lock();
+            state.free.push(number);
+            state.failed = Some(now);
         }
         pipe
     }
 
-    fn take_from_slow(&self) -> Option<Pipe> {
-        let now = Instant::now();
-        let looked = self.state.lock().looked;
-        if looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
+    fn take_from_slow(&self, now: Instant) -> Option<Pipe> {
+        if is_recent(self.state.lock().looked, now) {
             return None;
         }
         for number in 0..self.most {
@@ -221,6 +239,8 @@ pub(super) enum Spliced {
 /// A pipe, lent to one direction. It is given back if it is empty, otherwise closed.
 #[derive(Debug)]
 pub(super) struct Lent {
+    /// How much is put into it at once.
+    fill: usize,
     holder: Arc<Holder>,
     pipes: Arc<Pipes>,
 }
@@ -280,7 +300,7 @@ impl Lent {
                     Err(error) => return Poll::Ready(Spliced::SinkFailed(error)),
                 }
             }
-            let Poll::Ready(filled) = fill(pipe, source, context) else {
+            let Poll::Ready(filled) = fill(pipe, self.fill, source, context) else {
                 return Poll::Ready(Spliced::Dry);
             };
             match filled {
@@ -299,10 +319,15 @@ impl Lent {
 }
 
 /// Moves what a connection has into an empty pipe.
-fn fill(pipe: &Pipe, source: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+fn fill(
+    pipe: &Pipe,
+    most: usize,
+    source: &TcpStream,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     loop {
         ready!(source.poll_read_ready(context))?;
-        let filled = source.try_io(Interest::READABLE, || moved(source.as_fd(), &pipe.to, FILL));
+        let filled = source.try_io(Interest::READABLE, || moved(source.as_fd(), &pipe.to, most));
         match filled {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             filled => return Poll::Ready(filled),

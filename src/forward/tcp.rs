@@ -310,8 +310,15 @@ impl TcpForwarder {
     /// On Linux, bytes from one plain TCP connection to another do not pass through this
     /// process once a mebibyte has gone in their direction: they go through a pipe of the
     /// system (`splice`), which saves most of the processor's time. A direction has a pipe only
-    /// while there are bytes to move; where none is left, its bytes are copied. A pipe takes two
-    /// descriptors and up to 256 KiB of the system's memory. Each listener has its own.
+    /// while there are bytes to move. Where none is left, one is taken from a direction whose
+    /// receiver has taken nothing for 50 ms, so slow receivers keep no pipe from fast ones: what
+    /// is in the pipe is copied into memory, and for its next mebibyte that direction has none.
+    /// If there is none to take, bytes are copied. Bytes that wait for a receiver take up to
+    /// 64 KiB of memory for a direction, and 256 KiB for as many as there are pipes.
+    ///
+    /// A pipe takes two descriptors and up to 256 KiB of the system's memory. Linux allows a
+    /// user without privileges 64 MiB in all (`pipe-user-pages-soft`), and makes further pipes
+    /// too small to be of use; then bytes are copied, too. Each listener has its own pipes.
     ///
     /// In a program that does not ignore `SIGPIPE`, as each Rust program does by itself, set
     /// this to 0.

@@ -149,7 +149,7 @@ impl Stream {
         };
         // It fails only while the runtime stops.
         if !ready.is_ok_and(|ready| ready.is_error()) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
