@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::cut::Cut;
+use super::itself::{is_itself, itself};
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
 use super::per_client::PerClient;
@@ -42,6 +43,8 @@ pub(super) struct Course {
     /// Until a member is connected.
     pub(super) opening: Duration,
     pub(super) idle: Duration,
+    /// Without a byte, once one side has ended.
+    pub(super) half_close: Duration,
     pub(super) lifetime: Duration,
     /// One permit for each connection that may wait for a member.
     pub(super) waiting: Semaphore,
@@ -107,6 +110,15 @@ struct Failure {
     is_members: bool,
 }
 
+impl Failure {
+    const fn of_member(cause: Cause) -> Self {
+        Self {
+            cause,
+            is_members: true,
+        }
+    }
+}
+
 impl Course {
     /// Serves one connection, to its end.
     pub(super) async fn serve(&self, stream: Stream, client: Client) {
@@ -133,7 +145,7 @@ impl Course {
             cause: None,
         };
         let give_up = now + self.opening;
-        while let Some(mut lease) = self.elect(&attempts, give_up).await {
+        while let Some(mut lease) = self.elect(&attempts, give_up, &client_stream).await {
             if let Some(sticking) = &mut attempts.sticking {
                 if !sticking.accepts(lease.name_handle()) {
                     continue;
@@ -141,15 +153,23 @@ impl Course {
             }
             let port = || client_stream.local_addr().map(|here| here.port());
             let mut connector = lease.connector(port);
+            if connector
+                .address()
+                .is_some_and(|to| leads_back(to, &client_stream))
+            {
+                attempts.failed(lease, Failure::of_member(itself()));
+                continue;
+            }
             if let Some((header, version)) = &client.header {
                 connector = connector.proxy_header(header, *version);
             }
-            let member = match self.connect(connector, give_up).await {
-                Ok(member) => member,
-                Err(failure) => {
+            let member = match self.connect(connector, give_up, &client_stream).await {
+                Some(Ok(member)) => member,
+                Some(Err(failure)) => {
                     attempts.failed(lease, failure);
                     continue;
                 }
+                None => return lease.finish(Outcome::Cancelled),
             };
             if let Some(sticking) = &mut attempts.sticking {
                 sticking.connected(lease.name_handle());
@@ -168,6 +188,7 @@ impl Course {
             };
             let lasting = Lasting {
                 idle: self.idle,
+                half_close: self.half_close,
                 until: now + self.lifetime,
             };
             let id = lease.member().id();
@@ -209,8 +230,13 @@ impl Course {
         }
     }
 
-    /// Elects a member, or waits for one that has room.
-    async fn elect(&self, attempts: &Attempts, give_up: Instant) -> Option<Lease<Address>> {
+    /// Elects a member, or waits for one that has room, as long as the client does.
+    async fn elect(
+        &self,
+        attempts: &Attempts,
+        give_up: Instant,
+        client: &Stream,
+    ) -> Option<Lease<Address>> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
         let is_over = !tried.is_empty() && (!self.fails_over || balancer.has_only(tried));
@@ -229,23 +255,47 @@ impl Course {
             return None;
         }
         let _place = self.waiting.try_acquire().ok()?;
-        let elected = Box::pin(balancer.pick_wait(request, Deadline::at(give_up))).await;
-        elected.ok()
+        let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
+        unless_broken(client, waiting).await?.ok()
     }
 
-    /// Opens a connection to a member.
-    async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
+    /// Opens a connection to a member. `None` if the client's breaks meanwhile.
+    async fn connect(
+        &self,
+        to: Connector,
+        give_up: Instant,
+        client: &Stream,
+    ) -> Option<Result<Stream, Failure>> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        match Box::pin(timeout(limit, connector.open(Vec::new()))).await {
+        // Boxed before all else, as it is large, and each future around it would move it.
+        let opening = Box::pin(connector.open(Vec::new()));
+        let opened = match unless_broken(client, timeout(limit, opening)).await? {
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,
                 // It did not have all of its time if other members took most of it.
                 is_members: limit == self.connect,
             }),
-        }
+        };
+        Some(opened)
     }
+}
+
+/// Resolves with the future, or with `None` as soon as the client's connection breaks. A client
+/// that has only ended its side may have sent all that it wants to.
+async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = client.broken() => None,
+    }
+}
+
+/// Whether a connection to this address would come in where the client's did.
+fn leads_back(to: SocketAddr, client: &Stream) -> bool {
+    let here = client.local_addr();
+    here.is_some_and(|here| is_itself(to, here.ip(), here))
 }
 
 fn failure_of(error: &ConnectError) -> Failure {
@@ -301,6 +351,7 @@ mod tests {
             connect: Duration::ZERO,
             opening: Duration::ZERO,
             idle: Duration::ZERO,
+            half_close: Duration::ZERO,
             lifetime: Duration::ZERO,
             waiting: Semaphore::new(1),
             fails_over: true,

@@ -47,6 +47,7 @@ mod course;
 mod cut;
 mod forwarding;
 mod greeting;
+mod itself;
 mod join;
 mod lost;
 mod name_routes;

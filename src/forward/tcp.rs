@@ -11,7 +11,7 @@ use super::address::Address;
 use super::course::Course;
 use super::forwarding::Forwarding;
 use super::lost::{Lost, OnLoss};
-use super::per_client::PerClient;
+use super::per_client::{PerClient, PerClientLimits};
 use super::splice::Pipes;
 use crate::balancer::Balancer;
 use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
@@ -43,12 +43,14 @@ use crate::session::StickTable;
 /// |---|---|---|---|
 /// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
 /// | connections of one client | none | [`max_per_client`](Self::max_per_client) | reset |
+/// | new connections of one client in a second | none | [`new_connections_per_client`](Self::new_connections_per_client) | reset |
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
 /// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
 /// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
+/// | the same, once one side has ended | as without | [`half_close_timeout`](Self::half_close_timeout) | reset |
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
 ///
@@ -57,8 +59,10 @@ use crate::session::StickTable;
 /// member, so they need a scheduler that hashes, such as [`Maglev`](crate::scheduler::Maglev).
 /// With any other, a cancel may reach a member that does not run the query, and has no effect.
 ///
-/// A member that is the forwarder itself makes a loop: each connection opens another, until
-/// the connections are as many as there may be.
+/// A member at the very address at which a client has come in is the forwarder itself, and
+/// fails without a connection. If it is the forwarder itself by a host name, by a unix socket or
+/// through another forwarder, that makes a loop: each connection opens another, until the
+/// connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
 /// passed through, or terminated from the first byte by the acceptor (feature `tls`).
@@ -104,8 +108,9 @@ pub struct TcpForwarder {
     connect: Duration,
     opening: Duration,
     idle: Duration,
+    half_close: Option<Duration>,
     lifetime: Duration,
-    max_per_client: Option<u32>,
+    per_client: PerClientLimits,
     max_pipes: usize,
     max_waiting: usize,
     fails_over: bool,
@@ -118,10 +123,6 @@ pub struct TcpForwarder {
 
 impl TcpForwarder {
     /// Makes a forwarder with the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`TcpForwarder`].
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
@@ -129,8 +130,12 @@ impl TcpForwarder {
             connect: Duration::from_secs(5),
             opening: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
+            half_close: None,
             lifetime: LONGEST,
-            max_per_client: None,
+            per_client: PerClientLimits {
+                open: None,
+                per_second: None,
+            },
             max_pipes: 16,
             max_waiting: 1_000,
             fails_over: true,
@@ -189,10 +194,6 @@ impl TcpForwarder {
 
     /// Sets how long it may take until a member is connected: waiting for one that has room,
     /// and all attempts together.
-    ///
-    /// # Examples
-    ///
-    /// See [`connect_timeout`](Self::connect_timeout).
     pub fn opening_timeout(mut self, limit: Duration) -> Self {
         self.opening = limit.min(LONGEST);
         self
@@ -219,11 +220,31 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long a connection may last, from its beginning.
+    /// Sets how long a connection may be without a byte in either direction once one side has
+    /// ended, from its end on, in place of the [`idle_timeout`](Self::idle_timeout). It may be
+    /// longer than that, too.
+    ///
+    /// A client that has vanished, and whose member has ended, keeps the connection no longer
+    /// than this.
     ///
     /// # Examples
     ///
-    /// See [`idle_timeout`](Self::idle_timeout).
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use std::time::Duration;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).half_close_timeout(Duration::from_secs(30));
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn half_close_timeout(mut self, limit: Duration) -> Self {
+        self.half_close = Some(limit.min(LONGEST));
+        self
+    }
+
+    /// Sets how long a connection may last, from its beginning.
     pub fn lifetime(mut self, limit: Duration) -> Self {
         self.lifetime = limit.min(LONGEST);
         self
@@ -267,7 +288,30 @@ impl TcpForwarder {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn max_per_client(mut self, connections: u32) -> Self {
-        self.max_per_client = Some(connections);
+        self.per_client.open = Some(connections);
+        self
+    }
+
+    /// Sets how many connections one client may open in a second; after a pause, as many at
+    /// once. One more is reset. Zero counts as one.
+    ///
+    /// A client is what it is for [`max_per_client`](Self::max_per_client), and what is beyond
+    /// that does not count here. Each listener counts its own. A connection counts once its
+    /// PROXY header has been read and TLS has been set up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).new_connections_per_client(20);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn new_connections_per_client(mut self, per_second: u32) -> Self {
+        self.per_client.per_second = Some(per_second);
         self
     }
 
@@ -277,8 +321,15 @@ impl TcpForwarder {
     /// On Linux, bytes from one plain TCP connection to another do not pass through this
     /// process once a mebibyte has gone in their direction: they go through a pipe of the
     /// system (`splice`), which saves most of the processor's time. A direction has a pipe only
-    /// while there are bytes to move; where none is left, its bytes are copied. A pipe takes two
-    /// descriptors and up to 256 KiB of the system's memory. Each listener has its own.
+    /// while there are bytes to move. Where none is left, one is taken from a direction whose
+    /// receiver has taken nothing for 50 ms, so slow receivers keep no pipe from fast ones: what
+    /// is in the pipe is copied into memory, and for its next mebibyte that direction has none.
+    /// If there is none to take, bytes are copied. Bytes that wait for a receiver take up to
+    /// 64 KiB of memory for a direction, and 256 KiB for as many as there are pipes.
+    ///
+    /// A pipe takes two descriptors and up to 256 KiB of the system's memory. Linux allows a
+    /// user without privileges 64 MiB in all (`pipe-user-pages-soft`), and makes further pipes
+    /// too small to be of use; then bytes are copied, too. Each listener has its own pipes.
     ///
     /// In a program that does not ignore `SIGPIPE`, as each Rust program does by itself, set
     /// this to 0.
@@ -378,10 +429,6 @@ impl TcpForwarder {
 
     /// Sets how long bytes that were sent to either side may stay without an acknowledgement
     /// (`TCP_USER_TIMEOUT`, where there is such a thing). Then the connection breaks.
-    ///
-    /// # Examples
-    ///
-    /// See [`keep_alive`](Self::keep_alive).
     pub fn user_timeout(mut self, limit: Duration) -> Self {
         // Zero would be the system's own limit.
         self.watching.user_timeout = Some(limit.max(Duration::from_millis(1)));
@@ -389,10 +436,6 @@ impl TcpForwarder {
     }
 
     /// Sets what becomes of the connections to a member that is lost.
-    ///
-    /// # Examples
-    ///
-    /// See [`OnLoss`].
     pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
         self.on_loss = match on_loss {
             OnLoss::EndAfter(grace) => OnLoss::EndAfter(grace.min(LONGEST)),
@@ -472,10 +515,6 @@ impl TcpForwarder {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`TcpForwarder`].
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
         let (acceptor, forwarding) = self.begin();
         let task = move |accepted| forwarding.forward(accepted);
@@ -488,13 +527,14 @@ impl TcpForwarder {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
-            per_client: self.max_per_client.map(PerClient::new),
+            per_client: PerClient::new(self.per_client, MOST_IDLE),
             stick: self.stick,
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,
             opening: self.opening,
             idle: self.idle,
+            half_close: self.half_close.unwrap_or(self.idle),
             lifetime: self.lifetime,
             fails_over: self.fails_over,
             fails_silent: self.fails_silent,
@@ -506,3 +546,6 @@ impl TcpForwarder {
 
 /// As good as without limit, and no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// So many clients without a connection are remembered for their rate.
+const MOST_IDLE: usize = 10_000;

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::clients::Clients;
 use super::common::{Common, dropped_by};
 use super::dropped::Dropped;
 use super::flow::{Flow, Gone, Running};
@@ -22,6 +21,7 @@ use super::table::Table;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, PickError, PickRequest};
 use crate::forward::course::hash_of;
+use crate::forward::per_client::{Clients, Exceeded, PerClientLimits};
 use crate::forward::scratch;
 use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId};
@@ -85,11 +85,14 @@ impl Front {
     ) -> Self {
         let limits = common.limits;
         let most = limits.flows.unwrap_or_else(default_connections).max(1);
-        let per_client = limits.flows_per_client.unwrap_or(most.div_ceil(4));
+        let per_client = PerClientLimits {
+            open: Some(limits.flows_per_client.unwrap_or(most.div_ceil(4))),
+            per_second: Some(limits.new_flows_per_client),
+        };
         let most = most as usize;
         let (gone, ended) = mpsc::unbounded_channel();
         Self {
-            clients: Clients::new(per_client, limits.new_flows_per_client, most),
+            clients: Clients::new(per_client, most),
             leaving: Leaving::new(&balancer, limits.leave),
             balancer,
             common: Arc::new(common),
@@ -244,7 +247,12 @@ impl Front {
         if self.tasks.len() >= self.most.saturating_add(BATCH) {
             return Err(Dropped::Full);
         }
-        self.clients.begin(client.ip(), now)?;
+        self.clients
+            .begin(client.ip(), now)
+            .map_err(|exceeded| match exceeded {
+                Exceeded::Open => Dropped::ClientFlows,
+                Exceeded::Rate => Dropped::ClientRate,
+            })?;
         let opened = self
             .make_room(client)
             .and_then(|()| self.open(client, datagram, now, tried));

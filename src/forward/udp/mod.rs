@@ -9,7 +9,6 @@
 //!
 //! What does not live here: connections (`tcp`), and sockets that accept them (`net`).
 
-mod clients;
 mod common;
 mod dropped;
 mod flow;
