@@ -20,6 +20,7 @@ mod pieces;
 mod proxy_protocol;
 mod tcp;
 mod udp;
+mod udp_addresses;
 mod udp_dns;
 mod udp_ends;
 mod udp_limits;

@@ -1,11 +1,15 @@
 //! Floods and datagrams that are too long: what is beyond a limit is dropped and counted, and
 //! other clients do not notice.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use equipoise::forward::{Dropped, UdpForwarder};
 use equipoise::{Balancer, MemberSpec};
-use tokio::time::timeout;
+use tokio::net::UdpSocket;
+use tokio::time::{sleep, timeout};
 
 use super::udp::{Front, Server, balancer, until};
 use super::within;
@@ -71,6 +75,86 @@ async fn where_all_flows_are_confirmed_a_new_one_is_dropped_and_told() {
         assert_eq!(front.statistics.opened(), 2);
     })
     .await;
+}
+
+/// How many addresses a flood has.
+#[cfg(target_os = "linux")]
+fn sources() -> u32 {
+    let set = std::env::var("EQUIPOISE_UDP_SOURCES");
+    set.map_or(5_000, |it| it.parse().unwrap())
+}
+
+/// Sends from one address after the other, again where there is an answer, until it has sent
+/// from all and is told to end.
+#[cfg(target_os = "linux")]
+async fn flood(front: std::net::SocketAddr, is_over: &AtomicBool) {
+    for first in (0..).step_by(64) {
+        if first >= sources() && is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut sockets = Vec::new();
+        for number in first..first + 64 {
+            let own = Ipv4Addr::from(0x7f01_0000 + number % 0x80_0000);
+            let socket = UdpSocket::bind((own, 0)).await.unwrap();
+            socket.connect(front).await.unwrap();
+            socket.send(b"forged").await.unwrap();
+            sockets.push(socket);
+        }
+        sleep(Duration::from_millis(10)).await;
+        for socket in sockets {
+            if socket.try_recv(&mut [0; 64]).is_ok() {
+                socket.send(b"again").await.unwrap();
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_are_active_lose_nothing_to_a_flood_that_confirms_its_flows() {
+    let server = Server::echo().await;
+    let forwarder = UdpForwarder::new(balancer([&server])).max_flows(400);
+    let front = Front::start(forwarder).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let client = front.client().await;
+        for _ in 0..2 {
+            assert_eq!(client.ask(b"before").await, b"before");
+        }
+        clients.push(client);
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (address, over) = (front.address, is_over.clone());
+    // In a thread of its own: it does not wait for the forwarder.
+    let flooding = tokio::task::spawn_blocking(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(flood(address, &over));
+    });
+    let asking = async {
+        while !flooding.is_finished() {
+            for client in &clients {
+                let asked = timeout(Duration::from_secs(2), client.ask(b"hello"));
+                assert_eq!(asked.await.expect("it is lost"), b"hello");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let coming = async {
+        until(|| front.statistics.dropped(Dropped::Full) > 0).await;
+        let new = front.client_at("127.0.0.2").await;
+        assert_eq!(new.ask_until_answered(b"new").await, b"new");
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let patience = Duration::from_secs(60 + u64::from(sources() / 500));
+    let both = async { tokio::join!(asking, coming) };
+    timeout(patience, both).await.unwrap();
+    let statistics = &front.statistics;
+    assert!(statistics.replaced() > 0, "{statistics}");
+    assert!(statistics.flows() <= 400 + 64, "{statistics}");
 }
 
 #[cfg(target_os = "linux")]
@@ -141,7 +225,7 @@ async fn members_at_their_cap_get_no_more_flows_and_keep_those_they_have() {
     within(async {
         let server = Server::echo().await;
         let spec = MemberSpec::new().with_max_in_flight(1);
-        let balancer = Balancer::builder().member("a", server.address, spec);
+        let balancer = Balancer::builder().member("a", server.address.into(), spec);
         let front = Front::start(UdpForwarder::new(balancer.build().unwrap())).await;
         let client = front.client().await;
         client.ask(b"first").await;
@@ -156,10 +240,10 @@ async fn members_at_their_cap_get_no_more_flows_and_keep_those_they_have() {
 async fn a_member_that_reads_nothing_holds_up_no_other() {
     within(async {
         let server = Server::echo().await;
-        let stuck = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let stuck = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let members = [
-            ("stuck", stuck.local_addr().unwrap()),
-            ("a", server.address),
+            ("stuck", stuck.local_addr().unwrap().into()),
+            ("a", server.address.into()),
         ];
         let front = Front::start(UdpForwarder::new(Balancer::new(members).unwrap())).await;
         let flood = front.client().await;
@@ -182,7 +266,7 @@ async fn a_member_that_is_the_forwarder_itself_is_noticed() {
         let balancer = Balancer::builder().build().unwrap();
         let front = Front::start(UdpForwarder::new(balancer.clone())).await;
         balancer
-            .insert("loop", front.address, MemberSpec::new())
+            .insert("loop", front.address.into(), MemberSpec::new())
             .unwrap();
         let client = front.client().await;
         client.send(b"round and round").await;
@@ -190,7 +274,7 @@ async fn a_member_that_is_the_forwarder_itself_is_noticed() {
         assert_eq!(front.statistics.opened(), 0);
         let server = Server::echo().await;
         balancer
-            .insert("a", server.address, MemberSpec::new())
+            .insert("a", server.address.into(), MemberSpec::new())
             .unwrap();
         assert_eq!(client.ask(b"hello").await, b"hello");
     })
@@ -205,10 +289,10 @@ async fn a_loop_by_way_of_another_forwarder_is_bounded() {
         let one = Front::start(forwarder(&balancers[0])).await;
         let two = Front::start(forwarder(&balancers[1])).await;
         balancers[0]
-            .insert("two", two.address, MemberSpec::new())
+            .insert("two", two.address.into(), MemberSpec::new())
             .unwrap();
         balancers[1]
-            .insert("one", one.address, MemberSpec::new())
+            .insert("one", one.address.into(), MemberSpec::new())
             .unwrap();
         one.client().await.send(b"round and round").await;
         let all = [&one.statistics, &two.statistics];
