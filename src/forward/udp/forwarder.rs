@@ -170,6 +170,9 @@ impl UdpForwarder {
     /// sends or is sent something in every two seconds keeps its flow. If there is none, the new
     /// one is dropped.
     ///
+    /// If this machine has no socket left for a new flow, its datagram is dropped, and a flow is
+    /// given up likewise to make room for later ones.
+    ///
     /// By default, half of the descriptors that this process may open beyond 64; at least 16, at
     /// most 10 000. The soft limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving
     /// begins.

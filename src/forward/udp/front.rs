@@ -319,11 +319,17 @@ impl Front {
         if self.flows.len() < self.most || self.flows.get_mut(key).is_some() {
             return Ok(());
         }
-        let given_up = self.flows.give_up(now, |flow| flow.gate.used());
-        let given_up = given_up.ok_or(Dropped::Full)?;
-        given_up.cut();
+        self.give_up(now).then_some(()).ok_or(Dropped::Full)
+    }
+
+    /// Ends the flow that is worth least; returns whether there was one to end.
+    fn give_up(&mut self, now: u64) -> bool {
+        let Some(flow) = self.flows.give_up(now, |flow| flow.gate.used()) else {
+            return false;
+        };
+        flow.cut();
         self.common.statistics.count_replaced();
-        Ok(())
+        true
     }
 
     /// Keeps a datagram until the name of its member is resolved.
@@ -367,7 +373,13 @@ impl Front {
                         .map_err(|error| Trouble::of(&error))
                 }
                 Err(Unopened::Resolving) => return self.hold(key, datagram, Some(lease)),
-                Err(Unopened::Shortage) => return Err(Dropped::NoSocket),
+                Err(Unopened::Shortage) => {
+                    // Later ones find room, unless another flow is about to make it.
+                    if self.tasks.len() <= self.flows.len() {
+                        self.give_up(now);
+                    }
+                    return Err(Dropped::NoSocket);
+                }
                 Err(Unopened::Member(cause)) => {
                     tried.failed(lease.member().id(), cause.clone());
                     lease.put_in_error_because(cause.clone());
