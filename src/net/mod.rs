@@ -85,6 +85,8 @@ pub(crate) use accept::{Accepting, Place};
 pub use accepted::Accepted;
 pub use acceptor::Acceptor;
 pub use connect::Connector;
+#[cfg(feature = "forward")]
+pub(crate) use connect::DatagramsTo;
 pub use connect_error::ConnectError;
 #[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use descriptors::default_connections;
@@ -101,6 +103,8 @@ pub(crate) use networks::contain;
 pub(crate) use opening::Opening;
 pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
 pub use replayed::Replayed;
+#[cfg(feature = "forward")]
+pub(crate) use resolved::lookup;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;

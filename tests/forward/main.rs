@@ -30,6 +30,7 @@ mod router;
 mod services;
 mod tcp;
 mod udp;
+mod udp_addresses;
 mod udp_dns;
 mod udp_ends;
 mod udp_limits;

@@ -15,8 +15,22 @@ use crate::member::Cause;
 pub(super) enum Unopened {
     /// It is the member's, which is put in error.
     Member(Cause),
+    /// The member's name is being resolved.
+    Resolving,
     /// This machine has none left.
     Shortage,
+}
+
+/// Opens a socket to the first of a member's addresses to which a way leads.
+pub(super) fn connect_to_any(to: &[SocketAddr], here: SocketAddr) -> Result<UdpSocket, Unopened> {
+    let mut failed = Unopened::Member(Cause::Unresolved);
+    for &address in to {
+        match connect(address, here) {
+            Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
+            opened => return opened,
+        }
+    }
+    Err(failed)
 }
 
 /// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.

@@ -1,7 +1,5 @@
 //! DNS over UDP and TCP, by two forwarders at one port: dig asks BIND.
 
-use std::net::SocketAddr;
-
 use equipoise::Balancer;
 use equipoise::forward::{Address, TcpForwarder, UdpForwarder};
 
@@ -19,7 +17,8 @@ async fn dig_asks_over_tcp_and_repeats_over_tcp_what_udp_has_cut_short() {
         let members = [("a", a.address), ("b", b.address)];
         let over_tcp = Balancer::new(members.map(|(name, at)| (name, Address::from(at))));
         let over_tcp = over_tcp.unwrap();
-        let over_udp: Balancer<SocketAddr> = Balancer::new(members).unwrap();
+        let over_udp = Balancer::new(members.map(|(name, at)| (name, Address::from(at))));
+        let over_udp = over_udp.unwrap();
         let address = free_address();
         let _tcp = Front::start_at(address, TcpForwarder::new(over_tcp.clone()));
         let udp = UdpForwarder::new(over_udp).answers(1);

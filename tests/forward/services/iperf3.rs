@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use equipoise::forward::{TcpForwarder, UdpForwarder};
+use equipoise::forward::{Address, TcpForwarder, UdpForwarder};
 use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, Flag, MemberSpec};
 use serde_json::Value;
@@ -65,10 +65,10 @@ async fn streams_of_iperf3_pass_in_both_directions_over_tcp_and_udp() {
         let over_tcp = balancer(Maglev::default(), members);
         // At the end of a test a server closes its port, and refuses what is still on its way.
         let spec = || MemberSpec::new().with_flag(Flag::IgnoreErrors);
-        let over_udp = Balancer::builder()
+        let over_udp: Balancer<Address> = Balancer::builder()
             .scheduler(Maglev::default())
-            .member("a", addresses[0], spec())
-            .member("b", addresses[1], spec())
+            .member("a", addresses[0].into(), spec())
+            .member("b", addresses[1].into(), spec())
             .build()
             .unwrap();
         let address = free_address();
