@@ -42,9 +42,7 @@ const TARGETS: [Target; 10] = [
 
 /// Prints the targets of those works that were measured.
 pub(crate) fn print(measured: &[(Work, Results<Contender, Sample>)]) {
-    println!("\n#### Targets\n");
-    println!("| what | target | measured | verdict |");
-    println!("|---|---:|---:|---:|");
+    let mut is_begun = false;
     for target in TARGETS {
         let results = measured.iter().find(|(work, _)| *work == target.work);
         let Some((_, results)) = results else {
@@ -63,6 +61,11 @@ pub(crate) fn print(measured: &[(Work, Results<Contender, Sample>)]) {
         let Some(figure) = figure else {
             continue;
         };
+        if !std::mem::replace(&mut is_begun, true) {
+            println!("\n#### Targets\n");
+            println!("| what | target | measured | verdict |");
+            println!("|---|---:|---:|---:|");
+        }
         let verdict = match figure / target.most {
             part if part <= 1.0 => "met".to_owned(),
             part => format!("missed by {:.1} %", (part - 1.0) * 100.0),
