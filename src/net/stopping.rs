@@ -1,6 +1,9 @@
 //! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
 //! is the last of it.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,13 +45,18 @@ impl Stopping {
         limit: Duration,
         opening: impl Future<Output = T>,
     ) -> Option<T> {
-        let mut stopping = self.clone();
+        let mut opening = pin!(timeout(limit, opening));
+        // Without a header and TLS there is nothing to wait for.
+        let at_once = poll_fn(|context| Poll::Ready(opening.as_mut().poll(context))).await;
+        if let Poll::Ready(opened) = at_once {
+            return opened.ok();
+        }
         let last_call = async {
-            stopping.draining().await;
+            self.clone().draining().await;
             Deadline::after(LAST_CALL).await;
         };
         tokio::select! {
-            opened = timeout(limit, opening) => opened.ok(),
+            opened = opening => opened.ok(),
             () = last_call => None,
         }
     }
