@@ -95,15 +95,21 @@ impl Accepting {
             let mut place = std::pin::pin!(free_place(&places, &idle));
             loop {
                 tokio::select! {
-                    accepted = next(&listener), if waiting.is_none() => waiting = Some(accepted),
+                    accepted = next(&listener), if waiting.is_none() => {
+                        // Mostly there is a place at once.
+                        match places.clone().try_acquire_owned() {
+                            Ok(free) => drop(tasks.spawn(serve(arrived(accepted, free)))),
+                            Err(_) => waiting = Some(accepted),
+                        }
+                    }
                     free = &mut place, if waiting.is_some() => {
                         place.set(free_place(&places, &idle));
                         if let Some(accepted) = waiting.take() {
                             tasks.spawn(serve(arrived(accepted, free)));
                         }
                     }
-                    // A connection that has ended is forgotten.
-                    Some(_) = tasks.join_next() => {}
+                    // Connections that have ended are forgotten.
+                    Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
                     () = &mut stop => break,
                 }
             }

@@ -241,7 +241,10 @@ impl Connector {
 
     async fn stream(&self) -> Result<Stream, ConnectError> {
         let stream = match &self.to {
-            Destination::Host(host, port) => resolved::connect(host, *port, self.limit).await?,
+            // Boxed, so that a connection to an address does not carry it about.
+            Destination::Host(host, port) => {
+                Box::pin(resolved::connect(host, *port, self.limit)).await?
+            }
             Destination::Tcp(address) => {
                 let connected = TcpStream::connect(address).await;
                 connected.map_err(ConnectError::open)?

@@ -1,6 +1,9 @@
 //! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
 //! is the last of it.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -53,9 +56,14 @@ impl Stopping {
 
     /// The same without a limit of its own.
     pub(crate) async fn opened<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
-        let mut stopping = self.clone();
+        let mut opening = pin!(opening);
+        // Without a header and TLS there is nothing to wait for.
+        let at_once = poll_fn(|context| Poll::Ready(opening.as_mut().poll(context))).await;
+        if let Poll::Ready(opened) = at_once {
+            return Some(opened);
+        }
         let last_call = async {
-            stopping.draining().await;
+            self.clone().draining().await;
             Deadline::after(LAST_CALL).await;
         };
         tokio::select! {
