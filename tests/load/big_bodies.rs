@@ -5,7 +5,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::process::proxy;
+use crate::proxied::proxy;
 use crate::site::{Site, Zeroes};
 
 /// KiB that the proxy may have needed at most.
