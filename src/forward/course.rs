@@ -224,10 +224,10 @@ impl Course {
 
 fn failure_of(error: &ConnectError) -> Failure {
     let cause = match error {
+        error if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Resolve { .. } => Cause::Unresolved,
         ConnectError::Secure { .. } => Cause::Tls,
         ConnectError::TimedOut { .. } => Cause::TimedOut,
-        ConnectError::Open { .. } if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Open { source } if source.kind() == ErrorKind::TimedOut => Cause::TimedOut,
         ConnectError::Open { .. } => Cause::Refused,
     };
