@@ -96,6 +96,16 @@ struct Failure {
     is_members: bool,
 }
 
+impl Failure {
+    /// Its connections come back to the forwarder, each as one of another client.
+    fn loops() -> Self {
+        Self {
+            cause: "the member is the forwarder itself".into(),
+            is_members: true,
+        }
+    }
+}
+
 impl Course {
     /// Serves one connection, to its end.
     pub(super) async fn serve(&self, stream: Stream, client: Client) {
@@ -108,6 +118,10 @@ impl Course {
             },
             _ => None,
         };
+        // One that is gone already needs no member.
+        if client_stream.is_broken() {
+            return;
+        }
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
@@ -115,14 +129,14 @@ impl Course {
             tried: Vec::new(),
             cause: None,
         };
+        let here = client_stream.local_addr();
         let give_up = now + self.opening;
         while let Some(mut lease) = self.elect(&attempts, give_up).await {
-            let port = || client_stream.local_addr().map(|here| here.port());
-            let mut connector = lease.connector(port);
+            let mut connector = lease.connector(|| here.map(|here| here.port()));
             if let Some((header, version)) = &client.header {
                 connector = connector.proxy_header(header, *version);
             }
-            let member = match self.connect(connector, give_up).await {
+            let member = match self.connect(connector, here, give_up).await {
                 Ok(member) => member,
                 Err(failure) => {
                     attempts.failed(lease, failure);
@@ -207,11 +221,24 @@ impl Course {
         elected.ok()
     }
 
-    /// Opens a connection to a member.
-    async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
+    /// Opens a connection to a member, which is not to be what the client has connected to.
+    async fn connect(
+        &self,
+        to: Connector,
+        here: Option<SocketAddr>,
+        give_up: Instant,
+    ) -> Result<Stream, Failure> {
+        if is_same(to.address(), here) {
+            return Err(Failure::loops());
+        }
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
         match Box::pin(timeout(limit, connector.open(Vec::new()))).await {
+            Ok(Ok(stream)) if is_same(stream.peer_addr(), here) => {
+                // The other end of it is a client here, and is to need no member.
+                stream.reset_when_dropped();
+                Err(Failure::loops())
+            }
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,
@@ -237,6 +264,12 @@ fn failure_of(error: &ConnectError) -> Failure {
     }
 }
 
+/// Whether both are known, and are one address, whichever version of IP it is written in.
+fn is_same(one: Option<SocketAddr>, other: Option<SocketAddr>) -> bool {
+    let plain = |it: SocketAddr| (it.ip().to_canonical(), it.port());
+    one.is_some() && one.map(plain) == other.map(plain)
+}
+
 /// The same for each connection of a client, whatever its port, and whichever version of IP
 /// its address is written in.
 pub(super) fn hash_of(client: IpAddr) -> u64 {
@@ -248,7 +281,7 @@ pub(super) fn hash_of(client: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Course, hash_of};
+    use super::{Client, Course, hash_of, is_same};
     use crate::balancer::Balancer;
     use crate::net::{Stream, Watching};
     use std::net::IpAddr;
@@ -266,6 +299,15 @@ mod tests {
             hash("10.0.0.1"),
             crate::stable_hash::hash_bytes(&[10, 0, 0, 1])
         );
+    }
+
+    #[test]
+    fn an_address_is_the_same_whichever_way_it_is_written() {
+        let same = |one: &str, other: &str| is_same(one.parse().ok(), other.parse().ok());
+        assert!(same("[::ffff:10.0.0.1]:80", "10.0.0.1:80"));
+        assert!(!same("10.0.0.1:80", "10.0.0.1:81"));
+        assert!(!same("10.0.0.1:80", "10.0.0.2:80"));
+        assert!(!same("a unix socket", "another"));
     }
 
     #[tokio::test]

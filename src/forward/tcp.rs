@@ -50,8 +50,9 @@ use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
 ///
-/// A member that is the forwarder itself makes a loop: each connection opens another, until
-/// the connections are as many as there may be.
+/// A member that is the forwarder itself, which has the address that the client has connected to,
+/// is put in error. A loop by way of another forwarder is not recognised: each connection opens
+/// another, until the connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
 /// passed through, or terminated from the first byte by the acceptor (feature `tls`).

@@ -270,6 +270,14 @@ impl Connector {
         self
     }
 
+    /// The address that it connects to, if it is given as one.
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+        match &self.to {
+            Destination::Tcp(address) => Some(*address),
+            _ => None,
+        }
+    }
+
     /// Whether it lacks a port.
     pub(crate) fn lacks_port(&self) -> bool {
         match &self.to {
