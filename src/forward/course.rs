@@ -131,6 +131,10 @@ impl Course {
             },
             _ => None,
         };
+        // One that is gone already needs no member.
+        if client_stream.is_broken() {
+            return;
+        }
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
@@ -144,6 +148,7 @@ impl Course {
             tried: Vec::new(),
             cause: None,
         };
+        let here = client_stream.local_addr();
         let give_up = now + self.opening;
         while let Some(mut lease) = self.elect(&attempts, give_up, &client_stream).await {
             if let Some(sticking) = &mut attempts.sticking {
@@ -151,12 +156,9 @@ impl Course {
                     continue;
                 }
             }
-            let port = || client_stream.local_addr().map(|here| here.port());
-            let mut connector = lease.connector(port);
-            if connector
-                .address()
-                .is_some_and(|to| leads_back(to, &client_stream))
-            {
+            let mut connector = lease.connector(|| here.map(|here| here.port()));
+            let address = connector.address();
+            if leads_back(address, here) {
                 attempts.failed(lease, Failure::of_member(itself()));
                 continue;
             }
@@ -164,6 +166,12 @@ impl Course {
                 connector = connector.proxy_header(header, *version);
             }
             let member = match self.connect(connector, give_up, &client_stream).await {
+                Some(Ok(member)) if address.is_none() && leads_back(member.peer_addr(), here) => {
+                    // Its other end is a client here, which is to need no member.
+                    member.reset_when_dropped();
+                    attempts.failed(lease, Failure::of_member(itself()));
+                    continue;
+                }
                 Some(Ok(member)) => member,
                 Some(Err(failure)) => {
                     attempts.failed(lease, failure);
@@ -292,18 +300,18 @@ async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Outpu
     }
 }
 
-/// Whether a connection to this address would come in where the client's did.
-fn leads_back(to: SocketAddr, client: &Stream) -> bool {
-    let here = client.local_addr();
-    here.is_some_and(|here| is_itself(to, here.ip(), here))
+/// Whether a connection to this address comes in where the client's did.
+fn leads_back(to: Option<SocketAddr>, here: Option<SocketAddr>) -> bool {
+    to.zip(here)
+        .is_some_and(|(to, here)| is_itself(to, here.ip(), here))
 }
 
 fn failure_of(error: &ConnectError) -> Failure {
     let cause = match error {
+        error if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Resolve { .. } => Cause::Unresolved,
         ConnectError::Secure { .. } => Cause::Tls,
         ConnectError::TimedOut { .. } => Cause::TimedOut,
-        ConnectError::Open { .. } if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Open { source } if source.kind() == ErrorKind::TimedOut => Cause::TimedOut,
         ConnectError::Open { .. } => Cause::Refused,
     };

@@ -60,9 +60,8 @@ use crate::session::StickTable;
 /// With any other, a cancel may reach a member that does not run the query, and has no effect.
 ///
 /// A member at the very address at which a client has come in is the forwarder itself, and
-/// fails without a connection. If it is the forwarder itself by a host name, by a unix socket or
-/// through another forwarder, that makes a loop: each connection opens another, until the
-/// connections are as many as there may be.
+/// fails. One that leads back by a unix socket or through another forwarder makes a loop: each
+/// connection opens another, until the connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
 /// passed through, or terminated from the first byte by the acceptor (feature `tls`).

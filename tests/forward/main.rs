@@ -21,8 +21,6 @@ mod openssl;
 mod pass_through;
 mod pieces;
 #[cfg(target_os = "linux")]
-#[path = "../load/process.rs"]
-mod process;
 mod program;
 mod proxy_protocol;
 mod router;

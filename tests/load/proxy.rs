@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use equipoise::Balancer;
 use equipoise::net::Listener;
 use equipoise::proxy::{Endpoint, ReverseProxy, Server};
-use tokio::io::AsyncReadExt;
 
-use crate::process::{Role, say, told};
+use crate::process::{Role, orders, say, told};
 
 /// A proxy in front of the members whose addresses it is told; nothing unless it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,8 +22,7 @@ async fn role_proxy() {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
     say("listens on ", listener.local_addr().unwrap());
     let parent_is_gone = async {
-        let mut byte = [0];
-        let _ = tokio::io::stdin().read(&mut byte).await;
+        let _ = orders().next_line().await;
     };
     let server = Server::new().idle_timeout(std::time::Duration::from_secs(300));
     server

@@ -5,7 +5,6 @@
 mod dns;
 mod ftp;
 mod iperf3;
-mod large_stream;
 mod postgresql;
 mod redis;
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use crate::process::{Role, say, told};
+use crate::process::{Role, orders, say, told};
 
 /// KiB that the forwarder may have needed at most.
 const MOST: u64 = 32 * 1024;
@@ -54,8 +54,7 @@ async fn role_forwarder() {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
     say("listens on ", listener.local_addr().unwrap());
     let parent_is_gone = async {
-        let mut byte = [0];
-        let _ = tokio::io::stdin().read(&mut byte).await;
+        let _ = orders().next_line().await;
     };
     let forwarder = TcpForwarder::new(balancer).max_pipes(pipes.parse().unwrap());
     forwarder.serve(listener, parent_is_gone).await;
@@ -65,7 +64,7 @@ async fn role_forwarder() {
 async fn passes(pipes: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let member = listener.local_addr().unwrap();
-    let role = "services::large_stream::role_forwarder";
+    let role = "large_stream::role_forwarder";
     let mut forwarder = Role::start(role, &format!("{member} {pipes}"));
     let address: SocketAddr = forwarder.says("listens on ").parse().unwrap();
     let began = Instant::now();
