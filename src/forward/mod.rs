@@ -43,20 +43,14 @@
 //! ```
 
 mod address;
-mod course;
-mod cut;
-mod forwarding;
+mod client_hash;
 mod greeting;
 mod itself;
-mod join;
 mod lost;
 mod name_routes;
 mod per_client;
-mod pump;
 mod router;
 mod scratch;
-#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
-mod splice;
 mod sticking;
 mod tcp;
 mod udp;

@@ -11,7 +11,6 @@
 
 mod rule;
 mod table;
-mod target;
 
 pub use rule::StreamRule;
 pub use table::StreamRouter;

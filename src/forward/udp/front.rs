@@ -27,7 +27,7 @@ use super::table::Table;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::Address;
-use crate::forward::course::hash_of;
+use crate::forward::client_hash::hash_of;
 use crate::forward::per_client::{Clients, Exceeded, PerClientLimits};
 use crate::forward::scratch;
 use crate::forward::sticking::Sticking;

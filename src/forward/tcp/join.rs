@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::address::Address;
 use super::pump::{Passed, Pump};
 use crate::balancer::Lease;
+use crate::forward::address::Address;
 use crate::net::Stream;
 use crate::timer::Deadline;
 

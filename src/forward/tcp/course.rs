@@ -6,30 +6,30 @@
 //!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
 //! ```
 //!
-//! What does not live here: how bytes pass (`join`), and the settings (`tcp`).
+//! What does not live here: how bytes pass (`join`), and the settings (`settings`).
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::address::Address;
 use super::cut::Cut;
-use super::itself::{is_itself, itself};
 use super::join::{End, Joint, Lasting, join};
-use super::lost::Lost;
-use super::per_client::PerClient;
 use super::pump::Pump;
 use super::splice::Pipes;
-use super::sticking::Sticking;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
+use crate::forward::address::Address;
+use crate::forward::client_hash::hash_of;
+use crate::forward::itself::{is_itself, itself};
+use crate::forward::lost::Lost;
+use crate::forward::per_client::PerClient;
+use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
 use crate::session::StickTable;
-use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
 /// What holds for each connection.
@@ -321,36 +321,14 @@ fn failure_of(error: &ConnectError) -> Failure {
     }
 }
 
-/// The same for each connection of a client, whatever its port, and whichever version of IP
-/// its address is written in.
-pub(super) fn hash_of(client: IpAddr) -> u64 {
-    match client.to_canonical() {
-        IpAddr::V4(address) => hash_bytes(&address.octets()),
-        IpAddr::V6(address) => hash_bytes(&address.octets()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Client, Course, hash_of};
+    use super::{Client, Course};
     use crate::balancer::Balancer;
     use crate::net::{Stream, Watching};
-    use std::net::IpAddr;
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::Semaphore;
-
-    #[test]
-    fn a_client_has_one_hash_whichever_way_its_address_is_written() {
-        let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
-        assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
-        assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
-        // Schedulers depend on it across releases.
-        assert_eq!(
-            hash("10.0.0.1"),
-            crate::stable_hash::hash_bytes(&[10, 0, 0, 1])
-        );
-    }
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {

@@ -1,7 +1,7 @@
 //! From a connection that was accepted to its course: [`Forwarding`]. A forwarder does so for
 //! those of its own listener, and as a target of a router for those that it is given (`router`).
 //!
-//! What does not live here: the course itself (`course`), and the settings (`tcp`).
+//! What does not live here: the course itself (`course`), and the settings (`settings`).
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! A forwarder as a target.
 
+use super::TcpForwarder;
 use crate::balancer::Balancer;
-use crate::forward::{Address, TcpForwarder};
+use crate::forward::Address;
 use crate::net::stream_target::StreamTarget;
 
 /// Forwards connections. If the forwarder's acceptor terminates TLS, so does the target; if it

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::scratch;
 use super::splice::{Lent, Pipes, Spliced};
+use crate::forward::scratch;
 use crate::net::Stream;
 
 /// A stream of so many bytes is worth a pipe.
