@@ -63,7 +63,7 @@ impl Opening {
 
 #[cfg(all(test, feature = "forward"))]
 mod tests {
-    use super::{Accepted, Handshake, Handshaking, Opening, ProxyHeader, Stream, TlsSession};
+    use super::{Accepted, Handshake, Handshaking, Opening, Stream, TlsSession};
     use std::sync::Arc;
     use tokio::net::{TcpListener, TcpStream};
 
