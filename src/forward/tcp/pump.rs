@@ -301,7 +301,8 @@ mod tests {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod pipe_tests {
     use super::{LARGE, Passed, Pipes, Pump};
     use crate::net::Stream;
@@ -360,7 +361,8 @@ mod pipe_tests {
                 }
             })
             .await;
-            (writing.abort(), reading.abort());
+            writing.abort();
+            reading.abort();
             // What was in the pipe is in memory, and no more than that.
             let kept = slow.held.as_ref().unwrap().memory.len() as u64;
             assert_eq!(kept, slow.read() - slow.written());
