@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use equipoise::balancer::Builder;
-use equipoise::forward::UdpForwarder;
+use equipoise::forward::{Address, UdpForwarder};
 use equipoise::net::stop_signal;
 use equipoise::scheduler::Maglev;
+use equipoise::session::StickTable;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Flag, MemberSpec, Status, Weight};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -35,15 +36,21 @@ struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// A member, such as 10.0.0.1:53 or [2001:db8::1]:53=3; again for each.
+    /// A member, such as 10.0.0.1:53, [2001:db8::1]:53=3 or dns.internal:53; again for each.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
     /// How members are elected for the flow of a client.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
+    /// Keeps each client on its member by a table of at most so many clients.
+    #[arg(long, value_name = "ENTRIES")]
+    stick: Option<usize>,
     /// How many answers a datagram has; 0 if that is not known.
     #[arg(long, default_value_t = 0)]
     answers: u32,
+    /// Begin each datagram to a member with a PROXY header, version 2.
+    #[arg(long)]
+    proxy_protocol: bool,
     /// For how many seconds a flow may be quiet.
     #[arg(long, default_value_t = 60)]
     idle: u64,
@@ -64,7 +71,7 @@ enum Method {
 #[derive(Clone, Debug)]
 struct Backend {
     name: String,
-    address: SocketAddr,
+    address: Address,
     weight: Weight,
 }
 
@@ -94,9 +101,15 @@ async fn main() -> Result<(), BoxError> {
     }
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
-    let forwarder = UdpForwarder::new(balancer.clone())
+    let mut forwarder = UdpForwarder::new(balancer.clone())
         .answers(options.answers)
         .idle_timeout(Duration::from_secs(options.idle));
+    if let Some(entries) = options.stick {
+        forwarder = forwarder.stick(StickTable::new(entries));
+    }
+    if options.proxy_protocol {
+        forwarder = forwarder.proxy_protocol();
+    }
     let statistics = forwarder.statistics();
     let stopped = forwarder.serve(socket, stop_signal()?).await?;
     print_table(&balancer);
@@ -105,9 +118,9 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<SocketAddr>, BoxError> {
+fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>, BoxError> {
     let builder = Balancer::builder();
-    let mut builder: Builder<SocketAddr> = match method {
+    let mut builder: Builder<Address> = match method {
         Method::Requests => builder.scheduler(ByRequests::default()),
         Method::Busyness => builder.scheduler(ByBusyness::default()),
         Method::Traffic => builder.scheduler(ByTraffic::default()),
@@ -124,7 +137,7 @@ fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<SocketAdd
     Ok(builder.build()?)
 }
 
-fn print_table(balancer: &Balancer<SocketAddr>) {
+fn print_table(balancer: &Balancer<Address>) {
     println!("member                      flows     to member   from member  in flight  status");
     for member in balancer.members() {
         println!(
@@ -167,7 +180,7 @@ async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> 
         members.push(member);
         backends.push(Backend {
             name: name.to_owned(),
-            address,
+            address: address.into(),
             weight: Weight::new(weight)?,
         });
     }

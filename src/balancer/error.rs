@@ -39,7 +39,7 @@ pub enum PickError {
     /// The session's own member cannot serve, and the request forbids another.
     #[error("the member of session route {route:?} cannot serve")]
     SessionLost {
-        /// The session's route.
+        /// The session's route, or the name of its member where the request told that.
         route: Arc<str>,
     },
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use super::attention::ELECTIONS_WANTED;
 use super::events::{EventKind, Observer, Observing, Registry, Wants};
 use super::lease::Lease;
+use super::sessions::Home;
 use super::{Balancer, PickError, PickRequest};
 use crate::member::MemberState;
 use crate::session::{CookieRouteError, Session};
@@ -90,7 +91,7 @@ impl<W> Balancer<W> {
         let session = lease.session();
         tell(EventKind::Elected { session });
         if session != Session::Off {
-            let route = request.route;
+            let route = request.home.map(Home::text);
             tell(EventKind::Session { session, route });
         }
         if let Some(last) = request.tried.last() {

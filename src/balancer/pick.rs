@@ -8,9 +8,10 @@ use super::attention::TIMED;
 use super::editor::Editor;
 use super::lease::{Entry, Lease, Unclaimed};
 use super::meter::Meter;
+use super::sessions::Home;
 use super::shared::Wakes;
 use super::view::View;
-use super::{Balancer, PickError, PickRequest, sessions};
+use super::{Balancer, PickError, PickRequest};
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
 use crate::session::Session;
 use crate::snapshot::Seat;
@@ -255,11 +256,11 @@ impl<W> Balancer<W> {
             shared,
             wakes,
         };
-        let session = match request.route {
+        let session = match request.home {
             None if request.sessions => Session::New,
             None => Session::Off,
-            Some(route) => self
-                .route(&view, &candidates, request, route, place)
+            Some(home) => self
+                .home(&view, &candidates, request, home, place)
                 .map_err(because)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
@@ -307,17 +308,17 @@ impl<W> Balancer<W> {
     }
 
     /// Claims the session's own member, if there is one that can serve.
-    fn route<'c>(
+    fn home<'c>(
         &self,
         view: &'c View<W>,
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
-        route: &'c str,
+        home: Home<'c>,
         place: Place,
     ) -> Result<Session, PickError> {
         let roster = &view.picture.roster;
         let mut full = false;
-        let found = sessions::find(roster, route, &mut |seat: &'c Arc<Seat>| {
+        let found = home.find(roster, &mut |seat: &'c Arc<Seat>| {
             if request.tried.contains(&seat.state.id()) {
                 return false;
             }
@@ -341,14 +342,13 @@ impl<W> Balancer<W> {
             if view.picture.is_in_group(seat.slot()) {
                 view.scheduler.on_routed(candidates, &seat.state);
             }
-            return Ok(if seat.spec.route() == Some(route) {
+            return Ok(if home.is_at(seat) {
                 Session::Hit
             } else {
                 Session::Redirected
             });
         }
-        let owner = roster.by_route(route).next();
-        match owner.and_then(|seat| seat.spec.route_handle()) {
+        match home.owned(roster) {
             Some(_) if request.no_failover && full => Err(PickError::AtCapacity),
             Some(route) if request.no_failover => {
                 let route = route.clone();

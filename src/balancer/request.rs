@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use super::sessions::Home;
 use crate::clock::Timestamp;
 use crate::member::{Cause, MemberId};
 use crate::scheduler::Facts;
@@ -33,7 +34,7 @@ use crate::session::{Presented, StickySession};
 #[must_use]
 pub struct PickRequest<'r> {
     pub(super) sessions: bool,
-    pub(super) route: Option<&'r str>,
+    pub(super) home: Option<Home<'r>>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
     pub(super) facts: Facts<'r>,
@@ -57,7 +58,7 @@ impl<'r> PickRequest<'r> {
     pub const fn new() -> Self {
         Self {
             sessions: false,
-            route: None,
+            home: None,
             no_failover: false,
             hash: None,
             facts: Facts::NONE,
@@ -90,7 +91,39 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub fn with_session(mut self, route: Option<&'r str>) -> Self {
         self.sessions = true;
-        self.route = route.filter(|route| !route.is_empty());
+        self.home = route.filter(|route| !route.is_empty()).map(Home::Route);
+        self
+    }
+
+    /// Says that sessions are on, and which member the client's session is at, by its name, if
+    /// that is known: in place of a route, of which members then need none.
+    ///
+    /// All that holds for the member of a route holds for this one: it is elected also if it
+    /// drains, stands by, or is of a later tier, and if it cannot be elected, its route, or
+    /// otherwise its redirect route, is followed before the scheduler elects another. Of this
+    /// and [`with_session`](Self::with_session) the last call counts.
+    ///
+    /// The name is what a [`StickTable`](crate::session::StickTable) finds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, Flag, PickRequest, Session};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let request = PickRequest::new().with_session_member(Some("b"));
+    /// for _ in 0..3 {
+    ///     let lease = balancer.pick(&request)?;
+    ///     assert_eq!((lease.member().name(), lease.session()), ("b", Session::Hit));
+    /// }
+    /// balancer.set_flag("b", Flag::Disabled)?;
+    /// let lease = balancer.pick(&request)?;
+    /// assert_eq!((lease.member().name(), lease.session()), ("a", Session::Lost));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_session_member(mut self, name: Option<&'r str>) -> Self {
+        self.sessions = true;
+        self.home = name.map(Home::Member);
         self
     }
 
@@ -123,7 +156,7 @@ impl<'r> PickRequest<'r> {
     /// [`PickError::AtCapacity`](crate::PickError::AtCapacity) while its member is only
     /// at its cap.
     ///
-    /// A session whose route no member owns, and a request without a session, are
+    /// A session whose route no member owns, or whose member is gone, and a request without a session, are
     /// elected for as usual.
     ///
     /// # Examples
@@ -325,6 +358,6 @@ impl<'r> PickRequest<'r> {
     /// Only the general case keeps its place in a line: what one particular request
     /// waits for must not hold up all others.
     pub(super) fn is_particular(&self) -> bool {
-        !self.tried.is_empty() || (self.no_failover && self.route.is_some())
+        !self.tried.is_empty() || (self.no_failover && self.home.is_some())
     }
 }

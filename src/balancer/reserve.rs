@@ -46,7 +46,7 @@ impl<W> Balancer<W> {
             view.scheduler.on_routed(&candidates, &seat.state);
         }
         let entry = view.entry(seat.slot())?;
-        let session = match request.route {
+        let session = match request.home {
             Some(_) => Session::Lost,
             None if request.sessions => Session::New,
             None => Session::Off,

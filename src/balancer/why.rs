@@ -35,7 +35,7 @@ pub enum Why {
     Scheduled {
         /// The member that ranked equal, so that the earlier place decided.
         tied_with: Option<Arc<str>>,
-        /// The route that was presented, if its member cannot serve.
+        /// The route that was presented, or the name of the session's member, if that cannot serve.
         lost_route: Option<String>,
     },
     /// The session's own member serves.

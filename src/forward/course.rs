@@ -18,14 +18,17 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::cut::Cut;
+use super::itself::{is_itself, itself};
 use super::join::{End, Joint, Lasting, join};
 use super::lost::Lost;
 use super::per_client::PerClient;
 use super::pump::Pump;
 use super::splice::Pipes;
+use super::sticking::Sticking;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
+use crate::session::StickTable;
 use crate::stable_hash::hash_bytes;
 use crate::timer::{Deadline, timeout};
 
@@ -40,15 +43,20 @@ pub(super) struct Course {
     /// Until a member is connected.
     pub(super) opening: Duration,
     pub(super) idle: Duration,
+    /// Without a byte, once one side has ended.
+    pub(super) half_close: Duration,
     pub(super) lifetime: Duration,
     /// One permit for each connection that may wait for a member.
     pub(super) waiting: Semaphore,
+    /// Whether a member that fails is put in error, and its client goes to another.
+    pub(super) fails_over: bool,
     /// Whether a member that ends without a byte has failed.
     pub(super) fails_silent: bool,
     pub(super) watching: Watching,
     pub(super) lost: Option<Lost>,
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
+    pub(super) stick: Option<StickTable>,
 }
 
 /// Whose connection it is.
@@ -61,7 +69,9 @@ pub(super) struct Client {
 
 /// What one client's connection has come through.
 struct Attempts {
+    fails_over: bool,
     hash: Option<u64>,
+    sticking: Option<Sticking>,
     tried: Vec<MemberId>,
     cause: Option<Cause>,
 }
@@ -71,17 +81,21 @@ impl Attempts {
         let request = PickRequest::new()
             .with_tried(&self.tried)
             .with_cause(self.cause.as_ref());
-        match self.hash {
+        let request = match self.hash {
             Some(hash) => request.with_hash(hash),
+            None => request,
+        };
+        match &self.sticking {
+            Some(sticking) => sticking.request(request),
             None => request,
         }
     }
 
-    /// Ends the use of a member as its failure. Another is elected next.
+    /// Ends the use of a member as its failure. Another is elected next, if any may be.
     fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
         self.tried.push(lease.member().id());
         let Failure { cause, is_members } = failure;
-        if is_members {
+        if is_members && self.fails_over {
             lease.put_in_error_because(cause.clone());
         }
         lease.fail(cause.clone());
@@ -94,6 +108,15 @@ struct Failure {
     cause: Cause,
     /// Whether it is held against the member.
     is_members: bool,
+}
+
+impl Failure {
+    const fn of_member(cause: Cause) -> Self {
+        Self {
+            cause,
+            is_members: true,
+        }
+    }
 }
 
 impl Course {
@@ -111,24 +134,46 @@ impl Course {
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
+            fails_over: self.fails_over,
             hash: client.address.map(|client| hash_of(client.ip())),
+            sticking: self
+                .stick
+                .as_ref()
+                .zip(client.address)
+                .map(|(table, client)| Sticking::new(table, client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let give_up = now + self.opening;
-        while let Some(mut lease) = self.elect(&attempts, give_up).await {
+        while let Some(mut lease) = self.elect(&attempts, give_up, &client_stream).await {
+            if let Some(sticking) = &mut attempts.sticking {
+                if !sticking.accepts(lease.name_handle()) {
+                    continue;
+                }
+            }
             let port = || client_stream.local_addr().map(|here| here.port());
             let mut connector = lease.connector(port);
+            if connector
+                .address()
+                .is_some_and(|to| leads_back(to, &client_stream))
+            {
+                attempts.failed(lease, Failure::of_member(itself()));
+                continue;
+            }
             if let Some((header, version)) = &client.header {
                 connector = connector.proxy_header(header, *version);
             }
-            let member = match self.connect(connector, give_up).await {
-                Ok(member) => member,
-                Err(failure) => {
+            let member = match self.connect(connector, give_up, &client_stream).await {
+                Some(Ok(member)) => member,
+                Some(Err(failure)) => {
                     attempts.failed(lease, failure);
                     continue;
                 }
+                None => return lease.finish(Outcome::Cancelled),
             };
+            if let Some(sticking) = &mut attempts.sticking {
+                sticking.connected(lease.name_handle());
+            }
             member.watch(self.watching);
             let mut member = Cut::new(member);
             let mut joint = Joint {
@@ -143,6 +188,7 @@ impl Course {
             };
             let lasting = Lasting {
                 idle: self.idle,
+                half_close: self.half_close,
                 until: now + self.lifetime,
             };
             let id = lease.member().id();
@@ -184,11 +230,17 @@ impl Course {
         }
     }
 
-    /// Elects a member, or waits for one that has room.
-    async fn elect(&self, attempts: &Attempts, give_up: Instant) -> Option<Lease<Address>> {
+    /// Elects a member, or waits for one that has room, as long as the client does.
+    async fn elect(
+        &self,
+        attempts: &Attempts,
+        give_up: Instant,
+        client: &Stream,
+    ) -> Option<Lease<Address>> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
-        if (!tried.is_empty() && balancer.has_only(tried)) || Instant::now() >= give_up {
+        let is_over = !tried.is_empty() && (!self.fails_over || balancer.has_only(tried));
+        if is_over || Instant::now() >= give_up {
             return None;
         }
         let error = match balancer.pick(&request) {
@@ -203,23 +255,47 @@ impl Course {
             return None;
         }
         let _place = self.waiting.try_acquire().ok()?;
-        let elected = Box::pin(balancer.pick_wait(request, Deadline::at(give_up))).await;
-        elected.ok()
+        let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
+        unless_broken(client, waiting).await?.ok()
     }
 
-    /// Opens a connection to a member.
-    async fn connect(&self, to: Connector, give_up: Instant) -> Result<Stream, Failure> {
+    /// Opens a connection to a member. `None` if the client's breaks meanwhile.
+    async fn connect(
+        &self,
+        to: Connector,
+        give_up: Instant,
+        client: &Stream,
+    ) -> Option<Result<Stream, Failure>> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        match Box::pin(timeout(limit, connector.open(Vec::new()))).await {
+        // Boxed before all else, as it is large, and each future around it would move it.
+        let opening = Box::pin(connector.open(Vec::new()));
+        let opened = match unless_broken(client, timeout(limit, opening)).await? {
             Ok(opened) => opened.map_err(|error| failure_of(&error)),
             Err(_) => Err(Failure {
                 cause: Cause::TimedOut,
                 // It did not have all of its time if other members took most of it.
                 is_members: limit == self.connect,
             }),
-        }
+        };
+        Some(opened)
     }
+}
+
+/// Resolves with the future, or with `None` as soon as the client's connection breaks. A client
+/// that has only ended its side may have sent all that it wants to.
+async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = client.broken() => None,
+    }
+}
+
+/// Whether a connection to this address would come in where the client's did.
+fn leads_back(to: SocketAddr, client: &Stream) -> bool {
+    let here = client.local_addr();
+    here.is_some_and(|here| is_itself(to, here.ip(), here))
 }
 
 fn failure_of(error: &ConnectError) -> Failure {
@@ -275,13 +351,16 @@ mod tests {
             connect: Duration::ZERO,
             opening: Duration::ZERO,
             idle: Duration::ZERO,
+            half_close: Duration::ZERO,
             lifetime: Duration::ZERO,
             waiting: Semaphore::new(1),
+            fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
             lost: None,
             pipes: None,
             per_client: None,
+            stick: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;

@@ -20,6 +20,8 @@ use crate::timer::Deadline;
 pub(super) struct Lasting {
     /// Without a byte in either direction.
     pub(super) idle: Duration,
+    /// The same, once one side has ended.
+    pub(super) half_close: Duration,
     /// At most until then.
     pub(super) until: Instant,
 }
@@ -59,7 +61,8 @@ pub(super) async fn join(
 ) -> End {
     let now = Instant::now();
     let mut last = now;
-    let mut deadline = pin!(Deadline::at(first_of(lasting, now)));
+    let mut quiet = lasting.idle;
+    let mut deadline = pin!(Deadline::at((now + quiet).min(lasting.until)));
     std::future::poll_fn(|context| {
         let (written, read, moved) = (joint.up.written(), joint.down.read(), joint.moved());
         let polled = joint.poll(context);
@@ -79,9 +82,14 @@ pub(super) async fn join(
         if joint.moved() > moved {
             last = Instant::now();
         }
+        if quiet != lasting.half_close && joint.has_a_side_ended() {
+            quiet = lasting.half_close;
+            last = Instant::now();
+            deadline.as_mut().reset((last + quiet).min(lasting.until));
+        }
         // It is set for what counted when it was set, and set anew when it fires.
         while deadline.as_mut().poll(context).is_ready() {
-            let next = first_of(lasting, last);
+            let next = (last + quiet).min(lasting.until);
             if next <= Instant::now() {
                 return Poll::Ready(End::Late);
             }
@@ -92,16 +100,16 @@ pub(super) async fn join(
     .await
 }
 
-fn first_of(lasting: Lasting, last: Instant) -> Instant {
-    (last + lasting.idle).min(lasting.until)
-}
-
 impl Joint<'_> {
     /// Grows with each byte that is read or written on either side. What is read at once may be
     /// written in many steps.
     const fn moved(&self) -> u64 {
         let (up, down) = (&self.up, &self.down);
         up.read() + up.written() + down.read() + down.written()
+    }
+
+    fn has_a_side_ended(&self) -> bool {
+        self.up.has_source_ended() || self.down.has_source_ended()
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {

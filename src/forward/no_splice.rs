@@ -25,6 +25,7 @@ pub(super) enum Spliced {
     Ended,
     SinkFailed(io::Error),
     SourceBroke,
+    Taken(Box<[u8]>),
     Unfit,
 }
 

@@ -84,6 +84,8 @@ pub(super) struct Pump {
     written: u64,
     /// Where a pipe is lent, if bytes may go through one.
     pipes: Option<Arc<Pipes>>,
+    /// After so many bytes.
+    pipe_from: u64,
     lent: Option<Lent>,
 }
 
@@ -91,6 +93,7 @@ impl Pump {
     pub(super) const fn new(pipes: Option<Arc<Pipes>>) -> Self {
         Self {
             pipes,
+            pipe_from: LARGE,
             lent: None,
             held: None,
             is_flushed: true,
@@ -160,6 +163,11 @@ impl Pump {
                         Spliced::Ended => self.stage = Stage::SourceEnded,
                         Spliced::SinkFailed(error) => return Poll::Ready(Passed::by_write(&error)),
                         Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
+                        Spliced::Taken(memory) => {
+                            let (start, end) = (0, memory.len());
+                            self.held = Some(Held { memory, start, end });
+                            self.pipe_from = self.read + LARGE;
+                        }
                         Spliced::Unfit => self.pipes = None,
                     }
                 }
@@ -243,7 +251,7 @@ impl Pump {
         sink: &Stream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if let (Some(pipes), LARGE..) = (&self.pipes, self.read) {
+        if let Some(pipes) = self.pipes.as_ref().filter(|_| self.read >= self.pipe_from) {
             self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
             if self.lent.is_some() {
                 return Poll::Ready(Ok(()));
@@ -290,5 +298,82 @@ mod tests {
         // A piece of its own is not lent to others.
         scratch::put_back(held.memory);
         assert_eq!(scratch::take().len(), size);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod pipe_tests {
+    use super::{LARGE, Passed, Pipes, Pump};
+    use crate::net::Stream;
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    /// A peer, and the side of it that bytes are pumped from or to.
+    async fn pair() -> (TcpStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (peer.unwrap(), accepted.unwrap().0.into())
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_keeps_no_pipe_from_a_fast_stream_and_loses_no_byte() {
+        const WHOLE: usize = 48 << 20;
+        let test = async {
+            let pipes = Pipes::new(1);
+            let sent: Vec<u8> = (0..251u8).cycle().take(WHOLE).collect();
+            let (mut member, mut source) = pair().await;
+            let (mut client, mut sink) = pair().await;
+            let (mut slow, expected) = (Pump::new(pipes.clone()), sent.clone());
+            tokio::spawn(async move { member.write_all(&sent).await });
+            // Its client reads nothing, and so the pipe is full in the end.
+            poll_fn(|context| match slow.poll(&mut source, &mut sink, context) {
+                Poll::Pending if slow.lent.is_none() => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await;
+            assert!(slow.read() >= LARGE && slow.written() < slow.read());
+
+            let (mut fast_member, mut fast_source) = pair().await;
+            let (mut fast_client, mut fast_sink) = pair().await;
+            let mut fast = Pump::new(pipes);
+            let writing = tokio::spawn(async move {
+                let piece = vec![0; 1 << 20];
+                while fast_member.write_all(&piece).await.is_ok() {}
+            });
+            let reading = tokio::spawn(async move {
+                let mut piece = vec![0; 1 << 20];
+                while fast_client.read(&mut piece).await.is_ok() {}
+            });
+            poll_fn(|context| {
+                let passed = fast.poll(&mut fast_source, &mut fast_sink, context);
+                assert!(passed.is_pending(), "{passed:?}");
+                let passed = slow.poll(&mut source, &mut sink, context);
+                assert!(passed.is_pending(), "{passed:?}");
+                match &slow.lent {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(()),
+                }
+            })
+            .await;
+            (writing.abort(), reading.abort());
+            // What was in the pipe is in memory, and no more than that.
+            let kept = slow.held.as_ref().unwrap().memory.len() as u64;
+            assert_eq!(kept, slow.read() - slow.written());
+            assert!(kept <= 64 * 1024, "{kept} bytes");
+
+            let mut got = Vec::with_capacity(WHOLE);
+            let reading = client.read_to_end(&mut got);
+            let pumping = poll_fn(|context| slow.poll(&mut source, &mut sink, context));
+            let (passed, read) = tokio::join!(pumping, reading);
+            assert!(matches!(passed, Passed::All), "{passed:?}");
+            read.unwrap();
+            assert!(got == expected, "{} bytes of {WHOLE}", got.len());
+        };
+        timeout(Duration::from_secs(30), test).await.unwrap();
     }
 }

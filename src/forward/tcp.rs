@@ -8,23 +8,25 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::course::{Client, Course};
+use super::course::Course;
+use super::forwarding::Forwarding;
 use super::lost::{Lost, OnLoss};
-use super::per_client::PerClient;
+use super::per_client::{PerClient, PerClientLimits};
 use super::splice::Pipes;
 use crate::balancer::Balancer;
-use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::session::StickTable;
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
 /// A member is elected when the connection comes in. A hash of the client's IP address goes
 /// with the request, so a scheduler that hashes keeps a client on its member, also across
-/// several listeners. The connection is in flight until both sides have ended, and its bytes
+/// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection is in flight until both sides have ended, and its bytes
 /// are counted both ways as they pass.
 ///
 /// | what happens | the client | the member | outcome |
 /// |---|---|---|---|
-/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member | is put in error | failure |
+/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member, see [`no_failover`](Self::no_failover) | is put in error | failure |
 /// | this machine has no descriptor or port left | goes to another member | | failure |
 /// | the member closes or breaks before its first byte, see [`fail_silent_members`](Self::fail_silent_members) | is reset or ended as the member's side was | | failure if it broke |
 /// | the member's connection breaks later | is reset | | failure |
@@ -41,17 +43,26 @@ use crate::net::{Accepted, Acceptor, Listener, ProxyVersion, Stopped, Watching};
 /// |---|---|---|---|
 /// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
 /// | connections of one client | none | [`max_per_client`](Self::max_per_client) | reset |
+/// | new connections of one client in a second | none | [`new_connections_per_client`](Self::new_connections_per_client) | reset |
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
 /// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
 /// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
+/// | the same, once one side has ended | as without | [`half_close_timeout`](Self::half_close_timeout) | reset |
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
 ///
-/// A member that is the forwarder itself makes a loop: each connection opens another, until
-/// the connections are as many as there may be.
+/// Some protocols open several connections that belong together: a client of PostgreSQL cancels
+/// a query on a connection of its own, and FTP has one for each transfer. They must reach one
+/// member, so they need a scheduler that hashes, such as [`Maglev`](crate::scheduler::Maglev).
+/// With any other, a cancel may reach a member that does not run the query, and has no effect.
+///
+/// A member at the very address at which a client has come in is the forwarder itself, and
+/// fails without a connection. If it is the forwarder itself by a host name, by a unix socket or
+/// through another forwarder, that makes a loop: each connection opens another, until the
+/// connections are as many as there may be.
 ///
 /// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
 /// passed through, or terminated from the first byte by the acceptor (feature `tls`).
@@ -97,22 +108,21 @@ pub struct TcpForwarder {
     connect: Duration,
     opening: Duration,
     idle: Duration,
+    half_close: Option<Duration>,
     lifetime: Duration,
-    max_per_client: Option<u32>,
+    per_client: PerClientLimits,
     max_pipes: usize,
     max_waiting: usize,
+    fails_over: bool,
     fails_silent: bool,
     watching: Watching,
     on_loss: OnLoss,
+    stick: Option<StickTable>,
     telling: Option<ProxyVersion>,
 }
 
 impl TcpForwarder {
     /// Makes a forwarder with the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`TcpForwarder`].
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
@@ -120,13 +130,19 @@ impl TcpForwarder {
             connect: Duration::from_secs(5),
             opening: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
+            half_close: None,
             lifetime: LONGEST,
-            max_per_client: None,
+            per_client: PerClientLimits {
+                open: None,
+                per_second: None,
+            },
             max_pipes: 16,
             max_waiting: 1_000,
+            fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
             on_loss: OnLoss::default(),
+            stick: None,
             telling: None,
         }
     }
@@ -178,10 +194,6 @@ impl TcpForwarder {
 
     /// Sets how long it may take until a member is connected: waiting for one that has room,
     /// and all attempts together.
-    ///
-    /// # Examples
-    ///
-    /// See [`connect_timeout`](Self::connect_timeout).
     pub fn opening_timeout(mut self, limit: Duration) -> Self {
         self.opening = limit.min(LONGEST);
         self
@@ -208,11 +220,31 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long a connection may last, from its beginning.
+    /// Sets how long a connection may be without a byte in either direction once one side has
+    /// ended, from its end on, in place of the [`idle_timeout`](Self::idle_timeout). It may be
+    /// longer than that, too.
+    ///
+    /// A client that has vanished, and whose member has ended, keeps the connection no longer
+    /// than this.
     ///
     /// # Examples
     ///
-    /// See [`idle_timeout`](Self::idle_timeout).
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use std::time::Duration;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).half_close_timeout(Duration::from_secs(30));
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn half_close_timeout(mut self, limit: Duration) -> Self {
+        self.half_close = Some(limit.min(LONGEST));
+        self
+    }
+
+    /// Sets how long a connection may last, from its beginning.
     pub fn lifetime(mut self, limit: Duration) -> Self {
         self.lifetime = limit.min(LONGEST);
         self
@@ -256,7 +288,30 @@ impl TcpForwarder {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn max_per_client(mut self, connections: u32) -> Self {
-        self.max_per_client = Some(connections);
+        self.per_client.open = Some(connections);
+        self
+    }
+
+    /// Sets how many connections one client may open in a second; after a pause, as many at
+    /// once. One more is reset. Zero counts as one.
+    ///
+    /// A client is what it is for [`max_per_client`](Self::max_per_client), and what is beyond
+    /// that does not count here. Each listener counts its own. A connection counts once its
+    /// PROXY header has been read and TLS has been set up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let forwarder = TcpForwarder::new(balancer).new_connections_per_client(20);
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn new_connections_per_client(mut self, per_second: u32) -> Self {
+        self.per_client.per_second = Some(per_second);
         self
     }
 
@@ -266,8 +321,15 @@ impl TcpForwarder {
     /// On Linux, bytes from one plain TCP connection to another do not pass through this
     /// process once a mebibyte has gone in their direction: they go through a pipe of the
     /// system (`splice`), which saves most of the processor's time. A direction has a pipe only
-    /// while there are bytes to move; where none is left, its bytes are copied. A pipe takes two
-    /// descriptors and up to 256 KiB of the system's memory. Each listener has its own.
+    /// while there are bytes to move. Where none is left, one is taken from a direction whose
+    /// receiver has taken nothing for 50 ms, so slow receivers keep no pipe from fast ones: what
+    /// is in the pipe is copied into memory, and for its next mebibyte that direction has none.
+    /// If there is none to take, bytes are copied. Bytes that wait for a receiver take up to
+    /// 64 KiB of memory for a direction, and 256 KiB for as many as there are pipes.
+    ///
+    /// A pipe takes two descriptors and up to 256 KiB of the system's memory. Linux allows a
+    /// user without privileges 64 MiB in all (`pipe-user-pages-soft`), and makes further pipes
+    /// too small to be of use; then bytes are copied, too. Each listener has its own pipes.
     ///
     /// In a program that does not ignore `SIGPIPE`, as each Rust program does by itself, set
     /// this to 0.
@@ -294,7 +356,7 @@ impl TcpForwarder {
     ///
     /// This finds out a member behind a port that is always open, such as that of a container
     /// runtime. It is wrong for a protocol in which a server may take what it gets and close
-    /// without an answer.
+    /// without an answer, as PostgreSQL does with the cancel of a query.
     ///
     /// # Examples
     ///
@@ -309,6 +371,34 @@ impl TcpForwarder {
     /// ```
     pub fn fail_silent_members(mut self) -> Self {
         self.fails_silent = true;
+        self
+    }
+
+    /// Resets a client whose member cannot be connected, in place of sending it to another
+    /// member, and does not put the member in error.
+    ///
+    /// This is for ports whose connections follow one at another port, as the transfers of FTP
+    /// do: another member has no use for them, or takes them for those of another client; and a
+    /// member that listens there only when it is asked to is not in error when it refuses.
+    ///
+    /// # Examples
+    ///
+    /// Commands go to another member when one fails, transfers go where their commands went.
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::scheduler::Maglev;
+    ///
+    /// # let builder = Balancer::<Address>::builder();
+    /// let balancer = builder.scheduler(Maglev::default()).build()?;
+    /// let commands = TcpForwarder::new(balancer);
+    /// let transfers = commands.clone().no_failover();
+    /// # let _ = transfers;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn no_failover(mut self) -> Self {
+        self.fails_over = false;
         self
     }
 
@@ -339,10 +429,6 @@ impl TcpForwarder {
 
     /// Sets how long bytes that were sent to either side may stay without an acknowledgement
     /// (`TCP_USER_TIMEOUT`, where there is such a thing). Then the connection breaks.
-    ///
-    /// # Examples
-    ///
-    /// See [`keep_alive`](Self::keep_alive).
     pub fn user_timeout(mut self, limit: Duration) -> Self {
         // Zero would be the system's own limit.
         self.watching.user_timeout = Some(limit.max(Duration::from_millis(1)));
@@ -350,10 +436,6 @@ impl TcpForwarder {
     }
 
     /// Sets what becomes of the connections to a member that is lost.
-    ///
-    /// # Examples
-    ///
-    /// See [`OnLoss`].
     pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
         self.on_loss = match on_loss {
             OnLoss::EndAfter(grace) => OnLoss::EndAfter(grace.min(LONGEST)),
@@ -362,11 +444,45 @@ impl TcpForwarder {
         self
     }
 
+    /// Keeps each client on its member by a table, which forwarders may share, also one of
+    /// datagrams. [`StickTable`] tells when to prefer a scheduler that hashes.
+    ///
+    /// A connection of a client that has an entry goes to the member of that entry: also if it
+    /// drains, stands by, or is of a later tier. If it cannot be elected, as it is in error, at its
+    /// cap, disabled, or gone, or if it cannot be connected, another member is elected, and the
+    /// client is moved to it once that is connected. If all members are at their caps, the
+    /// connection waits for any of them. A new client gets its entry with its election.
+    ///
+    /// A connection is a use of its client's entry until it has ended. The client is the one that a
+    /// trusted PROXY header tells of, if there is one. Clients of a unix socket have no entry.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, TcpForwarder};
+    /// use equipoise::session::StickTable;
+    /// use std::time::Duration;
+    ///
+    /// # let balancer: Balancer<Address> = Balancer::builder().build()?;
+    /// let table = StickTable::new(100_000).with_expiry(Duration::from_secs(3_600));
+    /// let forwarder = TcpForwarder::new(balancer).stick(table.clone());
+    /// for entry in table.entries() {
+    ///     println!("{}: {}", entry.client, entry.member);
+    /// }
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn stick(mut self, table: StickTable) -> Self {
+        self.stick = Some(table);
+        self
+    }
+
     /// Tells members where each connection comes from: a PROXY header is the first that is sent
     /// to a member, before TLS. Members must expect one.
     ///
-    /// It is what [`Accepted::next_proxy_header`] returns: the client, and what a balancer in
-    /// front has told. It is counted in no member's bytes.
+    /// It is what [`Accepted::next_proxy_header`](crate::net::Accepted::next_proxy_header) returns:
+    /// the client, and what a balancer in front has told. It is counted in no member's bytes.
     ///
     /// # Examples
     ///
@@ -399,38 +515,37 @@ impl TcpForwarder {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`TcpForwarder`].
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
+        let (acceptor, forwarding) = self.begin();
+        let task = move |accepted| forwarding.forward(accepted);
+        acceptor.serve(listener, task, stop).await
+    }
+
+    /// What accepts connections, and what forwards them. Its limits hold for all of them
+    /// together.
+    pub(super) fn begin(self) -> (Acceptor, Forwarding) {
         let course = Arc::new(Course {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
-            per_client: self.max_per_client.map(PerClient::new),
+            per_client: PerClient::new(self.per_client, MOST_IDLE),
+            stick: self.stick,
             lost: Lost::new(&self.balancer, self.on_loss),
             balancer: self.balancer,
             connect: self.connect,
             opening: self.opening,
             idle: self.idle,
+            half_close: self.half_close.unwrap_or(self.idle),
             lifetime: self.lifetime,
+            fails_over: self.fails_over,
             fails_silent: self.fails_silent,
             watching: self.watching,
         });
-        let telling = self.telling;
-        let task = move |accepted: Accepted| {
-            let course = course.clone();
-            async move {
-                let client = Client {
-                    address: accepted.client_addr(),
-                    header: telling.map(|version| (accepted.next_proxy_header(), version)),
-                };
-                course.serve(accepted.into_stream(), client).await;
-            }
-        };
-        self.acceptor.serve(listener, task, stop).await
+        (self.acceptor, Forwarding::new(course, self.telling))
     }
 }
 
 /// As good as without limit, and no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// So many clients without a connection are remembered for their rate.
+const MOST_IDLE: usize = 10_000;

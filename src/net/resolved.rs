@@ -22,18 +22,20 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
+    let (preferred, others) = by_version(lookup(host, port).await?);
+    race(&preferred, &others, limit)
+        .await
+        .map_err(ConnectError::open)
+}
+
+/// Resolves a name to all of its addresses, those that the system prefers first.
+pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let unresolved = |source| ConnectError::Resolve {
         name: host.to_owned(),
         source: shortage().unwrap_or(source),
     };
-    let found: Vec<SocketAddr> = lookup_host((host, port))
-        .await
-        .map_err(unresolved)?
-        .collect();
-    let (preferred, others) = by_version(found);
-    race(&preferred, &others, limit)
-        .await
-        .map_err(ConnectError::open)
+    let found = lookup_host((host, port)).await.map_err(unresolved)?;
+    Ok(found.collect())
 }
 
 /// Why nothing can be opened, if that is so. The system resolves a name by files and sockets

@@ -1,4 +1,5 @@
-//! Where a client's session belongs, read from the text of its request.
+//! Where a client's session belongs: read from the text of its request, or, for protocols that
+//! bring no session, remembered by the client's address ([`StickTable`]).
 //!
 //! Not here: whether a member has that route and may serve it, which is for the
 //! balancer to say, nor the cookies that a driver sets on responses.
@@ -41,6 +42,7 @@ mod error;
 mod path_parameter;
 mod presented;
 mod route;
+mod stick_table;
 mod sticky;
 
 #[cfg(test)]
@@ -54,4 +56,5 @@ pub use cookie_route::CookieRouteError;
 pub use election::Session;
 pub use error::ParseStickySessionError;
 pub use presented::{Presented, Source};
+pub use stick_table::{StickEntries, StickEntry, StickTable, StickUse};
 pub use sticky::StickySession;

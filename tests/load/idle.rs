@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::process::{Role, proxy, say, told};
+use crate::process::{Role, say, told};
+use crate::proxy::proxy;
 use crate::site::Site;
 
 const CLIENTS: u32 = 5_000;

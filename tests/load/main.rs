@@ -22,4 +22,5 @@ mod heads;
 mod idle;
 mod kills;
 mod process;
+mod proxy;
 mod site;

@@ -1,14 +1,10 @@
 //! This very program once more, in another role: so the memory of a proxy is that of a
 //! proxy, and nobody runs out of files.
+//!
+//! What does not live here: the roles.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
-
-use equipoise::Balancer;
-use equipoise::net::Listener;
-use equipoise::proxy::{Endpoint, ReverseProxy, Server};
-use tokio::io::AsyncReadExt;
 
 /// In the environment of a process that has a role.
 const ROLE: &str = "EQUIPOISE_TEST_ROLE";
@@ -65,6 +61,16 @@ impl Role {
         let figure = line.split_whitespace().nth(1).unwrap();
         figure.parse().unwrap()
     }
+
+    /// The seconds of a processor that it has used.
+    pub(crate) fn seconds_used(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program may have spaces; what comes after it has none.
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        let mut fields = rest.split(' ').skip(11);
+        let mut ticks = || fields.next().unwrap().parse::<f64>().unwrap();
+        (ticks() + ticks()) / 100.0
+    }
 }
 
 impl Drop for Role {
@@ -82,35 +88,4 @@ pub(crate) fn told() -> Option<String> {
 pub(crate) fn say(word: &str, what: impl std::fmt::Display) {
     println!("\n{word}{what}");
     std::io::stdout().flush().unwrap();
-}
-
-/// A proxy in front of the members whose addresses it is told; nothing unless it is.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn role_proxy() {
-    let Some(told) = told() else {
-        return;
-    };
-    let members = told.split(',').map(|address| {
-        let uri = format!("http://{address}").parse().unwrap();
-        (address, Endpoint::new(uri).unwrap())
-    });
-    let balancer = Balancer::new(members).unwrap();
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    say("listens on ", listener.local_addr().unwrap());
-    let parent_is_gone = async {
-        let mut byte = [0];
-        let _ = tokio::io::stdin().read(&mut byte).await;
-    };
-    let server = Server::new().idle_timeout(std::time::Duration::from_secs(300));
-    server
-        .serve(listener, ReverseProxy::new(balancer), parent_is_gone)
-        .await;
-}
-
-/// Starts a proxy in front of these members.
-pub(crate) fn proxy(members: &[SocketAddr]) -> (Role, SocketAddr) {
-    let members: Vec<String> = members.iter().map(ToString::to_string).collect();
-    let mut proxy = Role::start("process::role_proxy", &members.join(","));
-    let address = proxy.says("listens on ").parse().unwrap();
-    (proxy, address)
 }

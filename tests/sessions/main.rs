@@ -11,6 +11,7 @@
 
 mod books;
 mod kept;
+mod named;
 mod no_failover;
 mod redirect;
 mod routes;

@@ -137,7 +137,7 @@ pub enum EventKind<'e> {
     Session {
         /// What became of its session.
         session: Session,
-        /// The route that it presented.
+        /// The route that it presented, or the name of the member that it was known to be at.
         route: Option<&'e str>,
     },
     /// A session's cookie cannot bring its client back to the member: it has no route, or

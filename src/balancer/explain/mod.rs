@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::agenda::{Outlook, Pace};
 use super::layers::Layer;
-use super::{Balancer, PickRequest, Why, sessions};
+use super::sessions::Home;
+use super::{Balancer, PickRequest, Why};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
@@ -215,21 +216,21 @@ impl<W> Balancer<W> {
             random: &shared.random,
         };
         let mut full = false;
-        let session = request.route.and_then(|route| {
-            sessions::find(&roster, route, &mut |seat| {
+        let session = request.home.and_then(|home| {
+            home.find(&roster, &mut |seat| {
                 let able = status(seat).is_usable() && !request.tried.contains(&id(seat));
                 full |= able && !has_room(seat);
                 able && has_room(seat)
             })
         });
-        let owned = |route| roster.by_route(route).next().is_some();
-        let (chosen, why) = match (session, request.route) {
-            (Some(seat), route) if seat.spec.route() == route => (Some(id(seat)), Why::SessionHit),
+        let owned = |home: Home<'_>| home.owned(&roster).is_some();
+        let (chosen, why) = match (session, request.home) {
+            (Some(seat), Some(home)) if home.is_at(seat) => (Some(id(seat)), Why::SessionHit),
             (Some(seat), _) => (Some(id(seat)), Why::SessionRedirected),
-            (None, Some(route)) if request.no_failover && owned(route) && full => {
+            (None, Some(home)) if request.no_failover && owned(home) && full => {
                 (None, Why::AtCapacity)
             }
-            (None, Some(route)) if request.no_failover && owned(route) => (None, Why::SessionLost),
+            (None, Some(home)) if request.no_failover && owned(home) => (None, Why::SessionLost),
             (None, lost) => {
                 let chosen = view.scheduler.peek(&candidates, &context);
                 candidates.reverse_ranks();
@@ -242,7 +243,7 @@ impl<W> Balancer<W> {
                 let why = match chosen {
                     Some(_) => Why::Scheduled {
                         tied_with: rival.map(|seat| seat.state.name_handle().clone()),
-                        lost_route: lost.map(str::to_owned),
+                        lost_route: lost.map(|home| home.text().to_owned()),
                     },
                     None if roster.is_empty() => Why::Empty,
                     None if open => Why::Undisclosed,

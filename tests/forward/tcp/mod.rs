@@ -3,9 +3,10 @@
 mod caps;
 mod ends;
 mod failover;
-mod front;
+pub(crate) mod front;
 mod limits;
 mod lost;
+mod no_failover;
 mod passing;
 #[cfg(feature = "tls")]
 mod secure;

@@ -1,6 +1,5 @@
 //! Starting programs, and ending them whatever happens: [`Program`].
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use equipoise::service::BoxError;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
-use crate::procfs::{began, family};
+use super::procfs::{began, family};
 
 /// The core of the proxy.
 pub(crate) const PROXY_CORE: &str = "0";
@@ -56,16 +57,24 @@ impl Program {
         family(self.child.id())
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// Waits until it accepts connections there.
+    pub(crate) async fn accepts_at(&mut self, address: SocketAddr) -> Result<(), BoxError> {
+        let asking = async {
+            while TcpStream::connect(address).await.is_err() {
+                if self.has_ended() {
+                    let log = self.log().unwrap_or_default();
+                    return Err(BoxError::from(format!("it has ended: {}", tail(&log))));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        };
+        let asked = timeout(Duration::from_secs(10), asking).await;
+        asked.map_err(|_| "nothing listens after ten seconds")?
     }
 
-    /// Waits until it ends by itself, and returns what it wrote.
-    pub(crate) async fn output(mut self) -> io::Result<String> {
-        while !self.has_ended() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.log()
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     pub(crate) fn log(&self) -> io::Result<String> {
@@ -132,12 +141,6 @@ pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Tells how it goes, beside the tables.
-#[expect(clippy::print_stderr, reason = "whoever waits wants to know for what")]
-pub(crate) fn say(what: fmt::Arguments<'_>) {
-    eprintln!("{what}");
 }
 
 /// The last lines of a log, for an error.

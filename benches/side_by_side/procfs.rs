@@ -58,11 +58,30 @@ pub(crate) fn began(process: u32) -> Option<u64> {
     stat(&process.to_string()).map(|fields| number(&fields, BEGAN))
 }
 
-/// The processor time that processes have used, user and system.
+/// The processor time that processes have used, user and system: to the nanosecond where the
+/// system keeps such books, otherwise in ticks. Of threads that have ended only ticks tell.
 pub(crate) fn used(processes: &[u32]) -> Duration {
-    let each = processes.iter().filter_map(|it| stat(&it.to_string()));
-    let ticked = each.map(|fields| number(&fields, USER) + number(&fields, SYSTEM));
-    ticks(ticked.sum())
+    processes.iter().map(|&it| used_by(it)).sum()
+}
+
+fn used_by(process: u32) -> Duration {
+    let precise: u64 = threads(process).filter_map(|it| scheduled(&it)).sum();
+    if precise > 0 {
+        return Duration::from_nanos(precise);
+    }
+    let fields = stat(&process.to_string()).unwrap_or_default();
+    ticks(number(&fields, USER) + number(&fields, SYSTEM))
+}
+
+fn threads(process: u32) -> impl Iterator<Item = fs::DirEntry> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"));
+    threads.into_iter().flatten().flatten()
+}
+
+/// For how long a thread has run, in nanoseconds.
+fn scheduled(thread: &fs::DirEntry) -> Option<u64> {
+    let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// The processor time of this process, and of those that it started and that have ended.
@@ -72,11 +91,11 @@ pub(crate) fn used_by_us() -> Duration {
     ticks(all.iter().map(|&at| number(&fields, at)).sum())
 }
 
-/// The most memory that processes have had, each for itself, in kB.
-pub(crate) fn peak_memory(processes: &[u32]) -> u64 {
+/// The memory of processes, each for itself, in kB: what `/proc/PID/status` has in that line.
+pub(crate) fn memory(processes: &[u32], line: &str) -> u64 {
     let each = processes.iter().filter_map(|process| {
         let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = text.lines().find_map(|text| text.strip_prefix(line))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     });
     each.sum()

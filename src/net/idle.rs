@@ -1,26 +1,37 @@
-//! Connections of a server that can be closed when another client waits for a place:
-//! [`IdleConnections`], as nginx does with its reusable connections.
+//! Connections that can be closed when another client waits for a place: [`IdleConnections`],
+//! as nginx does with its reusable connections.
 //!
-//! What does not live here: when a connection is idle (`line`), and how it ends
-//! (`connection`).
+//! What does not live here: when a connection is idle, and how it ends, which is of the protocol
+//! that it speaks ([`Evictable`]).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::line::Line;
 use crate::sync::Mutex;
+
+/// A connection that may be idle.
+pub(crate) trait Evictable: fmt::Debug + Send + Sync {
+    /// Since when it has been idle; `None` if it is not, or cannot be closed.
+    fn idle_since(&self) -> Option<Instant>;
+
+    /// Its place is wanted: its task is woken next, and ends it if it is idle still.
+    fn evict(&self);
+
+    fn is_evicted(&self) -> bool;
+}
 
 /// So many of those that have been idle the longest are remembered, so that not each client
 /// that waits has all connections looked at.
 const REMEMBERED: usize = 32;
 
-/// All connections of a server whose HTTP has begun. A connection enters once; what it does
-/// after that is read from its [`Line`] only when a place is wanted.
+/// The connections of one listener that may be idle. A connection enters once; what it does
+/// after that is asked only when a place is wanted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct IdleConnections(Arc<Mutex<Connections>>);
+pub(crate) struct IdleConnections(Arc<Mutex<Connections>>);
 
 #[derive(Debug, Default)]
 struct Connections {
@@ -32,16 +43,17 @@ struct Connections {
 
 #[derive(Debug)]
 struct Entered {
-    line: Arc<Line>,
+    connection: Arc<dyn Evictable>,
     /// Of the task that serves it.
     waker: Waker,
 }
 
 impl IdleConnections {
     /// Adds a connection until the entry is dropped.
-    pub(super) fn enter(&self, line: &Arc<Line>, waker: &Waker) -> Entry {
-        let (line, waker) = (line.clone(), waker.clone());
-        let entered = Entered { line, waker };
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "for HTTP"))]
+    pub(crate) fn enter(&self, connection: Arc<dyn Evictable>, waker: &Waker) -> Entry {
+        let waker = waker.clone();
+        let entered = Entered { connection, waker };
         let mut connections = self.0.lock();
         let number = connections.next;
         connections.next += 1;
@@ -73,9 +85,9 @@ impl Connections {
 
     fn evict_remembered(&mut self) -> Option<Waker> {
         while let Some((since, number)) = self.longest.pop() {
-            if let Some(Entered { line, waker }) = self.all.get(&number) {
-                if line.idle_since() == Some(since) && !line.is_evicted() {
-                    line.evict();
+            if let Some(Entered { connection, waker }) = self.all.get(&number) {
+                if connection.idle_since() == Some(since) && !connection.is_evicted() {
+                    connection.evict();
                     return Some(waker.clone());
                 }
             }
@@ -85,8 +97,8 @@ impl Connections {
 
     fn look_at_all(&mut self) {
         let idle = self.all.iter().filter_map(|(number, entered)| {
-            let since = entered.line.idle_since()?;
-            (!entered.line.is_evicted()).then_some((since, *number))
+            let since = entered.connection.idle_since()?;
+            (!entered.connection.is_evicted()).then_some((since, *number))
         });
         self.longest.extend(idle);
         if self.longest.len() > REMEMBERED {
@@ -100,7 +112,7 @@ impl Connections {
 
 /// A connection among the [`IdleConnections`].
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     idle: IdleConnections,
     number: u64,
 }
@@ -114,57 +126,73 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, IdleConnections, REMEMBERED};
-    use crate::proxy::server::line::{Line, Patience};
+    use super::{Entry, Evictable, IdleConnections, REMEMBERED};
+    use crate::sync::Mutex;
     use std::sync::Arc;
     use std::task::Waker;
     use std::time::Duration;
-    use tokio::time::advance;
+    use tokio::time::{Instant, advance};
 
-    fn enter(idle: &IdleConnections) -> (Arc<Line>, Entry) {
-        let limit = Duration::from_secs(60);
-        let patience = Patience {
-            head: limit,
-            idle: limit,
-            reading: limit,
-            half_closed: limit,
-        };
-        let line = Arc::new(Line::new(patience, u32::MAX, 0));
-        let entry = idle.enter(&line, Waker::noop());
-        (line, entry)
+    /// Since when it is idle, and whether it was told to end.
+    #[derive(Debug, Default)]
+    struct Connection(Mutex<(Option<Instant>, bool)>);
+
+    impl Connection {
+        fn rests(&self) {
+            self.0.lock().0 = Some(Instant::now());
+        }
+
+        fn works(&self) {
+            self.0.lock().0 = None;
+        }
+    }
+
+    impl Evictable for Connection {
+        fn idle_since(&self) -> Option<Instant> {
+            self.0.lock().0
+        }
+
+        fn evict(&self) {
+            self.0.lock().1 = true;
+        }
+
+        fn is_evicted(&self) -> bool {
+            self.0.lock().1
+        }
+    }
+
+    fn enter(idle: &IdleConnections) -> (Arc<Connection>, Entry) {
+        let connection = Arc::new(Connection::default());
+        let entry = idle.enter(connection.clone(), Waker::noop());
+        (connection, entry)
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_of_many_are_evicted_in_their_order() {
         let idle = IdleConnections::default();
         let many: Vec<_> = (0..3 * REMEMBERED).map(|_| enter(&idle)).collect();
-        for (line, _) in many.iter().rev() {
+        for (connection, _) in many.iter().rev() {
             advance(Duration::from_millis(10)).await;
-            line.request_begins();
-            line.request_ends();
+            connection.rests();
         }
         for at in (0..many.len()).rev() {
             idle.evict_longest();
-            let evicted = |(line, _): &(Arc<Line>, Entry)| line.is_evicted();
+            let evicted = |(one, _): &(Arc<Connection>, Entry)| one.is_evicted();
             assert_eq!(many.iter().position(evicted), Some(at));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_sent_nothing_or_is_answered_or_has_left_is_not_evicted() {
+    async fn what_is_not_idle_or_has_left_is_not_evicted() {
         let idle = IdleConnections::default();
-        let (new, _new) = enter(&idle);
         let (busy, _busy) = enter(&idle);
-        busy.request_begins();
         let (gone, left) = enter(&idle);
         let (back, _back) = enter(&idle);
-        for line in [&gone, &back] {
-            line.request_begins();
-            line.request_ends();
-        }
+        gone.rests();
+        back.rests();
         drop(left);
-        back.request_begins();
+        back.works();
         idle.evict_longest();
-        assert!(![new, busy, gone, back].iter().any(|line| line.is_evicted()));
+        assert!(![busy, gone, back].iter().any(|one| one.is_evicted()));
     }
 }

@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::contender::Contender;
-use crate::program::{find, say, version};
+use super::contestant::Contestant;
+use super::program::{find, version};
+use super::progress::say;
 
 /// Whether anything can be measured here; if not, says why.
 pub(crate) fn is_fit() -> bool {
@@ -24,9 +25,9 @@ pub(crate) fn is_fit() -> bool {
     false
 }
 
-/// Leaves out whoever is not installed, and says so.
-pub(crate) fn installed(contenders: &[Contender]) -> Vec<Contender> {
-    let is_there = |contender: &&Contender| {
+/// Leaves out what is not installed, and says so.
+pub(crate) fn installed<C: Contestant>(contenders: &[C]) -> Vec<C> {
+    let is_there = |contender: &&C| {
         let found = contender.program().is_some();
         if !found {
             let (name, remedy) = (contender.name(), contender.remedy());
@@ -38,7 +39,12 @@ pub(crate) fn installed(contenders: &[Contender]) -> Vec<Contender> {
 }
 
 /// Prints under which circumstances the figures came to be.
-pub(crate) fn describe(contenders: &[Contender], wrk: &Path, rounds: u32, seconds: u32) {
+/// `load` is a line about what makes the load.
+pub(crate) fn describe<C: Contestant>(
+    contenders: &[C],
+    load: Option<&str>,
+    (rounds, seconds): (u32, u32),
+) {
     let cores = std::thread::available_parallelism();
     let cores = cores.map_or(0, std::num::NonZero::get);
     let kernel = line_of("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -55,9 +61,8 @@ pub(crate) fn describe(contenders: &[Contender], wrk: &Path, rounds: u32, second
             println!("* {}: {version}", contender.name());
         }
     }
-    // It knows no flag for its version, and says it with its help.
-    if let Some(version) = version(wrk, "-v") {
-        println!("* load: {version}");
+    if let Some(load) = load {
+        println!("* load: {load}");
     }
     let control = line_of("/proc/sys/net/ipv4/tcp_congestion_control");
     let control = control.unwrap_or_else(|| "unknown".to_owned());

@@ -1,0 +1,21 @@
+//! A forwarder as a target.
+
+use crate::balancer::Balancer;
+use crate::forward::{Address, TcpForwarder};
+use crate::net::stream_target::StreamTarget;
+
+/// Forwards connections. If the forwarder's acceptor terminates TLS, so does the target; if it
+/// reads PROXY headers, the target reads those that the router has not read.
+impl From<TcpForwarder> for StreamTarget {
+    fn from(forwarder: TcpForwarder) -> Self {
+        let (acceptor, forwarding) = forwarder.begin();
+        acceptor.into_target(move |accepted| forwarding.forward(accepted))
+    }
+}
+
+/// Forwards connections as [`TcpForwarder::new`] does.
+impl From<Balancer<Address>> for StreamTarget {
+    fn from(balancer: Balancer<Address>) -> Self {
+        TcpForwarder::new(balancer).into()
+    }
+}

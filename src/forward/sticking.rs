@@ -1,0 +1,134 @@
+//! Keeping a client on its member by a stick table: [`Sticking`], for one connection or flow.
+//!
+//! What does not live here: the table (`session`), and the election (`balancer`).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::balancer::PickRequest;
+use crate::session::{StickTable, StickUse};
+
+/// So many elections give way to another connection of the same client.
+const GIVEN_WAY: u32 = 3;
+
+/// Where a client belongs while one connection or flow of it lasts, which is one use of its entry.
+///
+/// A client without an entry gets one with its first election, so what else it opens meanwhile
+/// goes to the same member. One that has an entry moves when another member is connected.
+#[derive(Debug)]
+pub(super) struct Sticking {
+    table: StickTable,
+    client: IpAddr,
+    /// Where it belonged when that was looked up last.
+    home: Option<Arc<str>>,
+    /// `None` before the first election.
+    in_use: Option<StickUse>,
+    given_way: u32,
+}
+
+impl Sticking {
+    pub(super) fn new(table: &StickTable, client: IpAddr) -> Self {
+        Self {
+            home: table.find(client),
+            table: table.clone(),
+            client,
+            in_use: None,
+            given_way: 0,
+        }
+    }
+
+    /// Tells an election where the client belongs.
+    pub(super) fn request<'r>(&'r self, request: PickRequest<'r>) -> PickRequest<'r> {
+        request.with_session_member(self.home.as_deref())
+    }
+
+    /// Tells whether a member that was elected may be connected. It may not if another connection
+    /// of the client has just decided for another one: that is to be elected then.
+    pub(super) fn accepts(&mut self, elected: &Arc<str>) -> bool {
+        let enter = || self.table.stick(self.client, elected.clone());
+        let now = self.in_use.get_or_insert_with(enter).member();
+        let is_agreed = now.is_none() || now == self.home || now.as_ref() == Some(elected);
+        self.home = now;
+        self.given_way += u32::from(!is_agreed);
+        is_agreed || self.given_way > GIVEN_WAY
+    }
+
+    /// A member is connected, and the client is moved to it, unless another connection of it was
+    /// faster.
+    pub(super) fn connected(&mut self, member: &Arc<str>) {
+        let Some(in_use) = &self.in_use else {
+            return;
+        };
+        if self.home.as_ref() != Some(member) && in_use.member() == self.home {
+            in_use.move_to(member.clone());
+            self.home = Some(member.clone());
+        }
+    }
+
+    /// What is left to hold once a member is connected, and no other is wanted any more.
+    pub(super) fn into_use(self) -> Option<StickUse> {
+        self.in_use
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sticking;
+    use crate::session::StickTable;
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    fn name(text: &str) -> Arc<str> {
+        text.into()
+    }
+
+    #[test]
+    fn connections_that_a_new_client_opens_at_once_go_to_one_member() {
+        let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
+        let mut first = Sticking::new(&table, client);
+        let mut second = Sticking::new(&table, client);
+        assert!(first.accepts(&name("a")));
+        assert!(!second.accepts(&name("b")));
+        assert_eq!(second.home, Some(name("a")));
+        assert!(second.accepts(&name("a")));
+        // The member of both cannot be connected; the first that reaches another decides.
+        assert!(first.accepts(&name("b")) && second.accepts(&name("c")));
+        first.connected(&name("b"));
+        second.connected(&name("c"));
+        assert_eq!(table.find(client), Some(name("b")));
+    }
+
+    #[test]
+    fn a_client_that_is_known_moves_only_once_another_member_is_connected() {
+        let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
+        drop(table.stick(client, "a"));
+        let mut sticking = Sticking::new(&table, client);
+        assert!(sticking.accepts(&name("b")));
+        assert_eq!(table.find(client), Some(name("a")));
+        assert!(sticking.accepts(&name("c")));
+        sticking.connected(&name("c"));
+        assert_eq!(table.find(client), Some(name("c")));
+    }
+
+    #[test]
+    fn a_client_without_room_for_an_entry_is_served_all_the_same() {
+        let table = StickTable::new(0);
+        let mut sticking = Sticking::new(&table, [10, 0, 0, 1].into());
+        assert!(sticking.accepts(&name("a")));
+        sticking.connected(&name("a"));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn giving_way_has_an_end() {
+        let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
+        let other = table.stick(client, "a");
+        let mut sticking = Sticking::new(&table, client);
+        let mut ways = 0;
+        while !sticking.accepts(&name("z")) {
+            ways += 1;
+            other.move_to(ways.to_string());
+        }
+        assert!(ways <= super::GIVEN_WAY);
+    }
+}
