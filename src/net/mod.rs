@@ -8,7 +8,7 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, `forward` and `proxy`; the types for TLS
+//! The module is there with each feature that uses it, `forward`, `heartbeat` and `proxy`; the types for TLS
 //! also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.

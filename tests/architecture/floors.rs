@@ -28,6 +28,11 @@ pub(crate) const CORE: usize = 5;
 pub(crate) const BRIDGES: &[(&str, &str, &str)] = &[
     ("clock", "sync", "the time of a `ManualClock` is an atomic"),
     (
+        "heartbeat",
+        "service",
+        "an answer tells by which member it was made",
+    ),
+    (
         "net",
         "timer",
         "its limits hold in a task whose budget is used up",
