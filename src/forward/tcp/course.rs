@@ -278,15 +278,14 @@ impl Course {
         let connector = to.timeout(limit);
         // Boxed before all else, as it is large, and each future around it would move it.
         let opening = Box::pin(connector.open(Vec::new()));
-        let opened = match unless_broken(client, timeout(limit, opening)).await? {
-            Ok(opened) => opened.map_err(|error| failure_of(&error)),
-            Err(_) => Err(Failure {
-                cause: Cause::TimedOut,
-                // It did not have all of its time if other members took most of it.
-                is_members: limit == self.connect,
-            }),
+        let mut failure = match unless_broken(client, timeout(limit, opening)).await? {
+            Ok(Ok(member)) => return Some(Ok(member)),
+            Ok(Err(error)) => failure_of(&error),
+            Err(_) => Failure::of_member(Cause::TimedOut),
         };
-        Some(opened)
+        // It did not have all of its time if other members took most of it.
+        failure.is_members &= limit == self.connect || !matches!(failure.cause, Cause::TimedOut);
+        Some(Err(failure))
     }
 }
 
