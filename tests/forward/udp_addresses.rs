@@ -2,12 +2,14 @@
 //! told where datagrams come from.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use equipoise::balancer::events::EventKind;
 use equipoise::forward::{Address, Dropped, UdpForwarder};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Event, Flag};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use super::udp::{Client, Front, Server, balancer, until};
 use super::within;
@@ -108,6 +110,28 @@ async fn datagrams_wait_for_the_name_of_their_member_and_none_is_lost() {
         assert_eq!(front.statistics.opened(), 2);
         let member = balancer.member("a").unwrap();
         assert_eq!((member.in_flight(), member.elected()), (2, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_datagram_that_waits_for_a_name_counts_once_for_the_rate_of_its_client() {
+    within(async {
+        let (server, port) = server_of_localhost().await;
+        let balancer = Balancer::builder().build().unwrap();
+        let forwarder = UdpForwarder::new(balancer.clone());
+        let front = Front::start(forwarder.new_flows_per_client(1).max_datagram(8)).await;
+        let client = front.client().await;
+        client.send(b"too long for it").await;
+        until(|| front.statistics.dropped(Dropped::Oversize) == 1).await;
+        // It comes after the names of all members were asked for.
+        let member = Address::host("localhost", Some(port));
+        balancer.insert("a", member, Default::default()).unwrap();
+        client.send(b"hello").await;
+        let mut memory = [0; 64];
+        let received = server.recv_from(&mut memory);
+        let received = timeout(Duration::from_secs(5), received).await;
+        assert!(received.is_ok(), "{}", front.statistics);
     })
     .await;
 }

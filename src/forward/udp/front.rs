@@ -327,8 +327,11 @@ impl Front {
         let opened = self
             .make_room(key, now)
             .and_then(|()| self.open(key, datagram, now, tried, elected));
-        if opened != Ok(Passed::Sent) {
-            self.clients.end(client);
+        match opened {
+            Ok(Passed::Sent) => {}
+            // It begins when the name is resolved, and counts then.
+            Ok(Passed::Held) => self.clients.take_back(client),
+            Err(_) => self.clients.end(client),
         }
         opened
     }
