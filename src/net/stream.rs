@@ -97,10 +97,6 @@ impl Stream {
     }
 
     /// Returns the address on the other side; a unix socket has none.
-    ///
-    /// # Examples
-    ///
-    /// See [`local_addr`](Self::local_addr).
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
