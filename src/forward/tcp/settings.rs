@@ -215,9 +215,9 @@ impl TcpForwarder {
         self
     }
 
-    /// Makes it a failure if a member's connection closes or breaks before its first byte and
-    /// before the client's end: the member is put in error, and if none of the client's bytes has
-    /// been forwarded, the client goes to another member.
+    /// Makes it a failure of a member if its connection breaks before its first byte, or closes
+    /// before that and before the client's end: the member is put in error, and if none of the
+    /// client's bytes has been forwarded, the client goes to another member.
     ///
     /// This finds out a member behind a port that is always open, such as that of a container
     /// runtime. It is wrong for a protocol in which a server may take what it gets and close
