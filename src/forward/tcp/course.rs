@@ -247,24 +247,48 @@ impl Course {
     ) -> Option<Lease<Address>> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
-        let is_over = !tried.is_empty() && (!self.fails_over || balancer.has_only(tried));
-        if is_over || Instant::now() >= give_up {
+        if (!tried.is_empty() && !self.fails_over) || Instant::now() >= give_up {
             return None;
         }
-        let error = match balancer.pick(&request) {
+        let error = match self.pick(&request, tried) {
             Ok(lease) => return Some(lease),
             Err(error) => error,
         };
-        if let (PickError::NoneUsable { .. }, false) = (&error, tried.is_empty()) {
-            let reserve = balancer.pick_in_reserve(&request);
-            return reserve.or_else(|| balancer.pick_forgiving(&request));
-        }
-        if error != PickError::AtCapacity {
+        let place = match error {
+            PickError::AtCapacity => self.waiting.try_acquire().ok(),
+            _ => None,
+        };
+        let Some(_place) = place else {
+            balancer.tell_refused(&request, &error);
             return None;
-        }
-        let _place = self.waiting.try_acquire().ok()?;
+        };
         let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
         unless_broken(client, waiting).await?.ok()
+    }
+
+    /// Elects a member that has not been tried, or one that stands in for those. Observers are
+    /// not told if there is none: the connection may wait for one.
+    fn pick(
+        &self,
+        request: &PickRequest<'_>,
+        tried: &[MemberId],
+    ) -> Result<Lease<Address>, PickError> {
+        let balancer = &self.balancer;
+        if balancer.has_only(tried) {
+            // A pick would forgive them all, and elect none.
+            return Err(PickError::NoneUsable {
+                members: balancer.len(),
+                tried: tried.len(),
+                retry_after: None,
+            });
+        }
+        let picked = balancer.pick_quietly(request);
+        if tried.is_empty() || !matches!(picked, Err(PickError::NoneUsable { .. })) {
+            return picked;
+        }
+        let reserve = balancer.pick_in_reserve(request);
+        let reserve = reserve.or_else(|| balancer.pick_forgiving(request));
+        reserve.map_or(picked, Ok)
     }
 
     /// Opens a connection to a member. `None` if the client's breaks meanwhile.
