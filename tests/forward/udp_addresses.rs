@@ -180,6 +180,22 @@ async fn a_member_that_takes_no_datagrams_is_put_in_error() {
     .await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn members_that_a_datagram_has_all_tried_in_vain_stay_in_error() {
+    within(async {
+        let members = ["/a", "/b"].map(|path| (path, Address::unix(path)));
+        let balancer = Balancer::new(members).unwrap();
+        let front = Front::start(UdpForwarder::new(balancer.clone())).await;
+        front.client().await.send(b"hello").await;
+        until(|| front.statistics.dropped(Dropped::NoMember) == 1).await;
+        for member in balancer.members() {
+            assert!(member.status().contains(Flag::InError), "{}", member.name());
+        }
+    })
+    .await;
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_member_without_a_port_takes_datagrams_at_the_port_of_the_socket() {

@@ -274,15 +274,7 @@ impl Course {
         tried: &[MemberId],
     ) -> Result<Lease<Address>, PickError> {
         let balancer = &self.balancer;
-        if balancer.has_only(tried) {
-            // A pick would forgive them all, and elect none.
-            return Err(PickError::NoneUsable {
-                members: balancer.len(),
-                tried: tried.len(),
-                retry_after: None,
-            });
-        }
-        let picked = balancer.pick_quietly(request);
+        let picked = balancer.pick_untried(request);
         if tried.is_empty() || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }

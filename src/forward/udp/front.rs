@@ -462,9 +462,12 @@ impl Front {
             Some(sticking) => sticking.request(request),
             None => request,
         };
-        self.balancer.pick(&request).map_err(|error| match error {
-            PickError::AtCapacity => Dropped::AtCapacity,
-            _ => Dropped::NoMember,
+        self.balancer.pick_untried(&request).map_err(|error| {
+            self.balancer.tell_refused(&request, &error);
+            match error {
+                PickError::AtCapacity => Dropped::AtCapacity,
+                _ => Dropped::NoMember,
+            }
         })
     }
 
