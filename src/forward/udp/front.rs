@@ -36,7 +36,7 @@ use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
 
-/// So many datagrams are taken before flows that have ended are looked after.
+/// So many datagrams are taken before other tasks, and flows that have ended, have their turn.
 const BATCH: usize = 64;
 
 /// So many members are tried for one datagram.
@@ -186,8 +186,11 @@ impl Front {
             () = self.leaving.next() => self.leaving.look(&self.balancer, &mut self.flows),
             () = self.lookups.next(|| self.common.now()) => self.take_held(),
             ready = self.common.inbound.readable() => {
-                if ready.is_err() || self.take().is_err() {
-                    tokio::time::sleep(PAUSE).await;
+                match ready.and_then(|()| self.take()) {
+                    Ok(Taken::All) => {}
+                    // Under a flood there is always more.
+                    Ok(Taken::Some) => tokio::task::yield_now().await,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
         }
