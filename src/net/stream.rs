@@ -131,7 +131,8 @@ impl Stream {
 #[cfg(feature = "forward")]
 impl Stream {
     /// Resolves when the connection breaks, without reading or writing, and never if it only
-    /// ends. The next read or write still finds the error.
+    /// ends. The next write still finds the error, and so does the next read, unless the peer had
+    /// ended before.
     pub(crate) async fn broken(&self) {
         let mut stream = self;
         let ready = loop {
