@@ -109,6 +109,13 @@ impl Address {
         Ok(Self { connector })
     }
 
+    /// What opens connections to it, if it has a port of its own.
+    #[cfg(feature = "health")]
+    pub(crate) fn own_connector(&self) -> Option<Connector> {
+        let connector = &self.connector;
+        (!connector.lacks_port()).then(|| connector.clone())
+    }
+
     /// What opens connections to it; `port` is asked for only if the address has none.
     pub(super) fn connector(&self, port: impl FnOnce() -> Option<u16>) -> Connector {
         let connector = self.connector.clone();

@@ -8,7 +8,7 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, `forward` and `proxy`; the types for TLS
+//! The module is there with each feature that uses it, `forward`, `health` and `proxy`; the types for TLS
 //! also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.
@@ -90,6 +90,8 @@ pub(crate) use networks::canonical;
 pub(crate) use opening::Opening;
 pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
 pub use replayed::Replayed;
+#[cfg(feature = "health")]
+pub(crate) use resolved::look_up;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;

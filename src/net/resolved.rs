@@ -22,18 +22,27 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
+    let found = look_up(host, port).await?;
+    connect_to(found, limit).await.map_err(ConnectError::open)
+}
+
+/// All addresses of a name, in the order of the system.
+///
+/// The system looks up on a thread of the runtime's, which it takes until it is done, also if
+/// this future is dropped.
+pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let unresolved = |source| ConnectError::Resolve {
         name: host.to_owned(),
         source: shortage().unwrap_or(source),
     };
-    let found: Vec<SocketAddr> = lookup_host((host, port))
-        .await
-        .map_err(unresolved)?
-        .collect();
+    let found = lookup_host((host, port)).await.map_err(unresolved)?;
+    Ok(found.collect())
+}
+
+/// Connects to the first of the addresses of a name that answers.
+pub(super) async fn connect_to(found: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
     let (preferred, others) = by_version(found);
-    race(&preferred, &others, limit)
-        .await
-        .map_err(ConnectError::open)
+    race(&preferred, &others, limit).await
 }
 
 /// Why nothing can be opened, if that is so. The system resolves a name by files and sockets

@@ -22,7 +22,10 @@ pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Unpin {
     fn carrier(&self) -> &Stream;
 
     /// The protocol that both sides have agreed on (ALPN).
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "HTTP's"))]
+    #[cfg_attr(
+        not(any(feature = "health", feature = "proxy")),
+        expect(dead_code, reason = "HTTP's")
+    )]
     fn alpn(&self) -> Option<&[u8]>;
 }
 
@@ -130,7 +133,7 @@ impl Stream {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "health", feature = "proxy"))]
 impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
