@@ -8,16 +8,24 @@
 //! ```sh
 //! tcp_forward --listen 127.0.0.1:5432 --backend 10.0.0.1:5432=3 --backend db.internal:5432
 //! ```
+//!
+//! With names of TLS, which is not terminated, each has members of its own:
+//!
+//! ```sh
+//! tcp_forward --listen 0.0.0.0:443 --sni db.example.org=10.0.0.1:5432 \
+//!     --sni '*.example.org=10.0.0.2:443=3' --sni '*.example.org=10.0.0.3:443' --backend 10.0.0.9:443
+//! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 use equipoise::balancer::Builder;
-use equipoise::forward::{Address, TcpForwarder};
+use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, TcpForwarder};
 use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, stop_signal};
 use equipoise::scheduler::Maglev;
 use equipoise::session::StickTable;
@@ -29,21 +37,35 @@ use tokio::task::JoinSet;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Forwards TCP connections to members.
+///
+/// Without members it starts three of its own and shows what happens to a few hundred connections.
+/// With members it serves until Ctrl-C, and then prints what each member has served.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
+    ///
+    /// With --sni, these members serve all clients for which there is no name: those that ask for
+    /// another name or none, and those without TLS. Without such members, these are closed.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
+    /// A member for clients of TLS that ask for a name, such as db.example.org=10.0.0.1:5432=3;
+    /// again for each member and each name.
+    ///
+    /// TLS is not terminated: the member shows its own certificate. A name *.example.org stands for
+    /// each db.example.org that has no members of its own.
+    #[arg(long = "sni", value_name = "NAME=ADDR[=WEIGHT]")]
+    names: Vec<Named>,
     /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
     #[arg(long, default_value_t = 16)]
     max_pipes: usize,
     /// How members are elected.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
-    /// Keeps each client on its member by a table of at most so many clients.
+    /// Keeps each client on its member by a table of at most so many clients; with --sni, one table
+    /// for each name.
     #[arg(long, value_name = "ENTRIES")]
     stick: Option<usize>,
     /// Tells members where each connection comes from; they must expect a PROXY header.
@@ -67,6 +89,25 @@ enum Method {
     Traffic,
     /// By the client's address: a client keeps its member.
     Maglev,
+}
+
+/// A member for a name.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    backend: Backend,
+}
+
+impl FromStr for Named {
+    type Err = BoxError;
+
+    fn from_str(text: &str) -> Result<Self, BoxError> {
+        let (name, backend) = text.split_once('=').ok_or("it has no `=` after the name")?;
+        Ok(Self {
+            name: name.to_ascii_lowercase(),
+            backend: backend.parse()?,
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,29 +138,66 @@ async fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     let listener = Listener::bind(options.listen)?;
     let here = listener.local_addr().ok_or("it listens on TCP")?;
-    if options.backends.is_empty() {
+    if options.backends.is_empty() && options.names.is_empty() {
         return demonstrate(listener, here, options.scheduler).await;
     }
-    let balancer = balancer(options.backends, options.scheduler)?;
-    println!("Forwarding from {here} until Ctrl-C.");
-    let mut forwarder = TcpForwarder::new(balancer.clone()).max_pipes(options.max_pipes);
-    if let Some(version) = options.proxy_protocol {
-        forwarder = forwarder.proxy_protocol(match version {
-            Version::V1 => ProxyVersion::V1,
-            Version::V2 => ProxyVersion::V2,
-        });
-    }
-    let table = options.stick.map(StickTable::new);
-    if let Some(table) = &table {
-        forwarder = forwarder.stick(table.clone());
-    }
-    let stopped = forwarder.serve(listener, stop_signal()?).await;
-    print_table(&balancer);
-    for entry in table.iter().flat_map(StickTable::entries) {
-        println!("{} stays on {}.", entry.client, entry.member);
-    }
+    let balancer = balancer(options.backends.clone(), options.scheduler)?;
+    let forwarder = options.forwarder(&balancer);
+    let stopped = if options.names.is_empty() {
+        println!("Forwarding from {here} until Ctrl-C.");
+        let stopped = forwarder.serve(listener, stop_signal()?).await;
+        print_table(&balancer);
+        stopped
+    } else {
+        let groups = options.groups()?;
+        let mut routes = NameRoutes::new();
+        for (name, group) in &groups {
+            routes = routes.name(name, options.forwarder(group).into())?;
+        }
+        let mut router = StreamRouter::new().by_name(StreamRule::new(), routes);
+        if !options.backends.is_empty() {
+            router = router.any(StreamRule::new(), forwarder);
+        }
+        println!("Forwarding from {here} by name until Ctrl-C.");
+        let stopped = router.serve(listener, stop_signal()?).await;
+        for (name, group) in &groups {
+            println!("{name}");
+            print_table(group);
+        }
+        if !options.backends.is_empty() {
+            println!("all others");
+            print_table(&balancer);
+        }
+        stopped
+    };
     println!("Stopped. Connections cut: {}.", stopped.cut());
     Ok(())
+}
+
+impl Options {
+    fn forwarder(&self, balancer: &Balancer<Address>) -> TcpForwarder {
+        let mut forwarder = TcpForwarder::new(balancer.clone()).max_pipes(self.max_pipes);
+        if let Some(entries) = self.stick {
+            forwarder = forwarder.stick(StickTable::new(entries));
+        }
+        match self.proxy_protocol {
+            None => forwarder,
+            Some(Version::V1) => forwarder.proxy_protocol(ProxyVersion::V1),
+            Some(Version::V2) => forwarder.proxy_protocol(ProxyVersion::V2),
+        }
+    }
+
+    /// A balancer for each name.
+    fn groups(&self) -> Result<BTreeMap<String, Balancer<Address>>, BoxError> {
+        let mut members: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Named { name, backend } in self.names.clone() {
+            members.entry(name).or_default().push(backend);
+        }
+        let balancers = members
+            .into_iter()
+            .map(|(name, backends)| Ok((name, balancer(backends, self.scheduler)?)));
+        balancers.collect()
+    }
 }
 
 fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>, BoxError> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use equipoise::balancer::Builder;
-use equipoise::forward::UdpForwarder;
+use equipoise::forward::{Address, UdpForwarder};
 use equipoise::net::stop_signal;
 use equipoise::scheduler::Maglev;
 use equipoise::session::StickTable;
@@ -36,7 +36,7 @@ struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// A member, such as 10.0.0.1:53 or [2001:db8::1]:53=3; again for each.
+    /// A member, such as 10.0.0.1:53, [2001:db8::1]:53=3 or dns.internal:53; again for each.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
     /// How members are elected for the flow of a client.
@@ -48,6 +48,9 @@ struct Options {
     /// How many answers a datagram has; 0 if that is not known.
     #[arg(long, default_value_t = 0)]
     answers: u32,
+    /// Begin each datagram to a member with a PROXY header, version 2.
+    #[arg(long)]
+    proxy_protocol: bool,
     /// For how many seconds a flow may be quiet.
     #[arg(long, default_value_t = 60)]
     idle: u64,
@@ -68,7 +71,7 @@ enum Method {
 #[derive(Clone, Debug)]
 struct Backend {
     name: String,
-    address: SocketAddr,
+    address: Address,
     weight: Weight,
 }
 
@@ -104,6 +107,9 @@ async fn main() -> Result<(), BoxError> {
     if let Some(entries) = options.stick {
         forwarder = forwarder.stick(StickTable::new(entries));
     }
+    if options.proxy_protocol {
+        forwarder = forwarder.proxy_protocol();
+    }
     let statistics = forwarder.statistics();
     let stopped = forwarder.serve(socket, stop_signal()?).await?;
     print_table(&balancer);
@@ -112,9 +118,9 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<SocketAddr>, BoxError> {
+fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>, BoxError> {
     let builder = Balancer::builder();
-    let mut builder: Builder<SocketAddr> = match method {
+    let mut builder: Builder<Address> = match method {
         Method::Requests => builder.scheduler(ByRequests::default()),
         Method::Busyness => builder.scheduler(ByBusyness::default()),
         Method::Traffic => builder.scheduler(ByTraffic::default()),
@@ -131,7 +137,7 @@ fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<SocketAdd
     Ok(builder.build()?)
 }
 
-fn print_table(balancer: &Balancer<SocketAddr>) {
+fn print_table(balancer: &Balancer<Address>) {
     println!("member                      flows     to member   from member  in flight  status");
     for member in balancer.members() {
         println!(
@@ -174,7 +180,7 @@ async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> 
         members.push(member);
         backends.push(Backend {
             name: name.to_owned(),
-            address,
+            address: address.into(),
             weight: Weight::new(weight)?,
         });
     }

@@ -32,6 +32,8 @@ pub mod timer;
 pub mod forward;
 #[cfg(feature = "health")]
 pub mod health;
+#[cfg(feature = "heartbeat")]
+pub mod heartbeat;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod service;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use equipoise::service::BoxError;
@@ -12,67 +11,48 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::backend::SERVED_BY;
 use crate::contender::Contender;
-use crate::peers::Place;
-use crate::procfs;
-use crate::program::{OTHER_CORE, PROXY_CORE, Program, free_addresses, pinned, tail};
-use crate::scratch::Scratch;
+use crate::side_by_side::peers::Place;
+use crate::side_by_side::program::Program;
+use crate::side_by_side::reading::{Reading, Usage};
+use crate::side_by_side::results::Measured;
+use crate::side_by_side::stage::Stage;
 use crate::work::Work;
 use crate::wrk::{self, Load};
 
 /// So many servers.
 const SERVERS: usize = 3;
 
-pub(crate) struct Arena {
-    upstreams: Vec<SocketAddr>,
-    backend: Program,
-    // Last, so that nobody writes there any more when it goes.
-    scratch: Scratch,
-}
+pub(crate) struct Arena(Stage);
 
 /// What one measurement came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) load: Load,
-    /// Processor time of the contender, in seconds.
-    pub(crate) used: f64,
-    /// The same, in parts of its core.
-    pub(crate) busy: f64,
-    /// Cores that others used meanwhile.
-    pub(crate) disturbed: f64,
-    /// kB.
-    pub(crate) memory: u64,
+    pub(crate) usage: Usage,
 }
 
-impl Sample {
+impl Measured for Sample {
     /// Seconds of processor time for a million requests, or µs for one.
-    pub(crate) fn cost(&self) -> f64 {
-        self.used / self.load.requests * 1e6
+    fn cost(&self) -> f64 {
+        self.usage.used / self.load.requests * 1e6
+    }
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    fn failed(&self) -> f64 {
+        self.load.failed
     }
 }
 
 impl Arena {
     pub(crate) async fn new() -> Result<Self, BoxError> {
-        let scratch = Scratch::new()?;
-        let upstreams = free_addresses(SERVERS)?;
-        let mut command = pinned(OTHER_CORE);
-        command
-            .arg(std::env::current_exe()?)
-            .arg("backend")
-            .args(upstreams.iter().map(SocketAddr::to_string));
-        let log = scratch.path().join("backend.log");
-        let mut backend = Program::start(&mut command, log)?;
-        for &upstream in &upstreams {
-            answers(upstream, &mut backend).await?;
-        }
-        Ok(Self {
-            upstreams,
-            backend,
-            scratch,
-        })
+        Stage::new("backend", SERVERS).await.map(Self)
     }
 
     /// Starts a contender, and asks it for what the work is about.
@@ -81,18 +61,11 @@ impl Arena {
         contender: Contender,
         work: Work,
     ) -> Result<(Program, SocketAddr), BoxError> {
-        let program = contender.program().ok_or("it is not installed")?;
-        let listen = free_addresses(1)?.remove(0);
-        let folder = self.scratch.room(contender.name())?;
-        let mut command = pinned(PROXY_CORE);
-        let place = Place {
-            listen,
-            upstreams: &self.upstreams,
-            folder: &folder,
+        let prepare = |command: &mut _, program: &_, place: &Place<'_>| {
+            contender.prepare(command, program, place)
         };
-        contender.prepare(&mut command, &program, &place)?;
-        let mut running = Program::start(&mut command, folder.join("output.log"))?;
-        answers(listen, &mut running).await?;
+        let (mut running, listen) = self.0.start(contender, prepare)?;
+        running.accepts_at(listen).await?;
         check(listen, contender, work).await?;
         Ok((running, listen))
     }
@@ -106,63 +79,12 @@ impl Arena {
         seconds: u32,
     ) -> Result<Sample, BoxError> {
         let (running, listen) = self.start(contender, work).await?;
-        wrk::run(wrk, listen, work, 1, self.log()).await?;
-        let family = running.family();
-        let reading = || Reading {
-            at: Instant::now(),
-            idle: procfs::idle(),
-            ours: procfs::used_by_us() + procfs::used(&self.backend.family()),
-            used: procfs::used(&family),
-        };
-        let before = reading();
-        let load = wrk::run(wrk, listen, work, seconds, self.log()).await?;
-        let after = reading();
-        let wall = (after.at - before.at).as_secs_f64();
-        let used = seconds_between(before.used, after.used);
-        let cores = std::thread::available_parallelism()?.get();
-        let idle = seconds_between(before.idle, after.idle);
-        #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
-        let taken = cores as f64 * wall - idle;
-        let others = taken - used - seconds_between(before.ours, after.ours);
-        Ok(Sample {
-            load,
-            used,
-            busy: used / wall,
-            disturbed: (others / wall).max(0.0),
-            memory: procfs::peak_memory(&running.family()),
-        })
+        wrk::run(wrk, listen, work, 1, self.0.load_log()).await?;
+        let before = Reading::now(&running, &self.0.servers);
+        let load = wrk::run(wrk, listen, work, seconds, self.0.load_log()).await?;
+        let usage = before.until_now();
+        Ok(Sample { load, usage })
     }
-
-    fn log(&self) -> PathBuf {
-        self.scratch.path().join("wrk.log")
-    }
-}
-
-struct Reading {
-    at: Instant,
-    idle: Duration,
-    ours: Duration,
-    used: Duration,
-}
-
-fn seconds_between(before: Duration, after: Duration) -> f64 {
-    after.saturating_sub(before).as_secs_f64()
-}
-
-/// Waits until somebody accepts connections there.
-async fn answers(address: SocketAddr, program: &mut Program) -> Result<(), BoxError> {
-    let asking = async {
-        while TcpStream::connect(address).await.is_err() {
-            if program.has_ended() {
-                let log = program.log().unwrap_or_default();
-                return Err(BoxError::from(format!("it has ended: {}", tail(&log))));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
-    };
-    let asked = timeout(Duration::from_secs(10), asking).await;
-    asked.map_err(|_| "nobody listens after ten seconds")?
 }
 
 /// Whether answers are whole, and come from all servers.

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::program::listen_on;
+use crate::side_by_side::program::listen_on;
 
 /// In each answer: which of the servers it came from.
 pub(crate) const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");

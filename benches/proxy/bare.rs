@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::program::listen_on;
+use crate::side_by_side::program::listen_on;
 
 /// Serves `address` until the process ends.
 pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {

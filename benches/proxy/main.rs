@@ -17,12 +17,10 @@ mod configured;
 mod contender;
 mod ours;
 mod peers;
-mod procfs;
-mod program;
 mod report;
 mod rounds;
-mod scratch;
-mod setting;
+#[path = "../side_by_side/mod.rs"]
+mod side_by_side;
 mod work;
 mod wrk;
 
@@ -30,9 +28,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use equipoise::net::stop_signal;
 use equipoise::proxy::HttpVersions;
-use equipoise::service::BoxError;
+
+use contender::Contender;
+use side_by_side::options::Options;
+use side_by_side::role;
+use work::Work;
 
 /// Measures proxies side by side; with a role, is one of them.
 #[derive(Debug, Parser)]
@@ -40,10 +41,7 @@ struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
     #[command(flatten)]
-    options: rounds::Options,
-    /// What cargo says to a benchmark that is to measure.
-    #[arg(long, global = true, hide = true)]
-    bench: bool,
+    options: Options<Contender, Work>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,44 +71,24 @@ struct Proxy {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let done = runtime.map_err(BoxError::from).and_then(|runtime| {
-        runtime.block_on(async {
-            match arguments.role {
-                Some(Role::Backend { listen }) => backend::serve(&listen).await,
-                Some(Role::Bare(Proxy { listen, upstreams })) => {
-                    bare::serve(listen, &upstreams).await
-                }
-                Some(Role::Ours(Proxy { listen, upstreams })) => {
-                    ours::serve(listen, &upstreams, HttpVersions::Any).await
-                }
-                Some(Role::OursH2(Proxy { listen, upstreams })) => {
-                    ours::serve(listen, &upstreams, HttpVersions::Http2).await
-                }
-                #[cfg(feature = "config")]
-                Some(Role::Config(Proxy { listen, upstreams })) => {
-                    configured::serve(listen, &upstreams).await
-                }
-                None => drive(arguments.options, arguments.bench).await,
+    role::run("proxy", async {
+        match arguments.role {
+            Some(Role::Backend { listen }) => backend::serve(&listen).await,
+            Some(Role::Bare(Proxy { listen, upstreams })) => bare::serve(listen, &upstreams).await,
+            Some(Role::Ours(Proxy { listen, upstreams })) => {
+                ours::serve(listen, &upstreams, HttpVersions::Any).await
             }
-        })
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            program::say(format_args!("proxy bench: {error}"));
-            ExitCode::FAILURE
+            Some(Role::OursH2(Proxy { listen, upstreams })) => {
+                ours::serve(listen, &upstreams, HttpVersions::Http2).await
+            }
+            #[cfg(feature = "config")]
+            Some(Role::Config(Proxy { listen, upstreams })) => {
+                configured::serve(listen, &upstreams).await
+            }
+            None => {
+                let measuring = rounds::run(&arguments.options);
+                role::until_stopped(measuring).await
+            }
         }
-    }
-}
-
-/// Whoever is asked to stop drops all that was started, which ends it.
-async fn drive(options: rounds::Options, measures: bool) -> Result<(), BoxError> {
-    let stop = stop_signal()?;
-    tokio::select! {
-        done = rounds::run(&options, measures) => done,
-        () = stop => Err("stopped".into()),
-    }
+    })
 }

@@ -3,37 +3,26 @@
 //! they tell servers of clients too.
 
 use std::fmt::Write;
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 use equipoise::service::BoxError;
 
-/// What a proxy needs to know.
-pub(crate) struct Place<'p> {
-    pub(crate) listen: SocketAddr,
-    pub(crate) upstreams: &'p [SocketAddr],
-    /// Where it may write.
-    pub(crate) folder: &'p Path,
-}
+use crate::side_by_side::peers::{self, Place};
 
 /// nginx buffers answers; with the buffers it has by default, large ones would go to a
 /// file.
 pub(crate) fn nginx(command: &mut Command, place: &Place<'_>) -> Result<(), BoxError> {
     let folder = place.folder.display();
     let listen = place.listen;
-    let servers = each(place, "    server ", ";");
+    let servers = place.each("    server ", ";");
     let mut temporary = String::new();
     for kind in ["client_body", "fastcgi", "proxy", "scgi", "uwsgi"] {
         writeln!(temporary, "  {kind}_temp_path {folder}/{kind};")?;
     }
-    let settings = format!(
-        "daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log warn;
-events {{ worker_connections 4096; }}
+    let blocks = format!(
+        "events {{ worker_connections 4096; }}
 http {{
   access_log off;
 {temporary}
@@ -58,37 +47,11 @@ http {{
 }}
 "
     );
-    let file = save(place, "nginx.conf", &settings)?;
-    let errors = place.folder.join("nginx.log");
-    command.arg("-c").arg(file).arg("-e").arg(errors);
-    Ok(())
+    Ok(peers::nginx(command, place, &blocks)?)
 }
 
-/// HAProxy does not start without limits of time.
-pub(crate) fn haproxy(command: &mut Command, place: &Place<'_>) -> Result<(), BoxError> {
-    let listen = place.listen;
-    let mut servers = String::new();
-    for (index, upstream) in place.upstreams.iter().enumerate() {
-        writeln!(servers, "  server s{index} {upstream}")?;
-    }
-    let settings = format!(
-        "global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-listen proxy
-  bind {listen} backlog 4096
-  balance roundrobin
-  http-reuse always
-{servers}"
-    );
-    let file = save(place, "haproxy.cfg", &settings)?;
-    command.arg("-db").arg("-f").arg(file);
-    Ok(())
+pub(crate) fn haproxy(command: &mut Command, place: &Place<'_>) -> io::Result<()> {
+    peers::haproxy(command, place, 4096, &["mode http", "http-reuse always"])
 }
 
 /// As many threads as there are clients at most: in Apache a request has one for itself.
@@ -97,7 +60,7 @@ const THREADS: usize = 64;
 pub(crate) fn apache(command: &mut Command, place: &Place<'_>) -> Result<(), BoxError> {
     let folder = place.folder.display();
     let listen = place.listen;
-    let members = each(place, "  BalancerMember http://", "");
+    let members = place.each("  BalancerMember http://", "");
     let from = modules().ok_or("the modules of Apache are not where they are looked for")?;
     let mut modules = String::new();
     for (name, source) in [
@@ -147,7 +110,7 @@ MaxKeepAliveRequests 0
 ProxyPass / balancer://servers/
 "
     );
-    let file = save(place, "httpd.conf", &settings)?;
+    let file = place.save("httpd.conf", &settings)?;
     command.arg("-DFOREGROUND").arg("-f").arg(file);
     Ok(())
 }
@@ -163,17 +126,4 @@ fn modules() -> Option<PathBuf> {
         .map(PathBuf::from)
         .into_iter()
         .find(|it| it.is_dir())
-}
-
-/// A line for each server.
-fn each(place: &Place<'_>, before: &str, after: &str) -> String {
-    let lines = place.upstreams.iter();
-    let lines = lines.map(|upstream| format!("{before}{upstream}{after}"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn save(place: &Place<'_>, name: &str, settings: &str) -> Result<PathBuf, BoxError> {
-    let file = Path::new(place.folder).join(name);
-    fs::write(&file, settings)?;
-    Ok(file)
 }

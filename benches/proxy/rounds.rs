@@ -1,80 +1,50 @@
-//! Who is measured when: all contenders in each round, and the other way round in each
-//! second one, so that a machine that drifts does not favour anybody.
+//! What is measured, one work after another; or, without measuring, whether each contender
+//! answers.
 
-use clap::ValueEnum;
 use equipoise::service::BoxError;
 
-use crate::arena::{Arena, Sample};
+use crate::arena::Arena;
 use crate::contender::Contender;
-use crate::program::{find, say};
-use crate::report::{self, Results};
-use crate::setting;
+use crate::report;
+use crate::side_by_side::contestant::Contestant;
+use crate::side_by_side::options::Options;
+use crate::side_by_side::program::{find, version};
+use crate::side_by_side::progress::{Progress, say};
+use crate::side_by_side::results::{Measured, Results};
+use crate::side_by_side::setting;
 use crate::work::Work;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    /// How often each is measured
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// For how long, each time
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: u32,
-    /// Who; all by default
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Contender>,
-    /// At what; all by default
-    #[arg(long, value_enum, value_delimiter = ',')]
-    work: Vec<Work>,
-}
-
-impl Options {
-    fn contenders(&self) -> Vec<Contender> {
-        chosen(&self.only)
-    }
-
-    fn works(&self) -> Vec<Work> {
-        chosen(&self.work)
-    }
-}
-
-fn chosen<T: Copy + PartialEq + ValueEnum>(only: &[T]) -> Vec<T> {
-    let all = T::value_variants().iter().copied();
-    all.filter(|it| only.is_empty() || only.contains(it))
-        .collect()
-}
-
 /// Measures, or without that only asks each contender a few times.
-pub(crate) async fn run(options: &Options, measures: bool) -> Result<(), BoxError> {
+pub(crate) async fn run(options: &Options<Contender, Work>) -> Result<(), BoxError> {
     if !setting::is_fit() {
         return Ok(());
     }
     let contenders = setting::installed(&options.contenders());
     let wrk = find("wrk");
-    if measures && wrk.is_none() {
+    if options.measures() && wrk.is_none() {
         return Err("there is no wrk, which makes the load; on Debian: apt-get install wrk".into());
     }
     let arena = Arena::new().await?;
-    let Some(wrk) = wrk.filter(|_| measures) else {
-        return trial(&arena, &contenders, &options.works()).await;
+    let works = options.works();
+    let Some(wrk) = wrk.filter(|_| options.measures()) else {
+        return trial(&arena, &contenders, &works).await;
     };
-    setting::describe(&contenders, &wrk, options.rounds, options.seconds);
-    for work in options.works() {
-        let mut rounds = Vec::new();
-        for round in 0..options.rounds {
-            let mut samples = vec![None; contenders.len()];
-            let mut order: Vec<usize> = (0..contenders.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for index in order {
-                let contender = contenders[index];
-                let measured = arena.measure(contender, work, &wrk, options.seconds).await;
-                samples[index] = tell(contender, work, measured);
-            }
-            rounds.push(samples);
-        }
-        let contenders = contenders.clone();
-        report::print(work, &Results { contenders, rounds });
+    // It knows no flag for its version, and says it with its help.
+    let load = version(&wrk, "-v");
+    let extent = (options.rounds, options.seconds);
+    setting::describe(&contenders, load.as_deref(), extent);
+    let progress = Progress::of(works.len() * contenders.len() * options.rounds as usize);
+    for work in works {
+        let measure = async |contender: Contender| {
+            progress.begin(work.path(), contender.name());
+            let measured = arena.measure(contender, work, &wrk, options.seconds).await;
+            progress.tell(measured, |sample| {
+                let (per_second, cost) = (sample.load.per_second, sample.cost());
+                format!("{per_second:8.0} requests/s {cost:8.2} µs of processor time")
+            })
+        };
+        let results = Results::measure(contenders.clone(), options.rounds, measure).await;
+        progress.aside(|| report::print(work, &results));
     }
     Ok(())
 }
@@ -89,21 +59,4 @@ async fn trial(arena: &Arena, contenders: &[Contender], works: &[Work]) -> Resul
         }
     }
     Ok(())
-}
-
-fn tell(contender: Contender, work: Work, measured: Result<Sample, BoxError>) -> Option<Sample> {
-    let (name, path) = (contender.name(), work.path());
-    match measured {
-        Ok(sample) => {
-            let (per_second, cost) = (sample.load.per_second, sample.cost());
-            say(format_args!(
-                "{path:5} {name:9} {per_second:8.0} requests/s {cost:8.2} µs of processor time"
-            ));
-            Some(sample)
-        }
-        Err(error) => {
-            say(format_args!("{path:5} {name:9} failed: {error}"));
-            None
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use equipoise::service::BoxError;
 
-use crate::program::{OTHER_CORE, Program, pinned, tail};
+use crate::side_by_side::program::{OTHER_CORE, Program, pinned, tail};
 use crate::work::Work;
 
 /// What one run of the load came to.
@@ -36,7 +36,11 @@ pub(crate) async fn run(
         .arg("--duration")
         .arg(format!("{seconds}s"))
         .arg(format!("http://{address}{}", work.path()));
-    let said = Program::start(&mut command, log)?.output().await?;
+    let mut running = Program::start(&mut command, log)?;
+    while !running.has_ended() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let said = running.log()?;
     let load = parse(&said).filter(|load| load.requests > 0.0);
     load.ok_or_else(|| format!("wrk had no answers: {}", tail(&said)).into())
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::net::Connector;
+use crate::net::{Connector, DatagramsTo};
 #[cfg(feature = "tls")]
 use crate::net::{MemberTls, TlsError};
 
@@ -17,6 +17,11 @@ use crate::net::{MemberTls, TlsError};
 /// A name is resolved for each connection, and all of its addresses are tried. Without a port
 /// (or with port 0) a connection goes to the port at which its client came in, so that a
 /// member can serve a protocol on several ports.
+///
+/// A member that listens at some of these ports only for a while, as an FTP server does for
+/// transfers, refuses connections to the others. One such connection, which any client can open,
+/// puts it in error at all ports; let forwarders of these ports have
+/// [no failover](super::TcpForwarder::no_failover).
 ///
 /// | text | the member |
 /// |---|---|
@@ -114,6 +119,21 @@ impl Address {
     pub(crate) fn own_connector(&self) -> Option<Connector> {
         let connector = &self.connector;
         (!connector.lacks_port()).then(|| connector.clone())
+    }
+
+    /// Where datagrams go to, at `port` if the address has none.
+    ///
+    /// # Errors
+    ///
+    /// Why it takes none.
+    pub(super) fn datagrams_to(&self, port: u16) -> Result<DatagramsTo<'_>, &'static str> {
+        Ok(match self.connector.datagrams_to()? {
+            DatagramsTo::Address(to) if to.port() == 0 => {
+                DatagramsTo::Address(SocketAddr::new(to.ip(), port))
+            }
+            DatagramsTo::Host(host, 0) => DatagramsTo::Host(host, port),
+            to => to,
+        })
     }
 
     /// What opens connections to it; `port` is asked for only if the address has none.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
-//! found by that ([`NameRoutes`]).
+//! found by that ([`NameRoutes`]). A [`StreamRouter`] does so for one port of many services, of
+//! which some may be served by HTTP here.
 //!
 //! A client stays on its member by a scheduler that hashes, or by a
 //! [`StickTable`](crate::session::StickTable), which tells when to prefer which.
@@ -42,24 +43,23 @@
 //! ```
 
 mod address;
-mod course;
-mod cut;
+mod client_hash;
 mod greeting;
-mod join;
+mod itself;
 mod lost;
 mod name_routes;
 mod per_client;
-mod pump;
+mod router;
 mod scratch;
-#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
-mod splice;
 mod sticking;
 mod tcp;
 mod udp;
 
+pub use crate::net::stream_target::StreamTarget;
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
 pub use name_routes::{HostNameError, NameRoutes};
+pub use router::{StreamRouter, StreamRule};
 pub use tcp::TcpForwarder;
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};

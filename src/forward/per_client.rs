@@ -1,42 +1,157 @@
-//! How many connections one client may have at once: [`PerClient`].
+//! How much each client may take: [`Clients`] limits what it has open at once, and how fast it
+//! opens more; [`PerClient`] does so for connections.
 //!
-//! What does not live here: how many there may be in all (`net`).
+//! A client is an address of IPv4, or a /64 of IPv6, out of which a client chooses its address
+//! at will.
+//!
+//! What does not live here: how much there may be in all (`net`, `udp`).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use tokio::time::Instant;
 
 use crate::sync::Mutex;
 
-/// Counts connections by client. There is an entry only for a client that has some.
-#[derive(Debug)]
-pub(super) struct PerClient {
-    most: u32,
-    open: Mutex<HashMap<IpAddr, u32>>,
+const SECOND: u64 = 1_000_000_000;
+
+/// Fewer than so many are not worth a purge.
+const FEW: usize = 1024;
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PerClientLimits {
+    /// How many connections or flows it may have at once.
+    pub(super) open: Option<u32>,
+    /// How many it may begin in a second, one at least.
+    pub(super) per_second: Option<u32>,
 }
 
-impl PerClient {
-    /// `most` may be open for one client.
-    pub(super) fn new(most: u32) -> Self {
+/// Why a client gets no more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Exceeded {
+    Open,
+    Rate,
+}
+
+/// What each client has. Times are nanoseconds since a moment of the caller's choice.
+#[derive(Debug)]
+pub(super) struct Clients {
+    open: u32,
+    /// Between two of a client that takes all it may; zero without a rate.
+    interval: u64,
+    /// The keys come from the network, and the hasher of the standard library is keyed.
+    known: HashMap<IpAddr, Client>,
+    /// How many there may be before those that count no more are forgotten.
+    purge_at: usize,
+    /// No more than so many are ever known that have nothing open.
+    most_idle: usize,
+}
+
+#[derive(Debug)]
+struct Client {
+    open: u32,
+    /// When its next one would begin if it kept to its rate.
+    due: u64,
+}
+
+impl Clients {
+    /// So many clients that have nothing open are remembered for their rate.
+    pub(super) fn new(limits: PerClientLimits, most_idle: usize) -> Self {
+        let interval = |per_second: u32| SECOND / u64::from(per_second.max(1));
         Self {
-            most,
-            open: Mutex::new(HashMap::new()),
+            open: limits.open.unwrap_or(u32::MAX),
+            interval: limits.per_second.map_or(0, interval),
+            known: HashMap::new(),
+            purge_at: FEW,
+            most_idle: most_idle.max(FEW),
         }
     }
 
-    /// Counts a connection in, unless its client has as many as there may be.
+    /// Counts a new one of a client.
+    ///
+    /// # Errors
+    ///
+    /// If it has too many, or begins them too fast.
+    pub(super) fn begin(&mut self, address: IpAddr, now: u64) -> Result<(), Exceeded> {
+        let key = key(address);
+        if self.open == 0 {
+            return Err(Exceeded::Open);
+        }
+        if self.known.len() >= self.purge_at && !self.known.contains_key(&key) {
+            self.purge(now);
+        }
+        let new = Client { open: 0, due: now };
+        let client = self.known.entry(key).or_insert(new);
+        if client.open >= self.open {
+            return Err(Exceeded::Open);
+        }
+        // It may be one second ahead of its rate.
+        if client.due > now.saturating_add(SECOND - self.interval) {
+            return Err(Exceeded::Rate);
+        }
+        client.due = client.due.max(now).saturating_add(self.interval);
+        client.open += 1;
+        Ok(())
+    }
+
+    /// One of a client has ended. A client that has no other is forgotten if there is no rate,
+    /// otherwise by a later purge.
+    pub(super) fn end(&mut self, address: IpAddr) {
+        let key = key(address);
+        if let Some(client) = self.known.get_mut(&key) {
+            client.open = client.open.saturating_sub(1);
+            if client.open == 0 && self.interval == 0 {
+                self.known.remove(&key);
+            }
+        }
+    }
+
+    /// Forgets the clients that have nothing open and are not ahead of their rate; if too many
+    /// are left, all that have nothing open.
+    fn purge(&mut self, now: u64) {
+        self.known.retain(|_, it| it.open > 0 || it.due > now);
+        let idle = self.known.values().filter(|it| it.open == 0).count();
+        if idle > self.most_idle {
+            self.known.retain(|_, it| it.open > 0);
+        }
+        self.purge_at = (2 * self.known.len()).max(FEW);
+    }
+}
+
+fn key(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        four => four,
+    }
+}
+
+/// Limits the connections of each client, from any task.
+#[derive(Debug)]
+pub(super) struct PerClient {
+    clients: Mutex<Clients>,
+    started: Instant,
+}
+
+impl PerClient {
+    /// `None` if nothing is limited.
+    pub(super) fn new(limits: PerClientLimits, most_idle: usize) -> Option<Self> {
+        let PerClientLimits { open, per_second } = limits;
+        (open.is_some() || per_second.is_some()).then(|| Self {
+            clients: Mutex::new(Clients::new(limits, most_idle)),
+            started: Instant::now(),
+        })
+    }
+
+    /// Counts a connection in, unless its client has as many as there may be, or opens them too
+    /// fast.
     pub(super) fn admit(&self, client: IpAddr) -> Option<Admitted<'_>> {
-        let client = network_of(client);
-        let mut open = self.open.lock();
-        let number = open.entry(client).or_default();
-        if *number < self.most {
-            *number += 1;
-            return Some(Admitted { of: self, client });
-        }
-        if *number == 0 {
-            // None at all may be open.
-            open.remove(&client);
-        }
-        None
+        let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let admitted = self.clients.lock().begin(client, now);
+        admitted.ok().map(|()| Admitted { of: self, client })
     }
 }
 
@@ -49,64 +164,113 @@ pub(super) struct Admitted<'p> {
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        let mut open = self.of.open.lock();
-        if let Some(number) = open.get_mut(&self.client) {
-            *number -= 1;
-            if *number == 0 {
-                open.remove(&self.client);
-            }
-        }
-    }
-}
-
-/// What is one client: an address of IPv4, and a /64 of IPv6, out of which a client chooses its
-/// address at will.
-fn network_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
-        four => four,
+        self.of.clients.lock().end(self.client);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PerClient;
-    use std::net::IpAddr;
+    use super::{Clients, Exceeded, FEW, PerClient, PerClientLimits, SECOND};
+    use std::net::{IpAddr, Ipv4Addr};
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn limits(open: Option<u32>, per_second: Option<u32>) -> PerClientLimits {
+        PerClientLimits { open, per_second }
+    }
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from(number))
     }
 
     #[test]
-    fn each_client_has_its_own_count_and_an_end_makes_room() {
-        let clients = PerClient::new(2);
-        let [one, other] = [ip("10.0.0.1"), ip("10.0.0.2")];
-        let first = clients.admit(one).unwrap();
-        let _second = clients.admit(ip("::ffff:10.0.0.1")).unwrap();
-        assert!(clients.admit(one).is_none());
-        let others = clients.admit(other).unwrap();
+    fn a_client_begins_as_many_a_second_as_it_may_and_no_more() {
+        for rate in [1, 3, 10] {
+            let mut clients = Clients::new(limits(None, Some(rate)), FEW);
+            let mut begun = |now| clients.begin(address(1), now);
+            for _ in 0..rate {
+                assert_eq!(begun(0), Ok(()));
+            }
+            assert_eq!(begun(0), Err(Exceeded::Rate));
+            let interval = SECOND / u64::from(rate);
+            assert_eq!(begun(interval), Ok(()));
+            assert_eq!(begun(interval), Err(Exceeded::Rate));
+            // However long it was quiet, no more than those of one second.
+            for _ in 0..rate {
+                assert_eq!(begun(60 * SECOND), Ok(()));
+            }
+            assert_eq!(begun(60 * SECOND), Err(Exceeded::Rate));
+        }
+    }
+
+    #[test]
+    fn without_a_rate_a_client_begins_as_fast_as_it_can() {
+        let mut clients = Clients::new(limits(Some(u32::MAX), None), FEW);
+        for _ in 0..10_000 {
+            assert_eq!(clients.begin(address(1), 0), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_refused_for_its_number_does_not_count_for_the_rate() {
+        let mut clients = Clients::new(limits(Some(1), Some(2)), FEW);
+        assert_eq!(clients.begin(address(1), 0), Ok(()));
+        for _ in 0..10 {
+            assert_eq!(clients.begin(address(1), 0), Err(Exceeded::Open));
+        }
+        clients.end(address(1));
+        assert_eq!(clients.begin(address(1), 0), Ok(()));
+        clients.end(address(1));
+        assert_eq!(clients.begin(address(1), 0), Err(Exceeded::Rate));
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client_and_mapped_ones_are_what_they_are() {
+        let mut clients = Clients::new(limits(Some(1), Some(10)), FEW);
+        let mut begun = |address: &str| clients.begin(address.parse().unwrap(), 0);
+        assert_eq!(begun("2001:db8::1"), Ok(()));
+        assert_eq!(begun("2001:db8::2"), Err(Exceeded::Open));
+        assert_eq!(begun("2001:db8:0:1::1"), Ok(()));
+        assert_eq!(begun("10.0.0.1"), Ok(()));
+        assert_eq!(begun("::ffff:10.0.0.1"), Err(Exceeded::Open));
+        assert_eq!(begun("::ffff:10.0.0.2"), Ok(()));
+    }
+
+    #[test]
+    fn idle_clients_are_forgotten_before_there_are_too_many() {
+        let mut clients = Clients::new(limits(Some(1), Some(10)), FEW);
+        for number in 0..100_000 {
+            assert_eq!(clients.begin(address(number), 0), Ok(()));
+            clients.end(address(number));
+        }
+        assert!(clients.known.len() <= 4 * FEW, "{}", clients.known.len());
+        // And those that have something open are not.
+        for number in 0..10_000 {
+            assert_eq!(clients.begin(address(number), SECOND), Ok(()));
+        }
+        for number in 0..10_000 {
+            let again = clients.begin(address(number), SECOND);
+            assert_eq!(again, Err(Exceeded::Open));
+        }
+    }
+
+    #[test]
+    fn an_end_makes_room_and_without_a_rate_leaves_nothing_behind() {
+        assert!(PerClient::new(limits(None, None), FEW).is_none());
+        let clients = PerClient::new(limits(Some(2), None), FEW).unwrap();
+        let first = clients.admit(address(1)).unwrap();
+        let _second = clients.admit(address(1)).unwrap();
+        assert!(clients.admit(address(1)).is_none());
+        let others = clients.admit(address(2)).unwrap();
         drop(first);
-        let _third = clients.admit(one).unwrap();
-        assert!(clients.admit(one).is_none());
+        let _third = clients.admit(address(1)).unwrap();
+        assert!(clients.admit(address(1)).is_none());
         drop(others);
-        assert_eq!(clients.open.lock().len(), 1);
-    }
-
-    #[test]
-    fn addresses_of_one_network_of_ipv6_are_one_client() {
-        let clients = PerClient::new(1);
-        let _first = clients.admit(ip("2001:db8::1")).unwrap();
-        assert!(clients.admit(ip("2001:db8::ffff:1")).is_none());
-        assert!(clients.admit(ip("2001:db8:0:1::1")).is_some());
+        assert_eq!(clients.clients.lock().known.len(), 1);
     }
 
     #[test]
     fn a_cap_of_none_leaves_nothing_behind() {
-        let clients = PerClient::new(0);
-        assert!(clients.admit(ip("10.0.0.1")).is_none());
-        assert!(clients.open.lock().is_empty());
+        let clients = PerClient::new(limits(Some(0), Some(1)), FEW).unwrap();
+        assert!(clients.admit(address(1)).is_none());
+        assert!(clients.clients.lock().known.is_empty());
     }
 }

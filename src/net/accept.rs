@@ -1,7 +1,7 @@
 //! The loop that accepts, within a limit, until it is told to stop: [`Accepting`].
 //!
 //! What does not live here: what a connection is used for, and which of them can be closed
-//! when another client waits.
+//! when another client waits (`idle`).
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::accepted::Accepted;
+use super::idle::IdleConnections;
 use super::listener::Listener;
 use super::stopped::Stopped;
 use super::stopping::{Phase, Stopping};
@@ -20,12 +22,31 @@ use crate::timer::timeout;
 /// A connection's place among those that there may be. It is free once this is dropped.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// A connection of a client, of which nothing has been read yet.
+/// A connection of a client, and what ties it to the loop that has accepted it.
+#[derive(Debug)]
 pub(crate) struct Arrived {
-    pub(crate) stream: Stream,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) accepted: Accepted,
     pub(crate) place: Place,
     pub(crate) stopping: Stopping,
+    /// Those of the same loop.
+    #[cfg_attr(
+        not(any(feature = "forward", feature = "proxy")),
+        expect(dead_code, reason = "for what serves connections of others")
+    )]
+    pub(crate) idle: IdleConnections,
+}
+
+#[cfg(all(test, feature = "forward"))]
+impl Arrived {
+    /// One that no loop has accepted.
+    pub(crate) fn alone(stream: Stream) -> Option<Self> {
+        Some(Self {
+            accepted: Accepted::arrived(stream, None),
+            place: Arc::new(Semaphore::new(1)).try_acquire_owned().ok()?,
+            stopping: Stopping::new(Duration::ZERO).1,
+            idle: IdleConnections::default(),
+        })
+    }
 }
 
 /// How many connections are accepted, and how long they may go on after the stop.
@@ -43,12 +64,11 @@ impl Accepting {
     /// what waits in the system's queue. What still holds a [`Place`] when the time is up is
     /// cut.
     ///
-    /// While a client waits for a place, `make_room` is called now and then: it may make
-    /// another connection end.
+    /// While a client waits for a place, the connection that has been idle for the longest is
+    /// told to end, now and then.
     pub(crate) async fn serve<F, T>(
         self,
         listener: Listener,
-        make_room: impl Fn(),
         serve: F,
         stop: impl Future<Output = ()>,
     ) -> Stopped
@@ -56,47 +76,55 @@ impl Accepting {
         F: Fn(Arrived) -> T + Clone + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let (phase, stopping) = Stopping::new();
+        let (phase, stopping) = Stopping::new(self.drain);
+        let idle = IdleConnections::default();
         let most = self.most.clamp(1, MOST);
         let places = Arc::new(Semaphore::new(most as usize));
         let mut tasks = JoinSet::new();
         let arrived = |(stream, peer), place| Arrived {
-            stream,
-            peer,
+            accepted: Accepted::arrived(stream, peer),
             place,
             stopping: stopping.clone(),
+            idle: idle.clone(),
         };
         let mut stop = std::pin::pin!(stop);
         // Accepted, but without a place yet; there is at most one.
         let mut waiting = None;
         {
             // It goes on over the turns of the loop, so that each that waits makes room but once.
-            let mut place = std::pin::pin!(free_place(&places, &make_room));
+            let mut place = std::pin::pin!(free_place(&places, &idle));
             loop {
                 tokio::select! {
-                    accepted = next(&listener), if waiting.is_none() => waiting = Some(accepted),
+                    accepted = next(&listener), if waiting.is_none() => {
+                        // Mostly there is a place at once.
+                        match places.clone().try_acquire_owned() {
+                            Ok(free) => drop(tasks.spawn(serve(arrived(accepted, free)))),
+                            Err(_) => waiting = Some(accepted),
+                        }
+                    }
                     free = &mut place, if waiting.is_some() => {
-                        place.set(free_place(&places, &make_room));
+                        place.set(free_place(&places, &idle));
                         if let Some(accepted) = waiting.take() {
                             tasks.spawn(serve(arrived(accepted, free)));
                         }
                     }
-                    // A connection that has ended is forgotten.
-                    Some(_) = tasks.join_next() => {}
+                    // Connections that have ended are forgotten.
+                    Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
                     () = &mut stop => break,
                 }
             }
         }
         for queued in waiting.into_iter().chain(listener.close()) {
-            let (serve, places, stopping) = (serve.clone(), places.clone(), stopping.clone());
+            let (serve, places) = (serve.clone(), places.clone());
+            let (stopping, idle) = (stopping.clone(), idle.clone());
             tasks.spawn(async move {
                 if let Ok(place) = places.acquire_owned().await {
                     let (stream, peer) = queued;
                     serve(Arrived {
-                        stream,
-                        peer,
+                        accepted: Accepted::arrived(stream, peer),
                         place,
                         stopping,
+                        idle,
                     })
                     .await;
                 }
@@ -123,13 +151,13 @@ async fn next(listener: &Listener) -> (Stream, Option<SocketAddr>) {
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 
 /// A place for a connection that waits for one.
-async fn free_place(places: &Arc<Semaphore>, make_room: &impl Fn()) -> Place {
+async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> Place {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return place;
     }
     let mut freed = std::pin::pin!(places.clone().acquire_owned());
     loop {
-        make_room();
+        idle.evict_longest();
         match timeout(NEXT_LOOK, freed.as_mut()).await {
             Ok(Ok(place)) => return place,
             // It is never closed.

@@ -24,24 +24,23 @@ use super::tls_session::TlsSession;
 /// ```
 #[derive(Debug)]
 pub struct Accepted {
-    stream: Stream,
-    peer: Option<SocketAddr>,
-    header: Option<ProxyHeader>,
-    session: Option<TlsSession>,
+    pub(crate) stream: Stream,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) header: Option<ProxyHeader>,
+    pub(super) session: Option<TlsSession>,
+    /// What a member is told of a connection whose TLS passes through.
+    pub(super) passed: Option<Box<ProxyHeader>>,
 }
 
 impl Accepted {
-    pub(super) fn new(
-        stream: Stream,
-        peer: Option<SocketAddr>,
-        header: Option<ProxyHeader>,
-        session: Option<TlsSession>,
-    ) -> Self {
+    /// A connection of which nothing has been read yet.
+    pub(super) const fn arrived(stream: Stream, peer: Option<SocketAddr>) -> Self {
         Self {
             stream,
             peer,
-            header,
-            session,
+            header: None,
+            session: None,
+            passed: None,
         }
     }
 
@@ -117,7 +116,9 @@ impl Accepted {
     /// It passes on the one that the connection began with, all of its values but padding and
     /// checksum. Without one, or if that is of the peer's own connection, the client is the peer,
     /// and it has connected to the address at which it came in. If TLS ends here, the name that
-    /// the client asked for becomes the authority.
+    /// the client asked for becomes the authority. If a
+    /// router of streams (`forward::StreamRouter`) has read it and TLS passes through, so it
+    /// does, too, and the protocol (ALPN) is told if the client offers but one.
     ///
     /// # Examples
     ///
@@ -134,6 +135,9 @@ impl Accepted {
     /// # let _ = relay;
     /// ```
     pub fn next_proxy_header(&self) -> ProxyHeader {
+        if let Some(header) = &self.passed {
+            return ProxyHeader::clone(header);
+        }
         let header = match &self.header {
             Some(header) if header.source().is_some() => header.for_next_hop(),
             _ => match (self.peer, self.local_addr()) {
@@ -166,6 +170,12 @@ impl Accepted {
     #[must_use]
     pub fn into_stream(self) -> Stream {
         self.stream
+    }
+
+    /// Sets what members are told while TLS passes through.
+    #[cfg(feature = "forward")]
+    pub(crate) fn set_next_proxy_header(&mut self, header: ProxyHeader) {
+        self.passed = Some(Box::new(header));
     }
 
     #[cfg(feature = "proxy")]

@@ -13,6 +13,8 @@ use super::descriptors::default_connections;
 use super::listener::Listener;
 use super::opening::Opening;
 use super::stopped::Stopped;
+#[cfg(feature = "forward")]
+use super::stopping::Stopping;
 
 /// Accepts connections within limits, runs a task for each, and stops gracefully.
 ///
@@ -199,33 +201,41 @@ impl Acceptor {
         F: Fn(Accepted) -> T + Clone + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
+        let accepting = self.accepting();
         let Self {
-            opening,
-            max_connections,
-            handshake,
-            drain,
+            opening, handshake, ..
         } = self;
-        let accepting = Accepting {
-            most: max_connections.unwrap_or_else(default_connections),
-            drain,
-        };
         let serve = move |arrived: Arrived| {
             let (opening, task) = (opening.clone(), task.clone());
             async move {
                 let Arrived {
-                    stream,
-                    peer,
+                    accepted,
                     place,
                     stopping,
+                    ..
                 } = arrived;
-                let opened = stopping.opened_in(handshake, opening.open(stream, peer));
+                let opened = stopping.opened_in(handshake, opening.open(accepted));
                 if let Some(Ok(accepted)) = opened.await {
                     task(accepted).await;
                 }
                 drop(place);
             }
         };
-        accepting.serve(listener, || {}, serve, stop).await
+        accepting.serve(listener, serve, stop).await
+    }
+
+    pub(crate) fn accepting(&self) -> Accepting {
+        Accepting {
+            most: self.max_connections.unwrap_or_else(default_connections),
+            drain: self.drain,
+        }
+    }
+
+    /// Reads the PROXY header and terminates TLS, as far as it is set so, within the limit.
+    #[cfg(feature = "forward")]
+    pub(crate) async fn open(&self, accepted: Accepted, stopping: &Stopping) -> Option<Accepted> {
+        let opening = self.opening.open(accepted);
+        stopping.opened_in(self.handshake, opening).await?.ok()
     }
 }
 

@@ -247,9 +247,13 @@ impl Connector {
 
     async fn stream(&self) -> Result<Stream, ConnectError> {
         let stream = match &self.to {
-            Destination::Host(host, port) => resolved::connect(host, *port, self.limit).await?,
+            // Boxed, so that a connection to an address does not carry it about.
+            Destination::Host(host, port) => {
+                Box::pin(resolved::connect(host, *port, self.limit)).await?
+            }
             Destination::Found(_, _, found) => {
-                let connected = resolved::connect_to(found.to_vec(), self.limit).await;
+                let connecting = resolved::connect_to(found.to_vec(), self.limit);
+                let connected = Box::pin(connecting).await;
                 connected.map_err(ConnectError::open)?
             }
             Destination::Tcp(address) => {
@@ -268,8 +272,35 @@ impl Connector {
     }
 }
 
+/// Where datagrams to a member go.
+#[cfg(feature = "forward")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DatagramsTo<'a> {
+    Address(SocketAddr),
+    Host(&'a Arc<str>, u16),
+}
+
 #[cfg(feature = "forward")]
 impl Connector {
+    /// Where datagrams go to.
+    ///
+    /// # Errors
+    ///
+    /// Why it takes none.
+    pub(crate) fn datagrams_to(&self) -> Result<DatagramsTo<'_>, &'static str> {
+        if self.secured.is_some() {
+            return Err("TLS secures connections, and no datagrams");
+        }
+        match &self.to {
+            Destination::Host(host, port) | Destination::Found(host, port, _) => {
+                Ok(DatagramsTo::Host(host, *port))
+            }
+            Destination::Tcp(address) => Ok(DatagramsTo::Address(*address)),
+            #[cfg(unix)]
+            Destination::Unix(_) => Err("datagrams are sent to no unix socket"),
+        }
+    }
+
     /// The same, at `port` where no port is given, which is port 0.
     pub(crate) fn or_port(mut self, port: u16) -> Self {
         match &mut self.to {
@@ -278,6 +309,14 @@ impl Connector {
             _ => {}
         }
         self
+    }
+
+    /// Where it connects to, if that is an address.
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+        match &self.to {
+            Destination::Tcp(address) => Some(*address),
+            _ => None,
+        }
     }
 
     /// Whether it lacks a port.

@@ -81,8 +81,14 @@ impl ConnectError {
     }
 }
 
-/// The numbers are those of Unix and of Winsock for which there is no [`io::ErrorKind`].
 fn is_exhaustion(error: &io::Error) -> bool {
+    // Every local port is taken; or the address is of a kind that this machine has none of.
+    error.kind() == io::ErrorKind::AddrNotAvailable || is_shortage(error)
+}
+
+/// Whether this machine has run out of descriptors or memory. The numbers are those of Unix and
+/// of Winsock for which there is no [`io::ErrorKind`].
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     const NUMBERS: &[i32] = if cfg!(windows) {
         &[10_024, 10_055]
     } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -92,8 +98,5 @@ fn is_exhaustion(error: &io::Error) -> bool {
     };
     let number = error.raw_os_error();
     number.is_some_and(|number| NUMBERS.contains(&number))
-        || matches!(
-            error.kind(),
-            io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
-        )
+        || error.kind() == io::ErrorKind::OutOfMemory
 }

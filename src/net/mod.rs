@@ -8,8 +8,8 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, `forward`, `health` and `proxy`; the types for TLS
-//! also need the feature `tls`.
+//! The module is there with each feature that uses it, `forward`, `health`, `heartbeat` and `proxy`;
+//! the types for TLS also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.
 //!
@@ -53,6 +53,7 @@ mod acceptor;
 mod connect;
 mod connect_error;
 mod descriptors;
+mod idle;
 mod listener;
 #[cfg(any(feature = "forward", feature = "tls"))]
 mod names;
@@ -69,29 +70,41 @@ mod socket;
 mod stopped;
 mod stopping;
 mod stream;
+#[cfg(feature = "forward")]
+pub(crate) mod stream_target;
+#[cfg(feature = "forward")]
+mod task_target;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_session;
 
+#[cfg(any(feature = "forward", feature = "proxy"))]
+pub(crate) use accept::Arrived;
 #[cfg(feature = "proxy")]
-pub(crate) use accept::{Accepting, Arrived, Place};
+pub(crate) use accept::{Accepting, Place};
 pub use accepted::Accepted;
 pub use acceptor::Acceptor;
 pub use connect::Connector;
+#[cfg(feature = "forward")]
+pub(crate) use connect::DatagramsTo;
 pub use connect_error::ConnectError;
 #[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use descriptors::default_connections;
+#[cfg(feature = "proxy")]
+pub(crate) use idle::{Evictable, IdleConnections};
 pub use listener::Listener;
 #[cfg(feature = "forward")]
 pub(crate) use names::{ByName, normal};
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use networks::canonical;
+#[cfg(feature = "forward")]
+pub(crate) use networks::contain;
 #[cfg(feature = "proxy")]
 pub(crate) use opening::Opening;
 pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
 pub use replayed::Replayed;
-#[cfg(feature = "health")]
-pub(crate) use resolved::look_up;
+#[cfg(any(feature = "forward", feature = "health"))]
+pub(crate) use resolved::lookup;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
 pub use signal::stop_signal;

@@ -20,7 +20,7 @@ pub(crate) fn canonical(net: IpNet) -> IpNet {
 
 /// Whether a peer is in one of these canonical networks. A unix socket has no address, and
 /// is in none.
-pub(super) fn contain(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
+pub(crate) fn contain(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
     let peer = peer.map(|peer| peer.ip().to_canonical());
     peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer)))
 }

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -45,24 +44,56 @@ impl Opening {
         self.handshake = Some(handshake);
     }
 
-    /// Reads the PROXY header of a peer that sends one, then does the handshake of TLS.
-    pub(crate) async fn open(
-        &self,
-        mut stream: Stream,
-        peer: Option<SocketAddr>,
-    ) -> io::Result<Accepted> {
-        let header = if contain(&self.announcers, peer) {
-            Some(ProxyHeader::read(&mut stream).await?)
-        } else {
-            None
-        };
-        let (stream, session) = match &self.handshake {
-            Some(handshake) => {
-                let (stream, session) = handshake.handshake(stream).await?;
-                (stream, Some(session))
-            }
-            None => (stream, None),
-        };
-        Ok(Accepted::new(stream, peer, header, session))
+    /// Reads the PROXY header of a peer that sends one, unless it has been read before, then does
+    /// the handshake of TLS.
+    pub(crate) async fn open(&self, mut accepted: Accepted) -> io::Result<Accepted> {
+        if accepted.header.is_none() && contain(&self.announcers, accepted.peer) {
+            accepted.header = Some(ProxyHeader::read(&mut accepted.stream).await?);
+        }
+        if let Some(handshake) = &self.handshake {
+            let (stream, session) = handshake.handshake(accepted.stream).await?;
+            accepted.stream = stream;
+            accepted.session = Some(session);
+            // What has been told was of the TLS that ends here.
+            accepted.passed = None;
+        }
+        Ok(accepted)
+    }
+}
+
+#[cfg(all(test, feature = "forward"))]
+mod tests {
+    use super::{Accepted, Handshake, Handshaking, Opening, Stream, TlsSession};
+    use std::sync::Arc;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Agrees with each client at once.
+    #[derive(Debug)]
+    struct Agree;
+
+    impl Handshake for Agree {
+        fn handshake(&self, stream: Stream) -> Handshaking<'_> {
+            let session = TlsSession::new(Some("a.test".to_owned()), None, "1.3", Vec::new());
+            Box::pin(async { Ok((stream, session)) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_tls_that_ends_here_offered_is_not_told_to_a_member() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut accepted = Accepted::arrived(Stream::from(stream), Some(address));
+        let passed = accepted.next_proxy_header().with_alpn(b"h2").unwrap();
+        accepted.set_next_proxy_header(passed.clone());
+        assert_eq!(accepted.next_proxy_header(), passed);
+
+        let mut opening = Opening::default();
+        let accepted = opening.open(accepted).await.unwrap();
+        assert_eq!(accepted.next_proxy_header(), passed);
+        opening.handshake = Some(Arc::new(Agree));
+        let accepted = opening.open(accepted).await.unwrap();
+        let told = accepted.next_proxy_header();
+        assert_eq!((told.authority(), told.alpn()), (Some("a.test"), None));
     }
 }

@@ -13,6 +13,11 @@ use ppp::v1;
 /// The 12 bytes that version 2 begins with.
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
+/// What carries the bytes that follow.
+const STREAM: u8 = 1;
+#[cfg(feature = "forward")]
+const DATAGRAM: u8 = 2;
+
 /// Types of values (TLVs), by section 2.2 of the specification.
 const ALPN: u8 = 0x01;
 const AUTHORITY: u8 = 0x02;
@@ -333,8 +338,14 @@ impl ProxyHeader {
     pub fn encode(&self, version: ProxyVersion) -> Bytes {
         match version {
             ProxyVersion::V1 => self.line().into(),
-            ProxyVersion::V2 => self.binary().into(),
+            ProxyVersion::V2 => self.binary(STREAM).into(),
         }
+    }
+
+    /// Returns the bytes to send before a datagram, which are of version 2.
+    #[cfg(feature = "forward")]
+    pub(crate) fn encode_for_datagram(&self) -> Bytes {
+        self.binary(DATAGRAM).into()
     }
 
     fn line(&self) -> String {
@@ -342,11 +353,11 @@ impl ProxyHeader {
         addresses.unwrap_or_default().to_string()
     }
 
-    fn binary(&self) -> Vec<u8> {
+    fn binary(&self, transport: u8) -> Vec<u8> {
         let (command, family) = match self.addresses {
             None => (0x20, 0),
-            Some((SocketAddr::V4(_), _)) => (0x21, 0x11),
-            Some((SocketAddr::V6(_), _)) => (0x21, 0x21),
+            Some((SocketAddr::V4(_), _)) => (0x21, 0x10 | transport),
+            Some((SocketAddr::V6(_), _)) => (0x21, 0x20 | transport),
         };
         let mut header = [SIGNATURE, &[command, family, 0, 0]].concat();
         if let Some((source, destination)) = self.addresses {

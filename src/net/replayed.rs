@@ -72,7 +72,6 @@ impl<S> Replayed<S> {
         &self.stream
     }
 
-    #[cfg(any(feature = "forward", feature = "proxy"))]
     pub(super) const fn is_over(&self) -> bool {
         self.ahead.is_empty()
     }

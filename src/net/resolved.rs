@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 
-use super::connect_error::ConnectError;
+use super::connect_error::{ConnectError, is_shortage};
 use crate::timer::timeout;
 
 /// How long the version of IP that the system prefers is tried alone.
@@ -22,15 +22,15 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
-    let found = look_up(host, port).await?;
+    let found = lookup(host, port).await?;
     connect_to(found, limit).await.map_err(ConnectError::open)
 }
 
-/// All addresses of a name, in the order of the system.
+/// Resolves a name to all of its addresses, those that the system prefers first.
 ///
 /// The system looks up on a thread of the runtime's, which it takes until it is done, also if
 /// this future is dropped.
-pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let unresolved = |source| ConnectError::Resolve {
         name: host.to_owned(),
         source: shortage().unwrap_or(source),
@@ -71,24 +71,29 @@ async fn race(
     let head_start = HEAD_START.min(limit / 2);
     match timeout(head_start, first.as_mut()).await {
         Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(_)) => return second.await,
+        Ok(Err(failed)) => return second.await.map_err(|error| telling(failed, error)),
         Err(_) => {}
     }
     tokio::select! {
         biased;
         opened = &mut first => match opened {
             Ok(stream) => Ok(stream),
-            Err(_) => second.await,
+            Err(failed) => second.await.map_err(|error| telling(failed, error)),
         },
         opened = &mut second => match opened {
             Ok(stream) => Ok(stream),
-            Err(_) => first.await,
+            Err(failed) => first.await.map_err(|error| telling(failed, error)),
         },
     }
 }
 
-/// Tries one address after the other. If none answers, the first error counts: it is of the
-/// address that the system likes best.
+/// The error that counts, of two: a shortage of this machine, as the address might have answered.
+fn telling(one: io::Error, other: io::Error) -> io::Error {
+    if is_shortage(&one) { one } else { other }
+}
+
+/// Tries one address after the other. If none answers, the first error counts, as it is of the
+/// address that the system likes best; but for a shortage.
 async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     let share = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let share = limit / share.max(1);
@@ -100,7 +105,12 @@ async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStr
         };
         match opened {
             Ok(stream) => return Ok(stream),
-            Err(error) => failed = failed.or(Some(error)),
+            Err(error) => {
+                failed = Some(match failed {
+                    None => error,
+                    Some(first) => telling(error, first),
+                });
+            }
         }
     }
     Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address")))
@@ -108,9 +118,9 @@ async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStr
 
 #[cfg(test)]
 mod tests {
-    use super::{by_version, connect, race};
+    use super::{by_version, connect, race, telling};
     use crate::net::ConnectError;
-    use std::io::ErrorKind;
+    use std::io::{Error, ErrorKind};
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -212,6 +222,21 @@ mod tests {
         for (first, second) in [(vec![one, other], vec![]), (vec![one], vec![other])] {
             let error = race(&first, &second, LONG).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        }
+    }
+
+    #[test]
+    fn a_shortage_of_this_machine_counts_more_than_a_refusal() {
+        let shortage = || Error::from(ErrorKind::OutOfMemory);
+        let refused = || Error::from(ErrorKind::ConnectionRefused);
+        // A machine without IPv6 may answer so to one of its addresses.
+        let of_no_kind = || Error::from(ErrorKind::AddrNotAvailable);
+        for (one, other, expected) in [
+            (shortage(), refused(), ErrorKind::OutOfMemory),
+            (refused(), shortage(), ErrorKind::OutOfMemory),
+            (of_no_kind(), refused(), ErrorKind::ConnectionRefused),
+        ] {
+            assert_eq!(telling(one, other).kind(), expected);
         }
     }
 

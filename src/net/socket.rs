@@ -34,6 +34,14 @@ impl Stream {
         }
     }
 
+    /// Whether the other side has reset the connection already. It is told once only: reading
+    /// finds an end afterwards.
+    #[cfg(feature = "forward")]
+    pub(crate) fn is_broken(&self) -> bool {
+        let error = self.tcp().map(tokio::net::TcpStream::take_error);
+        matches!(error, Some(Ok(Some(_))))
+    }
+
     /// Asks the system to watch the connection. It is an improvement: a system that refuses
     /// leaves the connection as it is.
     pub(crate) fn watch(&self, watching: Watching) {
@@ -71,6 +79,25 @@ mod tests {
     use rustix::net::sockopt;
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
+
+    #[cfg(feature = "forward")]
+    #[tokio::test]
+    async fn a_reset_is_told_and_an_end_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for is_reset in [false, true] {
+            let peer = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = Stream::from(stream);
+            assert!(!stream.is_broken());
+            if is_reset {
+                peer.set_zero_linger().unwrap();
+            }
+            drop(peer);
+            stream.tcp().unwrap().readable().await.unwrap();
+            assert_eq!(stream.is_broken(), is_reset);
+        }
+    }
 
     #[tokio::test]
     async fn a_connection_is_watched_as_it_is_asked_for() {

@@ -1,6 +1,9 @@
 //! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
 //! is the last of it.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,17 +25,22 @@ pub(super) enum Phase {
 
 /// Tells a connection how far the stop is. If nothing serves any more, all is cut.
 #[derive(Clone, Debug)]
-pub(crate) struct Stopping(watch::Receiver<Phase>);
+pub(crate) struct Stopping {
+    phase: watch::Receiver<Phase>,
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "for HTTP"))]
+    drain: Duration,
+}
 
 impl Stopping {
-    pub(super) fn new() -> (watch::Sender<Phase>, Self) {
-        let (sender, receiver) = watch::channel(Phase::Serving);
-        (sender, Self(receiver))
+    /// `drain` is the time from the first step to the last.
+    pub(super) fn new(drain: Duration) -> (watch::Sender<Phase>, Self) {
+        let (sender, phase) = watch::channel(Phase::Serving);
+        (sender, Self { phase, drain })
     }
 
     /// Resolves when serving drains.
     pub(crate) async fn draining(&mut self) {
-        let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+        let _ = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
     }
 
     /// Resolves with what opens a connection; with `None` after a limit, or when serving has
@@ -42,13 +50,24 @@ impl Stopping {
         limit: Duration,
         opening: impl Future<Output = T>,
     ) -> Option<T> {
-        let mut stopping = self.clone();
+        let opened = self.opened(timeout(limit, opening)).await?;
+        opened.ok()
+    }
+
+    /// The same without a limit of its own.
+    pub(crate) async fn opened<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
+        let mut opening = pin!(opening);
+        // Without a header and TLS there is nothing to wait for.
+        let at_once = poll_fn(|context| Poll::Ready(opening.as_mut().poll(context))).await;
+        if let Poll::Ready(opened) = at_once {
+            return Some(opened);
+        }
         let last_call = async {
-            stopping.draining().await;
+            self.clone().draining().await;
             Deadline::after(LAST_CALL).await;
         };
         tokio::select! {
-            opened = timeout(limit, opening) => opened.ok(),
+            opened = opening => Some(opened),
             () = last_call => None,
         }
     }
@@ -58,11 +77,17 @@ impl Stopping {
 impl Stopping {
     /// Tells, cheaply, whether [`draining`](Self::draining) is worth a look.
     pub(crate) fn has_begun(&self) -> bool {
-        !matches!(self.0.has_changed(), Ok(false))
+        !matches!(self.phase.has_changed(), Ok(false))
+    }
+
+    /// How long a client may take to send one more request after the stop, if it cannot be told
+    /// of it: no longer than leaves time enough for the answer.
+    pub(crate) fn grace(&self) -> Duration {
+        LAST_CALL.min(self.drain / 4)
     }
 
     pub(crate) fn cut(&self) -> Cut {
-        Cut(self.0.clone())
+        Cut(self.phase.clone())
     }
 }
 

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "forward")]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -17,7 +19,7 @@ use tokio::net::UnixStream;
 use super::replayed::Replayed;
 
 /// Bytes under protection.
-pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Unpin {
+pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     /// What carries them.
     fn carrier(&self) -> &Stream;
 
@@ -133,6 +135,28 @@ impl Stream {
     }
 }
 
+#[cfg(feature = "forward")]
+impl Stream {
+    /// Resolves when the connection breaks, without reading or writing, and never if it only
+    /// ends. The next read or write still finds the error.
+    pub(crate) async fn broken(&self) {
+        let mut stream = self;
+        let ready = loop {
+            match &stream.carrier {
+                Carrier::Replayed(it) => stream = it.stream(),
+                Carrier::Tcp(it) => break it.ready(Interest::ERROR).await,
+                #[cfg(unix)]
+                Carrier::Unix(it) => break it.ready(Interest::ERROR).await,
+                Carrier::Secured(it) => stream = it.carrier(),
+            }
+        };
+        // It fails only while the runtime stops.
+        if !ready.is_ok_and(|ready| ready.is_error()) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[cfg(any(feature = "health", feature = "proxy"))]
 impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
@@ -159,6 +183,9 @@ impl From<TcpStream> for Stream {
 
 impl From<Replayed<Self>> for Stream {
     fn from(stream: Replayed<Self>) -> Self {
+        if stream.is_over() {
+            return stream.into_parts().1;
+        }
         Carrier::Replayed(Box::new(stream)).into()
     }
 }
@@ -219,5 +246,33 @@ impl fmt::Debug for Stream {
             Carrier::Unix(stream) => stream.fmt(f),
             Carrier::Secured(stream) => f.debug_tuple("Secured").field(stream.carrier()).finish(),
         }
+    }
+}
+
+#[cfg(all(test, feature = "forward", unix))]
+mod tests {
+    use super::Stream;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_break_is_noticed_an_end_is_not_and_the_error_is_still_to_be_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        let mut stream = Stream::from(listener.accept().await.unwrap().0);
+        peer.write_all(b"hello").await.unwrap();
+        peer.shutdown().await.unwrap();
+        let early = timeout(Duration::from_millis(100), stream.broken()).await;
+        assert!(early.is_err(), "an end is taken for a break");
+        peer.set_zero_linger().unwrap();
+        drop(peer);
+        let soon = Duration::from_secs(10);
+        timeout(soon, stream.broken()).await.unwrap();
+        let mut rest = Vec::new();
+        let read = timeout(soon, stream.read_to_end(&mut rest)).await.unwrap();
+        assert!(read.is_err(), "the error is gone: {rest:?}");
     }
 }

@@ -111,7 +111,46 @@ impl HeartbeatReadings {
         reading: Reading,
         at: Timestamp,
     ) -> Result<(), TooManyStrangers> {
-        self.table.lock().report(name, Report { reading, at })
+        self.report_aged(name, reading, at, Duration::ZERO)
+    }
+
+    /// Puts in what the member `name` has reported elsewhere, and that was `age` old when it
+    /// came in at `at`.
+    ///
+    /// # Errors
+    ///
+    /// As [`report`](Self::report).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::{Clock, ManualClock};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::{Balancer, PickRequest};
+    /// use std::time::Duration;
+    ///
+    /// let (readings, clock) = (HeartbeatReadings::new(), ManualClock::new());
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Heartbeat::new(&readings).without_fallback())
+    ///     .clock(clock.clone())
+    ///     .member("a", (), Default::default())
+    ///     .build()?;
+    /// let (reading, age) = (Reading { ready: 10, busy: 1 }, Duration::from_secs(9));
+    /// readings.report_aged("a", reading, clock.now(), age)?;
+    /// assert!(balancer.pick(&PickRequest::new()).is_ok());
+    /// clock.advance(Duration::from_secs(1));
+    /// assert!(balancer.pick(&PickRequest::new()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn report_aged(
+        &self,
+        name: &str,
+        reading: Reading,
+        at: Timestamp,
+        age: Duration,
+    ) -> Result<(), TooManyStrangers> {
+        let report = Report { reading, at, age };
+        self.table.lock().report(name, report)
     }
 
     pub(super) fn table(&self) -> &Mutex<Table> {
@@ -143,6 +182,19 @@ pub struct TooManyStrangers;
 struct Report {
     reading: Reading,
     at: Timestamp,
+    /// How old it was then.
+    age: Duration,
+}
+
+impl Report {
+    fn is_fresh(&self, now: Timestamp, max_age: Duration) -> bool {
+        now.since(self.at).saturating_add(self.age) < max_age
+    }
+
+    /// When it is too old.
+    fn expiry(&self, max_age: Duration) -> Timestamp {
+        self.at + max_age.saturating_sub(self.age)
+    }
 }
 
 /// The books of one member.
@@ -224,8 +276,9 @@ impl Table {
     pub(super) fn idle_at(&self, member: MemberId, now: Option<Timestamp>) -> u64 {
         let node = self.nodes.get(member.slot()).and_then(Option::as_ref);
         let node = node.filter(|node| node.member == member);
-        let at = node.and_then(|node| node.report).map(|report| report.at);
-        let fresh = at.is_some_and(|at| now.is_none_or(|now| now.since(at) < self.max_age));
+        let report = node.and_then(|node| node.report);
+        let fresh =
+            report.is_some_and(|report| now.is_none_or(|now| report.is_fresh(now, self.max_age)));
         node.filter(|_| fresh).map_or(0, Node::idle)
     }
 
@@ -241,9 +294,10 @@ impl Table {
             return;
         }
         let max_age = self.max_age;
-        let fresh = |report: &Report| now.since(report.at) < max_age;
+        let fresh = |report: &Report| report.is_fresh(now, max_age);
         self.strangers.retain(|_, report| fresh(report));
-        let mut oldest: Option<Timestamp> = self.strangers.values().map(|report| report.at).min();
+        let expiries = self.strangers.values().map(|it| it.expiry(max_age));
+        let mut next: Option<Timestamp> = expiries.min();
         for slot in 0..self.nodes.len() {
             let Some(node) = &mut self.nodes[slot] else {
                 continue;
@@ -255,15 +309,16 @@ impl Table {
                 self.parked -= 1;
             }
             if let Some(report) = node.report {
-                oldest = Some(oldest.map_or(report.at, |oldest| oldest.min(report.at)));
+                let expiry = report.expiry(max_age);
+                next = Some(next.map_or(expiry, |next| next.min(expiry)));
             }
             self.weigh(slot);
         }
-        self.next_expiry = oldest.map(|oldest| oldest + max_age);
+        self.next_expiry = next;
     }
 
     fn report(&mut self, name: &str, report: Report) -> Result<(), TooManyStrangers> {
-        let expiry = report.at + self.max_age;
+        let expiry = report.expiry(self.max_age);
         self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
         if let Some(&slot) = self.by_name.get(name) {
             let slot = slot as usize;

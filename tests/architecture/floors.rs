@@ -30,6 +30,11 @@ pub(crate) const BRIDGES: &[(&str, &str, &str)] = &[
     ("health", "forward", "an `Address` is checked where it is"),
     ("health", "proxy", "an `Endpoint` is checked where it is"),
     (
+        "heartbeat",
+        "service",
+        "an answer tells by which member it was made",
+    ),
+    (
         "net",
         "timer",
         "its limits hold in a task whose budget is used up",

@@ -2,8 +2,9 @@
 
 #![cfg(feature = "forward")]
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "what cannot be set up, or what hangs, ends its test"
+    reason = "what cannot be set up, or what hangs, ends its test, and figures are for reading"
 )]
 
 mod affinity;
@@ -12,15 +13,22 @@ mod front;
 mod greeting;
 mod hello;
 mod name_routes;
+mod named;
 mod nginx;
 #[cfg(feature = "tls")]
 mod openssl;
 #[cfg(feature = "tls")]
 mod pass_through;
 mod pieces;
+#[cfg(target_os = "linux")]
+mod program;
 mod proxy_protocol;
+mod router;
+#[cfg(target_os = "linux")]
+mod services;
 mod tcp;
 mod udp;
+mod udp_addresses;
 mod udp_dns;
 mod udp_ends;
 mod udp_limits;

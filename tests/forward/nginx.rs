@@ -1,28 +1,23 @@
 //! nginx as a member that expects a PROXY header: what it understands of ours.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 
 use equipoise::net::{Connector, ProxyHeader, ProxyVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::program::{Folder, Program, free_address};
 use super::within;
 
-/// It dies when it is dropped, with its files.
 struct Nginx {
-    child: Child,
-    folder: PathBuf,
     address: SocketAddr,
+    _program: Program,
 }
 
 impl Nginx {
-    fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = std::env::temp_dir().join(format!("equipoise-nginx-{}", address.port()));
-        std::fs::create_dir_all(&folder).unwrap();
+    async fn start() -> Self {
+        let address = free_address();
+        let folder = Folder::new("nginx");
         let text = format!(
             "daemon off; master_process off; error_log {0}/error crit; pid {0}/pid;
              events {{ worker_connections 1024; }}
@@ -37,23 +32,15 @@ $proxy_protocol_server_addr $proxy_protocol_server_port';
                  }}
                }}
              }}",
-            folder.display()
+            folder.path.display()
         );
-        let file = folder.join("nginx.conf");
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-c").arg(file).arg("-p").arg(&folder);
-        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        let settings = folder.write("nginx.conf", text);
+        let mut nginx = Command::new("nginx");
+        nginx.arg("-c").arg(settings).arg("-p").arg(&folder.path);
+        let program = Program::start(folder, &mut nginx);
         Self {
-            child,
-            folder,
             address,
-        }
-    }
-
-    async fn is_up(&self) {
-        while tokio::net::TcpStream::connect(self.address).await.is_err() {
-            tokio::task::yield_now().await;
+            _program: program.listens(address).await,
         }
     }
 
@@ -69,20 +56,11 @@ $proxy_protocol_server_addr $proxy_protocol_server_port';
     }
 }
 
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs nginx"]
 async fn nginx_understands_headers_of_both_versions() {
     within(async {
-        let nginx = Nginx::start();
-        nginx.is_up().await;
+        let nginx = Nginx::start().await;
         for (source, destination, told) in [
             (
                 "203.0.113.7:5000",

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use equipoise::forward::{UdpForwarder, UdpStatistics};
+use equipoise::forward::{Address, UdpForwarder, UdpStatistics};
 use equipoise::net::Stopped;
 use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, MemberSpec};
@@ -68,9 +68,9 @@ impl Server {
 }
 
 /// A balancer of servers that are called a, b, and so on.
-pub(crate) fn balancer<const N: usize>(servers: [&Server; N]) -> Balancer<SocketAddr> {
+pub(crate) fn balancer<const N: usize>(servers: [&Server; N]) -> Balancer<Address> {
     let named = ["a", "b", "c"].into_iter().zip(servers);
-    Balancer::new(named.map(|(name, server)| (name, server.address))).unwrap()
+    Balancer::new(named.map(|(name, server)| (name, server.address.into()))).unwrap()
 }
 
 /// A forwarder that serves, until it is told to stop.
@@ -244,7 +244,7 @@ async fn a_hashing_scheduler_gives_all_flows_of_an_address_one_member() {
         let mut running = Vec::new();
         for (name, server) in ["a", "b", "c"].into_iter().zip(servers) {
             let server = server.await;
-            balancer = balancer.member(name, server.address, MemberSpec::new());
+            balancer = balancer.member(name, server.address.into(), MemberSpec::new());
             running.push(server);
         }
         let front = Front::start(UdpForwarder::new(balancer.build().unwrap())).await;

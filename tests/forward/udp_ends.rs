@@ -1,13 +1,12 @@
 //! How flows end: by their answers, by idleness, because their member refuses or is lost, or
 //! because the forwarder stops; and that the counts return to zero.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use equipoise::balancer::DrainEnd;
 use equipoise::balancer::events::{EventKind, Wants};
-use equipoise::forward::{Dropped, OnLoss, UdpForwarder};
+use equipoise::forward::{Address, Dropped, OnLoss, UdpForwarder};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Event, Flag, Observer, Outcome};
 use tokio::time::{Instant, sleep, timeout};
@@ -40,7 +39,7 @@ impl Observer for Outcomes {
     }
 }
 
-fn in_flight(balancer: &Balancer<SocketAddr>) -> u32 {
+fn in_flight(balancer: &Balancer<Address>) -> u32 {
     balancer.members().iter().map(|it| it.in_flight()).sum()
 }
 

@@ -1,11 +1,15 @@
 //! Floods and datagrams that are too long: what is beyond a limit is dropped and counted, and
 //! other clients do not notice.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use equipoise::forward::{Dropped, UdpForwarder};
 use equipoise::{Balancer, MemberSpec};
-use tokio::time::timeout;
+use tokio::net::UdpSocket;
+use tokio::time::{sleep, timeout};
 
 use super::udp::{Front, Server, balancer, until};
 use super::within;
@@ -71,6 +75,111 @@ async fn where_all_flows_are_confirmed_a_new_one_is_dropped_and_told() {
         assert_eq!(front.statistics.opened(), 2);
     })
     .await;
+}
+
+/// How many addresses a flood has.
+#[cfg(target_os = "linux")]
+fn sources() -> u32 {
+    let set = std::env::var("EQUIPOISE_UDP_SOURCES");
+    set.map_or(5_000, |it| it.parse().unwrap())
+}
+
+/// Sends from one address after the other, again where there is an answer, until it has sent
+/// from all and is told to end.
+#[cfg(target_os = "linux")]
+async fn flood(front: std::net::SocketAddr, is_over: &AtomicBool) {
+    for first in (0..).step_by(64) {
+        if first >= sources() && is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut sockets = Vec::new();
+        for number in first..first + 64 {
+            let own = Ipv4Addr::from(0x7f01_0000 + number % 0x80_0000);
+            let socket = UdpSocket::bind((own, 0)).await.unwrap();
+            socket.connect(front).await.unwrap();
+            socket.send(b"forged").await.unwrap();
+            sockets.push(socket);
+        }
+        sleep(Duration::from_millis(10)).await;
+        for socket in sockets {
+            if socket.try_recv(&mut [0; 64]).is_ok() {
+                socket.send(b"again").await.unwrap();
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_are_active_keep_their_flows_in_a_flood_that_confirms_its_own() {
+    // It answers with the address that it was asked from, which is that of the flow.
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let members = [("a", server.local_addr().unwrap().into())];
+    tokio::spawn(async move {
+        let mut memory = [0; 64];
+        while let Ok((_, from)) = server.recv_from(&mut memory).await {
+            let answer = from.to_string();
+            server.send_to(answer.as_bytes(), from).await.unwrap();
+        }
+    });
+    let forwarder = UdpForwarder::new(Balancer::new(members).unwrap()).max_flows(400);
+    let front = Front::start(forwarder).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let client = front.client().await;
+        let flow = client.ask(b"before").await;
+        assert_eq!(client.ask(b"before").await, flow);
+        clients.push((client, flow));
+    }
+    let asking = async {
+        loop {
+            for (client, flow) in &clients {
+                // The system drops datagrams too, in a burst that a busy machine is late for.
+                assert_eq!(client.ask_until_answered(b"during").await, *flow);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let others = async {
+        // The table fills up with confirmed flows of clients that are gone.
+        for number in 0..380 {
+            let own = Ipv4Addr::from(0x7f00_0100 + number);
+            let forged = front.client_at(&own.to_string()).await;
+            for _ in 0..2 {
+                forged.ask(b"forged").await;
+            }
+        }
+        assert_eq!(front.statistics.flows(), 400);
+        let new = front.client_at("127.0.0.2").await;
+        let served = new.ask_until_answered(b"new");
+        let served = timeout(Duration::from_secs(20), served).await;
+        assert!(served.is_ok(), "it is locked out");
+
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (address, over) = (front.address, is_over.clone());
+        // In a thread of its own: it does not wait for the forwarder.
+        let flooding = tokio::task::spawn_blocking(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            runtime.block_on(flood(address, &over));
+        });
+        until(|| front.statistics.dropped(Dropped::Full) > 0).await;
+        let new = front.client_at("127.0.0.3").await;
+        new.ask_until_answered(b"new").await;
+        is_over.store(true, Ordering::Relaxed);
+        flooding.await.unwrap();
+    };
+    let both = async {
+        tokio::select! {
+            () = asking => {}
+            () = others => {}
+        }
+    };
+    let patience = Duration::from_secs(60 + u64::from(sources() / 500));
+    timeout(patience, both).await.unwrap();
+    let statistics = &front.statistics;
+    assert!(statistics.replaced() > 0, "{statistics}");
+    assert!(statistics.flows() <= 400 + 64, "{statistics}");
 }
 
 #[cfg(target_os = "linux")]
@@ -141,7 +250,7 @@ async fn members_at_their_cap_get_no_more_flows_and_keep_those_they_have() {
     within(async {
         let server = Server::echo().await;
         let spec = MemberSpec::new().with_max_in_flight(1);
-        let balancer = Balancer::builder().member("a", server.address, spec);
+        let balancer = Balancer::builder().member("a", server.address.into(), spec);
         let front = Front::start(UdpForwarder::new(balancer.build().unwrap())).await;
         let client = front.client().await;
         client.ask(b"first").await;
@@ -156,10 +265,10 @@ async fn members_at_their_cap_get_no_more_flows_and_keep_those_they_have() {
 async fn a_member_that_reads_nothing_holds_up_no_other() {
     within(async {
         let server = Server::echo().await;
-        let stuck = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let stuck = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let members = [
-            ("stuck", stuck.local_addr().unwrap()),
-            ("a", server.address),
+            ("stuck", stuck.local_addr().unwrap().into()),
+            ("a", server.address.into()),
         ];
         let front = Front::start(UdpForwarder::new(Balancer::new(members).unwrap())).await;
         let flood = front.client().await;
@@ -182,7 +291,7 @@ async fn a_member_that_is_the_forwarder_itself_is_noticed() {
         let balancer = Balancer::builder().build().unwrap();
         let front = Front::start(UdpForwarder::new(balancer.clone())).await;
         balancer
-            .insert("loop", front.address, MemberSpec::new())
+            .insert("loop", front.address.into(), MemberSpec::new())
             .unwrap();
         let client = front.client().await;
         client.send(b"round and round").await;
@@ -190,7 +299,7 @@ async fn a_member_that_is_the_forwarder_itself_is_noticed() {
         assert_eq!(front.statistics.opened(), 0);
         let server = Server::echo().await;
         balancer
-            .insert("a", server.address, MemberSpec::new())
+            .insert("a", server.address.into(), MemberSpec::new())
             .unwrap();
         assert_eq!(client.ask(b"hello").await, b"hello");
     })
@@ -205,10 +314,10 @@ async fn a_loop_by_way_of_another_forwarder_is_bounded() {
         let one = Front::start(forwarder(&balancers[0])).await;
         let two = Front::start(forwarder(&balancers[1])).await;
         balancers[0]
-            .insert("two", two.address, MemberSpec::new())
+            .insert("two", two.address.into(), MemberSpec::new())
             .unwrap();
         balancers[1]
-            .insert("one", one.address, MemberSpec::new())
+            .insert("one", one.address.into(), MemberSpec::new())
             .unwrap();
         one.client().await.send(b"round and round").await;
         let all = [&one.statistics, &two.statistics];

@@ -5,7 +5,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::process::proxy;
+use crate::proxy::proxy;
 use crate::site::{Site, Zeroes};
 
 /// KiB that the proxy may have needed at most.
@@ -40,6 +40,8 @@ async fn bodies_of_any_size_pass_through_little_memory() {
     assert_eq!(read, bytes());
 
     let peak = proxy.memory("VmHWM");
-    println!("{} MiB up and down: {peak} KiB at most", bytes() >> 20);
+    let used = proxy.seconds_used();
+    let mib = bytes() >> 20;
+    println!("{mib} MiB up and down: {used:.2} s of a processor, {peak} KiB at most");
     assert!(peak < MOST, "{peak} KiB");
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frame::frame;
-use crate::process::proxy;
+use crate::proxy::proxy;
 
 const CONNECTIONS: usize = 20;
 const STREAMS: u32 = 190;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::process::{Role, proxy, say, told};
+use crate::process::{Role, orders, say, told};
+use crate::proxy::proxy;
 use crate::site::Site;
 
 const CLIENTS: u32 = 5_000;
@@ -25,6 +26,7 @@ async fn thousands_of_idle_clients_are_held_with_little_memory() {
     println!("{CLIENTS} idle clients: {before} KiB before, {after} KiB with them");
     assert!(each < MOST_EACH, "{each} KiB each");
     // All are still served.
+    clients.tell("again");
     assert_eq!(clients.says("again: "), CLIENTS.to_string());
 }
 
@@ -42,6 +44,7 @@ async fn role_clients() {
         clients.push(client);
     }
     say("connected: ", clients.len());
+    orders().next_line().await.unwrap();
     let mut again = 0;
     for client in &mut clients {
         ask(client).await;

@@ -16,12 +16,11 @@ use equipoise::proxy::{ClientBody, Endpoint, ReverseProxy, Server};
 use equipoise::{Balancer, MemberSpec};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tokio::io::AsyncReadExt;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use crate::process::{Role, say, told};
+use crate::process::{Role, orders, say, told};
 
 const GETTING: usize = 24;
 const POSTING: usize = 8;
@@ -116,8 +115,7 @@ async fn role_member() {
         }
     });
     let parent_is_gone = async {
-        let mut byte = [0];
-        let _ = tokio::io::stdin().read(&mut byte).await;
+        let _ = orders().next_line().await;
     };
     Server::new().serve(listener, service, parent_is_gone).await;
 }

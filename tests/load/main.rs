@@ -1,11 +1,9 @@
-//! The proxy under load, as a process of its own where its memory is measured: members
-//! that die while it is at full speed, or are killed, bodies of a gigabyte, thousands of idle
-//! clients. `EQUIPOISE_SOAK_SECONDS` says for how long the first two go on, and
-//! `EQUIPOISE_BODY_MIB` how large the third are; the gate sets both.
-//! that die while it is at full speed, bodies of a gigabyte, thousands of idle clients, heads
-//! that HPACK makes large.
-//! `EQUIPOISE_SOAK_SECONDS` says for how long the first goes on, and
-//! `EQUIPOISE_BODY_MIB` how large the second are; the gate sets both.
+//! The proxy under load, as a process of its own where its memory is measured: members that
+//! die while it is at full speed, or are killed, bodies of a gigabyte, thousands of idle
+//! clients, and heads that HPACK makes large.
+//!
+//! `EQUIPOISE_SOAK_SECONDS` is for how long members die and are killed, and
+//! `EQUIPOISE_BODY_MIB` how large bodies are; the gate sets both.
 
 #![cfg(all(feature = "proxy", target_os = "linux"))]
 #![allow(
@@ -22,4 +20,5 @@ mod heads;
 mod idle;
 mod kills;
 mod process;
+mod proxy;
 mod site;

@@ -1,34 +1,48 @@
-//! This very program once more, in another role: so the memory of a proxy is that of a
-//! proxy, and nobody runs out of files.
+//! This very program once more, in another role: so the memory, the processor time and the
+//! descriptors of a process are those of its role.
+//!
+//! What does not live here: what the roles do.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
-use equipoise::Balancer;
-use equipoise::net::Listener;
-use equipoise::proxy::{Endpoint, ReverseProxy, Server};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, Lines, Stdin};
 
 /// In the environment of a process that has a role.
 const ROLE: &str = "EQUIPOISE_TEST_ROLE";
+
+/// A process that is silent for longer hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process with a role, which ends with this.
 pub(crate) struct Role {
     child: Child,
     // It ends when this is closed.
-    _stdin: Option<ChildStdin>,
-    lines: BufReader<std::process::ChildStdout>,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
 }
 
 impl Role {
     /// Starts the test `role` of this program in a process of its own, which is told
-    /// `argument`, and has files enough.
+    /// `argument`, and has as many files as there may be.
     pub(crate) fn start(role: &str, argument: &str) -> Self {
+        Self::limited(role, argument, "$(ulimit -Hn)")
+    }
+
+    /// The same, with so many files.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the process says is read for as long as it lives"
+    )]
+    pub(crate) fn limited(role: &str, argument: &str, files: &str) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new("sh")
             .arg("-c")
-            .arg("ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" --exact \"$1\" --nocapture")
+            .arg(format!(
+                "ulimit -n \"{files}\"; exec \"$0\" --exact \"$1\" --nocapture"
+            ))
             .arg(program)
             .arg(role)
             .env(ROLE, argument)
@@ -36,9 +50,18 @@ impl Role {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        // It ends with the process, whose lines it reads.
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
         Self {
-            _stdin: child.stdin.take(),
+            stdin: child.stdin.take().unwrap(),
             child,
             lines,
         }
@@ -47,9 +70,8 @@ impl Role {
     /// What the process says next, after `word`.
     pub(crate) fn says(&mut self, word: &str) -> String {
         loop {
-            let mut line = String::new();
-            let read = self.lines.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended before it said {word:?}");
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("before it said {word:?}: {error}"));
             // The test harness begins the line that the role goes on with.
             if let Some((_, said)) = line.split_once(word) {
                 return said.trim().to_owned();
@@ -57,13 +79,32 @@ impl Role {
         }
     }
 
+    /// Sends the process a line.
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").unwrap();
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A figure of the process, in KiB: `VmRSS` or `VmHWM`.
     pub(crate) fn memory(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
+        let path = format!("/proc/{}/status", self.id());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let figure = line.split_whitespace().nth(1).unwrap();
         figure.parse().unwrap()
+    }
+
+    /// The seconds of a processor that it has used.
+    pub(crate) fn seconds_used(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program may have spaces; what comes after it has none.
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        let mut fields = rest.split(' ').skip(11);
+        let mut ticks = || fields.next().unwrap().parse::<f64>().unwrap();
+        (ticks() + ticks()) / 100.0
     }
 }
 
@@ -79,38 +120,12 @@ pub(crate) fn told() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
+/// The lines that this process is told afterwards; they end when its parent is gone.
+pub(crate) fn orders() -> Lines<tokio::io::BufReader<Stdin>> {
+    tokio::io::BufReader::new(tokio::io::stdin()).lines()
+}
+
 pub(crate) fn say(word: &str, what: impl std::fmt::Display) {
     println!("\n{word}{what}");
     std::io::stdout().flush().unwrap();
-}
-
-/// A proxy in front of the members whose addresses it is told; nothing unless it is.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn role_proxy() {
-    let Some(told) = told() else {
-        return;
-    };
-    let members = told.split(',').map(|address| {
-        let uri = format!("http://{address}").parse().unwrap();
-        (address, Endpoint::new(uri).unwrap())
-    });
-    let balancer = Balancer::new(members).unwrap();
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    say("listens on ", listener.local_addr().unwrap());
-    let parent_is_gone = async {
-        let mut byte = [0];
-        let _ = tokio::io::stdin().read(&mut byte).await;
-    };
-    let server = Server::new().idle_timeout(std::time::Duration::from_secs(300));
-    server
-        .serve(listener, ReverseProxy::new(balancer), parent_is_gone)
-        .await;
-}
-
-/// Starts a proxy in front of these members.
-pub(crate) fn proxy(members: &[SocketAddr]) -> (Role, SocketAddr) {
-    let members: Vec<String> = members.iter().map(ToString::to_string).collect();
-    let mut proxy = Role::start("process::role_proxy", &members.join(","));
-    let address = proxy.says("listens on ").parse().unwrap();
-    (proxy, address)
 }

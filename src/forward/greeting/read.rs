@@ -182,8 +182,10 @@ impl<S: AsyncRead + Unpin> Reading<S> {
             if left == 0 {
                 return Err(GreetingError::TooLong { limit });
             }
-            // As much again as has come.
-            self.read.reserve(self.read.len().max(FIRST).min(left));
+            if self.read.spare_capacity_mut().is_empty() {
+                // As much again as has come.
+                self.read.reserve(self.read.len().max(FIRST).min(left));
+            }
             let mut room = (&mut self.read).limit(left);
             match self.stream.read_buf(&mut room).await {
                 Ok(0) if self.read.is_empty() || self.records.is_tls() => {

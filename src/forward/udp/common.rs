@@ -1,13 +1,12 @@
 //! What the flows of one socket share: [`Common`], and the limits, [`Limits`].
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use super::dropped::Dropped;
+use super::flow_key::FlowKey;
+use super::inbound::Inbound;
 use super::statistics::UdpStatistics;
 use super::trouble::Trouble;
 use crate::sync::{AtomicU32, Relaxed};
@@ -25,6 +24,8 @@ pub(super) struct Limits {
     /// How long flows stay with a member that serves no more.
     pub(super) leave: Option<Duration>,
     pub(super) new_flows_per_client: u32,
+    /// Whether each datagram to a member begins with a PROXY header.
+    pub(super) proxy_header: bool,
 }
 
 /// How long a flow may be quiet once the forwarder stops.
@@ -33,9 +34,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// What the flows of one socket share.
 #[derive(Debug)]
 pub(super) struct Common {
-    /// Where clients send to, and where answers come from.
-    pub(super) socket: UdpSocket,
-    pub(super) here: SocketAddr,
+    pub(super) inbound: Inbound,
     pub(super) limits: Limits,
     pub(super) statistics: UdpStatistics,
     started: Instant,
@@ -44,15 +43,9 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(
-        socket: UdpSocket,
-        here: SocketAddr,
-        limits: Limits,
-        statistics: UdpStatistics,
-    ) -> Self {
+    pub(super) fn new(inbound: Inbound, limits: Limits, statistics: UdpStatistics) -> Self {
         Self {
-            socket,
-            here,
+            inbound,
             limits,
             statistics,
             started: Instant::now(),
@@ -89,16 +82,12 @@ impl Common {
     }
 
     /// Sends an answer to a client, without waiting.
-    pub(super) fn answer(&self, datagram: &[u8], client: SocketAddr) -> Result<(), Dropped> {
+    pub(super) fn answer(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
         if datagram.len() > self.limits.datagram {
             return Err(Dropped::Oversize);
         }
-        // Not by tokio, which waits for the system to tell that there is room even if there is.
-        let sent = SockRef::from(&self.socket).send_to(datagram, &client.into());
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) => Err(dropped_by(Trouble::of(&error))),
-        }
+        let sent = self.inbound.send(datagram, key);
+        sent.map_err(|error| dropped_by(Trouble::of(&error)))
     }
 }
 

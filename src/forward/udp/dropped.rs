@@ -34,6 +34,8 @@ pub enum Dropped {
     NoSocket,
     /// It is longer than allowed, or than the way to its receiver allows.
     Oversize,
+    /// The name of its member was not resolved yet, and as many datagrams waited for that as may.
+    Resolving,
     /// It would have begun a flow after the stop.
     Stopping,
 }
@@ -44,7 +46,7 @@ impl Dropped {
     /// # Examples
     ///
     /// See [`Dropped`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AtCapacity,
         Self::Backlog,
         Self::ClientFlows,
@@ -54,6 +56,7 @@ impl Dropped {
         Self::NoMember,
         Self::NoSocket,
         Self::Oversize,
+        Self::Resolving,
         Self::Stopping,
     ];
 }
@@ -70,6 +73,7 @@ impl fmt::Display for Dropped {
             Self::NoMember => "no member",
             Self::NoSocket => "no socket",
             Self::Oversize => "too long",
+            Self::Resolving => "name not resolved yet",
             Self::Stopping => "stopping",
         })
     }

@@ -3,17 +3,18 @@
 //!
 //! What does not live here: which flow a datagram belongs to (`front`).
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 
 use super::common::Common;
+use super::flow_key::FlowKey;
 use super::gate::Gate;
 use super::statistics::Opened;
 use super::trouble::Trouble;
@@ -29,6 +30,8 @@ use crate::timer::Deadline;
 pub(super) struct Flow {
     /// Connected to the member.
     socket: UdpSocket,
+    /// What each datagram begins with.
+    header: Bytes,
     pub(super) gate: Gate,
     pub(super) member: MemberId,
     sent: SentMeter,
@@ -46,9 +49,10 @@ const CUT: u32 = 1;
 const REFUSED: u32 = 2;
 
 impl Flow {
-    pub(super) fn new<W>(socket: UdpSocket, lease: &mut Lease<W>, now: u64) -> Self {
+    pub(super) fn new<W>(socket: UdpSocket, header: Bytes, lease: &mut Lease<W>, now: u64) -> Self {
         Self {
             socket,
+            header,
             gate: Gate::passed_at(now),
             member: lease.member().id(),
             sent: lease.sent_meter(),
@@ -61,7 +65,12 @@ impl Flow {
     /// Sends a datagram of the client, without waiting.
     pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
         // Not by tokio, which would wait until the system has told of the new socket.
-        SockRef::from(&self.socket).send(datagram)?;
+        let socket = SockRef::from(&self.socket);
+        if self.header.is_empty() {
+            socket.send(datagram)?;
+        } else {
+            socket.send_vectored(&[IoSlice::new(&self.header), IoSlice::new(datagram)])?;
+        }
         self.sent.record(datagram.len() as u64);
         Ok(())
     }
@@ -108,7 +117,7 @@ impl Flow {
 /// Tells the front that a flow is gone.
 #[derive(Debug)]
 pub(super) struct Gone {
-    pub(super) client: SocketAddr,
+    pub(super) key: FlowKey,
     pub(super) number: u64,
 }
 
@@ -126,7 +135,7 @@ enum End {
 pub(super) struct Running<W> {
     flow: Arc<Flow>,
     common: Arc<Common>,
-    client: SocketAddr,
+    key: FlowKey,
     number: u64,
     answers: u64,
     gone: mpsc::UnboundedSender<Gone>,
@@ -145,14 +154,14 @@ impl<W> Running<W> {
         flow: Arc<Flow>,
         common: Arc<Common>,
         lease: Lease<W>,
-        client: SocketAddr,
+        key: FlowKey,
         number: u64,
         gone: mpsc::UnboundedSender<Gone>,
         stick_use: Option<StickUse>,
     ) -> Self {
         Self {
             flow,
-            client,
+            key,
             number,
             answers: 0,
             gone,
@@ -218,7 +227,7 @@ impl<W> Running<W> {
 
     fn answer(&mut self, datagram: &[u8]) -> Option<End> {
         let (common, flow) = (&self.common, &self.flow);
-        match common.answer(datagram, self.client) {
+        match common.answer(datagram, self.key) {
             Ok(()) => common.statistics.count_to_client(),
             Err(reason) => common.statistics.count_dropped(reason),
         }
@@ -261,7 +270,7 @@ impl<W> Drop for Running<W> {
         self.flow.gate.close();
         // Without a front nothing is left to do.
         let _ = self.gone.send(Gone {
-            client: self.client,
+            key: self.key,
             number: self.number,
         });
     }

@@ -4,31 +4,40 @@
 //! (`flow`).
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
 use super::common::{Common, Limits};
 use super::front::Front;
+use super::inbound::Inbound;
 use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
-use crate::forward::OnLoss;
+use crate::forward::{Address, OnLoss};
 use crate::net::Stopped;
 use crate::session::StickTable;
 
 /// Forwards datagrams to the members of a balancer, and returns their answers.
 ///
-/// All datagrams from one address and port of a client are a *flow*: they go to one member, from
-/// a socket of their own, and what comes back goes to the client. A flow is one request in
-/// flight of its member. Its election has a hash of the client's address, without the port, so
-/// that a hashing scheduler gives all flows of a client one member; so does a
-/// [stick table](Self::stick), with any scheduler.
+/// All datagrams from one address and port of a client to one address of this machine are a
+/// *flow*: they go to one member, from a socket of their own, and what comes back goes to the
+/// client, from the address that it has sent to. A flow is one request in flight of its member.
+/// Its election has a hash of the client's address, without the port, so that a hashing scheduler
+/// gives all flows of a client one member; so does a [stick table](Self::stick), with any
+/// scheduler.
 ///
 /// A flow ends when it has been quiet for a while, or when each datagram has had its
 /// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
 /// the member is put in error, the flow ends, and the client's next datagram goes elsewhere. A
 /// datagram that was on its way is lost, which is for the client to repeat, as ever with UDP.
+///
+/// A member is an [`Address`] as it is for [`TcpForwarder`](crate::forward::TcpForwarder), so both
+/// can have the same balancer. Without a port, datagrams go to the port at which they came in. A
+/// name is resolved when serving begins, and again every 10 s while it is used; a flow goes to
+/// the first of its addresses that a way leads to, and keeps that one. Datagrams that come before
+/// a name is resolved for the first time wait, at most 256 of them. A name that does not resolve
+/// puts its member in error; one that has resolved before keeps its addresses. A unix socket or
+/// an address with TLS takes no datagrams: such a member is put in error with that cause.
 ///
 /// It waits for no member and no client: what cannot be sent at once is dropped and counted
 /// ([`statistics`](Self::statistics)), so a slow one harms only itself.
@@ -54,7 +63,7 @@ use crate::session::StickTable;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = UdpSocket::bind("127.0.0.1:0").await?;
-/// let balancer = Balancer::new([("a", server.local_addr()?)])?;
+/// let balancer = Balancer::new([("a", server.local_addr()?.into())])?;
 /// tokio::spawn(async move {
 ///     let mut buffer = [0; 512];
 ///     while let Ok((length, from)) = server.recv_from(&mut buffer).await {
@@ -86,7 +95,7 @@ use crate::session::StickTable;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct UdpForwarder {
-    balancer: Balancer<SocketAddr>,
+    balancer: Balancer<Address>,
     limits: Limits,
     statistics: UdpStatistics,
     stick: Option<StickTable>,
@@ -101,7 +110,7 @@ impl UdpForwarder {
     /// # Examples
     ///
     /// See [`UdpForwarder`].
-    pub fn new(balancer: Balancer<SocketAddr>) -> Self {
+    pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
             limits: Limits {
@@ -113,6 +122,7 @@ impl UdpForwarder {
                 idle: Duration::from_secs(60),
                 leave: None,
                 new_flows_per_client: 1_000,
+                proxy_header: false,
             },
             statistics: UdpStatistics::default(),
             stick: None,
@@ -156,8 +166,17 @@ impl UdpForwarder {
     ///
     /// When there are as many, a new flow takes the place of the oldest one that is not
     /// confirmed. A flow is confirmed when its client has sent again after an answer. A flood in
-    /// which each datagram has another forged address confirms none; one that sends again from
-    /// the same addresses does. If all are confirmed, the new one is dropped.
+    /// which each datagram has another forged address confirms none, and takes the place of no
+    /// more than an eighth of the flows.
+    ///
+    /// If less than that are unconfirmed, as when a flood sends twice from each address, a new
+    /// flow takes the place of a confirmed one: of those that have been quiet for two seconds,
+    /// the one that has been so longest, as far as a look at 32 of them tells. So a client that
+    /// sends or is sent something in every two seconds keeps its flow. If there is none, the new
+    /// one is dropped.
+    ///
+    /// If this machine has no socket left for a new flow, its datagram is dropped, and a flow is
+    /// given up likewise to make room for later ones.
     ///
     /// By default, half of the descriptors that this process may open beyond 64; at least 16, at
     /// most 10 000. The soft limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving
@@ -288,6 +307,30 @@ impl UdpForwarder {
         self
     }
 
+    /// Begins each datagram to a member with a header of the PROXY protocol, version 2, which
+    /// tells the client's address and the one that it has sent to. Members must expect it, as
+    /// name servers can (BIND from 9.20, Knot, PowerDNS, Unbound, and dnsdist). The header takes
+    /// 28 bytes of a datagram, 52 with IPv6, and is counted in no member's bytes.
+    ///
+    /// Each datagram has one, as those receivers expect it. Others expect it only before the
+    /// first one of a client, and cannot be served.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let forwarder = UdpForwarder::new(balancer).proxy_protocol();
+    /// # let _ = forwarder;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn proxy_protocol(mut self) -> Self {
+        self.limits.proxy_header = true;
+        self
+    }
+
     /// Returns the numbers of this forwarder and its clones.
     ///
     /// # Examples
@@ -302,9 +345,9 @@ impl UdpForwarder {
     /// that there are go on until they have been quiet for a second, and what is left after the
     /// [`drain_timeout`](Self::drain_timeout) is cut; [`Stopped::cut`] counts flows here.
     ///
-    /// Answers are sent from the address that the socket is bound to. If that is unspecified
-    /// (`0.0.0.0`) and this machine has several addresses, the system chooses one by its routes,
-    /// which may not be the one that the client has sent to: bind a socket to each address.
+    /// An answer is sent from the address that its client has sent to, also if the socket is
+    /// bound to all addresses (`0.0.0.0`, `[::]`). That is so on Linux; elsewhere the system
+    /// chooses one by its routes, so bind a socket to each address there.
     ///
     /// It serves one socket, in one task and one more for each flow; for several, join it with
     /// clones. They have the same settings and statistics, but each counts its own flows against
@@ -313,7 +356,7 @@ impl UdpForwarder {
     ///
     /// # Errors
     ///
-    /// If the socket has no local address.
+    /// If the socket has no local address, or the system does not tell those of datagrams.
     ///
     /// # Cancel safety
     ///
@@ -331,8 +374,8 @@ impl UdpForwarder {
         socket: UdpSocket,
         stop: impl Future<Output = ()>,
     ) -> io::Result<Stopped> {
-        let here = socket.local_addr()?;
-        let common = Common::new(socket, here, self.limits, self.statistics);
+        let inbound = Inbound::new(socket)?;
+        let common = Common::new(inbound, self.limits, self.statistics);
         Ok(Front::new(self.balancer, common, self.stick)
             .serve(stop)
             .await)

@@ -5,27 +5,34 @@
 //! no flow and no member: what cannot be sent at once is dropped.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::clients::Clients;
 use super::common::{Common, dropped_by};
 use super::dropped::Dropped;
 use super::flow::{Flow, Gone, Running};
+use super::flow_key::FlowKey;
+use super::held::Held;
 use super::leaving::Leaving;
+use super::local_address;
+use super::lookups::Lookups;
 use super::opening::{self, Unopened};
 use super::table::Table;
 use super::trouble::Trouble;
-use crate::balancer::{Balancer, PickError, PickRequest};
-use crate::forward::course::hash_of;
+use crate::balancer::{Balancer, Lease, PickError, PickRequest};
+use crate::forward::Address;
+use crate::forward::client_hash::hash_of;
+use crate::forward::per_client::{Clients, Exceeded, PerClientLimits};
 use crate::forward::scratch;
 use crate::forward::sticking::Sticking;
-use crate::member::{Cause, MemberId};
-use crate::net::{Stopped, default_connections};
+use crate::member::{Cause, MemberId, Outcome};
+use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
 
@@ -51,16 +58,35 @@ enum Taken {
 }
 
 pub(super) struct Front {
-    balancer: Balancer<SocketAddr>,
+    balancer: Balancer<Address>,
     common: Arc<Common>,
     flows: Table<Arc<Flow>>,
     most: usize,
     clients: Clients,
     leaving: Leaving,
+    lookups: Lookups,
+    held: Held<Elected>,
     stick: Option<StickTable>,
+    /// For what the system tells of a datagram.
+    notes: Vec<u8>,
     tasks: JoinSet<()>,
     gone: mpsc::UnboundedSender<Gone>,
     ended: mpsc::UnboundedReceiver<Gone>,
+}
+
+/// What became of a datagram that was not dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Passed {
+    /// It waits for the name of its member.
+    Held,
+    Sent,
+}
+
+/// The member that was elected for a datagram, and what keeps its client on it.
+#[derive(Debug)]
+struct Elected {
+    lease: Lease<Address>,
+    sticking: Option<Sticking>,
 }
 
 /// The members that a datagram has tried, and why the last of them failed.
@@ -79,23 +105,29 @@ impl Tried {
 
 impl Front {
     pub(super) fn new(
-        balancer: Balancer<SocketAddr>,
+        balancer: Balancer<Address>,
         common: Common,
         stick: Option<StickTable>,
     ) -> Self {
         let limits = common.limits;
         let most = limits.flows.unwrap_or_else(default_connections).max(1);
-        let per_client = limits.flows_per_client.unwrap_or(most.div_ceil(4));
+        let per_client = PerClientLimits {
+            open: Some(limits.flows_per_client.unwrap_or(most.div_ceil(4))),
+            per_second: Some(limits.new_flows_per_client),
+        };
         let most = most as usize;
         let (gone, ended) = mpsc::unbounded_channel();
         Self {
-            clients: Clients::new(per_client, limits.new_flows_per_client, most),
+            clients: Clients::new(per_client, most),
             leaving: Leaving::new(&balancer, limits.leave),
             balancer,
             common: Arc::new(common),
             flows: Table::new(),
             most,
+            lookups: Lookups::default(),
+            held: Held::new(),
             stick,
+            notes: local_address::memory(),
             tasks: JoinSet::new(),
             gone,
             ended,
@@ -106,6 +138,7 @@ impl Front {
     /// the time for that is over.
     pub(super) async fn serve(mut self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
+        self.resolve_all();
         loop {
             tokio::select! {
                 () = self.turn() => {}
@@ -119,6 +152,9 @@ impl Front {
             }
         }
         self.common.begin_to_stop();
+        for _ in self.held.take() {
+            self.common.statistics.count_dropped(Dropped::Stopping);
+        }
         for (_, entry) in self.flows.entries_mut() {
             entry.flow.look();
         }
@@ -148,7 +184,8 @@ impl Front {
             }
             Some(_) = self.tasks.join_next() => while self.tasks.try_join_next().is_some() {},
             () = self.leaving.next() => self.leaving.look(&self.balancer, &mut self.flows),
-            ready = self.common.socket.readable() => {
+            () = self.lookups.next(|| self.common.now()) => self.take_held(),
+            ready = self.common.inbound.readable() => {
                 if ready.is_err() || self.take().is_err() {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -162,8 +199,8 @@ impl Front {
         let mut memory = scratch::take();
         let mut taken = Ok(Taken::Some);
         for _ in 0..BATCH {
-            match self.common.socket.try_recv_from(&mut memory) {
-                Ok((length, client)) => self.datagram(client, &memory[..length], now),
+            match self.common.inbound.receive(&mut memory, &mut self.notes) {
+                Ok((length, key)) => self.datagram(key, &memory[..length], now, None),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     taken = Ok(Taken::All);
                     break;
@@ -179,24 +216,54 @@ impl Front {
     }
 
     fn forget(&mut self, gone: &Gone) {
-        self.clients.end(gone.client.ip());
-        self.flows.remove(gone.client, gone.number);
+        self.clients.end(gone.key.client.ip());
+        self.flows.remove(gone.key, gone.number);
     }
 
-    fn datagram(&mut self, client: SocketAddr, datagram: &[u8], now: u64) {
+    /// Begins to resolve the names of all members.
+    fn resolve_all(&mut self) {
+        let (now, port) = (self.common.now(), self.common.inbound.here().port());
+        for member in self.balancer.members() {
+            let Some(to) = self.balancer.payload(member.name()) else {
+                continue;
+            };
+            if let Ok(DatagramsTo::Host(host, port)) = to.datagrams_to(port) {
+                // It is asked for again with the first datagram.
+                let _ = self.lookups.find(host, port, now);
+            }
+        }
+    }
+
+    /// Takes the datagrams that have waited for a name. Some may have to wait on.
+    fn take_held(&mut self) {
+        let now = self.common.now();
+        for (key, datagram, elected) in self.held.take() {
+            self.datagram(key, &datagram, now, elected);
+        }
+    }
+
+    /// Sends a datagram to a member: the one of its flow, or if it has none, the one that was
+    /// elected for it before.
+    fn datagram(&mut self, key: FlowKey, datagram: &[u8], now: u64, elected: Option<Elected>) {
         let statistics = &self.common.statistics;
         if datagram.len() > self.common.limits.datagram {
             statistics.count_dropped(Dropped::Oversize);
             return;
         }
         let mut tried = Tried::default();
-        let sent = match self.by_flow(client, datagram, now, &mut tried) {
-            Some(sent) => sent,
-            None => self.by_new_flow(client, datagram, now, tried),
+        let sent = match self.by_flow(key, datagram, now, &mut tried) {
+            Some(sent) => {
+                if let Some(elected) = elected {
+                    elected.lease.finish(Outcome::Cancelled);
+                }
+                sent
+            }
+            None => self.by_new_flow(key, datagram, now, tried, elected),
         };
         let statistics = &self.common.statistics;
         match sent {
-            Ok(()) => statistics.count_to_member(),
+            Ok(Passed::Held) => {}
+            Ok(Passed::Sent) => statistics.count_to_member(),
             Err(reason) => statistics.count_dropped(reason),
         }
     }
@@ -204,19 +271,21 @@ impl Front {
     /// Sends a datagram by the flow that the client has; `None` if it needs a new one.
     fn by_flow(
         &mut self,
-        client: SocketAddr,
+        key: FlowKey,
         datagram: &[u8],
         now: u64,
         tried: &mut Tried,
-    ) -> Option<Result<(), Dropped>> {
-        let entry = self.flows.get_mut(client)?;
+    ) -> Option<Result<Passed, Dropped>> {
+        let entry = self.flows.get_mut(key)?;
         if !entry.flow.gate.pass(now) {
             return None;
         }
         match entry.flow.send(datagram) {
             Ok(()) => {
-                entry.is_confirmed |= entry.flow.is_answered();
-                Some(Ok(()))
+                if !entry.is_confirmed() && entry.flow.is_answered() {
+                    self.flows.confirm(key, now);
+                }
+                Some(Ok(Passed::Sent))
             }
             Err(error) => match Trouble::of(&error) {
                 // It answers an earlier datagram; this one has not been sent.
@@ -232,11 +301,12 @@ impl Front {
 
     fn by_new_flow(
         &mut self,
-        client: SocketAddr,
+        key: FlowKey,
         datagram: &[u8],
         now: u64,
         tried: Tried,
-    ) -> Result<(), Dropped> {
+        elected: Option<Elected>,
+    ) -> Result<Passed, Dropped> {
         if self.common.is_stopping() {
             return Err(Dropped::Stopping);
         }
@@ -244,62 +314,107 @@ impl Front {
         if self.tasks.len() >= self.most.saturating_add(BATCH) {
             return Err(Dropped::Full);
         }
-        self.clients.begin(client.ip(), now)?;
+        if elected.is_none() && self.held.has(key) {
+            return self.hold(key, datagram, None);
+        }
+        let client = key.client.ip();
+        self.clients
+            .begin(client, now)
+            .map_err(|exceeded| match exceeded {
+                Exceeded::Open => Dropped::ClientFlows,
+                Exceeded::Rate => Dropped::ClientRate,
+            })?;
         let opened = self
-            .make_room(client)
-            .and_then(|()| self.open(client, datagram, now, tried));
-        if opened.is_err() {
-            self.clients.end(client.ip());
+            .make_room(key, now)
+            .and_then(|()| self.open(key, datagram, now, tried, elected));
+        if opened != Ok(Passed::Sent) {
+            self.clients.end(client);
         }
         opened
     }
 
-    fn make_room(&mut self, client: SocketAddr) -> Result<(), Dropped> {
-        if self.flows.len() < self.most || self.flows.get_mut(client).is_some() {
+    fn make_room(&mut self, key: FlowKey, now: u64) -> Result<(), Dropped> {
+        if self.flows.len() < self.most || self.flows.get_mut(key).is_some() {
             return Ok(());
         }
-        let given_up = self.flows.give_up().ok_or(Dropped::Full)?;
-        given_up.cut();
+        self.give_up(now).then_some(()).ok_or(Dropped::Full)
+    }
+
+    /// Ends the flow that is worth least; returns whether there was one to end.
+    fn give_up(&mut self, now: u64) -> bool {
+        let Some(flow) = self.flows.give_up(now, |flow| flow.gate.used()) else {
+            return false;
+        };
+        flow.cut();
         self.common.statistics.count_replaced();
-        Ok(())
+        true
+    }
+
+    /// Keeps a datagram until the name of its member is resolved.
+    fn hold(
+        &mut self,
+        key: FlowKey,
+        datagram: &[u8],
+        elected: Option<Elected>,
+    ) -> Result<Passed, Dropped> {
+        match self.held.keep(key, datagram, elected) {
+            Ok(()) => Ok(Passed::Held),
+            Err(elected) => {
+                if let Some(elected) = elected {
+                    elected.lease.finish(Outcome::Cancelled);
+                }
+                Err(Dropped::Resolving)
+            }
+        }
     }
 
     /// Opens a flow to a member, and sends the datagram.
     fn open(
         &mut self,
-        client: SocketAddr,
+        key: FlowKey,
         datagram: &[u8],
         now: u64,
         mut tried: Tried,
-    ) -> Result<(), Dropped> {
-        let hash = hash_of(client.ip());
-        let table = self.stick.as_ref();
-        let mut sticking = table.map(|table| Sticking::new(table, client.ip()));
+        elected: Option<Elected>,
+    ) -> Result<Passed, Dropped> {
+        let client = key.client.ip();
+        let (mut elected, mut sticking) = match elected {
+            Some(Elected { lease, sticking }) => (Some(lease), sticking),
+            None => {
+                let table = self.stick.as_ref();
+                (None, table.map(|table| Sticking::new(table, client)))
+            }
+        };
         for _ in 0..TRIES {
-            let mut request = PickRequest::new()
-                .with_hash(hash)
-                .with_tried(&tried.members)
-                .with_cause(tried.cause.as_ref());
-            if let Some(sticking) = &sticking {
-                request = sticking.request(request);
-            }
-            let mut lease = self.balancer.pick(&request).map_err(|error| match error {
-                PickError::AtCapacity => Dropped::AtCapacity,
-                _ => Dropped::NoMember,
-            })?;
-            if let Some(sticking) = &mut sticking {
-                if !sticking.accepts(lease.name_handle()) {
-                    continue;
+            let mut lease = match elected.take() {
+                Some(lease) => lease,
+                None => {
+                    let lease = self.elect(client, &tried, sticking.as_ref())?;
+                    if let Some(sticking) = &mut sticking {
+                        if !sticking.accepts(lease.name_handle()) {
+                            continue;
+                        }
+                    }
+                    lease
                 }
-            }
-            let sent = match opening::connect(*lease, self.common.here) {
+            };
+            let sent = match self.connect(&lease, now) {
                 Ok(socket) => {
-                    let flow = Arc::new(Flow::new(socket, &mut lease, now));
+                    let flow = Arc::new(Flow::new(socket, self.header(key), &mut lease, now));
                     flow.send(datagram)
                         .map(|()| flow)
                         .map_err(|error| Trouble::of(&error))
                 }
-                Err(Unopened::Shortage) => return Err(Dropped::NoSocket),
+                Err(Unopened::Resolving) => {
+                    return self.hold(key, datagram, Some(Elected { lease, sticking }));
+                }
+                Err(Unopened::Shortage) => {
+                    // Later ones find room, unless another flow is about to make it.
+                    if self.tasks.len() <= self.flows.len() {
+                        self.give_up(now);
+                    }
+                    return Err(Dropped::NoSocket);
+                }
                 Err(Unopened::Member(cause)) => {
                     tried.failed(lease.member().id(), cause.clone());
                     lease.put_in_error_because(cause.clone());
@@ -312,13 +427,12 @@ impl Front {
                     if let Some(sticking) = &mut sticking {
                         sticking.connected(lease.name_handle());
                     }
-                    let number = self.flows.insert(client, flow.clone());
+                    let number = self.flows.insert(key, flow.clone());
                     let (common, gone) = (self.common.clone(), self.gone.clone());
                     let stick_use = sticking.and_then(Sticking::into_use);
-                    let running =
-                        Running::new(flow, common, lease, client, number, gone, stick_use);
+                    let running = Running::new(flow, common, lease, key, number, gone, stick_use);
                     self.tasks.spawn(running.run());
-                    return Ok(());
+                    return Ok(Passed::Sent);
                 }
                 Err(Trouble::Refused) => {
                     tried.failed(lease.member().id(), Cause::Refused);
@@ -329,5 +443,47 @@ impl Front {
             }
         }
         Err(Dropped::NoMember)
+    }
+
+    fn elect(
+        &self,
+        client: IpAddr,
+        tried: &Tried,
+        sticking: Option<&Sticking>,
+    ) -> Result<Lease<Address>, Dropped> {
+        let request = PickRequest::new()
+            .with_hash(hash_of(client))
+            .with_tried(&tried.members)
+            .with_cause(tried.cause.as_ref());
+        let request = match sticking {
+            Some(sticking) => sticking.request(request),
+            None => request,
+        };
+        self.balancer.pick(&request).map_err(|error| match error {
+            PickError::AtCapacity => Dropped::AtCapacity,
+            _ => Dropped::NoMember,
+        })
+    }
+
+    /// Opens a socket to a member.
+    fn connect(&mut self, to: &Address, now: u64) -> Result<UdpSocket, Unopened> {
+        let here = self.common.inbound.here();
+        match to.datagrams_to(here.port()) {
+            Ok(DatagramsTo::Address(to)) => opening::connect(to, here),
+            Ok(DatagramsTo::Host(host, port)) => {
+                let found = self.lookups.find(host, port, now)?;
+                opening::connect_to_any(found, here)
+            }
+            Err(why) => Err(Unopened::Member(why.into())),
+        }
+    }
+
+    /// What each datagram of a flow begins with.
+    fn header(&self, key: FlowKey) -> Bytes {
+        if !self.common.limits.proxy_header {
+            return Bytes::new();
+        }
+        let local = self.common.inbound.local(key);
+        ProxyHeader::new(key.client, local).encode_for_datagram()
     }
 }

@@ -36,6 +36,11 @@ impl Gate {
         self.word.fetch_add(1, SeqCst) & CLOSED == 0
     }
 
+    /// When something passed last, in either direction.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
     /// Notes that an answer has passed in the other direction.
     pub(super) fn answered(&self, now: u64) {
         self.used.store(now, Relaxed);

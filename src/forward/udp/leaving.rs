@@ -1,7 +1,6 @@
 //! The flows of members that serve no more: [`Leaving`] ends them after a while.
 
 use std::collections::{HashSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::flow::Flow;
+use super::flow_key::FlowKey;
 use super::table::Table;
 use crate::balancer::Balancer;
 use crate::balancer::events::{Event, EventKind, Observer, Observing, Wants};
@@ -31,7 +31,7 @@ struct Watch {
 
 struct Due {
     at: Instant,
-    client: SocketAddr,
+    key: FlowKey,
     number: u64,
 }
 
@@ -105,14 +105,14 @@ impl Leaving {
         let staying: HashSet<MemberId> = staying.map(|member| member.id()).collect();
         let now = Instant::now();
         let mut is_back = false;
-        for (client, entry) in flows.entries_mut() {
+        for (key, entry) in flows.entries_mut() {
             if staying.contains(&entry.flow.member) {
                 is_back |= entry.leaves_at.take().is_some();
             } else if entry.leaves_at.is_none() {
                 let at = now + watch.after;
                 entry.leaves_at = Some(at);
                 let number = entry.number;
-                self.due.push_back(Due { at, client, number });
+                self.due.push_back(Due { at, key, number });
             }
         }
         if is_back {
@@ -120,7 +120,7 @@ impl Leaving {
         }
         while self.due.front().is_some_and(|due| due.at <= now) {
             let due = self.due.pop_front().filter(|due| due.is_of(flows));
-            let flow = due.and_then(|due| flows.remove(due.client, due.number));
+            let flow = due.and_then(|due| flows.remove(due.key, due.number));
             if let Some(flow) = flow {
                 flow.cut();
             }
@@ -131,7 +131,7 @@ impl Leaving {
 impl Due {
     /// Whether it still holds: the flow is there, and its member has not been back.
     fn is_of<T>(&self, flows: &mut Table<T>) -> bool {
-        let entry = flows.get_mut(self.client);
+        let entry = flows.get_mut(self.key);
         entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))
     }
 }

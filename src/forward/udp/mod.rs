@@ -3,20 +3,25 @@
 //! ```text
 //! client ─► front ─► flow of the client ─► gate ─► socket of the flow ─► member
 //!             │ none yet, or closed                     │
-//!             └► limits ─► pick ─► new flow             │
+//!             └► limits ─► pick ─► name ─► new flow     │
 //! client ◄─────────────── task of the flow ◄────────────┘
 //! ```
 //!
 //! What does not live here: connections (`tcp`), and sockets that accept them (`net`).
 
-mod clients;
 mod common;
 mod dropped;
 mod flow;
+mod flow_key;
 mod forwarder;
 mod front;
 mod gate;
+mod held;
+mod inbound;
 mod leaving;
+#[cfg_attr(not(target_os = "linux"), path = "no_local_address.rs")]
+mod local_address;
+mod lookups;
 mod opening;
 mod statistics;
 mod table;

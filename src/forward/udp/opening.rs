@@ -1,12 +1,13 @@
 //! The socket of a new flow, connected to its member: [`connect`].
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::trouble::Trouble;
+use crate::forward::itself::{is_itself, itself};
 use crate::member::Cause;
 
 /// Why there is no socket to a member.
@@ -14,8 +15,22 @@ use crate::member::Cause;
 pub(super) enum Unopened {
     /// It is the member's, which is put in error.
     Member(Cause),
+    /// The member's name is being resolved.
+    Resolving,
     /// This machine has none left.
     Shortage,
+}
+
+/// Opens a socket to the first of a member's addresses to which a way leads.
+pub(super) fn connect_to_any(to: &[SocketAddr], here: SocketAddr) -> Result<UdpSocket, Unopened> {
+    let mut failed = Unopened::Member(Cause::Unresolved);
+    for &address in to {
+        match connect(address, here) {
+            Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
+            opened => return opened,
+        }
+    }
+    Err(failed)
 }
 
 /// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
@@ -34,9 +49,8 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<UdpSocket, Uno
         }
     })?;
     let from = socket.local_addr().ok().and_then(|it| it.as_socket());
-    if from.is_some_and(|from| is_loop(to, from.ip(), here)) {
-        let cause = "the member is the forwarder itself".into();
-        return Err(Unopened::Member(cause));
+    if from.is_some_and(|from| is_itself(to, from.ip(), here)) {
+        return Err(Unopened::Member(itself()));
     }
     UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)
 }
@@ -47,34 +61,9 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether datagrams to a member would come back to the forwarder, each by a new flow.
-fn is_loop(to: SocketAddr, from: IpAddr, here: SocketAddr) -> bool {
-    let (to_ip, here_ip) = (to.ip().to_canonical(), here.ip().to_canonical());
-    // To an address of this machine the system sends from that very address.
-    let is_own = to_ip.is_loopback() || to_ip.is_unspecified() || to_ip == from.to_canonical();
-    to.port() == here.port() && (to_ip == here_ip || (here_ip.is_unspecified() && is_own))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Unopened, connect, is_loop};
-
-    #[test]
-    fn a_member_that_is_the_forwarder_itself_is_recognised() {
-        for (to, from, here, expected) in [
-            ("127.0.0.1:53", "127.0.0.1", "127.0.0.1:53", true),
-            ("127.0.0.1:53", "127.0.0.1", "0.0.0.0:53", true),
-            ("127.0.0.1:53", "127.0.0.1", "[::]:53", true),
-            ("10.0.0.1:53", "10.0.0.1", "0.0.0.0:53", true),
-            ("127.0.0.1:54", "127.0.0.1", "0.0.0.0:53", false),
-            ("10.0.0.2:53", "10.0.0.1", "0.0.0.0:53", false),
-            ("127.0.0.2:53", "127.0.0.1", "127.0.0.1:53", false),
-        ] {
-            let (to, from) = (to.parse().unwrap(), from.parse().unwrap());
-            let here = here.parse().unwrap();
-            assert_eq!(is_loop(to, from, here), expected, "{to} from {here}");
-        }
-    }
+    use super::{Unopened, connect};
 
     #[tokio::test]
     async fn a_member_without_a_port_is_its_own_failure() {

@@ -2,22 +2,33 @@
 //! [`Table`].
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
-/// One flow at most for each address of a client.
+use super::flow_key::FlowKey;
+
+/// One flow at most for each [`FlowKey`]. Times are nanoseconds since a moment of the caller's
+/// choice.
 ///
 /// A flow is *confirmed* when its client has sent again after an answer. A sender that takes
-/// another forged address for each datagram never gets that far, so when room is needed the
-/// oldest flow that is not confirmed is given up, as the connection tracking of Linux does it.
+/// another forged address for each datagram never gets that far, so such flows are given up
+/// first, the oldest before the others. The connection tracking of Linux does the same.
+///
+/// A sender that uses each forged address twice confirms its flows. Then unconfirmed flows are
+/// few, and confirmed ones give way to them: those that have been quiet longest, as far as a few
+/// looks at a time can tell ("second chance"), and never one that was used within [`SHORT`].
 #[derive(Debug)]
 pub(super) struct Table<T> {
     /// The keys come from the network, and the hasher of the standard library is keyed.
-    entries: HashMap<SocketAddr, Entry<T>>,
+    entries: HashMap<FlowKey, Entry<T>>,
     /// Those that were not confirmed when they were inserted, the oldest first. Some of them
     /// may be confirmed or gone by now.
-    unconfirmed: VecDeque<(SocketAddr, u64)>,
+    unconfirmed: VecDeque<(FlowKey, u64)>,
+    /// Those that are confirmed, in the order in which they are looked at. Some of them may be
+    /// gone by now.
+    confirmed: VecDeque<Queued>,
+    /// How many are confirmed.
+    firm: usize,
     next: u64,
 }
 
@@ -25,19 +36,45 @@ pub(super) struct Table<T> {
 pub(super) struct Entry<T> {
     pub(super) flow: T,
     pub(super) number: u64,
-    pub(super) is_confirmed: bool,
+    is_confirmed: bool,
     /// When it ends because its member is lost.
     pub(super) leaves_at: Option<Instant>,
 }
 
+impl<T> Entry<T> {
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.is_confirmed
+    }
+}
+
+#[derive(Debug)]
+struct Queued {
+    key: FlowKey,
+    number: u64,
+    /// When it was last used, as it was when it was queued.
+    used: u64,
+}
+
 /// Fewer than so many that are gone are not worth looking for.
 const FEW: usize = 1024;
+
+/// Of the flows there may be, this part is for unconfirmed ones before they give way to each
+/// other.
+const SHARE: usize = 8;
+
+/// A confirmed flow that was used within this time keeps its place: 2 s.
+const SHORT: u64 = 2_000_000_000;
+
+/// So many confirmed flows are looked at for one that is given up.
+const LOOKS: usize = 32;
 
 impl<T> Table<T> {
     pub(super) fn new() -> Self {
         Self {
             entries: HashMap::new(),
             unconfirmed: VecDeque::new(),
+            confirmed: VecDeque::new(),
+            firm: 0,
             next: 0,
         }
     }
@@ -46,95 +83,162 @@ impl<T> Table<T> {
         self.entries.len()
     }
 
-    pub(super) fn get_mut(&mut self, client: SocketAddr) -> Option<&mut Entry<T>> {
-        self.entries.get_mut(&client)
+    pub(super) fn get_mut(&mut self, key: FlowKey) -> Option<&mut Entry<T>> {
+        self.entries.get_mut(&key)
     }
 
-    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (SocketAddr, &mut Entry<T>)> {
-        self.entries
-            .iter_mut()
-            .map(|(&client, entry)| (client, entry))
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (FlowKey, &mut Entry<T>)> {
+        self.entries.iter_mut().map(|(&key, entry)| (key, entry))
     }
 
-    /// Puts a flow in the place of the one that the client had; returns its number.
-    pub(super) fn insert(&mut self, client: SocketAddr, flow: T) -> u64 {
+    /// Puts a flow in the place of the one of that key; returns its number.
+    pub(super) fn insert(&mut self, key: FlowKey, flow: T) -> u64 {
         if self.unconfirmed.len() >= 2 * self.entries.len() + FEW {
             let entries = &self.entries;
             self.unconfirmed
-                .retain(|&(client, number)| is_unconfirmed(entries, client, number));
+                .retain(|&(key, number)| is_there(entries, key, number, false));
         }
         let number = self.next;
         self.next += 1;
-        self.unconfirmed.push_back((client, number));
+        self.unconfirmed.push_back((key, number));
         let entry = Entry {
             flow,
             number,
             is_confirmed: false,
             leaves_at: None,
         };
-        self.entries.insert(client, entry);
+        let before = self.entries.insert(key, entry);
+        self.firm -= usize::from(before.is_some_and(|it| it.is_confirmed));
         number
     }
 
-    /// Removes the flow of that number, unless the client has another one by now.
-    pub(super) fn remove(&mut self, client: SocketAddr, number: u64) -> Option<T> {
-        let entry = self.entries.get(&client)?;
+    /// Notes that a flow is confirmed, and was used at that time.
+    pub(super) fn confirm(&mut self, key: FlowKey, used: u64) {
+        if self.confirmed.len() >= 2 * self.entries.len() + FEW {
+            let entries = &self.entries;
+            self.confirmed
+                .retain(|it| is_there(entries, it.key, it.number, true));
+        }
+        let entry = self.entries.get_mut(&key);
+        let Some(entry) = entry.filter(|entry| !entry.is_confirmed) else {
+            return;
+        };
+        entry.is_confirmed = true;
+        self.firm += 1;
+        let number = entry.number;
+        self.confirmed.push_back(Queued { key, number, used });
+    }
+
+    /// Removes the flow of that number, unless its key has another one by now.
+    pub(super) fn remove(&mut self, key: FlowKey, number: u64) -> Option<T> {
+        let entry = self.entries.get(&key)?;
         if entry.number != number {
             return None;
         }
-        self.entries.remove(&client).map(|entry| entry.flow)
+        self.firm -= usize::from(entry.is_confirmed);
+        self.entries.remove(&key).map(|entry| entry.flow)
+    }
+
+    /// Removes the flow that is worth least, if there is one to remove; `used` tells when a flow
+    /// was last used.
+    pub(super) fn give_up(&mut self, now: u64, used: impl Fn(&T) -> u64) -> Option<T> {
+        let unconfirmed = self.entries.len() - self.firm;
+        if unconfirmed > self.entries.len() / SHARE {
+            return self.give_up_unconfirmed();
+        }
+        self.give_up_quiet(now, used)
+            .or_else(|| self.give_up_unconfirmed())
     }
 
     /// Removes the oldest flow that is not confirmed.
-    pub(super) fn give_up(&mut self) -> Option<T> {
-        while let Some((client, number)) = self.unconfirmed.pop_front() {
-            if is_unconfirmed(&self.entries, client, number) {
-                return self.remove(client, number);
+    fn give_up_unconfirmed(&mut self) -> Option<T> {
+        while let Some((key, number)) = self.unconfirmed.pop_front() {
+            if is_there(&self.entries, key, number, false) {
+                return self.remove(key, number);
             }
         }
         None
     }
+
+    /// Removes a confirmed flow that has been quiet, of those that are looked at the one that
+    /// has been so longest.
+    fn give_up_quiet(&mut self, now: u64, used: impl Fn(&T) -> u64) -> Option<T> {
+        let mut quietest: Option<Queued> = None;
+        let mut looks = 0;
+        while looks < LOOKS.min(self.firm) {
+            let Some(queued) = self.confirmed.pop_front() else {
+                break;
+            };
+            let (key, number) = (queued.key, queued.number);
+            let entry = self.entries.get(&key);
+            let Some(entry) = entry.filter(|it| it.is_confirmed && it.number == number) else {
+                continue;
+            };
+            looks += 1;
+            let used = used(&entry.flow);
+            if used == queued.used && used.saturating_add(SHORT) <= now {
+                // Not used since it was queued, and queued before all others.
+                return self.remove(key, number);
+            }
+            self.confirmed.push_back(Queued { key, number, used });
+            if quietest.as_ref().is_none_or(|it| used < it.used) {
+                quietest = Some(Queued { key, number, used });
+            }
+        }
+        let quietest = quietest.filter(|it| it.used.saturating_add(SHORT) <= now)?;
+        self.remove(quietest.key, quietest.number)
+    }
 }
 
-fn is_unconfirmed<T>(
-    entries: &HashMap<SocketAddr, Entry<T>>,
-    client: SocketAddr,
+fn is_there<T>(
+    entries: &HashMap<FlowKey, Entry<T>>,
+    key: FlowKey,
     number: u64,
+    is_confirmed: bool,
 ) -> bool {
-    let entry = entries.get(&client);
-    entry.is_some_and(|entry| entry.number == number && !entry.is_confirmed)
+    let entry = entries.get(&key);
+    entry.is_some_and(|entry| entry.number == number && entry.is_confirmed == is_confirmed)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FEW, Table};
-    use std::net::{Ipv4Addr, SocketAddr};
+    use super::{FEW, FlowKey, LOOKS, SHORT, Table};
+    use std::net::Ipv4Addr;
 
-    fn client(port: u16) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, port).into()
+    fn key(port: u16) -> FlowKey {
+        FlowKey {
+            client: (Ipv4Addr::LOCALHOST, port).into(),
+            local: None,
+        }
+    }
+
+    /// A flow here is the time at which it was last used.
+    fn give_up(table: &mut Table<u64>, now: u64) -> Option<u64> {
+        table.give_up(now, |&used| used)
     }
 
     #[test]
     fn the_oldest_flow_that_is_not_confirmed_is_given_up() {
         let mut table = Table::new();
-        let numbers = [1, 2, 3, 4].map(|port| table.insert(client(port), port));
-        table.get_mut(client(1)).unwrap().is_confirmed = true;
-        assert_eq!(table.remove(client(2), numbers[1]), Some(2));
-        assert_eq!(table.give_up(), Some(3));
-        assert_eq!(table.give_up(), Some(4));
-        assert_eq!(table.give_up(), None);
+        let numbers = [1, 2, 3, 4].map(|port| table.insert(key(port), port.into()));
+        table.confirm(key(1), 1);
+        assert_eq!(table.remove(key(2), numbers[1]), Some(2));
+        assert_eq!(give_up(&mut table, 5), Some(3));
+        assert_eq!(give_up(&mut table, 5), Some(4));
+        assert_eq!(give_up(&mut table, 5), None);
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn what_ends_late_leaves_the_flow_that_took_its_place() {
         let mut table = Table::new();
-        let old = table.insert(client(1), "old");
-        let new = table.insert(client(1), "new");
-        assert_eq!(table.remove(client(1), old), None);
-        assert_eq!(table.len(), 1);
-        assert_eq!(table.give_up(), Some("new"));
-        assert_eq!(table.remove(client(1), new), None);
+        let old = table.insert(key(1), 1);
+        table.confirm(key(1), 1);
+        let new = table.insert(key(1), 2);
+        assert_eq!(table.remove(key(1), old), None);
+        assert_eq!((table.len(), table.firm), (1, 0));
+        assert_eq!(give_up(&mut table, 3), Some(2));
+        assert_eq!(table.remove(key(1), new), None);
     }
 
     #[test]
@@ -142,11 +246,89 @@ mod tests {
         let mut table = Table::new();
         for _ in 0..10 {
             for port in 1..FEW {
-                let client = client(u16::try_from(port).unwrap());
-                let number = table.insert(client, port);
-                assert_eq!(table.remove(client, number), Some(port));
+                let key = key(u16::try_from(port).unwrap());
+                let number = table.insert(key, port);
+                table.confirm(key, 0);
+                assert_eq!(table.remove(key, number), Some(port));
             }
         }
         assert!(table.unconfirmed.len() <= FEW);
+        assert!(table.confirmed.len() <= FEW);
+        assert_eq!(table.firm, 0);
+    }
+
+    /// Of confirmed flows, all used at the time that is their number.
+    fn confirmed(ports: std::ops::Range<u16>) -> Table<u64> {
+        let mut table = Table::new();
+        for port in ports {
+            table.insert(key(port), port.into());
+            table.confirm(key(port), port.into());
+        }
+        table
+    }
+
+    #[test]
+    fn where_all_are_confirmed_the_one_that_has_been_quiet_longest_is_given_up() {
+        let mut table = confirmed(1..100);
+        let now = SHORT + 200;
+        // The first ones have been used again.
+        for port in 1..10 {
+            table.get_mut(key(port)).unwrap().flow = 150 + u64::from(port);
+        }
+        for port in 10..100 {
+            assert_eq!(give_up(&mut table, now), Some(port));
+        }
+        assert_eq!(give_up(&mut table, now), Some(151));
+    }
+
+    #[test]
+    fn what_was_used_a_short_while_ago_is_not_given_up() {
+        let mut table = confirmed(1..4);
+        let unconfirmed = SHORT;
+        assert_eq!(give_up(&mut table, SHORT), None);
+        assert_eq!(give_up(&mut table, SHORT + 1), Some(1));
+        // One that is not confirmed is, if there is no other.
+        table.insert(key(9), unconfirmed);
+        assert_eq!(give_up(&mut table, SHORT + 1), Some(unconfirmed));
+        assert_eq!(give_up(&mut table, SHORT + 1), None);
+        assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn a_flood_of_unconfirmed_flows_takes_no_more_than_their_share() {
+        let most = 80;
+        let mut table = confirmed(0..80);
+        let now = SHORT + 1_000;
+        for port in 1_000..2_000 {
+            assert_eq!(table.len(), most);
+            give_up(&mut table, now).unwrap();
+            table.insert(key(port), now);
+        }
+        assert_eq!(table.firm, most - most / 8 - 1);
+    }
+
+    #[test]
+    fn the_work_for_one_flow_is_bounded_and_goes_on_where_it_ended() {
+        let mut table = confirmed(0..1_000);
+        for port in 0..1_000 {
+            // All but the last have been used again.
+            let used = if port == 999 { 999 } else { SHORT * 2 };
+            table.get_mut(key(port)).unwrap().flow = used;
+        }
+        let looks = std::cell::Cell::new(0);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let given_up = table.give_up(SHORT * 2, |&used| {
+                looks.set(looks.get() + 1);
+                used
+            });
+            if given_up == Some(999) {
+                break;
+            }
+            assert_eq!(given_up, None);
+        }
+        assert_eq!(tries, 1_000_usize.div_ceil(LOOKS));
+        assert_eq!(looks.get(), 1_000);
     }
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::ProbeError;
-use crate::net::{ConnectError, look_up};
+use crate::net::{ConnectError, lookup};
 use crate::sync::Mutex;
 use crate::timer::timeout_at;
 
@@ -43,7 +43,7 @@ pub(super) struct Pending {
 impl Lookups {
     /// By the system.
     pub(super) fn new() -> Self {
-        Self::by(|name, port| Box::pin(async move { look_up(&name, port).await }))
+        Self::by(|name, port| Box::pin(async move { lookup(&name, port).await }))
     }
 
     fn by(look_up: impl Fn(Arc<str>, u16) -> Looking + Send + Sync + 'static) -> Self {

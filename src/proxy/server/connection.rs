@@ -3,7 +3,6 @@
 //! What does not live here: its bytes (`line`) and its requests (`request`).
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -20,13 +19,14 @@ use tower_service::Service;
 use super::ClientBody;
 use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
-use super::idle::IdleConnections;
 use super::line::{Due, Line};
 use super::options::Options;
 use super::request::Requests;
 use super::streams::Streams;
 use super::watched::Watched;
-use crate::net::{Arrived, LAST_CALL, Place, Stopping, Stream, TlsSession};
+use crate::net::{
+    Accepted, Arrived, Evictable, IdleConnections, LAST_CALL, Place, Stopping, Stream, TlsSession,
+};
 use crate::proxy::fields::MOST_LINES;
 use crate::proxy::{ClientAddr, ServerAddr};
 use crate::service::BoxError;
@@ -37,7 +37,6 @@ pub(super) struct Connection<S> {
     pub(super) arrived: Arrived,
     pub(super) service: S,
     pub(super) options: Arc<Options>,
-    pub(super) idle: IdleConnections,
 }
 
 /// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
@@ -57,13 +56,12 @@ where
             arrived,
             service,
             options,
-            idle,
         } = self;
         let Arrived {
-            stream,
-            peer,
+            accepted,
             place,
             stopping,
+            idle,
         } = arrived;
         let line = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
@@ -71,7 +69,7 @@ where
         };
         // The time for a head counts from here on, or from the end of the handshake.
         let early = line();
-        let opening = Opened::open(stream, peer, &options);
+        let opening = Opened::open(accepted, &options);
         let opened = stopping.opened_in(options.patience.head, opening).await;
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
@@ -122,7 +120,7 @@ where
                 .then(|| HeadBudget::new(options.head_limits, options.heads.clone())),
         };
         let heads = !opened.is_two;
-        let grace = options.last_call();
+        let grace = self.stopping.grace();
         let bytes = Watched::new(
             opened.stream,
             opened.first,
@@ -180,8 +178,8 @@ struct Opened {
 
 impl Opened {
     /// Finds out whose it is, and what is spoken.
-    async fn open(stream: Stream, peer: Option<SocketAddr>, options: &Options) -> io::Result<Self> {
-        let accepted = options.opening.open(stream, peer).await?;
+    async fn open(accepted: Accepted, options: &Options) -> io::Result<Self> {
+        let accepted = options.opening.open(accepted).await?;
         let (mut stream, client, secured) = accepted.into_parts();
         let here = options.server_addr.then(|| stream.local_addr()).flatten();
         let agreed = stream.alpn().map(|protocol| protocol == b"h2");
@@ -249,7 +247,7 @@ impl<'l> Watch<'l> {
         let mut entry = None;
         std::future::poll_fn(|context| {
             // As below, one waker will do.
-            entry.get_or_insert_with(|| idle.enter(line, context.waker()));
+            entry.get_or_insert_with(|| idle.enter(line.clone(), context.waker()));
             loop {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());

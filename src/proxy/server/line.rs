@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::unread::Unread;
-use crate::net::LAST_CALL;
+use crate::net::{Evictable, LAST_CALL};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// How long a client may take over each of its parts.
@@ -50,7 +50,7 @@ pub(super) struct Line {
     /// Since when the client has ended its side, or last took something after that; 0 before.
     half_closed: AtomicU64,
     /// 1 while another client waits for the place of this connection, which is idle; see
-    /// [`IdleConnections`](super::idle::IdleConnections).
+    /// [`IdleConnections`](crate::net::IdleConnections).
     evicted: AtomicU32,
     pub(super) unread: Unread,
 }
@@ -148,23 +148,6 @@ impl Line {
             self.begin(LINGERING);
         }
         lingers
-    }
-
-    /// Since when it has been idle between two requests; `None` if it is not.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        if self.doing.load(Relaxed) != IDLE || self.is_busy() {
-            return None;
-        }
-        Some(self.opened + Duration::from_millis(self.since.load(Relaxed)))
-    }
-
-    /// Its place is wanted. The connection has to be woken to see that.
-    pub(super) fn evict(&self) {
-        self.evicted.store(1, Relaxed);
-    }
-
-    pub(super) fn is_evicted(&self) -> bool {
-        self.evicted.load(Relaxed) != 0
     }
 
     /// It is no longer idle, and so keeps its place.
@@ -290,9 +273,28 @@ impl Line {
     }
 }
 
+impl Evictable for Line {
+    /// Between two requests.
+    fn idle_since(&self) -> Option<Instant> {
+        if self.doing.load(Relaxed) != IDLE || self.is_busy() {
+            return None;
+        }
+        Some(self.opened + Duration::from_millis(self.since.load(Relaxed)))
+    }
+
+    fn evict(&self) {
+        self.evicted.store(1, Relaxed);
+    }
+
+    fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed) != 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Due, Line, Patience};
+    use crate::net::Evictable;
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
@@ -338,6 +340,19 @@ mod tests {
         line.request_ends();
         advance(Duration::from_secs(60)).await;
         assert_eq!(line.due(false), Due::Close);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_between_two_requests_can_it_be_closed_for_another_client() {
+        let line = line();
+        assert_eq!(line.idle_since(), None);
+        line.request_begins();
+        assert_eq!(line.idle_since(), None);
+        advance(Duration::from_secs(5)).await;
+        line.request_ends();
+        assert_eq!(line.idle_since(), Some(Instant::now()));
+        line.request_begins();
+        assert_eq!(line.idle_since(), None);
     }
 
     #[tokio::test(start_paused = true)]

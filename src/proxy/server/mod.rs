@@ -20,13 +20,14 @@ mod first_bytes;
 mod half_close;
 mod held_heads;
 mod http2_options;
-mod idle;
 mod line;
 mod linger;
 mod options;
 mod request;
 mod serve;
 mod streams;
+#[cfg(feature = "forward")]
+mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;

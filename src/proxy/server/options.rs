@@ -121,14 +121,6 @@ pub(super) struct Options {
     pub(super) patience: Patience,
 }
 
-impl Options {
-    /// How long a client may take to send one more request when the server stops: no longer
-    /// than leaves time enough for the answer.
-    pub(super) fn last_call(&self) -> Duration {
-        Duration::from_secs(1).min(self.drain / 4)
-    }
-}
-
 impl Server {
     /// Makes a server with the limits of above.
     ///

@@ -10,7 +10,6 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::connection::Connection;
-use super::idle::IdleConnections;
 use super::{ClientBody, Server};
 use crate::net::{Accepting, Arrived, Listener, Stopped, default_connections};
 use crate::service::BoxError;
@@ -58,19 +57,15 @@ impl Server {
             drain: self.options.drain,
         };
         let options = Arc::new(self.options);
-        let idle = IdleConnections::default();
         // It owns what it clones, so that a service need not be `Sync`.
-        let connections = idle.clone();
         let serve = move |arrived: Arrived| {
             let connection = Connection {
                 arrived,
                 service: service.clone(),
                 options: options.clone(),
-                idle: connections.clone(),
             };
             connection.serve()
         };
-        let make_room = || idle.evict_longest();
-        accepting.serve(listener, make_room, serve, stop).await
+        accepting.serve(listener, serve, stop).await
     }
 }

@@ -93,6 +93,50 @@ async fn a_member_that_breaks_while_it_is_sent_to_resets_its_client() {
     .await;
 }
 
+/// A break in the midst of a large stream must not look like its end, whether its bytes are
+/// copied or not.
+#[tokio::test]
+async fn a_large_stream_that_breaks_off_is_no_whole_one() {
+    const MOST: usize = 4 << 20;
+    within(async {
+        for (pipes, is_download) in [(0, true), (16, true), (0, false), (16, false)] {
+            let (listener, address) = listening().await;
+            let balancer = over([("a", address)]);
+            let (log, _observing) = Log::of(&balancer);
+            let front = Front::start(TcpForwarder::new(balancer.clone()).max_pipes(pipes));
+            let client = front.connect().await;
+            let (member, _) = listener.accept().await.unwrap();
+            let (mut from, mut to) = if is_download {
+                (member, client)
+            } else {
+                (client, member)
+            };
+            let sending = async {
+                from.write_all(&vec![b'x'; MOST]).await.unwrap();
+                reset(from);
+            };
+            let reading = async {
+                let mut got = Vec::new();
+                let read = to.read_to_end(&mut got).await;
+                assert!(
+                    read.is_err(),
+                    "{pipes} pipes: {} bytes look whole",
+                    got.len()
+                );
+            };
+            tokio::join!(sending, reading);
+            let end = if is_download {
+                ended("a", Outcome::Failure, "body broken off")
+            } else {
+                ended("a", Outcome::Cancelled, "")
+            };
+            assert_eq!(log.ends(1).await, [end], "{pipes} pipes");
+            is_quiet(&balancer).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_answer_before_the_end_of_the_question_arrives_whole() {
     within(async {

@@ -1,16 +1,19 @@
 //! Members that cannot be reached, or do not serve: their clients go elsewhere.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use equipoise::forward::{Address, TcpForwarder};
-use equipoise::{Balancer, Flag, Outcome};
+use equipoise::net::Listener;
+use equipoise::{Balancer, Flag, MemberSpec, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::front::{
     Front, Log, ended, is_quiet, listening, name_of, named_echo, over, refusing, reset, returns,
+    unanswering,
 };
 use crate::within;
 
@@ -62,22 +65,6 @@ async fn a_name_without_an_address_puts_its_member_in_error() {
     .await;
 }
 
-/// A listener whose queue is full, so that the system answers nothing more.
-async fn unanswering() -> (TcpListener, Vec<TcpStream>) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    let patience = Duration::from_millis(200);
-    let connects = || TcpStream::connect(address);
-    while let Ok(Ok(stream)) = tokio::time::timeout(patience, connects()).await {
-        queued.push(stream);
-        assert!(queued.len() < 100, "the queue has no end");
-    }
-    (listener, queued)
-}
-
 #[tokio::test]
 async fn a_member_that_does_not_answer_in_time_is_put_in_error() {
     within(async {
@@ -111,6 +98,67 @@ async fn a_member_is_not_blamed_for_time_that_others_took() {
             [ended("slow", Outcome::Failure, "timed out")]
         );
         assert!(!is_in_error(&balancer, "slow"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_is_the_forwarder_itself_fails_without_a_connection() {
+    within(async {
+        for host in ["127.0.0.1", "0.0.0.0"] {
+            let balancer: Balancer<Address> = Balancer::builder().build().unwrap();
+            let (log, _observing) = Log::of(&balancer);
+            let listener = Listener::bind((host.parse::<IpAddr>().unwrap(), 0).into()).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            // One with the forwarder's address, and one with its port.
+            let loops = [
+                Address::from(SocketAddr::from(([127, 0, 0, 1], port))),
+                Address::from(IpAddr::from([127, 0, 0, 1])),
+            ];
+            for (name, address) in ["itself", "by its port"].into_iter().zip(loops) {
+                balancer.insert(name, address, MemberSpec::new()).unwrap();
+            }
+            let forwarder = TcpForwarder::new(balancer.clone());
+            tokio::spawn(forwarder.serve(listener, std::future::pending()));
+            let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            assert!(client.read(&mut [0]).await.is_err());
+            let cause = "the member is the forwarder itself";
+            let ends = log.ends(2).await;
+            for name in ["itself", "by its port"] {
+                assert!(
+                    ends.contains(&ended(name, Outcome::Failure, cause)),
+                    "{ends:?}"
+                );
+                assert!(is_in_error(&balancer, name));
+            }
+            // No connection has come back, which would have been elected for, too.
+            sleep(Duration::from_millis(100)).await;
+            assert_eq!(log.ends(2).await.len(), 2);
+            is_quiet(&balancer).await;
+        }
+    })
+    .await;
+}
+
+/// The first connection does not show it, as it came in at another address of this machine.
+#[tokio::test]
+async fn a_member_that_is_the_forwarder_at_another_address_makes_no_long_loop() {
+    within(async {
+        let balancer: Balancer<Address> = Balancer::builder().build().unwrap();
+        let (log, _observing) = Log::of(&balancer);
+        let listener = Listener::bind(([0, 0, 0, 0], 0).into()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let itself = SocketAddr::from(([127, 0, 0, 1], port));
+        balancer
+            .insert("itself", itself.into(), MemberSpec::new())
+            .unwrap();
+        let forwarder = TcpForwarder::new(balancer.clone());
+        tokio::spawn(forwarder.serve(listener, std::future::pending()));
+        let mut client = TcpStream::connect(("127.0.0.2", port)).await.unwrap();
+        assert!(client.read(&mut [0]).await.is_err());
+        is_quiet(&balancer).await;
+        let ends = log.ends(2).await;
+        assert_eq!(ends.len(), 2, "{ends:?}");
     })
     .await;
 }

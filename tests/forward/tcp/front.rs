@@ -9,7 +9,7 @@ use equipoise::forward::{Address, TcpForwarder};
 use equipoise::net::{Listener, Stopped};
 use equipoise::{Balancer, Event, MemberSpec, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -23,7 +23,11 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn start(forwarder: TcpForwarder) -> Self {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), forwarder)
+    }
+
+    pub(crate) fn start_at(address: SocketAddr, forwarder: TcpForwarder) -> Self {
+        let listener = Listener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = oneshot::channel();
         let serving = forwarder.serve(listener, async { drop(stopping.await) });
@@ -164,4 +168,20 @@ pub(crate) fn ended(member: &str, outcome: Outcome, cause: &str) -> (String, Out
 pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
     drop(stream);
+}
+
+/// A listener whose queue is full, so that the system answers nothing more.
+pub(crate) async fn unanswering() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    let patience = Duration::from_millis(200);
+    let connects = || TcpStream::connect(address);
+    while let Ok(Ok(stream)) = tokio::time::timeout(patience, connects()).await {
+        queued.push(stream);
+        assert!(queued.len() < 100, "the queue has no end");
+    }
+    (listener, queued)
 }

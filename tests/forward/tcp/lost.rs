@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use equipoise::forward::{Address, OnLoss, TcpForwarder};
 use equipoise::{Balancer, Flag};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::front::{Front, is_quiet, name_of, named_echo, over, returns};
+use super::front::{Front, is_quiet, listening, name_of, named_echo, over, returns};
 use crate::within;
 
 /// A connection to the member a, which is not the only one.
@@ -39,6 +40,25 @@ async fn connections_end_at_once_when_their_member_is_disabled_fails_a_check_or_
     .await;
 }
 
+/// Neither side takes a byte, so nothing else wakes the connection.
+#[tokio::test]
+async fn a_connection_whose_client_takes_nothing_ends_with_its_member() {
+    within(async {
+        let (listener, address) = listening().await;
+        let balancer = over([("a", address)]);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(OnLoss::End));
+        let _client = front.connect().await;
+        let (mut member, _) = listener.accept().await.unwrap();
+        let piece = vec![0; 1 << 20];
+        let blocked = Duration::from_millis(300);
+        while timeout(blocked, member.write_all(&piece)).await.is_ok() {}
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        is_quiet(&balancer).await;
+        assert!(member.write_all(&piece).await.is_err());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn connections_end_after_a_while_if_their_member_is_not_back() {
     within(async {
@@ -60,7 +80,7 @@ async fn connections_stay_if_their_member_is_back_in_time() {
         balancer.set_flag("a", Flag::Disabled).unwrap();
         returns(&mut stream, "still there").await;
         balancer.clear_flag("a", Flag::Disabled).unwrap();
-        let early = tokio::time::timeout(grace * 2, stream.read(&mut [0])).await;
+        let early = timeout(grace * 2, stream.read(&mut [0])).await;
         assert!(early.is_err(), "it has ended");
         returns(&mut stream, "still there").await;
     })
@@ -74,7 +94,7 @@ async fn connections_stay_if_their_member_drains_or_is_in_error() {
             let (balancer, _front, mut stream) = connected(OnLoss::End).await;
             balancer.set_flag("a", flag).unwrap();
             let patience = Duration::from_millis(200);
-            let early = tokio::time::timeout(patience, stream.read(&mut [0])).await;
+            let early = timeout(patience, stream.read(&mut [0])).await;
             assert!(early.is_err(), "{flag:?} ends it");
             returns(&mut stream, "still there").await;
         }
@@ -88,7 +108,7 @@ async fn connections_stay_by_default() {
         let (balancer, _front, mut stream) = connected(OnLoss::default()).await;
         balancer.remove("a").unwrap();
         let patience = Duration::from_millis(200);
-        let early = tokio::time::timeout(patience, stream.read(&mut [0])).await;
+        let early = timeout(patience, stream.read(&mut [0])).await;
         assert!(early.is_err(), "it has ended");
         returns(&mut stream, "still there").await;
     })

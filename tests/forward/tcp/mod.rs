@@ -6,6 +6,7 @@ mod failover;
 pub(crate) mod front;
 mod limits;
 mod lost;
+mod no_failover;
 mod passing;
 #[cfg(feature = "tls")]
 mod secure;

@@ -230,3 +230,51 @@ mod other_addresses {
         .await;
     }
 }
+
+#[cfg(target_os = "linux")]
+mod watching {
+    use super::*;
+
+    /// The timers that the system has for connections to or from a port, by the other port.
+    fn timers_of(port: u16) -> Vec<String> {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let port = format!(":{port:04X}");
+        let rows = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // The local address, the other one, the state (01 is established), and the timer.
+        rows.filter(|row| row.len() > 5 && row[3] == "01")
+            .filter(|row| row[1].ends_with(&port) || row[2].ends_with(&port))
+            .map(|row| format!("{} {}", row[1].ends_with(&port), &row[5][..2]))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn both_sides_are_asked_whether_they_are_there_if_that_is_set() {
+        within(async {
+            for (is_set, timer) in [(false, "00"), (true, "02")] {
+                let (listener, address) = listening().await;
+                let forwarder = TcpForwarder::new(over([("a", address)]));
+                let front = Front::start(if is_set {
+                    forwarder.keep_alive(Duration::from_secs(30))
+                } else {
+                    forwarder
+                });
+                let mut client = front.connect().await;
+                let (mut member, _) = listener.accept().await.unwrap();
+                // All is acknowledged once it has gone both ways.
+                client.write_all(b"x").await.unwrap();
+                member.read_exact(&mut [0]).await.unwrap();
+                // The forwarder's side is at the port of the front, and not at the member's.
+                let clients = format!("true {timer}");
+                let members = format!("false {timer}");
+                soon("timers", || {
+                    timers_of(front.address.port()).contains(&clients)
+                })
+                .await;
+                soon("timers", || timers_of(address.port()).contains(&members)).await;
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,34 @@
+//! The hash of a client's address, by which a scheduler that hashes keeps a client on its member.
+//!
+//! What does not live here: an affinity that is remembered (`sticking`).
+
+use std::net::IpAddr;
+
+use crate::stable_hash::hash_bytes;
+
+/// The same for each connection of a client, whatever its port, and whichever version of IP
+/// its address is written in.
+pub(super) fn hash_of(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(address) => hash_bytes(&address.octets()),
+        IpAddr::V6(address) => hash_bytes(&address.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash_of;
+    use std::net::IpAddr;
+
+    #[test]
+    fn a_client_has_one_hash_whichever_way_its_address_is_written() {
+        let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
+        assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
+        assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
+        // Schedulers depend on it across releases.
+        assert_eq!(
+            hash("10.0.0.1"),
+            crate::stable_hash::hash_bytes(&[10, 0, 0, 1])
+        );
+    }
+}

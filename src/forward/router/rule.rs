@@ -1,0 +1,194 @@
+//! Which connections: [`StreamRule`].
+//!
+//! What does not live here: where they go (`table`).
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use crate::net::{canonical, contain};
+
+/// Which connections go somewhere: conditions that must all hold. A rule without conditions is
+/// for each connection.
+///
+/// What a client of TLS asks for is no condition: see [`StreamRouter::by_name`](super::StreamRouter::by_name).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::forward::StreamRule;
+///
+/// // Staff, at the port for administration.
+/// let staff = StreamRule::new()
+///     .port(8443)
+///     .client_in(["10.0.0.0/8".parse()?, "fd00::/8".parse()?]);
+/// # let _ = staff;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct StreamRule {
+    conditions: Vec<Condition>,
+}
+
+/// What is looked at in a connection.
+#[derive(Clone, Debug)]
+enum Condition {
+    ClientIn(Vec<IpNet>),
+    LocalAddr(SocketAddr),
+    Ports(Vec<u16>),
+}
+
+/// What rules can ask of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) client: Option<SocketAddr>,
+    /// `None` also if no rule asks for it.
+    pub(super) local: Option<SocketAddr>,
+}
+
+impl StreamRule {
+    /// Makes a rule for each connection.
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRule`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For connections that came in at this port. A unix socket has none.
+    ///
+    /// The port is the listener's own, also if a PROXY header tells of another.
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRule`].
+    pub fn port(self, port: u16) -> Self {
+        self.ports([port])
+    }
+
+    /// For connections that came in at any of these ports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::StreamRule;
+    ///
+    /// let passive_ftp = StreamRule::new().ports(50_000..50_100);
+    /// # let _ = passive_ftp;
+    /// ```
+    pub fn ports(self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.with(Condition::Ports(ports.into_iter().collect()))
+    }
+
+    /// For connections that came in at this address and port, where a listener has several
+    /// addresses. With `0.0.0.0` or `::`, the port alone counts.
+    ///
+    /// The address is the listener's own, also if a PROXY header tells of another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::StreamRule;
+    ///
+    /// let inside = StreamRule::new().local_addr("10.0.0.1:443".parse()?);
+    /// # let _ = inside;
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn local_addr(self, address: SocketAddr) -> Self {
+        self.with(if address.ip().is_unspecified() {
+            Condition::Ports(vec![address.port()])
+        } else {
+            Condition::LocalAddr(canonical_address(address))
+        })
+    }
+
+    /// For clients from any of these networks, by the address that a PROXY header tells, if the
+    /// router's acceptor [reads](crate::net::Acceptor::proxy_protocol) one of that peer, otherwise
+    /// by the peer's. The client of a unix socket is from nowhere.
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRule`].
+    pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        let networks = networks.into_iter().map(canonical).collect();
+        self.with(Condition::ClientIn(networks))
+    }
+
+    fn with(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    pub(super) fn asks_for_local_addr(&self) -> bool {
+        let mut conditions = self.conditions.iter();
+        conditions.any(|it| matches!(it, Condition::LocalAddr(_) | Condition::Ports(_)))
+    }
+
+    pub(super) fn holds(&self, ends: &Ends) -> bool {
+        let local = ends.local.map(canonical_address);
+        self.conditions.iter().all(|condition| match condition {
+            Condition::ClientIn(networks) => contain(networks, ends.client),
+            Condition::LocalAddr(address) => local == Some(*address),
+            Condition::Ports(ports) => local.is_some_and(|here| ports.contains(&here.port())),
+        })
+    }
+}
+
+/// Without what an address of IPv6 has beside it, and IPv4 as what it is.
+fn canonical_address(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ends, StreamRule};
+    use std::net::SocketAddr;
+
+    fn at(client: &str, local: &str) -> Ends {
+        let parsed = |text: &str| text.parse::<SocketAddr>().ok();
+        Ends {
+            client: parsed(client),
+            local: parsed(local),
+        }
+    }
+
+    #[test]
+    fn all_conditions_must_hold() {
+        let rule = StreamRule::new()
+            .ports([443, 8443])
+            .client_in(["10.0.0.0/8".parse().unwrap()]);
+        for (client, local, holds) in [
+            ("10.0.0.7:1", "192.0.2.1:443", true),
+            ("[::ffff:10.0.0.7]:1", "[::ffff:192.0.2.1]:8443", true),
+            ("10.0.0.7:1", "192.0.2.1:80", false),
+            ("11.0.0.7:1", "192.0.2.1:443", false),
+            ("none", "192.0.2.1:443", false),
+            ("10.0.0.7:1", "none", false),
+        ] {
+            assert_eq!(rule.holds(&at(client, local)), holds, "{client} {local}");
+        }
+        assert!(StreamRule::new().holds(&at("none", "none")));
+        assert!(!StreamRule::new().ports([]).holds(&at("none", "[::1]:1")));
+        assert!(!rule.port(443).holds(&at("10.0.0.7:1", "192.0.2.1:8443")));
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        for (asked, local, holds) in [
+            ("192.0.2.1:443", "192.0.2.1:443", true),
+            ("192.0.2.1:443", "[::ffff:192.0.2.1]:443", true),
+            ("[::ffff:192.0.2.1]:443", "192.0.2.1:443", true),
+            ("[fe80::1]:443", "[fe80::1%3]:443", true),
+            ("192.0.2.1:443", "192.0.2.2:443", false),
+            ("192.0.2.1:443", "192.0.2.1:444", false),
+            ("0.0.0.0:443", "192.0.2.1:443", true),
+            ("[::]:443", "192.0.2.1:443", true),
+            ("[::]:443", "192.0.2.1:444", false),
+        ] {
+            let rule = StreamRule::new().local_addr(asked.parse().unwrap());
+            assert_eq!(rule.holds(&at("none", local)), holds, "{asked} {local}");
+        }
+    }
+}

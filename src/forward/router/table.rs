@@ -1,0 +1,291 @@
+//! Rules in their order, and what goes by them: [`StreamRouter`].
+//!
+//! What does not live here: when a rule holds (`rule`).
+
+use std::sync::Arc;
+
+use super::rule::{Ends, StreamRule};
+use crate::forward::{Greeting, GreetingLimits, NameRoutes};
+use crate::net::stream_target::{Serving, StreamTarget};
+use crate::net::{Acceptor, Arrived, Listener, Stopped};
+
+/// Gives each connection to the target of the first of its rules that holds and has one for it;
+/// so one port passes some names of TLS through to members, and terminates others.
+///
+/// Targets are forwarders, servers of HTTP, and tasks: see [`StreamTarget`]. A connection for which
+/// there is no target is closed.
+///
+/// What a client sends first is read only if the rules come to one that goes [by name](Self::by_name),
+/// and once: each target gets the connection from its first byte on.
+///
+/// | limit | by default | set by | beyond it |
+/// |---|---|---|---|
+/// | connections, of all targets | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | connections of HTTP that are idle are closed, else wait for a place |
+/// | time for a PROXY header and TLS | 10 s | [`Acceptor::handshake_timeout`] | closed |
+/// | bytes of a ClientHello | 16 KiB | [`GreetingLimits::with_bytes`] | closed |
+/// | time for it | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silence) |
+/// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | cut |
+///
+/// Clones share their targets, with all that a [target](StreamTarget) limits. How many
+/// connections there are, and how they end at the stop, is counted for each listener alone.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, StreamTarget};
+/// use equipoise::net::{Connector, Listener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Balancer::new([("db", Address::host("db.internal", Some(5432)))])?;
+/// let web = Balancer::new([("web", Address::host("web.internal", Some(443)))])?;
+/// let names = NameRoutes::new()
+///     .name("db.example.org", StreamTarget::from(database))?
+///     .name("*.example.org", web.into())?
+///     .not_tls(StreamTarget::task(async |accepted| {
+///         let _ = accepted.into_stream().write_all(b"TLS only\n").await;
+///     }));
+/// let router = StreamRouter::new().by_name(StreamRule::new(), names);
+///
+/// let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
+/// let front = listener.local_addr().ok_or("no address")?;
+/// tokio::spawn(router.serve(listener, std::future::pending()));
+///
+/// let mut stream = Connector::tcp(front).connect().await?;
+/// stream.write_all(b"GET / HTTP/1.1\r\n").await?;
+/// let mut answer = [0; 8];
+/// stream.read_exact(&mut answer).await?;
+/// assert_eq!(&answer, b"TLS only");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct StreamRouter {
+    acceptor: Acceptor,
+    limits: GreetingLimits,
+    rules: Vec<(StreamRule, Way)>,
+}
+
+/// Where the connections of a rule go.
+#[derive(Clone, Debug)]
+enum Way {
+    Any(StreamTarget),
+    ByName(NameRoutes<StreamTarget>),
+}
+
+impl StreamRouter {
+    /// Makes a router without rules, and with the limits above.
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRouter`].
+    pub fn new() -> Self {
+        Self {
+            acceptor: Acceptor::new(),
+            limits: GreetingLimits::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Sets how connections are accepted: how many, whose PROXY header is read, and how long they
+    /// may go on after the stop. If the acceptor terminates TLS, it does so for all names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::StreamRouter;
+    /// use equipoise::net::Acceptor;
+    ///
+    /// let acceptor = Acceptor::new()
+    ///     .proxy_protocol(["10.0.0.0/8".parse()?])
+    ///     .max_connections(5_000);
+    /// let router = StreamRouter::new().acceptor(acceptor);
+    /// # let _ = router;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn acceptor(mut self, acceptor: Acceptor) -> Self {
+        self.acceptor = acceptor;
+        self
+    }
+
+    /// Sets how much of a client is read, and for how long, to find its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::forward::{GreetingLimits, StreamRouter};
+    /// use std::time::Duration;
+    ///
+    /// // Clients that wait for the server to speak first wait no longer than this.
+    /// let limits = GreetingLimits::new().with_time(Duration::from_secs(2));
+    /// let router = StreamRouter::new().greeting_limits(limits);
+    /// # let _ = router;
+    /// ```
+    pub fn greeting_limits(mut self, limits: GreetingLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Gives the connections of a rule, unless one before it has a target for them, to a target,
+    /// whatever they send. Nothing of them is read for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, StreamRouter, StreamRule};
+    ///
+    /// let smtp = Balancer::new([("mx", Address::host("mx.internal", None))])?;
+    /// let router = StreamRouter::new().any(StreamRule::new().ports([25, 587]), smtp);
+    /// # let _ = router;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn any(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
+        self.rules.push((rule, Way::Any(target.into())));
+        self
+    }
+
+    /// Gives the connections of a rule, unless one before it has a target for them, to the target
+    /// for what they send first: the name (SNI) and the protocols (ALPN) of TLS, or something
+    /// else. If the routes have none for that, the rules that follow are tried.
+    ///
+    /// A ClientHello that is malformed, too long or too late closes the connection, whatever the
+    /// rules that follow. A member is told the name and the protocol of TLS that passes through by
+    /// version 2 of the PROXY protocol, if its forwarder [does so](crate::forward::TcpForwarder::proxy_protocol).
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRouter`].
+    pub fn by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
+        self.rules.push((rule, Way::ByName(routes)));
+        self
+    }
+
+    /// Accepts connections and gives them to their targets until `stop` resolves. Then it takes
+    /// what waits in the system's queue, closes the listener, lets connections end, each as its
+    /// target has it, and cuts those that go on after the acceptor's
+    /// [`drain_timeout`](Acceptor::drain_timeout).
+    ///
+    /// A client that has not sent enough to be routed has one more second after the stop.
+    ///
+    /// It serves one listener; for several, join it with clones.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it cuts all of its connections at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// See [`StreamRouter`].
+    pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
+        let accepting = self.acceptor.accepting();
+        let looks = self
+            .rules
+            .iter()
+            .any(|(rule, _)| rule.asks_for_local_addr());
+        let router = Arc::new(self);
+        let serve = move |arrived| router.clone().route(arrived, looks);
+        accepting.serve(listener, serve, stop).await
+    }
+
+    /// Serves one connection, to its end. All that is there before its target has it is boxed, so
+    /// that it costs no memory afterwards.
+    fn route(self: Arc<Self>, arrived: Arrived, looks: bool) -> impl Future<Output = ()> + Send {
+        let routed = Box::pin(async move { self.routed(arrived, looks).await });
+        async move {
+            if let Some(serving) = routed.await {
+                serving.await;
+            }
+        }
+    }
+
+    /// Finds the target of a connection; `None` if it is to be closed.
+    async fn routed(&self, arrived: Arrived, looks: bool) -> Option<Serving> {
+        let Arrived {
+            accepted,
+            place,
+            stopping,
+            idle,
+        } = arrived;
+        let mut accepted = self.acceptor.open(accepted, &stopping).await?;
+        let ends = Ends {
+            client: accepted.client_addr(),
+            local: looks.then(|| accepted.local_addr()).flatten(),
+        };
+        let mut greeting = None;
+        let mut found = None;
+        for (_, way) in self.rules.iter().filter(|(rule, _)| rule.holds(&ends)) {
+            found = match way {
+                Way::Any(target) => Some(target),
+                Way::ByName(routes) => {
+                    let greeting = match &greeting {
+                        Some(greeting) => greeting,
+                        None => {
+                            let read = Greeting::read(accepted.stream, &self.limits);
+                            let (read, replayed) = stopping.opened(read).await?.ok()?;
+                            accepted.stream = replayed.into();
+                            greeting.insert(read)
+                        }
+                    };
+                    routes.find(greeting)
+                }
+            };
+            if found.is_some() {
+                break;
+            }
+        }
+        if let Some(Greeting::ClientHello(hello)) = &greeting {
+            accepted.set_next_proxy_header(hello.describe_in(accepted.next_proxy_header()));
+        }
+        let arrived = Arrived {
+            accepted,
+            place,
+            stopping,
+            idle,
+        };
+        found.map(|target| target.serve(arrived))
+    }
+}
+
+impl Default for StreamRouter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StreamRouter;
+    use crate::balancer::Balancer;
+    use crate::forward::{NameRoutes, StreamRule};
+    use crate::net::{Arrived, Stream};
+    use std::sync::Arc;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_routed_connection_costs_little_memory() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        client.unwrap().try_write(b"hello").unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let balancer = Balancer::builder().build().unwrap();
+        let routes = NameRoutes::new().not_tls(balancer.into());
+        let router = Arc::new(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let arrived = Arrived::alone(Stream::from(stream)).unwrap();
+        let serving = router.routed(arrived, false).await.unwrap();
+        let task = size_of_val(&*serving);
+        assert!(task <= 4_096, "{task} bytes");
+
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let arrived = Arrived::alone(Stream::from(stream.unwrap())).unwrap();
+        let task = size_of_val(&router.route(arrived, false));
+        assert!(task <= 64, "{task} bytes");
+    }
+}

@@ -1,0 +1,196 @@
+//! Connections of clients, forwarded to members: [`TcpForwarder`].
+//!
+//! What does not live here: the course of a connection (`course`), and accepting (`net`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::course::Course;
+use super::forwarding::Forwarding;
+use super::splice::Pipes;
+use crate::balancer::Balancer;
+use crate::forward::address::Address;
+use crate::forward::lost::{Lost, OnLoss};
+use crate::forward::per_client::{PerClient, PerClientLimits};
+use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::session::StickTable;
+
+/// Forwards each connection to a member of a balancer, whatever the protocol.
+///
+/// A member is elected when the connection comes in. A hash of the client's IP address goes
+/// with the request, so a scheduler that hashes keeps a client on its member, also across
+/// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection is in flight until both sides have ended, and its bytes
+/// are counted both ways as they pass.
+///
+/// | what happens | the client | the member | outcome |
+/// |---|---|---|---|
+/// | the member refuses, does not answer in time, has no address, or TLS fails | goes to another member, see [`no_failover`](Self::no_failover) | is put in error | failure |
+/// | this machine has no descriptor or port left | goes to another member | | failure |
+/// | the member closes or breaks before its first byte, see [`fail_silent_members`](Self::fail_silent_members) | is reset or ended as the member's side was | | failure if it broke |
+/// | the member's connection breaks later | is reset | | failure |
+/// | the client's connection breaks | | is reset | cancelled |
+/// | both have ended | its end goes through | its end goes through | success |
+/// | a limit passes, or the member is [lost](OnLoss) | is reset | is reset | cancelled |
+/// | no member can be elected | is reset | | |
+///
+/// An end of one side goes through to the other, and the other direction goes on. A side whose
+/// peer takes no more bytes is not read any further. A unix socket cannot be reset: it is closed
+/// instead, which its peer cannot tell from an end.
+///
+/// | limit | by default | set by | beyond it |
+/// |---|---|---|---|
+/// | connections | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | wait for a place |
+/// | connections of one client | none | [`max_per_client`](Self::max_per_client) | reset |
+/// | new connections of one client in a second | none | [`new_connections_per_client`](Self::new_connections_per_client) | reset |
+/// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
+/// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
+/// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
+/// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
+/// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
+/// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
+/// | the same, once one side has ended | as without | [`half_close_timeout`](Self::half_close_timeout) | reset |
+/// | time in all | none | [`lifetime`](Self::lifetime) | reset |
+/// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
+///
+/// Some protocols open several connections that belong together: a client of PostgreSQL cancels
+/// a query on a connection of its own, and FTP has one for each transfer. They must reach one
+/// member, so they need a scheduler that hashes, such as [`Maglev`](crate::scheduler::Maglev).
+/// With any other, a cancel may reach a member that does not run the query, and has no effect.
+///
+/// A member at the very address at which a client has come in is the forwarder itself, and
+/// fails. One that leads back by a unix socket or through another forwarder makes a loop: each
+/// connection opens another, until the connections are as many as there may be.
+///
+/// Content is not looked at, so TLS cannot begin in the midst of it (STARTTLS): it is either
+/// passed through, or terminated from the first byte by the acceptor (feature `tls`).
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::forward::{Address, TcpForwarder};
+/// use equipoise::net::{Acceptor, Connector, Listener};
+/// use tokio::io::AsyncReadExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let member = Listener::bind(([127, 0, 0, 1], 0).into())?;
+/// let address = Address::from(member.local_addr().ok_or("no address")?);
+/// # use tokio::io::AsyncWriteExt;
+/// # tokio::spawn(Acceptor::new().serve(
+/// #     member,
+/// #     async |accepted| drop(accepted.into_stream().write_all(b"hello\n").await),
+/// #     std::future::pending(),
+/// # ));
+/// let balancer = Balancer::new([("a", address)])?;
+///
+/// let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
+/// let front = listener.local_addr().ok_or("no address")?;
+/// let forwarder = TcpForwarder::new(balancer.clone());
+/// tokio::spawn(forwarder.serve(listener, std::future::pending()));
+///
+/// let mut answer = String::new();
+/// let mut stream = Connector::tcp(front).connect().await?;
+/// stream.read_to_string(&mut answer).await?;
+/// assert_eq!(answer, "hello\n");
+/// assert_eq!(balancer.member("a").ok_or("no member")?.bytes_received(), 6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TcpForwarder {
+    pub(super) balancer: Balancer<Address>,
+    pub(super) acceptor: Acceptor,
+    pub(super) connect: Duration,
+    pub(super) opening: Duration,
+    pub(super) idle: Duration,
+    pub(super) half_close: Option<Duration>,
+    pub(super) lifetime: Duration,
+    pub(super) per_client: PerClientLimits,
+    pub(super) max_pipes: usize,
+    pub(super) max_waiting: usize,
+    pub(super) fails_over: bool,
+    pub(super) fails_silent: bool,
+    pub(super) watching: Watching,
+    pub(super) on_loss: OnLoss,
+    pub(super) stick: Option<StickTable>,
+    pub(super) telling: Option<ProxyVersion>,
+}
+
+impl TcpForwarder {
+    /// Makes a forwarder with the limits above.
+    pub fn new(balancer: Balancer<Address>) -> Self {
+        Self {
+            balancer,
+            acceptor: Acceptor::new(),
+            connect: Duration::from_secs(5),
+            opening: Duration::from_secs(30),
+            idle: Duration::from_secs(60 * 60),
+            half_close: None,
+            lifetime: LONGEST,
+            per_client: PerClientLimits {
+                open: None,
+                per_second: None,
+            },
+            max_pipes: 16,
+            max_waiting: 1_000,
+            fails_over: true,
+            fails_silent: false,
+            watching: Watching::default(),
+            on_loss: OnLoss::default(),
+            stick: None,
+            telling: None,
+        }
+    }
+
+    /// Accepts connections and forwards them until `stop` resolves. Then it closes the
+    /// listener, lets connections end, and resets those that go on after the acceptor's
+    /// [`drain_timeout`](Acceptor::drain_timeout).
+    ///
+    /// It serves one listener; for several, join it with clones. Each has limits of its own,
+    /// and all share the balancer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it resets all of its connections at once.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
+        let (acceptor, forwarding) = self.begin();
+        let task = move |accepted| forwarding.forward(accepted);
+        acceptor.serve(listener, task, stop).await
+    }
+
+    /// What accepts connections, and what forwards them. Its limits hold for all of them
+    /// together.
+    pub(super) fn begin(self) -> (Acceptor, Forwarding) {
+        let course = Arc::new(Course {
+            waiting: Semaphore::new(self.max_waiting),
+            pipes: Pipes::new(self.max_pipes),
+            per_client: PerClient::new(self.per_client, MOST_IDLE),
+            stick: self.stick,
+            lost: Lost::new(&self.balancer, self.on_loss),
+            balancer: self.balancer,
+            connect: self.connect,
+            opening: self.opening,
+            idle: self.idle,
+            half_close: self.half_close.unwrap_or(self.idle),
+            lifetime: self.lifetime,
+            fails_over: self.fails_over,
+            fails_silent: self.fails_silent,
+            watching: self.watching,
+        });
+        (self.acceptor, Forwarding::new(course, self.telling))
+    }
+}
+
+/// As good as without limit, and no time overflows.
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// So many clients without a connection are remembered for their rate.
+const MOST_IDLE: usize = 10_000;

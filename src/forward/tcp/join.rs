@@ -1,0 +1,146 @@
+//! The two directions of a connection side by side, with its limits: [`join`].
+//!
+//! What does not live here: one direction (`pump`), and what an end means for the member
+//! (`course`).
+
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pump::{Passed, Pump};
+use crate::balancer::Lease;
+use crate::forward::address::Address;
+use crate::net::Stream;
+use crate::timer::Deadline;
+
+/// How long a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasting {
+    /// Without a byte in either direction.
+    pub(super) idle: Duration,
+    /// The same, once one side has ended.
+    pub(super) half_close: Duration,
+    /// At most until then.
+    pub(super) until: Instant,
+}
+
+/// How a connection to a member ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// Both sides have ended, and all bytes have arrived.
+    Both,
+    /// The client's connection broke.
+    ClientBroke,
+    /// A limit has passed.
+    Late,
+    /// The member's connection broke.
+    MemberBroke,
+    /// The member has ended without a byte, and the client goes on.
+    MemberSilent,
+}
+
+/// The streams of a connection, and what has passed between them.
+#[derive(Debug)]
+pub(super) struct Joint<'j> {
+    pub(super) client: &'j mut Stream,
+    pub(super) member: &'j mut Stream,
+    /// From the client to the member.
+    pub(super) up: &'j mut Pump,
+    /// From the member to the client.
+    pub(super) down: Pump,
+}
+
+/// Passes bytes in both directions until both have ended, one side breaks, or a limit passes.
+/// What passes is recorded in the lease.
+pub(super) async fn join(
+    joint: &mut Joint<'_>,
+    lease: &mut Lease<Address>,
+    lasting: Lasting,
+) -> End {
+    let now = Instant::now();
+    let mut last = now;
+    let mut quiet = lasting.idle;
+    let mut deadline = pin!(Deadline::at((now + quiet).min(lasting.until)));
+    std::future::poll_fn(|context| {
+        let (written, read, moved) = (joint.up.written(), joint.down.read(), joint.moved());
+        let polled = joint.poll(context);
+        let (sent, received) = (joint.up.written() - written, joint.down.read() - read);
+        if sent > 0 {
+            lease.record_sent(sent);
+        }
+        if received > 0 {
+            lease.record_received(received);
+            if read == 0 {
+                lease.answered(None);
+            }
+        }
+        if polled.is_ready() {
+            return polled;
+        }
+        if joint.moved() > moved {
+            last = Instant::now();
+        }
+        if quiet != lasting.half_close && joint.has_a_side_ended() {
+            quiet = lasting.half_close;
+            last = Instant::now();
+            deadline.as_mut().reset((last + quiet).min(lasting.until));
+        }
+        // It is set for what counted when it was set, and set anew when it fires.
+        while deadline.as_mut().poll(context).is_ready() {
+            let next = (last + quiet).min(lasting.until);
+            if next <= Instant::now() {
+                return Poll::Ready(End::Late);
+            }
+            deadline.as_mut().reset(next);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl Joint<'_> {
+    /// Grows with each byte that is read or written on either side. What is read at once may be
+    /// written in many steps.
+    const fn moved(&self) -> u64 {
+        let (up, down) = (&self.up, &self.down);
+        up.read() + up.written() + down.read() + down.written()
+    }
+
+    fn has_a_side_ended(&self) -> bool {
+        self.up.has_source_ended() || self.down.has_source_ended()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let Self {
+            client,
+            member,
+            up,
+            down,
+        } = self;
+        let sent = up.poll(client, member, context);
+        if let Poll::Ready(Passed::SourceBroke) = sent {
+            return Poll::Ready(End::ClientBroke);
+        }
+        if let Poll::Ready(Passed::SinkBroke) = sent {
+            down.break_source();
+        }
+        let received = loop {
+            match down.poll(member, client, context) {
+                Poll::Ready(Passed::Nothing) if up.has_source_ended() => down.pass_nothing_on(),
+                other => break other,
+            }
+        };
+        match (sent, received) {
+            (_, Poll::Ready(Passed::Nothing)) => Poll::Ready(End::MemberSilent),
+            (_, Poll::Ready(Passed::SourceBroke)) => Poll::Ready(End::MemberBroke),
+            (_, Poll::Ready(Passed::SinkBroke | Passed::SinkClosed)) => {
+                Poll::Ready(End::ClientBroke)
+            }
+            // A member that takes no more may have sent something before, to its very end.
+            (Poll::Ready(_), Poll::Ready(Passed::All)) => Poll::Ready(End::Both),
+            _ => Poll::Pending,
+        }
+    }
+}

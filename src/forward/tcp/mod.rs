@@ -1,0 +1,23 @@
+//! Forwarding of connections: [`TcpForwarder`].
+//!
+//! ```text
+//! Acceptor ─► Forwarding ─► Course ─► join: two Pumps ─► end
+//!  (`net`)     one for       elect,    bytes both ways,
+//!              all           connect   by memory or by a pipe (splice)
+//! ```
+//!
+//! What does not live here: datagrams (`udp`), and which of several targets a connection goes to
+//! (`router`).
+
+mod course;
+mod cut;
+mod forwarder;
+mod forwarding;
+mod join;
+mod pump;
+mod settings;
+#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
+mod splice;
+mod target;
+
+pub use forwarder::TcpForwarder;

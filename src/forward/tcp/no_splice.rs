@@ -1,0 +1,55 @@
+//! What stands for `splice` on systems without it: there is never a pipe, and so bytes are
+//! copied.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::net::Stream;
+
+/// No pipes.
+#[derive(Debug)]
+pub(super) enum Pipes {}
+
+impl Pipes {
+    pub(super) fn new(_most: usize) -> Option<Arc<Self>> {
+        None
+    }
+}
+
+/// How splicing fared.
+#[derive(Debug)]
+#[expect(dead_code, reason = "there is nothing to tell")]
+pub(super) enum Spliced {
+    Dry,
+    Ended,
+    SinkFailed(io::Error),
+    SourceBroke,
+    Taken(Box<[u8]>),
+    Unfit,
+}
+
+/// No pipe.
+#[derive(Debug)]
+pub(super) enum Lent {}
+
+impl Lent {
+    pub(super) fn poll_for(
+        pipes: &Arc<Pipes>,
+        _source: &Stream,
+        _sink: &Stream,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Self>> {
+        match **pipes {}
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        _source: &Stream,
+        _sink: &Stream,
+        _context: &mut Context<'_>,
+        _moved: (&mut u64, &mut u64),
+    ) -> Poll<Spliced> {
+        match *self {}
+    }
+}

@@ -1,0 +1,381 @@
+//! One direction of a connection: what is read from one stream is written to the other, and
+//! its end is passed on. [`Pump`].
+//!
+//! What does not live here: what the two directions mean to each other (`join`).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::splice::{Lent, Pipes, Spliced};
+use crate::forward::scratch;
+use crate::net::Stream;
+
+/// A stream of so many bytes is worth a pipe.
+const LARGE: u64 = 1024 * 1024;
+
+/// Where a direction is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Open,
+    /// The source has ended. Its end is not passed on yet.
+    SourceEnded,
+    Ended,
+}
+
+/// What was read and is not written yet.
+#[derive(Debug)]
+struct Held {
+    memory: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Held {
+    /// Keeps no more memory than twice what there is to write.
+    fn shrink(&mut self) {
+        let rest = &self.memory[self.start..self.end];
+        if rest.len() < self.memory.len() / 2 {
+            let rest: Box<[u8]> = rest.into();
+            (self.start, self.end) = (0, rest.len());
+            scratch::put_back(std::mem::replace(&mut self.memory, rest));
+        }
+    }
+}
+
+/// How a direction fared.
+#[derive(Debug)]
+pub(super) enum Passed {
+    /// The source's end was passed on.
+    All,
+    /// The source has ended without a byte, which the pump was asked to tell.
+    Nothing,
+    /// Reading failed.
+    SourceBroke,
+    /// Writing failed, as the connection broke.
+    SinkBroke,
+    /// Nothing more can be written, as the sink has ended before, or has broken before.
+    SinkClosed,
+}
+
+impl Passed {
+    /// The system reports a reset to one call only; a later read looks like an end. If the peer
+    /// had ended before it broke, the error is a broken pipe.
+    fn by_write(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::SinkClosed,
+            _ => Self::SinkBroke,
+        }
+    }
+}
+
+/// One direction. It reads again only when all that it has read is written.
+#[derive(Debug)]
+pub(super) struct Pump {
+    held: Option<Held>,
+    is_flushed: bool,
+    stage: Stage,
+    tells_nothing: bool,
+    is_source_broken: bool,
+    read: u64,
+    written: u64,
+    /// Where a pipe is lent, if bytes may go through one.
+    pipes: Option<Arc<Pipes>>,
+    /// After so many bytes.
+    pipe_from: u64,
+    lent: Option<Lent>,
+}
+
+impl Pump {
+    pub(super) const fn new(pipes: Option<Arc<Pipes>>) -> Self {
+        Self {
+            pipes,
+            pipe_from: LARGE,
+            lent: None,
+            held: None,
+            is_flushed: true,
+            stage: Stage::Open,
+            tells_nothing: false,
+            is_source_broken: false,
+            read: 0,
+            written: 0,
+        }
+    }
+
+    /// Tells the end of a source that has sent nothing before it passes it on.
+    pub(super) const fn telling_nothing(mut self) -> Self {
+        self.tells_nothing = true;
+        self
+    }
+
+    /// Passes on an end that was told.
+    pub(super) const fn pass_nothing_on(&mut self) {
+        self.tells_nothing = false;
+    }
+
+    /// How many bytes were read.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// How many bytes were written.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Another sink takes the place of one to which nothing was written: it is passed the end,
+    /// too.
+    pub(super) fn begin_again(&mut self) {
+        if self.stage == Stage::Ended {
+            self.stage = Stage::SourceEnded;
+        }
+    }
+
+    /// The other direction has found out that the source broke: what it has sent is passed on,
+    /// but no end.
+    pub(super) const fn break_source(&mut self) {
+        self.is_source_broken = true;
+    }
+
+    pub(super) fn has_source_ended(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
+    /// Passes on what there is.
+    pub(super) fn poll(
+        &mut self,
+        source: &mut Stream,
+        sink: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Passed> {
+        loop {
+            match ready!(self.poll_write(sink, context)) {
+                Ok(()) => {}
+                Err(error) => return Poll::Ready(Passed::by_write(&error)),
+            }
+            match self.stage {
+                Stage::Open if self.lent.is_some() => {
+                    match ready!(self.poll_splice(source, sink, context)) {
+                        Spliced::Dry => return Poll::Pending,
+                        Spliced::Ended => self.stage = Stage::SourceEnded,
+                        Spliced::SinkFailed(error) => return Poll::Ready(Passed::by_write(&error)),
+                        Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
+                        Spliced::Taken(memory) => {
+                            let (start, end) = (0, memory.len());
+                            self.held = Some(Held { memory, start, end });
+                            self.pipe_from = self.read + LARGE;
+                        }
+                        Spliced::Unfit => self.pipes = None,
+                    }
+                }
+                Stage::Open => match self.poll_read(source, sink, context) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Passed::SourceBroke),
+                    Poll::Pending if self.is_flushed => return Poll::Pending,
+                    Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
+                        Ok(()) => {
+                            self.is_flushed = true;
+                            return Poll::Pending;
+                        }
+                        Err(error) => return Poll::Ready(Passed::by_write(&error)),
+                    },
+                },
+                Stage::SourceEnded if self.is_source_broken => {
+                    return Poll::Ready(Passed::SourceBroke);
+                }
+                Stage::SourceEnded if self.tells_nothing && self.read == 0 => {
+                    return Poll::Ready(Passed::Nothing);
+                }
+                Stage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context)) {
+                    Ok(()) => self.stage = Stage::Ended,
+                    // It is gone already; the other direction finds out how.
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        self.stage = Stage::Ended;
+                    }
+                    Err(error) => return Poll::Ready(Passed::by_write(&error)),
+                },
+                Stage::Ended => return Poll::Ready(Passed::All),
+            }
+        }
+    }
+
+    /// Moves bytes through the pipe, which is given back when nothing more is to be had.
+    fn poll_splice(
+        &mut self,
+        source: &Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Spliced> {
+        let Some(lent) = &mut self.lent else {
+            return Poll::Ready(Spliced::Unfit);
+        };
+        let counted = (&mut self.read, &mut self.written);
+        let spliced = ready!(lent.poll(source, sink, context, counted));
+        self.lent = None;
+        Poll::Ready(spliced)
+    }
+
+    /// Writes all that is held.
+    fn poll_write(&mut self, sink: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(held) = &mut self.held else {
+            return Poll::Ready(Ok(()));
+        };
+        while held.start < held.end {
+            let bytes = &held.memory[held.start..held.end];
+            let polled = Pin::new(&mut *sink).poll_write(context, bytes)?;
+            let Poll::Ready(written) = polled else {
+                held.shrink();
+                return Poll::Pending;
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            held.start += written;
+            self.written += written as u64;
+            self.is_flushed = false;
+        }
+        if let Some(held) = self.held.take() {
+            scratch::put_back(held.memory);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the thread's memory, and keeps that only if there was something; or lends a
+    /// pipe instead.
+    fn poll_read(
+        &mut self,
+        source: &mut Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(pipes) = self.pipes.as_ref().filter(|_| self.read >= self.pipe_from) {
+            self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
+            if self.lent.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let mut memory = scratch::take();
+        let mut buffer = ReadBuf::new(&mut memory);
+        let polled = Pin::new(source).poll_read(context, &mut buffer);
+        let end = buffer.filled().len();
+        match polled {
+            Poll::Ready(Ok(())) if end > 0 => {
+                self.read += end as u64;
+                let start = 0;
+                self.held = Some(Held { memory, start, end });
+            }
+            Poll::Ready(Ok(())) => {
+                scratch::put_back(memory);
+                self.stage = Stage::SourceEnded;
+            }
+            _ => scratch::put_back(memory),
+        }
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, scratch};
+
+    #[test]
+    fn what_is_held_for_long_takes_no_more_memory_than_it_needs() {
+        let mut memory = scratch::take();
+        let size = memory.len();
+        memory[1_000..1_003].copy_from_slice(b"abc");
+        let (start, end) = (10, size);
+        let mut held = Held { memory, start, end };
+        held.shrink();
+        assert_eq!((held.memory.len(), held.start), (size, 10));
+
+        (held.start, held.end) = (1_000, 1_003);
+        held.shrink();
+        assert_eq!(&*held.memory, b"abc");
+        assert_eq!((held.start, held.end), (0, 3));
+        // A piece of its own is not lent to others.
+        scratch::put_back(held.memory);
+        assert_eq!(scratch::take().len(), size);
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod pipe_tests {
+    use super::{LARGE, Passed, Pipes, Pump};
+    use crate::net::Stream;
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    /// A peer, and the side of it that bytes are pumped from or to.
+    async fn pair() -> (TcpStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (peer.unwrap(), accepted.unwrap().0.into())
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_keeps_no_pipe_from_a_fast_stream_and_loses_no_byte() {
+        const WHOLE: usize = 48 << 20;
+        let test = async {
+            let pipes = Pipes::new(1);
+            let sent: Vec<u8> = (0..251u8).cycle().take(WHOLE).collect();
+            let (mut member, mut source) = pair().await;
+            let (mut client, mut sink) = pair().await;
+            let (mut slow, expected) = (Pump::new(pipes.clone()), sent.clone());
+            tokio::spawn(async move { member.write_all(&sent).await });
+            // Its client reads nothing, and so the pipe is full in the end.
+            poll_fn(|context| match slow.poll(&mut source, &mut sink, context) {
+                Poll::Pending if slow.lent.is_none() => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await;
+            assert!(slow.read() >= LARGE && slow.written() < slow.read());
+
+            let (mut fast_member, mut fast_source) = pair().await;
+            let (mut fast_client, mut fast_sink) = pair().await;
+            let mut fast = Pump::new(pipes);
+            let writing = tokio::spawn(async move {
+                let piece = vec![0; 1 << 20];
+                while fast_member.write_all(&piece).await.is_ok() {}
+            });
+            let reading = tokio::spawn(async move {
+                let mut piece = vec![0; 1 << 20];
+                while fast_client.read(&mut piece).await.is_ok() {}
+            });
+            poll_fn(|context| {
+                let passed = fast.poll(&mut fast_source, &mut fast_sink, context);
+                assert!(passed.is_pending(), "{passed:?}");
+                let passed = slow.poll(&mut source, &mut sink, context);
+                assert!(passed.is_pending(), "{passed:?}");
+                match &slow.lent {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(()),
+                }
+            })
+            .await;
+            writing.abort();
+            reading.abort();
+            // What was in the pipe is in memory, and no more than that.
+            let kept = slow.held.as_ref().unwrap().memory.len() as u64;
+            assert_eq!(kept, slow.read() - slow.written());
+            assert!(kept <= 64 * 1024, "{kept} bytes");
+
+            let mut got = Vec::with_capacity(WHOLE);
+            let reading = client.read_to_end(&mut got);
+            let pumping = poll_fn(|context| slow.poll(&mut source, &mut sink, context));
+            let (passed, read) = tokio::join!(pumping, reading);
+            assert!(matches!(passed, Passed::All), "{passed:?}");
+            read.unwrap();
+            assert!(got == expected, "{} bytes of {WHOLE}", got.len());
+        };
+        timeout(Duration::from_secs(30), test).await.unwrap();
+    }
+}

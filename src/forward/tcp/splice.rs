@@ -1,0 +1,444 @@
+//! Bytes that go from one TCP connection to another through a pipe of the system, without a
+//! copy into this process: [`Pipes`] and [`Lent`].
+//!
+//! A direction has a pipe only while there are bytes in it or to be had, so few pipes serve
+//! many streams. Where none is left, one is taken from a direction whose sink has taken nothing
+//! for a while: what is in the pipe is copied into memory, once, and the direction goes on from
+//! there. So slow readers hold no pipe that another direction wants. If there is none to be
+//! taken either, bytes are copied.
+//!
+//! What does not live here: when a stream is worth it (`pump`).
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::net::{Carrier, Stream};
+use crate::sync::Mutex;
+
+/// How much a pipe should hold; what the system allows counts.
+const WANTED: usize = 256 * 1024;
+/// A pipe that holds less is worse than a copy. The system makes them so small for a user that
+/// has too many.
+const LEAST: usize = 64 * 1024;
+/// What is put at once into the last pipe that there is: it may be copied out of it, and of such
+/// pipes there is one after the other, each at another slow sink. With so little in each pipe, a
+/// large stream takes a fifth more of the processor's time.
+const FILL_OF_LAST: usize = 64 * 1024;
+
+/// A sink that has taken nothing for so long is slow, and has no right to a pipe.
+const SLOW: Duration = Duration::from_millis(50);
+/// After a failure, for so long no pipe is made, or looked for at slow sinks.
+const PAUSE: Duration = Duration::from_millis(10);
+
+fn is_recent(failure: Option<Instant>, now: Instant) -> bool {
+    failure.is_some_and(|then| now.saturating_duration_since(then) < PAUSE)
+}
+
+/// The pipes of a forwarder, each lent to one direction of one connection at a time.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    spare: Vec<Pipe>,
+    /// What each pipe is lent to, by the pipe's number.
+    holders: Vec<Option<Arc<Holder>>>,
+    /// Numbers without a pipe.
+    free: Vec<usize>,
+    /// When no pipe could be made.
+    failed: Option<Instant>,
+    /// When it was last looked for a slow sink in vain.
+    looked: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    number: usize,
+    from: OwnedFd,
+    to: OwnedFd,
+}
+
+impl Pipe {
+    fn new(number: usize) -> Option<Self> {
+        // Without a descriptor to spare, there is none.
+        let (from, to) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        let size = fcntl_setpipe_size(&to, WANTED).or_else(|_| fcntl_getpipe_size(&to));
+        let is_fit = size.is_ok_and(|size| size >= LEAST);
+        is_fit.then_some(Self { number, from, to })
+    }
+
+    /// Copies out all that is in it.
+    fn read(&self, filled: usize) -> io::Result<Box<[u8]>> {
+        let mut memory: Box<[u8]> = vec![0; filled].into();
+        let mut at = 0;
+        while at < filled {
+            match rustix::io::read(&self.from, &mut memory[at..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => at += read,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(memory)
+    }
+}
+
+/// What has a pipe. Its lock is held by the direction while it moves bytes; others only try it.
+#[derive(Debug)]
+struct Holder {
+    load: Mutex<Load>,
+}
+
+#[derive(Debug)]
+struct Load {
+    /// `None` once it was taken.
+    pipe: Option<Pipe>,
+    filled: usize,
+    /// Since when the sink has taken nothing.
+    blocked: Option<Instant>,
+    /// What was in the pipe when it was taken.
+    taken: Option<io::Result<Box<[u8]>>>,
+}
+
+impl Holder {
+    fn of(pipe: Pipe) -> Self {
+        Self {
+            load: Mutex::new(Load {
+                pipe: Some(pipe),
+                filled: 0,
+                blocked: None,
+                taken: None,
+            }),
+        }
+    }
+
+    /// Takes the pipe away if the sink is slow.
+    fn take_if_slow(&self, now: Instant) -> Option<Pipe> {
+        let mut load = self.load.try_lock()?;
+        let blocked = load.blocked?;
+        if now.saturating_duration_since(blocked) < SLOW {
+            return None;
+        }
+        let pipe = load.pipe.take()?;
+        let taken = pipe.read(load.filled);
+        let is_empty = taken.is_ok();
+        load.filled = 0;
+        load.taken = Some(taken);
+        // One that cannot be read is closed, and its number is lost with it.
+        is_empty.then_some(pipe)
+    }
+}
+
+impl Pipes {
+    /// There will be `most` pipes at most; with none, there is no splicing.
+    pub(super) fn new(most: usize) -> Option<Arc<Self>> {
+        (most > 0).then(|| {
+            Arc::new(Self {
+                most,
+                state: Mutex::new(State::default()),
+            })
+        })
+    }
+
+    /// Lends a pipe, if there is one to lend.
+    fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let spare = self.state.lock().spare.pop();
+        let pipe = spare.or_else(|| {
+            let now = Instant::now();
+            self.make(now).or_else(|| self.take_from_slow(now))
+        })?;
+        let number = pipe.number;
+        let holder = Arc::new(Holder::of(pipe));
+        let mut state = self.state.lock();
+        state.holders[number] = Some(holder.clone());
+        let is_last =
+            state.spare.is_empty() && state.free.is_empty() && state.holders.len() >= self.most;
+        drop(state);
+        Some(Lent {
+            fill: if is_last { FILL_OF_LAST } else { WANTED },
+            holder,
+            pipes: self.clone(),
+        })
+    }
+
+    fn make(&self, now: Instant) -> Option<Pipe> {
+        let mut state = self.state.lock();
+        if is_recent(state.failed, now) {
+            return None;
+        }
+        let number = match state.free.pop() {
+            Some(number) => number,
+            None if state.holders.len() >= self.most => return None,
+            None => {
+                state.holders.push(None);
+                state.holders.len() - 1
+            }
+        };
+        drop(state);
+        let pipe = Pipe::new(number);
+        if pipe.is_none() {
+            let mut state = self.state.lock();
+            state.free.push(number);
+            state.failed = Some(now);
+        }
+        pipe
+    }
+
+    fn take_from_slow(&self, now: Instant) -> Option<Pipe> {
+        if is_recent(self.state.lock().looked, now) {
+            return None;
+        }
+        for number in 0..self.most {
+            let holder = match self.state.lock().holders.get(number) {
+                Some(holder) => holder.clone(),
+                None => break,
+            };
+            if let Some(pipe) = holder.and_then(|holder| holder.take_if_slow(now)) {
+                return Some(pipe);
+            }
+        }
+        self.state.lock().looked = Some(now);
+        None
+    }
+
+    #[cfg(test)]
+    fn made(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.holders.len() - state.free.len(), state.spare.len())
+    }
+}
+
+/// How splicing fared.
+#[derive(Debug)]
+pub(super) enum Spliced {
+    /// There is nothing to be read now; the task is woken when there is.
+    Dry,
+    Ended,
+    SinkFailed(io::Error),
+    SourceBroke,
+    /// Another direction has the pipe now. This was in it.
+    Taken(Box<[u8]>),
+    /// The system cannot do this with these connections.
+    Unfit,
+}
+
+/// A pipe, lent to one direction. It is given back if it is empty, otherwise closed.
+#[derive(Debug)]
+pub(super) struct Lent {
+    /// How much is put into it at once.
+    fill: usize,
+    holder: Arc<Holder>,
+    pipes: Arc<Pipes>,
+}
+
+impl Lent {
+    /// Lends a pipe for these two, if both are plain TCP and there is something to be read.
+    /// `Pending` if there is not.
+    pub(super) fn poll_for(
+        pipes: &Arc<Pipes>,
+        source: &Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Self>> {
+        let (Carrier::Tcp(source), Carrier::Tcp(_)) = (source.carrier(), sink.carrier()) else {
+            return Poll::Ready(None);
+        };
+        // The read that follows finds an error.
+        let _ = ready!(source.poll_read_ready(context));
+        Poll::Ready(pipes.lend())
+    }
+
+    /// Moves bytes as long as it can. `read` and `written` grow by them.
+    pub(super) fn poll(
+        &mut self,
+        source: &Stream,
+        sink: &Stream,
+        context: &mut Context<'_>,
+        (read, written): (&mut u64, &mut u64),
+    ) -> Poll<Spliced> {
+        let load = &mut *self.holder.load.lock();
+        match load.taken.take() {
+            Some(Ok(bytes)) => return Poll::Ready(Spliced::Taken(bytes)),
+            Some(Err(error)) => return Poll::Ready(Spliced::SinkFailed(error)),
+            None => {}
+        }
+        let (Carrier::Tcp(source), Carrier::Tcp(sink), Some(pipe)) =
+            (source.carrier(), sink.carrier(), &load.pipe)
+        else {
+            return Poll::Ready(Spliced::Unfit);
+        };
+        loop {
+            while load.filled > 0 {
+                let Poll::Ready(emptied) = empty(pipe, load.filled, sink, context) else {
+                    load.blocked.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                };
+                match emptied {
+                    Ok(moved) if moved > 0 => {
+                        load.filled -= moved.min(load.filled);
+                        load.blocked = None;
+                        *written += moved as u64;
+                    }
+                    Ok(_) => {
+                        let error = io::ErrorKind::WriteZero.into();
+                        return Poll::Ready(Spliced::SinkFailed(error));
+                    }
+                    Err(error) => return Poll::Ready(Spliced::SinkFailed(error)),
+                }
+            }
+            let Poll::Ready(filled) = fill(pipe, self.fill, source, context) else {
+                return Poll::Ready(Spliced::Dry);
+            };
+            match filled {
+                Ok(0) => return Poll::Ready(Spliced::Ended),
+                Ok(moved) => {
+                    load.filled = moved;
+                    *read += moved as u64;
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                    return Poll::Ready(Spliced::Unfit);
+                }
+                Err(_) => return Poll::Ready(Spliced::SourceBroke),
+            }
+        }
+    }
+}
+
+/// Moves what a connection has into an empty pipe.
+fn fill(
+    pipe: &Pipe,
+    most: usize,
+    source: &TcpStream,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(source.poll_read_ready(context))?;
+        let filled = source.try_io(Interest::READABLE, || moved(source.as_fd(), &pipe.to, most));
+        match filled {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            filled => return Poll::Ready(filled),
+        }
+    }
+}
+
+/// Moves what a pipe has to a connection.
+fn empty(
+    pipe: &Pipe,
+    filled: usize,
+    sink: &TcpStream,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(sink.poll_write_ready(context))?;
+        let emptied = sink.try_io(Interest::WRITABLE, || {
+            moved(&pipe.from, sink.as_fd(), filled)
+        });
+        match emptied {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            emptied => return Poll::Ready(emptied),
+        }
+    }
+}
+
+fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    loop {
+        match splice(&from, None, &to, None, most, flags) {
+            Err(Errno::INTR) => {}
+            moved => return Ok(moved?),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut load = self.holder.load.lock();
+        let (pipe, filled) = (load.pipe.take(), load.filled);
+        drop(load);
+        // If it was taken, it is lent to another.
+        let Some(pipe) = pipe else {
+            return;
+        };
+        let number = pipe.number;
+        // One with bytes in it is closed, before another takes its place.
+        let spare = (filled == 0).then_some(pipe);
+        let mut state = self.pipes.state.lock();
+        state.holders[number] = None;
+        match spare {
+            Some(pipe) => state.spare.push(pipe),
+            None => state.free.push(number),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instant, Pipes, SLOW};
+
+    #[test]
+    fn pipes_are_bounded_and_lent_again() {
+        assert!(Pipes::new(0).is_none());
+        let pipes = Pipes::new(2).unwrap();
+        let (one, two) = (pipes.lend().unwrap(), pipes.lend().unwrap());
+        assert!(pipes.lend().is_none());
+        assert_eq!(pipes.made(), (2, 0));
+        drop(one);
+        assert_eq!(pipes.made(), (2, 1));
+        let again = pipes.lend().unwrap();
+        assert_eq!(pipes.made(), (2, 0));
+        drop((again, two));
+        assert_eq!(pipes.made(), (2, 2));
+    }
+
+    #[test]
+    fn a_pipe_with_bytes_in_it_is_closed() {
+        let pipes = Pipes::new(1).unwrap();
+        let lent = pipes.lend().unwrap();
+        lent.holder.load.lock().filled = 1;
+        drop(lent);
+        assert_eq!(pipes.made(), (0, 0));
+        assert!(pipes.lend().is_some());
+    }
+
+    #[test]
+    fn a_pipe_is_taken_from_a_slow_sink_with_its_bytes_kept_and_from_no_other() {
+        let pipes = Pipes::new(1).unwrap();
+        let slow = pipes.lend().unwrap();
+        let now = Instant::now();
+        {
+            let mut load = slow.holder.load.lock();
+            let pipe = load.pipe.as_ref().unwrap();
+            assert_eq!(rustix::io::write(&pipe.to, b"hello"), Ok(5));
+            load.filled = 5;
+            load.blocked = Some(now);
+        }
+        assert!(
+            slow.holder.take_if_slow(now).is_none(),
+            "it is not slow yet"
+        );
+        slow.holder.load.lock().blocked = Some(now - SLOW);
+        let quick = pipes.lend().unwrap();
+        assert_eq!(pipes.made(), (1, 0));
+        let taken = slow.holder.load.lock().taken.take();
+        assert_eq!(&*taken.unwrap().unwrap(), b"hello");
+        // It is not given back twice.
+        drop(slow);
+        assert_eq!(pipes.made(), (1, 0));
+        drop(quick);
+        assert_eq!(pipes.made(), (1, 1));
+    }
+}

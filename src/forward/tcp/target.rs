@@ -1,0 +1,22 @@
+//! A forwarder as a target.
+
+use super::TcpForwarder;
+use crate::balancer::Balancer;
+use crate::forward::Address;
+use crate::net::stream_target::StreamTarget;
+
+/// Forwards connections. If the forwarder's acceptor terminates TLS, so does the target; if it
+/// reads PROXY headers, the target reads those that the router has not read.
+impl From<TcpForwarder> for StreamTarget {
+    fn from(forwarder: TcpForwarder) -> Self {
+        let (acceptor, forwarding) = forwarder.begin();
+        acceptor.into_target(move |accepted| forwarding.forward(accepted))
+    }
+}
+
+/// Forwards connections as [`TcpForwarder::new`] does.
+impl From<Balancer<Address>> for StreamTarget {
+    fn from(balancer: Balancer<Address>) -> Self {
+        TcpForwarder::new(balancer).into()
+    }
+}

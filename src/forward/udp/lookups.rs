@@ -1,0 +1,188 @@
+//! The addresses of members that have names: [`Lookups`] resolves them beside the datagrams, so
+//! that no datagram waits for a name that was resolved before.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::common::nanos;
+use super::opening::Unopened;
+use crate::member::Cause;
+use crate::net::{ConnectError, lookup};
+use crate::timer::timeout;
+
+/// How long addresses are used before the name is resolved again.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// How long after a failure a name is resolved again.
+const FAILED: Duration = Duration::from_secs(1);
+
+/// How long it may take to resolve a name.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Names that have not been used for so long are forgotten.
+const UNUSED: Duration = Duration::from_secs(600);
+
+/// A name and a port.
+type Host = (Arc<str>, u16);
+
+/// The names that are known, and those that are being resolved. Times are nanoseconds since a
+/// moment of the caller's choice.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    known: HashMap<Host, Known>,
+    running: JoinSet<(Host, Result<Vec<SocketAddr>, Failed>)>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// `None` until it is resolved for the first time.
+    found: Option<Result<Vec<SocketAddr>, Failed>>,
+    /// When it is resolved again.
+    due: u64,
+    is_running: bool,
+    used: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failed {
+    /// The name has no address, or nothing tells it.
+    Name,
+    /// This machine has no descriptor left to ask with.
+    Shortage,
+}
+
+impl Lookups {
+    /// The addresses of a name. If they are old, it is resolved again meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If there are none yet, or the name does not resolve.
+    pub(super) fn find(
+        &mut self,
+        host: &Arc<str>,
+        port: u16,
+        now: u64,
+    ) -> Result<&[SocketAddr], Unopened> {
+        let key = (host.clone(), port);
+        if !self.known.contains_key(&key) {
+            let unused = nanos(UNUSED);
+            self.known
+                .retain(|_, it| it.is_running || it.used.saturating_add(unused) > now);
+        }
+        let known = self.known.entry(key.clone()).or_insert(Known {
+            found: None,
+            due: now,
+            is_running: false,
+            used: now,
+        });
+        known.used = now;
+        if known.due <= now && !known.is_running {
+            known.is_running = true;
+            self.running.spawn(resolve(key));
+        }
+        match &known.found {
+            Some(Ok(addresses)) => Ok(addresses),
+            // It is about to be tried again, which may do better.
+            Some(Err(_)) if known.is_running => Err(Unopened::Resolving),
+            Some(Err(Failed::Name)) => Err(Unopened::Member(Cause::Unresolved)),
+            Some(Err(Failed::Shortage)) => Err(Unopened::Shortage),
+            None => Err(Unopened::Resolving),
+        }
+    }
+
+    /// Resolves when a name is resolved, or has failed to; never, if none is being resolved.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub(super) async fn next(&mut self, now: impl Fn() -> u64) {
+        let Some(ended) = self.running.join_next().await else {
+            return std::future::pending().await;
+        };
+        // They neither panic nor are cancelled while this lives.
+        let Ok((key, found)) = ended else { return };
+        let Some(known) = self.known.get_mut(&key) else {
+            return;
+        };
+        known.is_running = false;
+        let again = if found.is_ok() { FRESH } else { FAILED };
+        known.due = now().saturating_add(nanos(again));
+        // A name that has resolved once keeps its addresses while the resolver fails.
+        if found.is_ok() || !matches!(known.found, Some(Ok(_))) {
+            known.found = Some(found);
+        }
+    }
+}
+
+async fn resolve(key: Host) -> (Host, Result<Vec<SocketAddr>, Failed>) {
+    let found = match timeout(LIMIT, lookup(&key.0, key.1)).await {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(Failed::Name),
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => Err(Failed::Name),
+    };
+    (key, found)
+}
+
+fn failed(error: &ConnectError) -> Failed {
+    if error.is_exhaustion() {
+        return Failed::Shortage;
+    }
+    Failed::Name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FRESH, Lookups, UNUSED, Unopened, nanos};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    fn found(lookups: &mut Lookups, host: &str, now: u64) -> Result<Vec<SocketAddr>, Unopened> {
+        let found = lookups.find(&host.into(), 53, now);
+        found.map(<[SocketAddr]>::to_vec)
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_once_and_then_known_while_it_is_resolved_again() {
+        let mut lookups = Lookups::default();
+        for _ in 0..3 {
+            let later = found(&mut lookups, "localhost", 0);
+            assert!(matches!(later, Err(Unopened::Resolving)));
+        }
+        assert_eq!(lookups.running.len(), 1);
+        lookups.next(|| 0).await;
+        let addresses = found(&mut lookups, "localhost", 1).unwrap();
+        assert!(addresses.iter().all(|it| it.ip().is_loopback()));
+        assert!(!addresses.is_empty() && lookups.running.is_empty());
+        let old = nanos(FRESH);
+        assert_eq!(found(&mut lookups, "localhost", old).unwrap(), addresses);
+        assert_eq!(lookups.running.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_the_members_failure_and_is_tried_again() {
+        let mut lookups = Lookups::default();
+        found(&mut lookups, "none.invalid", 0).unwrap_err();
+        lookups.next(|| 0).await;
+        let failed = found(&mut lookups, "none.invalid", 1);
+        assert!(matches!(failed, Err(Unopened::Member(_))), "{failed:?}");
+        let later = found(&mut lookups, "none.invalid", nanos(FRESH));
+        assert!(matches!(later, Err(Unopened::Resolving)));
+    }
+
+    #[tokio::test]
+    async fn names_that_are_used_no_more_are_forgotten() {
+        let mut lookups = Lookups::default();
+        for number in 0..5 {
+            let host: Arc<str> = format!("localhost{number}").into();
+            let now = number * nanos(UNUSED);
+            let _ = lookups.find(&host, 53, now);
+            lookups.next(|| now).await;
+        }
+        assert_eq!(lookups.known.len(), 1);
+    }
+}

@@ -1,0 +1,300 @@
+//! From the text of a file to records: [`HeartbeatFile::parse`].
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::error::{HeartbeatLineError, Wrong};
+use crate::heartbeat::message::shown;
+use crate::heartbeat::pairs::{self, Pairs, decimal};
+use crate::heartbeat::{HeartbeatRecord, SenderId};
+use crate::scheduler::Reading;
+
+/// The port that httpd writes for servers that have named none.
+pub(super) const NO_PORT: u16 = 80;
+
+/// What servers report, in the format of httpd's `HeartbeatStorage`: a line for each.
+///
+/// ```text
+/// 10.0.0.1 &ready=30&busy=2&lastseen=3&port=80
+/// ```
+///
+/// `lastseen` is in seconds, as of the time of the file. Lines that begin with `#` are comments,
+/// and other keys are ignored. Of several lines for one server, an address with a port, the later
+/// values win, value by value. Port 80 stands for none, as httpd writes it for servers that have
+/// named none.
+///
+/// A line with an error is skipped; httpd reads what is no number as 0. A record without
+/// `lastseen` is not counted on, while httpd takes it for fresh.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::heartbeat::HeartbeatFile;
+/// use std::time::Duration;
+///
+/// let (file, errors) = HeartbeatFile::parse(b"10.0.0.1 &ready=30&busy=2&lastseen=3&port=80\n");
+/// assert!(errors.is_empty());
+/// let record = file.records()[0];
+/// assert_eq!(record.sender().to_string(), "10.0.0.1");
+/// assert_eq!(record.reading().ready, 30);
+/// assert_eq!(record.last_seen(), Some(Duration::from_secs(3)));
+/// ```
+///
+/// Taking over what an httpd on this machine has received, every five seconds:
+///
+/// ```no_run
+/// use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
+/// use std::time::Duration;
+///
+/// # async fn example(monitor: HeartbeatMonitor) -> std::io::Result<()> {
+/// loop {
+///     let (file, errors) = HeartbeatFile::read("/run/apache2/hb.dat")?;
+///     errors.iter().for_each(|error| eprintln!("{error}"));
+///     file.report_to(&monitor);
+///     tokio::time::sleep(Duration::from_secs(5)).await;
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HeartbeatFile {
+    pub(super) records: Vec<HeartbeatRecord>,
+}
+
+/// The values of a server, as far as there are some.
+#[derive(Clone, Copy, Default)]
+struct Values {
+    ready: Option<u32>,
+    busy: Option<u32>,
+    last_seen: Option<u64>,
+}
+
+/// What several lines come to.
+struct Merged {
+    /// The last of them.
+    line: usize,
+    sender: SenderId,
+    values: Values,
+}
+
+impl HeartbeatFile {
+    /// Makes a file of records, such as those of a monitor.
+    #[must_use]
+    pub fn new(records: Vec<HeartbeatRecord>) -> Self {
+        Self { records }
+    }
+
+    /// Returns the records, in the order of their first lines.
+    #[must_use]
+    pub fn records(&self) -> &[HeartbeatRecord] {
+        &self.records
+    }
+
+    /// Reads a file's text. What is wrong is told by line, and skipped.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> (Self, Vec<HeartbeatLineError>) {
+        let (mut merged, mut errors) = (Vec::<Merged>::new(), Vec::new());
+        let mut places = HashMap::new();
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let number = index + 1;
+            let line = line.trim_ascii_end();
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            match line_of(line) {
+                Ok((sender, values)) => {
+                    let place = *places.entry(sender).or_insert(merged.len());
+                    if place == merged.len() {
+                        merged.push(Merged {
+                            line: number,
+                            sender,
+                            values,
+                        });
+                    } else {
+                        merged[place].line = number;
+                        merged[place].values.update(values);
+                    }
+                }
+                Err(wrong) => errors.push(HeartbeatLineError::new(number, wrong)),
+            }
+        }
+        let mut records = Vec::with_capacity(merged.len());
+        for Merged {
+            line,
+            sender,
+            values,
+        } in merged
+        {
+            match values.record(sender) {
+                Ok(record) => records.push(record),
+                Err(wrong) => errors.push(HeartbeatLineError::new(line, wrong)),
+            }
+        }
+        errors.sort_by_key(HeartbeatLineError::line);
+        (Self { records }, errors)
+    }
+}
+
+impl Values {
+    /// Takes the values that `later` has.
+    fn update(&mut self, later: Self) {
+        self.ready = later.ready.or(self.ready);
+        self.busy = later.busy.or(self.busy);
+        self.last_seen = later.last_seen.or(self.last_seen);
+    }
+
+    fn record(self, sender: SenderId) -> Result<HeartbeatRecord, Wrong> {
+        let ready = self.ready.ok_or(Wrong::Missing("ready"))?;
+        let busy = self.busy.ok_or(Wrong::Missing("busy"))?;
+        let record = HeartbeatRecord::new(sender, Reading { ready, busy });
+        Ok(match self.last_seen {
+            Some(seconds) => record.with_last_seen(Duration::from_secs(seconds)),
+            None => record,
+        })
+    }
+}
+
+fn line_of(line: &[u8]) -> Result<(SenderId, Values), Wrong> {
+    let end = line.iter().position(|&byte| byte == b' ' || byte == b'\t');
+    let (address, fields) = line.split_at(end.unwrap_or(line.len()));
+    let text = std::str::from_utf8(address).ok();
+    let ip = text.and_then(|text| text.parse::<IpAddr>().ok());
+    let ip = ip.ok_or_else(|| Wrong::Address(shown(address)))?;
+    if fields.is_empty() {
+        return Err(Wrong::Values);
+    }
+    let (mut values, mut port) = (Values::default(), None);
+    for (key, value) in Pairs::new(fields.trim_ascii_start()) {
+        let wrong = |field| Wrong::Number(field, shown(&value));
+        match key.to_ascii_lowercase().as_slice() {
+            b"ready" => values.ready = Some(slots("ready", &value)?),
+            b"busy" => values.busy = Some(slots("busy", &value)?),
+            b"lastseen" => {
+                let seconds = decimal(&value).ok_or_else(|| wrong("lastseen"))?;
+                values.last_seen = Some(seconds);
+            }
+            b"port" => {
+                let number = decimal(&value).and_then(|it| u16::try_from(it).ok());
+                port = Some(number.ok_or_else(|| wrong("port"))?);
+            }
+            _ => {}
+        }
+    }
+    let port = port.filter(|&port| port != NO_PORT);
+    Ok((SenderId::new(ip, port), values))
+}
+
+fn slots(field: &'static str, value: &[u8]) -> Result<u32, Wrong> {
+    pairs::slots(value).ok_or_else(|| Wrong::Number(field, shown(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HeartbeatFile;
+    use proptest::prelude::*;
+
+    /// Each record in a line of its own, and the errors.
+    fn read(text: &str) -> (Vec<String>, Vec<String>) {
+        let (file, errors) = HeartbeatFile::parse(text.as_bytes());
+        let records = file.records().iter().map(|it| {
+            let seen = it.last_seen().map(|it| it.as_secs());
+            let reading = it.reading();
+            format!(
+                "{} {} {} {seen:?}",
+                it.sender(),
+                reading.ready,
+                reading.busy
+            )
+        });
+        let errors = errors.iter().map(ToString::to_string);
+        (records.collect(), errors.collect())
+    }
+
+    fn records(text: &str) -> Vec<String> {
+        let (records, errors) = read(text);
+        assert!(errors.is_empty(), "{text}: {errors:?}");
+        records
+    }
+
+    #[test]
+    fn what_httpd_writes_is_understood() {
+        let text = "10.0.0.1 &ready=30&busy=2&lastseen=3&port=80\n\
+                    2001:db8::1 &ready=1&busy=0&lastseen=0&port=8080\n";
+        let expected = ["10.0.0.1 30 2 Some(3)", "[2001:db8::1]:8080 1 0 Some(0)"];
+        assert_eq!(records(text), expected);
+    }
+
+    #[test]
+    fn the_last_character_counts_and_ends_of_lines_do_not() {
+        for text in [
+            "10.0.0.1 busy=2&lastseen=1&ready=30",
+            "10.0.0.1 busy=2&lastseen=1&ready=30\r\n",
+            "# of today\n\n10.0.0.1\tREADY=30&busy=2&lastseen=1\n",
+        ] {
+            assert_eq!(records(text), ["10.0.0.1 30 2 Some(1)"], "{text}");
+        }
+    }
+
+    #[test]
+    fn of_two_lines_for_a_server_the_later_values_win_one_by_one() {
+        let text = "10.0.0.1 ready=30&busy=2&lastseen=1\n\
+                    10.0.0.2 ready=5&busy=5&lastseen=5\n\
+                    10.0.0.1 ready=8&lastseen=4\n\
+                    10.0.0.1 ready=9&port=80\n";
+        let expected = ["10.0.0.1 9 2 Some(4)", "10.0.0.2 5 5 Some(5)"];
+        assert_eq!(records(text), expected);
+    }
+
+    #[test]
+    fn a_port_makes_another_server_of_an_address() {
+        let text = "10.0.0.1 ready=1&busy=1&lastseen=1&port=8081\n\
+                    10.0.0.1 ready=2&busy=2&lastseen=2&port=8082\n";
+        let expected = ["10.0.0.1:8081 1 1 Some(1)", "10.0.0.1:8082 2 2 Some(2)"];
+        assert_eq!(records(text), expected);
+    }
+
+    #[test]
+    fn a_line_with_an_error_is_skipped_and_told_and_the_others_count() {
+        let huge = "9".repeat(60);
+        let text = format!(
+            "localhost &ready=1&busy=1&lastseen=1\n\
+             10.0.0.1\n\
+             10.0.0.2 ready=NaN&busy=1&lastseen=1\n\
+             10.0.0.3 ready=1&busy={huge}&lastseen=1\n\
+             10.0.0.4 ready=1&busy=1&lastseen=-1\n\
+             10.0.0.5 ready=1&busy=1&lastseen=1&port=99999\n\
+             10.0.0.6 ready=1&lastseen=1\n\
+             10.0.0.7 ready=-4&busy=1&lastseen=1\n"
+        );
+        let (records, errors) = read(&text);
+        assert_eq!(records, ["10.0.0.7 0 1 Some(1)"]);
+        let shown = &huge[..40];
+        let expected = [
+            "line 1: no IP address: \"localhost\"",
+            "line 2: nothing behind the address",
+            "line 3: `ready` is no number: \"NaN\"",
+            &format!("line 4: `busy` is no number: \"{shown}\""),
+            "line 5: `lastseen` is no number: \"-1\"",
+            "line 6: `port` is no number: \"99999\"",
+            "line 7: `busy` is missing",
+        ];
+        assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn a_record_without_an_age_has_none() {
+        assert_eq!(records("10.0.0.1 ready=1&busy=1"), ["10.0.0.1 1 1 None"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = HeartbeatFile::parse(&text);
+        }
+
+        #[test]
+        fn nearly_a_file_does_not_panic(text in "([0-9.:a-f]{0,12}[ \n]&?(ready|busy|port|lastseen)?=[-0-9a]{0,12}\n?){0,6}") {
+            let _ = HeartbeatFile::parse(text.as_bytes());
+        }
+    }
+}

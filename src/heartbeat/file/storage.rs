@@ -1,0 +1,109 @@
+//! The file on the disk: read with the age that it has, written so that no reader sees half of
+//! it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::HeartbeatLineError;
+use super::parse::HeartbeatFile;
+use crate::heartbeat::{HeartbeatMonitor, wall_clock};
+use crate::random::Random;
+
+/// A file that is longer is refused: some hundred thousand servers.
+const MAX_BYTES: u64 = 16 << 20;
+
+impl HeartbeatFile {
+    /// Reads a file from the disk. The ages of its records are those at the time of its last
+    /// change, and the time since then is added to them: a file that is written no more grows
+    /// old.
+    ///
+    /// It blocks, as the standard library does.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or has more than 16 MiB.
+    pub fn read(path: impl AsRef<Path>) -> io::Result<(Self, Vec<HeartbeatLineError>)> {
+        let file = File::open(path)?;
+        let changed = file.metadata()?.modified()?;
+        let mut text = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > MAX_BYTES {
+            let message = "a file of heartbeats has more than 16 MiB";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        // If the clock was set back, the file is from the future.
+        let age = wall_clock::now()
+            .duration_since(changed)
+            .unwrap_or_default();
+        let (mut file, errors) = Self::parse(&text);
+        for record in &mut file.records {
+            if let Some(seen) = record.last_seen() {
+                *record = record.with_last_seen(seen.saturating_add(age));
+            }
+        }
+        Ok((file, errors))
+    }
+
+    /// Replaces a file on the disk. A reader sees the former one or the new one, and nothing in
+    /// between: it is written beside it, and then renamed. As httpd's, it is readable by all and
+    /// writable by none.
+    ///
+    /// It blocks, as the standard library does, but does not wait for the disk.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written or renamed. Then the former file is as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("equipoise-hb-{}.dat", std::process::id()));
+    /// let monitor = HeartbeatMonitor::new();
+    /// monitor.receive([10, 0, 0, 1].into(), b"v=1&ready=30&busy=2")?;
+    /// HeartbeatFile::new(monitor.records()).write(&path)?;
+    ///
+    /// let (file, _) = HeartbeatFile::read(&path)?;
+    /// assert_eq!(file.records()[0].reading().busy, 2);
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let beside = beside(path)?;
+        let written = write_new(&beside, self.to_string().as_bytes())
+            .and_then(|()| fs::rename(&beside, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// Gives all records to a monitor, which counts those that it drops.
+    pub fn report_to(&self, monitor: &HeartbeatMonitor) {
+        for &record in &self.records {
+            let _ = monitor.report(record);
+        }
+    }
+}
+
+/// A name of its own in the same folder, as only there a file can be renamed at once.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut beside = name.to_owned();
+    beside.push(format!(".{:016x}", Random::from_entropy().next_u64()));
+    Ok(path.with_file_name(beside))
+}
+
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o444))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! The answer to a POST: [`HeartbeatFormFuture`], which reads the body.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::heartbeat::{HeartbeatMessage, HeartbeatMonitor, ReportError};
+use crate::timer::Deadline;
+
+pin_project! {
+    /// Resolves with the answer to a heartbeat; made by
+    /// [`HeartbeatService`](super::HeartbeatService).
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct HeartbeatFormFuture<B> {
+        #[pin]
+        stage: Stage<B>,
+    }
+}
+
+pin_project! {
+    #[project = StageProject]
+    enum Stage<B> {
+        Answered {
+            // `None` once it was given away.
+            answer: Option<Response<String>>,
+        },
+        Reading {
+            #[pin]
+            body: B,
+            #[pin]
+            deadline: Deadline,
+            read: Vec<u8>,
+            monitor: HeartbeatMonitor,
+            from: IpAddr,
+        },
+    }
+}
+
+impl<B> HeartbeatFormFuture<B> {
+    pub(super) fn with(answer: Response<String>) -> Self {
+        let answer = Some(answer);
+        Self {
+            stage: Stage::Answered { answer },
+        }
+    }
+
+    pub(super) fn of(body: B, monitor: HeartbeatMonitor, from: IpAddr, limit: Duration) -> Self {
+        Self {
+            stage: Stage::Reading {
+                body,
+                deadline: Deadline::after(limit),
+                read: Vec::new(),
+                monitor,
+                from,
+            },
+        }
+    }
+}
+
+impl<B> Future for HeartbeatFormFuture<B>
+where
+    B: Body,
+{
+    type Output = Result<Response<String>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (mut body, deadline, read, monitor, from) = match self.project().stage.project() {
+            StageProject::Answered { answer } => {
+                return answer
+                    .take()
+                    .map_or(Poll::Pending, |it| Poll::Ready(Ok(it)));
+            }
+            StageProject::Reading {
+                body,
+                deadline,
+                read,
+                monitor,
+                from,
+            } => (body, deadline, read, monitor, *from),
+        };
+        if deadline.poll(context).is_ready() {
+            let late = answer(StatusCode::REQUEST_TIMEOUT, "the body took too long\n");
+            return Poll::Ready(Ok(late));
+        }
+        loop {
+            match ready!(body.as_mut().poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    let Ok(mut data) = frame.into_data() else {
+                        continue;
+                    };
+                    if data.remaining() > HeartbeatMessage::MAX_BYTES - read.len() {
+                        let why = "a heartbeat has 1000 bytes at most\n";
+                        return Poll::Ready(Ok(answer(StatusCode::PAYLOAD_TOO_LARGE, why)));
+                    }
+                    while data.has_remaining() {
+                        let chunk = data.chunk();
+                        let length = chunk.len();
+                        read.extend_from_slice(chunk);
+                        data.advance(length);
+                    }
+                }
+                Some(Err(_)) => {
+                    let broken = answer(StatusCode::BAD_REQUEST, "the body broke off\n");
+                    return Poll::Ready(Ok(broken));
+                }
+                None => break,
+            }
+        }
+        let received = monitor.receive_form(from, read);
+        Poll::Ready(Ok(match received {
+            Ok(_) => answer(StatusCode::OK, "OK"),
+            Err(error) => refusal(&error),
+        }))
+    }
+}
+
+fn refusal(error: &ReportError) -> Response<String> {
+    let status = match error {
+        ReportError::Full => StatusCode::SERVICE_UNAVAILABLE,
+        ReportError::Malformed(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::FORBIDDEN,
+    };
+    let why = match error.source() {
+        Some(source) => format!("{error}: {source}\n"),
+        None => format!("{error}\n"),
+    };
+    answer(status, &why)
+}
+
+pub(super) fn answer(status: StatusCode, text: &str) -> Response<String> {
+    let mut answer = Response::new(text.to_owned());
+    *answer.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain");
+    answer.headers_mut().insert(header::CONTENT_TYPE, plain);
+    answer
+}
+
+impl<B> fmt::Debug for HeartbeatFormFuture<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeartbeatFormFuture")
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! The layer and the service that count: [`InFlightLayer`], [`InFlightService`].
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::InFlightBody;
+use super::counter::InFlight;
+use super::future::InFlightFuture;
+
+/// Counts the requests of a server, from the call to the last byte of the answer, or until its
+/// future or body is dropped. Put it outside all other layers.
+///
+/// A connection that is upgraded counts until the head of its answer is sent; see
+/// [`InFlight::begin`] for what follows.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::heartbeat::{InFlight, InFlightLayer};
+/// use http::{Request, Response};
+/// use http_body_util::{BodyExt, Full};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let in_flight = InFlight::new();
+/// let service = ServiceBuilder::new()
+///     .layer(InFlightLayer::new(&in_flight))
+///     .service(service_fn(|_: Request<()>| async {
+///         Ok::<_, std::io::Error>(Response::new(Full::new(bytes::Bytes::from("hello"))))
+///     }));
+/// let answer = service.oneshot(Request::new(())).await?;
+/// assert_eq!(in_flight.count(), 1);
+/// answer.into_body().collect().await?;
+/// assert_eq!(in_flight.count(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct InFlightLayer {
+    in_flight: InFlight,
+}
+
+impl InFlightLayer {
+    /// Makes a layer that counts by `in_flight`.
+    #[must_use]
+    pub fn new(in_flight: &InFlight) -> Self {
+        Self {
+            in_flight: in_flight.clone(),
+        }
+    }
+}
+
+impl<S> Layer<S> for InFlightLayer {
+    type Service = InFlightService<S>;
+
+    fn layer(&self, inner: S) -> InFlightService<S> {
+        InFlightService {
+            inner,
+            in_flight: self.in_flight.clone(),
+        }
+    }
+}
+
+/// A service whose requests are counted; made by [`InFlightLayer`].
+#[derive(Clone, Debug)]
+pub struct InFlightService<S> {
+    inner: S,
+    in_flight: InFlight,
+}
+
+impl<S, R, B> Service<Request<R>> for InFlightService<S>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+    B: http_body::Body,
+{
+    type Response = Response<InFlightBody<B>>;
+    type Error = S::Error;
+    type Future = InFlightFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        let guard = self.in_flight.begin();
+        InFlightFuture::new(self.inner.call(request), guard)
+    }
+}

@@ -1,0 +1,76 @@
+//! Members that report their own idle capacity, over a network: what feeds the scheduler
+//! [`Heartbeat`](crate::Heartbeat).
+//!
+//! ```text
+//! server                                              balancer
+//! InFlightLayer ─► HeartbeatSender ── UDP ──► HeartbeatListener ─┐
+//! httpd, mod_heartbeat ────────────── UDP ──►        "           │
+//! curl -d 'ready=3&busy=1' ────────── POST ─► HeartbeatService ──┼─► HeartbeatMonitor
+//! httpd, HeartbeatStorage ─────────── file ─► HeartbeatFile ─────┘     which member?
+//!                                                                          │
+//! endpoint-load-metrics: TEXT … ── answers ─► OrcaLayer ───────────► HeartbeatReadings
+//!                                                                          │
+//!                                                                      Heartbeat elects
+//! ```
+//!
+//! It understands what Apache httpd sends, and httpd what this sends. Signatures
+//! ([`HeartbeatKey`], with what they are worth) are our own; httpd ignores them.
+//!
+//! What does not live here: how members are elected (`scheduler`).
+//!
+//! # Examples
+//!
+//! A balancer that elects by the heartbeats of its members:
+//!
+//! ```no_run
+//! use equipoise::heartbeat::{HeartbeatListener, HeartbeatMonitor, MemberAddress};
+//! use equipoise::{Balancer, Heartbeat, HeartbeatReadings, MemberSpec};
+//! use http::Uri;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let readings = HeartbeatReadings::new();
+//! let balancer = Balancer::builder()
+//!     .scheduler(Heartbeat::new(&readings))
+//!     .member("a", Uri::from_static("http://app-1.internal:8080"), MemberSpec::new())
+//!     .member("b", Uri::from_static("http://app-2.internal:8080"), MemberSpec::new())
+//!     .build()?;
+//!
+//! let monitor = HeartbeatMonitor::new();
+//! monitor.follow(&balancer, &readings, MemberAddress::of_uri).keep();
+//! let listening = HeartbeatListener::bind("239.0.0.1:27999".parse()?)?.spawn(&monitor);
+//! // Serve requests. At the end:
+//! println!("{}", monitor.statistics());
+//! drop(listening);
+//! # Ok(())
+//! # }
+//! ```
+
+mod file;
+mod form;
+mod in_flight;
+mod message;
+mod monitor;
+mod orca;
+mod pairs;
+mod record;
+mod sender_id;
+mod signature;
+mod udp;
+mod wall_clock;
+
+pub use file::{HeartbeatFile, HeartbeatLineError};
+pub use form::{HeartbeatFormFuture, HeartbeatService};
+pub use in_flight::{
+    InFlight, InFlightBody, InFlightFuture, InFlightGuard, InFlightLayer, InFlightService,
+};
+pub use message::{HeartbeatMessage, MessageError};
+pub use monitor::{
+    Following, HeartbeatMonitor, HeartbeatStatistics, MemberAddress, MonitorBuilder,
+    ParseMemberAddressError, ReportError,
+};
+pub use orca::{OrcaError, OrcaFuture, OrcaLayer, OrcaReport, OrcaService};
+pub use record::HeartbeatRecord;
+pub use sender_id::SenderId;
+pub use signature::HeartbeatKey;
+pub use udp::{HeartbeatListener, HeartbeatListening, HeartbeatSender, HeartbeatSending};

@@ -1,0 +1,170 @@
+//! The settings of a monitor: [`MonitorBuilder`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::error::ReportError;
+use super::handle::HeartbeatMonitor;
+use super::index::AddressIndex;
+use super::senders::Senders;
+use super::state::{OnDropped, Shared, Tables};
+use super::statistics::HeartbeatStatistics;
+use crate::clock::{Clock, SystemClock};
+use crate::heartbeat::signature::{HeartbeatKey, Replays};
+use crate::sync::Mutex;
+
+/// Builds a [`HeartbeatMonitor`].
+///
+/// | limit | by default | set by | beyond it |
+/// |---|---|---|---|
+/// | servers that report and are no members | 10 000 | [`max_senders`](Self::max_senders) | dropped, counted |
+/// | age of a report that is remembered | 30 s | [`forget_after`](Self::forget_after) | forgotten |
+/// | age of a report that is elected by | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | counts no more |
+/// | time between look-ups of names | 30 s | [`look_up_every`](Self::look_up_every) | |
+/// | with a key: difference of clocks | 30 s | [`tolerance`](Self::tolerance) | dropped, counted |
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::heartbeat::HeartbeatMonitor;
+///
+/// let monitor = HeartbeatMonitor::builder()
+///     .max_senders(100)
+///     .on_dropped(|from, error| eprintln!("a heartbeat of {from} was dropped: {error}"))
+///     .build();
+/// # let _ = monitor;
+/// ```
+#[must_use]
+pub struct MonitorBuilder {
+    clock: Arc<dyn Clock>,
+    forget_after: Duration,
+    key: Option<HeartbeatKey>,
+    look_up_every: Duration,
+    max_senders: usize,
+    on_dropped: Option<Box<OnDropped>>,
+    tolerance: Duration,
+}
+
+impl MonitorBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            forget_after: Duration::from_secs(30),
+            key: None,
+            look_up_every: Duration::from_secs(30),
+            max_senders: 10_000,
+            on_dropped: None,
+            tolerance: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets how many servers are remembered that report and are no members (Apache:
+    /// `HeartbeatMaxServers`). Each has an entry of some hundred bytes. Those of members have
+    /// places of their own, as many again, so that a flood of other servers keeps none of them
+    /// out.
+    pub fn max_senders(mut self, most: usize) -> Self {
+        self.max_senders = most;
+        self
+    }
+
+    /// Sets for how long a report is remembered: for a member that joins later, and for
+    /// [`records`](HeartbeatMonitor::records).
+    pub fn forget_after(mut self, age: Duration) -> Self {
+        // As good as without limit, and no time overflows.
+        self.forget_after = age.min(Duration::from_secs(365 * 24 * 60 * 60));
+        self
+    }
+
+    /// Accepts only messages that were signed with this key, over UDP and HTTP. Without a key,
+    /// the default, signatures are not looked at.
+    pub fn key(mut self, key: HeartbeatKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets by how much the time of a signature may differ from the time here, to the
+    /// millisecond.
+    pub fn tolerance(mut self, difference: Duration) -> Self {
+        self.tolerance = difference;
+        self
+    }
+
+    /// Sets how long the addresses of members' names, and the members themselves, are taken as
+    /// they were found; a second at least. Members that join or leave are noticed at once.
+    pub fn look_up_every(mut self, time: Duration) -> Self {
+        self.look_up_every = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Sets what is told of each report that is dropped, with the IP address of its sender. It is
+    /// called for each one, also in a flood, and should be quick.
+    pub fn on_dropped(
+        mut self,
+        on_dropped: impl Fn(IpAddr, &ReportError) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_dropped = Some(Box::new(on_dropped));
+        self
+    }
+
+    /// Sets the clock by which reports grow old.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Builds the monitor.
+    #[must_use]
+    pub fn build(self) -> HeartbeatMonitor {
+        let tolerance = u64::try_from(self.tolerance.as_millis()).unwrap_or(u64::MAX);
+        HeartbeatMonitor::of(Shared {
+            clock: self.clock,
+            forget_after: self.forget_after,
+            key: self.key,
+            replays: Mutex::new(Replays::new(tolerance)),
+            state: Mutex::new(Tables {
+                senders: Senders::new(self.max_senders, self.forget_after),
+                index: AddressIndex::default(),
+                groups: HashMap::new(),
+                next_group: 0,
+            }),
+            statistics: HeartbeatStatistics::default(),
+            on_dropped: self.on_dropped,
+            look_up_every: self.look_up_every,
+            named: Notify::new(),
+        })
+    }
+}
+
+impl HeartbeatMonitor {
+    /// Makes a monitor with the limits of its [builder](MonitorBuilder).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::new()
+    }
+}
+
+impl Default for HeartbeatMonitor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MonitorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitorBuilder")
+            .field("forget_after", &self.forget_after)
+            .field("is_keyed", &self.key.is_some())
+            .field("max_senders", &self.max_senders)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! What a monitor does from time to time: names of members are looked up, and what is too old
+//! is forgotten.
+
+use std::future::pending;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::task::JoinSet;
+
+use super::handle::HeartbeatMonitor;
+use crate::timer::{Deadline, timeout};
+
+/// So many look-ups at once: each has a thread of the runtime's.
+const AT_ONCE: usize = 8;
+
+/// A look-up that takes longer is given up. Its thread goes on until the system does, too.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl HeartbeatMonitor {
+    /// Looks up the names of members, at once and every 30 s
+    /// ([`look_up_every`](super::MonitorBuilder::look_up_every)), and forgets what is too old,
+    /// until `stop` resolves. A [`HeartbeatListener`](crate::heartbeat::HeartbeatListener) does it
+    /// for its monitor; without one, spawn this.
+    ///
+    /// A name that cannot be looked up keeps the addresses that it had; that is counted in
+    /// [`unresolved`](super::HeartbeatStatistics::unresolved). At most eight names are looked up
+    /// at once, each for 10 s at most, so that one that hangs holds up few others.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::HeartbeatMonitor;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let monitor = HeartbeatMonitor::new();
+    /// let kept = monitor.clone();
+    /// tokio::spawn(async move { kept.keep_current(std::future::pending()).await });
+    /// # }
+    /// ```
+    pub async fn keep_current(&self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => {}
+            () = self.keep() => {}
+        }
+    }
+
+    /// Never ends.
+    pub(in crate::heartbeat) async fn keep(&self) {
+        loop {
+            self.refresh();
+            self.shared.sweep();
+            self.look_up(|_| true).await;
+            let later = Deadline::after(self.shared.look_up_every);
+            let named = async {
+                loop {
+                    self.shared.named.notified().await;
+                    // Those that are known have their own time.
+                    self.look_up(|is_known| !is_known).await;
+                }
+            };
+            tokio::select! {
+                () = later => {}
+                () = named => pending().await,
+            }
+        }
+    }
+
+    /// Looks up the names that are wanted, by whether they are known.
+    async fn look_up(&self, is_wanted: impl Fn(bool) -> bool) {
+        let mut names = {
+            let state = self.shared.state.lock();
+            let mut names = state.index.names();
+            names.retain(|name| is_wanted(!state.index.lacks_name(name)));
+            names.into_iter()
+        };
+        let mut running = JoinSet::new();
+        for name in names.by_ref().take(AT_ONCE) {
+            running.spawn(addresses_of(name));
+        }
+        while let Some(looked_up) = running.join_next().await {
+            if let Some(name) = names.next() {
+                running.spawn(addresses_of(name));
+            }
+            match looked_up {
+                Ok((name, Ok(ips))) => self.shared.resolve(vec![(name, ips)]),
+                _ => self.shared.statistics.count_unresolved(),
+            }
+        }
+    }
+}
+
+async fn addresses_of(name: Arc<str>) -> (Arc<str>, io::Result<Vec<IpAddr>>) {
+    let found = match timeout(PATIENCE, lookup_host((&*name, 0))).await {
+        Ok(Ok(found)) => Ok(found.map(|address| address.ip()).collect()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    (name, found)
+}

@@ -1,0 +1,236 @@
+//! The latest report of each server: [`Senders`], of bounded size whoever sends.
+//!
+//! Servers that are members always have a place in it, or need none: their reports go on to the
+//! balancer either way. So a flood from many addresses keeps only other servers out.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
+
+/// Under a flood, old entries are looked for once in this time.
+const SWEEPS: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Senders {
+    most: usize,
+    forget_after: Duration,
+    /// The keys come from the network, and the hasher of the standard library is keyed.
+    known: HashMap<SenderId, Known>,
+    strangers: usize,
+    swept_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    message: HeartbeatMessage,
+    at: Timestamp,
+    is_member: bool,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Taken {
+    /// No place for one that is no member.
+    Full,
+    Newest,
+    /// A later one is known.
+    Outrun,
+}
+
+impl Senders {
+    pub(super) fn new(most: usize, forget_after: Duration) -> Self {
+        Self {
+            most,
+            forget_after,
+            known: HashMap::new(),
+            strangers: 0,
+            swept_at: Timestamp::ORIGIN,
+        }
+    }
+
+    /// Takes a report that came in at `at`.
+    pub(super) fn take(
+        &mut self,
+        sender: SenderId,
+        (message, at): (HeartbeatMessage, Timestamp),
+        is_member: bool,
+        now: Timestamp,
+    ) -> Taken {
+        let former = self.known.get(&sender).copied();
+        if former.is_some_and(|former| former.at > at && former.at <= now) {
+            return Taken::Outrun;
+        }
+        if former.is_none_or(|former| former.is_member != is_member) {
+            self.remove(sender);
+            if !self.has_place(is_member, now) {
+                return if is_member {
+                    Taken::Newest
+                } else {
+                    Taken::Full
+                };
+            }
+            self.strangers += usize::from(!is_member);
+        }
+        let known = Known {
+            message,
+            at,
+            is_member,
+        };
+        self.known.insert(sender, known);
+        Taken::Newest
+    }
+
+    fn remove(&mut self, sender: SenderId) {
+        let removed = self.known.remove(&sender);
+        self.strangers -= usize::from(removed.is_some_and(|it| !it.is_member));
+    }
+
+    /// Whether there is a place for another member, or for another server.
+    fn has_place(&mut self, is_member: bool, now: Timestamp) -> bool {
+        if self.occupied(is_member) < self.most {
+            return true;
+        }
+        // Within that time nothing has grown old that was not there at the last look.
+        if now.since(self.swept_at) >= SWEEPS {
+            self.sweep(now);
+        }
+        self.occupied(is_member) < self.most
+    }
+
+    fn occupied(&self, by_members: bool) -> usize {
+        if by_members {
+            self.known.len() - self.strangers
+        } else {
+            self.strangers
+        }
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        self.swept_at = now;
+        let forget_after = self.forget_after;
+        self.known
+            .retain(|_, known| now.since(known.at) < forget_after);
+        self.strangers = self.known.values().filter(|it| !it.is_member).count();
+    }
+
+    /// What a server has reported, and how long ago.
+    pub(super) fn latest(
+        &self,
+        sender: SenderId,
+        now: Timestamp,
+    ) -> Option<(HeartbeatMessage, Duration)> {
+        let known = self.known.get(&sender)?;
+        let age = now.since(known.at);
+        (age < self.forget_after).then_some((known.message, age))
+    }
+
+    /// All that is not too old, by address.
+    pub(super) fn records(&self, now: Timestamp) -> Vec<HeartbeatRecord> {
+        let mut records: Vec<HeartbeatRecord> = self
+            .known
+            .iter()
+            .map(|(&sender, known)| {
+                let record = HeartbeatRecord::new(sender, known.message.reading());
+                record.with_last_seen(now.since(known.at))
+            })
+            .filter(|record| record.last_seen() < Some(self.forget_after))
+            .collect();
+        records.sort_unstable_by_key(HeartbeatRecord::sender);
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Senders, Taken};
+    use crate::clock::Timestamp;
+    use crate::heartbeat::{HeartbeatMessage, SenderId};
+    use crate::scheduler::Reading;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    const FORGOTTEN: Duration = Duration::from_secs(30);
+
+    fn sender(number: u32) -> SenderId {
+        SenderId::new(Ipv4Addr::from(number).into(), None)
+    }
+
+    fn message(ready: u32) -> HeartbeatMessage {
+        HeartbeatMessage::new(Reading { ready, busy: 1 })
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::ORIGIN + Duration::from_secs(seconds)
+    }
+
+    fn take(senders: &mut Senders, number: u32, is_member: bool, seconds: u64) -> Taken {
+        let now = at(seconds);
+        senders.take(sender(number), (message(number), now), is_member, now)
+    }
+
+    #[test]
+    fn a_flood_from_a_million_addresses_is_bounded_and_keeps_no_member_out() {
+        let mut senders = Senders::new(1_000, FORGOTTEN);
+        let mut full = 0;
+        for number in 0..1_000_000 {
+            full += u32::from(take(&mut senders, number, false, 1) == Taken::Full);
+        }
+        assert_eq!(full, 999_000);
+        assert_eq!(senders.known.len(), 1_000);
+        assert_eq!(take(&mut senders, u32::MAX, true, 1), Taken::Newest);
+        let latest = senders.latest(sender(u32::MAX), at(1));
+        assert_eq!(latest, Some((message(u32::MAX), Duration::ZERO)));
+        assert_eq!(senders.known.len(), 1_001);
+    }
+
+    #[test]
+    fn what_is_too_old_makes_room() {
+        let mut senders = Senders::new(2, FORGOTTEN);
+        assert_eq!(take(&mut senders, 1, false, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 2, false, 10), Taken::Newest);
+        assert_eq!(take(&mut senders, 3, false, 29), Taken::Full);
+        assert_eq!(take(&mut senders, 3, false, 30), Taken::Newest);
+        assert_eq!(senders.latest(sender(1), at(30)), None);
+    }
+
+    #[test]
+    fn a_report_is_forgotten_after_its_time_also_if_nothing_sweeps() {
+        let mut senders = Senders::new(2, FORGOTTEN);
+        take(&mut senders, 1, false, 0);
+        assert!(senders.latest(sender(1), at(29)).is_some());
+        assert!(senders.latest(sender(1), at(30)).is_none());
+        assert_eq!(senders.records(at(29)).len(), 1);
+        assert_eq!(senders.records(at(30)).len(), 0);
+    }
+
+    #[test]
+    fn an_earlier_report_does_not_replace_a_later_one() {
+        let mut senders = Senders::new(2, FORGOTTEN);
+        take(&mut senders, 1, true, 10);
+        let earlier = senders.take(sender(1), (message(9), at(5)), true, at(10));
+        assert_eq!(earlier, Taken::Outrun);
+        assert_eq!(senders.latest(sender(1), at(10)).unwrap().0, message(1));
+        // A clock that has jumped back must not shut the sender out.
+        let jumped = senders.take(sender(1), (message(8), at(2)), true, at(2));
+        assert_eq!(jumped, Taken::Newest);
+    }
+
+    #[test]
+    fn places_are_counted_as_servers_become_members_and_cease_to_be() {
+        let mut senders = Senders::new(1, FORGOTTEN);
+        assert_eq!(take(&mut senders, 1, false, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 1, true, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 2, false, 0), Taken::Newest);
+        // The one that was a member has no place among the others.
+        assert_eq!(take(&mut senders, 1, false, 0), Taken::Full);
+        assert_eq!(senders.known.len(), 1);
+        // More members than places: they are not remembered, but they count.
+        assert_eq!(take(&mut senders, 3, true, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 4, true, 0), Taken::Newest);
+        assert_eq!(senders.known.len(), 2);
+        assert_eq!(senders.strangers, 1);
+    }
+}

@@ -1,0 +1,58 @@
+//! The answer that is awaited: [`OrcaFuture`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http::header::HeaderName;
+use pin_project_lite::pin_project;
+
+use super::sink::Sink;
+use crate::service::ServedBy;
+
+const HEADER: HeaderName = HeaderName::from_static("endpoint-load-metrics");
+
+pin_project! {
+    /// Resolves with an answer, after its report was taken.
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct OrcaFuture<F> {
+        #[pin]
+        inner: F,
+        sink: Sink,
+    }
+}
+
+impl<F> OrcaFuture<F> {
+    pub(super) fn new(inner: F, sink: Sink) -> Self {
+        Self { inner, sink }
+    }
+}
+
+impl<F, B, E> Future for OrcaFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = ready!(this.inner.poll(context))?;
+        if let Some(served) = answer.extensions().get::<ServedBy>() {
+            // Of several, the last: a member that is a proxy itself adds its own behind.
+            if let Some(value) = answer.headers().get_all(HEADER).iter().next_back() {
+                this.sink.take(&served.member, value.as_bytes());
+            }
+        }
+        if !this.sink.keeps_header {
+            answer.headers_mut().remove(HEADER);
+        }
+        Poll::Ready(Ok(answer))
+    }
+}
+
+impl<F> fmt::Debug for OrcaFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrcaFuture").finish_non_exhaustive()
+    }
+}

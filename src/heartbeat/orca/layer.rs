@@ -1,0 +1,171 @@
+//! The layer and the service: [`OrcaLayer`], [`OrcaService`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::OrcaError;
+use super::future::OrcaFuture;
+use super::sink::Sink;
+use crate::balancer::Balancer;
+use crate::scheduler::HeartbeatReadings;
+
+/// Gives what members report with their answers to the scheduler of their balancer, by its
+/// readings; and removes the header, which is not for clients. It stands outside the
+/// [`BalanceService`](crate::BalanceService), which tells which member has answered.
+///
+/// The scheduler merges reports with what it knows itself: of the idle capacity that a member
+/// has reported, it deducts the requests that have been sent there since. A report counts for
+/// 10 s ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), so a member that gets no
+/// requests for that long counts as one that has not reported: while no other has idle capacity,
+/// the fallback elects. With few requests, let members send heartbeats besides.
+///
+/// A header that cannot be read is ignored; [`on_error`](Self::on_error) tells of it.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::heartbeat::OrcaLayer;
+/// use equipoise::{BalanceService, Balancer, Heartbeat, HeartbeatReadings, MemberSpec};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let member = service_fn(|_: Request<_>| async {
+///     let answer = Response::builder().header("endpoint-load-metrics", "TEXT cpu_utilization=0.9");
+///     answer.body(String::new())
+/// });
+/// let readings = HeartbeatReadings::new();
+/// let balancer = Balancer::builder()
+///     .scheduler(Heartbeat::new(&readings))
+///     .member("a", member, MemberSpec::new())
+///     .build()?;
+/// let service = OrcaLayer::new(&balancer, &readings).layer(BalanceService::over(balancer.clone()));
+///
+/// let answer = service.oneshot(Request::new(String::new())).await?;
+/// assert!(answer.headers().is_empty());
+/// assert_eq!(balancer.standing("a"), Some(10)); // idle, of 100
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct OrcaLayer {
+    sink: Sink,
+}
+
+impl OrcaLayer {
+    /// Makes a layer for the members of a balancer, which elects by `readings`.
+    pub fn new<W>(balancer: &Balancer<W>, readings: &HeartbeatReadings) -> Self
+    where
+        W: Send + Sync + 'static,
+    {
+        Self {
+            sink: Sink::new(balancer, readings),
+        }
+    }
+
+    /// Sets how many requests a member serves at once, of which its utilization is a part; 100
+    /// by default. Members that differ report `named_metrics.ready` and `named_metrics.busy`.
+    pub fn capacity(mut self, requests: u32) -> Self {
+        self.sink.capacity = requests;
+        self
+    }
+
+    /// Takes a metric for the utilization, by its whole name; of several, the highest counts.
+    /// Members that do not report it are used as far as
+    /// [`OrcaReport::utilization`](super::OrcaReport::utilization) tells.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::OrcaLayer;
+    /// use equipoise::{Balancer, HeartbeatReadings};
+    ///
+    /// # let (balancer, readings) = (Balancer::<()>::builder().build()?, HeartbeatReadings::new());
+    /// let layer = OrcaLayer::new(&balancer, &readings)
+    ///     .metric("named_metrics.kv_cache_utilization")
+    ///     .metric("named_metrics.queue")
+    ///     .on_error(|member, error| eprintln!("{member} reports its load badly: {error}"));
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn metric(mut self, name: &str) -> Self {
+        let mut metrics = self.sink.metrics.to_vec();
+        metrics.push(name.to_owned());
+        self.sink.metrics = metrics.into();
+        self
+    }
+
+    /// Leaves the header in the answer.
+    pub fn keep_header(mut self) -> Self {
+        self.sink.keeps_header = true;
+        self
+    }
+
+    /// Sets what is told of a member's header that cannot be read, with the member's name.
+    pub fn on_error(mut self, on_error: impl Fn(&str, &OrcaError) + Send + Sync + 'static) -> Self {
+        self.sink.on_error = Some(Arc::new(on_error));
+        self
+    }
+}
+
+impl<S> Layer<S> for OrcaLayer {
+    type Service = OrcaService<S>;
+
+    fn layer(&self, inner: S) -> OrcaService<S> {
+        OrcaService {
+            inner,
+            sink: self.sink.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for OrcaLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrcaLayer")
+            .field("capacity", &self.sink.capacity)
+            .field("metrics", &self.sink.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A service whose answers report load; made by [`OrcaLayer`].
+#[derive(Clone)]
+pub struct OrcaService<S> {
+    inner: S,
+    sink: Sink,
+}
+
+impl<S, R, B> Service<Request<R>> for OrcaService<S>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = OrcaFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        OrcaFuture::new(self.inner.call(request), self.sink.clone())
+    }
+}
+
+impl<S> fmt::Debug for OrcaService<S>
+where
+    S: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrcaService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,297 @@
+//! What a member reports with an answer: [`OrcaReport`].
+
+use super::error::OrcaError;
+use crate::heartbeat::message::shown;
+use crate::scheduler::Reading;
+
+/// What a member reports of its load, in the text form of ORCA: the word `TEXT`, and metrics
+/// with commas between them. Metrics with other names are ignored.
+///
+/// | metric | a number | used for |
+/// |---|---|---|
+/// | `application_utilization` | 0 and more | the utilization, unless it is 0 |
+/// | `cpu_utilization` | 0 and more | the utilization, without the above |
+/// | `mem_utilization` | 0 to 1 | |
+/// | `rps_fractional`, `eps` | 0 and more | |
+/// | `named_metrics.<name>` | any | the utilization, if [asked for](super::OrcaLayer::metric) |
+/// | `named_metrics.ready`, `named_metrics.busy` | 0 and more | the idle capacity itself, as in a heartbeat |
+///
+/// Source: the header of the design document for ORCA, and `orca_load_report.proto` of xDS. The
+/// last row is our own.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::heartbeat::OrcaReport;
+/// use equipoise::scheduler::Reading;
+///
+/// let report = OrcaReport::parse(b"TEXT cpu_utilization=0.25, rps_fractional=10.0")?;
+/// assert_eq!(report.utilization(), Some(0.25));
+/// assert_eq!(report.metric("rps_fractional"), Some(10.0));
+/// assert_eq!(report.reading(100, []), Some(Reading { ready: 75, busy: 25 }));
+/// # Ok::<(), equipoise::heartbeat::OrcaError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OrcaReport {
+    metrics: Vec<(String, f64)>,
+}
+
+const MAX_BYTES: usize = 4096;
+
+const APPLICATION: &str = "application_utilization";
+const CPU: &str = "cpu_utilization";
+const NAMED: &str = "named_metrics.";
+
+/// The metrics that are no named ones, and the most that each can be.
+const KNOWN: [(&str, f64); 5] = [
+    (APPLICATION, f64::INFINITY),
+    (CPU, f64::INFINITY),
+    ("eps", f64::INFINITY),
+    ("mem_utilization", 1.0),
+    ("rps_fractional", f64::INFINITY),
+];
+
+impl OrcaReport {
+    /// Reads the value of a header `endpoint-load-metrics`.
+    ///
+    /// # Errors
+    ///
+    /// If it is in another form than text, longer than 4096 bytes, or anything of it cannot be
+    /// read: a number that is infinite, `NaN`, or beyond what its metric can be; a metric that
+    /// is there twice.
+    pub fn parse(value: &[u8]) -> Result<Self, OrcaError> {
+        if value.len() > MAX_BYTES {
+            return Err(OrcaError::TooLong { bytes: value.len() });
+        }
+        let Some(text) = value.trim_ascii().strip_prefix(b"TEXT ") else {
+            return Err(OrcaError::Form);
+        };
+        let mut metrics: Vec<(String, f64)> = Vec::new();
+        for part in text.split(|&byte| byte == b',') {
+            let part = part.trim_ascii();
+            if part.is_empty() {
+                continue;
+            }
+            let text = std::str::from_utf8(part).ok();
+            let pair = text.and_then(|text| text.split_once('='));
+            let pair = pair.map(|(name, number)| (name.trim_ascii(), number.trim_ascii()));
+            let Some((name, number)) = pair.filter(|(name, _)| !name.is_empty()) else {
+                return Err(OrcaError::Pair { text: shown(part) });
+            };
+            let Some(range) = range_of(name) else {
+                continue;
+            };
+            let value = number.parse::<f64>().ok();
+            let is_possible = |it: &f64| it.is_finite() && range.contains(it);
+            let value = value.filter(is_possible).ok_or_else(|| OrcaError::Number {
+                metric: shown(name.as_bytes()),
+                text: shown(number.as_bytes()),
+            })?;
+            metrics.push((name.to_owned(), value));
+        }
+        metrics.sort_by(|one, other| one.0.cmp(&other.0));
+        match metrics.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(OrcaError::Duplicate {
+                metric: shown(pair[0].0.as_bytes()),
+            }),
+            None => Ok(Self { metrics }),
+        }
+    }
+
+    /// Returns a metric by its whole name: `eps`, `named_metrics.queue`.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let place = self
+            .metrics
+            .binary_search_by(|(metric, _)| metric.as_str().cmp(name));
+        place.ok().map(|place| self.metrics[place].1)
+    }
+
+    /// Returns how far the member is used: 1 is all that it wants to be. It is the application's
+    /// own figure, and where that is missing or 0, the processor's.
+    #[must_use]
+    pub fn utilization(&self) -> Option<f64> {
+        let application = self.metric(APPLICATION).filter(|&it| it > 0.0);
+        application.or_else(|| self.metric(CPU))
+    }
+
+    /// Returns the idle capacity that follows from it.
+    ///
+    /// If the report names `ready` and `busy` itself, those; otherwise `capacity` by its
+    /// utilization, which is the highest of the metrics that are named here, or
+    /// [`utilization`](Self::utilization) if it has none of these. At least one place is busy,
+    /// as an answer has just been made. `None` if none of it is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::OrcaReport;
+    /// use equipoise::scheduler::Reading;
+    ///
+    /// let report = OrcaReport::parse(b"TEXT cpu_utilization=0.1,named_metrics.queue=0.75")?;
+    /// let by_queue = report.reading(100, ["named_metrics.queue"]);
+    /// assert_eq!(by_queue, Some(Reading { ready: 25, busy: 75 }));
+    ///
+    /// let report = OrcaReport::parse(b"TEXT named_metrics.ready=12,named_metrics.busy=4")?;
+    /// assert_eq!(report.reading(100, []), Some(Reading { ready: 12, busy: 4 }));
+    /// # Ok::<(), equipoise::heartbeat::OrcaError>(())
+    /// ```
+    #[must_use]
+    pub fn reading<'m>(
+        &self,
+        capacity: u32,
+        metrics: impl IntoIterator<Item = &'m str>,
+    ) -> Option<Reading> {
+        let ready = self.metric("named_metrics.ready");
+        if let (Some(ready), Some(busy)) = (ready, self.metric("named_metrics.busy")) {
+            let (ready, busy) = (whole(ready), whole(busy));
+            return Some(Reading { ready, busy });
+        }
+        let named = metrics.into_iter().filter_map(|name| self.metric(name));
+        let highest = named.reduce(f64::max).or_else(|| self.utilization())?;
+        let used = whole(highest.max(0.0) * f64::from(capacity));
+        Some(Reading {
+            ready: capacity.saturating_sub(used),
+            busy: used.max(1),
+        })
+    }
+}
+
+/// The nearest whole number from 0 to the most that there is.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it saturates, and `NaN` does not come in"
+)]
+fn whole(number: f64) -> u32 {
+    number.round() as u32
+}
+
+/// What a metric can be; `None` for one that is ignored.
+fn range_of(name: &str) -> Option<std::ops::RangeInclusive<f64>> {
+    match name.strip_prefix(NAMED) {
+        Some("ready" | "busy") => Some(0.0..=f64::MAX),
+        Some(_) => Some(f64::MIN..=f64::MAX),
+        None => {
+            let known = KNOWN.iter().find(|(known, _)| *known == name);
+            known.map(|&(_, most)| 0.0..=most)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OrcaError, OrcaReport};
+    use crate::scheduler::Reading;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<OrcaReport, OrcaError> {
+        OrcaReport::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn the_example_of_the_design_is_understood() {
+        let report = read(
+            "TEXT cpu_utilization=0.3, mem_utilization=0.8, rps_fractional=10.0, eps=1, \
+             named_metrics.custom_metric_util=0.4",
+        )
+        .unwrap();
+        assert_eq!(report.utilization(), Some(0.3));
+        assert_eq!(report.metric("mem_utilization"), Some(0.8));
+        assert_eq!(report.metric("eps"), Some(1.0));
+        assert_eq!(report.metric("named_metrics.custom_metric_util"), Some(0.4));
+        assert_eq!(report.metric("custom_metric_util"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_that_names_it() {
+        for (text, error) in [
+            ("JSON {\"eps\": 1}", "it does not begin with `TEXT`"),
+            ("BIN CZqZmZmZmbk/", "it does not begin with `TEXT`"),
+            ("cpu_utilization=0.3", "it does not begin with `TEXT`"),
+            ("", "it does not begin with `TEXT`"),
+            ("TEXT eps", "no name and value: \"eps\""),
+            ("TEXT =1", "no name and value: \"=1\""),
+            ("TEXT eps=1,eps=1", "\"eps\" is there twice"),
+            ("TEXT eps=-1", "`eps` is no number that it can be: \"-1\""),
+            ("TEXT eps=inf", "`eps` is no number that it can be: \"inf\""),
+            (
+                "TEXT eps=1e999",
+                "`eps` is no number that it can be: \"1e999\"",
+            ),
+            (
+                "TEXT eps=0x10",
+                "`eps` is no number that it can be: \"0x10\"",
+            ),
+            (
+                "TEXT mem_utilization=1.1",
+                "`mem_utilization` is no number that it can be: \"1.1\"",
+            ),
+            (
+                "TEXT named_metrics.ready=-1",
+                "`named_metrics.ready` is no number that it can be: \"-1\"",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err().to_string(), error, "{text}");
+        }
+        let long = format!("TEXT {}", "x".repeat(5000));
+        assert_eq!(read(&long), Err(OrcaError::TooLong { bytes: 5005 }));
+    }
+
+    #[test]
+    fn metrics_that_are_not_known_are_ignored() {
+        let report =
+            read("TEXT request_cost.bytes=abc,utilization.disk=7,rps=x,,cpu_utilization=1");
+        assert_eq!(report.unwrap().utilization(), Some(1.0));
+    }
+
+    #[test]
+    fn the_applications_own_figure_counts_before_the_processors() {
+        let utilization = |text| read(text).unwrap().utilization();
+        let both = "TEXT cpu_utilization=0.2,application_utilization=0.9";
+        assert_eq!(utilization(both), Some(0.9));
+        let unset = "TEXT cpu_utilization=0.2,application_utilization=0";
+        assert_eq!(utilization(unset), Some(0.2));
+        assert_eq!(utilization("TEXT eps=1"), None);
+    }
+
+    #[test]
+    fn idle_capacity_is_never_more_than_there_is() {
+        for (utilization, ready, busy) in [
+            ("0", 100, 1),
+            ("0.004", 100, 1),
+            ("0.5", 50, 50),
+            ("1", 0, 100),
+            ("2.5", 0, 250),
+            ("1e300", 0, u32::MAX),
+        ] {
+            let report = read(&format!("TEXT cpu_utilization={utilization}")).unwrap();
+            let reading = report.reading(100, []);
+            assert_eq!(reading, Some(Reading { ready, busy }), "{utilization}");
+        }
+        let negative = read("TEXT named_metrics.x=-3").unwrap();
+        let reading = negative.reading(100, ["named_metrics.x"]);
+        assert_eq!(reading.unwrap().ready, 100);
+        let huge = read("TEXT named_metrics.ready=1e40,named_metrics.busy=0").unwrap();
+        assert_eq!(huge.reading(1, []).unwrap().ready, u32::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = OrcaReport::parse(&value);
+        }
+
+        #[test]
+        fn whatever_is_read_has_possible_numbers(
+            text in "TEXT (named_metrics\\.)?(cpu_utilization|eps|ready|busy|x)=[-+.0-9enaif]{0,12}",
+            capacity: u32,
+        ) {
+            if let Ok(report) = OrcaReport::parse(text.as_bytes()) {
+                let reading = report.reading(capacity, []);
+                let named = text.contains("named");
+                prop_assert!(reading.is_none_or(|it| named || it.ready <= capacity));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The text of which messages and files consist: `key=value` pairs between `&`, with `%`
+//! escapes, and their numbers.
+
+use std::borrow::Cow;
+
+/// The pairs of a text, in their order. A key without `=` has the value `1`.
+pub(super) struct Pairs<'t> {
+    rest: Option<&'t [u8]>,
+}
+
+impl<'t> Pairs<'t> {
+    pub(super) const fn new(text: &'t [u8]) -> Self {
+        Self { rest: Some(text) }
+    }
+}
+
+impl<'t> Iterator for Pairs<'t> {
+    type Item = (Cow<'t, [u8]>, Cow<'t, [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (pair, rest) = split(self.rest?, b'&');
+            self.rest = rest;
+            if !pair.is_empty() {
+                let (key, value) = split(pair, b'=');
+                return Some((unescape(key), unescape(value.unwrap_or(b"1"))));
+            }
+        }
+    }
+}
+
+/// What stands before a byte, and behind it.
+fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|&byte| byte == at) {
+        Some(end) => (&text[..end], Some(&text[end + 1..])),
+        None => (text, None),
+    }
+}
+
+/// Resolves `%` escapes; what is none stays as it is.
+fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = match (byte, behind) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                plain.push(high << 4 | low);
+                rest = &behind[2..];
+            }
+            None => {
+                plain.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// The value of a hexadecimal digit.
+pub(super) const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// A number of digits and nothing else, if it fits.
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A number of slots: a negative one is 0.
+pub(super) fn slots(text: &[u8]) -> Option<u32> {
+    match text.strip_prefix(b"-") {
+        Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Some(0),
+        Some(_) => None,
+        None => u32::try_from(decimal(text)?).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pairs, unescape};
+
+    #[test]
+    fn an_escape_that_is_none_stays_as_it_is() {
+        for (text, plain) in [
+            ("%41b", "Ab"),
+            ("%4", "%4"),
+            ("%", "%"),
+            ("%%41", "%A"),
+            ("%g1", "%g1"),
+            ("a+b", "a+b"),
+        ] {
+            assert_eq!(unescape(text.as_bytes()), plain.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_separator_separates_nothing() {
+        let pairs: Vec<_> = Pairs::new(b"a%26b=c%3Dd&&e=f=g").collect();
+        let pairs: Vec<_> = pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
+        assert_eq!(pairs, [(&b"a&b"[..], &b"c=d"[..]), (b"e", b"f=g")]);
+    }
+}

@@ -1,0 +1,92 @@
+//! One address that heartbeats are sent to: [`Destination`], with its socket and its signatures.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use super::socket::{self, Multicast};
+use crate::heartbeat::signature::{HeartbeatKey, Stamp};
+use crate::heartbeat::{HeartbeatMessage, wall_clock};
+use crate::random::Random;
+
+pub(super) struct Destination {
+    address: SocketAddr,
+    way: Multicast,
+    /// `None` before the first message, and after an error: interfaces come and go.
+    socket: Option<UdpSocket>,
+    signer: Option<Signer>,
+}
+
+struct Signer {
+    key: HeartbeatKey,
+    /// Another for each target, as each sees other messages, maybe from another address.
+    instance: u64,
+    last: u64,
+}
+
+impl Destination {
+    pub(super) fn new(address: SocketAddr, way: Multicast, key: Option<HeartbeatKey>) -> Self {
+        let signer = key.map(|key| Signer {
+            key,
+            instance: Random::from_entropy().next_u64(),
+            last: 0,
+        });
+        Self {
+            address,
+            way,
+            socket: None,
+            signer,
+        }
+    }
+
+    /// Sends a message. It waits for nothing: what cannot be sent now is late anyway.
+    pub(super) fn send(&mut self, message: HeartbeatMessage) -> io::Result<()> {
+        let mut text = message.to_string();
+        if let Some(signer) = &mut self.signer {
+            signer.sign(&mut text, wall_clock::millis());
+        }
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => socket::sending(self.address, self.way)?,
+        };
+        socket.send_to(text.as_bytes(), self.address)?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+}
+
+impl Signer {
+    fn sign(&mut self, text: &mut String, now: u64) {
+        // Also if the clock has jumped back: a monitor takes no message twice.
+        self.last = now.max(self.last.saturating_add(1));
+        let stamp = Stamp {
+            time: self.last,
+            instance: self.instance,
+        };
+        self.key.sign(text, stamp);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signer;
+    use crate::heartbeat::HeartbeatKey;
+
+    #[test]
+    fn the_times_of_a_sender_grow_also_if_its_clock_jumps_back() {
+        let key = HeartbeatKey::new(b"key");
+        let mut signer = Signer {
+            key: key.clone(),
+            instance: 1,
+            last: 0,
+        };
+        let mut time_of = |now| {
+            let mut text = String::from("v=1&ready=1&busy=1");
+            signer.sign(&mut text, now);
+            key.verify(text.as_bytes()).unwrap().time
+        };
+        assert_eq!(time_of(1_000), 1_000);
+        assert_eq!(time_of(1_000), 1_001);
+        assert_eq!(time_of(500), 1_002);
+        assert_eq!(time_of(2_000), 2_000);
+    }
+}

@@ -1,0 +1,15 @@
+//! Heartbeats as datagrams: [`HeartbeatListener`] takes them in, [`HeartbeatSender`] sends them.
+//!
+//! What does not live here: what a report changes (`monitor`).
+
+mod destination;
+mod listener;
+mod listening;
+mod sender;
+mod sending;
+mod socket;
+
+pub use listener::HeartbeatListener;
+pub use listening::HeartbeatListening;
+pub use sender::HeartbeatSender;
+pub use sending::HeartbeatSending;

@@ -1,0 +1,293 @@
+//! The side of the servers: [`HeartbeatSender`].
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::destination::Destination;
+use super::sending::{HeartbeatSending, SendCounts};
+use super::socket::Multicast;
+use crate::heartbeat::in_flight::InFlight;
+use crate::heartbeat::{HeartbeatKey, HeartbeatMessage};
+use crate::scheduler::Reading;
+use crate::timer::Deadline;
+
+/// No two reports follow each other sooner.
+const SOONEST: Duration = Duration::from_millis(1);
+
+/// Reports the idle capacity of this server by UDP, once a second, to a group (multicast) or to
+/// single addresses: to a [`HeartbeatListener`](super::HeartbeatListener), or to Apache httpd
+/// with `mod_heartmonitor`.
+///
+/// In three lines, a server on axum or hyper announces what it has idle of 64 places:
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use equipoise::heartbeat::{HeartbeatSender, InFlight, InFlightLayer};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let in_flight = InFlight::new();
+/// let app: Router = Router::new()
+///     .route("/", get(async || "hello"))
+///     .layer(InFlightLayer::new(&in_flight));
+/// let sender = HeartbeatSender::new("239.0.0.1:27999".parse()?);
+/// let sending = sender.capacity(64).in_flight(&in_flight).port(8080).spawn();
+///
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+/// axum::serve(listener, app).await?;
+/// # drop(sending);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// When it ends in order, it reports once more that nothing is idle, so that balancers elect the
+/// server no longer, without waiting until its last report is too old.
+#[derive(Clone)]
+#[must_use]
+pub struct HeartbeatSender {
+    targets: Vec<SocketAddr>,
+    source: Arc<dyn Fn() -> Reading + Send + Sync>,
+    capacity: u32,
+    in_flight: Option<InFlight>,
+    port: Option<u16>,
+    every: Duration,
+    way: Multicast,
+    key: Option<HeartbeatKey>,
+    on_error: Option<Arc<OnError>>,
+}
+
+type OnError = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
+
+impl HeartbeatSender {
+    /// Makes a sender to an address or a group. Until it is told more, it reports a capacity of
+    /// 100, of which nothing is busy.
+    ///
+    /// The interface to an IPv6 group is its scope (`[ff05::1%3]:27999`).
+    pub fn new(target: SocketAddr) -> Self {
+        Self {
+            targets: vec![target],
+            source: Arc::new(|| Reading { ready: 0, busy: 0 }),
+            capacity: 100,
+            in_flight: None,
+            port: None,
+            every: Duration::from_secs(1),
+            way: Multicast {
+                interface: Ipv4Addr::UNSPECIFIED,
+                hops: 1,
+            },
+            key: None,
+            on_error: None,
+        }
+        .by_capacity()
+    }
+
+    /// Sends to one address more, for networks without multicast.
+    pub fn and_to(mut self, target: SocketAddr) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// Sets how many requests this server serves at once. What is not in flight is idle. It
+    /// replaces a [`reading`](Self::reading).
+    pub fn capacity(mut self, requests: u32) -> Self {
+        self.capacity = requests;
+        self.by_capacity()
+    }
+
+    /// Reports what a counter counts as busy. It replaces a [`reading`](Self::reading).
+    pub fn in_flight(mut self, counter: &InFlight) -> Self {
+        self.in_flight = Some(counter.clone());
+        self.by_capacity()
+    }
+
+    fn by_capacity(mut self) -> Self {
+        let (capacity, counter) = (self.capacity, self.in_flight.clone());
+        self.source = Arc::new(move || {
+            let busy = counter.as_ref().map_or(0, InFlight::count);
+            Reading {
+                ready: capacity.saturating_sub(busy),
+                busy,
+            }
+        });
+        self
+    }
+
+    /// Sets what is reported, for capacity that is no count of requests.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::HeartbeatSender;
+    /// use equipoise::scheduler::Reading;
+    /// use std::sync::Arc;
+    /// use tokio::sync::Semaphore;
+    ///
+    /// let workers = Arc::new(Semaphore::new(16));
+    /// let counted = workers.clone();
+    /// let sender = HeartbeatSender::new(([10, 0, 0, 9], 27_999).into()).reading(move || {
+    ///     let ready = counted.available_permits().min(16) as u32;
+    ///     Reading { ready, busy: 16 - ready }
+    /// });
+    /// # let _ = sender;
+    /// ```
+    pub fn reading(mut self, reading: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
+        self.source = Arc::new(reading);
+        self
+    }
+
+    /// Names the port at which this server serves, so that several on one machine are told
+    /// apart. httpd ignores it.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets the time between two reports, a millisecond at least.
+    pub fn interval(mut self, every: Duration) -> Self {
+        self.every = every.max(SOONEST);
+        self
+    }
+
+    /// Sends to IPv4 groups by the interface that has this address. By default the system
+    /// chooses by its routes.
+    pub fn interface(mut self, address: Ipv4Addr) -> Self {
+        self.way.interface = address;
+        self
+    }
+
+    /// Sets how far a datagram to a group goes (its TTL): 1, the default, is the local network,
+    /// and 0 this machine.
+    pub fn multicast_hops(mut self, hops: u8) -> Self {
+        self.way.hops = hops;
+        self
+    }
+
+    /// Signs what is sent.
+    pub fn key(mut self, key: HeartbeatKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets what is told of errors: that a report could not be sent to an address. The next one
+    /// is tried from a new socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::HeartbeatSender;
+    ///
+    /// let sender = HeartbeatSender::new(([239, 0, 0, 1], 27_999).into())
+    ///     .on_error(|target, error| eprintln!("no heartbeat to {target}: {error}"));
+    /// # let _ = sender;
+    /// ```
+    pub fn on_error(
+        mut self,
+        on_error: impl Fn(SocketAddr, &io::Error) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_error = Some(Arc::new(on_error));
+        self
+    }
+
+    /// Sends in a task of its own, until the handle is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_time`.
+    pub fn spawn(self) -> HeartbeatSending {
+        let counts = SendCounts::default();
+        let (stop, stopped) = oneshot::channel();
+        let sending = self.run(async { drop(stopped.await) }, counts.clone());
+        tokio::spawn(sending);
+        HeartbeatSending::new(stop, counts)
+    }
+
+    /// Sends until `stop` resolves, and then once more that nothing is idle.
+    ///
+    /// The first report is sent at once. One that cannot be sent is left out: the next comes
+    /// soon.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it sends no last report.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with `enable_time`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::{HeartbeatListener, HeartbeatMonitor, HeartbeatSender};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = HeartbeatListener::bind("127.0.0.1:0".parse()?)?;
+    /// let sender = HeartbeatSender::new(listener.local_addr()?).capacity(64).port(8080);
+    /// let monitor = HeartbeatMonitor::new();
+    /// let listening = listener.spawn(&monitor);
+    /// sender
+    ///     .send_until(async {
+    ///         while monitor.records().is_empty() {
+    ///             tokio::task::yield_now().await;
+    ///         }
+    ///         assert_eq!(monitor.records()[0].reading().ready, 64);
+    ///     })
+    ///     .await;
+    /// # drop(listening);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_until(self, stop: impl Future<Output = ()>) {
+        self.run(stop, SendCounts::default()).await;
+    }
+
+    async fn run(self, stop: impl Future<Output = ()>, counts: SendCounts) {
+        let targets = self.targets.iter();
+        let mut targets: Vec<(SocketAddr, Destination)> = targets
+            .map(|&to| (to, Destination::new(to, self.way, self.key.clone())))
+            .collect();
+        let mut send = |reading| {
+            let message = HeartbeatMessage::new(reading).with_port(self.port.unwrap_or(0));
+            for (address, target) in &mut targets {
+                match target.send(message) {
+                    Ok(()) => counts.count_sent(),
+                    Err(error) => {
+                        counts.count_failed();
+                        if let Some(on_error) = &self.on_error {
+                            on_error(*address, &error);
+                        }
+                    }
+                }
+            }
+        };
+        let always = async {
+            loop {
+                send((self.source)());
+                Deadline::after(self.every).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop => {}
+            () = always => {}
+        }
+        let Reading { busy, .. } = (self.source)();
+        send(Reading { ready: 0, busy });
+    }
+}
+
+impl fmt::Debug for HeartbeatSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeartbeatSender")
+            .field("targets", &self.targets)
+            .field("port", &self.port)
+            .field("interval", &self.every)
+            .field("is_signed", &self.key.is_some())
+            .finish_non_exhaustive()
+    }
+}

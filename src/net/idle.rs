@@ -1,0 +1,198 @@
+//! Connections that can be closed when another client waits for a place: [`IdleConnections`],
+//! as nginx does with its reusable connections.
+//!
+//! What does not live here: when a connection is idle, and how it ends, which is of the protocol
+//! that it speaks ([`Evictable`]).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::sync::Mutex;
+
+/// A connection that may be idle.
+pub(crate) trait Evictable: fmt::Debug + Send + Sync {
+    /// Since when it has been idle; `None` if it is not, or cannot be closed.
+    fn idle_since(&self) -> Option<Instant>;
+
+    /// Its place is wanted: its task is woken next, and ends it if it is idle still.
+    fn evict(&self);
+
+    fn is_evicted(&self) -> bool;
+}
+
+/// So many of those that have been idle the longest are remembered, so that not each client
+/// that waits has all connections looked at.
+const REMEMBERED: usize = 32;
+
+/// The connections of one listener that may be idle. A connection enters once; what it does
+/// after that is asked only when a place is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdleConnections(Arc<Mutex<Connections>>);
+
+#[derive(Debug, Default)]
+struct Connections {
+    next: u64,
+    all: HashMap<u64, Entered>,
+    /// Those that had been idle the longest, and since when; the longest last.
+    longest: Vec<(Instant, u64)>,
+}
+
+#[derive(Debug)]
+struct Entered {
+    connection: Arc<dyn Evictable>,
+    /// Of the task that serves it.
+    waker: Waker,
+}
+
+impl IdleConnections {
+    /// Adds a connection until the entry is dropped.
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "for HTTP"))]
+    pub(crate) fn enter(&self, connection: Arc<dyn Evictable>, waker: &Waker) -> Entry {
+        let waker = waker.clone();
+        let entered = Entered { connection, waker };
+        let mut connections = self.0.lock();
+        let number = connections.next;
+        connections.next += 1;
+        connections.all.insert(number, entered);
+        Entry {
+            idle: self.clone(),
+            number,
+        }
+    }
+
+    /// Tells the connection that has been idle the longest to end, if there is one. If a
+    /// request arrives there first, it does not end.
+    pub(super) fn evict_longest(&self) {
+        let waker = self.0.lock().evict_longest();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Connections {
+    fn evict_longest(&mut self) -> Option<Waker> {
+        if let Some(waker) = self.evict_remembered() {
+            return Some(waker);
+        }
+        self.look_at_all();
+        self.evict_remembered()
+    }
+
+    fn evict_remembered(&mut self) -> Option<Waker> {
+        while let Some((since, number)) = self.longest.pop() {
+            if let Some(Entered { connection, waker }) = self.all.get(&number) {
+                if connection.idle_since() == Some(since) && !connection.is_evicted() {
+                    connection.evict();
+                    return Some(waker.clone());
+                }
+            }
+        }
+        None
+    }
+
+    fn look_at_all(&mut self) {
+        let idle = self.all.iter().filter_map(|(number, entered)| {
+            let since = entered.connection.idle_since()?;
+            (!entered.connection.is_evicted()).then_some((since, *number))
+        });
+        self.longest.extend(idle);
+        if self.longest.len() > REMEMBERED {
+            self.longest.select_nth_unstable(REMEMBERED);
+            self.longest.truncate(REMEMBERED);
+            self.longest.shrink_to(REMEMBERED);
+        }
+        self.longest.sort_unstable_by(|one, other| other.cmp(one));
+    }
+}
+
+/// A connection among the [`IdleConnections`].
+#[derive(Debug)]
+pub(crate) struct Entry {
+    idle: IdleConnections,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Dropped without the lock: there is a waker in it.
+        let _left = self.idle.0.lock().all.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Evictable, IdleConnections, REMEMBERED};
+    use crate::sync::Mutex;
+    use std::sync::Arc;
+    use std::task::Waker;
+    use std::time::Duration;
+    use tokio::time::{Instant, advance};
+
+    /// Since when it is idle, and whether it was told to end.
+    #[derive(Debug, Default)]
+    struct Connection(Mutex<(Option<Instant>, bool)>);
+
+    impl Connection {
+        fn rests(&self) {
+            self.0.lock().0 = Some(Instant::now());
+        }
+
+        fn works(&self) {
+            self.0.lock().0 = None;
+        }
+    }
+
+    impl Evictable for Connection {
+        fn idle_since(&self) -> Option<Instant> {
+            self.0.lock().0
+        }
+
+        fn evict(&self) {
+            self.0.lock().1 = true;
+        }
+
+        fn is_evicted(&self) -> bool {
+            self.0.lock().1
+        }
+    }
+
+    fn enter(idle: &IdleConnections) -> (Arc<Connection>, Entry) {
+        let connection = Arc::new(Connection::default());
+        let entry = idle.enter(connection.clone(), Waker::noop());
+        (connection, entry)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_of_many_are_evicted_in_their_order() {
+        let idle = IdleConnections::default();
+        let many: Vec<_> = (0..3 * REMEMBERED).map(|_| enter(&idle)).collect();
+        for (connection, _) in many.iter().rev() {
+            advance(Duration::from_millis(10)).await;
+            connection.rests();
+        }
+        for at in (0..many.len()).rev() {
+            idle.evict_longest();
+            let evicted = |(one, _): &(Arc<Connection>, Entry)| one.is_evicted();
+            assert_eq!(many.iter().position(evicted), Some(at));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_idle_or_has_left_is_not_evicted() {
+        let idle = IdleConnections::default();
+        let (busy, _busy) = enter(&idle);
+        let (gone, left) = enter(&idle);
+        let (back, _back) = enter(&idle);
+        gone.rests();
+        back.rests();
+        drop(left);
+        back.works();
+        idle.evict_longest();
+        assert!(![busy, gone, back].iter().any(|one| one.is_evicted()));
+    }
+}

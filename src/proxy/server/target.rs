@@ -1,0 +1,102 @@
+//! A server as what a router of connections gives them to: [`Server::into_target`].
+//!
+//! What does not live here: the course of a connection (`connection`), which is the same.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::connection::Connection;
+use super::options::Options;
+use super::{ClientBody, Server};
+use crate::net::Arrived;
+use crate::net::stream_target::{ServeArrived, Serving, StreamTarget};
+use crate::service::BoxError;
+
+impl Server {
+    /// Makes a target for a [`StreamRouter`](crate::forward::StreamRouter): connections that it
+    /// routes there are served as [`serve`](Self::serve) would serve them, TLS and all.
+    ///
+    /// How many connections there may be, and how long they may go on after the stop, is the
+    /// router's; if a client waits for a place there, connections that are idle between two
+    /// requests make room. A PROXY header that the router has read is not read again.
+    ///
+    /// The service has to be [`Sync`], as an axum `Router` or tower's `BoxCloneSyncService` is.
+    ///
+    /// # Examples
+    ///
+    /// One name passes through to a member, all others are terminated here:
+    ///
+    /// ```no_run
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, StreamTarget};
+    /// use equipoise::net::{Identity, Listener, ServerTls, stop_signal};
+    /// use equipoise::proxy::Server;
+    /// use http::Response;
+    /// use std::convert::Infallible;
+    ///
+    /// # #[cfg(feature = "tls")]
+    /// # async fn run(identity: Identity) -> Result<(), Box<dyn std::error::Error>> {
+    /// let hello = tower::service_fn(async |_| {
+    ///     Ok::<_, Infallible>(Response::new("hello\n".to_owned()))
+    /// });
+    /// let site = Server::new().tls(&ServerTls::new([identity])?).into_target(hello);
+    /// let database = Balancer::new([("db", Address::host("db.internal", Some(5432)))])?;
+    ///
+    /// let names = NameRoutes::new().name("db.example.org", database.into())?.otherwise(site);
+    /// let router = StreamRouter::new().by_name(StreamRule::new(), names);
+    /// router.serve(Listener::bind("[::]:443".parse()?)?, stop_signal()?).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_target<S, B>(self, service: S) -> StreamTarget
+    where
+        S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        StreamTarget::new(ServerTarget {
+            options: Arc::new(self.options),
+            service,
+        })
+    }
+}
+
+/// A server, and what answers its requests.
+struct ServerTarget<S> {
+    options: Arc<Options>,
+    service: S,
+}
+
+impl<S, B> ServeArrived for ServerTarget<S>
+where
+    S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn serve(self: Arc<Self>, arrived: Arrived) -> Serving {
+        let connection = Connection {
+            arrived,
+            service: self.service.clone(),
+            options: self.options.clone(),
+        };
+        Box::pin(connection.serve())
+    }
+}
+
+/// Few services can be shown.
+impl<S> fmt::Debug for ServerTarget<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTarget")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
