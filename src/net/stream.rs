@@ -24,7 +24,10 @@ pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     fn carrier(&self) -> &Stream;
 
     /// The protocol that both sides have agreed on (ALPN).
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "HTTP's"))]
+    #[cfg_attr(
+        not(any(feature = "health", feature = "proxy")),
+        expect(dead_code, reason = "HTTP's")
+    )]
     fn alpn(&self) -> Option<&[u8]>;
 }
 
@@ -154,7 +157,7 @@ impl Stream {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "health", feature = "proxy"))]
 impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
