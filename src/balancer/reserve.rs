@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::lease::{Lease, Unclaimed};
 use super::pick::Patience;
-use super::{Balancer, PickRequest};
+use super::{Balancer, PickError, PickRequest};
 use crate::member::MemberId;
 use crate::scheduler::Candidates;
 use crate::session::Session;
@@ -84,6 +84,19 @@ impl<W> Balancer<W> {
         view.entry(member.slot()).is_some_and(|entry| {
             entry.seat.state.id() == member && entry.payload_number != payload_number
         })
+    }
+
+    /// As [`pick`](Self::pick), without telling observers of a failure. If the request has tried
+    /// all members, none is elected: a pick would end all of their errors, for nothing.
+    pub(crate) fn pick_untried(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        if self.has_only(request.tried) {
+            return Err(PickError::NoneUsable {
+                members: self.len(),
+                tried: request.tried.len(),
+                retry_after: None,
+            });
+        }
+        self.pick_quietly(request)
     }
 
     /// Tells whether all members are among those that a request has tried. Some of these

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use super::greeting::{ClientHello, Greeting, host_name};
 use crate::net::ByName;
 
-/// Values by host name (SNI), wildcard, and protocol (ALPN): balancers, say, or whatever a
+/// Values by host name (SNI), wildcard, and protocol (ALPN): balancers, or anything else that a
 /// connection of TLS goes to that is not terminated here.
 ///
 /// The first of these that there is counts:
 ///
-/// 1. the name, with a protocol that the client offers; of several, the one that it likes best
+/// 1. the name, with a protocol that the client offers; of several, the one that it prefers
 /// 2. the name
 /// 3. a wildcard for the first label of the name, with a protocol
 /// 4. that wildcard
@@ -87,10 +87,6 @@ pub struct HostNameError {
 
 impl<T> NameRoutes<T> {
     /// Makes a table without any value: all connections are to be closed.
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     pub fn new() -> Self {
         Self {
             named: ByName::new(),
@@ -107,10 +103,6 @@ impl<T> NameRoutes<T> {
     /// # Errors
     ///
     /// If that is no host name. Names with letters beyond ASCII are written as in DNS (`xn--…`).
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     pub fn name(mut self, name: &str, value: T) -> Result<Self, HostNameError> {
         self.at(name)?.any = Some(value);
         Ok(self)
@@ -122,10 +114,6 @@ impl<T> NameRoutes<T> {
     /// # Errors
     ///
     /// As for [`name`](Self::name).
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     pub fn name_and_alpn(
         mut self,
         name: &str,
@@ -153,20 +141,12 @@ impl<T> NameRoutes<T> {
     }
 
     /// Sets the value for all other clients of TLS: they ask for another name, or for none.
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     pub fn otherwise(mut self, value: T) -> Self {
         self.others.any = Some(value);
         self
     }
 
     /// Sets the value for clients without TLS.
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     pub fn not_tls(mut self, value: T) -> Self {
         self.not_tls = Some(value);
         self
@@ -174,7 +154,7 @@ impl<T> NameRoutes<T> {
 
     /// Sets the value for clients that have sent nothing: those of a protocol in which the
     /// server speaks first, such as SMTP, wait as long as
-    /// [`GreetingLimits`](super::GreetingLimits) says.
+    /// [`GreetingLimits`](super::GreetingLimits) allow.
     ///
     /// # Examples
     ///
@@ -207,10 +187,6 @@ impl<T> NameRoutes<T> {
 
     /// Returns the value for a client by what it has sent first. Without one, its connection is
     /// to be closed.
-    ///
-    /// # Examples
-    ///
-    /// See [`NameRoutes`].
     #[must_use]
     pub fn find(&self, greeting: &Greeting) -> Option<&T> {
         match greeting {

@@ -107,6 +107,14 @@ impl Clients {
         }
     }
 
+    /// Undoes a [`begin`](Self::begin), as if it had not been.
+    pub(super) fn take_back(&mut self, address: IpAddr) {
+        if let Some(client) = self.known.get_mut(&key(address)) {
+            client.due = client.due.saturating_sub(self.interval);
+        }
+        self.end(address);
+    }
+
     /// Forgets the clients that have nothing open and are not ahead of their rate; if too many
     /// are left, all that have nothing open.
     fn purge(&mut self, now: u64) {
@@ -207,6 +215,20 @@ mod tests {
         for _ in 0..10_000 {
             assert_eq!(clients.begin(address(1), 0), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_counts_neither_as_open_nor_for_the_rate() {
+        let mut clients = Clients::new(limits(Some(1), Some(2)), FEW);
+        for _ in 0..10 {
+            assert_eq!(clients.begin(address(1), 0), Ok(()));
+            clients.take_back(address(1));
+        }
+        for _ in 0..2 {
+            assert_eq!(clients.begin(address(1), 0), Ok(()));
+            clients.end(address(1));
+        }
+        assert_eq!(clients.begin(address(1), 0), Err(Exceeded::Rate));
     }
 
     #[test]

@@ -64,10 +64,6 @@ impl Accepted {
     }
 
     /// Returns the address at the other end of the connection.
-    ///
-    /// # Examples
-    ///
-    /// See [`client_addr`](Self::client_addr).
     #[must_use]
     pub const fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
@@ -153,20 +149,12 @@ impl Accepted {
     }
 
     /// Returns what TLS knows of the client, if the connection is under TLS.
-    ///
-    /// # Examples
-    ///
-    /// See [`Accepted`].
     #[must_use]
     pub const fn tls_session(&self) -> Option<&TlsSession> {
         self.session.as_ref()
     }
 
     /// Returns the connection itself.
-    ///
-    /// # Examples
-    ///
-    /// See the [module](super).
     #[must_use]
     pub fn into_stream(self) -> Stream {
         self.stream

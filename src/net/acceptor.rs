@@ -66,10 +66,6 @@ pub struct Acceptor {
 
 impl Acceptor {
     /// Makes an acceptor with the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`Acceptor`].
     pub fn new() -> Self {
         Self {
             opening: Opening::default(),
@@ -80,7 +76,9 @@ impl Acceptor {
     }
 
     /// Takes the client's address from a PROXY header, version 1 or 2, of these peers. They
-    /// must send one with each connection; a connection of theirs without one is closed.
+    /// must send one with each connection; a connection of theirs without one is closed. A header
+    /// of any other peer is content. Peers of a unix socket have no address, so none of theirs is
+    /// read.
     ///
     /// # Examples
     ///
@@ -187,10 +185,6 @@ impl Acceptor {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Acceptor`].
     pub async fn serve<F, T>(
         self,
         listener: Listener,

@@ -130,10 +130,6 @@ impl Connector {
 
     /// Sets how long it may take until a connection can be used, 5 s by default: name, address
     /// and TLS together.
-    ///
-    /// # Examples
-    ///
-    /// See [`Connector`].
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit.min(LONGEST);
         self
@@ -219,10 +215,6 @@ impl Connector {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Connector`].
     pub async fn connect(&self) -> Result<Stream, ConnectError> {
         match timeout(self.limit, self.open(Vec::new())).await {
             Ok(opened) => opened,

@@ -18,7 +18,7 @@ use super::stream::Stream;
 ///   on, and the new process takes it by [`inherited`](Self::inherited): nothing is lost;
 /// * old and new process listen at the same time ([`bind_shared`](Self::bind_shared)), and
 ///   the old one stops once the new one listens. What has been queued for the old one it
-///   still takes when it stops. Nobody is refused, but a connection that the system
+///   still takes when it stops. No client is refused, but a connection that the system
 ///   completes in the very moment of closing is reset.
 ///
 /// # Examples
@@ -54,12 +54,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// If the system does not allow it, for one because somebody else listens there; and
+    /// If the system does not allow it, for one because another process listens there; and
     /// outside a tokio runtime with `enable_io`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Listener`].
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         Self::bound(address, false)
     }
@@ -107,8 +103,8 @@ impl Listener {
         Ok(socket.listen(BACKLOG)?.into())
     }
 
-    /// Listens on a unix socket. A socket that nobody listens on any more, of a process
-    /// that has ended, is replaced.
+    /// Listens on a unix socket. A socket file that a process has left behind, and on which none
+    /// listens any more, is replaced.
     ///
     /// # Errors
     ///
@@ -164,10 +160,6 @@ impl Listener {
     ///
     /// If one of them is no listening socket of TCP or of the unix domain; and outside a
     /// tokio runtime with `enable_io`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Listener`].
     pub fn inherited() -> io::Result<Vec<Self>> {
         in_runtime()?;
         let mut passed = listenfd::ListenFd::from_env();
@@ -179,10 +171,6 @@ impl Listener {
     }
 
     /// Returns the address of a TCP listener.
-    ///
-    /// # Examples
-    ///
-    /// See [`Listener`].
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {

@@ -31,10 +31,6 @@ impl ProxyHeader {
     /// # Cancel safety
     ///
     /// Dropped, it may have read a part of the header: the stream is of no use any more.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyHeader`].
     pub async fn read<R>(stream: &mut R) -> io::Result<Self>
     where
         R: AsyncRead + Unpin,

@@ -136,10 +136,6 @@ impl ProxyHeader {
     ///
     /// Version 2 has two forms for that. This one is `LOCAL`, which all receivers accept; some,
     /// such as HAProxy, refuse the other.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyVersion`].
     pub const fn unknown() -> Self {
         Self {
             addresses: None,
@@ -184,10 +180,6 @@ impl ProxyHeader {
     /// # Errors
     ///
     /// If there is no room for it.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyHeader`].
     pub fn with_authority(self, host: &str) -> Result<Self, ProxyValueError> {
         self.with_value(AUTHORITY, host.as_bytes())
     }
@@ -244,10 +236,6 @@ impl ProxyHeader {
     }
 
     /// Returns the address of the client; none if the header does not tell it.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyHeader`].
     #[must_use]
     pub const fn source(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -277,20 +265,12 @@ impl ProxyHeader {
     }
 
     /// Returns the protocol above, as ALPN names it.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_alpn`](Self::with_alpn).
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.value(ALPN)
     }
 
     /// Returns the host that the client asked for; none if it is not text.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyHeader`].
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         self.value(AUTHORITY)
@@ -298,10 +278,6 @@ impl ProxyHeader {
     }
 
     /// Returns the first value (TLV) of a type.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_value`](Self::with_value).
     #[must_use]
     pub fn value(&self, kind: u8) -> Option<&[u8]> {
         self.values()
@@ -330,10 +306,6 @@ impl ProxyHeader {
     }
 
     /// Returns the bytes to send before the first byte of the connection.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProxyHeader`].
     #[must_use]
     pub fn encode(&self, version: ProxyVersion) -> Bytes {
         match version {

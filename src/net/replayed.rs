@@ -39,10 +39,6 @@ pub struct Replayed<S> {
 
 impl<S> Replayed<S> {
     /// Puts bytes before all that a stream will give.
-    ///
-    /// # Examples
-    ///
-    /// See [`Replayed`].
     #[must_use]
     pub fn new(ahead: impl Into<Bytes>, stream: S) -> Self {
         Self {

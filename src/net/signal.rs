@@ -8,15 +8,11 @@ use std::io;
 ///
 /// # Errors
 ///
-/// If the system does not let us hear them.
+/// If the system does not deliver them.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime with `enable_io`.
-///
-/// # Examples
-///
-/// See the [module](super).
 #[cfg(unix)]
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -35,10 +31,6 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
 /// # Errors
 ///
 /// Never here.
-///
-/// # Examples
-///
-/// See the [module](super).
 #[cfg(not(unix))]
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     Ok(async {

@@ -25,10 +25,6 @@ impl Stopped {
 
     /// Returns how many connections, tunnels included, were cut because they had not ended
     /// in time.
-    ///
-    /// # Examples
-    ///
-    /// See [`Stopped`].
     #[must_use]
     pub const fn cut(&self) -> usize {
         self.cut

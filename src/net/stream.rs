@@ -100,10 +100,6 @@ impl Stream {
     }
 
     /// Returns the address on the other side; a unix socket has none.
-    ///
-    /// # Examples
-    ///
-    /// See [`local_addr`](Self::local_addr).
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
@@ -138,7 +134,8 @@ impl Stream {
 #[cfg(feature = "forward")]
 impl Stream {
     /// Resolves when the connection breaks, without reading or writing, and never if it only
-    /// ends. The next read or write still finds the error.
+    /// ends. The next write still finds the error, and so does the next read, unless the peer had
+    /// ended before.
     pub(crate) async fn broken(&self) {
         let mut stream = self;
         let ready = loop {

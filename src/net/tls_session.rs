@@ -93,10 +93,6 @@ impl TlsSession {
     }
 
     /// Returns which TLS it is: `"1.2"` or `"1.3"`.
-    ///
-    /// # Examples
-    ///
-    /// See [`server_name`](Self::server_name).
     #[must_use]
     pub fn version(&self) -> &'static str {
         self.shared.version
@@ -104,10 +100,6 @@ impl TlsSession {
 
     /// Returns the certificates that the client proved to have, its own first, each in
     /// DER; none unless it was asked for them.
-    ///
-    /// # Examples
-    ///
-    /// See [`TlsSession`].
     #[must_use]
     pub fn certificates(&self) -> &[Bytes] {
         &self.shared.certificates

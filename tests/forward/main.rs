@@ -27,6 +27,7 @@ mod router;
 #[cfg(target_os = "linux")]
 mod services;
 mod tcp;
+mod types;
 mod udp;
 mod udp_addresses;
 mod udp_dns;

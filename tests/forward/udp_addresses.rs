@@ -2,12 +2,14 @@
 //! told where datagrams come from.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use equipoise::balancer::events::EventKind;
 use equipoise::forward::{Address, Dropped, UdpForwarder};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Event, Flag};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use super::udp::{Client, Front, Server, balancer, until};
 use super::within;
@@ -113,6 +115,28 @@ async fn datagrams_wait_for_the_name_of_their_member_and_none_is_lost() {
 }
 
 #[tokio::test]
+async fn a_datagram_that_waits_for_a_name_counts_once_for_the_rate_of_its_client() {
+    within(async {
+        let (server, port) = server_of_localhost().await;
+        let balancer = Balancer::builder().build().unwrap();
+        let forwarder = UdpForwarder::new(balancer.clone());
+        let front = Front::start(forwarder.new_flows_per_client(1).max_datagram(8)).await;
+        let client = front.client().await;
+        client.send(b"too long for it").await;
+        until(|| front.statistics.dropped(Dropped::Oversize) == 1).await;
+        // It comes after the names of all members were asked for.
+        let member = Address::host("localhost", Some(port));
+        balancer.insert("a", member, Default::default()).unwrap();
+        client.send(b"hello").await;
+        let mut memory = [0; 64];
+        let received = server.recv_from(&mut memory);
+        let received = timeout(Duration::from_secs(5), received).await;
+        assert!(received.is_ok(), "{}", front.statistics);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_name_that_does_not_resolve_puts_its_member_in_error_and_no_datagram_is_lost() {
     within(async {
         let server = Server::echo().await;
@@ -152,6 +176,22 @@ async fn a_member_that_takes_no_datagrams_is_put_in_error() {
         assert!(unix.status().contains(Flag::InError));
         let cause = Cause::from("datagrams are sent to no unix socket");
         assert_eq!(told.recv(), Ok(Some(cause)));
+    })
+    .await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn members_that_a_datagram_has_all_tried_in_vain_stay_in_error() {
+    within(async {
+        let members = ["/a", "/b"].map(|path| (path, Address::unix(path)));
+        let balancer = Balancer::new(members).unwrap();
+        let front = Front::start(UdpForwarder::new(balancer.clone())).await;
+        front.client().await.send(b"hello").await;
+        until(|| front.statistics.dropped(Dropped::NoMember) == 1).await;
+        for member in balancer.members() {
+            assert!(member.status().contains(Flag::InError), "{}", member.name());
+        }
     })
     .await;
 }

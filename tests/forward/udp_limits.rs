@@ -332,3 +332,31 @@ async fn a_loop_by_way_of_another_forwarder_is_bounded() {
     })
     .await;
 }
+
+/// One thread runs all: what the forwarder takes in one go is what others wait for.
+#[tokio::test]
+async fn a_flood_lets_other_tasks_of_its_thread_run() {
+    within(async {
+        let server = Server::silent().await;
+        let front = Front::start(UdpForwarder::new(balancer([&server]))).await;
+        // It ends with the test, however that ends.
+        let (address, running) = (front.address, Arc::new(()));
+        let is_running = Arc::downgrade(&running);
+        tokio::task::spawn_blocking(move || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            while is_running.strong_count() > 0 {
+                let _ = socket.send_to(b"flood", address);
+            }
+        });
+        let (mut most, mut before) = (0, 0);
+        while before < 50_000 {
+            tokio::task::yield_now().await;
+            let now = front.statistics.to_members();
+            most = most.max(now - before);
+            before = now;
+        }
+        drop(running);
+        assert!(most <= 1_000, "{most} datagrams in one go");
+    })
+    .await;
+}

@@ -106,23 +106,19 @@ impl ClientHello {
     }
 
     /// Returns the host that the client asks for, in its normal form.
-    ///
-    /// # Examples
-    ///
-    /// See [`ClientHello`].
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// Returns the protocols that the client offers (ALPN), those that it likes best first.
+    /// Returns the protocols that the client offers (ALPN), in its order of preference.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// use equipoise::forward::ClientHello;
     ///
-    /// fn likes_best(hello: &ClientHello) -> Option<&[u8]> {
+    /// fn preferred(hello: &ClientHello) -> Option<&[u8]> {
     ///     hello.alpn().next()
     /// }
     /// ```
@@ -132,10 +128,6 @@ impl ClientHello {
     }
 
     /// Tells whether the client offers a protocol (ALPN).
-    ///
-    /// # Examples
-    ///
-    /// See [`ClientHello`].
     #[must_use]
     pub fn offers(&self, protocol: &[u8]) -> bool {
         self.alpn().any(|offered| offered == protocol)

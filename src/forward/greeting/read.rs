@@ -79,10 +79,6 @@ pub struct GreetingLimits {
 
 impl GreetingLimits {
     /// Makes the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`GreetingLimits`].
     pub const fn new() -> Self {
         Self {
             bytes: 16 * 1024,
@@ -92,19 +88,11 @@ impl GreetingLimits {
 
     /// Limits how many bytes are read: those of the ClientHello, of the records that it comes
     /// in, and what a client may have sent after it. Most have less than 2 KiB.
-    ///
-    /// # Examples
-    ///
-    /// See [`GreetingLimits`].
     pub const fn with_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
     /// Limits how long it may take, from the call on.
-    ///
-    /// # Examples
-    ///
-    /// See [`GreetingLimits`].
     pub fn with_time(self, time: Duration) -> Self {
         let time = time.min(LONGEST);
         Self { time, ..self }
@@ -142,10 +130,6 @@ impl Greeting {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Greeting`].
     pub async fn read<S>(
         stream: S,
         limits: &GreetingLimits,

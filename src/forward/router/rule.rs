@@ -49,10 +49,6 @@ pub(super) struct Ends {
 
 impl StreamRule {
     /// Makes a rule for each connection.
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRule`].
     pub fn new() -> Self {
         Self::default()
     }
@@ -60,10 +56,6 @@ impl StreamRule {
     /// For connections that came in at this port. A unix socket has none.
     ///
     /// The port is the listener's own, also if a PROXY header tells of another.
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRule`].
     pub fn port(self, port: u16) -> Self {
         self.ports([port])
     }
@@ -107,10 +99,6 @@ impl StreamRule {
     /// For clients from any of these networks, by the address that a PROXY header tells, if the
     /// router's acceptor [reads](crate::net::Acceptor::proxy_protocol) one of that peer, otherwise
     /// by the peer's. The client of a unix socket is from nowhere.
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRule`].
     pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().map(canonical).collect();
         self.with(Condition::ClientIn(networks))

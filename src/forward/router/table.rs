@@ -78,10 +78,6 @@ enum Way {
 
 impl StreamRouter {
     /// Makes a router without rules, and with the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRouter`].
     pub fn new() -> Self {
         Self {
             acceptor: Acceptor::new(),
@@ -91,7 +87,9 @@ impl StreamRouter {
     }
 
     /// Sets how connections are accepted: how many, whose PROXY header is read, and how long they
-    /// may go on after the stop. If the acceptor terminates TLS, it does so for all names.
+    /// may go on after the stop. If the acceptor terminates TLS, it does so for all connections:
+    /// then [`by_name`](Self::by_name) looks at what is inside, in which there is no name. To
+    /// terminate some names only, give them a target that does so.
     ///
     /// # Examples
     ///
@@ -155,10 +153,6 @@ impl StreamRouter {
     /// A ClientHello that is malformed, too long or too late closes the connection, whatever the
     /// rules that follow. A member is told the name and the protocol of TLS that passes through by
     /// version 2 of the PROXY protocol, if its forwarder [does so](crate::forward::TcpForwarder::proxy_protocol).
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRouter`].
     pub fn by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
         self.rules.push((rule, Way::ByName(routes)));
         self
@@ -180,10 +174,6 @@ impl StreamRouter {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`StreamRouter`].
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
         let accepting = self.acceptor.accepting();
         let looks = self

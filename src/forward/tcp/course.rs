@@ -247,24 +247,40 @@ impl Course {
     ) -> Option<Lease<Address>> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
-        let is_over = !tried.is_empty() && (!self.fails_over || balancer.has_only(tried));
-        if is_over || Instant::now() >= give_up {
+        if (!tried.is_empty() && !self.fails_over) || Instant::now() >= give_up {
             return None;
         }
-        let error = match balancer.pick(&request) {
+        let error = match self.pick(&request, tried) {
             Ok(lease) => return Some(lease),
             Err(error) => error,
         };
-        if let (PickError::NoneUsable { .. }, false) = (&error, tried.is_empty()) {
-            let reserve = balancer.pick_in_reserve(&request);
-            return reserve.or_else(|| balancer.pick_forgiving(&request));
-        }
-        if error != PickError::AtCapacity {
+        let place = match error {
+            PickError::AtCapacity => self.waiting.try_acquire().ok(),
+            _ => None,
+        };
+        let Some(_place) = place else {
+            balancer.tell_refused(&request, &error);
             return None;
-        }
-        let _place = self.waiting.try_acquire().ok()?;
+        };
         let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
         unless_broken(client, waiting).await?.ok()
+    }
+
+    /// Elects a member that has not been tried, or one that stands in for those. Observers are
+    /// not told if there is none: the connection may wait for one.
+    fn pick(
+        &self,
+        request: &PickRequest<'_>,
+        tried: &[MemberId],
+    ) -> Result<Lease<Address>, PickError> {
+        let balancer = &self.balancer;
+        let picked = balancer.pick_untried(request);
+        if tried.is_empty() || !matches!(picked, Err(PickError::NoneUsable { .. })) {
+            return picked;
+        }
+        let reserve = balancer.pick_in_reserve(request);
+        let reserve = reserve.or_else(|| balancer.pick_forgiving(request));
+        reserve.map_or(picked, Ok)
     }
 
     /// Opens a connection to a member. `None` if the client's breaks meanwhile.
@@ -278,15 +294,14 @@ impl Course {
         let connector = to.timeout(limit);
         // Boxed before all else, as it is large, and each future around it would move it.
         let opening = Box::pin(connector.open(Vec::new()));
-        let opened = match unless_broken(client, timeout(limit, opening)).await? {
-            Ok(opened) => opened.map_err(|error| failure_of(&error)),
-            Err(_) => Err(Failure {
-                cause: Cause::TimedOut,
-                // It did not have all of its time if other members took most of it.
-                is_members: limit == self.connect,
-            }),
+        let mut failure = match unless_broken(client, timeout(limit, opening)).await? {
+            Ok(Ok(member)) => return Some(Ok(member)),
+            Ok(Err(error)) => failure_of(&error),
+            Err(_) => Failure::of_member(Cause::TimedOut),
         };
-        Some(opened)
+        // It did not have all of its time if other members took most of it.
+        failure.is_members &= limit == self.connect || !matches!(failure.cause, Cause::TimedOut);
+        Some(Err(failure))
     }
 }
 

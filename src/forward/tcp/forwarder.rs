@@ -21,8 +21,8 @@ use crate::session::StickTable;
 ///
 /// A member is elected when the connection comes in. A hash of the client's IP address goes
 /// with the request, so a scheduler that hashes keeps a client on its member, also across
-/// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection is in flight until both sides have ended, and its bytes
-/// are counted both ways as they pass.
+/// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection
+/// is in flight until both sides have ended, and its bytes are counted both ways as they pass.
 ///
 /// | what happens | the client | the member | outcome |
 /// |---|---|---|---|

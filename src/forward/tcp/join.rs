@@ -52,6 +52,10 @@ pub(super) struct Joint<'j> {
     pub(super) down: Pump,
 }
 
+/// A client that is not read, as its member takes nothing, is looked at so often: it may have
+/// broken off, which only its socket tells.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Passes bytes in both directions until both have ended, one side breaks, or a limit passes.
 /// What passes is recorded in the lease.
 pub(super) async fn join(
@@ -62,6 +66,7 @@ pub(super) async fn join(
     let now = Instant::now();
     let mut last = now;
     let mut quiet = lasting.idle;
+    let mut is_looked_at = false;
     let mut deadline = pin!(Deadline::at((now + quiet).min(lasting.until)));
     std::future::poll_fn(|context| {
         let (written, read, moved) = (joint.up.written(), joint.down.read(), joint.moved());
@@ -85,14 +90,29 @@ pub(super) async fn join(
         if quiet != lasting.half_close && joint.has_a_side_ended() {
             quiet = lasting.half_close;
             last = Instant::now();
+            is_looked_at = false;
             deadline.as_mut().reset((last + quiet).min(lasting.until));
+        }
+        let is_held_up = joint.up.is_held_up();
+        if is_held_up && !is_looked_at {
+            is_looked_at = true;
+            let next = (last + quiet).min(lasting.until);
+            deadline.as_mut().reset(next.min(Instant::now() + LOOK));
         }
         // It is set for what counted when it was set, and set anew when it fires.
         while deadline.as_mut().poll(context).is_ready() {
-            let next = (last + quiet).min(lasting.until);
-            if next <= Instant::now() {
+            let now = Instant::now();
+            let mut next = (last + quiet).min(lasting.until);
+            if next <= now {
                 return Poll::Ready(End::Late);
             }
+            if is_held_up {
+                if joint.client.is_broken() {
+                    return Poll::Ready(End::ClientBroke);
+                }
+                next = next.min(now + LOOK);
+            }
+            is_looked_at = is_held_up;
             deadline.as_mut().reset(next);
         }
         Poll::Pending

@@ -144,6 +144,11 @@ impl Pump {
         self.stage != Stage::Open
     }
 
+    /// Whether the sink took less than there is, so that the source is not read.
+    pub(super) const fn is_held_up(&self) -> bool {
+        self.held.is_some() || self.lent.is_some()
+    }
+
     /// Passes on what there is.
     pub(super) fn poll(
         &mut self,

@@ -160,8 +160,8 @@ impl TcpForwarder {
     /// Sets how many connections one client may open in a second; after a pause, as many at
     /// once. One more is reset. Zero counts as one.
     ///
-    /// A client is what it is for [`max_per_client`](Self::max_per_client), and what is beyond
-    /// that does not count here. Each listener counts its own. A connection counts once its
+    /// Clients are told apart as for [`max_per_client`](Self::max_per_client), and connections
+    /// beyond that limit do not count here. Each listener counts its own. A connection counts once its
     /// PROXY header has been read and TLS has been set up.
     ///
     /// # Examples
@@ -215,9 +215,9 @@ impl TcpForwarder {
         self
     }
 
-    /// Holds it against a member if its connection closes or breaks before its first byte and
-    /// before the client's end: it is put in error, and if none of the client's bytes has been
-    /// forwarded, the client goes to another member.
+    /// Makes it a failure of a member if its connection breaks before its first byte, or closes
+    /// before that and before the client's end: the member is put in error, and if none of the
+    /// client's bytes has been forwarded, the client goes to another member.
     ///
     /// This finds out a member behind a port that is always open, such as that of a container
     /// runtime. It is wrong for a protocol in which a server may take what it gets and close

@@ -42,10 +42,6 @@ pub enum Dropped {
 
 impl Dropped {
     /// All reasons, in the order in which they are shown.
-    ///
-    /// # Examples
-    ///
-    /// See [`Dropped`].
     pub const ALL: [Self; 11] = [
         Self::AtCapacity,
         Self::Backlog,

@@ -106,10 +106,6 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl UdpForwarder {
     /// Makes a forwarder with the limits above.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpForwarder`].
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
@@ -152,10 +148,6 @@ impl UdpForwarder {
     }
 
     /// Sets for how long a flow may be quiet in both directions.
-    ///
-    /// # Examples
-    ///
-    /// See [`answers`](Self::answers).
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit.min(LONGEST);
         self
@@ -202,10 +194,6 @@ impl UdpForwarder {
     }
 
     /// Sets how many flows a client may have.
-    ///
-    /// # Examples
-    ///
-    /// See [`max_flows`](Self::max_flows).
     pub fn max_flows_per_client(mut self, flows: u32) -> Self {
         self.limits.flows_per_client = Some(flows);
         self
@@ -213,10 +201,6 @@ impl UdpForwarder {
 
     /// Sets how many flows a client may begin in a second; after a pause, as many at once. Zero
     /// counts as one.
-    ///
-    /// # Examples
-    ///
-    /// See [`max_flows`](Self::max_flows).
     pub fn new_flows_per_client(mut self, per_second: u32) -> Self {
         self.limits.new_flows_per_client = per_second;
         self
@@ -332,10 +316,6 @@ impl UdpForwarder {
     }
 
     /// Returns the numbers of this forwarder and its clones.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn statistics(&self) -> UdpStatistics {
         self.statistics.clone()
@@ -365,10 +345,6 @@ impl UdpForwarder {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpForwarder`].
     pub async fn serve(
         self,
         socket: UdpSocket,

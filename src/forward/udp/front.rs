@@ -36,7 +36,7 @@ use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
 
-/// So many datagrams are taken before flows that have ended are looked after.
+/// So many datagrams are taken before other tasks, and flows that have ended, have their turn.
 const BATCH: usize = 64;
 
 /// So many members are tried for one datagram.
@@ -186,8 +186,11 @@ impl Front {
             () = self.leaving.next() => self.leaving.look(&self.balancer, &mut self.flows),
             () = self.lookups.next(|| self.common.now()) => self.take_held(),
             ready = self.common.inbound.readable() => {
-                if ready.is_err() || self.take().is_err() {
-                    tokio::time::sleep(PAUSE).await;
+                match ready.and_then(|()| self.take()) {
+                    Ok(Taken::All) => {}
+                    // Under a flood there is always more.
+                    Ok(Taken::Some) => tokio::task::yield_now().await,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
         }
@@ -327,8 +330,11 @@ impl Front {
         let opened = self
             .make_room(key, now)
             .and_then(|()| self.open(key, datagram, now, tried, elected));
-        if opened != Ok(Passed::Sent) {
-            self.clients.end(client);
+        match opened {
+            Ok(Passed::Sent) => {}
+            // It begins when the name is resolved, and counts then.
+            Ok(Passed::Held) => self.clients.take_back(client),
+            Err(_) => self.clients.end(client),
         }
         opened
     }
@@ -459,9 +465,12 @@ impl Front {
             Some(sticking) => sticking.request(request),
             None => request,
         };
-        self.balancer.pick(&request).map_err(|error| match error {
-            PickError::AtCapacity => Dropped::AtCapacity,
-            _ => Dropped::NoMember,
+        self.balancer.pick_untried(&request).map_err(|error| {
+            self.balancer.tell_refused(&request, &error);
+            match error {
+                PickError::AtCapacity => Dropped::AtCapacity,
+                _ => Dropped::NoMember,
+            }
         })
     }
 

@@ -1,6 +1,6 @@
 //! The socket of a new flow, connected to its member: [`connect`].
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
@@ -38,21 +38,44 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<UdpSocket, Uno
     if to.port() == 0 {
         return Err(Unopened::Member("the member has no port".into()));
     }
-    // Whatever the error, it is about sockets as such and not about the member.
-    let socket = new_socket(to).map_err(|_| Unopened::Shortage)?;
+    let socket = new_socket(to).map_err(|error| unopened_by(&error, Unopened::Shortage))?;
     socket.connect(&to.into()).map_err(|error| {
-        match Trouble::of(&error) {
+        let unopened = match Trouble::of(&error) {
             // The system calls it so if each port is taken.
             Trouble::Backlog | Trouble::Shortage => Unopened::Shortage,
             Trouble::Refused => Unopened::Member(Cause::Refused),
             Trouble::Oversize | Trouble::Unknown => Unopened::Member(Cause::Unsent),
-        }
+        };
+        unopened_by(&error, unopened)
     })?;
     let from = socket.local_addr().ok().and_then(|it| it.as_socket());
     if from.is_some_and(|from| is_itself(to, from.ip(), here)) {
         return Err(Unopened::Member(itself()));
     }
     UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)
+}
+
+/// What an error means: that this machine has no address of the member's kind, such as IPv6 where
+/// that is turned off, or else `otherwise`.
+fn unopened_by(error: &io::Error, otherwise: Unopened) -> Unopened {
+    // Systems other than Linux may mean that no port is left.
+    let has_no_address = cfg!(any(target_os = "linux", target_os = "android"))
+        && error.kind() == ErrorKind::AddrNotAvailable;
+    if has_no_address || is_of_no_family(error) {
+        return Unopened::Member(Cause::Unsent);
+    }
+    otherwise
+}
+
+#[cfg(unix)]
+fn is_of_no_family(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::AFNOSUPPORT)
+}
+
+/// `WSAEAFNOSUPPORT`, for which the standard library has no name.
+#[cfg(not(unix))]
+fn is_of_no_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(10_047)
 }
 
 fn new_socket(to: SocketAddr) -> io::Result<Socket> {
@@ -63,12 +86,27 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unopened, connect};
+    use super::{Unopened, connect, unopened_by};
+    use std::io::{Error, ErrorKind};
 
     #[tokio::test]
     async fn a_member_without_a_port_is_its_own_failure() {
         let here = "127.0.0.1:53".parse().unwrap();
         let error = connect("127.0.0.1:0".parse().unwrap(), here).unwrap_err();
         assert!(matches!(error, Unopened::Member(_)), "{error:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_machine_without_addresses_of_the_members_kind_has_sockets_left() {
+        use rustix::io::Errno;
+        for errno in [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT] {
+            let unopened = unopened_by(&errno.into(), Unopened::Shortage);
+            assert!(matches!(unopened, Unopened::Member(_)), "{unopened:?}");
+        }
+        for error in [Errno::MFILE.into(), Error::from(ErrorKind::WouldBlock)] {
+            let unopened = unopened_by(&error, Unopened::Shortage);
+            assert!(matches!(unopened, Unopened::Shortage), "{unopened:?}");
+        }
     }
 }

@@ -44,10 +44,6 @@ struct Counters {
 
 impl UdpStatistics {
     /// Returns how many flows there are.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn flows(&self) -> u64 {
         // The ended first: a flow that opens and ends in between counts as one too many, not
@@ -57,60 +53,36 @@ impl UdpStatistics {
     }
 
     /// Returns how many flows have been opened.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn opened(&self) -> u64 {
         self.0.opened.load(Relaxed)
     }
 
     /// Returns how many flows have ended because their member could not be reached.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Relaxed)
     }
 
     /// Returns how many flows have ended early to make room for a new one.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn replaced(&self) -> u64 {
         self.0.replaced.load(Relaxed)
     }
 
     /// Returns how many datagrams of clients have been sent to members.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn to_members(&self) -> u64 {
         self.0.to_members.load(Relaxed)
     }
 
     /// Returns how many datagrams of members have been sent to clients.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn to_clients(&self) -> u64 {
         self.0.to_clients.load(Relaxed)
     }
 
     /// Returns how many datagrams, of clients and of members, have been dropped for a reason.
-    ///
-    /// # Examples
-    ///
-    /// See [`UdpStatistics`].
     #[must_use]
     pub fn dropped(&self, reason: Dropped) -> u64 {
         self.0.dropped[reason as usize].load(Relaxed)

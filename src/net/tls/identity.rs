@@ -39,10 +39,6 @@ impl Identity {
     /// # Errors
     ///
     /// If one of them is missing or cannot be read, or they are not for each other.
-    ///
-    /// # Examples
-    ///
-    /// See [`Identity`].
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates_in(certificates)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| match source {
@@ -91,10 +87,6 @@ impl Identity {
     }
 
     /// Returns the host names that the certificate is for, `*.` ones included.
-    ///
-    /// # Examples
-    ///
-    /// See [`Identity`].
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names

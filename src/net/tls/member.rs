@@ -88,16 +88,12 @@ impl MemberTls {
     /// # Errors
     ///
     /// If there is none that can be used.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberTls`].
     pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
         let roots = Arc::new(roots_in(pem)?);
         Ok(Self::believing(Believed::Roots(roots)))
     }
 
-    /// Believes anybody: the connection is encrypted, but whoever stands between can read
+    /// Accepts any certificate: the connection is encrypted, but an attacker on its way can read
     /// and change all of it. For tests, and for networks that are safe without TLS.
     ///
     /// # Examples
@@ -143,16 +139,12 @@ impl MemberTls {
         }
     }
 
-    /// Asks for this name (SNI), and wants it in the certificate, whatever the member's
-    /// URI says.
+    /// Asks for this name (SNI), and requires it in the certificate, whatever the member's
+    /// address or URI has.
     ///
     /// # Errors
     ///
     /// If it is no host name and no IP address.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberTls`].
     pub fn with_server_name(self, name: &str) -> Result<Self, TlsError> {
         let parsed = ServerName::try_from(name.to_owned());
         let name = parsed.map_err(|_| TlsError::Name {

@@ -49,7 +49,7 @@ pub struct ServerTls {
     only_1_3: bool,
 }
 
-/// Which clients have to show a certificate, and who has to have signed it.
+/// Which clients have to show a certificate, and by which authorities it has to be signed.
 ///
 /// # Examples
 ///
@@ -76,25 +76,16 @@ impl ClientCertificates {
     /// # Errors
     ///
     /// If there is no root that can be used.
-    ///
-    /// # Examples
-    ///
-    /// See [`ClientCertificates`].
     pub fn required(roots: &[u8]) -> Result<Self, TlsError> {
         Self::verified(roots, false)
     }
 
-    /// Also takes clients without a certificate;
-    /// [`TlsSession::certificates`](crate::net::TlsSession::certificates) tells who is
-    /// who.
+    /// Also accepts clients without a certificate;
+    /// [`TlsSession::certificates`](crate::net::TlsSession::certificates) tells them apart.
     ///
     /// # Errors
     ///
     /// If there is no root that can be used.
-    ///
-    /// # Examples
-    ///
-    /// See [`ClientCertificates`].
     pub fn optional(roots: &[u8]) -> Result<Self, TlsError> {
         Self::verified(roots, true)
     }
@@ -125,15 +116,11 @@ pub(super) fn roots_in(pem: &[u8]) -> Result<RootCertStore, TlsError> {
 }
 
 impl ServerTls {
-    /// Makes it of identities; who asks for none of their names gets the first.
+    /// Makes it of identities; a client that asks for none of their names gets the first.
     ///
     /// # Errors
     ///
     /// If there is none.
-    ///
-    /// # Examples
-    ///
-    /// See [`ServerTls`].
     pub fn new(identities: impl IntoIterator<Item = Identity>) -> Result<Self, TlsError> {
         let identities = some(identities)?;
         Ok(Self {
@@ -148,10 +135,6 @@ impl ServerTls {
     /// # Errors
     ///
     /// If there is none; then nothing has changed.
-    ///
-    /// # Examples
-    ///
-    /// See [`ServerTls`].
     pub fn replace(&self, identities: impl IntoIterator<Item = Identity>) -> Result<(), TlsError> {
         self.certificates.replace(&some(identities)?);
         Ok(())

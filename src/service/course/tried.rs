@@ -185,15 +185,7 @@ impl Course {
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
             let pick = self.of(pick);
-            if balancer.has_only(&self.tried) {
-                // A pick would forgive them all, for nobody's good.
-                return Err(PickError::NoneUsable {
-                    members: balancer.len(),
-                    tried: self.tried.len(),
-                    retry_after: None,
-                });
-            }
-            let elected = balancer.pick_quietly(&pick);
+            let elected = balancer.pick_untried(&pick);
             match &elected {
                 Err(PickError::NoneUsable { .. }) => {
                     balancer.pick_in_reserve(&pick).map_or(elected, Ok)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::entries::Place;
 use super::shared::SharedSlots;
 
-/// One use of a client's entry in a [`StickTable`](super::StickTable): a connection of that client, say. Until it is
-/// dropped, the entry neither expires nor makes room for another.
+/// One use of a client's entry in a [`StickTable`](super::StickTable), such as a connection of
+/// that client. Until it is dropped, the entry neither expires nor makes room for another.
 ///
 /// # Examples
 ///

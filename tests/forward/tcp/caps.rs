@@ -8,6 +8,7 @@ use equipoise::balancer::events::{EventKind, Observing};
 use equipoise::forward::{Address, TcpForwarder};
 use equipoise::{Balancer, Event, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::front::{
@@ -42,6 +43,47 @@ async fn a_client_waits_for_a_member_that_is_at_its_cap() {
         assert_eq!(name_of(&mut second).await, "a");
         drop(second);
         is_quiet(&balancer).await;
+    })
+    .await;
+}
+
+/// Counts the clients for which there is no member.
+fn refusals(balancer: &Balancer<Address>) -> (Arc<AtomicUsize>, Observing) {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let seen = refused.clone();
+    let observing = balancer.observe(move |event: &Event<'_>| {
+        if let EventKind::Refused { .. } = event.kind {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (refused, observing)
+}
+
+#[tokio::test]
+async fn observers_are_told_of_a_refusal_once_for_each_client_that_has_no_member() {
+    within(async {
+        let balancer = capped(named_echo("a").await, 1);
+        let (in_line, _waiting) = waiting(&balancer);
+        let (refused, _observing) = refusals(&balancer);
+        let front = Front::start(TcpForwarder::new(balancer.clone()).max_waiting(1));
+        let mut first = front.connect().await;
+        assert_eq!(name_of(&mut first).await, "a");
+        let mut second = front.connect().await;
+        soon("one in line", || in_line.load(Ordering::SeqCst) == 1).await;
+        assert!(front.connect().await.read(&mut [0]).await.is_err());
+        assert_eq!(refused.load(Ordering::SeqCst), 1);
+        drop(first);
+        assert_eq!(name_of(&mut second).await, "a");
+        assert_eq!(refused.load(Ordering::SeqCst), 1);
+
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = gone.local_addr().unwrap();
+        drop(gone);
+        let balancer = over([("b", address), ("c", address)]);
+        let (refused, _observing) = refusals(&balancer);
+        let front = Front::start(TcpForwarder::new(balancer.clone()));
+        assert!(front.connect().await.read(&mut [0]).await.is_err());
+        soon("a refusal", || refused.load(Ordering::SeqCst) == 1).await;
     })
     .await;
 }

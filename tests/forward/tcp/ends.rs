@@ -40,6 +40,37 @@ async fn a_client_that_is_reset_resets_its_member_and_is_no_failure() {
     .await;
 }
 
+/// Nothing of the client is read meanwhile, and nothing is written to it.
+#[tokio::test]
+async fn a_client_that_is_reset_while_its_member_takes_nothing_frees_it_soon() {
+    within(async {
+        for pipes in [0, 16] {
+            let (listener, address) = listening().await;
+            let balancer = over([("a", address)]);
+            let (log, _observing) = Log::of(&balancer);
+            let front = Front::start(TcpForwarder::new(balancer.clone()).max_pipes(pipes));
+            let mut client = front.connect().await;
+            let (mut member, _) = listener.accept().await.unwrap();
+            // So much that it goes by a pipe where there is one.
+            let mut piece = vec![b'x'; 4 << 20];
+            let reading = member.read_exact(&mut piece);
+            let writing = async {
+                client.write_all(&[b'x'; 4 << 20]).await.unwrap();
+                let sent = [b'x'; 64 * 1024];
+                while timeout(Duration::from_millis(300), client.write(&sent))
+                    .await
+                    .is_ok()
+                {}
+            };
+            let (read, ()) = tokio::join!(reading, writing);
+            read.unwrap();
+            reset(client);
+            assert_eq!(log.ends(1).await, [ended("a", Outcome::Cancelled, "")]);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_member_that_breaks_after_its_first_byte_resets_its_client_and_stays_in_service() {
     within(async {

@@ -5,7 +5,7 @@ use equipoise::net::{Acceptor, Connector, Identity, Listener, MemberTls, ServerT
 use equipoise::{Balancer, Flag, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 
-use super::front::{Front, Log, ended, is_quiet, name_of, named_echo};
+use super::front::{Front, Log, ended, is_quiet, listening, name_of, named_echo, over};
 use crate::within;
 
 /// What shows a certificate for `name`, and what accepts that.
@@ -54,6 +54,47 @@ async fn tls_is_terminated_in_front_and_spoken_to_members() {
         assert_eq!(log.ends(1).await, [ended("a", Outcome::Success, "")]);
         assert_eq!(balancer.member("a").unwrap().bytes_sent(), 600_000);
         is_quiet(&balancer).await;
+    })
+    .await;
+}
+
+/// Only a `close_notify` ends TLS: the end of the connection below is no end of what it carries.
+#[tokio::test]
+async fn tls_that_is_cut_short_on_either_side_is_a_reset_on_the_other() {
+    within(async {
+        let (shown, accepts) = tls_of("front.test");
+        let (listener, address) = listening().await;
+        let balancer = over([("a", address)]);
+        let (log, _observing) = Log::of(&balancer);
+        let forwarder = TcpForwarder::new(balancer);
+        let front = Front::start(forwarder.acceptor(Acceptor::new().tls(&shown)));
+        let client = Connector::tcp(front.address).tls(&accepts).unwrap();
+        let mut client = client.connect().await.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        let (mut member, _) = listener.accept().await.unwrap();
+        member.read_exact(&mut [0; 5]).await.unwrap();
+        drop(client);
+        assert!(member.read(&mut [0]).await.is_err(), "it looks like an end");
+        assert_eq!(log.ends(1).await, [ended("a", Outcome::Cancelled, "")]);
+
+        let (shown, accepts) = tls_of("member.test");
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = Address::from(listener.local_addr().unwrap());
+        let half = async |accepted: equipoise::net::Accepted| {
+            let mut stream = accepted.into_stream();
+            stream.write_all(b"half").await.unwrap();
+            stream.flush().await.unwrap();
+        };
+        let serving = Acceptor::new().tls(&shown);
+        tokio::spawn(serving.serve(listener, half, std::future::pending()));
+        let balancer = Balancer::new([("a", address.with_tls(&accepts).unwrap())]).unwrap();
+        let (log, _observing) = Log::of(&balancer);
+        let front = Front::start(TcpForwarder::new(balancer));
+        let mut client = front.connect().await;
+        let read = client.read_to_end(&mut Vec::new()).await;
+        assert!(read.is_err(), "it looks like an end");
+        let broken = ended("a", Outcome::Failure, "body broken off");
+        assert_eq!(log.ends(1).await, [broken]);
     })
     .await;
 }
