@@ -83,7 +83,7 @@ enum Version {
 enum Method {
     /// By connections and weight.
     Requests,
-    /// The fewest connections now.
+    /// The fewest connections now, for each unit of weight.
     Busyness,
     /// The fewest bytes.
     Traffic,
@@ -204,7 +204,7 @@ fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>,
     let builder = Balancer::builder();
     let mut builder: Builder<Address> = match method {
         Method::Requests => builder.scheduler(ByRequests::default()),
-        Method::Busyness => builder.scheduler(ByBusyness::default()),
+        Method::Busyness => builder.scheduler(ByBusyness::weighted()),
         Method::Traffic => builder.scheduler(ByTraffic::default()),
         Method::Maglev => builder.scheduler(Maglev::default()),
     };

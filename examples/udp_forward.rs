@@ -60,7 +60,7 @@ struct Options {
 enum Method {
     /// By flows and weight.
     Requests,
-    /// The fewest flows now.
+    /// The fewest flows now, for each unit of weight.
     Busyness,
     /// The fewest bytes.
     Traffic,
@@ -122,7 +122,7 @@ fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>,
     let builder = Balancer::builder();
     let mut builder: Builder<Address> = match method {
         Method::Requests => builder.scheduler(ByRequests::default()),
-        Method::Busyness => builder.scheduler(ByBusyness::default()),
+        Method::Busyness => builder.scheduler(ByBusyness::weighted()),
         Method::Traffic => builder.scheduler(ByTraffic::default()),
         Method::Maglev => builder.scheduler(Maglev::default()),
     };

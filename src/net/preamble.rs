@@ -59,8 +59,9 @@ where
             return Err(ErrorKind::UnexpectedEof.into());
         }
     } else if header.starts_with(b"PROXY ") {
-        // Byte by byte: what comes after it is not ours to read.
-        while !header.ends_with(b"\r\n") && header.len() < LINE {
+        // Byte by byte: what comes after it is not ours to read. A line that ends without `\r` is
+        // malformed, and nothing more is waited for.
+        while !header.ends_with(b"\n") && header.len() < LINE {
             header.push(stream.read_u8().await?);
         }
     }
@@ -130,6 +131,12 @@ mod tests {
 
     fn read(mut sent: &[u8]) -> io::Result<ProxyHeader> {
         block(ProxyHeader::read(&mut sent))
+    }
+
+    #[test]
+    fn a_line_without_a_carriage_return_is_refused_at_its_end() {
+        let error = read(b"PROXY TCP4 203.0.113.7 10.0.0.1 5000 443\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
