@@ -123,6 +123,10 @@ impl Acceptor {
     /// is one for each client and one for its member; at least 16, at most 10 000. The soft
     /// limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving begins.
     ///
+    /// Descriptors are shared by the whole process: the connections of all its listeners, and those
+    /// to members, must not be more than there are. Beyond that, a client whose member cannot be
+    /// connected for want of a descriptor is reset, and the member is not blamed.
+    ///
     /// # Examples
     ///
     /// ```

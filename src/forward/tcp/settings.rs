@@ -118,6 +118,9 @@ impl TcpForwarder {
     /// Sets how many connections may wait for a member when all members are at their caps. One
     /// more is reset. They are served in the order in which they came.
     ///
+    /// A client that breaks off gives its place back at once. One that has only ended its side keeps
+    /// it, as it may have sent all that it wants to.
+    ///
     /// # Examples
     ///
     /// ```
