@@ -23,7 +23,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgGroup, Parser, ValueEnum};
 use equipoise::balancer::Builder;
 use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, TcpForwarder};
 use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, stop_signal};
@@ -41,6 +41,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Without members it starts three of its own and shows what happens to a few hundred connections.
 /// With members it serves until Ctrl-C, and then prints what each member has served.
 #[derive(Debug, Parser)]
+#[command(group(ArgGroup::new("members").multiple(true)))]
 struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
@@ -49,27 +50,27 @@ struct Options {
     ///
     /// With --sni, these members serve all clients for which there is no name: those that ask for
     /// another name or none, and those without TLS. Without such members, these are closed.
-    #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
+    #[arg(long = "backend", value_name = "ADDR[=WEIGHT]", group = "members")]
     backends: Vec<Backend>,
     /// A member for clients of TLS that ask for a name, such as db.example.org=10.0.0.1:5432=3;
     /// again for each member and each name.
     ///
     /// TLS is not terminated: the member shows its own certificate. A name *.example.org stands for
     /// each db.example.org that has no members of its own.
-    #[arg(long = "sni", value_name = "NAME=ADDR[=WEIGHT]")]
+    #[arg(long = "sni", value_name = "NAME=ADDR[=WEIGHT]", group = "members")]
     names: Vec<Named>,
     /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, requires = "members")]
     max_pipes: usize,
     /// How members are elected.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
     /// Keeps each client on its member by a table of at most so many clients; with --sni, one table
     /// for each name.
-    #[arg(long, value_name = "ENTRIES")]
+    #[arg(long, value_name = "ENTRIES", requires = "members")]
     stick: Option<usize>,
     /// Tells members where each connection comes from; they must expect a PROXY header.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "members")]
     proxy_protocol: Option<Version>,
 }
 

@@ -31,6 +31,9 @@ use tokio::time::timeout;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Forwards datagrams to members.
+///
+/// Without members it starts three of its own and shows what happens to the datagrams of a hundred
+/// clients. With members it serves until Ctrl-C, and then prints what each member has served.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where to listen.
@@ -43,16 +46,16 @@ struct Options {
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
     /// Keeps each client on its member by a table of at most so many clients.
-    #[arg(long, value_name = "ENTRIES")]
+    #[arg(long, value_name = "ENTRIES", requires = "backends")]
     stick: Option<usize>,
     /// How many answers a datagram has; 0 if that is not known.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, requires = "backends")]
     answers: u32,
     /// Begin each datagram to a member with a PROXY header, version 2.
-    #[arg(long)]
+    #[arg(long, requires = "backends")]
     proxy_protocol: bool,
     /// For how many seconds a flow may be quiet.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, requires = "backends")]
     idle: u64,
 }
 

@@ -38,7 +38,7 @@ pub enum OnLoss {
     End,
     /// They end after this time, unless the member is back by then.
     EndAfter(Duration),
-    /// They go on.
+    /// They go on, which is the default.
     #[default]
     Stay,
 }

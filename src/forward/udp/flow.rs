@@ -4,18 +4,19 @@
 //! What does not live here: which flow a datagram belongs to (`front`).
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 
 use super::common::Common;
 use super::flow_key::FlowKey;
 use super::gate::Gate;
+use super::opening::Way;
 use super::statistics::Opened;
 use super::trouble::Trouble;
 use crate::balancer::{Lease, SentMeter};
@@ -28,8 +29,7 @@ use crate::timer::Deadline;
 /// What the front uses of a flow.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// Connected to the member.
-    socket: UdpSocket,
+    way: Way,
     /// What each datagram begins with.
     header: Bytes,
     pub(super) gate: Gate,
@@ -49,9 +49,9 @@ const CUT: u32 = 1;
 const REFUSED: u32 = 2;
 
 impl Flow {
-    pub(super) fn new<W>(socket: UdpSocket, header: Bytes, lease: &mut Lease<W>, now: u64) -> Self {
+    pub(super) fn new<W>(way: Way, header: Bytes, lease: &mut Lease<W>, now: u64) -> Self {
         Self {
-            socket,
+            way,
             header,
             gate: Gate::passed_at(now),
             member: lease.member().id(),
@@ -65,7 +65,7 @@ impl Flow {
     /// Sends a datagram of the client, without waiting.
     pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
         // Not by tokio, which would wait until the system has told of the new socket.
-        let socket = SockRef::from(&self.socket);
+        let socket = SockRef::from(&self.way.socket);
         if self.header.is_empty() {
             socket.send(datagram)?;
         } else {
@@ -77,13 +77,14 @@ impl Flow {
 
     /// Receives an answer, or what the member's host reports of an earlier datagram.
     fn receive(&self, memory: &mut [u8]) -> io::Result<usize> {
-        match self.socket.try_recv(memory) {
+        match self.way.socket.try_recv(memory) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             received => return received,
         }
         // Tokio takes one interest at a time here; with both it would never try.
-        self.socket.try_io(Interest::ERROR, || {
-            let reported = self.socket.take_error()?;
+        let socket = &self.way.socket;
+        socket.try_io(Interest::ERROR, || {
+            let reported = socket.take_error()?;
             Err(reported.unwrap_or_else(|| ErrorKind::WouldBlock.into()))
         })
     }
@@ -100,6 +101,11 @@ impl Flow {
     /// Ends the flow, as its member refuses datagrams.
     pub(super) fn refuse(&self) {
         self.tell(REFUSED);
+    }
+
+    /// The member's address, if it has another one that may do better.
+    pub(super) fn one_of_several(&self) -> Option<SocketAddr> {
+        self.way.has_other.then_some(self.way.to)
     }
 
     /// Lets the flow look at how long it may be quiet.
@@ -119,6 +125,8 @@ impl Flow {
 pub(super) struct Gone {
     pub(super) key: FlowKey,
     pub(super) number: u64,
+    /// The address of its member, if that refused datagrams.
+    pub(super) refused: Option<SocketAddr>,
 }
 
 /// Why a flow ends.
@@ -138,6 +146,7 @@ pub(super) struct Running<W> {
     key: FlowKey,
     number: u64,
     answers: u64,
+    refused: Option<SocketAddr>,
     gone: mpsc::UnboundedSender<Gone>,
     /// `None` once it has ended.
     lease: Option<Lease<W>>,
@@ -164,6 +173,7 @@ impl<W> Running<W> {
             key,
             number,
             answers: 0,
+            refused: None,
             gone,
             lease: Some(lease),
             _stick_use: stick_use,
@@ -184,7 +194,7 @@ impl<W> Running<W> {
                     _ => break End::Cut,
                 },
                 () = deadline.as_mut() => {}
-                ready = flow.socket.ready(NEWS) => {
+                ready = flow.way.socket.ready(NEWS) => {
                     let end = match ready {
                         Ok(_) => self.pass_on(),
                         // The runtime shuts down.
@@ -253,8 +263,11 @@ impl<W> Running<W> {
         match end {
             End::Refused => {
                 self.common.statistics.count_refused();
-                // Before the gate is closed, so that the next flow of the client finds it so.
-                lease.put_in_error_because(Cause::Refused);
+                self.refused = Some(self.flow.way.to);
+                if self.flow.one_of_several().is_none() {
+                    // Before the gate is closed, so that the next flow of the client finds it so.
+                    lease.put_in_error_because(Cause::Refused);
+                }
                 self.flow.gate.close();
                 lease.fail(Cause::Refused);
             }
@@ -272,6 +285,7 @@ impl<W> Drop for Running<W> {
         let _ = self.gone.send(Gone {
             key: self.key,
             number: self.number,
+            refused: self.refused,
         });
     }
 }

@@ -34,7 +34,9 @@ use crate::session::StickTable;
 /// A member is an [`Address`] as it is for [`TcpForwarder`](crate::forward::TcpForwarder), so both
 /// can have the same balancer. Without a port, datagrams go to the port at which they came in. A
 /// name is resolved when serving begins, and again every 10 s while it is used; a flow goes to
-/// the first of its addresses that a way leads to, and keeps that one. Datagrams that come before
+/// the first of its addresses that a way leads to, and keeps that one. An address that refuses
+/// datagrams is tried after the others from then on, and the member is in error once each has
+/// refused. Datagrams that come before
 /// a name is resolved for the first time wait, at most 256 of them. A name that does not resolve
 /// puts its member in error; one that has resolved before keeps its addresses. A unix socket or
 /// an address with TLS takes no datagrams: such a member is put in error with that cause.
@@ -129,6 +131,10 @@ impl UdpForwarder {
     /// all of them ends, and its socket is free; one that had none before it became idle has
     /// failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)), which does not put its
     /// member in error. By default, 0: flows end when they are idle.
+    ///
+    /// Where they are known, most datagrams begin a flow, so that
+    /// [`new_flows_per_client`](Self::new_flows_per_client) limits what a client may ask in a
+    /// second: a resolver that asks for many others needs more than is set by default.
     ///
     /// # Examples
     ///

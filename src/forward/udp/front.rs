@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -22,7 +21,7 @@ use super::held::Held;
 use super::leaving::Leaving;
 use super::local_address;
 use super::lookups::Lookups;
-use super::opening::{self, Unopened};
+use super::opening::{self, Unopened, Way};
 use super::table::Table;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -219,6 +218,9 @@ impl Front {
     }
 
     fn forget(&mut self, gone: &Gone) {
+        if let Some(address) = gone.refused {
+            self.lookups.refused(address);
+        }
         self.clients.end(gone.key.client.ip());
         self.flows.remove(gone.key, gone.number);
     }
@@ -294,7 +296,10 @@ impl Front {
                 // It answers an earlier datagram; this one has not been sent.
                 Trouble::Refused => {
                     entry.flow.refuse();
-                    tried.failed(entry.flow.member, Cause::Refused);
+                    match entry.flow.one_of_several() {
+                        Some(address) => self.lookups.refused(address),
+                        None => tried.failed(entry.flow.member, Cause::Refused),
+                    }
                     None
                 }
                 trouble => Some(Err(dropped_by(trouble))),
@@ -405,8 +410,8 @@ impl Front {
                 }
             };
             let sent = match self.connect(&lease, now) {
-                Ok(socket) => {
-                    let flow = Arc::new(Flow::new(socket, self.header(key), &mut lease, now));
+                Ok(way) => {
+                    let flow = Arc::new(Flow::new(way, self.header(key), &mut lease, now));
                     flow.send(datagram)
                         .map(|()| flow)
                         .map_err(|error| Trouble::of(&error))
@@ -475,7 +480,7 @@ impl Front {
     }
 
     /// Opens a socket to a member.
-    fn connect(&mut self, to: &Address, now: u64) -> Result<UdpSocket, Unopened> {
+    fn connect(&mut self, to: &Address, now: u64) -> Result<Way, Unopened> {
         let here = self.common.inbound.here();
         match to.datagrams_to(here.port()) {
             Ok(DatagramsTo::Address(to)) => opening::connect(to, here),

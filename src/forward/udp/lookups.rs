@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::common::nanos;
-use super::opening::Unopened;
+use super::opening::{Found, Unopened};
 use crate::member::Cause;
 use crate::net::{ConnectError, lookup};
 use crate::timer::timeout;
@@ -41,6 +41,8 @@ pub(super) struct Lookups {
 struct Known {
     /// `None` until it is resolved for the first time.
     found: Option<Result<Vec<SocketAddr>, Failed>>,
+    /// Addresses at which datagrams were refused, the last of them at the end.
+    refused: Vec<SocketAddr>,
     /// When it is resolved again.
     due: u64,
     is_running: bool,
@@ -66,7 +68,7 @@ impl Lookups {
         host: &Arc<str>,
         port: u16,
         now: u64,
-    ) -> Result<&[SocketAddr], Unopened> {
+    ) -> Result<Found<'_>, Unopened> {
         let key = (host.clone(), port);
         if !self.known.contains_key(&key) {
             let unused = nanos(UNUSED);
@@ -75,6 +77,7 @@ impl Lookups {
         }
         let known = self.known.entry(key.clone()).or_insert(Known {
             found: None,
+            refused: Vec::new(),
             due: now,
             is_running: false,
             used: now,
@@ -85,7 +88,10 @@ impl Lookups {
             self.running.spawn(resolve(key));
         }
         match &known.found {
-            Some(Ok(addresses)) => Ok(addresses),
+            Some(Ok(addresses)) => Ok(Found {
+                addresses,
+                unrefused: addresses.len().saturating_sub(known.refused.len()),
+            }),
             // It is about to be tried again, which may do better.
             Some(Err(_)) if known.is_running => Err(Unopened::Resolving),
             Some(Err(Failed::Name)) => Err(Unopened::Member(Cause::Unresolved)),
@@ -114,7 +120,36 @@ impl Lookups {
         // A name that has resolved once keeps its addresses while the resolver fails.
         if found.is_ok() || !matches!(known.found, Some(Ok(_))) {
             known.found = Some(found);
+            known.order();
         }
+    }
+
+    /// Has other addresses tried before this one, as it has refused datagrams.
+    pub(super) fn refused(&mut self, address: SocketAddr) {
+        for known in self.known.values_mut() {
+            let Some(Ok(addresses)) = &known.found else {
+                continue;
+            };
+            if addresses.contains(&address) {
+                known.refused.retain(|it| *it != address);
+                known.refused.push(address);
+                known.order();
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Puts addresses that have refused datagrams behind the others, the last of them last.
+    fn order(&mut self) {
+        let Some(Ok(addresses)) = &mut self.found else {
+            return;
+        };
+        self.refused.retain(|it| addresses.contains(it));
+        addresses.sort_by_key(|it| {
+            let place = self.refused.iter().position(|refused| refused == it);
+            place.map_or(0, |place| place + 1)
+        });
     }
 }
 
@@ -137,13 +172,13 @@ fn failed(error: &ConnectError) -> Failed {
 
 #[cfg(test)]
 mod tests {
-    use super::{FRESH, Lookups, UNUSED, Unopened, nanos};
+    use super::{FRESH, Known, Lookups, UNUSED, Unopened, nanos};
     use std::net::SocketAddr;
     use std::sync::Arc;
 
     fn found(lookups: &mut Lookups, host: &str, now: u64) -> Result<Vec<SocketAddr>, Unopened> {
         let found = lookups.find(&host.into(), 53, now);
-        found.map(<[SocketAddr]>::to_vec)
+        found.map(|it| it.addresses.to_vec())
     }
 
     #[tokio::test]
@@ -172,6 +207,40 @@ mod tests {
         assert!(matches!(failed, Err(Unopened::Member(_))), "{failed:?}");
         let later = found(&mut lookups, "none.invalid", nanos(FRESH));
         assert!(matches!(later, Err(Unopened::Resolving)));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_tried_after_the_others_also_once_resolved_again() {
+        let mut lookups = Lookups::default();
+        let host: Arc<str> = "api".into();
+        let [a, b, c] = ["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"].map(|it| it.parse().unwrap());
+        let known = |found: Vec<SocketAddr>| Known {
+            found: Some(Ok(found)),
+            refused: Vec::new(),
+            due: u64::MAX,
+            is_running: false,
+            used: 0,
+        };
+        lookups.known.insert((host.clone(), 53), known(vec![a, b]));
+        let mut after = |refused: Option<SocketAddr>| {
+            if let Some(refused) = refused {
+                lookups.refused(refused);
+            }
+            let found = lookups.find(&host, 53, 0).unwrap();
+            (found.addresses.to_vec(), found.unrefused)
+        };
+        assert_eq!(after(None), (vec![a, b], 2));
+        assert_eq!(after(Some(a)), (vec![b, a], 1));
+        assert_eq!(after(Some(a)), (vec![b, a], 1));
+        assert_eq!(after(Some(c)), (vec![b, a], 1));
+        assert_eq!(after(Some(b)), (vec![a, b], 0));
+        assert_eq!(after(Some(a)), (vec![b, a], 0));
+
+        let known = lookups.known.get_mut(&(host, 53)).unwrap();
+        known.found = Some(Ok(vec![a, c]));
+        known.order();
+        let found = lookups.find(&"api".into(), 53, 0).unwrap();
+        assert_eq!((found.addresses, found.unrefused), (&[c, a][..], 1));
     }
 
     #[tokio::test]

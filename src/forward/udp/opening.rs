@@ -1,4 +1,4 @@
-//! The socket of a new flow, connected to its member: [`connect`].
+//! The socket of a new flow, connected to its member: [`Way`].
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -21,20 +21,44 @@ pub(super) enum Unopened {
     Shortage,
 }
 
+/// The addresses of a name, in the order in which they are to be tried.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    /// Those that have refused datagrams come last.
+    pub(super) addresses: &'a [SocketAddr],
+    /// How many have refused none.
+    pub(super) unrefused: usize,
+}
+
+/// A socket that is connected to an address of a member.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) socket: UdpSocket,
+    pub(super) to: SocketAddr,
+    /// Whether the member has another address, which may do better if this one refuses.
+    pub(super) has_other: bool,
+}
+
 /// Opens a socket to the first of a member's addresses to which a way leads.
-pub(super) fn connect_to_any(to: &[SocketAddr], here: SocketAddr) -> Result<UdpSocket, Unopened> {
+pub(super) fn connect_to_any(found: Found<'_>, here: SocketAddr) -> Result<Way, Unopened> {
     let mut failed = Unopened::Member(Cause::Unresolved);
-    for &address in to {
+    for (place, &address) in found.addresses.iter().enumerate() {
         match connect(address, here) {
             Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
-            opened => return opened,
+            Err(error) => return Err(error),
+            Ok(way) => {
+                return Ok(Way {
+                    has_other: place + 1 < found.unrefused,
+                    ..way
+                });
+            }
         }
     }
     Err(failed)
 }
 
 /// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
-pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<UdpSocket, Unopened> {
+pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<Way, Unopened> {
     if to.port() == 0 {
         return Err(Unopened::Member("the member has no port".into()));
     }
@@ -52,7 +76,12 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<UdpSocket, Uno
     if from.is_some_and(|from| is_itself(to, from.ip(), here)) {
         return Err(Unopened::Member(itself()));
     }
-    UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)
+    let socket = UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)?;
+    Ok(Way {
+        socket,
+        to,
+        has_other: false,
+    })
 }
 
 /// What an error means: that this machine has no address of the member's kind, such as IPv6 where
@@ -86,8 +115,9 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unopened, connect, unopened_by};
+    use super::{Found, Unopened, connect, connect_to_any, unopened_by};
     use std::io::{Error, ErrorKind};
+    use std::net::UdpSocket;
 
     #[tokio::test]
     async fn a_member_without_a_port_is_its_own_failure() {
@@ -107,6 +137,21 @@ mod tests {
         for error in [Errno::MFILE.into(), Error::from(ErrorKind::WouldBlock)] {
             let unopened = unopened_by(&error, Unopened::Shortage);
             assert!(matches!(unopened, Unopened::Shortage), "{unopened:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_way_has_another_while_there_is_an_address_that_has_not_refused() {
+        let here = "127.0.0.1:53".parse().unwrap();
+        let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let addresses = &sockets.map(|it| it.local_addr().unwrap());
+        for (unrefused, has_other) in [(2, true), (1, false), (0, false)] {
+            let found = Found {
+                addresses,
+                unrefused,
+            };
+            let way = connect_to_any(found, here).unwrap();
+            assert_eq!((way.to, way.has_other), (addresses[0], has_other));
         }
     }
 }
