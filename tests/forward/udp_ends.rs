@@ -140,6 +140,27 @@ async fn an_answer_that_does_not_come_is_a_failure_where_one_is_expected() {
 }
 
 #[tokio::test]
+async fn a_member_that_does_not_answer_is_put_in_error_by_choice() {
+    within(async {
+        let (silent, b) = (Server::silent().await, Server::named("b").await);
+        let balancer = balancer([&silent, &b]);
+        let forwarder = UdpForwarder::new(balancer.clone()).idle_timeout(SHORT);
+        let front = Front::start(forwarder.answers(1).fail_silent_members()).await;
+        // By turns, until the first has left one without an answer.
+        front.client().await.send(b"query").await;
+        until(|| {
+            let member = balancer.member("a").unwrap();
+            member.status().contains(Flag::InError)
+        })
+        .await;
+        for _ in 0..4 {
+            assert_eq!(front.client().await.ask(b"query").await, b"b");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_member_that_refuses_is_put_in_error_and_the_client_goes_elsewhere() {
     within(async {
         let (a, b) = (Server::named("a").await, Server::named("b").await);

@@ -16,6 +16,8 @@ use crate::sync::{AtomicU32, Relaxed};
 pub(super) struct Limits {
     /// How many answers each datagram of a client has; zero if that is not known.
     pub(super) answers: u32,
+    /// Whether a member that leaves a flow without an answer is put in error.
+    pub(super) fails_silent: bool,
     pub(super) datagram: usize,
     pub(super) drain: Duration,
     pub(super) flows: Option<u32>,

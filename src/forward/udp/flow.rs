@@ -271,7 +271,13 @@ impl<W> Running<W> {
                 self.flow.gate.close();
                 lease.fail(Cause::Refused);
             }
-            End::Quiet if expected && self.answers == 0 => lease.fail(Cause::TimedOut),
+            End::Quiet if expected && self.answers == 0 => {
+                // Once it stops, a member has no time to answer.
+                if self.common.limits.fails_silent && !self.common.is_stopping() {
+                    lease.put_in_error_because(Cause::TimedOut);
+                }
+                lease.fail(Cause::TimedOut);
+            }
             End::Cut if self.answers == 0 => lease.finish(Outcome::Cancelled),
             End::Answered | End::Cut | End::Quiet => lease.finish(Outcome::Success),
         }

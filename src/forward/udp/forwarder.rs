@@ -36,19 +36,21 @@ use crate::session::StickTable;
 /// name is resolved when serving begins, and again every 10 s while it is used; a flow goes to
 /// the first of its addresses that a way leads to, and keeps that one. An address that refuses
 /// datagrams is tried after the others from then on, and the member is in error once each has
-/// refused. Datagrams that come before
-/// a name is resolved for the first time wait, at most 256 of them. A name that does not resolve
-/// puts its member in error; one that has resolved before keeps its addresses. A unix socket or
-/// an address with TLS takes no datagrams: such a member is put in error with that cause.
+/// refused. Datagrams that come before a name is resolved for the first time wait, at most 256 of
+/// them. A name that does not resolve puts its member in error; one that has resolved before keeps
+/// its addresses. A unix socket or an address with TLS takes no datagrams: such a member is put in
+/// error with that cause.
 ///
 /// It waits for no member and no client: what cannot be sent at once is dropped and counted
-/// ([`statistics`](Self::statistics)), so a slow one harms only itself.
+/// ([`statistics`](Self::statistics)), so a slow one harms only itself. What comes faster than this
+/// process takes it, the system drops before, uncounted: give the socket a larger buffer
+/// (`SO_RCVBUF`) where bursts are to be expected.
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
 /// | flows | 10 000, or as descriptors allow | [`max_flows`](Self::max_flows) | see there |
 /// | flows of a client | a quarter of them | [`max_flows_per_client`](Self::max_flows_per_client) | dropped |
-/// | new flows of a client in a second | 1 000 | [`new_flows_per_client`](Self::new_flows_per_client) | dropped |
+/// | new flows of a client in a second | 10 000 | [`new_flows_per_client`](Self::new_flows_per_client) | dropped |
 /// | length of a datagram | 65 535 bytes | [`max_datagram`](Self::max_datagram) | dropped |
 /// | time without a datagram | 60 s | [`idle_timeout`](Self::idle_timeout) | the flow ends |
 /// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
@@ -115,11 +117,12 @@ impl UdpForwarder {
                 answers: 0,
                 datagram: usize::from(u16::MAX),
                 drain: Duration::from_secs(30),
+                fails_silent: false,
                 flows: None,
                 flows_per_client: None,
                 idle: Duration::from_secs(60),
                 leave: None,
-                new_flows_per_client: 1_000,
+                new_flows_per_client: 10_000,
                 proxy_header: false,
             },
             statistics: UdpStatistics::default(),
@@ -129,8 +132,9 @@ impl UdpForwarder {
 
     /// Sets how many answers each datagram of a client has: for DNS, one. A flow that has had
     /// all of them ends, and its socket is free; one that had none before it became idle has
-    /// failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)), which does not put its
-    /// member in error. By default, 0: flows end when they are idle.
+    /// failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)), which puts its member in
+    /// error only by [choice](Self::fail_silent_members). By default, 0: flows end when they are
+    /// idle.
     ///
     /// Where they are known, most datagrams begin a flow, so that
     /// [`new_flows_per_client`](Self::new_flows_per_client) limits what a client may ask in a
@@ -150,6 +154,32 @@ impl UdpForwarder {
     /// ```
     pub fn answers(mut self, each: u32) -> Self {
         self.limits.answers = each;
+        self
+    }
+
+    /// Puts a member in error that has left a flow without an [answer](Self::answers) until it
+    /// became idle, so that a member that hangs gets no more flows.
+    ///
+    /// It is wrong where clients send what a member need not answer: anyone who sends such
+    /// datagrams then puts members in error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::forward::UdpForwarder;
+    /// use std::time::Duration;
+    ///
+    /// # let balancer = Balancer::builder().build()?;
+    /// let dns = UdpForwarder::new(balancer)
+    ///     .answers(1)
+    ///     .idle_timeout(Duration::from_secs(2))
+    ///     .fail_silent_members();
+    /// # let _ = dns;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn fail_silent_members(mut self) -> Self {
+        self.limits.fails_silent = true;
         self
     }
 

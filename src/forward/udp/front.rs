@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::common::{Common, dropped_by};
 use super::dropped::Dropped;
+use super::elected::{Elected, Tried};
 use super::flow::{Flow, Gone, Running};
 use super::flow_key::FlowKey;
 use super::held::Held;
@@ -30,7 +31,7 @@ use crate::forward::client_hash::hash_of;
 use crate::forward::per_client::{Clients, Exceeded, PerClientLimits};
 use crate::forward::scratch;
 use crate::forward::sticking::Sticking;
-use crate::member::{Cause, MemberId, Outcome};
+use crate::member::{Cause, Outcome};
 use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
@@ -79,27 +80,6 @@ enum Passed {
     /// It waits for the name of its member.
     Held,
     Sent,
-}
-
-/// The member that was elected for a datagram, and what keeps its client on it.
-#[derive(Debug)]
-struct Elected {
-    lease: Lease<Address>,
-    sticking: Option<Sticking>,
-}
-
-/// The members that a datagram has tried, and why the last of them failed.
-#[derive(Default)]
-struct Tried {
-    members: Vec<MemberId>,
-    cause: Option<Cause>,
-}
-
-impl Tried {
-    fn failed(&mut self, member: MemberId, cause: Cause) {
-        self.members.push(member);
-        self.cause = Some(cause);
-    }
 }
 
 impl Front {

@@ -11,6 +11,7 @@
 
 mod common;
 mod dropped;
+mod elected;
 mod flow;
 mod flow_key;
 mod forwarder;
