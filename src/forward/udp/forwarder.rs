@@ -35,9 +35,10 @@ use crate::session::StickTable;
 /// can have the same balancer. Without a port, datagrams go to the port at which they came in. A
 /// name is resolved when serving begins, and again every 10 s while it is used; a flow goes to
 /// the first of its addresses that a way leads to, and keeps that one. Datagrams that come before
-/// a name is resolved for the first time wait, at most 256 of them. A name that does not resolve
-/// puts its member in error; one that has resolved before keeps its addresses. A unix socket or
-/// an address with TLS takes no datagrams: such a member is put in error with that cause.
+/// a name is resolved for the first time wait, at most 256 of them and 8 of one flow. A name that
+/// does not resolve puts its member in error; one that has resolved before keeps its addresses. A
+/// unix socket or an address with TLS takes no datagrams: such a member is put in error with that
+/// cause.
 ///
 /// It waits for no member and no client: what cannot be sent at once is dropped and counted
 /// ([`statistics`](Self::statistics)), so a slow one harms only itself.
