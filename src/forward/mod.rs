@@ -61,5 +61,5 @@ pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
 pub use name_routes::{HostNameError, NameRoutes};
 pub use router::{RouterStatistics, StreamRouter, StreamRule};
-pub use tcp::TcpForwarder;
+pub use tcp::{Aborted, TcpForwarder, TcpStatistics};
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};
