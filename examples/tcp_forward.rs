@@ -146,8 +146,10 @@ async fn main() -> Result<(), BoxError> {
     let forwarder = options.forwarder(&balancer);
     let stopped = if options.names.is_empty() {
         println!("Forwarding from {here} until Ctrl-C.");
+        let statistics = forwarder.statistics();
         let stopped = forwarder.serve(listener, stop_signal()?).await;
         print_table(&balancer);
+        println!("{statistics}");
         stopped
     } else {
         let groups = options.groups()?;
@@ -160,6 +162,7 @@ async fn main() -> Result<(), BoxError> {
             router = router.any(StreamRule::new(), forwarder);
         }
         println!("Forwarding from {here} by name until Ctrl-C.");
+        let routed = router.statistics();
         let stopped = router.serve(listener, stop_signal()?).await;
         for (name, group) in &groups {
             println!("{name}");
@@ -169,6 +172,7 @@ async fn main() -> Result<(), BoxError> {
             println!("all others");
             print_table(&balancer);
         }
+        println!("{routed}");
         stopped
     };
     println!("Stopped. Connections cut: {}.", stopped.cut());
@@ -267,6 +271,7 @@ async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Re
     let balancer = balancer(backends, method)?;
     let (stop, stopping) = oneshot::channel::<()>();
     let forwarder = TcpForwarder::new(balancer.clone());
+    let statistics = forwarder.statistics();
     let serving = tokio::spawn(forwarder.serve(listener, async { drop(stopping.await) }));
     println!("{CLIENTS} clients send {BYTES} bytes each, and get them back.");
     send(here).await?;
@@ -279,7 +284,9 @@ async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Re
     drop(stop);
     let stopped = serving.await?;
     print_table(&balancer);
+    println!("{statistics}");
 
+    assert_eq!(statistics.served(), 2 * CLIENTS as u64);
     assert_eq!(stopped.cut(), 0);
     let passed: u64 = balancer
         .members()

@@ -60,6 +60,6 @@ pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
 pub use lost::OnLoss;
 pub use name_routes::{HostNameError, NameRoutes};
-pub use router::{StreamRouter, StreamRule};
-pub use tcp::TcpForwarder;
+pub use router::{RouterStatistics, StreamRouter, StreamRule};
+pub use tcp::{Aborted, TcpForwarder, TcpStatistics};
 pub use udp::{Dropped, UdpForwarder, UdpStatistics};

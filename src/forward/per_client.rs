@@ -154,12 +154,15 @@ impl PerClient {
         })
     }
 
-    /// Counts a connection in, unless its client has as many as there may be, or opens them too
-    /// fast.
-    pub(super) fn admit(&self, client: IpAddr) -> Option<Admitted<'_>> {
+    /// Counts a connection in.
+    ///
+    /// # Errors
+    ///
+    /// If its client has as many as there may be, or opens them too fast.
+    pub(super) fn admit(&self, client: IpAddr) -> Result<Admitted<'_>, Exceeded> {
         let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let admitted = self.clients.lock().begin(client, now);
-        admitted.ok().map(|()| Admitted { of: self, client })
+        self.clients.lock().begin(client, now)?;
+        Ok(Admitted { of: self, client })
     }
 }
 
@@ -280,11 +283,11 @@ mod tests {
         let clients = PerClient::new(limits(Some(2), None), FEW).unwrap();
         let first = clients.admit(address(1)).unwrap();
         let _second = clients.admit(address(1)).unwrap();
-        assert!(clients.admit(address(1)).is_none());
+        assert!(clients.admit(address(1)).is_err());
         let others = clients.admit(address(2)).unwrap();
         drop(first);
         let _third = clients.admit(address(1)).unwrap();
-        assert!(clients.admit(address(1)).is_none());
+        assert!(clients.admit(address(1)).is_err());
         drop(others);
         assert_eq!(clients.clients.lock().known.len(), 1);
     }
@@ -292,7 +295,7 @@ mod tests {
     #[test]
     fn a_cap_of_none_leaves_nothing_behind() {
         let clients = PerClient::new(limits(Some(0), Some(1)), FEW).unwrap();
-        assert!(clients.admit(address(1)).is_none());
+        assert!(clients.admit(address(1)).is_err());
         assert!(clients.clients.lock().known.is_empty());
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use equipoise::forward::{
-    Address, ClientHello, Dropped, Greeting, GreetingError, GreetingLimits, HostNameError,
-    NameRoutes, OnLoss, ParseAddressError, StreamRouter, StreamRule, StreamTarget, TcpForwarder,
-    UdpForwarder, UdpStatistics,
+    Aborted, Address, ClientHello, Dropped, Greeting, GreetingError, GreetingLimits, HostNameError,
+    NameRoutes, OnLoss, ParseAddressError, RouterStatistics, StreamRouter, StreamRule,
+    StreamTarget, TcpForwarder, TcpStatistics, UdpForwarder, UdpStatistics,
 };
 use equipoise::net::{Accepted, Listener, Replayed, Stream};
 use equipoise::session::{StickEntries, StickEntry, StickTable, StickUse};
@@ -20,6 +20,7 @@ fn is_an_error<T: std::error::Error + Send + Sync + 'static>() {}
 
 #[test]
 fn each_type_can_be_shown_and_shared_by_threads() {
+    is_a_value::<Aborted>();
     is_a_value::<Address>();
     is_a_value::<ClientHello>();
     is_a_value::<Dropped>();
@@ -27,12 +28,14 @@ fn each_type_can_be_shown_and_shared_by_threads() {
     is_a_value::<GreetingLimits>();
     is_a_value::<NameRoutes<StreamTarget>>();
     is_a_value::<OnLoss>();
+    is_a_value::<RouterStatistics>();
     is_a_value::<StickEntry>();
     is_a_value::<StickTable>();
     is_a_value::<StreamRouter>();
     is_a_value::<StreamRule>();
     is_a_value::<StreamTarget>();
     is_a_value::<TcpForwarder>();
+    is_a_value::<TcpStatistics>();
     is_a_value::<UdpForwarder>();
     is_a_value::<UdpStatistics>();
     crosses_threads::<Accepted>();

@@ -360,3 +360,35 @@ async fn a_flood_lets_other_tasks_of_its_thread_run() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_member_that_floods_lets_other_tasks_of_its_thread_run() {
+    within(async {
+        let member = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = member.local_addr().unwrap();
+        let balancer = Balancer::new([("a", address.into())]).unwrap();
+        let front = Front::start(UdpForwarder::new(balancer)).await;
+        let client = front.client().await;
+        client.send(b"hello").await;
+        let (_, flow) = member.recv_from(&mut [0; 8]).await.unwrap();
+        // It ends with the test, however that ends.
+        let running = Arc::new(());
+        let is_running = Arc::downgrade(&running);
+        let member = member.into_std().unwrap();
+        tokio::task::spawn_blocking(move || {
+            while is_running.strong_count() > 0 {
+                let _ = member.send_to(b"flood", flow);
+            }
+        });
+        let (mut most, mut before) = (0, 0);
+        while before < 50_000 {
+            tokio::task::yield_now().await;
+            let now = front.statistics.to_clients();
+            most = most.max(now - before);
+            before = now;
+        }
+        drop(running);
+        assert!(most <= 200, "{most} answers in one go");
+    })
+    .await;
+}

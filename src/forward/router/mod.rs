@@ -10,7 +10,9 @@
 //! the targets (`net`).
 
 mod rule;
+mod statistics;
 mod table;
 
 pub use rule::StreamRule;
+pub use statistics::RouterStatistics;
 pub use table::StreamRouter;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::rule::{Ends, StreamRule};
+use super::statistics::RouterStatistics;
 use crate::forward::{Greeting, GreetingLimits, NameRoutes};
 use crate::net::stream_target::{Serving, StreamTarget};
 use crate::net::{Acceptor, Arrived, Listener, Stopped};
@@ -26,8 +27,8 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 /// | time for it | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silence) |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | cut |
 ///
-/// Clones share their targets, with all that a [target](StreamTarget) limits. How many
-/// connections there are, and how they end at the stop, is counted for each listener alone.
+/// Clones share their targets, with all that a [target](StreamTarget) limits, and their
+/// [statistics](Self::statistics). How many connections there are, and how they end at the stop, is counted for each listener alone.
 ///
 /// # Examples
 ///
@@ -67,6 +68,7 @@ pub struct StreamRouter {
     acceptor: Acceptor,
     limits: GreetingLimits,
     rules: Vec<(StreamRule, Way)>,
+    statistics: RouterStatistics,
 }
 
 /// Where the connections of a rule go.
@@ -83,6 +85,7 @@ impl StreamRouter {
             acceptor: Acceptor::new(),
             limits: GreetingLimits::new(),
             rules: Vec::new(),
+            statistics: RouterStatistics::default(),
         }
     }
 
@@ -158,6 +161,12 @@ impl StreamRouter {
         self
     }
 
+    /// Returns the numbers of this router and its clones.
+    #[must_use]
+    pub fn statistics(&self) -> RouterStatistics {
+        self.statistics.clone()
+    }
+
     /// Accepts connections and gives them to their targets until `stop` resolves. Then it takes
     /// what waits in the system's queue, closes the listener, lets connections end, each as its
     /// target has it, and cuts those that go on after the acceptor's
@@ -219,7 +228,9 @@ impl StreamRouter {
                         Some(greeting) => greeting,
                         None => {
                             let read = Greeting::read(accepted.stream, &self.limits);
-                            let (read, replayed) = stopping.opened(read).await?.ok()?;
+                            let read = stopping.opened(read).await?;
+                            let failed = |error| self.statistics.count_unread(&error);
+                            let (read, replayed) = read.map_err(failed).ok()?;
                             accepted.stream = replayed.into();
                             greeting.insert(read)
                         }
@@ -231,6 +242,7 @@ impl StreamRouter {
                 break;
             }
         }
+        self.statistics.count_found(found.is_some());
         if let Some(Greeting::ClientHello(hello)) = &greeting {
             accepted.set_next_proxy_header(hello.describe_in(accepted.next_proxy_header()));
         }

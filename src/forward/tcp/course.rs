@@ -16,21 +16,26 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::aborted::Aborted;
 use super::cut::Cut;
 use super::join::{End, Joint, Lasting, join};
 use super::pump::Pump;
 use super::splice::Pipes;
+use super::statistics::TcpStatistics;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::address::Address;
 use crate::forward::client_hash::hash_of;
 use crate::forward::itself::{is_itself, itself};
 use crate::forward::lost::Lost;
-use crate::forward::per_client::PerClient;
+use crate::forward::per_client::{Exceeded, PerClient};
 use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId, Outcome};
 use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
 use crate::session::StickTable;
 use crate::timer::{Deadline, timeout};
+
+/// So many members are tried for one connection.
+const TRIES: usize = 8;
 
 /// What holds for each connection.
 ///
@@ -57,6 +62,7 @@ pub(super) struct Course {
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
     pub(super) stick: Option<StickTable>,
+    pub(super) statistics: TcpStatistics,
 }
 
 /// Whose connection it is.
@@ -121,19 +127,26 @@ impl Failure {
 
 impl Course {
     /// Serves one connection, to its end.
-    pub(super) async fn serve(&self, stream: Stream, client: Client) {
+    ///
+    /// # Errors
+    ///
+    /// If it did not end well.
+    pub(super) async fn serve(&self, stream: Stream, client: Client) -> Result<(), Aborted> {
         let now = Instant::now();
         let mut client_stream = Cut::new(stream);
         let _admitted = match (&self.per_client, client.address) {
-            (Some(clients), Some(client)) => match clients.admit(client.ip()) {
-                Some(admitted) => Some(admitted),
-                None => return,
-            },
+            (Some(clients), Some(client)) => {
+                let admitted = clients.admit(client.ip());
+                Some(admitted.map_err(|exceeded| match exceeded {
+                    Exceeded::Open => Aborted::ClientConnections,
+                    Exceeded::Rate => Aborted::ClientRate,
+                })?)
+            }
             _ => None,
         };
         // One that is gone already needs no member.
         if client_stream.is_broken() {
-            return;
+            return Err(Aborted::ClientBroke);
         }
         client_stream.watch(self.watching);
         let mut up = Pump::new(self.pipes.clone());
@@ -150,11 +163,15 @@ impl Course {
         };
         let here = client_stream.local_addr();
         let give_up = now + self.opening;
-        while let Some(mut lease) = self.elect(&attempts, give_up, &client_stream).await {
+        loop {
+            let mut lease = self.elect(&attempts, give_up, &client_stream).await?;
             if let Some(sticking) = &mut attempts.sticking {
                 if !sticking.accepts(lease.name_handle()) {
                     continue;
                 }
+            }
+            if attempts.tried.len() == 1 {
+                self.statistics.count_failed_over();
             }
             let mut connector = lease.connector(|| here.map(|here| here.port()));
             let address = connector.address();
@@ -177,7 +194,10 @@ impl Course {
                     attempts.failed(lease, failure);
                     continue;
                 }
-                None => return lease.finish(Outcome::Cancelled),
+                None => {
+                    lease.finish(Outcome::Cancelled);
+                    return Err(Aborted::ClientBroke);
+                }
             };
             if let Some(sticking) = &mut attempts.sticking {
                 sticking.connected(lease.name_handle());
@@ -208,7 +228,7 @@ impl Course {
                     tokio::select! {
                         biased;
                         end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost => End::Late,
+                        () = lost => End::Cut(Aborted::MemberLost),
                     }
                 }
             };
@@ -217,11 +237,15 @@ impl Course {
             if end == End::Both {
                 member.close();
                 client_stream.close();
-                return lease.finish(Outcome::Success);
+                lease.finish(Outcome::Success);
+                return Ok(());
             }
             drop(member);
-            match end {
-                End::MemberBroke if is_answered => return lease.fail(Cause::BrokenBody),
+            let aborted = match end {
+                End::MemberBroke if is_answered => {
+                    lease.fail(Cause::BrokenBody);
+                    return Err(Aborted::MemberBroke);
+                }
                 End::MemberBroke | End::MemberSilent => {
                     let failure = Failure {
                         cause: Cause::Broken,
@@ -229,12 +253,16 @@ impl Course {
                     };
                     attempts.failed(lease, failure);
                     if !self.fails_silent || up.written() > 0 {
-                        return;
+                        return Err(Aborted::MemberBroke);
                     }
                     up.begin_again();
+                    continue;
                 }
-                _ => return lease.finish(Outcome::Cancelled),
-            }
+                End::Cut(reason) => reason,
+                End::Both | End::ClientBroke => Aborted::ClientBroke,
+            };
+            lease.finish(Outcome::Cancelled);
+            return Err(aborted);
         }
     }
 
@@ -244,26 +272,34 @@ impl Course {
         attempts: &Attempts,
         give_up: Instant,
         client: &Stream,
-    ) -> Option<Lease<Address>> {
+    ) -> Result<Lease<Address>, Aborted> {
         let (balancer, request) = (&self.balancer, attempts.request());
         let tried = &attempts.tried;
-        if (!tried.is_empty() && !self.fails_over) || Instant::now() >= give_up {
-            return None;
+        if Instant::now() >= give_up {
+            return Err(Aborted::OpeningTimeout);
+        }
+        if (!tried.is_empty() && !self.fails_over) || tried.len() >= TRIES {
+            return Err(Aborted::NoMember);
         }
         let error = match self.pick(&request, tried) {
-            Ok(lease) => return Some(lease),
+            Ok(lease) => return Ok(lease),
             Err(error) => error,
         };
-        let place = match error {
-            PickError::AtCapacity => self.waiting.try_acquire().ok(),
-            _ => None,
+        let (place, otherwise) = match error {
+            PickError::AtCapacity => (self.waiting.try_acquire().ok(), Aborted::QueueFull),
+            _ => (None, Aborted::NoMember),
         };
         let Some(_place) = place else {
             balancer.tell_refused(&request, &error);
-            return None;
+            return Err(otherwise);
         };
         let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
-        unless_broken(client, waiting).await?.ok()
+        match unless_broken(client, waiting).await {
+            Some(Ok(lease)) => Ok(lease),
+            Some(Err(PickError::AtCapacity)) => Err(Aborted::OpeningTimeout),
+            Some(Err(_)) => Err(Aborted::NoMember),
+            None => Err(Aborted::ClientBroke),
+        }
     }
 
     /// Elects a member that has not been tried, or one that stands in for those. Observers are
@@ -338,7 +374,7 @@ fn failure_of(error: &ConnectError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Course};
+    use super::{Client, Course, TcpStatistics};
     use crate::balancer::Balancer;
     use crate::net::{Stream, Watching};
     use std::time::Duration;
@@ -362,6 +398,7 @@ mod tests {
             pipes: None,
             per_client: None,
             stick: None,
+            statistics: TcpStatistics::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::course::Course;
 use super::forwarding::Forwarding;
 use super::splice::Pipes;
+use super::statistics::TcpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::address::Address;
 use crate::forward::lost::{Lost, OnLoss};
@@ -47,12 +48,15 @@ use crate::session::StickTable;
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
+/// | members tried for one connection | 8 | | reset |
 /// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
 /// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |
 /// | the same, once one side has ended | as without | [`half_close_timeout`](Self::half_close_timeout) | reset |
 /// | time in all | none | [`lifetime`](Self::lifetime) | reset |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | reset |
+///
+/// What becomes of connections is counted: see [`statistics`](Self::statistics).
 ///
 /// Some protocols open several connections that belong together: a client of PostgreSQL cancels
 /// a query on a connection of its own, and FTP has one for each transfer. They must reach one
@@ -118,6 +122,7 @@ pub struct TcpForwarder {
     pub(super) on_loss: OnLoss,
     pub(super) stick: Option<StickTable>,
     pub(super) telling: Option<ProxyVersion>,
+    pub(super) statistics: TcpStatistics,
 }
 
 impl TcpForwarder {
@@ -143,7 +148,14 @@ impl TcpForwarder {
             on_loss: OnLoss::default(),
             stick: None,
             telling: None,
+            statistics: TcpStatistics::default(),
         }
+    }
+
+    /// Returns the numbers of this forwarder and its clones.
+    #[must_use]
+    pub fn statistics(&self) -> TcpStatistics {
+        self.statistics.clone()
     }
 
     /// Accepts connections and forwards them until `stop` resolves. Then it closes the
@@ -151,7 +163,7 @@ impl TcpForwarder {
     /// [`drain_timeout`](Acceptor::drain_timeout).
     ///
     /// It serves one listener; for several, join it with clones. Each has limits of its own,
-    /// and all share the balancer.
+    /// and all share the balancer and the statistics.
     ///
     /// # Cancel safety
     ///
@@ -184,6 +196,7 @@ impl TcpForwarder {
             fails_over: self.fails_over,
             fails_silent: self.fails_silent,
             watching: self.watching,
+            statistics: self.statistics,
         });
         (self.acceptor, Forwarding::new(course, self.telling))
     }

@@ -29,6 +29,9 @@ impl Forwarding {
             header: telling.map(|version| (accepted.next_proxy_header(), version)),
         };
         let (course, stream) = (self.course.clone(), accepted.into_stream());
-        async move { course.serve(stream, client).await }
+        async move {
+            let counted = course.statistics.count_accepted();
+            counted.end(course.serve(stream, client).await);
+        }
     }
 }

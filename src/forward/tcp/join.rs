@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::aborted::Aborted;
 use super::pump::{Passed, Pump};
 use crate::balancer::Lease;
 use crate::forward::address::Address;
@@ -26,6 +27,19 @@ pub(super) struct Lasting {
     pub(super) until: Instant,
 }
 
+impl Lasting {
+    /// The limit that has passed.
+    fn passed(&self, now: Instant, has_a_side_ended: bool) -> Aborted {
+        if self.until <= now {
+            Aborted::Lifetime
+        } else if has_a_side_ended {
+            Aborted::HalfCloseTimeout
+        } else {
+            Aborted::IdleTimeout
+        }
+    }
+}
+
 /// How a connection to a member ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum End {
@@ -33,8 +47,8 @@ pub(super) enum End {
     Both,
     /// The client's connection broke.
     ClientBroke,
-    /// A limit has passed.
-    Late,
+    /// A limit has passed, or the member is lost.
+    Cut(Aborted),
     /// The member's connection broke.
     MemberBroke,
     /// The member has ended without a byte, and the client goes on.
@@ -104,7 +118,8 @@ pub(super) async fn join(
             let now = Instant::now();
             let mut next = (last + quiet).min(lasting.until);
             if next <= now {
-                return Poll::Ready(End::Late);
+                let passed = lasting.passed(now, joint.has_a_side_ended());
+                return Poll::Ready(End::Cut(passed));
             }
             if is_held_up {
                 if joint.client.is_broken() {

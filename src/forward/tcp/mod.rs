@@ -9,6 +9,7 @@
 //! What does not live here: datagrams (`udp`), and which of several targets a connection goes to
 //! (`router`).
 
+mod aborted;
 mod course;
 mod cut;
 mod forwarder;
@@ -18,6 +19,9 @@ mod pump;
 mod settings;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;
+mod statistics;
 mod target;
 
+pub use aborted::Aborted;
 pub use forwarder::TcpForwarder;
+pub use statistics::TcpStatistics;

@@ -34,7 +34,8 @@ pub enum Dropped {
     NoSocket,
     /// It is longer than allowed, or than the way to its receiver allows.
     Oversize,
-    /// The name of its member was not resolved yet, and as many datagrams waited for that as may.
+    /// The name of its member was not resolved yet, and as many datagrams waited for that as may,
+    /// in all or of its flow.
     Resolving,
     /// It would have begun a flow after the stop.
     Stopping,

@@ -138,6 +138,17 @@ enum End {
     Refused,
 }
 
+/// What was there to pass on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum PassedOn {
+    /// The queue of the system is empty.
+    All,
+    /// The flow ends.
+    End(End),
+    /// There may be more.
+    Some,
+}
+
 /// The member's side of a flow, and its accounting.
 #[derive(Debug)]
 pub(super) struct Running<W> {
@@ -195,15 +206,15 @@ impl<W> Running<W> {
                 },
                 () = deadline.as_mut() => {}
                 ready = flow.way.socket.ready(NEWS) => {
-                    let end = match ready {
-                        Ok(_) => self.pass_on(),
+                    match ready.map(|_| self.pass_on()) {
+                        Ok(PassedOn::All) => {}
+                        // From a member that floods there is always more.
+                        Ok(PassedOn::Some) => tokio::task::yield_now().await,
+                        Ok(PassedOn::End(end)) => break end,
                         // The runtime shuts down.
-                        Err(_) => Some(End::Cut),
-                    };
-                    match end {
-                        Some(end) => break end,
-                        None => continue,
+                        Err(_) => break End::Cut,
                     }
+                    continue;
                 }
             }
             match flow.gate.close_after(common.quiet(), common.now()) {
@@ -214,25 +225,29 @@ impl<W> Running<W> {
         self.end(end);
     }
 
-    /// Passes on the answers that are there.
-    fn pass_on(&mut self) -> Option<End> {
+    /// Passes on the answers that are there, but not too many at once.
+    fn pass_on(&mut self) -> PassedOn {
         let mut memory = scratch::take();
-        let mut end = None;
+        let mut passed = PassedOn::Some;
         for _ in 0..BURST {
-            end = match self.flow.receive(&mut memory) {
+            let end = match self.flow.receive(&mut memory) {
                 Ok(length) => self.answer(&memory[..length]),
                 Err(error) => match Trouble::of(&error) {
-                    Trouble::Backlog => break,
+                    Trouble::Backlog => {
+                        passed = PassedOn::All;
+                        break;
+                    }
                     Trouble::Refused => Some(End::Refused),
-                    Trouble::Oversize | Trouble::Shortage | Trouble::Unknown => continue,
+                    Trouble::Oversize | Trouble::Shortage | Trouble::Unknown => None,
                 },
             };
-            if end.is_some() {
+            if let Some(end) = end {
+                passed = PassedOn::End(end);
                 break;
             }
         }
         scratch::put_back(memory);
-        end
+        passed
     }
 
     fn answer(&mut self, datagram: &[u8]) -> Option<End> {

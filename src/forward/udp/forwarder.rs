@@ -37,7 +37,7 @@ use crate::session::StickTable;
 /// the first of its addresses that a way leads to, and keeps that one. An address that refuses
 /// datagrams is tried after the others from then on, and the member is in error once each has
 /// refused. Datagrams that come before a name is resolved for the first time wait, at most 256 of
-/// them. A name that does not resolve puts its member in error; one that has resolved before keeps
+/// them and 8 of one flow. A name that does not resolve puts its member in error; one that has resolved before keeps
 /// its addresses. A unix socket or an address with TLS takes no datagrams: such a member is put in
 /// error with that cause.
 ///

@@ -5,6 +5,9 @@ use super::flow_key::FlowKey;
 /// So many may wait.
 const MOST: usize = 256;
 
+/// So many of one flow may wait.
+const MOST_OF_FLOW: usize = 8;
+
 /// So many bytes may wait.
 const MOST_BYTES: usize = 512 * 1024;
 
@@ -29,7 +32,11 @@ impl<L> Held<L> {
 
     /// Whether a datagram of that flow waits.
     pub(super) fn has(&self, key: FlowKey) -> bool {
-        self.datagrams.iter().any(|(of, _, _)| *of == key)
+        self.of(key).next().is_some()
+    }
+
+    fn of(&self, key: FlowKey) -> impl Iterator<Item = &Waiting<L>> {
+        self.datagrams.iter().filter(move |(of, _, _)| *of == key)
     }
 
     /// Keeps a datagram.
@@ -44,7 +51,8 @@ impl<L> Held<L> {
         lease: Option<L>,
     ) -> Result<(), Option<L>> {
         let bytes = self.bytes + datagram.len();
-        if self.datagrams.len() >= MOST || bytes > MOST_BYTES {
+        let is_full = self.datagrams.len() >= MOST || bytes > MOST_BYTES;
+        if is_full || self.of(key).count() >= MOST_OF_FLOW {
             return Err(lease);
         }
         self.datagrams.push((key, datagram.into(), lease));
@@ -61,30 +69,49 @@ impl<L> Held<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FlowKey, Held, MOST, MOST_BYTES};
+    use super::{FlowKey, Held, MOST, MOST_BYTES, MOST_OF_FLOW};
     use std::net::{Ipv4Addr, SocketAddr};
+
+    fn key(port: usize) -> FlowKey {
+        FlowKey {
+            client: SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap())),
+            local: None,
+        }
+    }
 
     #[test]
     fn no_more_datagrams_and_no_more_bytes_wait_than_may() {
-        let key = FlowKey {
-            client: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            local: None,
-        };
         let mut held = Held::new();
-        assert!(!held.has(key));
-        for _ in 0..MOST {
-            assert_eq!(held.keep(key, b"short", None), Ok(()));
+        assert!(!held.has(key(1)));
+        for number in 0..MOST {
+            assert_eq!(held.keep(key(number), b"short", None), Ok(()));
         }
-        assert!(held.has(key));
-        assert_eq!(held.keep(key, b"short", Some("lease")), Err(Some("lease")));
+        assert!(held.has(key(1)));
+        let kept = held.keep(key(MOST), b"short", Some("lease"));
+        assert_eq!(kept, Err(Some("lease")));
         assert_eq!(held.take().len(), MOST);
         let long = [0; 65_507];
         let fits = MOST_BYTES / long.len();
-        for _ in 0..fits {
-            assert_eq!(held.keep(key, &long, Some("lease")), Ok(()));
+        for number in 0..fits {
+            assert_eq!(held.keep(key(number), &long, Some("lease")), Ok(()));
         }
-        assert_eq!(held.keep(key, &long, None), Err(None));
-        assert_eq!(held.keep(key, b"short", None), Ok(()));
+        assert_eq!(held.keep(key(fits), &long, None), Err(None));
+        assert_eq!(held.keep(key(fits), b"short", None), Ok(()));
         assert_eq!(held.take().len(), fits + 1);
+    }
+
+    #[test]
+    fn a_flow_leaves_room_for_others() {
+        let mut held = Held::new();
+        for _ in 0..MOST_OF_FLOW {
+            assert_eq!(held.keep(key(1), b"short", None), Ok(()));
+        }
+        assert_eq!(
+            held.keep(key(1), b"short", Some("lease")),
+            Err(Some("lease"))
+        );
+        assert_eq!(held.keep(key(2), b"short", None), Ok(()));
+        assert_eq!(held.take().len(), MOST_OF_FLOW + 1);
+        assert_eq!(held.keep(key(1), b"short", None), Ok(()));
     }
 }

@@ -7,6 +7,7 @@ mod http;
 mod limits;
 #[cfg(all(feature = "proxy", feature = "tls"))]
 mod programs;
+mod statistics;
 #[cfg(feature = "proxy")]
 mod stopping;
 mod telling;

@@ -10,4 +10,5 @@ mod no_failover;
 mod passing;
 #[cfg(feature = "tls")]
 mod secure;
+mod statistics;
 mod telling;

@@ -1,0 +1,92 @@
+//! Why a connection did not end well: [`Aborted`].
+
+use std::fmt;
+
+/// Why a [`TcpForwarder`](super::TcpForwarder) did not serve a connection, or did not serve it to
+/// its end.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::forward::Aborted;
+///
+/// assert_eq!(Aborted::NoMember.to_string(), "no member");
+/// assert!(Aborted::ALL.contains(&Aborted::IdleTimeout));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Aborted {
+    /// The client's connection broke.
+    ClientBroke,
+    /// The client has as many connections as it may.
+    ClientConnections,
+    /// The client opens more connections a second than it may.
+    ClientRate,
+    /// One side had ended, and no byte passed for as long as is allowed then.
+    HalfCloseTimeout,
+    /// No byte passed for as long as is allowed.
+    IdleTimeout,
+    /// It lasted as long as it may.
+    Lifetime,
+    /// The member's connection broke, or ended without a byte where that is a failure.
+    MemberBroke,
+    /// The member was [lost](crate::forward::OnLoss).
+    MemberLost,
+    /// No member could be elected, or each that was tried failed.
+    NoMember,
+    /// No member was connected in time: it waited for one, or attempts took too long.
+    OpeningTimeout,
+    /// All members were at their caps, and as many connections waited for one as may.
+    QueueFull,
+    /// The forwarder stopped, and the time to drain passed; or it was dropped.
+    Stopping,
+}
+
+impl Aborted {
+    /// All reasons, in the order in which they are shown.
+    pub const ALL: [Self; 12] = [
+        Self::ClientBroke,
+        Self::ClientConnections,
+        Self::ClientRate,
+        Self::HalfCloseTimeout,
+        Self::IdleTimeout,
+        Self::Lifetime,
+        Self::MemberBroke,
+        Self::MemberLost,
+        Self::NoMember,
+        Self::OpeningTimeout,
+        Self::QueueFull,
+        Self::Stopping,
+    ];
+}
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ClientBroke => "broken off by the client",
+            Self::ClientConnections => "too many connections of a client",
+            Self::ClientRate => "too many new connections of a client",
+            Self::HalfCloseTimeout => "half-close timeout",
+            Self::IdleTimeout => "idle timeout",
+            Self::Lifetime => "lifetime over",
+            Self::MemberBroke => "broken off by the member",
+            Self::MemberLost => "member lost",
+            Self::NoMember => "no member",
+            Self::OpeningTimeout => "opening timeout",
+            Self::QueueFull => "queue full",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Aborted;
+
+    #[test]
+    fn the_list_of_all_reasons_is_in_the_order_of_their_numbers() {
+        for (place, reason) in Aborted::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+    }
+}
