@@ -10,5 +10,6 @@
 mod concurrency;
 mod outliers;
 mod outliers_races;
+mod outliers_service;
 mod outliers_trial;
 mod simulation;

@@ -1,5 +1,10 @@
 //! A detector under load, with members that are ill and well a hundred times a second.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a stress takes the machine's time"
+)]
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};

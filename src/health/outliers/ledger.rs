@@ -108,6 +108,10 @@ impl<K: Copy + Ord> Ledger<K> {
         self.entries.get(&key).map_or(Stage::Serving, |it| it.stage)
     }
 
+    fn stage_mut(&mut self, key: K) -> Option<&mut Stage> {
+        self.entries.get_mut(&key).map(|entry| &mut entry.stage)
+    }
+
     /// Whether a member is out or on trial.
     pub(super) fn is_busy(&self) -> bool {
         let mut entries = self.entries.values();
@@ -169,19 +173,15 @@ impl<K: Copy + Ord> Ledger<K> {
 
     /// The balancer has ejected a member, as [`eject`](Self::eject) decided.
     pub(super) fn ejected(&mut self, key: K) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(&key) {
-            if let Stage::Away { is_done, .. } = stage {
-                *is_done = true;
-            }
+        if let Some(Stage::Away { is_done, .. }) = self.stage_mut(key) {
+            *is_done = true;
         }
     }
 
     /// An ejection has been prolonged.
     pub(super) fn prolong(&mut self, key: K, later: Timestamp) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(&key) {
-            if let Stage::Away { until, .. } = stage {
-                *until = later.max(*until);
-            }
+        if let Some(Stage::Away { until, .. }) = self.stage_mut(key) {
+            *until = later.max(*until);
         }
     }
 
