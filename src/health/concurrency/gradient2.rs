@@ -34,7 +34,7 @@ use super::rule::{Bounds, LimitRule, LimitSample, whole};
 /// for _ in 0..100 {
 ///     rule.update(usual);
 /// }
-/// assert_eq!(rule.limit(), 99, "nothing queues");
+/// assert_eq!(rule.limit(), 100, "nothing queues");
 ///
 /// for _ in 0..20 {
 ///     rule.update(LimitSample::new(Duration::from_millis(50)).with_in_flight(100));
