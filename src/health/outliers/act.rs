@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::desk::Order;
 use super::judge::{Judge, is_ejected};
-use super::ledger::Stage;
+use super::ledger::{Ledger, Stage};
 use super::signals::Signal;
+use crate::health::by_slot::is_there;
 use crate::member::{Cause, MemberId};
 
 impl Judge {
@@ -38,63 +39,70 @@ impl Judge {
                     limit.set(None);
                 }
             }
-            Order::EndEjection(member) => self.group.end_ejection(member),
-            Order::Eject(member, time, signal) => self.carry_out_ejection(member, time, signal),
+            Order::EndEjections(members) => self.group.end_ejections(&members),
+            Order::Eject(ejections) => self.carry_out_ejections(ejections),
         }
     }
 
-    fn carry_out_ejection(&self, member: MemberId, time: Duration, signal: Signal) {
+    fn carry_out_ejections(&self, mut ejections: Vec<(MemberId, Duration, Signal)>) {
         let is_tried = self.settings.terms.trial;
-        let limit = is_tried.then(|| self.group.trial_limit(member)).flatten();
+        let limits = ejections.iter().filter(|_| is_tried);
+        let limits = limits.filter_map(|&(member, ..)| self.group.trial_limit(member));
+        let mut limits: Vec<_> = limits.collect();
         {
             let mut desk = self.desk.lock();
-            if !matches!(
-                desk.ledger.stage(member),
-                Stage::Away { is_done: false, .. }
-            ) {
-                // It was given back before it was out.
-                return;
-            }
-            if let Some(limit) = &limit {
-                desk.limits.insert(member, limit.downgrade());
+            let is_due = |ledger: &Ledger<MemberId>, member| {
+                matches!(ledger.stage(member), Stage::Away { is_done: false, .. })
+            };
+            // Some may have been given back before they were out.
+            ejections.retain(|&(member, ..)| is_due(&desk.ledger, member));
+            limits.retain(|limit| is_due(&desk.ledger, limit.member().id()));
+            for limit in &limits {
+                let weak = limit.downgrade();
+                desk.limits.insert(limit.member().id(), weak);
             }
         }
-        if let Some(limit) = limit {
+        for limit in limits {
             // Before the ejection, so that it holds when that ends.
             limit.set(Some(1));
         }
-        let cause = Cause::from(signal.to_string());
-        let is_there = {
-            // Also if an observer panics that is told of it.
-            let _ejected = Ejected(self, member);
-            self.group.eject(member, time, cause)
+        // Also if an observer panics that is told of it.
+        let carried = Carried {
+            judge: self,
+            members: ejections.iter().map(|&(member, ..)| member).collect(),
         };
-        let roster = self.group.roster();
-        let mut desk = self.desk.lock();
-        let is_out = matches!(desk.ledger.stage(member), Stage::Away { .. });
-        match roster {
-            Some(roster) if is_there && is_out => {
-                if !is_ejected(&roster, member) {
-                    // It has been ended meanwhile.
-                    self.recover(&mut desk, member, 0);
-                }
-            }
-            // It was given back meanwhile, which is carried out after this.
-            Some(_) if is_there => {}
-            Some(_) | None => {
-                desk.ledger.remove(member);
-                self.serve(&mut desk, member);
-            }
-        }
+        let with_causes = ejections.into_iter();
+        let with_causes = with_causes.map(|(member, time, signal)| {
+            let cause = Cause::from(signal.to_string());
+            (member, time, cause)
+        });
+        self.group.eject(with_causes.collect());
+        drop(carried);
     }
 }
 
-/// Notes that the balancer has ejected a member.
-struct Ejected<'j>(&'j Judge, MemberId);
+/// Ejections that the balancer has carried out when this is dropped.
+struct Carried<'j> {
+    judge: &'j Judge,
+    members: Vec<MemberId>,
+}
 
-impl Drop for Ejected<'_> {
+impl Drop for Carried<'_> {
     fn drop(&mut self) {
-        self.0.desk.lock().ledger.ejected(self.1);
+        let roster = self.judge.group.roster();
+        let mut desk = self.judge.desk.lock();
+        for &member in &self.members {
+            desk.ledger.ejected(member);
+            let is_there = roster.as_ref().is_some_and(|it| is_there(it, member));
+            let is_out = roster.as_ref().is_some_and(|it| is_ejected(it, member));
+            if !is_there {
+                desk.ledger.remove(member);
+                self.judge.serve(&mut desk, member);
+            } else if !is_out {
+                // It has been ended meanwhile.
+                self.judge.recover(&mut desk, member, 0);
+            }
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) struct Desk {
 
 /// What is to be done to the balancer.
 pub(super) enum Order {
-    Eject(MemberId, Duration, Signal),
+    Eject(Vec<(MemberId, Duration, Signal)>),
     /// Lifts the limit of a trial.
     Open(WeakLimit),
-    EndEjection(MemberId),
+    EndEjections(Vec<MemberId>),
 }

@@ -10,11 +10,11 @@ use crate::snapshot::Roster;
 
 /// A balancer, without its payload, that is not kept alive.
 pub(super) trait Group: Send + Sync {
-    /// Ejects a member; returns whether there is such a member.
-    fn eject(&self, member: MemberId, time: Duration, cause: Cause) -> bool;
+    /// Ejects those of the members that are there.
+    fn eject(&self, members: Vec<(MemberId, Duration, Cause)>);
 
-    /// Ends an ejection, and nothing else that keeps the member out.
-    fn end_ejection(&self, member: MemberId);
+    /// Ends ejections, and nothing else that keeps the members out.
+    fn end_ejections(&self, members: &[MemberId]);
 
     /// The limit of a member on trial.
     fn trial_limit(&self, member: MemberId) -> Option<LearnedLimit>;
@@ -24,19 +24,28 @@ pub(super) trait Group: Send + Sync {
 }
 
 impl<W: Send + Sync> Group for WeakBalancer<W> {
-    fn eject(&self, member: MemberId, time: Duration, cause: Cause) -> bool {
-        let balancer = self.upgrade();
-        balancer.is_some_and(|balancer| balancer.eject(member, time, cause).is_ok())
+    fn eject(&self, members: Vec<(MemberId, Duration, Cause)>) {
+        if let Some(balancer) = self.upgrade() {
+            balancer.eject_all(members);
+        }
     }
 
-    fn end_ejection(&self, member: MemberId) {
+    fn end_ejections(&self, members: &[MemberId]) {
         let Some(balancer) = self.upgrade() else {
             return;
         };
         let roster = balancer.roster();
-        if let Some(seat) = roster.seat(member.slot()) {
-            if seat.state.id() == member {
-                // It may have left meanwhile.
+        let seats = members.iter().filter_map(|&member| {
+            let seat = roster.seat(member.slot())?;
+            (seat.state.id() == member).then_some(seat)
+        });
+        let mut edit = balancer.edit();
+        for seat in seats.clone() {
+            edit.clear_flag(seat.state.name_handle().clone(), Flag::Ejected);
+        }
+        if edit.apply().is_err() {
+            // One of them has left meanwhile, which is no reason for the others to stay out.
+            for seat in seats {
                 let _ = balancer.clear_flag(seat.state.name(), Flag::Ejected);
             }
         }

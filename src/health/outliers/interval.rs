@@ -80,16 +80,19 @@ impl Judge {
                 }
             }
         }
-        let found: Vec<MemberId> = outliers
+        let mut found: Vec<MemberId> = outliers
             .iter()
             .map(|&(number, _)| members[number].id)
             .collect();
+        found.sort_unstable();
         self.notice_missed(&mut desk, &roster);
         self.mend(&mut desk, &roster, &found);
         desk.ledger.decay(now, self.settings.interval);
-        for (number, signal) in outliers {
-            self.eject(&mut desk, &roster, members[number], signal, &found);
-        }
+        let asked = outliers.iter();
+        let asked: Vec<_> = asked
+            .map(|&(number, signal)| (&**members[number], signal))
+            .collect();
+        self.eject_all(&mut desk, &roster, &asked, &found);
         self.note_busy(&desk);
         drop(desk);
         self.act();

@@ -146,7 +146,7 @@ impl Judge {
             let signal = tally.tripped(&self.settings.runs);
             let serves = tally.standing() == Standing::Serving;
             if let (Some(signal), true) = (signal, serves) {
-                if !self.eject(&mut desk, &roster, tally, signal, &[]) {
+                if !self.eject(&mut desk, &roster, tally, signal) {
                     tally.refuse();
                     self.mend(&mut desk, &roster, &[]);
                 }
@@ -175,7 +175,7 @@ impl Judge {
                         Some(&slow @ Signal::Slow { .. }) if is_good => slow,
                         Some(_) | None => Signal::Trial,
                     };
-                    if !self.eject(&mut desk, &roster, tally, why, &[]) {
+                    if !self.eject(&mut desk, &roster, tally, why) {
                         self.mend(&mut desk, &roster, &[]);
                     }
                 }
@@ -198,7 +198,6 @@ impl Judge {
         if !is_ejected(&roster, member) {
             self.recover(&mut desk, member, generation);
         }
-        self.mend(&mut desk, &roster, &[]);
         drop(desk);
         self.act();
     }
@@ -216,7 +215,7 @@ impl Judge {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.forget();
             }
-            self.put_back(&mut desk, member, stage);
+            self.put_back(&mut desk, &[(member, stage)]);
         }
         drop(desk);
         self.act();
@@ -273,34 +272,49 @@ impl Judge {
         self.act();
     }
 
-    /// Decides on an ejection; `found` are those that stand out in the same interval.
-    pub(super) fn eject(
+    /// Decides on an ejection; returns whether it is one.
+    fn eject(&self, desk: &mut Desk, roster: &Roster, tally: &Tally, signal: Signal) -> bool {
+        self.eject_all(desk, roster, &[(tally, signal)], &[])
+    }
+
+    /// Decides on ejections, the first ones first; returns whether there is one. `found` are all
+    /// that stand out, in the order of their ids.
+    pub(super) fn eject_all(
         &self,
         desk: &mut Desk,
         roster: &Roster,
-        tally: &Tally,
-        signal: Signal,
+        asked: &[(&Tally, Signal)],
         found: &[MemberId],
     ) -> bool {
-        if desk.is_stopped {
+        if desk.is_stopped || asked.is_empty() {
             return false;
         }
         let tallies = self.tallies.load();
         let runs = &self.settings.runs;
         let is_suspect = |member| {
-            found.contains(&member) || of(&tallies, member).is_some_and(|it| it.is_suspect(runs))
+            found.binary_search(&member).is_ok()
+                || of(&tallies, member).is_some_and(|it| it.is_suspect(runs))
         };
-        let when = (self.clock.now(), self.jitter());
-        let time = desk.ledger.eject(tally.id, facts(roster), is_suspect, when);
-        let Some(time) = time else {
-            return false;
-        };
-        tally.stand(Standing::Away);
-        tally.forget();
-        desk.reasons.insert(tally.id, signal);
-        desk.orders.push_back(Order::Eject(tally.id, time, signal));
-        self.note_busy(desk);
-        true
+        let keys: Vec<_> = asked.iter().map(|(tally, _)| tally.id).collect();
+        let (now, jitter) = (self.clock.now(), || self.jitter());
+        let all = facts(roster);
+        let granted = desk.ledger.eject_all(&keys, all, is_suspect, now, jitter);
+        let mut times: BTreeMap<_, _> = granted.into_iter().collect();
+        let mut ejections = Vec::new();
+        for &(tally, signal) in asked {
+            if let Some(time) = times.remove(&tally.id) {
+                tally.stand(Standing::Away);
+                tally.forget();
+                desk.reasons.insert(tally.id, signal);
+                ejections.push((tally.id, time, signal));
+            }
+        }
+        let is_any = !ejections.is_empty();
+        if is_any {
+            desk.orders.push_back(Order::Eject(ejections));
+            self.note_busy(desk);
+        }
+        is_any
     }
 
     pub(super) fn recover(&self, desk: &mut Desk, member: MemberId, generation: u64) {
@@ -320,18 +334,24 @@ impl Judge {
         let tallies = self.tallies.load();
         let runs = &self.settings.runs;
         let is_bad = |member| {
-            found.contains(&member) || of(&tallies, member).is_some_and(|it| it.is_bad(runs))
+            found.binary_search(&member).is_ok()
+                || of(&tallies, member).is_some_and(|it| it.is_bad(runs))
         };
-        for (member, stage) in desk.ledger.mend(facts(roster), is_bad) {
-            self.put_back(desk, member, stage);
-        }
+        let back = desk.ledger.mend(facts(roster), is_bad);
+        self.put_back(desk, &back);
     }
 
-    /// A member that stood in that stage serves from now on.
-    fn put_back(&self, desk: &mut Desk, member: MemberId, stage: Stage) {
-        self.serve(desk, member);
-        if matches!(stage, Stage::Away { .. }) {
-            desk.orders.push_back(Order::EndEjection(member));
+    /// Members that stood in those stages serve from now on.
+    fn put_back(&self, desk: &mut Desk, members: &[(MemberId, Stage)]) {
+        for &(member, _) in members {
+            self.serve(desk, member);
+        }
+        let away = members
+            .iter()
+            .filter(|(_, stage)| matches!(stage, Stage::Away { .. }));
+        let away: Vec<_> = away.map(|&(member, _)| member).collect();
+        if !away.is_empty() {
+            desk.orders.push_back(Order::EndEjections(away));
         }
     }
 

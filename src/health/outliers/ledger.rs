@@ -118,45 +118,66 @@ impl<K: Copy + Ord> Ledger<K> {
         entries.any(|entry| entry.stage != Stage::Serving)
     }
 
-    /// Decides whether a member is ejected now; returns for how long, jitter aside.
+    /// Decides which of `keys` are ejected now, the first ones first; returns for how long, the
+    /// jitter included.
     ///
     /// `all` are all members that there are with their facts, `is_suspect` tells which of
     /// those in service may be bad as well.
-    pub(super) fn eject(
+    pub(super) fn eject_all(
         &mut self,
-        key: K,
+        keys: &[K],
         all: impl Iterator<Item = (K, Facts)>,
         is_suspect: impl Fn(K) -> bool,
-        (now, jitter): (Timestamp, Duration),
-    ) -> Option<Duration> {
-        let entry = *self.entries.get(&key).unwrap_or(&Entry::NEW);
-        if matches!(entry.stage, Stage::Away { .. }) {
-            return None;
+        now: Timestamp,
+        mut jitter: impl FnMut() -> Duration,
+    ) -> Vec<(K, Duration)> {
+        let mut asked: BTreeMap<K, Option<Facts>> = keys.iter().map(|&key| (key, None)).collect();
+        let (mut census, mut serving) = (Census::default(), 0_usize);
+        for (key, facts) in all {
+            self.count(&mut census, key, facts, &is_suspect);
+            serving += usize::from(self.serves(key, facts));
+            if let Some(own) = asked.get_mut(&key) {
+                *own = Some(facts);
+            }
         }
-        let (mut census, mut own, mut is_another) = (Census::default(), None, false);
-        for (other, facts) in all {
-            if other == key {
-                own = Some(facts);
+        let mut granted = Vec::new();
+        for &key in keys {
+            let Some(own) = asked.remove(&key).flatten() else {
+                continue;
+            };
+            let entry = *self.entries.get(&key).unwrap_or(&Entry::NEW);
+            let is_away = own.is_ejected || matches!(entry.stage, Stage::Away { .. });
+            let others = serving - usize::from(self.serves(key, own));
+            if is_away || !own.in_rotation || others == 0 {
                 continue;
             }
-            self.count(&mut census, other, facts, &is_suspect);
-            is_another |= facts.is_usable && self.stage(other) == Stage::Serving;
+            let is_counted = !own.is_usable || is_suspect(key);
+            let after = Census {
+                away: census.away + 1,
+                bad: census.bad + u64::from(!is_counted),
+                ..census
+            };
+            if after.away > self.allowed(after.members) || self.is_panic(after) {
+                break;
+            }
+            (census, serving) = (after, others);
+            let time = self.away(key, entry, now, jitter());
+            granted.push((key, time));
         }
-        let own = own?;
-        if own.is_ejected || !own.in_rotation || !is_another {
-            return None;
-        }
-        census.members += 1;
-        census.bad += 1;
-        if census.away + 1 > self.allowed(census.members) || self.is_panic(census) {
-            return None;
-        }
-        let longest = self.longest();
+        granted
+    }
+
+    /// Whether a member can be elected and is not on trial.
+    fn serves(&self, key: K, facts: Facts) -> bool {
+        facts.is_usable && self.stage(key) == Stage::Serving
+    }
+
+    fn away(&mut self, key: K, entry: Entry, now: Timestamp, jitter: Duration) -> Duration {
         let multiplier = match entry.stage {
             Stage::Trial => entry.multiplier.saturating_mul(2),
             Stage::Away { .. } | Stage::Serving => entry.multiplier.saturating_add(1),
         };
-        let multiplier = multiplier.clamp(1, longest);
+        let multiplier = multiplier.clamp(1, self.longest());
         let time = self.time(multiplier).saturating_add(jitter);
         let stage = Stage::Away {
             until: now + time,
@@ -168,10 +189,10 @@ impl<K: Copy + Ord> Ledger<K> {
             healthy_since: None,
         };
         self.entries.insert(key, entry);
-        Some(time)
+        time
     }
 
-    /// The balancer has ejected a member, as [`eject`](Self::eject) decided.
+    /// The balancer has ejected a member, as [`eject_all`](Self::eject_all) decided.
     pub(super) fn ejected(&mut self, key: K) {
         if let Some(Stage::Away { is_done, .. }) = self.stage_mut(key) {
             *is_done = true;
@@ -257,7 +278,7 @@ impl<K: Copy + Ord> Ledger<K> {
         for (key, facts) in all {
             let stage = self.stage(key);
             self.count(&mut census, key, facts, &is_bad);
-            is_any |= facts.is_usable && stage == Stage::Serving;
+            is_any |= self.serves(key, facts);
             if facts.in_rotation && stage != Stage::Serving {
                 ours.push((key, stage));
             }

@@ -35,6 +35,19 @@ const IN_ERROR: Facts = Facts {
     ..WELL
 };
 
+impl Ledger<u32> {
+    fn eject(
+        &mut self,
+        key: u32,
+        all: impl Iterator<Item = (u32, Facts)>,
+        is_suspect: impl Fn(u32) -> bool,
+        (now, jitter): (Timestamp, Duration),
+    ) -> Option<Duration> {
+        let granted = self.eject_all(&[key], all, is_suspect, now, || jitter);
+        granted.first().map(|&(_, time)| time)
+    }
+}
+
 fn at(seconds: u32) -> Timestamp {
     Timestamp::ORIGIN + SECOND * seconds
 }
@@ -205,6 +218,29 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
     };
     assert_eq!(keys(no_panic().mend((0..10).map(ill), |_| false)), [3, 4]);
     assert_eq!(keys(out().clear_all().into_iter().collect()), [3, 4]);
+}
+
+#[test]
+fn of_many_at_once_as_many_are_ejected_as_one_after_the_other() {
+    let keys = [3, 9, 3, 40, 0, 5, 1];
+    for (max_percent, panic_percent) in [(10, 50), (30, 50), (100, 50), (100, 80), (100, 0)] {
+        let terms = Terms {
+            max_percent,
+            panic_percent,
+            ..TERMS
+        };
+        let (mut at_once, mut one_by_one) = (Ledger::new(terms), Ledger::new(terms));
+        let granted = at_once.eject_all(&keys, all_well(6), |_| false, at(0), || SECOND);
+        let singly: Vec<_> = keys
+            .iter()
+            .filter_map(|&key| {
+                let time = one_by_one.eject(key, all_well(6), |_| false, (at(0), SECOND))?;
+                Some((key, time))
+            })
+            .collect();
+        assert_eq!(granted, singly, "{max_percent} {panic_percent}");
+        assert!(!granted.is_empty());
+    }
 }
 
 #[derive(Clone, Debug)]

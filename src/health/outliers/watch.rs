@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::group::facts_of;
 use super::judge::Judge;
 use super::tally::{Reason, Standing};
 use super::verdict::{Evidence, of_end, of_head};
@@ -73,7 +74,12 @@ impl Observer for Watch {
                 if had && !after.contains(Flag::FailedCheck) {
                     judge.passed_check(id);
                 }
-                judge.look_again();
+                // Not of ejections: they are decided with an eye on the others.
+                let was = facts_of(before.without(Flag::Ejected));
+                let is = facts_of(after.without(Flag::Ejected));
+                if was.is_usable && !is.is_usable {
+                    judge.look_again();
+                }
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
             EventKind::Ended(ended) => {
