@@ -56,6 +56,41 @@ impl<W> Balancer<W> {
         Ok(state.id())
     }
 
+    /// Ejects several members, as [`eject`](Self::eject) does one, with one publication; those
+    /// that are not there are passed over. Returns how many are there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use std::time::Duration;
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ()), ("c", ())])?;
+    /// let members = balancer.members();
+    /// let slow = members.iter().take(2);
+    /// let time = Duration::from_secs(30);
+    /// let slow = slow.map(|member| (member.id(), time, "too slow".into()));
+    /// assert_eq!(balancer.eject_all(slow), 2);
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn eject_all(
+        &self,
+        members: impl IntoIterator<Item = (MemberId, Duration, Cause)>,
+    ) -> usize {
+        // The caller's iterator runs without the lock.
+        let members: Vec<_> = members.into_iter().collect();
+        let mut editor = self.core.editor.lock();
+        let (mut found, mut changed) = (0, false);
+        for (member, time, cause) in &members {
+            if let Some(state) = editor.state_of(MemberKey::Id(*member)) {
+                found += 1;
+                changed |= editor.eject(&state, *time, cause);
+            }
+        }
+        self.publish_if(changed, editor);
+        found
+    }
+
     /// Ends all that keeps a member out by its health, at once: an error, an ejection and a
     /// failed check. Each may come again.
     ///

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use super::shared::Shared;
 use super::{Balancer, Guard, Lease};
-use crate::member::{MemberId, MemberKey, MemberState};
+use crate::member::{LimitOwner, MemberId, MemberKey, MemberState};
 
 /// Sets a limit on the requests that one member has in flight, while it serves.
 ///
@@ -25,7 +25,8 @@ use crate::member::{MemberId, MemberKey, MemberState};
 ///
 /// It is a handle: clones are cheap, and any thread may use them. It holds neither
 /// balancer nor payload, so that a payload may keep one. Of several that set the limit
-/// of one member, the last counts.
+/// of one member, the last counts; what this crate learns itself (an adaptive limit, the
+/// trial after an ejection) stands beside it, and the smallest counts.
 ///
 /// [`MemberSpec::with_max_in_flight`]: crate::MemberSpec::with_max_in_flight
 ///
@@ -50,6 +51,7 @@ use crate::member::{MemberId, MemberKey, MemberState};
 pub struct LearnedLimit {
     state: Arc<MemberState>,
     shared: Arc<Shared>,
+    owner: LimitOwner,
 }
 
 impl LearnedLimit {
@@ -57,7 +59,19 @@ impl LearnedLimit {
         Self {
             state: state.clone(),
             shared: shared.clone(),
+            owner: LimitOwner::Told,
         }
+    }
+
+    /// Returns the handle of another owner's limit on the same member.
+    ///
+    /// # Examples
+    ///
+    /// See [`LimitOwner`].
+    #[must_use]
+    pub const fn owned_by(mut self, owner: LimitOwner) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// Sets the limit, up to [`MAX_IN_FLIGHT`](crate::member::MAX_IN_FLIGHT); `None`
@@ -71,12 +85,12 @@ impl LearnedLimit {
     ///
     /// See [`LearnedLimit`].
     pub fn set(&self, limit: Option<u32>) {
-        if self.state.learn_limit(limit) {
+        if self.state.learn_limit(self.owner, limit) {
             self.shared.made_room(&self.state);
         }
     }
 
-    /// Returns the limit, if there is one.
+    /// Returns the limit of this handle's owner, if there is one.
     ///
     /// # Examples
     ///
@@ -90,7 +104,7 @@ impl LearnedLimit {
     /// ```
     #[must_use]
     pub fn get(&self) -> Option<u32> {
-        self.state.learned_limit()
+        self.state.limit_of(self.owner)
     }
 
     /// Returns the facts about the member.
@@ -114,6 +128,7 @@ impl LearnedLimit {
 pub(crate) struct WeakLimit {
     state: Weak<MemberState>,
     shared: Weak<Shared>,
+    owner: LimitOwner,
 }
 
 impl WeakLimit {
@@ -122,6 +137,7 @@ impl WeakLimit {
         Some(LearnedLimit {
             state: self.state.upgrade()?,
             shared: self.shared.upgrade()?,
+            owner: self.owner,
         })
     }
 
@@ -139,6 +155,7 @@ impl LearnedLimit {
         WeakLimit {
             state: Arc::downgrade(&self.state),
             shared: Arc::downgrade(&self.shared),
+            owner: self.owner,
         }
     }
 }

@@ -80,7 +80,7 @@ pub use why::Why;
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Expected, Keeper, Waiter, may_change};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::snapshot::Roster;
 use crate::sync::{Mutex, Published};
 
@@ -212,6 +212,24 @@ impl<W> Balancer<W> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared().clock.now()
+    }
+
+    /// Returns the balancer's clock, for an observer that reads the time: it does not keep the
+    /// balancer alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::clock::Clock;
+    ///
+    /// let balancer = equipoise::Balancer::new([("a", ())])?;
+    /// let clock = balancer.clock();
+    /// assert!(clock.now() <= balancer.now());
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.shared().clock.clone()
     }
 
     /// Everybody who is there; another one after each change of the membership.

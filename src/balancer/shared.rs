@@ -24,7 +24,8 @@ use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed};
 pub(super) struct Shared {
     /// The balancer's name.
     pub(super) name: Option<Arc<str>>,
-    pub(super) clock: Box<dyn Clock>,
+    /// Shared with observers that must not keep this alive.
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
     pub(super) observers: Observers,
     /// The number of the picture that was published last. Relaxed: for events, which come
@@ -55,7 +56,7 @@ impl Shared {
         let needs = scheduler.needs();
         let shared = Self {
             name,
-            clock,
+            clock: clock.into(),
             random,
             observers: Observers::new(),
             generation: AtomicU64::new(0),

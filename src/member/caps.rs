@@ -1,6 +1,9 @@
 //! The two limits on a member's requests in flight, in one atomic word: what its spec
 //! says, and what was learned while running. The smaller one counts.
 //!
+//! Several parts of the crate learn a limit, each its own: the smallest of these
+//! ([`Limits`]) is the learned one.
+//!
 //! # Orderings
 //!
 //! The word is sequentially consistent, as the counters are. A pick reads it before it
@@ -9,6 +12,67 @@
 
 use super::MAX_IN_FLIGHT;
 use crate::sync::{AtomicU64, SeqCst};
+
+/// What sets a learned limit: each owner has a limit of its own, and the smallest counts.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::member::LimitOwner;
+///
+/// let balancer = Balancer::new([("a", ())])?;
+/// let streams = balancer.learned_limit("a").unwrap();
+/// let measured = streams.clone().owned_by(LimitOwner::Adaptive);
+/// streams.set(Some(100));
+/// measured.set(Some(8));
+/// assert_eq!(balancer.member("a").unwrap().max_in_flight(), 8);
+/// measured.set(None);
+/// assert_eq!(balancer.member("a").unwrap().max_in_flight(), 100);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum LimitOwner {
+    /// A limit that follows latency (feature `health`).
+    Adaptive,
+    /// What the member's protocol says. A [`LearnedLimit`](crate::balancer::LearnedLimit) that
+    /// is given no other owner is this one's.
+    #[default]
+    Told,
+    /// One request at a time, until one has succeeded after an ejection (feature `health`).
+    Trial,
+}
+
+/// The learned limits of one member, by what has set them.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    adaptive: Option<u32>,
+    told: Option<u32>,
+    trial: Option<u32>,
+}
+
+impl Limits {
+    pub(super) fn get(&self, owner: LimitOwner) -> Option<u32> {
+        match owner {
+            LimitOwner::Adaptive => self.adaptive,
+            LimitOwner::Told => self.told,
+            LimitOwner::Trial => self.trial,
+        }
+    }
+
+    /// Sets the limit of one owner; returns the smallest of all.
+    pub(super) fn set(&mut self, owner: LimitOwner, limit: Option<u32>) -> Option<u32> {
+        let own = match owner {
+            LimitOwner::Adaptive => &mut self.adaptive,
+            LimitOwner::Told => &mut self.told,
+            LimitOwner::Trial => &mut self.trial,
+        };
+        *own = limit.map(|limit| limit.min(MAX_IN_FLIGHT));
+        let all = [self.adaptive, self.told, self.trial];
+        all.into_iter().flatten().min()
+    }
+}
 
 /// The low half is the spec's limit, the high half the learned one.
 #[derive(Debug)]
@@ -81,7 +145,7 @@ fn smaller(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::Caps;
+    use super::{Caps, LimitOwner, Limits};
     use crate::member::MAX_IN_FLIGHT;
 
     #[test]
@@ -95,6 +159,19 @@ mod tests {
         assert_eq!(caps.smaller(), 4);
         assert!(caps.set_learned(None));
         assert_eq!((caps.smaller(), caps.learned()), (MAX_IN_FLIGHT, None));
+    }
+
+    #[test]
+    fn of_the_learned_limits_the_smallest_counts_and_each_owner_clears_its_own() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.set(LimitOwner::Told, Some(100)), Some(100));
+        assert_eq!(limits.set(LimitOwner::Adaptive, Some(20)), Some(20));
+        assert_eq!(limits.set(LimitOwner::Trial, Some(1)), Some(1));
+        assert_eq!(limits.set(LimitOwner::Adaptive, Some(u32::MAX)), Some(1));
+        assert_eq!(limits.get(LimitOwner::Adaptive), Some(MAX_IN_FLIGHT));
+        assert_eq!(limits.set(LimitOwner::Trial, None), Some(100));
+        assert_eq!(limits.set(LimitOwner::Told, None), Some(MAX_IN_FLIGHT));
+        assert_eq!(limits.set(LimitOwner::Adaptive, None), None);
     }
 
     #[test]

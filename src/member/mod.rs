@@ -24,6 +24,7 @@ mod status;
 mod weight;
 
 pub use backoff::Backoff;
+pub use caps::LimitOwner;
 pub use cause::Cause;
 pub use counters::MAX_IN_FLIGHT;
 pub use ended::{Ended, Outcome};

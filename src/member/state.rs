@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::caps::Caps;
+use super::caps::{Caps, LimitOwner, Limits};
 use super::counters::Counters;
 use super::health::Record;
 use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
@@ -63,6 +63,8 @@ struct Rest {
     retries: AtomicU32,
     /// Why the flags of health are set. A leaf: no other lock is taken under it.
     record: Mutex<Record>,
+    /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf.
+    limits: Mutex<Limits>,
 }
 
 #[cfg(not(equipoise_loom))]
@@ -86,6 +88,7 @@ impl MemberState {
                 name,
                 retries: AtomicU32::new(0),
                 record: Mutex::new(record),
+                limits: Mutex::new(Limits::default()),
             }),
         }
     }
@@ -226,7 +229,8 @@ impl MemberState {
     }
 
     /// Returns the limit on requests in flight that was learned while running, if there
-    /// is one.
+    /// is one: the smallest of those that its protocol, an adaptive limit and the trial after
+    /// an ejection have set.
     ///
     /// # Examples
     ///
@@ -236,9 +240,16 @@ impl MemberState {
         self.caps.learned()
     }
 
-    /// Sets the learned limit; returns whether more may be in flight than before.
-    pub(crate) fn learn_limit(&self, limit: Option<u32>) -> bool {
-        self.caps.set_learned(limit)
+    /// The learned limit that this owner has set.
+    pub(crate) fn limit_of(&self, owner: LimitOwner) -> Option<u32> {
+        self.rest.limits.lock().get(owner)
+    }
+
+    /// Sets a learned limit; returns whether more may be in flight than before.
+    pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
+        let mut limits = self.rest.limits.lock();
+        let smallest = limits.set(owner, limit);
+        self.caps.set_learned(smallest)
     }
 
     #[inline]

@@ -1,17 +1,24 @@
-//! Health checks: probes on real sockets, and when they are made.
+//! Health checks on real sockets, outliers, and limits that follow latency.
 
 #![cfg(feature = "health")]
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     reason = "what cannot be set up, or what hangs, ends its test"
 )]
 
 mod bounds;
+mod concurrency;
 mod grpc;
 mod http;
 mod http_ends;
 mod member;
 mod membership;
+mod outliers;
+mod outliers_races;
+mod outliers_service;
+mod outliers_trial;
+mod simulation;
 mod tcp;
 mod times;
 #[cfg(feature = "tls")]

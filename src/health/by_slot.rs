@@ -1,0 +1,44 @@
+//! What is kept of each member, found by its slot without a lock: [`BySlot`].
+
+use std::sync::Arc;
+
+use crate::member::MemberId;
+use crate::snapshot::{Roster, Seat};
+
+/// One entry for each member, by its slot. A slot may have been given to another member since,
+/// so each entry tells whose it is.
+pub(super) type BySlot<T> = Vec<Option<Arc<T>>>;
+
+pub(super) trait OfMember {
+    fn member(&self) -> MemberId;
+}
+
+/// The entry of a member.
+#[inline]
+pub(super) fn of<T: OfMember>(entries: &BySlot<T>, member: MemberId) -> Option<&Arc<T>> {
+    let entry = entries.get(member.slot())?.as_ref()?;
+    (entry.member() == member).then_some(entry)
+}
+
+/// Entries for exactly the members that there are: the `known` ones, and new ones.
+pub(super) fn renewed<T: OfMember>(
+    known: &BySlot<T>,
+    roster: &Roster,
+    new: impl Fn(&Seat) -> T,
+) -> BySlot<T> {
+    let mut entries = BySlot::new();
+    for seat in roster.by_tier() {
+        let (id, slot) = (seat.state.id(), seat.slot());
+        if entries.len() <= slot {
+            entries.resize_with(slot + 1, || None);
+        }
+        let entry = of(known, id).cloned();
+        entries[slot] = Some(entry.unwrap_or_else(|| Arc::new(new(seat))));
+    }
+    entries
+}
+
+pub(super) fn is_there(roster: &Roster, member: MemberId) -> bool {
+    let seat = roster.seat(member.slot());
+    seat.is_some_and(|seat| seat.state.id() == member)
+}

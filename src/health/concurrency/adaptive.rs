@@ -1,0 +1,331 @@
+//! Limits of members that follow their latency: [`AdaptiveLimit`].
+//!
+//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`), and what a pick does with a
+//! member at its limit (`scheduler`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gauge::Gauge;
+use super::rule::LimitRule;
+use crate::balancer::events::{Event, EventKind, Observer, Observing, Wants};
+use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
+use crate::clock::Clock;
+use crate::health::by_slot::{BySlot, is_there, of, renewed};
+use crate::member::{Cause, Ended, LimitOwner, MemberId, MemberState, Outcome};
+use crate::snapshot::Roster;
+use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
+
+/// Makes the rule of a member.
+type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
+
+/// Moves the limit of each member on requests in flight by its latency, until it is dropped.
+///
+/// The limit is one of the [owner](LimitOwner) `Adaptive`: the smallest of it, of what the
+/// spec says and of what the protocol says counts. When it is dropped, its limits are lifted.
+///
+/// Each member has a rule of its own ([`Gradient2`](super::Gradient2),
+/// [`Aimd`](super::Aimd), or yours), which is told of each window: the mean time to the head, the
+/// most that was in flight, and whether a request was dropped. A window lasts a second, and
+/// longer until ten requests have been measured, as in Netflix's `WindowedLimit`. It is ended by
+/// the request that finds it over, so no task is needed.
+///
+/// As dropped counts an answer of 429 or 503, and a request that timed out without an answer.
+///
+/// A balancer should have one of them at most: of two, the later word counts.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::health::{AdaptiveLimit, Gradient2};
+/// use equipoise::{Balancer, PickRequest};
+///
+/// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+/// let limits = AdaptiveLimit::new(&balancer, Gradient2::new);
+/// let lease = balancer.pick(&PickRequest::new()).unwrap();
+/// assert_eq!(lease.member().max_in_flight(), 20, "to begin with");
+/// # drop(limits);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[must_use = "limits are lifted when it is dropped"]
+pub struct AdaptiveLimit {
+    observing: Option<Observing>,
+    keeper: Arc<dyn Keeper>,
+}
+
+/// Says how limits follow latency, before they do.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::Balancer;
+/// use equipoise::health::{AdaptiveLimit, Aimd};
+/// use std::time::Duration;
+///
+/// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+/// let limits = AdaptiveLimit::builder(|| Aimd::new().with_bounds(1, 500))
+///     .window(Duration::from_millis(500))
+///     .watch(&balancer);
+/// # drop(limits);
+/// # Ok::<(), equipoise::BuildError>(())
+/// ```
+#[must_use]
+pub struct AdaptiveLimitBuilder {
+    make_rule: Box<MakeRule>,
+    window: Duration,
+    min_requests: u32,
+}
+
+/// What a handle ends.
+trait Keeper: Send + Sync {
+    fn stop(&self);
+}
+
+impl AdaptiveLimit {
+    /// Begins with the defaults; the closure makes the rule of each member.
+    ///
+    /// # Examples
+    ///
+    /// See [`AdaptiveLimit`].
+    pub fn new<W, R>(balancer: &Balancer<W>, rule: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        W: Send + Sync + 'static,
+        R: LimitRule,
+    {
+        Self::builder(rule).watch(balancer)
+    }
+
+    /// Returns a builder; the closure makes the rule of each member.
+    ///
+    /// # Examples
+    ///
+    /// See [`AdaptiveLimitBuilder`].
+    pub fn builder<R: LimitRule>(
+        rule: impl Fn() -> R + Send + Sync + 'static,
+    ) -> AdaptiveLimitBuilder {
+        AdaptiveLimitBuilder {
+            make_rule: Box::new(move || Box::new(rule())),
+            window: Duration::from_secs(1),
+            min_requests: 10,
+        }
+    }
+
+    /// Moves limits for as long as the balancer lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::health::{AdaptiveLimit, Aimd};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// AdaptiveLimit::new(&balancer, Aimd::new).keep();
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn keep(mut self) {
+        if let Some(observing) = self.observing.take() {
+            observing.keep();
+        }
+    }
+}
+
+impl Drop for AdaptiveLimit {
+    fn drop(&mut self) {
+        if let Some(observing) = self.observing.take() {
+            drop(observing);
+            self.keeper.stop();
+        }
+    }
+}
+
+impl AdaptiveLimitBuilder {
+    /// Sets how long a window lasts at least, 1 s by default, 1 ms at least.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets how many requests a window has at least, 10 by default; 0 is 1.
+    pub fn min_requests(mut self, requests: u32) -> Self {
+        self.min_requests = requests.max(1);
+        self
+    }
+
+    /// Begins to move the limits of a balancer's members.
+    ///
+    /// # Examples
+    ///
+    /// See [`AdaptiveLimitBuilder`].
+    pub fn watch<W>(self, balancer: &Balancer<W>) -> AdaptiveLimit
+    where
+        W: Send + Sync + 'static,
+    {
+        let limits = Arc::new(Limits {
+            balancer: balancer.downgrade(),
+            clock: balancer.clock(),
+            settings: self,
+            gauges: Published::new(BySlot::new()),
+            renewing: Mutex::new(()),
+            is_stopped: AtomicU32::new(0),
+        });
+        let observing = Some(balancer.observe(Follow(limits.clone())));
+        for member in balancer.members() {
+            limits.begin(&member);
+        }
+        AdaptiveLimit {
+            observing,
+            keeper: limits,
+        }
+    }
+}
+
+struct Limits<W> {
+    balancer: WeakBalancer<W>,
+    clock: Arc<dyn Clock>,
+    settings: AdaptiveLimitBuilder,
+    gauges: Published<BySlot<Gauge>>,
+    /// Held while `gauges` is replaced.
+    renewing: Mutex<()>,
+    /// 0 or 1. SeqCst: set before all limits are lifted, and read after one was set.
+    is_stopped: AtomicU32,
+}
+
+impl<W: Send + Sync> Limits<W> {
+    #[inline]
+    fn with_gauge<T>(&self, member: MemberId, then: impl FnOnce(&Gauge) -> T) -> Option<T> {
+        if let Some(gauge) = of(&self.gauges.load(), member) {
+            return Some(then(gauge));
+        }
+        self.look_for(member);
+        of(&self.gauges.load(), member).map(|gauge| then(gauge))
+    }
+
+    #[cold]
+    fn look_for(&self, member: MemberId) {
+        let Some(roster) = self.roster().filter(|roster| is_there(roster, member)) else {
+            return;
+        };
+        let ends = self.clock.now() + self.settings.window;
+        let new = |id| Gauge::new(id, (self.settings.make_rule)(), ends);
+        loop {
+            let known = Arc::clone(&self.gauges.load());
+            // Without the lock, as rules are made by a closure of the caller's.
+            let gauges = renewed(&known, &roster, |seat| new(seat.state.id()));
+            let renewing = self.renewing.lock();
+            if Arc::ptr_eq(&known, &self.gauges.load()) {
+                let former = self.gauges.swap(gauges);
+                drop(renewing);
+                drop(former);
+                return;
+            }
+        }
+    }
+
+    fn roster(&self) -> Option<Arc<Roster>> {
+        self.balancer.upgrade().as_ref().map(Balancer::roster)
+    }
+
+    /// A member has the limit that its rule begins with.
+    fn begin(&self, member: &MemberState) {
+        if let Some(limit) = self.with_gauge(member.id(), Gauge::limit) {
+            self.set(member.id(), limit);
+        }
+    }
+
+    fn set(&self, member: MemberId, limit: u32) {
+        let Some(learned) = self.learned(member) else {
+            return;
+        };
+        learned.set(Some(limit));
+        if self.is_stopped.load(SeqCst) != 0 {
+            learned.set(None);
+        }
+    }
+
+    fn learned(&self, member: MemberId) -> Option<LearnedLimit> {
+        let learned = self.balancer.upgrade()?.learned_limit(member)?;
+        Some(learned.owned_by(LimitOwner::Adaptive))
+    }
+
+    #[inline]
+    fn take(&self, member: &MemberState, measure: impl FnOnce(&Gauge)) {
+        let now = self.clock.now();
+        let (window, enough) = (self.settings.window, self.settings.min_requests);
+        let limit = self.with_gauge(member.id(), |gauge| {
+            measure(gauge);
+            gauge.update(now, window, enough)
+        });
+        if let Some(limit) = limit.flatten() {
+            self.set(member.id(), limit);
+        }
+    }
+}
+
+impl<W: Send + Sync> Keeper for Limits<W> {
+    fn stop(&self) {
+        self.is_stopped.store(1, SeqCst);
+        let members = self.roster();
+        for seat in members.iter().flat_map(|roster| roster.by_tier()) {
+            if let Some(learned) = self.learned(seat.state.id()) {
+                learned.set(None);
+            }
+        }
+    }
+}
+
+/// The observer.
+struct Follow<W>(Arc<Limits<W>>);
+
+impl<W: Send + Sync + 'static> Observer for Follow<W> {
+    fn observe(&self, event: &Event<'_>) {
+        let Some(member) = event.member else {
+            return;
+        };
+        match event.kind {
+            EventKind::Answered {
+                status: Some(429 | 503),
+                ..
+            } => self
+                .0
+                .take(member, |gauge| gauge.dropped(member.in_flight())),
+            EventKind::Answered {
+                time_to_head: Some(time),
+                ..
+            } => self
+                .0
+                .take(member, |gauge| gauge.answered(time, member.in_flight())),
+            EventKind::Ended(ended) if is_drop(ended) => {
+                // It has been given back by now.
+                let in_flight = member.in_flight().saturating_add(1);
+                self.0.take(member, |gauge| gauge.dropped(in_flight));
+            }
+            EventKind::Joined => self.0.begin(member),
+            _ => {}
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::ANSWERED.and(Wants::ENDED).and(Wants::JOINED)
+    }
+}
+
+fn is_drop(ended: &Ended) -> bool {
+    let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
+    ended.outcome == Outcome::Failure && timed_out && ended.time_to_head.is_none()
+}
+
+impl fmt::Debug for AdaptiveLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveLimit").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AdaptiveLimitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveLimitBuilder")
+            .field("window", &self.window)
+            .field("min_requests", &self.min_requests)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,347 @@
+//! What holds for a [`Ledger`] after any course of events, and its tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use super::ledger::{Facts, Ledger, Recovery, Stage, Terms};
+use crate::clock::Timestamp;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const TERMS: Terms = Terms {
+    base: Duration::from_secs(30),
+    max: Duration::from_secs(300),
+    max_percent: 10,
+    panic_percent: 50,
+    trial: true,
+};
+
+const WELL: Facts = Facts {
+    in_rotation: true,
+    is_usable: true,
+    is_ejected: false,
+};
+
+const DISABLED: Facts = Facts {
+    in_rotation: false,
+    is_usable: false,
+    is_ejected: false,
+};
+
+const IN_ERROR: Facts = Facts {
+    is_usable: false,
+    ..WELL
+};
+
+impl Ledger<u32> {
+    fn eject(
+        &mut self,
+        key: u32,
+        all: impl Iterator<Item = (u32, Facts)>,
+        is_suspect: impl Fn(u32) -> bool,
+        (now, jitter): (Timestamp, Duration),
+    ) -> Option<Duration> {
+        let granted = self.eject_all(&[key], all, is_suspect, now, || jitter);
+        granted.first().map(|&(_, time)| time)
+    }
+}
+
+fn at(seconds: u32) -> Timestamp {
+    Timestamp::ORIGIN + SECOND * seconds
+}
+
+fn all_well(count: u32) -> impl Iterator<Item = (u32, Facts)> + Clone {
+    (0..count).map(|key| (key, WELL))
+}
+
+/// Ejects and carries it out.
+fn eject(ledger: &mut Ledger<u32>, key: u32, count: u32, now: u32) -> Option<u64> {
+    let when = (at(now), Duration::ZERO);
+    let time = ledger.eject(key, all_well(count), |_| false, when)?;
+    ledger.ejected(key);
+    Some(time.as_secs())
+}
+
+#[test]
+fn ejections_last_longer_each_time_and_less_after_healthy_intervals() {
+    let mut ledger = Ledger::new(Terms {
+        trial: false,
+        ..TERMS
+    });
+    let mut lasted = Vec::new();
+    for _ in 0..12 {
+        lasted.push(eject(&mut ledger, 0, 10, 0).unwrap());
+        assert_eq!(ledger.recover(0, at(900)), Some(Recovery::Full));
+    }
+    assert_eq!(
+        lasted,
+        [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300]
+    );
+    for now in [900, 905, 912, 925, 940] {
+        ledger.decay(at(now), SECOND * 10);
+    }
+    assert_eq!(
+        eject(&mut ledger, 0, 10, 0),
+        Some(210),
+        "six are left, and one more"
+    );
+    ledger.decay(at(2_000), SECOND * 10);
+    ledger.recover(0, at(2_000));
+    for now in [2_000, 2_090] {
+        ledger.decay(at(now), SECOND * 10);
+    }
+    assert_eq!(eject(&mut ledger, 0, 10, 0), Some(30));
+}
+
+#[test]
+fn a_failed_trial_doubles_the_time_and_a_passed_one_ends_it() {
+    let mut ledger = Ledger::new(TERMS);
+    let mut lasted = Vec::new();
+    for _ in 0..6 {
+        lasted.push(eject(&mut ledger, 0, 10, 0).unwrap());
+        assert_eq!(ledger.recover(0, at(900)), Some(Recovery::Trial));
+        assert_eq!(ledger.stage(0), Stage::Trial);
+    }
+    assert_eq!(lasted, [30, 60, 120, 240, 300, 300]);
+    assert!(ledger.pass(0) && !ledger.pass(0));
+    assert_eq!(ledger.stage(0), Stage::Serving);
+}
+
+#[test]
+fn an_ejection_that_is_ended_early_is_followed_by_no_trial() {
+    let mut ledger = Ledger::new(TERMS);
+    eject(&mut ledger, 0, 10, 0);
+    assert_eq!(ledger.recover(0, at(29)), Some(Recovery::Full));
+    assert_eq!(ledger.recover(0, at(29)), None);
+    let when = (at(30), SECOND * 5);
+    let time = ledger.eject(0, all_well(10), |_| false, when);
+    assert_eq!(time, Some(SECOND * 65));
+    assert_eq!(ledger.recover(0, at(99)), None, "not yet carried out");
+    ledger.ejected(0);
+    ledger.prolong(0, at(100));
+    assert_eq!(ledger.recover(0, at(99)), Some(Recovery::Full));
+}
+
+#[test]
+fn a_tenth_may_be_out_or_one_and_never_the_last_that_could_be_elected() {
+    let mut ledger = Ledger::new(TERMS);
+    assert_eq!(eject(&mut ledger, 0, 1, 0), None, "it is alone");
+    assert!(eject(&mut ledger, 0, 2, 0).is_some());
+    assert_eq!(eject(&mut ledger, 1, 2, 0), None);
+    assert_eq!(eject(&mut ledger, 1, 19, 0), None);
+    assert!(eject(&mut ledger, 1, 20, 0).is_some());
+    assert_eq!(eject(&mut ledger, 0, 20, 0), None, "it is out");
+
+    let mut ledger = Ledger::new(TERMS);
+    let when = (at(0), Duration::ZERO);
+    let others_out = [(0, WELL), (1, IN_ERROR), (2, DISABLED)];
+    assert_eq!(
+        ledger.eject(0, others_out.into_iter(), |_| false, when),
+        None
+    );
+    assert_eq!(
+        ledger.eject(2, others_out.into_iter(), |_| false, when),
+        None
+    );
+    assert_eq!(
+        ledger.eject(7, all_well(3), |_| false, when),
+        None,
+        "it left"
+    );
+}
+
+#[test]
+fn one_on_trial_is_no_reason_to_eject_another() {
+    let mut ledger = Ledger::new(Terms {
+        max_percent: 100,
+        ..TERMS
+    });
+    assert!(eject(&mut ledger, 0, 2, 0).is_some());
+    ledger.recover(0, at(30));
+    assert_eq!(eject(&mut ledger, 1, 2, 30), None);
+    ledger.pass(0);
+    assert!(eject(&mut ledger, 1, 2, 30).is_some());
+}
+
+#[test]
+fn nothing_is_ejected_while_most_may_be_bad() {
+    let when = (at(0), Duration::ZERO);
+    for (suspects, panic_percent, ejects) in [(5, 50, true), (6, 50, false), (9, 0, true)] {
+        let mut ledger = Ledger::new(Terms {
+            panic_percent,
+            ..TERMS
+        });
+        let time = ledger.eject(0, all_well(10), |key| key < suspects, when);
+        assert_eq!(time.is_some(), ejects, "{suspects}");
+    }
+}
+
+#[test]
+fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
+    let out = || {
+        let mut ledger = Ledger::new(Terms {
+            max_percent: 20,
+            ..TERMS
+        });
+        eject(&mut ledger, 3, 10, 0);
+        eject(&mut ledger, 4, 10, 1);
+        ledger
+    };
+    let keys = |back: Vec<(u32, Stage)>| back.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(out().mend(all_well(10), |key| key > 6)), [0_u32; 0]);
+    assert_eq!(
+        keys(out().mend(all_well(10), |key| key > 5)),
+        [3, 4],
+        "most are bad"
+    );
+    assert_eq!(
+        keys(out().mend(all_well(9), |_| false)),
+        [3],
+        "of nine only one may be out"
+    );
+    let no_panic = || {
+        let mut ledger = out();
+        ledger.recover(4, at(900));
+        ledger
+    };
+    let ill = |key| {
+        (
+            key,
+            if (3..=4).contains(&key) {
+                WELL
+            } else {
+                IN_ERROR
+            },
+        )
+    };
+    assert_eq!(keys(no_panic().mend((0..10).map(ill), |_| false)), [3, 4]);
+    assert_eq!(keys(out().clear_all().into_iter().collect()), [3, 4]);
+}
+
+#[test]
+fn of_many_at_once_as_many_are_ejected_as_one_after_the_other() {
+    let keys = [3, 9, 3, 40, 0, 5, 1];
+    for (max_percent, panic_percent) in [(10, 50), (30, 50), (100, 50), (100, 80), (100, 0)] {
+        let terms = Terms {
+            max_percent,
+            panic_percent,
+            ..TERMS
+        };
+        let (mut at_once, mut one_by_one) = (Ledger::new(terms), Ledger::new(terms));
+        let granted = at_once.eject_all(&keys, all_well(6), |_| false, at(0), || SECOND);
+        let singly: Vec<_> = keys
+            .iter()
+            .filter_map(|&key| {
+                let time = one_by_one.eject(key, all_well(6), |_| false, (at(0), SECOND))?;
+                Some((key, time))
+            })
+            .collect();
+        assert_eq!(granted, singly, "{max_percent} {panic_percent}");
+        assert!(!granted.is_empty());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Decay,
+    Eject(u32, bool),
+    Fact(u32, u8),
+    Leave(u32),
+    Mend(u8),
+    Pass(u32),
+    Recover(u32),
+    Wait(u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let key = 0_u32..24;
+    let step = prop_oneof![
+        1 => proptest::strategy::Just(Step::Decay),
+        8 => (key.clone(), any::<bool>()).prop_map(|(key, panic)| Step::Eject(key, panic)),
+        3 => (key.clone(), 0_u8..4).prop_map(|(key, fact)| Step::Fact(key, fact)),
+        1 => key.clone().prop_map(Step::Leave),
+        2 => any::<u8>().prop_map(Step::Mend),
+        3 => key.clone().prop_map(Step::Pass),
+        4 => key.prop_map(Step::Recover),
+        3 => (0_u32..90).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn no_course_of_events_puts_too_many_out_or_the_last_that_serves(
+        steps in steps(),
+        max_percent in 0_u8..=100,
+        count in 1_u32..24,
+    ) {
+        let mut ledger = Ledger::new(Terms { max_percent, ..TERMS });
+        let mut facts: BTreeMap<u32, Facts> = all_well(count).collect();
+        let mut out = BTreeSet::new();
+        let mut now = 0;
+        for step in steps {
+            let seen = facts.clone();
+            let all = || seen.iter().map(|(&key, &it)| (key, Facts {
+                is_usable: it.is_usable && !out.contains(&key),
+                is_ejected: out.contains(&key),
+                ..it
+            }));
+            match step {
+                Step::Decay => ledger.decay(at(now), SECOND * 10),
+                Step::Eject(key, suspicious) => {
+                    let when = (at(now), Duration::ZERO);
+                    let time = ledger.eject(key, all(), |it| suspicious && it % 2 == 0, when);
+                    if let Some(time) = time {
+                        prop_assert!(time >= SECOND * 30 && time <= SECOND * 300);
+                        let others = all().filter(|&(it, _)| it != key);
+                        let serve = others.filter(|&(it, facts)| {
+                            facts.is_usable && ledger.stage(it) == Stage::Serving
+                        });
+                        prop_assert!(serve.count() > 0, "it was the last");
+                        let members = all().filter(|(_, it)| it.in_rotation).count();
+                        let away = all().filter(|&(it, facts)| {
+                            facts.in_rotation && (facts.is_ejected || it == key)
+                        });
+                        let allowed = (members * usize::from(max_percent) / 100).max(1);
+                        prop_assert!(away.count() <= allowed);
+                        out.insert(key);
+                        ledger.ejected(key);
+                    }
+                }
+                Step::Fact(key, fact) => {
+                    let fact = [WELL, DISABLED, IN_ERROR, WELL][usize::from(fact)];
+                    facts.entry(key).and_modify(|it| *it = fact);
+                }
+                Step::Leave(key) => {
+                    facts.remove(&key);
+                    out.remove(&key);
+                    ledger.remove(key);
+                }
+                Step::Mend(bad) => {
+                    let back = ledger.mend(all(), |key| key < u32::from(bad % 24));
+                    for (key, _) in back {
+                        out.remove(&key);
+                    }
+                    let members = facts.values().filter(|it| it.in_rotation).count();
+                    let away = out.iter().filter(|it| facts[it].in_rotation).count();
+                    let allowed = (members * usize::from(max_percent) / 100).max(1);
+                    prop_assert!(away <= allowed);
+                }
+                Step::Pass(key) => {
+                    ledger.pass(key);
+                }
+                Step::Recover(key) => {
+                    let was_out = out.remove(&key);
+                    prop_assert_eq!(ledger.recover(key, at(now)).is_some(), was_out);
+                }
+                Step::Wait(seconds) => now += seconds,
+            }
+            for key in 0..24 {
+                let is_away = matches!(ledger.stage(key), Stage::Away { .. });
+                prop_assert_eq!(is_away, out.contains(&key));
+            }
+        }
+    }
+}

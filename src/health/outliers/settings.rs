@@ -1,0 +1,60 @@
+//! What a detector goes by: [`Settings`].
+//!
+//! What does not live here: how it is told (`detector.rs`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::Terms;
+use super::signals::{FailurePercentage, Runs, SlowMembers, SuccessRate};
+
+/// What the statuses of failures are.
+pub(super) type IsFailure = dyn Fn(u16) -> bool + Send + Sync;
+
+/// What a detector goes by.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) interval: Duration,
+    pub(super) jitter: Duration,
+    pub(super) terms: Terms,
+    pub(super) runs: Runs,
+    pub(super) success_rate: Option<SuccessRate>,
+    pub(super) failure_percentage: Option<FailurePercentage>,
+    pub(super) slow_members: Option<SlowMembers>,
+    /// `None` for 500 and above.
+    pub(super) is_failure: Option<Arc<IsFailure>>,
+}
+
+impl Settings {
+    /// Envoy's defaults.
+    pub(super) const fn new() -> Self {
+        Self {
+            interval: Duration::from_secs(10),
+            jitter: Duration::ZERO,
+            terms: Terms {
+                base: Duration::from_secs(30),
+                max: Duration::from_secs(300),
+                max_percent: 10,
+                panic_percent: 50,
+                trial: true,
+            },
+            runs: Runs {
+                failures: Some(5),
+                gateway_errors: None,
+                local: None,
+            },
+            success_rate: Some(SuccessRate::new()),
+            failure_percentage: None,
+            slow_members: None,
+            is_failure: None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_failure(&self, status: u16) -> bool {
+        match &self.is_failure {
+            Some(is_failure) => is_failure(status),
+            None => status >= 500,
+        }
+    }
+}

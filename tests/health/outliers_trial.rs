@@ -1,0 +1,271 @@
+//! What a member is given after an ejection: one request at a time, until one has succeeded.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use equipoise::balancer::events::{Event, EventKind};
+use equipoise::clock::ManualClock;
+use equipoise::health::{OutlierDetector, OutlierDetectorBuilder};
+use equipoise::member::{LimitOwner, MAX_IN_FLIGHT, Ramp};
+use equipoise::{Balancer, Flag, Lease, MemberSpec, Outcome, PickRequest};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Group {
+    balancer: Balancer<()>,
+    clock: ManualClock,
+    detector: Option<OutlierDetector>,
+}
+
+impl Group {
+    fn new() -> Self {
+        Self::with(OutlierDetector::builder())
+    }
+
+    fn with(detector: OutlierDetectorBuilder) -> Self {
+        let clock = ManualClock::new();
+        let balancer = Balancer::builder()
+            .clock(clock.clone())
+            .ramp(Ramp::over(SECOND * 4))
+            .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
+            .build()
+            .unwrap();
+        let detector = Some(detector.watch(&balancer));
+        Self {
+            balancer,
+            clock,
+            detector,
+        }
+    }
+
+    /// Elects "a", or returns `None` if it is not among the next requests.
+    fn elect(&self) -> Option<Lease<()>> {
+        let mut leases = (0..100).map(|_| self.balancer.pick(&PickRequest::new()).unwrap());
+        leases.find(|lease| lease.member().name() == "a")
+    }
+
+    fn end(&self, status: u16) {
+        let mut lease = self.elect().unwrap();
+        lease.answered(Some(status));
+        lease.finish(Outcome::Success);
+    }
+
+    fn eject(&self) {
+        for _ in 0..5 {
+            self.end(500);
+        }
+        assert!(self.is_ejected());
+    }
+
+    fn is_ejected(&self) -> bool {
+        let member = self.balancer.member("a").unwrap();
+        member.status().contains(Flag::Ejected)
+    }
+
+    fn cap(&self) -> u32 {
+        self.balancer.member("a").unwrap().max_in_flight()
+    }
+
+    /// How long the ejection that holds lasts, in seconds.
+    fn lasts(&self) -> u64 {
+        let health = self.balancer.member("a").unwrap().health();
+        let outage = health.outage(Flag::Ejected).unwrap();
+        outage.until.unwrap().since(outage.since).as_secs()
+    }
+}
+
+#[test]
+fn one_request_at_a_time_is_tried_until_one_has_succeeded() {
+    let group = Group::new();
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    let first = group.elect().unwrap();
+    assert!(group.elect().is_none(), "one is under way");
+    drop(first);
+    let mut second = group.elect().unwrap();
+    assert!(
+        group.elect().is_none(),
+        "the first was cancelled, which decides nothing"
+    );
+    second.answered(Some(200));
+    // Its body is still to come.
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    assert!(group.elect().is_some());
+    // It ramps up since its ejection is over.
+    let explained = group.balancer.explain(&PickRequest::new());
+    let weights = explained
+        .members()
+        .iter()
+        .map(|it| it.effective_weight.to_string());
+    let weights: Vec<_> = weights.collect();
+    assert!(
+        weights[0] != weights[1] && weights[1] == weights[2],
+        "{weights:?}"
+    );
+}
+
+#[test]
+fn a_request_that_fails_ejects_for_twice_as_long() {
+    let group = Group::new();
+    group.eject();
+    let mut lasted = vec![group.lasts()];
+    for _ in 0..4 {
+        group.clock.advance(SECOND * 300);
+        group.end(503);
+        lasted.push(group.lasts());
+    }
+    assert_eq!(lasted, [30, 60, 120, 240, 300]);
+    group.clock.advance(SECOND * 300);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+}
+
+#[test]
+fn requests_from_before_the_ejection_decide_nothing_afterwards() {
+    for (is_good, outcome) in [(true, Outcome::Success), (false, Outcome::Failure)] {
+        let group = Group::new();
+        let old: Vec<_> = (0..20).map(|_| group.elect().unwrap()).collect();
+        group.eject();
+        group.clock.advance(SECOND * 30);
+        assert!(group.elect().is_none(), "old ones are in flight");
+        for mut lease in old {
+            if is_good {
+                lease.answered(Some(200));
+            }
+            lease.finish(outcome);
+        }
+        assert!(!group.is_ejected());
+        assert_eq!(group.cap(), 1);
+        group.end(200);
+        assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    }
+}
+
+#[test]
+fn the_smallest_of_all_limits_counts_and_the_end_of_a_trial_leaves_the_others() {
+    let group = Group::new();
+    let told = group.balancer.learned_limit("a").unwrap();
+    let adaptive = told.clone().owned_by(LimitOwner::Adaptive);
+    told.set(Some(100));
+    adaptive.set(Some(7));
+    group.eject();
+    assert_eq!(group.cap(), 1);
+    adaptive.set(Some(9));
+    assert_eq!(group.cap(), 1);
+    group.clock.advance(SECOND * 30);
+    group.end(200);
+    assert_eq!(group.cap(), 9);
+    adaptive.set(None);
+    assert_eq!(group.cap(), 100);
+}
+
+#[test]
+fn an_active_check_that_passes_ends_ejection_and_trial() {
+    let group = Group::new();
+    let id = group.balancer.member("a").unwrap().id();
+    let detector = group.detector.as_ref().unwrap();
+    group.eject();
+    detector.check_passed(id);
+    assert!(!group.is_ejected());
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+
+    group.eject();
+    group.clock.advance(SECOND * 100);
+    drop(group.elect().unwrap());
+    assert_eq!(group.cap(), 1);
+    detector.check_passed(id);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+
+    group.eject();
+    group.balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    assert!(group.is_ejected());
+    group.balancer.clear_flag("a", Flag::FailedCheck).unwrap();
+    assert!(!group.is_ejected(), "the check passes again");
+}
+
+#[test]
+fn an_ejection_that_ends_early_is_followed_by_no_trial() {
+    let group = Group::new();
+    group.eject();
+    group.balancer.recover("a").unwrap();
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+
+    // Forced recovery: no other member is left.
+    group.eject();
+    for name in ["b", "c"] {
+        group.balancer.set_flag(name, Flag::Disabled).unwrap();
+    }
+    let leases: Vec<_> = (0..9).map(|_| group.elect().unwrap()).collect();
+    assert_eq!(leases.len(), 9);
+}
+
+#[test]
+fn a_trial_whose_request_hangs_ends_when_no_other_member_is_left() {
+    let group = Group::new();
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    let hangs = group.elect().unwrap();
+    for name in ["b", "c"] {
+        assert_eq!(group.cap(), 1);
+        group.balancer.remove(name).unwrap();
+    }
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop((group.elect().unwrap(), hangs));
+}
+
+#[test]
+fn a_detector_that_is_dropped_ends_its_trials() {
+    let mut group = Group::new();
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    drop(group.elect().unwrap());
+    assert_eq!(group.cap(), 1);
+    drop(group.detector.take());
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+}
+
+#[test]
+fn without_trials_a_member_serves_fully_at_once() {
+    let group = Group::with(OutlierDetector::builder().trial(false));
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    let leases = [group.elect().unwrap(), group.elect().unwrap()];
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop(leases);
+}
+
+#[test]
+fn an_observer_that_panics_when_it_is_told_of_an_ejection_leaves_no_member_out() {
+    let group = Group::new();
+    let panics = group.balancer.observe(|event: &Event<'_>| {
+        let is_ejection = matches!(event.kind, EventKind::Ejected { .. });
+        assert!(!is_ejection, "an example");
+    });
+    for _ in 0..4 {
+        group.end(500);
+    }
+    let fifth = catch_unwind(AssertUnwindSafe(|| group.end(500)));
+    assert!(fifth.is_err() && group.is_ejected());
+    drop(panics);
+    group.clock.advance(SECOND * 30);
+    assert_eq!(group.cap(), 1);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    group.eject();
+    assert_eq!(group.lasts(), 60);
+}
+
+#[test]
+fn jitter_prolongs_and_an_ejection_by_another_is_left_alone() {
+    let builder = OutlierDetector::builder().jitter(SECOND * 20).seed(7);
+    let group = Group::with(builder);
+    group.eject();
+    assert!((30..=50).contains(&group.lasts()));
+    group.clock.advance(SECOND * 50);
+    group.end(200);
+
+    group.balancer.eject("a", SECOND, "by hand").unwrap();
+    group.clock.advance(SECOND);
+    assert!(group.elect().is_some());
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+}
