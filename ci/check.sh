@@ -31,7 +31,7 @@ examples() {
   for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
     cargo run --quiet --all-features --example "$example" || return
   done
-  for example in axum_app content_routing httpd_conf tls_proxy; do
+  for example in axum_app content_routing health_checks httpd_conf tls_proxy; do
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
 }

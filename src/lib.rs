@@ -30,6 +30,8 @@ pub mod timer;
 // 5 drivers
 #[cfg(feature = "forward")]
 pub mod forward;
+#[cfg(feature = "health")]
+pub mod health;
 #[cfg(feature = "heartbeat")]
 pub mod heartbeat;
 #[cfg(feature = "proxy")]

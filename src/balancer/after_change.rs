@@ -82,6 +82,19 @@ impl<W> AfterChange<W> {
         }
     }
 
+    /// Notes that a check has failed, if that is a change.
+    pub(super) fn note_failed(
+        &mut self,
+        state: &Arc<MemberState>,
+        (before, after): (Status, Status),
+        cause: &Cause,
+    ) {
+        if before != after {
+            let changed = Fact::Changed(Layer::Health, before, after, Some(cause.clone()));
+            self.facts.push((state.clone(), changed));
+        }
+    }
+
     /// Notes an ejection that has begun, or that lasts longer.
     pub(super) fn note_ejected(
         &mut self,

@@ -186,8 +186,17 @@ impl<W> Editor<W> {
         clear: Status,
     ) -> bool {
         let now = self.epoch.shared.clock.now();
-        let (before, after) = state.change_flags(set, clear, now);
+        let (before, after) = state.change_flags(set, clear, now, None);
         self.after.note(state, Layer::Health, (before, after));
+        before != after
+    }
+
+    /// A check of a member failed; returns whether that is a change.
+    pub(super) fn fail_check(&mut self, state: &Arc<MemberState>, cause: &Cause) -> bool {
+        let now = self.epoch.shared.clock.now();
+        let failed = Status::NORMAL.with(Flag::FailedCheck);
+        let (before, after) = state.change_flags(failed, Status::NORMAL, now, Some(cause));
+        self.after.note_failed(state, (before, after), cause);
         before != after
     }
 

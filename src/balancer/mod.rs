@@ -14,6 +14,7 @@ mod after_change;
 mod agenda;
 mod attention;
 mod builder;
+mod checked;
 mod draft;
 mod edit;
 mod editor;

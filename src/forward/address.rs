@@ -114,6 +114,13 @@ impl Address {
         Ok(Self { connector })
     }
 
+    /// What opens connections to it, if it has a port of its own.
+    #[cfg(feature = "health")]
+    pub(crate) fn own_connector(&self) -> Option<Connector> {
+        let connector = &self.connector;
+        (!connector.lacks_port()).then(|| connector.clone())
+    }
+
     /// Where datagrams go to, at `port` if the address has none.
     ///
     /// # Errors

@@ -388,15 +388,17 @@ impl MemberState {
     ) -> (Status, Status) {
         self.caps.set_spec(spec.max_in_flight());
         let new = spec.status();
-        self.change_flags(new.minus(old), old.minus(new), now)
+        self.change_flags(new.minus(old), old.minus(new), now, None)
     }
 
-    /// Sets and clears flags as of `now`; returns the statuses before and after.
+    /// Sets and clears flags as of `now`, for a reason if one is known; returns the statuses
+    /// before and after.
     pub(crate) fn change_flags(
         &self,
         set: Status,
         clear: Status,
         now: Timestamp,
+        cause: Option<&Cause>,
     ) -> (Status, Status) {
         if set.plus(clear).and(Status::HEALTH) == Status::NORMAL {
             let (before, after) = self.change_word(set, clear, now);
@@ -405,7 +407,7 @@ impl MemberState {
         let mut record = self.rest.record.lock();
         let (old, new) = self.change_word(set, clear, now);
         let (before, after) = (old.status(), new.status());
-        record.follow((before, after), now, None);
+        record.follow((before, after), now, cause);
         if !before.contains(Flag::InError) && after.contains(Flag::InError) {
             record.count_error(old.since(), now);
         }

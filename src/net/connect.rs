@@ -57,6 +57,12 @@ pub struct Connector {
 #[derive(Clone, Debug)]
 enum Destination {
     Host(Arc<str>, u16),
+    /// A host whose name was looked up.
+    #[cfg_attr(
+        not(feature = "health"),
+        expect(dead_code, reason = "health checks do")
+    )]
+    Found(Arc<str>, u16, Arc<[SocketAddr]>),
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(Arc<Path>),
@@ -182,7 +188,7 @@ impl Connector {
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: &super::MemberTls) -> Result<Self, super::TlsError> {
         let host: Arc<str> = match &self.to {
-            Destination::Host(host, _) => host.clone(),
+            Destination::Host(host, _) | Destination::Found(host, ..) => host.clone(),
             Destination::Tcp(address) => address.ip().to_string().into(),
             #[cfg(unix)]
             Destination::Unix(_) => "".into(),
@@ -245,6 +251,11 @@ impl Connector {
             Destination::Host(host, port) => {
                 Box::pin(resolved::connect(host, *port, self.limit)).await?
             }
+            Destination::Found(_, _, found) => {
+                let connecting = resolved::connect_to(found.to_vec(), self.limit);
+                let connected = Box::pin(connecting).await;
+                connected.map_err(ConnectError::open)?
+            }
             Destination::Tcp(address) => {
                 let connected = TcpStream::connect(address).await;
                 connected.map_err(ConnectError::open)?
@@ -281,7 +292,9 @@ impl Connector {
             return Err("TLS secures connections, and no datagrams");
         }
         match &self.to {
-            Destination::Host(host, port) => Ok(DatagramsTo::Host(host, *port)),
+            Destination::Host(host, port) | Destination::Found(host, port, _) => {
+                Ok(DatagramsTo::Host(host, *port))
+            }
             Destination::Tcp(address) => Ok(DatagramsTo::Address(*address)),
             #[cfg(unix)]
             Destination::Unix(_) => Err("datagrams are sent to no unix socket"),
@@ -309,7 +322,7 @@ impl Connector {
     /// Whether it lacks a port.
     pub(crate) fn lacks_port(&self) -> bool {
         match &self.to {
-            Destination::Host(_, port) => *port == 0,
+            Destination::Host(_, port) | Destination::Found(_, port, _) => *port == 0,
             Destination::Tcp(address) => address.port() == 0,
             #[cfg(unix)]
             Destination::Unix(_) => false,
@@ -317,12 +330,54 @@ impl Connector {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "health", feature = "proxy"))]
 impl Connector {
     pub(crate) const fn is_secured(&self) -> bool {
         self.secured.is_some()
     }
+}
 
+#[cfg(feature = "health")]
+impl Connector {
+    /// The same without TLS.
+    pub(crate) fn unsecured(mut self) -> Self {
+        self.secured = None;
+        self
+    }
+
+    /// The name that has to be looked up, and the port.
+    pub(crate) const fn unresolved(&self) -> Option<(&Arc<str>, u16)> {
+        match &self.to {
+            Destination::Host(host, port) => Some((host, *port)),
+            _ => None,
+        }
+    }
+
+    /// The same for a host whose name was looked up.
+    pub(crate) fn found_at(mut self, found: Arc<[SocketAddr]>) -> Self {
+        if let Destination::Host(host, port) = self.to {
+            self.to = Destination::Found(host, port, found);
+        }
+        self
+    }
+
+    /// The host and the port as a URI has them.
+    pub(crate) fn authority(&self) -> String {
+        match &self.to {
+            Destination::Host(name, port) | Destination::Found(name, port, _)
+                if name.contains(':') =>
+            {
+                format!("[{name}]:{port}")
+            }
+            #[cfg(unix)]
+            Destination::Unix(_) => "localhost".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl Connector {
     /// Whether an error, its causes aside, says that the member does not accept who we are.
     pub(crate) fn is_refusal(&self, error: &(dyn std::error::Error + 'static)) -> bool {
         let secured = self.secured.as_ref();
@@ -337,7 +392,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {
-            Destination::Host(name, port) => write!(f, "{name}:{port}"),
+            Destination::Host(name, port) | Destination::Found(name, port, _) => {
+                write!(f, "{name}:{port}")
+            }
             Destination::Tcp(address) => address.fmt(f),
             #[cfg(unix)]
             Destination::Unix(path) => path.display().fmt(f),

@@ -8,8 +8,8 @@
 //!   inherited   end                                                opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, `forward`, `heartbeat` and `proxy`; the types for TLS
-//! also need the feature `tls`.
+//! The module is there with each feature that uses it, `forward`, `health`, `heartbeat` and `proxy`;
+//! the types for TLS also need the feature `tls`.
 //!
 //! What does not live here: HTTP, and which member a connection goes to.
 //!
@@ -103,7 +103,7 @@ pub(crate) use networks::contain;
 pub(crate) use opening::Opening;
 pub use proxy_header::{ProxyHeader, ProxyValueError, ProxyVersion};
 pub use replayed::Replayed;
-#[cfg(feature = "forward")]
+#[cfg(any(feature = "forward", feature = "health"))]
 pub(crate) use resolved::lookup;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;

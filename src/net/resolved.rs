@@ -22,13 +22,14 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
-    let (preferred, others) = by_version(lookup(host, port).await?);
-    race(&preferred, &others, limit)
-        .await
-        .map_err(ConnectError::open)
+    let found = lookup(host, port).await?;
+    connect_to(found, limit).await.map_err(ConnectError::open)
 }
 
 /// Resolves a name to all of its addresses, those that the system prefers first.
+///
+/// The system looks up on a thread of the runtime's, which it takes until it is done, also if
+/// this future is dropped.
 pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let unresolved = |source| ConnectError::Resolve {
         name: host.to_owned(),
@@ -36,6 +37,12 @@ pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Con
     };
     let found = lookup_host((host, port)).await.map_err(unresolved)?;
     Ok(found.collect())
+}
+
+/// Connects to the first of the addresses of a name that answers.
+pub(super) async fn connect_to(found: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
+    let (preferred, others) = by_version(found);
+    race(&preferred, &others, limit).await
 }
 
 /// Why nothing can be opened, if that is so. The system resolves a name by files and sockets

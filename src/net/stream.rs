@@ -24,7 +24,10 @@ pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     fn carrier(&self) -> &Stream;
 
     /// The protocol that both sides have agreed on (ALPN).
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "HTTP's"))]
+    #[cfg_attr(
+        not(any(feature = "health", feature = "proxy")),
+        expect(dead_code, reason = "HTTP's")
+    )]
     fn alpn(&self) -> Option<&[u8]>;
 }
 
@@ -154,7 +157,7 @@ impl Stream {
     }
 }
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "health", feature = "proxy"))]
 impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
@@ -258,18 +261,27 @@ mod tests {
     async fn a_break_is_noticed_an_end_is_not_and_the_error_is_still_to_be_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut peer = TcpStream::connect(address).await.unwrap();
-        let mut stream = Stream::from(listener.accept().await.unwrap().0);
-        peer.write_all(b"hello").await.unwrap();
-        peer.shutdown().await.unwrap();
-        let early = timeout(Duration::from_millis(100), stream.broken()).await;
-        assert!(early.is_err(), "an end is taken for a break");
-        peer.set_zero_linger().unwrap();
-        drop(peer);
         let soon = Duration::from_secs(10);
-        timeout(soon, stream.broken()).await.unwrap();
-        let mut rest = Vec::new();
-        let read = timeout(soon, stream.read_to_end(&mut rest)).await.unwrap();
-        assert!(read.is_err(), "the error is gone: {rest:?}");
+        for ends_before in [true, false] {
+            let mut peer = TcpStream::connect(address).await.unwrap();
+            let mut stream = Stream::from(listener.accept().await.unwrap().0);
+            peer.write_all(b"hello").await.unwrap();
+            if ends_before {
+                peer.shutdown().await.unwrap();
+            }
+            let early = timeout(Duration::from_millis(100), stream.broken()).await;
+            assert!(early.is_err(), "there is no break yet");
+            peer.set_zero_linger().unwrap();
+            drop(peer);
+            timeout(soon, stream.broken()).await.unwrap();
+            let mut rest = Vec::new();
+            let read = timeout(soon, stream.read_to_end(&mut rest)).await.unwrap();
+            // After an end, the system reports the break to what writes; all has arrived.
+            let reported = match read {
+                Ok(_) => stream.write_all(b"x").await,
+                Err(error) => Err(error),
+            };
+            assert!(reported.is_err(), "the error is gone: {rest:?}");
+        }
     }
 }

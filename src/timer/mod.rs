@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "health", feature = "proxy"))]
 pub(crate) use deadline::timeout_at;
 #[cfg(feature = "__net")]
 pub(crate) use deadline::{Deadline, timeout};

@@ -27,6 +27,8 @@ pub(crate) const CORE: usize = 5;
 /// Who may import a sibling on its own floor, and why.
 pub(crate) const BRIDGES: &[(&str, &str, &str)] = &[
     ("clock", "sync", "the time of a `ManualClock` is an atomic"),
+    ("health", "forward", "an `Address` is checked where it is"),
+    ("health", "proxy", "an `Endpoint` is checked where it is"),
     (
         "heartbeat",
         "service",

@@ -86,7 +86,7 @@ pub enum EventKind<'e> {
         after: Status,
         /// The layer that changed.
         layer: Layer,
-        /// Why it is in error or ejected now, if that was said.
+        /// Why it is in error, failed by a check or ejected now, if that was said.
         cause: Option<&'e Cause>,
     },
     /// A member was ejected for a time, or its ejection lasts longer than was told before.

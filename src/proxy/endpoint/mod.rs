@@ -143,6 +143,12 @@ impl Endpoint {
     pub fn uri(&self) -> &Uri {
         &self.shared.opener.uri
     }
+
+    /// What opens connections to the member.
+    #[cfg(feature = "health")]
+    pub(crate) fn connector(&self) -> &crate::net::Connector {
+        &self.shared.opener.connector
+    }
 }
 
 impl<B> Service<Request<B>> for Endpoint

@@ -1,0 +1,59 @@
+//! What health checks have found of members: [`Balancer::note_checks`].
+//!
+//! What does not live here: the checks themselves, and how many it takes (`health`).
+
+use super::Balancer;
+use crate::member::{Cause, Flag, MemberKey, Status};
+
+impl<W> Balancer<W> {
+    /// Notes what health checks have found of members, all of them as one change: with a cause
+    /// the member's check has failed, without one it has passed.
+    ///
+    /// A failed check takes the member out of service until one passes
+    /// ([`Flag::FailedCheck`]); [`MemberState::health`](crate::MemberState::health) and the
+    /// event tell the cause. If it is out for that already, the first cause stays. A check that
+    /// passes ends this, and an error (Apache's health checks do so, too), but no
+    /// [ejection](Self::eject). Members that are not there are passed over.
+    ///
+    /// For checks of your own; [`clear_flag`](Self::clear_flag) undoes one by hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::member::{Cause, MemberKey};
+    /// use equipoise::{Balancer, Flag};
+    ///
+    /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
+    /// let failed = Cause::from("GET /status answered 503");
+    /// balancer.note_checks([(MemberKey::Name("a"), Some(failed.clone()))]);
+    /// let health = balancer.member("a").unwrap().health();
+    /// assert_eq!(health.outage(Flag::FailedCheck).unwrap().cause, Some(failed));
+    ///
+    /// balancer.note_checks([(MemberKey::Name("a"), None)]);
+    /// assert!(balancer.member("a").unwrap().health().is_good());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn note_checks<'m>(&self, found: impl IntoIterator<Item = (MemberKey<'m>, Option<Cause>)>) {
+        // The caller's iterator is at its end before the lock is taken.
+        let found: Vec<_> = found.into_iter().collect();
+        let mut editor = self.core.editor.lock();
+        let mut changed = false;
+        for (key, cause) in &found {
+            let Some(state) = editor.state_of(*key) else {
+                continue;
+            };
+            changed |= match cause {
+                Some(cause) => editor.fail_check(&state, cause),
+                None => {
+                    let ended = [Flag::FailedCheck, Flag::InError];
+                    let ended = ended.into_iter().fold(Status::NORMAL, Status::with);
+                    // An error that is not there is not to be forgotten, either: its count in a
+                    // row goes on.
+                    let ended = state.status().and(ended);
+                    editor.change_health(&state, Status::NORMAL, ended)
+                }
+            };
+        }
+        self.publish_if(changed, editor);
+    }
+}

@@ -1,0 +1,283 @@
+//! The task that keeps the queue of one balancer's checks: [`Driver`].
+//!
+//! What does not live here: which is due (`queue`), one check (`examine`), and what follows
+//! from a row of them (`tally`).
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::examine::{Examination, Found, Report, examine};
+use super::kept::KeptLine;
+use super::lookup::Pending;
+use super::news::{News, Reporter};
+use super::plan::CheckPlan;
+use super::queue::{CheckQueue, Key, Speed};
+use super::sheltered::Sheltered;
+use super::tally::{Change, Tally};
+use super::{Check, FirstCheck, ProbeError};
+use crate::balancer::events::Observing;
+use crate::balancer::{Balancer, WeakBalancer};
+use crate::member::{Cause, Flag, MemberId, MemberKey, MemberState};
+use crate::random::Random;
+
+/// Keeps the queue.
+pub(super) struct Driver<W> {
+    balancer: WeakBalancer<W>,
+    plan: Arc<CheckPlan<W>>,
+    news: Arc<News>,
+    _observing: Observing,
+    random: Random,
+    queue: CheckQueue<Instant>,
+    members: HashMap<Key, Tracked>,
+    keys: HashMap<MemberId, Key>,
+    last_key: Key,
+    running: JoinSet<(Key, Option<Report>)>,
+}
+
+/// A member that is checked.
+struct Tracked {
+    state: Arc<MemberState>,
+    tally: Tally,
+    kept: KeptLine,
+    pending: Pending,
+    /// The last check that was chosen for it.
+    check: Option<Check>,
+    is_new: bool,
+    /// When it was last checked.
+    checked: Option<Instant>,
+    running: Option<AbortHandle>,
+}
+
+impl<W: Send + Sync + 'static> Driver<W> {
+    pub(super) fn new(balancer: &Balancer<W>, plan: CheckPlan<W>, news: Arc<News>) -> Self {
+        // Observed first, so that none that joins meanwhile is missed.
+        let observing = balancer.observe(Reporter { news: news.clone() });
+        let mut driver = Self {
+            balancer: balancer.downgrade(),
+            queue: CheckQueue::new(plan.slots),
+            plan: Arc::new(plan),
+            news,
+            _observing: observing,
+            random: Random::from_entropy(),
+            members: HashMap::new(),
+            keys: HashMap::new(),
+            last_key: 0,
+            running: JoinSet::new(),
+        };
+        for state in balancer.members() {
+            driver.follow(state);
+        }
+        driver
+    }
+
+    /// Checks members until the balancer is gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            if !self.take_news() {
+                return;
+            }
+            self.start_due();
+            let next = self.queue.next_due();
+            tokio::select! {
+                () = self.news.arrive() => {}
+                Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
+                    let ended = ended.ok();
+                    self.settle(ended);
+                }
+                () = until(next) => {}
+            }
+        }
+    }
+
+    /// Returns whether there is still a balancer.
+    fn take_news(&mut self) -> bool {
+        let news = self.news.gather();
+        let Some(balancer) = self.balancer.upgrade() else {
+            return false;
+        };
+        for (id, moved) in news.members {
+            if moved.left {
+                self.forget(id);
+            }
+            let member = balancer.member(&moved.name);
+            if let Some(state) = member.filter(|state| state.id() == id) {
+                self.follow(state);
+            }
+        }
+        if news.now {
+            let now = Instant::now();
+            for &key in self.members.keys() {
+                self.queue.put(key, now);
+            }
+        }
+        true
+    }
+
+    /// Checks a member from now on; one that is checked already and was stopped, when its
+    /// interval is over.
+    fn follow(&mut self, state: Arc<MemberState>) {
+        let now = Instant::now();
+        if let Some(key) = self.keys.get(&state.id()) {
+            let member = self.members.get(key);
+            let check = member.and_then(|it| it.check.as_ref());
+            let interval = check.unwrap_or(&self.plan.check).interval();
+            let checked = member.and_then(|it| it.checked);
+            let due = checked.map_or(now, |checked| now.max(checked + interval));
+            self.queue.put(*key, due);
+            return;
+        }
+        self.last_key += 1;
+        let key = self.last_key;
+        self.keys.insert(state.id(), key);
+        let member = Tracked {
+            state,
+            tally: Tally::default(),
+            kept: KeptLine::default(),
+            pending: Pending::default(),
+            check: None,
+            is_new: true,
+            checked: None,
+            running: None,
+        };
+        self.members.insert(key, member);
+        self.queue.put(key, now);
+    }
+
+    fn forget(&mut self, id: MemberId) {
+        let Some(key) = self.keys.remove(&id) else {
+            return;
+        };
+        self.queue.remove(key);
+        let running = self.members.remove(&key).and_then(|member| member.running);
+        if let Some(running) = running {
+            running.abort();
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        while let Some(key) = self.queue.start(now) {
+            let Some(member) = self.members.get_mut(&key) else {
+                continue;
+            };
+            let waits = member.is_new && self.plan.first == FirstCheck::AfterInterval;
+            let examination = Examination {
+                balancer: self.balancer.clone(),
+                plan: self.plan.clone(),
+                state: member.state.clone(),
+                kept: member.kept.clone(),
+                pending: member.pending.clone(),
+                only_choose: waits,
+            };
+            let sheltered = Sheltered::new(examine(examination));
+            let task = async move { (key, sheltered.await) };
+            member.running = Some(self.running.spawn(task));
+            member.is_new = false;
+        }
+    }
+
+    /// Notes the checks that have ended, all of them as one change of the balancer.
+    fn settle(&mut self, ended: Option<(Key, Option<Report>)>) {
+        let mut changes = Vec::new();
+        let mut next = ended;
+        loop {
+            if let Some((key, report)) = next.take() {
+                changes.extend(self.note(key, report));
+            }
+            match self.running.try_join_next() {
+                Some(ended) => next = ended.ok(),
+                None => break,
+            }
+        }
+        let balancer = self.balancer.upgrade();
+        if let Some(balancer) = balancer.filter(|_| !changes.is_empty()) {
+            // What an observer's panic shows is its own matter: the others are told, and the
+            // checks go on.
+            let _ = catch_unwind(AssertUnwindSafe(|| carry_out(&balancer, changes)));
+        }
+    }
+
+    fn note(&mut self, key: Key, report: Option<Report>) -> Option<Changed> {
+        let member = self.members.get_mut(&key)?;
+        member.running = None;
+        let now = Instant::now();
+        let report = report.unwrap_or_else(|| {
+            // What has panicked may have left anything in there.
+            member.kept = KeptLine::default();
+            let check = member.check.clone();
+            let check = check.unwrap_or_else(|| self.plan.check.clone());
+            let found = Found::Checked(Err(ProbeError::from("the probe panicked")));
+            Report::of(Some(check), found)
+        });
+        let speed = if report.was_slow {
+            Speed::Slow
+        } else {
+            Speed::Quick
+        };
+        let check = report.check.as_ref().unwrap_or(&self.plan.check);
+        self.queue
+            .ended(key, speed, now + check.pause(&self.random));
+        let needed = check.needed();
+        member.check = report.check;
+        let Found::Checked(result) = report.found else {
+            return None;
+        };
+        member.checked = Some(now);
+        if matches!(&result, Err(error) if error.is_inconclusive()) {
+            return None;
+        }
+        let status = member.state.status();
+        if status.contains(Flag::Stopped) {
+            return None;
+        }
+        let id = member.state.id();
+        match (member.tally.note(status, result.is_ok(), needed), result) {
+            (Change::Fail, Err(error)) => Some(Changed {
+                id,
+                failed: Some(error.cause()),
+                ends_ejections: false,
+            }),
+            (Change::Recover, Ok(())) => Some(Changed {
+                id,
+                failed: None,
+                ends_ejections: needed.ends_ejections,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a member.
+struct Changed {
+    id: MemberId,
+    failed: Option<Cause>,
+    ends_ejections: bool,
+}
+
+fn carry_out<W>(balancer: &Balancer<W>, changes: Vec<Changed>) {
+    let ejected: Vec<_> = changes
+        .iter()
+        .filter(|it| it.ends_ejections)
+        .map(|it| it.id)
+        .collect();
+    let found = changes
+        .into_iter()
+        .map(|it| (MemberKey::Id(it.id), it.failed));
+    balancer.note_checks(found);
+    for id in ejected {
+        // One that has left meanwhile needs nothing more.
+        let _ = balancer.recover(id);
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,189 @@
+//! Names that are looked up for checks: [`Lookups`].
+//!
+//! The system looks a name up on a thread of the runtime's, and cannot be told to stop: where
+//! its servers do not answer, that takes longer than a check may. So that lookups do not pile up
+//! then, a member has one at a time, for which its next check waits on; and all members have a
+//! bounded number, so that others in the program find a thread, too.
+//!
+//! What does not live here: the lookup itself (`net`).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::ProbeError;
+use crate::net::{ConnectError, lookup};
+use crate::sync::Mutex;
+use crate::timer::timeout_at;
+
+/// Of the 512 threads that a runtime has for what blocks, unless it is told otherwise.
+const MOST: usize = 64;
+
+type Found = Result<Vec<SocketAddr>, ConnectError>;
+type Looking = Pin<Box<dyn Future<Output = Found> + Send>>;
+
+/// Looks names up, a bounded number at the same time.
+pub(super) struct Lookups {
+    permits: Arc<Semaphore>,
+    look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
+}
+
+/// The lookup that a member's checks have under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    lookup: Arc<Mutex<Option<JoinHandle<Found>>>>,
+}
+
+impl Lookups {
+    /// By the system.
+    pub(super) fn new() -> Self {
+        Self::by(|name, port| Box::pin(async move { lookup(&name, port).await }))
+    }
+
+    fn by(look_up: impl Fn(Arc<str>, u16) -> Looking + Send + Sync + 'static) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(MOST)),
+            look_up: Box::new(look_up),
+        }
+    }
+
+    /// Finds the addresses of a member. If it is given up, its next check goes on with it.
+    pub(super) async fn find(
+        &self,
+        (name, port): (&Arc<str>, u16),
+        pending: &Pending,
+        until: Instant,
+    ) -> Result<Arc<[SocketAddr]>, ProbeError> {
+        let known = pending.lookup.lock().take();
+        let lookup = match known {
+            Some(lookup) => lookup,
+            None => {
+                let permit = timeout_at(until, self.permits.clone().acquire_owned()).await;
+                let Ok(Ok(permit)) = permit else {
+                    let words = "other names are being looked up for too long";
+                    return Err(ProbeError::from(words).inconclusive());
+                };
+                let looking = (self.look_up)(name.clone(), port);
+                tokio::spawn(async move {
+                    let found = looking.await;
+                    drop(permit);
+                    found
+                })
+            }
+        };
+        let waiting = Waiting {
+            lookup: Some(lookup),
+            pending,
+        };
+        match waiting.await {
+            Some(found) => Ok(found?.into()),
+            None => Err(ProbeError::from("the lookup of its name broke off").inconclusive()),
+        }
+    }
+}
+
+/// Waits for a lookup; dropped before it is over, it leaves it to the member's next check.
+struct Waiting<'p> {
+    lookup: Option<JoinHandle<Found>>,
+    pending: &'p Pending,
+}
+
+impl Future for Waiting<'_> {
+    type Output = Option<Found>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Found>> {
+        let Some(lookup) = &mut self.lookup else {
+            return Poll::Ready(None);
+        };
+        let polled = pin!(lookup).poll(context);
+        if polled.is_ready() {
+            self.lookup = None;
+        }
+        polled.map(Result::ok)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(lookup) = self.lookup.take() {
+            *self.pending.lookup.lock() = Some(lookup);
+        }
+    }
+}
+
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lookups, MOST, Pending};
+    use crate::sync::{AtomicU32, SeqCst};
+    use crate::timer::timeout;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::Notify;
+    use tokio::time::Instant;
+
+    /// Lookups that hang until they are let go on, and how many have begun.
+    fn hanging() -> (Lookups, Arc<AtomicU32>, Arc<Notify>) {
+        let (begun, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let (counted, held) = (begun.clone(), go_on.clone());
+        let lookups = Lookups::by(move |_, port| {
+            counted.fetch_add(1, SeqCst);
+            let held = held.clone();
+            Box::pin(async move {
+                held.notified().await;
+                Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+            })
+        });
+        (lookups, begun, go_on)
+    }
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_checks_of_a_member_wait_for_one_lookup_of_its_name() {
+        let (lookups, begun, go_on) = hanging();
+        let (name, pending) = (Arc::from("db.internal"), Pending::default());
+        let find = || lookups.find((&name, 7), &pending, Instant::now() + LIMIT);
+        for _ in 0..5 {
+            assert!(timeout(LIMIT, find()).await.is_err());
+        }
+        assert_eq!(begun.load(SeqCst), 1, "they do not pile up");
+        go_on.notify_one();
+        let found = timeout(LIMIT, find()).await.unwrap().unwrap();
+        assert_eq!(found.first().unwrap().port(), 7);
+        // The next one looks it up anew.
+        assert!(timeout(LIMIT, find()).await.is_err());
+        assert_eq!(begun.load(SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lookups_that_find_no_place_count_neither_way() {
+        let (lookups, begun, go_on) = hanging();
+        let name = Arc::from("db.internal");
+        let members: Vec<_> = (0..=MOST).map(|_| Pending::default()).collect();
+        for pending in &members[..MOST] {
+            let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
+            assert!(timeout(LIMIT, find).await.is_err());
+        }
+        let find = || lookups.find((&name, 7), &members[MOST], Instant::now() + LIMIT);
+        let error = timeout(LIMIT, find()).await.unwrap().unwrap_err();
+        assert!(error.is_inconclusive());
+        assert_eq!(begun.load(SeqCst), 64);
+        go_on.notify_waiters();
+        tokio::task::yield_now().await;
+        go_on.notify_one();
+        assert!(timeout(LIMIT, find()).await.unwrap().is_ok());
+    }
+}

@@ -1,0 +1,315 @@
+//! What is to be checked when, and how many at the same time: [`CheckQueue`].
+//!
+//! It is pure: times are arguments. What does not live here: the members (`driver`).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// One of the queue's members. It is never used again for another.
+pub(super) type Key = u64;
+
+/// In which line a member waits for a slot.
+///
+/// Members that hang hold their slots until their time limits. So that they leave slots to the
+/// others, those whose last check was slow have at most half of them; and so that they are not
+/// kept waiting for ever by many others, both lines have their turns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Speed {
+    Quick,
+    Slow,
+}
+
+/// Where a member is: in one place at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place<T> {
+    /// Due then.
+    Later(T),
+    Running(Speed),
+    Waiting(Speed),
+}
+
+/// Members by the time of their next check, the lines of those that are due, and the slots.
+#[derive(Debug)]
+pub(super) struct CheckQueue<T> {
+    places: HashMap<Key, (Place<T>, Speed)>,
+    times: BTreeSet<(T, Key)>,
+    /// Those that are due; a key whose place is another one by now is passed over.
+    quick: VecDeque<Key>,
+    slow: VecDeque<Key>,
+    slots: usize,
+    running: usize,
+    running_slow: usize,
+    /// Whose turn it is, if both lines wait.
+    turn: Speed,
+}
+
+impl<T: Copy + Ord> CheckQueue<T> {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            places: HashMap::new(),
+            times: BTreeSet::new(),
+            quick: VecDeque::new(),
+            slow: VecDeque::new(),
+            slots: slots.max(1),
+            running: 0,
+            running_slow: 0,
+            turn: Speed::Quick,
+        }
+    }
+
+    /// A member is due at `at`, unless it waits for a slot or runs.
+    pub(super) fn put(&mut self, key: Key, at: T) {
+        let speed = match self.places.get(&key) {
+            None => Speed::Quick,
+            Some(&(Place::Later(before), speed)) => {
+                self.times.remove(&(before, key));
+                speed
+            }
+            Some(_) => return,
+        };
+        self.places.insert(key, (Place::Later(at), speed));
+        self.times.insert((at, key));
+    }
+
+    /// A member's check has ended; it is due again at `at`.
+    pub(super) fn ended(&mut self, key: Key, speed: Speed, at: T) {
+        let Some(&(Place::Running(slot), _)) = self.places.get(&key) else {
+            return;
+        };
+        self.free_slot(slot);
+        self.places.insert(key, (Place::Later(at), speed));
+        self.times.insert((at, key));
+    }
+
+    /// Forgets a member, and gives its slot back if it has one.
+    pub(super) fn remove(&mut self, key: Key) {
+        match self.places.remove(&key) {
+            Some((Place::Later(at), _)) => {
+                self.times.remove(&(at, key));
+            }
+            Some((Place::Running(slot), _)) => self.free_slot(slot),
+            Some((Place::Waiting(_), _)) => self.tidy(),
+            None => {}
+        }
+    }
+
+    fn free_slot(&mut self, slot: Speed) {
+        self.running -= 1;
+        if slot == Speed::Slow {
+            self.running_slow -= 1;
+        }
+    }
+
+    /// Members that come and go while all slots are taken leave no long line behind.
+    fn tidy(&mut self) {
+        let Self {
+            places,
+            quick,
+            slow,
+            ..
+        } = self;
+        if quick.len() + slow.len() > 2 * places.len() + 64 {
+            for line in [quick, slow] {
+                line.retain(|key| places.contains_key(key));
+            }
+        }
+    }
+
+    /// When the next one is due that is not due yet.
+    pub(super) fn next_due(&self) -> Option<T> {
+        self.times.first().map(|&(at, _)| at)
+    }
+
+    /// The next one to be checked now, if it is due and a slot is free; it runs until it
+    /// [`ended`](Self::ended).
+    pub(super) fn start(&mut self, now: T) -> Option<Key> {
+        while let Some(&(at, key)) = self.times.first() {
+            if at > now {
+                break;
+            }
+            self.times.pop_first();
+            if let Some((place, speed)) = self.places.get_mut(&key) {
+                *place = Place::Waiting(*speed);
+                match speed {
+                    Speed::Quick => self.quick.push_back(key),
+                    Speed::Slow => self.slow.push_back(key),
+                }
+            }
+        }
+        let (first, second) = match self.turn {
+            Speed::Quick => (Speed::Quick, Speed::Slow),
+            Speed::Slow => (Speed::Slow, Speed::Quick),
+        };
+        let (key, speed) = match self.take(first) {
+            Some(key) => (key, first),
+            None => (self.take(second)?, second),
+        };
+        self.turn = match speed {
+            Speed::Quick => Speed::Slow,
+            Speed::Slow => Speed::Quick,
+        };
+        self.running += 1;
+        if speed == Speed::Slow {
+            self.running_slow += 1;
+        }
+        self.places.insert(key, (Place::Running(speed), speed));
+        Some(key)
+    }
+
+    fn take(&mut self, speed: Speed) -> Option<Key> {
+        let is_full = match speed {
+            Speed::Quick => self.running >= self.slots,
+            // With a single slot they have it in turns.
+            Speed::Slow => {
+                self.running >= self.slots || self.running_slow >= (self.slots / 2).max(1)
+            }
+        };
+        if is_full {
+            return None;
+        }
+        let line = match speed {
+            Speed::Quick => &mut self.quick,
+            Speed::Slow => &mut self.slow,
+        };
+        loop {
+            let key = line.pop_front()?;
+            if self.places.get(&key) == Some(&(Place::Waiting(speed), speed)) {
+                return Some(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CheckQueue, Speed};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn all_that_start(queue: &mut CheckQueue<u32>, now: u32) -> Vec<u64> {
+        std::iter::from_fn(|| queue.start(now)).collect()
+    }
+
+    #[test]
+    fn members_start_when_they_are_due_and_a_slot_is_free() {
+        let mut queue = CheckQueue::new(2);
+        for (key, at) in [(1, 10), (2, 5), (3, 5), (4, 20)] {
+            queue.put(key, at);
+        }
+        assert_eq!(all_that_start(&mut queue, 4), []);
+        assert_eq!(queue.next_due(), Some(5));
+        assert_eq!(all_that_start(&mut queue, 10), [2, 3]);
+        assert_eq!(queue.next_due(), Some(20));
+        queue.ended(2, Speed::Quick, 11);
+        assert_eq!(all_that_start(&mut queue, 11), [1], "it was due before 2");
+        queue.remove(3);
+        assert_eq!(all_that_start(&mut queue, 11), [2]);
+    }
+
+    #[test]
+    fn one_that_runs_or_waits_is_put_nowhere_else() {
+        let mut queue = CheckQueue::new(1);
+        queue.put(1, 0);
+        queue.put(2, 0);
+        assert_eq!(all_that_start(&mut queue, 0), [1]);
+        queue.put(1, 0);
+        queue.put(2, 0);
+        assert_eq!(all_that_start(&mut queue, 0), []);
+        queue.ended(1, Speed::Quick, 9);
+        queue.put(1, 3);
+        assert_eq!(all_that_start(&mut queue, 0), [2]);
+        queue.ended(2, Speed::Quick, 9);
+        assert_eq!(all_that_start(&mut queue, 2), []);
+        assert_eq!(all_that_start(&mut queue, 3), [1]);
+    }
+
+    #[test]
+    fn slow_ones_leave_half_of_the_slots_to_the_others() {
+        let mut queue = CheckQueue::new(4);
+        for key in 0..8 {
+            queue.put(key, 0);
+        }
+        // All of the first four hang.
+        assert_eq!(all_that_start(&mut queue, 0), [0, 1, 2, 3]);
+        for key in 0..4 {
+            queue.ended(key, Speed::Slow, 0);
+        }
+        let started = all_that_start(&mut queue, 0);
+        assert_eq!(started.iter().filter(|&&key| key < 4).count(), 2);
+        // The slow ones hang again, and yet all others are checked.
+        for key in [4, 5] {
+            assert!(started.contains(&key));
+            queue.ended(key, Speed::Quick, 1);
+        }
+        assert_eq!(all_that_start(&mut queue, 0), [6, 7]);
+    }
+
+    #[test]
+    fn a_single_slot_is_for_slow_ones_in_their_turn() {
+        let mut queue = CheckQueue::new(1);
+        queue.put(1, 0);
+        assert_eq!(queue.start(0), Some(1));
+        queue.ended(1, Speed::Slow, 0);
+        let mut started = Vec::new();
+        for now in 0..6 {
+            queue.put(2, now);
+            queue.put(3, now);
+            let key = queue.start(now).unwrap();
+            assert_eq!(queue.start(now), None);
+            started.push(key);
+            let speed = if key == 1 { Speed::Slow } else { Speed::Quick };
+            queue.ended(key, speed, now + 1);
+        }
+        assert!(started.contains(&1) && started.contains(&2) && started.contains(&3));
+    }
+
+    proptest! {
+        #[test]
+        fn no_slot_is_lost_and_none_runs_twice(
+            steps in prop::collection::vec((0_u8..5, 0_u64..12, any::<bool>()), 0..400),
+            slots in 1_usize..6,
+        ) {
+            let mut queue = CheckQueue::new(slots);
+            let mut running = BTreeMap::new();
+            let mut known = BTreeMap::new();
+            for (now, (step, key, slow)) in (0_u32..).zip(steps) {
+                match step {
+                    0 | 1 => {
+                        queue.put(key, now);
+                        known.insert(key, ());
+                    }
+                    2 => {
+                        let speed = if slow { Speed::Slow } else { Speed::Quick };
+                        queue.ended(key, speed, now + 3);
+                        running.remove(&key);
+                    }
+                    3 => {
+                        queue.remove(key);
+                        running.remove(&key);
+                        known.remove(&key);
+                    }
+                    _ => {
+                        while let Some(key) = queue.start(now) {
+                            prop_assert!(known.contains_key(&key));
+                            prop_assert!(running.insert(key, ()).is_none());
+                        }
+                        prop_assert!(running.len() <= slots);
+                    }
+                }
+                prop_assert_eq!(queue.running, running.len());
+            }
+            // Everything that is known is checked in the end.
+            let mut left = known.clone();
+            for now in 1_000..1_100 {
+                for &key in running.keys() {
+                    queue.ended(key, Speed::Quick, 5_000);
+                    left.remove(&key);
+                }
+                running.clear();
+                while let Some(key) = queue.start(now) {
+                    running.insert(key, ());
+                }
+            }
+            prop_assert!(left.is_empty());
+        }
+    }
+}
