@@ -2,11 +2,14 @@
 //! crate's own tests go.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 /// It dies when it is dropped, with its files.
 struct Httpd {
@@ -47,21 +50,21 @@ fn configuration(folder: &Path, address: SocketAddr, expressions: &[&str]) -> St
     text
 }
 
-fn ask(address: SocketAddr, number: usize) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+/// What httpd answers; nothing while it starts.
+async fn ask(address: SocketAddr, number: usize) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!(
         "GET /{number}/?q=1&r=two HTTP/1.0\r\nHost: localhost\r\nX-Word: Hello World\r\n\r\n"
     );
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
 }
 
-#[test]
+#[tokio::test]
 #[ignore = "needs apache2"]
-fn httpd_decides_expressions_as_the_table_says() {
+async fn httpd_decides_expressions_as_the_table_says() {
     let table = include_str!("expressions.txt");
     let rows = table
         .lines()
@@ -96,16 +99,15 @@ fn httpd_decides_expressions_as_the_table_says() {
     std::fs::write(&file, configuration(&folder, address, &expressions)).unwrap();
     let child = command().arg("-DFOREGROUND").spawn().unwrap();
     let httpd = Httpd { child, folder };
-    let began = Instant::now();
-    while ask(address, 0).is_err() {
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "httpd does not start"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let starts = async {
+        while ask(address, 0).await.is_none() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), starts).await.unwrap();
     for (number, (verdict, expression)) in decided.iter().enumerate() {
-        let answer = ask(address, number).unwrap();
+        let answer = timeout(Duration::from_secs(10), ask(address, number)).await;
+        let answer = answer.unwrap().unwrap();
         let expected = format!("X-Holds: {verdict}\r\n");
         assert!(answer.contains(&expected), "{expression}: {answer}");
     }

@@ -9,7 +9,8 @@ use super::error::ExpressionError;
 use super::functions;
 use super::lookup::Lookup;
 use super::pattern::Groups;
-use super::tree::{At, Binary, Comparison, Condition, Expression, Piece, Unary, Word};
+use super::read::Expression;
+use super::tree::{At, Binary, Comparison, Condition, Piece, Unary, Word};
 
 /// How long a value may become, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -122,9 +123,9 @@ impl<'l> Evaluation<'l> {
             Condition::Unary(operator, word) => {
                 let value = self.value(word)?;
                 match operator {
-                    Unary::IsEmpty => value.is_empty(),
-                    Unary::IsNotEmpty => !value.is_empty(),
-                    Unary::IsTrue => {
+                    Unary::Empty => value.is_empty(),
+                    Unary::NotEmpty => !value.is_empty(),
+                    Unary::NotFalse => {
                         let value = value.to_ascii_lowercase();
                         !matches!(&value[..], b"" | b"0" | b"off" | b"false" | b"no")
                     }

@@ -2,15 +2,12 @@
 
 use std::borrow::Cow;
 
-/// What the names in an expression stand for when it is decided. Letter case does not count in
+/// What the names in an expression stand for when it is decided by
+/// [`Expression::evaluate`](super::Expression::evaluate). Letter case does not count in
 /// names: they are given as they were written.
 ///
 /// These functions are there for every expression, and are not asked for here: `tolower`,
 /// `toupper`, `escape`, `unescape`, `base64` and `unbase64`.
-///
-/// # Examples
-///
-/// See [`Expression::evaluate`](super::Expression::evaluate).
 pub trait Lookup {
     /// Returns the value of `%{name}`; `None` if there is no such variable. One that is there and
     /// not set is empty.
@@ -26,11 +23,7 @@ pub trait Lookup {
 
 const _: Option<&dyn Lookup> = None;
 
-/// A name in an expression.
-///
-/// # Examples
-///
-/// See [`Expression::check`](super::Expression::check).
+/// A name in an expression, for [`Expression::check`](super::Expression::check).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ExpressionName<'e> {

@@ -21,6 +21,7 @@ mod lookup;
 mod parse;
 mod pattern;
 mod print;
+mod read;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -28,4 +29,4 @@ mod tree;
 
 pub use error::ExpressionError;
 pub use lookup::{ExpressionName, Lookup};
-pub use tree::Expression;
+pub use read::Expression;

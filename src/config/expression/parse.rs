@@ -1,9 +1,9 @@
-//! From tokens to a tree: [`expression`].
+//! From tokens to a tree: [`condition`].
 
 use super::error::{ExpressionError, Position};
 use super::pattern::Pattern;
 use super::token::{Token, tokens};
-use super::tree::{At, Condition, Expression, Piece, Word};
+use super::tree::{At, Condition, Piece, Word};
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -12,7 +12,7 @@ const LONGEST: usize = 16 * 1024;
 const DEEPEST: usize = 50;
 
 /// Reads a whole expression.
-pub(super) fn expression(text: &str) -> Result<Expression, ExpressionError> {
+pub(super) fn condition(text: &str) -> Result<Condition, ExpressionError> {
     if text.len() > LONGEST {
         let at = Position::of(text, 0);
         let message = format!("an expression has {LONGEST} bytes at most");
@@ -25,7 +25,7 @@ pub(super) fn expression(text: &str) -> Result<Expression, ExpressionError> {
     };
     let condition = parser.any(0)?;
     match parser.peek() {
-        None => Ok(Expression { condition }),
+        None => Ok(condition),
         Some(_) => Err(parser.unexpected("`&&`, `||` or the end")),
     }
 }

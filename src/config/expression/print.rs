@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::pattern::Pattern;
+use super::read::Expression;
 use super::token::DELIMITERS;
-use super::tree::{Comparison, Condition, Expression, Order, Piece, Word};
+use super::tree::{Comparison, Condition, Order, Piece, Word};
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -234,9 +234,9 @@ fn condition() -> impl Strategy<Value = Condition> {
         false => Comparison::Integers(order),
     });
     let unary = prop_oneof![
-        Just(Unary::IsEmpty),
-        Just(Unary::IsNotEmpty),
-        Just(Unary::IsTrue)
+        Just(Unary::Empty),
+        Just(Unary::NotEmpty),
+        Just(Unary::NotFalse)
     ];
     let binary = prop_oneof![
         Just(Binary::InNetwork),

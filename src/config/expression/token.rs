@@ -195,9 +195,9 @@ impl<'t> Scanner<'t> {
         }
         Ok(match name {
             "in" => Token::In,
-            "n" => Token::Unary(Unary::IsNotEmpty),
-            "z" => Token::Unary(Unary::IsEmpty),
-            "T" => Token::Unary(Unary::IsTrue),
+            "n" => Token::Unary(Unary::NotEmpty),
+            "z" => Token::Unary(Unary::Empty),
+            "T" => Token::Unary(Unary::NotFalse),
             "ipmatch" => Token::Binary(Binary::InNetwork),
             "strmatch" => Token::Binary(Binary::Like),
             "strcmatch" => Token::Binary(Binary::LikeInAnyCase),
