@@ -57,6 +57,7 @@
 //! ```
 
 mod assemble;
+mod check_terms;
 mod complaints;
 mod diagnostic;
 mod directive;

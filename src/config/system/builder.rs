@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::handle::System;
@@ -13,12 +14,13 @@ use super::state::{Shared, State, carry_out};
 use crate::balancer::events::Observer;
 use crate::config::Config;
 use crate::config::assemble::{
-    ConfigError, Faults, Surroundings, check_doors, open, prepare, sites,
+    ConfigError, Faults, Heart, Means, Surroundings, check_doors, open, prepare, sites,
 };
 use crate::sync::{Mutex, Published};
 
-/// Makes a configuration run: opens what it listens on, reads its certificates, and makes
-/// its balancers. Nothing is served before [`System::serve`].
+/// Makes a configuration run: opens what it listens on, reads its certificates, makes its
+/// balancers, and begins to check members and to take in their heartbeats. Nothing is served
+/// before [`System::serve`].
 ///
 /// # Errors
 ///
@@ -131,7 +133,8 @@ impl SystemBuilder {
         faults.look_at(&self.config);
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
         let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
-        sites(&self.config, &changes, &mut faults);
+        let heart = Heart::new(&self.config.heartbeats);
+        sites(&self.config, &changes, &heart.monitor, &mut faults);
         check_doors(&self.config, &self.around, &mut faults);
         faults.into_result(())
     }
@@ -150,28 +153,37 @@ impl SystemBuilder {
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
         let (config, around) = (self.config, self.around);
         faults.look_at(&config);
+        let (heart, runtime) = (Heart::new(&config.heartbeats), Handle::try_current().ok());
         let changes = prepare(&config, &none, &around, observer, &mut faults);
-        let hosts = sites(&config, &changes, &mut faults);
+        let hosts = sites(&config, &changes, &heart.monitor, &mut faults);
         let doors = open(&config, &[], &around, &mut faults);
-        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
+        let beats = heart.prepare(&config, &around, runtime.as_ref(), &mut faults);
+        let made = (changes, hosts, doors, beats);
+        let (changes, hosts, doors, beats) = faults.into_result(made)?;
         let mut open = Vec::new();
         doors.carry_out(&mut open);
+        let means = Means {
+            runtime: runtime.as_ref(),
+            heart: &heart,
+            around: &around,
+        };
         let state = State {
             config,
-            balancers: carry_out(changes),
+            balancers: carry_out(changes, means),
+            heart,
             doors: open,
             ended: false,
         };
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             around,
             observer: self.observer,
+            runtime,
             hosts: Arc::new(Published::new(hosts)),
             state: Mutex::new(state),
             opened: Notify::new(),
-        };
-        Ok(System {
-            shared: Arc::new(shared),
-        })
+        });
+        shared.beat(&mut shared.state.lock(), beats);
+        Ok(System { shared })
     }
 }
 

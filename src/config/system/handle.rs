@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use super::state::{Shared, carry_out};
 use crate::balancer::Balancer;
 use crate::config::Config;
-use crate::config::assemble::{ConfigError, Faults, Running, open, order, prepare, sites};
+use crate::config::assemble::{ConfigError, Faults, Means, Running, open, order, prepare, sites};
 use crate::config::front::Front;
+use crate::heartbeat::HeartbeatMonitor;
 use crate::net::Stopped;
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
@@ -83,7 +84,8 @@ impl System {
     }
 
     /// Returns where the reports of a balancer's members are put in, for one that elects
-    /// by heartbeats.
+    /// by heartbeats. What comes in by `HeartbeatListen` and `HeartbeatStorage` is put in
+    /// already.
     ///
     /// # Examples
     ///
@@ -108,6 +110,28 @@ impl System {
     #[must_use]
     pub fn heartbeat_readings(&self, name: &str) -> Option<HeartbeatReadings> {
         self.running(name, |running| running.readings.clone())
+    }
+
+    /// Returns what takes in the heartbeats of members: to look at what has come in and what was
+    /// dropped, and to put in what came in another way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{build, parse};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let text = "Listen 127.0.0.1:0\nHeartbeatListen 127.0.0.1:0\n";
+    /// let system = build(parse(text).0)?;
+    /// system.heartbeats().receive([10, 0, 0, 1].into(), b"v=1&ready=30&busy=2")?;
+    /// assert_eq!(system.heartbeats().records().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn heartbeats(&self) -> HeartbeatMonitor {
+        self.shared.state.lock().heart.monitor.clone()
     }
 
     /// Returns all balancers with their names, the main server's first. Virtual
@@ -199,10 +223,22 @@ impl System {
             observer,
             &mut faults,
         );
-        let hosts = sites(&config, &changes, &mut faults);
+        let monitor = state.heart.monitor.clone();
+        let hosts = sites(&config, &changes, &monitor, &mut faults);
         let doors = open(&config, &state.doors, &shared.around, &mut faults);
-        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
-        state.balancers = carry_out(changes);
+        let runtime = shared.runtime.as_ref();
+        let beats = state
+            .heart
+            .prepare(&config, &shared.around, runtime, &mut faults);
+        let made = (changes, hosts, doors, beats);
+        let (changes, hosts, doors, beats) = faults.into_result(made)?;
+        let means = Means {
+            runtime,
+            heart: &state.heart,
+            around: &shared.around,
+        };
+        state.balancers = carry_out(changes, means);
+        shared.beat(&mut state, beats);
         let before = shared.hosts.swap(hosts);
         doors.carry_out(&mut state.doors);
         state.config = config;
