@@ -57,9 +57,11 @@
 //! ```
 
 mod assemble;
+mod check_terms;
 mod complaints;
 mod diagnostic;
 mod directive;
+mod expression;
 mod front;
 mod member_url;
 mod model;
@@ -72,6 +74,7 @@ mod text;
 
 pub use assemble::ConfigError;
 pub use diagnostic::{Diagnostic, Place, Severity};
+pub use expression::{Expression, ExpressionError, ExpressionName, Lookup};
 pub use model::{
     Access, BalancerConfig, CheckConfig, CheckMethod, CheckTemplate, Condition, Config,
     CookieMapping, ErrorOverride, Flush, Handler, HeaderAction, HeaderRule, HeaderWhen, Heartbeats,

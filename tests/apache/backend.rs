@@ -1,6 +1,6 @@
 //! A backend: a real server that behaves exactly as a case says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,12 +24,22 @@ pub(crate) struct Seen {
     pub(crate) reused: bool,
 }
 
+/// What a backend answers to health checks, and what it has seen of them since it was told so.
+#[derive(Clone, Debug, Default)]
+struct Checked {
+    script: VecDeque<Behaviour>,
+    answer: Behaviour,
+    count: usize,
+    last: Option<Head>,
+}
+
 /// What all backends of a case share: how to behave, and what was seen.
 #[derive(Debug)]
 pub(crate) struct Stage {
     places: Places,
     script: Mutex<HashMap<String, Behaviours>>,
     seen: Mutex<Vec<Seen>>,
+    checked: Mutex<HashMap<String, Checked>>,
     seen_more: Notify,
     released: watch::Sender<Vec<String>>,
 }
@@ -40,6 +50,7 @@ impl Stage {
             places,
             script: Mutex::default(),
             seen: Mutex::default(),
+            checked: Mutex::default(),
             seen_more: Notify::new(),
             released: watch::Sender::new(Vec::new()),
         })
@@ -48,6 +59,47 @@ impl Stage {
     pub(crate) fn behave(&self, id: &str, behaviours: Behaviours) {
         let mut script = self.script.lock().unwrap();
         script.insert(id.to_owned(), behaviours);
+    }
+
+    /// How a member answers to health checks from now on.
+    pub(crate) fn check(&self, member: &str, script: Vec<Behaviour>, answer: Behaviour) {
+        let checked = Checked {
+            script: script.into(),
+            answer,
+            ..Checked::default()
+        };
+        self.checked
+            .lock()
+            .unwrap()
+            .insert(member.to_owned(), checked);
+    }
+
+    /// Waits until a member has seen so many checks since it was told how to answer.
+    pub(crate) async fn has_checks(&self, member: &str, count: usize) -> usize {
+        loop {
+            let more = self.seen_more.notified();
+            let checked = self.checked.lock().unwrap().get(member).map(|it| it.count);
+            if let Some(seen) = checked.filter(|seen| *seen >= count) {
+                return seen;
+            }
+            more.await;
+        }
+    }
+
+    /// The last check as a member saw it.
+    pub(crate) fn last_check(&self, member: &str) -> Option<Head> {
+        let checked = self.checked.lock().unwrap();
+        checked.get(member).and_then(|it| it.last.clone())
+    }
+
+    /// What is answered to a check.
+    fn checked(&self, member: &str, head: Head) -> Behaviour {
+        let mut checked = self.checked.lock().unwrap();
+        let checked = checked.entry(member.to_owned()).or_default();
+        checked.count += 1;
+        checked.last = Some(head);
+        let next = checked.script.pop_front();
+        next.unwrap_or_else(|| checked.answer.clone())
     }
 
     pub(crate) fn release(&self, id: &str) {
@@ -200,7 +252,16 @@ impl Member {
                 return;
             }
             let body = line.body(&head, false).await;
-            let id = head.get("x-req").unwrap_or_default().to_owned();
+            // Every client's request has a name; those without one are health checks.
+            let Some(id) = head.get("x-req").map(str::to_owned) else {
+                let is_head = head.word(0) == "HEAD";
+                let behaviour = self.stage.checked(&self.name, head);
+                self.stage.seen_more.notify_waiters();
+                if let Some(line) = self.answer(line, "", is_head, &behaviour).await {
+                    line.close().await;
+                }
+                return;
+            };
             let closes = head.says("connection", "close");
             let is_head = head.word(0) == "HEAD";
             self.stage.seen.lock().unwrap().push(Seen {

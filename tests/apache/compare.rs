@@ -69,7 +69,7 @@ pub(crate) fn compare(
                     found.note(&format!("after.{name}"), &apache[name], &ours[name]);
                 }
             }
-            "backend_headers" | "response_headers" => found.headers(name, apache, ours),
+            "backend_headers" | "headers" | "response_headers" => found.headers(name, apache, ours),
             "members" => found.members(apache, ours),
             "counts_runs" => found.counts(apache, ours, random, shares),
             "elapsed_s" => {

@@ -1,9 +1,109 @@
-//! The file of heartbeats, as Apache's reader understands it: the readings that a case
-//! elects by.
+//! Heartbeats: those that are sent, and the file as Apache's reader understands it, which gives
+//! the readings that a case elects by.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
+use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
 use equipoise::scheduler::Reading;
+use tokio::net::{TcpSocket, UdpSocket};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::case::Event;
+use super::wire::Line;
+use super::world::World;
+
+/// Sends a heartbeat from a member's address; the status of the answer, if there is one.
+pub(crate) async fn send(world: &World, event: &Event) -> Result<Option<u16>, String> {
+    let (member, message) = (event.text("member"), event.text("message"));
+    let member = world.places.address(member);
+    let from = SocketAddr::new(member.ok_or("there is no such member")?.ip(), 0);
+    let told = |error: std::io::Error| format!("a heartbeat from {from}: {error}");
+    if event.text("via") == "udp" {
+        let to = world.system.config().heartbeats.listen;
+        let to = to.ok_or("nothing listens to heartbeats")?;
+        let socket = UdpSocket::bind(from).await.map_err(told)?;
+        if let (IpAddr::V4(group), true) = (to.ip(), to.ip().is_multicast()) {
+            // From an address of this machine alone it comes in by the interface of those, which
+            // takes it if anything there is in the group.
+            let joined = socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST);
+            joined.map_err(told)?;
+        }
+        socket.send_to(message.as_bytes(), to).await.map_err(told)?;
+        return Ok(None);
+    }
+    let socket = TcpSocket::new_v4().map_err(told)?;
+    socket.bind(from).map_err(told)?;
+    let stream = socket.connect(world.front()?).await.map_err(told)?;
+    let mut line = Line::new(stream);
+    let request = format!(
+        "POST /__heartbeat HTTP/1.1\r\nHost: www.example.test\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{message}",
+        message.len()
+    );
+    line.say(request).await.map_err(told)?;
+    let head = timeout(Duration::from_secs(10), line.head()).await;
+    let head = head
+        .map_err(|_| "a heartbeat has no answer")?
+        .map_err(told)?;
+    Ok(head.and_then(|head| head.status()))
+}
+
+/// Waits until what a file tells has come in; what is told already is waited for no longer than it
+/// takes to look at the file.
+pub(crate) async fn noticed(monitor: &HeartbeatMonitor, text: &str) {
+    let (file, _) = HeartbeatFile::parse(text.as_bytes());
+    let fresh = file.records().iter().filter(|record| {
+        let age = record.last_seen();
+        age.is_some_and(|age| age < Duration::from_secs(10))
+    });
+    let fresh: Vec<_> = fresh.map(|it| (it.sender(), it.reading())).collect();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(700) {
+        let known = monitor.records();
+        let known = known
+            .iter()
+            .filter(|it| it.reading().ready > 0 || it.reading().busy != 1);
+        let known: Vec<_> = known.map(|it| (it.sender(), it.reading())).collect();
+        let told = fresh.iter().filter(|(_, it)| it.ready > 0 || it.busy != 1);
+        if told.clone().count() > 0 && told.eq(known.iter()) {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A file of heartbeats that is written again and again, as httpd's monitor does, so that its own
+/// age counts for nothing.
+#[derive(Debug)]
+pub(crate) struct Kept(AbortHandle);
+
+impl Kept {
+    pub(crate) fn new(path: PathBuf, text: &str) -> Result<Self, String> {
+        let text = text.to_owned();
+        let write = move || {
+            let beside = path.with_extension("new");
+            std::fs::write(&beside, &text).and_then(|()| std::fs::rename(&beside, &path))
+        };
+        write().map_err(|error| format!("the file of heartbeats: {error}"))?;
+        let writing = async move {
+            loop {
+                sleep(Duration::from_millis(100)).await;
+                let _ = write();
+            }
+        };
+        Ok(Self(tokio::spawn(writing).abort_handle()))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// A server that was seen so many seconds ago is not counted on.
 const STALE: i64 = 10;
@@ -13,6 +113,20 @@ const STALE: i64 = 10;
 struct Known {
     reading: Reading,
     last_seen: i64,
+}
+
+/// The readings that count of the same lines as they are read here, by address; members have no
+/// ports of their own.
+pub(crate) fn reports(lines: &[String], final_newline: bool) -> Vec<(String, Reading)> {
+    let end = if final_newline { "\n" } else { "" };
+    let (file, _) = HeartbeatFile::parse(format!("{}{end}", lines.join("\n")).as_bytes());
+    let fresh = file.records().iter().filter(|record| {
+        let age = record.last_seen().map(|age| age.as_secs());
+        age.is_some_and(|age| i64::try_from(age).is_ok_and(|age| age < STALE))
+    });
+    let of_all = fresh.filter(|record| record.sender().port().is_none());
+    let reports = of_all.map(|it| (it.sender().ip().to_string(), it.reading()));
+    reports.collect()
 }
 
 /// The readings that count, by address. The last character of a line is dropped,

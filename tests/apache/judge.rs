@@ -8,8 +8,8 @@ use super::case::{Case, Object};
 use super::compare::{Difference, compare};
 use super::play::Played;
 use super::reference::{Fix, Predicted, Reference};
-use super::relation::Scene;
 use super::rules::Rules;
+use super::scene::Scene;
 use super::verdict::Verdict;
 
 /// All in which what was played differs from what was recorded.

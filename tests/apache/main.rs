@@ -47,7 +47,9 @@ mod port;
 mod reference;
 mod relation;
 mod rules;
+mod scene;
 mod verdict;
+mod watch;
 mod wire;
 mod world;
 
@@ -193,7 +195,7 @@ fn trial(file: PathBuf, theatre: &Arc<Theatre>) -> Trial {
 /// nothing else to do, and played beside others it may have been late.
 fn tells_time(file: &Path) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    ["\"wait\"", "retry=", "timeout", "ping="]
+    ["\"wait", "\"burst\"", "retry=", "timeout", "ping="]
         .iter()
         .any(|word| text.contains(word))
 }

@@ -4,19 +4,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use equipoise::scheduler::Reading;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backend::may_have_body;
-use super::case::{Asked, Case, Configured, Event, Object, State};
+use super::case::{Asked, Behaviour, Case, Configured, Event, Object, State};
 use super::client::{Got, connect, exchange, request};
 use super::observed;
 use super::port::Places;
 use super::wire::Line;
 use super::world::World;
-use super::{heartbeat, manager};
+use super::{heartbeat, manager, watch};
 
 /// What was seen of an event.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +41,7 @@ struct Player<'a> {
     world: World,
     lines: HashMap<String, Line>,
     running: HashMap<String, Running>,
-    file: Option<Vec<(String, Reading)>>,
+    file: Option<heartbeat::Kept>,
 }
 
 /// How long a client waits if nothing is known of how long it takes: longer than the
@@ -65,9 +64,6 @@ impl Played {
     }
 }
 
-/// How long the readings of a file are taken for new.
-const FRESH: Duration = Duration::from_secs(2);
-
 /// Plays a whole case.
 pub(crate) async fn play(case: &Case, configured: &Configured) -> Result<Played, String> {
     let world = World::new(case, configured).await?;
@@ -80,7 +76,7 @@ pub(crate) async fn play(case: &Case, configured: &Configured) -> Result<Played,
     };
     player.wait_for_front().await?;
     if let Some(lines) = &configured.heartbeat_file {
-        player.read_heartbeats(lines, true)?;
+        player.write_heartbeats(lines, true).await?;
     }
     let mut observed = Vec::new();
     for (at, event) in case.events.iter().enumerate() {
@@ -109,9 +105,6 @@ impl Player<'_> {
 
     async fn event(&mut self, at: usize, event: &Event) -> Result<Observed, String> {
         let mut observed = Observed::default();
-        if let (Some(file), true) = (&self.file, event.asked().is_ok()) {
-            self.world.report(file)?;
-        }
         match &*event.kind {
             "request" => return self.request(at, event).await,
             "start" => return self.start(at, event).await,
@@ -153,21 +146,39 @@ impl Player<'_> {
             "heartbeat_file" => {
                 let lines: Vec<String> = event.get("lines")?;
                 let newline: Option<bool> = event.get("final_newline")?;
-                self.read_heartbeats(&lines, newline.unwrap_or(true))?;
+                self.write_heartbeats(&lines, newline.unwrap_or(true))
+                    .await?;
             }
+            "heartbeat" => {
+                let status = heartbeat::send(&self.world, event).await?;
+                observed.fields.insert("status".to_owned(), status.into());
+            }
+            "health" => {
+                let script: Option<Vec<Behaviour>> = event.get("script")?;
+                let answer: Behaviour = event.get("answer")?;
+                let script = script.unwrap_or_default();
+                self.world.stage.check(event.text("member"), script, answer);
+            }
+            "wait_checks" => observed.fields = watch::checks(&self.world, event).await?,
+            "wait_status" => observed.fields = watch::status(&self.world, event).await?,
+            "health_request" => observed.fields = watch::last_check(&self.world, event)?,
             other => return Err(format!("`{other}` cannot be played yet")),
         }
         Ok(observed)
     }
 
-    fn read_heartbeats(&mut self, lines: &[String], newline: bool) -> Result<(), String> {
-        let lines: Vec<_> = lines
-            .iter()
-            .map(|line| self.world.places.fill(line))
-            .collect();
-        let file = heartbeat::parse(&lines, newline);
-        self.world.report(&file)?;
-        self.file = Some(file);
+    /// Writes the file of heartbeats, and lets it be read.
+    async fn write_heartbeats(&mut self, lines: &[String], newline: bool) -> Result<(), String> {
+        let mut text = self.world.places.fill(&lines.join("\n"));
+        if newline {
+            text.push('\n');
+        }
+        let config = self.world.system.config();
+        let path = config.heartbeats.storage.ok_or("no file is read")?;
+        // The one before ends first.
+        drop(self.file.take());
+        self.file = Some(heartbeat::Kept::new(path.into(), &text)?);
+        heartbeat::noticed(&self.world.system.heartbeats(), &text).await;
         Ok(())
     }
 
@@ -389,13 +400,7 @@ impl Player<'_> {
         let mut burst = observed::Burst::default();
         let id = format!("b{at:03}");
         let message = self.prepare(&id, &asked);
-        let mut reported = Instant::now();
         for _ in 0..count {
-            // A file is read for each request, so that what it says does not grow old.
-            if let (Some(file), true) = (&self.file, reported.elapsed() > FRESH) {
-                self.world.report(file)?;
-                reported = Instant::now();
-            }
             let line = self.line(&asked).await?;
             let patience = Self::patience(event);
             let (got, line) = exchange(line, message.clone(), &asked, true, patience).await;

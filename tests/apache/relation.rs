@@ -6,33 +6,27 @@ use std::collections::BTreeSet;
 use equipoise::scheduler::Reading;
 use serde_json::Value;
 
-use super::case::{Case, Named, Object};
+use super::case::{Named, Object};
 use super::chance::{self, Counts};
 use super::heartbeat::unescape;
-
-/// Where a condition is looked at: an event or a check of a case.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scene<'a> {
-    pub(crate) case: &'a Case,
-    pub(crate) at: usize,
-    /// The field that differs, if one does.
-    pub(crate) field: &'a str,
-}
+use super::scene::Scene;
 
 /// Tells whether our value follows from Apache's.
 pub(crate) type Relation = fn(&Value, &Value, Scene<'_>) -> bool;
 
 /// All relations, by the names that rules use.
-const ALL: [(&str, Relation); 22] = [
+const ALL: [(&str, Relation); 24] = [
     ("absent", absent),
     ("bad_gateway", bad_gateway),
     ("cut", cut),
     ("boundary", boundary),
     ("by_reports", by_reports),
     ("elected_by_reports", elected_by_reports),
+    ("fewer", fewer),
     ("joined", joined),
     ("later", later),
     ("load", load),
+    ("more", more),
     ("name_alone", name_alone),
     ("no_path", no_path),
     ("not_twice", not_twice),
@@ -61,6 +55,17 @@ fn absent(apache: &Value, ours: &Value, _: Scene<'_>) -> bool {
 /// We answer 502 to what Apache passes on, or has another status for.
 fn bad_gateway(apache: &Value, ours: &Value, _: Scene<'_>) -> bool {
     *ours == 502 && [200, 500].iter().any(|status| apache == status)
+}
+
+/// We have a smaller number.
+fn fewer(apache: &Value, ours: &Value, _: Scene<'_>) -> bool {
+    let number = Value::as_u64;
+    number(ours).is_some_and(|ours| number(apache).is_some_and(|apache| ours < apache))
+}
+
+/// We have a larger number.
+fn more(apache: &Value, ours: &Value, scene: Scene<'_>) -> bool {
+    fewer(ours, apache, scene)
 }
 
 /// The connection to the client is cut, and in Apache it is not.
@@ -193,13 +198,8 @@ fn shares(scene: Scene<'_>) -> Option<Value> {
     let mut shares = Object::new();
     let mut all = 0;
     for member in eligible(scene) {
-        let host = match member.ip {
-            Some(_) => format!("{{{{ip:{}}}}}", member.name),
-            None => "127.0.0.1".to_owned(),
-        };
-        let own = |(reporter, _): &&(String, Reading)| {
-            *reporter == host || member.ip.as_ref() == Some(reporter)
-        };
+        let host = member.ip.as_deref().unwrap_or("127.0.0.1");
+        let own = |(reporter, _): &&(String, Reading)| reporter == host;
         let report = reports.iter().rev().find(own);
         let slots = report.map_or(0, |(_, reading)| reading.idle());
         all += slots;

@@ -8,16 +8,15 @@
 
 use std::path::Path;
 
-use equipoise::scheduler::Reading;
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::case::{Asked, Behaviour, Check, Event, Named, State};
+use super::case::{Asked, Behaviour, State};
 use super::compare::Difference;
-use super::heartbeat;
 use super::reference::Fix;
-use super::relation::{self, Relation, Scene};
+use super::relation::{self, Relation};
+use super::scene::Scene;
 
 #[derive(Debug)]
 pub(crate) struct Rules(pub(crate) Vec<Rule>);
@@ -98,6 +97,10 @@ struct When {
     set: Option<Param>,
     add_member: Option<bool>,
     full_form: Option<bool>,
+    /// The message of the last heartbeat that was sent, in this event or before it.
+    last_heartbeat: Option<Pattern>,
+    /// The heartbeat file is read otherwise than by Apache.
+    reads_otherwise: Option<bool>,
     /// What was recorded of this event.
     recorded: Option<Param>,
     /// This event, or one before it.
@@ -355,6 +358,13 @@ impl When {
                 .full_form
                 .is_none_or(|wanted| event.fields().get("full_form").is_some() == wanted)
             && self.recorded.as_ref().is_none_or(recorded)
+            && self
+                .last_heartbeat
+                .as_ref()
+                .is_none_or(|pattern| pattern.0.is_match(scene.last_heartbeat()))
+            && self
+                .reads_otherwise
+                .is_none_or(|wanted| scene.reads_otherwise() == wanted)
     }
 
     fn is_about_an_event(&self) -> bool {
@@ -372,6 +382,8 @@ impl When {
             || self.body.or(self.chunked).is_some()
             || self.kept_connection.is_some()
             || self.state.is_some()
+            || self.last_heartbeat.is_some()
+            || self.reads_otherwise.is_some()
             || self.add_member.is_some()
             || self.full_form.is_some()
     }
@@ -399,80 +411,5 @@ impl Param {
         self.name.split('|').any(|wanted| wanted == name)
             && self.value.as_ref().is_none_or(|wanted| wanted == value)
             && self.pattern.as_ref().is_none_or(found)
-    }
-}
-
-impl<'a> Scene<'a> {
-    pub(crate) fn event(self) -> Option<&'a Event> {
-        self.case.events.get(self.at)
-    }
-
-    fn check(self) -> Option<&'a Check> {
-        self.case.checks.get(self.at)
-    }
-
-    pub(crate) fn members(self) -> impl Iterator<Item = &'a Named> {
-        let configured = self.case.config.iter().flat_map(|config| &config.members);
-        let checked = self.check().and_then(|check| check.members.as_ref());
-        configured.chain(checked.into_iter().flatten())
-    }
-
-    fn member_params(self) -> impl Iterator<Item = (&'a String, &'a String)> {
-        let checked = self.check().into_iter();
-        let members = self.members().flat_map(|member| &member.params);
-        members.chain(checked.flat_map(|check| &check.member_params))
-    }
-
-    fn balancer_params(self) -> impl Iterator<Item = (&'a String, &'a String)> {
-        let configured = self.case.config.iter();
-        let checked = self.check().into_iter();
-        configured
-            .flat_map(|config| &config.balancer.params)
-            .chain(checked.flat_map(|check| &check.balancer_params))
-    }
-
-    fn directives(self) -> impl Iterator<Item = &'a str> {
-        let text = self.case.apache_conf.as_deref().unwrap_or_default();
-        let checked = self.check().into_iter();
-        let extra = checked.flat_map(|check| &check.extra).map(String::as_str);
-        text.lines().chain(extra)
-    }
-
-    fn slashes_differ(self) -> bool {
-        let config = self.case.config.iter();
-        let mappings = config.flat_map(|config| config.mapping.iter().chain(&config.reverse));
-        let mut mapped = mappings.filter(|mapping| mapping.target != "!");
-        let mut paths = self.members().filter_map(|member| member.path.as_ref());
-        mapped.any(|mapping| mapping.path.ends_with('/') != mapping.target.ends_with('/'))
-            || paths.any(|path| path.ends_with('/'))
-    }
-
-    /// The reports that are in the heartbeat file now.
-    pub(crate) fn reports(self) -> Vec<(String, Reading)> {
-        let config = self.case.config.as_ref();
-        let mut lines = config.and_then(|config| config.heartbeat_file.clone());
-        let mut newline = true;
-        let events = self.case.events.iter().take(self.at + 1);
-        for event in events.filter(|event| event.kind == "heartbeat_file") {
-            lines = event.get("lines").ok();
-            newline = event.get("final_newline").ok().flatten().unwrap_or(true);
-        }
-        heartbeat::parse(&lines.unwrap_or_default(), newline)
-    }
-
-    /// The states that backends are in.
-    fn states(self) -> Vec<State> {
-        let config = self.case.config.iter();
-        let mut states: std::collections::BTreeMap<_, _> = config
-            .flat_map(|config| &config.initial_state)
-            .map(|(name, state)| (name.as_str(), *state))
-            .collect();
-        let events = self.case.events.iter().take(self.at + 1);
-        for event in events.filter(|event| event.kind == "backend") {
-            if let Ok(state) = event.get("state") {
-                states.insert(event.text("member"), state);
-            }
-        }
-        states.into_values().collect()
     }
 }

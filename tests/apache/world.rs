@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use equipoise::balancer::events::Wants;
 use equipoise::config::{Config, Reader, System};
 use equipoise::proxy::Endpoint;
-use equipoise::scheduler::{HeartbeatReadings, Reading};
 use equipoise::{Balancer, Event, Flag, MemberState, Observer};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -47,6 +48,29 @@ pub(crate) struct World {
     configured: usize,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+    _folder: Folder,
+}
+
+/// The folder of one case, with one for what changes while httpd runs.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("equipoise-apache-{process}-{number}");
+        let folder = std::env::temp_dir().join(name);
+        let made = std::fs::create_dir_all(folder.join("run"));
+        made.map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn ip_of(text: Option<&String>) -> Result<IpAddr, String> {
@@ -72,8 +96,8 @@ pub(crate) fn read(text: &str, root: &str) -> Result<Config, String> {
 
 impl World {
     pub(crate) async fn new(case: &Case, configured: &Configured) -> Result<Self, String> {
-        let root = std::env::temp_dir().join("equipoise-apache");
-        let root = root.to_string_lossy().into_owned();
+        let folder = Folder::new()?;
+        let root = folder.0.to_string_lossy().into_owned();
         let mut places = Places::new(root.clone());
         let mut addresses = Vec::new();
         for member in &configured.members {
@@ -123,6 +147,7 @@ impl World {
             order,
             stop,
             serving,
+            _folder: folder,
         })
     }
 
@@ -255,29 +280,6 @@ impl World {
             all.insert(name, shown);
         }
         Ok(Value::Object(all))
-    }
-
-    /// Tells the balancer what the heartbeat file says; who is not in it has nothing
-    /// idle.
-    pub(crate) fn report(&self, file: &[(String, Reading)]) -> Result<(), String> {
-        let name = &self.balancer;
-        let readings: HeartbeatReadings = self
-            .system
-            .heartbeat_readings(name)
-            .ok_or_else(|| format!("the balancer {name} does not elect by heartbeats"))?;
-        let now = self.balancer()?.now();
-        for (called, state) in self.members()? {
-            let address = self.places.address(&called);
-            let ip = address.map(|address| address.ip().to_string());
-            let entry = file
-                .iter()
-                .rev()
-                .find(|(host, _)| Some(host) == ip.as_ref());
-            let reading = entry.map_or(Reading { ready: 0, busy: 1 }, |(_, reading)| *reading);
-            let reported = readings.report(state.name(), reading, now);
-            reported.map_err(|error| error.to_string())?;
-        }
-        Ok(())
     }
 }
 

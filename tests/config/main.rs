@@ -8,6 +8,8 @@
 )]
 
 mod directives;
+#[cfg(unix)]
+mod expressions;
 mod scale;
 mod secrets;
 mod syntax;

@@ -8,12 +8,14 @@
     reason = "a test that cannot go on should say so at once"
 )]
 
+mod checks;
 mod client;
 mod doors;
 mod ends;
 mod forwarded;
 mod handles;
 mod headers;
+mod heartbeats;
 mod hosts;
 mod member;
 mod member_hosts;

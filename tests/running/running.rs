@@ -72,6 +72,11 @@ impl Running {
         self.system.reload(read(text)).unwrap_err()
     }
 
+    /// Gives serving up at once, and drops the system.
+    pub(crate) fn forget(self) {
+        self.serving.abort();
+    }
+
     pub(crate) async fn stop(mut self) -> Stopped {
         drop(self.stop.take());
         self.serving.await.unwrap()

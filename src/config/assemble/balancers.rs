@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+use super::checks::{CheckTable, Checks};
+use super::heartbeats::Heart;
 use super::members::{Wire, spec};
 use super::scope::{Key, Wanted, wanted};
 use super::{Faults, Surroundings};
 use crate::balancer::events::Observer;
 use crate::balancer::{Balancer, Edit};
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
+use crate::heartbeat::Following;
 use crate::member::Flag;
 use crate::proxy::Endpoint;
 use crate::scheduler::{
@@ -22,13 +27,16 @@ use crate::scheduler::{
 pub(in crate::config) struct Running {
     config: BalancerConfig,
     wires: BTreeMap<String, Wire>,
+    pub(in crate::config) checks: Checks,
+    /// By which it gets the reports of its members, if it elects by them.
+    following: Option<Arc<Following>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
 }
 
 /// A step from what runs to what is asked for.
 pub(in crate::config) enum Change {
-    New(Box<Running>),
+    New(Box<Running>, CheckTable),
     /// In this order: who joins, stays and is changed, or is spoken to in another way; who
     /// leaves.
     Edit {
@@ -37,7 +45,17 @@ pub(in crate::config) enum Change {
         /// With what it is spoken to by, if that is new.
         changed: Vec<(MemberConfig, Option<Endpoint>)>,
         gone: Vec<String>,
+        table: CheckTable,
     },
+}
+
+/// What a change is carried out with.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Means<'m> {
+    /// Where checks run.
+    pub(in crate::config) runtime: Option<&'m Handle>,
+    pub(in crate::config) heart: &'m Heart,
+    pub(in crate::config) around: &'m Surroundings,
 }
 
 /// Makes ready what is asked for. Nothing that runs is touched.
@@ -52,8 +70,8 @@ pub(in crate::config) fn prepare(
     for (key, wanted) in wanted(config) {
         complain(&wanted.config, faults);
         let change = match running.get(&key) {
-            Some(running) => edit(running, wanted, around, faults),
-            None => create(&key, wanted, around, observer, faults),
+            Some(running) => edit(running, wanted, (config, around), faults),
+            None => create(&key, wanted, (config, around), observer, faults),
         };
         if let Some(change) = change {
             changes.insert(key, change);
@@ -79,7 +97,7 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
 fn create(
     key: &Key,
     wanted: Wanted,
-    around: &Surroundings,
+    (config, around): (&Config, &Surroundings),
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
 ) -> Option<Change> {
@@ -93,10 +111,11 @@ fn create(
     if wanted.config.forced_recovery == Some(false) {
         builder = builder.without_forced_recovery();
     }
-    let mut wires = BTreeMap::new();
+    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
         let wire = Wire::of(member, &wanted.inherited, around);
+        table.add(member, &wire, config, faults);
         match wire.endpoint(around, faults) {
             Some(endpoint) => builder = builder.member(&*member.url, endpoint, spec(member)),
             None => whole = false,
@@ -109,26 +128,30 @@ fn create(
     let balancer = builder.build();
     let about = format!("balancer `{}`", key.name);
     let balancer = faults.note(balancer, about, "correct its members")?;
-    Some(Change::New(Box::new(Running {
+    let running = Running {
         config: wanted.config,
         wires,
+        checks: Checks::new(),
+        following: None,
         balancer,
         readings,
-    })))
+    };
+    Some(Change::New(Box::new(running), table))
 }
 
 fn edit(
     running: &Running,
     wanted: Wanted,
-    around: &Surroundings,
+    (config, around): (&Config, &Surroundings),
     faults: &mut Faults,
 ) -> Option<Change> {
     let before: BTreeMap<_, _> = by_url(&running.config);
     let mut changed = Vec::new();
-    let mut wires = BTreeMap::new();
+    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
         let wire = Wire::of(member, &wanted.inherited, around);
+        table.add(member, &wire, config, faults);
         let known = before.get(member.url.as_str());
         if known.is_none() || running.wires.get(&member.url) != Some(&wire) {
             match wire.endpoint(around, faults) {
@@ -152,12 +175,15 @@ fn edit(
         after: Box::new(Running {
             config: wanted.config,
             wires,
+            checks: running.checks.clone(),
+            following: running.following.clone(),
             balancer: running.balancer.clone(),
             readings: running.readings.clone(),
         }),
         running: Box::new(running.clone()),
         changed,
         gone,
+        table,
     })
 }
 
@@ -172,24 +198,42 @@ impl Change {
     /// The balancer that it is about.
     pub(super) fn balancer(&self) -> &Balancer<Endpoint> {
         match self {
-            Self::New(running) => &running.balancer,
+            Self::New(running, _) => &running.balancer,
             Self::Edit { running, .. } => &running.balancer,
         }
     }
 
     /// Does it. It cannot fail.
-    pub(in crate::config) fn carry_out(self) -> Running {
-        let (running, after, changed, gone) = match self {
-            Self::New(running) => return *running,
+    pub(in crate::config) fn carry_out(self, means: Means<'_>) -> Running {
+        let (running, after, changed, gone, table) = match self {
+            Self::New(running, table) => {
+                running
+                    .checks
+                    .change(table, &running.balancer, means.runtime);
+                return running.fed(means);
+            }
             Self::Edit {
                 running,
                 after,
                 changed,
                 gone,
-            } => (running, after, changed, gone),
+                table,
+            } => (running, after, changed, gone, table),
         };
         let balancer = &running.balancer;
+        let unchecked = running.checks.unlike(&table);
+        // First, so that members that join are checked by their own words.
+        running.checks.change(table, balancer, means.runtime);
         change_members(balancer, &by_url(&running.config), &changed, &gone);
+        let members = by_url(&after.config);
+        let flagged = |url: &str| {
+            let member = members.get(url);
+            member.is_some_and(|it| it.flags.contains(&Flag::FailedCheck))
+        };
+        for url in unchecked.iter().filter(|url| !flagged(url)) {
+            // Nothing else would end it. One that has left needs nothing.
+            let _ = balancer.clear_flag(url.as_str(), Flag::FailedCheck);
+        }
         let (old, new) = (&running.config, &after.config);
         if old.scheduler != new.scheduler {
             balancer.set_scheduler(scheduler(new.scheduler, &after.readings));
@@ -197,7 +241,22 @@ impl Change {
         if old.forced_recovery != new.forced_recovery {
             balancer.set_forced_recovery(new.forced_recovery.unwrap_or(true));
         }
-        *after
+        after.fed(means)
+    }
+}
+
+impl Running {
+    /// Gives it the reports of its members, if it elects by them.
+    fn fed(mut self, means: Means<'_>) -> Self {
+        let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
+        if !elects_by_them {
+            self.following = None;
+        } else if self.following.is_none() {
+            let heart = means.heart;
+            let following = heart.feed(&self.balancer, &self.readings, means.around);
+            self.following = Some(Arc::new(following));
+        }
+        self
     }
 }
 

@@ -64,6 +64,16 @@ impl Wire {
         }
     }
 
+    /// How long a health check may take.
+    pub(super) fn check_limit(&self, connects_only: bool) -> Duration {
+        let answer = if connects_only {
+            Duration::ZERO
+        } else {
+            self.timeout
+        };
+        self.connect.saturating_add(answer)
+    }
+
     /// Makes a member of it that has no connection yet.
     pub(super) fn endpoint(&self, around: &Surroundings, faults: &mut Faults) -> Option<Endpoint> {
         let url = &self.url;

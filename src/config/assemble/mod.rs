@@ -4,24 +4,29 @@
 //! ```text
 //! Config ─► scope ─► balancers: members, schedulers ─┐
 //!                 ─► sites: hosts, places, mappings ─┼─► System
-//!        ─► doors: sockets, certificates ────────────┘
+//!        ─► doors: sockets, certificates ────────────┤
+//!        ─► heartbeats: listener, file, sender ──────┘
 //! ```
 //!
 //! What does not live here: what becomes of a request (`front`).
 
 mod balancers;
+mod checks;
 mod doors;
 mod error;
+mod heartbeats;
 mod layers;
 mod members;
 mod scope;
 mod sites;
+mod storage;
 mod ways;
 
-pub(super) use balancers::{Change, Running, prepare};
+pub(super) use balancers::{Change, Means, Running, prepare};
 pub(super) use doors::{Door, check as check_doors, open};
 pub use error::ConfigError;
 pub(super) use error::Faults;
+pub(super) use heartbeats::{Heart, HeartChange};
 pub(super) use scope::{Key, order};
 pub(super) use sites::sites;
 

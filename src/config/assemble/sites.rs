@@ -12,18 +12,25 @@ use super::scope::{Key, Scope, bare_name, main_scope, virtual_scopes};
 use super::ways::{add_rule, destination, place_of};
 use crate::config::front::{Destination, Hosts, Place, Site, Via, Way};
 use crate::config::{self, Config};
+use crate::heartbeat::HeartbeatMonitor;
 
 /// Makes all hosts ready, over balancers that are.
 pub(in crate::config) fn sites(
     config: &Config,
     changes: &BTreeMap<Key, Change>,
+    heartbeats: &HeartbeatMonitor,
     faults: &mut Faults,
 ) -> Hosts {
-    let main = site(&main_scope(config), changes, faults);
+    let heartbeats = config.heartbeats.listen.map(|_| heartbeats);
+    let site = |scope: &Scope<'_>, faults: &mut Faults| Site {
+        heartbeats: heartbeats.cloned(),
+        ..site(scope, changes, faults)
+    };
+    let main = site(&main_scope(config), faults);
     let mut hosts = Hosts::new(Arc::new(main));
     let scopes = virtual_scopes(config).into_iter();
     for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
-        let site = Arc::new(site(&scope, changes, faults));
+        let site = Arc::new(site(&scope, faults));
         // As in httpd, a host without a name has the main server's.
         let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
         let names = name.into_iter().map(str::to_owned);
@@ -86,5 +93,6 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
         way,
         via: if removed { Via::Removed } else { Via::Passed },
         certificate: scope.certificate(),
+        heartbeats: None,
     }
 }

@@ -117,7 +117,7 @@ fn network(text: &str) -> Option<IpNet> {
     IpNet::new(IpAddr::from(whole), bits).ok()
 }
 
-/// What the handlers come to until there are such pages.
+/// What the manager comes to until there is such a page.
 const NO_PAGE: &str = "this version has no such page, and answers 501";
 
 pub(super) fn set_handler(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
@@ -131,10 +131,7 @@ pub(super) fn set_handler(reading: &mut Reading<'_>, scope: &mut Scope<'_>, dire
             reading.warning(words[0].span, Remark::new(NO_PAGE));
             Some(Handler::Manager)
         }
-        "heartbeat" => {
-            reading.warning(words[0].span, Remark::new(NO_PAGE));
-            Some(Handler::Heartbeat)
-        }
+        "heartbeat" => Some(Handler::Heartbeat),
         "none" => None,
         "server-info" | "server-status" => {
             let message = format!("there is no page `{name}` here");

@@ -11,6 +11,7 @@ use crate::config::model::Target;
 
 /// Looks at all that was read.
 pub(super) fn look(reading: &mut Reading<'_>) {
+    heartbeats(reading);
     let targets = std::mem::take(&mut reading.targets);
     let mut looked_at = HashSet::new();
     let mut lists: HashMap<Option<usize>, Rules<'_>> = HashMap::new();
@@ -49,6 +50,24 @@ pub(super) fn look(reading: &mut Reading<'_>) {
                     },
                 );
             }
+        }
+    }
+}
+
+/// Where reports come from, and that they come from somewhere.
+fn heartbeats(reading: &mut Reading<'_>) {
+    let known = &reading.config.heartbeats;
+    let (listen, storage, most) = (known.listen, known.storage.is_some(), known.max_members);
+    if let (Some(_), Some(span), true) = (listen, reading.storage_span, most != Some(0)) {
+        let message = "the file is neither read nor written: reports are kept in memory";
+        let hint = "`HeartbeatMaxServers 0` has it written for others";
+        reading.warning(span, Remark::new(message).with_hint(hint));
+    }
+    if listen.is_none() && !storage {
+        let message = "no reports come in, and without any no member is elected";
+        let hint = "name a source by `HeartbeatListen` or `HeartbeatStorage`";
+        for span in std::mem::take(&mut reading.elect_by_heartbeats) {
+            reading.warning(span, Remark::new(message).with_hint(hint));
         }
     }
 }

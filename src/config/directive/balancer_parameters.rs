@@ -95,13 +95,6 @@ fn read_method(balancer: &mut BalancerConfig, value: &str) -> Read {
         }));
     };
     balancer.scheduler = Some(*method);
-    if *method == SchedulerName::Heartbeat {
-        let remark =
-            Remark::new("this version does not listen to reports: without any, nobody is elected");
-        return Ok(Some(
-            remark.with_hint("put them in by `System::heartbeat_readings`"),
-        ));
-    }
     Ok(None)
 }
 

@@ -80,6 +80,12 @@ pub(super) fn set(reading: &mut Reading<'_>, host: &mut Host, name: &str, pairs:
     let balancer = balancer(reading, host, name);
     let before = balancer.session.names.clone();
     reading.pairs("a balancer", pairs, &BALANCER, balancer);
+    let method = pairs
+        .iter()
+        .rfind(|it| it.key.eq_ignore_ascii_case("lbmethod"));
+    let by_heartbeats = method.filter(|it| it.value == "heartbeat");
+    let spans = by_heartbeats.map(|it| it.value_span);
+    reading.elect_by_heartbeats.extend(spans);
     let after = &balancer.session.names;
     let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case("stickysession");
     if let (Some(before), Some(pair)) = (before, pairs.iter().rfind(is_it)) {

@@ -1,11 +1,14 @@
 //! Health checks and heartbeats, as far as they are named on their own: `ProxyHCExpr`,
 //! `ProxyHCTemplate`, `HeartbeatListen` and its like.
 
+use std::net::SocketAddr;
+
 use super::member_parameters::CHECK;
 use super::parameter::{Remark, nearest, number, text};
 use super::reading::{Pair, Reading, Scope};
 use crate::config::model::{CheckConfig, CheckTemplate, Condition};
-use crate::config::syntax::{Directive, Span};
+use crate::config::syntax::{Directive, Span, Word};
+use crate::config::{ExpressionError, Severity, check_terms};
 
 pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
     let usage = "ProxyHCExpr name {expression}";
@@ -18,6 +21,11 @@ pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive:
     };
     // The braces are quotes, and gone already.
     let expression = words[1].text.trim().to_owned();
+    if let Err(error) = check_terms::read(&expression) {
+        let remark = Remark::new(error.message()).with_hint(check_terms::TERMS);
+        reading.error(place_in(&words[1], &error), remark);
+        // It is known all the same, so that this is all that is said of it.
+    }
     let condition = Condition {
         name: name.clone(),
         expression,
@@ -25,6 +33,25 @@ pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive:
     if reading.conditions.set(&name, condition) {
         let message = format!("`{}` is defined twice, and this one counts", words[0].text);
         reading.warning(words[0].span, Remark::new(message));
+    }
+}
+
+/// The place of an error in an expression, if that stands in one line as it is read.
+fn place_in(word: &Word, error: &ExpressionError) -> Span {
+    let span = word.span;
+    let lead = word.text.chars().take_while(|c| c.is_whitespace()).count();
+    let lead = u32::try_from(lead).unwrap_or(u32::MAX);
+    let written = span.length.saturating_sub(2);
+    let is_verbatim = u32::try_from(word.text.chars().count()) == Ok(written);
+    if error.line() > 1 || !is_verbatim {
+        return span;
+    }
+    // One for the brace.
+    let before = lead.saturating_add(error.column());
+    Span {
+        column: span.column.saturating_add(before),
+        length: 1,
+        ..span
     }
 }
 
@@ -71,13 +98,34 @@ pub(super) fn look_up(reading: &mut Reading<'_>, pairs: &[Pair<'_>], check: &Che
     }
     if let (Some(name), Some(span)) = (&check.template, span("hctemplate")) {
         if reading.templates.contains(&name.to_ascii_lowercase()) {
-            let message = "health is not checked yet by this version";
-            reading.warning(span, Remark::new(message));
+            after_others(reading, pairs);
         } else {
             let known = reading.templates.values().map(|it| it.name.as_str());
             let near = nearest(name, known).map(str::to_owned);
             undefined(reading, span, name, "ProxyHCTemplate", near);
         }
+    }
+}
+
+/// In httpd a template takes the place of what stands before it; here, what is said of the member
+/// itself counts, wherever it stands.
+fn after_others(reading: &mut Reading<'_>, pairs: &[Pair<'_>]) {
+    let is_own = |pair: &Pair<'_>| pair.key.len() > 2 && pair.key[..2].eq_ignore_ascii_case("hc");
+    let is_template = |pair: &Pair<'_>| pair.key.eq_ignore_ascii_case("hctemplate");
+    let template = pairs.iter().rposition(is_template).unwrap_or(0);
+    let before = pairs[..template]
+        .iter()
+        .find(|pair| is_own(pair) && !is_template(pair));
+    if let Some(before) = before {
+        let message = format!(
+            "`{}` counts here, and not in httpd, where the template behind it takes its place",
+            before.key
+        );
+        let remark = Remark::new(message);
+        reading.warning(
+            before.key_span,
+            remark.with_hint("write `hctemplate` first"),
+        );
     }
 }
 
@@ -105,17 +153,41 @@ pub(super) fn heartbeat_listen(
     _: &mut Scope<'_>,
     directive: &Directive,
 ) {
-    let Some(words) = reading.words(directive, 1..=1, "HeartbeatListen address:port") else {
+    let listen = address(reading, directive, "HeartbeatListen address:port");
+    let known = &mut reading.config.heartbeats.listen;
+    *known = listen.or(*known);
+}
+
+pub(super) fn heartbeat_address(
+    reading: &mut Reading<'_>,
+    _: &mut Scope<'_>,
+    directive: &Directive,
+) {
+    let send_to = address(reading, directive, "HeartbeatAddress address:port");
+    let known = &mut reading.config.heartbeats.send_to;
+    *known = send_to.or(*known);
+}
+
+fn address(reading: &mut Reading<'_>, directive: &Directive, usage: &str) -> Option<SocketAddr> {
+    let words = reading.words(directive, 1..=1, usage)?;
+    let address = words[0].text.parse().ok();
+    if address.is_none() {
+        let remark = Remark::new(format!("`{}` is no address with a port", words[0].text));
+        reading.error(words[0].span, remark.with_hint("write `239.0.0.1:27999`"));
+    }
+    address
+}
+
+pub(super) fn capacity(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+    let Some(words) = reading.words(directive, 1..=1, "MaxRequestWorkers number") else {
         return;
     };
-    let Ok(address) = words[0].text.parse() else {
-        let remark = Remark::new(format!("`{}` is no address with a port", words[0].text));
-        return reading.error(words[0].span, remark.with_hint("write `239.0.0.1:27999`"));
-    };
-    let message = "this version does not listen to reports";
-    let hint = "put them in by `System::heartbeat_readings`";
-    reading.warning(words[0].span, Remark::new(message).with_hint(hint));
-    reading.config.heartbeats.listen = Some(address);
+    let read = number("MaxRequestWorkers", &words[0].text, &(1..=u32::MAX));
+    let capacity = reading.checked(words[0].span, read);
+    let known = &mut reading.config.heartbeats.capacity;
+    *known = capacity.or(*known);
+    let message = "`MaxRequestWorkers` limits nothing here, and is what `HeartbeatAddress` reports";
+    reading.once(Severity::Note, directive.name.span, message.to_owned());
 }
 
 pub(super) fn heartbeat_storage(
@@ -124,9 +196,7 @@ pub(super) fn heartbeat_storage(
     directive: &Directive,
 ) {
     if let Some(words) = reading.words(directive, 1..=1, "HeartbeatStorage file") {
-        let message = "this version does not read reports from a file";
-        let hint = "put them in by `System::heartbeat_readings`";
-        reading.warning(words[0].span, Remark::new(message).with_hint(hint));
+        reading.storage_span = Some(words[0].span);
         reading.config.heartbeats.storage = Some(words[0].text.clone());
     }
 }

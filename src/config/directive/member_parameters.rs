@@ -349,12 +349,13 @@ const METHODS: [(&str, CheckMethod); 8] = [
 fn read_method(check: &mut CheckConfig, value: &str) -> Read {
     let row = METHODS.iter().find(|row| row.0.eq_ignore_ascii_case(value));
     let Some((_, method)) = row else {
+        if value.eq_ignore_ascii_case("cping") {
+            let remark = Remark::new("`CPING` is not supported: it belongs to AJP");
+            return Err(remark.with_hint("take TCP or GET11"));
+        }
         let remark = Remark::new(format!("there is no way `{value}` to check health"));
         let near = nearest(value, METHODS.map(|row| row.0));
         return Err(match near {
-            _ if value.eq_ignore_ascii_case("cping") => {
-                remark.with_hint("it belongs to AJP; take TCP or GET11")
-            }
             Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
             None => remark.with_hint(
                 "take one of NONE, TCP, OPTIONS, HEAD, GET, OPTIONS11, HEAD11 and GET11",
@@ -362,8 +363,7 @@ fn read_method(check: &mut CheckConfig, value: &str) -> Read {
         });
     };
     check.method = Some(*method);
-    Ok((*method != CheckMethod::None)
-        .then(|| Remark::new("health is not checked yet by this version")))
+    Ok(None)
 }
 
 fn print_method(check: &CheckConfig) -> Option<String> {

@@ -115,10 +115,7 @@ pub(super) static DIRECTIVES: &[Known] = &[
     read("HeartbeatListen", ONCE, health::heartbeat_listen),
     read("HeartbeatStorage", ONCE, health::heartbeat_storage),
     read("HeartbeatMaxServers", ONCE, health::heartbeat_max),
-    all(
-        "HeartbeatAddress",
-        Meaning::Note("concerns members: this only listens to reports"),
-    ),
+    read("HeartbeatAddress", ONCE, health::heartbeat_address),
     // Mappings.
     read("ProxyPass", PATHS, mappings::pass),
     read("ProxyPassMatch", PATHS, mappings::pass_match),
@@ -391,7 +388,7 @@ pub(super) static DIRECTIVES: &[Known] = &[
     all("MaxConnectionsPerChild", HTTPD),
     all("MaxKeepAliveRequests", HTTPD),
     all("MaxMemFree", HTTPD),
-    all("MaxRequestWorkers", HTTPD),
+    read("MaxRequestWorkers", ONCE, health::capacity),
     all("MaxRequestsPerChild", HTTPD),
     all("MaxSpareServers", HTTPD),
     all("MaxSpareThreads", HTTPD),

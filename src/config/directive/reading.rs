@@ -29,6 +29,9 @@ pub(super) struct Reading<'a> {
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
     pub(super) found: Found,
+    /// Where balancers are told to elect by heartbeats, for `afterwards`.
+    pub(super) elect_by_heartbeats: Vec<Span>,
+    pub(super) storage_span: Option<Span>,
     /// What must not be shown of the directive that is read.
     secrets: Vec<String>,
     pub(super) conditions: Ordered<Condition>,
@@ -121,6 +124,8 @@ impl<'a> Reading<'a> {
             defined: BTreeSet::new(),
             virtual_host: None,
             found: Found::default(),
+            elect_by_heartbeats: Vec::new(),
+            storage_span: None,
             secrets: Vec::new(),
             conditions: Ordered::default(),
             templates: Ordered::default(),

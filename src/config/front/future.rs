@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::answer::{Answer, Trip};
+use crate::heartbeat::HeartbeatFormFuture;
 use crate::proxy::{ClientBody, EdgeBody, Endpoint, ReverseProxyFuture};
-use crate::service::{BalanceFuture, Counted, PerMember};
+use crate::service::{AnswerBody, BalanceFuture, Counted, PerMember};
 
 type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 
@@ -27,6 +28,7 @@ pin_project! {
     enum Course {
         // `None` once it has been given.
         Answered { answer: Option<Answer> },
+        Reported { #[pin] form: HeartbeatFormFuture<ClientBody>, trip: Trip },
         Sent { #[pin] sent: Sent, trip: Trip },
     }
 }
@@ -36,6 +38,12 @@ impl FrontFuture {
         let answer = Some(answer);
         Self {
             course: Course::Answered { answer },
+        }
+    }
+
+    pub(super) fn reported(form: HeartbeatFormFuture<ClientBody>, trip: Trip) -> Self {
+        Self {
+            course: Course::Reported { form, trip },
         }
     }
 
@@ -55,6 +63,11 @@ impl Future for FrontFuture {
                 Some(answer) => Poll::Ready(Ok(answer)),
                 None => panic!("a request was polled after it had been answered"),
             },
+            CourseProjected::Reported { form, trip } => {
+                let Ok(answer) = ready!(form.poll(context));
+                let answer = answer.map(|text| AnswerBody::text(text.into()));
+                Poll::Ready(Ok(trip.finish(answer)))
+            }
             CourseProjected::Sent { sent, trip } => {
                 let Ok(answer) = ready!(sent.poll(context));
                 Poll::Ready(Ok(trip.finish(answer)))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderMap, VIA};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, StatusCode, Uri};
+use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
 use super::answer::{Answer, Presented, Trip};
@@ -17,9 +17,10 @@ use super::future::FrontFuture;
 use super::site::{Onward, Site, Via};
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
+use crate::heartbeat::HeartbeatService;
 use crate::net::TlsSession;
 use crate::proxy::{
-    ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
+    ClientAddr, ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
 };
 use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
 
@@ -69,7 +70,8 @@ pub(super) fn receive(
         Ok(Onward::To(destination, path)) => (destination, path),
         Ok(Onward::Nowhere) => {
             return match layers.top(|layer| layer.handler) {
-                Some(Handler::Manager | Handler::Heartbeat) => {
+                Some(Handler::Heartbeat) => report(trip, Request::from_parts(head, body)),
+                Some(Handler::Manager) => {
                     let why = "this version has no such page";
                     refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
                 }
@@ -133,6 +135,17 @@ fn refuse(trip: &Trip, status: StatusCode, why: &'static str) -> FrontFuture {
     let answer: Answer = Refusal::new(status, why, trip.wanted).answer(None);
     let answer = trip.finish(answer);
     FrontFuture::answered(answer)
+}
+
+/// Takes a report of idle capacity in.
+fn report(trip: Trip, request: Request<ClientBody>) -> FrontFuture {
+    let Some(monitor) = &trip.site.heartbeats else {
+        let why = "this server does not listen to heartbeats";
+        return refuse(&trip, StatusCode::SERVICE_UNAVAILABLE, why);
+    };
+    let client = |known: &Extensions| known.get::<ClientAddr>().map(|it| it.0.ip());
+    let form = HeartbeatService::new(monitor, client).call(request);
+    FrontFuture::reported(form, trip)
 }
 
 fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::InvalidUriParts> {

@@ -13,6 +13,7 @@ use super::access::Gate;
 use super::layer::{Layer, Layers};
 use super::places::Paths;
 use crate::balancer::Balancer;
+use crate::heartbeat::HeartbeatMonitor;
 use crate::proxy::{Endpoint, MapError, Mapped, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
@@ -25,6 +26,8 @@ pub(in crate::config) struct Site {
     pub(in crate::config) via: Via,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
+    /// What takes reports of idle capacity in; `None` unless it listens to them.
+    pub(in crate::config) heartbeats: Option<HeartbeatMonitor>,
 }
 
 /// What becomes of the `Via` of requests before anything is added to it.

@@ -133,7 +133,7 @@ pub struct CheckTemplate {
     pub check: CheckConfig,
 }
 
-/// Where members' reports of idle capacity come from.
+/// Where members' reports of idle capacity come from, and where this server's own go.
 ///
 /// # Examples
 ///
@@ -149,9 +149,15 @@ pub struct Heartbeats {
     /// The address, usually of multicast, on which they arrive (Apache:
     /// `HeartbeatListen`).
     pub listen: Option<SocketAddr>,
-    /// The file that holds them (Apache: `HeartbeatStorage`).
+    /// The file that holds them (Apache: `HeartbeatStorage`). It is read, unless this server
+    /// listens to reports itself; then it is written, if `max_members` is 0.
     pub storage: Option<String>,
-    /// How many members are remembered, 10 at least; 0 for the file (Apache:
-    /// `HeartbeatMaxServers`).
+    /// How many servers are remembered that report and are no members, 10 at least; 0 for the
+    /// file (Apache: `HeartbeatMaxServers`).
     pub max_members: Option<u32>,
+    /// Where this server reports its own capacity to, each second (Apache: `HeartbeatAddress`).
+    pub send_to: Option<SocketAddr>,
+    /// How many requests this server serves at once, 400 by default; what is not in flight is
+    /// reported as idle (Apache: `MaxRequestWorkers`).
+    pub capacity: Option<u32>,
 }

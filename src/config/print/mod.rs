@@ -53,4 +53,8 @@ fn heartbeats(heartbeats: &Heartbeats, lines: &mut Lines) {
     lines.maybe("HeartbeatStorage", heartbeats.storage.as_deref());
     let members = heartbeats.max_members.map(|members| members.to_string());
     lines.maybe("HeartbeatMaxServers", members.as_deref());
+    let send_to = heartbeats.send_to.map(|address| address.to_string());
+    lines.maybe("HeartbeatAddress", send_to.as_deref());
+    let capacity = heartbeats.capacity.map(|requests| requests.to_string());
+    lines.maybe("MaxRequestWorkers", capacity.as_deref());
 }

@@ -1,40 +1,21 @@
-//! A configuration that runs: [`System`], [`build`].
+//! A configuration that runs, as users have it: [`System`].
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Config;
-use super::assemble::{
-    Change, ConfigError, Door, Faults, Key, Running, Surroundings, check_doors, open, order,
-    prepare, sites,
-};
-use super::front::{Front, Hosts};
+use super::state::{Shared, carry_out};
 use crate::balancer::Balancer;
-use crate::balancer::events::Observer;
+use crate::config::Config;
+use crate::config::assemble::{ConfigError, Faults, Means, Running, open, order, prepare, sites};
+use crate::config::front::Front;
+use crate::heartbeat::HeartbeatMonitor;
 use crate::net::Stopped;
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
-use crate::sync::{Mutex, Published};
-
-/// Makes a configuration run: opens what it listens on, reads its certificates, and makes
-/// its balancers. Nothing is served before [`System::serve`].
-///
-/// # Errors
-///
-/// If any of it cannot be done; then nothing is.
-///
-/// # Examples
-///
-/// See [`System`].
-pub fn build(config: Config) -> Result<System, ConfigError> {
-    System::builder(config).build()
-}
 
 /// A configuration that runs; clones are the same one.
 ///
@@ -63,210 +44,10 @@ pub fn build(config: Config) -> Result<System, ConfigError> {
 /// ```
 #[derive(Clone)]
 pub struct System {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    around: Surroundings,
-    observer: Option<Arc<dyn Observer>>,
-    hosts: Arc<Published<Hosts>>,
-    state: Mutex<State>,
-    /// There is another door to stand at.
-    opened: Notify,
-}
-
-/// What a reload changes.
-struct State {
-    config: Config,
-    balancers: BTreeMap<Key, Running>,
-    doors: Vec<Door>,
-    /// Nobody serves any more.
-    ended: bool,
-}
-
-impl State {
-    /// Closes all doors for good.
-    fn end(&mut self) {
-        self.ended = true;
-        for door in self.doors.drain(..) {
-            door.close.send_replace(true);
-        }
-    }
-}
-
-/// Makes a [`System`].
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::config::{System, parse};
-///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let (config, _) = parse("ProxyPass / http://server1.example.com/\n");
-/// let system = System::builder(config)
-///     .listen(([127, 0, 0, 1], 0).into())
-///     .resolve("server1.example.com", ([127, 0, 0, 1], 8080).into())
-///     .build()?;
-/// # let _ = system;
-/// # Ok::<(), equipoise::config::ConfigError>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use]
-pub struct SystemBuilder {
-    config: Config,
-    around: Surroundings,
-    observer: Option<Arc<dyn Observer>>,
-}
-
-impl SystemBuilder {
-    /// Sets the directory in which relative names of files begin, such as those of
-    /// certificates; that of the process by default.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # let config = equipoise::config::Config::default();
-    /// let system = equipoise::config::System::builder(config).base("/etc/apache2").build();
-    /// # let _ = system;
-    /// ```
-    pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.around.base = Some(directory.into());
-        self
-    }
-
-    /// Adds an address to listen on if the configuration names none.
-    ///
-    /// # Examples
-    ///
-    /// See [`SystemBuilder`].
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.around.listen.push(address);
-        self
-    }
-
-    /// Says where the members of a host name are, instead of asking the DNS. With port 0
-    /// the port is the one that the member's URL says.
-    ///
-    /// # Examples
-    ///
-    /// See [`SystemBuilder`].
-    pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
-        let host = host.into().to_ascii_lowercase();
-        self.around.addresses.insert(host, address);
-        self
-    }
-
-    /// Adds `observer` to all balancers.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::Event;
-    /// use equipoise::config::{System, parse};
-    ///
-    /// let (config, _) = parse("Listen 127.0.0.1:0\n");
-    /// let builder = System::builder(config).observer(|event: &Event<'_>| eprintln!("{event}"));
-    /// # let _ = builder;
-    /// ```
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Looks whether it could be built, without opening anything: members, mappings and
-    /// certificates.
-    ///
-    /// # Errors
-    ///
-    /// As for [`build`], but for what the system says when sockets are opened.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::config::{System, parse};
-    ///
-    /// let (config, _) = parse("Listen 80\nProxyPass / http://10.0.0.1/\n");
-    /// assert!(System::builder(config).check().is_ok());
-    /// ```
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let mut faults = Faults::default();
-        faults.look_at(&self.config);
-        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
-        let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
-        sites(&self.config, &changes, &mut faults);
-        check_doors(&self.config, &self.around, &mut faults);
-        faults.into_result(())
-    }
-
-    /// Builds it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`build`]; and outside a tokio runtime with `enable_io`.
-    ///
-    /// # Examples
-    ///
-    /// See [`SystemBuilder`].
-    pub fn build(self) -> Result<System, ConfigError> {
-        let mut faults = Faults::default();
-        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
-        let (config, around) = (self.config, self.around);
-        faults.look_at(&config);
-        let changes = prepare(&config, &none, &around, observer, &mut faults);
-        let hosts = sites(&config, &changes, &mut faults);
-        let doors = open(&config, &[], &around, &mut faults);
-        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
-        let mut open = Vec::new();
-        doors.carry_out(&mut open);
-        let state = State {
-            config,
-            balancers: carry_out(changes),
-            doors: open,
-            ended: false,
-        };
-        let shared = Shared {
-            around,
-            observer: self.observer,
-            hosts: Arc::new(Published::new(hosts)),
-            state: Mutex::new(state),
-            opened: Notify::new(),
-        };
-        Ok(System {
-            shared: Arc::new(shared),
-        })
-    }
-}
-
-impl fmt::Debug for SystemBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SystemBuilder")
-            .field("around", &self.around)
-            .finish_non_exhaustive()
-    }
-}
-
-fn carry_out(changes: BTreeMap<Key, Change>) -> BTreeMap<Key, Running> {
-    let changes = changes.into_iter();
-    changes
-        .map(|(key, change)| (key, change.carry_out()))
-        .collect()
+    pub(super) shared: Arc<Shared>,
 }
 
 impl System {
-    /// Begins with a configuration.
-    ///
-    /// # Examples
-    ///
-    /// See [`SystemBuilder`].
-    pub fn builder(config: Config) -> SystemBuilder {
-        SystemBuilder {
-            config,
-            around: Surroundings::default(),
-            observer: None,
-        }
-    }
-
     /// Returns the addresses at which it listens, in the order of the configuration.
     ///
     /// # Examples
@@ -303,7 +84,8 @@ impl System {
     }
 
     /// Returns where the reports of a balancer's members are put in, for one that elects
-    /// by heartbeats.
+    /// by heartbeats. What comes in by `HeartbeatListen` and `HeartbeatStorage` is put in
+    /// already.
     ///
     /// # Examples
     ///
@@ -328,6 +110,28 @@ impl System {
     #[must_use]
     pub fn heartbeat_readings(&self, name: &str) -> Option<HeartbeatReadings> {
         self.running(name, |running| running.readings.clone())
+    }
+
+    /// Returns what takes in the heartbeats of members: to look at what has come in and what was
+    /// dropped, and to put in what came in another way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{build, parse};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let text = "Listen 127.0.0.1:0\nHeartbeatListen 127.0.0.1:0\n";
+    /// let system = build(parse(text).0)?;
+    /// system.heartbeats().receive([10, 0, 0, 1].into(), b"v=1&ready=30&busy=2")?;
+    /// assert_eq!(system.heartbeats().records().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn heartbeats(&self) -> HeartbeatMonitor {
+        self.shared.state.lock().heart.monitor.clone()
     }
 
     /// Returns all balancers with their names, the main server's first. Virtual
@@ -419,10 +223,22 @@ impl System {
             observer,
             &mut faults,
         );
-        let hosts = sites(&config, &changes, &mut faults);
+        let monitor = state.heart.monitor.clone();
+        let hosts = sites(&config, &changes, &monitor, &mut faults);
         let doors = open(&config, &state.doors, &shared.around, &mut faults);
-        let (changes, hosts, doors) = faults.into_result((changes, hosts, doors))?;
-        state.balancers = carry_out(changes);
+        let runtime = shared.runtime.as_ref();
+        let beats = state
+            .heart
+            .prepare(&config, &shared.around, runtime, &mut faults);
+        let made = (changes, hosts, doors, beats);
+        let (changes, hosts, doors, beats) = faults.into_result(made)?;
+        let means = Means {
+            runtime,
+            heart: &state.heart,
+            around: &shared.around,
+        };
+        state.balancers = carry_out(changes, means);
+        shared.beat(&mut state, beats);
         let before = shared.hosts.swap(hosts);
         doors.carry_out(&mut state.doors);
         state.config = config;

@@ -1,0 +1,121 @@
+//! What a condition on the answer to a health check asks for (Apache: `ProxyHCExpr`):
+//! [`read`] and [`holds`].
+//!
+//! What does not live here: how expressions are written (`expression`), and when members are
+//! checked (`assemble`).
+
+use std::borrow::Cow;
+
+use super::{Expression, ExpressionError, ExpressionName, Lookup};
+use crate::health::{CheckAnswer, ProbeError};
+
+/// What there is, for a hint.
+pub(super) const TERMS: &str =
+    "`%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')` are there";
+
+/// Reads a condition, and looks whether it asks only for what there is.
+pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
+    let expression = Expression::parse(text)?;
+    expression.check(|name| match name {
+        ExpressionName::Function(name) => ["hc", "resp"].iter().any(|it| same(it, name)),
+        ExpressionName::Variable(name) => same("REQUEST_STATUS", name),
+    })?;
+    Ok(expression)
+}
+
+/// Whether a condition asks for the body.
+pub(super) fn looks_at_body(expression: &Expression) -> bool {
+    expression.calls("hc")
+}
+
+/// Looks whether an answer is a good one by a condition.
+pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
+    match expression.evaluate(&Terms(answer)) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let status = answer.status().as_u16();
+            Err(format!("it answered {status}, and its condition does not hold").into())
+        }
+        Err(error) => Err(ProbeError::caused_by(
+            "its condition cannot be decided",
+            error,
+        )),
+    }
+}
+
+fn same(known: &str, name: &str) -> bool {
+    known.eq_ignore_ascii_case(name)
+}
+
+struct Terms<'a>(&'a CheckAnswer);
+
+impl Lookup for Terms<'_> {
+    fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let status = || self.0.status().as_u16().to_string().into_bytes();
+        same("REQUEST_STATUS", name).then(|| status().into())
+    }
+
+    fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
+        let answer = self.0;
+        if same("resp", name) {
+            return Some(Ok(header(answer, argument)));
+        }
+        if !same("hc", name) {
+            return None;
+        }
+        Some(if !argument.eq_ignore_ascii_case(b"body") {
+            Err("only `hc('body')` has one".to_owned())
+        } else if answer.is_cut() {
+            let read = answer.body().len();
+            Err(format!("the body is longer than {read} bytes"))
+        } else {
+            Ok(answer.body().into())
+        })
+    }
+}
+
+/// The fields of a name, with commas between them.
+fn header<'a>(answer: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
+    let Ok(name) = http::HeaderName::from_bytes(name) else {
+        return Cow::Borrowed(b"");
+    };
+    let fields = answer.headers().get_all(name).iter();
+    let fields: Vec<&[u8]> = fields.map(http::HeaderValue::as_bytes).collect();
+    match fields[..] {
+        [only] => only.into(),
+        _ => fields.join(&b", "[..]).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{looks_at_body, read};
+
+    #[test]
+    fn a_condition_asks_only_for_what_there_is() {
+        for (text, wrong) in [
+            (
+                "%{request_status} == 200 && hc('body') =~ /ok/ && resp('X') == ''",
+                None,
+            ),
+            ("HC('body') == ''", None),
+            (
+                "%{REQUEST_URI} == '/'",
+                Some("1:1: there is no variable `REQUEST_URI`"),
+            ),
+            (
+                "true || req('Host') == ''",
+                Some("1:9: there is no function `req`"),
+            ),
+            ("%{REQUEST_STATUS}", Some("1:18: the expression ends here")),
+        ] {
+            let found = read(text).err().map(|error| error.to_string());
+            match (found, wrong) {
+                (Some(found), Some(wrong)) => assert!(found.starts_with(wrong), "{found}"),
+                (found, wrong) => assert_eq!(found.as_deref(), wrong, "{text}"),
+            }
+        }
+        assert!(looks_at_body(&read("'%{hc:body}' == ''").unwrap()));
+        assert!(!looks_at_body(&read("resp('hc') == ''").unwrap()));
+    }
+}

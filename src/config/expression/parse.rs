@@ -1,0 +1,209 @@
+//! From tokens to a tree: [`condition`].
+
+use super::error::{ExpressionError, Position};
+use super::pattern::Pattern;
+use super::token::{Token, tokens};
+use super::tree::{At, Condition, Piece, Word};
+
+/// How long a text may be, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// How deep parentheses, negations and calls may be nested.
+const DEEPEST: usize = 50;
+
+/// Reads a whole expression.
+pub(super) fn condition(text: &str) -> Result<Condition, ExpressionError> {
+    if text.len() > LONGEST {
+        let at = Position::of(text, 0);
+        let message = format!("an expression has {LONGEST} bytes at most");
+        return Err(ExpressionError::new(at, message));
+    }
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text)?,
+        next: 0,
+    };
+    let condition = parser.any(0)?;
+    match parser.peek() {
+        None => Ok(condition),
+        Some(_) => Err(parser.unexpected("`&&`, `||` or the end")),
+    }
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    tokens: Vec<(Token, usize)>,
+    next: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next).map(|(token, _)| token)
+    }
+
+    fn takes(&mut self, wanted: &Token) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.next += usize::from(found);
+        found
+    }
+
+    /// Where the next token begins, or the text ends.
+    fn here(&self) -> Position {
+        let next = self.tokens.get(self.next);
+        Position::of(self.text, next.map_or(self.text.len(), |(_, at)| *at))
+    }
+
+    fn unexpected(&self, wanted: &str) -> ExpressionError {
+        let found = match self.peek() {
+            None => "the expression ends here",
+            Some(_) => "this cannot stand here",
+        };
+        ExpressionError::new(self.here(), format!("{found}, but {wanted} is needed"))
+    }
+
+    fn expect(&mut self, wanted: &Token, name: &str) -> Result<(), ExpressionError> {
+        match self.takes(wanted) {
+            true => Ok(()),
+            false => Err(self.unexpected(name)),
+        }
+    }
+
+    fn deeper(&self, depth: usize) -> Result<usize, ExpressionError> {
+        match depth < DEEPEST {
+            true => Ok(depth + 1),
+            false => Err(ExpressionError::new(self.here(), "it is nested too deeply")),
+        }
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let mut parts = Vec::new();
+        loop {
+            match self.all(depth)? {
+                Condition::Any(inner) => parts.extend(inner),
+                part => parts.push(part),
+            }
+            if !self.takes(&Token::Or) {
+                return Ok(one_or(parts, Condition::Any));
+            }
+        }
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let mut parts = Vec::new();
+        loop {
+            match self.one(depth)? {
+                Condition::All(inner) => parts.extend(inner),
+                part => parts.push(part),
+            }
+            if !self.takes(&Token::And) {
+                return Ok(one_or(parts, Condition::All));
+            }
+        }
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let inner = self.deeper(depth)?;
+        match self.peek() {
+            Some(Token::Not) => {
+                self.next += 1;
+                Ok(Condition::Not(Box::new(self.one(inner)?)))
+            }
+            Some(Token::Open) => {
+                self.next += 1;
+                let condition = self.any(inner)?;
+                self.expect(&Token::Closed, "`)`")?;
+                Ok(condition)
+            }
+            Some(&Token::Constant(value)) => {
+                self.next += 1;
+                Ok(Condition::Constant(value))
+            }
+            Some(&Token::Unary(operator)) => {
+                self.next += 1;
+                Ok(Condition::Unary(operator, self.word(inner)?))
+            }
+            _ => self.comparison(inner),
+        }
+    }
+
+    fn comparison(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let left = self.word(depth)?;
+        match self.peek() {
+            Some(&Token::Compare(comparison)) => {
+                self.next += 1;
+                Ok(Condition::Compare(comparison, left, self.word(depth)?))
+            }
+            Some(&Token::Binary(operator)) => {
+                self.next += 1;
+                Ok(Condition::Binary(operator, left, self.word(depth)?))
+            }
+            Some(&Token::Matches { negated }) => {
+                self.next += 1;
+                let at = self.here();
+                let Some(Token::Regex { text, ignores_case }) = self.peek() else {
+                    return Err(self.unexpected("a regular expression `/../`"));
+                };
+                let pattern = Pattern::new(text, *ignores_case).map_err(|why| {
+                    let message = format!("the regular expression cannot be used: {why}");
+                    ExpressionError::new(at, message)
+                })?;
+                self.next += 1;
+                Ok(Condition::Matches {
+                    value: left,
+                    pattern,
+                    negated,
+                    at: At(at),
+                })
+            }
+            Some(Token::In) => {
+                self.next += 1;
+                self.expect(&Token::BraceOpen, "a list `{ .. }`")?;
+                let mut list = vec![self.word(depth)?];
+                while self.takes(&Token::Comma) {
+                    list.push(self.word(depth)?);
+                }
+                self.expect(&Token::BraceClosed, "`,` or `}`")?;
+                Ok(Condition::In(left, list))
+            }
+            _ => Err(self.unexpected("a comparison, such as `==` or `=~`,")),
+        }
+    }
+
+    /// A value, with all that is joined to it by dots.
+    fn word(&mut self, depth: usize) -> Result<Word, ExpressionError> {
+        let mut word = Word {
+            pieces: Vec::new(),
+            at: At(self.here()),
+        };
+        loop {
+            let at = At(self.here());
+            match self.peek().cloned() {
+                Some(Token::Value(value)) => {
+                    self.next += 1;
+                    value.pieces.into_iter().for_each(|piece| word.push(piece));
+                }
+                Some(Token::Name(name)) => {
+                    self.next += 1;
+                    self.expect(&Token::Open, "`(`, as names without quotes are functions,")?;
+                    let argument = self.word(self.deeper(depth)?)?;
+                    self.expect(&Token::Closed, "`)`")?;
+                    word.push(Piece::Call(name, argument, at));
+                }
+                _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`,")),
+            }
+            if !self.takes(&Token::Dot) {
+                return Ok(word);
+            }
+        }
+    }
+}
+
+fn one_or(mut parts: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> Condition {
+    match (parts.len(), parts.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            parts.extend(last);
+            many(parts)
+        }
+    }
+}

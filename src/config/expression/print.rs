@@ -1,0 +1,140 @@
+//! An expression as text again, which is read as the same.
+
+use std::fmt;
+
+use super::pattern::Pattern;
+use super::read::Expression;
+use super::token::DELIMITERS;
+use super::tree::{Comparison, Condition, Order, Piece, Word};
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(parts) => joined(f, parts, " && ", |part| matches!(part, Self::Any(_))),
+            Self::Any(parts) => joined(f, parts, " || ", |_| false),
+            Self::Binary(operator, left, right) => write!(f, "{left} {operator} {right}"),
+            Self::Compare(comparison, left, right) => write!(f, "{left} {comparison} {right}"),
+            Self::Constant(value) => value.fmt(f),
+            Self::In(word, list) => {
+                write!(f, "{word} in {{ ")?;
+                for (at, word) in list.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{word}")?;
+                }
+                f.write_str(" }")
+            }
+            Self::Matches {
+                value,
+                pattern,
+                negated,
+                ..
+            } => {
+                let operator = if *negated { "!~" } else { "=~" };
+                write!(f, "{value} {operator} {pattern}")
+            }
+            Self::Not(inner) => match &**inner {
+                Self::Constant(_) | Self::Not(_) => write!(f, "!{inner}"),
+                _ => write!(f, "!({inner})"),
+            },
+            Self::Unary(operator, word) => write!(f, "{operator} {word}"),
+        }
+    }
+}
+
+fn joined(
+    f: &mut fmt::Formatter<'_>,
+    parts: &[Condition],
+    by: &str,
+    in_parentheses: impl Fn(&Condition) -> bool,
+) -> fmt::Result {
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            f.write_str(by)?;
+        }
+        if in_parentheses(part) {
+            write!(f, "({part})")?;
+        } else {
+            write!(f, "{part}")?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes(Order::Equal) => "==",
+            Self::Bytes(Order::Greater) => ">",
+            Self::Bytes(Order::GreaterOrEqual) => ">=",
+            Self::Bytes(Order::Less) => "<",
+            Self::Bytes(Order::LessOrEqual) => "<=",
+            Self::Bytes(Order::NotEqual) => "!=",
+            Self::Integers(Order::Equal) => "-eq",
+            Self::Integers(Order::Greater) => "-gt",
+            Self::Integers(Order::GreaterOrEqual) => "-ge",
+            Self::Integers(Order::Less) => "-lt",
+            Self::Integers(Order::LessOrEqual) => "-le",
+            Self::Integers(Order::NotEqual) => "-ne",
+        })
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pieces.is_empty() {
+            return f.write_str("''");
+        }
+        for (at, piece) in self.pieces.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" . ")?;
+            }
+            match piece {
+                Piece::Call(name, argument, _) => write!(f, "{name}({argument})")?,
+                Piece::Group(number) => write!(f, "${number}")?,
+                Piece::Literal(bytes) => literal(f, bytes)?,
+                Piece::Variable(name, _) => write!(f, "%{{{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn literal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    f.write_str("'")?;
+    // A digit behind a number would be a part of it.
+    let mut behind_number = false;
+    for &byte in bytes {
+        let is_number = !matches!(byte, b'\n' | b'\r' | b'\t' | b' '..=b'~')
+            || behind_number && byte.is_ascii_digit();
+        behind_number = is_number;
+        match byte {
+            _ if is_number => write!(f, "\\{byte:03o}")?,
+            b'\n' => f.write_str("\\n")?,
+            b'\r' => f.write_str("\\r")?,
+            b'\t' => f.write_str("\\t")?,
+            // What would begin something else.
+            b'\'' | b'\\' | b'$' | b'%' => write!(f, "\\{}", char::from(byte))?,
+            _ => write!(f, "{}", char::from(byte))?,
+        }
+    }
+    f.write_str("'")
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = if self.ignores_case() { "i" } else { "" };
+        let mut delimiters = DELIMITERS.chars();
+        // The one that it was written with is one of them.
+        let free = delimiters.find(|&it| !self.text().contains(it));
+        match free.unwrap_or('/') {
+            '/' => write!(f, "/{}/{flag}", self.text()),
+            other => write!(f, "m{other}{}{other}{flag}", self.text()),
+        }
+    }
+}

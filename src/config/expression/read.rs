@@ -1,0 +1,106 @@
+//! An expression as users have it: [`Expression`].
+//!
+//! What does not live here: reading (`parse`), printing (`print`) and deciding it (`evaluate`).
+
+use std::str::FromStr;
+
+use super::error::ExpressionError;
+use super::lookup::ExpressionName;
+use super::parse;
+use super::tree::Condition;
+
+/// An expression of httpd (`ap_expr`), such as
+/// `%{REQUEST_STATUS} =~ /^[23]/ && !(hc('body') =~ /Under maintenance/)`.
+///
+/// | written | true if |
+/// |---|---|
+/// | `true`, `false`, `( .. )` | |
+/// | `! a`, `not a`; `a && b`, `a and b`; `a \|\| b`, `a or b` | `!` binds most, `\|\|` least |
+/// | `x == y`, `=`, `!=`, `<`, `<=`, `>`, `>=` | so by bytes |
+/// | `x -eq y`, `-ne`, `-lt`, `-le`, `-gt`, `-ge`, also without the `-` | so as integers |
+/// | `x =~ /regex/`, `x =~ m#regex#i`, `x !~ ..` | it matches, or does not; `$0` to `$9` are its groups |
+/// | `x in { y, z }`, `-in` | it is one of them |
+/// | `-n x`, `-z x`, `-T x` | not empty; empty; neither of empty, `0`, `off`, `false` and `no` |
+/// | `x -ipmatch y`, `-strmatch`, `-strcmatch` | an address in a network; wildcards `*` and `?`; these without regard to case |
+///
+/// Values are `'text'` and `"text"`, with `%{VARIABLE}`, `%{function:argument}`, `$1` and
+/// backslashes in them, numbers, `%{VARIABLE}`, `function(value)`, and `value . value` for both one
+/// after the other.
+///
+/// One has 16 KiB and 50 levels of parentheses at most, and values have 1 MiB. Regular
+/// expressions are those of the crate `fancy_regex`, and a search that goes back too often ends in
+/// an error.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::Expression;
+///
+/// let expression: Expression = "'b' -in { 'a', 'b' }  and not false".parse()?;
+/// assert_eq!(expression.to_string(), "'b' in { 'a', 'b' } && !false");
+/// # Ok::<(), equipoise::config::ExpressionError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expression {
+    pub(super) condition: Condition,
+}
+
+impl Expression {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    ///
+    /// If it is none. Names are not looked at: [`check`](Self::check) does that.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        let condition = parse::condition(text)?;
+        Ok(Self { condition })
+    }
+
+    /// Looks whether all names in it are known.
+    ///
+    /// # Errors
+    ///
+    /// The first name that is not, with its place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{Expression, ExpressionName};
+    ///
+    /// let expression = Expression::parse("resp('X-Load') -lt 80 && %{NOSUCH} == ''")?;
+    /// let knows = |name: ExpressionName<'_>| name == ExpressionName::Function("resp");
+    /// let error = expression.check(knows).unwrap_err();
+    /// assert_eq!(error.to_string(), "1:26: there is no variable `NOSUCH`");
+    /// # Ok::<(), equipoise::config::ExpressionError>(())
+    /// ```
+    pub fn check(&self, knows: impl Fn(ExpressionName<'_>) -> bool) -> Result<(), ExpressionError> {
+        let mut first = None;
+        self.condition.visit(&mut |name, at| {
+            if first.is_none() && !knows(name) {
+                let message = match name {
+                    ExpressionName::Function(name) => format!("there is no function `{name}`"),
+                    ExpressionName::Variable(name) => format!("there is no variable `{name}`"),
+                };
+                first = Some(ExpressionError::new(at.0, message));
+            }
+        });
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Tells whether a function of this name is called in it.
+    pub(in crate::config) fn calls(&self, function: &str) -> bool {
+        let mut calls = false;
+        self.condition.visit(&mut |name, _| {
+            calls |= matches!(name, ExpressionName::Function(it) if it.eq_ignore_ascii_case(function));
+        });
+        calls
+    }
+}
+
+impl FromStr for Expression {
+    type Err = ExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, ExpressionError> {
+        Self::parse(text)
+    }
+}

@@ -1,0 +1,317 @@
+//! Tables and laws of expressions.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+
+use super::tree::{At, Binary, Comparison, Condition, Order, Piece, Unary, Word};
+use super::{Expression, ExpressionName, Lookup};
+use crate::config::expression::pattern::Pattern;
+
+struct Request;
+
+impl Lookup for Request {
+    fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match &*name.to_ascii_uppercase() {
+            "QUERY_STRING" => Some(Cow::Borrowed(b"q=1&r=two")),
+            "NOT_SET" => Some(Cow::Borrowed(b"")),
+            _ => None,
+        }
+    }
+
+    fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
+        match name {
+            "req" if argument.eq_ignore_ascii_case(b"X-Word") => {
+                Some(Ok(Cow::Borrowed(b"Hello World")))
+            }
+            "req" => Some(Ok(Cow::Borrowed(b""))),
+            "broken" => Some(Err("it is broken".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn decided(text: &str) -> Result<bool, String> {
+    let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+    let printed = expression.to_string();
+    let again = Expression::parse(&printed);
+    assert_eq!(
+        again.as_ref(),
+        Ok(&expression),
+        "{text} was printed as {printed}"
+    );
+    let decided = expression.evaluate(&Request);
+    decided.map_err(|error| error.to_string())
+}
+
+#[test]
+fn expressions_hold_as_they_do_in_httpd() {
+    let table = include_str!("../../../tests/config/expressions.txt");
+    let rows = table
+        .lines()
+        .filter(|row| !row.is_empty() && !row.starts_with('#'));
+    for row in rows {
+        let (verdict, text) = row.split_once(' ').unwrap();
+        let decided = decided(text.trim_start());
+        match verdict {
+            "refused" => assert!(decided.is_err(), "{text}"),
+            _ => assert_eq!(decided, Ok(verdict == "true"), "{text}"),
+        }
+    }
+}
+
+#[test]
+fn what_httpd_refuses_is_refused_at_its_place() {
+    for (text, place) in [
+        ("", "1:1: the expression ends here"),
+        ("('a') == 'a'", "1:5: this cannot stand here"),
+        ("true == true", "1:6: this cannot stand here"),
+        ("'a'", "1:4: the expression ends here"),
+        ("%{QUERY_STRING}", "1:16: the expression ends here"),
+        ("TRUE", "1:5: the expression ends here, but `(`"),
+        ("'a' EQ 'a'", "1:5: this cannot stand here"),
+        ("'a' =~ /a/x", "1:8: a regular expression has no flags `x`"),
+        ("'a' =~ /a/g", "1:8: a regular expression has no flags `g`"),
+        ("'a' =~ /[/", "1:8: the regular expression cannot be used: "),
+        ("'a' =~ /a", "1:8: the regular expression has no end"),
+        ("'a' =~ 'a'", "1:8: this cannot stand here, but a regular"),
+        ("'a' in ('a')", "1:8: this cannot stand here, but a list"),
+        ("'a' in {}", "1:9: this cannot stand here, but a value"),
+        ("'a' -foo 'b'", "1:5: there is no operator `-foo`"),
+        ("-Q 'a'", "1:1: there is no operator `-Q`"),
+        ("-f '/etc/passwd'", "1:1: `-f` cannot be carried out here"),
+        ("'a' == 'b", "1:8: `'` is missing"),
+        ("'a\nb' == 'b'", "1:1: `'` is missing"),
+        ("true &&\n 'a' == %{b", "2:9: `%{` has no `}`"),
+        ("'\\400' == ''", "1:2: the number behind"),
+        ("'\\9' == ''", "1:2: the number behind"),
+        ("'ä' == ~", "1:8: `~` has no meaning here"),
+        ("(true", "1:6: the expression ends here, but `)`"),
+    ] {
+        let error = decided(text).unwrap_err();
+        assert!(error.starts_with(place), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_decided_is_an_error_and_never_true() {
+    for (text, place) in [
+        ("'abc' -eq 0", "1:1: `abc` is no integer"),
+        ("req('X-None') -lt 80", "1:1: `` is no integer"),
+        ("5 -gt %{NOT_SET}", "1:7: `` is no integer"),
+        ("%{NOSUCH} == ''", "1:1: there is no variable `NOSUCH`"),
+        ("! -n nosuch('a')", "1:6: there is no function `nosuch`"),
+        (
+            "broken('a') == ''",
+            "1:1: `broken` has no value: it is broken",
+        ),
+        ("unbase64('?') == ''", "1:1: `unbase64` has no value: "),
+        ("unescape('%2') == ''", "1:1: `unescape` has no value: "),
+        (
+            "'here' -ipmatch '10.0.0.0/8'",
+            "1:1: the left side is no IP",
+        ),
+        ("'10.0.0.1' -ipmatch '10/8'", "1:21: the right side is no"),
+        (
+            "'10.0.0.1' !~ /x/ && '%{NOSUCH}' != 'x'",
+            "1:23: there is no",
+        ),
+    ] {
+        let error = decided(text).unwrap_err();
+        assert!(error.starts_with(place), "{text}: {error}");
+    }
+    assert_eq!(decided("true || broken('a') == ''"), Ok(true));
+    assert_eq!(decided("false && broken('a') == ''"), Ok(false));
+}
+
+#[test]
+fn a_search_that_goes_back_without_end_is_given_up() {
+    // Without groups that are referred to, no search goes back at all.
+    let text = format!("'{}' =~ /^(a|a|aa)+\\1b$/", "a".repeat(3_000));
+    let error = decided(&text).unwrap_err();
+    assert!(error.contains("takes too many steps"), "{error}");
+}
+
+#[test]
+fn names_are_looked_up_before_anything_is_decided() {
+    let expression = Expression::parse("true || %{a:%{B}} == tolower(c('x'))").unwrap();
+    let mut names = Vec::new();
+    for known in 0.. {
+        let seen = std::cell::Cell::new(0);
+        let error = expression.check(|_| {
+            seen.set(seen.get() + 1);
+            seen.get() <= known
+        });
+        match error {
+            Ok(()) => break,
+            Err(error) => names.push(error.to_string()),
+        }
+    }
+    let expected = [
+        "1:9: there is no function `a`",
+        "1:13: there is no variable `B`",
+        "1:30: there is no function `c`",
+    ];
+    assert_eq!(names, expected);
+    assert!(expression.calls("A") && !expression.calls("b"));
+    let variables = |name: ExpressionName<'_>| matches!(name, ExpressionName::Variable(_));
+    assert!(expression.check(variables).is_err());
+}
+
+#[test]
+fn length_and_depth_are_bounded() {
+    let deep = |count: usize| format!("{}true{}", "(".repeat(count), ")".repeat(count));
+    assert_eq!(decided(&deep(40)), Ok(true));
+    assert!(decided(&deep(60)).unwrap_err().contains("too deeply"));
+    assert!(decided(&format!("{}true", "!".repeat(5_000))).is_err());
+    assert!(
+        decided(&"%{a:".repeat(4_000))
+            .unwrap_err()
+            .contains("too deeply")
+    );
+    assert!(decided(&format!("'' == {}", "base64(".repeat(2_000))).is_err());
+    let long = format!("true{}", " && true".repeat(2_000));
+    assert_eq!(decided(&long), Ok(true));
+    assert!(
+        decided(&" ".repeat(20_000))
+            .unwrap_err()
+            .contains("16384 bytes")
+    );
+}
+
+#[test]
+fn values_do_not_grow_without_end() {
+    struct Large;
+    impl Lookup for Large {
+        fn variable(&self, _: &str) -> Option<Cow<'_, [u8]>> {
+            Some(vec![b'x'; 600_000].into())
+        }
+        fn function(&self, _: &str, _: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
+            None
+        }
+    }
+    let expression = Expression::parse("-n '%{A}%{A}'").unwrap();
+    let error = expression.evaluate(&Large).unwrap_err();
+    assert_eq!(error.message(), "this becomes longer than 1048576 bytes");
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let name = "[a-zA-Z][a-zA-Z0-9_]{0,5}";
+    let leaf = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..6).prop_map(Piece::Literal),
+        (0_usize..10).prop_map(Piece::Group),
+        name.prop_map(|name| Piece::Variable(name, At::default())),
+    ];
+    leaf.prop_recursive(3, 8, 3, move |inner| {
+        // A word without quotes that is an operator is no name.
+        let name = "fn_[a-z]{0,4}";
+        (name, prop::collection::vec(inner, 0..3))
+            .prop_map(|(name, pieces)| Piece::Call(name, word_of(pieces), At::default()))
+    })
+}
+
+fn word_of(pieces: Vec<Piece>) -> Word {
+    let mut word = Word::default();
+    pieces.into_iter().for_each(|piece| word.push(piece));
+    word
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    prop::collection::vec(piece(), 0..4).prop_map(word_of)
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let order = prop_oneof![
+        Just(Order::Equal),
+        Just(Order::Greater),
+        Just(Order::GreaterOrEqual),
+        Just(Order::Less),
+        Just(Order::LessOrEqual),
+        Just(Order::NotEqual),
+    ];
+    let comparison = (order, any::<bool>()).prop_map(|(order, bytes)| match bytes {
+        true => Comparison::Bytes(order),
+        false => Comparison::Integers(order),
+    });
+    let unary = prop_oneof![
+        Just(Unary::Empty),
+        Just(Unary::NotEmpty),
+        Just(Unary::NotFalse)
+    ];
+    let binary = prop_oneof![
+        Just(Binary::InNetwork),
+        Just(Binary::Like),
+        Just(Binary::LikeInAnyCase),
+    ];
+    let matches = ("[a-z#/,.]{0,4}", any::<bool>(), word(), any::<bool>());
+    let matches = matches.prop_map(|(text, ignores_case, value, negated)| Condition::Matches {
+        value,
+        pattern: Pattern::new(&text, ignores_case).unwrap(),
+        negated,
+        at: At::default(),
+    });
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Condition::Constant),
+        (comparison, word(), word()).prop_map(|(it, l, r)| Condition::Compare(it, l, r)),
+        (unary, word()).prop_map(|(it, word)| Condition::Unary(it, word)),
+        (binary, word(), word()).prop_map(|(it, l, r)| Condition::Binary(it, l, r)),
+        (word(), prop::collection::vec(word(), 1..4)).prop_map(|(it, l)| Condition::In(it, l)),
+        matches,
+    ];
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|it| Condition::Not(Box::new(it))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| {
+                let parts = parts.into_iter().flat_map(|part| match part {
+                    Condition::All(parts) => parts,
+                    part => vec![part],
+                });
+                Condition::All(parts.collect())
+            }),
+            prop::collection::vec(inner, 2..4).prop_map(|parts| {
+                let parts = parts.into_iter().flat_map(|part| match part {
+                    Condition::Any(parts) => parts,
+                    part => vec![part],
+                });
+                Condition::Any(parts.collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_is_read_as_the_same(condition in condition()) {
+        let expression = Expression { condition };
+        let printed = expression.to_string();
+        let again = Expression::parse(&printed);
+        prop_assert_eq!(again.as_ref(), Ok(&expression), "{}", printed);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+        if let Ok(expression) = Expression::parse(&text) {
+            let _ = expression.evaluate(&Request);
+        }
+    }
+
+    #[test]
+    fn no_row_of_tokens_makes_the_reader_panic(
+        tokens in prop::collection::vec(
+            prop::sample::select(vec![
+                "%{", "}", "A", ":", "'", "\"", "$1", "\\", "\\1", "m#", "#", "/", "=~", "!~", "==",
+                "-eq", "in", "{", ",", "(", ")", "!", "&&", "||", ".", "-n", "-ipmatch", "7", "-",
+                "true", "fn(", "(a", ")*", "é", "\n",
+            ]),
+            0..24,
+        ),
+    ) {
+        let text = tokens.concat();
+        if let Ok(expression) = Expression::parse(&text) {
+            let printed = expression.to_string();
+            let again = Expression::parse(&printed);
+            prop_assert_eq!(again.as_ref(), Ok(&expression));
+            let _ = expression.evaluate(&Request);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What an expression is when it has been read: [`Condition`].
+//!
+//! What does not live here: reading it (`parse`), and what users have of it (`read`).
+
+use std::fmt;
+
+use super::error::Position;
+use super::functions;
+use super::lookup::ExpressionName;
+use super::pattern::Pattern;
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Condition {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Binary(Binary, Word, Word),
+    Compare(Comparison, Word, Word),
+    Constant(bool),
+    In(Word, Vec<Word>),
+    Matches {
+        value: Word,
+        pattern: Pattern,
+        negated: bool,
+        at: At,
+    },
+    Not(Box<Self>),
+    Unary(Unary, Word),
+}
+
+/// A value: its pieces one after the other.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Word {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) at: At,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Piece {
+    Call(String, Word, At),
+    /// `$1`
+    Group(usize),
+    Literal(Vec<u8>),
+    Variable(String, At),
+}
+
+/// Where something was written; two that are written elsewhere are the same all the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At(pub(super) Position);
+
+impl Default for At {
+    fn default() -> Self {
+        Self(Position { line: 1, column: 1 })
+    }
+}
+
+impl PartialEq for At {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for At {}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Order {
+    Equal,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+    NotEqual,
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Comparison {
+    Bytes(Order),
+    Integers(Order),
+}
+
+/// Operators with one value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unary {
+    Empty,
+    NotEmpty,
+    NotFalse,
+}
+
+/// Operators by name with two values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Binary {
+    InNetwork,
+    Like,
+    LikeInAnyCase,
+}
+
+impl Order {
+    pub(super) fn holds(self, ordering: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::NotEqual => ordering.is_ne(),
+        }
+    }
+}
+
+impl Word {
+    pub(super) fn push(&mut self, piece: Piece) {
+        if let (Some(Piece::Literal(before)), Piece::Literal(more)) =
+            (self.pieces.last_mut(), &piece)
+        {
+            before.extend_from_slice(more);
+            return;
+        }
+        if !matches!(&piece, Piece::Literal(bytes) if bytes.is_empty()) {
+            self.pieces.push(piece);
+        }
+    }
+
+    fn visit(&self, each: &mut impl FnMut(ExpressionName<'_>, At)) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Call(name, argument, at) => {
+                    if functions::find(name).is_none() {
+                        each(ExpressionName::Function(name), *at);
+                    }
+                    argument.visit(each);
+                }
+                Piece::Variable(name, at) => each(ExpressionName::Variable(name), *at),
+                Piece::Group(_) | Piece::Literal(_) => {}
+            }
+        }
+    }
+}
+
+impl Condition {
+    /// Tells of all names that are looked up, in order.
+    pub(super) fn visit(&self, each: &mut impl FnMut(ExpressionName<'_>, At)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|it| it.visit(each)),
+            Self::Binary(_, left, right) | Self::Compare(_, left, right) => {
+                left.visit(each);
+                right.visit(each);
+            }
+            Self::Constant(_) => {}
+            Self::In(word, list) => {
+                word.visit(each);
+                list.iter().for_each(|it| it.visit(each));
+            }
+            Self::Matches { value, .. } | Self::Unary(_, value) => value.visit(each),
+            Self::Not(inner) => inner.visit(each),
+        }
+    }
+}
+
+impl fmt::Display for Unary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "-z",
+            Self::NotEmpty => "-n",
+            Self::NotFalse => "-T",
+        })
+    }
+}
+
+impl fmt::Display for Binary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InNetwork => "-ipmatch",
+            Self::Like => "-strmatch",
+            Self::LikeInAnyCase => "-strcmatch",
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Making a configuration run: [`SystemBuilder`], [`build`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::handle::System;
+use super::state::{Shared, State, carry_out};
+use crate::balancer::events::Observer;
+use crate::config::Config;
+use crate::config::assemble::{
+    ConfigError, Faults, Heart, Means, Surroundings, check_doors, open, prepare, sites,
+};
+use crate::sync::{Mutex, Published};
+
+/// Makes a configuration run: opens what it listens on, reads its certificates, makes its
+/// balancers, and begins to check members and to take in their heartbeats. Nothing is served
+/// before [`System::serve`].
+///
+/// # Errors
+///
+/// If any of it cannot be done; then nothing is.
+///
+/// # Examples
+///
+/// See [`System`].
+pub fn build(config: Config) -> Result<System, ConfigError> {
+    System::builder(config).build()
+}
+
+/// Makes a [`System`].
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::config::{System, parse};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let (config, _) = parse("ProxyPass / http://server1.example.com/\n");
+/// let system = System::builder(config)
+///     .listen(([127, 0, 0, 1], 0).into())
+///     .resolve("server1.example.com", ([127, 0, 0, 1], 8080).into())
+///     .build()?;
+/// # let _ = system;
+/// # Ok::<(), equipoise::config::ConfigError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct SystemBuilder {
+    config: Config,
+    around: Surroundings,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl SystemBuilder {
+    /// Sets the directory in which relative names of files begin, such as those of
+    /// certificates; that of the process by default.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let config = equipoise::config::Config::default();
+    /// let system = equipoise::config::System::builder(config).base("/etc/apache2").build();
+    /// # let _ = system;
+    /// ```
+    pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.around.base = Some(directory.into());
+        self
+    }
+
+    /// Adds an address to listen on if the configuration names none.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.around.listen.push(address);
+        self
+    }
+
+    /// Says where the members of a host name are, instead of asking the DNS. With port 0
+    /// the port is the one that the member's URL says.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
+        let host = host.into().to_ascii_lowercase();
+        self.around.addresses.insert(host, address);
+        self
+    }
+
+    /// Adds `observer` to all balancers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Event;
+    /// use equipoise::config::{System, parse};
+    ///
+    /// let (config, _) = parse("Listen 127.0.0.1:0\n");
+    /// let builder = System::builder(config).observer(|event: &Event<'_>| eprintln!("{event}"));
+    /// # let _ = builder;
+    /// ```
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Looks whether it could be built, without opening anything: members, mappings and
+    /// certificates.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`], but for what the system says when sockets are opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::config::{System, parse};
+    ///
+    /// let (config, _) = parse("Listen 80\nProxyPass / http://10.0.0.1/\n");
+    /// assert!(System::builder(config).check().is_ok());
+    /// ```
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::default();
+        faults.look_at(&self.config);
+        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
+        let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
+        let heart = Heart::new(&self.config.heartbeats);
+        sites(&self.config, &changes, &heart.monitor, &mut faults);
+        check_doors(&self.config, &self.around, &mut faults);
+        faults.into_result(())
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`]; and outside a tokio runtime with `enable_io`.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn build(self) -> Result<System, ConfigError> {
+        let mut faults = Faults::default();
+        let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
+        let (config, around) = (self.config, self.around);
+        faults.look_at(&config);
+        let (heart, runtime) = (Heart::new(&config.heartbeats), Handle::try_current().ok());
+        let changes = prepare(&config, &none, &around, observer, &mut faults);
+        let hosts = sites(&config, &changes, &heart.monitor, &mut faults);
+        let doors = open(&config, &[], &around, &mut faults);
+        let beats = heart.prepare(&config, &around, runtime.as_ref(), &mut faults);
+        let made = (changes, hosts, doors, beats);
+        let (changes, hosts, doors, beats) = faults.into_result(made)?;
+        let mut open = Vec::new();
+        doors.carry_out(&mut open);
+        let means = Means {
+            runtime: runtime.as_ref(),
+            heart: &heart,
+            around: &around,
+        };
+        let state = State {
+            config,
+            balancers: carry_out(changes, means),
+            heart,
+            doors: open,
+            ended: false,
+        };
+        let shared = Arc::new(Shared {
+            around,
+            observer: self.observer,
+            runtime,
+            hosts: Arc::new(Published::new(hosts)),
+            state: Mutex::new(state),
+            opened: Notify::new(),
+        });
+        shared.beat(&mut shared.state.lock(), beats);
+        Ok(System { shared })
+    }
+}
+
+impl System {
+    /// Begins with a configuration.
+    ///
+    /// # Examples
+    ///
+    /// See [`SystemBuilder`].
+    pub fn builder(config: Config) -> SystemBuilder {
+        SystemBuilder {
+            config,
+            around: Surroundings::default(),
+            observer: None,
+        }
+    }
+}
+
+impl fmt::Debug for SystemBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemBuilder")
+            .field("around", &self.around)
+            .finish_non_exhaustive()
+    }
+}

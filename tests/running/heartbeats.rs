@@ -1,0 +1,210 @@
+//! Heartbeats that a configuration asks for: taken in, elected by, and sent.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use equipoise::config::System;
+use equipoise::heartbeat::HeartbeatFile;
+
+use crate::client::{exchange, get, request, until};
+use crate::doors::free;
+use crate::member::Member;
+use crate::running::{read, run, serve};
+use tokio::net::TcpStream;
+
+/// A balancer that elects by heartbeats, and more lines before it.
+fn text(members: &[&Member], before: &str) -> String {
+    let members = members
+        .iter()
+        .map(|it| format!("BalancerMember {}\n", it.url()));
+    let members: String = members.collect();
+    format!(
+        "{before}\n<Location /beat>\nSetHandler heartbeat\n</Location>\nProxyPass /beat !\n\
+         <Proxy balancer://c>\n{members}ProxySet lbmethod=heartbeat\n</Proxy>\n\
+         ProxyPass / balancer://c/\n"
+    )
+}
+
+async fn post(to: std::net::SocketAddr, body: &str) -> u16 {
+    let stream = TcpStream::connect(to).await.unwrap();
+    let lines = format!("Content-Length: {}\n", body.len());
+    let request = request("POST", "/beat", &lines) + body;
+    exchange(stream, &request).await.status
+}
+
+#[tokio::test]
+async fn members_are_elected_by_what_they_send() {
+    let member = Member::start("a").await;
+    let listen = free();
+    let listens = format!("HeartbeatListen {listen}");
+    let running = run(&text(&[&member], &listens)).await;
+    assert_eq!(get(running.at(), "/").await.status, 503);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"v=1&ready=3&busy=1", listen).unwrap();
+    until("it came in", || {
+        running.system.heartbeats().records().len() == 1
+    })
+    .await;
+    assert_eq!(get(running.at(), "/").await.member(), "a");
+    // Members that come later are known by it, too.
+    let other = Member::start("b").await;
+    running.reload(&text(&[&member, &other], &listens));
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        seen.insert(get(running.at(), "/").await.member().to_owned());
+    }
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test]
+async fn a_post_is_a_heartbeat_where_it_is_listened_to_them() {
+    let member = Member::start("a").await;
+    let running = run(&text(&[&member], "")).await;
+    assert_eq!(post(running.at(), "ready=3&busy=1").await, 503);
+    running.reload(&text(&[&member], &format!("HeartbeatListen {}", free())));
+    assert_eq!(get(running.at(), "/").await.status, 503);
+    for (body, status) in [
+        ("ready=3", 400),
+        ("ready=some&busy=1", 400),
+        (&"x".repeat(2_000), 413),
+        ("ready=3&busy=1", 200),
+    ] {
+        assert_eq!(post(running.at(), body).await, status, "{body}");
+    }
+    assert_eq!(get(running.at(), "/beat").await.status, 405);
+    assert_eq!(get(running.at(), "/").await.member(), "a");
+    running.reload(&text(&[&member], ""));
+    assert_eq!(post(running.at(), "ready=3&busy=1").await, 503);
+}
+
+#[tokio::test]
+async fn a_listener_that_a_reload_leaves_out_is_closed_and_one_that_fails_changes_nothing() {
+    let member = Member::start("a").await;
+    let (first, second) = (free(), free());
+    let running = run(&text(&[&member], &format!("HeartbeatListen {first}"))).await;
+    assert!(UdpSocket::bind(first).is_err());
+    let taken = UdpSocket::bind(second).unwrap();
+    let error = running.refused(&text(&[&member], &format!("HeartbeatListen {second}")));
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("`HeartbeatListen {second}`")),
+        "{error}"
+    );
+    assert!(UdpSocket::bind(first).is_err());
+    drop(taken);
+    running.reload(&text(&[&member], &format!("HeartbeatListen {second}")));
+    until("it is closed", || UdpSocket::bind(first).is_ok()).await;
+    let system = running.system.clone();
+    running.stop().await;
+    until("all are closed", || UdpSocket::bind(second).is_ok()).await;
+    drop(system);
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_it_has_changed() {
+    let member = Member::start("a").await;
+    let folder = std::env::temp_dir().join(format!("equipoise-hb-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("hb.dat");
+    let config = text(&[&member], "HeartbeatStorage hb.dat");
+    let builder = System::builder(read(&config)).base(&folder);
+    let running = serve(builder).await;
+    let idle = || {
+        let records = running.system.heartbeats().records();
+        records.first().map(|record| record.reading().ready)
+    };
+    assert_eq!(get(running.at(), "/").await.status, 503);
+    for (text, ready) in [
+        ("127.0.0.1 &ready=7&busy=1&lastseen=2\n", 7),
+        // Older, and still what counts.
+        ("127.0.0.1 &ready=5&busy=1&lastseen=8\n", 5),
+        ("127.0.0.1 &ready=5&busy=1&lastseen=10\n", 0),
+        ("127.0.0.1 &ready=4&busy=1&lastseen=0\n", 4),
+        ("# none\n", 0),
+        ("127.0.0.1 &ready=6&busy=1&lastseen=0\n", 6),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        until(text, || idle() == Some(ready)).await;
+        let status = if ready > 0 { 200 } else { 503 };
+        assert_eq!(get(running.at(), "/").await.status, status, "{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    until("without a file", || idle() == Some(0)).await;
+    assert_eq!(get(running.at(), "/").await.status, 503);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn what_came_in_is_written_for_others() {
+    let member = Member::start("a").await;
+    let folder = std::env::temp_dir().join(format!("equipoise-hw-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("hb.dat");
+    let before = format!(
+        "HeartbeatListen {}\nHeartbeatMaxServers 0\nHeartbeatStorage {}",
+        free(),
+        file.display()
+    );
+    let running = run(&text(&[&member], &before)).await;
+    let heartbeats = running.system.heartbeats();
+    heartbeats
+        .receive([10, 0, 0, 7].into(), b"v=1&ready=9&busy=2")
+        .unwrap();
+    let mut ready = None;
+    for _ in 0..800 {
+        if let Ok((found, _)) = HeartbeatFile::read(&file) {
+            ready = found.records().first().map(|it| it.reading().ready);
+        }
+        if ready.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(ready, Some(9));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_idle_here_is_told_to_others() {
+    let member = Member::start("a").await;
+    let monitor = UdpSocket::bind("127.0.0.1:0").unwrap();
+    monitor.set_nonblocking(true).unwrap();
+    let to = monitor.local_addr().unwrap();
+    let running = run(&format!(
+        "HeartbeatAddress {to}\nMaxRequestWorkers 20\nProxyPass / {}/\n",
+        member.url()
+    ))
+    .await;
+    let hears = async |wanted: &str| {
+        until(wanted, || {
+            let mut bytes = [0; 1_000];
+            let heard = monitor
+                .recv(&mut bytes)
+                .map(|length| bytes[..length].to_vec());
+            heard.is_ok_and(|it| it == wanted.as_bytes())
+        })
+        .await;
+    };
+    hears("v=1&ready=20&busy=0").await;
+    let here = running.at();
+    let held = tokio::spawn(async move { get(here, "/hold").await });
+    hears("v=1&ready=19&busy=1").await;
+    member.release();
+    assert_eq!(held.await.unwrap().status, 200);
+    hears("v=1&ready=20&busy=0").await;
+    running.stop().await;
+    hears("v=1&ready=0&busy=0").await;
+}
+
+#[test]
+fn heartbeats_need_a_runtime() {
+    let config = read("HeartbeatAddress 127.0.0.1:9\n");
+    let error = System::builder(config).build().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("heartbeats need a tokio runtime"),
+        "{error}"
+    );
+}
