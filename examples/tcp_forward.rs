@@ -16,11 +16,16 @@
 //!     --sni '*.example.org=10.0.0.2:443=3' --sni '*.example.org=10.0.0.3:443' --backend 10.0.0.9:443
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "an example shows what happens"
+)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Parser, ValueEnum};
@@ -47,6 +52,8 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
+    ///
+    /// Without a port it is the one of --listen.
     ///
     /// With --sni, these members serve all clients for which there is no name: those that ask for
     /// another name or none, and those without TLS. Without such members, these are closed.
@@ -135,9 +142,19 @@ impl FromStr for Backend {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let options = Options::parse();
-    let listener = Listener::bind(options.listen)?;
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tcp_forward: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), BoxError> {
+    let cannot_listen = |error| format!("cannot listen at {}: {error}", options.listen);
+    let listener = Listener::bind(options.listen).map_err(cannot_listen)?;
     let here = listener.local_addr().ok_or("it listens on TCP")?;
     if options.backends.is_empty() && options.names.is_empty() {
         return demonstrate(listener, here, options.scheduler).await;

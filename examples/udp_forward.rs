@@ -9,10 +9,15 @@
 //! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --answers 1
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "an example shows what happens"
+)]
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -40,6 +45,8 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// A member, such as 10.0.0.1:53, [2001:db8::1]:53=3 or dns.internal:53; again for each.
+    ///
+    /// Without a port it is the one of --listen. A unix socket takes no datagrams.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
     /// How members are elected for the flow of a client.
@@ -95,9 +102,20 @@ impl FromStr for Backend {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let options = Options::parse();
-    let socket = UdpSocket::bind(options.listen).await?;
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("udp_forward: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), BoxError> {
+    let cannot_listen = |error| format!("cannot listen at {}: {error}", options.listen);
+    let socket = UdpSocket::bind(options.listen).await;
+    let socket = socket.map_err(cannot_listen)?;
     let here = socket.local_addr()?;
     if options.backends.is_empty() {
         return demonstrate(socket, options.scheduler).await;

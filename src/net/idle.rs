@@ -50,7 +50,10 @@ struct Entered {
 
 impl IdleConnections {
     /// Adds a connection until the entry is dropped.
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "for HTTP"))]
+    #[cfg_attr(
+        not(any(test, feature = "proxy")),
+        expect(dead_code, reason = "for HTTP")
+    )]
     pub(crate) fn enter(&self, connection: Arc<dyn Evictable>, waker: &Waker) -> Entry {
         let waker = waker.clone();
         let entered = Entered { connection, waker };

@@ -35,7 +35,7 @@ use crate::session::StickTable;
 use crate::timer::{Deadline, timeout};
 
 /// So many members are tried for one connection.
-const TRIES: usize = 8;
+const TRIES: usize = 64;
 
 /// What holds for each connection.
 ///

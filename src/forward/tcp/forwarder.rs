@@ -48,7 +48,7 @@ use crate::session::StickTable;
 /// | connections to one member | none | [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight) | wait for a member |
 /// | connections that wait for a member | 1 000 | [`max_waiting`](Self::max_waiting) | reset |
 /// | pipes for bytes that are not copied | 16 | [`max_pipes`](Self::max_pipes) | bytes are copied |
-/// | members tried for one connection | 8 | | reset |
+/// | members tried for one connection | 64 | | reset |
 /// | time to connect to one member | 5 s | [`connect_timeout`](Self::connect_timeout) | another member |
 /// | time until a member is connected | 30 s | [`opening_timeout`](Self::opening_timeout) | reset |
 /// | time without a byte | 1 h | [`idle_timeout`](Self::idle_timeout) | reset |

@@ -85,10 +85,10 @@ async fn a_connection_that_fails_over_counts_once_however_many_members_fail() {
 }
 
 #[tokio::test]
-async fn no_connection_tries_more_than_eight_members() {
+async fn no_connection_tries_more_than_sixty_four_members() {
     within(async {
         let bad = refusing().await;
-        let members = (0..12).map(|number| (number.to_string(), Address::from(bad)));
+        let members = (0..70).map(|number| (number.to_string(), Address::from(bad)));
         let balancer: Balancer<Address> = Balancer::new(members).unwrap();
         let (front, statistics) = start(TcpForwarder::new(balancer.clone()));
         is_reset(front.connect().await).await;
@@ -96,7 +96,7 @@ async fn no_connection_tries_more_than_eight_members() {
         are(&statistics, aborted).await;
         let members = balancer.members();
         let failed = members.iter().filter(|it| it.status() != Status::NORMAL);
-        assert_eq!(failed.count(), 8);
+        assert_eq!(failed.count(), 64);
     })
     .await;
 }
