@@ -90,7 +90,15 @@ fn read_if_changed(
 /// old, is taken back.
 #[derive(Debug, Default)]
 struct Taken {
-    seen: HashMap<SenderId, Instant>,
+    seen: HashMap<SenderId, Last>,
+}
+
+/// The last report of a sender.
+#[derive(Debug)]
+struct Last {
+    at: Instant,
+    /// It was there no more, or too old. It is remembered as long as a later report can seem older.
+    is_taken_back: bool,
 }
 
 impl Taken {
@@ -102,25 +110,29 @@ impl Taken {
             };
             fresh.insert(record.sender());
             let seen = now.checked_sub(age).unwrap_or(now);
-            let last = self.seen.entry(record.sender()).or_insert(seen);
+            let last = self.seen.entry(record.sender()).or_insert(Last {
+                at: seen,
+                is_taken_back: false,
+            });
+            last.is_taken_back = false;
             // An age that has grown faster than time would be taken for that of an older report.
-            if *last >= seen {
-                *last += STEP;
+            if last.at >= seen {
+                last.at += STEP;
             } else {
-                *last = seen;
+                last.at = seen;
             }
-            let age = now.saturating_duration_since(*last);
+            let age = now.saturating_duration_since(last.at);
             // What is beyond the monitor's bound is counted by it.
             let _ = monitor.report(record.with_last_seen(age));
         }
-        self.seen.retain(|sender, _| {
-            let stays = fresh.contains(sender);
-            if !stays {
+        self.seen.retain(|sender, last| {
+            if !fresh.contains(sender) && !last.is_taken_back {
                 let nothing = Reading { ready: 0, busy: 1 };
                 let record = HeartbeatRecord::new(*sender, nothing);
                 let _ = monitor.report(record.with_last_seen(Duration::ZERO));
+                (last.at, last.is_taken_back) = (now.max(last.at), true);
             }
-            stays
+            !last.is_taken_back || now.saturating_duration_since(last.at) < STALE
         });
     }
 }
@@ -157,7 +169,10 @@ mod tests {
             (1, "10.0.0.1 &ready=8&busy=1&lastseen=0\n", &[8]),
             (1, "10.0.0.1 &ready=8&busy=1\n", &[0]),
             (1, "10.0.0.2 &ready=3&busy=1&lastseen=9\n", &[0, 3]),
+            (0, "10.0.0.2 &ready=1.5&busy=1&lastseen=1\n", &[0, 0]),
+            (0, "10.0.0.2 &ready=6&busy=1&lastseen=1\n", &[0, 6]),
             (1, "", &[0, 0]),
+            (10, "", &[0, 0]),
         ] {
             let (file, _) = HeartbeatFile::parse(text.as_bytes());
             let passed = Duration::from_secs(passed);
