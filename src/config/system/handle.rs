@@ -188,7 +188,7 @@ impl System {
     ///
     /// # Errors
     ///
-    /// As for [`build`]; and if a listener is to change between TLS and plain HTTP, or from
+    /// As for [`build`](super::build); and if a listener is to change between TLS and plain HTTP, or from
     /// one address to all of them, or if serving has ended.
     ///
     /// # Examples
