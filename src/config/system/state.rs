@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) balancers: BTreeMap<Key, Running>,
     pub(super) heart: Heart,
     pub(super) doors: Vec<Door>,
-    /// Nobody serves any more.
+    /// Serving has ended.
     pub(super) ended: bool,
 }
 

@@ -160,7 +160,7 @@ impl UdpForwarder {
     /// Puts a member in error that has left a flow without an [answer](Self::answers) until it
     /// became idle, so that a member that hangs gets no more flows.
     ///
-    /// It is wrong where clients send what a member need not answer: anyone who sends such
+    /// It is wrong where a member need not answer all that clients send: a client that sends such
     /// datagrams then puts members in error.
     ///
     /// # Examples

@@ -185,7 +185,8 @@ impl Judge {
         self.act();
     }
 
-    /// An ejection has ended, whoever began it; `generation` is the first picture that shows it.
+    /// An ejection has ended, of the detector or another; `generation` is the first picture that
+    /// shows it.
     pub(super) fn recovered(&self, member: MemberId, generation: u64) {
         if !self.is_busy() {
             return;

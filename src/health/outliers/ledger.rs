@@ -1,7 +1,7 @@
 //! Which members are out as outliers, for how long, and when they are back: [`Ledger`].
 //!
-//! It is pure: facts, times and chance are arguments, so that its laws can be tested. Whoever
-//! holds it decides under one lock, which makes its two bounds hold under races:
+//! It is pure: facts, times and chance are arguments, so that its laws can be tested. It is
+//! used under one lock (`judge`), which makes its two bounds hold under races:
 //!
 //! * at most so many of a hundred members are out, but one may always be;
 //! * one is never ejected when no other could be elected instead.
@@ -29,7 +29,7 @@ pub(super) struct Facts {
     pub(super) in_rotation: bool,
     /// It could be elected for a new request, at once or when its turn comes.
     pub(super) is_usable: bool,
-    /// An ejection holds, whoever decided it.
+    /// An ejection holds, of the detector or another.
     pub(super) is_ejected: bool,
 }
 

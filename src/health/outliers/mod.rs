@@ -4,7 +4,7 @@
 //! head, end of a request ─► verdict ─► tally of the member (no lock)
 //!                                        │ a run is long enough, or an interval is over
 //!                                        ▼
-//!                       judge: one lock ─► statistics ─► ledger: who may be out
+//!                       judge: one lock ─► statistics ─► ledger: which may be out
 //!                                        │ orders, carried out after the lock
 //!                                        ▼
 //!            balancer: limit of one in flight, eject ... recovered ─► trial ─► limit lifted

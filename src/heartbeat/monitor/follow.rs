@@ -96,7 +96,7 @@ impl HeartbeatMonitor {
     }
 }
 
-/// Notices who joins and leaves.
+/// Notices members that join and leave.
 struct Membership {
     shared: Weak<Shared>,
     group: u64,

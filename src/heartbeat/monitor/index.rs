@@ -111,7 +111,7 @@ impl AddressIndex {
         !self.resolved.contains_key(name)
     }
 
-    /// Takes what names stand for now, and moves the members that are affected. Returns them,
+    /// Takes the addresses that names now have, and moves the members that are affected. Returns them,
     /// with the places that are new to them.
     pub(super) fn resolve(
         &mut self,

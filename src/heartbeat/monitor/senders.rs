@@ -1,4 +1,4 @@
-//! The latest report of each server: [`Senders`], of bounded size whoever sends.
+//! The latest report of each server: [`Senders`], of bounded size however many send.
 //!
 //! Servers that are members always have a place in it, or need none: their reports go on to the
 //! balancer either way. So a flood from many addresses keeps only other servers out.

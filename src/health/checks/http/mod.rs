@@ -99,7 +99,7 @@ impl Settings {
             *request.uri_mut() = Uri::from_parts(parts).map_err(|_| wrong())?;
         } else {
             *request.uri_mut() = Uri::from(path);
-            // First, as everybody sends it.
+            // First, as clients usually send it.
             request.headers_mut().insert(HOST, host);
         }
         request.headers_mut().extend(self.headers.clone());
