@@ -9,7 +9,7 @@ use std::time::Duration;
 use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
 use equipoise::scheduler::Reading;
 use tokio::net::{TcpSocket, UdpSocket};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::case::Event;
@@ -79,7 +79,7 @@ pub(crate) async fn noticed(monitor: &HeartbeatMonitor, text: &str) {
 /// A file of heartbeats that is written again and again, as httpd's monitor does, so that its own
 /// age counts for nothing.
 #[derive(Debug)]
-pub(crate) struct Kept(AbortHandle);
+pub(crate) struct Kept(JoinHandle<()>);
 
 impl Kept {
     pub(crate) fn new(path: PathBuf, text: &str) -> Result<Self, String> {
@@ -95,7 +95,13 @@ impl Kept {
                 let _ = write();
             }
         };
-        Ok(Self(tokio::spawn(writing).abort_handle()))
+        Ok(Self(tokio::spawn(writing)))
+    }
+
+    /// Stops writing; once it has ended, nothing of it is written any more.
+    pub(crate) async fn end(mut self) {
+        self.0.abort();
+        let _ = (&mut self.0).await;
     }
 }
 

@@ -176,7 +176,9 @@ impl Player<'_> {
         let config = self.world.system.config();
         let path = config.heartbeats.storage.ok_or("no file is read")?;
         // The one before ends first.
-        drop(self.file.take());
+        if let Some(before) = self.file.take() {
+            before.end().await;
+        }
         self.file = Some(heartbeat::Kept::new(path.into(), &text)?);
         heartbeat::noticed(&self.world.system.heartbeats(), &text).await;
         Ok(())
