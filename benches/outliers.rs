@@ -16,7 +16,7 @@
 use std::thread::scope;
 use std::time::Instant;
 
-use equipoise::balancer::events::{Event, Observer, Wants};
+use equipoise::balancer::events::{Event, Interest, Observer};
 use equipoise::health::{AdaptiveLimit, Aimd, OutlierDetector, SlowMembers};
 use equipoise::{Balancer, Outcome, PickRequest};
 
@@ -26,8 +26,8 @@ struct Idle;
 impl Observer for Idle {
     fn observe(&self, _: &Event<'_>) {}
 
-    fn wants(&self) -> Wants {
-        Wants::ANSWERED.and(Wants::ENDED)
+    fn interest(&self) -> Interest {
+        Interest::ANSWERED.and(Interest::ENDED)
     }
 }
 

@@ -39,7 +39,7 @@ async fn main() -> Result<(), BoxError> {
         .member("a", backend("a").await?, MemberSpec::new().with_route("a"))
         .member("b", backend("b").await?, MemberSpec::new().with_route("b"))
         .build()?;
-    let backends = ReverseProxy::over(
+    let backends = ReverseProxy::from_parts(
         BalanceLayer::new(balancer.clone())
             .sticky_with_cookie(StickySession::new("ROUTEID")?, RouteCookie::new()),
         EdgeLayer::new(Forwarding::new()),

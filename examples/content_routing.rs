@@ -11,8 +11,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use clap::Parser;
-use equipoise::net::{Listener, stop_signal};
-use equipoise::proxy::{Answer, Endpoint, Redirect, ReverseProxy, Router, Rule, Server};
+use equipoise::net::{Listener, shutdown_signal};
+use equipoise::proxy::{Endpoint, Redirect, ReverseProxy, Router, Rule, Server, StaticResponse};
 use equipoise::random::Random;
 use equipoise::service::BoxError;
 use equipoise::{Balancer, MemberSpec};
@@ -45,7 +45,7 @@ async fn main() -> Result<(), BoxError> {
         Rule::new().percent(10.0),
     ];
     let router = Router::builder()
-        .answer(Rule::new().path("/health"), Answer::text("fine\n"))
+        .respond(Rule::new().path("/health"), StaticResponse::text("fine\n"))
         .service(Rule::new().host("api.localhost"), api.clone())
         .service(Rule::new().path_prefix("/api"), api)
         .redirect(
@@ -58,7 +58,7 @@ async fn main() -> Result<(), BoxError> {
                 .any_of(asks_or_drawn),
             canary,
         )
-        .otherwise(pages)
+        .fallback(pages)
         .random(Random::seeded(7))
         .build()?;
 
@@ -81,7 +81,9 @@ async fn main() -> Result<(), BoxError> {
     println!("  curl http://{here}/cart                        # pages, one time in ten new");
     println!("  curl -b canary=yes http://{here}/cart          # the new ones");
     println!("  curl -i http://{here}/old/cart?id=7            # moved");
-    Server::new().serve(listener, router, stop_signal()?).await;
+    Server::new()
+        .serve(listener, router, shutdown_signal()?)
+        .await;
     Ok(())
 }
 

@@ -76,7 +76,7 @@ fn fault(error: &(dyn Error + 'static)) -> Fault {
     match cause::<ConnectError>(error) {
         Some(_) => Fault::NOTHING_SENT,
         None if cause(error).is_some_and(hyper::Error::is_canceled) => {
-            Fault::NOTHING_SENT.and_blameless()
+            Fault::NOTHING_SENT.with_member_blameless()
         }
         None => Fault::of(error),
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::health::{Check, HealthChecks, HttpProbe};
 use equipoise::member::Ramp;
 use equipoise::net::{Accepted, Acceptor, Listener};
@@ -117,8 +117,8 @@ impl Observer for Log {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED
+    fn interest(&self) -> Interest {
+        Interest::CHANGED
     }
 }
 

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Parser;
-use equipoise::config::{Config, ConfigError, Diagnostic, Reader, Severity, System};
-use equipoise::net::{Listener, stop_signal};
+use equipoise::config::{Config, ConfigError, Diagnostic, Reader, RunningConfig, Severity};
+use equipoise::net::{Listener, shutdown_signal};
 use equipoise::proxy::{ClientBody, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response};
@@ -134,7 +134,7 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
     } else {
         options.listen
     };
-    let mut builder = System::builder(config).listen(listen);
+    let mut builder = RunningConfig::builder(config).listen(listen);
     if options.check {
         if let Err(error) = builder.check() {
             complain(&error);
@@ -172,7 +172,7 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
         println!("\nStopped. Connections cut off: {}.", stopped.await.cut());
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = stop_signal()?;
+    let stop = shutdown_signal()?;
     let stopped = tokio::select! {
         stopped = system.serve(stop) => stopped,
         never = reload_on_hangup(&system, options) => match never? {},
@@ -206,7 +206,10 @@ fn complain(error: &ConfigError) {
 
 /// Reads the file again whenever it is told to; what is wrong changes nothing.
 #[cfg(unix)]
-async fn reload_on_hangup(system: &System, options: &Options) -> std::io::Result<Infallible> {
+async fn reload_on_hangup(
+    system: &RunningConfig,
+    options: &Options,
+) -> std::io::Result<Infallible> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hangups = signal(SignalKind::hangup())?;
@@ -224,7 +227,7 @@ async fn reload_on_hangup(system: &System, options: &Options) -> std::io::Result
 }
 
 #[cfg(not(unix))]
-async fn reload_on_hangup(_: &System, _: &Options) -> std::io::Result<Infallible> {
+async fn reload_on_hangup(_: &RunningConfig, _: &Options) -> std::io::Result<Infallible> {
     std::future::pending().await
 }
 

@@ -31,7 +31,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Parser, ValueEnum};
 use equipoise::balancer::Builder;
 use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, TcpForwarder};
-use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, stop_signal};
+use equipoise::net::{Accepted, Acceptor, Connector, Listener, ProxyVersion, shutdown_signal};
 use equipoise::scheduler::Maglev;
 use equipoise::session::StickTable;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, MemberSpec, Status, Weight};
@@ -164,7 +164,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
     let stopped = if options.names.is_empty() {
         println!("Forwarding from {here} until Ctrl-C.");
         let statistics = forwarder.statistics();
-        let stopped = forwarder.serve(listener, stop_signal()?).await;
+        let stopped = forwarder.serve(listener, shutdown_signal()?).await;
         print_table(&balancer);
         println!("{statistics}");
         stopped
@@ -180,7 +180,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
         }
         println!("Forwarding from {here} by name until Ctrl-C.");
         let routed = router.statistics();
-        let stopped = router.serve(listener, stop_signal()?).await;
+        let stopped = router.serve(listener, shutdown_signal()?).await;
         for (name, group) in &groups {
             println!("{name}");
             print_table(group);

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use equipoise::Balancer;
 use equipoise::MemberSpec;
-use equipoise::net::{Identity, Listener, MemberTls, ServerTls, TlsError, stop_signal};
+use equipoise::net::{Identity, Listener, MemberTls, ServerTls, TlsError, shutdown_signal};
 use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response, Uri, Version};
@@ -89,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
             std::process::id()
         );
     }
-    let serving = server.serve(listener, proxy, stop_signal()?);
+    let serving = server.serve(listener, proxy, shutdown_signal()?);
     let stopped = tokio::select! {
         stopped = serving => stopped,
         never = reload(&tls, identity) => never?,

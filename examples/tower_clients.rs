@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use axum::Router;
-use equipoise::service::{Aimed, BalanceService, BoxError, ServedBy};
+use equipoise::service::{BalanceService, BoxError, ServedBy, WithTarget};
 use equipoise::{Balancer, Flag, PickRequest};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -25,7 +25,8 @@ use tower::ServiceExt;
 async fn main() -> Result<(), BoxError> {
     let [a, b, c] = [backend().await?, backend().await?, backend().await?];
     // Each with a pool of its own; layers around the client would be its own, too.
-    let client = |address| Aimed::new(address, Client::builder(TokioExecutor::new()).build_http());
+    let client =
+        |address| WithTarget::new(address, Client::builder(TokioExecutor::new()).build_http());
     let balancer = Balancer::new([
         ("a", client(a.address)),
         ("b", client(b.address)),

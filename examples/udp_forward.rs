@@ -24,7 +24,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use equipoise::balancer::Builder;
 use equipoise::forward::{Address, UdpForwarder};
-use equipoise::net::stop_signal;
+use equipoise::net::shutdown_signal;
 use equipoise::scheduler::Maglev;
 use equipoise::session::StickTable;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Flag, MemberSpec, Status, Weight};
@@ -132,7 +132,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
         forwarder = forwarder.proxy_protocol();
     }
     let statistics = forwarder.statistics();
-    let stopped = forwarder.serve(socket, stop_signal()?).await?;
+    let stopped = forwarder.serve(socket, shutdown_signal()?).await?;
     print_table(&balancer);
     println!("{statistics}");
     println!("Stopped. Flows cut: {}.", stopped.cut());

@@ -44,8 +44,8 @@ pub mod config;
 
 pub use balancer::events::{Event, Observer};
 pub use balancer::{
-    Balancer, BuildError, EditError, Explanation, Guard, Lease, PickError, PickRequest, Removed,
-    UnknownMember,
+    Balancer, BuildError, EditError, Explanation, Guard, Lease, PickError, PickRequest,
+    RemovedMember, UnknownMember,
 };
 pub use member::{
     Ended, Flag, MemberId, MemberSpec, MemberState, Outcome, Status, Weight, WeightError,

@@ -33,7 +33,7 @@ use crate::sync::{AtomicU64, Relaxed};
 /// on every machine.
 ///
 /// ```
-/// use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Scheduler};
+/// use equipoise::scheduler::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 /// use equipoise::{Balancer, MemberSpec, PickRequest, Weight};
 /// use rand::distr::Distribution;
 /// use rand::distr::weighted::WeightedIndex;
@@ -58,7 +58,7 @@ use crate::sync::{AtomicU64, Relaxed};
 ///         candidates.claim_first(drawn.into_iter().chain(candidates.iter()))
 ///     }
 ///
-///     fn on_group(&self, group: &Group<'_>) {
+///     fn on_group_change(&self, group: &GroupChange<'_>) {
 ///         let weights = group.iter().map(|one| one.weight().units());
 ///         *self.tickets.lock().unwrap() = WeightedIndex::new(weights).ok();
 ///     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use equipoise::Balancer;
 use equipoise::forward::{Address, TcpForwarder, UdpForwarder};
-use equipoise::net::{Listener, stop_signal};
+use equipoise::net::{Listener, shutdown_signal};
 use equipoise::service::BoxError;
 use tokio::net::UdpSocket;
 
@@ -20,7 +20,7 @@ pub(crate) async fn serve_tcp(
         forwarder = forwarder.max_pipes(pipes);
     }
     let listener = Listener::bind(listen)?;
-    forwarder.serve(listener, stop_signal()?).await;
+    forwarder.serve(listener, shutdown_signal()?).await;
     Ok(())
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn serve_udp(
         .new_flows_per_client(NEW_FLOWS)
         .drain_timeout(Duration::ZERO);
     let socket = UdpSocket::bind(listen).await?;
-    forwarder.serve(socket, stop_signal()?).await?;
+    forwarder.serve(socket, shutdown_signal()?).await?;
     Ok(())
 }
 

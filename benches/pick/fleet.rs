@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use equipoise::clock::{Clock, SystemClock};
-use equipoise::scheduler::{Maglev, Reading};
+use equipoise::scheduler::{HeartbeatReading, Maglev};
 use equipoise::{
     Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Weight,
 };
@@ -98,7 +98,7 @@ pub(crate) fn balancer(
             let scheduler = Heartbeat::new(&readings).with_max_age(Duration::from_secs(86_400));
             let balancer = builder.scheduler(scheduler).build().expect("unique names");
             for index in 0..count {
-                let reading = Reading {
+                let reading = HeartbeatReading {
                     ready: 100,
                     busy: 1,
                 };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use equipoise::config::{build, parse};
-use equipoise::net::stop_signal;
+use equipoise::net::shutdown_signal;
 use equipoise::service::BoxError;
 
 /// Serves `address` until somebody asks the process to stop.
@@ -15,6 +15,6 @@ pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Resu
         writeln!(text, "BalancerMember http://{upstream}")?;
     }
     text.push_str("</Proxy>\nProxyPass / balancer://all/\n");
-    build(parse(&text).0)?.serve(stop_signal()?).await;
+    build(parse(&text).0)?.serve(shutdown_signal()?).await;
     Ok(())
 }

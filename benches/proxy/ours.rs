@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use equipoise::Balancer;
-use equipoise::net::{Listener, stop_signal};
+use equipoise::net::{Listener, shutdown_signal};
 use equipoise::proxy::{Endpoint, HttpVersions, ReverseProxy, Server};
 use equipoise::service::BoxError;
 
@@ -21,6 +21,8 @@ pub(crate) async fn serve(
     }
     let proxy = ReverseProxy::new(Balancer::new(members)?);
     let listener = Listener::bind(address)?;
-    Server::new().serve(listener, proxy, stop_signal()?).await;
+    Server::new()
+        .serve(listener, proxy, shutdown_signal()?)
+        .await;
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(crate) fn layered(servers: &[Uri], setup: Setup) -> Layered {
     let layer = match setup {
         Setup::Full => {
             let session = StickySession::new(COOKIE_NAME).expect("a name");
-            let timeouts = Timeouts::new().with_attempt(Duration::from_secs(30));
+            let timeouts = Timeouts::new().with_per_try_timeout(Duration::from_secs(30));
             let sticky = layer.sticky_with_cookie(session, RouteCookie::new());
             sticky.timeouts(Tokio, timeouts)
         }

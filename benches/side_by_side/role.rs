@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
 
-use equipoise::net::stop_signal;
+use equipoise::net::shutdown_signal;
 use equipoise::service::BoxError;
 
 use super::progress::say;
@@ -28,7 +28,7 @@ pub(crate) fn run(name: &str, role: impl Future<Output = Result<(), BoxError>>) 
 pub(crate) async fn until_stopped(
     driving: impl Future<Output = Result<(), BoxError>>,
 ) -> Result<(), BoxError> {
-    let stop = stop_signal()?;
+    let stop = shutdown_signal()?;
     tokio::select! {
         done = driving => done,
         () = stop => Err("stopped".into()),

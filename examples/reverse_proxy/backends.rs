@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use equipoise::net::Listener;
 use equipoise::proxy::{ClientBody, Endpoint};
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use equipoise::service::BoxError;
 use equipoise::{MemberSpec, StickySession, Weight};
 use http::header::SET_COOKIE;
@@ -144,9 +144,9 @@ impl Site {
     }
 
     /// What it says of itself in a heartbeat.
-    pub(crate) fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> HeartbeatReading {
         let busy = self.busy.load(Relaxed);
-        Reading {
+        HeartbeatReading {
             ready: self.profile.slots.saturating_sub(busy),
             busy,
         }

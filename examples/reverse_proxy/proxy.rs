@@ -46,7 +46,7 @@ pub(crate) fn service(
 + Send
 + 'static {
     // When all are draining or at their cap, somebody may be free in a moment.
-    let timeouts = Timeouts::new().with_member(Duration::from_secs(2));
+    let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(2));
     let balance = BalanceLayer::new(balancer).timeouts(TokioTimer::new(), timeouts);
     let balance = match sessions {
         Sessions::None => balance,
@@ -54,7 +54,7 @@ pub(crate) fn service(
         Sessions::SetByProxy(session) => balance.sticky_with_cookie(session, RouteCookie::new()),
     };
     let edge = EdgeLayer::new(Forwarding::new());
-    let proxy = ReverseProxy::over(balance, edge);
+    let proxy = ReverseProxy::from_parts(balance, edge);
     ServiceExt::<Request<ClientBody>>::map_response(proxy, |mut response: Response<_>| {
         show_who_served(&mut response);
         response

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::{Event, Observer};
 
 /// An observer that adds up times in flight.
@@ -52,7 +52,7 @@ impl Observer for Stopwatch {
         times.count += 1;
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ELAPSED
+    fn interest(&self) -> Interest {
+        Interest::ELAPSED
     }
 }

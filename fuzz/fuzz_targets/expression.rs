@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-use equipoise::config::{Expression, Lookup};
+use equipoise::config::{Expression, ExpressionLookup};
 use libfuzzer_sys::fuzz_target;
 
 /// Whatever is asked for is what stands behind the expression.
 struct Bytes<'b>(&'b [u8]);
 
-impl Lookup for Bytes<'_> {
+impl ExpressionLookup for Bytes<'_> {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         (!name.starts_with('x')).then_some(Cow::Borrowed(self.0))
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::events::{EventKind, Wants};
-use super::layers::Layer;
-use super::lease::Entry;
+use super::events::{EventKind, Interest};
+use super::layers::SettingLayer;
+use super::lease::MemberEntry;
 use super::shared::Shared;
 use super::view::View;
 use crate::clock::Timestamp;
@@ -12,7 +12,7 @@ use crate::member::{Cause, Flag, MemberState, Status};
 
 /// What a change has made of a member.
 enum Fact {
-    Changed(Layer, Status, Status, Option<Cause>),
+    Changed(SettingLayer, Status, Status, Option<Cause>),
     Ejected(Timestamp, Cause),
     Joined,
     Left,
@@ -28,7 +28,7 @@ pub(super) struct AfterChange<W> {
     pub(super) generation: u64,
     pub(super) former: Vec<Arc<View<W>>>,
     /// What was replaced or removed; readers may never have seen it.
-    pub(super) replaced: Vec<Arc<Entry<W>>>,
+    pub(super) replaced: Vec<Arc<MemberEntry<W>>>,
     /// Whether the scheduler has to plan, unless it is at it by then.
     pub(super) owes_plan: bool,
 }
@@ -70,7 +70,7 @@ impl<W> AfterChange<W> {
     pub(super) fn note(
         &mut self,
         state: &Arc<MemberState>,
-        layer: Layer,
+        layer: SettingLayer,
         (before, after): (Status, Status),
     ) {
         if before != after {
@@ -90,7 +90,7 @@ impl<W> AfterChange<W> {
         cause: &Cause,
     ) {
         if before != after {
-            let changed = Fact::Changed(Layer::Health, before, after, Some(cause.clone()));
+            let changed = Fact::Changed(SettingLayer::Health, before, after, Some(cause.clone()));
             self.facts.push((state.clone(), changed));
         }
     }
@@ -104,7 +104,7 @@ impl<W> AfterChange<W> {
         cause: &Cause,
     ) {
         if before != after {
-            let changed = Fact::Changed(Layer::Health, before, after, Some(cause.clone()));
+            let changed = Fact::Changed(SettingLayer::Health, before, after, Some(cause.clone()));
             self.facts.push((state.clone(), changed));
         }
         let ejected = Fact::Ejected(until, cause.clone());
@@ -121,11 +121,11 @@ impl<W> AfterChange<W> {
 }
 
 /// The events that facts are told as.
-const FACTS: Wants = Wants::CHANGED
-    .and(Wants::EJECTED)
-    .and(Wants::JOINED)
-    .and(Wants::LEFT)
-    .and(Wants::RECOVERED);
+const FACTS: Interest = Interest::CHANGED
+    .and(Interest::EJECTED)
+    .and(Interest::JOINED)
+    .and(Interest::LEFT)
+    .and(Interest::RECOVERED);
 
 impl Fact {
     fn kind(&self) -> EventKind<'_> {

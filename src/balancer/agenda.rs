@@ -122,7 +122,7 @@ pub(super) struct Renewal<'a> {
 }
 
 impl Renewal<'_> {
-    pub(super) fn end(mut self, next: Next) {
+    pub(super) fn end(mut self, next: NextDue) {
         self.next = nanos(next.due).max(DIRTY + 1);
         self.agenda.rescue.store(rescue_nanos(next.rescue), Relaxed);
     }
@@ -136,14 +136,14 @@ impl Drop for Renewal<'_> {
 
 /// What falls due next.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Next {
+pub(super) struct NextDue {
     /// Any member's.
     due: Option<Timestamp>,
     /// That of a member which can serve then: what a refused request waits for.
     rescue: Option<Timestamp>,
 }
 
-impl Next {
+impl NextDue {
     pub(super) fn note(&mut self, outlook: &Outlook) {
         self.due = earlier(self.due, outlook.due);
         self.rescue = earlier(self.rescue, outlook.rescue);

@@ -42,9 +42,9 @@ pub(super) struct Attention(AtomicU32);
 
 /// How often the scheduler was changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Changes(u32);
+pub(super) struct SchedulerChanges(u32);
 
-impl Changes {
+impl SchedulerChanges {
     pub(super) fn next(self) -> Self {
         Self(self.0.wrapping_add(ONE_CHANGE))
     }
@@ -52,9 +52,9 @@ impl Changes {
 
 /// The word at one time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen(u32);
+pub(super) struct AttentionWord(u32);
 
-impl Seen {
+impl AttentionWord {
     /// Tells whether an end has nothing to take care of.
     #[inline]
     pub(super) fn is_idle(self) -> bool {
@@ -67,8 +67,8 @@ impl Seen {
     }
 
     #[inline]
-    pub(super) fn changes(self) -> Changes {
-        Changes(self.0 & !FLAGS)
+    pub(super) fn changes(self) -> SchedulerChanges {
+        SchedulerChanges(self.0 & !FLAGS)
     }
 }
 
@@ -78,8 +78,8 @@ impl Attention {
     }
 
     #[inline]
-    pub(super) fn look(&self) -> Seen {
-        Seen(self.0.load(SeqCst))
+    pub(super) fn look(&self) -> AttentionWord {
+        AttentionWord(self.0.load(SeqCst))
     }
 
     /// Puts flags up, or takes them down; several change at the same time.

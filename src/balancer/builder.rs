@@ -220,7 +220,7 @@ impl<W> Builder<W> {
     ///
     /// ```
     /// use equipoise::clock::Timestamp;
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     ///
     /// let elections = |seed| -> String {
@@ -232,7 +232,7 @@ impl<W> Builder<W> {
     ///         .build()
     ///         .unwrap();
     ///     for name in ["a", "b"] {
-    ///         let reading = Reading { ready: 100, busy: 1 };
+    ///         let reading = HeartbeatReading { ready: 100, busy: 1 };
     ///         readings.report(name, reading, Timestamp::ORIGIN).unwrap();
     ///     }
     ///     let elect = |_| balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
@@ -252,7 +252,7 @@ impl<W> Builder<W> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::balancer::events::Wants;
+    /// use equipoise::balancer::events::Interest;
     /// use equipoise::{Balancer, Event, MemberSpec, Observer, PickRequest};
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -265,8 +265,8 @@ impl<W> Builder<W> {
     ///         self.0.fetch_add(1, Ordering::Relaxed);
     ///     }
     ///
-    ///     fn wants(&self) -> Wants {
-    ///         Wants::ELECTED
+    ///     fn interest(&self) -> Interest {
+    ///         Interest::ELECTED
     ///     }
     /// }
     ///

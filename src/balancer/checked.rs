@@ -1,4 +1,4 @@
-//! What health checks have found of members: [`Balancer::note_checks`].
+//! What health checks have found of members: [`Balancer::apply_check_results`].
 //!
 //! What does not live here: the checks themselves, and how many it takes (`health`).
 
@@ -25,15 +25,18 @@ impl<W> Balancer<W> {
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
     /// let failed = Cause::from("GET /status answered 503");
-    /// balancer.note_checks([(MemberKey::Name("a"), Some(failed.clone()))]);
+    /// balancer.apply_check_results([(MemberKey::Name("a"), Some(failed.clone()))]);
     /// let health = balancer.member("a").unwrap().health();
     /// assert_eq!(health.outage(Flag::FailedCheck).unwrap().cause, Some(failed));
     ///
-    /// balancer.note_checks([(MemberKey::Name("a"), None)]);
+    /// balancer.apply_check_results([(MemberKey::Name("a"), None)]);
     /// assert!(balancer.member("a").unwrap().health().is_good());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn note_checks<'m>(&self, found: impl IntoIterator<Item = (MemberKey<'m>, Option<Cause>)>) {
+    pub fn apply_check_results<'m>(
+        &self,
+        found: impl IntoIterator<Item = (MemberKey<'m>, Option<Cause>)>,
+    ) {
         // The caller's iterator is at its end before the lock is taken.
         let found: Vec<_> = found.into_iter().collect();
         let mut editor = self.core.editor.lock();

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::operation::{Operation, Rewrite, work_out};
-use super::{Balancer, EditError, Removed};
+use super::operation::{Operation, SpecChange, work_out};
+use super::{Balancer, EditError, RemovedMember};
 use crate::member::{Flag, MemberId, MemberSpec, Overrides, Status};
 
 /// Many changes of the membership, recorded first and then [applied](Self::apply) as one.
@@ -67,18 +67,18 @@ pub struct Edit<'c, W> {
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Edited {
+pub struct EditSummary {
     /// Members that are new, in the order in which they were inserted.
     pub inserted: Vec<MemberId>,
     /// Members that were there before, that the edit names, and that are there still.
     pub updated: Vec<MemberId>,
     /// Members that are no longer there.
-    pub removed: Vec<Removed>,
+    pub removed: Vec<RemovedMember>,
     /// The overrides that were cleared, with the names of their members.
     pub cleared: Vec<(Arc<str>, Overrides)>,
 }
 
-impl Edited {
+impl EditSummary {
     /// The member of an edit that names one.
     pub(super) fn member(self) -> Option<MemberId> {
         self.inserted.into_iter().chain(self.updated).next()
@@ -160,7 +160,7 @@ impl<'c, W> Edit<'c, W> {
         name: impl Into<Arc<str>>,
         change: impl Fn(MemberSpec) -> MemberSpec + Send + 'c,
     ) {
-        let change = Rewrite::new(change);
+        let change = SpecChange::new(change);
         self.operations.push(Operation::Update(name.into(), change));
     }
 
@@ -250,7 +250,7 @@ impl<'c, W> Edit<'c, W> {
         name: impl Into<Arc<str>>,
         change: impl Fn(Overrides) -> Overrides + Send + 'c,
     ) {
-        let change = Rewrite::new(change);
+        let change = SpecChange::new(change);
         self.operations
             .push(Operation::Override(name.into(), change));
     }
@@ -304,7 +304,7 @@ impl<'c, W> Edit<'c, W> {
     /// assert_eq!(balancer.len(), 1);
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn apply(mut self) -> Result<Edited, EditError> {
+    pub fn apply(mut self) -> Result<EditSummary, EditError> {
         loop {
             let mut editor = self.balancer.core.editor.lock();
             let mut draft = Draft::of(&editor, &self.owner, &self.operations)?;
@@ -315,8 +315,8 @@ impl<'c, W> Edit<'c, W> {
                     self.balancer.publish_if(done.changed, editor);
                 }
                 let shared = &self.balancer.core.shared;
-                let removed = |state| Removed::new(state, shared.clone());
-                return Ok(Edited {
+                let removed = |state| RemovedMember::new(state, shared.clone());
+                return Ok(EditSummary {
                     inserted: done.inserted,
                     updated: done.updated,
                     removed: done.removed.into_iter().map(removed).collect(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::after_change::AfterChange;
 use super::epoch::Epoch;
-use super::layers::{Absent, Layer, layered};
-use super::lease::Entry;
+use super::layers::{Absent, SettingLayer, layered};
+use super::lease::MemberEntry;
 use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
@@ -21,7 +21,7 @@ use crate::sync::Mutex;
 /// The membership as changes see it.
 pub(super) struct Editor<W> {
     pub(super) roster: Arc<Roster>,
-    pub(super) entries: Slab<Entry<W>>,
+    pub(super) entries: Slab<MemberEntry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) epoch: Arc<Epoch>,
     pub(super) generation: u64,
@@ -33,7 +33,7 @@ pub(super) struct Editor<W> {
     /// The slots whose seats changed since the last publication.
     pub(super) touched: Vec<usize>,
     /// What the scheduler has still to be told.
-    pub(super) owed: Told,
+    pub(super) owed: SchedulerNotice,
     pub(super) planning: Planning,
     pub(super) after: AfterChange<W>,
 }
@@ -51,7 +51,7 @@ impl<W> Editor<W> {
             next_order: 0,
             next_payload: 0,
             touched: Vec::new(),
-            owed: Told::TheDifference,
+            owed: SchedulerNotice::TheDifference,
             planning: Planning::default(),
             after: AfterChange::NONE,
         }
@@ -187,7 +187,8 @@ impl<W> Editor<W> {
     ) -> bool {
         let now = self.epoch.shared.clock.now();
         let (before, after) = state.change_flags(set, clear, now, None);
-        self.after.note(state, Layer::Health, (before, after));
+        self.after
+            .note(state, SettingLayer::Health, (before, after));
         before != after
     }
 
@@ -230,7 +231,7 @@ impl<W> Editor<W> {
                 seat
             }
         };
-        let entry = Entry {
+        let entry = MemberEntry {
             seat,
             epoch: self.epoch.clone(),
             payload,
@@ -257,17 +258,17 @@ impl<W> Editor<W> {
 }
 
 /// The layer that a change of a member is told of: where both write, the operator's.
-fn layer_of(former: &Overrides, overrides: &Overrides) -> Layer {
+fn layer_of(former: &Overrides, overrides: &Overrides) -> SettingLayer {
     if former == overrides {
-        Layer::Source
+        SettingLayer::Source
     } else {
-        Layer::Operator
+        SettingLayer::Operator
     }
 }
 
 /// How much the scheduler is told.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Told {
+pub(super) enum SchedulerNotice {
     /// The difference.
     TheDifference,
     /// The difference, and everybody else as changed.

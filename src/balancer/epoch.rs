@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::attention::{Changes, ENDS, ENDS_WANTED, LOOK_AGAIN, READ_AGAIN, Seen};
+use super::attention::{
+    AttentionWord, ENDS, ENDS_WANTED, LOOK_AGAIN, READ_AGAIN, SchedulerChanges,
+};
 use super::events::EventKind;
 use super::shared::{Shared, Wakes};
 use crate::member::Ended;
@@ -17,7 +19,7 @@ use crate::snapshot::Seat;
 pub(super) struct Epoch {
     pub(super) shared: Arc<Shared>,
     scheduler: Arc<dyn Scheduler>,
-    changes: Changes,
+    changes: SchedulerChanges,
 }
 
 impl Epoch {
@@ -42,7 +44,7 @@ impl Epoch {
     /// Notes an election in this epoch, after it is counted. If another scheduler has
     /// come meanwhile, that one must read the facts again. Returns what else is to be done.
     #[inline]
-    pub(super) fn elected(&self) -> Seen {
+    pub(super) fn elected(&self) -> AttentionWord {
         let seen = self.shared.attention.look();
         if seen.changes() != self.changes {
             self.shared.attention.set(READ_AGAIN, true);
@@ -72,13 +74,13 @@ impl Epoch {
     fn tell_end(
         &self,
         seat: &Seat,
-        seen: Seen,
+        seen: AttentionWord,
         (before, room): (u32, bool),
         generation: u64,
         ended: &Ended,
     ) {
         // In this order also if the scheduler panics: it, what waits, observers.
-        let _told = seen.has(ENDS_WANTED).then(|| Telling {
+        let _told = seen.has(ENDS_WANTED).then(|| EndedNotice {
             shared: &self.shared,
             seat,
             generation,
@@ -96,14 +98,14 @@ impl Epoch {
 }
 
 /// Tells observers of an end when it is dropped.
-struct Telling<'e> {
+struct EndedNotice<'e> {
     shared: &'e Shared,
     seat: &'e Seat,
     generation: u64,
     ended: &'e Ended,
 }
 
-impl Drop for Telling<'_> {
+impl Drop for EndedNotice<'_> {
     fn drop(&mut self) {
         let kind = EventKind::Ended(self.ended);
         let event = self
@@ -113,7 +115,13 @@ impl Drop for Telling<'_> {
     }
 }
 
-fn tell_scheduler(scheduler: &dyn Scheduler, seat: &Seat, seen: Seen, room: bool, ended: &Ended) {
+fn tell_scheduler(
+    scheduler: &dyn Scheduler,
+    seat: &Seat,
+    seen: AttentionWord,
+    room: bool,
+    ended: &Ended,
+) {
     // The room first: should the other hook panic, the member is not left parked.
     if room {
         scheduler.on_room(&seat.state);

@@ -1,4 +1,4 @@
-//! The layers of which a member is made ([`Layer`]): what the source's and the operator's come
+//! The layers of which a member is made ([`SettingLayer`]): what the source's and the operator's come
 //! to, and what is kept of them while the member is absent.
 //!
 //! What does not live here: what overrides do to a spec (`member/overrides.rs`).
@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::member::{MemberSpec, Overrides};
-use crate::snapshot::{Layers, Overridden};
+use crate::snapshot::{Overridden, SpecLayers};
 
 /// Which of a member's layers has decided something about it.
 ///
 /// # Examples
 ///
-/// See [`MemberExplained::layer`](super::MemberExplained::layer).
+/// See [`MemberExplanation::layer`](super::MemberExplanation::layer).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Layer {
+pub enum SettingLayer {
     /// Its health: in error, ejected, or a failed check. Why is in its
-    /// [`health`](super::MemberExplained::health).
+    /// [`health`](super::MemberExplanation::health).
     Health,
     /// The [`Overrides`] of an operator.
     Operator,
@@ -78,13 +78,13 @@ impl Absent {
 }
 
 /// What holds by a source and what overrides it, and what is to be kept of the two.
-pub(super) fn layered(source: MemberSpec, overrides: Overrides) -> (MemberSpec, Layers) {
+pub(super) fn layered(source: MemberSpec, overrides: Overrides) -> (MemberSpec, SpecLayers) {
     let flags = source.status();
     if overrides.is_empty() {
         let overridden = None;
-        return (source, Layers { flags, overridden });
+        return (source, SpecLayers { flags, overridden });
     }
     let spec = overrides.applied_to(source.clone());
     let overridden = Some(Arc::new(Overridden { overrides, source }));
-    (spec, Layers { flags, overridden })
+    (spec, SpecLayers { flags, overridden })
 }

@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::snapshot::Seat;
 
 /// A member with its payload, as a view holds it.
-pub(super) struct Entry<W> {
+pub(super) struct MemberEntry<W> {
     pub(super) seat: Arc<Seat>,
     pub(super) epoch: Arc<Epoch>,
     pub(super) payload: Arc<W>,
@@ -62,20 +62,20 @@ pub(super) struct Entry<W> {
 #[must_use = "a lease that is dropped at once counts nothing"]
 pub struct Lease<W> {
     /// `None` once it has ended or become a guard.
-    entry: Option<Arc<Entry<W>>>,
+    entry: Option<Arc<MemberEntry<W>>>,
     meter: Meter,
 }
 
 impl<W> Lease<W> {
     #[inline]
-    pub(super) fn new(entry: Arc<Entry<W>>, meter: Meter) -> Self {
+    pub(super) fn new(entry: Arc<MemberEntry<W>>, meter: Meter) -> Self {
         Self {
             entry: Some(entry),
             meter,
         }
     }
 
-    pub(super) fn entry(&self) -> &Entry<W> {
+    pub(super) fn entry(&self) -> &MemberEntry<W> {
         match &self.entry {
             Some(entry) => entry,
             None => unreachable!("only what consumes the lease takes its entry"),

@@ -69,7 +69,7 @@ impl LearnedLimit {
     ///
     /// See [`LimitOwner`].
     #[must_use]
-    pub const fn owned_by(mut self, owner: LimitOwner) -> Self {
+    pub const fn for_owner(mut self, owner: LimitOwner) -> Self {
         self.owner = owner;
         self
     }

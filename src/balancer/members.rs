@@ -7,8 +7,8 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 
 use super::editor::Editor;
-use super::removed::Removed;
-use super::{Balancer, Edit, EditError, Edited, MemberSource, UnknownMember};
+use super::removed::RemovedMember;
+use super::{Balancer, Edit, EditError, EditSummary, MemberSource, UnknownMember};
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, MemberSpec, MemberState};
 use crate::snapshot::Seat;
@@ -152,7 +152,7 @@ impl<W> Balancer<W> {
     ) -> Result<MemberId, UnknownMember> {
         let mut edit = self.edit();
         record(&mut edit);
-        let member = edit.apply().ok().and_then(Edited::member);
+        let member = edit.apply().ok().and_then(EditSummary::member);
         member.ok_or_else(|| UnknownMember { name: name.into() })
     }
 
@@ -189,7 +189,7 @@ impl<W> Balancer<W> {
     /// assert_eq!(*lease, "10.0.0.1:80", "it still works");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn remove(&self, name: &str) -> Result<Removed, EditError> {
+    pub fn remove(&self, name: &str) -> Result<RemovedMember, EditError> {
         self.default_source().remove(name)
     }
 
@@ -204,11 +204,11 @@ impl<W> Balancer<W> {
     ///
     /// # Examples
     ///
-    /// See [`Edited`].
+    /// See [`EditSummary`].
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,
-    ) -> Result<Edited, EditError>
+    ) -> Result<EditSummary, EditError>
     where
         N: Into<Arc<str>>,
     {
@@ -354,7 +354,7 @@ impl<W> Balancer<W> {
 
     /// Returns when something falls due next, on the balancer's clock: the end of an error or
     /// of an ejection, or a step of a ramp. [`keep_time`](Self::keep_time) notices it then,
-    /// or a timer of your own by [`notice_time`](Self::notice_time). A time that is over, the
+    /// or a timer of your own by [`apply_timed_changes`](Self::apply_timed_changes). A time that is over, the
     /// origin for one, means at once; `None`, that nothing is due.
     ///
     /// # Examples
@@ -368,13 +368,13 @@ impl<W> Balancer<W> {
     ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();
-    /// balancer.notice_time();
+    /// balancer.apply_timed_changes();
     /// let minute = std::time::Duration::from_secs(60);
-    /// assert_eq!(balancer.next_due(), Some(Timestamp::ORIGIN + minute));
+    /// assert_eq!(balancer.next_timed_change(), Some(Timestamp::ORIGIN + minute));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_timed_change(&self) -> Option<Timestamp> {
         self.shared().agenda.next_due()
     }
 
@@ -398,16 +398,16 @@ impl<W> Balancer<W> {
     ///     .member("a", (), MemberSpec::new().with_recovery_delay(Duration::from_secs(5)))
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();
-    /// balancer.notice_time();
+    /// balancer.apply_timed_changes();
     /// assert!(!balancer.member("a").unwrap().status().is_usable());
     ///
     /// clock.advance(Duration::from_secs(5));
-    /// balancer.notice_time();
+    /// balancer.apply_timed_changes();
     /// assert!(balancer.member("a").unwrap().status().is_usable());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn notice_time(&self) {
+    pub fn apply_timed_changes(&self) {
         if self.shared().is_due() {
             self.renew();
         }

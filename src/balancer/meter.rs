@@ -58,7 +58,7 @@ impl Meter {
     }
 
     pub(super) fn shared(&mut self, seat: &Arc<Seat>) -> SentMeter {
-        let new = || SentMeter(Arc::new(Sent::new(seat.clone())));
+        let new = || SentMeter(Arc::new(SentCount::new(seat.clone())));
         self.shared.get_or_insert_with(new).clone()
     }
 
@@ -120,9 +120,9 @@ impl Meter {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct SentMeter(Arc<Sent>);
+pub struct SentMeter(Arc<SentCount>);
 
-struct Sent {
+struct SentCount {
     seat: Arc<Seat>,
     // Relaxed: a sum that only grows; an end may be a frame behind.
     sum: AtomicU64,
@@ -145,7 +145,7 @@ pub(crate) enum Upload {
 const FLOWING: u32 = 0;
 const LATE: u32 = 1;
 
-impl Sent {
+impl SentCount {
     fn new(seat: Arc<Seat>) -> Self {
         Self {
             seat,

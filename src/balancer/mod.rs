@@ -61,24 +61,24 @@ use shared::Shared;
 use view::View;
 
 pub use builder::Builder;
-pub use edit::{Edit, Edited};
+pub use edit::{Edit, EditSummary};
 pub use error::{BuildError, EditError, PickError, UnknownMember};
-pub use explain::{Explanation, MemberExplained};
+pub use explain::{Explanation, MemberExplanation};
 pub use guard::Guard;
-pub use layers::{Layer, MAX_ABSENT_OVERRIDES};
+pub use layers::{MAX_ABSENT_OVERRIDES, SettingLayer};
 pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use meter::SentMeter;
-pub use removed::Removed;
+pub use removed::RemovedMember;
 pub use request::PickRequest;
 pub use source::{DEFAULT_SOURCE, MemberSource};
-pub use wait::{Drain, DrainEnd, Drained, PickWait, Ready};
+pub use wait::{Drain, DrainOutcome, Drained, MembersReady, PickWait};
 pub use weak::WeakBalancer;
-pub use why::Why;
+pub use why::Reason;
 
 pub(crate) use meter::Upload;
-pub(crate) use wait::{Expected, Keeper, Waiter, may_change};
+pub(crate) use wait::{Expected, TimeKeeper, Waiter, may_change};
 
 use crate::clock::{Clock, Timestamp};
 use crate::snapshot::Roster;
@@ -139,7 +139,7 @@ impl<W> Core<W> {
     fn plan(&self) {
         let mut task = self.editor.lock().next_task();
         while let Some(present) = task {
-            let mut running = Running {
+            let mut running = PlanRun {
                 core: self,
                 number: Some(present.number),
             };
@@ -162,13 +162,13 @@ impl<W> Drop for Core<W> {
 }
 
 /// Lets the next change plan again if this plan panics.
-struct Running<'c, W> {
+struct PlanRun<'c, W> {
     core: &'c Core<W>,
     /// The task, until it is through.
     number: Option<u64>,
 }
 
-impl<W> Drop for Running<'_, W> {
+impl<W> Drop for PlanRun<'_, W> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             self.core.editor.lock().planning.give_up(number);
@@ -197,7 +197,7 @@ impl<W> Balancer<W> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     ///
     /// let readings = HeartbeatReadings::new();
@@ -205,7 +205,7 @@ impl<W> Balancer<W> {
     ///     .scheduler(Heartbeat::new(&readings))
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
-    /// readings.report("a", Reading { ready: 8, busy: 1 }, balancer.now())?;
+    /// readings.report("a", HeartbeatReading { ready: 8, busy: 1 }, balancer.now())?;
     /// assert!(balancer.pick(&PickRequest::new()).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

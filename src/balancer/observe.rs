@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use super::attention::ELECTIONS_WANTED;
-use super::events::{EventKind, Observer, Observing, Registry, Wants};
+use super::events::{EventKind, Interest, Observer, ObserverGuard, Registry};
 use super::lease::Lease;
 use super::sessions::Home;
 use super::{Balancer, PickError, PickRequest};
@@ -14,7 +14,7 @@ use crate::member::MemberState;
 use crate::session::{CookieRouteError, Session};
 
 impl<W> Balancer<W> {
-    /// Adds an observer, until the [`Observing`] is dropped.
+    /// Adds an observer, until the [`ObserverGuard`] is dropped.
     ///
     /// It is told what begins after this has returned. Requests that began before have no
     /// times in their events, unless another observer or the scheduler wanted them.
@@ -30,17 +30,17 @@ impl<W> Balancer<W> {
     /// drop(log);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn observe(&self, observer: impl Observer) -> Observing {
+    pub fn observe(&self, observer: impl Observer) -> ObserverGuard {
         let shared = &self.core.shared;
         let number = shared.observers.add(Box::new(observer), &shared.attention);
         let registry: Weak<dyn Registry> = Arc::downgrade(shared) as _;
-        Observing::new(registry, number)
+        ObserverGuard::new(registry, number)
     }
 
     /// Tells of a pick that elected no member.
     #[cold]
     pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
-        if self.shared().observers.want(Wants::REFUSED) {
+        if self.shared().observers.want(Interest::REFUSED) {
             let refused = EventKind::Refused {
                 error,
                 members: self.len(),
@@ -58,7 +58,7 @@ impl<W> Balancer<W> {
     /// Tells that a request has joined the line.
     pub(super) fn tell_waiting(&self) {
         let shared = self.shared();
-        if shared.observers.want(Wants::WAITING) {
+        if shared.observers.want(Interest::WAITING) {
             let in_line = shared.waiting.in_line();
             self.tell(None, EventKind::Waiting { in_line });
         }
@@ -67,7 +67,7 @@ impl<W> Balancer<W> {
     /// Tells an event that belongs to the present picture.
     fn tell(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
         let shared = self.shared();
-        if shared.observers.want(kind.wants()) {
+        if shared.observers.want(kind.interest()) {
             let event = shared.event(shared.generation(), member, kind);
             shared.tell(event);
         }

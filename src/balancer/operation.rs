@@ -17,21 +17,21 @@ pub(super) enum Operation<'c, W> {
     Health(Arc<str>, Flag, bool),
     /// The payload is taken when the edit is carried out.
     Insert(Arc<str>, Option<W>, MemberSpec),
-    Override(Arc<str>, Rewrite<'c, Overrides>),
+    Override(Arc<str>, SpecChange<'c, Overrides>),
     Remove(Arc<str>),
     /// Removes the source's members that no operation from this one on has inserted.
     RemoveOthers(usize),
-    Update(Arc<str>, Rewrite<'c, MemberSpec>),
+    Update(Arc<str>, SpecChange<'c, MemberSpec>),
 }
 
 /// A change in the words of a caller. It is run outside every lock, and remembers what it
 /// came to, so that the outcome can be looked up under one.
-pub(super) struct Rewrite<'c, T> {
+pub(super) struct SpecChange<'c, T> {
     run: Box<dyn Fn(T) -> T + Send + 'c>,
     known: Option<(T, T)>,
 }
 
-impl<'c, T: Clone + PartialEq> Rewrite<'c, T> {
+impl<'c, T: Clone + PartialEq> SpecChange<'c, T> {
     pub(super) fn new(run: impl Fn(T) -> T + Send + 'c) -> Self {
         Self {
             run: Box::new(run),
@@ -69,7 +69,7 @@ pub(super) enum Input {
 /// many drafts.
 pub(super) fn work_out<W>(operations: &mut [Operation<'_, W>], open: Vec<(usize, Input)>) {
     let mut open = open.into_iter().peekable();
-    let mut found = Found::default();
+    let mut found = ChangedMembers::default();
     for (at, operation) in operations.iter_mut().enumerate() {
         if let Some((_, input)) = open.next_if(|&(open, _)| open == at) {
             found.begin(operation, input);
@@ -80,12 +80,12 @@ pub(super) fn work_out<W>(operations: &mut [Operation<'_, W>], open: Vec<(usize,
 
 /// What the members come to whose changes are being worked out.
 #[derive(Default)]
-struct Found {
+struct ChangedMembers {
     overrides: HashMap<Arc<str>, Overrides>,
     specs: HashMap<Arc<str>, MemberSpec>,
 }
 
-impl Found {
+impl ChangedMembers {
     fn begin<W>(&mut self, operation: &Operation<'_, W>, input: Input) {
         match (operation, input) {
             (Operation::Override(name, _), Input::Overrides(input)) => {
@@ -165,7 +165,7 @@ impl<W> fmt::Debug for Operation<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Input, Operation, Rewrite, work_out};
+    use super::{Input, Operation, SpecChange, work_out};
     use crate::member::{Flag, MemberSpec, Overrides};
 
     type Recorded = Operation<'static, ()>;
@@ -175,12 +175,12 @@ mod tests {
             let tier = spec.tier() + 1;
             spec.with_tier(tier).with_flag(Flag::InError)
         };
-        Operation::Update(name.into(), Rewrite::new(next))
+        Operation::Update(name.into(), SpecChange::new(next))
     }
 
     fn override_tier(name: &str) -> Recorded {
         let next = |it: Overrides| it.with_tier(7);
-        Operation::Override(name.into(), Rewrite::new(next))
+        Operation::Override(name.into(), SpecChange::new(next))
     }
 
     fn spec_of(operation: &Recorded, input: &MemberSpec) -> Option<MemberSpec> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::attention::TIMED;
 use super::editor::Editor;
-use super::lease::{Entry, Lease, Unclaimed};
+use super::lease::{Lease, MemberEntry, Unclaimed};
 use super::meter::Meter;
 use super::sessions::Home;
 use super::shared::Wakes;
 use super::view::View;
 use super::{Balancer, PickError, PickRequest};
-use crate::scheduler::{Candidates, Needs, Pick, PickContext, Refused};
+use crate::scheduler::{Candidates, ClaimError, Needs, Pick, PickContext};
 use crate::session::Session;
 use crate::snapshot::Seat;
 
@@ -30,9 +30,9 @@ const SLICE: Duration = Duration::from_millis(5);
 const SLICES: u32 = 20;
 
 /// How many slices of its time a pick has left.
-pub(super) struct Patience(u32);
+pub(super) struct PickPatience(u32);
 
-impl Patience {
+impl PickPatience {
     pub(super) fn new() -> Self {
         Self(SLICES)
     }
@@ -54,7 +54,7 @@ enum Missed {
 
 /// Whether a pick is free to take what it finds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum QueuePosition {
     /// Others came first.
     BesideTheLine,
     Served,
@@ -94,13 +94,16 @@ impl<W> Balancer<W> {
     /// ```
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        let result = self.pick_quietly(request);
+        let result = self.pick_without_events(request);
         result.inspect_err(|error| self.tell_refused(request, error))
     }
 
     /// As [`pick`](Self::pick), without a word about a failure.
     #[inline]
-    pub(crate) fn pick_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+    pub(crate) fn pick_without_events(
+        &self,
+        request: &PickRequest<'_>,
+    ) -> Result<Lease<W>, PickError> {
         // Who has tried members waits beside the line, so it may pass it too.
         if self.shared().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
@@ -108,11 +111,11 @@ impl<W> Balancer<W> {
         self.attempt(request)
     }
 
-    /// As [`pick_quietly`](Self::pick_quietly), also past those who wait.
+    /// As [`pick_without_events`](Self::pick_without_events), also past those who wait.
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        self.notice_time();
-        match self.elect(request, Place::Served, None) {
+        self.apply_timed_changes();
+        match self.elect(request, QueuePosition::Served, None) {
             Ok(lease) => {
                 self.told(&lease, request);
                 Ok(lease)
@@ -125,8 +128,8 @@ impl<W> Balancer<W> {
     /// served.
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        self.notice_time();
-        if let Ok(lease) = self.elect(request, Place::BesideTheLine, None) {
+        self.apply_timed_changes();
+        if let Ok(lease) = self.elect(request, QueuePosition::BesideTheLine, None) {
             self.told(&lease, request);
             return Ok(lease);
         }
@@ -142,7 +145,7 @@ impl<W> Balancer<W> {
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
-        let mut patience = Patience::new();
+        let mut patience = PickPatience::new();
         // Whether the last look was at the present picture, without a change under way.
         let mut quiet = false;
         for look in 0..LOOKS {
@@ -163,7 +166,7 @@ impl<W> Balancer<W> {
                 Missed::Stale if look < SPINS => {
                     std::hint::spin_loop();
                     quiet = false;
-                    self.elect(request, Place::Served, None)
+                    self.elect(request, QueuePosition::Served, None)
                 }
                 Missed::Because(..) | Missed::Stale => {
                     let Some(elected) = self.elect_in_quiet(request, &mut patience) else {
@@ -208,14 +211,14 @@ impl<W> Balancer<W> {
     fn elect_in_quiet(
         &self,
         request: &PickRequest<'_>,
-        patience: &mut Patience,
+        patience: &mut PickPatience,
     ) -> Option<Result<Lease<W>, Missed>> {
         // Wakes after the lock is given back, also when a scheduler panics.
         let wakes = Wakes::none(self.shared());
         let mut editor = self.editor_within(patience)?;
         let due = self.shared().is_due();
         let after = due.then(|| editor.publish_change(&self.core.view));
-        let result = self.elect(request, Place::Served, Some(&wakes));
+        let result = self.elect(request, QueuePosition::Served, Some(&wakes));
         drop(editor);
         if let Some(after) = after {
             self.core.settle_unplanned(after);
@@ -226,7 +229,7 @@ impl<W> Balancer<W> {
     /// The editor, unless a change under way takes longer than `patience` lasts.
     pub(super) fn editor_within(
         &self,
-        patience: &mut Patience,
+        patience: &mut PickPatience,
     ) -> Option<impl DerefMut<Target = Editor<W>>> {
         while patience.spend() {
             let editor = self.core.editor.try_lock_for(SLICE);
@@ -243,7 +246,7 @@ impl<W> Balancer<W> {
     fn elect(
         &self,
         request: &PickRequest<'_>,
-        place: Place,
+        place: QueuePosition,
         wakes: Option<&Wakes<'_>>,
     ) -> Result<Lease<W>, Missed> {
         let shared = self.shared();
@@ -264,7 +267,7 @@ impl<W> Balancer<W> {
                 .map_err(because)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
-            if place == Place::BesideTheLine {
+            if place == QueuePosition::BesideTheLine {
                 return Err(because(PickError::AtCapacity));
             }
             let clock = view.needs.contains(Needs::CLOCK);
@@ -295,7 +298,7 @@ impl<W> Balancer<W> {
     pub(super) fn lease(
         &self,
         view: &View<W>,
-        entry: &Arc<Entry<W>>,
+        entry: &Arc<MemberEntry<W>>,
         request: &PickRequest<'_>,
         session: Session,
     ) -> Lease<W> {
@@ -314,7 +317,7 @@ impl<W> Balancer<W> {
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
         home: Home<'c>,
-        place: Place,
+        place: QueuePosition,
     ) -> Result<Session, PickError> {
         let roster = &view.picture.roster;
         let mut full = false;
@@ -322,7 +325,8 @@ impl<W> Balancer<W> {
             if request.tried.contains(&seat.state.id()) {
                 return false;
             }
-            let in_line = place == Place::BesideTheLine && view.picture.is_in_group(seat.slot());
+            let in_line =
+                place == QueuePosition::BesideTheLine && view.picture.is_in_group(seat.slot());
             if in_line && seat.state.status().is_usable() {
                 // Those in line may be elected to it: the search ends, unclaimed.
                 return true;
@@ -330,7 +334,7 @@ impl<W> Balancer<W> {
             match candidates.claim_seat(seat) {
                 Ok(_) => true,
                 Err(refused) => {
-                    full |= refused == Refused::AtCapacity;
+                    full |= refused == ClaimError::AtCapacity;
                     false
                 }
             }

@@ -13,7 +13,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::scheduler::{Members, Plan, Scheduler};
+use crate::scheduler::{Plan, PlanMembers, Scheduler};
 use crate::snapshot::Roster;
 
 /// What the editor knows about plans.
@@ -62,13 +62,13 @@ impl Planning {
         &mut self,
         scheduler: &Arc<dyn Scheduler>,
         roster: &Arc<Roster>,
-    ) -> Option<Task> {
+    ) -> Option<PlanTask> {
         if !self.is_owed() {
             return None;
         }
         self.tasks += 1;
         self.running = Some(self.tasks);
-        Some(Task {
+        Some(PlanTask {
             number: self.tasks,
             wanted: self.wanted,
             scheduler: scheduler.clone(),
@@ -80,7 +80,7 @@ impl Planning {
     /// if another scheduler has been set meanwhile.
     pub(super) fn keep(
         &mut self,
-        task: &Task,
+        task: &PlanTask,
         plan: Option<Plan>,
     ) -> Result<Option<Plan>, Option<Plan>> {
         if self.running != Some(task.number) {
@@ -100,7 +100,7 @@ impl Planning {
 }
 
 /// One plan to be made.
-pub(super) struct Task {
+pub(super) struct PlanTask {
     pub(super) number: u64,
     /// What it is made from.
     wanted: u64,
@@ -108,9 +108,9 @@ pub(super) struct Task {
     roster: Arc<Roster>,
 }
 
-impl Task {
+impl PlanTask {
     /// Lets the scheduler plan. No lock is held.
     pub(super) fn plan(&self) -> Option<Plan> {
-        self.scheduler.plan(&Members::new(&self.roster))
+        self.scheduler.plan(&PlanMembers::new(&self.roster))
     }
 }

@@ -8,23 +8,23 @@
 use std::sync::Arc;
 
 use super::after_change::AfterChange;
-use super::agenda::Next;
-use super::editor::{Editor, Told};
-use super::layers::Layer;
-use super::lease::Entry;
-use super::planning::Task;
+use super::agenda::NextDue;
+use super::editor::{Editor, SchedulerNotice};
+use super::layers::SettingLayer;
+use super::lease::MemberEntry;
+use super::planning::PlanTask;
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::member::{Flag, MemberId, Status};
-use crate::scheduler::{Group, Needs, Plan, Scheduler};
-use crate::snapshot::{Change, Factors, Picture, Walk, walk, without};
+use crate::scheduler::{GroupChange, Needs, Plan, Scheduler};
+use crate::snapshot::{EligibilityWalk, Factors, Picture, PictureDiff, walk, without};
 use crate::sync::Published;
 
 impl<W> Editor<W> {
     /// Makes the standings of all members equal.
     pub(super) fn reset_scheduler(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.scheduler.reset();
-        self.publish(published, Told::Again)
+        self.publish(published, SchedulerNotice::Again)
     }
 
     pub(super) fn set_scheduler(
@@ -37,7 +37,7 @@ impl<W> Editor<W> {
         self.planning.start_anew();
         for seat in self.roster.by_tier() {
             if let Some(entry) = self.entries.get(seat.slot()) {
-                let entry = Entry {
+                let entry = MemberEntry {
                     seat: seat.clone(),
                     epoch: self.epoch.clone(),
                     payload: entry.payload.clone(),
@@ -47,20 +47,20 @@ impl<W> Editor<W> {
                 self.after.replaced.extend(former);
             }
         }
-        let mut after = self.publish(published, Told::Everything);
+        let mut after = self.publish(published, SchedulerNotice::Everything);
         // A request that ended meanwhile told the old scheduler: let the new one read
         // the facts again.
-        after.join(self.publish(published, Told::Again));
+        after.join(self.publish(published, SchedulerNotice::Again));
         after
     }
 
     /// Publishes what has changed, if anything has.
     pub(super) fn publish_change(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
-        self.publish(published, Told::TheDifference)
+        self.publish(published, SchedulerNotice::TheDifference)
     }
 
     /// Takes the next plan over, if one has to be made and none is being made.
-    pub(super) fn next_task(&mut self) -> Option<Task> {
+    pub(super) fn next_task(&mut self) -> Option<PlanTask> {
         self.planning.next_task(&self.scheduler, &self.roster)
     }
 
@@ -69,7 +69,7 @@ impl<W> Editor<W> {
     pub(super) fn keep_plan(
         &mut self,
         published: &Published<View<W>>,
-        task: &Task,
+        task: &PlanTask,
         plan: Option<Plan>,
     ) -> (Option<Plan>, Option<Arc<View<W>>>) {
         match self.planning.keep(task, plan.clone()) {
@@ -83,11 +83,11 @@ impl<W> Editor<W> {
         }
     }
 
-    fn publish(&mut self, published: &Published<View<W>>, told: Told) -> AfterChange<W> {
+    fn publish(&mut self, published: &Published<View<W>>, told: SchedulerNotice) -> AfterChange<W> {
         let shared = &self.epoch.shared.clone();
         let renewal = shared.agenda.begin_renewal();
         if shared.must_read_again() {
-            self.owed = self.owed.max(Told::Again);
+            self.owed = self.owed.max(SchedulerNotice::Again);
         }
         // Owed until it is told: a scheduler that panics is told the next time.
         self.owed = self.owed.max(told);
@@ -105,17 +105,19 @@ impl<W> Editor<W> {
         let old = published.load();
         let picture = Picture::new(self.generation + 1, self.roster.clone(), found, factors);
         let mut change = match told {
-            Told::Everything => picture.since_nothing(),
-            Told::Again | Told::TheDifference => picture.since(&old.picture, &self.touched),
+            SchedulerNotice::Everything => picture.since_nothing(),
+            SchedulerNotice::Again | SchedulerNotice::TheDifference => {
+                picture.since(&old.picture, &self.touched)
+            }
         };
-        if told == Told::Again {
+        if told == SchedulerNotice::Again {
             change.everything_changed(&picture);
         }
         let readers_care = picture.usable != old.picture.usable
             // Those of members that are not eligible too, which may stand in for others.
             || picture.factors != old.picture.factors;
         let changed = readers_care || !self.touched.is_empty() || !change.is_empty();
-        if changed || told != Told::TheDifference {
+        if changed || told != SchedulerNotice::TheDifference {
             self.tell_and_show(published, picture, &change);
         }
         drop(old);
@@ -125,8 +127,13 @@ impl<W> Editor<W> {
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
-    fn tell_and_show(&mut self, published: &Published<View<W>>, picture: Picture, change: &Change) {
-        self.scheduler.on_group(&Group {
+    fn tell_and_show(
+        &mut self,
+        published: &Published<View<W>>,
+        picture: Picture,
+        change: &PictureDiff,
+    ) {
+        self.scheduler.on_group_change(&GroupChange {
             picture: &picture,
             left: &change.left,
             joined: &change.joined,
@@ -145,16 +152,16 @@ impl<W> Editor<W> {
         });
         self.after.former.push(former);
         self.epoch.shared.set_generation(self.generation);
-        if self.owed == Told::Everything {
+        if self.owed == SchedulerNotice::Everything {
             self.epoch.shared.set_scheduler(self.scheduler.clone());
         }
-        self.owed = Told::TheDifference;
+        self.owed = SchedulerNotice::TheDifference;
     }
 
     /// Walks over the members, after what is over by `now` has ended.
     fn walk_at(&mut self, now: Timestamp) -> Walked {
         let pace = self.epoch.shared.pace;
-        let (mut next, mut factors) = (Next::default(), Factors::default());
+        let (mut next, mut factors) = (NextDue::default(), Factors::default());
         let after = &mut self.after;
         let found = walk(&self.roster, |seat| {
             loop {
@@ -167,7 +174,7 @@ impl<W> Editor<W> {
                     if seat.state.end_outages(live, outlook.over, now) {
                         let before = live.status();
                         let change = (before, before.minus(outlook.over));
-                        after.note(&seat.state, Layer::Health, change);
+                        after.note(&seat.state, SettingLayer::Health, change);
                     }
                     // Its ramp is next; or else another error: it makes nothing due by itself.
                     continue;
@@ -218,7 +225,7 @@ impl<W> Editor<W> {
                 if seat.state.end_outages(live, Status::TIMED, now) {
                     any = true;
                     let change = (live.status(), status);
-                    self.after.note(&seat.state, Layer::Health, change);
+                    self.after.note(&seat.state, SettingLayer::Health, change);
                     break;
                 }
             }
@@ -229,7 +236,7 @@ impl<W> Editor<W> {
 
 /// What a walk over the members has come to.
 struct Walked {
-    found: Walk,
+    found: EligibilityWalk,
     factors: Factors,
-    next: Next,
+    next: NextDue,
 }

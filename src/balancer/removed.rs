@@ -1,4 +1,4 @@
-//! What is left of a member that was removed: [`Removed`].
+//! What is left of a member that was removed: [`RemovedMember`].
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::member::{MemberId, MemberState};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Removed {
+pub struct RemovedMember {
     state: Arc<MemberState>,
     shared: Arc<Shared>,
 }
 
-impl Removed {
+impl RemovedMember {
     pub(super) fn new(state: Arc<MemberState>, shared: Arc<Shared>) -> Self {
         Self { state, shared }
     }

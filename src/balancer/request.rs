@@ -5,8 +5,8 @@ use std::any::Any;
 use super::sessions::Home;
 use crate::clock::Timestamp;
 use crate::member::{Cause, MemberId};
-use crate::scheduler::Facts;
-use crate::session::{Presented, StickySession};
+use crate::scheduler::PickFacts;
+use crate::session::{PresentedSession, StickySession};
 
 /// What a request brings to its election.
 ///
@@ -37,7 +37,7 @@ pub struct PickRequest<'r> {
     pub(super) home: Option<Home<'r>>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
-    pub(super) facts: Facts<'r>,
+    pub(super) facts: PickFacts<'r>,
     pub(super) tried: &'r [MemberId],
     pub(super) cause: Option<&'r Cause>,
     pub(super) now: Option<Timestamp>,
@@ -61,7 +61,7 @@ impl<'r> PickRequest<'r> {
             home: None,
             no_failover: false,
             hash: None,
-            facts: Facts::NONE,
+            facts: PickFacts::NONE,
             tried: &[],
             cause: None,
             now: None,
@@ -144,10 +144,10 @@ impl<'r> PickRequest<'r> {
     pub fn with_sticky(
         mut self,
         sticky: &StickySession,
-        presented: Option<&'r Presented<'_>>,
+        presented: Option<&'r PresentedSession<'_>>,
     ) -> Self {
         self.no_failover |= sticky.is_no_failover();
-        self.with_session(presented.and_then(Presented::route))
+        self.with_session(presented.and_then(PresentedSession::route))
     }
 
     /// Forbids to serve a session by another member than its own (Apache:
@@ -274,7 +274,7 @@ impl<'r> PickRequest<'r> {
 
     /// As [`with_facts`](Self::with_facts), where the type is not known here.
     pub(crate) const fn with_any_facts(mut self, facts: &'r (dyn Any + Send + Sync)) -> Self {
-        self.facts = Facts::new(facts);
+        self.facts = PickFacts::new(facts);
         self
     }
 

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::lease::{Lease, Unclaimed};
-use super::pick::Patience;
+use super::pick::PickPatience;
 use super::{Balancer, PickError, PickRequest};
 use crate::member::MemberId;
 use crate::scheduler::Candidates;
@@ -31,7 +31,7 @@ impl<W> Balancer<W> {
             .filter_map(|&slot| roster.seat(slot as usize));
         let mut seats: Vec<&Arc<Seat>> = seats.collect();
         // Loads change meanwhile: each is read once.
-        seats.sort_by_cached_key(|seat| Load::of(seat, &view.picture.factors));
+        seats.sort_by_cached_key(|seat| LoadRatio::of(seat, &view.picture.factors));
         let candidates = Candidates::new(&view.picture, request.tried);
         let unclaimed = Unclaimed {
             candidates: &candidates,
@@ -67,7 +67,7 @@ impl<W> Balancer<W> {
         if !shared.forces_recovery() {
             return None;
         }
-        let mut patience = Patience::new();
+        let mut patience = PickPatience::new();
         let mut editor = self.editor_within(&mut patience)?;
         let ended = editor.end_outages_of_untried(request.tried);
         let after = ended.then(|| editor.publish_change(&self.core.view));
@@ -96,7 +96,7 @@ impl<W> Balancer<W> {
                 retry_after: None,
             });
         }
-        self.pick_quietly(request)
+        self.pick_without_events(request)
     }
 
     /// Tells whether all members are among those that a request has tried. Some of these
@@ -123,12 +123,12 @@ impl<W> Lease<W> {
 
 /// Requests in flight for each unit of weight, at one moment.
 #[derive(Clone, Copy)]
-struct Load {
+struct LoadRatio {
     in_flight: u64,
     weight: u64,
 }
 
-impl Load {
+impl LoadRatio {
     fn of(seat: &Seat, factors: &Factors) -> Self {
         Self {
             in_flight: seat.state.in_flight().into(),
@@ -137,25 +137,25 @@ impl Load {
     }
 }
 
-impl Ord for Load {
+impl Ord for LoadRatio {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.in_flight * other.weight).cmp(&(other.in_flight * self.weight))
     }
 }
 
-impl PartialOrd for Load {
+impl PartialOrd for LoadRatio {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Load {
+impl PartialEq for LoadRatio {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Load {}
+impl Eq for LoadRatio {}
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +183,7 @@ mod tests {
         let names = leases.each_ref().map(|lease| lease.member().name());
         assert_eq!(names, ["old", "new", "old", "old"]);
         clock.advance(Duration::from_secs(60));
-        balancer.notice_time();
+        balancer.apply_timed_changes();
         assert_eq!(elect().member().name(), "new");
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Pace};
 use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
-use super::events::{Event, EventKind, Observer, Observers, Registry, Wants};
-use super::layers::Layer;
-use super::wait::{Keepers, Waiting};
+use super::events::{Event, EventKind, Interest, Observer, Observers, Registry};
+use super::layers::SettingLayer;
+use super::wait::{Keepers, WaitList};
 use crate::clock::Clock;
 use crate::member::{Cause, MemberState};
 use crate::random::Random;
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub(super) agenda: Agenda,
     pub(super) pace: Pace,
     pub(super) attention: Attention,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: WaitList,
     pub(super) keepers: Keepers,
 }
 
@@ -65,7 +65,7 @@ impl Shared {
             agenda: Agenda::new(),
             pace,
             attention: Attention::new(),
-            waiting: Waiting::default(),
+            waiting: WaitList::default(),
             keepers: Keepers::new(),
         };
         for observer in observers {
@@ -197,11 +197,11 @@ impl Shared {
         // Another member may be eligible now, a standby perhaps.
         self.wake_after_change();
         self.wake_keepers();
-        if self.observers.want(Wants::CHANGED) {
+        if self.observers.want(Interest::CHANGED) {
             let changed = EventKind::Changed {
                 before,
                 after,
-                layer: Layer::Health,
+                layer: SettingLayer::Health,
                 cause,
             };
             // The next picture is the first that shows it.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Balancer, Edit, EditError, Edited, Removed};
+use super::{Balancer, Edit, EditError, EditSummary, RemovedMember};
 use crate::member::{MemberId, MemberSpec};
 
 /// The name of the source that the members of [`Builder`](super::Builder) and of the plain
@@ -197,7 +197,7 @@ impl<W> MemberSource<W> {
     /// assert_eq!(etcd.remove("a")?.name(), "a");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn remove(&self, name: &str) -> Result<Removed, EditError> {
+    pub fn remove(&self, name: &str) -> Result<RemovedMember, EditError> {
         let name: Arc<str> = name.into();
         let mut edit = self.edit();
         edit.remove(name.clone());
@@ -218,7 +218,7 @@ impl<W> MemberSource<W> {
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,
-    ) -> Result<Edited, EditError>
+    ) -> Result<EditSummary, EditError>
     where
         N: Into<Arc<str>>,
     {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::lease::Entry;
+use super::lease::MemberEntry;
 use crate::member::MemberId;
 use crate::scheduler::{Candidates, Needs, Plan, Scheduler};
-use crate::snapshot::{Factors, Picture, Slab, Walk};
+use crate::snapshot::{EligibilityWalk, Factors, Picture, Slab};
 
 /// What readers see: the picture, the payloads and the scheduler of one moment.
 pub(super) struct View<W> {
     pub(super) picture: Picture,
-    pub(super) entries: Slab<Entry<W>>,
+    pub(super) entries: Slab<MemberEntry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) needs: Needs,
     /// What this scheduler has planned last.
@@ -20,7 +20,12 @@ pub(super) struct View<W> {
 impl<W> View<W> {
     pub(super) fn empty(needs: Needs, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
-            picture: Picture::new(0, Arc::default(), Walk::default(), Factors::default()),
+            picture: Picture::new(
+                0,
+                Arc::default(),
+                EligibilityWalk::default(),
+                Factors::default(),
+            ),
             entries: Slab::default(),
             needs,
             scheduler,
@@ -46,7 +51,7 @@ impl<W> View<W> {
     }
 
     #[inline]
-    pub(super) fn entry(&self, slot: usize) -> Option<&Arc<Entry<W>>> {
+    pub(super) fn entry(&self, slot: usize) -> Option<&Arc<MemberEntry<W>>> {
         self.entries.get(slot)
     }
 }

@@ -1,4 +1,4 @@
-//! Why an election comes out as it does: [`Why`].
+//! Why an election comes out as it does: [`Reason`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use std::sync::Arc;
 /// # Examples
 ///
 /// ```
-/// use equipoise::balancer::Why;
+/// use equipoise::balancer::Reason;
 /// use equipoise::{Balancer, MemberSpec, PickRequest};
 ///
 /// let balancer = Balancer::builder()
 ///     .member("a", (), MemberSpec::new().with_route("r1"))
 ///     .build()?;
-/// let why = |route| balancer.explain(&PickRequest::new().with_session(route)).why().clone();
-/// assert_eq!(why(Some("r1")), Why::SessionHit);
-/// assert_eq!(why(None), Why::Scheduled { tied_with: None, lost_route: None });
+/// let why = |route| balancer.explain(&PickRequest::new().with_session(route)).reason().clone();
+/// assert_eq!(why(Some("r1")), Reason::SessionHit);
+/// assert_eq!(why(None), Reason::Scheduled { tied_with: None, lost_route: None });
 /// balancer.remove("a");
-/// assert_eq!(why(None), Why::Empty);
+/// assert_eq!(why(None), Reason::Empty);
 /// assert_eq!(why(None).to_string(), "there are no members");
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Why {
+pub enum Reason {
     /// All that could be elected are at their caps.
     AtCapacity,
     /// There are no members.
@@ -49,7 +49,7 @@ pub enum Why {
     Undisclosed,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtCapacity => f.write_str("all that could be elected are at capacity"),

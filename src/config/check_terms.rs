@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Expression, ExpressionError, ExpressionName, Lookup};
+use super::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
 use crate::health::{CheckAnswer, ProbeError};
 
 /// What there is, for a hint.
@@ -30,7 +30,7 @@ pub(super) fn looks_at_body(expression: &Expression) -> bool {
 
 /// Looks whether an answer is a good one by a condition.
 pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
-    match expression.evaluate(&Terms(answer)) {
+    match expression.evaluate(&CheckLookup(answer)) {
         Ok(true) => Ok(()),
         Ok(false) => {
             let status = answer.status().as_u16();
@@ -47,9 +47,9 @@ fn same(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name)
 }
 
-struct Terms<'a>(&'a CheckAnswer);
+struct CheckLookup<'a>(&'a CheckAnswer);
 
-impl Lookup for Terms<'_> {
+impl ExpressionLookup for CheckLookup<'_> {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let status = || self.0.status().as_u16().to_string().into_bytes();
         same("REQUEST_STATUS", name).then(|| status().into())

@@ -2,7 +2,7 @@
 //!
 //! What does not live here: how it is shown (`diagnostic`).
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Position};
 
 /// After how many errors nobody reads on, and how many warnings anybody reads.
 const MOST: usize = 200;
@@ -33,7 +33,7 @@ impl Complaints {
         &mut self,
         complaint: Diagnostic,
         secrets: impl IntoIterator<Item = &'s str>,
-        place: impl FnOnce() -> Place,
+        place: impl FnOnce() -> Position,
     ) {
         let is_error = complaint.is_error();
         if self.are_too_many() || !(is_error || self.take_warnings()) {

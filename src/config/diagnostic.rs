@@ -36,7 +36,7 @@ pub struct Diagnostic {
     /// What is wrong, in a sentence without a full stop.
     pub message: String,
     /// Where, if it is somewhere in a text.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -64,7 +64,7 @@ pub enum Severity {
 /// See [`Diagnostic`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Place {
+pub struct Position {
     /// The name of the file.
     pub file: Arc<str>,
     /// The line, from 1.
@@ -100,7 +100,7 @@ impl Diagnostic {
     }
 
     #[must_use]
-    pub(super) fn at(mut self, place: Place) -> Self {
+    pub(super) fn at(mut self, place: Position) -> Self {
         self.place = Some(place);
         self
     }
@@ -141,7 +141,7 @@ impl fmt::Display for Severity {
     }
 }
 
-impl Place {
+impl Position {
     /// What is shown of the line, how much stands before what it is about, and how long
     /// that is there: a terminal has no room for more, and a line can be of any length.
     fn window(&self) -> (String, usize, usize) {

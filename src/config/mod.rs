@@ -1,7 +1,7 @@
 //! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
 //!
 //! ```text
-//! text ─► syntax ─► directive ─► Config ─► assemble ─► System
+//! text ─► syntax ─► directive ─► Config ─► assemble ─► RunningConfig
 //!   lines, words,   what they    nouns     balancers, proxies,
 //!   Define, If..    mean         ▲         hosts, listeners
 //!                                └── TOML, YAML, JSON (feature `serde`)
@@ -73,14 +73,14 @@ mod system;
 mod text;
 
 pub use assemble::ConfigError;
-pub use diagnostic::{Diagnostic, Place, Severity};
-pub use expression::{Expression, ExpressionError, ExpressionName, Lookup};
+pub use diagnostic::{Diagnostic, Position, Severity};
+pub use expression::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
 pub use model::{
-    Access, BalancerConfig, CheckConfig, CheckMethod, CheckTemplate, Condition, Config,
-    CookieMapping, ErrorOverride, Flush, Handler, HeaderAction, HeaderRule, HeaderWhen, Heartbeats,
-    Host, HostAddress, ListenAddress, Location, Mapping, MappingKind, MemberConfig,
-    MemberTlsConfig, ReverseMapping, SchedulerName, SessionConfig, Settings, Target, TargetError,
-    TlsConfig, Via, VirtualHost,
+    AccessRule, BalancerConfig, CheckCondition, CheckConfig, CheckMethod, CheckTemplate, Config,
+    CookieMapping, ErrorOverride, FlushPolicy, Handler, HeaderAction, HeaderRule, HeaderWhen,
+    HeartbeatConfig, Host, HostAddress, HostSettings, ListenAddress, Location, Mapping,
+    MappingKind, MemberConfig, MemberTlsConfig, ProxyTarget, ProxyTargetError, ReverseMapping,
+    SchedulerName, SessionConfig, TlsConfig, ViaPolicy, VirtualHost,
 };
 pub use reader::{Reader, parse};
-pub use system::{System, SystemBuilder, build};
+pub use system::{RunningConfig, RunningConfigBuilder, build};

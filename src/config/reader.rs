@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::complaints::Complaints;
 use super::directive;
-use super::syntax::{self, Node, Sources, Surroundings};
+use super::syntax::{self, ReadEnvironment, Sources, SyntaxNode};
 use super::{Config, Diagnostic};
 
 /// Reads a configuration that includes no files; see [`Reader`] for one that does.
@@ -37,7 +37,7 @@ pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Reader {
-    surroundings: Surroundings,
+    surroundings: ReadEnvironment,
 }
 
 impl Reader {
@@ -173,7 +173,7 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn understood(
-    (nodes, sources, mut complaints): (Vec<Node>, Sources, Complaints),
+    (nodes, sources, mut complaints): (Vec<SyntaxNode>, Sources, Complaints),
 ) -> (Config, Vec<Diagnostic>) {
     let mut config = directive::understand(&nodes, &sources, &mut complaints);
     let mut diagnostics = complaints.into_vec();

@@ -179,7 +179,7 @@ impl FromStr for Address {
                 return Ok(Self::unix(path));
             }
             let _ = path;
-            return Err(error(Wrong::Unix));
+            return Err(error(AddressFault::Unix));
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(address.into());
@@ -194,12 +194,12 @@ impl FromStr for Address {
             Some((name, port)) => {
                 let digits = Some(port).filter(|port| port.bytes().all(|it| it.is_ascii_digit()));
                 let port = digits.and_then(|digits| digits.parse().ok());
-                (name, Some(port.ok_or_else(|| error(Wrong::Port))?))
+                (name, Some(port.ok_or_else(|| error(AddressFault::Port))?))
             }
             None => (text, None),
         };
         if !is_name(name) {
-            return Err(error(Wrong::Name));
+            return Err(error(AddressFault::Name));
         }
         Ok(Self::host(name, port))
     }
@@ -235,11 +235,11 @@ impl fmt::Display for Address {
 #[error("{text:?}: {wrong}")]
 pub struct ParseAddressError {
     text: String,
-    wrong: Wrong,
+    wrong: AddressFault,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-enum Wrong {
+enum AddressFault {
     #[error("the host is no name and no IP address")]
     Name,
     #[error("the port is no number up to 65535")]
@@ -250,7 +250,7 @@ enum Wrong {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Wrong};
+    use super::{Address, AddressFault};
 
     #[test]
     fn an_address_is_shown_as_it_is_written() {
@@ -277,15 +277,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         for (text, wrong) in [
-            ("", Wrong::Name),
-            (":80", Wrong::Name),
-            ("two words:80", Wrong::Name),
-            ("http://a:80", Wrong::Name),
-            ("[2001:db8::1", Wrong::Name),
-            ("a:", Wrong::Port),
-            ("a:70000", Wrong::Port),
-            ("a:+80", Wrong::Port),
-            ("unix:", Wrong::Unix),
+            ("", AddressFault::Name),
+            (":80", AddressFault::Name),
+            ("two words:80", AddressFault::Name),
+            ("http://a:80", AddressFault::Name),
+            ("[2001:db8::1", AddressFault::Name),
+            ("a:", AddressFault::Port),
+            ("a:70000", AddressFault::Port),
+            ("a:+80", AddressFault::Port),
+            ("unix:", AddressFault::Unix),
         ] {
             assert_eq!(text.parse::<Address>().unwrap_err().wrong, wrong, "{text}");
         }

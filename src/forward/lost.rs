@@ -1,4 +1,4 @@
-//! What becomes of connections whose member is lost: [`OnLoss`], and `Lost`, which notices it.
+//! What becomes of connections whose member is lost: [`OnMemberLoss`], and `Lost`, which notices it.
 //!
 //! What does not live here: which members are elected (`balancer`).
 
@@ -10,7 +10,7 @@ use tokio::task::unconstrained;
 
 use super::address::Address;
 use crate::balancer::Balancer;
-use crate::balancer::events::{Event, Observer, Observing, Wants};
+use crate::balancer::events::{Event, Interest, Observer, ObserverGuard};
 use crate::member::{Flag, MemberId};
 use crate::timer::timeout;
 
@@ -23,17 +23,17 @@ use crate::timer::timeout;
 ///
 /// ```
 /// use equipoise::Balancer;
-/// use equipoise::forward::{Address, OnLoss, TcpForwarder};
+/// use equipoise::forward::{Address, OnMemberLoss, TcpForwarder};
 /// use std::time::Duration;
 ///
 /// let balancer: Balancer<Address> = Balancer::builder().build()?;
-/// let forwarder = TcpForwarder::new(balancer).on_loss(OnLoss::EndAfter(Duration::from_secs(30)));
+/// let forwarder = TcpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
 /// # let _ = forwarder;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum OnLoss {
+pub enum OnMemberLoss {
     /// They end at once.
     End,
     /// They end after this time, unless the member is back by then.
@@ -48,7 +48,7 @@ pub enum OnLoss {
 pub(super) struct Lost {
     changes: Arc<watch::Sender<()>>,
     grace: Duration,
-    _observing: Observing,
+    _observing: ObserverGuard,
 }
 
 /// Tells all connections that something has changed. Each looks after its own member.
@@ -59,17 +59,17 @@ impl Observer for Tell {
         self.0.send_replace(());
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED.and(Wants::LEFT).and(Wants::JOINED)
+    fn interest(&self) -> Interest {
+        Interest::CHANGED.and(Interest::LEFT).and(Interest::JOINED)
     }
 }
 
 impl Lost {
-    pub(super) fn new(balancer: &Balancer<Address>, on_loss: OnLoss) -> Option<Self> {
+    pub(super) fn new(balancer: &Balancer<Address>, on_loss: OnMemberLoss) -> Option<Self> {
         let grace = match on_loss {
-            OnLoss::End => Duration::ZERO,
-            OnLoss::EndAfter(grace) => grace,
-            OnLoss::Stay => return None,
+            OnMemberLoss::End => Duration::ZERO,
+            OnMemberLoss::EndAfter(grace) => grace,
+            OnMemberLoss::Stay => return None,
         };
         let changes = Arc::new(watch::Sender::new(()));
         Some(Self {
@@ -116,7 +116,7 @@ fn is_gone(balancer: &Balancer<Address>, id: MemberId, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lost, OnLoss};
+    use super::{Lost, OnMemberLoss};
     use crate::balancer::Balancer;
     use crate::forward::Address;
     use crate::member::Flag;
@@ -131,7 +131,7 @@ mod tests {
         let member = ("a", Address::host("db.internal", None));
         let balancer = Balancer::new([member]).unwrap();
         let id = balancer.member("a").unwrap().id();
-        let lost = Lost::new(&balancer, OnLoss::End).unwrap();
+        let lost = Lost::new(&balancer, OnMemberLoss::End).unwrap();
         let mut is_lost = pin!(lost.is_lost(&balancer, id, "a"));
         let first = std::future::poll_fn(|context| Poll::Ready(is_lost.as_mut().poll(context)));
         assert!(first.await.is_pending());

@@ -24,7 +24,7 @@
 //!
 //! ```no_run
 //! use equipoise::forward::{Address, TcpForwarder};
-//! use equipoise::net::{Listener, stop_signal};
+//! use equipoise::net::{Listener, shutdown_signal};
 //! use equipoise::scheduler::Maglev;
 //! use equipoise::{Balancer, MemberSpec};
 //!
@@ -36,7 +36,7 @@
 //!     .member("db-2", Address::host("db-2.internal", Some(5432)), MemberSpec::new())
 //!     .build()?;
 //! let listener = Listener::bind(([0, 0, 0, 0], 5432).into())?;
-//! let stopped = TcpForwarder::new(balancer).serve(listener, stop_signal()?).await;
+//! let stopped = TcpForwarder::new(balancer).serve(listener, shutdown_signal()?).await;
 //! println!("{} connections were cut", stopped.cut());
 //! # Ok(())
 //! # }
@@ -58,7 +58,7 @@ mod udp;
 pub use crate::net::stream_target::StreamTarget;
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
-pub use lost::OnLoss;
+pub use lost::OnMemberLoss;
 pub use name_routes::{HostNameError, NameRoutes};
 pub use router::{RouterStatistics, StreamRouter, StreamRule};
 pub use tcp::{Aborted, TcpForwarder, TcpStatistics};

@@ -18,7 +18,7 @@ use crate::net::ByName;
 /// 3. a wildcard for the first label of the name, with a protocol
 /// 4. that wildcard
 /// 5. a protocol, whatever the name
-/// 6. the value for all [other](Self::otherwise) clients of TLS
+/// 6. the value for all [other](Self::fallback) clients of TLS
 ///
 /// A wildcard stands for exactly one label, as in certificates: `*.example.org` is for
 /// `db.example.org`, but neither for `example.org` nor for `a.db.example.org`. Names are compared
@@ -38,8 +38,8 @@ use crate::net::ByName;
 ///     .name("db.example.org", "database")?
 ///     .name("*.example.org", "web")?
 ///     .name_and_alpn("*.example.org", b"acme-tls/1", "certificates")?
-///     .otherwise("default")
-///     .not_tls("ssh");
+///     .fallback("default")
+///     .plaintext("ssh");
 ///
 /// let client: &[u8] = b"SSH-2.0-client\r\n";
 /// let (greeting, _stream) = Greeting::read(client, &GreetingLimits::new()).await?;
@@ -53,7 +53,7 @@ use crate::net::ByName;
 pub struct NameRoutes<T> {
     named: ByName<ByProtocol<T>>,
     others: ByProtocol<T>,
-    not_tls: Option<T>,
+    plaintext: Option<T>,
     silence: Option<T>,
     ssl2: Option<T>,
 }
@@ -91,7 +91,7 @@ impl<T> NameRoutes<T> {
         Self {
             named: ByName::new(),
             others: ByProtocol::new(),
-            not_tls: None,
+            plaintext: None,
             silence: None,
             ssl2: None,
         }
@@ -141,14 +141,14 @@ impl<T> NameRoutes<T> {
     }
 
     /// Sets the value for all other clients of TLS: they ask for another name, or for none.
-    pub fn otherwise(mut self, value: T) -> Self {
+    pub fn fallback(mut self, value: T) -> Self {
         self.others.any = Some(value);
         self
     }
 
     /// Sets the value for clients without TLS.
-    pub fn not_tls(mut self, value: T) -> Self {
-        self.not_tls = Some(value);
+    pub fn plaintext(mut self, value: T) -> Self {
+        self.plaintext = Some(value);
         self
     }
 
@@ -161,10 +161,10 @@ impl<T> NameRoutes<T> {
     /// ```
     /// use equipoise::forward::{Greeting, NameRoutes};
     ///
-    /// let routes = NameRoutes::new().silence("smtp");
+    /// let routes = NameRoutes::new().silent("smtp");
     /// assert_eq!(routes.find(&Greeting::Silence), Some(&"smtp"));
     /// ```
-    pub fn silence(mut self, value: T) -> Self {
+    pub fn silent(mut self, value: T) -> Self {
         self.silence = Some(value);
         self
     }
@@ -177,7 +177,7 @@ impl<T> NameRoutes<T> {
     /// ```
     /// use equipoise::forward::{Greeting, NameRoutes};
     ///
-    /// let routes = NameRoutes::new().otherwise("new").ssl2("old");
+    /// let routes = NameRoutes::new().fallback("new").ssl2("old");
     /// assert_eq!(routes.find(&Greeting::Ssl2), Some(&"old"));
     /// ```
     pub fn ssl2(mut self, value: T) -> Self {
@@ -191,7 +191,7 @@ impl<T> NameRoutes<T> {
     pub fn find(&self, greeting: &Greeting) -> Option<&T> {
         match greeting {
             Greeting::ClientHello(hello) => self.find_hello(hello),
-            Greeting::NotTls => self.not_tls.as_ref(),
+            Greeting::NotTls => self.plaintext.as_ref(),
             Greeting::Silence => self.silence.as_ref(),
             Greeting::Ssl2 => self.ssl2.as_ref(),
         }

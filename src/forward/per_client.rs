@@ -41,7 +41,7 @@ pub(super) struct Clients {
     /// Between two of a client that takes all it may; zero without a rate.
     interval: u64,
     /// The keys come from the network, and the hasher of the standard library is keyed.
-    known: HashMap<IpAddr, Client>,
+    known: HashMap<IpAddr, ClientCounts>,
     /// How many there may be before those that count no more are forgotten.
     purge_at: usize,
     /// No more than so many are ever known that have nothing open.
@@ -49,7 +49,7 @@ pub(super) struct Clients {
 }
 
 #[derive(Debug)]
-struct Client {
+struct ClientCounts {
     open: u32,
     /// When its next one would begin if it kept to its rate.
     due: u64,
@@ -81,7 +81,7 @@ impl Clients {
         if self.known.len() >= self.purge_at && !self.known.contains_key(&key) {
             self.purge(now);
         }
-        let new = Client { open: 0, due: now };
+        let new = ClientCounts { open: 0, due: now };
         let client = self.known.entry(key).or_insert(new);
         if client.open >= self.open {
             return Err(Exceeded::Open);

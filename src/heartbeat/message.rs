@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::pairs::{Pairs, decimal};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// What a server reports of its own capacity: one datagram of httpd's `mod_heartbeat`.
 ///
@@ -25,17 +25,17 @@ use crate::scheduler::Reading;
 ///
 /// ```
 /// use equipoise::heartbeat::HeartbeatMessage;
-/// use equipoise::scheduler::Reading;
+/// use equipoise::scheduler::HeartbeatReading;
 ///
 /// let message: HeartbeatMessage = "v=1&ready=30&busy=2".parse()?;
-/// assert_eq!(message.reading(), Reading { ready: 30, busy: 2 });
+/// assert_eq!(message.reading(), HeartbeatReading { ready: 30, busy: 2 });
 /// assert_eq!(message.port(), None);
 /// assert_eq!(message.with_port(8080).to_string(), "v=1&ready=30&busy=2&port=8080");
 /// # Ok::<(), equipoise::heartbeat::MessageError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HeartbeatMessage {
-    reading: Reading,
+    reading: HeartbeatReading,
     port: Option<u16>,
 }
 
@@ -46,7 +46,7 @@ impl HeartbeatMessage {
 
     /// Makes a message.
     #[must_use]
-    pub const fn new(reading: Reading) -> Self {
+    pub const fn new(reading: HeartbeatReading) -> Self {
         Self {
             reading,
             port: None,
@@ -63,7 +63,7 @@ impl HeartbeatMessage {
 
     /// Returns the capacity that is reported.
     #[must_use]
-    pub const fn reading(&self) -> Reading {
+    pub const fn reading(&self) -> HeartbeatReading {
         self.reading
     }
 
@@ -114,7 +114,7 @@ impl HeartbeatMessage {
         if with_version && !version {
             return Err(MessageError::Missing { field: "v" });
         }
-        let reading = Reading {
+        let reading = HeartbeatReading {
             ready: slots("ready", fields.ready)?,
             busy: slots("busy", fields.busy)?,
         };
@@ -168,7 +168,7 @@ pub(super) fn shown(value: &[u8]) -> String {
 /// The datagram.
 impl fmt::Display for HeartbeatMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reading { ready, busy } = self.reading;
+        let HeartbeatReading { ready, busy } = self.reading;
         write!(f, "v=1&ready={ready}&busy={busy}")?;
         match self.port {
             Some(port) => write!(f, "&port={port}"),
@@ -234,12 +234,12 @@ pub enum MessageError {
 #[cfg(test)]
 mod tests {
     use super::{HeartbeatMessage, MessageError};
-    use crate::scheduler::Reading;
+    use crate::scheduler::HeartbeatReading;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<(u32, u32, Option<u16>), MessageError> {
         let message = HeartbeatMessage::parse(text.as_bytes())?;
-        let Reading { ready, busy } = message.reading();
+        let HeartbeatReading { ready, busy } = message.reading();
         Ok((ready, busy, message.port()))
     }
 
@@ -335,7 +335,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_read_as_the_same(ready: u32, busy: u32, port: u16) {
-            let message = HeartbeatMessage::new(Reading { ready, busy }).with_port(port);
+            let message = HeartbeatMessage::new(HeartbeatReading { ready, busy }).with_port(port);
             prop_assert_eq!(message.to_string().parse(), Ok(message));
         }
 

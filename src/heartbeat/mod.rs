@@ -60,17 +60,17 @@ mod udp;
 mod wall_clock;
 
 pub use file::{HeartbeatFile, HeartbeatLineError};
-pub use form::{HeartbeatFormFuture, HeartbeatService};
+pub use form::{HeartbeatService, HeartbeatServiceFuture};
 pub use in_flight::{
     InFlight, InFlightBody, InFlightFuture, InFlightGuard, InFlightLayer, InFlightService,
 };
 pub use message::{HeartbeatMessage, MessageError};
 pub use monitor::{
-    Following, HeartbeatMonitor, HeartbeatStatistics, MemberAddress, MonitorBuilder,
+    FollowGuard, HeartbeatMonitor, HeartbeatStatistics, MemberAddress, MonitorBuilder,
     ParseMemberAddressError, ReportError,
 };
 pub use orca::{OrcaError, OrcaFuture, OrcaLayer, OrcaReport, OrcaService};
 pub use record::HeartbeatRecord;
 pub use sender_id::SenderId;
 pub use signature::HeartbeatKey;
-pub use udp::{HeartbeatListener, HeartbeatListening, HeartbeatSender, HeartbeatSending};
+pub use udp::{HeartbeatListener, HeartbeatListenerGuard, HeartbeatSender, HeartbeatSenderGuard};

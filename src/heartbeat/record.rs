@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{HeartbeatMessage, SenderId};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// What a server has reported, and how long ago: an entry of a
 /// [`HeartbeatMonitor`](super::HeartbeatMonitor), or of a [`HeartbeatFile`](super::HeartbeatFile).
@@ -12,11 +12,11 @@ use crate::scheduler::Reading;
 ///
 /// ```
 /// use equipoise::heartbeat::{HeartbeatRecord, SenderId};
-/// use equipoise::scheduler::Reading;
+/// use equipoise::scheduler::HeartbeatReading;
 /// use std::time::Duration;
 ///
 /// let sender = SenderId::new("10.0.0.1".parse()?, None);
-/// let record = HeartbeatRecord::new(sender, Reading { ready: 30, busy: 2 })
+/// let record = HeartbeatRecord::new(sender, HeartbeatReading { ready: 30, busy: 2 })
 ///     .with_last_seen(Duration::from_secs(3));
 /// assert_eq!(record.last_seen(), Some(Duration::from_secs(3)));
 /// # Ok::<(), std::net::AddrParseError>(())
@@ -24,14 +24,14 @@ use crate::scheduler::Reading;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HeartbeatRecord {
     sender: SenderId,
-    reading: Reading,
+    reading: HeartbeatReading,
     last_seen: Option<Duration>,
 }
 
 impl HeartbeatRecord {
     /// Makes a record that tells nothing of its age.
     #[must_use]
-    pub const fn new(sender: SenderId, reading: Reading) -> Self {
+    pub const fn new(sender: SenderId, reading: HeartbeatReading) -> Self {
         Self {
             sender,
             reading,
@@ -56,7 +56,7 @@ impl HeartbeatRecord {
 
     /// Returns what it reports.
     #[must_use]
-    pub const fn reading(&self) -> Reading {
+    pub const fn reading(&self) -> HeartbeatReading {
         self.reading
     }
 

@@ -2,7 +2,7 @@
 //! says, and what was learned while running. The smaller one counts.
 //!
 //! Several parts of the crate learn a limit, each its own: the smallest of these
-//! ([`Limits`]) is the learned one.
+//! ([`LearnedLimits`]) is the learned one.
 //!
 //! # Orderings
 //!
@@ -23,7 +23,7 @@ use crate::sync::{AtomicU64, SeqCst};
 ///
 /// let balancer = Balancer::new([("a", ())])?;
 /// let streams = balancer.learned_limit("a").unwrap();
-/// let measured = streams.clone().owned_by(LimitOwner::Adaptive);
+/// let measured = streams.clone().for_owner(LimitOwner::Adaptive);
 /// streams.set(Some(100));
 /// measured.set(Some(8));
 /// assert_eq!(balancer.member("a").unwrap().max_in_flight(), 8);
@@ -46,13 +46,13 @@ pub enum LimitOwner {
 
 /// The learned limits of one member, by what has set them.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
+pub(super) struct LearnedLimits {
     adaptive: Option<u32>,
     told: Option<u32>,
     trial: Option<u32>,
 }
 
-impl Limits {
+impl LearnedLimits {
     pub(super) fn get(&self, owner: LimitOwner) -> Option<u32> {
         match owner {
             LimitOwner::Adaptive => self.adaptive,
@@ -145,7 +145,7 @@ fn smaller(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{Caps, LimitOwner, Limits};
+    use super::{Caps, LearnedLimits, LimitOwner};
     use crate::member::MAX_IN_FLIGHT;
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn of_the_learned_limits_the_smallest_counts_and_each_owner_clears_its_own() {
-        let mut limits = Limits::default();
+        let mut limits = LearnedLimits::default();
         assert_eq!(limits.set(LimitOwner::Told, Some(100)), Some(100));
         assert_eq!(limits.set(LimitOwner::Adaptive, Some(20)), Some(20));
         assert_eq!(limits.set(LimitOwner::Trial, Some(1)), Some(1));

@@ -49,9 +49,9 @@ pub(crate) struct GivenBack {
 /// Requests in flight (24 bits), closed or not, and elected so far (39 bits, then again
 /// from 0).
 #[derive(Debug)]
-pub(crate) struct Counters(AtomicU64);
+pub(crate) struct MemberCounters(AtomicU64);
 
-impl Counters {
+impl MemberCounters {
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -111,12 +111,12 @@ const fn low(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{Counters, ELECTED_SHIFT, MAX_IN_FLIGHT, Uncounted};
+    use super::{ELECTED_SHIFT, MAX_IN_FLIGHT, MemberCounters, Uncounted};
     use crate::sync::{AtomicU64, Relaxed};
 
     #[test]
     fn the_last_slot_is_given_once() {
-        let counters = Counters::new();
+        let counters = MemberCounters::new();
         assert_eq!(counters.count_in(2), Ok(1));
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!(counters.count_in(2), Err(Uncounted::Full));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn who_is_closed_counts_out_but_not_in() {
-        let counters = Counters::new();
+        let counters = MemberCounters::new();
         assert_eq!(counters.count_in(9), Ok(1));
         counters.close();
         assert_eq!(counters.count_in(9), Err(Uncounted::Closed));
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_wrap_of_elected_leaves_in_flight_alone() {
-        let counters = Counters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
+        let counters = MemberCounters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
         assert_eq!((counters.in_flight(), counters.elected()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn in_flight_never_spills_into_elected() {
-        let counters = Counters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
+        let counters = MemberCounters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
         assert_eq!(counters.elected(), 0);
     }

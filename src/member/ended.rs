@@ -49,7 +49,7 @@ pub struct Ended {
     pub cause: Option<Cause>,
     /// The time from election to end, if the scheduler needs it or an observer wants it (see
     /// [`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED) and
-    /// [`Wants::ELAPSED`](crate::balancer::events::Wants::ELAPSED)). `None` for a request
+    /// [`Interest::ELAPSED`](crate::balancer::events::Interest::ELAPSED)). `None` for a request
     /// that began before that.
     pub elapsed: Option<Duration>,
     /// The time from election to the head of the answer, if there was one, and the scheduler

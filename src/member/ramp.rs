@@ -183,7 +183,7 @@ impl Ramp {
     }
 
     /// Where a ramp that began at `since` is at `now`.
-    pub(crate) fn at(self, since: Timestamp, now: Timestamp) -> Stage {
+    pub(crate) fn at(self, since: Timestamp, now: Timestamp) -> RampStage {
         let now = now.as_nanos() / GRID_NANOS * GRID_NANOS;
         let elapsed = now.saturating_sub(since.as_nanos());
         let least = (u32::from(self.min_percent) * FULL / 100).max(1);
@@ -203,7 +203,7 @@ impl Ramp {
             let on_grid = exact.div_ceil(GRID_NANOS).saturating_mul(GRID_NANOS);
             Timestamp::from_nanos(on_grid)
         });
-        Stage { sixteenths, next }
+        RampStage { sixteenths, next }
     }
 
     /// The step at `elapsed`, give or take one.
@@ -248,7 +248,7 @@ impl Ramp {
 
 /// Where a ramp is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Stage {
+pub(crate) struct RampStage {
     /// Of the full weight; 16 once the ramp is over.
     pub(crate) sixteenths: u32,
     /// When the next step is due.

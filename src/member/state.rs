@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::caps::{Caps, LimitOwner, Limits};
-use super::counters::Counters;
+use super::caps::{Caps, LearnedLimits, LimitOwner};
+use super::counters::MemberCounters;
 use super::health::Record;
 use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
@@ -42,7 +42,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 #[derive(Debug)]
 #[repr(align(64))] // Every request writes here: neighbours must not share a line.
 pub struct MemberState {
-    counters: Counters,
+    counters: MemberCounters,
     // Read-modify-writes only, so that a new error is never lost. SeqCst, because
     // whoever changes it says so in the balancer's `due`, and reads there are first.
     // Flags of health change under the lock of the record; times and other flags without.
@@ -64,7 +64,7 @@ struct Rest {
     /// Why the flags of health are set. A leaf: no other lock is taken under it.
     record: Mutex<Record>,
     /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf.
-    limits: Mutex<Limits>,
+    limits: Mutex<LearnedLimits>,
 }
 
 #[cfg(not(equipoise_loom))]
@@ -78,7 +78,7 @@ impl MemberState {
             record.count_error(now, now);
         }
         Self {
-            counters: Counters::new(),
+            counters: MemberCounters::new(),
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
             caps: Caps::new(spec.max_in_flight()),
             bytes_sent: AtomicU64::new(0),
@@ -88,7 +88,7 @@ impl MemberState {
                 name,
                 retries: AtomicU32::new(0),
                 record: Mutex::new(record),
-                limits: Mutex::new(Limits::default()),
+                limits: Mutex::new(LearnedLimits::default()),
             }),
         }
     }

@@ -20,13 +20,13 @@ use super::stream::Stream;
 use crate::timer::timeout;
 
 /// A connection's place among those that there may be. It is free once this is dropped.
-pub(crate) type Place = OwnedSemaphorePermit;
+pub(crate) type ConnectionPermit = OwnedSemaphorePermit;
 
 /// A connection of a client, and what ties it to the loop that has accepted it.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) accepted: Accepted,
-    pub(crate) place: Place,
+    pub(crate) place: ConnectionPermit,
     pub(crate) stopping: Stopping,
     /// Those of the same loop.
     #[cfg_attr(
@@ -61,7 +61,7 @@ const MOST: u32 = 1 << 28;
 
 impl Accepting {
     /// Runs `serve` for each connection, in a task of its own, until `stop` resolves; then for
-    /// what waits in the system's queue. What still holds a [`Place`] when the time is up is
+    /// what waits in the system's queue. What still holds a [`ConnectionPermit`] when the time is up is
     /// cut.
     ///
     /// While a client waits for a place, the connection that has been idle for the longest is
@@ -151,7 +151,7 @@ async fn next(listener: &Listener) -> (Stream, Option<SocketAddr>) {
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 
 /// A place for a connection that waits for one.
-async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> Place {
+async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> ConnectionPermit {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return place;
     }

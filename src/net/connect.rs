@@ -47,15 +47,15 @@ use crate::timer::timeout;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Connector {
-    to: Destination,
+    to: ConnectTarget,
     limit: Duration,
     /// What is sent first, before TLS.
     ahead: Bytes,
-    secured: Option<Secured>,
+    secured: Option<TlsTarget>,
 }
 
 #[derive(Clone, Debug)]
-enum Destination {
+enum ConnectTarget {
     Host(Arc<str>, u16),
     /// A host whose name was looked up.
     #[cfg_attr(
@@ -70,13 +70,13 @@ enum Destination {
 
 /// How a connection is secured, and the host that the member's certificate must be for.
 #[derive(Clone, Debug)]
-struct Secured {
+struct TlsTarget {
     secure: Arc<dyn Secure>,
     host: Arc<str>,
 }
 
 impl Connector {
-    fn new(to: Destination) -> Self {
+    fn new(to: ConnectTarget) -> Self {
         Self {
             to,
             limit: Duration::from_secs(5),
@@ -96,7 +96,7 @@ impl Connector {
     /// assert_eq!(member.to_string(), "10.0.0.1:5432");
     /// ```
     pub fn tcp(address: SocketAddr) -> Self {
-        Self::new(Destination::Tcp(address))
+        Self::new(ConnectTarget::Tcp(address))
     }
 
     /// Connects to a host by name, or by an IP address without brackets.
@@ -110,7 +110,7 @@ impl Connector {
     /// assert_eq!(member.to_string(), "db.internal:5432");
     /// ```
     pub fn host(name: &str, port: u16) -> Self {
-        Self::new(Destination::Host(name.into(), port))
+        Self::new(ConnectTarget::Host(name.into(), port))
     }
 
     /// Connects to a unix socket.
@@ -125,7 +125,7 @@ impl Connector {
     /// ```
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<Path>) -> Self {
-        Self::new(Destination::Unix(path.as_ref().into()))
+        Self::new(ConnectTarget::Unix(path.as_ref().into()))
     }
 
     /// Sets how long it may take until a connection can be used, 5 s by default: name, address
@@ -184,10 +184,10 @@ impl Connector {
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: &super::MemberTls) -> Result<Self, super::TlsError> {
         let host: Arc<str> = match &self.to {
-            Destination::Host(host, _) | Destination::Found(host, ..) => host.clone(),
-            Destination::Tcp(address) => address.ip().to_string().into(),
+            ConnectTarget::Host(host, _) | ConnectTarget::Found(host, ..) => host.clone(),
+            ConnectTarget::Tcp(address) => address.ip().to_string().into(),
             #[cfg(unix)]
-            Destination::Unix(_) => "".into(),
+            ConnectTarget::Unix(_) => "".into(),
         };
         tls.check_name(&host)?;
         Ok(self.secured_by(tls.clone().into_secure(), host))
@@ -198,7 +198,7 @@ impl Connector {
         expect(dead_code, reason = "only TLS secures")
     )]
     pub(crate) fn secured_by(mut self, secure: Arc<dyn Secure>, host: Arc<str>) -> Self {
-        self.secured = Some(Secured { secure, host });
+        self.secured = Some(TlsTarget { secure, host });
         self
     }
 
@@ -230,7 +230,7 @@ impl Connector {
             let sent = stream.write_all(&self.ahead).await;
             sent.map_err(ConnectError::open)?;
         }
-        let Some(Secured { secure, host }) = &self.secured else {
+        let Some(TlsTarget { secure, host }) = &self.secured else {
             return Ok(stream);
         };
         let secured = secure.secure(stream, host, alpn).await;
@@ -240,20 +240,20 @@ impl Connector {
     async fn stream(&self) -> Result<Stream, ConnectError> {
         let stream = match &self.to {
             // Boxed, so that a connection to an address does not carry it about.
-            Destination::Host(host, port) => {
+            ConnectTarget::Host(host, port) => {
                 Box::pin(resolved::connect(host, *port, self.limit)).await?
             }
-            Destination::Found(_, _, found) => {
+            ConnectTarget::Found(_, _, found) => {
                 let connecting = resolved::connect_to(found.to_vec(), self.limit);
                 let connected = Box::pin(connecting).await;
                 connected.map_err(ConnectError::open)?
             }
-            Destination::Tcp(address) => {
+            ConnectTarget::Tcp(address) => {
                 let connected = TcpStream::connect(address).await;
                 connected.map_err(ConnectError::open)?
             }
             #[cfg(unix)]
-            Destination::Unix(path) => {
+            ConnectTarget::Unix(path) => {
                 let connected = UnixStream::connect(path).await;
                 return Ok(connected.map_err(ConnectError::open)?.into());
             }
@@ -284,20 +284,20 @@ impl Connector {
             return Err("TLS secures connections, and no datagrams");
         }
         match &self.to {
-            Destination::Host(host, port) | Destination::Found(host, port, _) => {
+            ConnectTarget::Host(host, port) | ConnectTarget::Found(host, port, _) => {
                 Ok(DatagramsTo::Host(host, *port))
             }
-            Destination::Tcp(address) => Ok(DatagramsTo::Address(*address)),
+            ConnectTarget::Tcp(address) => Ok(DatagramsTo::Address(*address)),
             #[cfg(unix)]
-            Destination::Unix(_) => Err("datagrams are sent to no unix socket"),
+            ConnectTarget::Unix(_) => Err("datagrams are sent to no unix socket"),
         }
     }
 
     /// The same, at `port` where no port is given, which is port 0.
     pub(crate) fn or_port(mut self, port: u16) -> Self {
         match &mut self.to {
-            Destination::Host(_, own) if *own == 0 => *own = port,
-            Destination::Tcp(address) if address.port() == 0 => address.set_port(port),
+            ConnectTarget::Host(_, own) if *own == 0 => *own = port,
+            ConnectTarget::Tcp(address) if address.port() == 0 => address.set_port(port),
             _ => {}
         }
         self
@@ -306,7 +306,7 @@ impl Connector {
     /// Where it connects to, if that is an address.
     pub(crate) const fn address(&self) -> Option<SocketAddr> {
         match &self.to {
-            Destination::Tcp(address) => Some(*address),
+            ConnectTarget::Tcp(address) => Some(*address),
             _ => None,
         }
     }
@@ -314,10 +314,10 @@ impl Connector {
     /// Whether it lacks a port.
     pub(crate) fn lacks_port(&self) -> bool {
         match &self.to {
-            Destination::Host(_, port) | Destination::Found(_, port, _) => *port == 0,
-            Destination::Tcp(address) => address.port() == 0,
+            ConnectTarget::Host(_, port) | ConnectTarget::Found(_, port, _) => *port == 0,
+            ConnectTarget::Tcp(address) => address.port() == 0,
             #[cfg(unix)]
-            Destination::Unix(_) => false,
+            ConnectTarget::Unix(_) => false,
         }
     }
 }
@@ -340,15 +340,15 @@ impl Connector {
     /// The name that has to be looked up, and the port.
     pub(crate) const fn unresolved(&self) -> Option<(&Arc<str>, u16)> {
         match &self.to {
-            Destination::Host(host, port) => Some((host, *port)),
+            ConnectTarget::Host(host, port) => Some((host, *port)),
             _ => None,
         }
     }
 
     /// The same for a host whose name was looked up.
     pub(crate) fn found_at(mut self, found: Arc<[SocketAddr]>) -> Self {
-        if let Destination::Host(host, port) = self.to {
-            self.to = Destination::Found(host, port, found);
+        if let ConnectTarget::Host(host, port) = self.to {
+            self.to = ConnectTarget::Found(host, port, found);
         }
         self
     }
@@ -356,13 +356,13 @@ impl Connector {
     /// The host and the port as a URI has them.
     pub(crate) fn authority(&self) -> String {
         match &self.to {
-            Destination::Host(name, port) | Destination::Found(name, port, _)
+            ConnectTarget::Host(name, port) | ConnectTarget::Found(name, port, _)
                 if name.contains(':') =>
             {
                 format!("[{name}]:{port}")
             }
             #[cfg(unix)]
-            Destination::Unix(_) => "localhost".to_owned(),
+            ConnectTarget::Unix(_) => "localhost".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -384,12 +384,12 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {
-            Destination::Host(name, port) | Destination::Found(name, port, _) => {
+            ConnectTarget::Host(name, port) | ConnectTarget::Found(name, port, _) => {
                 write!(f, "{name}:{port}")
             }
-            Destination::Tcp(address) => address.fmt(f),
+            ConnectTarget::Tcp(address) => address.fmt(f),
             #[cfg(unix)]
-            Destination::Unix(path) => path.display().fmt(f),
+            ConnectTarget::Unix(path) => path.display().fmt(f),
         }
     }
 }

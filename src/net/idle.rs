@@ -54,14 +54,14 @@ impl IdleConnections {
         not(any(test, feature = "proxy")),
         expect(dead_code, reason = "for HTTP")
     )]
-    pub(crate) fn enter(&self, connection: Arc<dyn Evictable>, waker: &Waker) -> Entry {
+    pub(crate) fn enter(&self, connection: Arc<dyn Evictable>, waker: &Waker) -> IdleEntry {
         let waker = waker.clone();
         let entered = Entered { connection, waker };
         let mut connections = self.0.lock();
         let number = connections.next;
         connections.next += 1;
         connections.all.insert(number, entered);
-        Entry {
+        IdleEntry {
             idle: self.clone(),
             number,
         }
@@ -115,12 +115,12 @@ impl Connections {
 
 /// A connection among the [`IdleConnections`].
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct IdleEntry {
     idle: IdleConnections,
     number: u64,
 }
 
-impl Drop for Entry {
+impl Drop for IdleEntry {
     fn drop(&mut self) {
         // Dropped without the lock: there is a waker in it.
         let _left = self.idle.0.lock().all.remove(&self.number);
@@ -129,7 +129,7 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Evictable, IdleConnections, REMEMBERED};
+    use super::{Evictable, IdleConnections, IdleEntry, REMEMBERED};
     use crate::sync::Mutex;
     use std::sync::Arc;
     use std::task::Waker;
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    fn enter(idle: &IdleConnections) -> (Arc<Connection>, Entry) {
+    fn enter(idle: &IdleConnections) -> (Arc<Connection>, IdleEntry) {
         let connection = Arc::new(Connection::default());
         let entry = idle.enter(connection.clone(), Waker::noop());
         (connection, entry)
@@ -180,7 +180,7 @@ mod tests {
         }
         for at in (0..many.len()).rev() {
             idle.evict_longest();
-            let evicted = |(one, _): &(Arc<Connection>, Entry)| one.is_evicted();
+            let evicted = |(one, _): &(Arc<Connection>, IdleEntry)| one.is_evicted();
             assert_eq!(many.iter().position(evicted), Some(at));
         }
     }

@@ -18,7 +18,7 @@
 //! A relay: whatever arrives goes to one address, and what comes back is returned.
 //!
 //! ```no_run
-//! use equipoise::net::{Accepted, Acceptor, Connector, Listener, stop_signal};
+//! use equipoise::net::{Accepted, Acceptor, Connector, Listener, shutdown_signal};
 //! use std::time::Duration;
 //! use tokio::io::copy_bidirectional;
 //!
@@ -39,7 +39,7 @@
 //!     .serve(
 //!         Listener::bind(([127, 0, 0, 1], 5432).into())?,
 //!         move |accepted| relay(accepted, member.clone()),
-//!         stop_signal()?,
+//!         shutdown_signal()?,
 //!     )
 //!     .await;
 //! println!("{} connections were cut", stopped.cut());
@@ -81,7 +81,7 @@ mod tls_session;
 #[cfg(any(feature = "forward", feature = "proxy"))]
 pub(crate) use accept::Arrived;
 #[cfg(feature = "proxy")]
-pub(crate) use accept::{Accepting, Place};
+pub(crate) use accept::{Accepting, ConnectionPermit};
 pub use accepted::Accepted;
 pub use acceptor::Acceptor;
 pub use connect::Connector;
@@ -107,19 +107,19 @@ pub use replayed::Replayed;
 pub(crate) use resolved::lookup;
 #[cfg(feature = "proxy")]
 pub(crate) use secure::Secure;
-pub use signal::stop_signal;
+pub use signal::shutdown_signal;
 #[cfg(feature = "forward")]
 pub(crate) use socket::Watching;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
-pub(crate) use stopping::{Cut, LAST_CALL, Stopping};
+pub(crate) use stopping::{LAST_CALL, Stopping, TunnelCutoff};
+pub use stream::Stream;
 #[cfg(any(feature = "forward", feature = "proxy"))]
 #[cfg_attr(
     not(any(feature = "proxy", target_os = "linux")),
     expect(unused_imports, reason = "only Linux splices")
 )]
-pub(crate) use stream::Carrier;
-pub use stream::Stream;
+pub(crate) use stream::StreamCarrier;
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificates, Identity, MemberTls, ServerTls, TlsError};
 pub use tls_session::TlsSession;

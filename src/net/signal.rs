@@ -1,4 +1,4 @@
-//! The wish of the operator to stop: [`stop_signal`].
+//! The wish of the operator to stop: [`shutdown_signal`].
 
 use std::io;
 
@@ -14,7 +14,7 @@ use std::io;
 ///
 /// Outside a tokio runtime with `enable_io`.
 #[cfg(unix)]
-pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
+pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -32,7 +32,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
 ///
 /// Never here.
 #[cfg(not(unix))]
-pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
+pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             // Nobody will ever say it: go on until killed.

@@ -1,4 +1,4 @@
-//! How far serving is with its end, as connections learn it: [`Stopping`], and `Cut`, which
+//! How far serving is with its end, as connections learn it: [`Stopping`], and `TunnelCutoff`, which
 //! is the last of it.
 
 use std::future::poll_fn;
@@ -86,18 +86,18 @@ impl Stopping {
         LAST_CALL.min(self.drain / 4)
     }
 
-    pub(crate) fn cut(&self) -> Cut {
-        Cut(self.phase.clone())
+    pub(crate) fn cut(&self) -> TunnelCutoff {
+        TunnelCutoff(self.phase.clone())
     }
 }
 
 /// Tells a tunnel, which outlives its connection, when what is left is given up.
 #[cfg(feature = "proxy")]
 #[derive(Clone, Debug)]
-pub(crate) struct Cut(watch::Receiver<Phase>);
+pub(crate) struct TunnelCutoff(watch::Receiver<Phase>);
 
 #[cfg(feature = "proxy")]
-impl Cut {
+impl TunnelCutoff {
     /// Resolves when what is left is given up; where nothing serves, never.
     pub(crate) async fn happens(cut: Option<Self>) {
         match cut {

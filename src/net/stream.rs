@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use super::replayed::Replayed;
 
 /// Bytes under protection.
-pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Sync + Unpin {
+pub(crate) trait SecureBytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     /// What carries them.
     fn carrier(&self) -> &Stream;
 
@@ -50,36 +50,36 @@ pub(crate) trait Secured: AsyncRead + AsyncWrite + Send + Sync + Unpin {
 /// # let _ = relay;
 /// ```
 pub struct Stream {
-    carrier: Carrier,
+    carrier: StreamCarrier,
 }
 
 /// What carries the bytes.
-pub(crate) enum Carrier {
+pub(crate) enum StreamCarrier {
     Replayed(Box<Replayed<Stream>>),
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS is one"))]
-    Secured(Box<dyn Secured>),
+    Secured(Box<dyn SecureBytes>),
 }
 
 /// Does the same to whatever carries the bytes.
 macro_rules! each {
     ($stream:expr, $it:ident => $done:expr) => {
         match $stream {
-            Carrier::Replayed($it) => $done,
-            Carrier::Tcp($it) => $done,
+            StreamCarrier::Replayed($it) => $done,
+            StreamCarrier::Tcp($it) => $done,
             #[cfg(unix)]
-            Carrier::Unix($it) => $done,
-            Carrier::Secured($it) => $done,
+            StreamCarrier::Unix($it) => $done,
+            StreamCarrier::Secured($it) => $done,
         }
     };
 }
 
 impl Stream {
     #[cfg(feature = "tls")]
-    pub(super) fn secured(stream: impl Secured + 'static) -> Self {
-        Carrier::Secured(Box::new(stream)).into()
+    pub(super) fn secured(stream: impl SecureBytes + 'static) -> Self {
+        StreamCarrier::Secured(Box::new(stream)).into()
     }
 
     /// Returns the address on this side; a unix socket has none.
@@ -107,11 +107,11 @@ impl Stream {
 
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
-            Carrier::Replayed(stream) => stream.stream().tcp(),
-            Carrier::Tcp(stream) => Some(stream),
+            StreamCarrier::Replayed(stream) => stream.stream().tcp(),
+            StreamCarrier::Tcp(stream) => Some(stream),
             #[cfg(unix)]
-            Carrier::Unix(_) => None,
-            Carrier::Secured(stream) => stream.carrier().tcp(),
+            StreamCarrier::Unix(_) => None,
+            StreamCarrier::Secured(stream) => stream.carrier().tcp(),
         }
     }
 }
@@ -123,9 +123,9 @@ impl Stream {
         not(any(feature = "proxy", target_os = "linux")),
         expect(dead_code, reason = "only Linux splices")
     )]
-    pub(crate) fn carrier(&self) -> &Carrier {
+    pub(crate) fn carrier(&self) -> &StreamCarrier {
         match &self.carrier {
-            Carrier::Replayed(stream) if stream.is_over() => stream.stream().carrier(),
+            StreamCarrier::Replayed(stream) if stream.is_over() => stream.stream().carrier(),
             carrier => carrier,
         }
     }
@@ -140,11 +140,11 @@ impl Stream {
         let mut stream = self;
         let ready = loop {
             match &stream.carrier {
-                Carrier::Replayed(it) => stream = it.stream(),
-                Carrier::Tcp(it) => break it.ready(Interest::ERROR).await,
+                StreamCarrier::Replayed(it) => stream = it.stream(),
+                StreamCarrier::Tcp(it) => break it.ready(Interest::ERROR).await,
                 #[cfg(unix)]
-                Carrier::Unix(it) => break it.ready(Interest::ERROR).await,
-                Carrier::Secured(it) => stream = it.carrier(),
+                StreamCarrier::Unix(it) => break it.ready(Interest::ERROR).await,
+                StreamCarrier::Secured(it) => stream = it.carrier(),
             }
         };
         // It fails only while the runtime stops.
@@ -159,22 +159,22 @@ impl Stream {
     /// The protocol that both sides have agreed on by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match &self.carrier {
-            Carrier::Replayed(stream) => stream.stream().alpn(),
-            Carrier::Secured(stream) => stream.alpn(),
+            StreamCarrier::Replayed(stream) => stream.stream().alpn(),
+            StreamCarrier::Secured(stream) => stream.alpn(),
             _ => None,
         }
     }
 }
 
-impl From<Carrier> for Stream {
-    fn from(carrier: Carrier) -> Self {
+impl From<StreamCarrier> for Stream {
+    fn from(carrier: StreamCarrier) -> Self {
         Self { carrier }
     }
 }
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        Carrier::Tcp(stream).into()
+        StreamCarrier::Tcp(stream).into()
     }
 }
 
@@ -183,14 +183,14 @@ impl From<Replayed<Self>> for Stream {
         if stream.is_over() {
             return stream.into_parts().1;
         }
-        Carrier::Replayed(Box::new(stream)).into()
+        StreamCarrier::Replayed(Box::new(stream)).into()
     }
 }
 
 #[cfg(unix)]
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
-        Carrier::Unix(stream).into()
+        StreamCarrier::Unix(stream).into()
     }
 }
 
@@ -237,11 +237,14 @@ impl AsyncWrite for Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.carrier {
-            Carrier::Replayed(stream) => stream.fmt(f),
-            Carrier::Tcp(stream) => stream.fmt(f),
+            StreamCarrier::Replayed(stream) => stream.fmt(f),
+            StreamCarrier::Tcp(stream) => stream.fmt(f),
             #[cfg(unix)]
-            Carrier::Unix(stream) => stream.fmt(f),
-            Carrier::Secured(stream) => f.debug_tuple("Secured").field(stream.carrier()).finish(),
+            StreamCarrier::Unix(stream) => stream.fmt(f),
+            StreamCarrier::Secured(stream) => f
+                .debug_tuple("SecureBytes")
+                .field(stream.carrier())
+                .finish(),
         }
     }
 }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsSession {
-    shared: Arc<Session>,
+    shared: Arc<TlsState>,
 }
 
 /// The hosts that a server's certificate is for: by name, or by address.
@@ -30,7 +30,7 @@ pub(super) trait CertifiedHosts: fmt::Debug + Send + Sync {
 }
 
 #[derive(Debug)]
-struct Session {
+struct TlsState {
     server_name: Option<String>,
     certified: Option<Arc<dyn CertifiedHosts>>,
     version: &'static str,
@@ -46,7 +46,7 @@ impl TlsSession {
         certificates: Vec<Bytes>,
     ) -> Self {
         Self {
-            shared: Arc::new(Session {
+            shared: Arc::new(TlsState {
                 server_name,
                 certified,
                 version,

@@ -13,7 +13,7 @@ pub(super) const MOST_LINES: usize = 24_576;
 
 /// What a field is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Field {
+pub(super) enum HeaderField {
     /// The connection that the message came on (RFC 9110, 7.6.1).
     Connection,
     /// The client, or the way that a request came. Only a proxy that is trusted may say it.
@@ -27,7 +27,7 @@ pub(super) enum Field {
     Other,
 }
 
-impl Field {
+impl HeaderField {
     pub(super) fn of(name: &HeaderName) -> Self {
         let name = name.as_str();
         if name.contains('_') {
@@ -140,11 +140,11 @@ pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
 /// most messages.
 pub(super) fn names_where(
     fields: &HeaderMap,
-    holds: impl Fn(Field, &HeaderName) -> bool,
+    holds: impl Fn(HeaderField, &HeaderName) -> bool,
 ) -> Vec<HeaderName> {
     let names = fields.keys();
     names
-        .filter(|name| holds(Field::of(name), name))
+        .filter(|name| holds(HeaderField::of(name), name))
         .cloned()
         .collect()
 }
@@ -153,7 +153,7 @@ pub(super) fn names_where(
 /// not allowed to have, in whatever spelling.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     for name in names_where(trailers, |field, name| {
-        field != Field::Other || removed.iter().any(|removed| reads_as(removed, name))
+        field != HeaderField::Other || removed.iter().any(|removed| reads_as(removed, name))
     }) {
         trailers.remove(name);
     }
@@ -167,7 +167,7 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
     }
     let is_left = |name: &&[u8]| match HeaderName::from_bytes(name) {
         Ok(name) => {
-            Field::of(&name) == Field::Other
+            HeaderField::of(&name) == HeaderField::Other
                 && !removed.iter().any(|removed| reads_as(removed, &name))
         }
         Err(_) => false,

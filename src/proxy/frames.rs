@@ -56,7 +56,7 @@ impl FrameHead {
 
 /// What comes next in the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Piece<'b> {
+pub(super) enum FramePiece<'b> {
     Head(FrameHead),
     /// A part of the payload that belongs to the last head; never empty.
     Payload(&'b [u8]),
@@ -101,11 +101,11 @@ impl Frames {
     }
 
     /// Takes the next piece off the bytes; `None` once they are used up.
-    pub(super) fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<Piece<'b>> {
+    pub(super) fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Option<FramePiece<'b>> {
         take(bytes, &mut self.preface);
         if self.payload > 0 {
             let part = take(bytes, &mut self.payload);
-            return (!part.is_empty()).then_some(Piece::Payload(part));
+            return (!part.is_empty()).then_some(FramePiece::Payload(part));
         }
         let (_, room) = self.head.split_at_mut_checked(self.filled)?;
         let length = room.len().min(bytes.len());
@@ -119,7 +119,7 @@ impl Frames {
         self.filled = 0;
         let head = FrameHead::parse(&self.head);
         self.payload = head.length;
-        Some(Piece::Head(head))
+        Some(FramePiece::Head(head))
     }
 }
 
@@ -137,7 +137,7 @@ fn take<'b>(bytes: &mut &'b [u8], left: &mut u32) -> &'b [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{FrameHead, Frames, Piece};
+    use super::{FrameHead, FramePiece, Frames};
     use proptest::collection::vec;
     use proptest::prelude::{ProptestConfig, any};
     use proptest::{prop_assert, prop_assert_eq, proptest};
@@ -161,8 +161,8 @@ mod tests {
             bytes = rest;
             while let Some(next) = frames.next(&mut piece) {
                 match next {
-                    Piece::Head(head) => found.push((head, Vec::new())),
-                    Piece::Payload(part) => {
+                    FramePiece::Head(head) => found.push((head, Vec::new())),
+                    FramePiece::Payload(part) => {
                         assert!(!part.is_empty());
                         found.last_mut().unwrap().1.extend(part);
                     }

@@ -16,11 +16,11 @@ use http::header::{
     VIA,
 };
 
-use super::fields::{Field, members, names_where};
+use super::fields::{HeaderField, members, names_where};
 
 /// Why a message cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Framed {
+pub(super) enum FramingError {
     /// Its body has another coding than `chunked`, which would be lost on the way.
     Coded,
     /// It has several lengths, or one that is no number.
@@ -29,7 +29,7 @@ pub(super) enum Framed {
 
 /// Removes them from a request, and returns the names that its `Connection` has. That its
 /// client accepts trailers is kept: `TE` says so to each connection anew.
-pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
+pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     one_length(headers)?;
     if !has_any(headers) {
         return Ok(Vec::new());
@@ -43,7 +43,7 @@ pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, 
 }
 
 /// Removes them from an answer, and returns the names that its `Connection` has.
-pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
+pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     one_length(headers)?;
     if !has_any(headers) {
         return Ok(Vec::new());
@@ -53,7 +53,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>,
 
 /// A length that is said more than once, in whatever way, is said once (RFC 9110, 8.6).
 /// With a coding besides it counts for nothing, and goes later.
-fn one_length(headers: &mut HeaderMap) -> Result<(), Framed> {
+fn one_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else {
         return Ok(());
@@ -74,7 +74,7 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), Framed> {
         std::str::from_utf8(digits).ok()?.parse::<u64>().ok()
     });
     let same = said.reduce(|one, other| one.filter(|_| one == other));
-    let length = same.flatten().ok_or(Framed::Unclear)?;
+    let length = same.flatten().ok_or(FramingError::Unclear)?;
     headers.insert(CONTENT_LENGTH, length.into());
     Ok(())
 }
@@ -93,12 +93,12 @@ const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 /// Going through the few names once is cheaper than looking for each.
 fn has_any(headers: &HeaderMap) -> bool {
     let mut names = headers.keys();
-    names.any(|name| Field::of(name).stops_here(name))
+    names.any(|name| HeaderField::of(name).stops_here(name))
 }
 
-fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
+fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     if is_coded(headers) {
-        return Err(Framed::Coded);
+        return Err(FramingError::Coded);
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
@@ -107,7 +107,7 @@ fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, Framed> {
     for name in &named {
         headers.remove(name);
     }
-    for name in names_where(headers, Field::stops_here) {
+    for name in names_where(headers, HeaderField::stops_here) {
         headers.remove(name);
     }
     Ok(named)
@@ -137,7 +137,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Framed, strip_request, strip_response};
+    use super::{FramingError, strip_request, strip_response};
     use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -299,7 +299,7 @@ mod tests {
                 let left: Vec<_> = left.map(|it| it.to_str().unwrap()).collect();
                 match said {
                     Some(said) => assert_eq!(left, [said], "{lengths:?}"),
-                    None => assert_eq!(stripped, Err(Framed::Unclear), "{lengths:?}"),
+                    None => assert_eq!(stripped, Err(FramingError::Unclear), "{lengths:?}"),
                 }
             }
         }

@@ -34,7 +34,7 @@ pub(crate) use edge::{AnsweredBadly, OwnFields};
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
-    HttpVersions, Stage,
+    HttpVersions, TimeoutStage,
 };
 #[cfg(feature = "config")]
 pub(crate) use fields::reads_as;
@@ -42,11 +42,11 @@ pub use forwarding::{Forwarding, ProxyNameError};
 #[cfg(feature = "config")]
 pub(crate) use mapping::Readings;
 pub use mapping::{
-    CookieMap, MapError, MapRuleError, Mapped, Origin, PathMap, ReverseMap, SlashMismatch,
+    CookieMap, MapError, MapRuleError, MappedPath, Origin, PathMap, ReverseMap, SlashMismatch,
 };
 pub use reverse_proxy::{ProxyBody, ReverseProxy, ReverseProxyFuture};
 pub use router::{
-    Answer, Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError,
+    Redirect, Router, RouterBuilder, RouterError, RouterFuture, Rule, RuleError, StaticResponse,
 };
 #[cfg(feature = "config")]
 pub(crate) use router::{is_for_http, names_its_host};

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::balancer::Balancer;
 use crate::service::{
-    AnswerBody, BalanceError, BalanceFuture, BalanceLayer, BalanceService, BoxError, Counted,
-    LeasedBody, PerMember, RequestBody,
+    BalanceError, BalanceFuture, BalanceLayer, BalanceService, BoxError, Counted, LeasedBody,
+    PerMember, RequestBody, ResponseBody,
 };
 
 /// A reverse proxy over a [`Balancer`] of [`Endpoint`]s: a tower service that answers each
@@ -44,7 +44,7 @@ use crate::service::{
 ///
 /// ```no_run
 /// use equipoise::Balancer;
-/// use equipoise::net::{Listener, stop_signal};
+/// use equipoise::net::{Listener, shutdown_signal};
 /// use equipoise::proxy::{Endpoint, ReverseProxy, Server};
 /// use http::Uri;
 ///
@@ -55,7 +55,7 @@ use crate::service::{
 ///     ("b", Endpoint::new(Uri::from_static("http://10.0.0.2:8080"))?),
 /// ])?;
 /// let listener = Listener::bind(([0, 0, 0, 0], 8080).into())?;
-/// let stop = stop_signal()?;
+/// let stop = shutdown_signal()?;
 /// Server::new().serve(listener, ReverseProxy::new(balancer), stop).await;
 /// # Ok(())
 /// # }
@@ -91,13 +91,13 @@ use crate::service::{
 /// let members = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
 /// let [one, two] = members.map(|uri| Endpoint::new(Uri::from_static(uri)));
 /// let balancer = Balancer::new([("a", one?), ("b", two?)])?;
-/// let proxy = ReverseProxy::over(
+/// let proxy = ReverseProxy::from_parts(
 ///     BalanceLayer::new(balancer)
 ///         .sticky("JSESSIONID|jsessionid".parse()?)
 ///         .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE])),
 ///     EdgeLayer::new(Forwarding::new().with_via("edge-1")?)
-///         .paths(PathMap::new().with_prefix("/app", "/")?)
-///         .reverse(ReverseMap::new().with_members(members, "/app")?),
+///         .path_map(PathMap::new().with_prefix("/app", "/")?)
+///         .reverse_map(ReverseMap::new().with_members(members, "/app")?),
 /// );
 /// # let _ = proxy;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -120,7 +120,7 @@ type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 /// }
 /// # let _ = into_axum;
 /// ```
-pub type ProxyBody = AnswerBody<EdgeBody<LeasedBody<EndpointBody>>>;
+pub type ProxyBody = ResponseBody<EdgeBody<LeasedBody<EndpointBody>>>;
 
 impl ReverseProxy {
     /// Makes a proxy that leaves paths as they are, knows no sessions, and tells members
@@ -132,7 +132,7 @@ impl ReverseProxy {
     #[must_use]
     pub fn new(balancer: Balancer<Endpoint>) -> Self {
         let edge = EdgeLayer::new(Forwarding::new());
-        Self::over(BalanceLayer::new(balancer), edge)
+        Self::from_parts(BalanceLayer::new(balancer), edge)
     }
 }
 
@@ -143,10 +143,10 @@ impl<P> ReverseProxy<P> {
     /// # Examples
     ///
     /// See [`ReverseProxy`].
-    pub fn over(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
+    pub fn from_parts(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
-            .blameless_if(EndpointError::is_idle_close)
+            .member_blameless_if(EndpointError::is_idle_close)
             .stale_if(EndpointError::is_stale)
             .cause_by(EndpointError::cause)
             .without_extensions();
@@ -199,7 +199,7 @@ impl<F, RB> Future for ReverseProxyFuture<F>
 where
     F: Future<Output = Result<Response<RB>, BalanceError>>,
 {
-    type Output = Result<Response<AnswerBody<EdgeBody<RB>>>, Infallible>;
+    type Output = Result<Response<ResponseBody<EdgeBody<RB>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut edge = self.project().edge;

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
 use crate::balancer::Guard;
 use crate::member::Outcome;
-use crate::net::Cut;
+use crate::net::TunnelCutoff;
 use crate::service::UpgradeLease;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::{Deadline, timeout};
@@ -42,17 +42,17 @@ impl Default for Upgrades {
 }
 
 /// What a client asked for.
-pub(super) struct Asked {
+pub(super) struct AskedUpgrade {
     client: OnUpgrade,
     protocol: HeaderValue,
-    cut: Option<Cut>,
+    cut: Option<TunnelCutoff>,
     idle: Duration,
 }
 
 impl Upgrades {
     /// Takes a client's wish out of the head of its request; one that is not allowed is as
     /// good as none.
-    pub(super) fn asked(&self, head: &mut Parts) -> Option<Asked> {
+    pub(super) fn asked(&self, head: &mut Parts) -> Option<AskedUpgrade> {
         // The server has it if there is something to switch.
         head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
@@ -63,10 +63,10 @@ impl Upgrades {
         if !allowed || head.version != Version::HTTP_11 || !names_upgrade(&head.headers) {
             return None;
         }
-        Some(Asked {
+        Some(AskedUpgrade {
             protocol: protocol.clone(),
             client: head.extensions.remove::<OnUpgrade>()?,
-            cut: head.extensions.remove::<Cut>(),
+            cut: head.extensions.remove::<TunnelCutoff>(),
             idle: self.idle,
         })
     }
@@ -78,7 +78,7 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
     options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-impl Asked {
+impl AskedUpgrade {
     /// Asks the member for it, once all else that concerns the connection is gone.
     pub(super) fn pass_on(&self, headers: &mut HeaderMap) {
         say(headers, self.protocol.clone());
@@ -95,7 +95,7 @@ impl Asked {
             return Err(StatusCode::BAD_GATEWAY);
         };
         let lease = head.extensions.remove::<UpgradeLease>();
-        let tunnel = Tunnel {
+        let tunnel = TunnelPair {
             member,
             guard: lease.and_then(|lease| lease.take()),
             client: self.client,
@@ -121,27 +121,27 @@ fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for AskedUpgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked")
+        f.debug_struct("AskedUpgrade")
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
     }
 }
 
 /// Two connections that switched.
-struct Tunnel {
+struct TunnelPair {
     client: OnUpgrade,
     member: OnUpgrade,
     guard: Option<Guard>,
-    cut: Option<Cut>,
+    cut: Option<TunnelCutoff>,
     idle: Duration,
 }
 
 /// How long a client may take to get ready for what it has asked for.
 const SWITCHING: Duration = Duration::from_secs(10);
 
-impl Tunnel {
+impl TunnelPair {
     /// Carries bytes both ways, until both sides have ended, one breaks off, nothing has
     /// moved for long, or the server is cut.
     async fn carry(self) {
@@ -153,7 +153,7 @@ impl Tunnel {
         };
         let moved = Arc::new(AtomicU32::new(0));
         let mut client = TokioIo::new(client);
-        let mut member = Metered {
+        let mut member = MeteredTunnel {
             io: TokioIo::new(member),
             guard,
             moved: moved.clone(),
@@ -161,7 +161,7 @@ impl Tunnel {
         let ended = tokio::select! {
             // In this order: bytes that never end would use up the budget that a cut needs.
             biased;
-            () = Cut::happens(cut) => None,
+            () = TunnelCutoff::happens(cut) => None,
             () = silence(&moved, self.idle) => None,
             ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
         };
@@ -189,14 +189,14 @@ async fn silence(moved: &AtomicU32, limit: Duration) {
 }
 
 /// The member's side of a tunnel: its bytes are counted as they pass.
-struct Metered {
+struct MeteredTunnel {
     io: TokioIo<Upgraded>,
     guard: Option<Guard>,
     // Relaxed: it only has to change.
     moved: Arc<AtomicU32>,
 }
 
-impl Metered {
+impl MeteredTunnel {
     fn sent(&mut self, bytes: usize) {
         self.moved.fetch_add(1, Relaxed);
         if let Some(guard) = &mut self.guard {
@@ -205,7 +205,7 @@ impl Metered {
     }
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for MeteredTunnel {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -222,7 +222,7 @@ impl AsyncRead for Metered {
     }
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for MeteredTunnel {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

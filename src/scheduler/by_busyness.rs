@@ -2,8 +2,8 @@
 
 use super::by_requests::in_hundredths;
 use super::election::elect;
-use super::standings::{Load, Standings};
-use super::{Candidates, Group, Needs, Pick, PickContext, Scheduler};
+use super::standings::{ClassLoad, Standings};
+use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
 use crate::member::{Ended, MemberId, MemberState};
 use crate::sync::Mutex;
 
@@ -53,7 +53,7 @@ impl ByBusyness {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(Load::Plain)),
+            books: Mutex::new(Standings::new(ClassLoad::Plain)),
         }
     }
 
@@ -79,7 +79,7 @@ impl ByBusyness {
     #[must_use]
     pub fn weighted() -> Self {
         Self {
-            books: Mutex::new(Standings::new(Load::PerWeight)),
+            books: Mutex::new(Standings::new(ClassLoad::PerWeight)),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Scheduler for ByBusyness {
         self.books.lock().room(member);
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.books.lock().follow(group);
     }
 

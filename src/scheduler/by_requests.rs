@@ -1,8 +1,8 @@
 //! Smooth weighted rotation: everybody gets a share of the requests by weight.
 
 use super::election::elect;
-use super::standings::{Load, Standings};
-use super::{Candidates, Group, Pick, PickContext, Scheduler};
+use super::standings::{ClassLoad, Standings};
+use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::sync::Mutex;
 
@@ -50,7 +50,7 @@ impl ByRequests {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(Load::Ignored)),
+            books: Mutex::new(Standings::new(ClassLoad::Ignored)),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Scheduler for ByRequests {
         self.books.lock().room(member);
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.books.lock().follow(group);
     }
 

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::election::{Books, elect};
-use super::heap::{Heap, Key, grow};
-use super::{Candidate, Candidates, Claim, Group, Pick, PickContext, Scheduler};
+use super::heap::{Heap, HeapKey, grow};
+use super::{Candidate, Candidates, Claim, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
 
@@ -111,7 +111,7 @@ impl Scheduler for ByTraffic {
         self.books.lock().unpark(member.id());
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.books.lock().follow(group);
     }
 
@@ -126,7 +126,7 @@ impl Scheduler for ByTraffic {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum HeapState {
     Absent,
     Aside,
     Heaped,
@@ -135,7 +135,7 @@ enum Place {
 
 /// The books of one member.
 #[derive(Clone, Debug)]
-struct Node {
+struct TrafficBooks {
     member: Option<MemberId>,
     /// The bytes that count, as last read; never more than the truth.
     stored: u64,
@@ -148,10 +148,10 @@ struct Node {
     sixteenths: u32,
     rank: u64,
     at: usize,
-    place: Place,
+    place: HeapState,
 }
 
-impl Node {
+impl TrafficBooks {
     const EMPTY: Self = Self {
         member: None,
         stored: 0,
@@ -160,11 +160,11 @@ impl Node {
         sixteenths: 1,
         rank: 0,
         at: 0,
-        place: Place::Absent,
+        place: HeapState::Absent,
     };
 
-    fn load(&self) -> Load {
-        Load {
+    fn load(&self) -> TrafficLoad {
+        TrafficLoad {
             ratio: Ratio {
                 bytes: self.stored,
                 weight: self.weight,
@@ -223,12 +223,12 @@ impl Ratio {
 
 /// What the heap is ordered by.
 #[derive(Clone, Copy, Debug)]
-struct Load {
+struct TrafficLoad {
     ratio: Ratio,
     rank: u64,
 }
 
-impl Key for Load {
+impl HeapKey for TrafficLoad {
     #[inline]
     fn goes_before(&self, other: &Self) -> bool {
         let order = self.ratio.compare(other.ratio);
@@ -238,8 +238,8 @@ impl Key for Load {
 
 #[derive(Debug)]
 struct Traffic {
-    nodes: Vec<Node>,
-    heap: Heap<Load>,
+    nodes: Vec<TrafficBooks>,
+    heap: Heap<TrafficLoad>,
     aside: Vec<u32>,
     members: usize,
     parked: usize,
@@ -269,7 +269,7 @@ impl Books for Traffic {
 
     fn slot(&self, member: MemberId) -> Option<u32> {
         let node = self.nodes.get(member.slot())?;
-        let here = node.member == Some(member) && node.place != Place::Absent;
+        let here = node.member == Some(member) && node.place != HeapState::Absent;
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         here.then_some(member.slot() as u32)
     }
@@ -299,7 +299,7 @@ impl Books for Traffic {
 
     fn step_over(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes[slot as usize].place = Place::Aside;
+            self.nodes[slot as usize].place = HeapState::Aside;
             self.aside.push(slot);
         }
     }
@@ -312,7 +312,7 @@ impl Books for Traffic {
 
     fn park(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes[slot as usize].place = Place::Parked;
+            self.nodes[slot as usize].place = HeapState::Parked;
             self.parked += 1;
         }
     }
@@ -322,7 +322,7 @@ impl Books for Traffic {
     }
 
     fn is_parked(&self, slot: u32) -> bool {
-        self.nodes[slot as usize].place == Place::Parked
+        self.nodes[slot as usize].place == HeapState::Parked
     }
 }
 
@@ -339,7 +339,7 @@ impl Traffic {
     /// Puts a slot into the heap, whose room was made when it joined.
     fn push(&mut self, slot: u32) {
         let node = &mut self.nodes[slot as usize];
-        node.place = Place::Heaped;
+        node.place = HeapState::Heaped;
         let load = node.load();
         self.heap.push(load, slot, moved(&mut self.nodes));
     }
@@ -347,14 +347,14 @@ impl Traffic {
     /// Takes a slot out of the heap, if it is there.
     fn take(&mut self, slot: u32) -> bool {
         let node = &self.nodes[slot as usize];
-        let here = node.place == Place::Heaped;
+        let here = node.place == HeapState::Heaped;
         if here {
             self.heap.remove(node.at, moved(&mut self.nodes));
         }
         here
     }
 
-    fn follow(&mut self, group: &Group<'_>) {
+    fn follow(&mut self, group: &GroupChange<'_>) {
         self.generation = self.generation.max(group.generation());
         for member in group.left() {
             self.leave(member.id());
@@ -377,10 +377,10 @@ impl Traffic {
 
     fn join(&mut self, candidate: Candidate<'_>, least: Option<Ratio>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes, at, Node::EMPTY);
+        grow(&mut self.nodes, at, TrafficBooks::EMPTY);
         let node = &mut self.nodes[at];
         if node.member != Some(candidate.id()) {
-            *node = Node::EMPTY;
+            *node = TrafficBooks::EMPTY;
             node.member = Some(candidate.id());
         }
         let total = candidate.state().bytes();
@@ -404,10 +404,10 @@ impl Traffic {
         };
         self.take(slot);
         let node = &mut self.nodes[slot as usize];
-        if node.place == Place::Parked {
+        if node.place == HeapState::Parked {
             self.parked -= 1;
         }
-        node.place = Place::Absent;
+        node.place = HeapState::Absent;
         self.members -= 1;
     }
 
@@ -477,6 +477,6 @@ impl Traffic {
 }
 
 /// Notes where a slot stands in the heap.
-fn moved(nodes: &mut [Node]) -> impl FnMut(u32, usize) {
+fn moved(nodes: &mut [TrafficBooks]) -> impl FnMut(u32, usize) {
     |slot, at| nodes[slot as usize].at = at
 }

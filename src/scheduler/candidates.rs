@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::claim::{Claim, Pick, Refused};
+use super::claim::{Claim, ClaimError, Pick};
 use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Factors, Picture, Seat};
@@ -77,7 +77,7 @@ impl<'c> Candidates<'c> {
     }
 
     /// Returns the number of this state of affairs; it only grows. If
-    /// [`Group::generation`](super::Group::generation) was greater, a pick may return
+    /// [`Group::generation`](super::GroupChange::generation) was greater, a pick may return
     /// [`Pick::Stale`].
     ///
     /// # Examples
@@ -264,7 +264,7 @@ impl<'c> Candidates<'c> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] says why not; the scheduler then steps over it.
+    /// [`ClaimError`] says why not; the scheduler then steps over it.
     ///
     /// # Examples
     ///
@@ -281,11 +281,11 @@ impl<'c> Candidates<'c> {
     /// }
     /// ```
     #[inline]
-    pub fn claim(&self, member: MemberId) -> Result<Claim<'c>, Refused> {
+    pub fn claim(&self, member: MemberId) -> Result<Claim<'c>, ClaimError> {
         if self.tried.contains(&member) {
-            return Err(Refused::NotEligible);
+            return Err(ClaimError::NotEligible);
         }
-        let seat = self.seat(member).ok_or(Refused::NotEligible)?;
+        let seat = self.seat(member).ok_or(ClaimError::NotEligible)?;
         self.claim_seat(seat)
     }
 
@@ -302,7 +302,7 @@ impl<'c> Candidates<'c> {
         for candidate in order {
             match self.claim(candidate.id()) {
                 Ok(claim) => return Pick::Elected(claim),
-                Err(Refused::AtCapacity) => at_capacity = true,
+                Err(ClaimError::AtCapacity) => at_capacity = true,
                 Err(_) => {}
             }
         }
@@ -315,12 +315,12 @@ impl<'c> Candidates<'c> {
 
     /// Claims a seat for a session, which may lie outside the eligible group.
     #[inline]
-    pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, Refused> {
+    pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, ClaimError> {
         if self.claimed.get().is_some() {
-            return Err(Refused::OnePerPick);
+            return Err(ClaimError::OnePerPick);
         }
         if !seat.state.status().is_usable() {
-            return Err(Refused::Unusable);
+            return Err(ClaimError::Unusable);
         }
         match seat.state.count_in() {
             Ok(in_flight) => {
@@ -330,8 +330,8 @@ impl<'c> Candidates<'c> {
                     in_flight,
                 })
             }
-            Err(Uncounted::Closed) => Err(Refused::NotEligible),
-            Err(Uncounted::Full) => Err(Refused::AtCapacity),
+            Err(Uncounted::Closed) => Err(ClaimError::NotEligible),
+            Err(Uncounted::Full) => Err(ClaimError::AtCapacity),
         }
     }
 
@@ -397,7 +397,7 @@ impl<'c> Candidate<'c> {
     ///
     /// # Examples
     ///
-    /// See [`Refused`].
+    /// See [`ClaimError`].
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.seat.state.id()

@@ -1,5 +1,5 @@
 //! What an election comes to: a [`Pick`], the [`Claim`] that proves that a choice was
-//! eligible and is counted, and why there may be none ([`Refused`]).
+//! eligible and is counted, and why there may be none ([`ClaimError`]).
 //!
 //! What does not live here: claiming (`candidates`).
 
@@ -48,7 +48,7 @@ pub enum Pick<'c> {
     /// member below its cap has room, and when the membership or a status changes. A scheduler
     /// that withholds room asks for [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN), so that
     /// it looks again at every end of a request too. If room can be had without an end, as when time passes, nothing of
-    /// the balancer's shows it: then [`notice_room`](crate::Balancer::notice_room) is called
+    /// the balancer's shows it: then [`wake_waiting`](crate::Balancer::wake_waiting) is called
     /// from outside the scheduler, or the request waits until its deadline.
     ///
     /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
@@ -111,7 +111,7 @@ impl<'c> Claim<'c> {
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::{Candidates, Pick, Refused};
+/// use equipoise::scheduler::{Candidates, Pick, ClaimError};
 ///
 /// /// What [`Candidates::claim_first`] does.
 /// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
@@ -119,7 +119,7 @@ impl<'c> Claim<'c> {
 ///     for one in candidates.iter() {
 ///         match candidates.claim(one.id()) {
 ///             Ok(claim) => return Pick::Elected(claim),
-///             Err(refused) => full |= refused == Refused::AtCapacity,
+///             Err(refused) => full |= refused == ClaimError::AtCapacity,
 ///         }
 ///     }
 ///     if full { Pick::AtCapacity } else { Pick::Nobody }
@@ -127,7 +127,7 @@ impl<'c> Claim<'c> {
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum ClaimError {
     /// As many are in flight as its cap allows.
     AtCapacity,
     /// It is not one of the candidates, or was tried by this request.

@@ -3,7 +3,7 @@
 //!
 //! What does not live here: the order. That is what the books are for.
 
-use super::{Candidates, Claim, Pick, Refused};
+use super::{Candidates, Claim, ClaimError, Pick};
 use crate::member::MemberId;
 
 /// Books of members by slot, some of them stepped over or parked.
@@ -50,7 +50,7 @@ pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> 
                 books.elected(slot, &claim);
                 break Pick::Elected(claim);
             }
-            Err(Refused::AtCapacity) => books.park(slot),
+            Err(ClaimError::AtCapacity) => books.park(slot),
             Err(_) => books.step_over(slot),
         }
     };

@@ -5,9 +5,9 @@ use std::fmt;
 
 /// A borrowed value of any type, or none.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Facts<'r>(Option<&'r (dyn Any + Send + Sync)>);
+pub(crate) struct PickFacts<'r>(Option<&'r (dyn Any + Send + Sync)>);
 
-impl<'r> Facts<'r> {
+impl<'r> PickFacts<'r> {
     pub(crate) const NONE: Self = Self(None);
 
     pub(crate) const fn new(facts: &'r (dyn Any + Send + Sync)) -> Self {
@@ -20,7 +20,7 @@ impl<'r> Facts<'r> {
     }
 }
 
-impl fmt::Debug for Facts<'_> {
+impl fmt::Debug for PickFacts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
     }

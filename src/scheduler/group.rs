@@ -12,7 +12,7 @@ use crate::snapshot::{Picture, Seat};
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Scheduler};
+/// use equipoise::scheduler::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 /// use equipoise::{Balancer, MemberId, MemberSpec, Weight};
 /// use std::sync::Mutex;
 ///
@@ -31,7 +31,7 @@ use crate::snapshot::{Picture, Seat};
 ///         candidates.claim_first(candidates.iter())
 ///     }
 ///
-///     fn on_group(&self, group: &Group<'_>) {
+///     fn on_group_change(&self, group: &GroupChange<'_>) {
 ///         let mut weights = self.weights.lock().unwrap();
 ///         for member in group.left() {
 ///             weights[member.id().slot()] = 0;
@@ -62,24 +62,24 @@ use crate::snapshot::{Picture, Seat};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Group<'g> {
+pub struct GroupChange<'g> {
     pub(crate) picture: &'g Picture,
     pub(crate) left: &'g [Arc<Seat>],
     pub(crate) joined: &'g [(Arc<Seat>, bool)],
     pub(crate) changed: &'g [(Arc<Seat>, bool)],
 }
 
-impl<'g> Group<'g> {
+impl<'g> GroupChange<'g> {
     /// Returns the number of this state of affairs; it only grows. Candidates of a
     /// lesser [`generation`](super::Candidates::generation) are from before.
     ///
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::Group;
+    /// use equipoise::scheduler::GroupChange;
     /// use std::sync::atomic::{AtomicU64, Ordering};
     ///
-    /// fn on_group(known: &AtomicU64, group: &Group<'_>) {
+    /// fn on_group_change(known: &AtomicU64, group: &GroupChange<'_>) {
     ///     known.store(group.generation(), Ordering::Release);
     /// }
     /// ```
@@ -93,10 +93,10 @@ impl<'g> Group<'g> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::Group;
+    /// use equipoise::scheduler::GroupChange;
     ///
     /// /// For books that are cheaper made anew than kept.
-    /// fn total_weight(group: &Group<'_>) -> u64 {
+    /// fn total_weight(group: &GroupChange<'_>) -> u64 {
     ///     group.iter().map(|one| u64::from(one.weight().units())).sum()
     /// }
     /// ```
@@ -111,7 +111,7 @@ impl<'g> Group<'g> {
     ///
     /// # Examples
     ///
-    /// See [`Group`].
+    /// See [`GroupChange`].
     pub fn left(&self) -> impl Iterator<Item = &'g MemberState> + use<'g> {
         self.left.iter().map(|seat| &*seat.state)
     }
@@ -120,7 +120,7 @@ impl<'g> Group<'g> {
     ///
     /// # Examples
     ///
-    /// See [`Group`].
+    /// See [`GroupChange`].
     pub fn joined(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.picture, self.joined)
     }
@@ -130,7 +130,7 @@ impl<'g> Group<'g> {
     ///
     /// # Examples
     ///
-    /// See [`Group`].
+    /// See [`GroupChange`].
     pub fn changed(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.picture, self.changed)
     }

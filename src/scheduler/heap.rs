@@ -7,7 +7,7 @@
 const CHILDREN: usize = 4;
 
 /// What a heap is ordered by.
-pub(super) trait Key: Copy {
+pub(super) trait HeapKey: Copy {
     /// Tells whether this goes before `other`; never both ways.
     fn goes_before(&self, other: &Self) -> bool;
 }
@@ -25,7 +25,7 @@ pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
 #[derive(Debug)]
 pub(super) struct Heap<K>(Vec<(K, u32)>);
 
-impl<K: Key> Heap<K> {
+impl<K: HeapKey> Heap<K> {
     pub(super) const fn new() -> Self {
         Self(Vec::new())
     }
@@ -118,11 +118,11 @@ impl<K: Key> Heap<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Heap, Key};
+    use super::{Heap, HeapKey};
     use crate::random::Random;
     use std::collections::BTreeSet;
 
-    impl Key for u64 {
+    impl HeapKey for u64 {
         fn goes_before(&self, other: &Self) -> bool {
             self < other
         }

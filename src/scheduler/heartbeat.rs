@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::election::{Books, elect};
-use super::readings::Table;
+use super::readings::ReadingTable;
 use super::{
-    ByRequests, Candidate, Candidates, Claim, Group, HeartbeatReadings, Needs, Pick, PickContext,
-    Scheduler,
+    ByRequests, Candidate, Candidates, Claim, GroupChange, HeartbeatReadings, Needs, Pick,
+    PickContext, Scheduler,
 };
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
@@ -101,7 +101,7 @@ impl Heartbeat {
     ///
     /// ```
     /// use equipoise::clock::{Clock, ManualClock};
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     /// use std::time::Duration;
     ///
@@ -112,7 +112,7 @@ impl Heartbeat {
     ///     .clock(clock.clone())
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
-    /// readings.report("a", Reading { ready: 10, busy: 1 }, clock.now())?;
+    /// readings.report("a", HeartbeatReading { ready: 10, busy: 1 }, clock.now())?;
     /// assert!(balancer.pick(&PickRequest::new()).is_ok());
     /// clock.advance(Duration::from_secs(2));
     /// assert!(balancer.pick(&PickRequest::new()).is_err());
@@ -201,7 +201,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         {
             let mut table = self.readings.table().lock();
             table.generation = table.generation.max(group.generation());
@@ -213,7 +213,7 @@ impl Scheduler for Heartbeat {
             }
         }
         if let Some(fallback) = &self.fallback {
-            fallback.on_group(group);
+            fallback.on_group_change(group);
         }
     }
 
@@ -239,7 +239,7 @@ impl Scheduler for Heartbeat {
 
 /// One drawing of lots.
 struct Draw<'d> {
-    table: &'d mut Table,
+    table: &'d mut ReadingTable,
     random: &'d Random,
 }
 

@@ -35,15 +35,15 @@ pub use by_busyness::ByBusyness;
 pub use by_requests::ByRequests;
 pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates};
-pub use claim::{Claim, Pick, Refused};
-pub use group::Group;
+pub use claim::{Claim, ClaimError, Pick};
+pub use group::GroupChange;
 pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use needs::Needs;
-pub use plan::{Member, Members, Plan};
-pub use readings::{HeartbeatReadings, Reading, TooManyStrangers};
+pub use plan::{Plan, PlanMember, PlanMembers};
+pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 
-pub(crate) use facts::Facts;
+pub(crate) use facts::PickFacts;
 pub(crate) use plan::plans_alike;
 
 use crate::clock::Timestamp;
@@ -194,8 +194,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Examples
     ///
-    /// See [`Group`].
-    fn on_group(&self, group: &Group<'_>) {
+    /// See [`GroupChange`].
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         let _ = group;
     }
 
@@ -231,7 +231,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::{Candidates, Members, Needs, Pick, PickContext, Plan, Scheduler};
+    /// use equipoise::scheduler::{Candidates, PlanMembers, Needs, Pick, PickContext, Plan, Scheduler};
     /// use equipoise::{Balancer, MemberId, MemberSpec, PickRequest};
     ///
     /// /// The member whose turn a table says it is.
@@ -243,7 +243,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///         "modulo"
     ///     }
     ///
-    ///     fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    ///     fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
     ///         let mut table: Vec<_> = members.iter().map(|one| (one.name(), one.id())).collect();
     ///         table.sort_unstable();
     ///         Some(Plan::new(Vec::from_iter(table.into_iter().map(|(_, id)| id))))
@@ -274,7 +274,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// assert_eq!(elected(3).member().name(), "b");
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
         let _ = members;
         None
     }
@@ -287,7 +287,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Examples
     ///
-    /// See [`Group`].
+    /// See [`GroupChange`].
     #[doc(alias = "lbstatus")]
     fn standing(&self, member: MemberId) -> Option<i64> {
         let _ = member;
@@ -332,11 +332,11 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).on_room(member);
     }
 
-    fn on_group(&self, group: &Group<'_>) {
-        (**self).on_group(group);
+    fn on_group_change(&self, group: &GroupChange<'_>) {
+        (**self).on_group_change(group);
     }
 
-    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
         (**self).plan(members)
     }
 
@@ -369,7 +369,7 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 pub struct PickContext<'p> {
     pub(crate) now: Option<Timestamp>,
     pub(crate) hash: Option<u64>,
-    pub(crate) facts: Facts<'p>,
+    pub(crate) facts: PickFacts<'p>,
     pub(crate) random: &'p Random,
 }
 

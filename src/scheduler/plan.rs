@@ -1,4 +1,4 @@
-//! What a scheduler makes ahead of picks: a [`Plan`], from all [`Members`].
+//! What a scheduler makes ahead of picks: a [`Plan`], from all [`PlanMembers`].
 //!
 //! What does not live here: when a plan is made and how it is published
 //! (`balancer/planning.rs`).
@@ -54,11 +54,11 @@ impl fmt::Debug for Plan {
 ///
 /// See [`Scheduler::plan`](super::Scheduler::plan).
 #[derive(Debug)]
-pub struct Members<'m> {
+pub struct PlanMembers<'m> {
     roster: &'m Roster,
 }
 
-impl<'m> Members<'m> {
+impl<'m> PlanMembers<'m> {
     pub(crate) fn new(roster: &'m Roster) -> Self {
         Self { roster }
     }
@@ -68,9 +68,9 @@ impl<'m> Members<'m> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::Members;
+    /// use equipoise::scheduler::PlanMembers;
     ///
-    /// fn average(members: &Members<'_>) -> Option<u64> {
+    /// fn average(members: &PlanMembers<'_>) -> Option<u64> {
     ///     let weights = members.iter().map(|one| u64::from(one.weight().hundredths()));
     ///     (!members.is_empty()).then(|| weights.sum::<u64>() / members.len() as u64)
     /// }
@@ -98,8 +98,8 @@ impl<'m> Members<'m> {
     /// # Examples
     ///
     /// See [`Scheduler::plan`](super::Scheduler::plan).
-    pub fn iter(&self) -> impl Iterator<Item = Member<'m>> + use<'m> {
-        self.roster.by_tier().map(|seat| Member { seat })
+    pub fn iter(&self) -> impl Iterator<Item = PlanMember<'m>> + use<'m> {
+        self.roster.by_tier().map(|seat| PlanMember { seat })
     }
 }
 
@@ -112,11 +112,11 @@ impl<'m> Members<'m> {
 ///
 /// See [`Scheduler::plan`](super::Scheduler::plan).
 #[derive(Clone, Copy, Debug)]
-pub struct Member<'m> {
+pub struct PlanMember<'m> {
     seat: &'m Seat,
 }
 
-impl<'m> Member<'m> {
+impl<'m> PlanMember<'m> {
     /// Returns the id, by which a pick claims the member.
     ///
     /// # Examples
@@ -133,11 +133,11 @@ impl<'m> Member<'m> {
     ///
     /// ```
     /// use equipoise::MemberId;
-    /// use equipoise::scheduler::Members;
+    /// use equipoise::scheduler::PlanMembers;
     /// use std::collections::BTreeMap;
     ///
     /// /// An order that does not depend on when a member was inserted.
-    /// fn by_name<'m>(members: &Members<'m>) -> BTreeMap<&'m str, MemberId> {
+    /// fn by_name<'m>(members: &PlanMembers<'m>) -> BTreeMap<&'m str, MemberId> {
     ///     members.iter().map(|one| (one.name(), one.id())).collect()
     /// }
     /// ```
@@ -151,9 +151,9 @@ impl<'m> Member<'m> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::Members;
+    /// use equipoise::scheduler::PlanMembers;
     ///
-    /// fn in_zone(members: &Members<'_>, zone: &str) -> usize {
+    /// fn in_zone(members: &PlanMembers<'_>, zone: &str) -> usize {
     ///     members.iter().filter(|one| one.label("zone") == Some(zone)).count()
     /// }
     /// ```
@@ -167,9 +167,9 @@ impl<'m> Member<'m> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::scheduler::Members;
+    /// use equipoise::scheduler::PlanMembers;
     ///
-    /// fn in_first_tier(members: &Members<'_>) -> usize {
+    /// fn in_first_tier(members: &PlanMembers<'_>) -> usize {
     ///     let first = members.iter().map(|one| one.tier()).min();
     ///     members.iter().filter(|one| Some(one.tier()) == first).count()
     /// }
@@ -185,7 +185,7 @@ impl<'m> Member<'m> {
     ///
     /// # Examples
     ///
-    /// See [`Members::len`].
+    /// See [`PlanMembers::len`].
     #[must_use]
     pub fn weight(&self) -> Weight {
         self.seat.spec.weight()

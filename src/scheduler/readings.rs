@@ -22,29 +22,29 @@ const STRANGERS: usize = 4096;
 /// # Examples
 ///
 /// ```
-/// use equipoise::scheduler::Reading;
+/// use equipoise::scheduler::HeartbeatReading;
 ///
-/// let reading = Reading { ready: 30, busy: 2 };
+/// let reading = HeartbeatReading { ready: 30, busy: 2 };
 /// assert_eq!(reading.idle(), 30);
 /// // A server that has just started and serves nobody is approached with care.
-/// assert_eq!(Reading { ready: 30, busy: 0 }.idle(), 7);
+/// assert_eq!(HeartbeatReading { ready: 30, busy: 0 }.idle(), 7);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the two numbers of a heartbeat")]
-pub struct Reading {
+pub struct HeartbeatReading {
     /// Slots that are idle.
     pub ready: u32,
     /// Slots that are busy.
     pub busy: u32,
 }
 
-impl Reading {
+impl HeartbeatReading {
     /// Returns the idle capacity to elect by: `ready`, or a quarter of it while
     /// nothing is busy, as Apache does for servers that have just started.
     ///
     /// # Examples
     ///
-    /// See [`Reading`].
+    /// See [`HeartbeatReading`].
     #[must_use]
     pub const fn idle(self) -> u32 {
         if self.busy == 0 {
@@ -62,7 +62,7 @@ impl Reading {
 ///
 /// ```
 /// use equipoise::clock::{Clock, ManualClock};
-/// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+/// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
 /// use equipoise::{Balancer, PickRequest};
 ///
 /// let (readings, clock) = (HeartbeatReadings::new(), ManualClock::new());
@@ -72,13 +72,13 @@ impl Reading {
 ///     .member("a", (), Default::default())
 ///     .member("b", (), Default::default())
 ///     .build()?;
-/// readings.report("b", Reading { ready: 10, busy: 1 }, clock.now())?;
+/// readings.report("b", HeartbeatReading { ready: 10, busy: 1 }, clock.now())?;
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "b");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct HeartbeatReadings {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<ReadingTable>>,
 }
 
 impl HeartbeatReadings {
@@ -99,7 +99,7 @@ impl HeartbeatReadings {
     ///
     /// # Errors
     ///
-    /// [`TooManyStrangers`] if the name is no member, and as many names that are none
+    /// [`TooManyUnknownMembers`] if the name is no member, and as many names that are none
     /// have reported already as are remembered: 4096. The report is lost.
     ///
     /// # Examples
@@ -108,9 +108,9 @@ impl HeartbeatReadings {
     pub fn report(
         &self,
         name: &str,
-        reading: Reading,
+        reading: HeartbeatReading,
         at: Timestamp,
-    ) -> Result<(), TooManyStrangers> {
+    ) -> Result<(), TooManyUnknownMembers> {
         self.report_aged(name, reading, at, Duration::ZERO)
     }
 
@@ -125,7 +125,7 @@ impl HeartbeatReadings {
     ///
     /// ```
     /// use equipoise::clock::{Clock, ManualClock};
-    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, Reading};
+    /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
     /// use equipoise::{Balancer, PickRequest};
     /// use std::time::Duration;
     ///
@@ -135,7 +135,7 @@ impl HeartbeatReadings {
     ///     .clock(clock.clone())
     ///     .member("a", (), Default::default())
     ///     .build()?;
-    /// let (reading, age) = (Reading { ready: 10, busy: 1 }, Duration::from_secs(9));
+    /// let (reading, age) = (HeartbeatReading { ready: 10, busy: 1 }, Duration::from_secs(9));
     /// readings.report_aged("a", reading, clock.now(), age)?;
     /// assert!(balancer.pick(&PickRequest::new()).is_ok());
     /// clock.advance(Duration::from_secs(1));
@@ -145,15 +145,15 @@ impl HeartbeatReadings {
     pub fn report_aged(
         &self,
         name: &str,
-        reading: Reading,
+        reading: HeartbeatReading,
         at: Timestamp,
         age: Duration,
-    ) -> Result<(), TooManyStrangers> {
-        let report = Report { reading, at, age };
+    ) -> Result<(), TooManyUnknownMembers> {
+        let report = StoredReport { reading, at, age };
         self.table.lock().report(name, report)
     }
 
-    pub(super) fn table(&self) -> &Mutex<Table> {
+    pub(super) fn table(&self) -> &Mutex<ReadingTable> {
         &self.table
     }
 }
@@ -164,29 +164,29 @@ impl HeartbeatReadings {
 ///
 /// ```
 /// use equipoise::clock::Timestamp;
-/// use equipoise::scheduler::{HeartbeatReadings, Reading, TooManyStrangers};
+/// use equipoise::scheduler::{HeartbeatReadings, HeartbeatReading, TooManyUnknownMembers};
 ///
 /// let readings = HeartbeatReadings::new();
-/// let reading = Reading { ready: 1, busy: 1 };
+/// let reading = HeartbeatReading { ready: 1, busy: 1 };
 /// let results: Vec<_> = (0..5000)
 ///     .map(|at| readings.report(&format!("host{at}"), reading, Timestamp::ORIGIN))
 ///     .collect();
-/// assert_eq!(results.last(), Some(&Err(TooManyStrangers)));
+/// assert_eq!(results.last(), Some(&Err(TooManyUnknownMembers)));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("too many names report that are no members: insert the members first")]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to add")]
-pub struct TooManyStrangers;
+pub struct TooManyUnknownMembers;
 
 #[derive(Clone, Copy, Debug)]
-struct Report {
-    reading: Reading,
+struct StoredReport {
+    reading: HeartbeatReading,
     at: Timestamp,
     /// How old it was then.
     age: Duration,
 }
 
-impl Report {
+impl StoredReport {
     fn is_fresh(&self, now: Timestamp, max_age: Duration) -> bool {
         now.since(self.at).saturating_add(self.age) < max_age
     }
@@ -199,18 +199,18 @@ impl Report {
 
 /// The books of one member.
 #[derive(Clone, Debug)]
-struct Node {
+struct ReadingBooks {
     member: MemberId,
     name: Arc<str>,
-    report: Option<Report>,
+    report: Option<StoredReport>,
     /// In flight as of the report, and now.
     in_flight_then: u32,
     in_flight: u32,
-    place: Place,
+    place: ReadingState,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum ReadingState {
     Absent,
     Aside,
     Here,
@@ -218,20 +218,20 @@ enum Place {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct ReadingTable {
     max_age: Duration,
     pub(super) generation: u64,
     pub(super) parked: usize,
-    nodes: Vec<Option<Node>>,
+    nodes: Vec<Option<ReadingBooks>>,
     by_name: HashMap<Arc<str>, u32>,
-    strangers: HashMap<Arc<str>, Report>,
+    strangers: HashMap<Arc<str>, StoredReport>,
     shares: Shares,
     aside: Vec<u32>,
     /// No report is older than allowed before this time.
     next_expiry: Option<Timestamp>,
 }
 
-impl Default for Table {
+impl Default for ReadingTable {
     fn default() -> Self {
         Self {
             max_age: Duration::from_secs(10),
@@ -247,7 +247,7 @@ impl Default for Table {
     }
 }
 
-impl Table {
+impl ReadingTable {
     /// The idle capacity of all that can be elected by it.
     pub(super) fn total(&self) -> u64 {
         self.shares.total()
@@ -262,7 +262,7 @@ impl Table {
 
     pub(super) fn slot(&self, member: MemberId) -> Option<u32> {
         let node = self.nodes.get(member.slot())?.as_ref()?;
-        let here = node.member == member && node.place != Place::Absent;
+        let here = node.member == member && node.place != ReadingState::Absent;
         here.then_some(short(member.slot()))
     }
 
@@ -279,7 +279,7 @@ impl Table {
         let report = node.and_then(|node| node.report);
         let fresh =
             report.is_some_and(|report| now.is_none_or(|now| report.is_fresh(now, self.max_age)));
-        node.filter(|_| fresh).map_or(0, Node::idle)
+        node.filter(|_| fresh).map_or(0, ReadingBooks::idle)
     }
 
     pub(super) fn set_max_age(&mut self, max_age: Duration) {
@@ -294,7 +294,7 @@ impl Table {
             return;
         }
         let max_age = self.max_age;
-        let fresh = |report: &Report| report.is_fresh(now, max_age);
+        let fresh = |report: &StoredReport| report.is_fresh(now, max_age);
         self.strangers.retain(|_, report| fresh(report));
         let expiries = self.strangers.values().map(|it| it.expiry(max_age));
         let mut next: Option<Timestamp> = expiries.min();
@@ -303,9 +303,9 @@ impl Table {
                 continue;
             };
             node.report = node.report.filter(fresh);
-            if node.report.is_none() && node.place == Place::Parked {
+            if node.report.is_none() && node.place == ReadingState::Parked {
                 // Without a report it is nobody to wait for.
-                node.place = Place::Here;
+                node.place = ReadingState::Here;
                 self.parked -= 1;
             }
             if let Some(report) = node.report {
@@ -317,7 +317,7 @@ impl Table {
         self.next_expiry = next;
     }
 
-    fn report(&mut self, name: &str, report: Report) -> Result<(), TooManyStrangers> {
+    fn report(&mut self, name: &str, report: StoredReport) -> Result<(), TooManyUnknownMembers> {
         let expiry = report.expiry(self.max_age);
         self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
         if let Some(&slot) = self.by_name.get(name) {
@@ -332,7 +332,7 @@ impl Table {
         if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(name) {
             self.expire(report.at);
             if self.strangers.len() >= STRANGERS {
-                return Err(TooManyStrangers);
+                return Err(TooManyUnknownMembers);
             }
         }
         self.strangers.insert(Arc::from(name), report);
@@ -370,17 +370,17 @@ impl Table {
             }
             None => None,
         };
-        let mut node = known.unwrap_or_else(|| Node {
+        let mut node = known.unwrap_or_else(|| ReadingBooks {
             member: state.id(),
             name: state.name_handle().clone(),
             report: None,
             in_flight_then: in_flight,
             in_flight,
-            place: Place::Absent,
+            place: ReadingState::Absent,
         });
         node.report = stranger.or(node.report);
         node.in_flight = in_flight;
-        node.place = Place::Here;
+        node.place = ReadingState::Here;
         self.by_name.insert(node.name.clone(), short(slot));
         self.nodes[slot] = Some(node);
         self.aside.reserve(self.by_name.len());
@@ -393,36 +393,36 @@ impl Table {
         };
         let parked = self.is_parked(slot);
         self.parked -= usize::from(parked);
-        self.place(slot, Place::Absent);
+        self.place(slot, ReadingState::Absent);
     }
 
     pub(super) fn step_over(&mut self, slot: u32) {
-        if self.is_at(slot, Place::Here) {
-            self.place(slot, Place::Aside);
+        if self.is_at(slot, ReadingState::Here) {
+            self.place(slot, ReadingState::Aside);
             self.aside.push(slot);
         }
     }
 
     pub(super) fn put_back(&mut self) {
         while let Some(slot) = self.aside.pop() {
-            self.place(slot, Place::Here);
+            self.place(slot, ReadingState::Here);
         }
     }
 
     pub(super) fn park(&mut self, slot: u32) {
         self.parked += 1;
-        self.place(slot, Place::Parked);
+        self.place(slot, ReadingState::Parked);
     }
 
     pub(super) fn unpark(&mut self, slot: u32) {
         if self.is_parked(slot) {
             self.parked -= 1;
-            self.place(slot, Place::Here);
+            self.place(slot, ReadingState::Here);
         }
     }
 
     pub(super) fn is_parked(&self, slot: u32) -> bool {
-        self.is_at(slot, Place::Parked)
+        self.is_at(slot, ReadingState::Parked)
     }
 
     /// Forgets all reports.
@@ -436,12 +436,12 @@ impl Table {
         }
     }
 
-    fn is_at(&self, slot: u32, place: Place) -> bool {
+    fn is_at(&self, slot: u32, place: ReadingState) -> bool {
         let node = self.nodes.get(slot as usize).and_then(Option::as_ref);
         node.is_some_and(|node| node.place == place)
     }
 
-    fn place(&mut self, slot: u32, place: Place) {
+    fn place(&mut self, slot: u32, place: ReadingState) {
         if let Some(node) = &mut self.nodes[slot as usize] {
             node.place = place;
         }
@@ -451,7 +451,7 @@ impl Table {
     /// Brings a slot's share up to date.
     fn weigh(&mut self, slot: usize) {
         let share = match &self.nodes[slot] {
-            Some(node) if node.place == Place::Here => node.idle(),
+            Some(node) if node.place == ReadingState::Here => node.idle(),
             _ => 0,
         };
         if self.shares.get(slot) != share {
@@ -460,7 +460,7 @@ impl Table {
     }
 }
 
-impl Node {
+impl ReadingBooks {
     /// What is idle: what was reported, less what was sent there since.
     fn idle(&self) -> u64 {
         let since = self.in_flight.saturating_sub(self.in_flight_then);

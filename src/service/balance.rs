@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use super::course::{HttpExchange, HttpSettings, Machine};
 use super::{
-    AnswerErrors, BalanceError, BoxBody, BoxError, Counted, Dispatch, LeasedBody, PerMember,
-    RequestBody,
+    BalanceError, BoxError, BoxResponseBody, Counted, Dispatch, ErrorPageService, LeasedBody,
+    PerMember, RequestBody,
 };
 use crate::balancer::Balancer;
 
@@ -83,18 +83,18 @@ impl<W, D, P> BalanceService<W, D, P> {
     ///
     /// # Examples
     ///
-    /// See [`AnswerErrors`].
-    pub fn into_infallible(self) -> AnswerErrors<Self> {
-        AnswerErrors::new(self)
+    /// See [`ErrorPageService`].
+    pub fn into_infallible(self) -> ErrorPageService<Self> {
+        ErrorPageService::new(self)
     }
 
     /// Gives the bodies of answers another type, such as axum's `Body`.
     ///
     /// # Examples
     ///
-    /// See [`BoxBody`].
-    pub fn box_body<F>(self, boxed: F) -> BoxBody<Self, F> {
-        BoxBody::new(self, boxed)
+    /// See [`BoxResponseBody`].
+    pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
+        BoxResponseBody::new(self, boxed)
     }
 }
 

@@ -13,11 +13,11 @@ use crate::sync::Mutex;
 /// Tells the balancers that have met the limit of a member when it changes.
 #[derive(Clone, Default)]
 pub(crate) struct Capacity {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<CapacityState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct CapacityState {
     told: Vec<WeakLimit>,
     latest: Option<u32>,
     /// How often it was set, so that a balancer does not learn what is past.

@@ -31,23 +31,26 @@ mod failover;
 mod layer;
 mod served_by;
 
-pub use affinity::{Affinity, CookieTextError, CrossSite, OpaqueKey, RouteCookie, SessionsNotKept};
-pub use answer::{AnswerBody, AnswerErrors, AnswerErrorsFuture, BoxBody, BoxBodyFuture, Refusal};
+pub use affinity::{Affinity, CookieTextError, OpaqueKey, RouteCookie, SameSite, SessionsNotKept};
+pub use answer::{
+    BoxResponseBody, BoxResponseBodyFuture, ErrorPage, ErrorPageFuture, ErrorPageService,
+    ResponseBody,
+};
 #[cfg(feature = "proxy")]
-pub(crate) use answer::{Pages, Wanted};
+pub(crate) use answer::{Pages, PreferredFormat};
 pub use balance::{BalanceFuture, BalanceService};
 pub use body::{
     BufferUpTo, Counted, CountedBody, KeptBody, KeptIfEmpty, KeptInBuffer, KeptUntilRead,
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,
 };
-pub use call::{CallFuture, CallService, Cloned, KeepRequest, Leased, Once};
+pub use call::{CallFuture, CallService, CloneRequest, KeepRequest, Leased, NoRetry};
 #[cfg(feature = "proxy")]
 pub(crate) use capacity::Capacity;
 pub use course::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use course::HostKept;
 pub use dispatch::{
-    Aimed, AimedFuture, Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target,
+    Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target, WithTarget, WithTargetFuture,
 };
 #[cfg(feature = "proxy")]
 pub(crate) use dispatch::{host_of, join_cookies, under, without_user};

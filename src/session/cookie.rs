@@ -22,7 +22,7 @@ pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
 }
 
 /// Where a cookie stands in a header.
-pub(crate) struct Place<'r> {
+pub(crate) struct CookieSpan<'r> {
     /// From the name to the end of the value.
     pub(crate) at: Range<usize>,
     value: &'r [u8],
@@ -30,7 +30,7 @@ pub(crate) struct Place<'r> {
 
 /// Finds each `name = value` in a header. The name may stand behind other words, the
 /// value is all the rest of the piece: `$Version=1 name=value` is one.
-pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = Place<'r>> {
+pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = CookieSpan<'r>> {
     let mut start = 0;
     let pieces = cookies.split(|byte| b";,".contains(byte));
     pieces.filter_map(move |piece| {
@@ -38,7 +38,7 @@ pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item =
         start += piece.len() + 1;
         let (at, value) = value_in(piece, name)?;
         let end = piece.trim_ascii_end().len();
-        Some(Place {
+        Some(CookieSpan {
             at: from + at..from + end,
             value,
         })

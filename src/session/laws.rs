@@ -1,7 +1,7 @@
 //! What holds for any request: reading it never panics, and finds what a slow
 //! reading, index by index over decoded copies, finds too.
 
-use super::{Source, StickySession};
+use super::{SessionSource, StickySession};
 use http::{HeaderMap, HeaderValue, Uri, header::COOKIE};
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -158,7 +158,7 @@ proptest! {
         let presented = sticky.find(&uri, &headers);
         let expected = slow_cookie(&kept);
         prop_assert_eq!(presented.as_ref().and_then(|it| it.route()), expected.as_deref());
-        prop_assert!(presented.is_none_or(|it| it.source() == Source::Cookie));
+        prop_assert!(presented.is_none_or(|it| it.source() == SessionSource::Cookie));
     }
 
     #[test]
@@ -177,7 +177,7 @@ proptest! {
         let presented = sticky.find(&uri, &headers);
         let expected = slow_parameter(&uri, semicolon_ends);
         prop_assert_eq!(presented.as_ref().and_then(|it| it.route()), expected.as_deref());
-        prop_assert!(presented.is_none_or(|it| it.source() == Source::Url));
+        prop_assert!(presented.is_none_or(|it| it.source() == SessionSource::Url));
     }
 
     #[test]

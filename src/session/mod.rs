@@ -11,10 +11,10 @@
 //! ```
 //!
 //! The names that are looked for, and the few settings, are a [`StickySession`];
-//! what it finds is a [`Presented`]. A value counts when it is not empty and is
+//! what it finds is a [`PresentedSession`]. A value counts when it is not empty and is
 //! UTF-8; others are passed over, as if the client had not sent them. The first
 //! value that counts ends the search, also when no route can be read from it:
-//! [`Presented::route`] is `None` then.
+//! [`PresentedSession::route`] is `None` then.
 //!
 //! Whatever the client sends, reading it takes time linear in its length, never
 //! panics, and allocates only when a value in the path has %-escapes.
@@ -22,7 +22,7 @@
 //! # Examples
 //!
 //! ```
-//! use equipoise::session::{Source, StickySession};
+//! use equipoise::session::{SessionSource, StickySession};
 //!
 //! let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
 //! let request = http::Request::get("/shop/basket")
@@ -30,7 +30,7 @@
 //!     .body(())?;
 //!
 //! let presented = sticky.find(request.uri(), request.headers()).ok_or("no session")?;
-//! assert_eq!(presented.source(), Source::Cookie);
+//! assert_eq!(presented.source(), SessionSource::Cookie);
 //! assert_eq!(presented.route(), Some("B"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -55,6 +55,6 @@ pub(crate) use cookie::places as cookie_places;
 pub use cookie_route::CookieRouteError;
 pub use election::Session;
 pub use error::ParseStickySessionError;
-pub use presented::{Presented, Source};
+pub use presented::{PresentedSession, SessionSource};
 pub use stick_table::{StickEntries, StickEntry, StickTable, StickUse};
 pub use sticky::StickySession;

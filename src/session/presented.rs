@@ -10,17 +10,17 @@ use std::borrow::Cow;
 /// # Examples
 ///
 /// ```
-/// use equipoise::session::{Source, StickySession};
+/// use equipoise::session::{SessionSource, StickySession};
 ///
 /// let sticky = StickySession::new("sid")?;
 /// let request = http::Request::get("/shop?sid=4f3a.C").body(())?;
 /// let presented = sticky.find(request.uri(), request.headers()).ok_or("no session")?;
-/// assert_eq!(presented.source(), Source::Url);
+/// assert_eq!(presented.source(), SessionSource::Url);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Source {
+pub enum SessionSource {
     /// A cookie.
     Cookie,
     /// A parameter in the path or the query of the URL.
@@ -41,14 +41,14 @@ pub enum Source {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Presented<'r> {
-    source: Source,
+pub struct PresentedSession<'r> {
+    source: SessionSource,
     name: &'r str,
     route: Option<Cow<'r, str>>,
 }
 
-impl<'r> Presented<'r> {
-    pub(super) fn new(source: Source, name: &'r str, route: Option<Cow<'r, str>>) -> Self {
+impl<'r> PresentedSession<'r> {
+    pub(super) fn new(source: SessionSource, name: &'r str, route: Option<Cow<'r, str>>) -> Self {
         Self {
             source,
             name,
@@ -61,16 +61,16 @@ impl<'r> Presented<'r> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::session::{Source, StickySession};
+    /// use equipoise::session::{SessionSource, StickySession};
     ///
     /// let sticky = StickySession::new("sid")?;
     /// let request = http::Request::get("/").header("cookie", "sid=4f3a.C").body(())?;
     /// let presented = sticky.find(request.uri(), request.headers()).ok_or("no session")?;
-    /// assert_eq!(presented.source(), Source::Cookie);
+    /// assert_eq!(presented.source(), SessionSource::Cookie);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> SessionSource {
         self.source
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Not here: the search itself, which each place in a request has in its own file.
 
-use super::{ParseStickySessionError, Presented, Source, cookie, path_parameter, route};
+use super::{
+    ParseStickySessionError, PresentedSession, SessionSource, cookie, path_parameter, route,
+};
 use http::{HeaderMap, Uri, request::Parts};
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -282,18 +284,26 @@ impl StickySession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn find<'r>(&'r self, uri: &'r Uri, headers: &'r HeaderMap) -> Option<Presented<'r>> {
+    pub fn find<'r>(
+        &'r self,
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
+    ) -> Option<PresentedSession<'r>> {
         let name = &self.parameter;
         if let Some(value) = path_parameter::find(uri, name, self.semicolon_path_delimiter) {
             let route = match value {
                 Cow::Borrowed(value) => self.route_of(value).map(Cow::Borrowed),
                 Cow::Owned(value) => self.route_of(&value).map(|it| Cow::Owned(it.to_owned())),
             };
-            return Some(Presented::new(Source::Url, name, route));
+            return Some(PresentedSession::new(SessionSource::Url, name, route));
         }
         let value = cookie::find(headers, &self.cookie)?;
         let route = self.route_of(value).map(Cow::Borrowed);
-        Some(Presented::new(Source::Cookie, &self.cookie, route))
+        Some(PresentedSession::new(
+            SessionSource::Cookie,
+            &self.cookie,
+            route,
+        ))
     }
 
     /// Finds the session in the head of a request, as [`find`](Self::find) does.
@@ -310,7 +320,7 @@ impl StickySession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn find_in_parts<'r>(&'r self, parts: &'r Parts) -> Option<Presented<'r>> {
+    pub fn find_in_parts<'r>(&'r self, parts: &'r Parts) -> Option<PresentedSession<'r>> {
         self.find(&parts.uri, &parts.headers)
     }
 

@@ -1,7 +1,7 @@
 //! What a [`StickySession`] finds in whole requests: tables of what Apache finds,
 //! with the ledger's number wherever we differ on purpose, and hostile input.
 
-use super::{ParseStickySessionError, Source, StickySession};
+use super::{ParseStickySessionError, SessionSource, StickySession};
 use http::{HeaderMap, HeaderValue, Request, Uri, header::COOKIE};
 use std::borrow::Cow;
 
@@ -17,13 +17,13 @@ fn headers(cookies: &[&[u8]]) -> HeaderMap {
 }
 
 /// Where a session was found, and its route: empty if it has none.
-fn found(sticky: &StickySession, uri: &str, cookies: &[&[u8]]) -> Option<(Source, String)> {
+fn found(sticky: &StickySession, uri: &str, cookies: &[&[u8]]) -> Option<(SessionSource, String)> {
     let uri = uri.parse::<Uri>().expect("a URI");
     let headers = headers(cookies);
     let presented = sticky.find(&uri, &headers)?;
     let name = match presented.source() {
-        Source::Cookie => sticky.cookie_name(),
-        Source::Url => sticky.parameter_name(),
+        SessionSource::Cookie => sticky.cookie_name(),
+        SessionSource::Url => sticky.parameter_name(),
     };
     assert_eq!(presented.name(), name);
     assert_ne!(presented.route(), Some(""), "no member has an empty route");
@@ -33,13 +33,13 @@ fn found(sticky: &StickySession, uri: &str, cookies: &[&[u8]]) -> Option<(Source
 
 fn in_url(sticky: &StickySession, uri: &str) -> Option<String> {
     let (source, route) = found(sticky, uri, &[])?;
-    assert_eq!(source, Source::Url);
+    assert_eq!(source, SessionSource::Url);
     Some(route)
 }
 
 fn in_cookie(sticky: &StickySession, cookies: &[&[u8]]) -> Option<String> {
     let (source, route) = found(sticky, "/", cookies)?;
-    assert_eq!(source, Source::Cookie);
+    assert_eq!(source, SessionSource::Cookie);
     Some(route)
 }
 
@@ -140,7 +140,7 @@ fn a_value_in_the_path_that_is_not_utf_8_is_passed_over() {
     let on = sticky.clone().with_semicolon_path_delimiter();
     assert_eq!(in_url(&on, uri).as_deref(), Some("B"));
     let found = found(&sticky, "/a;jsessionid=%ff.C", &[b"JSESSIONID=x.B"]);
-    assert_eq!(found, Some((Source::Cookie, "B".into())));
+    assert_eq!(found, Some((SessionSource::Cookie, "B".into())));
 }
 
 #[test]
@@ -220,15 +220,15 @@ fn a_session_in_the_url_comes_before_one_in_a_cookie() {
     let sticky = sticky(BOTH);
     let cookies: &[&[u8]] = &[b"JSESSIONID=abc.B"];
     let rows = [
-        ("/?jsessionid=abc.C", Source::Url, "C"),
-        ("/;jsessionid=abc.C", Source::Url, "C"),
+        ("/?jsessionid=abc.C", SessionSource::Url, "C"),
+        ("/;jsessionid=abc.C", SessionSource::Url, "C"),
         // 14: no route can be read, and yet the cookie is not asked.
-        ("/?jsessionid=abc", Source::Url, ""),
-        ("/?jsessionid=abc.", Source::Url, ""),
-        ("/?jsessionid=", Source::Cookie, "B"),
-        ("/;jsessionid=", Source::Cookie, "B"),
-        ("/?JSESSIONID=abc.C", Source::Cookie, "B"),
-        ("/", Source::Cookie, "B"),
+        ("/?jsessionid=abc", SessionSource::Url, ""),
+        ("/?jsessionid=abc.", SessionSource::Url, ""),
+        ("/?jsessionid=", SessionSource::Cookie, "B"),
+        ("/;jsessionid=", SessionSource::Cookie, "B"),
+        ("/?JSESSIONID=abc.C", SessionSource::Cookie, "B"),
+        ("/", SessionSource::Cookie, "B"),
     ];
     for (uri, source, route) in rows {
         assert_eq!(
@@ -247,7 +247,7 @@ fn a_value_without_separator_is_a_route_in_itself_where_that_is_allowed() {
     assert_eq!(in_url(&sticky, "/a;SID=%43").as_deref(), Some("C"));
     assert_eq!(in_cookie(&sticky, &[b"SID=B"]).as_deref(), Some("B"));
     let found = found(&sticky, "/?SID=C", &[b"SID=abc.B"]);
-    assert_eq!(found, Some((Source::Url, "C".into())));
+    assert_eq!(found, Some((SessionSource::Url, "C".into())));
 }
 
 #[test]
@@ -460,6 +460,6 @@ fn a_setting_changes_itself_and_nothing_else() {
 fn what_is_found_can_be_sent_to_another_thread() {
     fn assert_send_and_sync<T: Send + Sync + 'static>() {}
     assert_send_and_sync::<StickySession>();
-    assert_send_and_sync::<super::Presented<'static>>();
+    assert_send_and_sync::<super::PresentedSession<'static>>();
     assert_send_and_sync::<ParseStickySessionError>();
 }

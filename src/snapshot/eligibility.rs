@@ -9,7 +9,7 @@
 //! | 2 | the tier's usable standbys | [`walk`] |
 //! | 3 | the next tier, from row 1 | [`walk`] |
 //! | 4 | the spares of the first tier that has nobody to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
-//! | 5 | forced recovery: all members that only an error or an ejection keeps out, at once; an ejection is a guess about one member among others, and must never be the reason that nothing is served | `balancer`, by [`Walk::is_empty`] |
+//! | 5 | forced recovery: all members that only an error or an ejection keeps out, at once; an ejection is a guess about one member among others, and must never be the reason that nothing is served | `balancer`, by [`EligibilityWalk::is_empty`] |
 //!
 //! A member whose error or ejection is over is usable again before row 1 is looked at. A
 //! ramp changes a member's weight, and never whether it is eligible.
@@ -23,7 +23,7 @@ use crate::member::{Flag, MemberId, Status};
 
 /// What the walk found.
 #[derive(Debug, Default)]
-pub(crate) struct Walk {
+pub(crate) struct EligibilityWalk {
     /// Slots of the eligible members, in the order that settles ties.
     pub(crate) group: Vec<u32>,
     /// From here on the group consists of spares.
@@ -32,7 +32,7 @@ pub(crate) struct Walk {
     pub(crate) usable: usize,
 }
 
-impl Walk {
+impl EligibilityWalk {
     pub(crate) fn is_empty(&self) -> bool {
         self.group.is_empty()
     }
@@ -41,8 +41,11 @@ impl Walk {
 /// Walks the tiers and returns the first group that is not empty.
 ///
 /// `status` tells a member's status: the live one, or what it would be.
-pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status) -> Walk {
-    let mut found = Walk::default();
+pub(crate) fn walk(
+    roster: &Roster,
+    mut status: impl FnMut(&Arc<Seat>) -> Status,
+) -> EligibilityWalk {
+    let mut found = EligibilityWalk::default();
     let mut idle_spares = Vec::new();
     let mut seats = roster.by_tier().peekable();
     while let Some(tier) = seats.peek().map(|seat| seat.spec.tier()) {
@@ -66,7 +69,7 @@ pub(crate) fn walk(roster: &Roster, mut status: impl FnMut(&Arc<Seat>) -> Status
 }
 
 /// The members that could be elected if those that were tried were not there.
-pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> Walk {
+pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> EligibilityWalk {
     walk(roster, |seat| {
         let status = seat.state.status();
         if tried.contains(&seat.state.id()) {

@@ -13,8 +13,8 @@ mod slab;
 
 pub use eligibility::Eligibility;
 
-pub(crate) use eligibility::{Walk, walk, without};
+pub(crate) use eligibility::{EligibilityWalk, walk, without};
 pub(crate) use factors::{FULL_WEIGHT, Factors};
-pub(crate) use picture::{Change, Picture};
-pub(crate) use roster::{Layers, Overridden, Roster, Seat};
+pub(crate) use picture::{Picture, PictureDiff};
+pub(crate) use roster::{Overridden, Roster, Seat, SpecLayers};
 pub(crate) use slab::Slab;

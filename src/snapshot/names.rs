@@ -13,13 +13,13 @@ const CROWD: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     /// A power of two of them, or none.
-    parts: Vec<Arc<Vec<Entry>>>,
+    parts: Vec<Arc<Vec<NameEntry>>>,
     len: usize,
     keys: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct NameEntry {
     hash: u64,
     slot: u32,
 }
@@ -43,7 +43,7 @@ impl Names {
         }
         let hash = self.keys.hash_one(name);
         if let Some(part) = self.part(hash) {
-            Arc::make_mut(&mut self.parts[part]).push(Entry { hash, slot });
+            Arc::make_mut(&mut self.parts[part]).push(NameEntry { hash, slot });
             self.len += 1;
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter;
 use std::sync::Arc;
 
-use super::{Factors, Roster, Seat, Walk};
+use super::{EligibilityWalk, Factors, Roster, Seat};
 
 /// One immutable state of affairs: what a request works on from its first look to
 /// its lease.
@@ -26,7 +26,12 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    pub(crate) fn new(generation: u64, roster: Arc<Roster>, walk: Walk, factors: Factors) -> Self {
+    pub(crate) fn new(
+        generation: u64,
+        roster: Arc<Roster>,
+        walk: EligibilityWalk,
+        factors: Factors,
+    ) -> Self {
         let highest = walk.group.iter().max().map_or(0, |&slot| slot as usize + 1);
         let mut in_group = vec![0_u64; highest.div_ceil(64)];
         for &slot in &walk.group {
@@ -80,13 +85,13 @@ impl Picture {
 
 /// How one picture differs from another, as a scheduler is told.
 #[derive(Debug, Default)]
-pub(crate) struct Change {
+pub(crate) struct PictureDiff {
     pub(crate) left: Vec<Arc<Seat>>,
     pub(crate) joined: Vec<(Arc<Seat>, bool)>,
     pub(crate) changed: Vec<(Arc<Seat>, bool)>,
 }
 
-impl Change {
+impl PictureDiff {
     pub(crate) fn is_empty(&self) -> bool {
         self.left.is_empty() && self.joined.is_empty() && self.changed.is_empty()
     }
@@ -104,20 +109,20 @@ impl Change {
 
 impl Picture {
     /// The difference to having nobody.
-    pub(crate) fn since_nothing(&self) -> Change {
-        Change {
+    pub(crate) fn since_nothing(&self) -> PictureDiff {
+        PictureDiff {
             joined: self
                 .group()
                 .map(|(seat, spare)| (seat.clone(), spare))
                 .collect(),
-            ..Change::default()
+            ..PictureDiff::default()
         }
     }
 
     /// The difference to an older picture, where `touched` names the slots whose seats
     /// have changed.
-    pub(crate) fn since(&self, old: &Self, touched: &[usize]) -> Change {
-        let mut change = Change::default();
+    pub(crate) fn since(&self, old: &Self, touched: &[usize]) -> PictureDiff {
+        let mut change = PictureDiff::default();
         for word in 0..self.in_group.len().max(old.in_group.len()) {
             let (now, then) = (self.word(word), old.word(word));
             for slot in bits(word, then & !now) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Slab;
 use super::names::Names;
-use super::routes::Routes;
+use super::routes::RouteIndex;
 use crate::member::{MemberSpec, MemberState, Overrides, Status};
 use crate::sync::Mutex;
 
@@ -19,12 +19,12 @@ pub(crate) struct Seat {
     /// The name of the source that it belongs to.
     pub(crate) owner: Arc<str>,
     /// Changes in place: what comes of it is in `spec` and in the state's flags.
-    pub(crate) layers: Mutex<Layers>,
+    pub(crate) layers: Mutex<SpecLayers>,
 }
 
 /// What a source and an operator say of a member, beyond the spec that holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Layers {
+pub(crate) struct SpecLayers {
     /// The flags that its source gives it, without those of health.
     pub(crate) flags: Status,
     pub(crate) overridden: Option<Arc<Overridden>>,
@@ -48,7 +48,7 @@ impl Seat {
         }
     }
 
-    pub(crate) fn layers(&self) -> Layers {
+    pub(crate) fn layers(&self) -> SpecLayers {
         self.layers.lock().clone()
     }
 
@@ -73,7 +73,7 @@ pub(crate) struct Roster {
     /// Slots by (tier, order): each tier is one run.
     walk_order: Vec<u32>,
     names: Names,
-    routes: Routes,
+    routes: RouteIndex,
 }
 
 impl Roster {

@@ -5,20 +5,20 @@ use crate::stable_hash::hash_bytes;
 
 /// Slots by (hash of the route, configuration order).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Routes(Vec<Entry>);
+pub(crate) struct RouteIndex(Vec<RouteEntry>);
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct RouteEntry {
     hash: u64,
     order: u64,
     slot: u32,
 }
 
-impl Routes {
+impl RouteIndex {
     pub(crate) fn insert(&mut self, route: &str, order: u64, slot: u32) {
         let hash = hash_bytes(route.as_bytes());
         let at = self.position(hash, order);
-        self.0.insert(at, Entry { hash, order, slot });
+        self.0.insert(at, RouteEntry { hash, order, slot });
     }
 
     /// Removes what was inserted under the same route and order.
@@ -56,11 +56,11 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use super::Routes;
+    use super::RouteIndex;
 
     #[test]
     fn several_members_of_one_route_stand_in_configuration_order() {
-        let mut routes = Routes::default();
+        let mut routes = RouteIndex::default();
         routes.insert("a", 3, 30);
         routes.insert("b", 1, 10);
         routes.insert("a", 2, 20);

@@ -1,4 +1,4 @@
-//! Time that is noticed also while nothing picks: [`KeepTime`].
+//! Time that is noticed also while nothing picks: [`TimedChanges`].
 //!
 //! What does not live here: what falls due, which a balancer knows by its own clock.
 
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Sleep, Timer};
-use crate::balancer::{Balancer, Expected, Keeper};
+use crate::balancer::{Balancer, Expected, TimeKeeper};
 
 /// The shortest sleep: where the balancer's clock lags behind the timer, or stands still,
 /// what is due is looked for once in this time.
@@ -24,7 +24,7 @@ impl<W> Balancer<W> {
     /// Every pick notices time by itself. Without picks, what tells of a recovery
     /// (observers, metrics) and what waits for it ([`pick_wait`](Balancer::pick_wait),
     /// [`ready`](Balancer::ready)) depend on this future. It sleeps until
-    /// [`next_due`](Balancer::next_due), and is woken when something falls due sooner; while
+    /// [`next_due`](Balancer::next_timed_change), and is woken when something falls due sooner; while
     /// nothing is due it costs nothing. Any number of them may run.
     ///
     /// It does not keep the balancer alive, and resolves when the last handle is dropped.
@@ -48,7 +48,7 @@ impl<W> Balancer<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     /// # runtime.block_on(async {
     /// let balancer = Balancer::new([("a", ()), ("b", ())]).unwrap();
-    /// let keeping = tokio::spawn(balancer.keep_time(TokioTimer::new()));
+    /// let keeping = tokio::spawn(balancer.run_timed_changes(TokioTimer::new()));
     ///
     /// balancer.eject("a", Duration::from_millis(5), "an example").unwrap();
     /// balancer.ready(2).await; // no pick is needed
@@ -58,28 +58,28 @@ impl<W> Balancer<W> {
     /// # });
     /// # }
     /// ```
-    pub fn keep_time(&self, timer: impl Timer) -> KeepTime<W> {
-        KeepTime {
-            keeper: Keeper::new(self),
+    pub fn run_timed_changes(&self, timer: impl Timer) -> TimedChanges<W> {
+        TimedChanges {
+            keeper: TimeKeeper::new(self),
             timer: Box::new(timer),
             sleep: None,
         }
     }
 }
 
-/// Notices time for a balancer until that is gone; made by [`Balancer::keep_time`].
+/// Notices time for a balancer until that is gone; made by [`Balancer::run_timed_changes`].
 ///
 /// # Examples
 ///
-/// See [`Balancer::keep_time`].
+/// See [`Balancer::run_timed_changes`].
 #[must_use = "a future does nothing unless it is spawned or awaited"]
-pub struct KeepTime<W> {
-    keeper: Keeper<W>,
+pub struct TimedChanges<W> {
+    keeper: TimeKeeper<W>,
     timer: Box<dyn Timer>,
     sleep: Option<Sleep>,
 }
 
-impl<W> Future for KeepTime<W> {
+impl<W> Future for TimedChanges<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -104,9 +104,9 @@ impl<W> Future for KeepTime<W> {
     }
 }
 
-impl<W> fmt::Debug for KeepTime<W> {
+impl<W> fmt::Debug for TimedChanges<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeepTime")
+        f.debug_struct("TimedChanges")
             .field("timer", &self.timer)
             .field("sleeps", &self.sleep.is_some())
             .finish_non_exhaustive()

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) use deadline::timeout_at;
 #[cfg(feature = "__net")]
 pub(crate) use deadline::{Deadline, timeout};
-pub use keep_time::KeepTime;
+pub use keep_time::TimedChanges;
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 

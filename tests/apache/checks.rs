@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 
 use super::case::{Case, Check, Named};
 use super::compare::Difference;
@@ -59,7 +59,7 @@ fn refused(check: &Check) -> Option<String> {
         Ok(config) => {
             let runtime = tokio::runtime::Handle::current();
             let _inside = runtime.enter();
-            System::builder(config)
+            RunningConfig::builder(config)
                 .build()
                 .err()
                 .map(|error| error.to_string())

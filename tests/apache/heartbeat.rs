@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -117,13 +117,13 @@ const STALE: i64 = 10;
 /// What is known of an address; each line changes the fields that it has.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    reading: Reading,
+    reading: HeartbeatReading,
     last_seen: i64,
 }
 
 /// The readings that count of the same lines as they are read here, by address; members have no
 /// ports of their own.
-pub(crate) fn reports(lines: &[String], final_newline: bool) -> Vec<(String, Reading)> {
+pub(crate) fn reports(lines: &[String], final_newline: bool) -> Vec<(String, HeartbeatReading)> {
     let end = if final_newline { "\n" } else { "" };
     let (file, _) = HeartbeatFile::parse(format!("{}{end}", lines.join("\n")).as_bytes());
     let fresh = file.records().iter().filter(|record| {
@@ -137,7 +137,7 @@ pub(crate) fn reports(lines: &[String], final_newline: bool) -> Vec<(String, Rea
 
 /// The readings that count, by address. The last character of a line is dropped,
 /// whatever it is.
-pub(crate) fn parse(lines: &[String], final_newline: bool) -> Vec<(String, Reading)> {
+pub(crate) fn parse(lines: &[String], final_newline: bool) -> Vec<(String, HeartbeatReading)> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
     for (at, line) in lines.iter().enumerate() {
         let mut line = line.as_str();
@@ -160,7 +160,7 @@ pub(crate) fn parse(lines: &[String], final_newline: bool) -> Vec<(String, Readi
             values.next_back()
         };
         let known = all.entry(host.to_owned()).or_insert(Known {
-            reading: Reading { ready: 0, busy: 0 },
+            reading: HeartbeatReading { ready: 0, busy: 0 },
             last_seen: 0,
         });
         // What is idle counts a quarter after each line; after the last, the method does it.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use serde_json::Value;
 
 use super::case::{Named, Object};
@@ -199,7 +199,7 @@ fn shares(scene: Scene<'_>) -> Option<Value> {
     let mut all = 0;
     for member in eligible(scene) {
         let host = member.ip.as_deref().unwrap_or("127.0.0.1");
-        let own = |(reporter, _): &&(String, Reading)| reporter == host;
+        let own = |(reporter, _): &&(String, HeartbeatReading)| reporter == host;
         let report = reports.iter().rev().find(own);
         let slots = report.map_or(0, |(_, reading)| reading.idle());
         all += slots;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 
 use super::case::{Case, Check, Event, Named, State};
 use super::heartbeat;
@@ -62,7 +62,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The reports that are in the heartbeat file now, as we read it.
-    pub(crate) fn reports(self) -> Vec<(String, Reading)> {
+    pub(crate) fn reports(self) -> Vec<(String, HeartbeatReading)> {
         let (lines, newline) = self.heartbeat_file();
         heartbeat::reports(&lines, newline)
     }
@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
     /// Whether Apache and we read the heartbeat file otherwise.
     pub(crate) fn reads_otherwise(self) -> bool {
         let (lines, newline) = self.heartbeat_file();
-        let idle = |reports: Vec<(String, Reading)>| -> BTreeMap<String, u32> {
+        let idle = |reports: Vec<(String, HeartbeatReading)>| -> BTreeMap<String, u32> {
             let idle = reports.into_iter().map(|(ip, it)| (ip, it.idle()));
             idle.filter(|(_, idle)| *idle > 0).collect()
         };

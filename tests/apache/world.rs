@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::events::Wants;
-use equipoise::config::{Config, Reader, System};
+use equipoise::balancer::events::Interest;
+use equipoise::config::{Config, Reader, RunningConfig};
 use equipoise::proxy::Endpoint;
 use equipoise::{Balancer, Event, Flag, MemberState, Observer};
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ impl Observer for Heard {
         self.0.lock().unwrap().extend(name);
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ELECTED
+    fn interest(&self) -> Interest {
+        Interest::ELECTED
     }
 }
 
@@ -39,7 +39,7 @@ impl Observer for Heard {
 pub(crate) struct World {
     pub(crate) places: Places,
     pub(crate) stage: Arc<Stage>,
-    pub(crate) system: System,
+    pub(crate) system: RunningConfig,
     backends: BTreeMap<String, Backend>,
     heard: Heard,
     balancer: String,
@@ -124,7 +124,9 @@ impl World {
         let text = case.apache_conf.as_deref().unwrap_or_default();
         let config = read(&places.fill(text), &root)?;
         let heard = Heard::default();
-        let system = System::builder(config).observer(heard.clone()).build();
+        let system = RunningConfig::builder(config)
+            .observer(heard.clone())
+            .build();
         let system = system.map_err(|error| {
             let diagnostics = error.diagnostics().iter();
             let told: String = diagnostics.map(ToString::to_string).collect();

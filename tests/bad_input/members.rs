@@ -14,7 +14,7 @@ fn an_empty_balancer_says_so() {
     let insists = request.with_session(Some("r")).with_no_failover();
     assert_eq!(balancer.pick(&insists).unwrap_err(), PickError::Empty);
     assert!(balancer.is_empty() && balancer.members().is_empty());
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
     assert!(
         balancer
             .explain(&request)

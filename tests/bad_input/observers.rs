@@ -1,7 +1,7 @@
 //! Observers that panic.
 
 use crate::support::assert_sound;
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::scheduler::Maglev;
 use equipoise::{Balancer, Event, Flag, MemberSpec, Observer, PickRequest};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 
 /// Panics at the next event of this kind.
 #[derive(Clone)]
-struct Nervous(Arc<Mutex<Wants>>);
+struct Nervous(Arc<Mutex<Interest>>);
 
 impl Nervous {
-    fn at(kind: Wants) -> Self {
+    fn at(kind: Interest) -> Self {
         Self(Arc::new(Mutex::new(kind)))
     }
 }
@@ -22,9 +22,9 @@ impl Observer for Nervous {
     fn observe(&self, event: &Event<'_>) {
         let here = {
             let mut next = self.0.lock().unwrap();
-            let here = *next == event.kind.wants();
+            let here = *next == event.kind.interest();
             if here {
-                *next = Wants::NOTHING;
+                *next = Interest::NOTHING;
             }
             here
         };
@@ -34,12 +34,12 @@ impl Observer for Nervous {
 
 /// Adds up what it is told.
 #[derive(Clone, Debug, Default)]
-struct Calm(Arc<Mutex<Wants>>);
+struct Calm(Arc<Mutex<Interest>>);
 
 impl Observer for Calm {
     fn observe(&self, event: &Event<'_>) {
         let mut told = self.0.lock().unwrap();
-        *told = told.and(event.kind.wants());
+        *told = told.and(event.kind.interest());
     }
 }
 
@@ -48,15 +48,15 @@ fn panics(act: impl FnOnce()) {
 }
 
 /// Does something that is told as an event of this kind.
-fn cause(balancer: &Balancer<()>, kind: Wants) {
+fn cause(balancer: &Balancer<()>, kind: Interest) {
     let session = PickRequest::new().with_session(None);
-    if kind == Wants::CHANGED {
+    if kind == Interest::CHANGED {
         drop(balancer.set_flag("A", Flag::Draining));
-    } else if kind == Wants::JOINED {
+    } else if kind == Interest::JOINED {
         balancer.insert("B", (), MemberSpec::new()).unwrap();
-    } else if kind == Wants::LEFT {
+    } else if kind == Interest::LEFT {
         drop(balancer.remove("A"));
-    } else if kind == Wants::REFUSED {
+    } else if kind == Interest::REFUSED {
         let tried = [balancer.member("A").unwrap().id()];
         drop(balancer.pick(&session.with_tried(&tried)));
     } else {
@@ -65,15 +65,15 @@ fn cause(balancer: &Balancer<()>, kind: Wants) {
     }
 }
 
-const KINDS: [Wants; 8] = [
-    Wants::ANSWERED,
-    Wants::CHANGED,
-    Wants::ELECTED,
-    Wants::ENDED,
-    Wants::JOINED,
-    Wants::LEFT,
-    Wants::REFUSED,
-    Wants::SESSION,
+const KINDS: [Interest; 8] = [
+    Interest::ANSWERED,
+    Interest::CHANGED,
+    Interest::ELECTED,
+    Interest::ENDED,
+    Interest::JOINED,
+    Interest::LEFT,
+    Interest::REFUSED,
+    Interest::SESSION,
 ];
 
 #[test]
@@ -141,7 +141,7 @@ fn an_observer_that_panics_at_a_change_keeps_no_plan_from_being_made() {
         .member("A", (), MemberSpec::new())
         .build()
         .unwrap();
-    let observing = balancer.observe(Nervous::at(Wants::JOINED));
+    let observing = balancer.observe(Nervous::at(Interest::JOINED));
     panics(|| drop(balancer.insert("B", (), MemberSpec::new())));
     let of_b = (0..100).filter(|&key| {
         let lease = balancer.pick(&PickRequest::new().with_hash(key)).unwrap();

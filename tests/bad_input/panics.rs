@@ -3,7 +3,7 @@
 use crate::support::assert_sound;
 use equipoise::balancer::events::EventKind;
 use equipoise::clock::ManualClock;
-use equipoise::scheduler::{Candidates, Group, Needs, Pick, PickContext};
+use equipoise::scheduler::{Candidates, GroupChange, Needs, Pick, PickContext};
 use equipoise::{
     Balancer, ByRequests, Ended, Event, Flag, MemberSpec, MemberState, Outcome, PickError,
     PickRequest, Scheduler,
@@ -79,8 +79,8 @@ impl Scheduler for Fused {
         self.fuse.blow(At::OnRoom);
     }
 
-    fn on_group(&self, group: &Group<'_>) {
-        self.inner.on_group(group);
+    fn on_group_change(&self, group: &GroupChange<'_>) {
+        self.inner.on_group_change(group);
         self.fuse.blow(At::OnGroup);
     }
 
@@ -233,7 +233,7 @@ fn a_panic_while_the_method_hears_of_a_change_leaves_the_change_to_the_next() {
     let Fleet { balancer, fuse, .. } = fleet();
     fuse.set(At::OnGroup);
     panics(|| balancer.insert("C", (), MemberSpec::new()));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     balancer.set_flag("A", Flag::Disabled).unwrap();
     let leases: Vec<_> = (0..2)
         .map(|_| balancer.pick(&PickRequest::new()).unwrap())
@@ -259,7 +259,7 @@ fn a_panic_while_a_failure_is_noticed_does_not_keep_the_member_out_for_ever() {
         "B"
     );
     clock.advance(Duration::from_secs(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(
         balancer.member("A").unwrap().status().is_usable(),
         "its delay is over"

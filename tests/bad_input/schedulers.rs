@@ -1,7 +1,7 @@
 //! Schedulers of users that break their contract without panicking.
 
 use crate::support::assert_sound;
-use equipoise::scheduler::{Candidates, Pick, PickContext, Refused};
+use equipoise::scheduler::{Candidates, ClaimError, Pick, PickContext};
 use equipoise::{Balancer, MemberSpec, PickError, PickRequest, Scheduler};
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -115,8 +115,8 @@ fn only_one_claim_is_made_in_one_pick() {
         let mut members = candidates.iter().map(|candidate| candidate.id());
         let (a, b) = (members.next().unwrap(), members.next().unwrap());
         let claim = candidates.claim(a).unwrap();
-        assert_eq!(candidates.claim(b).unwrap_err(), Refused::OnePerPick);
-        assert_eq!(candidates.claim(a).unwrap_err(), Refused::OnePerPick);
+        assert_eq!(candidates.claim(b).unwrap_err(), ClaimError::OnePerPick);
+        assert_eq!(candidates.claim(a).unwrap_err(), ClaimError::OnePerPick);
         Pick::Elected(claim)
     });
     let lease = balancer.pick(&PickRequest::new()).unwrap();
@@ -136,10 +136,13 @@ fn nobody_is_claimed_who_was_tried_is_unknown_or_cannot_serve() {
     let balancer = balancer(move |candidates| {
         assert_eq!(
             candidates.claim(stranger).unwrap_err(),
-            Refused::NotEligible
+            ClaimError::NotEligible
         );
         for &tried in candidates.tried() {
-            assert_eq!(candidates.claim(tried).unwrap_err(), Refused::NotEligible);
+            assert_eq!(
+                candidates.claim(tried).unwrap_err(),
+                ClaimError::NotEligible
+            );
         }
         first(candidates)
     });

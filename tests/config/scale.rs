@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use equipoise::config::{System, parse};
+use equipoise::config::{RunningConfig, parse};
 
 const SMALL: usize = 250;
 const TIMES: usize = 16;
@@ -35,7 +35,7 @@ fn grows_as_its_length(lines: impl Fn(&mut String, usize)) {
             let error = complaints.iter().find(|it| it.is_error());
             assert!(error.is_none(), "{error:?}");
         });
-        let builder = System::builder(parse(&text).0);
+        let builder = RunningConfig::builder(parse(&text).0);
         let building = work(runs, || builder.check().expect("it can be built"));
         Some([("reading", reading?), ("building", building?)])
     });

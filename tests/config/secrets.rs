@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use equipoise::config::{Config, Reader, System, parse};
+use equipoise::config::{Config, Reader, RunningConfig, parse};
 use equipoise::proxy::Endpoint;
 
 /// Long enough not to be part of another word.
@@ -257,13 +257,15 @@ fn a_configuration_is_debugged_without_secrets_and_printed_with_them() {
 
 #[test]
 fn what_cannot_be_built_says_so_without_secrets() {
-    let error = System::builder(full_of_secrets()).check().unwrap_err();
+    let error = RunningConfig::builder(full_of_secrets())
+        .check()
+        .unwrap_err();
     let said = format!("{error} {error:?}");
     assert!(!said.contains(SECRET), "{said}");
-    let error = "hunter2x//user:hunter2x@h".parse::<equipoise::config::Target>();
+    let error = "hunter2x//user:hunter2x@h".parse::<equipoise::config::ProxyTarget>();
     assert!(error.is_err());
     let error = "://user:hunter2x@h"
-        .parse::<equipoise::config::Target>()
+        .parse::<equipoise::config::ProxyTarget>()
         .unwrap_err();
     let said = format!("{error} {error:?}");
     assert!(!said.contains(SECRET), "{said}");

@@ -176,8 +176,8 @@ async fn urls_are_mapped_back_whole_only_to_what_was_configured() {
         let reverse = ReverseMap::new().with_member(&format!("http://{address}"), "/");
         let shop = Authority::from_static("shop.example.com");
         EdgeLayer::new(Forwarding::new())
-            .reverse(reverse.unwrap())
-            .seen_as(Origin::new(Scheme::HTTPS, shop))
+            .reverse_map(reverse.unwrap())
+            .public_origin(Origin::new(Scheme::HTTPS, shop))
     })
     .await;
     let mut request = get("/");
@@ -194,7 +194,7 @@ async fn urls_are_mapped_back_whole_only_to_what_was_configured() {
 async fn what_is_not_for_a_member_does_not_reach_one() {
     let proxy = proxy(|_| {
         let paths = PathMap::new().with_exclusion("/app/private").unwrap();
-        EdgeLayer::new(Forwarding::new()).paths(paths.with_prefix("/app", "/shop").unwrap())
+        EdgeLayer::new(Forwarding::new()).path_map(paths.with_prefix("/app", "/shop").unwrap())
     })
     .await;
     let fits = format!("/app/{}", "x".repeat(65_534 - 6));

@@ -26,7 +26,7 @@ fn the_most_special_that_there_is_counts() -> Result<(), HostNameError> {
         .name("*.Example.org.", "wildcard")?
         .name_and_alpn("*.example.org", b"acme-tls/1", "wildcard and protocol")?
         .alpn(b"imap", "protocol")
-        .otherwise("other");
+        .fallback("other");
     for (name, offered, found) in [
         ("db.example.org", &["h2"][..], "name"),
         ("DB.EXAMPLE.ORG.", &[], "name"),
@@ -65,7 +65,7 @@ fn what_has_no_value_is_to_be_closed() -> Result<(), HostNameError> {
     ] {
         assert_eq!(routes.find(&greeting), None, "{greeting:?}");
     }
-    let routes = routes.not_tls(2).silence(3).ssl2(4).otherwise(5);
+    let routes = routes.plaintext(2).silent(3).ssl2(4).fallback(5);
     assert_eq!(routes.find(&Greeting::NotTls), Some(&2));
     assert_eq!(routes.find(&Greeting::Silence), Some(&3));
     assert_eq!(routes.find(&Greeting::Ssl2), Some(&4));

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use equipoise::forward::{
     Aborted, Address, ClientHello, Dropped, Greeting, GreetingError, GreetingLimits, HostNameError,
-    NameRoutes, OnLoss, ParseAddressError, RouterStatistics, StreamRouter, StreamRule,
+    NameRoutes, OnMemberLoss, ParseAddressError, RouterStatistics, StreamRouter, StreamRule,
     StreamTarget, TcpForwarder, TcpStatistics, UdpForwarder, UdpStatistics,
 };
 use equipoise::net::{Accepted, Listener, Replayed, Stream};
@@ -27,7 +27,7 @@ fn each_type_can_be_shown_and_shared_by_threads() {
     is_a_value::<Greeting>();
     is_a_value::<GreetingLimits>();
     is_a_value::<NameRoutes<StreamTarget>>();
-    is_a_value::<OnLoss>();
+    is_a_value::<OnMemberLoss>();
     is_a_value::<RouterStatistics>();
     is_a_value::<StickEntry>();
     is_a_value::<StickTable>();

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::DrainEnd;
-use equipoise::balancer::events::{EventKind, Wants};
-use equipoise::forward::{Address, Dropped, OnLoss, UdpForwarder};
+use equipoise::balancer::DrainOutcome;
+use equipoise::balancer::events::{EventKind, Interest};
+use equipoise::forward::{Address, Dropped, OnMemberLoss, UdpForwarder};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Event, Flag, Observer, Outcome};
 use tokio::time::{Instant, sleep, timeout};
@@ -34,8 +34,8 @@ impl Observer for Outcomes {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ENDED
+    fn interest(&self) -> Interest {
+        Interest::ENDED
     }
 }
 
@@ -220,7 +220,7 @@ async fn a_drained_member_keeps_its_flows_and_gets_no_new_ones() {
             assert_eq!(front.client().await.ask(b"new").await, b"b");
         }
         // Its flow ends by idleness.
-        assert_eq!(drain.await, DrainEnd::Removed);
+        assert_eq!(drain.await, DrainOutcome::Removed);
         assert!(balancer.member("a").is_none());
         assert_eq!(client.ask(b"hello").await, b"b");
     })
@@ -249,7 +249,7 @@ async fn flows_of_a_member_that_is_lost_end_where_that_is_chosen() {
         let (a, b) = (Server::named("a").await, Server::named("b").await);
         for is_removed in [false, true] {
             let balancer = balancer([&a, &b]);
-            let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::End);
+            let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End);
             let front = Front::start(forwarder).await;
             let client = front.client().await;
             let other = front.client().await;
@@ -275,7 +275,7 @@ async fn flows_of_a_member_that_is_back_in_time_go_on() {
         let server = Server::echo().await;
         let balancer = balancer([&server]);
         let grace = Duration::from_millis(200);
-        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::EndAfter(grace));
+        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::EndAfter(grace));
         let front = Front::start(forwarder).await;
         let client = front.client().await;
         client.ask(b"hello").await;
@@ -297,7 +297,7 @@ async fn flows_of_a_member_that_is_lost_twice_have_all_of_their_time_again() {
         let server = Server::echo().await;
         let balancer = balancer([&server]);
         let grace = Duration::from_millis(1_500);
-        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnLoss::EndAfter(grace));
+        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::EndAfter(grace));
         let front = Front::start(forwarder).await;
         let client = front.client().await;
         client.ask(b"hello").await;

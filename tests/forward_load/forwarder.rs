@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use equipoise::balancer::events::EventKind;
-use equipoise::forward::{Address, OnLoss, TcpForwarder};
+use equipoise::forward::{Address, OnMemberLoss, TcpForwarder};
 use equipoise::member::Cause;
 use equipoise::net::{Acceptor, Listener};
 use equipoise::{Balancer, Event, Flag, MemberSpec, Outcome};
@@ -202,8 +202,8 @@ async fn role_forwarder() {
             }
             "loss" => {
                 let on_loss = match millis(value) {
-                    Duration::ZERO => OnLoss::End,
-                    grace => OnLoss::EndAfter(grace),
+                    Duration::ZERO => OnMemberLoss::End,
+                    grace => OnMemberLoss::EndAfter(grace),
                 };
                 forwarder = forwarder.on_loss(on_loss);
             }

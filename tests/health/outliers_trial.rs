@@ -145,7 +145,7 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
 fn the_smallest_of_all_limits_counts_and_the_end_of_a_trial_leaves_the_others() {
     let group = Group::new();
     let told = group.balancer.learned_limit("a").unwrap();
-    let adaptive = told.clone().owned_by(LimitOwner::Adaptive);
+    let adaptive = told.clone().for_owner(LimitOwner::Adaptive);
     told.set(Some(100));
     adaptive.set(Some(7));
     group.eject();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::health::{Check, FirstCheck, HealthChecks, Probe, ProbeError, ProbeTarget};
 use equipoise::{Balancer, Event, Flag, Observer};
 use tokio::time::{Instant, sleep};
@@ -221,8 +221,8 @@ impl Observer for Changes {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED
+    fn interest(&self) -> Interest {
+        Interest::CHANGED
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use equipoise::clock::ManualClock;
 use equipoise::heartbeat::{
-    HeartbeatListener, HeartbeatListening, HeartbeatMonitor, HeartbeatSender, InFlight,
+    HeartbeatListener, HeartbeatListenerGuard, HeartbeatMonitor, HeartbeatSender, InFlight,
 };
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use equipoise::{Balancer, PickRequest};
 use tokio::net::UdpSocket;
 
@@ -17,7 +17,7 @@ use super::{elected, followed, idle, until, within};
 
 const SOON: Duration = Duration::from_millis(10);
 
-fn listening(monitor: &HeartbeatMonitor) -> (SocketAddr, HeartbeatListening) {
+fn listening(monitor: &HeartbeatMonitor) -> (SocketAddr, HeartbeatListenerGuard) {
     let listener = HeartbeatListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let here = listener.local_addr().unwrap();
     (here, listener.spawn(monitor))
@@ -189,7 +189,7 @@ async fn a_sender_that_has_more_in_flight_than_it_can_serve_has_nothing_idle() {
         let _sending = sender.spawn();
         until(|| !monitor.records().is_empty()).await;
         let reading = monitor.records()[0].reading();
-        assert_eq!(reading, Reading { ready: 0, busy: 9 });
+        assert_eq!(reading, HeartbeatReading { ready: 0, busy: 9 });
         drop(listening);
     })
     .await;
@@ -202,10 +202,12 @@ async fn a_sender_reports_to_all_its_targets_at_its_interval() {
         let [(one, _first), (other, _second)] = [listening(&monitors[0]), listening(&monitors[1])];
         let asked = Arc::new(AtomicU32::new(0));
         let counted = asked.clone();
-        let sender = HeartbeatSender::new(one).and_to(other).reading(move || {
-            let ready = counted.fetch_add(1, Ordering::Relaxed);
-            Reading { ready, busy: 1 }
-        });
+        let sender = HeartbeatSender::new(one)
+            .destination(other)
+            .reading(move || {
+                let ready = counted.fetch_add(1, Ordering::Relaxed);
+                HeartbeatReading { ready, busy: 1 }
+            });
         let sending = sender.interval(SOON).spawn();
         let accepted = |monitor: &HeartbeatMonitor| monitor.statistics().accepted();
         until(|| monitors.iter().all(|monitor| accepted(monitor) >= 5)).await;

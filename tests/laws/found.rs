@@ -1,6 +1,6 @@
 //! What random lives have found, each as short as it can be told.
 
-use equipoise::balancer::Why;
+use equipoise::balancer::Reason;
 use equipoise::{Balancer, ByTraffic, Flag, MemberSpec, PickError, PickRequest};
 
 /// Forced recovery forgives every error at once: then no recovery is due any more.
@@ -13,7 +13,7 @@ fn an_error_that_was_forgiven_is_nothing_to_wait_for() {
     let refused = balancer.pick(&PickRequest::new().with_tried(&tried));
     assert_eq!(balancer.members()[0].retries(), 1, "forgiven");
     assert_eq!(refused.unwrap_err().retry_after(), None);
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_explanation_calls_a_full_member_full_and_not_lost() {
         .with_no_failover();
     let explanation = balancer.explain(&request);
     assert_eq!(balancer.pick(&request).unwrap_err(), PickError::AtCapacity);
-    assert_eq!(explanation.why(), &Why::AtCapacity);
+    assert_eq!(explanation.reason(), &Reason::AtCapacity);
 }
 
 /// A name that comes back while a lease of it lives is whom it was, and comes last.

@@ -1,7 +1,7 @@
 //! A balancer and its model, side by side: every step is taken by both, and after
 //! every step they must agree.
 
-use equipoise::balancer::Why;
+use equipoise::balancer::Reason;
 use equipoise::clock::ManualClock;
 use equipoise::{
     Balancer, Eligibility, Flag, Guard, Lease, MemberId, MemberSpec, MemberState, Outcome,
@@ -115,7 +115,7 @@ impl Twins {
             | Op::OverrideTier(..)
             | Op::OverrideWeight(..) => self.decide(op),
             Op::NoticeTime => {
-                self.balancer.notice_time();
+                self.balancer.apply_timed_changes();
                 self.model.refresh();
             }
             Op::Pick(request) => self.pick(request),
@@ -296,10 +296,12 @@ impl Twins {
                 let elected = elected.expect("explained as nobody");
                 assert_eq!(elected.id, self.ids[key], "explained, and then elected");
                 match session {
-                    Session::Hit => assert_eq!(foretold.why(), &Why::SessionHit),
-                    Session::Redirected => assert_eq!(foretold.why(), &Why::SessionRedirected),
+                    Session::Hit => assert_eq!(foretold.reason(), &Reason::SessionHit),
+                    Session::Redirected => {
+                        assert_eq!(foretold.reason(), &Reason::SessionRedirected)
+                    }
                     _ => {
-                        assert!(matches!(foretold.why(), Why::Scheduled { .. }));
+                        assert!(matches!(foretold.reason(), Reason::Scheduled { .. }));
                         assert_eq!(elected.eligibility, Eligibility::Eligible);
                     }
                 }
@@ -309,12 +311,12 @@ impl Twins {
                 assert_eq!(refused, expected);
                 assert!(elected.is_none(), "explained, but nobody elected");
                 let why = match refused {
-                    PickError::AtCapacity => Why::AtCapacity,
-                    PickError::Empty => Why::Empty,
-                    PickError::SessionLost { .. } => Why::SessionLost,
-                    _ => Why::NoneUsable,
+                    PickError::AtCapacity => Reason::AtCapacity,
+                    PickError::Empty => Reason::Empty,
+                    PickError::SessionLost { .. } => Reason::SessionLost,
+                    _ => Reason::NoneUsable,
                 };
-                assert_eq!(foretold.why(), &why, "explained, and then refused");
+                assert_eq!(foretold.reason(), &why, "explained, and then refused");
             }
             (picked, expected) => panic!("{picked:?}, but by the model {expected:?}"),
         }

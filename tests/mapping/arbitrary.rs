@@ -1,6 +1,6 @@
 //! Whatever a client or a member sends, nothing panics and nothing is injected.
 
-use equipoise::proxy::{CookieMap, Mapped, Origin, PathMap, ReverseMap};
+use equipoise::proxy::{CookieMap, MappedPath, Origin, PathMap, ReverseMap};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
@@ -65,12 +65,12 @@ proptest! {
             return Ok(());
         };
         let origin = Origin::new(Scheme::HTTPS, "proxy".parse().unwrap());
-        for seen_as in [None, Some(&origin)] {
+        for public_origin in [None, Some(&origin)] {
             let mut headers = HeaderMap::new();
             for name in NAMES {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
-            reverse().rewrite(&mut headers, seen_as);
+            reverse().rewrite(&mut headers, public_origin);
             cookies().rewrite(&mut headers);
             prop_assert_eq!(headers.len(), NAMES.len());
             for value in headers.values() {
@@ -78,7 +78,7 @@ proptest! {
             }
             // A URL of the member's own host never turns into one of another.
             let location = headers["location"].as_bytes();
-            if seen_as.is_none() && location != bytes {
+            if public_origin.is_none() && location != bytes {
                 prop_assert!(location.starts_with(b"/"));
                 prop_assert!(!matches!(location.get(1), Some(b'/' | b'\\' | b'\t')));
             }
@@ -108,7 +108,7 @@ proptest! {
         let Ok(path) = PathAndQuery::try_from(path) else {
             return Ok(());
         };
-        if let Ok(Mapped::To(mapped)) = paths().map(&path) {
+        if let Ok(MappedPath::To(mapped)) = paths().map(&path) {
             prop_assert_eq!(mapped.query(), path.query());
             prop_assert!(mapped.path().starts_with('/'));
             prop_assert!(mapped.path().split('/').all(|segment| segment != ".."));

@@ -1,7 +1,7 @@
 //! From the client's path to the member's: section 8.2, and cases 18 to 22, 24 and 25 of
 //! section 10.
 
-use equipoise::proxy::{MapRuleError, Mapped, PathMap};
+use equipoise::proxy::{MapRuleError, MappedPath, PathMap};
 use equipoise::service::Target;
 use http::Uri;
 
@@ -10,9 +10,9 @@ const NONE: &str = "no match";
 /// The path that a member is asked for.
 fn asked(map: &PathMap, member: &str, path: &str) -> String {
     match map.map(&path.parse().unwrap()).unwrap() {
-        Mapped::Excluded => "excluded".to_owned(),
-        Mapped::NotMapped => NONE.to_owned(),
-        Mapped::To(path) => {
+        MappedPath::Excluded => "excluded".to_owned(),
+        MappedPath::NotMapped => NONE.to_owned(),
+        MappedPath::To(path) => {
             let (mut head, ()) = http::Request::new(()).into_parts();
             head.uri = Uri::from(path);
             let member: Uri = member.parse().unwrap();

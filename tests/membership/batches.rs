@@ -2,7 +2,7 @@
 
 use crate::support::{Scribe, capped, fleet, in_flight, pick, picks, plain};
 use equipoise::member::Overrides;
-use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Scheduler};
+use equipoise::scheduler::{ByRequests, Candidates, GroupChange, Pick, PickContext, Scheduler};
 use equipoise::{Balancer, EditError, Flag, MemberSpec, Weight};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,9 +33,9 @@ impl Scheduler for Counting {
         self.inner.pick(candidates, context)
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.told.fetch_add(1, Relaxed);
-        self.inner.on_group(group);
+        self.inner.on_group_change(group);
     }
 }
 

@@ -73,17 +73,23 @@ fn what_is_due_first_is_told() {
         ("b", short),
         ("c", MemberSpec::new()),
     ]);
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
     for name in ["a", "b"] {
         balancer.set_flag(name, Flag::InError).unwrap();
     }
-    assert_eq!(balancer.next_due(), Some(Timestamp::ORIGIN + seconds(5)));
+    assert_eq!(
+        balancer.next_timed_change(),
+        Some(Timestamp::ORIGIN + seconds(5))
+    );
     clock.advance(seconds(5));
-    balancer.notice_time();
-    assert_eq!(balancer.next_due(), Some(Timestamp::ORIGIN + seconds(60)));
+    balancer.apply_timed_changes();
+    assert_eq!(
+        balancer.next_timed_change(),
+        Some(Timestamp::ORIGIN + seconds(60))
+    );
     clock.advance(seconds(55));
-    balancer.notice_time();
-    assert_eq!(balancer.next_due(), None);
+    balancer.apply_timed_changes();
+    assert_eq!(balancer.next_timed_change(), None);
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn each_error_is_forgiven_in_its_own_time() {
     clock.advance(seconds(30));
     let mut usable = Vec::new();
     for _ in 0..3 {
-        balancer.notice_time();
+        balancer.apply_timed_changes();
         let members = balancer.members();
         usable.push(members.iter().filter(|m| m.status().is_usable()).count());
         clock.advance(seconds(10));
@@ -116,12 +122,12 @@ fn a_clock_that_jumps_back_keeps_all_that_is_due_and_only_delays_it() {
     balancer.set_flag("c", Flag::FailedCheck).unwrap();
     balancer.clear_flag("c", Flag::FailedCheck).unwrap();
     clock.advance(seconds(8));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     clock.set(Timestamp::ORIGIN);
     for _ in 0..100 {
         assert!(!picks(&balancer, 1).contains(['a', 'b']));
     }
-    let due = balancer.next_due().unwrap();
+    let due = balancer.next_timed_change().unwrap();
     assert_eq!(
         due,
         Timestamp::ORIGIN + seconds(1_009),
@@ -129,7 +135,7 @@ fn a_clock_that_jumps_back_keeps_all_that_is_due_and_only_delays_it() {
     );
     // Far ahead, everything is over at once.
     clock.set(Timestamp::ORIGIN + seconds(1_100));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     let usable = |name| balancer.member(name).unwrap().status().is_usable();
     assert!(names.into_iter().all(usable));
     let ramps = balancer.explain(&PickRequest::new());
@@ -148,7 +154,7 @@ fn a_clock_that_jumps_back_keeps_all_that_is_due_and_only_delays_it() {
     assert!(names.into_iter().all(usable));
     balancer.set_flag("d", Flag::Draining).unwrap();
     assert_eq!(
-        balancer.next_due(),
+        balancer.next_timed_change(),
         Some(Timestamp::ORIGIN + seconds(1_102))
     );
 }
@@ -161,10 +167,10 @@ fn a_clock_that_stands_still_with_much_due_costs_no_renewal() {
     balancer.set_flag("a", Flag::InError).unwrap();
     balancer.eject("b", seconds(30), "slow").unwrap();
     balancer.recover("b").unwrap();
-    let due = balancer.next_due();
+    let due = balancer.next_timed_change();
     assert_eq!(due, Some(Timestamp::ORIGIN + seconds(2)));
     for _ in 0..100 {
         assert_eq!(picks(&balancer, 1).len(), 1);
-        assert_eq!(balancer.next_due(), due);
+        assert_eq!(balancer.next_timed_change(), due);
     }
 }

@@ -4,7 +4,7 @@ use std::future;
 use std::task::Poll;
 
 use crate::support::{Task, fleet, in_flight, pick, plain};
-use equipoise::balancer::DrainEnd;
+use equipoise::balancer::DrainOutcome;
 use equipoise::member::Overrides;
 use equipoise::{Balancer, Flag, Lease, MemberSpec, PickRequest};
 use tokio::sync::oneshot;
@@ -63,18 +63,22 @@ fn it_is_over_when_the_last_request_ends_and_not_before() {
     drop(first);
     assert_eq!(drain.run(), None);
     drop(last);
-    assert_eq!(drain.run(), Some(DrainEnd::Emptied));
+    assert_eq!(drain.run(), Some(DrainOutcome::Emptied));
     assert!(balancer.member("a").is_some());
-    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Emptied), "polled again");
+    assert_eq!(
+        drain.poll(),
+        Poll::Ready(DrainOutcome::Emptied),
+        "polled again"
+    );
 }
 
 #[test]
 fn a_member_without_requests_is_drained_at_once() {
     let balancer = plain(["a", "b"]);
     let mut drain = Task::new(balancer.drain("a").unwrap());
-    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Emptied));
+    assert_eq!(drain.poll(), Poll::Ready(DrainOutcome::Emptied));
     let mut drain = Task::new(balancer.drain("b").unwrap().then_remove());
-    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Removed));
+    assert_eq!(drain.poll(), Poll::Ready(DrainOutcome::Removed));
     assert_eq!(balancer.len(), 1);
 }
 
@@ -92,7 +96,7 @@ fn a_request_of_a_session_that_comes_meanwhile_is_waited_for() {
         "not removed under its session"
     );
     drop(second);
-    assert_eq!(drain.run(), Some(DrainEnd::Removed));
+    assert_eq!(drain.run(), Some(DrainOutcome::Removed));
     assert_eq!(name(&session(&balancer)), "b");
 }
 
@@ -101,7 +105,12 @@ fn after_the_deadline_sessions_go_elsewhere_and_what_is_in_flight_ends() {
     let balancer = routed();
     let lease = session(&balancer);
     let (over, deadline) = deadline();
-    let mut drain = Task::pending(balancer.drain("a").unwrap().let_go_after(deadline));
+    let mut drain = Task::pending(
+        balancer
+            .drain("a")
+            .unwrap()
+            .release_sessions_after(deadline),
+    );
     let before = session(&balancer);
     assert_eq!(name(&before), "a");
     over.send(()).unwrap();
@@ -110,7 +119,7 @@ fn after_the_deadline_sessions_go_elsewhere_and_what_is_in_flight_ends() {
     drop(lease);
     assert_eq!(drain.run(), None);
     drop(before);
-    assert_eq!(drain.run(), Some(DrainEnd::Emptied));
+    assert_eq!(drain.run(), Some(DrainOutcome::Emptied));
     let both = Overrides::new()
         .with_flag(Flag::Draining)
         .with_flag(Flag::Disabled);
@@ -121,8 +130,12 @@ fn after_the_deadline_sessions_go_elsewhere_and_what_is_in_flight_ends() {
 fn a_member_that_is_empty_before_the_deadline_is_not_disabled() {
     let balancer = routed();
     let drain = balancer.drain("a").unwrap();
-    let mut drain = Task::new(drain.let_go_after(future::ready(())).then_remove());
-    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Removed));
+    let mut drain = Task::new(
+        drain
+            .release_sessions_after(future::ready(()))
+            .then_remove(),
+    );
+    assert_eq!(drain.poll(), Poll::Ready(DrainOutcome::Removed));
     let draining = Overrides::new().with_flag(Flag::Draining);
     assert_eq!(
         balancer.overrides()["a"],
@@ -146,11 +159,14 @@ fn a_drain_that_another_call_takes_back_says_so_and_removes_nothing() {
     for take_back in takers {
         let lease = pick(&balancer).unwrap();
         let (over, deadline) = deadline();
-        let drain = balancer.drain("a").unwrap().let_go_after(deadline);
+        let drain = balancer
+            .drain("a")
+            .unwrap()
+            .release_sessions_after(deadline);
         let mut drain = Task::pending(drain.then_remove());
         take_back(&balancer);
         over.send(()).unwrap();
-        assert_eq!(drain.run(), Some(DrainEnd::Resumed));
+        assert_eq!(drain.run(), Some(DrainOutcome::Resumed));
         drop((drain, lease));
         assert!(balancer.member("a").unwrap().status().is_usable());
         balancer.clear_overrides("a");
@@ -165,7 +181,7 @@ fn a_member_that_its_source_drains_too_drains_on_without_the_override() {
     let mut drain = Task::pending(balancer.drain("a").unwrap());
     balancer.clear_overrides("a");
     drop(lease);
-    assert_eq!(drain.run(), Some(DrainEnd::Emptied));
+    assert_eq!(drain.run(), Some(DrainOutcome::Emptied));
 }
 
 #[test]
@@ -177,8 +193,8 @@ fn a_member_that_another_call_removes_is_waited_for_too() {
     drop(balancer.remove("a"));
     assert_eq!((kept.run(), removing.run()), (None, None));
     drop(lease);
-    assert_eq!(kept.run(), Some(DrainEnd::Removed));
-    assert_eq!(removing.run(), Some(DrainEnd::Removed));
+    assert_eq!(kept.run(), Some(DrainOutcome::Removed));
+    assert_eq!(removing.run(), Some(DrainOutcome::Removed));
 }
 
 #[test]
@@ -191,7 +207,7 @@ fn a_member_that_is_removed_and_inserted_again_drains_on_until_that_is_taken_bac
     assert_eq!(drain.run(), None);
     assert!(pick(&balancer).is_err(), "the override is the name's");
     balancer.clear_overrides("a");
-    assert_eq!(drain.run(), Some(DrainEnd::Resumed));
+    assert_eq!(drain.run(), Some(DrainOutcome::Resumed));
     assert_eq!(*pick(&balancer).unwrap(), "new", "it was not removed");
     drop(lease);
 }
@@ -207,7 +223,7 @@ fn a_source_that_replaces_its_members_does_not_end_the_drain() {
     assert_eq!(drain.run(), None);
     assert_eq!(in_flight(&balancer, "a"), 1);
     drop(lease);
-    assert_eq!(drain.run(), Some(DrainEnd::Emptied));
+    assert_eq!(drain.run(), Some(DrainOutcome::Emptied));
 }
 
 #[test]
@@ -218,8 +234,8 @@ fn a_drain_that_is_dropped_disturbs_no_other() {
     let [first, .., last] = &mut drains;
     *first = Task::pending(balancer.drain("a").unwrap().then_remove());
     drop(lease);
-    assert_eq!(last.run(), Some(DrainEnd::Removed));
-    assert_eq!(drains[0].run(), Some(DrainEnd::Removed));
+    assert_eq!(last.run(), Some(DrainOutcome::Removed));
+    assert_eq!(drains[0].run(), Some(DrainOutcome::Removed));
 }
 
 #[test]
@@ -231,7 +247,7 @@ fn a_member_in_error_drains_as_any_other() {
     balancer.clear_flag("a", Flag::InError).unwrap();
     assert_eq!(drain.run(), None);
     drop(lease);
-    assert_eq!(drain.run(), Some(DrainEnd::Emptied));
+    assert_eq!(drain.run(), Some(DrainOutcome::Emptied));
 }
 
 #[test]
@@ -241,7 +257,7 @@ fn a_member_of_another_source_is_emptied_and_left_to_that_source() {
     source.insert("a", (), MemberSpec::new()).unwrap();
     balancer.insert("b", (), MemberSpec::new()).unwrap();
     let mut drain = Task::new(balancer.drain("a").unwrap().then_remove());
-    assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Emptied));
+    assert_eq!(drain.poll(), Poll::Ready(DrainOutcome::Emptied));
     assert!(balancer.member("a").is_some());
     assert!(source.remove("a").is_ok());
 }

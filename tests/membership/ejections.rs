@@ -1,7 +1,7 @@
 //! Members that are ejected for a time, recoveries by hand, and delays that grow.
 
 use crate::support::{Scribe, fleet, pick, picks, seconds};
-use equipoise::balancer::events::Wants;
+use equipoise::balancer::events::Interest;
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::{Backoff, Cause};
 use equipoise::{Balancer, Flag, MemberSpec, PickError, PickRequest};
@@ -40,7 +40,10 @@ fn an_ejected_member_is_not_elected_until_its_time_is_over() {
     let (balancer, clock) = fleet([("a", spec()), ("b", spec())]);
     balancer.eject("a", seconds(30), "slow").unwrap();
     assert_eq!(picks(&balancer, 3), "bbb");
-    assert_eq!(balancer.next_due(), Some(Timestamp::ORIGIN + seconds(30)));
+    assert_eq!(
+        balancer.next_timed_change(),
+        Some(Timestamp::ORIGIN + seconds(30))
+    );
     assert_eq!(
         balancer.source_spec("a"),
         Some(spec()),
@@ -53,7 +56,7 @@ fn an_ejected_member_is_not_elected_until_its_time_is_over() {
         0,
         "it was no error"
     );
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn a_recovery_ends_all_outages_and_no_override() {
     balancer.recover("a").unwrap();
     assert_eq!(status(&balancer, "a"), "draining");
     assert!(balancer.member("a").unwrap().health().is_good());
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
 }
 
 #[test]
@@ -142,14 +145,14 @@ fn an_error_and_an_ejection_end_each_in_its_own_time() {
     balancer.set_flag("a", Flag::InError).unwrap();
     balancer.eject("a", seconds(90), "slow").unwrap();
     clock.advance(seconds(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert_eq!(status(&balancer, "a"), "ejected");
     balancer.set_flag("a", Flag::InError).unwrap();
     clock.advance(seconds(30));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert_eq!(status(&balancer, "a"), "in error");
     clock.advance(seconds(30));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert_eq!(status(&balancer, "a"), "ok");
 }
 
@@ -179,7 +182,7 @@ fn without_forced_recovery_a_refused_pick_tells_when_the_last_outage_ends() {
     balancer.set_flag("a", Flag::InError).unwrap();
     after(Some(90));
     clock.advance(seconds(80));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     balancer.set_flag("a", Flag::InError).unwrap();
     after(Some(60));
     balancer.set_flag("a", Flag::Ejected).unwrap();
@@ -189,7 +192,11 @@ fn without_forced_recovery_a_refused_pick_tells_when_the_last_outage_ends() {
 
 #[test]
 fn ejections_and_recoveries_are_told_once() {
-    let scribe = Scribe::of(Wants::CHANGED.and(Wants::EJECTED).and(Wants::RECOVERED));
+    let scribe = Scribe::of(
+        Interest::CHANGED
+            .and(Interest::EJECTED)
+            .and(Interest::RECOVERED),
+    );
     let builder = Balancer::builder().observer(scribe.clone());
     let builder = builder.clock(ManualClock::new()).without_forced_recovery();
     let balancer = builder.member("a", (), spec()).build().unwrap();

@@ -2,7 +2,7 @@
 //! they change nothing.
 
 use crate::support::{fleet, pick, seconds};
-use equipoise::balancer::Why;
+use equipoise::balancer::Reason;
 use equipoise::clock::ManualClock;
 use equipoise::random::Random;
 use equipoise::{
@@ -41,21 +41,24 @@ fn it_prints_as_a_table() {
 #[test]
 fn each_reason_reads_as_a_sentence() {
     let rows = [
-        (Why::AtCapacity, "all that could be elected are at capacity"),
-        (Why::Undisclosed, "the method does not tell beforehand"),
-        (Why::Empty, "there are no members"),
-        (Why::NoneUsable, "nobody can be elected"),
-        (Why::SessionHit, "its session belongs there"),
         (
-            Why::SessionLost,
+            Reason::AtCapacity,
+            "all that could be elected are at capacity",
+        ),
+        (Reason::Undisclosed, "the method does not tell beforehand"),
+        (Reason::Empty, "there are no members"),
+        (Reason::NoneUsable, "nobody can be elected"),
+        (Reason::SessionHit, "its session belongs there"),
+        (
+            Reason::SessionLost,
             "its session's member cannot serve, no other may",
         ),
-        (Why::SessionRedirected, "its session is redirected there"),
+        (Reason::SessionRedirected, "its session is redirected there"),
     ];
     for (why, sentence) in rows {
         assert_eq!(why.to_string(), sentence);
     }
-    let tied = Why::Scheduled {
+    let tied = Reason::Scheduled {
         tied_with: Some("b".into()),
         lost_route: None,
     };
@@ -68,8 +71,8 @@ fn each_reason_reads_as_a_sentence() {
 #[test]
 fn a_tie_is_told_and_so_is_chance() {
     let (balancer, clock) = fleet(["a", "b"].map(|name| (name, MemberSpec::new())));
-    let tied_with = || match balancer.explain(&PickRequest::new()).why() {
-        Why::Scheduled { tied_with, .. } => tied_with.as_deref().map(str::to_owned),
+    let tied_with = || match balancer.explain(&PickRequest::new()).reason() {
+        Reason::Scheduled { tied_with, .. } => tied_with.as_deref().map(str::to_owned),
         other => panic!("{other:?}"),
     };
     assert_eq!(tied_with().as_deref(), Some("b"));
@@ -78,11 +81,11 @@ fn a_tie_is_told_and_so_is_chance() {
 
     let readings = HeartbeatReadings::new();
     balancer.set_scheduler(Heartbeat::new(&readings));
-    let reading = equipoise::scheduler::Reading { ready: 1, busy: 1 };
+    let reading = equipoise::scheduler::HeartbeatReading { ready: 1, busy: 1 };
     use equipoise::clock::Clock;
     readings.report("a", reading, clock.now()).unwrap();
     let explained = balancer.explain(&PickRequest::new());
-    assert_eq!(explained.why(), &Why::Undisclosed);
+    assert_eq!(explained.reason(), &Reason::Undisclosed);
     assert!(explained.elected().is_none());
 }
 
@@ -177,15 +180,15 @@ impl Life {
         let came = picked.as_ref().ok().map(|lease| lease.member().name());
         let foreseen = explained.elected().map(|member| member.name.as_ref());
         assert_eq!(foreseen, came, "{context}");
-        match (&picked, explained.why()) {
-            (Ok(lease), Why::Scheduled { lost_route, .. }) => {
+        match (&picked, explained.reason()) {
+            (Ok(lease), Reason::Scheduled { lost_route, .. }) => {
                 let lost = lease.session() == equipoise::Session::Lost;
                 assert_eq!(lost, lost_route.is_some(), "{context}");
             }
-            (Ok(_), Why::SessionHit | Why::SessionRedirected)
-            | (Err(PickError::AtCapacity), Why::AtCapacity)
-            | (Err(PickError::Empty), Why::Empty)
-            | (Err(PickError::NoneUsable { .. }), Why::NoneUsable) => {}
+            (Ok(_), Reason::SessionHit | Reason::SessionRedirected)
+            | (Err(PickError::AtCapacity), Reason::AtCapacity)
+            | (Err(PickError::Empty), Reason::Empty)
+            | (Err(PickError::NoneUsable { .. }), Reason::NoneUsable) => {}
             (picked, _) => panic!("{picked:?}, {context}"),
         }
         self.held.extend(picked);

@@ -9,7 +9,7 @@ use crate::support::pick;
 use equipoise::balancer::{DEFAULT_SOURCE, MemberSource};
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::{Backoff, Ramp};
-use equipoise::scheduler::{Candidates, Group, Pick, PickContext};
+use equipoise::scheduler::{Candidates, GroupChange, Pick, PickContext};
 use equipoise::{Balancer, Flag, Lease, MemberSpec, PickRequest, Scheduler, Weight};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -213,7 +213,7 @@ impl Scheduler for Told {
         candidates.claim_first(candidates.iter())
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         let mut told = self.0.lock().unwrap();
         for member in group.left() {
             told.remove(member.name());
@@ -281,7 +281,7 @@ impl Twins {
 
     fn run(&mut self, op: &Op) {
         self.change(op);
-        self.balancer.notice_time();
+        self.balancer.apply_timed_changes();
         for plain in self.plain.iter_mut().filter(|it| it.here) {
             plain.refresh(self.now);
         }

@@ -4,8 +4,8 @@ use crate::support::{Task, pick, seconds};
 use equipoise::balancer::events::EventKind;
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::Ramp;
-use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Scheduler};
-use equipoise::timer::{KeepTime, Sleep, Timer};
+use equipoise::scheduler::{ByRequests, Candidates, GroupChange, Pick, PickContext, Scheduler};
+use equipoise::timer::{Sleep, TimedChanges, Timer};
 use equipoise::{Balancer, Event, Flag, MemberSpec};
 use std::future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,7 +52,7 @@ impl Alarm {
     }
 }
 
-fn kept() -> (Balancer<()>, ManualClock, Alarm, Task<KeepTime<()>>) {
+fn kept() -> (Balancer<()>, ManualClock, Alarm, Task<TimedChanges<()>>) {
     let clock = ManualClock::new();
     let balancer = Balancer::builder()
         .clock(clock.clone())
@@ -61,7 +61,7 @@ fn kept() -> (Balancer<()>, ManualClock, Alarm, Task<KeepTime<()>>) {
         .build()
         .unwrap();
     let alarm = Alarm::default();
-    let keeping = Task::pending(balancer.keep_time(alarm.clone()));
+    let keeping = Task::pending(balancer.run_timed_changes(alarm.clone()));
     (balancer, clock, alarm, keeping)
 }
 
@@ -108,7 +108,7 @@ fn it_is_woken_when_something_falls_due_sooner_and_only_then() {
 fn any_number_may_keep_time_and_one_that_is_dropped_leaves_it_to_the_others() {
     let (balancer, clock, _, first) = kept();
     let alarm = Alarm::default();
-    let mut second = Task::pending(balancer.keep_time(alarm.clone()));
+    let mut second = Task::pending(balancer.run_timed_changes(alarm.clone()));
     balancer.eject("a", seconds(100), "slow").unwrap();
     assert!(first.is_woken() && second.is_woken());
     second.run();
@@ -134,7 +134,7 @@ fn it_resolves_when_the_balancer_is_gone_and_does_not_keep_it() {
     assert_eq!(keeping.run(), Some(()), "a lease does not keep it either");
     drop(lease);
     let balancer = Balancer::new([("a", ())]).unwrap();
-    let late = balancer.keep_time(alarm);
+    let late = balancer.run_timed_changes(alarm);
     drop(balancer);
     assert!(Task::new(late).poll().is_ready());
 }
@@ -183,7 +183,7 @@ impl Timer for Sleepless {
 fn a_timer_that_never_sleeps_does_not_keep_its_task_from_yielding() {
     let (balancer, _, _, _keeping) = kept();
     balancer.eject("a", seconds(100), "slow").unwrap();
-    let mut keeping = Task::pending(balancer.keep_time(Sleepless));
+    let mut keeping = Task::pending(balancer.run_timed_changes(Sleepless));
     for _ in 0..10 {
         assert!(keeping.is_woken());
         assert!(keeping.run().is_none());
@@ -213,8 +213,8 @@ impl Scheduler for Told {
         self.inner.pick(candidates, context)
     }
 
-    fn on_group(&self, group: &Group<'_>) {
-        self.inner.on_group(group);
+    fn on_group_change(&self, group: &GroupChange<'_>) {
+        self.inner.on_group_change(group);
         let during = self.during.lock().unwrap().take();
         if let Some(mut during) = during {
             during();
@@ -238,7 +238,7 @@ fn one_that_looks_while_a_drain_removes_its_member_is_woken_for_what_is_due() {
     balancer.eject("b", seconds(100), "slow").unwrap();
     let mut drain = Task::new(balancer.drain("a").unwrap().then_remove());
     let alarm = Alarm::default();
-    let keeping = Task::new(balancer.keep_time(alarm.clone()));
+    let keeping = Task::new(balancer.run_timed_changes(alarm.clone()));
     let keeping = Arc::new(Mutex::new(keeping));
     let looks = keeping.clone();
     *during.lock().unwrap() = Some(Box::new(move || {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::pick;
-use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Scheduler};
+use equipoise::scheduler::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
 
 /// Elects in the zone that it is told of, and writes down whose spec has changed.
@@ -24,7 +24,7 @@ impl Scheduler for InZone {
         candidates.claim_first(near.filter(|one| one.label("zone") == Some(&**zone)))
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         let changed = group.changed().map(|one| {
             let zone = one.spec().label("zone").unwrap_or("nowhere");
             format!("{} to {zone}", one.state().name())

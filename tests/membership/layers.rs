@@ -4,7 +4,7 @@
 //! That they hold under any course of changes is shown against a model, in `tests/laws`.
 
 use crate::support::{Scribe, capped, fleet, pick, picks};
-use equipoise::balancer::{Layer, MAX_ABSENT_OVERRIDES};
+use equipoise::balancer::{MAX_ABSENT_OVERRIDES, SettingLayer};
 use equipoise::member::Overrides;
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Weight};
 use std::sync::Arc;
@@ -193,9 +193,9 @@ fn the_explanation_says_which_layer_has_set_a_flag() {
     balancer.set_flag("a", Flag::FailedCheck).unwrap();
     let explanation = balancer.explain(&PickRequest::new());
     let a = &explanation.members()[0];
-    assert_eq!(a.layer(Flag::Draining), Some(Layer::Operator));
-    assert_eq!(a.layer(Flag::HotStandby), Some(Layer::Source));
-    assert_eq!(a.layer(Flag::FailedCheck), Some(Layer::Health));
+    assert_eq!(a.layer(Flag::Draining), Some(SettingLayer::Operator));
+    assert_eq!(a.layer(Flag::HotStandby), Some(SettingLayer::Source));
+    assert_eq!(a.layer(Flag::FailedCheck), Some(SettingLayer::Health));
     assert_eq!(a.layer(Flag::Stopped), None);
     let table = explanation.to_string();
     assert!(

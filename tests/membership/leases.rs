@@ -175,9 +175,9 @@ fn an_error_restarts_with_each_failure_and_outlasts_a_success() {
     second.put_in_error();
     second.finish(Outcome::Success);
     clock.advance(seconds(50));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(!balancer.member("a").unwrap().status().is_usable());
     clock.advance(seconds(10));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(balancer.member("a").unwrap().status().is_usable());
 }

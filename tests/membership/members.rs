@@ -1,7 +1,7 @@
 //! Insert, update, remove and replace.
 
 use crate::support::{capped, fleet, in_flight, pick, picks, plain, seconds};
-use equipoise::{Balancer, EditError, Flag, MemberSpec, Removed, Weight};
+use equipoise::{Balancer, EditError, Flag, MemberSpec, RemovedMember, Weight};
 use std::thread;
 
 fn names<W>(balancer: &Balancer<W>) -> Vec<String> {
@@ -67,7 +67,7 @@ fn an_update_changes_what_it_changes_and_an_error_goes_on() {
     balancer.update("a", cap).unwrap();
     assert!(!balancer.member("a").unwrap().status().is_usable());
     clock.advance(seconds(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(
         balancer.member("a").unwrap().status().is_usable(),
         "its delay goes on"
@@ -101,7 +101,7 @@ fn updates_of_many_threads_are_all_kept() {
 fn a_removed_member_is_elected_no_more_and_its_leases_go_on() {
     let balancer = plain(["a", "b"]);
     let mut lease = pick(&balancer).unwrap();
-    let removed: Removed = balancer.remove("a").unwrap();
+    let removed: RemovedMember = balancer.remove("a").unwrap();
     assert_eq!((removed.name(), removed.in_flight()), ("a", 1));
     assert_eq!(removed.id(), lease.member().id());
     assert_eq!(picks(&balancer, 3), "bbb");

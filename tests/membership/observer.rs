@@ -1,7 +1,7 @@
 //! An observer is told every event, once, with the books settled.
 
 use crate::support::{Scribe, Task, capped, pick, seconds};
-use equipoise::balancer::events::{Event, EventKind, Wants};
+use equipoise::balancer::events::{Event, EventKind, Interest};
 use equipoise::clock::ManualClock;
 use equipoise::member::Cause;
 use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
@@ -67,7 +67,7 @@ fn errors_recoveries_and_changes_of_flags_are_heard() {
     drop(lease);
     scribe.take();
     clock.advance(seconds(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert_eq!(scribe.take(), ["a: in error -> ok (Health)"]);
 
     balancer.set_flag("a", Flag::Draining).unwrap();
@@ -178,7 +178,7 @@ fn joining_and_leaving_are_told_with_the_picture_that_shows_them() {
         .unwrap();
     lease.put_in_error(); // it is a member no more
     pick(&balancer).unwrap().put_in_error();
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     let told = told.lock().unwrap();
     let names: Vec<String> = told
         .iter()
@@ -278,7 +278,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
         .member("a", (), MemberSpec::new())
         .build()
         .unwrap();
-    let ends = Scribe::of(Wants::ENDED);
+    let ends = Scribe::of(Interest::ENDED);
     balancer.observe(ends.clone()).keep();
     let mut before = pick(&balancer).unwrap();
     let book = heads.clone();
@@ -319,7 +319,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
 #[test]
 fn it_is_told_how_many_wait() {
     let (balancer, _, _) = observed();
-    let scribe = Scribe::of(Wants::WAITING);
+    let scribe = Scribe::of(Interest::WAITING);
     let observing = balancer.observe(scribe.clone());
     for name in ["a", "b"] {
         balancer
@@ -345,7 +345,7 @@ fn a_request_that_has_waited_is_timed_from_its_election() {
     let clock = ManualClock::new();
     let builder = Balancer::builder().clock(clock.clone());
     let balancer = builder.member("a", (), capped(1)).build().unwrap();
-    let scribe = Scribe::of(Wants::ELAPSED);
+    let scribe = Scribe::of(Interest::ELAPSED);
     balancer.observe(scribe.clone()).keep();
     let held = pick(&balancer).unwrap();
     let request = PickRequest::new().with_now(balancer.now());

@@ -2,7 +2,7 @@
 
 use crate::support::{Scribe, pick, plain};
 use equipoise::balancer::WeakBalancer;
-use equipoise::balancer::events::{Event, EventKind, Observing, Wants};
+use equipoise::balancer::events::{Event, EventKind, Interest, ObserverGuard};
 use equipoise::member::Cause;
 use equipoise::{Balancer, Flag, MemberSpec, Observer, PickRequest};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Default)]
 struct Count {
     events: Arc<AtomicUsize>,
-    wants: Wants,
+    wants: Interest,
 }
 
 impl Count {
-    fn of(wants: Wants) -> Self {
+    fn of(wants: Interest) -> Self {
         let events = Arc::default();
         Self { events, wants }
     }
@@ -29,13 +29,13 @@ impl Count {
 impl Observer for Count {
     fn observe(&self, event: &Event<'_>) {
         assert!(
-            self.wants.contains(event.kind.wants()),
+            self.wants.contains(event.kind.interest()),
             "not wanted: {event}"
         );
         self.events.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn wants(&self) -> Wants {
+    fn interest(&self) -> Interest {
         self.wants
     }
 }
@@ -50,7 +50,7 @@ fn each_observer_is_told_what_it_wants_in_the_order_of_adding() {
             book.lock().unwrap().push(line);
         }
     };
-    let ends = Count::of(Wants::ENDED);
+    let ends = Count::of(Interest::ENDED);
     let balancer = Balancer::builder()
         .observer(named("first"))
         .observer(ends.clone())
@@ -71,7 +71,7 @@ fn each_observer_is_told_what_it_wants_in_the_order_of_adding() {
 #[test]
 fn an_observer_is_told_what_happens_between_its_adding_and_its_drop() {
     let balancer = plain(["a", "b"]);
-    let (one, two) = (Count::of(Wants::ALL), Count::of(Wants::ENDED));
+    let (one, two) = (Count::of(Interest::ALL), Count::of(Interest::ENDED));
     drop(pick(&balancer).unwrap());
     let first = balancer.observe(one.clone());
     drop(pick(&balancer).unwrap());
@@ -90,7 +90,7 @@ fn an_observer_is_told_what_happens_between_its_adding_and_its_drop() {
 
 #[test]
 fn an_observer_that_is_kept_lives_as_long_as_its_balancer() {
-    let count = Count::of(Wants::ELECTED);
+    let count = Count::of(Interest::ELECTED);
     let balancer = plain(["a"]);
     balancer.observe(count.clone()).keep();
     let lease = pick(&balancer).unwrap();
@@ -103,7 +103,7 @@ fn an_observer_that_is_kept_lives_as_long_as_its_balancer() {
 #[test]
 fn an_observing_outlives_its_balancer() {
     let balancer = plain(["a"]);
-    let count = Count::of(Wants::ALL);
+    let count = Count::of(Interest::ALL);
     let observing = balancer.observe(count.clone());
     drop(balancer);
     assert_eq!(Arc::strong_count(&count.events), 1);
@@ -193,14 +193,14 @@ fn a_handle_is_weak_while_a_request_is_in_flight() {
 }
 
 /// What a registration is kept in, for those that drop their own.
-type Slot = Arc<Mutex<Option<Observing>>>;
+type Slot = Arc<Mutex<Option<ObserverGuard>>>;
 
 #[test]
 fn an_observer_that_drops_itself_while_it_is_told_is_told_no_more() {
     let balancer = plain(["a"]);
     let (slot, events) = (Slot::default(), Arc::new(AtomicUsize::new(0)));
     let (own, counted) = (slot.clone(), events.clone());
-    let other = Count::of(Wants::ELECTED);
+    let other = Count::of(Interest::ELECTED);
     let observing = balancer.observe(move |_: &Event<'_>| {
         counted.fetch_add(1, Ordering::SeqCst);
         let observing = own.lock().unwrap().take();
@@ -219,7 +219,7 @@ fn an_observer_that_drops_itself_while_it_is_told_is_told_no_more() {
 #[test]
 fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_event_on() {
     let balancer = plain(["a"]);
-    let (weak, late) = (balancer.downgrade(), Count::of(Wants::ELECTED));
+    let (weak, late) = (balancer.downgrade(), Count::of(Interest::ELECTED));
     let add = late.clone();
     let first = AtomicUsize::new(0);
     let adds = balancer.observe(move |event: &Event<'_>| {
@@ -238,11 +238,11 @@ fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_even
 
 #[test]
 fn what_no_observer_wants_is_not_measured() {
-    let scribe = Scribe::of(Wants::ENDED);
+    let scribe = Scribe::of(Interest::ENDED);
     let balancer = plain(["a"]);
     balancer.observe(scribe.clone()).keep();
     drop(pick(&balancer).unwrap());
-    let times = balancer.observe(Count::of(Wants::ELAPSED));
+    let times = balancer.observe(Count::of(Interest::ELAPSED));
     drop(pick(&balancer).unwrap());
     drop(times);
     drop(pick(&balancer).unwrap());
@@ -254,7 +254,7 @@ fn what_no_observer_wants_is_not_measured() {
 #[test]
 fn what_no_observer_wants_allocates_nothing() {
     let balancer = plain(["a", "b"]);
-    let others = balancer.observe(Count::of(Wants::JOINED));
+    let others = balancer.observe(Count::of(Interest::JOINED));
     let (first, second) = (pick(&balancer).unwrap(), pick(&balancer).unwrap());
     first.put_in_error_because(Cause::Refused);
     let tried = [first.member().id(), second.member().id()];

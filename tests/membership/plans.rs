@@ -3,7 +3,7 @@
 
 use crate::support::{Task, capped, pick};
 use equipoise::scheduler::{
-    Candidates, Maglev, Members, Needs, Pick, PickContext, Plan, Scheduler,
+    Candidates, Maglev, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler,
 };
 use equipoise::stable_hash::hash_bytes;
 use equipoise::{Balancer, Flag, MemberSpec, PickRequest, Weight};
@@ -50,7 +50,7 @@ impl Scheduler for Counted {
         "counted"
     }
 
-    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
         let number = {
             let mut begun = self.book.begun.lock().unwrap();
             begun.push(members.len());
@@ -267,7 +267,7 @@ fn a_plan_that_panics_leaves_the_one_of_before_and_the_next_change_plans_again()
     assert_eq!(book.last_seen(), Some(2));
 
     pick(&balancer).unwrap().put_in_error();
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     drop(pick(&balancer));
     assert_eq!(book.begun(), [2, 3], "a pick never plans");
     balancer.set_flag("m1", Flag::Draining).unwrap();

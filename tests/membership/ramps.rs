@@ -48,7 +48,7 @@ fn shares<W>(balancer: &Balancer<W>, count: usize) -> BTreeMap<String, usize> {
 fn members_that_a_balancer_is_built_with_have_their_full_weight_at_once() {
     let (balancer, _) = by_requests(Ramp::over(seconds(16)));
     assert_eq!(weights(&balancer), [16, 16]);
-    assert_eq!(balancer.next_due(), None);
+    assert_eq!(balancer.next_timed_change(), None);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_member_that_joins_gets_at_each_step_exactly_the_share_of_its_weight() {
         clock.advance(seconds(if sixteenths == 1 { 2 } else { 1 }));
     }
     assert_eq!(weights(&balancer), [16; 3]);
-    assert_eq!(balancer.next_due(), None, "it is over");
+    assert_eq!(balancer.next_timed_change(), None, "it is over");
 }
 
 #[test]
@@ -74,18 +74,18 @@ fn a_ramp_begins_after_an_error_an_ejection_and_a_failed_check() {
         assert_eq!(weights(balancer), [1, 16]);
         clock.advance(seconds(8));
         assert_eq!(weights(balancer), [8, 16]);
-        balancer.notice_time();
+        balancer.apply_timed_changes();
         clock.advance(seconds(8));
         assert_eq!(weights(balancer), [16, 16]);
-        balancer.notice_time();
+        balancer.apply_timed_changes();
     };
     balancer.set_flag("a", Flag::InError).unwrap();
     clock.advance(seconds(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     full_after(&balancer, &clock);
     balancer.eject("a", seconds(5), "slow").unwrap();
     clock.advance(seconds(5));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     full_after(&balancer, &clock);
     balancer.set_flag("a", Flag::FailedCheck).unwrap();
     clock.advance(seconds(5));
@@ -220,13 +220,13 @@ fn ten_thousand_ramps_cause_no_more_than_ten_renewals_a_second() {
             .unwrap();
         clock.advance(Duration::from_millis(7));
     }
-    let (mut renewals, mut last) = (0, balancer.next_due());
+    let (mut renewals, mut last) = (0, balancer.next_timed_change());
     let begun = balancer.now();
     while let Some(due) = last {
         assert_eq!(due.as_nanos() % 100_000_000, 0);
         clock.set(due);
-        balancer.notice_time();
-        last = balancer.next_due();
+        balancer.apply_timed_changes();
+        last = balancer.next_timed_change();
         renewals += 1;
     }
     let ended = balancer.now().since(begun);

@@ -41,7 +41,7 @@ fn a_recovery_is_noticed() {
     let (balancer, clock) = fleet([("a", MemberSpec::new()), ("b", failed)]);
     let mut ready = Task::pending(balancer.ready(2));
     clock.advance(seconds(60));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(ready.run().is_some());
 }
 
@@ -62,7 +62,7 @@ fn the_recovery_of_a_member_in_reserve_is_noticed() {
         let (balancer, clock) = fleet([("a", MemberSpec::new()), ("b", failed)]);
         let mut ready = Task::pending(balancer.ready(2));
         clock.advance(seconds(60));
-        balancer.notice_time();
+        balancer.apply_timed_changes();
         assert!(balancer.member("b").unwrap().status().is_usable());
         assert!(ready.run().is_some(), "{spec:?}");
     }

@@ -4,7 +4,7 @@
 use crate::support::{Scribe, Task, pick, seconds};
 use equipoise::clock::{Clock, ManualClock, Timestamp};
 use equipoise::member::Cause;
-use equipoise::scheduler::{Candidates, Group, Pick, PickContext};
+use equipoise::scheduler::{Candidates, GroupChange, Pick, PickContext};
 use equipoise::{Balancer, Flag, Lease, MemberSpec, PickRequest, Scheduler};
 use std::future;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Scheduler for Told {
         candidates.claim_first(candidates.iter())
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.groups.fetch_add(1, SeqCst);
         self.changed.fetch_add(group.changed().count(), SeqCst);
     }
@@ -63,7 +63,7 @@ impl Scene {
 
     /// Does something that is no news, and shows that it was taken for none.
     fn hears_nothing(&self, what: &str, act: impl FnOnce(&Balancer<()>)) {
-        self.balancer.notice_time();
+        self.balancer.apply_timed_changes();
         let due = self.balancer.next_due();
         let groups = self.told.groups.load(SeqCst);
         self.scribe.take();
@@ -71,7 +71,7 @@ impl Scene {
         act(&self.balancer);
         assert!(!watcher.is_woken(), "{what} wakes");
         assert_eq!(self.balancer.next_due(), due, "{what} makes a renewal due");
-        self.balancer.notice_time();
+        self.balancer.apply_timed_changes();
         assert_eq!(self.told.groups.load(SeqCst), groups, "{what} is told on");
         let heard = self.scribe.take();
         let elections = |line: &String| line.starts_with("elected") || line.starts_with("ended");
@@ -117,7 +117,10 @@ fn what_is_so_already_is_no_news() {
     scene.hears_nothing("a removal of a name that is not there", |balancer| {
         assert!(balancer.remove("z").is_err());
     });
-    scene.hears_nothing("a time at which nothing is due", Balancer::notice_time);
+    scene.hears_nothing(
+        "a time at which nothing is due",
+        Balancer::apply_timed_changes,
+    );
     scene.hears_nothing("the recovery of all when that is so", |balancer| {
         balancer.set_forced_recovery(true);
     });
@@ -138,7 +141,7 @@ fn a_thousand_failures_of_one_member_among_ten_thousand_are_noticed_once() {
         lease.put_in_error_because(Cause::Refused);
         lease.fail(Cause::Refused);
         // A pick renews what is due at once, and nothing else.
-        renewals += usize::from(balancer.next_due() == Some(Timestamp::ORIGIN));
+        renewals += usize::from(balancer.next_timed_change() == Some(Timestamp::ORIGIN));
         drop(pick(balancer).unwrap());
     }
     assert_eq!(renewals, 1);
@@ -155,17 +158,17 @@ fn an_error_that_is_repeated_begins_anew() {
     let delay = equipoise::member::DEFAULT_RECOVERY_DELAY;
     let lease = pick(balancer).unwrap();
     lease.put_in_error();
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     scene.clock.advance(seconds(20));
     lease.put_in_error();
 
     scene.clock.advance(delay - seconds(20));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(!lease.member().status().is_usable(), "20 s are left");
     let due = scene.clock.now() + seconds(20);
-    assert_eq!(balancer.next_due(), Some(due));
+    assert_eq!(balancer.next_timed_change(), Some(due));
     scene.clock.advance(seconds(20));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(lease.member().status().is_usable());
 }
 
@@ -175,12 +178,12 @@ fn a_time_that_is_over_and_changes_nothing_wakes_nothing() {
     let balancer = &scene.balancer;
     let lease = pick(balancer).unwrap();
     lease.put_in_error();
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     scene.clock.advance(seconds(20));
     lease.put_in_error();
     let watcher = Task::pending(balancer.ready(usize::MAX));
     scene.clock.advance(seconds(40));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(!watcher.is_woken());
 }
 

@@ -1,8 +1,8 @@
 //! What an independent reader found, each as short as it can be told.
 
 use crate::support::{Task, capped, fleet, pick, picks, plain};
-use equipoise::balancer::events::Wants;
-use equipoise::scheduler::{Candidates, Group, Pick, PickContext, Reading};
+use equipoise::balancer::events::Interest;
+use equipoise::scheduler::{Candidates, GroupChange, HeartbeatReading, Pick, PickContext};
 use equipoise::{
     Balancer, ByRequests, Event, Flag, Heartbeat, HeartbeatReadings, MemberSpec, MemberState,
     Observer, PickError, PickRequest, Scheduler, StickySession,
@@ -72,7 +72,7 @@ fn a_plain_pick_lets_the_first_in_line_look() {
         .build()
         .unwrap();
     let mut waiter = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
-    let reading = Reading { ready: 1, busy: 1 };
+    let reading = HeartbeatReading { ready: 1, busy: 1 };
     readings
         .report("a", reading, equipoise::clock::Timestamp::ORIGIN)
         .unwrap();
@@ -106,7 +106,7 @@ fn reports_find_their_members_after_slots_were_used_again() {
             .unwrap();
     }
     for name in &names {
-        let reading = Reading { ready: 9, busy: 1 };
+        let reading = HeartbeatReading { ready: 9, busy: 1 };
         readings
             .report(name, reading, equipoise::clock::Timestamp::ORIGIN)
             .unwrap();
@@ -124,7 +124,7 @@ fn a_member_that_is_silent_does_not_stand_in_for_one_at_its_cap() {
         .member("silent", (), MemberSpec::new())
         .build()
         .unwrap();
-    let reading = Reading { ready: 9, busy: 1 };
+    let reading = HeartbeatReading { ready: 9, busy: 1 };
     readings
         .report("alive", reading, equipoise::clock::Timestamp::ORIGIN)
         .unwrap();
@@ -197,9 +197,9 @@ impl Scheduler for Nervous {
         self.0.on_room(member);
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         assert!(self.1.swap(true, Ordering::SeqCst), "the first time");
-        self.0.on_group(group);
+        self.0.on_group_change(group);
     }
 }
 
@@ -221,8 +221,8 @@ impl Observer for Refusals {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn wants(&self) -> Wants {
-        Wants::REFUSED
+    fn interest(&self) -> Interest {
+        Interest::REFUSED
     }
 }
 

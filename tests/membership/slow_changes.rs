@@ -5,7 +5,7 @@
 //! comes before the gate is opened shows that a call did not wait for the change.
 
 use crate::support::{fleet, pick};
-use equipoise::scheduler::{ByRequests, Candidates, Group, Pick, PickContext, Scheduler};
+use equipoise::scheduler::{ByRequests, Candidates, GroupChange, Pick, PickContext, Scheduler};
 use equipoise::{Balancer, MemberId, MemberSpec, PickError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -68,9 +68,9 @@ impl Scheduler for Slow {
         self.inner.standing(id)
     }
 
-    fn on_group(&self, group: &Group<'_>) {
+    fn on_group_change(&self, group: &GroupChange<'_>) {
         self.gate.pass();
-        self.inner.on_group(group);
+        self.inner.on_group_change(group);
     }
 }
 

@@ -12,7 +12,7 @@ fn spec() -> MemberSpec {
     MemberSpec::new()
 }
 
-fn owned_by(owner: &str, name: &str) -> EditError {
+fn for_owner(owner: &str, name: &str) -> EditError {
     EditError::OtherSource {
         name: name.into(),
         owner: owner.into(),
@@ -42,14 +42,14 @@ fn a_name_of_another_source_is_refused_and_nothing_changes() {
     let balancer = plain(["d"]);
     let dns = balancer.source("dns");
     dns.insert("a", "a", spec()).unwrap();
-    let mine = || owned_by("dns", "a");
+    let mine = || for_owner("dns", "a");
     assert_eq!(balancer.insert("a", "x", spec()), Err(mine()));
     assert_eq!(balancer.update("a", |it| it.with_tier(1)), Err(mine()));
     assert_eq!(balancer.remove("a").unwrap_err(), mine());
     let listed = ["d", "a"].map(|name| (name, "x", spec().with_tier(1)));
     assert_eq!(balancer.replace_all(listed.clone()).unwrap_err(), mine());
     let other = dns.replace_all(listed).unwrap_err();
-    assert_eq!(other, owned_by(DEFAULT_SOURCE, "d"));
+    assert_eq!(other, for_owner(DEFAULT_SOURCE, "d"));
     assert_eq!(*balancer.payload("a").unwrap(), "a");
     assert_eq!(balancer.spec("d"), Some(spec()));
     assert_eq!(balancer.len(), 2);
@@ -79,7 +79,7 @@ fn a_member_that_moves_to_another_source_keeps_its_state_while_a_lease_lives() {
     assert_eq!(etcd.insert("a", "A", spec()), Ok(lease.member().id()));
     assert_eq!(balancer.source_of("a").as_deref(), Some("etcd"));
     assert_eq!(balancer.overrides().len(), 1);
-    assert_eq!(dns.insert("a", "a", spec()), Err(owned_by("etcd", "a")));
+    assert_eq!(dns.insert("a", "a", spec()), Err(for_owner("etcd", "a")));
 }
 
 #[test]

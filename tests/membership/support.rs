@@ -1,6 +1,6 @@
 //! Futures polled by hand, and an observer that writes everything down.
 
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::clock::ManualClock;
 use equipoise::{
     Balancer, Event, Lease, MemberSpec, MemberState, Observer, PickError, PickRequest, Session,
@@ -107,27 +107,27 @@ impl<F: Future> Task<F> {
 #[derive(Clone, Debug)]
 pub(crate) struct Scribe {
     lines: Arc<Mutex<Vec<String>>>,
-    wants: Wants,
+    wants: Interest,
 }
 
 impl Default for Scribe {
     /// One that wants requests and changes of flags, and no times.
     fn default() -> Self {
         let kinds = [
-            Wants::CHANGED,
-            Wants::EJECTED,
-            Wants::ELECTED,
-            Wants::ENDED,
-            Wants::FAILED_OVER,
-            Wants::REFUSED,
-            Wants::SESSION,
+            Interest::CHANGED,
+            Interest::EJECTED,
+            Interest::ELECTED,
+            Interest::ENDED,
+            Interest::FAILED_OVER,
+            Interest::REFUSED,
+            Interest::SESSION,
         ];
-        Self::of(kinds.into_iter().fold(Wants::NOTHING, Wants::and))
+        Self::of(kinds.into_iter().fold(Interest::NOTHING, Interest::and))
     }
 }
 
 impl Scribe {
-    pub(crate) fn of(wants: Wants) -> Self {
+    pub(crate) fn of(wants: Interest) -> Self {
         let lines = Arc::default();
         Self { lines, wants }
     }
@@ -135,9 +135,9 @@ impl Scribe {
     /// One that asks for elapsed times, or does not.
     pub(crate) fn with_elapsed(self, with_elapsed: bool) -> Self {
         let elapsed = if with_elapsed {
-            Wants::ELAPSED
+            Interest::ELAPSED
         } else {
-            Wants::NOTHING
+            Interest::NOTHING
         };
         Self {
             wants: self.wants.and(elapsed),
@@ -194,7 +194,7 @@ impl Observer for Scribe {
         self.lines.lock().unwrap().push(line);
     }
 
-    fn wants(&self) -> Wants {
+    fn interest(&self) -> Interest {
         self.wants
     }
 }

@@ -1,18 +1,18 @@
 //! What may cross threads, and what may be printed.
 
 use equipoise::balancer::{
-    Builder, Drain, DrainEnd, Drained, Edited, LearnedLimit, MemberExplained, MemberSource,
-    PickWait, Ready, Why,
+    Builder, Drain, DrainOutcome, Drained, EditSummary, LearnedLimit, MemberExplanation,
+    MemberSource, MembersReady, PickWait, Reason,
 };
 use equipoise::clock::{ManualClock, SystemClock, Timestamp};
 use equipoise::member::{EffectiveWeight, Labels, MemberKey};
 use equipoise::random::Random;
-use equipoise::scheduler::{Needs, Reading};
-use equipoise::session::{ParseStickySessionError, Presented, Source};
+use equipoise::scheduler::{HeartbeatReading, Needs};
+use equipoise::session::{ParseStickySessionError, PresentedSession, SessionSource};
 use equipoise::{
     Balancer, BuildError, ByBusyness, ByRequests, ByTraffic, EditError, Eligibility, Ended,
     Explanation, Flag, Guard, Heartbeat, HeartbeatReadings, Lease, MemberId, MemberSpec,
-    MemberState, Outcome, PickError, PickRequest, Removed, Session, Status, StickySession,
+    MemberState, Outcome, PickError, PickRequest, RemovedMember, Session, Status, StickySession,
     UnknownMember, Weight, WeightError,
 };
 use std::fmt::Debug;
@@ -26,16 +26,16 @@ fn everything_public_crosses_threads_and_can_be_printed() {
     crosses_threads::<Balancer<String>>();
     crosses_threads::<Lease<String>>();
     crosses_threads::<(LearnedLimit, MemberKey<'static>)>();
-    crosses_threads::<(Guard, Removed, Drained, Ready<String>)>();
-    crosses_threads::<(PickRequest<'static>, Edited, MemberSource<u8>)>();
-    crosses_threads::<(Drain<String>, DrainEnd, Labels)>();
-    crosses_threads::<(Explanation, MemberExplained, Why, Eligibility)>();
+    crosses_threads::<(Guard, RemovedMember, Drained, MembersReady<String>)>();
+    crosses_threads::<(PickRequest<'static>, EditSummary, MemberSource<u8>)>();
+    crosses_threads::<(Drain<String>, DrainOutcome, Labels)>();
+    crosses_threads::<(Explanation, MemberExplanation, Reason, Eligibility)>();
     crosses_threads::<(MemberSpec, MemberState, MemberId, Status, Flag)>();
     crosses_threads::<(Weight, EffectiveWeight, Outcome, Ended, Session)>();
     crosses_threads::<(ByRequests, ByBusyness, ByTraffic, Heartbeat)>();
-    crosses_threads::<(HeartbeatReadings, Reading, Needs, Random)>();
+    crosses_threads::<(HeartbeatReadings, HeartbeatReading, Needs, Random)>();
     crosses_threads::<(ManualClock, SystemClock, Timestamp)>();
-    crosses_threads::<(StickySession, Presented<'static>, Source)>();
+    crosses_threads::<(StickySession, PresentedSession<'static>, SessionSource)>();
 }
 
 #[test]

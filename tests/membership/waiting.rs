@@ -30,12 +30,12 @@ fn who_need_not_wait_does_not() {
 fn a_recovery_wakes_who_waits() {
     let (balancer, clock) = failed();
     let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
-    assert_eq!(balancer.next_due(), Some(clock.now() + seconds(5)));
+    assert_eq!(balancer.next_timed_change(), Some(clock.now() + seconds(5)));
     clock.advance(seconds(4));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(waiting.run().is_none());
     clock.advance(seconds(1));
-    balancer.notice_time();
+    balancer.apply_timed_changes();
     assert!(waiting.run().expect("woken").is_ok());
 }
 

@@ -233,7 +233,7 @@ impl Scheduler for Brittle {
         candidates.claim_first(candidates.iter())
     }
 
-    fn on_group(&self, _: &equipoise::scheduler::Group<'_>) {
+    fn on_group_change(&self, _: &equipoise::scheduler::GroupChange<'_>) {
         assert_eq!(self.0.load(SeqCst), 0, "as told");
     }
 }

@@ -105,11 +105,11 @@ fn room_that_shows_by_no_end_is_found_when_the_balancer_is_told() {
     let balancer = balancer(scheduler.clone());
     scheduler.open(false);
     let (mut one, mut two) = (waiting(&balancer), waiting(&balancer));
-    balancer.notice_room();
+    balancer.wake_waiting();
     assert!(one.run().is_none(), "it is still withheld");
     scheduler.open(true);
     assert!(one.run().is_none(), "nothing is in flight, so nothing ends");
-    balancer.notice_room();
+    balancer.wake_waiting();
     assert!(one.run().unwrap().is_ok());
     assert!(two.run().expect("its turn is passed on").is_ok());
 }
@@ -146,7 +146,7 @@ fn what_looks_again_is_asked_of_the_scheduler_that_is_there() {
     let mut one = waiting(&balancer);
     drop(lease);
     assert!(one.run().is_none(), "no member was at its cap");
-    balancer.notice_room();
+    balancer.wake_waiting();
     let lease = one.run().unwrap().unwrap();
 
     balancer.set_scheduler(Withholds::new(1));

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use equipoise::proxy::{Answer, ClientAddr, Rule};
+use equipoise::proxy::{ClientAddr, Rule, StaticResponse};
 use http::request::Builder;
 use http::{Method, Request, Version};
 
@@ -16,7 +16,7 @@ fn get(host: &str, path: &str) -> Builder {
 #[tokio::test]
 async fn the_first_rule_that_matches_wins_whatever_follows() {
     let answer = |builder: equipoise::proxy::RouterBuilder<_>, rule, name: &'static str| {
-        builder.answer(rule, Answer::text(name))
+        builder.answer(rule, StaticResponse::text(name))
     };
     let mut builder = builder();
     for (rule, name) in [

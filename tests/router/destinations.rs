@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use equipoise::proxy::{Answer, Redirect, Router, Rule};
+use equipoise::proxy::{Redirect, Router, Rule, StaticResponse};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -17,7 +17,7 @@ use crate::{ask, builder, member};
 async fn a_service_gets_the_request_and_gives_the_answer() {
     let router = builder()
         .service(Rule::new().path_prefix("/api"), member("api"))
-        .otherwise(member("pages"))
+        .fallback(member("pages"))
         .build()
         .unwrap();
     assert_eq!(ask(&router, Request::get("/api/x")).await.1, "api");
@@ -29,7 +29,7 @@ async fn a_service_gets_the_request_and_gives_the_answer() {
         assert_eq!(head.extensions.get::<u8>(), Some(&7));
         Ok::<_, io::Error>(Response::new(body))
     });
-    let router = Router::builder().otherwise(echo).build().unwrap();
+    let router = Router::builder().fallback(echo).build().unwrap();
     let request = Request::get("/a?b=c")
         .extension(7_u8)
         .body(Full::from("body"))
@@ -82,7 +82,7 @@ async fn a_service_is_made_ready_before_it_is_called() {
         asked: 0,
         broken: false,
     };
-    let mut router = Router::builder().otherwise(slow).build().unwrap();
+    let mut router = Router::builder().fallback(slow).build().unwrap();
     for _ in 0..2 {
         let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut router).await;
         let answer = ready
@@ -101,7 +101,7 @@ async fn a_service_is_made_ready_before_it_is_called() {
 async fn errors_of_a_service_are_passed_on() {
     let of = |broken, path| {
         let router = Router::builder()
-            .otherwise(Slow { asked: 0, broken })
+            .fallback(Slow { asked: 0, broken })
             .build()
             .unwrap();
         let request = Request::get(path).body(Full::default()).unwrap();
@@ -119,7 +119,7 @@ async fn a_slow_service_holds_up_nobody_else() {
     };
     let mut router = Router::builder()
         .service(Rule::new().path("/slow"), never)
-        .answer(Rule::new().path("/fast"), Answer::text("fast"))
+        .respond(Rule::new().path("/fast"), StaticResponse::text("fast"))
         .build()
         .unwrap();
     let slow = router.call(Request::get("/slow").body(Full::default()).unwrap());
@@ -143,8 +143,8 @@ async fn what_matches_nothing_is_not_found_unless_told_otherwise() {
 #[tokio::test]
 async fn an_answer_is_what_was_said_and_without_its_bytes_for_head() {
     let html = HeaderValue::from_static("text/html");
-    let gone = Answer::new(StatusCode::GONE, "<p>gone").with_content_type(html);
-    let router = builder().answer(Rule::new(), gone).build().unwrap();
+    let gone = StaticResponse::new(StatusCode::GONE, "<p>gone").with_content_type(html);
+    let router = builder().respond(Rule::new(), gone).build().unwrap();
     for (method, text) in [(Method::GET, "<p>gone"), (Method::HEAD, "")] {
         let (head, body) = ask(&router, Request::get("/").method(method.clone())).await;
         assert_eq!(head.status(), 410);

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use equipoise::proxy::{Answer, Redirect, Router, Rule, RuleError};
+use equipoise::proxy::{Redirect, Router, Rule, RuleError, StaticResponse};
 use http::StatusCode;
 
 use crate::builder;
@@ -57,8 +57,8 @@ fn a_wrong_rule_is_named_with_what_to_write_instead() {
     ];
     for (rule, text) in rows {
         let built = builder()
-            .answer(Rule::new(), Answer::text(""))
-            .answer(rule, Answer::text(""))
+            .respond(Rule::new(), StaticResponse::text(""))
+            .answer(rule, StaticResponse::text(""))
             .build();
         let error = built.unwrap_err();
         assert_eq!(error.to_string(), text);
@@ -68,7 +68,10 @@ fn a_wrong_rule_is_named_with_what_to_write_instead() {
 
 #[test]
 fn a_regular_expressions_own_error_is_the_source() {
-    let built = builder().answer(Rule::new().header_matches("a", "(b"), Answer::text(""));
+    let built = builder().respond(
+        Rule::new().header_matches("a", "(b"),
+        StaticResponse::text(""),
+    );
     let error = built.build().unwrap_err();
     assert!(
         error
@@ -116,17 +119,17 @@ fn a_status_must_be_one_for_what_has_it() {
         error.to_string(),
         "rule 1: the status 200 OK is none for a redirect: take 301, 302, 303, 307 or 308"
     );
-    let interim = Answer::new(StatusCode::CONTINUE, "");
-    let error = builder().otherwise_answer(interim).build().unwrap_err();
+    let interim = StaticResponse::new(StatusCode::CONTINUE, "");
+    let error = builder().fallback_response(interim).build().unwrap_err();
     assert_eq!(
         error.rule(),
         1,
         "what is done otherwise counts as the last rule"
     );
-    let full = Answer::new(StatusCode::NO_CONTENT, "text");
-    assert!(builder().answer(Rule::new(), full).build().is_err());
-    let empty = Answer::new(StatusCode::NO_CONTENT, "");
-    assert!(builder().answer(Rule::new(), empty).build().is_ok());
+    let full = StaticResponse::new(StatusCode::NO_CONTENT, "text");
+    assert!(builder().respond(Rule::new(), full).build().is_err());
+    let empty = StaticResponse::new(StatusCode::NO_CONTENT, "");
+    assert!(builder().respond(Rule::new(), empty).build().is_ok());
 }
 
 #[test]
@@ -135,8 +138,8 @@ fn everything_can_be_sent_shared_and_shown() {
     fn sent<T: Send>(_: &T) {}
     shared::<Router<crate::Member>>();
     shared::<equipoise::proxy::RouterBuilder<crate::Member>>();
-    shared::<equipoise::service::AnswerBody<http_body_util::Full<bytes::Bytes>>>();
-    shared::<(Rule, Answer, Redirect, equipoise::proxy::ClientAddr)>();
+    shared::<equipoise::service::ResponseBody<http_body_util::Full<bytes::Bytes>>>();
+    shared::<(Rule, StaticResponse, Redirect, equipoise::proxy::ClientAddr)>();
     shared::<(equipoise::proxy::RouterError, RuleError)>();
     let mut router = builder()
         .service(Rule::new().host("a"), crate::member("a"))
@@ -159,7 +162,10 @@ fn everything_can_be_sent_shared_and_shown() {
 #[test]
 fn a_path_that_is_deeper_than_anybody_needs_is_refused() {
     let deep = |segments: usize| {
-        let built = builder().answer(Rule::new().path(&"/a".repeat(segments)), Answer::text(""));
+        let built = builder().respond(
+            Rule::new().path(&"/a".repeat(segments)),
+            StaticResponse::text(""),
+        );
         built.build().map(|_| ()).map_err(|error| error.to_string())
     };
     assert_eq!(deep(255), Ok(()));

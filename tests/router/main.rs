@@ -18,7 +18,7 @@ mod shares;
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use equipoise::proxy::{Answer, Router, RouterBuilder, Rule};
+use equipoise::proxy::{Router, RouterBuilder, Rule, StaticResponse};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
@@ -35,7 +35,7 @@ fn member(name: &'static str) -> Member {
 }
 
 fn builder() -> RouterBuilder<Member> {
-    Router::builder().otherwise_answer(Answer::text("no rule"))
+    Router::builder().fallback_response(StaticResponse::text("no rule"))
 }
 
 /// Asks a router whose every rule has an answer.
@@ -50,7 +50,10 @@ async fn ask(router: &Router<Member>, request: http::request::Builder) -> (Respo
 
 /// Whether a rule is met by a request, which another one would be answered for.
 async fn meets(rule: Rule, request: http::request::Builder) -> bool {
-    let router = builder().answer(rule, Answer::text("met")).build().unwrap();
+    let router = builder()
+        .answer(rule, StaticResponse::text("met"))
+        .build()
+        .unwrap();
     match ask(&router, request).await.1.as_str() {
         "met" => true,
         "no rule" => false,

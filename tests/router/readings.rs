@@ -1,6 +1,6 @@
 //! Paths that servers read in different ways: a rule holds for each of them.
 
-use equipoise::proxy::{Answer, Redirect, Rule};
+use equipoise::proxy::{Redirect, Rule, StaticResponse};
 use http::{Request, StatusCode};
 use proptest::prelude::*;
 
@@ -46,8 +46,11 @@ async fn a_rule_that_denies_holds_for_every_spelling_of_its_path() {
         Rule::new().host("h").path_prefix("/admin"),
     ] {
         let router = builder()
-            .answer(rule.clone(), Answer::new(StatusCode::FORBIDDEN, "no\n"))
-            .otherwise(member("pages"))
+            .answer(
+                rule.clone(),
+                StaticResponse::new(StatusCode::FORBIDDEN, "no\n"),
+            )
+            .fallback(member("pages"))
             .build()
             .unwrap();
         for path in SPELLINGS.iter().filter(|path| path.starts_with('/')) {
@@ -63,11 +66,11 @@ async fn a_rule_that_denies_holds_for_every_spelling_of_its_path() {
 #[tokio::test]
 async fn what_all_but_one_path_denies_is_not_got_round_either() {
     let router = builder()
-        .answer(
+        .respond(
             Rule::new().unless(Rule::new().path_prefix("/public")),
-            Answer::new(StatusCode::FORBIDDEN, "no\n"),
+            StaticResponse::new(StatusCode::FORBIDDEN, "no\n"),
         )
-        .otherwise(member("pages"))
+        .fallback(member("pages"))
         .build()
         .unwrap();
     for path in ["/public", "/%70ublic/x", "//public", "/./public"] {
@@ -172,7 +175,7 @@ async fn a_path_that_climbs_from_one_service_to_another_is_refused() {
     let router = builder()
         .service(Rule::new().path_prefix("/public"), member("public"))
         .service(Rule::new().path_prefix("/admin"), member("admin"))
-        .otherwise(member("pages"))
+        .fallback(member("pages"))
         .build()
         .unwrap();
     for (path, expected) in [
@@ -246,7 +249,7 @@ async fn case_counts_unless_the_router_is_told_otherwise() {
         assert!(!meets(rule.clone(), get(path)).await, "{rule:?} {path}");
         let router = builder()
             .ignore_path_case()
-            .answer(rule.clone(), Answer::text("met"))
+            .answer(rule.clone(), StaticResponse::text("met"))
             .build()
             .unwrap();
         assert_eq!(ask(&router, get(path)).await.1, "met", "{rule:?} {path}");

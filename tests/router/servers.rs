@@ -1,7 +1,7 @@
 //! Rules against servers that read paths in their own ways: what a rule denies, none of them
 //! serves.
 
-use equipoise::proxy::{Answer, Router, Rule};
+use equipoise::proxy::{Router, Rule, StaticResponse};
 use http::{Request, StatusCode};
 use proptest::prelude::*;
 
@@ -94,8 +94,8 @@ fn resolved(path: &str) -> String {
 }
 
 fn denying(rule: Rule) -> Router<Member> {
-    let denied = Answer::new(StatusCode::FORBIDDEN, "no\n");
-    let router = builder().answer(rule, denied).otherwise(member("pages"));
+    let denied = StaticResponse::new(StatusCode::FORBIDDEN, "no\n");
+    let router = builder().answer(rule, denied).fallback(member("pages"));
     router.build().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Shares of the requests, drawn from a source that repeats itself.
 
-use equipoise::proxy::{Answer, Rule};
+use equipoise::proxy::{Rule, StaticResponse};
 use equipoise::random::Random;
 use http::Request;
 
@@ -8,7 +8,7 @@ use crate::{ask, builder};
 
 async fn drawn(rule: Rule, of: usize, seed: u64) -> usize {
     let router = builder()
-        .answer(rule, Answer::text("drawn"))
+        .answer(rule, StaticResponse::text("drawn"))
         .random(Random::seeded(seed))
         .build()
         .unwrap();
@@ -52,14 +52,14 @@ async fn nothing_is_drawn_for_a_request_that_is_not_meant() {
         // The share is said first, and drawn last.
         let other = Rule::new().percent(50.0).path(before);
         builder()
-            .answer(other, Answer::text("other"))
-            .answer(Rule::new().percent(50.0), Answer::text("drawn"))
+            .answer(other, StaticResponse::text("other"))
+            .respond(Rule::new().percent(50.0), StaticResponse::text("drawn"))
             .random(Random::seeded(7))
             .build()
             .unwrap()
     };
     let alone = builder()
-        .answer(Rule::new().percent(50.0), Answer::text("drawn"))
+        .respond(Rule::new().percent(50.0), StaticResponse::text("drawn"))
         .random(Random::seeded(7))
         .build()
         .unwrap();

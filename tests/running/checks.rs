@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use equipoise::Flag;
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -76,7 +76,7 @@ fn is_out(running: &Running) -> bool {
 }
 
 fn faults(text: &str) -> Vec<String> {
-    let error = System::builder(read(text)).check().unwrap_err();
+    let error = RunningConfig::builder(read(text)).check().unwrap_err();
     let diagnostics = error.diagnostics().iter();
     diagnostics.map(|it| it.message.clone()).collect()
 }
@@ -217,12 +217,12 @@ fn checks_that_cannot_be_carried_out_are_refused() {
         "Listen 127.0.0.1:0\n{body}\n<Proxy balancer://c>\n\
          BalancerMember http://a hcmethod=TCP hcexpr=up\n</Proxy>\n"
     );
-    assert!(System::builder(read(&fine)).check().is_ok());
+    assert!(RunningConfig::builder(read(&fine)).check().is_ok());
 }
 
 #[test]
 fn checks_need_a_runtime() {
     let text = "<Proxy balancer://c>\nBalancerMember http://a hcmethod=TCP\n</Proxy>\n";
     // Without anything to listen on nothing else would.
-    assert!(System::builder(read(text)).build().is_err());
+    assert!(RunningConfig::builder(read(text)).build().is_err());
 }

@@ -1,6 +1,6 @@
 //! Where it listens.
 
-use equipoise::config::{System, build};
+use equipoise::config::{RunningConfig, build};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
@@ -183,7 +183,7 @@ async fn a_system_that_is_stopped_at_once_has_closed_its_listeners_too() {
 async fn a_check_opens_nothing() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let text = format!("Listen {}\n", taken.local_addr().unwrap());
-    assert!(System::builder(read(&text)).check().is_ok());
+    assert!(RunningConfig::builder(read(&text)).check().is_ok());
     let error = build(read(&text)).unwrap_err();
     assert!(error.to_string().contains("cannot listen"), "{error}");
 }

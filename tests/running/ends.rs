@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use equipoise::config::{System, build};
+use equipoise::config::{RunningConfig, build};
 use tokio::net::TcpStream;
 
 use crate::client::{get, until};
@@ -108,7 +108,7 @@ async fn systems_side_by_side_know_nothing_of_each_other() {
 #[tokio::test]
 async fn a_listener_of_the_program_holds_where_the_configuration_has_none() {
     let address = free();
-    let build = |text: &str| System::builder(read(text)).listen(address).build();
+    let build = |text: &str| RunningConfig::builder(read(text)).listen(address).build();
     let running = serve_system(build("").unwrap()).await;
     assert_eq!(running.system.local_addrs(), [address]);
     let other = free();

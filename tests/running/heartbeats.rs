@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 use equipoise::heartbeat::HeartbeatFile;
 
 use crate::client::{exchange, get, request, until};
@@ -108,7 +108,7 @@ async fn a_file_is_read_again_when_it_has_changed() {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("hb.dat");
     let config = text(&[&member], "HeartbeatStorage hb.dat");
-    let builder = System::builder(read(&config)).base(&folder);
+    let builder = RunningConfig::builder(read(&config)).base(&folder);
     let running = serve(builder).await;
     let idle = || {
         let records = running.system.heartbeats().records();
@@ -200,7 +200,7 @@ async fn what_is_idle_here_is_told_to_others() {
 #[test]
 fn heartbeats_need_a_runtime() {
     let config = read("HeartbeatAddress 127.0.0.1:9\n");
-    let error = System::builder(config).build().unwrap_err();
+    let error = RunningConfig::builder(config).build().unwrap_err();
     assert!(
         error
             .to_string()

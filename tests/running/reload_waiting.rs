@@ -1,6 +1,6 @@
 //! Requests that wait or are under way while the configuration is changed.
 
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 
 use crate::client::{ask, get, until};
 use crate::member::Member;
@@ -132,7 +132,7 @@ async fn reports_of_members_are_kept() {
     let here = running.at();
     assert_eq!(get(here, "/").await.status, 503, "nobody has reported");
     let readings = running.system.heartbeat_readings("c").unwrap();
-    let reading = Reading { ready: 10, busy: 1 };
+    let reading = HeartbeatReading { ready: 10, busy: 1 };
     let now = running.balancer("c").now();
     readings.report(&two.url(), reading, now).unwrap();
     assert_eq!(get(here, "/").await.member(), "two");

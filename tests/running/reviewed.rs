@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use equipoise::config::{Config, Reader, Severity, System, build, parse};
+use equipoise::config::{Config, Reader, RunningConfig, Severity, build, parse};
 
 use crate::client::ask;
 use crate::member::Member;
@@ -94,17 +94,17 @@ async fn the_first_rule_that_fits_maps_a_cookie_back_wherever_it_stands() {
 fn what_httpd_could_not_have_said_is_refused() {
     let sound =
         || read("Listen 80\nProxyPass / balancer://app\nBalancerMember balancer://app http://a\n");
-    assert!(System::builder(sound()).check().is_ok());
+    assert!(RunningConfig::builder(sound()).check().is_ok());
     let changes: [fn(&mut Config); 4] = [
         |config| config.server.balancers[0].name = "App".to_owned(),
         |config| config.server.balancers[0].members[0].route = Some("a\\\nb".to_owned()),
         |config| config.server.balancers[0].members[0].tier = Some(100),
-        |config| config.server.settings.access = vec![equipoise::config::Access::Denied],
+        |config| config.server.settings.access = vec![equipoise::config::AccessRule::Denied],
     ];
     for (at, change) in changes.iter().enumerate() {
         let mut config = sound();
         change(&mut config);
-        assert!(System::builder(config).check().is_err(), "{at}");
+        assert!(RunningConfig::builder(config).check().is_err(), "{at}");
     }
 }
 
@@ -230,7 +230,7 @@ async fn a_virtual_host_without_a_name_has_the_main_server_s() {
 fn what_cannot_be_read_of_access_closes_and_patterns_that_differ_are_refused() {
     let (config, _) = parse("<Location /a>\nRequire ip 10.0.0.300\n</Location>\n");
     let access = &config.server.locations[0].settings.access;
-    assert_eq!(*access, [equipoise::config::Access::Denied]);
+    assert_eq!(*access, [equipoise::config::AccessRule::Denied]);
     for text in [
         "<LocationMatch \"[a&&b]z\">\n</LocationMatch>",
         "<LocationMatch \"^/\\\\<b\">\n</LocationMatch>",

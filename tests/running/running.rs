@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 
 use equipoise::Balancer;
-use equipoise::config::{Config, ConfigError, Severity, System, SystemBuilder, parse};
+use equipoise::config::{
+    Config, ConfigError, RunningConfig, RunningConfigBuilder, Severity, parse,
+};
 use equipoise::net::Stopped;
 use equipoise::proxy::Endpoint;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) struct Running {
-    pub(crate) system: System,
+    pub(crate) system: RunningConfig,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Stopped>,
 }
@@ -28,15 +30,15 @@ pub(crate) fn read(text: &str) -> Config {
 
 /// Without a `Listen` of its own it has one at any port.
 pub(crate) async fn run(text: &str) -> Running {
-    serve(System::builder(read(text))).await
+    serve(RunningConfig::builder(read(text))).await
 }
 
-pub(crate) async fn serve(builder: SystemBuilder) -> Running {
+pub(crate) async fn serve(builder: RunningConfigBuilder) -> Running {
     let system = builder.listen(([127, 0, 0, 1], 0).into()).build().unwrap();
     serve_system(system).await
 }
 
-pub(crate) async fn serve_system(system: System) -> Running {
+pub(crate) async fn serve_system(system: RunningConfig) -> Running {
     let (stop, stopped) = oneshot::channel::<()>();
     let served = system.clone();
     let serving = tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! The sample configuration, from a client to its members and back.
 
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 
 use crate::client::{ask, get};
 use crate::member::Member;
@@ -27,7 +27,7 @@ const COOKIE: &str = "Cookie: JSESSIONID=9F.server2\n";
 async fn started(mapping: &str) -> (Running, Member, Member) {
     let one = Member::start("server1").await;
     let two = Member::start("server2").await;
-    let builder = System::builder(read(&format!("{MEMBERS}{mapping}")))
+    let builder = RunningConfig::builder(read(&format!("{MEMBERS}{mapping}")))
         .resolve("server1.example.com", one.address)
         .resolve("server2.example.com", two.address);
     (serve(builder).await, one, two)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 use equipoise::net::{Identity, Listener, ServerTls};
 use equipoise::proxy::{ClientBody, Server};
 use http::{Request, Response};
@@ -67,7 +67,7 @@ impl Authority {
     }
 
     async fn run(&self, text: &str) -> Running {
-        serve(System::builder(read(text)).base(&self.folder)).await
+        serve(RunningConfig::builder(read(text)).base(&self.folder)).await
     }
 
     /// Asks by TLS; with what certificate was answered, and what.
@@ -301,7 +301,7 @@ async fn members_are_reached_by_tls_if_their_certificate_is_trusted() {
         ("", &other, 503),
     ] {
         let text = format!("SSLProxyEngine On\n{directives}ProxyPass / {url}/\n");
-        let builder = System::builder(read(&text))
+        let builder = RunningConfig::builder(read(&text))
             .base(&folder.folder)
             .resolve("localhost", address);
         let running = serve(builder).await;
@@ -329,7 +329,7 @@ async fn what_members_are_trusted_by_may_change_while_it_runs() {
             address.port()
         )
     };
-    let builder = System::builder(read(&text("roots.pem")))
+    let builder = RunningConfig::builder(read(&text("roots.pem")))
         .base(&authority.folder)
         .resolve("localhost", address);
     let running = serve(builder).await;
@@ -350,7 +350,7 @@ async fn a_reload_reads_again_by_what_members_are_trusted() {
         "SSLProxyEngine On\nSSLProxyCACertificateFile roots.pem\nProxyPass / https://localhost:{}/\n",
         address.port()
     );
-    let builder = System::builder(read(&text))
+    let builder = RunningConfig::builder(read(&text))
         .base(&other.folder)
         .resolve("localhost", address);
     let running = serve(builder).await;
@@ -368,7 +368,7 @@ async fn at_one_address_all_hosts_have_tls_or_none() {
         "<VirtualHost *:*>\nServerName a.example\n{tls}</VirtualHost>\n\
          <VirtualHost *:*>\nServerName b.example\n</VirtualHost>\n"
     );
-    let error = System::builder(read(&format!("Listen 127.0.0.1:0\n{mixed}")))
+    let error = RunningConfig::builder(read(&format!("Listen 127.0.0.1:0\n{mixed}")))
         .base(&authority.folder)
         .build()
         .unwrap_err();

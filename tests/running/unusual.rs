@@ -1,6 +1,6 @@
 //! Requests that few send, and clients that behave badly.
 
-use equipoise::config::System;
+use equipoise::config::RunningConfig;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -208,7 +208,7 @@ async fn a_name_is_where_it_is_said_to_be() {
         ),
     ] {
         let text = format!("ProxyPass / {url}/\n");
-        let builder = System::builder(read(&text)).resolve("A.invalid", address);
+        let builder = RunningConfig::builder(read(&text)).resolve("A.invalid", address);
         let running = serve(builder).await;
         let answer = get(running.at(), "/").await;
         assert_eq!(answer.status, 200, "{url}");

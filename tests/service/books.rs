@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::{Balancer, Event, Observer, Outcome};
 
 /// How a request ended, at whom, with so many bytes sent and received.
@@ -39,8 +39,8 @@ impl Observer for Books {
         self.0.lock().unwrap().push(end);
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ENDED
+    fn interest(&self) -> Interest {
+        Interest::ENDED
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use equipoise::service::{Affinity, BoxError, Cloned, KeepRequest, Timeouts};
+use equipoise::service::{Affinity, BoxError, CloneRequest, KeepRequest, Timeouts};
 use equipoise::{Balancer, Flag, MemberSpec, Outcome};
 use tower::{Service, ServiceExt};
 
@@ -99,7 +99,7 @@ async fn a_request_that_was_not_handed_over_goes_to_another() {
     let balancer = Balancer::new([("a", unready), ("b", times(3))]).unwrap();
     let service = balancer.into_call_service().timeouts(
         TestTimer,
-        Timeouts::new().with_ready(Duration::from_secs(1)),
+        Timeouts::new().with_ready_timeout(Duration::from_secs(1)),
     );
     assert_eq!(*service.oneshot(5).await.unwrap(), 15);
 }
@@ -113,13 +113,13 @@ async fn a_request_that_was_handed_over_needs_a_copy_to_go_on() {
 
     let cloned = two(ConnectionRefused)
         .into_call_service()
-        .keep(Cloned::default());
+        .keep(CloneRequest::default());
     assert_eq!(*cloned.oneshot(5).await.unwrap(), 15);
     let cloned = two(ConnectionReset)
         .into_call_service()
-        .keep(Cloned::default());
+        .keep(CloneRequest::default());
     assert!(cloned.oneshot(5).await.is_err(), "it may have been sent");
-    let idempotent = Cloned::default().idempotent();
+    let idempotent = CloneRequest::default().idempotent();
     let cloned = two(ConnectionReset).into_call_service().keep(idempotent);
     assert_eq!(*cloned.oneshot(5).await.unwrap(), 15);
 

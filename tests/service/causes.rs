@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::balancer::events::{EventKind, Observing, Wants};
+use equipoise::balancer::events::{EventKind, Interest, ObserverGuard};
 use equipoise::member::Cause;
 use equipoise::service::{BalanceError, BalanceService, Failover, Timeouts, cause};
 use equipoise::timer::TokioTimer;
@@ -22,7 +22,7 @@ use crate::member::{Cast, get, outcome};
 struct Causes(Arc<Mutex<Vec<String>>>);
 
 impl Causes {
-    fn of<W>(balancer: &Balancer<W>) -> (Self, Observing) {
+    fn of<W>(balancer: &Balancer<W>) -> (Self, ObserverGuard) {
         let causes = Self::default();
         let observing = balancer.observe(causes.clone());
         (causes, observing)
@@ -52,8 +52,10 @@ impl Observer for Causes {
             .push(format!("{name} {what}: {cause}"));
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED.and(Wants::ENDED).and(Wants::FAILED_OVER)
+    fn interest(&self) -> Interest {
+        Interest::CHANGED
+            .and(Interest::ENDED)
+            .and(Interest::FAILED_OVER)
     }
 }
 
@@ -107,7 +109,7 @@ async fn a_cause_goes_up_through_two_balancers() {
 async fn a_time_limit_that_passed_is_the_cause() {
     let cast = Cast::new([&[Hang]]);
     let (causes, _observing) = Causes::of(&cast.balancer);
-    let limit = Timeouts::new().with_attempt(Duration::from_secs(3));
+    let limit = Timeouts::new().with_per_try_timeout(Duration::from_secs(3));
     let layer = cast.layer().timeouts(TokioTimer::new(), limit);
     let layer = layer.failover(Failover::new().with_error_on_timeout());
     let error = layer.over_members().oneshot(get("/")).await.unwrap_err();

@@ -136,7 +136,7 @@ async fn a_concurrency_limit_of_one_around_the_shared_client_does_not_deadlock()
 #[tokio::test(start_paused = true)]
 async fn a_member_that_never_becomes_ready_is_given_up_for_another() {
     let cast = Cast::new([&[Unready], &[Answer(200)]]);
-    let timeouts = Timeouts::new().with_ready(Duration::from_secs(2));
+    let timeouts = Timeouts::new().with_ready_timeout(Duration::from_secs(2));
     let service = cast.layer().timeouts(TestTimer, timeouts);
     let start = tokio::time::Instant::now();
     // Nothing was sent: a POST moves on, too.
@@ -224,7 +224,7 @@ async fn a_failure_is_not_forgotten_while_another_member_is_waited_for() {
     let lease = balancer
         .pick(&PickRequest::new().with_tried(&tried))
         .unwrap();
-    let timeouts = Timeouts::new().with_member(Duration::from_secs(2));
+    let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(2));
     let layer = BalanceLayer::new(balancer).timeouts(TestTimer, timeouts);
     let asked = Arc::default();
     let broken = true;
@@ -340,7 +340,7 @@ fn services_and_their_parts_have_the_manners_that_others_ask_for() {
     holds(&cast.service());
     holds(&cast.service().into_infallible());
     let boxed = cast.service().into_infallible();
-    holds(&boxed.box_body(|body: equipoise::service::LeasedBody<Full<Bytes>>| body));
+    holds(&boxed.box_response_body(|body: equipoise::service::LeasedBody<Full<Bytes>>| body));
     let calls = cast.balancer.clone().into_call_service::<u64>();
     holds(&calls);
     // Bodies that are not `Sync`, as axum's are.

@@ -92,7 +92,7 @@ async fn a_request_that_waits_keeps_its_facts() {
             .pick(&PickRequest::new().with_facts(&tenant))
             .unwrap()
     });
-    let timeouts = Timeouts::new().with_member(Duration::from_secs(60));
+    let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(60));
     let layer = BalanceLayer::new(balancer.clone())
         .facts_by(tenant)
         .timeouts(TokioTimer::new(), timeouts);
@@ -133,7 +133,7 @@ async fn behind_axum_each_tenant_gets_its_own_members() {
         .facts_by(tenant)
         .over_members()
         .into_infallible()
-        .box_body(Body::new);
+        .box_response_body(Body::new);
     let mut router: Router = Router::new().fallback_service(service);
     for name in ["two", "two", "one", "three"] {
         let request = Request::get("/")

@@ -146,7 +146,7 @@ async fn a_post_that_is_marked_is_repeated() {
 async fn as_apache_nothing_that_may_have_been_sent_is_repeated() {
     // Ledger 30, the option.
     let cast = Cast::new([RESET, FINE]);
-    let apache = Failover::new().without_repeats();
+    let apache = Failover::new().without_retries();
     let service = cast.layer().failover(apache).over_members();
     assert_eq!(
         outcome(service, get("/")).await,
@@ -296,7 +296,7 @@ async fn errors_of_your_own_can_be_said_to_have_sent_nothing() {
 
     // A connection that had been idle was closed: nobody's fault.
     let cast = Cast::new([RESET, FINE]);
-    let idle = |_: &(dyn std::error::Error + 'static)| Fault::NOTHING_SENT.and_blameless();
+    let idle = |_: &(dyn std::error::Error + 'static)| Fault::NOTHING_SENT.with_member_blameless();
     let service = cast.layer().classify(idle).over_members();
     assert_eq!(outcome(service, post("x")).await, "200 b 2");
     assert_eq!(cast.in_error(), "");

@@ -130,7 +130,7 @@ fn timed(cast: &Cast, timeouts: Timeouts) -> equipoise::service::BalanceService<
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_late_is_not_waited_for() {
-    let late = Timeouts::new().with_attempt(2 * SECOND);
+    let late = Timeouts::new().with_per_try_timeout(2 * SECOND);
     let cast = Cast::new([&[Hang], &[Answer(200)]]);
     assert_eq!(outcome(timed(&cast, late), get("/")).await, "200 b 2");
     assert_eq!(cast.in_error(), "", "row 8 of the table: kept");
@@ -152,7 +152,7 @@ async fn an_answer_that_is_late_is_not_waited_for() {
 }
 
 fn hedged(cast: &Cast) -> equipoise::service::BalanceService<Member> {
-    timed(cast, Timeouts::new().with_hedge(SECOND))
+    timed(cast, Timeouts::new().with_hedge_delay(SECOND))
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +200,7 @@ async fn what_must_not_be_sent_twice_is_not_raced() {
     let none = RetryBudget::new().with_percent(0).with_per_second(0);
     let service = cast
         .layer()
-        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .failover(Failover::new().with_budget(none.with_burst(0)))
         .over_members();
     assert!(waits(service, get("/")).await);
@@ -211,7 +211,9 @@ async fn what_must_not_be_sent_twice_is_not_raced() {
 async fn when_one_of_two_fails_the_other_is_waited_for() {
     let refused: &[Act] = &[Fail(std::io::ErrorKind::ConnectionRefused)];
     let cast = Cast::new([&[Hang], refused]);
-    let timeouts = Timeouts::new().with_hedge(SECOND).with_attempt(3 * SECOND);
+    let timeouts = Timeouts::new()
+        .with_hedge_delay(SECOND)
+        .with_per_try_timeout(3 * SECOND);
     let start = Instant::now();
     let error = timed(&cast, timeouts).oneshot(get("/")).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
@@ -227,7 +229,7 @@ async fn a_session_stays_with_its_member_however_slow_that_is() {
     let service = cast
         .layer()
         .sticky("S".parse().unwrap())
-        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .over_members();
     let mut request = get("/");
     let cookie = http::HeaderValue::from_static("S=x.r1");
@@ -267,7 +269,7 @@ async fn a_second_attempt_that_does_worse_does_not_end_the_first() {
     let cast = Cast::new([late, &[Answer(503)]]);
     let service = cast
         .layer()
-        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE]))
         .over_members();
     let start = Instant::now();
@@ -282,7 +284,7 @@ async fn a_second_attempt_leaves_the_request_to_a_first_that_is_getting_ready() 
     let cast = Cast::new([slow, &[Hang]]);
     let service = cast
         .layer()
-        .timeouts(TestTimer, Timeouts::new().with_hedge(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .failover(Failover::new().with_max_attempts(2))
         .over_members();
     assert_eq!(outcome(service, get("/")).await, "200 a 2");
@@ -298,8 +300,8 @@ async fn getting_ready_takes_nothing_of_the_time_for_the_answer() {
     ];
     let cast = Cast::new([slow]);
     let timeouts = Timeouts::new()
-        .with_ready(4 * SECOND)
-        .with_attempt(4 * SECOND);
+        .with_ready_timeout(4 * SECOND)
+        .with_per_try_timeout(4 * SECOND);
     assert_eq!(outcome(timed(&cast, timeouts), get("/")).await, "200 a 1");
 }
 
@@ -370,7 +372,7 @@ async fn a_client_that_is_slow_with_its_body_is_not_the_members_fault() {
     let cast = Cast::new([&[Answer(200)], &[Answer(200)]]);
     let service = cast
         .layer()
-        .timeouts(TestTimer, Timeouts::new().with_attempt(SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_per_try_timeout(SECOND))
         .failover(Failover::new().with_error_on_timeout())
         .over_members();
     let request = http::Request::put("/").body(Stuck).unwrap();

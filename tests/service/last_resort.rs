@@ -157,7 +157,7 @@ async fn a_hedge_forgives_no_member() {
     let timer = TestTimer;
     let cast = Cast::new([FINE, &[Hang]]);
     put_in_error(&cast, "a");
-    let hedge = Timeouts::new().with_hedge(std::time::Duration::from_millis(1));
+    let hedge = Timeouts::new().with_hedge_delay(std::time::Duration::from_millis(1));
     let service = cast.layer().timeouts(timer, hedge).over_members();
     let mut request = Box::pin(service.oneshot(get("/")));
     let waited = tokio::time::timeout(std::time::Duration::from_millis(20), request.as_mut());

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 
-use equipoise::service::{BalanceError, BalanceService, Cloned, Fault, ServedBy, cause};
+use equipoise::service::{BalanceError, BalanceService, CloneRequest, Fault, ServedBy, cause};
 use equipoise::{Balancer, Flag, MemberSpec, Outcome};
 use http::{Request, Response, StatusCode};
 use tower::limit::ConcurrencyLimit;
@@ -139,7 +139,10 @@ async fn the_same_holds_for_requests_of_any_type() {
         ("b", BoxCloneService::new(fine)),
     ];
     let balancer = Balancer::new(members).unwrap();
-    let service = balancer.clone().into_call_service().keep(Cloned::default());
+    let service = balancer
+        .clone()
+        .into_call_service()
+        .keep(CloneRequest::default());
     for number in 0..4 {
         assert_eq!(*service.clone().oneshot(number).await.unwrap(), number);
     }

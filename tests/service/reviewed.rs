@@ -385,11 +385,11 @@ async fn a_connection_that_was_idle_and_closed_is_no_reason_to_fail() {
 
 #[tokio::test]
 async fn what_members_say_of_the_request_is_passed_on_and_not_tried_elsewhere() {
-    use equipoise::service::Aimed;
+    use equipoise::service::WithTarget;
     let backend = Backend::named("a").await;
     let member = || {
         let uri: Uri = format!("http://{}/app", backend.address).parse().unwrap();
-        Aimed::new(uri, client::<Empty<Bytes>>(Http::One))
+        WithTarget::new(uri, client::<Empty<Bytes>>(Http::One))
     };
     let books = Books::default();
     let balancer = Balancer::builder()

@@ -209,7 +209,7 @@ async fn a_repetition_elsewhere_does_not_move_a_session_whose_member_lives() {
 #[tokio::test]
 async fn an_opaque_route_cannot_be_read_made_up_or_taken_from_elsewhere() {
     let stage = Stage::new().await;
-    let opaque = |name| RouteCookie::new().opaque(OpaqueKey::new(name, b"secret"));
+    let opaque = |name| RouteCookie::new().with_opaque_routes(OpaqueKey::new(name, b"secret"));
     let layer = stage.layer(opaque("shop"));
     let (told, headers) = stage.ask(&layer, "").await;
     assert!(told.starts_with('a'));
@@ -332,7 +332,7 @@ async fn curl_with_a_jar_stays_moves_on_death_and_is_kept_by_drain() {
 async fn curl_with_a_tampered_jar_gets_a_new_route() {
     let stage = Stage::new().await;
     let key = OpaqueKey::new("shop", b"secret");
-    let curl = Curl::new(&stage, RouteCookie::new().opaque(key)).await;
+    let curl = Curl::new(&stage, RouteCookie::new().with_opaque_routes(key)).await;
     assert_eq!(who(&curl.get().await), 'a');
     assert_eq!(who(&curl.get().await), 'a');
     curl.edit_jar(|jar| {

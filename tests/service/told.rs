@@ -6,7 +6,7 @@ use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::random::Random;
 use equipoise::service::{BalanceLayer, Failover, RetryBudget, Timeouts};
 use equipoise::{
@@ -53,11 +53,11 @@ impl Observer for Told {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ELECTED
-            .and(Wants::ANSWERED)
-            .and(Wants::ENDED)
-            .and(Wants::CHANGED)
+    fn interest(&self) -> Interest {
+        Interest::ELECTED
+            .and(Interest::ANSWERED)
+            .and(Interest::ENDED)
+            .and(Interest::CHANGED)
     }
 }
 
@@ -93,10 +93,10 @@ async fn life(seed: u64) {
         .build()
         .unwrap();
     let timeouts = Timeouts::new()
-        .with_hedge(Duration::from_millis(15))
-        .with_attempt(Duration::from_millis(60))
-        .with_ready(Duration::from_millis(30))
-        .with_member(Duration::from_millis(50));
+        .with_hedge_delay(Duration::from_millis(15))
+        .with_per_try_timeout(Duration::from_millis(60))
+        .with_ready_timeout(Duration::from_millis(30))
+        .with_pick_timeout(Duration::from_millis(50));
     let failover = Failover::new()
         .with_budget(RetryBudget::new().with_percent(100))
         .with_retry_on_status([http::StatusCode::SERVICE_UNAVAILABLE]);
@@ -163,8 +163,8 @@ impl Observer for Refusals {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::REFUSED
+    fn interest(&self) -> Interest {
+        Interest::REFUSED
     }
 }
 
@@ -188,7 +188,7 @@ async fn a_failover_that_finds_all_others_full_is_told_once() {
     let second = cast();
     let refusals = Refusals::of(&second);
     let _lease = second.balancer.pick(&PickRequest::new()).unwrap();
-    let timeouts = Timeouts::new().with_member(Duration::from_secs(1));
+    let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(1));
     let patient = second.layer().timeouts(TestTimer, timeouts).over_members();
     assert!(outcome(patient, get("/")).await.contains(failed));
     assert_eq!(refusals.take(), [FULL], "after the wait, and only then");
@@ -218,7 +218,7 @@ async fn a_session_that_is_lost_is_told_as_a_refusal_wherever_it_is_noticed() {
     let second = cast();
     let refusals = Refusals::of(&second);
     let _lease = second.balancer.pick(&PickRequest::new()).unwrap();
-    let timeouts = Timeouts::new().with_member(Duration::from_secs(9));
+    let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(9));
     let service = second
         .layer()
         .sticky(session)
@@ -248,7 +248,7 @@ async fn an_attempt_beside_a_late_one_has_no_cause_of_an_earlier_attempt() {
             book.lock().unwrap().push((from, cause));
         }
     });
-    let timeouts = Timeouts::new().with_hedge(Duration::from_secs(1));
+    let timeouts = Timeouts::new().with_hedge_delay(Duration::from_secs(1));
     let failover = Failover::new().with_budget(RetryBudget::new().with_percent(100));
     let service = cast
         .layer()

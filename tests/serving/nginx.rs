@@ -122,7 +122,7 @@ where
 {
     let balancer = Balancer::new([("a", nginx.endpoint())]).unwrap();
     let layer = BalanceLayer::new(balancer).request_body(bodies);
-    ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()))
+    ReverseProxy::from_parts(layer, EdgeLayer::new(Forwarding::new()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

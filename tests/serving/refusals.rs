@@ -96,7 +96,7 @@ async fn both_the_server_and_the_edge_can_be_given_other_answers() {
     within(async {
         let member = Member::telling().await;
         let page = |who: &'static str| {
-            move |refusal: &equipoise::service::Refusal<'_>| {
+            move |refusal: &equipoise::service::ErrorPage<'_>| {
                 let text = format!("{who}: {} {}", refusal.status(), refusal.wants_json());
                 Response::builder()
                     .status(200)
@@ -110,8 +110,8 @@ async fn both_the_server_and_the_edge_can_be_given_other_answers() {
         let here = BalanceLayer::new(balancer(members));
         let gone = BalanceLayer::new(balancer([endpoint(nobody())]));
         let server = Server::new().max_body(4).answers(page("server"));
-        let here = Front::start(server.clone(), ReverseProxy::over(here, edge.clone()));
-        let gone = Front::start(server, ReverseProxy::over(gone, edge));
+        let here = Front::start(server.clone(), ReverseProxy::from_parts(here, edge.clone()));
+        let gone = Front::start(server, ReverseProxy::from_parts(gone, edge));
 
         let long = || asking("POST", "/").body(full("12345")).unwrap();
         for answer in in_both(&here, long).await {

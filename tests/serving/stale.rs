@@ -119,15 +119,15 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
 fn front(members: &[Closing], failover: Failover) -> Front {
     let members = members.iter().map(|member| endpoint(member.address));
     let balance = BalanceLayer::new(balancer(members)).failover(failover);
-    let proxy = ReverseProxy::over(balance, EdgeLayer::new(Forwarding::new()));
+    let proxy = ReverseProxy::from_parts(balance, EdgeLayer::new(Forwarding::new()));
     Front::start(Server::new(), proxy)
 }
 
 fn modes() -> [Failover; 3] {
     [
         Failover::new(),
-        Failover::new().without_repeats(),
-        Failover::new().without_repeats().with_max_attempts(1),
+        Failover::new().without_retries(),
+        Failover::new().without_retries().with_max_attempts(1),
     ]
 }
 
@@ -185,9 +185,9 @@ async fn a_body_that_is_kept_is_sent_again_with_its_request() {
         let members = members(1, Closes::OnTheNext).await;
         let endpoints = members.iter().map(|member| endpoint(member.address));
         let balance = BalanceLayer::new(balancer(endpoints))
-            .failover(Failover::new().without_repeats())
+            .failover(Failover::new().without_retries())
             .request_body(BufferUpTo(1_024));
-        let proxy = ReverseProxy::over(balance, EdgeLayer::new(Forwarding::new()));
+        let proxy = ReverseProxy::from_parts(balance, EdgeLayer::new(Forwarding::new()));
         let front = Front::start(Server::new(), proxy);
         let mut client = Client::connect(front.address, Version::HTTP_11).await;
         for _ in 0..4 {
@@ -293,7 +293,7 @@ async fn race(count: usize, failover: Failover, requests: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_get_fails_while_members_close_their_connections_at_the_same_moment() {
-    for failover in [Failover::new(), Failover::new().without_repeats()] {
+    for failover in [Failover::new(), Failover::new().without_retries()] {
         for count in [1, 2] {
             assert_eq!(race(count, failover.clone(), 320).await, 0, "{failover:?}");
         }

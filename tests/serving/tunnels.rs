@@ -23,7 +23,7 @@ fn edge() -> EdgeLayer {
 }
 
 fn over(balancer: &Balancer<equipoise::proxy::Endpoint>, edge: EdgeLayer) -> ReverseProxy {
-    ReverseProxy::over(BalanceLayer::new(balancer.clone()), edge)
+    ReverseProxy::from_parts(BalanceLayer::new(balancer.clone()), edge)
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn any_route_can_be_in_an_opaque_cookie_and_none_is_asked_for_without_a_co
     let all = balancer(&told, &[("a", "a;b"), ("b", "\u{e9}")]);
     let opaque = sticky(
         &all,
-        RouteCookie::new().opaque(OpaqueKey::new("now", &[7; 32])),
+        RouteCookie::new().with_opaque_routes(OpaqueKey::new("now", &[7; 32])),
     );
     opaque.check_sessions().unwrap();
     assert_eq!(cookies(&opaque, 4).await, 4);

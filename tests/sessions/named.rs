@@ -1,7 +1,7 @@
 //! Sessions whose member is known by its name.
 
 use crate::support::{by, on};
-use equipoise::balancer::Why;
+use equipoise::balancer::Reason;
 use equipoise::{Balancer, Flag, MemberId, MemberSpec, PickError, PickRequest, Session};
 
 fn plain() -> MemberSpec {
@@ -142,9 +142,9 @@ fn of_a_route_and_a_member_the_last_counts() {
 fn an_explanation_names_the_member_that_cannot_serve() {
     let balancer = over([("a", plain()), ("b", plain().with_flag(Flag::Disabled))]);
     let request = PickRequest::new().with_session_member(Some("b"));
-    let scheduled = Why::Scheduled {
+    let scheduled = Reason::Scheduled {
         tied_with: None,
         lost_route: Some("b".to_owned()),
     };
-    assert_eq!(*balancer.explain(&request).why(), scheduled);
+    assert_eq!(*balancer.explain(&request).reason(), scheduled);
 }

@@ -2,7 +2,7 @@
 //! before do to them.
 
 use crate::support::{abc, by, on, site};
-use equipoise::balancer::Why;
+use equipoise::balancer::Reason;
 use equipoise::{Flag, PickError, PickRequest, Session};
 
 fn lost(route: &str) -> PickError {
@@ -101,8 +101,14 @@ fn an_explanation_tells_a_busy_session_from_a_lost_one() {
         site.balancer.pick(&request).unwrap_err(),
         PickError::AtCapacity
     );
-    assert_eq!(site.balancer.explain(&request).why(), &Why::AtCapacity);
+    assert_eq!(
+        site.balancer.explain(&request).reason(),
+        &Reason::AtCapacity
+    );
     drop(held);
     site.fail("B");
-    assert_eq!(site.balancer.explain(&request).why(), &Why::SessionLost);
+    assert_eq!(
+        site.balancer.explain(&request).reason(),
+        &Reason::SessionLost
+    );
 }

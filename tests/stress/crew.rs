@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use equipoise::clock::{Clock, ManualClock};
 use equipoise::random::Random;
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use equipoise::{
     Balancer, Flag, HeartbeatReadings, Lease, MemberId, MemberSpec, MemberState, Outcome,
     PickRequest, Weight,
@@ -201,12 +201,12 @@ impl Churner {
             35 => self.replace_scheduler(),
             36 => balancer.reset_standings(),
             37 => {
-                let reading = Reading { ready: 40, busy: 1 };
+                let reading = HeartbeatReading { ready: 40, busy: 1 };
                 let _ = self.readings.report(&called, reading, self.clock.now());
             }
             _ => {
                 self.clock.advance(Duration::from_millis(1));
-                balancer.notice_time();
+                balancer.apply_timed_changes();
             }
         }
     }

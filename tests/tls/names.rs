@@ -120,7 +120,7 @@ async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() 
             Ok::<_, std::convert::Infallible>(Response::new(String::new()))
         });
         let edge = EdgeLayer::new(Forwarding::new());
-        let strict = edge.clone().certified_hosts_only().layer(inner);
+        let strict = edge.clone().reject_misdirected().layer(inner);
         let strict = Front::start(Server::new().tls(&tls), strict);
         let lax = Front::start(Server::new().tls(&tls), edge.layer(inner));
         for (name, host, status) in [

@@ -23,7 +23,7 @@ async fn bytes_go_both_ways_and_the_end_is_said_in_good_order() {
         let endpoint = endpoint.versions(HttpVersions::Any).build().unwrap();
         let balancer = Balancer::new([("a", endpoint)]).unwrap();
         let edge = EdgeLayer::new(Forwarding::new()).upgrades(["echo"]);
-        let proxy = ReverseProxy::over(BalanceLayer::new(balancer.clone()), edge);
+        let proxy = ReverseProxy::from_parts(BalanceLayer::new(balancer.clone()), edge);
         let identity = authority.issue(&["shop.test"]).identity();
         let tls = ServerTls::new([identity]).unwrap();
         let front = Front::start(Server::new().tls(&tls), proxy);

@@ -2,7 +2,7 @@
 
 use crate::support::{Fleet, fleet_of, spec};
 use equipoise::clock::Clock;
-use equipoise::scheduler::Reading;
+use equipoise::scheduler::HeartbeatReading;
 use equipoise::{Balancer, ByBusyness, Heartbeat, HeartbeatReadings};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn reporting(
 
 fn report(fleet: &Fleet, readings: &HeartbeatReadings, rows: &[(&str, u32)]) {
     for &(name, ready) in rows {
-        let reading = Reading { ready, busy: 1 };
+        let reading = HeartbeatReading { ready, busy: 1 };
         readings.report(name, reading, fleet.clock.now()).unwrap();
     }
 }
@@ -76,7 +76,7 @@ fn members_of_one_address_are_kept_apart() {
         .member("10.0.0.1:81", (), spec("-"))
         .build()
         .unwrap();
-    let reading = Reading { ready: 10, busy: 1 };
+    let reading = HeartbeatReading { ready: 10, busy: 1 };
     let origin = equipoise::clock::Timestamp::ORIGIN;
     readings.report("10.0.0.1:80", reading, origin).unwrap();
     readings.report("10.0.0.1:81", reading, origin).unwrap();
@@ -132,10 +132,10 @@ fn a_server_that_has_just_started_counts_a_quarter() {
     let (fleet, readings) = reporting("- -", Heartbeat::without_fallback);
     let now = fleet.clock.now();
     readings
-        .report("A", Reading { ready: 40, busy: 0 }, now)
+        .report("A", HeartbeatReading { ready: 40, busy: 0 }, now)
         .unwrap();
     readings
-        .report("B", Reading { ready: 3, busy: 0 }, now)
+        .report("B", HeartbeatReading { ready: 3, busy: 0 }, now)
         .unwrap();
     assert_eq!(fleet.standings(), [10, 0]);
     assert_eq!(fleet.picks(3), "AAA");

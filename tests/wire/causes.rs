@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use equipoise::balancer::events::{EventKind, Wants};
+use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::member::Cause;
 use equipoise::proxy::{Endpoint, ReverseProxy};
 use equipoise::{Balancer, Event, Observer, Outcome};
@@ -34,8 +34,8 @@ impl Observer for Told {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ELAPSED.and(Wants::ANSWERED)
+    fn interest(&self) -> Interest {
+        Interest::ELAPSED.and(Interest::ANSWERED)
     }
 }
 

@@ -156,7 +156,7 @@ where
     .await;
     let balancer = Balancer::new([("a", member.quick().build().unwrap())]).unwrap();
     let layer = layer(BalanceLayer::new(balancer.clone()));
-    let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+    let proxy = ReverseProxy::from_parts(layer, EdgeLayer::new(Forwarding::new()));
     let mut client = Framed::connect(hyper_in_front_of(proxy).await).await;
     client.say(HEADERS, END_HEADERS, 1, POST).await;
     client.say(DATA, 0, 1, b"abc").await;

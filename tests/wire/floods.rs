@@ -88,7 +88,7 @@ const INTERIM: &str = "HTTP/1.1 102 Processing\r\n\r\n";
 async fn a_member_that_sends_interim_answers_for_ever_is_left_in_time() {
     let member = Flooding::start("", INTERIM);
     for request in [GET, POST] {
-        let endpoint = member.quick().max_interim_answers(u32::MAX);
+        let endpoint = member.quick().max_interim_responses(u32::MAX);
         let front = Front::before(Server::new(), [endpoint.build().unwrap()]);
         let mut client = front.client().await;
         client.say(request).await;
@@ -121,7 +121,7 @@ async fn interim_answers_are_counted_and_too_many_get_502() {
 async fn so_many_interim_answers_as_there_may_be_harm_nothing_again_and_again() {
     let answer = [INTERIM.repeat(3).as_str(), OK].concat();
     let member = Member::answering(&answer).await;
-    let endpoint = member.quick().max_interim_answers(3).build().unwrap();
+    let endpoint = member.quick().max_interim_responses(3).build().unwrap();
     let front = Front::before(Server::new(), [endpoint]);
     let mut client = front.client().await;
     for request in [GET, POST, GET] {
@@ -130,7 +130,7 @@ async fn so_many_interim_answers_as_there_may_be_harm_nothing_again_and_again() 
     }
     drop(client);
     front.at_rest().await;
-    let endpoint = member.quick().max_interim_answers(2).build().unwrap();
+    let endpoint = member.quick().max_interim_responses(2).build().unwrap();
     let front = Front::before(Server::new(), [endpoint]);
     let told = front.told(GET.replace("host: a", "host: a\r\nconnection: close"));
     assert!(told.await.starts_with("HTTP/1.1 502"));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use equipoise::Balancer;
 use equipoise::net::Listener;
-use equipoise::proxy::{ClientBody, Endpoint, EndpointError, ReverseProxy, Server, Stage};
+use equipoise::proxy::{ClientBody, Endpoint, EndpointError, ReverseProxy, Server, TimeoutStage};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -198,7 +198,7 @@ async fn the_limit_of_the_whole_holds_while_there_is_always_more() {
         }
     })
     .await;
-    let whole = Stage::Whole;
+    let whole = TimeoutStage::Whole;
     assert!(matches!(error, EndpointError::TimedOut { over, .. } if over == whole));
 }
 

@@ -156,9 +156,9 @@ async fn connections_beyond_need_are_closed_when_they_are_idle() {
 fn proxy(endpoints: impl IntoIterator<Item = Endpoint>) -> (Balancer<Endpoint>, ReverseProxy) {
     let named = ["a", "b", "c"].into_iter().zip(endpoints);
     let balancer = Balancer::new(named).unwrap();
-    let patience = Timeouts::new().with_member(Duration::from_secs(5));
+    let patience = Timeouts::new().with_pick_timeout(Duration::from_secs(5));
     let layer = BalanceLayer::new(balancer.clone()).timeouts(TokioTimer::new(), patience);
-    let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+    let proxy = ReverseProxy::from_parts(layer, EdgeLayer::new(Forwarding::new()));
     (balancer, proxy)
 }
 
@@ -303,9 +303,9 @@ async fn a_full_member_is_no_attempt_so_that_the_last_one_is_left() {
         let (other, _) = allowing(100, 0).await;
         let balancer =
             Balancer::new([("a", full), ("b", other.endpoint().build().unwrap())]).unwrap();
-        let once = Failover::new().without_repeats().with_max_attempts(1);
+        let once = Failover::new().without_retries().with_max_attempts(1);
         let layer = BalanceLayer::new(balancer).failover(once);
-        let proxy = ReverseProxy::over(layer, EdgeLayer::new(Forwarding::new()));
+        let proxy = ReverseProxy::from_parts(layer, EdgeLayer::new(Forwarding::new()));
         let request = Request::post("/").header("host", "example.org");
         let request = request.body(Full::from("x")).unwrap();
         let answer = proxy.oneshot(request).await.unwrap();

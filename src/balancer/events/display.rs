@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Event, EventKind};
-use crate::balancer::layers::Layer;
+use crate::balancer::layers::SettingLayer;
 use crate::member::{Cause, Ended, MemberState, Outcome};
 use crate::session::Session;
 
@@ -40,9 +40,9 @@ impl fmt::Display for EventKind<'_> {
                 cause,
             } => {
                 let layer = match layer {
-                    Layer::Health => "health",
-                    Layer::Operator => "operator",
-                    Layer::Source => "source",
+                    SettingLayer::Health => "health",
+                    SettingLayer::Operator => "operator",
+                    SettingLayer::Source => "source",
                 };
                 write!(f, "changed from {before} to {after} ({layer})")?;
                 because(f, cause)
@@ -124,7 +124,7 @@ fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
 mod tests {
     use super::{Event, EventKind};
     use crate::balancer::error::PickError;
-    use crate::balancer::layers::Layer;
+    use crate::balancer::layers::SettingLayer;
     use crate::clock::Timestamp;
     use crate::member::{Cause, Ended, Flag, MemberSpec, MemberState, Outcome, Status};
     use crate::session::Session;
@@ -179,7 +179,7 @@ mod tests {
                 EventKind::Changed {
                     before: Status::NORMAL,
                     after: error,
-                    layer: Layer::Health,
+                    layer: SettingLayer::Health,
                     cause: Some(&Cause::Refused),
                 },
                 "member \"a\" changed from ok to in error (health): connection refused",

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::Wants;
+use super::Interest;
 use crate::balancer::error::PickError;
-use crate::balancer::layers::Layer;
+use crate::balancer::layers::SettingLayer;
 use crate::clock::Timestamp;
 use crate::member::{Cause, Ended, MemberState, Status};
 use crate::session::{CookieRouteError, Session};
@@ -85,7 +85,7 @@ pub enum EventKind<'e> {
         /// Its status afterwards.
         after: Status,
         /// The layer that changed.
-        layer: Layer,
+        layer: SettingLayer,
         /// Why it is in error, failed by a check or ejected now, if that was said.
         cause: Option<&'e Cause>,
     },
@@ -162,26 +162,26 @@ impl EventKind<'_> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::balancer::events::{EventKind, Wants};
+    /// use equipoise::balancer::events::{EventKind, Interest};
     ///
-    /// assert_eq!(EventKind::Joined.wants(), Wants::JOINED);
+    /// assert_eq!(EventKind::Joined.interest(), Interest::JOINED);
     /// ```
     #[must_use]
-    pub const fn wants(&self) -> Wants {
+    pub const fn interest(&self) -> Interest {
         match self {
-            Self::Answered { .. } => Wants::ANSWERED,
-            Self::Changed { .. } => Wants::CHANGED,
-            Self::Ejected { .. } => Wants::EJECTED,
-            Self::Elected { .. } => Wants::ELECTED,
-            Self::Ended(_) => Wants::ENDED,
-            Self::FailedOver { .. } => Wants::FAILED_OVER,
-            Self::Joined => Wants::JOINED,
-            Self::Left => Wants::LEFT,
-            Self::Recovered => Wants::RECOVERED,
-            Self::Refused { .. } => Wants::REFUSED,
-            Self::Session { .. } => Wants::SESSION,
-            Self::SessionNotKept { .. } => Wants::SESSION_NOT_KEPT,
-            Self::Waiting { .. } => Wants::WAITING,
+            Self::Answered { .. } => Interest::ANSWERED,
+            Self::Changed { .. } => Interest::CHANGED,
+            Self::Ejected { .. } => Interest::EJECTED,
+            Self::Elected { .. } => Interest::ELECTED,
+            Self::Ended(_) => Interest::ENDED,
+            Self::FailedOver { .. } => Interest::FAILED_OVER,
+            Self::Joined => Interest::JOINED,
+            Self::Left => Interest::LEFT,
+            Self::Recovered => Interest::RECOVERED,
+            Self::Refused { .. } => Interest::REFUSED,
+            Self::Session { .. } => Interest::SESSION,
+            Self::SessionNotKept { .. } => Interest::SESSION_NOT_KEPT,
+            Self::Waiting { .. } => Interest::WAITING,
         }
     }
 }

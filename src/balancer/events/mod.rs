@@ -31,7 +31,7 @@
 //!
 //! ```
 //! use equipoise::balancer::WeakBalancer;
-//! use equipoise::balancer::events::{EventKind, Wants};
+//! use equipoise::balancer::events::{EventKind, Interest};
 //! use equipoise::{Balancer, Event, Flag, Observer, PickRequest};
 //!
 //! struct DrainOverloaded(WeakBalancer<()>);
@@ -47,8 +47,8 @@
 //!         let _ = balancer.set_flag(member.name(), Flag::Draining);
 //!     }
 //!
-//!     fn wants(&self) -> Wants {
-//!         Wants::ANSWERED
+//!     fn interest(&self) -> Interest {
+//!         Interest::ANSWERED
 //!     }
 //! }
 //!
@@ -70,8 +70,8 @@ mod wants;
 
 pub use event::{Event, EventKind};
 pub use observer::Observer;
-pub use observing::Observing;
-pub use wants::Wants;
+pub use observing::ObserverGuard;
+pub use wants::Interest;
 
 pub(super) use observers::Observers;
 pub(super) use observing::Registry;

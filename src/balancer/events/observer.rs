@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Wants};
+use super::{Event, Interest};
 
 /// Is told what happens in a balancer.
 ///
@@ -12,7 +12,7 @@ use super::{Event, Wants};
 ///
 /// * Events are told on the thread of the request or of the change, after it is complete
 ///   and outside every lock of the crate. So an observer may call the balancer, add and drop
-///   observers, and drop its own [`Observing`](super::Observing).
+///   observers, and drop its own [`ObserverGuard`](super::ObserverGuard).
 /// * It should be quick: the request waits for it.
 /// * If it panics, all other observers are told first; then the panic goes on into the caller
 ///   of the balancer. No count is lost. While the thread is panicking already, the panic of
@@ -28,7 +28,7 @@ use super::{Event, Wants};
 /// Counting failures by their cause:
 ///
 /// ```
-/// use equipoise::balancer::events::{EventKind, Wants};
+/// use equipoise::balancer::events::{EventKind, Interest};
 /// use equipoise::{Balancer, Event, Observer, Outcome, PickRequest};
 /// use std::collections::BTreeMap;
 /// use std::sync::{Arc, Mutex};
@@ -44,8 +44,8 @@ use super::{Event, Wants};
 ///         }
 ///     }
 ///
-///     fn wants(&self) -> Wants {
-///         Wants::ENDED
+///     fn interest(&self) -> Interest {
+///         Interest::ENDED
 ///     }
 /// }
 /// let failures = Arc::new(Failures::default());
@@ -70,8 +70,8 @@ pub trait Observer: Send + Sync + 'static {
     /// # Examples
     ///
     /// See [`Observer`].
-    fn wants(&self) -> Wants {
-        Wants::ALL
+    fn interest(&self) -> Interest {
+        Interest::ALL
     }
 }
 
@@ -92,7 +92,7 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).observe(event);
     }
 
-    fn wants(&self) -> Wants {
-        (**self).wants()
+    fn interest(&self) -> Interest {
+        (**self).interest()
     }
 }

@@ -7,13 +7,13 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::{Event, Observer, Wants};
+use super::{Event, Interest, Observer};
 use crate::balancer::attention::{Attention, ELECTIONS_WANTED, ENDS_WANTED, HEADS_WANTED, TIMED};
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
 struct Registered {
     number: u64,
-    wants: Wants,
+    wants: Interest,
     observer: Box<dyn Observer>,
 }
 
@@ -41,8 +41,8 @@ impl Observers {
 
     /// Tells whether an observer wants any of `what`.
     #[inline]
-    pub(in crate::balancer) fn want(&self, what: Wants) -> bool {
-        Wants::from_bits(self.wanted.load(SeqCst)).meets(what)
+    pub(in crate::balancer) fn want(&self, what: Interest) -> bool {
+        Interest::from_bits(self.wanted.load(SeqCst)).meets(what)
     }
 
     /// Adds an observer, and returns its number.
@@ -51,7 +51,7 @@ impl Observers {
         observer: Box<dyn Observer>,
         attention: &Attention,
     ) -> u64 {
-        let wants = observer.wants();
+        let wants = observer.interest();
         let mut last = self.last.lock();
         *last += 1;
         let number = *last;
@@ -84,15 +84,15 @@ impl Observers {
         list: Vec<Arc<Registered>>,
         attention: &Attention,
     ) -> Arc<Vec<Arc<Registered>>> {
-        let both = |wanted: Wants, registered: &Arc<Registered>| wanted.and(registered.wants);
-        let wanted = list.iter().fold(Wants::NOTHING, both);
+        let both = |wanted: Interest, registered: &Arc<Registered>| wanted.and(registered.wants);
+        let wanted = list.iter().fold(Interest::NOTHING, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
-        let timed = wanted.contains(Wants::ELAPSED) || wanted.contains(Wants::ANSWERED);
+        let timed = wanted.contains(Interest::ELAPSED) || wanted.contains(Interest::ANSWERED);
         let flags = [
-            (ELECTIONS_WANTED, wanted.meets(Wants::ELECTION)),
-            (ENDS_WANTED, wanted.contains(Wants::ENDED)),
-            (HEADS_WANTED, wanted.contains(Wants::ANSWERED)),
+            (ELECTIONS_WANTED, wanted.meets(Interest::ELECTION)),
+            (ENDS_WANTED, wanted.contains(Interest::ENDED)),
+            (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
             (TIMED, timed),
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
@@ -104,8 +104,8 @@ impl Observers {
     }
 
     /// Begins to tell events.
-    pub(in crate::balancer) fn tell(&self) -> Telling<'_> {
-        Telling {
+    pub(in crate::balancer) fn tell(&self) -> EventDelivery<'_> {
+        EventDelivery {
             observers: self,
             panic: None,
         }
@@ -116,7 +116,7 @@ impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observers")
             .field("count", &self.list.load().len())
-            .field("wanted", &Wants::from_bits(self.wanted.load(SeqCst)))
+            .field("wanted", &Interest::from_bits(self.wanted.load(SeqCst)))
             .finish_non_exhaustive()
     }
 }
@@ -124,16 +124,16 @@ impl fmt::Debug for Observers {
 /// Tells events one after the other. A panic of an observer is held back until the end, so
 /// that all are told everything.
 #[must_use = "a panic goes on when the telling ends"]
-pub(in crate::balancer) struct Telling<'o> {
+pub(in crate::balancer) struct EventDelivery<'o> {
     observers: &'o Observers,
     /// The first panic.
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl Telling<'_> {
+impl EventDelivery<'_> {
     /// Tells one event to all that want it.
     pub(in crate::balancer) fn event(&mut self, event: &Event<'_>) {
-        let wants = event.kind.wants();
+        let wants = event.kind.interest();
         for registered in self.observers.list.load().iter() {
             if registered.wants.contains(wants) {
                 let told = AssertUnwindSafe(|| registered.observer.observe(event));

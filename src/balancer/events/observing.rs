@@ -1,4 +1,4 @@
-//! The registration of an observer: [`Observing`].
+//! The registration of an observer: [`ObserverGuard`].
 
 use std::fmt;
 use std::sync::Weak;
@@ -35,13 +35,13 @@ pub(in crate::balancer) trait Registry: Send + Sync {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the observer is removed when this is dropped"]
-pub struct Observing {
+pub struct ObserverGuard {
     /// `None` if the observer is kept.
     registry: Option<Weak<dyn Registry>>,
     number: u64,
 }
 
-impl Observing {
+impl ObserverGuard {
     pub(in crate::balancer) fn new(registry: Weak<dyn Registry>, number: u64) -> Self {
         Self {
             registry: Some(registry),
@@ -65,7 +65,7 @@ impl Observing {
     }
 }
 
-impl Drop for Observing {
+impl Drop for ObserverGuard {
     fn drop(&mut self) {
         let registry = self.registry.as_ref().and_then(Weak::upgrade);
         if let Some(registry) = registry {
@@ -74,8 +74,8 @@ impl Drop for Observing {
     }
 }
 
-impl fmt::Debug for Observing {
+impl fmt::Debug for ObserverGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observing").finish_non_exhaustive()
+        f.debug_struct("ObserverGuard").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Which events an observer is told: [`Wants`].
+//! Which events an observer is told: [`Interest`].
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use equipoise::balancer::events::Wants;
+/// use equipoise::balancer::events::Interest;
 ///
-/// let wants = Wants::CHANGED.and(Wants::ENDED);
-/// assert!(wants.contains(Wants::CHANGED));
-/// assert!(!wants.contains(Wants::ELAPSED), "the clock is not read for it");
-/// assert!(Wants::ALL.contains(wants));
+/// let wants = Interest::CHANGED.and(Interest::ENDED);
+/// assert!(wants.contains(Interest::CHANGED));
+/// assert!(!wants.contains(Interest::ELAPSED), "the clock is not read for it");
+/// assert!(Interest::ALL.contains(wants));
 /// ```
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
-pub struct Wants(u32);
+pub struct Interest(u32);
 
-impl Wants {
+impl Interest {
     /// All kinds of events, also those of later versions, with all that is measured.
     pub const ALL: Self = Self(u32::MAX);
     /// [`EventKind::Answered`](super::EventKind::Answered), and the time to the head.
@@ -63,7 +63,7 @@ impl Wants {
     ///
     /// # Examples
     ///
-    /// See [`Wants`].
+    /// See [`Interest`].
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -73,7 +73,7 @@ impl Wants {
     ///
     /// # Examples
     ///
-    /// See [`Wants`].
+    /// See [`Interest`].
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -111,7 +111,7 @@ const NAMES: [&str; 14] = [
     "WAITING",
 ];
 
-impl fmt::Debug for Wants {
+impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::ALL {
             return f.write_str("Wants(ALL)");
@@ -125,13 +125,13 @@ impl fmt::Debug for Wants {
 
 #[cfg(test)]
 mod tests {
-    use super::Wants;
+    use super::Interest;
 
     #[test]
     fn a_set_reads_as_its_names() {
-        let wants = Wants::ELAPSED.and(Wants::WAITING);
+        let wants = Interest::ELAPSED.and(Interest::WAITING);
         assert_eq!(format!("{wants:?}"), "Wants(ELAPSED | ENDED | WAITING)");
-        assert_eq!(format!("{:?}", Wants::ALL), "Wants(ALL)");
-        assert_eq!(format!("{:?}", Wants::NOTHING), "Wants()");
+        assert_eq!(format!("{:?}", Interest::ALL), "Wants(ALL)");
+        assert_eq!(format!("{:?}", Interest::NOTHING), "Wants()");
     }
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::agenda::{Outlook, Pace};
-use super::layers::Layer;
+use super::layers::SettingLayer;
 use super::sessions::Home;
-use super::{Balancer, PickRequest, Why};
+use super::{Balancer, PickRequest, Reason};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
@@ -29,7 +29,7 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 /// let explanation = balancer.explain(&PickRequest::new());
 /// assert_eq!(explanation.scheduler(), "byrequests");
 /// assert_eq!(explanation.elected().unwrap().name.as_ref(), "a");
-/// assert_eq!(explanation.why().to_string(), "by standing, tied with b, the earlier place decides");
+/// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, the earlier place decides");
 /// assert_eq!(explanation.members().len(), 2);
 /// println!("{explanation}");
 /// # Ok::<(), equipoise::BuildError>(())
@@ -37,9 +37,9 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 #[derive(Clone, Debug)]
 pub struct Explanation {
     scheduler: &'static str,
-    why: Why,
+    why: Reason,
     elected: Option<usize>,
-    members: Vec<MemberExplained>,
+    members: Vec<MemberExplanation>,
 }
 
 /// One member in an [`Explanation`].
@@ -63,7 +63,7 @@ pub struct Explanation {
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct MemberExplained {
+pub struct MemberExplanation {
     /// Who it is.
     pub id: MemberId,
     /// Its name.
@@ -101,13 +101,13 @@ pub struct MemberExplained {
     pub overrides: Overrides,
 }
 
-impl MemberExplained {
+impl MemberExplanation {
     /// Returns which layer has set `flag`; `None` if the flag is not set.
     ///
     /// # Examples
     ///
     /// ```
-    /// use equipoise::balancer::Layer;
+    /// use equipoise::balancer::SettingLayer;
     /// use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
     ///
     /// let standby = MemberSpec::new().with_flag(Flag::HotStandby);
@@ -115,19 +115,19 @@ impl MemberExplained {
     /// balancer.set_flag("a", Flag::Draining)?;
     /// let explanation = balancer.explain(&PickRequest::new());
     /// let a = &explanation.members()[0];
-    /// assert_eq!(a.layer(Flag::HotStandby), Some(Layer::Source));
-    /// assert_eq!(a.layer(Flag::Draining), Some(Layer::Operator));
+    /// assert_eq!(a.layer(Flag::HotStandby), Some(SettingLayer::Source));
+    /// assert_eq!(a.layer(Flag::Draining), Some(SettingLayer::Operator));
     /// assert_eq!(a.layer(Flag::InError), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn layer(&self, flag: Flag) -> Option<Layer> {
+    pub fn layer(&self, flag: Flag) -> Option<SettingLayer> {
         let (set, _) = self.overrides.flags();
         match flag {
             _ if !self.status.contains(flag) => None,
-            _ if Status::HEALTH.contains(flag) => Some(Layer::Health),
-            _ if set.contains(flag) => Some(Layer::Operator),
-            _ => Some(Layer::Source),
+            _ if Status::HEALTH.contains(flag) => Some(SettingLayer::Health),
+            _ if set.contains(flag) => Some(SettingLayer::Operator),
+            _ => Some(SettingLayer::Source),
         }
     }
 }
@@ -141,13 +141,13 @@ impl Explanation {
 
     /// Returns why it comes out as it does.
     #[must_use]
-    pub fn why(&self) -> &Why {
+    pub fn reason(&self) -> &Reason {
         &self.why
     }
 
     /// Returns who would be elected; `None` if nobody, or if chance decides.
     #[must_use]
-    pub fn elected(&self) -> Option<&MemberExplained> {
+    pub fn elected(&self) -> Option<&MemberExplanation> {
         self.members.get(self.elected?)
     }
 
@@ -183,7 +183,7 @@ impl Explanation {
 
     /// Returns all members, in configuration order.
     #[must_use]
-    pub fn members(&self) -> &[MemberExplained] {
+    pub fn members(&self) -> &[MemberExplanation] {
         &self.members
     }
 }
@@ -225,12 +225,12 @@ impl<W> Balancer<W> {
         });
         let owned = |home: Home<'_>| home.owned(&roster).is_some();
         let (chosen, why) = match (session, request.home) {
-            (Some(seat), Some(home)) if home.is_at(seat) => (Some(id(seat)), Why::SessionHit),
-            (Some(seat), _) => (Some(id(seat)), Why::SessionRedirected),
+            (Some(seat), Some(home)) if home.is_at(seat) => (Some(id(seat)), Reason::SessionHit),
+            (Some(seat), _) => (Some(id(seat)), Reason::SessionRedirected),
             (None, Some(home)) if request.no_failover && owned(home) && full => {
-                (None, Why::AtCapacity)
+                (None, Reason::AtCapacity)
             }
-            (None, Some(home)) if request.no_failover && owned(home) => (None, Why::SessionLost),
+            (None, Some(home)) if request.no_failover && owned(home) => (None, Reason::SessionLost),
             (None, lost) => {
                 let chosen = view.scheduler.peek(&candidates, &context);
                 candidates.reverse_ranks();
@@ -241,14 +241,14 @@ impl<W> Balancer<W> {
                     .and_then(|rival| roster.seat(rival.slot()));
                 let open = candidates.iter().any(|one| one.has_room());
                 let why = match chosen {
-                    Some(_) => Why::Scheduled {
+                    Some(_) => Reason::Scheduled {
                         tied_with: rival.map(|seat| seat.state.name_handle().clone()),
                         lost_route: lost.map(|home| home.text().to_owned()),
                     },
-                    None if roster.is_empty() => Why::Empty,
-                    None if open => Why::Undisclosed,
-                    None if candidates.iter().next().is_some() => Why::AtCapacity,
-                    None => Why::NoneUsable,
+                    None if roster.is_empty() => Reason::Empty,
+                    None if open => Reason::Undisclosed,
+                    None if candidates.iter().next().is_some() => Reason::AtCapacity,
+                    None => Reason::NoneUsable,
                 };
                 (chosen, why)
             }
@@ -257,7 +257,7 @@ impl<W> Balancer<W> {
         let mut seats: Vec<&Arc<Seat>> = roster.by_tier().collect();
         seats.sort_by_key(|seat| seat.order);
         let tier = picture.group().next().map(|(seat, _)| seat.spec.tier());
-        let row = |seat: &Arc<Seat>| MemberExplained {
+        let row = |seat: &Arc<Seat>| MemberExplanation {
             id: id(seat),
             name: seat.state.name_handle().clone(),
             source: seat.owner.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Explanation, Layer, MemberExplained};
+use super::{Explanation, MemberExplanation, SettingLayer};
 use crate::balancer::DEFAULT_SOURCE;
 use crate::member::{EffectiveWeight, Status};
 
@@ -59,7 +59,7 @@ impl fmt::Display for Explanation {
             let (name, overrides) = (plain(&member.name), plain(&member.overrides));
             writeln!(f, "  overridden of {name}: {overrides}")?;
         }
-        let others = |it: &&MemberExplained| *it.source != *DEFAULT_SOURCE;
+        let others = |it: &&MemberExplanation| *it.source != *DEFAULT_SOURCE;
         for member in self.members.iter().filter(others) {
             let (name, source) = (plain(&member.name), plain(&member.source));
             writeln!(f, "  source of {name}: {source}")?;
@@ -88,14 +88,14 @@ fn plain(text: &impl fmt::Display) -> String {
     plain
 }
 
-impl MemberExplained {
+impl MemberExplanation {
     /// The flags, each of an operator's marked as such.
     fn status_by_layer(&self) -> String {
         if self.status == Status::NORMAL {
             return self.status.to_string();
         }
         let words = self.status.iter().map(|flag| match self.layer(flag) {
-            Some(Layer::Operator) => format!("{flag} by operator"),
+            Some(SettingLayer::Operator) => format!("{flag} by operator"),
             _ => flag.to_string(),
         });
         words.collect::<Vec<_>>().join(", ")

@@ -3,7 +3,7 @@
 
 use std::task::Poll;
 
-use super::super::{DrainEnd, PickRequest};
+use super::super::{DrainOutcome, PickRequest};
 use super::{Task, check, in_flight, join, one, picked, spawn};
 use crate::member::{Flag, MemberSpec};
 
@@ -19,7 +19,7 @@ fn loom_a_drain_that_is_polled_while_the_last_request_ends_is_over() {
 
         if at_once.is_pending() {
             assert!(drain.is_woken());
-            assert_eq!(drain.poll(), Poll::Ready(DrainEnd::Emptied));
+            assert_eq!(drain.poll(), Poll::Ready(DrainOutcome::Emptied));
         }
     });
 }
@@ -46,7 +46,7 @@ fn loom_a_member_is_not_drained_while_a_session_that_came_at_the_last_moment_is_
         } else {
             assert!(lease.is_none(), "it is served by a member that is gone");
         }
-        assert_eq!(end, Poll::Ready(DrainEnd::Removed));
+        assert_eq!(end, Poll::Ready(DrainOutcome::Removed));
         assert_eq!(state.in_flight(), 0);
         assert!(balancer.is_empty());
     });
@@ -66,7 +66,7 @@ fn loom_a_drain_is_told_that_it_is_taken_back_while_it_looks() {
         join(clearing);
 
         if at_once.is_pending() {
-            assert_eq!(drain.resume(), Poll::Ready(DrainEnd::Resumed));
+            assert_eq!(drain.resume(), Poll::Ready(DrainOutcome::Resumed));
         }
         drop(lease);
         assert_eq!(in_flight(&balancer, "a"), 0);

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::super::{Balancer, Expected, Keeper};
+use super::super::{Balancer, Expected, TimeKeeper};
 use super::{Task, check, empty, join, picked, spawn};
 use crate::member::MemberSpec;
 
 /// Looks whenever it is woken, and resolves when the balancer is gone.
 struct Keeping {
-    keeper: Keeper<()>,
+    keeper: TimeKeeper<()>,
     expected: Expected,
 }
 
@@ -30,7 +30,7 @@ impl Future for Keeping {
 
 fn keeping(balancer: &Balancer<()>) -> Task<Keeping> {
     Task::new(Keeping {
-        keeper: Keeper::new(balancer),
+        keeper: TimeKeeper::new(balancer),
         expected: Expected::Nothing,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::super::Balancer;
-use super::super::events::{Event, EventKind, Observer, Wants};
+use super::super::events::{Event, EventKind, Interest, Observer};
 use super::{check, join, one, picked, spawn};
 use crate::member::MemberSpec;
 
@@ -12,13 +12,13 @@ use crate::member::MemberSpec;
 /// ended.
 #[derive(Clone, Default)]
 struct Count {
-    wants: Wants,
+    wants: Interest,
     elected: Arc<AtomicU32>,
     ended: Arc<AtomicU32>,
 }
 
 impl Count {
-    fn of(wants: Wants) -> Self {
+    fn of(wants: Interest) -> Self {
         Self {
             wants,
             ..Self::default()
@@ -44,12 +44,12 @@ impl Observer for Count {
         };
     }
 
-    fn wants(&self) -> Wants {
+    fn interest(&self) -> Interest {
         self.wants
     }
 }
 
-const BOTH: Wants = Wants::ELECTED.and(Wants::ENDED);
+const BOTH: Interest = Interest::ELECTED.and(Interest::ENDED);
 
 fn visit(balancer: &Balancer<()>) {
     drop(picked(balancer));
@@ -97,7 +97,7 @@ fn loom_an_observer_dropped_during_events_is_told_no_more_afterwards() {
 fn loom_an_observer_added_while_another_is_dropped_is_told_everything() {
     check(|| {
         let balancer = one(MemberSpec::new());
-        let (early, late) = (Count::of(BOTH), Count::of(Wants::ENDED));
+        let (early, late) = (Count::of(BOTH), Count::of(Interest::ENDED));
         let observing = balancer.observe(early.clone());
         let dropping = spawn(move || drop(observing));
         balancer.observe(late.clone()).keep();

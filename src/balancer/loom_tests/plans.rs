@@ -3,7 +3,7 @@
 use super::super::{Balancer, PickRequest};
 use super::{check, empty, join, pick, picked, spawn};
 use crate::member::{Flag, MemberId, MemberSpec};
-use crate::scheduler::{Candidates, Members, Needs, Pick, PickContext, Plan, Scheduler};
+use crate::scheduler::{Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler};
 
 /// Elects the last member of its plan, or any other if there is none. The plan may be
 /// older or newer than the candidates.
@@ -21,7 +21,7 @@ impl Scheduler for Planned {
         "planned"
     }
 
-    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
         Some(Plan::new(Table {
             len: members.len(),
             members: members.iter().map(|one| one.id()).collect(),

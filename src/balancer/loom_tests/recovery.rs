@@ -105,7 +105,7 @@ fn loom_an_error_that_two_requests_tell_of_at_once_keeps_its_member_out() {
         join(failing);
 
         assert_eq!(picked(&balancer).member().name(), "b");
-        assert!(balancer.next_due().is_some());
+        assert!(balancer.next_timed_change().is_some());
     });
 }
 
@@ -154,7 +154,7 @@ fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
         // It is the turn of "a"; and while somebody else renews, no pick does.
         balancer.shared().agenda.make_due();
         let other = balancer.clone();
-        let renewing = spawn(move || other.notice_time());
+        let renewing = spawn(move || other.apply_timed_changes());
         let member = balancer.member("a").unwrap();
         balancer.shared().put_in_error(&member, None);
         assert_eq!(picked(&balancer).member().name(), "b");
@@ -229,6 +229,6 @@ fn loom_a_recovery_and_an_error_leave_flags_that_their_record_explains() {
         let (status, health) = (member.status(), member.health());
         assert_eq!(status.is_usable(), health.is_good());
         assert_eq!(status.is_usable(), pick(&balancer).is_ok());
-        assert_eq!(status.is_usable(), balancer.next_due().is_none());
+        assert_eq!(status.is_usable(), balancer.next_timed_change().is_none());
     });
 }

@@ -4,7 +4,7 @@ use std::future;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 
-use super::super::{Balancer, PickRequest, Ready};
+use super::super::{Balancer, MembersReady, PickRequest};
 use super::{InLine, Task, capped, check, empty, in_flight, in_line, join, one, picked, spawn};
 use crate::member::{Flag, MemberSpec};
 
@@ -276,7 +276,7 @@ fn loom_a_watchers_waker_may_drop_another_watcher_while_a_member_comes() {
 }
 
 /// Keeps a watcher until it is dropped.
-struct Keeper(Mutex<Option<Task<Ready<()>>>>);
+struct Keeper(Mutex<Option<Task<MembersReady<()>>>>);
 
 impl Wake for Keeper {
     fn wake(self: Arc<Self>) {}

@@ -1,4 +1,4 @@
-//! Draining a member with an end: [`Drain`], and what it came to: [`DrainEnd`].
+//! Draining a member with an end: [`Drain`], and what it came to: [`DrainOutcome`].
 //!
 //! What does not live here: which requests a draining member still gets (`snapshot`, and
 //! the sessions of a pick), and waiting for a member that was removed at once (`drained`).
@@ -27,7 +27,7 @@ impl<W> Balancer<W> {
     /// requests but those of its sessions. This is an override, as by
     /// [`set_flag`](Self::set_flag) with [`Flag::Draining`]. The future has two options:
     ///
-    /// * [`let_go_after`](Drain::let_go_after): after a deadline, its sessions go to other
+    /// * [`release_sessions_after`](Drain::release_sessions_after): after a deadline, its sessions go to other
     ///   members too.
     /// * [`then_remove`](Drain::then_remove): the member is removed in the end.
     ///
@@ -52,7 +52,7 @@ impl<W> Balancer<W> {
     /// minutes in all:
     ///
     /// ```
-    /// use equipoise::balancer::DrainEnd;
+    /// use equipoise::balancer::DrainOutcome;
     /// use equipoise::{Balancer, PickRequest};
     /// use std::time::Duration;
     /// use tokio::time::{sleep, timeout};
@@ -63,10 +63,10 @@ impl<W> Balancer<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     /// # runtime.block_on(async {
     /// let sessions = sleep(Duration::from_secs(300));
-    /// let drain = balancer.drain("a")?.let_go_after(sessions).then_remove();
+    /// let drain = balancer.drain("a")?.release_sessions_after(sessions).then_remove();
     /// # drop(lease);
     /// match timeout(Duration::from_secs(600), drain).await {
-    ///     Ok(DrainEnd::Removed) => println!("a can be stopped"),
+    ///     Ok(DrainOutcome::Removed) => println!("a can be stopped"),
     ///     Ok(end) => println!("a is still there: {end}"),
     ///     Err(_) => println!("a still has {} in flight", balancer.member("a").unwrap().in_flight()),
     /// }
@@ -81,7 +81,7 @@ impl<W> Balancer<W> {
         let seat = editor.seat(name).ok_or_else(unknown)?.clone();
         self.override_flag(&seat, Flag::Draining, editor);
         Ok(Drain {
-            watch: Watch::new(self.core.shared.clone()),
+            watch: ChangeWatch::new(self.core.shared.clone()),
             balancer: self.clone(),
             state: seat.state.clone(),
             deadline: None,
@@ -103,24 +103,24 @@ impl<W> Balancer<W> {
     /// Lets the sessions of a member go, if it is there and drains.
     fn let_go(&self, state: &Arc<MemberState>) {
         let editor = self.core.editor.lock();
-        if let (Standing::Draining, Some(seat)) = standing(editor.seat(state.name()), state) {
+        if let (DrainState::Draining, Some(seat)) = standing(editor.seat(state.name()), state) {
             let seat = seat.clone();
             self.override_flag(&seat, Flag::Disabled, editor);
         }
     }
 
     /// Removes a member if it is there and drains; returns where it stood.
-    fn remove_draining(&self, state: &Arc<MemberState>) -> Standing {
+    fn remove_draining(&self, state: &Arc<MemberState>) -> DrainState {
         let mut editor = self.core.editor.lock();
         let (found, seat) = standing(editor.seat(state.name()), state);
         let seat = seat.filter(|seat| may_be_removed(seat));
-        if let (Standing::Draining, Some(seat)) = (found, seat) {
+        if let (DrainState::Draining, Some(seat)) = (found, seat) {
             let seat = seat.clone();
             editor.remove(&seat, seat.overrides());
             let after = editor.publish_change(&self.core.view);
             drop(editor);
             self.core.settle(after);
-            return Standing::Removed;
+            return DrainState::Removed;
         }
         found
     }
@@ -133,7 +133,7 @@ fn may_be_removed(seat: &Arc<Seat>) -> bool {
 
 /// Where a member stands that is being drained.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Standing {
+enum DrainState {
     Draining,
     Removed,
     Resumed,
@@ -143,12 +143,12 @@ enum Standing {
 fn standing<'s>(
     seat: Option<&'s Arc<Seat>>,
     state: &Arc<MemberState>,
-) -> (Standing, Option<&'s Arc<Seat>>) {
+) -> (DrainState, Option<&'s Arc<Seat>>) {
     let seat = seat.filter(|seat| Arc::ptr_eq(&seat.state, state));
     let standing = match seat {
-        None => Standing::Removed,
-        Some(_) if state.status().contains(Flag::Draining) => Standing::Draining,
-        Some(_) => Standing::Resumed,
+        None => DrainState::Removed,
+        Some(_) if state.status().contains(Flag::Draining) => DrainState::Draining,
+        Some(_) => DrainState::Resumed,
     };
     (standing, seat)
 }
@@ -164,7 +164,7 @@ pin_project! {
     /// See [`Balancer::drain`].
     #[must_use = "the member drains, but nothing waits for its end"]
     pub struct Drain<W, D = Pending<()>> {
-        watch: Watch,
+        watch: ChangeWatch,
         balancer: Balancer<W>,
         state: Arc<MemberState>,
         // `None` when it is over, or if there is none.
@@ -197,7 +197,7 @@ impl<W, D> Drain<W, D> {
     /// let lease = balancer.pick(&session)?;
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     /// # runtime.block_on(async {
-    /// let drain = balancer.drain("a")?.let_go_after(future::ready(()));
+    /// let drain = balancer.drain("a")?.release_sessions_after(future::ready(()));
     /// let again = balancer.pick(&session)?;
     /// assert_eq!(again.member().name(), "a"); // nothing has polled the deadline yet
     ///
@@ -209,7 +209,7 @@ impl<W, D> Drain<W, D> {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn let_go_after<D2>(self, deadline: D2) -> Drain<W, D2>
+    pub fn release_sessions_after<D2>(self, deadline: D2) -> Drain<W, D2>
     where
         D2: Future<Output = ()>,
     {
@@ -222,10 +222,10 @@ impl<W, D> Drain<W, D> {
         }
     }
 
-    /// Removes the member when nothing is in flight: [`DrainEnd::Removed`] says that it was.
+    /// Removes the member when nothing is in flight: [`DrainOutcome::Removed`] says that it was.
     ///
     /// A member of another [source](Balancer::source) stays, as that source would bring it
-    /// back: then the end is [`DrainEnd::Emptied`], and its source may remove it. A member
+    /// back: then the end is [`DrainOutcome::Emptied`], and its source may remove it. A member
     /// that was removed and inserted again meanwhile, and still drains, is removed too.
     ///
     /// A request of a session that comes at the last moment is waited for as well. What is
@@ -236,12 +236,12 @@ impl<W, D> Drain<W, D> {
     ///
     /// ```
     /// use equipoise::Balancer;
-    /// use equipoise::balancer::DrainEnd;
+    /// use equipoise::balancer::DrainOutcome;
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// assert_eq!(balancer.drain("a")?.then_remove().await, DrainEnd::Removed);
+    /// assert_eq!(balancer.drain("a")?.then_remove().await, DrainOutcome::Removed);
     /// assert!(balancer.member("a").is_none());
     /// # Ok::<(), equipoise::UnknownMember>(())
     /// # })?;
@@ -257,9 +257,9 @@ impl<W, D> Future for Drain<W, D>
 where
     D: Future<Output = ()>,
 {
-    type Output = DrainEnd;
+    type Output = DrainOutcome;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<DrainEnd> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<DrainOutcome> {
         let mut this = self.project();
         let (balancer, state) = (&*this.balancer, &*this.state);
         // Register first, look then: what happens in between is seen by one of the two.
@@ -269,15 +269,15 @@ where
         let (mut found, seat) = standing(view.picture.roster.seat(state.id().slot()), state);
         let mut removes = *this.removes && seat.is_some_and(may_be_removed);
         drop(view);
-        if found == Standing::Draining && removes && is_empty() {
+        if found == DrainState::Draining && removes && is_empty() {
             found = balancer.remove_draining(state);
             removes = false;
         }
         let end = match found {
-            Standing::Resumed => Some(DrainEnd::Resumed),
-            Standing::Removed => is_empty().then_some(DrainEnd::Removed),
-            Standing::Draining if !removes && is_empty() => Some(DrainEnd::Emptied),
-            Standing::Draining => None,
+            DrainState::Resumed => Some(DrainOutcome::Resumed),
+            DrainState::Removed => is_empty().then_some(DrainOutcome::Removed),
+            DrainState::Draining if !removes && is_empty() => Some(DrainOutcome::Emptied),
+            DrainState::Draining => None,
         };
         if let Some(end) = end {
             this.watch.end();
@@ -308,17 +308,17 @@ impl<W, D> fmt::Debug for Drain<W, D> {
 /// # Examples
 ///
 /// ```
-/// use equipoise::balancer::DrainEnd;
+/// use equipoise::balancer::DrainOutcome;
 /// use equipoise::{Balancer, Flag};
 ///
 /// let balancer = Balancer::new([("a", ())])?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
-/// assert_eq!(balancer.drain("a")?.await, DrainEnd::Emptied);
+/// assert_eq!(balancer.drain("a")?.await, DrainOutcome::Emptied);
 ///
 /// let drain = balancer.drain("a")?;
 /// balancer.clear_flag("a", Flag::Draining)?;
-/// assert_eq!(drain.await, DrainEnd::Resumed);
+/// assert_eq!(drain.await, DrainOutcome::Resumed);
 /// # Ok::<(), equipoise::UnknownMember>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -326,7 +326,7 @@ impl<W, D> fmt::Debug for Drain<W, D> {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[must_use]
 #[non_exhaustive]
-pub enum DrainEnd {
+pub enum DrainOutcome {
     /// Nothing is in flight, and the member goes on draining.
     Emptied,
     /// The member was removed, by the drain or by another call, and nothing is in flight.
@@ -336,7 +336,7 @@ pub enum DrainEnd {
     Resumed,
 }
 
-impl fmt::Display for DrainEnd {
+impl fmt::Display for DrainOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Emptied => "it drains, and nothing is in flight",
@@ -347,12 +347,12 @@ impl fmt::Display for DrainEnd {
 }
 
 /// A place among what watches for changes, which is given up at the end or by drop.
-struct Watch {
+struct ChangeWatch {
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
 }
 
-impl Watch {
+impl ChangeWatch {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
@@ -371,7 +371,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for ChangeWatch {
     fn drop(&mut self) {
         self.end();
     }

@@ -11,7 +11,7 @@ use crate::balancer::shared::Shared;
 use crate::member::MemberState;
 
 /// Resolves when none of a removed member's requests is in flight; made by
-/// [`Removed::drained`](crate::Removed::drained).
+/// [`Removed::drained`](crate::RemovedMember::drained).
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! What a future that keeps time sees of its balancer: [`Keeper`].
+//! What a future that keeps time sees of its balancer: [`TimeKeeper`].
 //!
 //! What does not live here: any timer (`timer/keep_time.rs`).
 
@@ -18,7 +18,7 @@ use crate::balancer::weak::WeakBalancer;
 const LOOKS: usize = 2;
 
 /// One future's view of a balancer whose time it keeps; it does not keep it alive.
-pub(crate) struct Keeper<W> {
+pub(crate) struct TimeKeeper<W> {
     balancer: WeakBalancer<W>,
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
@@ -35,7 +35,7 @@ pub(crate) enum Expected {
     Nothing,
 }
 
-impl<W> Keeper<W> {
+impl<W> TimeKeeper<W> {
     pub(crate) fn new(balancer: &Balancer<W>) -> Self {
         Self {
             balancer: balancer.downgrade(),
@@ -54,7 +54,7 @@ impl<W> Keeper<W> {
         for _ in 0..LOOKS {
             // What it notices itself is not to wake it.
             shared.keepers.withdraw(self.ticket);
-            balancer.notice_time();
+            balancer.apply_timed_changes();
             // It registers first and looks then: what happens in between wakes it. While it
             // looks, the balancer is there.
             self.ticket = Some(shared.keepers.register(self.ticket, waker));
@@ -72,7 +72,7 @@ impl<W> Keeper<W> {
     }
 }
 
-impl<W> Drop for Keeper<W> {
+impl<W> Drop for TimeKeeper<W> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.shared.keepers.leave(ticket);
@@ -80,8 +80,8 @@ impl<W> Drop for Keeper<W> {
     }
 }
 
-impl<W> fmt::Debug for Keeper<W> {
+impl<W> fmt::Debug for TimeKeeper<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").finish_non_exhaustive()
+        f.debug_struct("TimeKeeper").finish_non_exhaustive()
     }
 }

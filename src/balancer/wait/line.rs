@@ -14,12 +14,12 @@ use crate::sync::Mutex;
 
 /// The line, and what watches for changes.
 #[derive(Debug, Default)]
-pub(in crate::balancer) struct Waiting {
+pub(in crate::balancer) struct WaitList {
     line: Mutex<Queue>,
     watchers: Mutex<Queue>,
 }
 
-impl Waiting {
+impl WaitList {
     /// How many are in line.
     pub(in crate::balancer) fn in_line(&self) -> usize {
         self.line.lock().len()
@@ -108,7 +108,7 @@ impl Waiting {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{Ticket, Waiting};
+    use super::{Ticket, WaitList};
     use crate::random::Random;
     use crate::sync::{AtomicU32, SeqCst};
     use std::collections::VecDeque;
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn whatever_joins_and_leaves_the_line_serves_in_the_order_of_joining() {
-        let (waiting, random) = (Waiting::default(), Random::seeded(7));
+        let (waiting, random) = (WaitList::default(), Random::seeded(7));
         let mut model: VecDeque<Ticket> = VecDeque::new();
         let (mut firsts, mut lasts) = (0, 0);
         for _ in 0..20_000 {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_waiter_is_woken_once_until_it_registers_again() {
-        let waiting = Waiting::default();
+        let waiting = WaitList::default();
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
         let first = waiting.join_line(&waker, || {});
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn only_the_first_in_line_passes_a_wake_on_as_it_leaves() {
-        let waiting = Waiting::default();
+        let waiting = WaitList::default();
         let count = Arc::new(Count::default());
         let joined = [(); 3].map(|()| waiting.join_line(&Waker::from(count.clone()), || {}));
         waiting.leave_line(joined[1], || {});

@@ -1,4 +1,4 @@
-//! Waiting for a member: [`PickWait`], for a start: [`Ready`], for an end: [`Drain`] and
+//! Waiting for a member: [`PickWait`], for a start: [`MembersReady`], for an end: [`Drain`] and
 //! [`Drained`].
 //!
 //! There is no timer here. A deadline is a future that the caller brings; time that
@@ -22,12 +22,12 @@ use queue::Ticket;
 
 use super::{Balancer, Lease, PickError, PickRequest};
 
-pub use drain::{Drain, DrainEnd};
+pub use drain::{Drain, DrainOutcome};
 pub use drained::Drained;
-pub(crate) use keeper::{Expected, Keeper};
+pub(crate) use keeper::{Expected, TimeKeeper};
 
 pub(super) use keepers::Keepers;
-pub(super) use line::Waiting;
+pub(super) use line::WaitList;
 
 impl<W> Balancer<W> {
     /// Elects a member, and waits for one until `deadline` if there is none (Apache: the
@@ -41,12 +41,12 @@ impl<W> Balancer<W> {
     ///
     /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick)) asks for
     /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
-    /// end of a request too, and by [`notice_room`](Self::notice_room).
+    /// end of a request too, and by [`wake_waiting`](Self::wake_waiting).
     ///
     /// A member whose recovery falls due while nothing else picks is noticed when this
     /// future is polled: spawn [`keep_time`](Self::keep_time) once for the balancer, let the
     /// deadline's timer wake this future at [`next_due`](Self::next_due), or call
-    /// [`notice_time`](Self::notice_time).
+    /// [`apply_timed_changes`](Self::apply_timed_changes).
     ///
     /// # Errors
     ///
@@ -136,14 +136,14 @@ impl<W> Balancer<W> {
     /// let waiting = balancer.pick_wait(PickRequest::new(), future::pending());
     /// let refill = async {
     ///     tokens.fetch_add(1, Relaxed);
-    ///     other.notice_room();
+    ///     other.wake_waiting();
     /// };
     /// let (lease, ()) = tokio::join!(waiting, refill);
     /// assert_eq!(lease.unwrap().member().name(), "a");
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn notice_room(&self) {
+    pub fn wake_waiting(&self) {
         self.shared().wake_after_change();
     }
 
@@ -169,8 +169,8 @@ impl<W> Balancer<W> {
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn ready(&self, members: usize) -> Ready<W> {
-        Ready {
+    pub fn ready(&self, members: usize) -> MembersReady<W> {
+        MembersReady {
             balancer: self.clone(),
             members,
             ticket: None,
@@ -244,11 +244,11 @@ impl<W, D> fmt::Debug for PickWait<'_, W, D> {
 /// Whoever waits for a member; its place is given up when it is dropped.
 pub(crate) struct Waiter<W> {
     balancer: Balancer<W>,
-    held: Held,
+    held: HeldPlace,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Held {
+enum HeldPlace {
     /// Beside the line, told of every change.
     Beside(Ticket),
     /// In line.
@@ -260,7 +260,7 @@ impl<W> Waiter<W> {
     pub(crate) fn new(balancer: Balancer<W>) -> Self {
         Self {
             balancer,
-            held: Held::Nothing,
+            held: HeldPlace::Nothing,
         }
     }
 
@@ -274,28 +274,28 @@ impl<W> Waiter<W> {
         // Whoever waits registers first and looks then: what happens in between is
         // seen by one of the two.
         match self.held {
-            Held::Nothing => {
-                let first = self.balancer.pick_quietly(request);
+            HeldPlace::Nothing => {
+                let first = self.balancer.pick_without_events(request);
                 if !matches!(&first, Err(error) if may_change(error)) {
                     return first;
                 }
                 if request.is_particular() {
-                    self.held = Held::Beside(shared.watch(None, context.waker()));
+                    self.held = HeldPlace::Beside(shared.watch(None, context.waker()));
                 } else {
-                    self.held = Held::InLine(shared.join_line(context.waker()));
+                    self.held = HeldPlace::InLine(shared.join_line(context.waker()));
                     self.balancer.tell_waiting();
                 }
                 self.attempt(request, context)
             }
-            Held::Beside(ticket) => {
+            HeldPlace::Beside(ticket) => {
                 shared.watch(Some(ticket), context.waker());
                 self.served(self.balancer.attempt(&request.of_now()))
             }
-            Held::InLine(ticket) if shared.is_first(ticket, context.waker()) => {
+            HeldPlace::InLine(ticket) if shared.is_first(ticket, context.waker()) => {
                 self.served(self.balancer.attempt(&request.of_now()))
             }
-            Held::InLine(_) => {
-                self.balancer.notice_time();
+            HeldPlace::InLine(_) => {
+                self.balancer.apply_timed_changes();
                 Err(self.balancer.behind_the_line(request))
             }
         }
@@ -316,10 +316,10 @@ impl<W> Waiter<W> {
     }
 
     fn give_up(&mut self) {
-        match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Beside(ticket) => self.balancer.shared().unwatch(ticket),
-            Held::InLine(ticket) => self.balancer.shared().leave_line(ticket),
-            Held::Nothing => {}
+        match std::mem::replace(&mut self.held, HeldPlace::Nothing) {
+            HeldPlace::Beside(ticket) => self.balancer.shared().unwatch(ticket),
+            HeldPlace::InLine(ticket) => self.balancer.shared().leave_line(ticket),
+            HeldPlace::Nothing => {}
         }
     }
 }
@@ -355,19 +355,19 @@ pub(crate) fn may_change(error: &PickError) -> bool {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct Ready<W> {
+pub struct MembersReady<W> {
     balancer: Balancer<W>,
     members: usize,
     ticket: Option<Ticket>,
 }
 
-impl<W> Future for Ready<W> {
+impl<W> Future for MembersReady<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let ticket = self.balancer.shared().watch(self.ticket, context.waker());
         self.ticket = Some(ticket);
-        self.balancer.notice_time();
+        self.balancer.apply_timed_changes();
         if self.balancer.core.view.load().picture.usable >= self.members {
             Poll::Ready(())
         } else {
@@ -376,7 +376,7 @@ impl<W> Future for Ready<W> {
     }
 }
 
-impl<W> Drop for Ready<W> {
+impl<W> Drop for MembersReady<W> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.balancer.shared().unwatch(ticket);
@@ -384,9 +384,9 @@ impl<W> Drop for Ready<W> {
     }
 }
 
-impl<W> fmt::Debug for Ready<W> {
+impl<W> fmt::Debug for MembersReady<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready")
+        f.debug_struct("MembersReady")
             .field("members", &self.members)
             .finish_non_exhaustive()
     }

@@ -15,7 +15,7 @@ const NONE: usize = usize::MAX;
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    places: Vec<Place>,
+    places: Vec<QueueLink>,
     front: usize,
     back: usize,
     /// The first of the free places, which are linked by `next`.
@@ -25,7 +25,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug)]
-struct Place {
+struct QueueLink {
     /// 0 while the place is free.
     serial: u64,
     before: usize,
@@ -56,7 +56,7 @@ impl Queue {
         self.front == ticket.at && self.get(ticket).is_some()
     }
 
-    fn get(&self, ticket: Ticket) -> Option<&Place> {
+    fn get(&self, ticket: Ticket) -> Option<&QueueLink> {
         let place = self.places.get(ticket.at)?;
         (place.serial == ticket.serial).then_some(place)
     }
@@ -71,7 +71,7 @@ impl Queue {
     pub(super) fn push(&mut self, waker: Option<Waker>) -> Ticket {
         self.serial += 1;
         self.len += 1;
-        let place = Place {
+        let place = QueueLink {
             serial: self.serial,
             before: self.back,
             next: NONE,

@@ -1,5 +1,5 @@
 //! Balancers as they are asked for, and as they run: [`prepare`] makes everything that can
-//! fail, [`Change::carry_out`] does what cannot.
+//! fail, [`BalancerChange::carry_out`] does what cannot.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -10,12 +10,12 @@ use tokio::runtime::Handle;
 use super::checks::{CheckTable, Checks};
 use super::heartbeats::Heart;
 use super::members::{Wire, spec};
-use super::scope::{Key, Wanted, wanted};
-use super::{Faults, Surroundings};
+use super::scope::{BalancerKey, WantedBalancer, wanted};
+use super::{BuildEnvironment, Faults};
 use crate::balancer::events::Observer;
 use crate::balancer::{Balancer, Edit};
 use crate::config::{BalancerConfig, Config, MemberConfig, SchedulerName};
-use crate::heartbeat::Following;
+use crate::heartbeat::FollowGuard;
 use crate::member::Flag;
 use crate::proxy::Endpoint;
 use crate::scheduler::{
@@ -24,24 +24,24 @@ use crate::scheduler::{
 
 /// A balancer that runs.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Running {
+pub(in crate::config) struct RunningBalancer {
     config: BalancerConfig,
     wires: BTreeMap<String, Wire>,
     pub(in crate::config) checks: Checks,
     /// By which it gets the reports of its members, if it elects by them.
-    following: Option<Arc<Following>>,
+    following: Option<Arc<FollowGuard>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
 }
 
 /// A step from what runs to what is asked for.
-pub(in crate::config) enum Change {
-    New(Box<Running>, CheckTable),
+pub(in crate::config) enum BalancerChange {
+    New(Box<RunningBalancer>, CheckTable),
     /// In this order: who joins, stays and is changed, or is spoken to in another way; who
     /// leaves.
     Edit {
-        running: Box<Running>,
-        after: Box<Running>,
+        running: Box<RunningBalancer>,
+        after: Box<RunningBalancer>,
         /// With what it is spoken to by, if that is new.
         changed: Vec<(MemberConfig, Option<Endpoint>)>,
         gone: Vec<String>,
@@ -55,17 +55,17 @@ pub(in crate::config) struct Means<'m> {
     /// Where checks run.
     pub(in crate::config) runtime: Option<&'m Handle>,
     pub(in crate::config) heart: &'m Heart,
-    pub(in crate::config) around: &'m Surroundings,
+    pub(in crate::config) around: &'m BuildEnvironment,
 }
 
 /// Makes ready what is asked for. Nothing that runs is touched.
 pub(in crate::config) fn prepare(
     config: &Config,
-    running: &BTreeMap<Key, Running>,
-    around: &Surroundings,
+    running: &BTreeMap<BalancerKey, RunningBalancer>,
+    around: &BuildEnvironment,
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
-) -> BTreeMap<Key, Change> {
+) -> BTreeMap<BalancerKey, BalancerChange> {
     let mut changes = BTreeMap::new();
     for (key, wanted) in wanted(config) {
         complain(&wanted.config, faults);
@@ -95,12 +95,12 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
 }
 
 fn create(
-    key: &Key,
-    wanted: Wanted,
-    (config, around): (&Config, &Surroundings),
+    key: &BalancerKey,
+    wanted: WantedBalancer,
+    (config, around): (&Config, &BuildEnvironment),
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
-) -> Option<Change> {
+) -> Option<BalancerChange> {
     let readings = HeartbeatReadings::new();
     let mut builder = Balancer::builder()
         .name(&*key.name)
@@ -128,7 +128,7 @@ fn create(
     let balancer = builder.build();
     let about = format!("balancer `{}`", key.name);
     let balancer = faults.note(balancer, about, "correct its members")?;
-    let running = Running {
+    let running = RunningBalancer {
         config: wanted.config,
         wires,
         checks: Checks::new(),
@@ -136,15 +136,15 @@ fn create(
         balancer,
         readings,
     };
-    Some(Change::New(Box::new(running), table))
+    Some(BalancerChange::New(Box::new(running), table))
 }
 
 fn edit(
-    running: &Running,
-    wanted: Wanted,
-    (config, around): (&Config, &Surroundings),
+    running: &RunningBalancer,
+    wanted: WantedBalancer,
+    (config, around): (&Config, &BuildEnvironment),
     faults: &mut Faults,
-) -> Option<Change> {
+) -> Option<BalancerChange> {
     let before: BTreeMap<_, _> = by_url(&running.config);
     let mut changed = Vec::new();
     let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
@@ -171,8 +171,8 @@ fn edit(
     let after = by_url(&wanted.config);
     let gone = before.keys().filter(|url| !after.contains_key(*url));
     let gone = gone.map(|url| (*url).to_owned()).collect();
-    Some(Change::Edit {
-        after: Box::new(Running {
+    Some(BalancerChange::Edit {
+        after: Box::new(RunningBalancer {
             config: wanted.config,
             wires,
             checks: running.checks.clone(),
@@ -194,7 +194,7 @@ fn by_url(config: &BalancerConfig) -> BTreeMap<&str, &MemberConfig> {
         .collect()
 }
 
-impl Change {
+impl BalancerChange {
     /// The balancer that it is about.
     pub(super) fn balancer(&self) -> &Balancer<Endpoint> {
         match self {
@@ -204,7 +204,7 @@ impl Change {
     }
 
     /// Does it. It cannot fail.
-    pub(in crate::config) fn carry_out(self, means: Means<'_>) -> Running {
+    pub(in crate::config) fn carry_out(self, means: Means<'_>) -> RunningBalancer {
         let (running, after, changed, gone, table) = match self {
             Self::New(running, table) => {
                 running
@@ -245,7 +245,7 @@ impl Change {
     }
 }
 
-impl Running {
+impl RunningBalancer {
     /// Gives it the reports of its members, if it elects by them.
     fn fed(mut self, means: Means<'_>) -> Self {
         let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
@@ -319,8 +319,10 @@ fn scheduler(name: Option<SchedulerName>, readings: &HeartbeatReadings) -> Box<d
     }
 }
 
-impl fmt::Debug for Change {
+impl fmt::Debug for BalancerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Change").field(self.balancer()).finish()
+        f.debug_tuple("BalancerChange")
+            .field(self.balancer())
+            .finish()
     }
 }

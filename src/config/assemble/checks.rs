@@ -27,7 +27,7 @@ const UNCHECKED: Duration = Duration::from_secs(60 * 60);
 
 /// How a member is checked, whatever it was said by.
 #[derive(Clone, Debug, PartialEq)]
-struct Settings {
+struct CheckSettings {
     method: CheckMethod,
     interval: Duration,
     passes: u32,
@@ -39,7 +39,7 @@ struct Settings {
 
 /// The checks of members by their names; members without one are not checked.
 #[derive(Clone, Default)]
-pub(in crate::config) struct CheckTable(BTreeMap<String, (Settings, Check)>);
+pub(in crate::config) struct CheckTable(BTreeMap<String, (CheckSettings, Check)>);
 
 /// The checks that run.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ fn settings(
     wire: &Wire,
     config: &Config,
     faults: &mut Faults,
-) -> Option<Settings> {
+) -> Option<CheckSettings> {
     let own = &member.check;
     let template = match &own.template {
         None => None,
@@ -110,7 +110,7 @@ fn settings(
         None => None,
         Some(name) => Some(condition_of(about, method, &name, config, faults)?),
     };
-    Some(Settings {
+    Some(CheckSettings {
         method,
         interval: first(layers, |it| it.interval).unwrap_or(Duration::from_secs(30)),
         passes: first(layers, |it| it.passes).unwrap_or(1),
@@ -152,7 +152,7 @@ fn condition_of(
     Some(expression)
 }
 
-fn check(about: &str, settings: &Settings, faults: &mut Faults) -> Option<Check> {
+fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<Check> {
     let (method, version) = match settings.method {
         CheckMethod::Get => (Method::GET, Version::HTTP_10),
         CheckMethod::Get11 => (Method::GET, Version::HTTP_11),
@@ -180,7 +180,10 @@ fn check(about: &str, settings: &Settings, faults: &mut Faults) -> Option<Check>
     faults.note(built, about, "correct its times")
 }
 
-fn timed(builder: crate::health::CheckBuilder, settings: &Settings) -> Result<Check, CheckError> {
+fn timed(
+    builder: crate::health::CheckBuilder,
+    settings: &CheckSettings,
+) -> Result<Check, CheckError> {
     builder
         .interval(settings.interval)
         .timeout(settings.limit)

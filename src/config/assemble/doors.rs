@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Faults, Surroundings};
+use super::{BuildEnvironment, Faults};
 use crate::config::{Config, Host, HostAddress, ListenAddress};
 use crate::net::{Identity, Listener, ServerTls};
 use crate::proxy::Server;
 
 /// A door that is open.
 #[derive(Debug)]
-pub(in crate::config) struct Door {
+pub(in crate::config) struct OpenListener {
     /// What was asked for, by which it is known again.
     asked: SocketAddr,
     pub(in crate::config) local: SocketAddr,
@@ -27,25 +27,25 @@ pub(in crate::config) struct Door {
 
 /// What doors there are to be, in order.
 #[derive(Debug, Default)]
-pub(in crate::config) struct Doors {
-    planned: Vec<Planned>,
+pub(in crate::config) struct ListenerPlan {
+    planned: Vec<PlannedListener>,
 }
 
 #[derive(Debug)]
-enum Planned {
+enum PlannedListener {
     /// By its place among those that are open, perhaps with new certificates.
     Kept(usize, Option<Vec<Identity>>),
-    Opened(Box<Door>),
+    Opened(Box<OpenListener>),
 }
 
 /// Opens what is not open yet. Nothing that runs is touched.
 pub(in crate::config) fn open(
     config: &Config,
-    running: &[Door],
-    around: &Surroundings,
+    running: &[OpenListener],
+    around: &BuildEnvironment,
     faults: &mut Faults,
-) -> Doors {
-    let mut doors = Doors::default();
+) -> ListenerPlan {
+    let mut doors = ListenerPlan::default();
     let mut kept = Vec::new();
     for (address, protocol) in asked(config, around, faults) {
         let identities = identities(config, address, protocol, around, faults);
@@ -59,7 +59,7 @@ pub(in crate::config) fn open(
                 );
             }
             kept.push(place);
-            doors.planned.push(Planned::Kept(place, identities));
+            doors.planned.push(PlannedListener::Kept(place, identities));
             continue;
         }
         // A certificate that is missing has been complained of.
@@ -80,19 +80,21 @@ pub(in crate::config) fn open(
             continue;
         };
         let server = server(config, tls.as_ref(), local);
-        doors.planned.push(Planned::Opened(Box::new(Door {
-            asked: address,
-            local,
-            tls,
-            close: watch::Sender::new(false),
-            unserved: Some((server, listener)),
-        })));
+        doors
+            .planned
+            .push(PlannedListener::Opened(Box::new(OpenListener {
+                asked: address,
+                local,
+                tls,
+                close: watch::Sender::new(false),
+                unserved: Some((server, listener)),
+            })));
     }
     doors
 }
 
 /// Looks whether doors could be opened, but for the sockets.
-pub(in crate::config) fn check(config: &Config, around: &Surroundings, faults: &mut Faults) {
+pub(in crate::config) fn check(config: &Config, around: &BuildEnvironment, faults: &mut Faults) {
     for (address, protocol) in asked(config, around, faults) {
         identities(config, address, protocol, around, faults);
     }
@@ -101,7 +103,7 @@ pub(in crate::config) fn check(config: &Config, around: &Surroundings, faults: &
 /// Where to listen, and what was said about the protocol there.
 fn asked<'c>(
     config: &'c Config,
-    around: &Surroundings,
+    around: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Vec<(SocketAddr, Option<&'c str>)> {
     let mut asked: Vec<(SocketAddr, Option<&str>)> = Vec::new();
@@ -134,14 +136,14 @@ fn asked<'c>(
     asked
 }
 
-impl Doors {
+impl ListenerPlan {
     /// Closes and renews what runs.
-    pub(in crate::config) fn carry_out(self, running: &mut Vec<Door>) {
-        let mut before: Vec<Option<Door>> = running.drain(..).map(Some).collect();
+    pub(in crate::config) fn carry_out(self, running: &mut Vec<OpenListener>) {
+        let mut before: Vec<Option<OpenListener>> = running.drain(..).map(Some).collect();
         for planned in self.planned {
             match planned {
-                Planned::Opened(door) => running.push(*door),
-                Planned::Kept(place, identities) => {
+                PlannedListener::Opened(door) => running.push(*door),
+                PlannedListener::Kept(place, identities) => {
                     let Some(door) = before.get_mut(place).and_then(Option::take) else {
                         continue;
                     };
@@ -201,7 +203,7 @@ fn identities(
     config: &Config,
     address: SocketAddr,
     protocol: Option<&str>,
-    around: &Surroundings,
+    around: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Option<Vec<Identity>> {
     let virtual_hosts = config.virtual_hosts.iter();

@@ -10,15 +10,15 @@ use http::Uri;
 use tokio::runtime::Handle;
 
 use super::storage::{Storing, keep_reading, keep_writing};
-use super::{Faults, Surroundings};
+use super::{BuildEnvironment, Faults};
 use crate::balancer::Balancer;
-use crate::config::{Config, Heartbeats};
+use crate::config::{Config, HeartbeatConfig};
 use crate::heartbeat::{
-    Following, HeartbeatListener, HeartbeatListening, HeartbeatMonitor, HeartbeatSender,
-    HeartbeatSending, MemberAddress,
+    FollowGuard, HeartbeatListener, HeartbeatListenerGuard, HeartbeatMonitor, HeartbeatSender,
+    HeartbeatSenderGuard, MemberAddress,
 };
 use crate::proxy::Endpoint;
-use crate::scheduler::{HeartbeatReadings, Reading};
+use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
 /// How many requests this server serves at once, by httpd's default of `MaxRequestWorkers`.
 const CAPACITY: u32 = 400;
@@ -26,9 +26,9 @@ const CAPACITY: u32 = 400;
 /// What takes reports in, and sends them.
 pub(in crate::config) struct Heart {
     pub(in crate::config) monitor: HeartbeatMonitor,
-    listening: Option<(SocketAddr, HeartbeatListening)>,
+    listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
     storing: Option<(Storage, Storing)>,
-    sending: Option<((SocketAddr, u32), HeartbeatSending)>,
+    sending: Option<((SocketAddr, u32), HeartbeatSenderGuard)>,
 }
 
 /// What is done with a file.
@@ -55,7 +55,7 @@ enum Listen {
 }
 
 impl Heart {
-    pub(in crate::config) fn new(config: &Heartbeats) -> Self {
+    pub(in crate::config) fn new(config: &HeartbeatConfig) -> Self {
         let mut builder = HeartbeatMonitor::builder();
         if let Some(most) = config.max_members.filter(|&most| most > 0) {
             builder = builder.max_senders(usize::try_from(most).unwrap_or(usize::MAX));
@@ -72,7 +72,7 @@ impl Heart {
     pub(in crate::config) fn prepare(
         &self,
         config: &Config,
-        around: &Surroundings,
+        around: &BuildEnvironment,
         runtime: Option<&Handle>,
         faults: &mut Faults,
     ) -> HeartChange {
@@ -144,7 +144,7 @@ impl Heart {
                 let reading = move || {
                     let busy = busy();
                     let ready = capacity.saturating_sub(busy);
-                    Reading { ready, busy }
+                    HeartbeatReading { ready, busy }
                 };
                 let sending = HeartbeatSender::new(to).reading(reading).spawn();
                 ((to, capacity), sending)
@@ -157,8 +157,8 @@ impl Heart {
         &self,
         balancer: &Balancer<Endpoint>,
         readings: &HeartbeatReadings,
-        around: &Surroundings,
-    ) -> Following {
+        around: &BuildEnvironment,
+    ) -> FollowGuard {
         let around = around.clone();
         self.monitor
             .follow(balancer, readings, move |endpoint: &Endpoint| {
@@ -175,7 +175,7 @@ impl Heart {
 }
 
 /// With a listener, reports are in memory, and the file is for other programs.
-fn storage(wanted: &Heartbeats, around: &Surroundings) -> Option<Storage> {
+fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storage> {
     let path = around.file(wanted.storage.as_ref()?);
     match (wanted.listen, wanted.max_members) {
         (None, _) => Some(Storage::Read(path)),
@@ -184,7 +184,7 @@ fn storage(wanted: &Heartbeats, around: &Surroundings) -> Option<Storage> {
     }
 }
 
-fn address_of(uri: &Uri, around: &Surroundings) -> Option<MemberAddress> {
+fn address_of(uri: &Uri, around: &BuildEnvironment) -> Option<MemberAddress> {
     let secure = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     match around.address(uri.host()?, port) {

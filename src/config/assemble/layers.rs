@@ -1,22 +1,22 @@
-//! Settings made ready: from [`Settings`] to a [`Layer`].
+//! Settings made ready: from [`HostSettings`] to a [`HostLayer`].
 
 use super::Faults;
-use crate::config::front::{Gate, HeaderEdit, Layer};
+use crate::config::front::{AccessCheck, HeaderEdit, HostLayer};
 use crate::config::member_url::MemberUrl;
-use crate::config::{CookieMapping, HeaderRule, ReverseMapping, Settings, Target};
+use crate::config::{CookieMapping, HeaderRule, HostSettings, ProxyTarget, ReverseMapping};
 use crate::proxy::{CookieMap, MapRuleError, ReverseMap};
 
 /// Makes one layer of several settings, the lowest first. `path` is where they hold;
 /// `members` finds the URLs of a balancer's members.
 pub(super) fn layer(
-    settings: &[&Settings],
+    settings: &[&HostSettings],
     path: &str,
     members: impl Fn(&str) -> Vec<String>,
     faults: &mut Faults,
-) -> Layer {
-    let mut layer = Layer::default();
+) -> HostLayer {
+    let mut layer = HostLayer::default();
     for below in settings {
-        layer.access = Gate::new(&below.access).or(layer.access);
+        layer.access = AccessCheck::new(&below.access).or(layer.access);
         layer.handler = below.handler.or(layer.handler);
         layer.forwarded_headers = below.forwarded_headers.or(layer.forwarded_headers);
         layer.preserve_host = below.preserve_host.or(layer.preserve_host);
@@ -83,8 +83,8 @@ fn reverse(
         } else {
             &rule.path
         };
-        let urls = match rule.url.parse::<Target>() {
-            Ok(Target::Balancer { name, path }) => members(&name)
+        let urls = match rule.url.parse::<ProxyTarget>() {
+            Ok(ProxyTarget::Balancer { name, path }) => members(&name)
                 .into_iter()
                 // What is no URL has been complained of with the member.
                 .filter_map(|member| below(&member, &path))

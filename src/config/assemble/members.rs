@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::{Faults, Surroundings};
+use super::{BuildEnvironment, Faults};
 use crate::config::member_url::MemberUrl;
 use crate::config::{MemberConfig, MemberTlsConfig};
 use crate::member::{MemberSpec, Weight};
@@ -39,7 +39,11 @@ pub(super) struct Wire {
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 impl Wire {
-    pub(super) fn of(member: &MemberConfig, inherited: &Inherited, around: &Surroundings) -> Self {
+    pub(super) fn of(
+        member: &MemberConfig,
+        inherited: &Inherited,
+        around: &BuildEnvironment,
+    ) -> Self {
         let timeout = member.timeout.unwrap_or(inherited.timeout);
         let connect = match (member.connect_timeout, member.timeout) {
             (Some(connect), _) | (None, Some(connect)) => connect,
@@ -75,7 +79,11 @@ impl Wire {
     }
 
     /// Makes a member of it that has no connection yet.
-    pub(super) fn endpoint(&self, around: &Surroundings, faults: &mut Faults) -> Option<Endpoint> {
+    pub(super) fn endpoint(
+        &self,
+        around: &BuildEnvironment,
+        faults: &mut Faults,
+    ) -> Option<Endpoint> {
         let url = &self.url;
         let parts = MemberUrl::parse(url).ok();
         let Some((parts, (scheme, versions))) =
@@ -142,7 +150,7 @@ impl Wire {
     }
 
     /// Settings for TLS, if they are not those of the system; the outer `None` is an error.
-    fn tls(&self, around: &Surroundings, faults: &mut Faults) -> Option<Option<MemberTls>> {
+    fn tls(&self, around: &BuildEnvironment, faults: &mut Faults) -> Option<Option<MemberTls>> {
         let tls = &self.inherited.tls;
         if tls.verify == Some(false) {
             return Some(Some(MemberTls::dangerously_without_verification()));

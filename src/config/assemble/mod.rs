@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Config ─► scope ─► balancers: members, schedulers ─┐
-//!                 ─► sites: hosts, places, mappings ─┼─► System
+//!                 ─► sites: hosts, places, mappings ─┼─► RunningConfig
 //!        ─► doors: sockets, certificates ────────────┤
 //!        ─► heartbeats: listener, file, sender ──────┘
 //! ```
@@ -22,12 +22,12 @@ mod sites;
 mod storage;
 mod ways;
 
-pub(super) use balancers::{Change, Means, Running, prepare};
-pub(super) use doors::{Door, check as check_doors, open};
+pub(super) use balancers::{BalancerChange, Means, RunningBalancer, prepare};
+pub(super) use doors::{OpenListener, check as check_doors, open};
 pub use error::ConfigError;
 pub(super) use error::Faults;
 pub(super) use heartbeats::{Heart, HeartChange};
-pub(super) use scope::{Key, order};
+pub(super) use scope::{BalancerKey, order};
 pub(super) use sites::sites;
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 /// What a configuration needs from outside.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Surroundings {
+pub(super) struct BuildEnvironment {
     /// Where relative names of files begin.
     pub(super) base: Option<PathBuf>,
     /// Where names are, instead of where the DNS says.
@@ -45,7 +45,7 @@ pub(super) struct Surroundings {
     pub(super) listen: Vec<SocketAddr>,
 }
 
-impl Surroundings {
+impl BuildEnvironment {
     /// The file that a configuration names.
     fn file(&self, name: &str) -> PathBuf {
         match &self.base {

@@ -1,4 +1,4 @@
-//! Hosts with what they inherit, and which balancers they mean: [`Scope`], [`wanted`].
+//! Hosts with what they inherit, and which balancers they mean: [`HostScope`], [`wanted`].
 //!
 //! What does not live here: anything made of them (`balancers`, `sites`).
 
@@ -8,40 +8,40 @@ use std::time::Duration;
 
 use super::members::Inherited;
 use crate::config::{
-    self, BalancerConfig, Config, Host, Location, Mapping, MemberConfig, Settings, Target,
+    self, BalancerConfig, Config, Host, HostSettings, Location, Mapping, MemberConfig, ProxyTarget,
 };
 
 /// Which balancer is meant: the host that it stands in, empty for the main server; and its
 /// name, or the URL of a member that is alone.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(in crate::config) struct Key {
+pub(in crate::config) struct BalancerKey {
     pub(in crate::config) scope: String,
     pub(in crate::config) name: String,
 }
 
 /// What is asked of a balancer.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct WantedBalancer {
     pub(super) config: BalancerConfig,
     pub(super) inherited: Inherited,
 }
 
 /// A host, with what it inherits.
-pub(super) struct Scope<'c> {
+pub(super) struct HostScope<'c> {
     /// What distinguishes it from others; empty for the main server.
     id: String,
     pub(super) host: &'c Host,
     /// The main server, for a virtual host.
     main: Option<&'c Host>,
-    balancers: ByName<'c>,
-    main_balancers: Rc<ByName<'c>>,
+    balancers: BalancersByName<'c>,
+    main_balancers: Rc<BalancersByName<'c>>,
 }
 
 /// The balancers of a host by their names.
-type ByName<'c> = HashMap<&'c str, &'c BalancerConfig>;
+type BalancersByName<'c> = HashMap<&'c str, &'c BalancerConfig>;
 
-fn by_name(host: &Host) -> ByName<'_> {
-    let mut found = ByName::new();
+fn by_name(host: &Host) -> BalancersByName<'_> {
+    let mut found = BalancersByName::new();
     for balancer in &host.balancers {
         // Of two with the same name, the first counts.
         found.entry(&balancer.name).or_insert(balancer);
@@ -52,15 +52,15 @@ fn by_name(host: &Host) -> ByName<'_> {
 /// A balancer as one host means it.
 #[derive(Clone, Debug)]
 pub(super) struct Meant {
-    pub(super) key: Key,
+    pub(super) key: BalancerKey,
     /// With what the host itself says of it.
     pub(super) config: BalancerConfig,
     /// Whether it is one of that name, and not a member that is alone.
     pub(super) is_named: bool,
 }
 
-pub(super) fn main_scope(config: &Config) -> Scope<'_> {
-    Scope {
+pub(super) fn main_scope(config: &Config) -> HostScope<'_> {
+    HostScope {
         id: String::new(),
         host: &config.server,
         main: None,
@@ -70,7 +70,7 @@ pub(super) fn main_scope(config: &Config) -> Scope<'_> {
 }
 
 /// In the order of the configuration.
-pub(super) fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
+pub(super) fn virtual_scopes(config: &Config) -> Vec<HostScope<'_>> {
     let mut seen = BTreeMap::new();
     let id = |virtual_host: &config::VirtualHost| {
         let addresses = virtual_host.addresses.iter().map(ToString::to_string);
@@ -89,7 +89,7 @@ pub(super) fn virtual_scopes(config: &Config) -> Vec<Scope<'_>> {
     let ids: Vec<String> = config.virtual_hosts.iter().map(id).collect();
     let hosts = ids.into_iter().zip(&config.virtual_hosts);
     hosts
-        .map(|(id, virtual_host)| Scope {
+        .map(|(id, virtual_host)| HostScope {
             id,
             host: &virtual_host.host,
             main: Some(&config.server),
@@ -110,7 +110,7 @@ pub(in crate::config) fn order(config: &Config) -> Vec<String> {
 /// httpd's default of `Timeout`.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-impl<'c> Scope<'c> {
+impl<'c> HostScope<'c> {
     /// A setting of the host's own, or else the main server's.
     pub(super) fn setting<T>(&self, of: impl Fn(&'c Host) -> Option<T>) -> Option<T> {
         of(self.host).or_else(|| self.main.and_then(of))
@@ -138,7 +138,7 @@ impl<'c> Scope<'c> {
         main.chain([self.host]).flat_map(|host| &host.locations)
     }
 
-    pub(super) fn settings(&self) -> Vec<&'c Settings> {
+    pub(super) fn settings(&self) -> Vec<&'c HostSettings> {
         let main = self.main.into_iter();
         main.chain([self.host]).map(|host| &host.settings).collect()
     }
@@ -156,18 +156,18 @@ impl<'c> Scope<'c> {
     /// member that is alone, of which no name has the form. `None` for an exclusion.
     pub(super) fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
         match &mapping.target {
-            Target::Exclude => None,
-            Target::Balancer { name, .. } => Some(name),
-            Target::Member { url, .. } => Some(url),
+            ProxyTarget::Exclude => None,
+            ProxyTarget::Balancer { name, .. } => Some(name),
+            ProxyTarget::Member { url, .. } => Some(url),
         }
     }
 
     /// Whom a mapping means; `None` for an exclusion.
     pub(super) fn meant(&self, mapping: &Mapping) -> Option<Meant> {
         match &mapping.target {
-            Target::Exclude => None,
-            Target::Balancer { name, .. } => Some(self.balancer(name)),
-            Target::Member { url, .. } => {
+            ProxyTarget::Exclude => None,
+            ProxyTarget::Balancer { name, .. } => Some(self.balancer(name)),
+            ProxyTarget::Member { url, .. } => {
                 let member = MemberConfig {
                     url: url.clone(),
                     ..mapping.member.clone()
@@ -211,7 +211,7 @@ impl<'c> Scope<'c> {
                 (&*self.id, config)
             }
         };
-        let key = Key {
+        let key = BalancerKey {
             scope: scope.to_owned(),
             ..self.key(name)
         };
@@ -222,8 +222,8 @@ impl<'c> Scope<'c> {
         }
     }
 
-    fn key(&self, name: &str) -> Key {
-        Key {
+    fn key(&self, name: &str) -> BalancerKey {
+        BalancerKey {
             scope: self.id.clone(),
             name: name.to_owned(),
         }
@@ -282,11 +282,11 @@ pub(super) fn bare_name(name: &str) -> &str {
 
 /// The balancers that a configuration asks for. A balancer that no mapping leads to is
 /// there all the same.
-pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
+pub(super) fn wanted(config: &Config) -> BTreeMap<BalancerKey, WantedBalancer> {
     let mut wanted = BTreeMap::new();
     let mut scopes = virtual_scopes(config);
     scopes.insert(0, main_scope(config));
-    let mut owners: HashMap<&str, &Scope<'_>> = HashMap::new();
+    let mut owners: HashMap<&str, &HostScope<'_>> = HashMap::new();
     for scope in &scopes {
         owners.entry(&scope.id).or_insert(scope);
     }
@@ -298,7 +298,8 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
         let named = scope.host.balancers.iter();
         let named = named.filter(|balancer| seen.insert(balancer.name.as_str()));
         let named: Vec<_> = named.map(|it| scope.balancer(&it.name)).collect();
-        let mut is_new = |mapping| Scope::name_of(mapping).is_some_and(|name| seen.insert(name));
+        let mut is_new =
+            |mapping| HostScope::name_of(mapping).is_some_and(|name| seen.insert(name));
         let mappings: Vec<_> = mappings.filter(|&mapping| is_new(mapping)).collect();
         let meant = mappings.into_iter();
         let meant = meant.filter_map(|mapping| scope.meant(mapping));
@@ -306,7 +307,7 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<Key, Wanted> {
             // What the owner says of its members holds, whoever uses them.
             let owner = owners.get(meant.key.scope.as_str());
             let known = wanted.entry(meant.key);
-            known.or_insert_with(|| Wanted {
+            known.or_insert_with(|| WantedBalancer {
                 config: meant.config,
                 inherited: owner.copied().unwrap_or(scope).inherited(),
             });

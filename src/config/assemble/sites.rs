@@ -6,23 +6,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Faults;
-use super::balancers::Change;
+use super::balancers::BalancerChange;
 use super::layers::layer;
-use super::scope::{Key, Scope, bare_name, main_scope, virtual_scopes};
+use super::scope::{BalancerKey, HostScope, bare_name, main_scope, virtual_scopes};
 use super::ways::{add_rule, destination, place_of};
-use crate::config::front::{Destination, Hosts, Place, Site, Via, Way};
+use crate::config::front::{HostDestination, Hosts, MappingRoute, PathSettings, Site, ViaHandling};
 use crate::config::{self, Config};
 use crate::heartbeat::HeartbeatMonitor;
 
 /// Makes all hosts ready, over balancers that are.
 pub(in crate::config) fn sites(
     config: &Config,
-    changes: &BTreeMap<Key, Change>,
+    changes: &BTreeMap<BalancerKey, BalancerChange>,
     heartbeats: &HeartbeatMonitor,
     faults: &mut Faults,
 ) -> Hosts {
     let heartbeats = config.heartbeats.listen.map(|_| heartbeats);
-    let site = |scope: &Scope<'_>, faults: &mut Faults| Site {
+    let site = |scope: &HostScope<'_>, faults: &mut Faults| Site {
         heartbeats: heartbeats.cloned(),
         ..site(scope, changes, faults)
     };
@@ -40,7 +40,11 @@ pub(in crate::config) fn sites(
     hosts
 }
 
-fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults) -> Site {
+fn site(
+    scope: &HostScope<'_>,
+    changes: &BTreeMap<BalancerKey, BalancerChange>,
+    faults: &mut Faults,
+) -> Site {
     let members = |name: &str| {
         let members = scope.balancer(name).config.members.into_iter();
         members.map(|member| member.url).collect()
@@ -48,16 +52,16 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
     let settings = scope.settings();
     let base = layer(&settings, "/", members, faults);
     let looks = scope.looks();
-    let mut known: HashMap<&str, Option<Arc<Destination>>> = HashMap::new();
+    let mut known: HashMap<&str, Option<Arc<HostDestination>>> = HashMap::new();
     let mut lead = |mapping, faults: &mut Faults| {
-        let known = known.entry(Scope::name_of(mapping)?);
+        let known = known.entry(HostScope::name_of(mapping)?);
         let made = known.or_insert_with(|| {
             let meant = scope.meant(mapping)?;
             destination(scope, &meant, &looks, changes, faults).map(Arc::new)
         });
         made.clone()
     };
-    let mut way = Way::default();
+    let mut way = MappingRoute::default();
     for mapping in scope.mappings() {
         let (path, is_pattern) = (&mapping.path, mapping.kind == config::MappingKind::Pattern);
         if add_rule(&mut way.map, path, is_pattern, &mapping.target, faults) {
@@ -72,7 +76,7 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
         let layer = layer(&[&location.settings], &location.path, members, faults);
         let mut way = None;
         if let Some(mapping) = location.settings.mappings.last() {
-            let (path, mut here) = (&location.path, Way::default());
+            let (path, mut here) = (&location.path, MappingRoute::default());
             if add_rule(
                 &mut here.map,
                 path,
@@ -84,14 +88,18 @@ fn site(scope: &Scope<'_>, changes: &BTreeMap<Key, Change>, faults: &mut Faults)
                 way = Some(here);
             }
         }
-        places.push(Place { paths, layer, way });
+        places.push(PathSettings { paths, layer, way });
     }
-    let removed = scope.setting(|host| host.via) == Some(config::Via::Block);
+    let removed = scope.setting(|host| host.via) == Some(config::ViaPolicy::Block);
     Site {
         layer: base,
         places,
         way,
-        via: if removed { Via::Removed } else { Via::Passed },
+        via: if removed {
+            ViaHandling::Removed
+        } else {
+            ViaHandling::Passed
+        },
         certificate: scope.certificate(),
         heartbeats: None,
     }

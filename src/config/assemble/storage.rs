@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor, HeartbeatRecord, SenderId};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// How often it is looked whether a file has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -44,7 +44,7 @@ impl Drop for Storing {
 pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
     let names = monitor.clone();
     let reading = async move {
-        let (mut known, mut taken) = (None, Taken::default());
+        let (mut known, mut taken) = (None, TakenReports::default());
         loop {
             let (file, before) = (path.clone(), known);
             let read = spawn_blocking(move || read_if_changed(&file, before)).await;
@@ -70,12 +70,12 @@ pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
 }
 
 /// By which a file is known to be the same.
-type State = (SystemTime, u64);
+type FileState = (SystemTime, u64);
 
 fn read_if_changed(
     path: &Path,
-    known: Option<State>,
-) -> io::Result<Option<(State, HeartbeatFile)>> {
+    known: Option<FileState>,
+) -> io::Result<Option<(FileState, HeartbeatFile)>> {
     let metadata = std::fs::metadata(path)?;
     let state = (metadata.modified()?, metadata.len());
     if known == Some(state) {
@@ -89,7 +89,7 @@ fn read_if_changed(
 /// What has been taken over: the file is all that counts, so that what is there no more, or too
 /// old, is taken back.
 #[derive(Debug, Default)]
-struct Taken {
+struct TakenReports {
     seen: HashMap<SenderId, Last>,
 }
 
@@ -101,7 +101,7 @@ struct Last {
     is_taken_back: bool,
 }
 
-impl Taken {
+impl TakenReports {
     fn take(&mut self, records: &[HeartbeatRecord], now: Instant, monitor: &HeartbeatMonitor) {
         let mut fresh = HashSet::new();
         for record in records {
@@ -127,7 +127,7 @@ impl Taken {
         }
         self.seen.retain(|sender, last| {
             if !fresh.contains(sender) && !last.is_taken_back {
-                let nothing = Reading { ready: 0, busy: 1 };
+                let nothing = HeartbeatReading { ready: 0, busy: 1 };
                 let record = HeartbeatRecord::new(*sender, nothing);
                 let _ = monitor.report(record.with_last_seen(Duration::ZERO));
                 (last.at, last.is_taken_back) = (now.max(last.at), true);
@@ -149,7 +149,7 @@ pub(super) async fn keep_writing(path: PathBuf, monitor: HeartbeatMonitor) {
 
 #[cfg(test)]
 mod tests {
-    use super::Taken;
+    use super::TakenReports;
     use crate::clock::ManualClock;
     use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor};
     use std::time::Duration;
@@ -159,7 +159,7 @@ mod tests {
     fn a_file_is_all_that_counts_whatever_it_said_before() {
         let clock = ManualClock::new();
         let monitor = HeartbeatMonitor::builder().clock(clock.clone()).build();
-        let mut taken = Taken::default();
+        let mut taken = TakenReports::default();
         let mut now = Instant::now();
         for (passed, text, idle) in [
             (0, "10.0.0.1 &ready=7&busy=1&lastseen=2\n", &[7][..]),

@@ -6,11 +6,11 @@ use http::StatusCode;
 use regex::Regex;
 
 use super::Faults;
-use super::balancers::Change;
-use super::scope::{Key, Meant, Scope, bare_name};
-use crate::config::front::{Destination, Lane, Paths};
+use super::balancers::BalancerChange;
+use super::scope::{BalancerKey, HostScope, Meant, bare_name};
+use crate::config::front::{HostDestination, MemberClient, Paths};
 use crate::config::member_url::MemberUrl;
-use crate::config::{BalancerConfig, Location, SessionConfig, Target, Via};
+use crate::config::{BalancerConfig, Location, ProxyTarget, SessionConfig, ViaPolicy};
 use crate::proxy::{EdgeLayer, Forwarding, PathMap, ReverseProxy};
 use crate::service::{BalanceLayer, Failover, Timeouts};
 use crate::session::StickySession;
@@ -21,16 +21,16 @@ pub(super) fn add_rule(
     map: &mut PathMap,
     from: &str,
     is_pattern: bool,
-    target: &Target,
+    target: &ProxyTarget,
     faults: &mut Faults,
 ) -> bool {
     let rule = |map: PathMap| match (target, is_pattern) {
-        (Target::Exclude, false) => map.with_exclusion(from),
-        (Target::Exclude, true) => map.with_excluded_pattern(from),
-        (Target::Balancer { path, .. } | Target::Member { path, .. }, false) => {
+        (ProxyTarget::Exclude, false) => map.with_exclusion(from),
+        (ProxyTarget::Exclude, true) => map.with_excluded_pattern(from),
+        (ProxyTarget::Balancer { path, .. } | ProxyTarget::Member { path, .. }, false) => {
             map.with_prefix(from, path)
         }
-        (Target::Balancer { path, .. } | Target::Member { path, .. }, true) => {
+        (ProxyTarget::Balancer { path, .. } | ProxyTarget::Member { path, .. }, true) => {
             // Without a group all of the path follows, and that begins with a slash.
             map.with_pattern(from, if path.is_empty() { "/" } else { path })
         }
@@ -65,12 +65,12 @@ pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths
 
 /// A balancer as it is reached from one host, over balancers that are ready.
 pub(super) fn destination(
-    scope: &Scope<'_>,
+    scope: &HostScope<'_>,
     meant: &Meant,
     looks: &BTreeSet<bool>,
-    changes: &BTreeMap<Key, Change>,
+    changes: &BTreeMap<BalancerKey, BalancerChange>,
     faults: &mut Faults,
-) -> Option<Destination> {
+) -> Option<HostDestination> {
     let config = &meant.config;
     let sticky = sticky(&config.name, &config.session, faults);
     let failover = failover(config, faults);
@@ -83,17 +83,17 @@ pub(super) fn destination(
             layer = layer.sticky(sticky.clone());
         }
         if let Some(wait) = config.wait {
-            layer = layer.timeouts(TokioTimer::new(), Timeouts::new().with_member(wait));
+            layer = layer.timeouts(TokioTimer::new(), Timeouts::new().with_pick_timeout(wait));
         }
         let forwarding = forwarding(scope, forwarded_headers, faults);
         let edge = EdgeLayer::new(forwarding).upgrades(upgrades(config));
-        lanes.push(Lane {
+        lanes.push(MemberClient {
             forwarded_headers,
             balancer: balancer.clone(),
-            proxy: ReverseProxy::over(layer, edge),
+            proxy: ReverseProxy::from_parts(layer, edge),
         });
     }
-    Some(Destination {
+    Some(HostDestination {
         name: meant.is_named.then(|| config.name.clone()),
         sticky,
         lanes,
@@ -129,7 +129,7 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
 
 /// As httpd does it: what may have been sent is never repeated.
 fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
-    let mut failover = Failover::new().without_repeats();
+    let mut failover = Failover::new().without_retries();
     if let Some(more) = config.max_failovers {
         failover = failover.with_max_attempts(more.saturating_add(1));
     }
@@ -146,11 +146,11 @@ fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
     failover
 }
 
-fn forwarding(scope: &Scope<'_>, forwarded_headers: bool, faults: &mut Faults) -> Forwarding {
+fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Faults) -> Forwarding {
     let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
     // An address of IPv6 has brackets only where a port may follow.
     let name = name.map(|name| name.trim_matches(['[', ']']));
-    let mut forwarding = Forwarding::new().appending();
+    let mut forwarding = Forwarding::new().with_client_headers_kept();
     if !forwarded_headers {
         forwarding = forwarding.without_x_forwarded();
     }
@@ -161,7 +161,10 @@ fn forwarding(scope: &Scope<'_>, forwarded_headers: bool, faults: &mut Faults) -
             .note(named, "the server's name", hint)
             .unwrap_or(forwarding);
     }
-    if matches!(scope.setting(|host| host.via), Some(Via::On | Via::Full)) {
+    if matches!(
+        scope.setting(|host| host.via),
+        Some(ViaPolicy::On | ViaPolicy::Full)
+    ) {
         let named = forwarding.clone().with_via(name.unwrap_or("localhost"));
         forwarding = faults
             .note(named, "the server's name", hint)

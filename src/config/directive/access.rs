@@ -8,21 +8,25 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::parameter::Remark;
-use super::reading::{Reading, Scope, Within};
-use crate::config::model::{Access, Handler};
-use crate::config::syntax::{Directive, Word};
+use super::reading::{DirectiveContext, DirectiveScope, Within};
+use crate::config::model::{AccessRule, Handler};
+use crate::config::syntax::{ConfigWord, Directive};
 
 const HINT: &str = "`all granted`, `all denied`, `local` and `ip ..` are understood";
 
-pub(super) fn require(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn require(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let usage = "Require ip|local|all ..";
     let words = reading.words(directive, 1..=usize::MAX, usage);
     let access = words.and_then(|words| rule(reading, &words[0], &words[1..]));
     // What cannot be read closes, whatever becomes of the error.
-    let access = access.unwrap_or(Access::Denied);
+    let access = access.unwrap_or(AccessRule::Denied);
     if scope.within == Within::Proxy {
         // Everybody may ask anyway, unless a location says otherwise.
-        if access != Access::Granted {
+        if access != AccessRule::Granted {
             let remark = Remark::new("`Require` cannot be carried out inside `<Proxy>`");
             let hint = "write it in a `<Location>` with the paths that lead there";
             reading.error(directive.name.span, remark.with_hint(hint));
@@ -32,8 +36,12 @@ pub(super) fn require(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directiv
     scope.settings().access.push(access);
 }
 
-fn rule(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Access> {
-    let surplus = |reading: &mut Reading<'_>, words: &[Word]| {
+fn rule(
+    reading: &mut DirectiveContext<'_>,
+    kind: &ConfigWord,
+    words: &[ConfigWord],
+) -> Option<AccessRule> {
+    let surplus = |reading: &mut DirectiveContext<'_>, words: &[ConfigWord]| {
         let first = words.first()?;
         reading.error(first.span, Remark::new("`Require` has a word too many"));
         Some(())
@@ -49,8 +57,8 @@ fn rule(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Access
                 return None;
             }
             match word.text.to_ascii_lowercase().as_str() {
-                "denied" => Some(Access::Denied),
-                "granted" => Some(Access::Granted),
+                "denied" => Some(AccessRule::Denied),
+                "granted" => Some(AccessRule::Granted),
                 _ => {
                     let message = format!(
                         "`Require all` is `granted` or `denied`, not `{}`",
@@ -61,8 +69,10 @@ fn rule(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Access
                 }
             }
         }
-        "ip" => networks(reading, kind, words).map(Access::Networks),
-        "local" => surplus(reading, words).is_none().then_some(Access::Local),
+        "ip" => networks(reading, kind, words).map(AccessRule::Networks),
+        "local" => surplus(reading, words)
+            .is_none()
+            .then_some(AccessRule::Local),
         _ => {
             let message = format!("`Require {}` cannot be carried out", kind.text);
             reading.error(kind.span, Remark::new(message).with_hint(HINT));
@@ -71,7 +81,11 @@ fn rule(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Access
     }
 }
 
-fn networks(reading: &mut Reading<'_>, kind: &Word, words: &[Word]) -> Option<Vec<IpNet>> {
+fn networks(
+    reading: &mut DirectiveContext<'_>,
+    kind: &ConfigWord,
+    words: &[ConfigWord],
+) -> Option<Vec<IpNet>> {
     if words.is_empty() {
         let remark = Remark::new("`Require ip` names no address");
         reading.error(kind.span, remark.with_hint("write `Require ip 10.0.0.0/8`"));
@@ -120,7 +134,11 @@ fn network(text: &str) -> Option<IpNet> {
 /// What the manager comes to until there is such a page.
 const NO_PAGE: &str = "this version has no such page, and answers 501";
 
-pub(super) fn set_handler(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn set_handler(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let usage = "SetHandler balancer-manager|heartbeat";
     let Some(words) = reading.words(directive, 1..=1, usage) else {
         return;

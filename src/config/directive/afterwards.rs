@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::hidden::Rules;
 use super::parameter::{Remark, nearest};
-use super::reading::Reading;
+use super::reading::DirectiveContext;
 use super::routes::not_kept;
-use crate::config::model::Target;
+use crate::config::model::ProxyTarget;
 
 /// Looks at all that was read.
-pub(super) fn look(reading: &mut Reading<'_>) {
+pub(super) fn look(reading: &mut DirectiveContext<'_>) {
     heartbeats(reading);
     let targets = std::mem::take(&mut reading.targets);
     let mut looked_at = HashSet::new();
@@ -30,7 +30,7 @@ pub(super) fn look(reading: &mut Reading<'_>) {
                 remark.with_hint("write the longer path first"),
             );
         }
-        if let Target::Balancer { name, .. } = &mapped.target {
+        if let ProxyTarget::Balancer { name, .. } = &mapped.target {
             if looked_at.insert((mapped.host, name)) && reading.take_warnings() {
                 if let Some(remark) = not_kept(reading, mapped.host, name) {
                     reading.warning(mapped.target_span, remark);
@@ -55,7 +55,7 @@ pub(super) fn look(reading: &mut Reading<'_>) {
 }
 
 /// Where reports come from, and that they come from somewhere.
-fn heartbeats(reading: &mut Reading<'_>) {
+fn heartbeats(reading: &mut DirectiveContext<'_>) {
     let known = &reading.config.heartbeats;
     let (listen, storage, most) = (known.listen, known.storage.is_some(), known.max_members);
     if let (Some(_), Some(span), true) = (listen, reading.storage_span, most != Some(0)) {
@@ -73,7 +73,7 @@ fn heartbeats(reading: &mut Reading<'_>) {
 }
 
 /// Tells whether a host has a balancer, or has it from the main server.
-fn is_defined(reading: &Reading<'_>, host: Option<usize>, name: &str) -> bool {
+fn is_defined(reading: &DirectiveContext<'_>, host: Option<usize>, name: &str) -> bool {
     let defined = |host| reading.defined.contains(&(host, name.to_owned()));
     let own = host.and_then(|at| reading.config.virtual_hosts.get(at));
     // httpd takes them away only if both are off.

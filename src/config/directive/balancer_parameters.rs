@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::parameter::{Kind, Parameter, Read, Remark, Unit, nearest, number};
+use super::parameter::{Parameter, ParameterKind, ReadOutcome, Remark, Unit, nearest, number};
 use crate::config::model::{BalancerConfig, SchedulerName};
 
 /// The parameters of `ProxySet`, `<Proxy balancer://..>` and a `ProxyPass` to a balancer.
@@ -16,19 +16,19 @@ pub(in crate::config) static BALANCER: [Parameter<BalancerConfig>; 12] = [
     }),
     Parameter::new(
         "scolonpathdelim",
-        Kind::Switch {
+        ParameterKind::Switch {
             field: |b| &mut b.session.semicolon_path_delimiter,
         },
     ),
     Parameter::new(
         "nofailover",
-        Kind::Switch {
+        ParameterKind::Switch {
             field: |b| &mut b.session.no_failover,
         },
     ),
     Parameter::new(
         "timeout",
-        Kind::Duration {
+        ParameterKind::Duration {
             field: |b| &mut b.wait,
             unit: Unit::WholeSeconds,
             range: Duration::from_millis(10)..=Duration::MAX,
@@ -36,7 +36,7 @@ pub(in crate::config) static BALANCER: [Parameter<BalancerConfig>; 12] = [
     ),
     Parameter::new(
         "maxattempts",
-        Kind::Count {
+        ParameterKind::Count {
             field: |b| &mut b.max_failovers,
             range: 0..=u32::MAX,
         },
@@ -44,26 +44,26 @@ pub(in crate::config) static BALANCER: [Parameter<BalancerConfig>; 12] = [
     special("failonstatus", read_statuses, print_statuses),
     Parameter::new(
         "failontimeout",
-        Kind::Switch {
+        ParameterKind::Switch {
             field: |b| &mut b.fail_on_timeout,
         },
     ),
     Parameter::new(
         "forcerecovery",
-        Kind::Switch {
+        ParameterKind::Switch {
             field: |b| &mut b.forced_recovery,
         },
     ),
     Parameter::new(
         "growth",
-        Kind::Short {
+        ParameterKind::Short {
             field: |b| &mut b.growth,
             range: 1..=100,
         },
     ),
     Parameter::new(
         "nonce",
-        Kind::Text {
+        ParameterKind::Text {
             field: |b| &mut b.nonce,
             longest: 36,
         },
@@ -79,13 +79,13 @@ const METHODS: [(&str, SchedulerName); 4] = [
 
 const fn special(
     key: &'static str,
-    read: fn(&mut BalancerConfig, &str) -> Read,
+    read: fn(&mut BalancerConfig, &str) -> ReadOutcome,
     print: fn(&BalancerConfig) -> Option<String>,
 ) -> Parameter<BalancerConfig> {
-    Parameter::new(key, Kind::Special { read, print })
+    Parameter::new(key, ParameterKind::Special { read, print })
 }
 
-fn read_method(balancer: &mut BalancerConfig, value: &str) -> Read {
+fn read_method(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     let Some((_, method)) = METHODS.iter().find(|row| row.0 == value) else {
         let remark = Remark::new(format!("there is no method `{value}`"));
         let near = nearest(value, METHODS.map(|row| row.0));
@@ -104,7 +104,7 @@ fn print_method(balancer: &BalancerConfig) -> Option<String> {
     row.map(|row| row.0.to_owned())
 }
 
-fn read_session(balancer: &mut BalancerConfig, value: &str) -> Read {
+fn read_session(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     if value.len() > 63 {
         let message = format!("`stickysession` has {} bytes, and may have 63", value.len());
         return Err(Remark::new(message).with_hint("httpd would cut it without a word"));
@@ -113,7 +113,7 @@ fn read_session(balancer: &mut BalancerConfig, value: &str) -> Read {
     Ok(None)
 }
 
-fn read_separator(balancer: &mut BalancerConfig, value: &str) -> Read {
+fn read_separator(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     balancer.session.separator = Some(if value.eq_ignore_ascii_case("off") {
         "off".to_owned()
     } else if value.len() == 1 {
@@ -125,7 +125,7 @@ fn read_separator(balancer: &mut BalancerConfig, value: &str) -> Read {
     Ok(None)
 }
 
-fn read_statuses(balancer: &mut BalancerConfig, value: &str) -> Read {
+fn read_statuses(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     let words = value.split([',', ' ']).filter(|word| !word.is_empty());
     let status = |word| number("failonstatus", word, &(100..=599));
     let statuses: Vec<u32> = words.map(status).collect::<Result<_, _>>()?;

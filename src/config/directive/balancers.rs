@@ -8,10 +8,10 @@ use super::health::{look_up, not_a_pair};
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
 use super::parameter::{Remark, nearest};
-use super::reading::{Pair, Reading, Scope, Within};
+use super::reading::{DirectiveContext, DirectiveScope, Pair, Within};
 use crate::config::member_url::MemberUrl;
 use crate::config::model::{BalancerConfig, Host, MemberConfig};
-use crate::config::syntax::{Directive, Section, Word};
+use crate::config::syntax::{ConfigWord, Directive, Section};
 
 /// The name in `balancer://name/path`, if that is what it is.
 pub(super) fn name_of(text: &str) -> Option<String> {
@@ -25,7 +25,7 @@ pub(super) fn name_of(text: &str) -> Option<String> {
 
 /// Reads the head of `<Proxy ..>`; the name of the balancer that it is about, if it is.
 pub(super) fn section(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     section: &Section,
     host: &mut Host,
 ) -> Option<String> {
@@ -46,7 +46,11 @@ pub(super) fn section(
     Some(name)
 }
 
-fn checked_name(reading: &mut Reading<'_>, word: &Word, name: String) -> Option<String> {
+fn checked_name(
+    reading: &mut DirectiveContext<'_>,
+    word: &ConfigWord,
+    name: String,
+) -> Option<String> {
     if name.is_empty() || name.contains(['*', '?', '$', '#']) {
         let remark = Remark::new(format!("`{}` names no balancer", word.text));
         reading.error(word.span, remark.with_hint("write `balancer://name`"));
@@ -57,7 +61,7 @@ fn checked_name(reading: &mut Reading<'_>, word: &Word, name: String) -> Option<
 
 /// The balancer of that name, which is made if there is none.
 fn balancer<'h>(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     host: &'h mut Host,
     name: &str,
 ) -> &'h mut BalancerConfig {
@@ -76,7 +80,12 @@ fn balancer<'h>(
 }
 
 /// Sets parameters of a balancer, which is made if there is none.
-pub(super) fn set(reading: &mut Reading<'_>, host: &mut Host, name: &str, pairs: &[Pair<'_>]) {
+pub(super) fn set(
+    reading: &mut DirectiveContext<'_>,
+    host: &mut Host,
+    name: &str,
+    pairs: &[Pair<'_>],
+) {
     let balancer = balancer(reading, host, name);
     let before = balancer.session.names.clone();
     reading.pairs("a balancer", pairs, &BALANCER, balancer);
@@ -100,9 +109,9 @@ pub(super) fn set(reading: &mut Reading<'_>, host: &mut Host, name: &str, pairs:
 
 /// Splits words, and complains of those that are no pairs.
 pub(super) fn pairs<'w>(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     directive: &str,
-    words: &'w [Word],
+    words: &'w [ConfigWord],
 ) -> Vec<Pair<'w>> {
     let mut pairs = Vec::new();
     for word in words {
@@ -114,7 +123,11 @@ pub(super) fn pairs<'w>(
     pairs
 }
 
-pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn member(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let name = &directive.name;
     let mut words = directive.words.as_slice();
     let balancer_name = if scope.within == Within::Proxy {
@@ -153,7 +166,7 @@ pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive
         return reading.error(name.span, remark.with_hint(hint));
     };
     let others = words.iter().enumerate().filter(|(at, _)| *at != url);
-    let others: Vec<Word> = others.map(|(_, word)| word.clone()).collect();
+    let others: Vec<ConfigWord> = others.map(|(_, word)| word.clone()).collect();
     let pairs = pairs(reading, "BalancerMember", &others);
     let mut config = MemberConfig::default();
     reading.pairs("a member", &pairs, &MEMBER, &mut config);
@@ -169,10 +182,10 @@ pub(super) fn member(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive
 }
 
 fn add(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     balancer: &mut BalancerConfig,
     member: MemberConfig,
-    word: &Word,
+    word: &ConfigWord,
 ) {
     let host = reading.virtual_host;
     let known = reading.found.member(host, &balancer.name, &member.url);
@@ -194,7 +207,11 @@ fn add(
     balancer.members.push(member);
 }
 
-pub(super) fn proxy_set(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn proxy_set(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let name = &directive.name;
     let mut words = directive.words.as_slice();
     let balancer_name = if scope.within == Within::Proxy {

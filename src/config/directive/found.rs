@@ -1,4 +1,4 @@
-//! What was read so far: mappings ([`Mapped`]), and what is found by name ([`Found`] and
+//! What was read so far: mappings ([`ParsedMapping`]), and what is found by name ([`Definitions`] and
 //! [`Ordered`]). Each look-up costs the same however long the configuration is.
 //!
 //! What does not live here: the nouns themselves, which are in the configuration.
@@ -6,32 +6,32 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use crate::config::model::{MappingKind, Target};
+use crate::config::model::{MappingKind, ProxyTarget};
 use crate::config::syntax::Span;
 
 /// Where the balancers and members of all hosts are. A host is `None` for the main server,
 /// or the number of its virtual host.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    balancers: HashMap<Option<usize>, HashMap<String, Balancer>>,
+pub(super) struct Definitions {
+    balancers: HashMap<Option<usize>, HashMap<String, DefinedBalancer>>,
 }
 
 #[derive(Debug, Default)]
-struct Balancer {
+struct DefinedBalancer {
     place: usize,
     members: BTreeSet<String>,
 }
 
-impl Found {
+impl Definitions {
     /// The place of a balancer in its host's list.
     pub(super) fn balancer(&self, host: Option<usize>, name: &str) -> Option<usize> {
         Some(self.balancers.get(&host)?.get(name)?.place)
     }
 
     pub(super) fn add_balancer(&mut self, host: Option<usize>, name: &str, place: usize) {
-        let balancer = Balancer {
+        let balancer = DefinedBalancer {
             place,
-            ..Balancer::default()
+            ..DefinedBalancer::default()
         };
         let known = self.balancers.entry(host).or_default();
         known.insert(name.to_owned(), balancer);
@@ -67,14 +67,14 @@ fn longest_prefix<'s>(texts: &'s BTreeSet<String>, of: &str) -> Option<&'s str> 
 }
 
 /// A mapping that was read.
-pub(super) struct Mapped {
+pub(super) struct ParsedMapping {
     /// Of which virtual host; `None` for the main server.
     pub(super) host: Option<usize>,
     /// The path, or the location's.
     pub(super) from: String,
     pub(super) kind: MappingKind,
     pub(super) in_location: bool,
-    pub(super) target: Target,
+    pub(super) target: ProxyTarget,
     pub(super) path_span: Span,
     pub(super) target_span: Span,
 }

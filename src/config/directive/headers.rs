@@ -4,14 +4,18 @@
 use http::header::HeaderName;
 
 use super::parameter::Remark;
-use super::reading::{Reading, Scope};
+use super::reading::{DirectiveContext, DirectiveScope};
 use crate::config::model::{HeaderAction, HeaderRule, HeaderWhen, INITIAL_NOT_POOLED};
-use crate::config::syntax::{Directive, Word};
+use crate::config::syntax::{ConfigWord, Directive};
 use crate::config::text::is_framing;
 
 const ACTIONS: &str = "`set`, `add`, `append` and `unset` are understood";
 
-pub(super) fn response(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn response(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let mut words = directive.words.as_slice();
     let mut when = HeaderWhen::Delivered;
     if let Some(first) = words.first() {
@@ -27,19 +31,23 @@ pub(super) fn response(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directi
     scope.settings().response_headers.extend(rule);
 }
 
-pub(super) fn request(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn request(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let rule = rule(reading, directive, &directive.words, HeaderWhen::Delivered);
     scope.settings().request_headers.extend(rule);
 }
 
 fn rule(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     directive: &Directive,
-    words: &[Word],
+    words: &[ConfigWord],
     when: HeaderWhen,
 ) -> Option<HeaderRule> {
     let directive_name = &directive.name.text;
-    let incomplete = |reading: &mut Reading<'_>| {
+    let incomplete = |reading: &mut DirectiveContext<'_>| {
         let remark = Remark::new(format!("`{directive_name}` is not complete"));
         let hint = format!(
             "write `{directive_name} set|add|append name value` or `{directive_name} unset name`"
@@ -99,9 +107,9 @@ fn rule(
 /// Reads `env=NAME`; the inner `None` if it is not there.
 #[expect(clippy::option_option, reason = "outside: a complaint was made")]
 fn condition(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     directive_name: &str,
-    words: &[Word],
+    words: &[ConfigWord],
 ) -> Option<Option<String>> {
     let Some(word) = words.first() else {
         return Some(None);
@@ -130,7 +138,7 @@ fn condition(
 }
 
 /// Refuses what would not come out as it stands.
-fn check_value(reading: &mut Reading<'_>, word: &Word) -> Option<()> {
+fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<()> {
     if word
         .text
         .get(..5)
@@ -193,7 +201,11 @@ const HONOURED_BY_HTTPD: [(&str, &str); 7] = [
     ("proxy-sendcl", "a body is framed as the client framed it"),
 ];
 
-pub(super) fn set_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn set_env(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(words) = reading.words(directive, 1..=2, "SetEnv NAME [value]") else {
         return;
     };
@@ -217,7 +229,11 @@ pub(super) fn set_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directiv
     scope.variables.set(&name.text, value.unwrap_or_default());
 }
 
-pub(super) fn unset_env(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn unset_env(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(words) = reading.words(directive, 1..=usize::MAX, "UnsetEnv NAME ..") else {
         return;
     };

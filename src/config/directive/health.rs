@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 
 use super::member_parameters::CHECK;
 use super::parameter::{Remark, nearest, number, text};
-use super::reading::{Pair, Reading, Scope};
-use crate::config::model::{CheckConfig, CheckTemplate, Condition};
-use crate::config::syntax::{Directive, Span, Word};
+use super::reading::{DirectiveContext, DirectiveScope, Pair};
+use crate::config::model::{CheckCondition, CheckConfig, CheckTemplate};
+use crate::config::syntax::{ConfigWord, Directive, Span};
 use crate::config::{ExpressionError, Severity, check_terms};
 
-pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn condition(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let usage = "ProxyHCExpr name {expression}";
     let Some(words) = reading.words(directive, 2..=2, usage) else {
         return;
@@ -26,7 +30,7 @@ pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive:
         reading.error(place_in(&words[1], &error), remark);
         // It is known all the same, so that this is all that is said of it.
     }
-    let condition = Condition {
+    let condition = CheckCondition {
         name: name.clone(),
         expression,
     };
@@ -37,7 +41,7 @@ pub(super) fn condition(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive:
 }
 
 /// The place of an error in an expression, if that stands in one line as it is read.
-fn place_in(word: &Word, error: &ExpressionError) -> Span {
+fn place_in(word: &ConfigWord, error: &ExpressionError) -> Span {
     let span = word.span;
     let lead = word.text.chars().take_while(|c| c.is_whitespace()).count();
     let lead = u32::try_from(lead).unwrap_or(u32::MAX);
@@ -55,7 +59,11 @@ fn place_in(word: &Word, error: &ExpressionError) -> Span {
     }
 }
 
-pub(super) fn template(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn template(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let usage = "ProxyHCTemplate name key=value ..";
     let Some(words) = reading.words(directive, 1..=usize::MAX, usage) else {
         return;
@@ -78,13 +86,13 @@ pub(super) fn template(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: 
     }
 }
 
-pub(super) fn not_a_pair(reading: &mut Reading<'_>, span: Span, directive: &str) {
+pub(super) fn not_a_pair(reading: &mut DirectiveContext<'_>, span: Span, directive: &str) {
     let remark = Remark::new(format!("`{directive}` takes parameters as `key=value`"));
     reading.error(span, remark);
 }
 
 /// Complains of conditions and templates that nobody has defined so far.
-pub(super) fn look_up(reading: &mut Reading<'_>, pairs: &[Pair<'_>], check: &CheckConfig) {
+pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], check: &CheckConfig) {
     let span = |key: &str| {
         let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case(key);
         pairs.iter().rfind(is_it).map(|pair| pair.value_span)
@@ -109,7 +117,7 @@ pub(super) fn look_up(reading: &mut Reading<'_>, pairs: &[Pair<'_>], check: &Che
 
 /// In httpd a template takes the place of what stands before it; here, what is said of the member
 /// itself counts, wherever it stands.
-fn after_others(reading: &mut Reading<'_>, pairs: &[Pair<'_>]) {
+fn after_others(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>]) {
     let is_own = |pair: &Pair<'_>| pair.key.len() > 2 && pair.key[..2].eq_ignore_ascii_case("hc");
     let is_template = |pair: &Pair<'_>| pair.key.eq_ignore_ascii_case("hctemplate");
     let template = pairs.iter().rposition(is_template).unwrap_or(0);
@@ -130,7 +138,7 @@ fn after_others(reading: &mut Reading<'_>, pairs: &[Pair<'_>]) {
 }
 
 fn undefined(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     span: Span,
     name: &str,
     directive: &str,
@@ -149,8 +157,8 @@ fn undefined(
 }
 
 pub(super) fn heartbeat_listen(
-    reading: &mut Reading<'_>,
-    _: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     let listen = address(reading, directive, "HeartbeatListen address:port");
@@ -159,8 +167,8 @@ pub(super) fn heartbeat_listen(
 }
 
 pub(super) fn heartbeat_address(
-    reading: &mut Reading<'_>,
-    _: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     let send_to = address(reading, directive, "HeartbeatAddress address:port");
@@ -168,7 +176,11 @@ pub(super) fn heartbeat_address(
     *known = send_to.or(*known);
 }
 
-fn address(reading: &mut Reading<'_>, directive: &Directive, usage: &str) -> Option<SocketAddr> {
+fn address(
+    reading: &mut DirectiveContext<'_>,
+    directive: &Directive,
+    usage: &str,
+) -> Option<SocketAddr> {
     let words = reading.words(directive, 1..=1, usage)?;
     let address = words[0].text.parse().ok();
     if address.is_none() {
@@ -178,7 +190,11 @@ fn address(reading: &mut Reading<'_>, directive: &Directive, usage: &str) -> Opt
     address
 }
 
-pub(super) fn capacity(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn capacity(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(words) = reading.words(directive, 1..=1, "MaxRequestWorkers number") else {
         return;
     };
@@ -191,8 +207,8 @@ pub(super) fn capacity(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: 
 }
 
 pub(super) fn heartbeat_storage(
-    reading: &mut Reading<'_>,
-    _: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some(words) = reading.words(directive, 1..=1, "HeartbeatStorage file") {
@@ -201,7 +217,11 @@ pub(super) fn heartbeat_storage(
     }
 }
 
-pub(super) fn heartbeat_max(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn heartbeat_max(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(words) = reading.words(directive, 1..=1, "HeartbeatMaxServers number") else {
         return;
     };

@@ -9,13 +9,13 @@ use crate::config::model::MappingKind;
 pub(super) struct Rules<'a> {
     /// Prefixes by their segments: a node and the next segment lead to a node.
     edges: HashMap<(usize, &'a str), usize>,
-    nodes: Vec<Node>,
+    nodes: Vec<PrefixNode>,
     patterns: HashMap<&'a str, usize>,
 }
 
 /// The first rules that end here.
 #[derive(Clone, Copy, Debug, Default)]
-struct Node {
+struct PrefixNode {
     /// Without a slash: it matches here and below.
     whole: Option<usize>,
     /// With a slash: it matches below.
@@ -48,7 +48,7 @@ impl<'a> Rules<'a> {
             let new = self.nodes.len();
             at = *self.edges.entry((at, segment)).or_insert(new);
             if at == new {
-                self.nodes.push(Node::default());
+                self.nodes.push(PrefixNode::default());
             }
             let node = self.nodes[at];
             note(node.whole);
@@ -68,7 +68,7 @@ impl<'a> Rules<'a> {
 
     fn root(&mut self) -> usize {
         if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
+            self.nodes.push(PrefixNode::default());
         }
         0
     }

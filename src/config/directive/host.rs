@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::parameter::{Remark, Unit, duration, number, switch};
-use super::reading::{Reading, Scope};
-use crate::config::model::{ErrorOverride, HostAddress, ListenAddress, Via};
-use crate::config::syntax::{Directive, Section, Word};
+use super::reading::{DirectiveContext, DirectiveScope};
+use crate::config::model::{ErrorOverride, HostAddress, ListenAddress, ViaPolicy};
+use crate::config::syntax::{ConfigWord, Directive, Section};
 
 /// Reads the addresses of `<VirtualHost ..>`.
-pub(super) fn addresses(reading: &mut Reading<'_>, section: &Section) -> Vec<HostAddress> {
+pub(super) fn addresses(reading: &mut DirectiveContext<'_>, section: &Section) -> Vec<HostAddress> {
     if section.words.is_empty() {
         let remark = Remark::new("`<VirtualHost>` names no address");
         reading.error(
@@ -19,7 +19,7 @@ pub(super) fn addresses(reading: &mut Reading<'_>, section: &Section) -> Vec<Hos
             remark.with_hint("write `<VirtualHost *:80>`"),
         );
     }
-    let read = |word: &Word| reading.checked(word.span, host_address(&word.text));
+    let read = |word: &ConfigWord| reading.checked(word.span, host_address(&word.text));
     section.words.iter().filter_map(read).collect()
 }
 
@@ -58,7 +58,11 @@ fn ip_address(text: &str) -> Option<IpAddr> {
     bare.unwrap_or(text).parse().ok()
 }
 
-pub(super) fn listen(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn listen(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(words) = reading.words(directive, 1..=2, "Listen [address:]port [http|https]") else {
         return;
     };
@@ -90,15 +94,19 @@ pub(super) fn listen(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &D
     });
 }
 
-pub(super) fn server_name(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn server_name(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     if let Some(name) = one(reading, directive, "ServerName name[:port]") {
         scope.host.name = Some(name.text.clone());
     }
 }
 
 pub(super) fn server_alias(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some(words) = reading.words(directive, 1..=usize::MAX, "ServerAlias name ..") {
@@ -107,15 +115,19 @@ pub(super) fn server_alias(
     }
 }
 
-pub(super) fn timeout(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn timeout(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     if let Some(duration) = time_limit(reading, directive, "Timeout") {
         scope.host.timeout = Some(duration);
     }
 }
 
 pub(super) fn proxy_timeout(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some(duration) = time_limit(reading, directive, "ProxyTimeout") {
@@ -123,7 +135,11 @@ pub(super) fn proxy_timeout(
     }
 }
 
-fn time_limit(reading: &mut Reading<'_>, directive: &Directive, name: &str) -> Option<Duration> {
+fn time_limit(
+    reading: &mut DirectiveContext<'_>,
+    directive: &Directive,
+    name: &str,
+) -> Option<Duration> {
     let word = one(reading, directive, &format!("{name} seconds"))?;
     let range = Duration::from_millis(1)..=Duration::MAX;
     let read = duration(name, &word.text, Unit::WholeSeconds, &range);
@@ -132,7 +148,11 @@ fn time_limit(reading: &mut Reading<'_>, directive: &Directive, name: &str) -> O
     Some(duration)
 }
 
-pub(super) fn growth(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn growth(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     if let Some(word) = one(reading, directive, "BalancerGrowth number") {
         let read = number("BalancerGrowth", &word.text, &(0..=1000));
         if let Some(growth) = reading.checked(word.span, read) {
@@ -141,15 +161,19 @@ pub(super) fn growth(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive
     }
 }
 
-pub(super) fn via(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn via(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(word) = one(reading, directive, "ProxyVia On|Off|Full|Block") else {
         return;
     };
     scope.host.via = Some(match word.text.to_ascii_lowercase().as_str() {
-        "block" => Via::Block,
-        "full" => Via::Full,
-        "off" => Via::Off,
-        "on" => Via::On,
+        "block" => ViaPolicy::Block,
+        "full" => ViaPolicy::Full,
+        "off" => ViaPolicy::Off,
+        "on" => ViaPolicy::On,
         _ => {
             let message = format!(
                 "`ProxyVia` is `On`, `Off`, `Full` or `Block`, not `{}`",
@@ -161,8 +185,8 @@ pub(super) fn via(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &
 }
 
 pub(super) fn error_override(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     let usage = "ProxyErrorOverride On|Off [status ..]";
@@ -186,7 +210,11 @@ pub(super) fn error_override(
     });
 }
 
-pub(super) fn proxy_requests(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn proxy_requests(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let hint = "leave it out: a reverse proxy does not need it";
     off_only(
         reading,
@@ -196,7 +224,11 @@ pub(super) fn proxy_requests(reading: &mut Reading<'_>, _: &mut Scope<'_>, direc
     );
 }
 
-pub(super) fn rewrite_engine(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn rewrite_engine(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let hint = "`ProxyPassMatch` maps paths by regular expressions";
     off_only(
         reading,
@@ -206,7 +238,11 @@ pub(super) fn rewrite_engine(reading: &mut Reading<'_>, _: &mut Scope<'_>, direc
     );
 }
 
-pub(super) fn interpolate(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn interpolate(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let hint = "`${NAME}` is replaced when the configuration is read";
     off_only(
         reading,
@@ -216,7 +252,11 @@ pub(super) fn interpolate(reading: &mut Reading<'_>, _: &mut Scope<'_>, directiv
     );
 }
 
-pub(super) fn verify_client(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn verify_client(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(word) = one(reading, directive, "SSLVerifyClient none") else {
         return;
     };
@@ -232,14 +272,18 @@ pub(super) fn verify_client(reading: &mut Reading<'_>, _: &mut Scope<'_>, direct
 }
 
 /// Accepts `Off` in silence.
-fn off_only(reading: &mut Reading<'_>, directive: &Directive, message: &str, hint: &str) {
+fn off_only(reading: &mut DirectiveContext<'_>, directive: &Directive, message: &str, hint: &str) {
     if let Some((word, true)) = flag(reading, directive) {
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
         reading.error(word.span, remark.with_hint(hint));
     }
 }
 
-pub(super) fn canonical_name(reading: &mut Reading<'_>, _: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn canonical_name(
+    reading: &mut DirectiveContext<'_>,
+    _: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let Some(word) = one(reading, directive, "UseCanonicalName Off") else {
         return;
     };
@@ -251,8 +295,8 @@ pub(super) fn canonical_name(reading: &mut Reading<'_>, _: &mut Scope<'_>, direc
 }
 
 pub(super) fn member_tls_verify(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     let Some(word) = one(reading, directive, "SSLProxyVerify none|require") else {
@@ -278,19 +322,23 @@ pub(super) fn member_tls_verify(
 }
 
 pub(super) fn tls_certificate(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     only_one(reading, directive, &mut scope.host.tls.certificate);
 }
 
-pub(super) fn tls_key(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn tls_key(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     only_one(reading, directive, &mut scope.host.tls.key);
 }
 
 /// httpd takes several, for several kinds of keys.
-fn only_one(reading: &mut Reading<'_>, directive: &Directive, field: &mut Option<String>) {
+fn only_one(reading: &mut DirectiveContext<'_>, directive: &Directive, field: &mut Option<String>) {
     if let Some(word) = one(reading, directive, &format!("{} file", directive.name.text)) {
         if field.as_ref().is_some_and(|other| *other != word.text) {
             let message = format!(
@@ -304,8 +352,8 @@ fn only_one(reading: &mut Reading<'_>, directive: &Directive, field: &mut Option
 }
 
 pub(super) fn member_tls_roots(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some(word) = one(reading, directive, "SSLProxyCACertificateFile file") {
@@ -313,15 +361,19 @@ pub(super) fn member_tls_roots(
     }
 }
 
-pub(super) fn tls_engine(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn tls_engine(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     if let Some((_, on)) = flag(reading, directive) {
         scope.host.tls.enabled = Some(on);
     }
 }
 
 pub(super) fn member_tls_engine(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some((_, on)) = flag(reading, directive) {
@@ -330,8 +382,8 @@ pub(super) fn member_tls_engine(
 }
 
 pub(super) fn balancer_inherit(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some((_, on)) = flag(reading, directive) {
@@ -340,8 +392,8 @@ pub(super) fn balancer_inherit(
 }
 
 pub(super) fn mapping_inherit(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some((_, on)) = flag(reading, directive) {
@@ -350,8 +402,8 @@ pub(super) fn mapping_inherit(
 }
 
 pub(super) fn preserve_host(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     if let Some((_, on)) = flag(reading, directive) {
@@ -359,19 +411,30 @@ pub(super) fn preserve_host(
     }
 }
 
-pub(super) fn add_headers(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn add_headers(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     if let Some((_, on)) = flag(reading, directive) {
         scope.settings().forwarded_headers = Some(on);
     }
 }
 
-fn flag<'d>(reading: &mut Reading<'_>, directive: &'d Directive) -> Option<(&'d Word, bool)> {
+fn flag<'d>(
+    reading: &mut DirectiveContext<'_>,
+    directive: &'d Directive,
+) -> Option<(&'d ConfigWord, bool)> {
     let name = &directive.name.text;
     let word = one(reading, directive, &format!("{name} On|Off"))?;
     let read = switch(name, &word.text);
     Some((word, reading.checked(word.span, read)?))
 }
 
-fn one<'d>(reading: &mut Reading<'_>, directive: &'d Directive, usage: &str) -> Option<&'d Word> {
+fn one<'d>(
+    reading: &mut DirectiveContext<'_>,
+    directive: &'d Directive,
+    usage: &str,
+) -> Option<&'d ConfigWord> {
     reading.words(directive, 1..=1, usage)?.first()
 }

@@ -5,18 +5,18 @@
 use regex::Regex;
 
 use super::balancers::{self, pairs};
-use super::found::Mapped;
+use super::found::ParsedMapping;
 use super::health::look_up;
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
 use super::parameter::Remark;
-use super::reading::{Reading, Scope, Within};
-use crate::config::model::{CookieMapping, Mapping, MappingKind, ReverseMapping, Target};
-use crate::config::syntax::{Directive, Section, Word};
+use super::reading::{DirectiveContext, DirectiveScope, Within};
+use crate::config::model::{CookieMapping, Mapping, MappingKind, ProxyTarget, ReverseMapping};
+use crate::config::syntax::{ConfigWord, Directive, Section};
 
 /// Reads the head of `<Location ..>`: its path, and whether it is a regular expression.
 pub(super) fn location(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     section: &Section,
     is_match: bool,
 ) -> Option<(String, bool)> {
@@ -51,7 +51,7 @@ pub(super) fn location(
     Some((word.text.clone(), is_pattern))
 }
 
-fn check_pattern(reading: &mut Reading<'_>, word: &Word) -> Option<Regex> {
+fn check_pattern(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<Regex> {
     let differs = |part: &&str| word.text.contains(part);
     let in_brackets = ["&&", "~~", "--"].iter().copied();
     let bracket = in_brackets.filter(|_| word.text.contains('['));
@@ -75,7 +75,7 @@ fn check_pattern(reading: &mut Reading<'_>, word: &Word) -> Option<Regex> {
     }
 }
 
-fn check_path(reading: &mut Reading<'_>, word: &Word, instead: &str) -> Option<()> {
+fn check_path(reading: &mut DirectiveContext<'_>, word: &ConfigWord, instead: &str) -> Option<()> {
     if word.text.starts_with('/') {
         return Some(());
     }
@@ -90,17 +90,25 @@ fn check_path(reading: &mut Reading<'_>, word: &Word, instead: &str) -> Option<(
     None
 }
 
-pub(super) fn pass(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn pass(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     mapping(reading, scope, directive, MappingKind::Prefix);
 }
 
-pub(super) fn pass_match(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn pass_match(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     mapping(reading, scope, directive, MappingKind::Pattern);
 }
 
 fn mapping(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
     kind: MappingKind,
 ) {
@@ -185,23 +193,23 @@ fn mapping(
     }
     let pairs = pairs(reading, &name.text, &rest);
     match &config.target {
-        Target::Balancer { name, .. } => {
+        ProxyTarget::Balancer { name, .. } => {
             if !pairs.is_empty() {
                 balancers::set(reading, scope.host, name, &pairs);
             }
         }
-        Target::Exclude => {
+        ProxyTarget::Exclude => {
             if let Some(pair) = pairs.first() {
                 let remark = Remark::new("what is not passed on has no parameters");
                 reading.error(pair.key_span, remark);
             }
         }
-        Target::Member { .. } => {
+        ProxyTarget::Member { .. } => {
             reading.pairs("a member", &pairs, &MEMBER, &mut config.member);
             look_up(reading, &pairs, &config.member.check);
         }
     }
-    reading.targets.push(Mapped {
+    reading.targets.push(ParsedMapping {
         host: reading.virtual_host,
         from,
         kind,
@@ -213,7 +221,7 @@ fn mapping(
     scope.settings().mappings.push(config);
 }
 
-fn incomplete(reading: &mut Reading<'_>, directive: &Directive) {
+fn incomplete(reading: &mut DirectiveContext<'_>, directive: &Directive) {
     let name = &directive.name.text;
     let remark = Remark::new(format!("`{name}` does not say where requests go"));
     let hint = format!("write `{name} path url`, and in a location `{name} url`");
@@ -228,14 +236,14 @@ fn is_target(text: &str) -> bool {
     text == "!" || starts("unix:") || (text.contains("://") && !text.contains('='))
 }
 
-fn read_target(reading: &mut Reading<'_>, word: &Word) -> Option<Target> {
+fn read_target(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<ProxyTarget> {
     let text = &word.text;
     if text == "!" {
-        return Some(Target::Exclude);
+        return Some(ProxyTarget::Exclude);
     }
     if balancers::name_of(text).is_some() {
         let target = text
-            .parse::<Target>()
+            .parse::<ProxyTarget>()
             .map_err(|error| Remark::new(error.to_string()));
         return reading.checked(word.span, target);
     }
@@ -251,20 +259,21 @@ fn read_target(reading: &mut Reading<'_>, word: &Word) -> Option<Target> {
         (text.as_str(), "")
     };
     let url = reading.checked(word.span, normalised(url))?;
-    Some(Target::Member {
+    Some(ProxyTarget::Member {
         url: url.origin(),
         path: url.path + path,
     })
 }
 
 fn check_join(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     mapping: &Mapping,
     from: &str,
     groups: usize,
-    word: &Word,
+    word: &ConfigWord,
 ) {
-    let (Target::Balancer { path: to, .. } | Target::Member { path: to, .. }) = &mapping.target
+    let (ProxyTarget::Balancer { path: to, .. } | ProxyTarget::Member { path: to, .. }) =
+        &mapping.target
     else {
         return;
     };
@@ -304,7 +313,11 @@ fn check_join(
     }
 }
 
-pub(super) fn reverse(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn reverse(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let name = &directive.name.text;
     let mut words = directive.words.as_slice();
     if let Some((last, before)) = words.split_last() {
@@ -354,12 +367,12 @@ pub(super) fn reverse(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directiv
 }
 
 /// A balancer, a path, or a URL, which need not be one of a member.
-fn reverse_url(reading: &mut Reading<'_>, word: &Word) -> Option<String> {
+fn reverse_url(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<String> {
     if word.text.starts_with('/') {
         return Some(word.text.clone());
     }
-    match word.text.parse::<Target>() {
-        Ok(Target::Exclude) | Err(_) => {
+    match word.text.parse::<ProxyTarget>() {
+        Ok(ProxyTarget::Exclude) | Err(_) => {
             let message = format!("`{}` is neither a URL nor a path", word.text);
             reading.error(word.span, Remark::new(message));
             None
@@ -368,21 +381,25 @@ fn reverse_url(reading: &mut Reading<'_>, word: &Word) -> Option<String> {
     }
 }
 
-pub(super) fn cookie_path(reading: &mut Reading<'_>, scope: &mut Scope<'_>, directive: &Directive) {
+pub(super) fn cookie_path(
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
+    directive: &Directive,
+) {
     let cookie = cookie(reading, directive);
     scope.settings().cookie_paths.extend(cookie);
 }
 
 pub(super) fn cookie_domain(
-    reading: &mut Reading<'_>,
-    scope: &mut Scope<'_>,
+    reading: &mut DirectiveContext<'_>,
+    scope: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
     let cookie = cookie(reading, directive);
     scope.settings().cookie_domains.extend(cookie);
 }
 
-fn cookie(reading: &mut Reading<'_>, directive: &Directive) -> Option<CookieMapping> {
+fn cookie(reading: &mut DirectiveContext<'_>, directive: &Directive) -> Option<CookieMapping> {
     let usage = format!("{} internal public", directive.name.text);
     let mut words = directive.words.as_slice();
     if let [inside, outside, last] = words {

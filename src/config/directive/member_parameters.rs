@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use super::parameter::{
-    Kind, Moot, Parameter, Read, Remark, Unit, duration, nearest, print_switch, switch,
+    Moot, Parameter, ParameterKind, ReadOutcome, Remark, Unit, duration, nearest, print_switch,
+    switch,
 };
-use crate::config::model::{CheckConfig, CheckMethod, Flush, MemberConfig};
+use crate::config::model::{CheckConfig, CheckMethod, FlushPolicy, MemberConfig};
 use crate::config::text::FLAGS;
 use crate::member::{Flag, Weight};
 
@@ -27,7 +28,7 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
     special("loadfactor", read_weight, |m| Some(m.weight?.to_string())),
     Parameter::new(
         "lbset",
-        Kind::Short {
+        ParameterKind::Short {
             field: |m| &mut m.tier,
             range: 0..=99,
         },
@@ -75,7 +76,7 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
     special("flushpackets", read_flush, print_flush).moot(FLUSH),
     Parameter::new(
         "flushwait",
-        Kind::Duration {
+        ParameterKind::Duration {
             field: |m: &mut MemberConfig| &mut m.flush_wait,
             unit: Unit::WholeMilliseconds,
             range: Duration::ZERO..=SECOND,
@@ -115,14 +116,14 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
 pub(in crate::config) static CHECK: [Parameter<CheckConfig>; 7] = [
     Parameter::new(
         "hcmethod",
-        Kind::Special {
+        ParameterKind::Special {
             read: read_method,
             print: print_method,
         },
     ),
     Parameter::new(
         "hcinterval",
-        Kind::Duration {
+        ParameterKind::Duration {
             field: |c| &mut c.interval,
             unit: Unit::Seconds,
             range: Duration::from_millis(100)..=Duration::MAX,
@@ -130,79 +131,83 @@ pub(in crate::config) static CHECK: [Parameter<CheckConfig>; 7] = [
     ),
     Parameter::new(
         "hcpasses",
-        Kind::Count {
+        ParameterKind::Count {
             field: |c| &mut c.passes,
             range: 0..=u32::MAX,
         },
     ),
     Parameter::new(
         "hcfails",
-        Kind::Count {
+        ParameterKind::Count {
             field: |c| &mut c.fails,
             range: 0..=u32::MAX,
         },
     ),
     Parameter::new(
         "hcuri",
-        Kind::Text {
+        ParameterKind::Text {
             field: |c| &mut c.uri,
             longest: 63,
         },
     ),
     Parameter::new(
         "hcexpr",
-        Kind::Text {
+        ParameterKind::Text {
             field: |c| &mut c.condition,
             longest: 15,
         },
     ),
     Parameter::new(
         "hctemplate",
-        Kind::Text {
+        ParameterKind::Text {
             field: |c| &mut c.template,
             longest: 63,
         },
     ),
 ];
 
-type Field<T> = fn(&mut MemberConfig) -> &mut Option<T>;
+type MemberField<T> = fn(&mut MemberConfig) -> &mut Option<T>;
 
 const fn special(
     key: &'static str,
-    read: fn(&mut MemberConfig, &str) -> Read,
+    read: fn(&mut MemberConfig, &str) -> ReadOutcome,
     print: fn(&MemberConfig) -> Option<String>,
 ) -> Parameter<MemberConfig> {
-    Parameter::new(key, Kind::Special { read, print })
+    Parameter::new(key, ParameterKind::Special { read, print })
 }
 
-const fn text(key: &'static str, field: Field<String>, longest: usize) -> Parameter<MemberConfig> {
-    Parameter::new(key, Kind::Text { field, longest })
+const fn text(
+    key: &'static str,
+    field: MemberField<String>,
+    longest: usize,
+) -> Parameter<MemberConfig> {
+    Parameter::new(key, ParameterKind::Text { field, longest })
 }
 
 const fn time(
     key: &'static str,
-    field: Field<Duration>,
+    field: MemberField<Duration>,
     unit: Unit,
     least: Duration,
 ) -> Parameter<MemberConfig> {
     let range = least..=Duration::MAX;
-    Parameter::new(key, Kind::Duration { field, unit, range })
+    Parameter::new(key, ParameterKind::Duration { field, unit, range })
 }
 
-const fn count(key: &'static str, field: Field<u32>) -> Parameter<MemberConfig> {
+const fn count(key: &'static str, field: MemberField<u32>) -> Parameter<MemberConfig> {
     let range = 0..=u32::MAX;
-    Parameter::new(key, Kind::Count { field, range })
+    Parameter::new(key, ParameterKind::Count { field, range })
 }
 
-const fn size(key: &'static str, field: Field<u32>, least: u32) -> Parameter<MemberConfig> {
-    Parameter::new(key, Kind::Size { field, least })
+const fn size(key: &'static str, field: MemberField<u32>, least: u32) -> Parameter<MemberConfig> {
+    Parameter::new(key, ParameterKind::Size { field, least })
 }
 
-const fn on_off(key: &'static str, field: Field<bool>) -> Parameter<MemberConfig> {
-    Parameter::new(key, Kind::Switch { field })
+const fn on_off(key: &'static str, field: MemberField<bool>) -> Parameter<MemberConfig> {
+    Parameter::new(key, ParameterKind::Switch { field })
 }
 
-fn read_weight(member: &mut MemberConfig, value: &str) -> Read {
+fn read_weight(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     let range = || {
         Remark::new(format!(
             "`loadfactor` is a number from 1 to 100, not {value}"
@@ -243,7 +248,7 @@ fn read_weight(member: &mut MemberConfig, value: &str) -> Read {
     }))
 }
 
-fn read_status(member: &mut MemberConfig, value: &str) -> Read {
+fn read_status(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     let mut add = true;
     let mut signed = false;
     let mut flags = member.flags.clone();
@@ -282,12 +287,12 @@ fn print_status(member: &MemberConfig) -> Option<String> {
     (!letters.is_empty()).then_some(letters)
 }
 
-fn read_disable_reuse(member: &mut MemberConfig, value: &str) -> Read {
+fn read_disable_reuse(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     member.reuse = Some(!switch("disablereuse", value)?);
     Ok(None)
 }
 
-fn read_address_lifetime(member: &mut MemberConfig, value: &str) -> Read {
+fn read_address_lifetime(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     let mut lifetime = -1;
     if value != "-1" {
         let range = Duration::ZERO..=SECOND * 0x7fff_ffff;
@@ -303,11 +308,11 @@ fn read_address_lifetime(member: &mut MemberConfig, value: &str) -> Read {
     Ok(None)
 }
 
-fn read_flush(member: &mut MemberConfig, value: &str) -> Read {
+fn read_flush(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     member.flush = Some(match value.to_ascii_lowercase().as_str() {
-        "auto" => Flush::Auto,
-        "off" => Flush::Off,
-        "on" => Flush::On,
+        "auto" => FlushPolicy::Auto,
+        "off" => FlushPolicy::Off,
+        "on" => FlushPolicy::On,
         _ => {
             let message = format!("`flushpackets` is `on`, `off` or `auto`, not `{value}`");
             return Err(Remark::new(message));
@@ -318,13 +323,13 @@ fn read_flush(member: &mut MemberConfig, value: &str) -> Read {
 
 fn print_flush(member: &MemberConfig) -> Option<String> {
     Some(match member.flush? {
-        Flush::Auto => "auto".to_owned(),
-        Flush::Off => print_switch(false).to_owned(),
-        Flush::On => print_switch(true).to_owned(),
+        FlushPolicy::Auto => "auto".to_owned(),
+        FlushPolicy::Off => print_switch(false).to_owned(),
+        FlushPolicy::On => print_switch(true).to_owned(),
     })
 }
 
-fn read_upgrade(member: &mut MemberConfig, value: &str) -> Read {
+fn read_upgrade(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     let value = if value.eq_ignore_ascii_case("any") {
         "*"
     } else {
@@ -346,7 +351,7 @@ const METHODS: [(&str, CheckMethod); 8] = [
     ("GET11", CheckMethod::Get11),
 ];
 
-fn read_method(check: &mut CheckConfig, value: &str) -> Read {
+fn read_method(check: &mut CheckConfig, value: &str) -> ReadOutcome {
     let row = METHODS.iter().find(|row| row.0.eq_ignore_ascii_case(value));
     let Some((_, method)) = row else {
         if value.eq_ignore_ascii_case("cping") {

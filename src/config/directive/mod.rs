@@ -40,11 +40,15 @@ pub(super) use parameter::{print_all, print_switch};
 
 use super::Config;
 use super::complaints::Complaints;
-use super::syntax::{Node, Sources};
-use reading::Reading;
+use super::syntax::{Sources, SyntaxNode};
+use reading::DirectiveContext;
 
 /// Makes a configuration of a tree. Whatever cannot be understood is left out and
 /// complained of.
-pub(super) fn understand(nodes: &[Node], sources: &Sources, complaints: &mut Complaints) -> Config {
-    walk::read_whole(Reading::new(sources, complaints), nodes)
+pub(super) fn understand(
+    nodes: &[SyntaxNode],
+    sources: &Sources,
+    complaints: &mut Complaints,
+) -> Config {
+    walk::read_whole(DirectiveContext::new(sources, complaints), nodes)
 }

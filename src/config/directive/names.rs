@@ -3,14 +3,14 @@
 //!
 //! What does not live here: what they mean (the functions named here).
 
-use super::reading::{Reading, Scope, Within};
+use super::reading::{DirectiveContext, DirectiveScope, Within};
 use super::{access, balancers, headers, health, host, mappings};
 use crate::config::syntax::Directive;
 
-type Read = fn(&mut Reading<'_>, &mut Scope<'_>, &Directive);
+type ReadDirective = fn(&mut DirectiveContext<'_>, &mut DirectiveScope<'_>, &Directive);
 
 /// A directive.
-pub(super) struct Known {
+pub(super) struct KnownDirective {
     pub(super) name: &'static str,
     pub(super) meaning: Meaning,
 }
@@ -18,7 +18,7 @@ pub(super) struct Known {
 /// What becomes of a directive.
 pub(super) enum Meaning {
     /// It is read, if it stands where it may.
-    Do(&'static [Within], Read),
+    Do(&'static [Within], ReadDirective),
     /// It is passed over, which does no harm.
     Note(&'static str),
     /// It asks for what cannot be done, and must not be passed over. Then a hint.
@@ -60,15 +60,19 @@ const FORWARD: Meaning = Meaning::Refuse(
     "this is no forward proxy, and reaches its members itself",
 );
 
-const fn read(name: &'static str, within: &'static [Within], read: Read) -> Known {
-    Known {
+const fn read(
+    name: &'static str,
+    within: &'static [Within],
+    read: ReadDirective,
+) -> KnownDirective {
+    KnownDirective {
         name,
         meaning: Meaning::Do(within, read),
     }
 }
 
-const fn all(name: &'static str, meaning: Meaning) -> Known {
-    Known { name, meaning }
+const fn all(name: &'static str, meaning: Meaning) -> KnownDirective {
+    KnownDirective { name, meaning }
 }
 
 /// All sections.
@@ -96,7 +100,7 @@ pub(super) const SECTIONS: [&str; 20] = [
 ];
 
 /// All directives.
-pub(super) static DIRECTIVES: &[Known] = &[
+pub(super) static DIRECTIVES: &[KnownDirective] = &[
     // Balancers.
     read("BalancerMember", BALANCERS, balancers::member),
     read("ProxySet", BALANCERS, balancers::proxy_set),

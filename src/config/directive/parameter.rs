@@ -14,7 +14,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// A key, what its value can be, and what is to be said about it.
 pub(in crate::config) struct Parameter<T> {
     pub(super) key: &'static str,
-    pub(super) kind: Kind<T>,
+    pub(super) kind: ParameterKind<T>,
     pub(super) moot: Moot,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Moot {
 }
 
 /// What a value can be, and where it goes.
-pub(super) enum Kind<T> {
+pub(super) enum ParameterKind<T> {
     Count {
         field: fn(&mut T) -> &mut Option<u32>,
         range: RangeInclusive<u32>,
@@ -49,7 +49,7 @@ pub(super) enum Kind<T> {
         range: RangeInclusive<u16>,
     },
     Special {
-        read: fn(&mut T, &str) -> Read,
+        read: fn(&mut T, &str) -> ReadOutcome,
         print: fn(&T) -> Option<String>,
     },
     Switch {
@@ -75,7 +75,7 @@ pub(super) enum Unit {
 }
 
 /// What has become of a value: perhaps there is a warning, or it is refused.
-pub(super) type Read = Result<Option<Remark>, Remark>;
+pub(super) type ReadOutcome = Result<Option<Remark>, Remark>;
 
 /// A sentence, and advice.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Remark {
 }
 
 impl<T: Clone> Parameter<T> {
-    pub(super) const fn new(key: &'static str, kind: Kind<T>) -> Self {
+    pub(super) const fn new(key: &'static str, kind: ParameterKind<T>) -> Self {
         Self {
             key,
             kind,
@@ -113,13 +113,13 @@ impl<T: Clone> Parameter<T> {
     }
 
     /// Reads a value into its place.
-    pub(super) fn read(&self, target: &mut T, value: &str) -> Read {
+    pub(super) fn read(&self, target: &mut T, value: &str) -> ReadOutcome {
         let key = self.key;
         match &self.kind {
-            Kind::Count { field, range } => {
+            ParameterKind::Count { field, range } => {
                 *field(target) = Some(number(key, value, range)?);
             }
-            Kind::Size { field, least } => {
+            ParameterKind::Size { field, least } => {
                 let size = number(key, value, &(0..=u32::MAX))?;
                 if size != 0 && size < *least {
                     let message =
@@ -128,18 +128,18 @@ impl<T: Clone> Parameter<T> {
                 }
                 *field(target) = Some(size);
             }
-            Kind::Duration { field, unit, range } => {
+            ParameterKind::Duration { field, unit, range } => {
                 let (duration, warning) = duration(key, value, *unit, range)?;
                 *field(target) = Some(duration);
                 return Ok(warning);
             }
-            Kind::Short { field, range } => {
+            ParameterKind::Short { field, range } => {
                 let range = u32::from(*range.start())..=u32::from(*range.end());
                 *field(target) = u16::try_from(number(key, value, &range)?).ok();
             }
-            Kind::Special { read, .. } => return read(target, value),
-            Kind::Switch { field } => *field(target) = Some(switch(key, value)?),
-            Kind::Text { field, longest } => {
+            ParameterKind::Special { read, .. } => return read(target, value),
+            ParameterKind::Switch { field } => *field(target) = Some(switch(key, value)?),
+            ParameterKind::Text { field, longest } => {
                 *field(target) = Some(text(key, value, *longest)?);
             }
         }
@@ -150,20 +150,24 @@ impl<T: Clone> Parameter<T> {
     pub(super) fn print(&self, from: &T) -> Option<String> {
         let mut from = from.clone();
         match &self.kind {
-            Kind::Count { field, .. } | Kind::Size { field, .. } => {
+            ParameterKind::Count { field, .. } | ParameterKind::Size { field, .. } => {
                 field(&mut from).map(|number| number.to_string())
             }
-            Kind::Duration { field, unit, .. } => field(&mut from).map(|duration| match unit {
-                Unit::WholeMilliseconds => duration.as_millis().to_string(),
-                Unit::WholeSeconds if duration.subsec_millis() == 0 => {
-                    duration.as_secs().to_string()
-                }
-                _ => print_duration(duration),
-            }),
-            Kind::Short { field, .. } => field(&mut from).map(|number| number.to_string()),
-            Kind::Special { print, .. } => print(&from),
-            Kind::Switch { field } => field(&mut from).map(|on| print_switch(on).to_owned()),
-            Kind::Text { field, .. } => field(&mut from).clone(),
+            ParameterKind::Duration { field, unit, .. } => {
+                field(&mut from).map(|duration| match unit {
+                    Unit::WholeMilliseconds => duration.as_millis().to_string(),
+                    Unit::WholeSeconds if duration.subsec_millis() == 0 => {
+                        duration.as_secs().to_string()
+                    }
+                    _ => print_duration(duration),
+                })
+            }
+            ParameterKind::Short { field, .. } => field(&mut from).map(|number| number.to_string()),
+            ParameterKind::Special { print, .. } => print(&from),
+            ParameterKind::Switch { field } => {
+                field(&mut from).map(|on| print_switch(on).to_owned())
+            }
+            ParameterKind::Text { field, .. } => field(&mut from).clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a tree is read into, and what there is to say about it: [`Reading`].
+//! What a tree is read into, and what there is to say about it: [`DirectiveContext`].
 //!
 //! What does not live here: the way through the tree (`walk`), and what single directives
 //! mean (the files that `names` calls).
@@ -7,34 +7,34 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::balancer_parameters::BALANCER;
-use super::found::{Found, Mapped, Ordered};
+use super::found::{Definitions, Ordered, ParsedMapping};
 use super::member_parameters::MEMBER;
-use super::parameter::{Moot, Parameter, Read, Remark, nearest};
+use super::parameter::{Moot, Parameter, ReadOutcome, Remark, nearest};
 use crate::config::complaints::Complaints;
-use crate::config::model::{CheckTemplate, Condition, Config, Host, Location, Settings};
-use crate::config::syntax::{Directive, Sources, Span, Word};
+use crate::config::model::{CheckCondition, CheckTemplate, Config, Host, HostSettings, Location};
+use crate::config::syntax::{ConfigWord, Directive, Sources, Span};
 use crate::config::{Diagnostic, Severity, secret};
 
 /// What is read so far, and what there is to say about it.
-pub(super) struct Reading<'a> {
+pub(super) struct DirectiveContext<'a> {
     sources: &'a Sources,
     complaints: &'a mut Complaints,
     /// What is said once, and not again for each line.
     said: BTreeSet<String>,
     pub(super) config: Config,
     /// The targets of mappings and where they were read, for `afterwards`.
-    pub(super) targets: Vec<Mapped>,
+    pub(super) targets: Vec<ParsedMapping>,
     /// Which balancers have a section or members, by host.
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
-    pub(super) found: Found,
+    pub(super) found: Definitions,
     /// Where balancers are told to elect by heartbeats, for `afterwards`.
     pub(super) elect_by_heartbeats: Vec<Span>,
     pub(super) storage_span: Option<Span>,
     /// What must not be shown of the directive that is read.
     secrets: Vec<String>,
-    pub(super) conditions: Ordered<Condition>,
+    pub(super) conditions: Ordered<CheckCondition>,
     /// By their names in lower case.
     pub(super) templates: Ordered<CheckTemplate>,
 }
@@ -60,7 +60,7 @@ impl fmt::Display for Within {
 }
 
 /// Where a directive stands, and what it is about.
-pub(super) struct Scope<'s> {
+pub(super) struct DirectiveScope<'s> {
     pub(super) within: Within,
     pub(super) host: &'s mut Host,
     pub(super) location: Option<Location>,
@@ -70,9 +70,9 @@ pub(super) struct Scope<'s> {
     pub(super) variables: Ordered<String>,
 }
 
-impl Scope<'_> {
+impl DirectiveScope<'_> {
     /// What holds for all that the scope is about.
-    pub(super) fn settings(&mut self) -> &mut Settings {
+    pub(super) fn settings(&mut self) -> &mut HostSettings {
         match &mut self.location {
             Some(location) => &mut location.settings,
             None => &mut self.host.settings,
@@ -91,7 +91,7 @@ pub(super) struct Pair<'w> {
 
 impl<'w> Pair<'w> {
     /// Splits a word at its first `=`.
-    pub(super) fn of(word: &'w Word) -> Option<Self> {
+    pub(super) fn of(word: &'w ConfigWord) -> Option<Self> {
         let (key, value) = word.text.split_once('=')?;
         let (mut key_span, mut value_span) = (word.span, word.span);
         let length = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
@@ -113,7 +113,7 @@ impl<'w> Pair<'w> {
     }
 }
 
-impl<'a> Reading<'a> {
+impl<'a> DirectiveContext<'a> {
     pub(super) fn new(sources: &'a Sources, complaints: &'a mut Complaints) -> Self {
         Self {
             sources,
@@ -123,7 +123,7 @@ impl<'a> Reading<'a> {
             targets: Vec::new(),
             defined: BTreeSet::new(),
             virtual_host: None,
-            found: Found::default(),
+            found: Definitions::default(),
             elect_by_heartbeats: Vec::new(),
             storage_span: None,
             secrets: Vec::new(),
@@ -133,7 +133,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Notes what is secret of a directive, or of the head of a section.
-    pub(super) fn hide_words(&mut self, name: &Word, words: &[Word]) {
+    pub(super) fn hide_words(&mut self, name: &ConfigWord, words: &[ConfigWord]) {
         let words = std::iter::once(name).chain(words);
         let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
         self.hide(&words);
@@ -194,7 +194,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Says what there is to say of a value.
-    pub(super) fn value(&mut self, span: Span, read: Read) {
+    pub(super) fn value(&mut self, span: Span, read: ReadOutcome) {
         match read {
             Ok(None) => {}
             Ok(Some(remark)) => self.warning(span, remark),
@@ -219,7 +219,7 @@ impl<'a> Reading<'a> {
         directive: &'d Directive,
         number: std::ops::RangeInclusive<usize>,
         usage: &str,
-    ) -> Option<&'d [Word]> {
+    ) -> Option<&'d [ConfigWord]> {
         let words = &directive.words;
         if number.contains(&words.len()) {
             return Some(words);

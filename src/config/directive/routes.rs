@@ -3,7 +3,7 @@
 //! What does not live here: what happens to a session that is presented (`session`).
 
 use super::parameter::Remark;
-use super::reading::Reading;
+use super::reading::DirectiveContext;
 use crate::config::model::{BalancerConfig, Host};
 use crate::session::{CookieRouteError, StickySession};
 
@@ -11,7 +11,11 @@ use crate::session::{CookieRouteError, StickySession};
 const SHOWN: usize = 3;
 
 /// What there is to say of the sessions of a balancer, as one host means it.
-pub(super) fn not_kept(reading: &Reading<'_>, host: Option<usize>, name: &str) -> Option<Remark> {
+pub(super) fn not_kept(
+    reading: &DirectiveContext<'_>,
+    host: Option<usize>,
+    name: &str,
+) -> Option<Remark> {
     let balancer_of = |at: Option<usize>| -> Option<&BalancerConfig> {
         let host: &Host = match at {
             None => &reading.config.server,

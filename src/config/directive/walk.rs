@@ -5,17 +5,17 @@
 //! what single directives mean (the files that `names` calls).
 
 use super::found::Ordered;
-use super::names::{DIRECTIVES, Known, Meaning, SECTIONS};
+use super::names::{DIRECTIVES, KnownDirective, Meaning, SECTIONS};
 use super::others::{other, others};
 use super::parameter::{Remark, nearest};
-use super::reading::{Reading, Scope, Within};
+use super::reading::{DirectiveContext, DirectiveScope, Within};
 use super::{afterwards, balancers, host, mappings};
 use crate::config::Severity;
-use crate::config::model::{Config, Host, Location, Settings, VirtualHost};
-use crate::config::syntax::{Directive, Node, Section, Word};
+use crate::config::model::{Config, Host, HostSettings, Location, VirtualHost};
+use crate::config::syntax::{ConfigWord, Directive, Section, SyntaxNode};
 
 /// Reads a whole tree.
-pub(super) fn read_whole(mut reading: Reading<'_>, nodes: &[Node]) -> Config {
+pub(super) fn read_whole(mut reading: DirectiveContext<'_>, nodes: &[SyntaxNode]) -> Config {
     let mut server = Host::default();
     read_host(&mut reading, nodes, Within::Main, &mut server);
     reading.config.server = server;
@@ -28,8 +28,13 @@ pub(super) fn read_whole(mut reading: Reading<'_>, nodes: &[Node]) -> Config {
 }
 
 /// Reads all that stands in a host.
-fn read_host(reading: &mut Reading<'_>, nodes: &[Node], within: Within, host: &mut Host) {
-    let mut scope = Scope {
+fn read_host(
+    reading: &mut DirectiveContext<'_>,
+    nodes: &[SyntaxNode],
+    within: Within,
+    host: &mut Host,
+) {
+    let mut scope = DirectiveScope {
         within,
         host,
         location: None,
@@ -40,22 +45,30 @@ fn read_host(reading: &mut Reading<'_>, nodes: &[Node], within: Within, host: &m
     host.settings.variables = scope.variables.into_values().collect();
 }
 
-fn read_nodes(reading: &mut Reading<'_>, nodes: &[Node], scope: &mut Scope<'_>) {
+fn read_nodes(
+    reading: &mut DirectiveContext<'_>,
+    nodes: &[SyntaxNode],
+    scope: &mut DirectiveScope<'_>,
+) {
     for node in nodes {
         if reading.is_stopped() {
             return;
         }
         match node {
-            Node::Directive(directive) => read_directive(reading, directive, scope),
-            Node::Section(section) => read_section(reading, section, scope),
+            SyntaxNode::Directive(directive) => read_directive(reading, directive, scope),
+            SyntaxNode::Section(section) => read_section(reading, section, scope),
         }
     }
 }
 
-fn read_directive(reading: &mut Reading<'_>, directive: &Directive, scope: &mut Scope<'_>) {
+fn read_directive(
+    reading: &mut DirectiveContext<'_>,
+    directive: &Directive,
+    scope: &mut DirectiveScope<'_>,
+) {
     let name = &directive.name;
     reading.hide_words(name, &directive.words);
-    let is_it = |row: &&Known| row.name.eq_ignore_ascii_case(&name.text);
+    let is_it = |row: &&KnownDirective| row.name.eq_ignore_ascii_case(&name.text);
     if let Some(known) = DIRECTIVES.iter().find(is_it) {
         return read_as(reading, known.name, &known.meaning, directive, scope);
     }
@@ -67,11 +80,11 @@ fn read_directive(reading: &mut Reading<'_>, directive: &Directive, scope: &mut 
 }
 
 fn read_as(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     known: &str,
     meaning: &Meaning,
     directive: &Directive,
-    scope: &mut Scope<'_>,
+    scope: &mut DirectiveScope<'_>,
 ) {
     let name = &directive.name;
     match meaning {
@@ -102,7 +115,7 @@ fn read_as(
 }
 
 /// Settings of paths in a section of a balancer hold for its whole host.
-fn for_all_balancers(reading: &mut Reading<'_>, known: &str, name: &Word) {
+fn for_all_balancers(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
     if known != "Require" {
         let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
         let hint = "write it in a `<Location>` if other paths are not to have it";
@@ -110,7 +123,11 @@ fn for_all_balancers(reading: &mut Reading<'_>, known: &str, name: &Word) {
     }
 }
 
-fn read_section(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<'_>) {
+fn read_section(
+    reading: &mut DirectiveContext<'_>,
+    section: &Section,
+    scope: &mut DirectiveScope<'_>,
+) {
     let name = &section.name;
     reading.hide_words(name, &section.words);
     let is_it = |known: &&&str| known.eq_ignore_ascii_case(&name.text);
@@ -152,7 +169,7 @@ fn read_section(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<
     }
 }
 
-fn read_virtual_host(reading: &mut Reading<'_>, section: &Section) {
+fn read_virtual_host(reading: &mut DirectiveContext<'_>, section: &Section) {
     let mut host = Host::default();
     let addresses = host::addresses(reading, section);
     reading.virtual_host = Some(reading.config.virtual_hosts.len());
@@ -165,27 +182,27 @@ fn read_virtual_host(reading: &mut Reading<'_>, section: &Section) {
 }
 
 fn read_location(
-    reading: &mut Reading<'_>,
+    reading: &mut DirectiveContext<'_>,
     section: &Section,
     is_match: bool,
-    scope: &mut Scope<'_>,
+    scope: &mut DirectiveScope<'_>,
 ) {
     let Some((path, is_pattern)) = mappings::location(reading, section, is_match) else {
         return;
     };
-    let mut inner = Scope {
+    let mut inner = DirectiveScope {
         within: Within::Location,
         host: &mut *scope.host,
         location: Some(Location {
             path,
             is_pattern,
-            settings: Settings::default(),
+            settings: HostSettings::default(),
         }),
         balancer: None,
         variables: Ordered::default(),
     };
     read_nodes(reading, &section.children, &mut inner);
-    let Scope {
+    let DirectiveScope {
         location,
         variables,
         ..
@@ -196,9 +213,13 @@ fn read_location(
     }
 }
 
-fn read_proxy(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<'_>) {
+fn read_proxy(
+    reading: &mut DirectiveContext<'_>,
+    section: &Section,
+    scope: &mut DirectiveScope<'_>,
+) {
     let balancer = balancers::section(reading, section, scope.host);
-    let mut inner = Scope {
+    let mut inner = DirectiveScope {
         within: Within::Proxy,
         host: &mut *scope.host,
         location: None,
@@ -211,8 +232,8 @@ fn read_proxy(reading: &mut Reading<'_>, section: &Section, scope: &mut Scope<'_
 }
 
 fn unknown<'k>(
-    reading: &mut Reading<'_>,
-    name: &Word,
+    reading: &mut DirectiveContext<'_>,
+    name: &ConfigWord,
     what: &str,
     known: impl Iterator<Item = &'k str>,
 ) {

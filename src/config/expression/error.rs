@@ -15,18 +15,18 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExpressionError {
-    at: Position,
+    at: TextPosition,
     message: String,
 }
 
 /// A place in the text of an expression, both from 1; columns are characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Position {
+pub(super) struct TextPosition {
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
-impl Position {
+impl TextPosition {
     /// The place of a byte of the text.
     pub(super) fn of(text: &str, byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
@@ -41,7 +41,7 @@ impl Position {
 }
 
 impl ExpressionError {
-    pub(super) fn new(at: Position, message: impl Into<String>) -> Self {
+    pub(super) fn new(at: TextPosition, message: impl Into<String>) -> Self {
         Self {
             at,
             message: message.into(),

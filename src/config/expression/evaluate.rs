@@ -7,10 +7,10 @@ use ipnet::IpNet;
 
 use super::error::ExpressionError;
 use super::functions;
-use super::lookup::Lookup;
+use super::lookup::ExpressionLookup;
 use super::pattern::Groups;
 use super::read::Expression;
-use super::tree::{At, Binary, Comparison, Condition, Piece, Unary, Word};
+use super::tree::{At, Binary, Comparison, ExpressionNode, ExpressionPiece, ExpressionWord, Unary};
 
 /// How long a value may become, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -27,7 +27,7 @@ impl Expression {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::config::{Expression, Lookup};
+    /// use equipoise::config::{Expression, ExpressionLookup};
     /// use std::borrow::Cow;
     ///
     /// struct Answer {
@@ -35,7 +35,7 @@ impl Expression {
     ///     body: &'static [u8],
     /// }
     ///
-    /// impl Lookup for Answer {
+    /// impl ExpressionLookup for Answer {
     ///     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
     ///         let status = self.status.to_string().into_bytes();
     ///         (name == "REQUEST_STATUS").then_some(status.into())
@@ -52,7 +52,7 @@ impl Expression {
     /// assert!(Expression::parse("'ten' -gt 9")?.evaluate(&Answer { status: 200, body: b"" }).is_err());
     /// # Ok::<(), equipoise::config::ExpressionError>(())
     /// ```
-    pub fn evaluate(&self, lookup: &dyn Lookup) -> Result<bool, ExpressionError> {
+    pub fn evaluate(&self, lookup: &dyn ExpressionLookup) -> Result<bool, ExpressionError> {
         let mut evaluation = Evaluation {
             lookup,
             groups: Groups::new(),
@@ -62,15 +62,15 @@ impl Expression {
 }
 
 struct Evaluation<'l> {
-    lookup: &'l dyn Lookup,
+    lookup: &'l dyn ExpressionLookup,
     /// Those of the last match that had any.
     groups: Groups,
 }
 
 impl<'l> Evaluation<'l> {
-    fn holds(&mut self, condition: &Condition) -> Result<bool, ExpressionError> {
+    fn holds(&mut self, condition: &ExpressionNode) -> Result<bool, ExpressionError> {
         Ok(match condition {
-            Condition::All(parts) => {
+            ExpressionNode::All(parts) => {
                 for part in parts {
                     if !self.holds(part)? {
                         return Ok(false);
@@ -78,7 +78,7 @@ impl<'l> Evaluation<'l> {
                 }
                 true
             }
-            Condition::Any(parts) => {
+            ExpressionNode::Any(parts) => {
                 for part in parts {
                     if self.holds(part)? {
                         return Ok(true);
@@ -86,17 +86,17 @@ impl<'l> Evaluation<'l> {
                 }
                 false
             }
-            Condition::Binary(operator, left, right) => self.binary(*operator, left, right)?,
-            Condition::Compare(Comparison::Bytes(order), left, right) => {
+            ExpressionNode::Binary(operator, left, right) => self.binary(*operator, left, right)?,
+            ExpressionNode::Compare(Comparison::Bytes(order), left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
                 order.holds(left.cmp(&right))
             }
-            Condition::Compare(Comparison::Integers(order), left, right) => {
+            ExpressionNode::Compare(Comparison::Integers(order), left, right) => {
                 let (left, right) = (self.integer(left)?, self.integer(right)?);
                 order.holds(left.cmp(&right))
             }
-            Condition::Constant(value) => *value,
-            Condition::In(word, list) => {
+            ExpressionNode::Constant(value) => *value,
+            ExpressionNode::In(word, list) => {
                 let word = self.value(word)?.into_owned();
                 for other in list {
                     if word == *self.value(other)? {
@@ -105,7 +105,7 @@ impl<'l> Evaluation<'l> {
                 }
                 false
             }
-            Condition::Matches {
+            ExpressionNode::Matches {
                 value,
                 pattern,
                 negated,
@@ -119,8 +119,8 @@ impl<'l> Evaluation<'l> {
                 }
                 matches != *negated
             }
-            Condition::Not(inner) => !self.holds(inner)?,
-            Condition::Unary(operator, word) => {
+            ExpressionNode::Not(inner) => !self.holds(inner)?,
+            ExpressionNode::Unary(operator, word) => {
                 let value = self.value(word)?;
                 match operator {
                     Unary::Empty => value.is_empty(),
@@ -134,7 +134,12 @@ impl<'l> Evaluation<'l> {
         })
     }
 
-    fn binary(&self, operator: Binary, left: &Word, right: &Word) -> Result<bool, ExpressionError> {
+    fn binary(
+        &self,
+        operator: Binary,
+        left: &ExpressionWord,
+        right: &ExpressionWord,
+    ) -> Result<bool, ExpressionError> {
         let (value, against) = (self.value(left)?, self.value(right)?);
         Ok(match operator {
             Binary::InNetwork => {
@@ -155,7 +160,7 @@ impl<'l> Evaluation<'l> {
         })
     }
 
-    fn integer(&self, word: &Word) -> Result<i128, ExpressionError> {
+    fn integer(&self, word: &ExpressionWord) -> Result<i128, ExpressionError> {
         let value = self.value(word)?;
         let text = std::str::from_utf8(&value).ok();
         // httpd takes what is none for 0, so that a header that is missing is less than any limit.
@@ -166,7 +171,7 @@ impl<'l> Evaluation<'l> {
         })
     }
 
-    fn value<'w>(&self, word: &'w Word) -> Result<Cow<'w, [u8]>, ExpressionError>
+    fn value<'w>(&self, word: &'w ExpressionWord) -> Result<Cow<'w, [u8]>, ExpressionError>
     where
         'l: 'w,
     {
@@ -188,12 +193,12 @@ impl<'l> Evaluation<'l> {
         Ok(value)
     }
 
-    fn piece<'w>(&self, piece: &'w Piece) -> Result<Cow<'w, [u8]>, ExpressionError>
+    fn piece<'w>(&self, piece: &'w ExpressionPiece) -> Result<Cow<'w, [u8]>, ExpressionError>
     where
         'l: 'w,
     {
         Ok(match piece {
-            Piece::Call(name, argument, at) => {
+            ExpressionPiece::Call(name, argument, at) => {
                 let argument = self.value(argument)?;
                 let found = match functions::find(name) {
                     Some(function) => Some(function(&argument).map(Cow::Owned)),
@@ -203,12 +208,12 @@ impl<'l> Evaluation<'l> {
                     found.ok_or_else(|| wrong(*at, format!("there is no function `{name}`")))?;
                 found.map_err(|why| wrong(*at, format!("`{name}` has no value: {why}")))?
             }
-            Piece::Group(number) => {
+            ExpressionPiece::Group(number) => {
                 let group = self.groups.get(*number).cloned().flatten();
                 Cow::Owned(group.unwrap_or_default())
             }
-            Piece::Literal(bytes) => Cow::Borrowed(bytes),
-            Piece::Variable(name, at) => {
+            ExpressionPiece::Literal(bytes) => Cow::Borrowed(bytes),
+            ExpressionPiece::Variable(name, at) => {
                 let found = self.lookup.variable(name);
                 found.ok_or_else(|| wrong(*at, format!("there is no variable `{name}`")))?
             }

@@ -1,4 +1,4 @@
-//! What the names in an expression stand for: [`Lookup`].
+//! What the names in an expression stand for: [`ExpressionLookup`].
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 ///
 /// These functions are there for every expression, and are not asked for here: `tolower`,
 /// `toupper`, `escape`, `unescape`, `base64` and `unbase64`.
-pub trait Lookup {
+pub trait ExpressionLookup {
     /// Returns the value of `%{name}`; `None` if there is no such variable. One that is there and
     /// not set is empty.
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>>;
@@ -21,7 +21,7 @@ pub trait Lookup {
     fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>>;
 }
 
-const _: Option<&dyn Lookup> = None;
+const _: Option<&dyn ExpressionLookup> = None;
 
 /// A name in an expression, for [`Expression::check`](super::Expression::check).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It knows nothing of health checks or requests: what a variable stands for, and which there are,
-//! is a [`Lookup`]'s matter. What cannot be decided is an error with its line and column, and
+//! is a [`ExpressionLookup`]'s matter. What cannot be decided is an error with its line and column, and
 //! never true.
 //!
 //! What does not live here: the directives that have expressions (`directive`), and what their
@@ -28,5 +28,5 @@ mod token;
 mod tree;
 
 pub use error::ExpressionError;
-pub use lookup::{ExpressionName, Lookup};
+pub use lookup::{ExpressionLookup, ExpressionName};
 pub use read::Expression;

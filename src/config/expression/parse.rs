@@ -1,9 +1,9 @@
 //! From tokens to a tree: [`condition`].
 
-use super::error::{ExpressionError, Position};
+use super::error::{ExpressionError, TextPosition};
 use super::pattern::Pattern;
 use super::token::{Token, tokens};
-use super::tree::{At, Condition, Piece, Word};
+use super::tree::{At, ExpressionNode, ExpressionPiece, ExpressionWord};
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -12,9 +12,9 @@ const LONGEST: usize = 16 * 1024;
 const DEEPEST: usize = 50;
 
 /// Reads a whole expression.
-pub(super) fn condition(text: &str) -> Result<Condition, ExpressionError> {
+pub(super) fn condition(text: &str) -> Result<ExpressionNode, ExpressionError> {
     if text.len() > LONGEST {
-        let at = Position::of(text, 0);
+        let at = TextPosition::of(text, 0);
         let message = format!("an expression has {LONGEST} bytes at most");
         return Err(ExpressionError::new(at, message));
     }
@@ -48,9 +48,9 @@ impl Parser<'_> {
     }
 
     /// Where the next token begins, or the text ends.
-    fn here(&self) -> Position {
+    fn here(&self) -> TextPosition {
         let next = self.tokens.get(self.next);
-        Position::of(self.text, next.map_or(self.text.len(), |(_, at)| *at))
+        TextPosition::of(self.text, next.map_or(self.text.len(), |(_, at)| *at))
     }
 
     fn unexpected(&self, wanted: &str) -> ExpressionError {
@@ -75,38 +75,38 @@ impl Parser<'_> {
         }
     }
 
-    fn any(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+    fn any(&mut self, depth: usize) -> Result<ExpressionNode, ExpressionError> {
         let mut parts = Vec::new();
         loop {
             match self.all(depth)? {
-                Condition::Any(inner) => parts.extend(inner),
+                ExpressionNode::Any(inner) => parts.extend(inner),
                 part => parts.push(part),
             }
             if !self.takes(&Token::Or) {
-                return Ok(one_or(parts, Condition::Any));
+                return Ok(one_or(parts, ExpressionNode::Any));
             }
         }
     }
 
-    fn all(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+    fn all(&mut self, depth: usize) -> Result<ExpressionNode, ExpressionError> {
         let mut parts = Vec::new();
         loop {
             match self.one(depth)? {
-                Condition::All(inner) => parts.extend(inner),
+                ExpressionNode::All(inner) => parts.extend(inner),
                 part => parts.push(part),
             }
             if !self.takes(&Token::And) {
-                return Ok(one_or(parts, Condition::All));
+                return Ok(one_or(parts, ExpressionNode::All));
             }
         }
     }
 
-    fn one(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+    fn one(&mut self, depth: usize) -> Result<ExpressionNode, ExpressionError> {
         let inner = self.deeper(depth)?;
         match self.peek() {
             Some(Token::Not) => {
                 self.next += 1;
-                Ok(Condition::Not(Box::new(self.one(inner)?)))
+                Ok(ExpressionNode::Not(Box::new(self.one(inner)?)))
             }
             Some(Token::Open) => {
                 self.next += 1;
@@ -116,26 +116,26 @@ impl Parser<'_> {
             }
             Some(&Token::Constant(value)) => {
                 self.next += 1;
-                Ok(Condition::Constant(value))
+                Ok(ExpressionNode::Constant(value))
             }
             Some(&Token::Unary(operator)) => {
                 self.next += 1;
-                Ok(Condition::Unary(operator, self.word(inner)?))
+                Ok(ExpressionNode::Unary(operator, self.word(inner)?))
             }
             _ => self.comparison(inner),
         }
     }
 
-    fn comparison(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+    fn comparison(&mut self, depth: usize) -> Result<ExpressionNode, ExpressionError> {
         let left = self.word(depth)?;
         match self.peek() {
             Some(&Token::Compare(comparison)) => {
                 self.next += 1;
-                Ok(Condition::Compare(comparison, left, self.word(depth)?))
+                Ok(ExpressionNode::Compare(comparison, left, self.word(depth)?))
             }
             Some(&Token::Binary(operator)) => {
                 self.next += 1;
-                Ok(Condition::Binary(operator, left, self.word(depth)?))
+                Ok(ExpressionNode::Binary(operator, left, self.word(depth)?))
             }
             Some(&Token::Matches { negated }) => {
                 self.next += 1;
@@ -148,7 +148,7 @@ impl Parser<'_> {
                     ExpressionError::new(at, message)
                 })?;
                 self.next += 1;
-                Ok(Condition::Matches {
+                Ok(ExpressionNode::Matches {
                     value: left,
                     pattern,
                     negated,
@@ -163,15 +163,15 @@ impl Parser<'_> {
                     list.push(self.word(depth)?);
                 }
                 self.expect(&Token::BraceClosed, "`,` or `}`")?;
-                Ok(Condition::In(left, list))
+                Ok(ExpressionNode::In(left, list))
             }
             _ => Err(self.unexpected("a comparison, such as `==` or `=~`,")),
         }
     }
 
     /// A value, with all that is joined to it by dots.
-    fn word(&mut self, depth: usize) -> Result<Word, ExpressionError> {
-        let mut word = Word {
+    fn word(&mut self, depth: usize) -> Result<ExpressionWord, ExpressionError> {
+        let mut word = ExpressionWord {
             pieces: Vec::new(),
             at: At(self.here()),
         };
@@ -187,7 +187,7 @@ impl Parser<'_> {
                     self.expect(&Token::Open, "`(`, as names without quotes are functions,")?;
                     let argument = self.word(self.deeper(depth)?)?;
                     self.expect(&Token::Closed, "`)`")?;
-                    word.push(Piece::Call(name, argument, at));
+                    word.push(ExpressionPiece::Call(name, argument, at));
                 }
                 _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`,")),
             }
@@ -198,7 +198,10 @@ impl Parser<'_> {
     }
 }
 
-fn one_or(mut parts: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> Condition {
+fn one_or(
+    mut parts: Vec<ExpressionNode>,
+    many: fn(Vec<ExpressionNode>) -> ExpressionNode,
+) -> ExpressionNode {
     match (parts.len(), parts.pop()) {
         (1, Some(only)) => only,
         (_, last) => {

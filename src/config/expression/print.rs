@@ -5,7 +5,7 @@ use std::fmt;
 use super::pattern::Pattern;
 use super::read::Expression;
 use super::token::DELIMITERS;
-use super::tree::{Comparison, Condition, Order, Piece, Word};
+use super::tree::{Comparator, Comparison, ExpressionNode, ExpressionPiece, ExpressionWord};
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,7 +13,7 @@ impl fmt::Display for Expression {
     }
 }
 
-impl fmt::Display for Condition {
+impl fmt::Display for ExpressionNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All(parts) => joined(f, parts, " && ", |part| matches!(part, Self::Any(_))),
@@ -49,9 +49,9 @@ impl fmt::Display for Condition {
 
 fn joined(
     f: &mut fmt::Formatter<'_>,
-    parts: &[Condition],
+    parts: &[ExpressionNode],
     by: &str,
-    in_parentheses: impl Fn(&Condition) -> bool,
+    in_parentheses: impl Fn(&ExpressionNode) -> bool,
 ) -> fmt::Result {
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
@@ -69,23 +69,23 @@ fn joined(
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bytes(Order::Equal) => "==",
-            Self::Bytes(Order::Greater) => ">",
-            Self::Bytes(Order::GreaterOrEqual) => ">=",
-            Self::Bytes(Order::Less) => "<",
-            Self::Bytes(Order::LessOrEqual) => "<=",
-            Self::Bytes(Order::NotEqual) => "!=",
-            Self::Integers(Order::Equal) => "-eq",
-            Self::Integers(Order::Greater) => "-gt",
-            Self::Integers(Order::GreaterOrEqual) => "-ge",
-            Self::Integers(Order::Less) => "-lt",
-            Self::Integers(Order::LessOrEqual) => "-le",
-            Self::Integers(Order::NotEqual) => "-ne",
+            Self::Bytes(Comparator::Equal) => "==",
+            Self::Bytes(Comparator::Greater) => ">",
+            Self::Bytes(Comparator::GreaterOrEqual) => ">=",
+            Self::Bytes(Comparator::Less) => "<",
+            Self::Bytes(Comparator::LessOrEqual) => "<=",
+            Self::Bytes(Comparator::NotEqual) => "!=",
+            Self::Integers(Comparator::Equal) => "-eq",
+            Self::Integers(Comparator::Greater) => "-gt",
+            Self::Integers(Comparator::GreaterOrEqual) => "-ge",
+            Self::Integers(Comparator::Less) => "-lt",
+            Self::Integers(Comparator::LessOrEqual) => "-le",
+            Self::Integers(Comparator::NotEqual) => "-ne",
         })
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for ExpressionWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.pieces.is_empty() {
             return f.write_str("''");
@@ -95,10 +95,10 @@ impl fmt::Display for Word {
                 f.write_str(" . ")?;
             }
             match piece {
-                Piece::Call(name, argument, _) => write!(f, "{name}({argument})")?,
-                Piece::Group(number) => write!(f, "${number}")?,
-                Piece::Literal(bytes) => literal(f, bytes)?,
-                Piece::Variable(name, _) => write!(f, "%{{{name}}}")?,
+                ExpressionPiece::Call(name, argument, _) => write!(f, "{name}({argument})")?,
+                ExpressionPiece::Group(number) => write!(f, "${number}")?,
+                ExpressionPiece::Literal(bytes) => literal(f, bytes)?,
+                ExpressionPiece::Variable(name, _) => write!(f, "%{{{name}}}")?,
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::error::ExpressionError;
 use super::lookup::ExpressionName;
 use super::parse;
-use super::tree::Condition;
+use super::tree::ExpressionNode;
 
 /// An expression of httpd (`ap_expr`), such as
 /// `%{REQUEST_STATUS} =~ /^[23]/ && !(hc('body') =~ /Under maintenance/)`.
@@ -42,7 +42,7 @@ use super::tree::Condition;
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Expression {
-    pub(super) condition: Condition,
+    pub(super) condition: ExpressionNode,
 }
 
 impl Expression {

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::tree::{At, Binary, Comparison, Condition, Order, Piece, Unary, Word};
-use super::{Expression, ExpressionName, Lookup};
+use super::tree::{
+    At, Binary, Comparator, Comparison, ExpressionNode, ExpressionPiece, ExpressionWord, Unary,
+};
+use super::{Expression, ExpressionLookup, ExpressionName};
 use crate::config::expression::pattern::Pattern;
 
 struct Request;
 
-impl Lookup for Request {
+impl ExpressionLookup for Request {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match &*name.to_ascii_uppercase() {
             "QUERY_STRING" => Some(Cow::Borrowed(b"q=1&r=two")),
@@ -182,7 +184,7 @@ fn length_and_depth_are_bounded() {
 #[test]
 fn values_do_not_grow_without_end() {
     struct Large;
-    impl Lookup for Large {
+    impl ExpressionLookup for Large {
         fn variable(&self, _: &str) -> Option<Cow<'_, [u8]>> {
             Some(vec![b'x'; 600_000].into())
         }
@@ -195,39 +197,39 @@ fn values_do_not_grow_without_end() {
     assert_eq!(error.message(), "this becomes longer than 1048576 bytes");
 }
 
-fn piece() -> impl Strategy<Value = Piece> {
+fn piece() -> impl Strategy<Value = ExpressionPiece> {
     let name = "[a-zA-Z][a-zA-Z0-9_]{0,5}";
     let leaf = prop_oneof![
-        prop::collection::vec(any::<u8>(), 1..6).prop_map(Piece::Literal),
-        (0_usize..10).prop_map(Piece::Group),
-        name.prop_map(|name| Piece::Variable(name, At::default())),
+        prop::collection::vec(any::<u8>(), 1..6).prop_map(ExpressionPiece::Literal),
+        (0_usize..10).prop_map(ExpressionPiece::Group),
+        name.prop_map(|name| ExpressionPiece::Variable(name, At::default())),
     ];
     leaf.prop_recursive(3, 8, 3, move |inner| {
         // A word without quotes that is an operator is no name.
         let name = "fn_[a-z]{0,4}";
         (name, prop::collection::vec(inner, 0..3))
-            .prop_map(|(name, pieces)| Piece::Call(name, word_of(pieces), At::default()))
+            .prop_map(|(name, pieces)| ExpressionPiece::Call(name, word_of(pieces), At::default()))
     })
 }
 
-fn word_of(pieces: Vec<Piece>) -> Word {
-    let mut word = Word::default();
+fn word_of(pieces: Vec<ExpressionPiece>) -> ExpressionWord {
+    let mut word = ExpressionWord::default();
     pieces.into_iter().for_each(|piece| word.push(piece));
     word
 }
 
-fn word() -> impl Strategy<Value = Word> {
+fn word() -> impl Strategy<Value = ExpressionWord> {
     prop::collection::vec(piece(), 0..4).prop_map(word_of)
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+fn condition() -> impl Strategy<Value = ExpressionNode> {
     let order = prop_oneof![
-        Just(Order::Equal),
-        Just(Order::Greater),
-        Just(Order::GreaterOrEqual),
-        Just(Order::Less),
-        Just(Order::LessOrEqual),
-        Just(Order::NotEqual),
+        Just(Comparator::Equal),
+        Just(Comparator::Greater),
+        Just(Comparator::GreaterOrEqual),
+        Just(Comparator::Less),
+        Just(Comparator::LessOrEqual),
+        Just(Comparator::NotEqual),
     ];
     let comparison = (order, any::<bool>()).prop_map(|(order, bytes)| match bytes {
         true => Comparison::Bytes(order),
@@ -244,36 +246,41 @@ fn condition() -> impl Strategy<Value = Condition> {
         Just(Binary::LikeInAnyCase),
     ];
     let matches = ("[a-z#/,.]{0,4}", any::<bool>(), word(), any::<bool>());
-    let matches = matches.prop_map(|(text, ignores_case, value, negated)| Condition::Matches {
-        value,
-        pattern: Pattern::new(&text, ignores_case).unwrap(),
-        negated,
-        at: At::default(),
-    });
+    let matches =
+        matches.prop_map(
+            |(text, ignores_case, value, negated)| ExpressionNode::Matches {
+                value,
+                pattern: Pattern::new(&text, ignores_case).unwrap(),
+                negated,
+                at: At::default(),
+            },
+        );
     let leaf = prop_oneof![
-        any::<bool>().prop_map(Condition::Constant),
-        (comparison, word(), word()).prop_map(|(it, l, r)| Condition::Compare(it, l, r)),
-        (unary, word()).prop_map(|(it, word)| Condition::Unary(it, word)),
-        (binary, word(), word()).prop_map(|(it, l, r)| Condition::Binary(it, l, r)),
-        (word(), prop::collection::vec(word(), 1..4)).prop_map(|(it, l)| Condition::In(it, l)),
+        any::<bool>().prop_map(ExpressionNode::Constant),
+        (comparison, word(), word()).prop_map(|(it, l, r)| ExpressionNode::Compare(it, l, r)),
+        (unary, word()).prop_map(|(it, word)| ExpressionNode::Unary(it, word)),
+        (binary, word(), word()).prop_map(|(it, l, r)| ExpressionNode::Binary(it, l, r)),
+        (word(), prop::collection::vec(word(), 1..4)).prop_map(|(it, l)| ExpressionNode::In(it, l)),
         matches,
     ];
     leaf.prop_recursive(4, 16, 3, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|it| Condition::Not(Box::new(it))),
+            inner
+                .clone()
+                .prop_map(|it| ExpressionNode::Not(Box::new(it))),
             prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| {
                 let parts = parts.into_iter().flat_map(|part| match part {
-                    Condition::All(parts) => parts,
+                    ExpressionNode::All(parts) => parts,
                     part => vec![part],
                 });
-                Condition::All(parts.collect())
+                ExpressionNode::All(parts.collect())
             }),
             prop::collection::vec(inner, 2..4).prop_map(|parts| {
                 let parts = parts.into_iter().flat_map(|part| match part {
-                    Condition::Any(parts) => parts,
+                    ExpressionNode::Any(parts) => parts,
                     part => vec![part],
                 });
-                Condition::Any(parts.collect())
+                ExpressionNode::Any(parts.collect())
             }),
         ]
     })

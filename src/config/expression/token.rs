@@ -2,8 +2,8 @@
 //!
 //! Which characters make a word was found out by asking httpd 2.4.71; the tests do so again.
 
-use super::error::{ExpressionError, Position};
-use super::tree::{At, Binary, Comparison, Order, Piece, Unary, Word};
+use super::error::{ExpressionError, TextPosition};
+use super::tree::{At, Binary, Comparator, Comparison, ExpressionPiece, ExpressionWord, Unary};
 
 /// What may stand around a regular expression; around `/` without an `m` before it.
 pub(super) const DELIMITERS: &str = "/#,;:|!?.'\"_-^%$";
@@ -30,7 +30,7 @@ pub(super) enum Token {
     Or,
     Regex { text: String, ignores_case: bool },
     Unary(Unary),
-    Value(Word),
+    Value(ExpressionWord),
 }
 
 /// All tokens with the places where they begin, in bytes.
@@ -76,11 +76,11 @@ impl<'t> Scanner<'t> {
     }
 
     fn error(&self, at: usize, message: impl Into<String>) -> ExpressionError {
-        ExpressionError::new(Position::of(self.text, at), message)
+        ExpressionError::new(TextPosition::of(self.text, at), message)
     }
 
     fn place(&self, at: usize) -> At {
-        At(Position::of(self.text, at))
+        At(TextPosition::of(self.text, at))
     }
 
     fn next(&mut self) -> Result<Option<(Token, usize)>, ExpressionError> {
@@ -120,8 +120,8 @@ impl<'t> Scanner<'t> {
         Ok(Some((token, begin)))
     }
 
-    fn word(&self, begin: usize) -> Word {
-        Word {
+    fn word(&self, begin: usize) -> ExpressionWord {
+        ExpressionWord {
             pieces: Vec::new(),
             at: self.place(begin),
         }
@@ -132,25 +132,31 @@ impl<'t> Scanner<'t> {
         self.take_while(|c| c.is_ascii_digit());
         let mut word = self.word(begin);
         let digits = &self.text[begin..self.at];
-        word.push(Piece::Literal(digits.as_bytes().to_vec()));
+        word.push(ExpressionPiece::Literal(digits.as_bytes().to_vec()));
         Token::Value(word)
     }
 
     fn symbol(&mut self, begin: usize) -> Result<Token, ExpressionError> {
         const SYMBOLS: [(&str, Token); 18] = [
-            ("==", Token::Compare(Comparison::Bytes(Order::Equal))),
+            ("==", Token::Compare(Comparison::Bytes(Comparator::Equal))),
             ("=~", Token::Matches { negated: false }),
-            ("=", Token::Compare(Comparison::Bytes(Order::Equal))),
-            ("!=", Token::Compare(Comparison::Bytes(Order::NotEqual))),
+            ("=", Token::Compare(Comparison::Bytes(Comparator::Equal))),
+            (
+                "!=",
+                Token::Compare(Comparison::Bytes(Comparator::NotEqual)),
+            ),
             ("!~", Token::Matches { negated: true }),
             ("!", Token::Not),
-            ("<=", Token::Compare(Comparison::Bytes(Order::LessOrEqual))),
-            ("<", Token::Compare(Comparison::Bytes(Order::Less))),
+            (
+                "<=",
+                Token::Compare(Comparison::Bytes(Comparator::LessOrEqual)),
+            ),
+            ("<", Token::Compare(Comparison::Bytes(Comparator::Less))),
             (
                 ">=",
-                Token::Compare(Comparison::Bytes(Order::GreaterOrEqual)),
+                Token::Compare(Comparison::Bytes(Comparator::GreaterOrEqual)),
             ),
-            (">", Token::Compare(Comparison::Bytes(Order::Greater))),
+            (">", Token::Compare(Comparison::Bytes(Comparator::Greater))),
             ("&&", Token::And),
             ("||", Token::Or),
             (".", Token::Dot),
@@ -232,14 +238,14 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    fn group(&mut self) -> Piece {
+    fn group(&mut self) -> ExpressionPiece {
         self.take();
         let digit = self.take().and_then(|c| c.to_digit(10));
-        Piece::Group(digit.and_then(|it| usize::try_from(it).ok()).unwrap_or(0))
+        ExpressionPiece::Group(digit.and_then(|it| usize::try_from(it).ok()).unwrap_or(0))
     }
 
     /// `%{NAME}` or `%{function:argument}`.
-    fn variable(&mut self, depth: usize) -> Result<Piece, ExpressionError> {
+    fn variable(&mut self, depth: usize) -> Result<ExpressionPiece, ExpressionError> {
         let begin = self.at;
         if depth > DEEPEST {
             return Err(self.error(begin, "variables are nested too deeply"));
@@ -252,10 +258,10 @@ impl<'t> Scanner<'t> {
         let (name, at) = (name.to_owned(), self.place(begin));
         if self.takes(":") {
             let argument = self.pieces(None, begin, depth + 1)?;
-            return Ok(Piece::Call(name, argument, at));
+            return Ok(ExpressionPiece::Call(name, argument, at));
         }
         match self.take() {
-            Some('}') => Ok(Piece::Variable(name, at)),
+            Some('}') => Ok(ExpressionPiece::Variable(name, at)),
             None => Err(self.error(begin, "`%{` has no `}`")),
             Some(_) => Err(self.error(begin, "the name of a variable ends at `}` or `:`")),
         }
@@ -267,7 +273,7 @@ impl<'t> Scanner<'t> {
         quote: Option<char>,
         begin: usize,
         depth: usize,
-    ) -> Result<Word, ExpressionError> {
+    ) -> Result<ExpressionWord, ExpressionError> {
         let mut word = self.word(self.at);
         let end = quote.unwrap_or('}');
         loop {
@@ -288,13 +294,13 @@ impl<'t> Scanner<'t> {
                 Some('\\') if second.is_some() => {
                     self.take();
                     let bytes = self.escaped(here)?;
-                    word.push(Piece::Literal(bytes));
+                    word.push(ExpressionPiece::Literal(bytes));
                 }
                 Some(c) => {
                     self.take();
                     let mut bytes = [0; 4];
                     let bytes = c.encode_utf8(&mut bytes).as_bytes();
-                    word.push(Piece::Literal(bytes.to_vec()));
+                    word.push(ExpressionPiece::Literal(bytes.to_vec()));
                 }
             }
         }
@@ -327,14 +333,14 @@ impl<'t> Scanner<'t> {
     }
 }
 
-fn integer_order(name: &str) -> Option<Order> {
+fn integer_order(name: &str) -> Option<Comparator> {
     Some(match name {
-        "eq" => Order::Equal,
-        "ge" => Order::GreaterOrEqual,
-        "gt" => Order::Greater,
-        "le" => Order::LessOrEqual,
-        "lt" => Order::Less,
-        "ne" => Order::NotEqual,
+        "eq" => Comparator::Equal,
+        "ge" => Comparator::GreaterOrEqual,
+        "gt" => Comparator::Greater,
+        "le" => Comparator::LessOrEqual,
+        "lt" => Comparator::Less,
+        "ne" => Comparator::NotEqual,
         _ => return None,
     })
 }

@@ -1,42 +1,42 @@
-//! What an expression is when it has been read: [`Condition`].
+//! What an expression is when it has been read: [`ExpressionNode`].
 //!
 //! What does not live here: reading it (`parse`), and what users have of it (`read`).
 
 use std::fmt;
 
-use super::error::Position;
+use super::error::TextPosition;
 use super::functions;
 use super::lookup::ExpressionName;
 use super::pattern::Pattern;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Condition {
+pub(super) enum ExpressionNode {
     All(Vec<Self>),
     Any(Vec<Self>),
-    Binary(Binary, Word, Word),
-    Compare(Comparison, Word, Word),
+    Binary(Binary, ExpressionWord, ExpressionWord),
+    Compare(Comparison, ExpressionWord, ExpressionWord),
     Constant(bool),
-    In(Word, Vec<Word>),
+    In(ExpressionWord, Vec<ExpressionWord>),
     Matches {
-        value: Word,
+        value: ExpressionWord,
         pattern: Pattern,
         negated: bool,
         at: At,
     },
     Not(Box<Self>),
-    Unary(Unary, Word),
+    Unary(Unary, ExpressionWord),
 }
 
 /// A value: its pieces one after the other.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Word {
-    pub(super) pieces: Vec<Piece>,
+pub(super) struct ExpressionWord {
+    pub(super) pieces: Vec<ExpressionPiece>,
     pub(super) at: At,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Piece {
-    Call(String, Word, At),
+pub(super) enum ExpressionPiece {
+    Call(String, ExpressionWord, At),
     /// `$1`
     Group(usize),
     Literal(Vec<u8>),
@@ -45,11 +45,11 @@ pub(super) enum Piece {
 
 /// Where something was written; two that are written elsewhere are the same all the same.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct At(pub(super) Position);
+pub(super) struct At(pub(super) TextPosition);
 
 impl Default for At {
     fn default() -> Self {
-        Self(Position { line: 1, column: 1 })
+        Self(TextPosition { line: 1, column: 1 })
     }
 }
 
@@ -62,7 +62,7 @@ impl PartialEq for At {
 impl Eq for At {}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Order {
+pub(super) enum Comparator {
     Equal,
     Greater,
     GreaterOrEqual,
@@ -74,8 +74,8 @@ pub(super) enum Order {
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Comparison {
-    Bytes(Order),
-    Integers(Order),
+    Bytes(Comparator),
+    Integers(Comparator),
 }
 
 /// Operators with one value.
@@ -94,7 +94,7 @@ pub(super) enum Binary {
     LikeInAnyCase,
 }
 
-impl Order {
+impl Comparator {
     pub(super) fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
@@ -107,15 +107,15 @@ impl Order {
     }
 }
 
-impl Word {
-    pub(super) fn push(&mut self, piece: Piece) {
-        if let (Some(Piece::Literal(before)), Piece::Literal(more)) =
+impl ExpressionWord {
+    pub(super) fn push(&mut self, piece: ExpressionPiece) {
+        if let (Some(ExpressionPiece::Literal(before)), ExpressionPiece::Literal(more)) =
             (self.pieces.last_mut(), &piece)
         {
             before.extend_from_slice(more);
             return;
         }
-        if !matches!(&piece, Piece::Literal(bytes) if bytes.is_empty()) {
+        if !matches!(&piece, ExpressionPiece::Literal(bytes) if bytes.is_empty()) {
             self.pieces.push(piece);
         }
     }
@@ -123,20 +123,20 @@ impl Word {
     fn visit(&self, each: &mut impl FnMut(ExpressionName<'_>, At)) {
         for piece in &self.pieces {
             match piece {
-                Piece::Call(name, argument, at) => {
+                ExpressionPiece::Call(name, argument, at) => {
                     if functions::find(name).is_none() {
                         each(ExpressionName::Function(name), *at);
                     }
                     argument.visit(each);
                 }
-                Piece::Variable(name, at) => each(ExpressionName::Variable(name), *at),
-                Piece::Group(_) | Piece::Literal(_) => {}
+                ExpressionPiece::Variable(name, at) => each(ExpressionName::Variable(name), *at),
+                ExpressionPiece::Group(_) | ExpressionPiece::Literal(_) => {}
             }
         }
     }
 }
 
-impl Condition {
+impl ExpressionNode {
     /// Tells of all names that are looked up, in order.
     pub(super) fn visit(&self, each: &mut impl FnMut(ExpressionName<'_>, At)) {
         match self {

@@ -1,21 +1,21 @@
-//! Who may ask: [`Gate`].
+//! Who may ask: [`AccessCheck`].
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::Extensions;
 use ipnet::IpNet;
 
-use crate::config::Access;
+use crate::config::AccessRule;
 use crate::proxy::ClientAddr;
 
 /// Lets in whoever one of its rules lets in.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Gate {
-    rules: Vec<Access>,
+pub(in crate::config) struct AccessCheck {
+    rules: Vec<AccessRule>,
 }
 
-impl Gate {
-    pub(in crate::config) fn new(rules: &[Access]) -> Option<Self> {
+impl AccessCheck {
+    pub(in crate::config) fn new(rules: &[AccessRule]) -> Option<Self> {
         let rules = rules.to_vec();
         (!rules.is_empty()).then_some(Self { rules })
     }
@@ -27,9 +27,9 @@ impl Gate {
         let client = client.map(|client| client.0.ip().to_canonical());
         let here = here.ip().to_canonical();
         self.rules.iter().any(|rule| match (rule, client) {
-            (Access::Granted, _) => true,
-            (Access::Local, Some(client)) => is_local(client, here),
-            (Access::Networks(networks), Some(client)) => {
+            (AccessRule::Granted, _) => true,
+            (AccessRule::Local, Some(client)) => is_local(client, here),
+            (AccessRule::Networks(networks), Some(client)) => {
                 networks.iter().any(|network| contains(network, client))
             }
             _ => false,
@@ -52,24 +52,24 @@ fn contains(network: &IpNet, client: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Gate;
-    use crate::config::Access;
+    use super::AccessCheck;
+    use crate::config::AccessRule;
     use crate::proxy::ClientAddr;
     use http::Extensions;
 
-    fn lets_in(rules: &[Access], client: &str) -> bool {
+    fn lets_in(rules: &[AccessRule], client: &str) -> bool {
         let mut extensions = Extensions::new();
         extensions.insert(ClientAddr(client.parse().unwrap()));
         let here = "192.0.2.7:80".parse().unwrap();
-        Gate::new(rules).unwrap().lets_in(&extensions, here)
+        AccessCheck::new(rules).unwrap().lets_in(&extensions, here)
     }
 
     #[test]
     fn one_rule_that_lets_in_is_enough() {
         let rules = [
-            Access::Denied,
-            Access::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
-            Access::Local,
+            AccessRule::Denied,
+            AccessRule::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
+            AccessRule::Local,
         ];
         assert!(lets_in(&rules, "10.1.2.3:1"));
         assert!(lets_in(&rules, "[::ffff:10.1.2.3]:1"));
@@ -84,12 +84,16 @@ mod tests {
     fn who_is_not_known_is_let_in_only_where_everybody_is() {
         let nobody = Extensions::new();
         let here = "127.0.0.1:80".parse().unwrap();
-        assert!(!Gate::new(&[Access::Local]).unwrap().lets_in(&nobody, here));
         assert!(
-            Gate::new(&[Access::Granted])
+            !AccessCheck::new(&[AccessRule::Local])
                 .unwrap()
                 .lets_in(&nobody, here)
         );
-        assert!(Gate::new(&[]).is_none());
+        assert!(
+            AccessCheck::new(&[AccessRule::Granted])
+                .unwrap()
+                .lets_in(&nobody, here)
+        );
+        assert!(AccessCheck::new(&[]).is_none());
     }
 }

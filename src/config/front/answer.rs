@@ -1,4 +1,4 @@
-//! What is done to an answer, and what is known of its request: [`Trip`].
+//! What is done to an answer, and what is known of its request: [`RequestContext`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use http::header::{ALLOW, HeaderMap, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
-use super::layer::{Layer, Layers};
-use super::site::{Destination, Site};
+use super::layer::{HostLayer, RequestLayers};
+use super::site::{HostDestination, Site};
 use crate::balancer::Balancer;
 use crate::config::ErrorOverride;
 use crate::proxy::{AnsweredBadly, Endpoint, Origin, ProxyBody};
-use crate::service::{BalanceError, Refusal, ServedBy, Wanted};
+use crate::service::{BalanceError, ErrorPage, PreferredFormat, ServedBy};
 use crate::session;
 
 /// The headers of answers that hold URLs.
@@ -24,31 +24,31 @@ const HOLD_URLS: [&str; 5] = [
 ];
 
 /// What a client gets.
-pub(super) type Answer = Response<ProxyBody>;
+pub(super) type FrontResponse = Response<ProxyBody>;
 
 /// What is known of a request while a member answers it.
 #[derive(Debug)]
-pub(super) struct Trip {
+pub(super) struct RequestContext {
     pub(super) site: Arc<Site>,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: PreferredFormat,
     /// Which places of the site it asks in.
     pub(super) places: Vec<usize>,
     pub(super) secure: bool,
-    pub(super) destination: Option<Arc<Destination>>,
+    pub(super) destination: Option<Arc<HostDestination>>,
     pub(super) balancer: Option<Balancer<Endpoint>>,
     pub(super) origin: Option<Origin>,
-    pub(super) presented: Option<Presented>,
+    pub(super) presented: Option<RequestSession>,
 }
 
 /// The session that a request presented.
 #[derive(Clone, Debug)]
-pub(super) struct Presented {
+pub(super) struct RequestSession {
     name: String,
     route: String,
 }
 
-impl Presented {
-    pub(super) fn of(found: &session::Presented<'_>) -> Option<Self> {
+impl RequestSession {
+    pub(super) fn of(found: &session::PresentedSession<'_>) -> Option<Self> {
         Some(Self {
             name: found.name().to_owned(),
             route: found.route()?.to_owned(),
@@ -63,8 +63,8 @@ struct Chosen {
     route_changed: bool,
 }
 
-impl Trip {
-    pub(super) fn new(site: Arc<Site>, wanted: Wanted) -> Self {
+impl RequestContext {
+    pub(super) fn new(site: Arc<Site>, wanted: PreferredFormat) -> Self {
         Self {
             site,
             wanted,
@@ -78,13 +78,14 @@ impl Trip {
     }
 
     /// Makes the client's answer of what has come.
-    pub(super) fn finish(&self, answer: Answer) -> Answer {
+    pub(super) fn finish(&self, answer: FrontResponse) -> FrontResponse {
         let layers = self.site.layers(&self.places);
         let chosen = self.chosen(&answer);
         let mut delivered = answer.extensions().get::<ServedBy>().is_some();
         let mut answer = self.with_status_of_httpd(answer);
         if delivered && is_overridden(&layers, answer.status()) {
-            let mut page: Answer = Refusal::new(answer.status(), "", self.wanted).answer(None);
+            let mut page: FrontResponse =
+                ErrorPage::new(answer.status(), "", self.wanted).answer(None);
             // Without it nobody could log in, or know what is allowed.
             page.headers_mut().remove(ALLOW);
             for name in [ALLOW, WWW_AUTHENTICATE] {
@@ -100,7 +101,7 @@ impl Trip {
             body.without_trailers(edits().map(|edit| edit.name().clone()));
         }
         let headers = answer.headers_mut();
-        if delivered && layers.upwards().any(Layer::maps_back) {
+        if delivered && layers.upwards().any(HostLayer::maps_back) {
             self.map_back(&layers, headers);
         }
         for edit in edits() {
@@ -115,10 +116,10 @@ impl Trip {
 
     /// Maps URLs and cookies back: of the rules of each kind, the first that fits a value
     /// counts, wherever it stands.
-    fn map_back(&self, layers: &Layers<'_>, headers: &mut HeaderMap) {
+    fn map_back(&self, layers: &RequestLayers<'_>, headers: &mut HeaderMap) {
         let origin = self.origin.as_ref();
         for (name, value) in headers.iter_mut() {
-            let first = |map: &dyn Fn(&Layer, &mut HeaderMap), value: &mut HeaderValue| {
+            let first = |map: &dyn Fn(&HostLayer, &mut HeaderMap), value: &mut HeaderValue| {
                 for layer in layers.upwards() {
                     let mut one = HeaderMap::with_capacity(1);
                     one.insert(name, value.clone());
@@ -130,16 +131,16 @@ impl Trip {
                 }
             };
             if name == SET_COOKIE {
-                let domains = |layer: &Layer, one: &mut HeaderMap| {
+                let domains = |layer: &HostLayer, one: &mut HeaderMap| {
                     layer.cookie_domains.iter().for_each(|map| map.rewrite(one));
                 };
-                let paths = |layer: &Layer, one: &mut HeaderMap| {
+                let paths = |layer: &HostLayer, one: &mut HeaderMap| {
                     layer.cookie_paths.iter().for_each(|map| map.rewrite(one));
                 };
                 first(&domains, value);
                 first(&paths, value);
             } else if HOLD_URLS.contains(&name.as_str()) {
-                let urls = |layer: &Layer, one: &mut HeaderMap| {
+                let urls = |layer: &HostLayer, one: &mut HeaderMap| {
                     layer
                         .reverse
                         .iter()
@@ -152,7 +153,7 @@ impl Trip {
 
     /// httpd says 503 if no member could be connected to, and 502 also for one that is too
     /// slow.
-    fn with_status_of_httpd(&self, answer: Answer) -> Answer {
+    fn with_status_of_httpd(&self, answer: FrontResponse) -> FrontResponse {
         let error = answer.extensions().get::<Arc<BalanceError>>().cloned();
         let (status, why) = match error.as_deref() {
             Some(BalanceError::Member {
@@ -169,12 +170,12 @@ impl Trip {
             ),
             _ => return answer,
         };
-        let mut page: Answer = Refusal::new(status, why, self.wanted).answer(None);
+        let mut page: FrontResponse = ErrorPage::new(status, why, self.wanted).answer(None);
         page.extensions_mut().extend(answer.extensions().clone());
         page
     }
 
-    fn chosen(&self, answer: &Answer) -> Option<Chosen> {
+    fn chosen(&self, answer: &FrontResponse) -> Option<Chosen> {
         let badly = answer.extensions().get::<AnsweredBadly>().map(|by| &by.0);
         if let Some(served) = answer.extensions().get::<ServedBy>().or(badly) {
             return Some(Chosen {
@@ -206,7 +207,7 @@ impl Trip {
     /// The variables that are known before a member is.
     pub(super) fn early_variable<'v>(
         &self,
-        layers: &Layers<'v>,
+        layers: &RequestLayers<'v>,
         name: &str,
     ) -> Option<Cow<'v, str>> {
         if name.eq_ignore_ascii_case("HTTPS") && self.secure {
@@ -217,7 +218,7 @@ impl Trip {
 
     fn variable<'v>(
         &'v self,
-        layers: &Layers<'v>,
+        layers: &RequestLayers<'v>,
         name: &str,
         chosen: Option<&'v Chosen>,
     ) -> Option<Cow<'v, str>> {
@@ -239,7 +240,7 @@ impl Trip {
     }
 }
 
-fn is_overridden(layers: &Layers<'_>, status: StatusCode) -> bool {
+fn is_overridden(layers: &RequestLayers<'_>, status: StatusCode) -> bool {
     match layers.top(|layer| layer.error_override.as_ref()) {
         Some(ErrorOverride::On) => status.is_client_error() || status.is_server_error(),
         Some(ErrorOverride::Statuses(statuses)) => statuses.contains(&status.as_u16()),

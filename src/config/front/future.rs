@@ -7,55 +7,56 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::answer::{Answer, Trip};
-use crate::heartbeat::HeartbeatFormFuture;
+use super::answer::{FrontResponse, RequestContext};
+use crate::heartbeat::HeartbeatServiceFuture;
 use crate::proxy::{ClientBody, EdgeBody, Endpoint, ReverseProxyFuture};
-use crate::service::{AnswerBody, BalanceFuture, Counted, PerMember};
+use crate::service::{BalanceFuture, Counted, PerMember, ResponseBody};
 
-type Sent = ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
+type DispatchFuture =
+    ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 
 pin_project! {
     /// One request on its way through a front.
     #[must_use = "a future does nothing unless it is awaited"]
     pub(in crate::config) struct FrontFuture {
         #[pin]
-        course: Course,
+        course: FrontState,
     }
 }
 
 pin_project! {
     #[project = CourseProjected]
-    enum Course {
+    enum FrontState {
         // `None` once it has been given.
-        Answered { answer: Option<Answer> },
-        Reported { #[pin] form: HeartbeatFormFuture<ClientBody>, trip: Trip },
-        Sent { #[pin] sent: Sent, trip: Trip },
+        Answered { answer: Option<FrontResponse> },
+        Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, trip: RequestContext },
+        Sent { #[pin] sent: DispatchFuture, trip: RequestContext },
     }
 }
 
 impl FrontFuture {
-    pub(super) fn answered(answer: Answer) -> Self {
+    pub(super) fn answered(answer: FrontResponse) -> Self {
         let answer = Some(answer);
         Self {
-            course: Course::Answered { answer },
+            course: FrontState::Answered { answer },
         }
     }
 
-    pub(super) fn reported(form: HeartbeatFormFuture<ClientBody>, trip: Trip) -> Self {
+    pub(super) fn reported(form: HeartbeatServiceFuture<ClientBody>, trip: RequestContext) -> Self {
         Self {
-            course: Course::Reported { form, trip },
+            course: FrontState::Reported { form, trip },
         }
     }
 
-    pub(super) fn sent(sent: Sent, trip: Trip) -> Self {
+    pub(super) fn sent(sent: DispatchFuture, trip: RequestContext) -> Self {
         Self {
-            course: Course::Sent { sent, trip },
+            course: FrontState::Sent { sent, trip },
         }
     }
 }
 
 impl Future for FrontFuture {
-    type Output = Result<Answer, Infallible>;
+    type Output = Result<FrontResponse, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().course.project() {
@@ -65,7 +66,7 @@ impl Future for FrontFuture {
             },
             CourseProjected::Reported { form, trip } => {
                 let Ok(answer) = ready!(form.poll(context));
-                let answer = answer.map(|text| AnswerBody::text(text.into()));
+                let answer = answer.map(|text| ResponseBody::text(text.into()));
                 Poll::Ready(Ok(trip.finish(answer)))
             }
             CourseProjected::Sent { sent, trip } => {

@@ -14,7 +14,7 @@ use crate::proxy::reads_as;
 pub(in crate::config) struct HeaderEdit {
     action: HeaderAction,
     name: HeaderName,
-    value: Template,
+    value: HeaderTemplate,
     when: HeaderWhen,
     /// The variable that decides, and whether it has to be set.
     condition: Option<(String, bool)>,
@@ -22,12 +22,12 @@ pub(in crate::config) struct HeaderEdit {
 
 /// A value in which variables are named.
 #[derive(Clone, Debug, Default)]
-pub(in crate::config) struct Template {
-    pieces: Vec<Piece>,
+pub(in crate::config) struct HeaderTemplate {
+    pieces: Vec<HeaderPiece>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum HeaderPiece {
     Text(String),
     Variable(String),
 }
@@ -56,7 +56,7 @@ impl HeaderEdit {
         Ok(Self {
             action: rule.action,
             name: name.map_err(|_| HeaderError::Name(rule.name.clone()))?,
-            value: Template::new(&rule.value)?,
+            value: HeaderTemplate::new(&rule.value)?,
             when: rule.when,
             condition,
         })
@@ -159,28 +159,28 @@ impl HeaderEdit {
     }
 }
 
-impl Template {
+impl HeaderTemplate {
     pub(in crate::config) fn new(text: &str) -> Result<Self, HeaderError> {
         let wrong = || HeaderError::Format(text.to_owned());
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('%') {
             if at > 0 {
-                pieces.push(Piece::Text(rest[..at].to_owned()));
+                pieces.push(HeaderPiece::Text(rest[..at].to_owned()));
             }
             let format = &rest[at + 1..];
             if let Some(after) = format.strip_prefix('%') {
-                pieces.push(Piece::Text("%".to_owned()));
+                pieces.push(HeaderPiece::Text("%".to_owned()));
                 rest = after;
                 continue;
             }
             let named = format.strip_prefix('{').and_then(|it| it.split_once('}'));
             let (name, after) = named.ok_or_else(wrong)?;
             rest = after.strip_prefix('e').ok_or_else(wrong)?;
-            pieces.push(Piece::Variable(name.to_owned()));
+            pieces.push(HeaderPiece::Variable(name.to_owned()));
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
+            pieces.push(HeaderPiece::Text(rest.to_owned()));
         }
         Ok(Self { pieces })
     }
@@ -189,9 +189,9 @@ impl Template {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(piece) => text.push_str(piece),
+                HeaderPiece::Text(piece) => text.push_str(piece),
                 // So says httpd of what is not set.
-                Piece::Variable(name) => {
+                HeaderPiece::Variable(name) => {
                     text.push_str(&variable(name).unwrap_or(Cow::Borrowed("(null)")));
                 }
             }
@@ -200,12 +200,12 @@ impl Template {
     }
 }
 
-impl fmt::Display for Template {
+impl fmt::Display for HeaderTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => f.write_str(&text.replace('%', "%%"))?,
-                Piece::Variable(name) => write!(f, "%{{{name}}}e")?,
+                HeaderPiece::Text(text) => f.write_str(&text.replace('%', "%%"))?,
+                HeaderPiece::Variable(name) => write!(f, "%{{{name}}}e")?,
             }
         }
         Ok(())
@@ -218,7 +218,7 @@ mod tests {
 
     use http::HeaderMap;
 
-    use super::{HeaderEdit, Template};
+    use super::{HeaderEdit, HeaderTemplate};
     use crate::config::{HeaderAction, HeaderRule, HeaderWhen};
 
     fn edited(action: HeaderAction, value: &str, condition: Option<&str>) -> Vec<String> {
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn formats_that_nobody_fills_are_refused() {
         for text in ["%", "%t", "%{V}", "%{V", "%{V}i"] {
-            assert!(Template::new(text).is_err(), "{text}");
+            assert!(HeaderTemplate::new(text).is_err(), "{text}");
         }
         let text = "a%%b%{V}ec";
-        assert_eq!(Template::new(text).unwrap().to_string(), text);
+        assert_eq!(HeaderTemplate::new(text).unwrap().to_string(), text);
     }
 }

@@ -15,13 +15,13 @@ use crate::net::TlsSession;
 #[derive(Debug)]
 pub(in crate::config) struct Hosts {
     main: Arc<Site>,
-    groups: HashMap<(Option<IpAddr>, Option<u16>), Group>,
+    groups: HashMap<(Option<IpAddr>, Option<u16>), HostGroup>,
 }
 
 /// The virtual hosts of one address, of which the first that fits counts. Whoever asks for
 /// none of their names gets the first of all.
 #[derive(Debug, Default)]
-struct Group {
+struct HostGroup {
     sites: Vec<Arc<Site>>,
     /// Their places by name.
     by_name: HashMap<String, usize>,

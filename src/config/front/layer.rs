@@ -1,14 +1,14 @@
-//! What holds for some paths, made ready: [`Layer`].
+//! What holds for some paths, made ready: [`HostLayer`].
 
-use super::{Gate, HeaderEdit};
+use super::{AccessCheck, HeaderEdit};
 use crate::config::{ErrorOverride, Handler};
 use crate::proxy::{CookieMap, ReverseMap};
 
 /// The settings of a host, or of one of its places. Those of places lie upon those of the
 /// host: what they do not say holds on.
 #[derive(Clone, Debug, Default)]
-pub(in crate::config) struct Layer {
-    pub(in crate::config) access: Option<Gate>,
+pub(in crate::config) struct HostLayer {
+    pub(in crate::config) access: Option<AccessCheck>,
     pub(in crate::config) handler: Option<Handler>,
     pub(in crate::config) forwarded_headers: Option<bool>,
     pub(in crate::config) preserve_host: Option<bool>,
@@ -21,26 +21,26 @@ pub(in crate::config) struct Layer {
     pub(in crate::config) variables: Vec<(String, String)>,
 }
 
-impl Layer {
+impl HostLayer {
     pub(super) fn maps_back(&self) -> bool {
         self.reverse.is_some() || self.cookie_domains.is_some() || self.cookie_paths.is_some()
     }
 }
 
 /// The layers that hold for a request, the host's first.
-pub(super) struct Layers<'s> {
-    pub(super) host: &'s Layer,
-    pub(super) places: Vec<&'s Layer>,
+pub(super) struct RequestLayers<'s> {
+    pub(super) host: &'s HostLayer,
+    pub(super) places: Vec<&'s HostLayer>,
 }
 
-impl<'s> Layers<'s> {
+impl<'s> RequestLayers<'s> {
     /// From the host's to the last place's.
-    pub(super) fn upwards(&self) -> impl Iterator<Item = &'s Layer> {
+    pub(super) fn upwards(&self) -> impl Iterator<Item = &'s HostLayer> {
         std::iter::once(self.host).chain(self.places.iter().copied())
     }
 
     /// The setting that lies on top.
-    pub(super) fn top<T>(&self, setting: impl Fn(&'s Layer) -> Option<T>) -> Option<T> {
+    pub(super) fn top<T>(&self, setting: impl Fn(&'s HostLayer) -> Option<T>) -> Option<T> {
         let places = self.places.iter().rev().copied();
         places.chain(std::iter::once(self.host)).find_map(setting)
     }

@@ -32,37 +32,39 @@ use crate::net::TlsSession;
 use crate::proxy::{ClientBody, ProxyBody, ServerAddr};
 use crate::sync::Published;
 
-pub(super) use access::Gate;
+pub(super) use access::AccessCheck;
 pub(super) use future::FrontFuture;
 pub(super) use headers::HeaderEdit;
 pub(super) use hosts::Hosts;
-pub(super) use layer::Layer;
+pub(super) use layer::HostLayer;
 pub(super) use places::Paths;
-pub(super) use site::{Destination, Lane, Place, Site, Via, Way};
+pub(super) use site::{
+    HostDestination, MappingRoute, MemberClient, PathSettings, Site, ViaHandling,
+};
 
 /// What a server calls for each request that came in at one address.
 #[derive(Clone)]
-pub(super) struct Front {
+pub(super) struct AddressService {
     hosts: Arc<Published<Hosts>>,
     /// Where it listens; a request may know better.
     here: SocketAddr,
 }
 
-impl Front {
+impl AddressService {
     pub(super) fn new(hosts: Arc<Published<Hosts>>, here: SocketAddr) -> Self {
         Self { hosts, here }
     }
 }
 
-impl fmt::Debug for Front {
+impl fmt::Debug for AddressService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Front")
+        f.debug_struct("AddressService")
             .field("here", &self.here)
             .finish_non_exhaustive()
     }
 }
 
-impl Service<Request<ClientBody>> for Front {
+impl Service<Request<ClientBody>> for AddressService {
     type Response = Response<ProxyBody>;
     type Error = Infallible;
     type Future = FrontFuture;

@@ -12,9 +12,9 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
-use super::answer::{Answer, Presented, Trip};
+use super::answer::{FrontResponse, RequestContext, RequestSession};
 use super::future::FrontFuture;
-use super::site::{Onward, Site, Via};
+use super::site::{RequestRoute, Site, ViaHandling};
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
 use crate::heartbeat::HeartbeatService;
@@ -22,7 +22,7 @@ use crate::net::TlsSession;
 use crate::proxy::{
     ClientAddr, ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
 };
-use crate::service::{FreshConnection, HostKept, Refusal, Wanted};
+use crate::service::{ErrorPage, FreshConnection, HostKept, PreferredFormat};
 
 /// Takes a request: answers it, or sends it on. One is misdirected if it came on a
 /// connection that is for a host with another certificate.
@@ -33,8 +33,8 @@ pub(super) fn receive(
     misdirected: bool,
 ) -> FrontFuture {
     let (mut head, body) = request.into_parts();
-    let wanted = Wanted::by(&head.method, &head.headers);
-    let mut trip = Trip::new(site.clone(), wanted);
+    let wanted = PreferredFormat::by(&head.method, &head.headers);
+    let mut trip = RequestContext::new(site.clone(), wanted);
     trip.secure = head.extensions.get::<TlsSession>().is_some();
     if head.method == Method::CONNECT {
         return refuse(&trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
@@ -67,8 +67,8 @@ pub(super) fn receive(
     }
     let layers = site.layers(&trip.places);
     let (destination, path) = match site.onward(&readings, &trip.places, &head.uri) {
-        Ok(Onward::To(destination, path)) => (destination, path),
-        Ok(Onward::Nowhere) => {
+        Ok(RequestRoute::To(destination, path)) => (destination, path),
+        Ok(RequestRoute::Nowhere) => {
             return match layers.top(|layer| layer.handler) {
                 Some(Handler::Heartbeat) => report(trip, Request::from_parts(head, body)),
                 Some(Handler::Manager) => {
@@ -97,7 +97,7 @@ pub(super) fn receive(
         let names = edits().map(|edit| edit.name().clone()).collect();
         head.extensions.insert(OwnFields(names));
     }
-    if site.via == Via::Removed {
+    if site.via == ViaHandling::Removed {
         head.headers.remove(VIA);
     }
     let forwarded = layers.top(|layer| layer.forwarded_headers).unwrap_or(true);
@@ -120,7 +120,7 @@ pub(super) fn receive(
     }
     if let Some(sticky) = destination.sticky.as_ref().filter(|_| speaks) {
         let found = sticky.find(&head.uri, &head.headers);
-        trip.presented = found.and_then(|it| Presented::of(&it));
+        trip.presented = found.and_then(|it| RequestSession::of(&it));
     }
     let Some(lane) = destination.lane(forwarded) else {
         return refuse(&trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
@@ -131,14 +131,14 @@ pub(super) fn receive(
     FrontFuture::sent(sent, trip)
 }
 
-fn refuse(trip: &Trip, status: StatusCode, why: &'static str) -> FrontFuture {
-    let answer: Answer = Refusal::new(status, why, trip.wanted).answer(None);
+fn refuse(trip: &RequestContext, status: StatusCode, why: &'static str) -> FrontFuture {
+    let answer: FrontResponse = ErrorPage::new(status, why, trip.wanted).answer(None);
     let answer = trip.finish(answer);
     FrontFuture::answered(answer)
 }
 
 /// Takes a report of idle capacity in.
-fn report(trip: Trip, request: Request<ClientBody>) -> FrontFuture {
+fn report(trip: RequestContext, request: Request<ClientBody>) -> FrontFuture {
     let Some(monitor) = &trip.site.heartbeats else {
         let why = "this server does not listen to heartbeats";
         return refuse(&trip, StatusCode::SERVICE_UNAVAILABLE, why);

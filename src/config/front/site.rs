@@ -9,102 +9,102 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{Extensions, Uri};
 
-use super::access::Gate;
-use super::layer::{Layer, Layers};
+use super::access::AccessCheck;
+use super::layer::{HostLayer, RequestLayers};
 use super::places::Paths;
 use crate::balancer::Balancer;
 use crate::heartbeat::HeartbeatMonitor;
-use crate::proxy::{Endpoint, MapError, Mapped, PathMap, Readings, ReverseProxy};
+use crate::proxy::{Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
 /// One host: the main server, or a virtual one with what it inherits.
 #[derive(Debug)]
 pub(in crate::config) struct Site {
-    pub(in crate::config) layer: Layer,
-    pub(in crate::config) places: Vec<Place>,
-    pub(in crate::config) way: Way,
-    pub(in crate::config) via: Via,
+    pub(in crate::config) layer: HostLayer,
+    pub(in crate::config) places: Vec<PathSettings>,
+    pub(in crate::config) way: MappingRoute,
+    pub(in crate::config) via: ViaHandling,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
     /// What takes reports of idle capacity in; `None` unless it listens to them.
     pub(in crate::config) heartbeats: Option<HeartbeatMonitor>,
 }
 
-/// What becomes of the `Via` of requests before anything is added to it.
+/// What becomes of the `ViaHandling` of requests before anything is added to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::config) enum Via {
+pub(in crate::config) enum ViaHandling {
     Passed,
     Removed,
 }
 
 /// What holds for some paths, and perhaps leads somewhere.
 #[derive(Debug)]
-pub(in crate::config) struct Place {
+pub(in crate::config) struct PathSettings {
     pub(in crate::config) paths: Paths,
-    pub(in crate::config) layer: Layer,
-    pub(in crate::config) way: Option<Way>,
+    pub(in crate::config) layer: HostLayer,
+    pub(in crate::config) way: Option<MappingRoute>,
 }
 
 /// Mappings, and where each of them leads.
 #[derive(Debug, Default)]
-pub(in crate::config) struct Way {
+pub(in crate::config) struct MappingRoute {
     pub(in crate::config) map: PathMap,
     /// By rule of the map; `None` for exclusions.
-    pub(in crate::config) destinations: Vec<Option<Arc<Destination>>>,
+    pub(in crate::config) destinations: Vec<Option<Arc<HostDestination>>>,
 }
 
 /// A balancer as it is reached from one host.
-pub(in crate::config) struct Destination {
+pub(in crate::config) struct HostDestination {
     /// Its name, unless it is a member that is alone.
     pub(in crate::config) name: Option<String>,
     pub(in crate::config) sticky: Option<StickySession>,
     /// As its members are told who asks.
-    pub(in crate::config) lanes: Vec<Lane>,
+    pub(in crate::config) lanes: Vec<MemberClient>,
 }
 
 /// One way of speaking to the members of a destination.
-pub(in crate::config) struct Lane {
+pub(in crate::config) struct MemberClient {
     pub(in crate::config) forwarded_headers: bool,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) proxy: ReverseProxy,
 }
 
-impl Way {
+impl MappingRoute {
     /// Whether it leads nowhere, and only keeps others from it.
     fn keeps_back(&self) -> bool {
         self.destinations.iter().all(Option::is_none)
     }
 }
 
-impl fmt::Debug for Destination {
+impl fmt::Debug for HostDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Destination")
+        f.debug_struct("HostDestination")
             .field("name", &self.name)
             .field("sticky", &self.sticky)
             .finish_non_exhaustive()
     }
 }
 
-impl Destination {
+impl HostDestination {
     /// The lane of this setting; all that the host can ask for were made.
-    pub(super) fn lane(&self, forwarded_headers: bool) -> Option<&Lane> {
+    pub(super) fn lane(&self, forwarded_headers: bool) -> Option<&MemberClient> {
         let mut lanes = self.lanes.iter();
         lanes.find(|lane| lane.forwarded_headers == forwarded_headers)
     }
 }
 
 /// Where a request goes.
-pub(super) enum Onward {
-    To(Arc<Destination>, PathAndQuery),
+pub(super) enum RequestRoute {
+    To(Arc<HostDestination>, PathAndQuery),
     /// No member is to answer it.
     Nowhere,
 }
 
 impl Site {
     /// The layers that hold where a request asks.
-    pub(super) fn layers(&self, places: &[usize]) -> Layers<'_> {
+    pub(super) fn layers(&self, places: &[usize]) -> RequestLayers<'_> {
         let places = places.iter().filter_map(|&place| self.places.get(place));
-        Layers {
+        RequestLayers {
             host: &self.layer,
             places: places.map(|place| &place.layer).collect(),
         }
@@ -128,7 +128,7 @@ impl Site {
     }
 
     /// Who may ask there, by one reading; the last place that says so counts.
-    fn gate_of(&self, reading: &str) -> Option<&Gate> {
+    fn gate_of(&self, reading: &str) -> Option<&AccessCheck> {
         let mut places = self.places.iter().rev();
         let gate = places.find_map(|place| {
             let gate = place.layer.access.as_ref()?;
@@ -144,9 +144,9 @@ impl Site {
         path: &Readings<'_>,
         places: &[usize],
         uri: &Uri,
-    ) -> Result<Onward, MapError> {
+    ) -> Result<RequestRoute, MapError> {
         let Some(asked) = uri.path_and_query() else {
-            return Ok(Onward::Nowhere);
+            return Ok(RequestRoute::Nowhere);
         };
         let way_of = |place: &usize| self.places.get(*place)?.way.as_ref();
         let last = places
@@ -154,18 +154,19 @@ impl Site {
             .copied()
             .rfind(|place| way_of(place).is_some());
         let later = self.places.iter().skip(last.map_or(0, |last| last + 1));
-        let mut kept_back = later.filter(|place| place.way.as_ref().is_some_and(Way::keeps_back));
+        let mut kept_back =
+            later.filter(|place| place.way.as_ref().is_some_and(MappingRoute::keeps_back));
         if kept_back.any(|place| path.all().any(|reading| place.paths.contain(reading))) {
-            return Ok(Onward::Nowhere);
+            return Ok(RequestRoute::Nowhere);
         }
         let way = last.as_ref().and_then(way_of).unwrap_or(&self.way);
         let Some((rule, mapped)) = way.map.find(asked)? else {
-            return Ok(Onward::Nowhere);
+            return Ok(RequestRoute::Nowhere);
         };
         let destination = way.destinations.get(rule).cloned().flatten();
         Ok(match (mapped, destination) {
-            (Mapped::To(path), Some(destination)) => Onward::To(destination, path),
-            _ => Onward::Nowhere,
+            (MappedPath::To(path), Some(destination)) => RequestRoute::To(destination, path),
+            _ => RequestRoute::Nowhere,
         })
     }
 }

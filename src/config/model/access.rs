@@ -1,4 +1,4 @@
-//! Who may ask, and who answers if no member does: [`Access`], [`Handler`].
+//! Who may ask, and who answers if no member does: [`AccessRule`], [`Handler`].
 
 use ipnet::IpNet;
 
@@ -14,7 +14,7 @@ use ipnet::IpNet;
     serde(rename_all = "snake_case")
 )]
 #[non_exhaustive]
-pub enum Access {
+pub enum AccessRule {
     /// Nobody (Apache: `all denied`).
     Denied,
     /// Everybody (Apache: `all granted`).

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    BalancerConfig, CheckConfig, HeaderRule, Mapping, MemberConfig, ReverseMapping, Settings,
-    Target, TargetError,
+    BalancerConfig, CheckConfig, HeaderRule, HostSettings, Mapping, MemberConfig, ProxyTarget,
+    ProxyTargetError, ReverseMapping,
 };
 use crate::config::secret::{masked, masked_header, sounds_secret};
 
@@ -137,7 +137,7 @@ debug!(ReverseMapping {
     url: shown,
 });
 
-debug!(Settings {
+debug!(HostSettings {
     mappings,
     reverse,
     cookie_paths,
@@ -152,7 +152,7 @@ debug!(Settings {
     handler,
 });
 
-debug!(TargetError { text: shown });
+debug!(ProxyTargetError { text: shown });
 
 impl fmt::Debug for HeaderRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +169,7 @@ impl fmt::Debug for HeaderRule {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for ProxyTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Masked as a whole: a password may have a slash in it, where the path seems to begin.
         let whole = shown(&self.to_string());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{
-    Access, BalancerConfig, CookieMapping, Handler, HeaderRule, Mapping, MemberTlsConfig,
+    AccessRule, BalancerConfig, CookieMapping, Handler, HeaderRule, Mapping, MemberTlsConfig,
     ReverseMapping, TlsConfig,
 };
 
@@ -55,8 +55,8 @@ pub struct Host {
     /// The time limit of members that have none of their own (Apache: `ProxyTimeout`).
     #[cfg_attr(feature = "serde", serde(with = "crate::config::text::duration"))]
     pub member_timeout: Option<Duration>,
-    /// What becomes of `Via` (Apache: `ProxyVia`).
-    pub via: Option<Via>,
+    /// What becomes of `ViaPolicy` (Apache: `ProxyVia`).
+    pub via: Option<ViaPolicy>,
     /// How many balancers may be added while it runs (Apache: `BalancerGrowth`), 0 to 1000.
     pub balancer_growth: Option<u16>,
     /// Whether a virtual host has the main server's balancers (Apache: `BalancerInherit`).
@@ -70,7 +70,7 @@ pub struct Host {
     /// Its balancers.
     pub balancers: Vec<BalancerConfig>,
     /// What holds for all of its paths.
-    pub settings: Settings,
+    pub settings: HostSettings,
     /// What holds for some of its paths (Apache: `<Location>`), in order.
     pub locations: Vec<Location>,
 }
@@ -131,7 +131,7 @@ pub struct Location {
     /// Whether it is a regular expression (Apache: `<Location ~ ...>`, `<LocationMatch>`).
     pub is_pattern: bool,
     /// What holds there.
-    pub settings: Settings,
+    pub settings: HostSettings,
 }
 
 /// What can be said of a whole host as well as of some of its paths.
@@ -146,7 +146,7 @@ pub struct Location {
     serde(default, deny_unknown_fields)
 )]
 #[non_exhaustive]
-pub struct Settings {
+pub struct HostSettings {
     /// Where requests go, in order (Apache: `ProxyPass`, `ProxyPassMatch`). In a location
     /// there is one at most, and its path is the location's.
     pub mappings: Vec<Mapping>,
@@ -173,7 +173,7 @@ pub struct Settings {
     pub variables: Vec<(String, String)>,
     /// Who may ask (Apache: `Require`): whoever one of them lets in; all, if there are
     /// none.
-    pub access: Vec<Access>,
+    pub access: Vec<AccessRule>,
     /// Who answers, if no member does (Apache: `SetHandler`).
     pub handler: Option<Handler>,
 }
@@ -200,7 +200,7 @@ pub enum ErrorOverride {
     Statuses(Vec<u16>),
 }
 
-/// What becomes of `Via` (Apache: `ProxyVia`).
+/// What becomes of `ViaPolicy` (Apache: `ProxyVia`).
 ///
 /// # Examples
 ///
@@ -212,7 +212,7 @@ pub enum ErrorOverride {
     serde(rename_all = "snake_case")
 )]
 #[non_exhaustive]
-pub enum Via {
+pub enum ViaPolicy {
     /// It is removed from requests.
     Block,
     /// As `On`, with the name and version of the program.

@@ -25,7 +25,7 @@ pub struct Mapping {
     /// Which of the two it is.
     pub kind: MappingKind,
     /// Where they go.
-    pub target: Target,
+    pub target: ProxyTarget,
     /// Whether the path is passed on as it came (Apache: `nocanon`). Here it always is.
     pub raw_path: bool,
     /// Settings of the member, if the target is one and not a balancer; its `url` is empty,
@@ -58,12 +58,12 @@ pub enum MappingKind {
 /// # Examples
 ///
 /// ```
-/// use equipoise::config::Target;
+/// use equipoise::config::ProxyTarget;
 ///
-/// let target: Target = "balancer://MyCluster/app".parse()?;
-/// assert_eq!(target, Target::Balancer { name: "mycluster".into(), path: "/app".into() });
+/// let target: ProxyTarget = "balancer://MyCluster/app".parse()?;
+/// assert_eq!(target, ProxyTarget::Balancer { name: "mycluster".into(), path: "/app".into() });
 /// assert_eq!(target.to_string(), "balancer://mycluster/app");
-/// # Ok::<(), equipoise::config::TargetError>(())
+/// # Ok::<(), equipoise::config::ProxyTargetError>(())
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
@@ -72,7 +72,7 @@ pub enum MappingKind {
     serde(into = "String", try_from = "String")
 )]
 #[non_exhaustive]
-pub enum Target {
+pub enum ProxyTarget {
     /// To a balancer.
     Balancer {
         /// Its name, in lower case.
@@ -97,9 +97,9 @@ pub enum Target {
 /// # Examples
 ///
 /// ```
-/// use equipoise::config::Target;
+/// use equipoise::config::ProxyTarget;
 ///
-/// let error = "nowhere".parse::<Target>().unwrap_err();
+/// let error = "nowhere".parse::<ProxyTarget>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"nowhere\" is neither `!` nor a URL like `http://host/` or `balancer://name/`");
 /// ```
 #[derive(Clone, Eq, PartialEq, thiserror::Error)]
@@ -108,19 +108,19 @@ pub enum Target {
     masked(text)
 )]
 #[non_exhaustive]
-pub struct TargetError {
+pub struct ProxyTargetError {
     /// What was read.
     pub text: String,
 }
 
-impl FromStr for Target {
-    type Err = TargetError;
+impl FromStr for ProxyTarget {
+    type Err = ProxyTargetError;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
+    fn from_str(text: &str) -> Result<Self, ProxyTargetError> {
         if text == "!" {
             return Ok(Self::Exclude);
         }
-        let error = || TargetError {
+        let error = || ProxyTargetError {
             text: text.to_owned(),
         };
         // A socket's path is part of whom to ask, not of what to ask for.
@@ -155,7 +155,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ProxyTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Balancer { name, path } => write!(f, "balancer://{name}{path}"),
@@ -165,16 +165,16 @@ impl fmt::Display for Target {
     }
 }
 
-impl From<Target> for String {
-    fn from(target: Target) -> Self {
+impl From<ProxyTarget> for String {
+    fn from(target: ProxyTarget) -> Self {
         target.to_string()
     }
 }
 
-impl TryFrom<String> for Target {
-    type Error = TargetError;
+impl TryFrom<String> for ProxyTarget {
+    type Error = ProxyTargetError;
 
-    fn try_from(text: String) -> Result<Self, TargetError> {
+    fn try_from(text: String) -> Result<Self, ProxyTargetError> {
         text.parse()
     }
 }

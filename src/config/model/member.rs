@@ -65,7 +65,7 @@ pub struct MemberConfig {
     /// For how many seconds its address is remembered; -1 for ever (Apache: `addressttl`).
     pub address_lifetime: Option<i64>,
     /// When pieces of an answer are passed on (Apache: `flushpackets`).
-    pub flush: Option<Flush>,
+    pub flush: Option<FlushPolicy>,
     /// How long to wait for more before that (Apache: `flushwait`).
     #[cfg_attr(feature = "serde", serde(with = "crate::config::text::duration"))]
     pub flush_wait: Option<Duration>,
@@ -97,7 +97,7 @@ pub struct MemberConfig {
     serde(rename_all = "snake_case")
 )]
 #[non_exhaustive]
-pub enum Flush {
+pub enum FlushPolicy {
     /// When nothing follows for a while.
     Auto,
     /// When a buffer is full.

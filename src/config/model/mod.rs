@@ -13,15 +13,17 @@ mod mapping;
 mod member;
 mod tls;
 
-pub use access::{Access, Handler};
+pub use access::{AccessRule, Handler};
 pub use balancer::{BalancerConfig, SchedulerName, SessionConfig};
 pub use header::{HeaderAction, HeaderRule, HeaderWhen};
 pub(super) use host::INITIAL_NOT_POOLED;
 pub use host::{
-    ErrorOverride, Host, HostAddress, ListenAddress, Location, Settings, Via, VirtualHost,
+    ErrorOverride, Host, HostAddress, HostSettings, ListenAddress, Location, ViaPolicy, VirtualHost,
 };
-pub use mapping::{CookieMapping, Mapping, MappingKind, ReverseMapping, Target, TargetError};
-pub use member::{CheckConfig, CheckMethod, Flush, MemberConfig};
+pub use mapping::{
+    CookieMapping, Mapping, MappingKind, ProxyTarget, ProxyTargetError, ReverseMapping,
+};
+pub use member::{CheckConfig, CheckMethod, FlushPolicy, MemberConfig};
 pub use tls::{MemberTlsConfig, TlsConfig};
 
 use std::net::SocketAddr;
@@ -64,11 +66,11 @@ pub struct Config {
     /// Hosts of their own, by address, port and name.
     pub virtual_hosts: Vec<VirtualHost>,
     /// Named conditions on the answers to health checks (Apache: `ProxyHCExpr`).
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<CheckCondition>,
     /// Named settings of health checks (Apache: `ProxyHCTemplate`).
     pub check_templates: Vec<CheckTemplate>,
     /// Where members' reports come from.
-    pub heartbeats: Heartbeats,
+    pub heartbeats: HeartbeatConfig,
     /// There is less in it than the text said: it had errors.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) incomplete: bool,
@@ -107,7 +109,7 @@ fn begin_at(base: &Path, file: &mut String) {
     serde(deny_unknown_fields)
 )]
 #[non_exhaustive]
-pub struct Condition {
+pub struct CheckCondition {
     /// Its name, at most 15 bytes.
     pub name: String,
     /// The expression, as it was written, without braces.
@@ -145,7 +147,7 @@ pub struct CheckTemplate {
     serde(default, deny_unknown_fields)
 )]
 #[non_exhaustive]
-pub struct Heartbeats {
+pub struct HeartbeatConfig {
     /// The address, usually of multicast, on which they arrive (Apache:
     /// `HeartbeatListen`).
     pub listen: Option<SocketAddr>,

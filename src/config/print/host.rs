@@ -1,14 +1,14 @@
 //! What a host serves, in Apache's words.
 
-use super::line::Lines;
+use super::line::PrintedLines;
 use crate::config::directive::{BALANCER, MEMBER, print_all, print_switch};
 use crate::config::model::{
-    Access, BalancerConfig, ErrorOverride, Handler, HeaderAction, HeaderRule, HeaderWhen, Host,
-    Location, Mapping, MappingKind, Settings, Target, Via,
+    AccessRule, BalancerConfig, ErrorOverride, Handler, HeaderAction, HeaderRule, HeaderWhen, Host,
+    HostSettings, Location, Mapping, MappingKind, ProxyTarget, ViaPolicy,
 };
 use crate::config::text::print_duration;
 
-pub(super) fn print(host: &Host, lines: &mut Lines) {
+pub(super) fn print(host: &Host, lines: &mut PrintedLines) {
     lines.maybe("ServerName", host.name.as_deref());
     if !host.aliases.is_empty() {
         lines.put("ServerAlias", &host.aliases);
@@ -49,16 +49,16 @@ pub(super) fn print(host: &Host, lines: &mut Lines) {
     }
 }
 
-fn via(via: Via) -> &'static str {
+fn via(via: ViaPolicy) -> &'static str {
     match via {
-        Via::Block => "Block",
-        Via::Full => "Full",
-        Via::Off => "Off",
-        Via::On => "On",
+        ViaPolicy::Block => "Block",
+        ViaPolicy::Full => "Full",
+        ViaPolicy::Off => "Off",
+        ViaPolicy::On => "On",
     }
 }
 
-fn print_balancer(balancer: &BalancerConfig, lines: &mut Lines) {
+fn print_balancer(balancer: &BalancerConfig, lines: &mut PrintedLines) {
     lines.open("Proxy", &[format!("balancer://{}", balancer.name)]);
     for member in &balancer.members {
         let mut words = vec![member.url.clone()];
@@ -71,7 +71,7 @@ fn print_balancer(balancer: &BalancerConfig, lines: &mut Lines) {
     lines.close("Proxy");
 }
 
-fn print_location(location: &Location, lines: &mut Lines) {
+fn print_location(location: &Location, lines: &mut PrintedLines) {
     let name = if location.is_pattern {
         "LocationMatch"
     } else {
@@ -89,7 +89,7 @@ enum Where {
     Location,
 }
 
-fn settings(settings: &Settings, place: Where, lines: &mut Lines) {
+fn settings(settings: &HostSettings, place: Where, lines: &mut PrintedLines) {
     for mapping in &settings.mappings {
         print_mapping(mapping, place, lines);
     }
@@ -150,7 +150,7 @@ fn settings(settings: &Settings, place: Where, lines: &mut Lines) {
     );
 }
 
-fn print_mapping(mapping: &Mapping, place: Where, lines: &mut Lines) {
+fn print_mapping(mapping: &Mapping, place: Where, lines: &mut PrintedLines) {
     let mut words = Vec::new();
     if place == Where::Host {
         words.push(mapping.path.clone());
@@ -159,7 +159,7 @@ fn print_mapping(mapping: &Mapping, place: Where, lines: &mut Lines) {
     if mapping.raw_path {
         words.push("nocanon".to_owned());
     }
-    if matches!(mapping.target, Target::Member { .. }) {
+    if matches!(mapping.target, ProxyTarget::Member { .. }) {
         words.extend(print_all(&MEMBER, &mapping.member));
     }
     let name = match mapping.kind {
@@ -169,7 +169,7 @@ fn print_mapping(mapping: &Mapping, place: Where, lines: &mut Lines) {
     lines.put(name, &words);
 }
 
-fn header(name: &str, rule: &HeaderRule, lines: &mut Lines) {
+fn header(name: &str, rule: &HeaderRule, lines: &mut PrintedLines) {
     let mut words = Vec::new();
     if rule.when == HeaderWhen::Always && name == "Header" {
         words.push("always".to_owned());
@@ -188,13 +188,13 @@ fn header(name: &str, rule: &HeaderRule, lines: &mut Lines) {
     lines.put(name, &words);
 }
 
-fn access(rules: &[Access], lines: &mut Lines) {
+fn access(rules: &[AccessRule], lines: &mut PrintedLines) {
     for rule in rules {
         match rule {
-            Access::Denied => lines.raw("Require all denied"),
-            Access::Granted => lines.raw("Require all granted"),
-            Access::Local => lines.raw("Require local"),
-            Access::Networks(networks) => {
+            AccessRule::Denied => lines.raw("Require all denied"),
+            AccessRule::Granted => lines.raw("Require all granted"),
+            AccessRule::Local => lines.raw("Require local"),
+            AccessRule::Networks(networks) => {
                 let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
                 lines.raw(&format!("Require ip {}", networks.join(" ")));
             }

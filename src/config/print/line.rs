@@ -2,12 +2,12 @@
 
 /// Lines that are written, section within section.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct PrintedLines {
     text: String,
     depth: usize,
 }
 
-impl Lines {
+impl PrintedLines {
     pub(super) fn text(&self) -> &str {
         &self.text
     }

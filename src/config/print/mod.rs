@@ -14,12 +14,12 @@ mod line;
 use std::fmt;
 
 use super::directive::{CHECK, print_all};
-use super::model::{Config, Heartbeats};
-use line::Lines;
+use super::model::{Config, HeartbeatConfig};
+use line::PrintedLines;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = Lines::default();
+        let mut lines = PrintedLines::default();
         for listener in &self.listeners {
             lines.raw(&format!("Listen {listener}"));
         }
@@ -47,7 +47,7 @@ impl fmt::Display for Config {
     }
 }
 
-fn heartbeats(heartbeats: &Heartbeats, lines: &mut Lines) {
+fn heartbeats(heartbeats: &HeartbeatConfig, lines: &mut PrintedLines) {
     let listen = heartbeats.listen.map(|address| address.to_string());
     lines.maybe("HeartbeatListen", listen.as_deref());
     lines.maybe("HeartbeatStorage", heartbeats.storage.as_deref());

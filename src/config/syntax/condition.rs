@@ -4,8 +4,8 @@
 
 use std::cmp::Ordering;
 
-use super::state::State;
-use super::{Diagnostic, Word};
+use super::state::ParserState;
+use super::{ConfigWord, Diagnostic};
 
 /// The httpd whose behaviour is followed.
 const VERSION: [u32; 3] = [2, 4, 71];
@@ -45,7 +45,7 @@ const ABSENT: [(&str, &str); 2] = [
 
 /// What a section says about its content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Condition {
+pub(super) enum SectionCondition {
     False,
     /// It is no condition.
     None,
@@ -53,7 +53,11 @@ pub(super) enum Condition {
 }
 
 /// Whether the content of a section counts; false, after a complaint, if nobody can tell.
-pub(super) fn holds(state: &mut State<'_>, name: &Word, words: &[Word]) -> Condition {
+pub(super) fn holds(
+    state: &mut ParserState<'_>,
+    name: &ConfigWord,
+    words: &[ConfigWord],
+) -> SectionCondition {
     let holds = match name.text.to_ascii_lowercase().as_str() {
         "ifdefine" => one(state, name, words, |state, name| {
             state.variables.is_defined(name)
@@ -64,21 +68,21 @@ pub(super) fn holds(state: &mut State<'_>, name: &Word, words: &[Word]) -> Condi
             holds
         }
         "ifversion" => version(state, name, words),
-        _ => return Condition::None,
+        _ => return SectionCondition::None,
     };
     if holds {
-        Condition::True
+        SectionCondition::True
     } else {
-        Condition::False
+        SectionCondition::False
     }
 }
 
 /// `<IfDefine NAME>`, `<IfDefine !NAME>`
 fn one(
-    state: &mut State<'_>,
-    name: &Word,
-    words: &[Word],
-    is: impl Fn(&State<'_>, &str) -> bool,
+    state: &mut ParserState<'_>,
+    name: &ConfigWord,
+    words: &[ConfigWord],
+    is: impl Fn(&ParserState<'_>, &str) -> bool,
 ) -> bool {
     let (wanted, text) = match words {
         [word] => match word.text.strip_prefix('!') {
@@ -109,7 +113,7 @@ fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
 }
 
 /// Whether a section is for an httpd of before 2.4, as recipes for both have it.
-pub(super) fn is_of_old(words: &[Word]) -> bool {
+pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let name = word.text.strip_prefix('!').unwrap_or_default();
     let new = [
@@ -122,14 +126,14 @@ pub(super) fn is_of_old(words: &[Word]) -> bool {
 }
 
 /// Whether a section is for a module that is none of httpd's.
-pub(super) fn is_stranger(words: &[Word]) -> bool {
+pub(super) fn is_stranger(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let known = word.text.starts_with('!') || is_one_of(&word.text, &ABSENT);
     !known && !is_loaded(&word.text)
 }
 
 /// Says that something is not read for want of a module that is none of httpd's.
-fn note_stranger(state: &mut State<'_>, holds: bool, words: &[Word]) {
+fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
     let [word] = words else { return };
     if !holds && is_stranger(words) {
         let message = format!(
@@ -141,7 +145,7 @@ fn note_stranger(state: &mut State<'_>, holds: bool, words: &[Word]) {
 }
 
 /// `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>`, `<IfVersion 2.4.71>`
-fn version(state: &mut State<'_>, name: &Word, words: &[Word]) -> bool {
+fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) -> bool {
     let (operator, version) = match words {
         [version] => (None, version),
         [operator, version] => (Some(operator), version),

@@ -6,11 +6,11 @@
 //!
 //! What does not live here: what is defined (`variables`).
 
-use super::lines::{Fill, Line};
-use super::state::State;
+use super::lines::{Fill, LogicalLine};
+use super::state::ParserState;
 
 /// Puts values in place of `${NAME}`. False, after a complaint, if they are too large.
-pub(super) fn fill(state: &mut State<'_>, line: &mut Line) -> bool {
+pub(super) fn fill(state: &mut ParserState<'_>, line: &mut LogicalLine) -> bool {
     let Some(last_brace) = line.chars.iter().rposition(|&c| c == '}') else {
         return true;
     };

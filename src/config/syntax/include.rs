@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::lines::number;
-use super::state::State;
-use super::{Diagnostic, Span, Word, glob};
+use super::state::ParserState;
+use super::{ConfigWord, Diagnostic, Span, glob};
 
 /// How many files may include each other.
 const DEPTH: usize = 16;
@@ -17,7 +17,11 @@ const DEPTH: usize = 16;
 const MISSING: &str = "write `IncludeOptional` if it may be missing";
 
 /// The files that a path names, in the order of their names.
-pub(super) fn files(state: &mut State<'_>, word: &Word, optional: bool) -> Vec<PathBuf> {
+pub(super) fn files(
+    state: &mut ParserState<'_>,
+    word: &ConfigWord,
+    optional: bool,
+) -> Vec<PathBuf> {
     let path = &word.text;
     let Some(base) = &state.base else {
         let complaint = Diagnostic::error("there is no directory to include files from");
@@ -44,7 +48,7 @@ pub(super) fn files(state: &mut State<'_>, word: &Word, optional: bool) -> Vec<P
 /// Opens a file that is included: its number and its text. It is the last of
 /// `open_files` then. `None`, perhaps after a complaint, if it is not to be read.
 pub(super) fn open(
-    state: &mut State<'_>,
+    state: &mut ParserState<'_>,
     span: Span,
     file: &Path,
     optional: bool,
@@ -91,7 +95,7 @@ pub(super) fn open(
 }
 
 /// Adds to the sources what may be no text at all; its number and its text.
-pub(super) fn add(state: &mut State<'_>, name: &str, bytes: &[u8]) -> (u32, Arc<str>) {
+pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32, Arc<str>) {
     // Editors put a mark before a text; it belongs to the file, not to the first line.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
@@ -124,7 +128,7 @@ fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unreadable(state: &mut State<'_>, span: Span, file: &Path, error: &std::io::Error) {
+fn unreadable(state: &mut ParserState<'_>, span: Span, file: &Path, error: &std::io::Error) {
     let complaint = Diagnostic::error(format!("cannot read `{}`: {error}", file.display()));
     state.complain(span, complaint);
 }

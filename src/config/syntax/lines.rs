@@ -8,7 +8,7 @@ use super::Span;
 
 /// A logical line. Places in it are counted in characters, from 0.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LogicalLine {
     pub(super) chars: Vec<char>,
     source: u32,
     /// How many characters it had as it was written.
@@ -27,7 +27,7 @@ pub(super) struct Fill {
     pub(super) to: Range<usize>,
 }
 
-impl Line {
+impl LogicalLine {
     /// The stretch in the source; of a stretch that goes on in the next physical line, the
     /// part in the first.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
@@ -87,13 +87,13 @@ impl Line {
 
 /// The logical lines of a text.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(super) struct LogicalLines<'a> {
     rest: Option<&'a str>,
     source: u32,
     line: u32,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LogicalLines<'a> {
     pub(super) fn new(source: u32, text: &'a str) -> Self {
         Self {
             rest: Some(text),
@@ -103,12 +103,12 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Iterator for Lines<'_> {
-    type Item = Line;
+impl Iterator for LogicalLines<'_> {
+    type Item = LogicalLine;
 
-    fn next(&mut self) -> Option<Line> {
+    fn next(&mut self) -> Option<LogicalLine> {
         self.rest?;
-        let mut line = Line {
+        let mut line = LogicalLine {
             chars: Vec::new(),
             source: self.source,
             written: 0,
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<String> {
-        Lines::new(0, text)
+        LogicalLines::new(0, text)
             .map(|line| line.chars.iter().collect())
             .collect()
     }
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_span_counts_in_the_physical_line() {
-        let line = Lines::new(3, "ab \\\n\tcd\\\nef").next();
+        let line = LogicalLines::new(3, "ab \\\n\tcd\\\nef").next();
         let line = line.expect("a line");
         let span = line.span(4..8);
         assert_eq!((span.source, span.line, span.column), (3, 2, 2));

@@ -17,26 +17,29 @@ mod tree;
 mod variables;
 mod words;
 
-pub(super) use node::{Directive, Node, Section, Span, Word};
+pub(super) use node::{ConfigWord, Directive, Section, Span, SyntaxNode};
 pub(super) use sources::Sources;
-pub(super) use state::Surroundings;
+pub(super) use state::ReadEnvironment;
 
 use super::complaints::Complaints;
 use super::diagnostic::Diagnostic;
-use state::State;
+use state::ParserState;
 
 /// Reads a text, and those it includes, into a tree. Whatever cannot be read is left out
 /// and complained of.
-pub(super) fn read(text: &str, surroundings: &Surroundings) -> (Vec<Node>, Sources, Complaints) {
+pub(super) fn read(
+    text: &str,
+    surroundings: &ReadEnvironment,
+) -> (Vec<SyntaxNode>, Sources, Complaints) {
     read_bytes(text.as_bytes(), surroundings)
 }
 
 /// Reads what may be no text at all; see [`read`].
 pub(super) fn read_bytes(
     bytes: &[u8],
-    surroundings: &Surroundings,
-) -> (Vec<Node>, Sources, Complaints) {
-    let mut state = State::new(surroundings);
+    surroundings: &ReadEnvironment,
+) -> (Vec<SyntaxNode>, Sources, Complaints) {
+    let mut state = ParserState::new(surroundings);
     if let Some(file) = &surroundings.file {
         state.open_files.push(include::identity(file));
     }

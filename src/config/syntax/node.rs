@@ -17,7 +17,7 @@ pub(in crate::config) struct Span {
 
 /// A word of a line, without its quotes and with its variables filled in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(in crate::config) struct Word {
+pub(in crate::config) struct ConfigWord {
     pub(in crate::config) text: String,
     pub(in crate::config) span: Span,
 }
@@ -25,23 +25,23 @@ pub(in crate::config) struct Word {
 /// `Name word word`
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Directive {
-    pub(in crate::config) name: Word,
-    pub(in crate::config) words: Vec<Word>,
+    pub(in crate::config) name: ConfigWord,
+    pub(in crate::config) words: Vec<ConfigWord>,
 }
 
 /// `<Name word> ... </Name>`
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Section {
     /// Without the angle bracket.
-    pub(in crate::config) name: Word,
-    pub(in crate::config) words: Vec<Word>,
-    pub(in crate::config) children: Vec<Node>,
+    pub(in crate::config) name: ConfigWord,
+    pub(in crate::config) words: Vec<ConfigWord>,
+    pub(in crate::config) children: Vec<SyntaxNode>,
 }
 
 /// A directive or a section. `Define`, `UnDefine`, `Include`, `IncludeOptional`,
 /// `<IfModule>`, `<IfDefine>` and `<IfVersion>` are carried out already.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::config) enum Node {
+pub(in crate::config) enum SyntaxNode {
     Directive(Directive),
     Section(Section),
 }

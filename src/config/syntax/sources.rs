@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::lines::number;
 use super::node::Span;
-use crate::config::diagnostic::Place;
+use crate::config::diagnostic::Position;
 use crate::config::secret;
 
 /// The texts that were read.
@@ -17,11 +17,11 @@ pub(in crate::config) struct Sources {
     pub(in crate::config) base: Option<PathBuf>,
     /// The values of variables that must not be shown.
     pub(in crate::config) secrets: Vec<String>,
-    files: Vec<Source>,
+    files: Vec<TextSource>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct TextSource {
     name: Arc<str>,
     text: Arc<str>,
     /// Where the lines begin.
@@ -30,7 +30,7 @@ struct Source {
 
 impl Sources {
     /// The place in the text that a person can look at.
-    pub(in crate::config) fn place(&self, span: Span) -> Place {
+    pub(in crate::config) fn place(&self, span: Span) -> Position {
         let source = &self.files[span.source as usize];
         let line = span.line as usize;
         let begin = source.lines[line - 1];
@@ -39,7 +39,7 @@ impl Sources {
             .get(line)
             .map_or(source.text.len(), |next| next - 1);
         let text = &source.text[begin..end];
-        Place {
+        Position {
             file: source.name.clone(),
             line: span.line,
             column: span.column,
@@ -84,7 +84,7 @@ impl Sources {
     }
 
     /// Where a place comes among all that were read; what is nowhere comes last.
-    pub(in crate::config) fn rank(&self, place: Option<&Place>) -> (usize, u32, u32) {
+    pub(in crate::config) fn rank(&self, place: Option<&Position>) -> (usize, u32, u32) {
         let Some(place) = place else {
             return (usize::MAX, 0, 0);
         };
@@ -96,7 +96,7 @@ impl Sources {
     pub(super) fn add(&mut self, name: &str, text: &str) -> (u32, Arc<str>) {
         let text: Arc<str> = text.into();
         let ends = text.match_indices('\n').map(|(end, _)| end + 1);
-        let source = Source {
+        let source = TextSource {
             name: name.into(),
             text: text.clone(),
             lines: std::iter::once(0).chain(ends).collect(),

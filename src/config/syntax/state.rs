@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::node::{Span, Word};
+use super::node::{ConfigWord, Span};
 use super::sources::Sources;
 use super::variables::Variables;
 use crate::config::complaints::Complaints;
@@ -18,7 +18,7 @@ const BYTES: u64 = 16 << 20;
 
 /// What the reader is told from outside.
 #[derive(Clone, Default)]
-pub(in crate::config) struct Surroundings {
+pub(in crate::config) struct ReadEnvironment {
     /// The name of the first text.
     pub(in crate::config) name: Option<String>,
     /// Where relative names in `Include` begin; without it there are no includes.
@@ -33,13 +33,13 @@ pub(in crate::config) struct Surroundings {
     pub(in crate::config) environment: Vec<(String, String)>,
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for ReadEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |all: &[(String, String)]| -> Vec<String> {
             all.iter().map(|(name, _)| name.clone()).collect()
         };
         // Values may be secret.
-        f.debug_struct("Surroundings")
+        f.debug_struct("ReadEnvironment")
             .field("name", &self.name)
             .field("base", &self.base)
             .field("defines", &names(&self.defines))
@@ -49,8 +49,8 @@ impl fmt::Debug for Surroundings {
 }
 
 #[derive(Debug)]
-pub(super) struct State<'a> {
-    pub(super) surroundings: &'a Surroundings,
+pub(super) struct ParserState<'a> {
+    pub(super) surroundings: &'a ReadEnvironment,
     /// Where relative names of files begin.
     pub(super) base: Option<PathBuf>,
     pub(super) sources: Sources,
@@ -65,8 +65,8 @@ pub(super) struct State<'a> {
     budget: u64,
 }
 
-impl<'a> State<'a> {
-    pub(super) fn new(surroundings: &'a Surroundings) -> Self {
+impl<'a> ParserState<'a> {
+    pub(super) fn new(surroundings: &'a ReadEnvironment) -> Self {
         Self {
             surroundings,
             base: surroundings.base.clone().or(surroundings.nearby.clone()),
@@ -99,7 +99,7 @@ impl<'a> State<'a> {
     }
 
     /// Complains that a directive, or a condition, does not take these words.
-    pub(super) fn wrong_count(&mut self, name: &Word, words: &[Word], takes: &str) {
+    pub(super) fn wrong_count(&mut self, name: &ConfigWord, words: &[ConfigWord], takes: &str) {
         let span = words.last().map_or(name.span, |word| word.span);
         let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
         self.complain(span, complaint);
@@ -130,7 +130,7 @@ impl<'a> State<'a> {
         self.budget
     }
 
-    /// Stops, since [`State::spend`] said no.
+    /// Stops, since [`ParserState::spend`] said no.
     pub(super) fn too_large(&mut self, span: Span) {
         let mebibytes = BYTES >> 20;
         let complaint = Diagnostic::error(format!(

@@ -5,26 +5,26 @@
 
 use std::ops::Range;
 
-use super::condition::{self, Condition};
-use super::lines::{Line, Lines, is_blank};
-use super::state::State;
+use super::condition::{self, SectionCondition};
+use super::lines::{LogicalLine, LogicalLines, is_blank};
+use super::state::ParserState;
 use super::words::words;
-use super::{Diagnostic, Directive, Node, Section, Word, fill, include};
+use super::{ConfigWord, Diagnostic, Directive, Section, SyntaxNode, fill, include};
 
 /// How many sections may be open at once. Whoever walks the tree does it by recursion.
 const DEPTH: usize = 64;
 
 /// A section that waits for its end.
 #[derive(Debug)]
-struct Open {
-    name: Word,
-    words: Vec<Word>,
-    children: Vec<Node>,
-    kind: Kind,
+struct OpenSection {
+    name: ConfigWord,
+    words: Vec<ConfigWord>,
+    children: Vec<SyntaxNode>,
+    kind: SectionKind,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+enum SectionKind {
     /// A condition that holds: its content belongs to the section around it.
     On,
     /// A condition that does not hold, or a section in one.
@@ -35,14 +35,14 @@ enum Kind {
 /// The sections that are open in one file; each ends in the file in which it began.
 #[derive(Debug, Default)]
 struct Tree {
-    nodes: Vec<Node>,
-    open: Vec<Open>,
+    nodes: Vec<SyntaxNode>,
+    open: Vec<OpenSection>,
 }
 
 /// Reads one source.
-pub(super) fn read(state: &mut State<'_>, source: u32, text: &str) -> Vec<Node> {
+pub(super) fn read(state: &mut ParserState<'_>, source: u32, text: &str) -> Vec<SyntaxNode> {
     let mut tree = Tree::default();
-    for mut line in Lines::new(source, text) {
+    for mut line in LogicalLines::new(source, text) {
         if state.stopped {
             break;
         }
@@ -80,7 +80,7 @@ const ACCESS: [&str; 20] = [
 ];
 
 impl Tree {
-    fn read_line(&mut self, state: &mut State<'_>, line: &mut Line) {
+    fn read_line(&mut self, state: &mut ParserState<'_>, line: &mut LogicalLine) {
         let chars = &line.chars[line.trimmed()];
         if let [] | ['#', ..] = chars {
             return;
@@ -104,9 +104,9 @@ impl Tree {
     }
 
     /// Passes over a line, but not in silence if it says who may ask.
-    fn skip(&self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
-        let off = self.open.iter().find(|open| open.kind == Kind::Off);
-        let for_module = |open: &Open| {
+    fn skip(&self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
+        let off = self.open.iter().find(|open| open.kind == SectionKind::Off);
+        let for_module = |open: &OpenSection| {
             open.name.text.eq_ignore_ascii_case("IfModule") && !condition::is_of_old(&open.words)
         };
         if !off.is_some_and(for_module) {
@@ -126,17 +126,24 @@ impl Tree {
     }
 
     fn is_off(&self) -> bool {
-        self.open.last().is_some_and(|open| open.kind == Kind::Off)
+        self.open
+            .last()
+            .is_some_and(|open| open.kind == SectionKind::Off)
     }
 
-    fn push(&mut self, node: Node) {
+    fn push(&mut self, node: SyntaxNode) {
         match self.open.last_mut() {
             Some(open) => open.children.push(node),
             None => self.nodes.push(node),
         }
     }
 
-    fn directive(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+    fn directive(
+        &mut self,
+        state: &mut ParserState<'_>,
+        line: &LogicalLine,
+        stretch: Range<usize>,
+    ) {
         let first = &line.chars[stretch.clone()];
         let first = first.iter().position(|&c| is_blank(c));
         let first = line.text(stretch.start..first.map_or(stretch.end, |at| stretch.start + at));
@@ -163,12 +170,18 @@ impl Tree {
                 if let ("serverroot", [root]) = (&*name.text.to_ascii_lowercase(), &*words) {
                     state.server_root(&root.text);
                 }
-                self.push(Node::Directive(Directive { name, words }));
+                self.push(SyntaxNode::Directive(Directive { name, words }));
             }
         }
     }
 
-    fn include(&mut self, state: &mut State<'_>, name: &Word, words: &[Word], optional: bool) {
+    fn include(
+        &mut self,
+        state: &mut ParserState<'_>,
+        name: &ConfigWord,
+        words: &[ConfigWord],
+        optional: bool,
+    ) {
         let [path] = words else {
             state.wrong_count(name, words, "one path: put quotes around blanks");
             return;
@@ -187,7 +200,7 @@ impl Tree {
     }
 
     /// `<Name word word>`
-    fn begin(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+    fn begin(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
         // httpd looks for the last one too: a regular expression may have some.
         let last = chars[stretch.start..].iter().rposition(|&c| c == '>');
@@ -195,7 +208,7 @@ impl Tree {
         let begin = stretch.start + 1;
         let name_end = (begin..end).find(|&at| is_blank(chars[at]));
         let name_end = name_end.unwrap_or(end);
-        let name = Word {
+        let name = ConfigWord {
             text: line.text(begin..name_end),
             span: line.span(begin..name_end),
         };
@@ -215,23 +228,23 @@ impl Tree {
             state.complain(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
         }
         let mut kind = if self.is_off() {
-            Kind::Off
+            SectionKind::Off
         } else {
-            Kind::Section
+            SectionKind::Section
         };
         let mut arguments = Vec::new();
-        if kind == Kind::Section {
+        if kind == SectionKind::Section {
             // Even without words it is opened, lest its end and its content be complained of.
             match words(state, line, name_end..end, false) {
                 Some(words) => arguments = words,
-                None => kind = Kind::Off,
+                None => kind = SectionKind::Off,
             }
         }
-        if kind == Kind::Section {
+        if kind == SectionKind::Section {
             kind = match condition::holds(state, &name, &arguments) {
-                Condition::False => Kind::Off,
-                Condition::None => Kind::Section,
-                Condition::True => Kind::On,
+                SectionCondition::False => SectionKind::Off,
+                SectionCondition::None => SectionKind::Section,
+                SectionCondition::True => SectionKind::On,
             };
         }
         state.depth += 1;
@@ -241,7 +254,7 @@ impl Tree {
             state.complain(name.span, complaint.with_hint("the rest is not read"));
             state.stopped = true;
         }
-        self.open.push(Open {
+        self.open.push(OpenSection {
             name,
             words: arguments,
             children: Vec::new(),
@@ -250,7 +263,7 @@ impl Tree {
     }
 
     /// `</Name>`
-    fn end(&mut self, state: &mut State<'_>, line: &Line, stretch: Range<usize>) {
+    fn end(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
         let begin = stretch.start + 2;
         let end = (begin..stretch.end).find(|&at| chars[at] == '>');
@@ -261,7 +274,7 @@ impl Tree {
             let complaint = Diagnostic::error(format!("`</{name}` has no `>`"));
             state.complain(span, complaint.with_hint(format!("write `</{name}>`")));
         }
-        let opened = |open: &Open| open.name.text.eq_ignore_ascii_case(name);
+        let opened = |open: &OpenSection| open.name.text.eq_ignore_ascii_case(name);
         let Some(place) = self.open.iter().rposition(opened) else {
             let complaint = Diagnostic::error(format!("`</{name}>` closes nothing"));
             let hint = match self.open.last() {
@@ -287,12 +300,12 @@ impl Tree {
         }
     }
 
-    fn close(&mut self, state: &mut State<'_>, open: Open) {
+    fn close(&mut self, state: &mut ParserState<'_>, open: OpenSection) {
         state.depth = state.depth.saturating_sub(1);
         match open.kind {
-            Kind::Off => {}
-            Kind::On => open.children.into_iter().for_each(|node| self.push(node)),
-            Kind::Section => self.push(Node::Section(Section {
+            SectionKind::Off => {}
+            SectionKind::On => open.children.into_iter().for_each(|node| self.push(node)),
+            SectionKind::Section => self.push(SyntaxNode::Section(Section {
                 name: open.name,
                 words: open.words,
                 children: open.children,
@@ -302,9 +315,9 @@ impl Tree {
 }
 
 /// Notes what looks like something that it is not.
-fn traps(state: &mut State<'_>, line: &Line, end: usize, words: &[Word]) {
+fn traps(state: &mut ParserState<'_>, line: &LogicalLine, end: usize, words: &[ConfigWord]) {
     // With quotes it would be longer.
-    let bare = |word: &&Word, text: &str| word.text == text && word.span.length == 1;
+    let bare = |word: &&ConfigWord, text: &str| word.text == text && word.span.length == 1;
     if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
         let note = Diagnostic::note("a `#` behind a directive begins no comment");
         let note = note.with_hint("a comment needs a line of its own; a word needs quotes");
@@ -318,14 +331,14 @@ fn traps(state: &mut State<'_>, line: &Line, end: usize, words: &[Word]) {
     }
 }
 
-fn unclosed(state: &mut State<'_>, open: &Open) {
+fn unclosed(state: &mut ParserState<'_>, open: &OpenSection) {
     let name = &open.name.text;
     let complaint = Diagnostic::error(format!("`<{name}>` is never closed"));
     let complaint = complaint.with_hint(format!("write `</{name}>` where it ends"));
     state.complain(open.name.span, complaint);
 }
 
-fn define(state: &mut State<'_>, name: &Word, words: &[Word]) {
+fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) {
     let (variable, value) = match words {
         [variable] => (variable, None),
         [variable, value] => (variable, Some(value.text.clone())),
@@ -344,7 +357,7 @@ fn define(state: &mut State<'_>, name: &Word, words: &[Word]) {
     state.variables.define(&variable.text, value);
 }
 
-fn undefine(state: &mut State<'_>, name: &Word, words: &[Word]) {
+fn undefine(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) {
     match words {
         [variable] => state.variables.undefine(&variable.text),
         _ => state.wrong_count(name, words, "one name"),

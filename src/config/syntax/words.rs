@@ -5,18 +5,18 @@
 
 use std::ops::Range;
 
-use super::lines::{Line, is_blank};
-use super::state::State;
-use super::{Diagnostic, Word};
+use super::lines::{LogicalLine, is_blank};
+use super::state::ParserState;
+use super::{ConfigWord, Diagnostic};
 
 /// The words in a stretch of a line. `None`, after a complaint, if they cannot be read.
 /// With `braces`, what stands in `{` and `}` is one word.
 pub(super) fn words(
-    state: &mut State<'_>,
-    line: &Line,
+    state: &mut ParserState<'_>,
+    line: &LogicalLine,
     stretch: Range<usize>,
     braces: bool,
-) -> Option<Vec<Word>> {
+) -> Option<Vec<ConfigWord>> {
     let mut words = Vec::new();
     let mut at = stretch.start;
     while let Some((word, rest)) = next(state, line, at..stretch.end, braces)? {
@@ -28,11 +28,11 @@ pub(super) fn words(
 
 /// The next word, and where to go on behind it; or that there is none, or none to be read.
 fn next(
-    state: &mut State<'_>,
-    line: &Line,
+    state: &mut ParserState<'_>,
+    line: &LogicalLine,
     stretch: Range<usize>,
     braces: bool,
-) -> Option<Option<(Word, usize)>> {
+) -> Option<Option<(ConfigWord, usize)>> {
     let chars = &line.chars[..stretch.end];
     let Some(begin) = (stretch.start..stretch.end).find(|&at| !is_blank(chars[at])) else {
         return Some(None);
@@ -64,7 +64,7 @@ fn next(
         }
     };
     let span = line.span(begin..end);
-    Some(Some((Word { text, span }, end)))
+    Some(Some((ConfigWord { text, span }, end)))
 }
 
 fn quote_end(chars: &[char], begin: usize, quote: char) -> Option<usize> {

@@ -1,4 +1,4 @@
-//! Making a configuration run: [`SystemBuilder`], [`build`].
+//! Making a configuration run: [`RunningConfigBuilder`], [`build`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,18 +9,18 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::handle::System;
-use super::state::{Shared, State, carry_out};
+use super::handle::RunningConfig;
+use super::state::{RunningState, SharedConfig, carry_out};
 use crate::balancer::events::Observer;
 use crate::config::Config;
 use crate::config::assemble::{
-    ConfigError, Faults, Heart, Means, Surroundings, check_doors, open, prepare, sites,
+    BuildEnvironment, ConfigError, Faults, Heart, Means, check_doors, open, prepare, sites,
 };
 use crate::sync::{Mutex, Published};
 
 /// Makes a configuration run: opens what it listens on, reads its certificates, makes its
 /// balancers, and begins to check members and to take in their heartbeats. Nothing is served
-/// before [`System::serve`].
+/// before [`RunningConfig::serve`].
 ///
 /// # Errors
 ///
@@ -28,21 +28,21 @@ use crate::sync::{Mutex, Published};
 ///
 /// # Examples
 ///
-/// See [`System`].
-pub fn build(config: Config) -> Result<System, ConfigError> {
-    System::builder(config).build()
+/// See [`RunningConfig`].
+pub fn build(config: Config) -> Result<RunningConfig, ConfigError> {
+    RunningConfig::builder(config).build()
 }
 
-/// Makes a [`System`].
+/// Makes a [`RunningConfig`].
 ///
 /// # Examples
 ///
 /// ```
-/// use equipoise::config::{System, parse};
+/// use equipoise::config::{RunningConfig, parse};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let (config, _) = parse("ProxyPass / http://server1.example.com/\n");
-/// let system = System::builder(config)
+/// let system = RunningConfig::builder(config)
 ///     .listen(([127, 0, 0, 1], 0).into())
 ///     .resolve("server1.example.com", ([127, 0, 0, 1], 8080).into())
 ///     .build()?;
@@ -52,13 +52,13 @@ pub fn build(config: Config) -> Result<System, ConfigError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub struct SystemBuilder {
+pub struct RunningConfigBuilder {
     config: Config,
-    around: Surroundings,
+    around: BuildEnvironment,
     observer: Option<Arc<dyn Observer>>,
 }
 
-impl SystemBuilder {
+impl RunningConfigBuilder {
     /// Sets the directory in which relative names of files begin, such as those of
     /// certificates; that of the process by default.
     ///
@@ -66,7 +66,7 @@ impl SystemBuilder {
     ///
     /// ```no_run
     /// # let config = equipoise::config::Config::default();
-    /// let system = equipoise::config::System::builder(config).base("/etc/apache2").build();
+    /// let system = equipoise::config::RunningConfig::builder(config).base("/etc/apache2").build();
     /// # let _ = system;
     /// ```
     pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -78,7 +78,7 @@ impl SystemBuilder {
     ///
     /// # Examples
     ///
-    /// See [`SystemBuilder`].
+    /// See [`RunningConfigBuilder`].
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.around.listen.push(address);
         self
@@ -89,7 +89,7 @@ impl SystemBuilder {
     ///
     /// # Examples
     ///
-    /// See [`SystemBuilder`].
+    /// See [`RunningConfigBuilder`].
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         let host = host.into().to_ascii_lowercase();
         self.around.addresses.insert(host, address);
@@ -102,10 +102,10 @@ impl SystemBuilder {
     ///
     /// ```
     /// use equipoise::Event;
-    /// use equipoise::config::{System, parse};
+    /// use equipoise::config::{RunningConfig, parse};
     ///
     /// let (config, _) = parse("Listen 127.0.0.1:0\n");
-    /// let builder = System::builder(config).observer(|event: &Event<'_>| eprintln!("{event}"));
+    /// let builder = RunningConfig::builder(config).observer(|event: &Event<'_>| eprintln!("{event}"));
     /// # let _ = builder;
     /// ```
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -123,10 +123,10 @@ impl SystemBuilder {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::config::{System, parse};
+    /// use equipoise::config::{RunningConfig, parse};
     ///
     /// let (config, _) = parse("Listen 80\nProxyPass / http://10.0.0.1/\n");
-    /// assert!(System::builder(config).check().is_ok());
+    /// assert!(RunningConfig::builder(config).check().is_ok());
     /// ```
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::default();
@@ -147,8 +147,8 @@ impl SystemBuilder {
     ///
     /// # Examples
     ///
-    /// See [`SystemBuilder`].
-    pub fn build(self) -> Result<System, ConfigError> {
+    /// See [`RunningConfigBuilder`].
+    pub fn build(self) -> Result<RunningConfig, ConfigError> {
         let mut faults = Faults::default();
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
         let (config, around) = (self.config, self.around);
@@ -167,14 +167,14 @@ impl SystemBuilder {
             heart: &heart,
             around: &around,
         };
-        let state = State {
+        let state = RunningState {
             config,
             balancers: carry_out(changes, means),
             heart,
             doors: open,
             ended: false,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedConfig {
             around,
             observer: self.observer,
             runtime,
@@ -183,28 +183,28 @@ impl SystemBuilder {
             opened: Notify::new(),
         });
         shared.beat(&mut shared.state.lock(), beats);
-        Ok(System { shared })
+        Ok(RunningConfig { shared })
     }
 }
 
-impl System {
+impl RunningConfig {
     /// Begins with a configuration.
     ///
     /// # Examples
     ///
-    /// See [`SystemBuilder`].
-    pub fn builder(config: Config) -> SystemBuilder {
-        SystemBuilder {
+    /// See [`RunningConfigBuilder`].
+    pub fn builder(config: Config) -> RunningConfigBuilder {
+        RunningConfigBuilder {
             config,
-            around: Surroundings::default(),
+            around: BuildEnvironment::default(),
             observer: None,
         }
     }
 }
 
-impl fmt::Debug for SystemBuilder {
+impl fmt::Debug for RunningConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SystemBuilder")
+        f.debug_struct("RunningConfigBuilder")
             .field("around", &self.around)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! A configuration that runs, as users have it: [`System`].
+//! A configuration that runs, as users have it: [`RunningConfig`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::state::{Shared, carry_out};
+use super::state::{SharedConfig, carry_out};
 use crate::balancer::Balancer;
 use crate::config::Config;
-use crate::config::assemble::{ConfigError, Faults, Means, Running, open, order, prepare, sites};
-use crate::config::front::Front;
+use crate::config::assemble::{
+    ConfigError, Faults, Means, RunningBalancer, open, order, prepare, sites,
+};
+use crate::config::front::AddressService;
 use crate::heartbeat::HeartbeatMonitor;
 use crate::net::Stopped;
 use crate::proxy::Endpoint;
@@ -43,16 +45,16 @@ use crate::scheduler::HeartbeatReadings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct System {
-    pub(super) shared: Arc<Shared>,
+pub struct RunningConfig {
+    pub(super) shared: Arc<SharedConfig>,
 }
 
-impl System {
+impl RunningConfig {
     /// Returns the addresses at which it listens, in the order of the configuration.
     ///
     /// # Examples
     ///
-    /// See [`System`].
+    /// See [`RunningConfig`].
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
@@ -91,7 +93,7 @@ impl System {
     ///
     /// ```
     /// use equipoise::config::{build, parse};
-    /// use equipoise::scheduler::Reading;
+    /// use equipoise::scheduler::HeartbeatReading;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let text = "Listen 127.0.0.1:0\n\
@@ -101,7 +103,7 @@ impl System {
     ///             </Proxy>\n";
     /// let system = build(parse(text).0)?;
     /// let (readings, app) = (system.heartbeat_readings("app"), system.balancer("app"));
-    /// let reading = Reading { ready: 10, busy: 1 };
+    /// let reading = HeartbeatReading { ready: 10, busy: 1 };
     /// readings.unwrap().report("http://10.0.0.1", reading, app.unwrap().now())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -159,7 +161,7 @@ impl System {
             .collect()
     }
 
-    fn running<T>(&self, name: &str, of: impl Fn(&Running) -> T) -> Option<T> {
+    fn running<T>(&self, name: &str, of: impl Fn(&RunningBalancer) -> T) -> Option<T> {
         let state = self.shared.state.lock();
         let named = state.balancers.iter().filter(|(key, _)| key.name == name);
         let order = order(&state.config);
@@ -261,7 +263,7 @@ impl System {
     ///
     /// # Examples
     ///
-    /// See [`System`].
+    /// See [`RunningConfig`].
     pub async fn serve(&self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         let mut tasks = JoinSet::new();
@@ -284,7 +286,7 @@ impl System {
     fn stand_at_doors(&self, tasks: &mut JoinSet<Stopped>) {
         for door in &mut self.shared.state.lock().doors {
             if let Some((server, listener)) = door.unserved.take() {
-                let front = Front::new(self.shared.hosts.clone(), door.local);
+                let front = AddressService::new(self.shared.hosts.clone(), door.local);
                 let closed = closed(door.close.subscribe());
                 tasks.spawn(server.serve(listener, front, closed));
             }
@@ -292,10 +294,10 @@ impl System {
     }
 }
 
-impl fmt::Debug for System {
+impl fmt::Debug for RunningConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses = self.local_addrs();
-        f.debug_struct("System")
+        f.debug_struct("RunningConfig")
             .field("local_addrs", &addresses)
             .finish_non_exhaustive()
     }

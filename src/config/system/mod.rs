@@ -1,7 +1,7 @@
 //! A configuration that runs.
 //!
 //! ```text
-//! builder ─► state: what runs, and what a reload changes ◄─ handle: `System`
+//! builder ─► state: what runs, and what a reload changes ◄─ handle: `RunningConfig`
 //! ```
 //!
 //! What does not live here: making it ready (`assemble`), and what becomes of a request (`front`).
@@ -10,5 +10,5 @@ mod builder;
 mod handle;
 mod state;
 
-pub use builder::{SystemBuilder, build};
-pub use handle::System;
+pub use builder::{RunningConfigBuilder, build};
+pub use handle::RunningConfig;

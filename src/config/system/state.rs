@@ -1,4 +1,4 @@
-//! What runs, and what a reload changes: [`Shared`], [`State`].
+//! What runs, and what a reload changes: [`SharedConfig`], [`RunningState`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,33 +9,34 @@ use tokio::sync::Notify;
 use crate::balancer::events::Observer;
 use crate::config::Config;
 use crate::config::assemble::{
-    Change, Door, Heart, HeartChange, Key, Means, Running, Surroundings,
+    BalancerChange, BalancerKey, BuildEnvironment, Heart, HeartChange, Means, OpenListener,
+    RunningBalancer,
 };
 use crate::config::front::Hosts;
 use crate::sync::{Mutex, Published};
 
-pub(super) struct Shared {
-    pub(super) around: Surroundings,
+pub(super) struct SharedConfig {
+    pub(super) around: BuildEnvironment,
     pub(super) observer: Option<Arc<dyn Observer>>,
     /// Where checks and heartbeats run.
     pub(super) runtime: Option<Handle>,
     pub(super) hosts: Arc<Published<Hosts>>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<RunningState>,
     /// There is another door to stand at.
     pub(super) opened: Notify,
 }
 
 /// What a reload changes.
-pub(super) struct State {
+pub(super) struct RunningState {
     pub(super) config: Config,
-    pub(super) balancers: BTreeMap<Key, Running>,
+    pub(super) balancers: BTreeMap<BalancerKey, RunningBalancer>,
     pub(super) heart: Heart,
-    pub(super) doors: Vec<Door>,
+    pub(super) doors: Vec<OpenListener>,
     /// Serving has ended.
     pub(super) ended: bool,
 }
 
-impl State {
+impl RunningState {
     /// Closes all doors for good, and ends what runs beside them.
     pub(super) fn end(&mut self) {
         self.ended = true;
@@ -47,9 +48,9 @@ impl State {
     }
 }
 
-impl Shared {
+impl SharedConfig {
     /// Carries out what is to become of heartbeats.
-    pub(super) fn beat(self: &Arc<Self>, state: &mut State, change: HeartChange) {
+    pub(super) fn beat(self: &Arc<Self>, state: &mut RunningState, change: HeartChange) {
         let system = Arc::downgrade(self);
         let busy = move || {
             let system = system.upgrade();
@@ -60,15 +61,15 @@ impl Shared {
 }
 
 /// How many requests members have in flight.
-fn in_flight(balancers: &BTreeMap<Key, Running>) -> u32 {
+fn in_flight(balancers: &BTreeMap<BalancerKey, RunningBalancer>) -> u32 {
     let members = balancers.values().flat_map(|it| it.balancer.members());
     members.fold(0, |sum: u32, member| sum.saturating_add(member.in_flight()))
 }
 
 pub(super) fn carry_out(
-    changes: BTreeMap<Key, Change>,
+    changes: BTreeMap<BalancerKey, BalancerChange>,
     means: Means<'_>,
-) -> BTreeMap<Key, Running> {
+) -> BTreeMap<BalancerKey, RunningBalancer> {
     let changes = changes.into_iter();
     changes
         .map(|(key, change)| (key, change.carry_out(means)))

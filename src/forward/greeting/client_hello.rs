@@ -55,7 +55,7 @@ pub struct ClientHello {
 impl ClientHello {
     /// Parses the message, without its type and length.
     pub(super) fn parse(body: &Bytes) -> Result<Self, Malformed> {
-        let mut left = Reader(body);
+        let mut left = ByteReader(body);
         // Version and random bytes.
         left.bytes(34).ok_or(CUT)?;
         let session = left.sized_by_8().ok_or(CUT)?;
@@ -77,7 +77,7 @@ impl ClientHello {
         if left.is_empty() {
             return Ok(hello);
         }
-        let mut extensions = Reader(left.sized_by_16().ok_or(CUT)?);
+        let mut extensions = ByteReader(left.sized_by_16().ok_or(CUT)?);
         if !left.is_empty() {
             return Err(Malformed("something follows its extensions"));
         }
@@ -123,7 +123,7 @@ impl ClientHello {
     /// }
     /// ```
     pub fn alpn(&self) -> impl Iterator<Item = &[u8]> {
-        let mut left = Reader(&self.protocols);
+        let mut left = ByteReader(&self.protocols);
         std::iter::from_fn(move || left.sized_by_8())
     }
 
@@ -166,8 +166,8 @@ fn name_in(data: &[u8]) -> Result<Option<Box<str>>, Malformed> {
     if data.is_empty() {
         return Ok(None);
     }
-    let mut left = Reader(data);
-    let mut names = Reader(left.sized_by_16().ok_or(CUT)?);
+    let mut left = ByteReader(data);
+    let mut names = ByteReader(left.sized_by_16().ok_or(CUT)?);
     if !left.is_empty() {
         return Err(Malformed("something follows its name"));
     }
@@ -186,12 +186,12 @@ fn name_in(data: &[u8]) -> Result<Option<Box<str>>, Malformed> {
 
 /// The protocols in an extension.
 fn protocols_in(data: &[u8]) -> Result<&[u8], Malformed> {
-    let mut left = Reader(data);
+    let mut left = ByteReader(data);
     let protocols = left.sized_by_16().ok_or(CUT)?;
     if !left.is_empty() {
         return Err(Malformed("something follows its protocols"));
     }
-    let mut left = Reader(protocols);
+    let mut left = ByteReader(protocols);
     while !left.is_empty() {
         if left.sized_by_8().ok_or(CUT)?.is_empty() {
             return Err(Malformed("it has a protocol without a name"));
@@ -212,9 +212,9 @@ pub(in crate::forward) fn host_name(name: &[u8]) -> Option<Box<str>> {
 }
 
 /// Bytes of which each part is taken once. What is cut short is `None`.
-struct Reader<'a>(&'a [u8]);
+struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::client_hello::ClientHello;
 use super::error::GreetingError;
-use super::records::{Records, Seen};
+use super::records::{GreetingKind, Records};
 use crate::net::Replayed;
 use crate::timer::timeout;
 
@@ -137,7 +137,7 @@ impl Greeting {
     where
         S: AsyncRead + Unpin,
     {
-        let mut reading = Reading {
+        let mut reading = GreetingReader {
             stream,
             read: BytesMut::new(),
             records: Records::default(),
@@ -153,13 +153,13 @@ impl Greeting {
 }
 
 /// A stream, and what has been read of it.
-struct Reading<S> {
+struct GreetingReader<S> {
     stream: S,
     read: BytesMut,
     records: Records,
 }
 
-impl<S: AsyncRead + Unpin> Reading<S> {
+impl<S: AsyncRead + Unpin> GreetingReader<S> {
     async fn greeting(&mut self, limit: usize) -> Result<Greeting, GreetingError> {
         loop {
             let left = limit.saturating_sub(self.read.len());
@@ -181,10 +181,10 @@ impl<S: AsyncRead + Unpin> Reading<S> {
                 Err(source) => return Err(GreetingError::Io { source }),
             }
             match self.records.look(&self.read, limit)? {
-                Seen::Hello(hello) => return Ok(Greeting::ClientHello(hello)),
-                Seen::NotTls => return Ok(Greeting::NotTls),
-                Seen::Ssl2 => return Ok(Greeting::Ssl2),
-                Seen::More => {}
+                GreetingKind::Hello(hello) => return Ok(Greeting::ClientHello(hello)),
+                GreetingKind::NotTls => return Ok(Greeting::NotTls),
+                GreetingKind::Ssl2 => return Ok(Greeting::Ssl2),
+                GreetingKind::More => {}
             }
         }
     }

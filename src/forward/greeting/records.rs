@@ -17,7 +17,7 @@ const LONGEST: usize = 1 << 14;
 
 /// What the bytes so far show.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Seen {
+pub(super) enum GreetingKind {
     Hello(ClientHello),
     More,
     NotTls,
@@ -39,17 +39,21 @@ pub(super) struct Records {
 impl Records {
     /// Looks at all that has been read, of which what it has seen before is unchanged. `limit` is
     /// the most that will be read.
-    pub(super) fn look(&mut self, read: &[u8], limit: usize) -> Result<Seen, GreetingError> {
+    pub(super) fn look(
+        &mut self,
+        read: &[u8],
+        limit: usize,
+    ) -> Result<GreetingKind, GreetingError> {
         match begin(read) {
-            Begin::NotTls => return Ok(Seen::NotTls),
-            Begin::Ssl2 => return Ok(Seen::Ssl2),
-            Begin::More => return Ok(Seen::More),
+            Begin::NotTls => return Ok(GreetingKind::NotTls),
+            Begin::Ssl2 => return Ok(GreetingKind::Ssl2),
+            Begin::More => return Ok(GreetingKind::More),
             Begin::Tls => self.begun = true,
         }
         loop {
             if self.left == 0 {
                 let Some(head) = read[self.done..].first_chunk() else {
-                    return Ok(Seen::More);
+                    return Ok(GreetingKind::More);
                 };
                 self.left = length_of_record(*head)?;
                 self.done += head.len();
@@ -60,10 +64,10 @@ impl Records {
             self.done += come.len();
             self.left -= come.len();
             if let Some(hello) = self.hello(limit)? {
-                return Ok(Seen::Hello(hello));
+                return Ok(GreetingKind::Hello(hello));
             }
             if self.left > 0 {
-                return Ok(Seen::More);
+                return Ok(GreetingKind::More);
             }
         }
     }

@@ -28,12 +28,12 @@ use crate::net::{canonical, contain};
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct StreamRule {
-    conditions: Vec<Condition>,
+    conditions: Vec<StreamCondition>,
 }
 
 /// What is looked at in a connection.
 #[derive(Clone, Debug)]
-enum Condition {
+enum StreamCondition {
     ClientIn(Vec<IpNet>),
     LocalAddr(SocketAddr),
     Ports(Vec<u16>),
@@ -71,7 +71,7 @@ impl StreamRule {
     /// # let _ = passive_ftp;
     /// ```
     pub fn ports(self, ports: impl IntoIterator<Item = u16>) -> Self {
-        self.with(Condition::Ports(ports.into_iter().collect()))
+        self.with(StreamCondition::Ports(ports.into_iter().collect()))
     }
 
     /// For connections that came in at this address and port, where a listener has several
@@ -90,9 +90,9 @@ impl StreamRule {
     /// ```
     pub fn local_addr(self, address: SocketAddr) -> Self {
         self.with(if address.ip().is_unspecified() {
-            Condition::Ports(vec![address.port()])
+            StreamCondition::Ports(vec![address.port()])
         } else {
-            Condition::LocalAddr(canonical_address(address))
+            StreamCondition::LocalAddr(canonical_address(address))
         })
     }
 
@@ -101,25 +101,30 @@ impl StreamRule {
     /// by the peer's. The client of a unix socket is from nowhere.
     pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().map(canonical).collect();
-        self.with(Condition::ClientIn(networks))
+        self.with(StreamCondition::ClientIn(networks))
     }
 
-    fn with(mut self, condition: Condition) -> Self {
+    fn with(mut self, condition: StreamCondition) -> Self {
         self.conditions.push(condition);
         self
     }
 
     pub(super) fn asks_for_local_addr(&self) -> bool {
         let mut conditions = self.conditions.iter();
-        conditions.any(|it| matches!(it, Condition::LocalAddr(_) | Condition::Ports(_)))
+        conditions.any(|it| {
+            matches!(
+                it,
+                StreamCondition::LocalAddr(_) | StreamCondition::Ports(_)
+            )
+        })
     }
 
     pub(super) fn holds(&self, ends: &Ends) -> bool {
         let local = ends.local.map(canonical_address);
         self.conditions.iter().all(|condition| match condition {
-            Condition::ClientIn(networks) => contain(networks, ends.client),
-            Condition::LocalAddr(address) => local == Some(*address),
-            Condition::Ports(ports) => local.is_some_and(|here| ports.contains(&here.port())),
+            StreamCondition::ClientIn(networks) => contain(networks, ends.client),
+            StreamCondition::LocalAddr(address) => local == Some(*address),
+            StreamCondition::Ports(ports) => local.is_some_and(|here| ports.contains(&here.port())),
         })
     }
 }

@@ -22,11 +22,11 @@ use crate::sync::{AtomicU64, Relaxed};
 /// assert_eq!(statistics.to_string(), "connections: 0 routed");
 /// ```
 #[derive(Clone, Default)]
-pub struct RouterStatistics(Arc<Counters>);
+pub struct RouterStatistics(Arc<RouterCounters>);
 
 // Relaxed, each of them: a number for operators.
 #[derive(Default)]
-struct Counters {
+struct RouterCounters {
     routed: AtomicU64,
     without_target: AtomicU64,
     broken_off: AtomicU64,

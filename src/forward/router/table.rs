@@ -24,7 +24,7 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 /// | connections, of all targets | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | connections of HTTP that are idle are closed, else wait for a place |
 /// | time for a PROXY header and TLS | 10 s | [`Acceptor::handshake_timeout`] | closed |
 /// | bytes of a ClientHello | 16 KiB | [`GreetingLimits::with_bytes`] | closed |
-/// | time for it | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silence) |
+/// | time for it | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silent) |
 /// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | cut |
 ///
 /// Clones share their targets, with all that a [target](StreamTarget) limits, and their
@@ -45,7 +45,7 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 /// let names = NameRoutes::new()
 ///     .name("db.example.org", StreamTarget::from(database))?
 ///     .name("*.example.org", web.into())?
-///     .not_tls(StreamTarget::task(async |accepted| {
+///     .plaintext(StreamTarget::task(async |accepted| {
 ///         let _ = accepted.into_stream().write_all(b"TLS only\n").await;
 ///     }));
 /// let router = StreamRouter::new().by_name(StreamRule::new(), names);
@@ -67,13 +67,13 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 pub struct StreamRouter {
     acceptor: Acceptor,
     limits: GreetingLimits,
-    rules: Vec<(StreamRule, Way)>,
+    rules: Vec<(StreamRule, RuleTargets)>,
     statistics: RouterStatistics,
 }
 
 /// Where the connections of a rule go.
 #[derive(Clone, Debug)]
-enum Way {
+enum RuleTargets {
     Any(StreamTarget),
     ByName(NameRoutes<StreamTarget>),
 }
@@ -145,7 +145,7 @@ impl StreamRouter {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn any(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
-        self.rules.push((rule, Way::Any(target.into())));
+        self.rules.push((rule, RuleTargets::Any(target.into())));
         self
     }
 
@@ -157,7 +157,7 @@ impl StreamRouter {
     /// rules that follow. A member is told the name and the protocol of TLS that passes through by
     /// version 2 of the PROXY protocol, if its forwarder [does so](crate::forward::TcpForwarder::proxy_protocol).
     pub fn by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
-        self.rules.push((rule, Way::ByName(routes)));
+        self.rules.push((rule, RuleTargets::ByName(routes)));
         self
     }
 
@@ -222,8 +222,8 @@ impl StreamRouter {
         let mut found = None;
         for (_, way) in self.rules.iter().filter(|(rule, _)| rule.holds(&ends)) {
             found = match way {
-                Way::Any(target) => Some(target),
-                Way::ByName(routes) => {
+                RuleTargets::Any(target) => Some(target),
+                RuleTargets::ByName(routes) => {
                     let greeting = match &greeting {
                         Some(greeting) => greeting,
                         None => {
@@ -278,7 +278,7 @@ mod tests {
         client.unwrap().try_write(b"hello").unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let balancer = Balancer::builder().build().unwrap();
-        let routes = NameRoutes::new().not_tls(balancer.into());
+        let routes = NameRoutes::new().plaintext(balancer.into());
         let router = Arc::new(StreamRouter::new().by_name(StreamRule::new(), routes));
         let arrived = Arrived::alone(Stream::from(stream)).unwrap();
         let serving = router.routed(arrived, false).await.unwrap();

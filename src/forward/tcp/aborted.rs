@@ -30,7 +30,7 @@ pub enum Aborted {
     Lifetime,
     /// The member's connection broke, or ended without a byte where that is a failure.
     MemberBroke,
-    /// The member was [lost](crate::forward::OnLoss).
+    /// The member was [lost](crate::forward::OnMemberLoss).
     MemberLost,
     /// No member could be elected, or each that was tried failed.
     NoMember,

@@ -1,4 +1,4 @@
-//! The course of one connection: from its client's first address to its end. [`Course`].
+//! The course of one connection: from its client's first address to its end. [`ConnectionSetup`].
 //!
 //! ```text
 //! elect ─► connect ─► join ─► end
@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::aborted::Aborted;
-use super::cut::Cut;
-use super::join::{End, Joint, Lasting, join};
+use super::cut::ResetOnDrop;
+use super::join::{JoinEnd, Joint, Lasting, join};
 use super::pump::Pump;
 use super::splice::Pipes;
 use super::statistics::TcpStatistics;
@@ -41,7 +41,7 @@ const TRIES: usize = 64;
 ///
 /// What passes before the bytes do is boxed, so that it costs no memory afterwards.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct ConnectionSetup {
     pub(super) balancer: Balancer<Address>,
     /// For one attempt.
     pub(super) connect: Duration,
@@ -67,7 +67,7 @@ pub(super) struct Course {
 
 /// Whose connection it is.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ConnectionClient {
     pub(super) address: Option<SocketAddr>,
     /// What members are told of it first.
     pub(super) header: Option<(ProxyHeader, ProxyVersion)>,
@@ -125,15 +125,19 @@ impl Failure {
     }
 }
 
-impl Course {
+impl ConnectionSetup {
     /// Serves one connection, to its end.
     ///
     /// # Errors
     ///
     /// If it did not end well.
-    pub(super) async fn serve(&self, stream: Stream, client: Client) -> Result<(), Aborted> {
+    pub(super) async fn serve(
+        &self,
+        stream: Stream,
+        client: ConnectionClient,
+    ) -> Result<(), Aborted> {
         let now = Instant::now();
-        let mut client_stream = Cut::new(stream);
+        let mut client_stream = ResetOnDrop::new(stream);
         let _admitted = match (&self.per_client, client.address) {
             (Some(clients), Some(client)) => {
                 let admitted = clients.admit(client.ip());
@@ -203,7 +207,7 @@ impl Course {
                 sticking.connected(lease.name_handle());
             }
             member.watch(self.watching);
-            let mut member = Cut::new(member);
+            let mut member = ResetOnDrop::new(member);
             let mut joint = Joint {
                 client: &mut client_stream,
                 member: &mut member,
@@ -228,13 +232,13 @@ impl Course {
                     tokio::select! {
                         biased;
                         end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost => End::Cut(Aborted::MemberLost),
+                        () = lost => JoinEnd::Cut(Aborted::MemberLost),
                     }
                 }
             };
             let is_answered = joint.down.read() > 0;
             // The member's side is closed before it is counted out.
-            if end == End::Both {
+            if end == JoinEnd::Both {
                 member.close();
                 client_stream.close();
                 lease.finish(Outcome::Success);
@@ -242,11 +246,11 @@ impl Course {
             }
             drop(member);
             let aborted = match end {
-                End::MemberBroke if is_answered => {
+                JoinEnd::MemberBroke if is_answered => {
                     lease.fail(Cause::BrokenBody);
                     return Err(Aborted::MemberBroke);
                 }
-                End::MemberBroke | End::MemberSilent => {
+                JoinEnd::MemberBroke | JoinEnd::MemberSilent => {
                     let failure = Failure {
                         cause: Cause::Broken,
                         is_members: self.fails_silent,
@@ -258,8 +262,8 @@ impl Course {
                     up.begin_again();
                     continue;
                 }
-                End::Cut(reason) => reason,
-                End::Both | End::ClientBroke => Aborted::ClientBroke,
+                JoinEnd::Cut(reason) => reason,
+                JoinEnd::Both | JoinEnd::ClientBroke => Aborted::ClientBroke,
             };
             lease.finish(Outcome::Cancelled);
             return Err(aborted);
@@ -374,7 +378,7 @@ fn failure_of(error: &ConnectError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Course, TcpStatistics};
+    use super::{ConnectionClient, ConnectionSetup, TcpStatistics};
     use crate::balancer::Balancer;
     use crate::net::{Stream, Watching};
     use std::time::Duration;
@@ -383,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {
-        let course = Course {
+        let course = ConnectionSetup {
             balancer: Balancer::builder().build().unwrap(),
             connect: Duration::ZERO,
             opening: Duration::ZERO,
@@ -402,7 +406,7 @@ mod tests {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
-        let client = Client {
+        let client = ConnectionClient {
             address: None,
             header: None,
         };

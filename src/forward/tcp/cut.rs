@@ -1,4 +1,4 @@
-//! A stream that is reset unless it ends well: [`Cut`].
+//! A stream that is reset unless it ends well: [`ResetOnDrop`].
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,12 +7,12 @@ use crate::net::Stream;
 /// A stream whose connection is reset when this is dropped, so that the other side does not
 /// take what has arrived for all there is.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct ResetOnDrop {
     stream: Stream,
     has_ended: bool,
 }
 
-impl Cut {
+impl ResetOnDrop {
     pub(super) const fn new(stream: Stream) -> Self {
         Self {
             stream,
@@ -26,7 +26,7 @@ impl Cut {
     }
 }
 
-impl Deref for Cut {
+impl Deref for ResetOnDrop {
     type Target = Stream;
 
     fn deref(&self) -> &Stream {
@@ -34,13 +34,13 @@ impl Deref for Cut {
     }
 }
 
-impl DerefMut for Cut {
+impl DerefMut for ResetOnDrop {
     fn deref_mut(&mut self) -> &mut Stream {
         &mut self.stream
     }
 }
 
-impl Drop for Cut {
+impl Drop for ResetOnDrop {
     fn drop(&mut self) {
         if !self.has_ended {
             self.stream.reset_when_dropped();

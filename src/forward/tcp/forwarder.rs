@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::course::Course;
-use super::forwarding::Forwarding;
+use super::course::ConnectionSetup;
+use super::forwarding::ConnectionForwarder;
 use super::splice::Pipes;
 use super::statistics::TcpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::address::Address;
-use crate::forward::lost::{Lost, OnLoss};
+use crate::forward::lost::{Lost, OnMemberLoss};
 use crate::forward::per_client::{PerClient, PerClientLimits};
 use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
 use crate::session::StickTable;
@@ -33,7 +33,7 @@ use crate::session::StickTable;
 /// | the member's connection breaks later | is reset | | failure |
 /// | the client's connection breaks | | is reset | cancelled |
 /// | both have ended | its end goes through | its end goes through | success |
-/// | a limit passes, or the member is [lost](OnLoss) | is reset | is reset | cancelled |
+/// | a limit passes, or the member is [lost](OnMemberLoss) | is reset | is reset | cancelled |
 /// | no member can be elected | is reset | | |
 ///
 /// An end of one side goes through to the other, and the other direction goes on. A side whose
@@ -119,7 +119,7 @@ pub struct TcpForwarder {
     pub(super) fails_over: bool,
     pub(super) fails_silent: bool,
     pub(super) watching: Watching,
-    pub(super) on_loss: OnLoss,
+    pub(super) on_loss: OnMemberLoss,
     pub(super) stick: Option<StickTable>,
     pub(super) telling: Option<ProxyVersion>,
     pub(super) statistics: TcpStatistics,
@@ -145,7 +145,7 @@ impl TcpForwarder {
             fails_over: true,
             fails_silent: false,
             watching: Watching::default(),
-            on_loss: OnLoss::default(),
+            on_loss: OnMemberLoss::default(),
             stick: None,
             telling: None,
             statistics: TcpStatistics::default(),
@@ -180,8 +180,8 @@ impl TcpForwarder {
 
     /// What accepts connections, and what forwards them. Its limits hold for all of them
     /// together.
-    pub(super) fn begin(self) -> (Acceptor, Forwarding) {
-        let course = Arc::new(Course {
+    pub(super) fn begin(self) -> (Acceptor, ConnectionForwarder) {
+        let course = Arc::new(ConnectionSetup {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
             per_client: PerClient::new(self.per_client, MOST_IDLE),
@@ -198,7 +198,10 @@ impl TcpForwarder {
             watching: self.watching,
             statistics: self.statistics,
         });
-        (self.acceptor, Forwarding::new(course, self.telling))
+        (
+            self.acceptor,
+            ConnectionForwarder::new(course, self.telling),
+        )
     }
 }
 

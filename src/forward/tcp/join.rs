@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::aborted::Aborted;
-use super::pump::{Passed, Pump};
+use super::pump::{Pump, PumpProgress};
 use crate::balancer::Lease;
 use crate::forward::address::Address;
 use crate::net::Stream;
@@ -42,7 +42,7 @@ impl Lasting {
 
 /// How a connection to a member ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum End {
+pub(super) enum JoinEnd {
     /// Both sides have ended, and all bytes have arrived.
     Both,
     /// The client's connection broke.
@@ -76,7 +76,7 @@ pub(super) async fn join(
     joint: &mut Joint<'_>,
     lease: &mut Lease<Address>,
     lasting: Lasting,
-) -> End {
+) -> JoinEnd {
     let now = Instant::now();
     let mut last = now;
     let mut quiet = lasting.idle;
@@ -119,11 +119,11 @@ pub(super) async fn join(
             let mut next = (last + quiet).min(lasting.until);
             if next <= now {
                 let passed = lasting.passed(now, joint.has_a_side_ended());
-                return Poll::Ready(End::Cut(passed));
+                return Poll::Ready(JoinEnd::Cut(passed));
             }
             if is_held_up {
                 if joint.client.is_broken() {
-                    return Poll::Ready(End::ClientBroke);
+                    return Poll::Ready(JoinEnd::ClientBroke);
                 }
                 next = next.min(now + LOOK);
             }
@@ -147,7 +147,7 @@ impl Joint<'_> {
         self.up.has_source_ended() || self.down.has_source_ended()
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<JoinEnd> {
         let Self {
             client,
             member,
@@ -155,26 +155,28 @@ impl Joint<'_> {
             down,
         } = self;
         let sent = up.poll(client, member, context);
-        if let Poll::Ready(Passed::SourceBroke) = sent {
-            return Poll::Ready(End::ClientBroke);
+        if let Poll::Ready(PumpProgress::SourceBroke) = sent {
+            return Poll::Ready(JoinEnd::ClientBroke);
         }
-        if let Poll::Ready(Passed::SinkBroke) = sent {
+        if let Poll::Ready(PumpProgress::SinkBroke) = sent {
             down.break_source();
         }
         let received = loop {
             match down.poll(member, client, context) {
-                Poll::Ready(Passed::Nothing) if up.has_source_ended() => down.pass_nothing_on(),
+                Poll::Ready(PumpProgress::Nothing) if up.has_source_ended() => {
+                    down.pass_nothing_on()
+                }
                 other => break other,
             }
         };
         match (sent, received) {
-            (_, Poll::Ready(Passed::Nothing)) => Poll::Ready(End::MemberSilent),
-            (_, Poll::Ready(Passed::SourceBroke)) => Poll::Ready(End::MemberBroke),
-            (_, Poll::Ready(Passed::SinkBroke | Passed::SinkClosed)) => {
-                Poll::Ready(End::ClientBroke)
+            (_, Poll::Ready(PumpProgress::Nothing)) => Poll::Ready(JoinEnd::MemberSilent),
+            (_, Poll::Ready(PumpProgress::SourceBroke)) => Poll::Ready(JoinEnd::MemberBroke),
+            (_, Poll::Ready(PumpProgress::SinkBroke | PumpProgress::SinkClosed)) => {
+                Poll::Ready(JoinEnd::ClientBroke)
             }
             // A member that takes no more may have sent something before, to its very end.
-            (Poll::Ready(_), Poll::Ready(Passed::All)) => Poll::Ready(End::Both),
+            (Poll::Ready(_), Poll::Ready(PumpProgress::All)) => Poll::Ready(JoinEnd::Both),
             _ => Poll::Pending,
         }
     }

@@ -19,7 +19,7 @@ const LARGE: u64 = 1024 * 1024;
 
 /// Where a direction is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum PumpStage {
     Open,
     /// The source has ended. Its end is not passed on yet.
     SourceEnded,
@@ -28,13 +28,13 @@ enum Stage {
 
 /// What was read and is not written yet.
 #[derive(Debug)]
-struct Held {
+struct HeldBytes {
     memory: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
-impl Held {
+impl HeldBytes {
     /// Keeps no more memory than twice what there is to write.
     fn shrink(&mut self) {
         let rest = &self.memory[self.start..self.end];
@@ -48,7 +48,7 @@ impl Held {
 
 /// How a direction fared.
 #[derive(Debug)]
-pub(super) enum Passed {
+pub(super) enum PumpProgress {
     /// The source's end was passed on.
     All,
     /// The source has ended without a byte, which the pump was asked to tell.
@@ -61,7 +61,7 @@ pub(super) enum Passed {
     SinkClosed,
 }
 
-impl Passed {
+impl PumpProgress {
     /// The system reports a reset to one call only; a later read looks like an end. If the peer
     /// had ended before it broke, the error is a broken pipe.
     fn by_write(error: &io::Error) -> Self {
@@ -75,9 +75,9 @@ impl Passed {
 /// One direction. It reads again only when all that it has read is written.
 #[derive(Debug)]
 pub(super) struct Pump {
-    held: Option<Held>,
+    held: Option<HeldBytes>,
     is_flushed: bool,
-    stage: Stage,
+    stage: PumpStage,
     tells_nothing: bool,
     is_source_broken: bool,
     read: u64,
@@ -97,7 +97,7 @@ impl Pump {
             lent: None,
             held: None,
             is_flushed: true,
-            stage: Stage::Open,
+            stage: PumpStage::Open,
             tells_nothing: false,
             is_source_broken: false,
             read: 0,
@@ -129,8 +129,8 @@ impl Pump {
     /// Another sink takes the place of one to which nothing was written: it is passed the end,
     /// too.
     pub(super) fn begin_again(&mut self) {
-        if self.stage == Stage::Ended {
-            self.stage = Stage::SourceEnded;
+        if self.stage == PumpStage::Ended {
+            self.stage = PumpStage::SourceEnded;
         }
     }
 
@@ -141,7 +141,7 @@ impl Pump {
     }
 
     pub(super) fn has_source_ended(&self) -> bool {
-        self.stage != Stage::Open
+        self.stage != PumpStage::Open
     }
 
     /// Whether the sink took less than there is, so that the source is not read.
@@ -155,54 +155,57 @@ impl Pump {
         source: &mut Stream,
         sink: &mut Stream,
         context: &mut Context<'_>,
-    ) -> Poll<Passed> {
+    ) -> Poll<PumpProgress> {
         loop {
             match ready!(self.poll_write(sink, context)) {
                 Ok(()) => {}
-                Err(error) => return Poll::Ready(Passed::by_write(&error)),
+                Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
             }
             match self.stage {
-                Stage::Open if self.lent.is_some() => {
+                PumpStage::Open if self.lent.is_some() => {
                     match ready!(self.poll_splice(source, sink, context)) {
                         Spliced::Dry => return Poll::Pending,
-                        Spliced::Ended => self.stage = Stage::SourceEnded,
-                        Spliced::SinkFailed(error) => return Poll::Ready(Passed::by_write(&error)),
-                        Spliced::SourceBroke => return Poll::Ready(Passed::SourceBroke),
+                        Spliced::Ended => self.stage = PumpStage::SourceEnded,
+                        Spliced::SinkFailed(error) => {
+                            return Poll::Ready(PumpProgress::by_write(&error));
+                        }
+                        Spliced::SourceBroke => return Poll::Ready(PumpProgress::SourceBroke),
                         Spliced::Taken(memory) => {
                             let (start, end) = (0, memory.len());
-                            self.held = Some(Held { memory, start, end });
+                            self.held = Some(HeldBytes { memory, start, end });
                             self.pipe_from = self.read + LARGE;
                         }
                         Spliced::Unfit => self.pipes = None,
                     }
                 }
-                Stage::Open => match self.poll_read(source, sink, context) {
+                PumpStage::Open => match self.poll_read(source, sink, context) {
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(Passed::SourceBroke),
+                    Poll::Ready(Err(_)) => return Poll::Ready(PumpProgress::SourceBroke),
                     Poll::Pending if self.is_flushed => return Poll::Pending,
                     Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
                         Ok(()) => {
                             self.is_flushed = true;
                             return Poll::Pending;
                         }
-                        Err(error) => return Poll::Ready(Passed::by_write(&error)),
+                        Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                     },
                 },
-                Stage::SourceEnded if self.is_source_broken => {
-                    return Poll::Ready(Passed::SourceBroke);
+                PumpStage::SourceEnded if self.is_source_broken => {
+                    return Poll::Ready(PumpProgress::SourceBroke);
                 }
-                Stage::SourceEnded if self.tells_nothing && self.read == 0 => {
-                    return Poll::Ready(Passed::Nothing);
+                PumpStage::SourceEnded if self.tells_nothing && self.read == 0 => {
+                    return Poll::Ready(PumpProgress::Nothing);
                 }
-                Stage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context)) {
-                    Ok(()) => self.stage = Stage::Ended,
+                PumpStage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context))
+                {
+                    Ok(()) => self.stage = PumpStage::Ended,
                     // It is gone already; the other direction finds out how.
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                        self.stage = Stage::Ended;
+                        self.stage = PumpStage::Ended;
                     }
-                    Err(error) => return Poll::Ready(Passed::by_write(&error)),
+                    Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                 },
-                Stage::Ended => return Poll::Ready(Passed::All),
+                PumpStage::Ended => return Poll::Ready(PumpProgress::All),
             }
         }
     }
@@ -270,11 +273,11 @@ impl Pump {
             Poll::Ready(Ok(())) if end > 0 => {
                 self.read += end as u64;
                 let start = 0;
-                self.held = Some(Held { memory, start, end });
+                self.held = Some(HeldBytes { memory, start, end });
             }
             Poll::Ready(Ok(())) => {
                 scratch::put_back(memory);
-                self.stage = Stage::SourceEnded;
+                self.stage = PumpStage::SourceEnded;
             }
             _ => scratch::put_back(memory),
         }
@@ -284,7 +287,7 @@ impl Pump {
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, scratch};
+    use super::{HeldBytes, scratch};
 
     #[test]
     fn what_is_held_for_long_takes_no_more_memory_than_it_needs() {
@@ -292,7 +295,7 @@ mod tests {
         let size = memory.len();
         memory[1_000..1_003].copy_from_slice(b"abc");
         let (start, end) = (10, size);
-        let mut held = Held { memory, start, end };
+        let mut held = HeldBytes { memory, start, end };
         held.shrink();
         assert_eq!((held.memory.len(), held.start), (size, 10));
 
@@ -309,7 +312,7 @@ mod tests {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod pipe_tests {
-    use super::{LARGE, Passed, Pipes, Pump};
+    use super::{LARGE, Pipes, Pump, PumpProgress};
     use crate::net::Stream;
     use std::future::poll_fn;
     use std::task::Poll;
@@ -377,7 +380,7 @@ mod pipe_tests {
             let reading = client.read_to_end(&mut got);
             let pumping = poll_fn(|context| slow.poll(&mut source, &mut sink, context));
             let (passed, read) = tokio::join!(pumping, reading);
-            assert!(matches!(passed, Passed::All), "{passed:?}");
+            assert!(matches!(passed, PumpProgress::All), "{passed:?}");
             read.unwrap();
             assert!(got == expected, "{} bytes of {WHOLE}", got.len());
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::forwarder::{LONGEST, TcpForwarder};
-use crate::forward::lost::OnLoss;
+use crate::forward::lost::OnMemberLoss;
 use crate::net::{Acceptor, ProxyVersion};
 use crate::session::StickTable;
 
@@ -304,9 +304,9 @@ impl TcpForwarder {
     }
 
     /// Sets what becomes of the connections to a member that is lost.
-    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
         self.on_loss = match on_loss {
-            OnLoss::EndAfter(grace) => OnLoss::EndAfter(grace.min(LONGEST)),
+            OnMemberLoss::EndAfter(grace) => OnMemberLoss::EndAfter(grace.min(LONGEST)),
             other => other,
         };
         self

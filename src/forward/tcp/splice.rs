@@ -23,7 +23,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::net::{Carrier, Stream};
+use crate::net::{Stream, StreamCarrier};
 use crate::sync::Mutex;
 
 /// How much a pipe should hold; what the system allows counts.
@@ -49,11 +49,11 @@ fn is_recent(failure: Option<Instant>, now: Instant) -> bool {
 #[derive(Debug)]
 pub(super) struct Pipes {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<PipeState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipeState {
     spare: Vec<Pipe>,
     /// What each pipe is lent to, by the pipe's number.
     holders: Vec<Option<Arc<Holder>>>,
@@ -100,11 +100,11 @@ impl Pipe {
 /// What has a pipe. Its lock is held by the direction while it moves bytes; others only try it.
 #[derive(Debug)]
 struct Holder {
-    load: Mutex<Load>,
+    load: Mutex<PipeLoad>,
 }
 
 #[derive(Debug)]
-struct Load {
+struct PipeLoad {
     /// `None` once it was taken.
     pipe: Option<Pipe>,
     filled: usize,
@@ -117,7 +117,7 @@ struct Load {
 impl Holder {
     fn of(pipe: Pipe) -> Self {
         Self {
-            load: Mutex::new(Load {
+            load: Mutex::new(PipeLoad {
                 pipe: Some(pipe),
                 filled: 0,
                 blocked: None,
@@ -149,7 +149,7 @@ impl Pipes {
         (most > 0).then(|| {
             Arc::new(Self {
                 most,
-                state: Mutex::new(State::default()),
+                state: Mutex::new(PipeState::default()),
             })
         })
     }
@@ -254,7 +254,9 @@ impl Lent {
         sink: &Stream,
         context: &mut Context<'_>,
     ) -> Poll<Option<Self>> {
-        let (Carrier::Tcp(source), Carrier::Tcp(_)) = (source.carrier(), sink.carrier()) else {
+        let (StreamCarrier::Tcp(source), StreamCarrier::Tcp(_)) =
+            (source.carrier(), sink.carrier())
+        else {
             return Poll::Ready(None);
         };
         // The read that follows finds an error.
@@ -276,7 +278,7 @@ impl Lent {
             Some(Err(error)) => return Poll::Ready(Spliced::SinkFailed(error)),
             None => {}
         }
-        let (Carrier::Tcp(source), Carrier::Tcp(sink), Some(pipe)) =
+        let (StreamCarrier::Tcp(source), StreamCarrier::Tcp(sink), Some(pipe)) =
             (source.carrier(), sink.carrier(), &load.pipe)
         else {
             return Poll::Ready(Spliced::Unfit);

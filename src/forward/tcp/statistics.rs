@@ -33,11 +33,11 @@ use crate::sync::{AtomicU64, Relaxed};
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct TcpStatistics(Arc<Counters>);
+pub struct TcpStatistics(Arc<TcpCounters>);
 
 // Relaxed, each of them: a number for operators.
 #[derive(Default)]
-struct Counters {
+struct TcpCounters {
     accepted: AtomicU64,
     served: AtomicU64,
     failed_over: AtomicU64,
@@ -80,9 +80,9 @@ impl TcpStatistics {
         self.0.aborted[reason as usize].load(Relaxed)
     }
 
-    pub(super) fn count_accepted(&self) -> Counted {
+    pub(super) fn count_accepted(&self) -> CountedConnection {
         self.0.accepted.fetch_add(1, Relaxed);
-        Counted {
+        CountedConnection {
             statistics: self.clone(),
             ended: Err(Aborted::Stopping),
         }
@@ -96,18 +96,18 @@ impl TcpStatistics {
 /// A connection, which is counted as ended when this is dropped: cut, unless it
 /// [ended](Self::end) before.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedConnection {
     statistics: TcpStatistics,
     ended: Result<(), Aborted>,
 }
 
-impl Counted {
+impl CountedConnection {
     pub(super) fn end(mut self, ended: Result<(), Aborted>) {
         self.ended = ended;
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         let counters = &self.statistics.0;
         let counter = match self.ended {

@@ -1,4 +1,4 @@
-//! What the flows of one socket share: [`Common`], and the limits, [`Limits`].
+//! What the flows of one socket share: [`Common`], and the limits, [`UdpLimits`].
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::sync::{AtomicU32, Relaxed};
 
 /// What limits flows and datagrams.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct UdpLimits {
     /// How many answers each datagram of a client has; zero if that is not known.
     pub(super) answers: u32,
     /// Whether a member that leaves a flow without an answer is put in error.
@@ -37,7 +37,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) inbound: Inbound,
-    pub(super) limits: Limits,
+    pub(super) limits: UdpLimits,
     pub(super) statistics: UdpStatistics,
     started: Instant,
     // Relaxed: the flows are woken after it is set.
@@ -45,7 +45,7 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(inbound: Inbound, limits: Limits, statistics: UdpStatistics) -> Self {
+    pub(super) fn new(inbound: Inbound, limits: UdpLimits, statistics: UdpStatistics) -> Self {
         Self {
             inbound,
             limits,

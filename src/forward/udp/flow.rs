@@ -1,5 +1,5 @@
 //! One flow: the client's side of it is [`Flow`], by which the front sends; the member's side
-//! is [`Running`], a task that passes the answers on and knows when the flow ends.
+//! is [`RunningFlow`], a task that passes the answers on and knows when the flow ends.
 //!
 //! What does not live here: which flow a datagram belongs to (`front`).
 
@@ -15,9 +15,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::common::Common;
 use super::flow_key::FlowKey;
-use super::gate::Gate;
-use super::opening::Way;
-use super::statistics::Opened;
+use super::gate::ClientGate;
+use super::opening::ConnectedSocket;
+use super::statistics::OpenFlow;
 use super::trouble::Trouble;
 use crate::balancer::{Lease, SentMeter};
 use crate::forward::scratch;
@@ -29,10 +29,10 @@ use crate::timer::Deadline;
 /// What the front uses of a flow.
 #[derive(Debug)]
 pub(super) struct Flow {
-    way: Way,
+    way: ConnectedSocket,
     /// What each datagram begins with.
     header: Bytes,
-    pub(super) gate: Gate,
+    pub(super) gate: ClientGate,
     pub(super) member: MemberId,
     sent: SentMeter,
     // Relaxed: it matters only to which flow is given up when there are too many.
@@ -49,11 +49,16 @@ const CUT: u32 = 1;
 const REFUSED: u32 = 2;
 
 impl Flow {
-    pub(super) fn new<W>(way: Way, header: Bytes, lease: &mut Lease<W>, now: u64) -> Self {
+    pub(super) fn new<W>(
+        way: ConnectedSocket,
+        header: Bytes,
+        lease: &mut Lease<W>,
+        now: u64,
+    ) -> Self {
         Self {
             way,
             header,
-            gate: Gate::passed_at(now),
+            gate: ClientGate::passed_at(now),
             member: lease.member().id(),
             sent: lease.sent_meter(),
             is_answered: AtomicU32::new(0),
@@ -122,7 +127,7 @@ impl Flow {
 
 /// Tells the front that a flow is gone.
 #[derive(Debug)]
-pub(super) struct Gone {
+pub(super) struct FlowGone {
     pub(super) key: FlowKey,
     pub(super) number: u64,
     /// The address of its member, if that refused datagrams.
@@ -131,7 +136,7 @@ pub(super) struct Gone {
 
 /// Why a flow ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
+enum FlowEnd {
     Answered,
     Cut,
     Quiet,
@@ -144,39 +149,39 @@ enum PassedOn {
     /// The queue of the system is empty.
     All,
     /// The flow ends.
-    End(End),
+    End(FlowEnd),
     /// There may be more.
     Some,
 }
 
 /// The member's side of a flow, and its accounting.
 #[derive(Debug)]
-pub(super) struct Running<W> {
+pub(super) struct RunningFlow<W> {
     flow: Arc<Flow>,
     common: Arc<Common>,
     key: FlowKey,
     number: u64,
     answers: u64,
     refused: Option<SocketAddr>,
-    gone: mpsc::UnboundedSender<Gone>,
+    gone: mpsc::UnboundedSender<FlowGone>,
     /// `None` once it has ended.
     lease: Option<Lease<W>>,
     /// Until the flow has ended.
     _stick_use: Option<StickUse>,
-    _opened: Opened,
+    _opened: OpenFlow,
 }
 
 /// So many answers are passed on before other tasks have their turn.
 const BURST: usize = 32;
 
-impl<W> Running<W> {
+impl<W> RunningFlow<W> {
     pub(super) fn new(
         flow: Arc<Flow>,
         common: Arc<Common>,
         lease: Lease<W>,
         key: FlowKey,
         number: u64,
-        gone: mpsc::UnboundedSender<Gone>,
+        gone: mpsc::UnboundedSender<FlowGone>,
         stick_use: Option<StickUse>,
     ) -> Self {
         Self {
@@ -201,8 +206,8 @@ impl<W> Running<W> {
             tokio::select! {
                 () = flow.told.notified() => match flow.order.load(Relaxed) {
                     0 => {}
-                    order if order & REFUSED != 0 => break End::Refused,
-                    _ => break End::Cut,
+                    order if order & REFUSED != 0 => break FlowEnd::Refused,
+                    _ => break FlowEnd::Cut,
                 },
                 () = deadline.as_mut() => {}
                 ready = flow.way.socket.ready(NEWS) => {
@@ -212,13 +217,13 @@ impl<W> Running<W> {
                         Ok(PassedOn::Some) => tokio::task::yield_now().await,
                         Ok(PassedOn::End(end)) => break end,
                         // The runtime shuts down.
-                        Err(_) => break End::Cut,
+                        Err(_) => break FlowEnd::Cut,
                     }
                     continue;
                 }
             }
             match flow.gate.close_after(common.quiet(), common.now()) {
-                Ok(()) => break End::Quiet,
+                Ok(()) => break FlowEnd::Quiet,
                 Err(until) => deadline.as_mut().reset(common.moment(until)),
             }
         };
@@ -237,7 +242,7 @@ impl<W> Running<W> {
                         passed = PassedOn::All;
                         break;
                     }
-                    Trouble::Refused => Some(End::Refused),
+                    Trouble::Refused => Some(FlowEnd::Refused),
                     Trouble::Oversize | Trouble::Shortage | Trouble::Unknown => None,
                 },
             };
@@ -250,7 +255,7 @@ impl<W> Running<W> {
         passed
     }
 
-    fn answer(&mut self, datagram: &[u8]) -> Option<End> {
+    fn answer(&mut self, datagram: &[u8]) -> Option<FlowEnd> {
         let (common, flow) = (&self.common, &self.flow);
         match common.answer(datagram, self.key) {
             Ok(()) => common.statistics.count_to_client(),
@@ -267,16 +272,16 @@ impl<W> Running<W> {
         self.answers += 1;
         let each = u64::from(common.limits.answers);
         let done = each > 0 && flow.gate.close_if_answered(self.answers, each);
-        done.then_some(End::Answered)
+        done.then_some(FlowEnd::Answered)
     }
 
-    fn end(mut self, end: End) {
+    fn end(mut self, end: FlowEnd) {
         let Some(lease) = self.lease.take() else {
             return;
         };
         let expected = self.common.limits.answers > 0;
         match end {
-            End::Refused => {
+            FlowEnd::Refused => {
                 self.common.statistics.count_refused();
                 self.refused = Some(self.flow.way.to);
                 if self.flow.one_of_several().is_none() {
@@ -286,24 +291,24 @@ impl<W> Running<W> {
                 self.flow.gate.close();
                 lease.fail(Cause::Refused);
             }
-            End::Quiet if expected && self.answers == 0 => {
+            FlowEnd::Quiet if expected && self.answers == 0 => {
                 // Once it stops, a member has no time to answer.
                 if self.common.limits.fails_silent && !self.common.is_stopping() {
                     lease.put_in_error_because(Cause::TimedOut);
                 }
                 lease.fail(Cause::TimedOut);
             }
-            End::Cut if self.answers == 0 => lease.finish(Outcome::Cancelled),
-            End::Answered | End::Cut | End::Quiet => lease.finish(Outcome::Success),
+            FlowEnd::Cut if self.answers == 0 => lease.finish(Outcome::Cancelled),
+            FlowEnd::Answered | FlowEnd::Cut | FlowEnd::Quiet => lease.finish(Outcome::Success),
         }
     }
 }
 
-impl<W> Drop for Running<W> {
+impl<W> Drop for RunningFlow<W> {
     fn drop(&mut self) {
         self.flow.gate.close();
         // Without a front nothing is left to do.
-        let _ = self.gone.send(Gone {
+        let _ = self.gone.send(FlowGone {
             key: self.key,
             number: self.number,
             refused: self.refused,

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::common::{Common, Limits};
-use super::front::Front;
+use super::common::{Common, UdpLimits};
+use super::front::ClientSocket;
 use super::inbound::Inbound;
 use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
-use crate::forward::{Address, OnLoss};
+use crate::forward::{Address, OnMemberLoss};
 use crate::net::Stopped;
 use crate::session::StickTable;
 
@@ -27,7 +27,7 @@ use crate::session::StickTable;
 /// scheduler.
 ///
 /// A flow ends when it has been quiet for a while, or when each datagram has had its
-/// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
+/// [`answers`](Self::error_page). If the member's host reports that nothing listens there (ICMP),
 /// the member is put in error, the flow ends, and the client's next datagram goes elsewhere. A
 /// datagram that was on its way is lost, which is for the client to repeat, as ever with UDP.
 ///
@@ -100,7 +100,7 @@ use crate::session::StickTable;
 #[must_use]
 pub struct UdpForwarder {
     balancer: Balancer<Address>,
-    limits: Limits,
+    limits: UdpLimits,
     statistics: UdpStatistics,
     stick: Option<StickTable>,
 }
@@ -113,7 +113,7 @@ impl UdpForwarder {
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
-            limits: Limits {
+            limits: UdpLimits {
                 answers: 0,
                 datagram: usize::from(u16::MAX),
                 drain: Duration::from_secs(30),
@@ -157,7 +157,7 @@ impl UdpForwarder {
         self
     }
 
-    /// Puts a member in error that has left a flow without an [answer](Self::answers) until it
+    /// Puts a member in error that has left a flow without an [answer](Self::error_page) until it
     /// became idle, so that a member that hangs gets no more flows.
     ///
     /// It is wrong where a member need not answer all that clients send: a client that sends such
@@ -286,19 +286,19 @@ impl UdpForwarder {
     ///
     /// ```
     /// use equipoise::Balancer;
-    /// use equipoise::forward::{OnLoss, UdpForwarder};
+    /// use equipoise::forward::{OnMemberLoss, UdpForwarder};
     /// use std::time::Duration;
     ///
     /// # let balancer = Balancer::builder().build()?;
-    /// let forwarder = UdpForwarder::new(balancer).on_loss(OnLoss::EndAfter(Duration::from_secs(30)));
+    /// let forwarder = UdpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
     /// # let _ = forwarder;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
         self.limits.leave = match on_loss {
-            OnLoss::End => Some(Duration::ZERO),
-            OnLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
-            OnLoss::Stay => None,
+            OnMemberLoss::End => Some(Duration::ZERO),
+            OnMemberLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
+            OnMemberLoss::Stay => None,
         };
         self
     }
@@ -388,7 +388,7 @@ impl UdpForwarder {
     ) -> io::Result<Stopped> {
         let inbound = Inbound::new(socket)?;
         let common = Common::new(inbound, self.limits, self.statistics);
-        Ok(Front::new(self.balancer, common, self.stick)
+        Ok(ClientSocket::new(self.balancer, common, self.stick)
             .serve(stop)
             .await)
     }

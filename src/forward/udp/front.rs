@@ -1,4 +1,4 @@
-//! The side of the clients: [`Front`] takes their datagrams and gives each to its flow, or
+//! The side of the clients: [`ClientSocket`] takes their datagrams and gives each to its flow, or
 //! opens one.
 //!
 //! It is one task and owns all that knows of flows, so nothing of that is locked. It waits for
@@ -16,14 +16,14 @@ use tokio::task::JoinSet;
 use super::common::{Common, dropped_by};
 use super::dropped::Dropped;
 use super::elected::{Elected, Tried};
-use super::flow::{Flow, Gone, Running};
+use super::flow::{Flow, FlowGone, RunningFlow};
 use super::flow_key::FlowKey;
-use super::held::Held;
+use super::held::HeldDatagrams;
 use super::leaving::Leaving;
 use super::local_address;
-use super::lookups::Lookups;
-use super::opening::{self, Unopened, Way};
-use super::table::Table;
+use super::lookups::AddressLookups;
+use super::opening::{self, ConnectedSocket, Unopened};
+use super::table::FlowTable;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::Address;
@@ -50,39 +50,39 @@ const LAST_BATCHES: usize = 64;
 
 /// What was there to take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Taken {
+enum ReceivedDatagram {
     /// The queue of the system is empty.
     All,
     /// There may be more.
     Some,
 }
 
-pub(super) struct Front {
+pub(super) struct ClientSocket {
     balancer: Balancer<Address>,
     common: Arc<Common>,
-    flows: Table<Arc<Flow>>,
+    flows: FlowTable<Arc<Flow>>,
     most: usize,
     clients: Clients,
     leaving: Leaving,
-    lookups: Lookups,
-    held: Held<Elected>,
+    lookups: AddressLookups,
+    held: HeldDatagrams<Elected>,
     stick: Option<StickTable>,
     /// For what the system tells of a datagram.
     notes: Vec<u8>,
     tasks: JoinSet<()>,
-    gone: mpsc::UnboundedSender<Gone>,
-    ended: mpsc::UnboundedReceiver<Gone>,
+    gone: mpsc::UnboundedSender<FlowGone>,
+    ended: mpsc::UnboundedReceiver<FlowGone>,
 }
 
 /// What became of a datagram that was not dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Passed {
+enum DatagramFate {
     /// It waits for the name of its member.
     Held,
     Sent,
 }
 
-impl Front {
+impl ClientSocket {
     pub(super) fn new(
         balancer: Balancer<Address>,
         common: Common,
@@ -101,10 +101,10 @@ impl Front {
             leaving: Leaving::new(&balancer, limits.leave),
             balancer,
             common: Arc::new(common),
-            flows: Table::new(),
+            flows: FlowTable::new(),
             most,
-            lookups: Lookups::default(),
-            held: Held::new(),
+            lookups: AddressLookups::default(),
+            held: HeldDatagrams::new(),
             stick,
             notes: local_address::memory(),
             tasks: JoinSet::new(),
@@ -126,7 +126,7 @@ impl Front {
         }
         // What came before the stop is served.
         for _ in 0..LAST_BATCHES {
-            if !matches!(self.take(), Ok(Taken::Some)) {
+            if !matches!(self.take(), Ok(ReceivedDatagram::Some)) {
                 break;
             }
         }
@@ -166,9 +166,9 @@ impl Front {
             () = self.lookups.next(|| self.common.now()) => self.take_held(),
             ready = self.common.inbound.readable() => {
                 match ready.and_then(|()| self.take()) {
-                    Ok(Taken::All) => {}
+                    Ok(ReceivedDatagram::All) => {}
                     // Under a flood there is always more.
-                    Ok(Taken::Some) => tokio::task::yield_now().await,
+                    Ok(ReceivedDatagram::Some) => tokio::task::yield_now().await,
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
@@ -176,15 +176,15 @@ impl Front {
     }
 
     /// Takes the datagrams that are there, but not too many at once.
-    fn take(&mut self) -> io::Result<Taken> {
+    fn take(&mut self) -> io::Result<ReceivedDatagram> {
         let now = self.common.now();
         let mut memory = scratch::take();
-        let mut taken = Ok(Taken::Some);
+        let mut taken = Ok(ReceivedDatagram::Some);
         for _ in 0..BATCH {
             match self.common.inbound.receive(&mut memory, &mut self.notes) {
                 Ok((length, key)) => self.datagram(key, &memory[..length], now, None),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    taken = Ok(Taken::All);
+                    taken = Ok(ReceivedDatagram::All);
                     break;
                 }
                 Err(error) => {
@@ -197,7 +197,7 @@ impl Front {
         taken
     }
 
-    fn forget(&mut self, gone: &Gone) {
+    fn forget(&mut self, gone: &FlowGone) {
         if let Some(address) = gone.refused {
             self.lookups.refused(address);
         }
@@ -247,8 +247,8 @@ impl Front {
         };
         let statistics = &self.common.statistics;
         match sent {
-            Ok(Passed::Held) => {}
-            Ok(Passed::Sent) => statistics.count_to_member(),
+            Ok(DatagramFate::Held) => {}
+            Ok(DatagramFate::Sent) => statistics.count_to_member(),
             Err(reason) => statistics.count_dropped(reason),
         }
     }
@@ -260,7 +260,7 @@ impl Front {
         datagram: &[u8],
         now: u64,
         tried: &mut Tried,
-    ) -> Option<Result<Passed, Dropped>> {
+    ) -> Option<Result<DatagramFate, Dropped>> {
         let entry = self.flows.get_mut(key)?;
         if !entry.flow.gate.pass(now) {
             return None;
@@ -270,7 +270,7 @@ impl Front {
                 if !entry.is_confirmed() && entry.flow.is_answered() {
                     self.flows.confirm(key, now);
                 }
-                Some(Ok(Passed::Sent))
+                Some(Ok(DatagramFate::Sent))
             }
             Err(error) => match Trouble::of(&error) {
                 // It answers an earlier datagram; this one has not been sent.
@@ -294,7 +294,7 @@ impl Front {
         now: u64,
         tried: Tried,
         elected: Option<Elected>,
-    ) -> Result<Passed, Dropped> {
+    ) -> Result<DatagramFate, Dropped> {
         if self.common.is_stopping() {
             return Err(Dropped::Stopping);
         }
@@ -316,9 +316,9 @@ impl Front {
             .make_room(key, now)
             .and_then(|()| self.open(key, datagram, now, tried, elected));
         match opened {
-            Ok(Passed::Sent) => {}
+            Ok(DatagramFate::Sent) => {}
             // It begins when the name is resolved, and counts then.
-            Ok(Passed::Held) => self.clients.take_back(client),
+            Ok(DatagramFate::Held) => self.clients.take_back(client),
             Err(_) => self.clients.end(client),
         }
         opened
@@ -347,9 +347,9 @@ impl Front {
         key: FlowKey,
         datagram: &[u8],
         elected: Option<Elected>,
-    ) -> Result<Passed, Dropped> {
+    ) -> Result<DatagramFate, Dropped> {
         match self.held.keep(key, datagram, elected) {
-            Ok(()) => Ok(Passed::Held),
+            Ok(()) => Ok(DatagramFate::Held),
             Err(elected) => {
                 if let Some(elected) = elected {
                     elected.lease.finish(Outcome::Cancelled);
@@ -367,7 +367,7 @@ impl Front {
         now: u64,
         mut tried: Tried,
         elected: Option<Elected>,
-    ) -> Result<Passed, Dropped> {
+    ) -> Result<DatagramFate, Dropped> {
         let client = key.client.ip();
         let (mut elected, mut sticking) = match elected {
             Some(Elected { lease, sticking }) => (Some(lease), sticking),
@@ -421,9 +421,10 @@ impl Front {
                     let number = self.flows.insert(key, flow.clone());
                     let (common, gone) = (self.common.clone(), self.gone.clone());
                     let stick_use = sticking.and_then(Sticking::into_use);
-                    let running = Running::new(flow, common, lease, key, number, gone, stick_use);
+                    let running =
+                        RunningFlow::new(flow, common, lease, key, number, gone, stick_use);
                     self.tasks.spawn(running.run());
-                    return Ok(Passed::Sent);
+                    return Ok(DatagramFate::Sent);
                 }
                 Err(Trouble::Refused) => {
                     tried.failed(lease.member().id(), Cause::Refused);
@@ -460,7 +461,7 @@ impl Front {
     }
 
     /// Opens a socket to a member.
-    fn connect(&mut self, to: &Address, now: u64) -> Result<Way, Unopened> {
+    fn connect(&mut self, to: &Address, now: u64) -> Result<ConnectedSocket, Unopened> {
         let here = self.common.inbound.here();
         match to.datagrams_to(here.port()) {
             Ok(DatagramsTo::Address(to)) => opening::connect(to, here),

@@ -1,4 +1,4 @@
-//! Whether a flow may still be used: [`Gate`].
+//! Whether a flow may still be used: [`ClientGate`].
 //!
 //! The datagrams of the client pass it in one task, and the flow closes it in another. A
 //! datagram that passes keeps the flow open; after the gate is closed, none passes. So no
@@ -12,7 +12,7 @@ const CLOSED: u64 = 1 << 63;
 /// Counts the datagrams of a client, until it is closed. Times are nanoseconds since a moment
 /// of the caller's choice.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct ClientGate {
     // SeqCst read-modify-writes: a datagram is either seen by what closes the gate, or sees
     // that it is closed.
     word: AtomicU64,
@@ -21,7 +21,7 @@ pub(super) struct Gate {
     used: AtomicU64,
 }
 
-impl Gate {
+impl ClientGate {
     /// Makes a gate that one datagram has passed.
     pub(super) fn passed_at(now: u64) -> Self {
         Self {
@@ -84,11 +84,11 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::Gate;
+    use super::ClientGate;
 
     #[test]
     fn a_gate_that_is_used_stays_open_and_tells_until_when() {
-        let gate = Gate::passed_at(10);
+        let gate = ClientGate::passed_at(10);
         assert_eq!(gate.close_after(5, 14), Err(15));
         assert!(gate.pass(12));
         assert_eq!(gate.close_after(5, 15), Err(17));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_datagram_between_the_look_and_the_close_keeps_the_gate_open() {
-        let gate = Gate::passed_at(0);
+        let gate = ClientGate::passed_at(0);
         let word = gate.word.load(super::SeqCst);
         assert!(gate.pass(1));
         assert_eq!(gate.close_unless_passed(word), Err(()));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_gate_closes_when_each_datagram_has_its_answers() {
-        let gate = Gate::passed_at(0);
+        let gate = ClientGate::passed_at(0);
         assert!(gate.pass(0));
         assert!(!gate.close_if_answered(3, 2));
         assert!(gate.close_if_answered(4, 2));
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_closed_gate_lets_nothing_pass() {
-        let gate = Gate::passed_at(0);
+        let gate = ClientGate::passed_at(0);
         gate.close();
         assert!(!gate.pass(1));
         assert!(!gate.pass(2));

@@ -1,4 +1,4 @@
-//! Datagrams that wait until the name of a member is resolved: [`Held`].
+//! Datagrams that wait until the name of a member is resolved: [`HeldDatagrams`].
 
 use super::flow_key::FlowKey;
 
@@ -13,16 +13,16 @@ const MOST_BYTES: usize = 512 * 1024;
 
 /// A datagram that waits, with the lease of the member that was elected for it; `None` if that
 /// is for an earlier one of its flow to have.
-type Waiting<L> = (FlowKey, Box<[u8]>, Option<L>);
+type WaitingDatagram<L> = (FlowKey, Box<[u8]>, Option<L>);
 
 /// The datagrams that wait, in their order.
 #[derive(Debug)]
-pub(super) struct Held<L> {
-    datagrams: Vec<Waiting<L>>,
+pub(super) struct HeldDatagrams<L> {
+    datagrams: Vec<WaitingDatagram<L>>,
     bytes: usize,
 }
 
-impl<L> Held<L> {
+impl<L> HeldDatagrams<L> {
     pub(super) fn new() -> Self {
         Self {
             datagrams: Vec::new(),
@@ -35,7 +35,7 @@ impl<L> Held<L> {
         self.of(key).next().is_some()
     }
 
-    fn of(&self, key: FlowKey) -> impl Iterator<Item = &Waiting<L>> {
+    fn of(&self, key: FlowKey) -> impl Iterator<Item = &WaitingDatagram<L>> {
         self.datagrams.iter().filter(move |(of, _, _)| *of == key)
     }
 
@@ -61,7 +61,7 @@ impl<L> Held<L> {
     }
 
     /// Takes all that wait.
-    pub(super) fn take(&mut self) -> Vec<Waiting<L>> {
+    pub(super) fn take(&mut self) -> Vec<WaitingDatagram<L>> {
         self.bytes = 0;
         std::mem::take(&mut self.datagrams)
     }
@@ -69,7 +69,7 @@ impl<L> Held<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FlowKey, Held, MOST, MOST_BYTES, MOST_OF_FLOW};
+    use super::{FlowKey, HeldDatagrams, MOST, MOST_BYTES, MOST_OF_FLOW};
     use std::net::{Ipv4Addr, SocketAddr};
 
     fn key(port: usize) -> FlowKey {
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn no_more_datagrams_and_no_more_bytes_wait_than_may() {
-        let mut held = Held::new();
+        let mut held = HeldDatagrams::new();
         assert!(!held.has(key(1)));
         for number in 0..MOST {
             assert_eq!(held.keep(key(number), b"short", None), Ok(()));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_flow_leaves_room_for_others() {
-        let mut held = Held::new();
+        let mut held = HeldDatagrams::new();
         for _ in 0..MOST_OF_FLOW {
             assert_eq!(held.keep(key(1), b"short", None), Ok(()));
         }

@@ -9,36 +9,36 @@ use tokio::time::Instant;
 
 use super::flow::Flow;
 use super::flow_key::FlowKey;
-use super::table::Table;
+use super::table::FlowTable;
 use crate::balancer::Balancer;
-use crate::balancer::events::{Event, EventKind, Observer, Observing, Wants};
+use crate::balancer::events::{Event, EventKind, Interest, Observer, ObserverGuard};
 use crate::member::{Flag, MemberId, Status};
 use crate::timer::Deadline;
 
 /// Ends the flows of members that were removed, disabled, stopped, or failed a check.
 pub(super) struct Leaving {
     /// `None` if they end by themselves.
-    watch: Option<Watch>,
+    watch: Option<LeavingWatch>,
     /// All have the same time, so the first is due first.
-    due: VecDeque<Due>,
+    due: VecDeque<DueMember>,
 }
 
-struct Watch {
+struct LeavingWatch {
     after: Duration,
     changed: Arc<Notify>,
-    _observing: Observing,
+    _observing: ObserverGuard,
 }
 
-struct Due {
+struct DueMember {
     at: Instant,
     key: FlowKey,
     number: u64,
 }
 
 /// Tells that a member may serve no more, or again.
-struct Changes(Arc<Notify>);
+struct LeavingObserver(Arc<Notify>);
 
-impl Observer for Changes {
+impl Observer for LeavingObserver {
     fn observe(&self, event: &Event<'_>) {
         let is_news = match event.kind {
             EventKind::Changed { before, after, .. } => leaves(before) != leaves(after),
@@ -49,8 +49,8 @@ impl Observer for Changes {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED.and(Wants::LEFT)
+    fn interest(&self) -> Interest {
+        Interest::CHANGED.and(Interest::LEFT)
     }
 }
 
@@ -64,9 +64,9 @@ impl Leaving {
     pub(super) fn new<W>(balancer: &Balancer<W>, after: Option<Duration>) -> Self {
         let watch = after.map(|after| {
             let changed = Arc::new(Notify::new());
-            Watch {
+            LeavingWatch {
                 after,
-                _observing: balancer.observe(Changes(changed.clone())),
+                _observing: balancer.observe(LeavingObserver(changed.clone())),
                 changed,
             }
         });
@@ -96,7 +96,7 @@ impl Leaving {
     }
 
     /// Ends the flows whose time is over, and sets the time of those whose member has left.
-    pub(super) fn look<W>(&mut self, balancer: &Balancer<W>, flows: &mut Table<Arc<Flow>>) {
+    pub(super) fn look<W>(&mut self, balancer: &Balancer<W>, flows: &mut FlowTable<Arc<Flow>>) {
         let Some(watch) = &self.watch else {
             return;
         };
@@ -112,7 +112,7 @@ impl Leaving {
                 let at = now + watch.after;
                 entry.leaves_at = Some(at);
                 let number = entry.number;
-                self.due.push_back(Due { at, key, number });
+                self.due.push_back(DueMember { at, key, number });
             }
         }
         if is_back {
@@ -128,9 +128,9 @@ impl Leaving {
     }
 }
 
-impl Due {
+impl DueMember {
     /// Whether it still holds: the flow is there, and its member has not been back.
-    fn is_of<T>(&self, flows: &mut Table<T>) -> bool {
+    fn is_of<T>(&self, flows: &mut FlowTable<T>) -> bool {
         let entry = flows.get_mut(self.key);
         entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))
     }

@@ -1,4 +1,4 @@
-//! The addresses of members that have names: [`Lookups`] resolves them beside the datagrams, so
+//! The addresses of members that have names: [`AddressLookups`] resolves them beside the datagrams, so
 //! that no datagram waits for a name that was resolved before.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::common::nanos;
-use super::opening::{Found, Unopened};
+use super::opening::{ResolvedAddresses, Unopened};
 use crate::member::Cause;
 use crate::net::{ConnectError, lookup};
 use crate::timer::timeout;
@@ -27,18 +27,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 const UNUSED: Duration = Duration::from_secs(600);
 
 /// A name and a port.
-type Host = (Arc<str>, u16);
+type HostPort = (Arc<str>, u16);
 
 /// The names that are known, and those that are being resolved. Times are nanoseconds since a
 /// moment of the caller's choice.
 #[derive(Debug, Default)]
-pub(super) struct Lookups {
-    known: HashMap<Host, Known>,
-    running: JoinSet<(Host, Result<Vec<SocketAddr>, Failed>)>,
+pub(super) struct AddressLookups {
+    known: HashMap<HostPort, KnownName>,
+    running: JoinSet<(HostPort, Result<Vec<SocketAddr>, Failed>)>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownName {
     /// `None` until it is resolved for the first time.
     found: Option<Result<Vec<SocketAddr>, Failed>>,
     /// Addresses at which datagrams were refused, the last of them at the end.
@@ -57,7 +57,7 @@ enum Failed {
     Shortage,
 }
 
-impl Lookups {
+impl AddressLookups {
     /// The addresses of a name. If they are old, it is resolved again meanwhile.
     ///
     /// # Errors
@@ -68,14 +68,14 @@ impl Lookups {
         host: &Arc<str>,
         port: u16,
         now: u64,
-    ) -> Result<Found<'_>, Unopened> {
+    ) -> Result<ResolvedAddresses<'_>, Unopened> {
         let key = (host.clone(), port);
         if !self.known.contains_key(&key) {
             let unused = nanos(UNUSED);
             self.known
                 .retain(|_, it| it.is_running || it.used.saturating_add(unused) > now);
         }
-        let known = self.known.entry(key.clone()).or_insert(Known {
+        let known = self.known.entry(key.clone()).or_insert(KnownName {
             found: None,
             refused: Vec::new(),
             due: now,
@@ -88,7 +88,7 @@ impl Lookups {
             self.running.spawn(resolve(key));
         }
         match &known.found {
-            Some(Ok(addresses)) => Ok(Found {
+            Some(Ok(addresses)) => Ok(ResolvedAddresses {
                 addresses,
                 unrefused: addresses.len().saturating_sub(known.refused.len()),
             }),
@@ -139,7 +139,7 @@ impl Lookups {
     }
 }
 
-impl Known {
+impl KnownName {
     /// Puts addresses that have refused datagrams behind the others, the last of them last.
     fn order(&mut self) {
         let Some(Ok(addresses)) = &mut self.found else {
@@ -153,7 +153,7 @@ impl Known {
     }
 }
 
-async fn resolve(key: Host) -> (Host, Result<Vec<SocketAddr>, Failed>) {
+async fn resolve(key: HostPort) -> (HostPort, Result<Vec<SocketAddr>, Failed>) {
     let found = match timeout(LIMIT, lookup(&key.0, key.1)).await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(Failed::Name),
         Ok(Ok(addresses)) => Ok(addresses),
@@ -172,18 +172,22 @@ fn failed(error: &ConnectError) -> Failed {
 
 #[cfg(test)]
 mod tests {
-    use super::{FRESH, Known, Lookups, UNUSED, Unopened, nanos};
+    use super::{AddressLookups, FRESH, KnownName, UNUSED, Unopened, nanos};
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    fn found(lookups: &mut Lookups, host: &str, now: u64) -> Result<Vec<SocketAddr>, Unopened> {
+    fn found(
+        lookups: &mut AddressLookups,
+        host: &str,
+        now: u64,
+    ) -> Result<Vec<SocketAddr>, Unopened> {
         let found = lookups.find(&host.into(), 53, now);
         found.map(|it| it.addresses.to_vec())
     }
 
     #[tokio::test]
     async fn a_name_is_resolved_once_and_then_known_while_it_is_resolved_again() {
-        let mut lookups = Lookups::default();
+        let mut lookups = AddressLookups::default();
         for _ in 0..3 {
             let later = found(&mut lookups, "localhost", 0);
             assert!(matches!(later, Err(Unopened::Resolving)));
@@ -200,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_is_the_members_failure_and_is_tried_again() {
-        let mut lookups = Lookups::default();
+        let mut lookups = AddressLookups::default();
         found(&mut lookups, "none.invalid", 0).unwrap_err();
         lookups.next(|| 0).await;
         let failed = found(&mut lookups, "none.invalid", 1);
@@ -211,10 +215,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_refuses_is_tried_after_the_others_also_once_resolved_again() {
-        let mut lookups = Lookups::default();
+        let mut lookups = AddressLookups::default();
         let host: Arc<str> = "api".into();
         let [a, b, c] = ["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"].map(|it| it.parse().unwrap());
-        let known = |found: Vec<SocketAddr>| Known {
+        let known = |found: Vec<SocketAddr>| KnownName {
             found: Some(Ok(found)),
             refused: Vec::new(),
             due: u64::MAX,
@@ -245,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn names_that_are_used_no_more_are_forgotten() {
-        let mut lookups = Lookups::default();
+        let mut lookups = AddressLookups::default();
         for number in 0..5 {
             let host: Arc<str> = format!("localhost{number}").into();
             let now = number * nanos(UNUSED);

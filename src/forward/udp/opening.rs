@@ -1,4 +1,4 @@
-//! The socket of a new flow, connected to its member: [`Way`].
+//! The socket of a new flow, connected to its member: [`ConnectedSocket`].
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(super) enum Unopened {
 
 /// The addresses of a name, in the order in which they are to be tried.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct ResolvedAddresses<'a> {
     /// Those that have refused datagrams come last.
     pub(super) addresses: &'a [SocketAddr],
     /// How many have refused none.
@@ -32,7 +32,7 @@ pub(super) struct Found<'a> {
 
 /// A socket that is connected to an address of a member.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct ConnectedSocket {
     pub(super) socket: UdpSocket,
     pub(super) to: SocketAddr,
     /// Whether the member has another address, which may do better if this one refuses.
@@ -40,14 +40,17 @@ pub(super) struct Way {
 }
 
 /// Opens a socket to the first of a member's addresses to which a way leads.
-pub(super) fn connect_to_any(found: Found<'_>, here: SocketAddr) -> Result<Way, Unopened> {
+pub(super) fn connect_to_any(
+    found: ResolvedAddresses<'_>,
+    here: SocketAddr,
+) -> Result<ConnectedSocket, Unopened> {
     let mut failed = Unopened::Member(Cause::Unresolved);
     for (place, &address) in found.addresses.iter().enumerate() {
         match connect(address, here) {
             Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
             Err(error) => return Err(error),
             Ok(way) => {
-                return Ok(Way {
+                return Ok(ConnectedSocket {
                     has_other: place + 1 < found.unrefused,
                     ..way
                 });
@@ -58,7 +61,7 @@ pub(super) fn connect_to_any(found: Found<'_>, here: SocketAddr) -> Result<Way, 
 }
 
 /// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
-pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<Way, Unopened> {
+pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, Unopened> {
     if to.port() == 0 {
         return Err(Unopened::Member("the member has no port".into()));
     }
@@ -77,7 +80,7 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<Way, Unopened>
         return Err(Unopened::Member(itself()));
     }
     let socket = UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)?;
-    Ok(Way {
+    Ok(ConnectedSocket {
         socket,
         to,
         has_other: false,
@@ -115,7 +118,7 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Unopened, connect, connect_to_any, unopened_by};
+    use super::{ResolvedAddresses, Unopened, connect, connect_to_any, unopened_by};
     use std::io::{Error, ErrorKind};
     use std::net::UdpSocket;
 
@@ -146,7 +149,7 @@ mod tests {
         let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let addresses = &sockets.map(|it| it.local_addr().unwrap());
         for (unrefused, has_other) in [(2, true), (1, false), (0, false)] {
-            let found = Found {
+            let found = ResolvedAddresses {
                 addresses,
                 unrefused,
             };

@@ -28,11 +28,11 @@ use crate::sync::{AtomicU64, Relaxed};
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct UdpStatistics(Arc<Counters>);
+pub struct UdpStatistics(Arc<UdpCounters>);
 
 // Relaxed, each of them: a number for operators.
 #[derive(Default)]
-struct Counters {
+struct UdpCounters {
     opened: AtomicU64,
     ended: AtomicU64,
     refused: AtomicU64,
@@ -88,9 +88,9 @@ impl UdpStatistics {
         self.0.dropped[reason as usize].load(Relaxed)
     }
 
-    pub(super) fn count_opened(&self) -> Opened {
+    pub(super) fn count_opened(&self) -> OpenFlow {
         self.0.opened.fetch_add(1, Relaxed);
-        Opened(self.clone())
+        OpenFlow(self.clone())
     }
 
     pub(super) fn count_refused(&self) {
@@ -116,9 +116,9 @@ impl UdpStatistics {
 
 /// Counts as a flow until it is dropped.
 #[derive(Debug)]
-pub(super) struct Opened(UdpStatistics);
+pub(super) struct OpenFlow(UdpStatistics);
 
-impl Drop for Opened {
+impl Drop for OpenFlow {
     fn drop(&mut self) {
         self.0.0.ended.fetch_add(1, Relaxed);
     }

@@ -1,5 +1,5 @@
 //! Which flow belongs to which client, and which one is given up when there are too many:
-//! [`Table`].
+//! [`FlowTable`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -18,9 +18,9 @@ use super::flow_key::FlowKey;
 /// few, and confirmed ones give way to them: those that have been quiet longest, as far as a few
 /// looks at a time can tell ("second chance"), and never one that was used within [`SHORT`].
 #[derive(Debug)]
-pub(super) struct Table<T> {
+pub(super) struct FlowTable<T> {
     /// The keys come from the network, and the hasher of the standard library is keyed.
-    entries: HashMap<FlowKey, Entry<T>>,
+    entries: HashMap<FlowKey, FlowEntry<T>>,
     /// Those that were not confirmed when they were inserted, the oldest first. Some of them
     /// may be confirmed or gone by now.
     unconfirmed: VecDeque<(FlowKey, u64)>,
@@ -33,7 +33,7 @@ pub(super) struct Table<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry<T> {
+pub(super) struct FlowEntry<T> {
     pub(super) flow: T,
     pub(super) number: u64,
     is_confirmed: bool,
@@ -41,7 +41,7 @@ pub(super) struct Entry<T> {
     pub(super) leaves_at: Option<Instant>,
 }
 
-impl<T> Entry<T> {
+impl<T> FlowEntry<T> {
     pub(super) fn is_confirmed(&self) -> bool {
         self.is_confirmed
     }
@@ -68,7 +68,7 @@ const SHORT: u64 = 2_000_000_000;
 /// So many confirmed flows are looked at for one that is given up.
 const LOOKS: usize = 32;
 
-impl<T> Table<T> {
+impl<T> FlowTable<T> {
     pub(super) fn new() -> Self {
         Self {
             entries: HashMap::new(),
@@ -83,11 +83,11 @@ impl<T> Table<T> {
         self.entries.len()
     }
 
-    pub(super) fn get_mut(&mut self, key: FlowKey) -> Option<&mut Entry<T>> {
+    pub(super) fn get_mut(&mut self, key: FlowKey) -> Option<&mut FlowEntry<T>> {
         self.entries.get_mut(&key)
     }
 
-    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (FlowKey, &mut Entry<T>)> {
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (FlowKey, &mut FlowEntry<T>)> {
         self.entries.iter_mut().map(|(&key, entry)| (key, entry))
     }
 
@@ -101,7 +101,7 @@ impl<T> Table<T> {
         let number = self.next;
         self.next += 1;
         self.unconfirmed.push_back((key, number));
-        let entry = Entry {
+        let entry = FlowEntry {
             flow,
             number,
             is_confirmed: false,
@@ -191,7 +191,7 @@ impl<T> Table<T> {
 }
 
 fn is_there<T>(
-    entries: &HashMap<FlowKey, Entry<T>>,
+    entries: &HashMap<FlowKey, FlowEntry<T>>,
     key: FlowKey,
     number: u64,
     is_confirmed: bool,
@@ -202,7 +202,7 @@ fn is_there<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::{FEW, FlowKey, LOOKS, SHORT, Table};
+    use super::{FEW, FlowKey, FlowTable, LOOKS, SHORT};
     use std::net::Ipv4Addr;
 
     fn key(port: u16) -> FlowKey {
@@ -213,13 +213,13 @@ mod tests {
     }
 
     /// A flow here is the time at which it was last used.
-    fn give_up(table: &mut Table<u64>, now: u64) -> Option<u64> {
+    fn give_up(table: &mut FlowTable<u64>, now: u64) -> Option<u64> {
         table.give_up(now, |&used| used)
     }
 
     #[test]
     fn the_oldest_flow_that_is_not_confirmed_is_given_up() {
-        let mut table = Table::new();
+        let mut table = FlowTable::new();
         let numbers = [1, 2, 3, 4].map(|port| table.insert(key(port), port.into()));
         table.confirm(key(1), 1);
         assert_eq!(table.remove(key(2), numbers[1]), Some(2));
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_ends_late_leaves_the_flow_that_took_its_place() {
-        let mut table = Table::new();
+        let mut table = FlowTable::new();
         let old = table.insert(key(1), 1);
         table.confirm(key(1), 1);
         let new = table.insert(key(1), 2);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn flows_that_are_gone_are_forgotten() {
-        let mut table = Table::new();
+        let mut table = FlowTable::new();
         for _ in 0..10 {
             for port in 1..FEW {
                 let key = key(u16::try_from(port).unwrap());
@@ -258,8 +258,8 @@ mod tests {
     }
 
     /// Of confirmed flows, all used at the time that is their number.
-    fn confirmed(ports: std::ops::Range<u16>) -> Table<u64> {
-        let mut table = Table::new();
+    fn confirmed(ports: std::ops::Range<u16>) -> FlowTable<u64> {
+        let mut table = FlowTable::new();
         for port in ports {
             table.insert(key(port), port.into());
             table.confirm(key(port), port.into());

@@ -31,10 +31,10 @@ use crate::random::Random;
 #[derive(Clone)]
 #[must_use]
 pub struct Check {
-    settings: Arc<Settings>,
+    settings: Arc<CheckOptions>,
 }
 
-struct Settings {
+struct CheckOptions {
     probe: Box<dyn Probe>,
     interval: Duration,
     jitter: Duration,
@@ -210,7 +210,7 @@ impl CheckBuilder {
             return Err(CheckError::Timeout);
         }
         let bounded = |time: Duration| time.min(LONGEST);
-        let settings = Settings {
+        let settings = CheckOptions {
             probe: self.probe,
             interval: bounded(interval),
             jitter: bounded(self.jitter.unwrap_or(interval / 10)),

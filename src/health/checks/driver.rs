@@ -11,16 +11,16 @@ use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::examine::{Examination, Found, Report, examine};
+use super::examine::{CheckReport, Examination, Finding, examine};
 use super::kept::KeptLine;
 use super::lookup::Pending;
 use super::news::{News, Reporter};
 use super::plan::CheckPlan;
-use super::queue::{CheckQueue, Key, Speed};
+use super::queue::{CheckKey, CheckQueue, Speed};
 use super::sheltered::Sheltered;
-use super::tally::{Change, Tally};
+use super::tally::{CheckChange, CheckTally};
 use super::{Check, FirstCheck, ProbeError};
-use crate::balancer::events::Observing;
+use crate::balancer::events::ObserverGuard;
 use crate::balancer::{Balancer, WeakBalancer};
 use crate::member::{Cause, Flag, MemberId, MemberKey, MemberState};
 use crate::random::Random;
@@ -30,19 +30,19 @@ pub(super) struct Driver<W> {
     balancer: WeakBalancer<W>,
     plan: Arc<CheckPlan<W>>,
     news: Arc<News>,
-    _observing: Observing,
+    _observing: ObserverGuard,
     random: Random,
     queue: CheckQueue<Instant>,
-    members: HashMap<Key, Tracked>,
-    keys: HashMap<MemberId, Key>,
-    last_key: Key,
-    running: JoinSet<(Key, Option<Report>)>,
+    members: HashMap<CheckKey, Tracked>,
+    keys: HashMap<MemberId, CheckKey>,
+    last_key: CheckKey,
+    running: JoinSet<(CheckKey, Option<CheckReport>)>,
 }
 
 /// A member that is checked.
 struct Tracked {
     state: Arc<MemberState>,
-    tally: Tally,
+    tally: CheckTally,
     kept: KeptLine,
     pending: Pending,
     /// The last check that was chosen for it.
@@ -136,7 +136,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
         self.keys.insert(state.id(), key);
         let member = Tracked {
             state,
-            tally: Tally::default(),
+            tally: CheckTally::default(),
             kept: KeptLine::default(),
             pending: Pending::default(),
             check: None,
@@ -182,7 +182,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
     }
 
     /// Notes the checks that have ended, all of them as one change of the balancer.
-    fn settle(&mut self, ended: Option<(Key, Option<Report>)>) {
+    fn settle(&mut self, ended: Option<(CheckKey, Option<CheckReport>)>) {
         let mut changes = Vec::new();
         let mut next = ended;
         loop {
@@ -202,7 +202,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
     }
 
-    fn note(&mut self, key: Key, report: Option<Report>) -> Option<Changed> {
+    fn note(&mut self, key: CheckKey, report: Option<CheckReport>) -> Option<Changed> {
         let member = self.members.get_mut(&key)?;
         member.running = None;
         let now = Instant::now();
@@ -211,8 +211,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
             member.kept = KeptLine::default();
             let check = member.check.clone();
             let check = check.unwrap_or_else(|| self.plan.check.clone());
-            let found = Found::Checked(Err(ProbeError::from("the probe panicked")));
-            Report::of(Some(check), found)
+            let found = Finding::Checked(Err(ProbeError::from("the probe panicked")));
+            CheckReport::of(Some(check), found)
         });
         let speed = if report.was_slow {
             Speed::Slow
@@ -224,7 +224,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
             .ended(key, speed, now + check.pause(&self.random));
         let needed = check.needed();
         member.check = report.check;
-        let Found::Checked(result) = report.found else {
+        let Finding::Checked(result) = report.found else {
             return None;
         };
         member.checked = Some(now);
@@ -237,12 +237,12 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
         let id = member.state.id();
         match (member.tally.note(status, result.is_ok(), needed), result) {
-            (Change::Fail, Err(error)) => Some(Changed {
+            (CheckChange::Fail, Err(error)) => Some(Changed {
                 id,
                 failed: Some(error.cause()),
                 ends_ejections: false,
             }),
-            (Change::Recover, Ok(())) => Some(Changed {
+            (CheckChange::Recover, Ok(())) => Some(Changed {
                 id,
                 failed: None,
                 ends_ejections: needed.ends_ejections,
@@ -268,7 +268,7 @@ fn carry_out<W>(balancer: &Balancer<W>, changes: Vec<Changed>) {
     let found = changes
         .into_iter()
         .map(|it| (MemberKey::Id(it.id), it.failed));
-    balancer.note_checks(found);
+    balancer.apply_check_results(found);
     for id in ejected {
         // One that has left meanwhile needs nothing more.
         let _ = balancer.recover(id);

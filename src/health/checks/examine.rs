@@ -26,22 +26,22 @@ pub(super) struct Examination<W> {
 }
 
 /// What it has come to.
-pub(super) struct Report {
+pub(super) struct CheckReport {
     /// The check that was chosen for the member, if it is checked.
     pub(super) check: Option<Check>,
-    pub(super) found: Found,
+    pub(super) found: Finding,
     /// Whether it took longer than half of its time limit.
     pub(super) was_slow: bool,
 }
 
-pub(super) enum Found {
+pub(super) enum Finding {
     Checked(Result<(), ProbeError>),
     /// It was not checked.
     Nothing,
 }
 
-impl Report {
-    pub(super) const fn of(check: Option<Check>, found: Found) -> Self {
+impl CheckReport {
+    pub(super) const fn of(check: Option<Check>, found: Finding) -> Self {
         Self {
             check,
             found,
@@ -50,14 +50,14 @@ impl Report {
     }
 }
 
-pub(super) async fn examine<W>(it: Examination<W>) -> Report {
+pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     let stopped = it.state.status().contains(Flag::Stopped);
     let chosen = if stopped { None } else { choose(&it) };
     let Some((check, target)) = chosen else {
-        return Report::of(None, Found::Nothing);
+        return CheckReport::of(None, Finding::Nothing);
     };
     if it.only_choose {
-        return Report::of(Some(check), Found::Nothing);
+        return CheckReport::of(Some(check), Finding::Nothing);
     }
     let began = Instant::now();
     let until = began + check.limit();
@@ -74,9 +74,9 @@ pub(super) async fn examine<W>(it: Examination<W>) -> Report {
         ))),
     };
     let was_slow = began.elapsed() > check.limit() / 2;
-    Report {
+    CheckReport {
         check: Some(check),
-        found: Found::Checked(result),
+        found: Finding::Checked(result),
         was_slow,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::driver::Driver;
-use super::lookup::Lookups;
+use super::lookup::BoundedLookups;
 use super::news::News;
 use super::plan::{CheckPlan, ChooseCheck, FindTarget};
 use super::{Check, Checkable, FirstCheck, ProbeError, ProbeTarget};
@@ -303,7 +303,7 @@ impl<W> HealthChecksBuilder<W> {
             target: self.target,
             slots: self.slots,
             first: self.first,
-            lookups: Lookups::new(),
+            lookups: BoundedLookups::new(),
         };
         let news = Arc::new(News::default());
         let driver = Driver::new(balancer, plan, news.clone());

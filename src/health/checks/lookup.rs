@@ -1,4 +1,4 @@
-//! Names that are looked up for checks: [`Lookups`].
+//! Names that are looked up for checks: [`BoundedLookups`].
 //!
 //! The system looks a name up on a thread of the runtime's, and cannot be told to stop: where
 //! its servers do not answer, that takes longer than a check may. So that lookups do not pile up
@@ -25,11 +25,11 @@ use crate::timer::timeout_at;
 /// Of the 512 threads that a runtime has for what blocks, unless it is told otherwise.
 const MOST: usize = 64;
 
-type Found = Result<Vec<SocketAddr>, ConnectError>;
-type Looking = Pin<Box<dyn Future<Output = Found> + Send>>;
+type LookupResult = Result<Vec<SocketAddr>, ConnectError>;
+type Looking = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
 /// Looks names up, a bounded number at the same time.
-pub(super) struct Lookups {
+pub(super) struct BoundedLookups {
     permits: Arc<Semaphore>,
     look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
 }
@@ -37,10 +37,10 @@ pub(super) struct Lookups {
 /// The lookup that a member's checks have under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    lookup: Arc<Mutex<Option<JoinHandle<Found>>>>,
+    lookup: Arc<Mutex<Option<JoinHandle<LookupResult>>>>,
 }
 
-impl Lookups {
+impl BoundedLookups {
     /// By the system.
     pub(super) fn new() -> Self {
         Self::by(|name, port| Box::pin(async move { lookup(&name, port).await }))
@@ -77,7 +77,7 @@ impl Lookups {
                 })
             }
         };
-        let waiting = Waiting {
+        let waiting = PendingLookup {
             lookup: Some(lookup),
             pending,
         };
@@ -89,15 +89,15 @@ impl Lookups {
 }
 
 /// Waits for a lookup; dropped before it is over, it leaves it to the member's next check.
-struct Waiting<'p> {
-    lookup: Option<JoinHandle<Found>>,
+struct PendingLookup<'p> {
+    lookup: Option<JoinHandle<LookupResult>>,
     pending: &'p Pending,
 }
 
-impl Future for Waiting<'_> {
-    type Output = Option<Found>;
+impl Future for PendingLookup<'_> {
+    type Output = Option<LookupResult>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Found>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<LookupResult>> {
         let Some(lookup) = &mut self.lookup else {
             return Poll::Ready(None);
         };
@@ -109,7 +109,7 @@ impl Future for Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingLookup<'_> {
     fn drop(&mut self) {
         if let Some(lookup) = self.lookup.take() {
             *self.pending.lookup.lock() = Some(lookup);
@@ -117,15 +117,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl fmt::Debug for Lookups {
+impl fmt::Debug for BoundedLookups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookups").finish_non_exhaustive()
+        f.debug_struct("BoundedLookups").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Lookups, MOST, Pending};
+    use super::{BoundedLookups, MOST, Pending};
     use crate::sync::{AtomicU32, SeqCst};
     use crate::timer::timeout;
     use std::net::SocketAddr;
@@ -135,10 +135,10 @@ mod tests {
     use tokio::time::Instant;
 
     /// Lookups that hang until they are let go on, and how many have begun.
-    fn hanging() -> (Lookups, Arc<AtomicU32>, Arc<Notify>) {
+    fn hanging() -> (BoundedLookups, Arc<AtomicU32>, Arc<Notify>) {
         let (begun, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let (counted, held) = (begun.clone(), go_on.clone());
-        let lookups = Lookups::by(move |_, port| {
+        let lookups = BoundedLookups::by(move |_, port| {
             counted.fetch_add(1, SeqCst);
             let held = held.clone();
             Box::pin(async move {

@@ -7,7 +7,7 @@
 //!                                ▼                                          │ later
 //!              Check (interval, limits, counts) ─► Probe ─► passed, failed ─┤
 //!                                                  TCP, TLS, HTTP,          ▼
-//!                                                  gRPC, yours    in a row? ─► note_checks
+//!                                                  gRPC, yours    in a row? ─► apply_check_results
 //! ```
 //!
 //! One task keeps the queue; each probe is a short task of its own, so that a panic or a hang

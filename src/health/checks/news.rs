@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::balancer::events::{Event, EventKind, Observer, Wants};
+use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::member::{Flag, MemberId};
 use crate::sync::Mutex;
 
@@ -81,8 +81,8 @@ impl Observer for Reporter {
         self.news.wake.notify_one();
     }
 
-    fn wants(&self) -> Wants {
-        Wants::CHANGED.and(Wants::JOINED).and(Wants::LEFT)
+    fn interest(&self) -> Interest {
+        Interest::CHANGED.and(Interest::JOINED).and(Interest::LEFT)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What does not live here: saying it (`handle`), and doing it (`driver`).
 
-use super::lookup::Lookups;
+use super::lookup::BoundedLookups;
 use super::{Check, ProbeError, ProbeTarget};
 use crate::member::MemberSpec;
 
@@ -30,5 +30,5 @@ pub(super) struct CheckPlan<W> {
     pub(super) target: Box<FindTarget<W>>,
     pub(super) slots: usize,
     pub(super) first: FirstCheck,
-    pub(super) lookups: Lookups,
+    pub(super) lookups: BoundedLookups,
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// One of the queue's members. It is never used again for another.
-pub(super) type Key = u64;
+pub(super) type CheckKey = u64;
 
 /// In which line a member waits for a slot.
 ///
@@ -20,7 +20,7 @@ pub(super) enum Speed {
 
 /// Where a member is: in one place at a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place<T> {
+enum CheckState<T> {
     /// Due then.
     Later(T),
     Running(Speed),
@@ -30,11 +30,11 @@ enum Place<T> {
 /// Members by the time of their next check, the lines of those that are due, and the slots.
 #[derive(Debug)]
 pub(super) struct CheckQueue<T> {
-    places: HashMap<Key, (Place<T>, Speed)>,
-    times: BTreeSet<(T, Key)>,
+    places: HashMap<CheckKey, (CheckState<T>, Speed)>,
+    times: BTreeSet<(T, CheckKey)>,
     /// Those that are due; a key whose place is another one by now is passed over.
-    quick: VecDeque<Key>,
-    slow: VecDeque<Key>,
+    quick: VecDeque<CheckKey>,
+    slow: VecDeque<CheckKey>,
     slots: usize,
     running: usize,
     running_slow: usize,
@@ -57,37 +57,37 @@ impl<T: Copy + Ord> CheckQueue<T> {
     }
 
     /// A member is due at `at`, unless it waits for a slot or runs.
-    pub(super) fn put(&mut self, key: Key, at: T) {
+    pub(super) fn put(&mut self, key: CheckKey, at: T) {
         let speed = match self.places.get(&key) {
             None => Speed::Quick,
-            Some(&(Place::Later(before), speed)) => {
+            Some(&(CheckState::Later(before), speed)) => {
                 self.times.remove(&(before, key));
                 speed
             }
             Some(_) => return,
         };
-        self.places.insert(key, (Place::Later(at), speed));
+        self.places.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
     /// A member's check has ended; it is due again at `at`.
-    pub(super) fn ended(&mut self, key: Key, speed: Speed, at: T) {
-        let Some(&(Place::Running(slot), _)) = self.places.get(&key) else {
+    pub(super) fn ended(&mut self, key: CheckKey, speed: Speed, at: T) {
+        let Some(&(CheckState::Running(slot), _)) = self.places.get(&key) else {
             return;
         };
         self.free_slot(slot);
-        self.places.insert(key, (Place::Later(at), speed));
+        self.places.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
     /// Forgets a member, and gives its slot back if it has one.
-    pub(super) fn remove(&mut self, key: Key) {
+    pub(super) fn remove(&mut self, key: CheckKey) {
         match self.places.remove(&key) {
-            Some((Place::Later(at), _)) => {
+            Some((CheckState::Later(at), _)) => {
                 self.times.remove(&(at, key));
             }
-            Some((Place::Running(slot), _)) => self.free_slot(slot),
-            Some((Place::Waiting(_), _)) => self.tidy(),
+            Some((CheckState::Running(slot), _)) => self.free_slot(slot),
+            Some((CheckState::Waiting(_), _)) => self.tidy(),
             None => {}
         }
     }
@@ -121,14 +121,14 @@ impl<T: Copy + Ord> CheckQueue<T> {
 
     /// The next one to be checked now, if it is due and a slot is free; it runs until it
     /// [`ended`](Self::ended).
-    pub(super) fn start(&mut self, now: T) -> Option<Key> {
+    pub(super) fn start(&mut self, now: T) -> Option<CheckKey> {
         while let Some(&(at, key)) = self.times.first() {
             if at > now {
                 break;
             }
             self.times.pop_first();
             if let Some((place, speed)) = self.places.get_mut(&key) {
-                *place = Place::Waiting(*speed);
+                *place = CheckState::Waiting(*speed);
                 match speed {
                     Speed::Quick => self.quick.push_back(key),
                     Speed::Slow => self.slow.push_back(key),
@@ -151,11 +151,11 @@ impl<T: Copy + Ord> CheckQueue<T> {
         if speed == Speed::Slow {
             self.running_slow += 1;
         }
-        self.places.insert(key, (Place::Running(speed), speed));
+        self.places.insert(key, (CheckState::Running(speed), speed));
         Some(key)
     }
 
-    fn take(&mut self, speed: Speed) -> Option<Key> {
+    fn take(&mut self, speed: Speed) -> Option<CheckKey> {
         let is_full = match speed {
             Speed::Quick => self.running >= self.slots,
             // With a single slot they have it in turns.
@@ -172,7 +172,7 @@ impl<T: Copy + Ord> CheckQueue<T> {
         };
         loop {
             let key = line.pop_front()?;
-            if self.places.get(&key) == Some(&(Place::Waiting(speed), speed)) {
+            if self.places.get(&key) == Some(&(CheckState::Waiting(speed), speed)) {
                 return Some(key);
             }
         }

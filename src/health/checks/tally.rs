@@ -1,4 +1,4 @@
-//! How many checks in a row passed or failed, and what follows: [`Tally`].
+//! How many checks in a row passed or failed, and what follows: [`CheckTally`].
 //!
 //! What does not live here: the checks, and carrying out what follows (`driver`).
 
@@ -6,7 +6,7 @@ use crate::member::{Flag, Status};
 
 /// What the checks of one member have come to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Tally {
+pub(super) struct CheckTally {
     passes: u32,
     fails: u32,
 }
@@ -22,7 +22,7 @@ pub(super) struct Needed {
 
 /// What follows from a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Change {
+pub(super) enum CheckChange {
     /// The member is out of service from now on.
     Fail,
     Nothing,
@@ -30,13 +30,13 @@ pub(super) enum Change {
     Recover,
 }
 
-impl Tally {
+impl CheckTally {
     /// Notes a check of a member that has this status.
     ///
     /// Where Apache counts on, a check of the other kind ends the row. As with Apache, fails
     /// of a member that is out for an error of its requests do not count: the error has an end
     /// of its own.
-    pub(super) fn note(&mut self, status: Status, passed: bool, needed: Needed) -> Change {
+    pub(super) fn note(&mut self, status: Status, passed: bool, needed: Needed) -> CheckChange {
         let is_out = status.contains(Flag::FailedCheck)
             || status.contains(Flag::InError)
             || needed.ends_ejections && status.contains(Flag::Ejected);
@@ -51,21 +51,21 @@ impl Tally {
             }
             (true, false) => {
                 self.passes = 0;
-                return Change::Nothing;
+                return CheckChange::Nothing;
             }
             (false, true) => {
                 self.fails = 0;
-                return Change::Nothing;
+                return CheckChange::Nothing;
             }
         };
         *row += 1;
         let (enough, change) = if passed {
-            (needed.passes, Change::Recover)
+            (needed.passes, CheckChange::Recover)
         } else {
-            (needed.fails, Change::Fail)
+            (needed.fails, CheckChange::Fail)
         };
         if *row < enough {
-            return Change::Nothing;
+            return CheckChange::Nothing;
         }
         *row = 0;
         change
@@ -74,7 +74,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Needed, Tally};
+    use super::{CheckChange, CheckTally, Needed};
     use crate::member::{Flag, Status};
     use proptest::prelude::*;
 
@@ -95,13 +95,13 @@ mod tests {
     /// Carries changes out as the balancer does. `+` passes, `-` fails; the answer has, for
     /// each, `x` if the member is out afterwards.
     fn course(needed: Needed, mut status: Status, checks: &str) -> String {
-        let mut tally = Tally::default();
+        let mut tally = CheckTally::default();
         let mut shown = String::new();
         for check in checks.chars() {
             match tally.note(status, check == '+', needed) {
-                Change::Fail => status = status.with(Flag::FailedCheck),
-                Change::Nothing => {}
-                Change::Recover => status = OK,
+                CheckChange::Fail => status = status.with(Flag::FailedCheck),
+                CheckChange::Nothing => {}
+                CheckChange::Recover => status = OK,
             }
             shown.push(if status == OK { '.' } else { 'x' });
         }
@@ -132,24 +132,24 @@ mod tests {
     #[test]
     fn only_failed_checks_and_errors_are_ended_unless_ejections_are_too() {
         let ejected = out(Flag::Ejected);
-        let note = |status, passed, needed| Tally::default().note(status, passed, needed);
+        let note = |status, passed, needed| CheckTally::default().note(status, passed, needed);
         for flag in [
             Flag::Disabled,
             Flag::Draining,
             Flag::HotStandby,
             Flag::HotSpare,
         ] {
-            assert_eq!(note(out(flag), true, needed(1, 1)), Change::Nothing);
-            assert_eq!(note(out(flag), false, needed(1, 1)), Change::Fail);
+            assert_eq!(note(out(flag), true, needed(1, 1)), CheckChange::Nothing);
+            assert_eq!(note(out(flag), false, needed(1, 1)), CheckChange::Fail);
         }
-        assert_eq!(note(ejected, true, needed(1, 1)), Change::Nothing);
-        assert_eq!(note(ejected, false, needed(1, 1)), Change::Fail);
+        assert_eq!(note(ejected, true, needed(1, 1)), CheckChange::Nothing);
+        assert_eq!(note(ejected, false, needed(1, 1)), CheckChange::Fail);
         let ending = Needed {
             ends_ejections: true,
             ..needed(1, 1)
         };
-        assert_eq!(note(ejected, true, ending), Change::Recover);
-        assert_eq!(note(ejected, false, ending), Change::Nothing);
+        assert_eq!(note(ejected, true, ending), CheckChange::Recover);
+        assert_eq!(note(ejected, false, ending), CheckChange::Nothing);
     }
 
     proptest! {
@@ -160,7 +160,7 @@ mod tests {
             passes in 1_u32..5,
             fails in 1_u32..5,
         ) {
-            let mut tally = Tally::default();
+            let mut tally = CheckTally::default();
             let (mut status, mut since) = (OK, Vec::new());
             for passed in checks {
                 let is_out = status != OK;
@@ -169,14 +169,14 @@ mod tests {
                 let row = since.iter().rev().take_while(|&&it| it == is_out).count();
                 let change = tally.note(status, passed, needed(passes, fails));
                 if row < enough {
-                    prop_assert_eq!(change, Change::Nothing);
+                    prop_assert_eq!(change, CheckChange::Nothing);
                     continue;
                 }
                 since.clear();
                 let (wanted, after) = if is_out {
-                    (Change::Recover, OK)
+                    (CheckChange::Recover, OK)
                 } else {
-                    (Change::Fail, out(Flag::FailedCheck))
+                    (CheckChange::Fail, out(Flag::FailedCheck))
                 };
                 prop_assert_eq!(change, wanted);
                 status = after;

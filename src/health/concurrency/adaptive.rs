@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::gauge::Gauge;
 use super::rule::LimitRule;
-use crate::balancer::events::{Event, EventKind, Observer, Observing, Wants};
+use crate::balancer::events::{Event, EventKind, Interest, Observer, ObserverGuard};
 use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
 use crate::clock::Clock;
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
@@ -50,8 +50,8 @@ type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
 /// ```
 #[must_use = "limits are lifted when it is dropped"]
 pub struct AdaptiveLimit {
-    observing: Option<Observing>,
-    keeper: Arc<dyn Keeper>,
+    observing: Option<ObserverGuard>,
+    keeper: Arc<dyn EndLimits>,
 }
 
 /// Says how limits follow latency, before they do.
@@ -78,7 +78,7 @@ pub struct AdaptiveLimitBuilder {
 }
 
 /// What a handle ends.
-trait Keeper: Send + Sync {
+trait EndLimits: Send + Sync {
     fn stop(&self);
 }
 
@@ -161,7 +161,7 @@ impl AdaptiveLimitBuilder {
     where
         W: Send + Sync + 'static,
     {
-        let limits = Arc::new(Limits {
+        let limits = Arc::new(LimitTable {
             balancer: balancer.downgrade(),
             clock: balancer.clock(),
             settings: self,
@@ -180,7 +180,7 @@ impl AdaptiveLimitBuilder {
     }
 }
 
-struct Limits<W> {
+struct LimitTable<W> {
     balancer: WeakBalancer<W>,
     clock: Arc<dyn Clock>,
     settings: AdaptiveLimitBuilder,
@@ -191,7 +191,7 @@ struct Limits<W> {
     is_stopped: AtomicU32,
 }
 
-impl<W: Send + Sync> Limits<W> {
+impl<W: Send + Sync> LimitTable<W> {
     #[inline]
     fn with_gauge<T>(&self, member: MemberId, then: impl FnOnce(&Gauge) -> T) -> Option<T> {
         if let Some(gauge) = of(&self.gauges.load(), member) {
@@ -245,7 +245,7 @@ impl<W: Send + Sync> Limits<W> {
 
     fn learned(&self, member: MemberId) -> Option<LearnedLimit> {
         let learned = self.balancer.upgrade()?.learned_limit(member)?;
-        Some(learned.owned_by(LimitOwner::Adaptive))
+        Some(learned.for_owner(LimitOwner::Adaptive))
     }
 
     #[inline]
@@ -262,7 +262,7 @@ impl<W: Send + Sync> Limits<W> {
     }
 }
 
-impl<W: Send + Sync> Keeper for Limits<W> {
+impl<W: Send + Sync> EndLimits for LimitTable<W> {
     fn stop(&self) {
         self.is_stopped.store(1, SeqCst);
         let members = self.roster();
@@ -275,7 +275,7 @@ impl<W: Send + Sync> Keeper for Limits<W> {
 }
 
 /// The observer.
-struct Follow<W>(Arc<Limits<W>>);
+struct Follow<W>(Arc<LimitTable<W>>);
 
 impl<W: Send + Sync + 'static> Observer for Follow<W> {
     fn observe(&self, event: &Event<'_>) {
@@ -305,8 +305,10 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ANSWERED.and(Wants::ENDED).and(Wants::JOINED)
+    fn interest(&self) -> Interest {
+        Interest::ANSWERED
+            .and(Interest::ENDED)
+            .and(Interest::JOINED)
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::desk::Order;
-use super::judge::{Judge, is_ejected};
-use super::ledger::{Ledger, Stage};
+use super::desk::BalancerCommand;
+use super::judge::{OutlierJudge, is_ejected};
+use super::ledger::{EjectionStage, Ledger};
 use super::signals::Signal;
 use crate::health::by_slot::is_there;
 use crate::member::{Cause, MemberId};
 
-impl Judge {
+impl OutlierJudge {
     /// Carries out what was ordered, unless another thread is at it: that sees it, too.
     pub(super) fn act(&self) {
         while let Some(order) = self.next_order() {
@@ -22,7 +22,7 @@ impl Judge {
         }
     }
 
-    fn next_order(&self) -> Option<Order> {
+    fn next_order(&self) -> Option<BalancerCommand> {
         let mut desk = self.desk.lock();
         if desk.is_acting {
             return None;
@@ -32,15 +32,15 @@ impl Judge {
         order
     }
 
-    fn carry_out(&self, order: Order) {
+    fn carry_out(&self, order: BalancerCommand) {
         match order {
-            Order::Open(limit) => {
+            BalancerCommand::Open(limit) => {
                 if let Some(limit) = limit.upgrade() {
                     limit.set(None);
                 }
             }
-            Order::EndEjections(members) => self.group.end_ejections(&members),
-            Order::Eject(ejections) => self.carry_out_ejections(ejections),
+            BalancerCommand::EndEjections(members) => self.group.end_ejections(&members),
+            BalancerCommand::Eject(ejections) => self.carry_out_ejections(ejections),
         }
     }
 
@@ -52,7 +52,10 @@ impl Judge {
         {
             let mut desk = self.desk.lock();
             let is_due = |ledger: &Ledger<MemberId>, member| {
-                matches!(ledger.stage(member), Stage::Away { is_done: false, .. })
+                matches!(
+                    ledger.stage(member),
+                    EjectionStage::Away { is_done: false, .. }
+                )
             };
             // Some may have been given back before they were out.
             ejections.retain(|&(member, ..)| is_due(&desk.ledger, member));
@@ -83,7 +86,7 @@ impl Judge {
 
 /// Ejections that the balancer has carried out when this is dropped.
 struct Carried<'j> {
-    judge: &'j Judge,
+    judge: &'j OutlierJudge,
     members: Vec<MemberId>,
 }
 
@@ -107,7 +110,7 @@ impl Drop for Carried<'_> {
 }
 
 /// Lets others act if this thread unwinds.
-struct Acting<'j>(&'j Judge);
+struct Acting<'j>(&'j OutlierJudge);
 
 impl Drop for Acting<'_> {
     fn drop(&mut self) {

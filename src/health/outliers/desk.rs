@@ -1,4 +1,4 @@
-//! What is decided and not yet carried out: [`Desk`], under the one lock of a detector.
+//! What is decided and not yet carried out: [`DetectorState`], under the one lock of a detector.
 //!
 //! What does not live here: the decisions (`judge.rs`), and how they are carried out (`act.rs`).
 
@@ -12,20 +12,20 @@ use crate::clock::Timestamp;
 use crate::member::MemberId;
 
 /// What is decided.
-pub(super) struct Desk {
+pub(super) struct DetectorState {
     pub(super) ledger: Ledger<MemberId>,
     /// Why each that is out was ejected.
     pub(super) reasons: BTreeMap<MemberId, Signal>,
     /// The limits of those that are out or on trial.
     pub(super) limits: BTreeMap<MemberId, WeakLimit>,
-    pub(super) orders: VecDeque<Order>,
+    pub(super) orders: VecDeque<BalancerCommand>,
     pub(super) is_acting: bool,
     pub(super) is_stopped: bool,
     pub(super) interval_began: Timestamp,
 }
 
 /// What is to be done to the balancer.
-pub(super) enum Order {
+pub(super) enum BalancerCommand {
     Eject(Vec<(MemberId, Duration, Signal)>),
     /// Lifts the limit of a trial.
     Open(WeakLimit),

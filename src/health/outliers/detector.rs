@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::judge::Judge;
-use super::settings::Settings;
+use super::judge::OutlierJudge;
+use super::settings::OutlierSettings;
 use super::signals::{FailurePercentage, SlowMembers, SuccessRate};
-use super::watch::Watch;
+use super::watch::OutlierObserver;
 use crate::balancer::Balancer;
-use crate::balancer::events::Observing;
+use crate::balancer::events::ObserverGuard;
 use crate::member::MemberId;
 use crate::random::Random;
 
@@ -45,7 +45,7 @@ use crate::random::Random;
 /// Failures in a row eject at once; all else is compared at the end of an interval, by the
 /// request that finds it over. So no task and no timer are needed: without requests there is
 /// nothing to compare, and after a pause of two intervals what was counted before it is dropped.
-/// The ends of ejections are the balancer's: without picks, [`Balancer::keep_time`] notices them.
+/// The ends of ejections are the balancer's: without picks, [`Balancer::run_timed_changes`] notices them.
 ///
 /// The share of members that are out holds also under races, and when members leave: what
 /// decides has one lock, which requests take only when there is something to decide. A member
@@ -86,8 +86,8 @@ use crate::random::Random;
 /// ```
 #[must_use = "the members are watched until it is dropped"]
 pub struct OutlierDetector {
-    observing: Option<Observing>,
-    judge: Arc<Judge>,
+    observing: Option<ObserverGuard>,
+    judge: Arc<OutlierJudge>,
 }
 
 impl OutlierDetector {
@@ -112,13 +112,13 @@ impl OutlierDetector {
         OutlierDetectorBuilder::new()
     }
 
-    fn begin<W>(balancer: &Balancer<W>, settings: Settings, random: Random) -> Self
+    fn begin<W>(balancer: &Balancer<W>, settings: OutlierSettings, random: Random) -> Self
     where
         W: Send + Sync + 'static,
     {
         let group = Box::new(balancer.downgrade());
-        let judge = Arc::new(Judge::new(settings, balancer.clock(), group, random));
-        let observing = Some(balancer.observe(Watch(judge.clone())));
+        let judge = Arc::new(OutlierJudge::new(settings, balancer.clock(), group, random));
+        let observing = Some(balancer.observe(OutlierObserver(judge.clone())));
         Self { observing, judge }
     }
 
@@ -224,14 +224,14 @@ impl fmt::Debug for OutlierDetector {
 #[derive(Clone)]
 #[must_use]
 pub struct OutlierDetectorBuilder {
-    settings: Settings,
+    settings: OutlierSettings,
     seed: Option<u64>,
 }
 
 impl OutlierDetectorBuilder {
     const fn new() -> Self {
         Self {
-            settings: Settings::new(),
+            settings: OutlierSettings::new(),
             seed: None,
         }
     }

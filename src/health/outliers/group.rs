@@ -1,15 +1,15 @@
-//! A balancer as a detector needs it, whatever its payload: [`Group`].
+//! A balancer as a detector needs it, whatever its payload: [`WatchedBalancer`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::Facts;
+use super::ledger::MemberFacts;
 use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
 use crate::member::{Cause, Flag, LimitOwner, MemberId, Status};
 use crate::snapshot::Roster;
 
 /// A balancer, without its payload, that is not kept alive.
-pub(super) trait Group: Send + Sync {
+pub(super) trait WatchedBalancer: Send + Sync {
     /// Ejects those of the members that are there.
     fn eject(&self, members: Vec<(MemberId, Duration, Cause)>);
 
@@ -23,7 +23,7 @@ pub(super) trait Group: Send + Sync {
     fn roster(&self) -> Option<Arc<Roster>>;
 }
 
-impl<W: Send + Sync> Group for WeakBalancer<W> {
+impl<W: Send + Sync> WatchedBalancer for WeakBalancer<W> {
     fn eject(&self, members: Vec<(MemberId, Duration, Cause)>) {
         if let Some(balancer) = self.upgrade() {
             balancer.eject_all(members);
@@ -53,7 +53,7 @@ impl<W: Send + Sync> Group for WeakBalancer<W> {
 
     fn trial_limit(&self, member: MemberId) -> Option<LearnedLimit> {
         let limit = self.upgrade()?.learned_limit(member)?;
-        Some(limit.owned_by(LimitOwner::Trial))
+        Some(limit.for_owner(LimitOwner::Trial))
     }
 
     fn roster(&self) -> Option<Arc<Roster>> {
@@ -62,17 +62,17 @@ impl<W: Send + Sync> Group for WeakBalancer<W> {
 }
 
 /// Members with their facts, as they are now.
-pub(super) fn facts(roster: &Roster) -> impl Iterator<Item = (MemberId, Facts)> {
+pub(super) fn facts(roster: &Roster) -> impl Iterator<Item = (MemberId, MemberFacts)> {
     roster.by_tier().map(|seat| {
         let status = seat.state.status();
         (seat.state.id(), facts_of(status))
     })
 }
 
-pub(super) fn facts_of(status: Status) -> Facts {
+pub(super) fn facts_of(status: Status) -> MemberFacts {
     let away = [Flag::Disabled, Flag::Draining, Flag::Stopped];
     let in_rotation = !away.into_iter().any(|flag| status.contains(flag));
-    Facts {
+    MemberFacts {
         in_rotation,
         is_usable: in_rotation && status.is_usable(),
         is_ejected: status.contains(Flag::Ejected),

@@ -33,7 +33,7 @@ impl Histogram {
     }
 
     /// Empties it into `counts`; nothing that is added meanwhile is lost.
-    pub(super) fn drain(&self, counts: &mut Counts) {
+    pub(super) fn drain(&self, counts: &mut HistogramCounts) {
         for (bucket, count) in self.0.iter().zip(&mut counts.0) {
             *count = match bucket.load(Relaxed) {
                 0 => 0,
@@ -45,9 +45,9 @@ impl Histogram {
 
 /// What was drained.
 #[derive(Debug)]
-pub(super) struct Counts([u32; BUCKETS]);
+pub(super) struct HistogramCounts([u32; BUCKETS]);
 
-impl Counts {
+impl HistogramCounts {
     pub(super) const fn new() -> Self {
         Self([0; BUCKETS])
     }
@@ -93,7 +93,7 @@ fn floor_of(bucket: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUCKETS, Counts, Histogram, floor_of, index};
+    use super::{BUCKETS, Histogram, HistogramCounts, floor_of, index};
     use std::time::Duration;
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_median_is_at_most_a_quarter_off_and_draining_empties() {
         let histogram = Histogram::new();
-        let mut counts = Counts::new();
+        let mut counts = HistogramCounts::new();
         for median in [3_u64, 100, 999, 10_000, 1_234_567] {
             for part in 0..101 {
                 histogram.add(Duration::from_micros(median * (50 + part) / 100));

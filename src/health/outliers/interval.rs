@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
-use super::desk::Desk;
-use super::histogram::Counts;
-use super::judge::{Judge, is_ejected};
+use super::desk::DetectorState;
+use super::histogram::HistogramCounts;
+use super::judge::{OutlierJudge, is_ejected};
 use super::statistics::{Outlier, by_failures, by_success_rate, by_time};
-use super::tally::Standing;
+use super::tally::TallyState;
 use crate::clock::Timestamp;
 use crate::health::by_slot::is_there;
 use crate::member::MemberId;
 use crate::snapshot::Roster;
 use crate::sync::Relaxed;
 
-impl Judge {
+impl OutlierJudge {
     /// Compares members if the interval is over; a thread that does so already is enough.
     #[cold]
     pub(super) fn evaluate(&self, now: Timestamp) {
@@ -40,11 +40,11 @@ impl Judge {
                 .flatten()
                 .filter(|it| is_there(&roster, it.id))
         };
-        let mut counts = Counts::new();
+        let mut counts = HistogramCounts::new();
         let (mut members, mut answered, mut local, mut medians) = (vec![], vec![], vec![], vec![]);
         for tally in present() {
             let (answers, connections) = tally.drain(&mut counts);
-            if tally.standing() != Standing::Serving {
+            if tally.standing() != TallyState::Serving {
                 continue;
             }
             members.push(tally);
@@ -99,7 +99,7 @@ impl Judge {
     }
 
     /// Ejections that ended unnoticed.
-    fn notice_missed(&self, desk: &mut Desk, roster: &Roster) {
+    fn notice_missed(&self, desk: &mut DetectorState, roster: &Roster) {
         let out: Vec<_> = desk.reasons.keys().copied().collect();
         for member in out {
             if !is_there(roster, member) {

@@ -1,8 +1,8 @@
-//! What decides, under one lock, and has the balancer carry it out: [`Judge`].
+//! What decides, under one lock, and has the balancer carry it out: [`OutlierJudge`].
 //!
 //! # The course of a decision
 //!
-//! A request that trips a threshold, or finds an interval over, takes the lock of [`Desk`]. What
+//! A request that trips a threshold, or finds an interval over, takes the lock of [`DetectorState`]. What
 //! is decided there is put in a queue and done to the balancer after the lock is given back, as
 //! the balancer tells events while it acts, also to this detector. One thread at a time works
 //! through the queue, so that orders are carried out as they were given; an event that comes
@@ -14,12 +14,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{Desk, Order};
-use super::group::{Group, facts};
-use super::ledger::{Ledger, Recovery, Stage};
-use super::settings::Settings;
+use super::desk::{BalancerCommand, DetectorState};
+use super::group::{WatchedBalancer, facts};
+use super::ledger::{EjectionStage, Ledger, Recovery};
+use super::settings::OutlierSettings;
 use super::signals::Signal;
-use super::tally::{Standing, Tally};
+use super::tally::{OutlierTally, TallyState};
 use crate::clock::{Clock, Timestamp};
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
 use crate::member::{Flag, MemberId};
@@ -27,12 +27,12 @@ use crate::random::Random;
 use crate::snapshot::Roster;
 use crate::sync::{AtomicU64, Mutex, Published, Relaxed, SeqCst};
 
-pub(super) struct Judge {
-    pub(super) settings: Settings,
+pub(super) struct OutlierJudge {
+    pub(super) settings: OutlierSettings,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) group: Box<dyn Group>,
+    pub(super) group: Box<dyn WatchedBalancer>,
     random: Random,
-    pub(super) tallies: Published<BySlot<Tally>>,
+    pub(super) tallies: Published<BySlot<OutlierTally>>,
     /// When the interval is over, in nanoseconds. Relaxed: a hint; it is looked at again under
     /// the lock.
     pub(super) interval_ends: AtomicU64,
@@ -41,17 +41,17 @@ pub(super) struct Judge {
     /// Whether a member is out or on trial: 0 or 1. SeqCst: it is set before the member is
     /// ejected, and read by what is told of changes afterwards.
     is_busy: AtomicU64,
-    pub(super) desk: Mutex<Desk>,
+    pub(super) desk: Mutex<DetectorState>,
 }
 
 /// No answer is slow.
 const NEVER_SLOW: u64 = u64::MAX;
 
-impl Judge {
+impl OutlierJudge {
     pub(super) fn new(
-        settings: Settings,
+        settings: OutlierSettings,
         clock: Arc<dyn Clock>,
-        group: Box<dyn Group>,
+        group: Box<dyn WatchedBalancer>,
         random: Random,
     ) -> Self {
         let now = clock.now();
@@ -63,7 +63,7 @@ impl Judge {
             interval_ends: AtomicU64::new((now + settings.interval).as_nanos()),
             slow_line: AtomicU64::new(NEVER_SLOW),
             is_busy: AtomicU64::new(0),
-            desk: Mutex::new(Desk {
+            desk: Mutex::new(DetectorState {
                 ledger: Ledger::new(settings.terms),
                 reasons: BTreeMap::new(),
                 limits: BTreeMap::new(),
@@ -81,7 +81,7 @@ impl Judge {
     pub(super) fn with_tally<T>(
         &self,
         member: MemberId,
-        then: impl FnOnce(&Tally) -> T,
+        then: impl FnOnce(&OutlierTally) -> T,
     ) -> Option<T> {
         if let Some(tally) = of(&self.tallies.load(), member) {
             return Some(then(tally));
@@ -104,11 +104,11 @@ impl Judge {
         let with_times = self.settings.slow_members.is_some();
         let tallies = renewed(&known, &roster, |seat| {
             let id = seat.state.id();
-            let tally = Tally::new(id, with_times);
+            let tally = OutlierTally::new(id, with_times);
             tally.stand(match desk.ledger.stage(id) {
-                Stage::Away { .. } => Standing::Away,
-                Stage::Serving => Standing::Serving,
-                Stage::Trial => Standing::Trial,
+                EjectionStage::Away { .. } => TallyState::Away,
+                EjectionStage::Serving => TallyState::Serving,
+                EjectionStage::Trial => TallyState::Trial,
             });
             tally
         });
@@ -144,7 +144,7 @@ impl Judge {
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
             let signal = tally.tripped(&self.settings.runs);
-            let serves = tally.standing() == Standing::Serving;
+            let serves = tally.standing() == TallyState::Serving;
             if let (Some(signal), true) = (signal, serves) {
                 if !self.eject(&mut desk, &roster, tally, signal) {
                     tally.refuse();
@@ -165,7 +165,7 @@ impl Judge {
         let mut desk = self.desk.lock();
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
-            if desk.ledger.stage(member) == Stage::Trial {
+            if desk.ledger.stage(member) == EjectionStage::Trial {
                 let was_slow = matches!(desk.reasons.get(&member), Some(Signal::Slow { .. }));
                 if is_good && !(was_slow && self.is_slow(time)) {
                     desk.ledger.pass(member);
@@ -212,7 +212,7 @@ impl Judge {
     pub(super) fn passed_check(&self, member: MemberId) {
         let mut desk = self.desk.lock();
         let stage = desk.ledger.clear(member);
-        if stage != Stage::Serving {
+        if stage != EjectionStage::Serving {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.forget();
             }
@@ -262,10 +262,11 @@ impl Judge {
         let mut desk = self.desk.lock();
         desk.is_stopped = true;
         let limits = std::mem::take(&mut desk.limits);
-        desk.orders.extend(limits.into_values().map(Order::Open));
+        desk.orders
+            .extend(limits.into_values().map(BalancerCommand::Open));
         for (member, _) in desk.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
-                tally.stand(Standing::Serving);
+                tally.stand(TallyState::Serving);
             }
         }
         self.note_busy(&desk);
@@ -274,7 +275,13 @@ impl Judge {
     }
 
     /// Decides on an ejection; returns whether it is one.
-    fn eject(&self, desk: &mut Desk, roster: &Roster, tally: &Tally, signal: Signal) -> bool {
+    fn eject(
+        &self,
+        desk: &mut DetectorState,
+        roster: &Roster,
+        tally: &OutlierTally,
+        signal: Signal,
+    ) -> bool {
         self.eject_all(desk, roster, &[(tally, signal)], &[])
     }
 
@@ -282,9 +289,9 @@ impl Judge {
     /// that stand out, in the order of their ids.
     pub(super) fn eject_all(
         &self,
-        desk: &mut Desk,
+        desk: &mut DetectorState,
         roster: &Roster,
-        asked: &[(&Tally, Signal)],
+        asked: &[(&OutlierTally, Signal)],
         found: &[MemberId],
     ) -> bool {
         if desk.is_stopped || asked.is_empty() {
@@ -304,7 +311,7 @@ impl Judge {
         let mut ejections = Vec::new();
         for &(tally, signal) in asked {
             if let Some(time) = times.remove(&tally.id) {
-                tally.stand(Standing::Away);
+                tally.stand(TallyState::Away);
                 tally.forget();
                 desk.reasons.insert(tally.id, signal);
                 ejections.push((tally.id, time, signal));
@@ -312,18 +319,18 @@ impl Judge {
         }
         let is_any = !ejections.is_empty();
         if is_any {
-            desk.orders.push_back(Order::Eject(ejections));
+            desk.orders.push_back(BalancerCommand::Eject(ejections));
             self.note_busy(desk);
         }
         is_any
     }
 
-    pub(super) fn recover(&self, desk: &mut Desk, member: MemberId, generation: u64) {
+    pub(super) fn recover(&self, desk: &mut DetectorState, member: MemberId, generation: u64) {
         let recovery = desk.ledger.recover(member, self.clock.now());
         if let (Some(_), Some(tally)) = (recovery, of(&self.tallies.load(), member)) {
             tally.count_since(generation);
             tally.forget();
-            tally.stand(Standing::Trial);
+            tally.stand(TallyState::Trial);
         }
         if recovery == Some(Recovery::Full) {
             self.serve(desk, member);
@@ -331,7 +338,7 @@ impl Judge {
     }
 
     /// Returns members to service that may not stay out.
-    pub(super) fn mend(&self, desk: &mut Desk, roster: &Roster, found: &[MemberId]) {
+    pub(super) fn mend(&self, desk: &mut DetectorState, roster: &Roster, found: &[MemberId]) {
         let tallies = self.tallies.load();
         let runs = &self.settings.runs;
         let is_bad = |member| {
@@ -343,32 +350,32 @@ impl Judge {
     }
 
     /// Members that stood in those stages serve from now on.
-    fn put_back(&self, desk: &mut Desk, members: &[(MemberId, Stage)]) {
+    fn put_back(&self, desk: &mut DetectorState, members: &[(MemberId, EjectionStage)]) {
         for &(member, _) in members {
             self.serve(desk, member);
         }
         let away = members
             .iter()
-            .filter(|(_, stage)| matches!(stage, Stage::Away { .. }));
+            .filter(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
         let away: Vec<_> = away.map(|&(member, _)| member).collect();
         if !away.is_empty() {
-            desk.orders.push_back(Order::EndEjections(away));
+            desk.orders.push_back(BalancerCommand::EndEjections(away));
         }
     }
 
     /// A member serves, without a limit.
-    pub(super) fn serve(&self, desk: &mut Desk, member: MemberId) {
+    pub(super) fn serve(&self, desk: &mut DetectorState, member: MemberId) {
         desk.reasons.remove(&member);
         if let Some(limit) = desk.limits.remove(&member) {
-            desk.orders.push_back(Order::Open(limit));
+            desk.orders.push_back(BalancerCommand::Open(limit));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
-            tally.stand(Standing::Serving);
+            tally.stand(TallyState::Serving);
         }
         self.note_busy(desk);
     }
 
-    pub(super) fn note_busy(&self, desk: &Desk) {
+    pub(super) fn note_busy(&self, desk: &DetectorState) {
         self.is_busy.store(desk.ledger.is_busy().into(), SeqCst);
     }
 

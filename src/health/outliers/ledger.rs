@@ -24,7 +24,7 @@ use crate::clock::Timestamp;
 
 /// What holds for a member, whatever this detector has decided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Facts {
+pub(super) struct MemberFacts {
     /// It takes part: it is not disabled, draining or stopped.
     pub(super) in_rotation: bool,
     /// It could be elected for a new request, at once or when its turn comes.
@@ -35,7 +35,7 @@ pub(super) struct Facts {
 
 /// The limits of a [`Ledger`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct EjectionLimits {
     pub(super) base: Duration,
     pub(super) max: Duration,
     pub(super) max_percent: u8,
@@ -45,7 +45,7 @@ pub(super) struct Terms {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Stage {
+pub(super) enum EjectionStage {
     Away {
         until: Timestamp,
         /// Whether the balancer has ejected it already.
@@ -56,17 +56,17 @@ pub(super) enum Stage {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    stage: Stage,
+struct LedgerEntry {
+    stage: EjectionStage,
     /// How many base times the last ejection took; it falls in healthy intervals.
     multiplier: u32,
     /// Since when it was seen to serve, less the intervals that are accounted for.
     healthy_since: Option<Timestamp>,
 }
 
-impl Entry {
+impl LedgerEntry {
     const NEW: Self = Self {
-        stage: Stage::Serving,
+        stage: EjectionStage::Serving,
         multiplier: 0,
         healthy_since: None,
     };
@@ -92,30 +92,32 @@ struct Census {
 /// Which members are out, by their key. A member without an entry serves and never was out.
 #[derive(Debug)]
 pub(super) struct Ledger<K> {
-    terms: Terms,
-    entries: BTreeMap<K, Entry>,
+    terms: EjectionLimits,
+    entries: BTreeMap<K, LedgerEntry>,
 }
 
 impl<K: Copy + Ord> Ledger<K> {
-    pub(super) const fn new(terms: Terms) -> Self {
+    pub(super) const fn new(terms: EjectionLimits) -> Self {
         Self {
             terms,
             entries: BTreeMap::new(),
         }
     }
 
-    pub(super) fn stage(&self, key: K) -> Stage {
-        self.entries.get(&key).map_or(Stage::Serving, |it| it.stage)
+    pub(super) fn stage(&self, key: K) -> EjectionStage {
+        self.entries
+            .get(&key)
+            .map_or(EjectionStage::Serving, |it| it.stage)
     }
 
-    fn stage_mut(&mut self, key: K) -> Option<&mut Stage> {
+    fn stage_mut(&mut self, key: K) -> Option<&mut EjectionStage> {
         self.entries.get_mut(&key).map(|entry| &mut entry.stage)
     }
 
     /// Whether a member is out or on trial.
     pub(super) fn is_busy(&self) -> bool {
         let mut entries = self.entries.values();
-        entries.any(|entry| entry.stage != Stage::Serving)
+        entries.any(|entry| entry.stage != EjectionStage::Serving)
     }
 
     /// Decides which of `keys` are ejected now, the first ones first; returns for how long, the
@@ -126,12 +128,13 @@ impl<K: Copy + Ord> Ledger<K> {
     pub(super) fn eject_all(
         &mut self,
         keys: &[K],
-        all: impl Iterator<Item = (K, Facts)>,
+        all: impl Iterator<Item = (K, MemberFacts)>,
         is_suspect: impl Fn(K) -> bool,
         now: Timestamp,
         mut jitter: impl FnMut() -> Duration,
     ) -> Vec<(K, Duration)> {
-        let mut asked: BTreeMap<K, Option<Facts>> = keys.iter().map(|&key| (key, None)).collect();
+        let mut asked: BTreeMap<K, Option<MemberFacts>> =
+            keys.iter().map(|&key| (key, None)).collect();
         let (mut census, mut serving) = (Census::default(), 0_usize);
         for (key, facts) in all {
             self.count(&mut census, key, facts, &is_suspect);
@@ -145,8 +148,8 @@ impl<K: Copy + Ord> Ledger<K> {
             let Some(own) = asked.remove(&key).flatten() else {
                 continue;
             };
-            let entry = *self.entries.get(&key).unwrap_or(&Entry::NEW);
-            let is_away = own.is_ejected || matches!(entry.stage, Stage::Away { .. });
+            let entry = *self.entries.get(&key).unwrap_or(&LedgerEntry::NEW);
+            let is_away = own.is_ejected || matches!(entry.stage, EjectionStage::Away { .. });
             let others = serving - usize::from(self.serves(key, own));
             if is_away || !own.in_rotation || others == 0 {
                 continue;
@@ -168,22 +171,24 @@ impl<K: Copy + Ord> Ledger<K> {
     }
 
     /// Whether a member can be elected and is not on trial.
-    fn serves(&self, key: K, facts: Facts) -> bool {
-        facts.is_usable && self.stage(key) == Stage::Serving
+    fn serves(&self, key: K, facts: MemberFacts) -> bool {
+        facts.is_usable && self.stage(key) == EjectionStage::Serving
     }
 
-    fn away(&mut self, key: K, entry: Entry, now: Timestamp, jitter: Duration) -> Duration {
+    fn away(&mut self, key: K, entry: LedgerEntry, now: Timestamp, jitter: Duration) -> Duration {
         let multiplier = match entry.stage {
-            Stage::Trial => entry.multiplier.saturating_mul(2),
-            Stage::Away { .. } | Stage::Serving => entry.multiplier.saturating_add(1),
+            EjectionStage::Trial => entry.multiplier.saturating_mul(2),
+            EjectionStage::Away { .. } | EjectionStage::Serving => {
+                entry.multiplier.saturating_add(1)
+            }
         };
         let multiplier = multiplier.clamp(1, self.longest());
         let time = self.time(multiplier).saturating_add(jitter);
-        let stage = Stage::Away {
+        let stage = EjectionStage::Away {
             until: now + time,
             is_done: false,
         };
-        let entry = Entry {
+        let entry = LedgerEntry {
             stage,
             multiplier,
             healthy_since: None,
@@ -194,14 +199,14 @@ impl<K: Copy + Ord> Ledger<K> {
 
     /// The balancer has ejected a member, as [`eject_all`](Self::eject_all) decided.
     pub(super) fn ejected(&mut self, key: K) {
-        if let Some(Stage::Away { is_done, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Away { is_done, .. }) = self.stage_mut(key) {
             *is_done = true;
         }
     }
 
     /// An ejection has been prolonged.
     pub(super) fn prolong(&mut self, key: K, later: Timestamp) {
-        if let Some(Stage::Away { until, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Away { until, .. }) = self.stage_mut(key) {
             *until = later.max(*until);
         }
     }
@@ -210,7 +215,7 @@ impl<K: Copy + Ord> Ledger<K> {
     /// `None` if it was no decision of this ledger, or is not yet carried out.
     pub(super) fn recover(&mut self, key: K, now: Timestamp) -> Option<Recovery> {
         let entry = self.entries.get_mut(&key)?;
-        let Stage::Away {
+        let EjectionStage::Away {
             until,
             is_done: true,
         } = entry.stage
@@ -218,18 +223,18 @@ impl<K: Copy + Ord> Ledger<K> {
             return None;
         };
         if self.terms.trial && until <= now {
-            entry.stage = Stage::Trial;
+            entry.stage = EjectionStage::Trial;
             return Some(Recovery::Trial);
         }
-        entry.stage = Stage::Serving;
+        entry.stage = EjectionStage::Serving;
         Some(Recovery::Full)
     }
 
     /// A request of a member on trial has succeeded; returns whether it was on trial.
     pub(super) fn pass(&mut self, key: K) -> bool {
         match self.entries.get_mut(&key) {
-            Some(entry) if entry.stage == Stage::Trial => {
-                entry.stage = Stage::Serving;
+            Some(entry) if entry.stage == EjectionStage::Trial => {
+                entry.stage = EjectionStage::Serving;
                 true
             }
             Some(_) | None => false,
@@ -237,23 +242,23 @@ impl<K: Copy + Ord> Ledger<K> {
     }
 
     /// Ends what keeps a member out; returns what it was.
-    pub(super) fn clear(&mut self, key: K) -> Stage {
+    pub(super) fn clear(&mut self, key: K) -> EjectionStage {
         match self.entries.get_mut(&key) {
-            Some(entry) => std::mem::replace(&mut entry.stage, Stage::Serving),
-            None => Stage::Serving,
+            Some(entry) => std::mem::replace(&mut entry.stage, EjectionStage::Serving),
+            None => EjectionStage::Serving,
         }
     }
 
     /// The member is gone; returns how it stood.
-    pub(super) fn remove(&mut self, key: K) -> Stage {
+    pub(super) fn remove(&mut self, key: K) -> EjectionStage {
         let entry = self.entries.remove(&key);
-        entry.map_or(Stage::Serving, |it| it.stage)
+        entry.map_or(EjectionStage::Serving, |it| it.stage)
     }
 
     /// Forgets one ejection of each member for each interval that it has served.
     pub(super) fn decay(&mut self, now: Timestamp, interval: Duration) {
         self.entries.retain(|_, entry| {
-            if entry.stage != Stage::Serving {
+            if entry.stage != EjectionStage::Serving {
                 return true;
             }
             let since = *entry.healthy_since.get_or_insert(now);
@@ -270,16 +275,16 @@ impl<K: Copy + Ord> Ledger<K> {
     /// on.
     pub(super) fn mend(
         &mut self,
-        all: impl Iterator<Item = (K, Facts)>,
+        all: impl Iterator<Item = (K, MemberFacts)>,
         is_bad: impl Fn(K) -> bool,
-    ) -> Vec<(K, Stage)> {
+    ) -> Vec<(K, EjectionStage)> {
         let (mut census, mut is_any) = (Census::default(), false);
         let mut ours = Vec::new();
         for (key, facts) in all {
             let stage = self.stage(key);
             self.count(&mut census, key, facts, &is_bad);
             is_any |= self.serves(key, facts);
-            if facts.in_rotation && stage != Stage::Serving {
+            if facts.in_rotation && stage != EjectionStage::Serving {
                 ours.push((key, stage));
             }
         }
@@ -288,11 +293,11 @@ impl<K: Copy + Ord> Ledger<K> {
         } else {
             let surplus = census.away.saturating_sub(self.allowed(census.members));
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            ours.retain(|(_, stage)| matches!(stage, Stage::Away { .. }));
+            ours.retain(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
             // Those that would be back first.
             ours.sort_by_key(|&(_, stage)| match stage {
-                Stage::Away { until, .. } => until,
-                Stage::Serving | Stage::Trial => Timestamp::ORIGIN,
+                EjectionStage::Away { until, .. } => until,
+                EjectionStage::Serving | EjectionStage::Trial => Timestamp::ORIGIN,
             });
             ours.truncate(surplus);
             ours
@@ -304,17 +309,17 @@ impl<K: Copy + Ord> Ledger<K> {
     }
 
     /// All that are out or on trial; they serve from now on.
-    pub(super) fn clear_all(&mut self) -> Vec<(K, Stage)> {
+    pub(super) fn clear_all(&mut self) -> Vec<(K, EjectionStage)> {
         let entries = std::mem::take(&mut self.entries).into_iter();
-        let busy = entries.filter(|(_, entry)| entry.stage != Stage::Serving);
+        let busy = entries.filter(|(_, entry)| entry.stage != EjectionStage::Serving);
         busy.map(|(key, entry)| (key, entry.stage)).collect()
     }
 
-    fn count(&self, census: &mut Census, key: K, facts: Facts, is_bad: impl Fn(K) -> bool) {
+    fn count(&self, census: &mut Census, key: K, facts: MemberFacts, is_bad: impl Fn(K) -> bool) {
         if !facts.in_rotation {
             return;
         }
-        let is_away = facts.is_ejected || matches!(self.stage(key), Stage::Away { .. });
+        let is_away = facts.is_ejected || matches!(self.stage(key), EjectionStage::Away { .. });
         census.members += 1;
         census.away += u64::from(is_away);
         census.bad += u64::from(is_away || !facts.is_usable || is_bad(key));

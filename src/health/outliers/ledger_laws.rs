@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::ledger::{Facts, Ledger, Recovery, Stage, Terms};
+use super::ledger::{EjectionLimits, EjectionStage, Ledger, MemberFacts, Recovery};
 use crate::clock::Timestamp;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const TERMS: Terms = Terms {
+const TERMS: EjectionLimits = EjectionLimits {
     base: Duration::from_secs(30),
     max: Duration::from_secs(300),
     max_percent: 10,
@@ -18,19 +18,19 @@ const TERMS: Terms = Terms {
     trial: true,
 };
 
-const WELL: Facts = Facts {
+const WELL: MemberFacts = MemberFacts {
     in_rotation: true,
     is_usable: true,
     is_ejected: false,
 };
 
-const DISABLED: Facts = Facts {
+const DISABLED: MemberFacts = MemberFacts {
     in_rotation: false,
     is_usable: false,
     is_ejected: false,
 };
 
-const IN_ERROR: Facts = Facts {
+const IN_ERROR: MemberFacts = MemberFacts {
     is_usable: false,
     ..WELL
 };
@@ -39,7 +39,7 @@ impl Ledger<u32> {
     fn eject(
         &mut self,
         key: u32,
-        all: impl Iterator<Item = (u32, Facts)>,
+        all: impl Iterator<Item = (u32, MemberFacts)>,
         is_suspect: impl Fn(u32) -> bool,
         (now, jitter): (Timestamp, Duration),
     ) -> Option<Duration> {
@@ -52,7 +52,7 @@ fn at(seconds: u32) -> Timestamp {
     Timestamp::ORIGIN + SECOND * seconds
 }
 
-fn all_well(count: u32) -> impl Iterator<Item = (u32, Facts)> + Clone {
+fn all_well(count: u32) -> impl Iterator<Item = (u32, MemberFacts)> + Clone {
     (0..count).map(|key| (key, WELL))
 }
 
@@ -66,7 +66,7 @@ fn eject(ledger: &mut Ledger<u32>, key: u32, count: u32, now: u32) -> Option<u64
 
 #[test]
 fn ejections_last_longer_each_time_and_less_after_healthy_intervals() {
-    let mut ledger = Ledger::new(Terms {
+    let mut ledger = Ledger::new(EjectionLimits {
         trial: false,
         ..TERMS
     });
@@ -102,11 +102,11 @@ fn a_failed_trial_doubles_the_time_and_a_passed_one_ends_it() {
     for _ in 0..6 {
         lasted.push(eject(&mut ledger, 0, 10, 0).unwrap());
         assert_eq!(ledger.recover(0, at(900)), Some(Recovery::Trial));
-        assert_eq!(ledger.stage(0), Stage::Trial);
+        assert_eq!(ledger.stage(0), EjectionStage::Trial);
     }
     assert_eq!(lasted, [30, 60, 120, 240, 300, 300]);
     assert!(ledger.pass(0) && !ledger.pass(0));
-    assert_eq!(ledger.stage(0), Stage::Serving);
+    assert_eq!(ledger.stage(0), EjectionStage::Serving);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_tenth_may_be_out_or_one_and_never_the_last_that_could_be_elected() {
 
 #[test]
 fn one_on_trial_is_no_reason_to_eject_another() {
-    let mut ledger = Ledger::new(Terms {
+    let mut ledger = Ledger::new(EjectionLimits {
         max_percent: 100,
         ..TERMS
     });
@@ -169,7 +169,7 @@ fn one_on_trial_is_no_reason_to_eject_another() {
 fn nothing_is_ejected_while_most_may_be_bad() {
     let when = (at(0), Duration::ZERO);
     for (suspects, panic_percent, ejects) in [(5, 50, true), (6, 50, false), (9, 0, true)] {
-        let mut ledger = Ledger::new(Terms {
+        let mut ledger = Ledger::new(EjectionLimits {
             panic_percent,
             ..TERMS
         });
@@ -181,7 +181,7 @@ fn nothing_is_ejected_while_most_may_be_bad() {
 #[test]
 fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
     let out = || {
-        let mut ledger = Ledger::new(Terms {
+        let mut ledger = Ledger::new(EjectionLimits {
             max_percent: 20,
             ..TERMS
         });
@@ -189,7 +189,8 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
         eject(&mut ledger, 4, 10, 1);
         ledger
     };
-    let keys = |back: Vec<(u32, Stage)>| back.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    let keys =
+        |back: Vec<(u32, EjectionStage)>| back.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys(out().mend(all_well(10), |key| key > 6)), [0_u32; 0]);
     assert_eq!(
         keys(out().mend(all_well(10), |key| key > 5)),
@@ -224,7 +225,7 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
 fn of_many_at_once_as_many_are_ejected_as_one_after_the_other() {
     let keys = [3, 9, 3, 40, 0, 5, 1];
     for (max_percent, panic_percent) in [(10, 50), (30, 50), (100, 50), (100, 80), (100, 0)] {
-        let terms = Terms {
+        let terms = EjectionLimits {
             max_percent,
             panic_percent,
             ..TERMS
@@ -277,13 +278,13 @@ proptest! {
         max_percent in 0_u8..=100,
         count in 1_u32..24,
     ) {
-        let mut ledger = Ledger::new(Terms { max_percent, ..TERMS });
-        let mut facts: BTreeMap<u32, Facts> = all_well(count).collect();
+        let mut ledger = Ledger::new(EjectionLimits { max_percent, ..TERMS });
+        let mut facts: BTreeMap<u32, MemberFacts> = all_well(count).collect();
         let mut out = BTreeSet::new();
         let mut now = 0;
         for step in steps {
             let seen = facts.clone();
-            let all = || seen.iter().map(|(&key, &it)| (key, Facts {
+            let all = || seen.iter().map(|(&key, &it)| (key, MemberFacts {
                 is_usable: it.is_usable && !out.contains(&key),
                 is_ejected: out.contains(&key),
                 ..it
@@ -297,7 +298,7 @@ proptest! {
                         prop_assert!(time >= SECOND * 30 && time <= SECOND * 300);
                         let others = all().filter(|&(it, _)| it != key);
                         let serve = others.filter(|&(it, facts)| {
-                            facts.is_usable && ledger.stage(it) == Stage::Serving
+                            facts.is_usable && ledger.stage(it) == EjectionStage::Serving
                         });
                         prop_assert!(serve.count() > 0, "it was the last");
                         let members = all().filter(|(_, it)| it.in_rotation).count();
@@ -339,7 +340,7 @@ proptest! {
                 Step::Wait(seconds) => now += seconds,
             }
             for key in 0..24 {
-                let is_away = matches!(ledger.stage(key), Stage::Away { .. });
+                let is_away = matches!(ledger.stage(key), EjectionStage::Away { .. });
                 prop_assert_eq!(is_away, out.contains(&key));
             }
         }

@@ -1,11 +1,11 @@
-//! What a detector goes by: [`Settings`].
+//! What a detector goes by: [`OutlierSettings`].
 //!
 //! What does not live here: how it is told (`detector.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::Terms;
+use super::ledger::EjectionLimits;
 use super::signals::{FailurePercentage, Runs, SlowMembers, SuccessRate};
 
 /// What the statuses of failures are.
@@ -13,10 +13,10 @@ pub(super) type IsFailure = dyn Fn(u16) -> bool + Send + Sync;
 
 /// What a detector goes by.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct OutlierSettings {
     pub(super) interval: Duration,
     pub(super) jitter: Duration,
-    pub(super) terms: Terms,
+    pub(super) terms: EjectionLimits,
     pub(super) runs: Runs,
     pub(super) success_rate: Option<SuccessRate>,
     pub(super) failure_percentage: Option<FailurePercentage>,
@@ -25,13 +25,13 @@ pub(super) struct Settings {
     pub(super) is_failure: Option<Arc<IsFailure>>,
 }
 
-impl Settings {
+impl OutlierSettings {
     /// Envoy's defaults.
     pub(super) const fn new() -> Self {
         Self {
             interval: Duration::from_secs(10),
             jitter: Duration::ZERO,
-            terms: Terms {
+            terms: EjectionLimits {
                 base: Duration::from_secs(30),
                 max: Duration::from_secs(300),
                 max_percent: 10,

@@ -1,19 +1,19 @@
-//! What is counted of one member, without a lock: [`Tally`].
+//! What is counted of one member, without a lock: [`OutlierTally`].
 //!
 //! What does not live here: what follows from it (`judge.rs`, `statistics.rs`).
 
 use std::time::Duration;
 
-use super::histogram::{Counts, Histogram};
+use super::histogram::{Histogram, HistogramCounts};
 use super::signals::{Runs, Signal};
-use super::verdict::{Evidence, Fault};
+use super::verdict::{Evidence, FailureKind};
 use crate::health::by_slot::OfMember;
 use crate::member::MemberId;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 
 /// How a member stands, as its requests need it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum TallyState {
     /// Ejected: what its requests tell counts for nothing.
     Away,
     /// In service.
@@ -30,7 +30,7 @@ pub(super) enum Standing {
 /// again under the lock. `standing` and `since` are written under that lock and read by
 /// requests; sequentially consistent, so that `since` is in place when a standing is seen.
 #[repr(align(128))]
-pub(super) struct Tally {
+pub(super) struct OutlierTally {
     pub(super) id: MemberId,
     standing: AtomicU32,
     /// Requests of older pictures count for nothing.
@@ -52,7 +52,7 @@ pub(super) struct Tally {
     times: Option<Histogram>,
 }
 
-impl OfMember for Tally {
+impl OfMember for OutlierTally {
     fn member(&self) -> MemberId {
         self.id
     }
@@ -73,7 +73,7 @@ const LOOK_EVERY: u64 = 8;
 
 /// What a request gives reason for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Reason {
+pub(super) enum FollowUp {
     /// To look whether the interval is over.
     Look,
     Nothing,
@@ -83,12 +83,12 @@ pub(super) enum Reason {
     Tried(bool),
 }
 
-impl Tally {
+impl OutlierTally {
     pub(super) fn new(id: MemberId, with_times: bool) -> Self {
         let zero = || AtomicU32::new(0);
         Self {
             id,
-            standing: AtomicU32::new(Standing::Serving as u32),
+            standing: AtomicU32::new(TallyState::Serving as u32),
             since: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             local: AtomicU64::new(0),
@@ -103,16 +103,16 @@ impl Tally {
     }
 
     #[inline]
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> TallyState {
         match self.standing.load(SeqCst) {
-            0 => Standing::Away,
-            1 => Standing::Serving,
-            _ => Standing::Trial,
+            0 => TallyState::Away,
+            1 => TallyState::Serving,
+            _ => TallyState::Trial,
         }
     }
 
     /// Sets how it stands, under the lock of the decisions.
-    pub(super) fn stand(&self, standing: Standing) {
+    pub(super) fn stand(&self, standing: TallyState) {
         self.standing.store(standing as u32, SeqCst);
     }
 
@@ -128,7 +128,7 @@ impl Tally {
 
     /// Counts what a request tells; returns what it gives reason for.
     #[inline]
-    pub(super) fn take(&self, evidence: Evidence, runs: &Runs) -> Reason {
+    pub(super) fn take(&self, evidence: Evidence, runs: &Runs) -> FollowUp {
         let split = runs.local.is_some();
         match evidence {
             Evidence::Good => {
@@ -138,21 +138,21 @@ impl Tally {
                 }
                 self.end_runs();
                 return if before % LOOK_EVERY == 0 {
-                    Reason::Look
+                    FollowUp::Look
                 } else {
-                    Reason::Nothing
+                    FollowUp::Nothing
                 };
             }
             Evidence::GoodEnd => {
                 clear(&self.broken_run);
-                return Reason::Nothing;
+                return FollowUp::Nothing;
             }
             Evidence::BrokenAfterHead => {
                 // Its head has counted it as one that is good.
                 self.answered.fetch_add(1, Relaxed);
                 self.broken_run.fetch_add(1, Relaxed);
             }
-            Evidence::Failed(Fault::Local) if split => {
+            Evidence::Failed(FailureKind::Local) if split => {
                 self.local.fetch_add(ONE + 1, Relaxed);
                 self.local_run.fetch_add(1, Relaxed);
             }
@@ -163,7 +163,7 @@ impl Tally {
                     self.local.fetch_add(ONE, Relaxed);
                     clear(&self.local_run);
                 }
-                if fault == Fault::Answered {
+                if fault == FailureKind::Answered {
                     clear(&self.gateway_run);
                 } else {
                     self.gateway_run.fetch_add(1, Relaxed);
@@ -171,9 +171,9 @@ impl Tally {
             }
         }
         if self.tripped(runs).is_some() {
-            Reason::Trip
+            FollowUp::Trip
         } else {
-            Reason::Look
+            FollowUp::Look
         }
     }
 
@@ -233,7 +233,7 @@ impl Tally {
 
     /// What was counted since the last call, answers and connections; nothing that is counted
     /// meanwhile is lost.
-    pub(super) fn drain(&self, counts: &mut Counts) -> (Volume, Volume) {
+    pub(super) fn drain(&self, counts: &mut HistogramCounts) -> (Volume, Volume) {
         let volumes = (
             Volume::of(self.answered.swap(0, Relaxed)),
             Volume::of(self.local.swap(0, Relaxed)),
@@ -250,7 +250,7 @@ impl Tally {
     pub(super) fn forget(&self) {
         self.end_runs();
         clear(&self.broken_run);
-        self.drain(&mut Counts::new());
+        self.drain(&mut HistogramCounts::new());
     }
 
     #[inline]
@@ -284,9 +284,9 @@ impl Volume {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Reason, Tally, Volume};
+    use super::{FollowUp, HistogramCounts, OutlierTally, Volume};
     use crate::health::outliers::signals::{Runs, Signal};
-    use crate::health::outliers::verdict::{Evidence, Fault};
+    use crate::health::outliers::verdict::{Evidence, FailureKind};
     use crate::member::MemberId;
 
     const RUNS: Runs = Runs {
@@ -295,13 +295,13 @@ mod tests {
         local: None,
     };
 
-    fn volumes(tally: &Tally) -> [(u32, u32); 2] {
-        let (answered, local) = tally.drain(&mut Counts::new());
+    fn volumes(tally: &OutlierTally) -> [(u32, u32); 2] {
+        let (answered, local) = tally.drain(&mut HistogramCounts::new());
         [answered, local].map(|Volume { total, failed }| (total, failed))
     }
 
-    fn tally() -> Tally {
-        Tally::new(MemberId::new(0), true)
+    fn tally() -> OutlierTally {
+        OutlierTally::new(MemberId::new(0), true)
     }
 
     #[test]
@@ -309,19 +309,19 @@ mod tests {
         let tally = tally();
         for _ in 0..4 {
             assert_ne!(
-                tally.take(Evidence::Failed(Fault::Answered), &RUNS),
-                Reason::Trip
+                tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+                FollowUp::Trip
             );
         }
         assert!(tally.is_suspect(&RUNS) && !tally.is_bad(&RUNS));
         tally.take(Evidence::Good, &RUNS);
         assert!(!tally.is_suspect(&RUNS));
         for _ in 0..4 {
-            assert_ne!(tally.take(Evidence::Good, &RUNS), Reason::Trip);
-            assert_ne!(tally.take(Evidence::BrokenAfterHead, &RUNS), Reason::Trip);
+            assert_ne!(tally.take(Evidence::Good, &RUNS), FollowUp::Trip);
+            assert_ne!(tally.take(Evidence::BrokenAfterHead, &RUNS), FollowUp::Trip);
         }
         tally.take(Evidence::Good, &RUNS);
-        assert_eq!(tally.take(Evidence::BrokenAfterHead, &RUNS), Reason::Trip);
+        assert_eq!(tally.take(Evidence::BrokenAfterHead, &RUNS), FollowUp::Trip);
         assert_eq!(volumes(&tally), [(10, 9), (0, 0)]);
         tally.take(Evidence::GoodEnd, &RUNS);
         assert_eq!(tally.tripped(&RUNS), None);
@@ -330,27 +330,27 @@ mod tests {
     #[test]
     fn gateway_errors_have_a_run_of_their_own_to_which_local_failures_count_unless_split() {
         let unsplit = tally();
-        unsplit.take(Evidence::Failed(Fault::Gateway), &RUNS);
-        unsplit.take(Evidence::Failed(Fault::Local), &RUNS);
+        unsplit.take(Evidence::Failed(FailureKind::Gateway), &RUNS);
+        unsplit.take(Evidence::Failed(FailureKind::Local), &RUNS);
         assert_eq!(
-            unsplit.take(Evidence::Failed(Fault::Gateway), &RUNS),
-            Reason::Trip
+            unsplit.take(Evidence::Failed(FailureKind::Gateway), &RUNS),
+            FollowUp::Trip
         );
         assert_eq!(unsplit.tripped(&RUNS), Some(Signal::GatewayErrors(3)));
-        unsplit.take(Evidence::Failed(Fault::Answered), &RUNS);
+        unsplit.take(Evidence::Failed(FailureKind::Answered), &RUNS);
         assert_eq!(unsplit.tripped(&RUNS), None);
         assert_eq!(volumes(&unsplit), [(4, 4), (0, 0)]);
 
         let local = Some(2);
         let runs = Runs { local, ..RUNS };
         let split = tally();
-        split.take(Evidence::Failed(Fault::Local), &runs);
+        split.take(Evidence::Failed(FailureKind::Local), &runs);
         assert_eq!(
-            split.take(Evidence::Failed(Fault::Local), &runs),
-            Reason::Trip
+            split.take(Evidence::Failed(FailureKind::Local), &runs),
+            FollowUp::Trip
         );
         assert_eq!(split.tripped(&runs), Some(Signal::Local(2)));
-        split.take(Evidence::Failed(Fault::Gateway), &runs);
+        split.take(Evidence::Failed(FailureKind::Gateway), &runs);
         assert_eq!(split.tripped(&runs), None, "it has answered");
         assert_eq!(volumes(&split), [(1, 1), (3, 2)]);
     }
@@ -360,7 +360,7 @@ mod tests {
         let tally = tally();
         let mut asked = Vec::new();
         for length in 1..=45 {
-            if tally.take(Evidence::Failed(Fault::Answered), &RUNS) == Reason::Trip {
+            if tally.take(Evidence::Failed(FailureKind::Answered), &RUNS) == FollowUp::Trip {
                 asked.push(length);
                 tally.refuse();
             }
@@ -369,13 +369,13 @@ mod tests {
         tally.take(Evidence::Good, &RUNS);
         for _ in 0..4 {
             assert_ne!(
-                tally.take(Evidence::Failed(Fault::Answered), &RUNS),
-                Reason::Trip
+                tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+                FollowUp::Trip
             );
         }
         assert_eq!(
-            tally.take(Evidence::Failed(Fault::Answered), &RUNS),
-            Reason::Trip
+            tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+            FollowUp::Trip
         );
     }
 
@@ -383,7 +383,7 @@ mod tests {
     fn a_run_of_a_member_without_requests_is_no_suspicion() {
         let tally = tally();
         for _ in 0..6 {
-            tally.take(Evidence::Failed(Fault::Answered), &RUNS);
+            tally.take(Evidence::Failed(FailureKind::Answered), &RUNS);
         }
         volumes(&tally);
         assert!(tally.is_bad(&RUNS), "it had requests in that interval");

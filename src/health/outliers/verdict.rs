@@ -10,7 +10,7 @@ pub(super) enum Evidence {
     /// It broke after a head that had been good.
     BrokenAfterHead,
     /// It failed; before a head, if it was not the head that failed it.
-    Failed(Fault),
+    Failed(FailureKind),
     /// Its answer began well, or it was served without one.
     Good,
     /// An answer that began well has also ended well.
@@ -19,7 +19,7 @@ pub(super) enum Evidence {
 
 /// In what way it failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum FailureKind {
     /// It answered with an error, or failed in another way that is its own.
     Answered,
     /// It answered with 502, 503 or 504.
@@ -55,24 +55,24 @@ pub(super) fn of_end(ended: &Ended, is_failure: impl Fn(u16) -> bool) -> Option<
                 | Cause::Tls
                 | Cause::Unresolved
                 | Cause::Unsent,
-            ) => Fault::Local,
-            Some(_) | None => Fault::Answered,
+            ) => FailureKind::Local,
+            Some(_) | None => FailureKind::Answered,
         })),
         (Outcome::Cancelled, _) => None,
     }
 }
 
-fn fault_of(status: u16) -> Fault {
+fn fault_of(status: u16) -> FailureKind {
     if matches!(status, 502..=504) {
-        Fault::Gateway
+        FailureKind::Gateway
     } else {
-        Fault::Answered
+        FailureKind::Answered
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Evidence, Fault, of_end, of_head};
+    use super::{Evidence, FailureKind, of_end, of_head};
     use crate::member::{Cause, Ended, Outcome};
     use std::time::Duration;
 
@@ -97,12 +97,12 @@ mod tests {
             (None, Evidence::Good),
             (Some(200), Evidence::Good),
             (Some(404), Evidence::Good),
-            (Some(500), Evidence::Failed(Fault::Answered)),
-            (Some(501), Evidence::Failed(Fault::Answered)),
-            (Some(502), Evidence::Failed(Fault::Gateway)),
-            (Some(503), Evidence::Failed(Fault::Gateway)),
-            (Some(504), Evidence::Failed(Fault::Gateway)),
-            (Some(505), Evidence::Failed(Fault::Answered)),
+            (Some(500), Evidence::Failed(FailureKind::Answered)),
+            (Some(501), Evidence::Failed(FailureKind::Answered)),
+            (Some(502), Evidence::Failed(FailureKind::Gateway)),
+            (Some(503), Evidence::Failed(FailureKind::Gateway)),
+            (Some(504), Evidence::Failed(FailureKind::Gateway)),
+            (Some(505), Evidence::Failed(FailureKind::Answered)),
         ];
         for (status, evidence) in table {
             assert_eq!(of_head(status, is_failure), evidence, "{status:?}");
@@ -135,25 +135,40 @@ mod tests {
                 Failure,
                 Some(Cause::Status(503)),
                 false,
-                failed(Fault::Gateway),
+                failed(FailureKind::Gateway),
             ),
-            (Failure, Some(Cause::Refused), false, failed(Fault::Local)),
-            (Failure, Some(Cause::TimedOut), false, failed(Fault::Local)),
-            (Failure, Some(Cause::Tls), false, failed(Fault::Local)),
+            (
+                Failure,
+                Some(Cause::Refused),
+                false,
+                failed(FailureKind::Local),
+            ),
+            (
+                Failure,
+                Some(Cause::TimedOut),
+                false,
+                failed(FailureKind::Local),
+            ),
+            (Failure, Some(Cause::Tls), false, failed(FailureKind::Local)),
             (
                 Failure,
                 Some(Cause::Unresolved),
                 false,
-                failed(Fault::Local),
+                failed(FailureKind::Local),
             ),
-            (Failure, Some(Cause::Broken), false, failed(Fault::Local)),
+            (
+                Failure,
+                Some(Cause::Broken),
+                false,
+                failed(FailureKind::Local),
+            ),
             (
                 Failure,
                 Some("disk full".into()),
                 false,
-                failed(Fault::Answered),
+                failed(FailureKind::Answered),
             ),
-            (Failure, None, false, failed(Fault::Answered)),
+            (Failure, None, false, failed(FailureKind::Answered)),
         ];
         for (outcome, cause, answered, evidence) in table {
             let end = ended(outcome, cause, answered);

@@ -1,4 +1,4 @@
-//! What requests tell, on their own threads and without a lock: [`Watch`], the observer.
+//! What requests tell, on their own threads and without a lock: [`OutlierObserver`], the observer.
 //!
 //! What does not live here: what follows from it (`judge.rs`).
 
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::group::facts_of;
-use super::judge::Judge;
-use super::tally::{Reason, Standing};
+use super::judge::OutlierJudge;
+use super::tally::{FollowUp, TallyState};
 use super::verdict::{Evidence, of_end, of_head};
-use crate::balancer::events::{Event, EventKind, Observer, Wants};
+use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::member::{Flag, MemberId};
 
 /// Watches the requests of a balancer.
-pub(super) struct Watch(pub(super) Arc<Judge>);
+pub(super) struct OutlierObserver(pub(super) Arc<OutlierJudge>);
 
-impl Watch {
+impl OutlierObserver {
     #[inline]
     fn take(
         &self,
@@ -26,28 +26,28 @@ impl Watch {
         let judge = &*self.0;
         let reason = judge.with_tally(member, |tally| {
             if !tally.counts(generation) {
-                return Reason::Nothing;
+                return FollowUp::Nothing;
             }
             match tally.standing() {
-                Standing::Away => Reason::Look,
-                Standing::Serving => {
+                TallyState::Away => FollowUp::Look,
+                TallyState::Serving => {
                     if let Some(time) = time {
                         tally.time(time);
                     }
                     tally.take(evidence, &judge.settings.runs)
                 }
-                Standing::Trial => match evidence {
-                    Evidence::Good => Reason::Tried(true),
-                    Evidence::BrokenAfterHead | Evidence::Failed(_) => Reason::Tried(false),
-                    Evidence::GoodEnd => Reason::Nothing,
+                TallyState::Trial => match evidence {
+                    Evidence::Good => FollowUp::Tried(true),
+                    Evidence::BrokenAfterHead | Evidence::Failed(_) => FollowUp::Tried(false),
+                    Evidence::GoodEnd => FollowUp::Nothing,
                 },
             }
         });
         match reason {
-            Some(Reason::Trip) => judge.trip(member),
-            Some(Reason::Tried(is_good)) => judge.tried(member, is_good, time),
-            Some(Reason::Look) => {}
-            Some(Reason::Nothing) | None => return,
+            Some(FollowUp::Trip) => judge.trip(member),
+            Some(FollowUp::Tried(is_good)) => judge.tried(member, is_good, time),
+            Some(FollowUp::Look) => {}
+            Some(FollowUp::Nothing) | None => return,
         }
         let now = judge.clock.now();
         if judge.is_due(now) {
@@ -56,7 +56,7 @@ impl Watch {
     }
 }
 
-impl Observer for Watch {
+impl Observer for OutlierObserver {
     fn observe(&self, event: &Event<'_>) {
         let Some(member) = event.member else {
             return;
@@ -93,12 +93,12 @@ impl Observer for Watch {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::ANSWERED
-            .and(Wants::CHANGED)
-            .and(Wants::EJECTED)
-            .and(Wants::ENDED)
-            .and(Wants::LEFT)
-            .and(Wants::RECOVERED)
+    fn interest(&self) -> Interest {
+        Interest::ANSWERED
+            .and(Interest::CHANGED)
+            .and(Interest::EJECTED)
+            .and(Interest::ENDED)
+            .and(Interest::LEFT)
+            .and(Interest::RECOVERED)
     }
 }

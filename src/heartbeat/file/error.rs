@@ -15,11 +15,11 @@
 #[error("line {line}: {wrong}")]
 pub struct HeartbeatLineError {
     line: usize,
-    wrong: Wrong,
+    wrong: LineFault,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum Wrong {
+pub(super) enum LineFault {
     #[error("no IP address: {0:?}")]
     Address(String),
     #[error("`{0}` is missing")]
@@ -31,7 +31,7 @@ pub(super) enum Wrong {
 }
 
 impl HeartbeatLineError {
-    pub(super) const fn new(line: usize, wrong: Wrong) -> Self {
+    pub(super) const fn new(line: usize, wrong: LineFault) -> Self {
         Self { line, wrong }
     }
 

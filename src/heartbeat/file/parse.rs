@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::{HeartbeatLineError, Wrong};
+use super::error::{HeartbeatLineError, LineFault};
 use crate::heartbeat::message::shown;
 use crate::heartbeat::pairs::{self, Pairs, decimal};
 use crate::heartbeat::{HeartbeatRecord, SenderId};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// The port that httpd writes for servers that have named none.
 pub(super) const NO_PORT: u16 = 80;
@@ -143,10 +143,10 @@ impl Values {
         self.last_seen = later.last_seen.or(self.last_seen);
     }
 
-    fn record(self, sender: SenderId) -> Result<HeartbeatRecord, Wrong> {
-        let ready = self.ready.ok_or(Wrong::Missing("ready"))?;
-        let busy = self.busy.ok_or(Wrong::Missing("busy"))?;
-        let record = HeartbeatRecord::new(sender, Reading { ready, busy });
+    fn record(self, sender: SenderId) -> Result<HeartbeatRecord, LineFault> {
+        let ready = self.ready.ok_or(LineFault::Missing("ready"))?;
+        let busy = self.busy.ok_or(LineFault::Missing("busy"))?;
+        let record = HeartbeatRecord::new(sender, HeartbeatReading { ready, busy });
         Ok(match self.last_seen {
             Some(seconds) => record.with_last_seen(Duration::from_secs(seconds)),
             None => record,
@@ -154,18 +154,18 @@ impl Values {
     }
 }
 
-fn line_of(line: &[u8]) -> Result<(SenderId, Values), Wrong> {
+fn line_of(line: &[u8]) -> Result<(SenderId, Values), LineFault> {
     let end = line.iter().position(|&byte| byte == b' ' || byte == b'\t');
     let (address, fields) = line.split_at(end.unwrap_or(line.len()));
     let text = std::str::from_utf8(address).ok();
     let ip = text.and_then(|text| text.parse::<IpAddr>().ok());
-    let ip = ip.ok_or_else(|| Wrong::Address(shown(address)))?;
+    let ip = ip.ok_or_else(|| LineFault::Address(shown(address)))?;
     if fields.is_empty() {
-        return Err(Wrong::Values);
+        return Err(LineFault::Values);
     }
     let (mut values, mut port) = (Values::default(), None);
     for (key, value) in Pairs::new(fields.trim_ascii_start()) {
-        let wrong = |field| Wrong::Number(field, shown(&value));
+        let wrong = |field| LineFault::Number(field, shown(&value));
         match key.to_ascii_lowercase().as_slice() {
             b"ready" => values.ready = Some(slots("ready", &value)?),
             b"busy" => values.busy = Some(slots("busy", &value)?),
@@ -184,8 +184,8 @@ fn line_of(line: &[u8]) -> Result<(SenderId, Values), Wrong> {
     Ok((SenderId::new(ip, port), values))
 }
 
-fn slots(field: &'static str, value: &[u8]) -> Result<u32, Wrong> {
-    pairs::slots(value).ok_or_else(|| Wrong::Number(field, shown(value)))
+fn slots(field: &'static str, value: &[u8]) -> Result<u32, LineFault> {
+    pairs::slots(value).ok_or_else(|| LineFault::Number(field, shown(value)))
 }
 
 #[cfg(test)]

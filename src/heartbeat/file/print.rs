@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::parse::{HeartbeatFile, NO_PORT};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// The text of the file. A record without an age is left out, as httpd would take it for fresh.
 impl fmt::Display for HeartbeatFile {
@@ -12,7 +12,7 @@ impl fmt::Display for HeartbeatFile {
             let Some(age) = record.last_seen() else {
                 continue;
             };
-            let (sender, Reading { ready, busy }) = (record.sender(), record.reading());
+            let (sender, HeartbeatReading { ready, busy }) = (record.sender(), record.reading());
             let (ip, port) = (sender.ip(), sender.port().unwrap_or(NO_PORT));
             let seconds = age.as_secs();
             writeln!(
@@ -27,7 +27,7 @@ impl fmt::Display for HeartbeatFile {
 #[cfg(test)]
 mod tests {
     use crate::heartbeat::{HeartbeatFile, HeartbeatRecord, SenderId};
-    use crate::scheduler::Reading;
+    use crate::scheduler::HeartbeatReading;
     use proptest::prelude::*;
     use std::net::IpAddr;
     use std::time::Duration;
@@ -36,7 +36,7 @@ mod tests {
         let sender = (any::<IpAddr>(), any::<u16>())
             .prop_map(|(ip, port)| SenderId::new(ip, Some(port).filter(|&it| it != 80)));
         (sender, any::<(u32, u32, u32)>()).prop_map(|(sender, (ready, busy, seen))| {
-            HeartbeatRecord::new(sender, Reading { ready, busy })
+            HeartbeatRecord::new(sender, HeartbeatReading { ready, busy })
                 .with_last_seen(Duration::from_secs(seen.into()))
         })
     }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_record_without_an_age_is_not_written() {
         let sender = SenderId::new([10, 0, 0, 1].into(), None);
-        let record = HeartbeatRecord::new(sender, Reading { ready: 1, busy: 1 });
+        let record = HeartbeatRecord::new(sender, HeartbeatReading { ready: 1, busy: 1 });
         assert_eq!(HeartbeatFile::new(vec![record]).to_string(), "");
         let seen = record.with_last_seen(Duration::from_millis(2_900));
         let line = "10.0.0.1 &ready=1&busy=1&lastseen=2&port=80\n";

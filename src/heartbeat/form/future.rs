@@ -1,4 +1,4 @@
-//! The answer to a POST: [`HeartbeatFormFuture`], which reads the body.
+//! The answer to a POST: [`HeartbeatServiceFuture`], which reads the body.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,15 +20,15 @@ pin_project! {
     /// Resolves with the answer to a heartbeat; made by
     /// [`HeartbeatService`](super::HeartbeatService).
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct HeartbeatFormFuture<B> {
+    pub struct HeartbeatServiceFuture<B> {
         #[pin]
-        stage: Stage<B>,
+        stage: FormStage<B>,
     }
 }
 
 pin_project! {
     #[project = StageProject]
-    enum Stage<B> {
+    enum FormStage<B> {
         Answered {
             // `None` once it was given away.
             answer: Option<Response<String>>,
@@ -45,17 +45,17 @@ pin_project! {
     }
 }
 
-impl<B> HeartbeatFormFuture<B> {
+impl<B> HeartbeatServiceFuture<B> {
     pub(super) fn with(answer: Response<String>) -> Self {
         let answer = Some(answer);
         Self {
-            stage: Stage::Answered { answer },
+            stage: FormStage::Answered { answer },
         }
     }
 
     pub(super) fn of(body: B, monitor: HeartbeatMonitor, from: IpAddr, limit: Duration) -> Self {
         Self {
-            stage: Stage::Reading {
+            stage: FormStage::Reading {
                 body,
                 deadline: Deadline::after(limit),
                 read: Vec::new(),
@@ -66,7 +66,7 @@ impl<B> HeartbeatFormFuture<B> {
     }
 }
 
-impl<B> Future for HeartbeatFormFuture<B>
+impl<B> Future for HeartbeatServiceFuture<B>
 where
     B: Body,
 {
@@ -144,9 +144,9 @@ pub(super) fn answer(status: StatusCode, text: &str) -> Response<String> {
     answer
 }
 
-impl<B> fmt::Debug for HeartbeatFormFuture<B> {
+impl<B> fmt::Debug for HeartbeatServiceFuture<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeartbeatFormFuture")
+        f.debug_struct("HeartbeatServiceFuture")
             .finish_non_exhaustive()
     }
 }

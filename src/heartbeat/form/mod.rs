@@ -6,5 +6,5 @@
 mod future;
 mod service;
 
-pub use future::HeartbeatFormFuture;
+pub use future::HeartbeatServiceFuture;
 pub use service::HeartbeatService;

@@ -10,7 +10,7 @@ use http::{Extensions, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use super::future::{HeartbeatFormFuture, answer};
+use super::future::{HeartbeatServiceFuture, answer};
 use crate::heartbeat::HeartbeatMonitor;
 
 /// A tower service to which servers POST their heartbeats: `curl -d 'ready=30&busy=2' …`.
@@ -117,7 +117,7 @@ where
 {
     type Response = Response<String>;
     type Error = Infallible;
-    type Future = HeartbeatFormFuture<B>;
+    type Future = HeartbeatServiceFuture<B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -131,10 +131,10 @@ where
             let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, "POST it\n");
             let post = http::HeaderValue::from_static("POST");
             refused.headers_mut().insert(http::header::ALLOW, post);
-            return HeartbeatFormFuture::with(refused);
+            return HeartbeatServiceFuture::with(refused);
         }
         match (self.client)(request.extensions()) {
-            Some(from) => HeartbeatFormFuture::of(
+            Some(from) => HeartbeatServiceFuture::of(
                 request.into_body(),
                 self.monitor.clone(),
                 from,
@@ -142,7 +142,7 @@ where
             ),
             None => {
                 let why = "the address of the client is not known here\n";
-                HeartbeatFormFuture::with(answer(StatusCode::INTERNAL_SERVER_ERROR, why))
+                HeartbeatServiceFuture::with(answer(StatusCode::INTERNAL_SERVER_ERROR, why))
             }
         }
     }

@@ -12,7 +12,7 @@ use super::error::ReportError;
 use super::handle::HeartbeatMonitor;
 use super::index::AddressIndex;
 use super::senders::Senders;
-use super::state::{OnDropped, Shared, Tables};
+use super::state::{MonitorState, OnDropped, Tables};
 use super::statistics::HeartbeatStatistics;
 use crate::clock::{Clock, SystemClock};
 use crate::heartbeat::signature::{HeartbeatKey, Replays};
@@ -25,7 +25,7 @@ use crate::sync::Mutex;
 /// | servers that report and are no members | 10 000 | [`max_senders`](Self::max_senders) | dropped, counted |
 /// | age of a report that is remembered | 30 s | [`forget_after`](Self::forget_after) | forgotten |
 /// | age of a report that is elected by | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | counts no more |
-/// | time between look-ups of names | 30 s | [`look_up_every`](Self::look_up_every) | |
+/// | time between look-ups of names | 30 s | [`lookup_interval`](Self::lookup_interval) | |
 /// | with a key: difference of clocks | 30 s | [`tolerance`](Self::tolerance) | dropped, counted |
 ///
 /// # Examples
@@ -44,7 +44,7 @@ pub struct MonitorBuilder {
     clock: Arc<dyn Clock>,
     forget_after: Duration,
     key: Option<HeartbeatKey>,
-    look_up_every: Duration,
+    lookup_interval: Duration,
     max_senders: usize,
     on_dropped: Option<Box<OnDropped>>,
     tolerance: Duration,
@@ -56,7 +56,7 @@ impl MonitorBuilder {
             clock: Arc::new(SystemClock::new()),
             forget_after: Duration::from_secs(30),
             key: None,
-            look_up_every: Duration::from_secs(30),
+            lookup_interval: Duration::from_secs(30),
             max_senders: 10_000,
             on_dropped: None,
             tolerance: Duration::from_secs(30),
@@ -96,8 +96,8 @@ impl MonitorBuilder {
 
     /// Sets how long the addresses of members' names, and the members themselves, are taken as
     /// they were found; a second at least. Members that join or leave are noticed at once.
-    pub fn look_up_every(mut self, time: Duration) -> Self {
-        self.look_up_every = time.max(Duration::from_secs(1));
+    pub fn lookup_interval(mut self, time: Duration) -> Self {
+        self.lookup_interval = time.max(Duration::from_secs(1));
         self
     }
 
@@ -121,7 +121,7 @@ impl MonitorBuilder {
     #[must_use]
     pub fn build(self) -> HeartbeatMonitor {
         let tolerance = u64::try_from(self.tolerance.as_millis()).unwrap_or(u64::MAX);
-        HeartbeatMonitor::of(Shared {
+        HeartbeatMonitor::of(MonitorState {
             clock: self.clock,
             forget_after: self.forget_after,
             key: self.key,
@@ -134,7 +134,7 @@ impl MonitorBuilder {
             }),
             statistics: HeartbeatStatistics::default(),
             on_dropped: self.on_dropped,
-            look_up_every: self.look_up_every,
+            lookup_interval: self.lookup_interval,
             named: Notify::new(),
         })
     }

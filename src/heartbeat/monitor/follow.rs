@@ -1,4 +1,4 @@
-//! The balancers that a monitor's reports go to: [`Following`].
+//! The balancers that a monitor's reports go to: [`FollowGuard`].
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -6,9 +6,9 @@ use std::sync::{Arc, Weak};
 use super::followed::FollowedBalancer;
 use super::handle::HeartbeatMonitor;
 use super::member_address::MemberAddress;
-use super::state::Shared;
+use super::state::MonitorState;
 use crate::balancer::Balancer;
-use crate::balancer::events::{Event, Observer, Observing, Wants};
+use crate::balancer::events::{Event, Interest, Observer, ObserverGuard};
 use crate::scheduler::HeartbeatReadings;
 
 impl HeartbeatMonitor {
@@ -22,7 +22,7 @@ impl HeartbeatMonitor {
     /// before its member joined counts from then on.
     ///
     /// Members that join and leave are noticed at once, other payloads of members within 30 s
-    /// ([`look_up_every`](super::MonitorBuilder::look_up_every)) or by
+    /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)) or by
     /// [`refresh`](Self::refresh).
     ///
     /// `readings` are those that the balancer's [`Heartbeat`](crate::Heartbeat) elects by.
@@ -64,7 +64,7 @@ impl HeartbeatMonitor {
         balancer: &Balancer<W>,
         readings: &HeartbeatReadings,
         addresses: F,
-    ) -> Following
+    ) -> FollowGuard
     where
         W: Send + Sync + 'static,
         F: Fn(&W) -> A + Send + Sync + 'static,
@@ -83,7 +83,7 @@ impl HeartbeatMonitor {
         for member in balancer.members() {
             self.shared.look_at(group, member.name_handle());
         }
-        Following {
+        FollowGuard {
             observing: Some(observing),
             shared: Arc::downgrade(&self.shared),
             group,
@@ -98,7 +98,7 @@ impl HeartbeatMonitor {
 
 /// Notices members that join and leave.
 struct Membership {
-    shared: Weak<Shared>,
+    shared: Weak<MonitorState>,
     group: u64,
 }
 
@@ -110,8 +110,8 @@ impl Observer for Membership {
         }
     }
 
-    fn wants(&self) -> Wants {
-        Wants::JOINED.and(Wants::LEFT)
+    fn interest(&self) -> Interest {
+        Interest::JOINED.and(Interest::LEFT)
     }
 }
 
@@ -133,13 +133,13 @@ impl Observer for Membership {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the balancer is followed until this is dropped"]
-pub struct Following {
-    observing: Option<Observing>,
-    shared: Weak<Shared>,
+pub struct FollowGuard {
+    observing: Option<ObserverGuard>,
+    shared: Weak<MonitorState>,
     group: u64,
 }
 
-impl Following {
+impl FollowGuard {
     /// Follows the balancer for as long as that and the monitor live.
     pub fn keep(mut self) {
         if let Some(observing) = self.observing.take() {
@@ -149,7 +149,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for FollowGuard {
     fn drop(&mut self) {
         drop(self.observing.take());
         if let Some(shared) = self.shared.upgrade() {
@@ -158,9 +158,9 @@ impl Drop for Following {
     }
 }
 
-impl fmt::Debug for Following {
+impl fmt::Debug for FollowGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Following")
+        f.debug_struct("FollowGuard")
             .field("group", &self.group)
             .finish_non_exhaustive()
     }

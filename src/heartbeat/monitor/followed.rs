@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::member_address::MemberAddress;
 use crate::balancer::WeakBalancer;
-use crate::scheduler::{HeartbeatReadings, Reading};
+use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
 /// A member's name, and where it is.
 pub(super) type Located = (Arc<str>, Vec<MemberAddress>);
@@ -20,7 +20,7 @@ pub(super) trait Followed: Send + Sync {
     fn locate_all(&self) -> Option<Vec<Located>>;
 
     /// Gives a member's report on, which came in so long ago.
-    fn report(&self, name: &str, reading: Reading, age: Duration);
+    fn report(&self, name: &str, reading: HeartbeatReading, age: Duration);
 }
 
 const _: Option<&dyn Followed> = None;
@@ -52,7 +52,7 @@ where
         Some(located.collect())
     }
 
-    fn report(&self, name: &str, reading: Reading, age: Duration) {
+    fn report(&self, name: &str, reading: HeartbeatReading, age: Duration) {
         let Some(balancer) = self.balancer.upgrade() else {
             return;
         };

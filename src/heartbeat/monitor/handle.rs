@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ReportError;
-use super::state::Shared;
+use super::state::MonitorState;
 use super::statistics::HeartbeatStatistics;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
 
@@ -41,11 +41,11 @@ use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
 /// ```
 #[derive(Clone)]
 pub struct HeartbeatMonitor {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<MonitorState>,
 }
 
 impl HeartbeatMonitor {
-    pub(super) fn of(shared: Shared) -> Self {
+    pub(super) fn of(shared: MonitorState) -> Self {
         Self {
             shared: Arc::new(shared),
         }
@@ -103,12 +103,12 @@ impl HeartbeatMonitor {
     ///
     /// ```
     /// use equipoise::heartbeat::{HeartbeatMonitor, HeartbeatRecord, SenderId};
-    /// use equipoise::scheduler::Reading;
+    /// use equipoise::scheduler::HeartbeatReading;
     /// use std::time::Duration;
     ///
     /// let monitor = HeartbeatMonitor::new();
     /// let sender = SenderId::new([10, 0, 0, 1].into(), None);
-    /// let record = HeartbeatRecord::new(sender, Reading { ready: 30, busy: 2 });
+    /// let record = HeartbeatRecord::new(sender, HeartbeatReading { ready: 30, busy: 2 });
     /// monitor.report(record.with_last_seen(Duration::ZERO))?;
     /// assert_eq!(monitor.records()[0].reading().ready, 30);
     /// # Ok::<(), equipoise::heartbeat::ReportError>(())

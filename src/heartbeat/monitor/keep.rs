@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl HeartbeatMonitor {
     /// Looks up the names of members, at once and every 30 s
-    /// ([`look_up_every`](super::MonitorBuilder::look_up_every)), and forgets what is too old,
+    /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)), and forgets what is too old,
     /// until `stop` resolves. A [`HeartbeatListener`](crate::heartbeat::HeartbeatListener) does it
     /// for its monitor; without one, spawn this.
     ///
@@ -62,7 +62,7 @@ impl HeartbeatMonitor {
             self.refresh();
             self.shared.sweep();
             self.look_up(|_| true).await;
-            let later = Deadline::after(self.shared.look_up_every);
+            let later = Deadline::after(self.shared.lookup_interval);
             let named = async {
                 loop {
                     self.shared.named.notified().await;

@@ -26,7 +26,7 @@ mod statistics;
 
 pub use builder::MonitorBuilder;
 pub use error::ReportError;
-pub use follow::Following;
+pub use follow::FollowGuard;
 pub use handle::HeartbeatMonitor;
 pub use member_address::{MemberAddress, ParseMemberAddressError};
 pub use statistics::HeartbeatStatistics;

@@ -17,13 +17,13 @@ pub(super) struct Senders {
     most: usize,
     forget_after: Duration,
     /// The keys come from the network, and the hasher of the standard library is keyed.
-    known: HashMap<SenderId, Known>,
+    known: HashMap<SenderId, KnownSender>,
     strangers: usize,
     swept_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownSender {
     message: HeartbeatMessage,
     at: Timestamp,
     is_member: bool,
@@ -31,7 +31,7 @@ struct Known {
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Taken {
+pub(super) enum ReportResult {
     /// No place for one that is no member.
     Full,
     Newest,
@@ -57,29 +57,29 @@ impl Senders {
         (message, at): (HeartbeatMessage, Timestamp),
         is_member: bool,
         now: Timestamp,
-    ) -> Taken {
+    ) -> ReportResult {
         let former = self.known.get(&sender).copied();
         if former.is_some_and(|former| former.at > at && former.at <= now) {
-            return Taken::Outrun;
+            return ReportResult::Outrun;
         }
         if former.is_none_or(|former| former.is_member != is_member) {
             self.remove(sender);
             if !self.has_place(is_member, now) {
                 return if is_member {
-                    Taken::Newest
+                    ReportResult::Newest
                 } else {
-                    Taken::Full
+                    ReportResult::Full
                 };
             }
             self.strangers += usize::from(!is_member);
         }
-        let known = Known {
+        let known = KnownSender {
             message,
             at,
             is_member,
         };
         self.known.insert(sender, known);
-        Taken::Newest
+        ReportResult::Newest
     }
 
     fn remove(&mut self, sender: SenderId) {
@@ -145,10 +145,10 @@ impl Senders {
 
 #[cfg(test)]
 mod tests {
-    use super::{Senders, Taken};
+    use super::{ReportResult, Senders};
     use crate::clock::Timestamp;
     use crate::heartbeat::{HeartbeatMessage, SenderId};
-    use crate::scheduler::Reading;
+    use crate::scheduler::HeartbeatReading;
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
@@ -159,14 +159,14 @@ mod tests {
     }
 
     fn message(ready: u32) -> HeartbeatMessage {
-        HeartbeatMessage::new(Reading { ready, busy: 1 })
+        HeartbeatMessage::new(HeartbeatReading { ready, busy: 1 })
     }
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::ORIGIN + Duration::from_secs(seconds)
     }
 
-    fn take(senders: &mut Senders, number: u32, is_member: bool, seconds: u64) -> Taken {
+    fn take(senders: &mut Senders, number: u32, is_member: bool, seconds: u64) -> ReportResult {
         let now = at(seconds);
         senders.take(sender(number), (message(number), now), is_member, now)
     }
@@ -176,11 +176,11 @@ mod tests {
         let mut senders = Senders::new(1_000, FORGOTTEN);
         let mut full = 0;
         for number in 0..1_000_000 {
-            full += u32::from(take(&mut senders, number, false, 1) == Taken::Full);
+            full += u32::from(take(&mut senders, number, false, 1) == ReportResult::Full);
         }
         assert_eq!(full, 999_000);
         assert_eq!(senders.known.len(), 1_000);
-        assert_eq!(take(&mut senders, u32::MAX, true, 1), Taken::Newest);
+        assert_eq!(take(&mut senders, u32::MAX, true, 1), ReportResult::Newest);
         let latest = senders.latest(sender(u32::MAX), at(1));
         assert_eq!(latest, Some((message(u32::MAX), Duration::ZERO)));
         assert_eq!(senders.known.len(), 1_001);
@@ -189,10 +189,10 @@ mod tests {
     #[test]
     fn what_is_too_old_makes_room() {
         let mut senders = Senders::new(2, FORGOTTEN);
-        assert_eq!(take(&mut senders, 1, false, 0), Taken::Newest);
-        assert_eq!(take(&mut senders, 2, false, 10), Taken::Newest);
-        assert_eq!(take(&mut senders, 3, false, 29), Taken::Full);
-        assert_eq!(take(&mut senders, 3, false, 30), Taken::Newest);
+        assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 2, false, 10), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 3, false, 29), ReportResult::Full);
+        assert_eq!(take(&mut senders, 3, false, 30), ReportResult::Newest);
         assert_eq!(senders.latest(sender(1), at(30)), None);
     }
 
@@ -211,25 +211,25 @@ mod tests {
         let mut senders = Senders::new(2, FORGOTTEN);
         take(&mut senders, 1, true, 10);
         let earlier = senders.take(sender(1), (message(9), at(5)), true, at(10));
-        assert_eq!(earlier, Taken::Outrun);
+        assert_eq!(earlier, ReportResult::Outrun);
         assert_eq!(senders.latest(sender(1), at(10)).unwrap().0, message(1));
         // A clock that has jumped back must not shut the sender out.
         let jumped = senders.take(sender(1), (message(8), at(2)), true, at(2));
-        assert_eq!(jumped, Taken::Newest);
+        assert_eq!(jumped, ReportResult::Newest);
     }
 
     #[test]
     fn places_are_counted_as_servers_become_members_and_cease_to_be() {
         let mut senders = Senders::new(1, FORGOTTEN);
-        assert_eq!(take(&mut senders, 1, false, 0), Taken::Newest);
-        assert_eq!(take(&mut senders, 1, true, 0), Taken::Newest);
-        assert_eq!(take(&mut senders, 2, false, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 1, true, 0), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 2, false, 0), ReportResult::Newest);
         // The one that was a member has no place among the others.
-        assert_eq!(take(&mut senders, 1, false, 0), Taken::Full);
+        assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Full);
         assert_eq!(senders.known.len(), 1);
         // More members than places: they are not remembered, but they count.
-        assert_eq!(take(&mut senders, 3, true, 0), Taken::Newest);
-        assert_eq!(take(&mut senders, 4, true, 0), Taken::Newest);
+        assert_eq!(take(&mut senders, 3, true, 0), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 4, true, 0), ReportResult::Newest);
         assert_eq!(senders.known.len(), 2);
         assert_eq!(senders.strangers, 1);
     }

@@ -1,4 +1,4 @@
-//! What the handles of a monitor share: [`Shared`].
+//! What the handles of a monitor share: [`MonitorState`].
 //!
 //! Its locks are leaves: balancers, whose schedulers and clocks may be a user's, are called
 //! outside them.
@@ -14,18 +14,18 @@ use super::error::ReportError;
 use super::followed::Followed;
 use super::index::{AddressIndex, FollowedMember};
 use super::member_address::MemberAddress;
-use super::senders::{Senders, Taken};
+use super::senders::{ReportResult, Senders};
 use super::statistics::HeartbeatStatistics;
 use crate::clock::{Clock, Timestamp};
 use crate::heartbeat::signature::{HeartbeatKey, Replays};
 use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId, wall_clock};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 use crate::sync::Mutex;
 
 /// Is told of reports that were dropped.
 pub(super) type OnDropped = dyn Fn(IpAddr, &ReportError) + Send + Sync;
 
-pub(super) struct Shared {
+pub(super) struct MonitorState {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) forget_after: Duration,
     pub(super) key: Option<HeartbeatKey>,
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) statistics: HeartbeatStatistics,
     pub(super) on_dropped: Option<Box<OnDropped>>,
     /// Names are looked up again after this time.
-    pub(super) look_up_every: Duration,
+    pub(super) lookup_interval: Duration,
     /// A name that was not looked up yet has come.
     pub(super) named: Notify,
 }
@@ -50,7 +50,7 @@ pub(super) struct Tables {
 struct Delivery {
     group: Arc<dyn Followed>,
     name: Arc<str>,
-    reading: Reading,
+    reading: HeartbeatReading,
     age: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Tables {
     fn delivery(
         &self,
         target: FollowedMember,
-        reading: Reading,
+        reading: HeartbeatReading,
         age: Duration,
     ) -> Option<Delivery> {
         let group = self.groups.get(&target.group)?.clone();
@@ -96,7 +96,7 @@ fn deliver(deliveries: Vec<Delivery>) {
     }
 }
 
-impl Shared {
+impl MonitorState {
     /// The time by which reports grow old. It is ahead of the clock, so that what came in before
     /// that began has a time, too.
     fn now(&self) -> Timestamp {
@@ -121,9 +121,9 @@ impl Shared {
             let targets = state.index.targets(sender);
             let is_member = !targets.is_empty();
             match state.senders.take(sender, (message, at), is_member, now) {
-                Taken::Full => return Err(ReportError::Full),
-                Taken::Outrun => return Ok(()),
-                Taken::Newest => {}
+                ReportResult::Full => return Err(ReportError::Full),
+                ReportResult::Outrun => return Ok(()),
+                ReportResult::Newest => {}
             }
             let deliveries = targets.into_iter();
             deliveries

@@ -23,11 +23,11 @@ use crate::sync::{AtomicU64, Relaxed};
 /// # Ok::<(), equipoise::heartbeat::ReportError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct HeartbeatStatistics(Arc<Counters>);
+pub struct HeartbeatStatistics(Arc<HeartbeatCounters>);
 
 // Relaxed, each of them: a number for operators.
 #[derive(Default)]
-struct Counters {
+struct HeartbeatCounters {
     accepted: AtomicU64,
     full: AtomicU64,
     malformed: AtomicU64,

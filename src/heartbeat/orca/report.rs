@@ -2,7 +2,7 @@
 
 use super::error::OrcaError;
 use crate::heartbeat::message::shown;
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 
 /// What a member reports of its load, in the text form of ORCA: the word `TEXT`, and metrics
 /// with commas between them. Metrics with other names are ignored.
@@ -23,12 +23,12 @@ use crate::scheduler::Reading;
 ///
 /// ```
 /// use equipoise::heartbeat::OrcaReport;
-/// use equipoise::scheduler::Reading;
+/// use equipoise::scheduler::HeartbeatReading;
 ///
 /// let report = OrcaReport::parse(b"TEXT cpu_utilization=0.25, rps_fractional=10.0")?;
 /// assert_eq!(report.utilization(), Some(0.25));
 /// assert_eq!(report.metric("rps_fractional"), Some(10.0));
-/// assert_eq!(report.reading(100, []), Some(Reading { ready: 75, busy: 25 }));
+/// assert_eq!(report.reading(100, []), Some(HeartbeatReading { ready: 75, busy: 25 }));
 /// # Ok::<(), equipoise::heartbeat::OrcaError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,14 +126,14 @@ impl OrcaReport {
     ///
     /// ```
     /// use equipoise::heartbeat::OrcaReport;
-    /// use equipoise::scheduler::Reading;
+    /// use equipoise::scheduler::HeartbeatReading;
     ///
     /// let report = OrcaReport::parse(b"TEXT cpu_utilization=0.1,named_metrics.queue=0.75")?;
     /// let by_queue = report.reading(100, ["named_metrics.queue"]);
-    /// assert_eq!(by_queue, Some(Reading { ready: 25, busy: 75 }));
+    /// assert_eq!(by_queue, Some(HeartbeatReading { ready: 25, busy: 75 }));
     ///
     /// let report = OrcaReport::parse(b"TEXT named_metrics.ready=12,named_metrics.busy=4")?;
-    /// assert_eq!(report.reading(100, []), Some(Reading { ready: 12, busy: 4 }));
+    /// assert_eq!(report.reading(100, []), Some(HeartbeatReading { ready: 12, busy: 4 }));
     /// # Ok::<(), equipoise::heartbeat::OrcaError>(())
     /// ```
     #[must_use]
@@ -141,16 +141,16 @@ impl OrcaReport {
         &self,
         capacity: u32,
         metrics: impl IntoIterator<Item = &'m str>,
-    ) -> Option<Reading> {
+    ) -> Option<HeartbeatReading> {
         let ready = self.metric("named_metrics.ready");
         if let (Some(ready), Some(busy)) = (ready, self.metric("named_metrics.busy")) {
             let (ready, busy) = (whole(ready), whole(busy));
-            return Some(Reading { ready, busy });
+            return Some(HeartbeatReading { ready, busy });
         }
         let named = metrics.into_iter().filter_map(|name| self.metric(name));
         let highest = named.reduce(f64::max).or_else(|| self.utilization())?;
         let used = whole(highest.max(0.0) * f64::from(capacity));
-        Some(Reading {
+        Some(HeartbeatReading {
             ready: capacity.saturating_sub(used),
             busy: used.max(1),
         })
@@ -182,7 +182,7 @@ fn range_of(name: &str) -> Option<std::ops::RangeInclusive<f64>> {
 #[cfg(test)]
 mod tests {
     use super::{OrcaError, OrcaReport};
-    use crate::scheduler::Reading;
+    use crate::scheduler::HeartbeatReading;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<OrcaReport, OrcaError> {
@@ -267,7 +267,11 @@ mod tests {
         ] {
             let report = read(&format!("TEXT cpu_utilization={utilization}")).unwrap();
             let reading = report.reading(100, []);
-            assert_eq!(reading, Some(Reading { ready, busy }), "{utilization}");
+            assert_eq!(
+                reading,
+                Some(HeartbeatReading { ready, busy }),
+                "{utilization}"
+            );
         }
         let negative = read("TEXT named_metrics.x=-3").unwrap();
         let reading = negative.reading(100, ["named_metrics.x"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::OrcaError;
 use super::report::OrcaReport;
 use crate::balancer::Balancer;
-use crate::scheduler::{HeartbeatReadings, Reading};
+use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
 /// What the services of a layer share.
 #[derive(Clone)]
@@ -13,14 +13,14 @@ pub(super) struct Sink {
     pub(super) capacity: u32,
     pub(super) keeps_header: bool,
     pub(super) metrics: Arc<[String]>,
-    pub(super) on_error: Option<Arc<OnError>>,
+    pub(super) on_error: Option<Arc<OrcaErrorHook>>,
     give: Arc<Give>,
 }
 
 /// Gives a member's reading to the balancer.
-type Give = dyn Fn(&str, Reading) + Send + Sync;
+type Give = dyn Fn(&str, HeartbeatReading) + Send + Sync;
 
-pub(super) type OnError = dyn Fn(&str, &OrcaError) + Send + Sync;
+pub(super) type OrcaErrorHook = dyn Fn(&str, &OrcaError) + Send + Sync;
 
 impl Sink {
     pub(super) fn new<W>(balancer: &Balancer<W>, readings: &HeartbeatReadings) -> Self

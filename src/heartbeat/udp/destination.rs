@@ -1,4 +1,4 @@
-//! One address that heartbeats are sent to: [`Destination`], with its socket and its signatures.
+//! One address that heartbeats are sent to: [`HeartbeatDestination`], with its socket and its signatures.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,7 +8,7 @@ use crate::heartbeat::signature::{HeartbeatKey, Stamp};
 use crate::heartbeat::{HeartbeatMessage, wall_clock};
 use crate::random::Random;
 
-pub(super) struct Destination {
+pub(super) struct HeartbeatDestination {
     address: SocketAddr,
     way: Multicast,
     /// `None` before the first message, and after an error: interfaces come and go.
@@ -23,7 +23,7 @@ struct Signer {
     last: u64,
 }
 
-impl Destination {
+impl HeartbeatDestination {
     pub(super) fn new(address: SocketAddr, way: Multicast, key: Option<HeartbeatKey>) -> Self {
         let signer = key.map(|key| Signer {
             key,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::listening::HeartbeatListening;
+use super::listening::HeartbeatListenerGuard;
 use super::socket;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatMonitor};
 use crate::timer::Deadline;
@@ -114,10 +114,10 @@ impl HeartbeatListener {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    pub fn spawn(self, monitor: &HeartbeatMonitor) -> HeartbeatListening {
+    pub fn spawn(self, monitor: &HeartbeatMonitor) -> HeartbeatListenerGuard {
         let monitor = monitor.clone();
         let serving = async move { self.serve(&monitor, std::future::pending()).await };
-        HeartbeatListening::of(tokio::spawn(serving))
+        HeartbeatListenerGuard::of(tokio::spawn(serving))
     }
 
     /// Gives what it receives to a monitor until `stop` resolves.

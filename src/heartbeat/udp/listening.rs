@@ -1,21 +1,21 @@
-//! A listener that serves in a task of its own: [`HeartbeatListening`].
+//! A listener that serves in a task of its own: [`HeartbeatListenerGuard`].
 
 use tokio::task::JoinHandle;
 
 /// Keeps a listener serving; dropping it ends that and closes the socket.
 #[derive(Debug)]
 #[must_use = "the listener serves until this is dropped"]
-pub struct HeartbeatListening {
+pub struct HeartbeatListenerGuard {
     task: JoinHandle<()>,
 }
 
-impl HeartbeatListening {
+impl HeartbeatListenerGuard {
     pub(super) fn of(task: JoinHandle<()>) -> Self {
         Self { task }
     }
 }
 
-impl Drop for HeartbeatListening {
+impl Drop for HeartbeatListenerGuard {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -10,6 +10,6 @@ mod sending;
 mod socket;
 
 pub use listener::HeartbeatListener;
-pub use listening::HeartbeatListening;
+pub use listening::HeartbeatListenerGuard;
 pub use sender::HeartbeatSender;
-pub use sending::HeartbeatSending;
+pub use sending::HeartbeatSenderGuard;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::destination::Destination;
-use super::sending::{HeartbeatSending, SendCounts};
+use super::destination::HeartbeatDestination;
+use super::sending::{HeartbeatSenderGuard, SendCounts};
 use super::socket::Multicast;
 use crate::heartbeat::in_flight::InFlight;
 use crate::heartbeat::{HeartbeatKey, HeartbeatMessage};
-use crate::scheduler::Reading;
+use crate::scheduler::HeartbeatReading;
 use crate::timer::Deadline;
 
 /// No two reports follow each other sooner.
@@ -51,17 +51,17 @@ const SOONEST: Duration = Duration::from_millis(1);
 #[must_use]
 pub struct HeartbeatSender {
     targets: Vec<SocketAddr>,
-    source: Arc<dyn Fn() -> Reading + Send + Sync>,
+    source: Arc<dyn Fn() -> HeartbeatReading + Send + Sync>,
     capacity: u32,
     in_flight: Option<InFlight>,
     port: Option<u16>,
     every: Duration,
     way: Multicast,
     key: Option<HeartbeatKey>,
-    on_error: Option<Arc<OnError>>,
+    on_error: Option<Arc<SendErrorHook>>,
 }
 
-type OnError = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
+type SendErrorHook = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
 
 impl HeartbeatSender {
     /// Makes a sender to an address or a group. Until it is told more, it reports a capacity of
@@ -71,7 +71,7 @@ impl HeartbeatSender {
     pub fn new(target: SocketAddr) -> Self {
         Self {
             targets: vec![target],
-            source: Arc::new(|| Reading { ready: 0, busy: 0 }),
+            source: Arc::new(|| HeartbeatReading { ready: 0, busy: 0 }),
             capacity: 100,
             in_flight: None,
             port: None,
@@ -87,7 +87,7 @@ impl HeartbeatSender {
     }
 
     /// Sends to one address more, for networks without multicast.
-    pub fn and_to(mut self, target: SocketAddr) -> Self {
+    pub fn destination(mut self, target: SocketAddr) -> Self {
         self.targets.push(target);
         self
     }
@@ -109,7 +109,7 @@ impl HeartbeatSender {
         let (capacity, counter) = (self.capacity, self.in_flight.clone());
         self.source = Arc::new(move || {
             let busy = counter.as_ref().map_or(0, InFlight::count);
-            Reading {
+            HeartbeatReading {
                 ready: capacity.saturating_sub(busy),
                 busy,
             }
@@ -123,7 +123,7 @@ impl HeartbeatSender {
     ///
     /// ```
     /// use equipoise::heartbeat::HeartbeatSender;
-    /// use equipoise::scheduler::Reading;
+    /// use equipoise::scheduler::HeartbeatReading;
     /// use std::sync::Arc;
     /// use tokio::sync::Semaphore;
     ///
@@ -131,11 +131,14 @@ impl HeartbeatSender {
     /// let counted = workers.clone();
     /// let sender = HeartbeatSender::new(([10, 0, 0, 9], 27_999).into()).reading(move || {
     ///     let ready = counted.available_permits().min(16) as u32;
-    ///     Reading { ready, busy: 16 - ready }
+    ///     HeartbeatReading { ready, busy: 16 - ready }
     /// });
     /// # let _ = sender;
     /// ```
-    pub fn reading(mut self, reading: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
+    pub fn reading(
+        mut self,
+        reading: impl Fn() -> HeartbeatReading + Send + Sync + 'static,
+    ) -> Self {
         self.source = Arc::new(reading);
         self
     }
@@ -198,12 +201,12 @@ impl HeartbeatSender {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_time`.
-    pub fn spawn(self) -> HeartbeatSending {
+    pub fn spawn(self) -> HeartbeatSenderGuard {
         let counts = SendCounts::default();
         let (stop, stopped) = oneshot::channel();
         let sending = self.run(async { drop(stopped.await) }, counts.clone());
         tokio::spawn(sending);
-        HeartbeatSending::new(stop, counts)
+        HeartbeatSenderGuard::new(stop, counts)
     }
 
     /// Sends until `stop` resolves, and then once more that nothing is idle.
@@ -248,8 +251,13 @@ impl HeartbeatSender {
 
     async fn run(self, stop: impl Future<Output = ()>, counts: SendCounts) {
         let targets = self.targets.iter();
-        let mut targets: Vec<(SocketAddr, Destination)> = targets
-            .map(|&to| (to, Destination::new(to, self.way, self.key.clone())))
+        let mut targets: Vec<(SocketAddr, HeartbeatDestination)> = targets
+            .map(|&to| {
+                (
+                    to,
+                    HeartbeatDestination::new(to, self.way, self.key.clone()),
+                )
+            })
             .collect();
         let mut send = |reading| {
             let message = HeartbeatMessage::new(reading).with_port(self.port.unwrap_or(0));
@@ -276,8 +284,8 @@ impl HeartbeatSender {
             () = stop => {}
             () = always => {}
         }
-        let Reading { busy, .. } = (self.source)();
-        send(Reading { ready: 0, busy });
+        let HeartbeatReading { busy, .. } = (self.source)();
+        send(HeartbeatReading { ready: 0, busy });
     }
 }
 

@@ -1,4 +1,4 @@
-//! A sender in a task of its own: [`HeartbeatSending`].
+//! A sender in a task of its own: [`HeartbeatSenderGuard`].
 
 use std::sync::Arc;
 
@@ -27,18 +27,18 @@ use crate::sync::{AtomicU64, Relaxed};
 /// ```
 #[derive(Debug)]
 #[must_use = "reports are sent until this is dropped"]
-pub struct HeartbeatSending {
+pub struct HeartbeatSenderGuard {
     /// Dropped, it tells the task to end.
     _stop: oneshot::Sender<()>,
     counts: SendCounts,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct SendCounts(Arc<Counts>);
+pub(super) struct SendCounts(Arc<SendingCounts>);
 
 // Relaxed, both: numbers for operators.
 #[derive(Debug, Default)]
-struct Counts {
+struct SendingCounts {
     sent: AtomicU64,
     failed: AtomicU64,
 }
@@ -53,7 +53,7 @@ impl SendCounts {
     }
 }
 
-impl HeartbeatSending {
+impl HeartbeatSenderGuard {
     pub(super) fn new(stop: oneshot::Sender<()>, counts: SendCounts) -> Self {
         Self {
             _stop: stop,

@@ -19,7 +19,7 @@ use super::identity::provider;
 use super::terminate::roots_in;
 use super::{Identity, TlsError};
 use crate::net::secure::{Secure, Securing};
-use crate::net::stream::{Secured, Stream};
+use crate::net::stream::{SecureBytes, Stream};
 
 /// TLS 1.2 and 1.3 to members: which certificates of theirs are accepted, and the one that is
 /// shown to them.
@@ -246,7 +246,7 @@ impl Connect {
     }
 }
 
-impl Secured for TlsStream<Stream> {
+impl SecureBytes for TlsStream<Stream> {
     fn carrier(&self) -> &Stream {
         self.get_ref().0
     }

@@ -16,11 +16,11 @@ use crate::sync::Published;
 
 /// The identities of a server; they can be replaced while it serves.
 pub(super) struct Certificates {
-    known: Published<Known>,
+    known: Published<CertificateTable>,
 }
 
 /// By name; a client that asks for another, or for none, gets the first.
-struct Known {
+struct CertificateTable {
     named: ByName<Shown>,
     first: Option<Shown>,
 }
@@ -74,12 +74,12 @@ impl fmt::Debug for Shown {
 impl Certificates {
     pub(super) fn new(identities: &[Identity]) -> Self {
         Self {
-            known: Published::new(Known::new(identities)),
+            known: Published::new(CertificateTable::new(identities)),
         }
     }
 
     pub(super) fn replace(&self, identities: &[Identity]) {
-        drop(self.known.swap(Known::new(identities)));
+        drop(self.known.swap(CertificateTable::new(identities)));
     }
 
     fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
@@ -93,7 +93,7 @@ impl Certificates {
     }
 }
 
-impl Known {
+impl CertificateTable {
     fn new(identities: &[Identity]) -> Self {
         let mut known = Self {
             named: ByName::new(),

@@ -15,7 +15,7 @@ use super::identity::{certificates_in, provider};
 use super::names::Certificates;
 use super::{Identity, TlsError};
 use crate::net::opening::{Handshake, Handshaking};
-use crate::net::stream::{Secured, Stream};
+use crate::net::stream::{SecureBytes, Stream};
 use crate::net::tls_session::TlsSession;
 
 /// TLS 1.2 and 1.3 for clients, with a certificate for each name that they ask for.
@@ -252,7 +252,7 @@ impl Terminate {
     }
 }
 
-impl Secured for TlsStream<Stream> {
+impl SecureBytes for TlsStream<Stream> {
     fn carrier(&self) -> &Stream {
         self.get_ref().0
     }

@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 
 use super::EdgeBody;
 use super::heads::Edge;
-use crate::proxy::upgrade::Asked;
-use crate::service::{AnswerBody, BalanceError, Refusal, ServedBy, Wanted};
+use crate::proxy::upgrade::AskedUpgrade;
+use crate::service::{BalanceError, ErrorPage, PreferredFormat, ResponseBody, ServedBy};
 
 pin_project! {
     /// One request on its way through an [`EdgeService`].
@@ -28,8 +28,8 @@ pin_project! {
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct EdgeFuture<F> {
         #[pin]
-        course: Course<F>,
-        wanted: Wanted,
+        course: EdgeState<F>,
+        wanted: PreferredFormat,
         edge: Arc<Edge>,
     }
 }
@@ -45,13 +45,13 @@ pub(crate) struct AnsweredBadly(pub(crate) ServedBy);
 pin_project! {
     #[derive(Debug)]
     #[project = CourseProjected]
-    enum Course<F> {
+    enum EdgeState<F> {
         Refused { status: StatusCode },
         Sent {
             #[pin]
             inner: F,
             // Most clients ask for nothing.
-            asked: Option<Box<Asked>>,
+            asked: Option<Box<AskedUpgrade>>,
         },
     }
 }
@@ -60,13 +60,13 @@ impl<F, RB, E> Future for EdgeFuture<F>
 where
     F: Future<Output = Result<Response<RB>, E>>,
 {
-    type Output = Result<Response<AnswerBody<EdgeBody<RB>>>, E>;
+    type Output = Result<Response<ResponseBody<EdgeBody<RB>>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let refused = |status, by: Option<ServedBy>| {
-            let refusal = Refusal::new(status, reason(status), *this.wanted);
-            let mut answer: Response<AnswerBody<EdgeBody<RB>>> =
+            let refusal = ErrorPage::new(status, reason(status), *this.wanted);
+            let mut answer: Response<ResponseBody<EdgeBody<RB>>> =
                 refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
                 answer.extensions_mut().insert(AnsweredBadly(by));
@@ -93,39 +93,44 @@ where
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
         };
         if let Some(protocol) = switched {
-            Asked::confirm(&mut head.headers, protocol);
+            AskedUpgrade::confirm(&mut head.headers, protocol);
         }
         let body = if this.wanted.head_only() || has_no_body(head.status) {
             EdgeBody::over(body)
         } else {
             EdgeBody::new(body, removed)
         };
-        let body = AnswerBody::inner(body);
+        let body = ResponseBody::inner(body);
         Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
 
 impl<F> EdgeFuture<F> {
-    pub(super) fn sent(inner: F, asked: Option<Asked>, wanted: Wanted, edge: Arc<Edge>) -> Self {
+    pub(super) fn sent(
+        inner: F,
+        asked: Option<AskedUpgrade>,
+        wanted: PreferredFormat,
+        edge: Arc<Edge>,
+    ) -> Self {
         let asked = asked.map(Box::new);
         Self {
-            course: Course::Sent { inner, asked },
+            course: EdgeState::Sent { inner, asked },
             wanted,
             edge,
         }
     }
 
-    pub(super) fn refused(status: StatusCode, wanted: Wanted, edge: Arc<Edge>) -> Self {
+    pub(super) fn refused(status: StatusCode, wanted: PreferredFormat, edge: Arc<Edge>) -> Self {
         Self {
-            course: Course::Refused { status },
+            course: EdgeState::Refused { status },
             wanted,
             edge,
         }
     }
 
     /// The answer to an error of the inner service.
-    pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<AnswerBody<B>> {
-        Refusal::answer_of(error, self.wanted, self.edge.pages.as_ref())
+    pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<ResponseBody<B>> {
+        ErrorPage::answer_of(error, self.wanted, self.edge.pages.as_ref())
     }
 }
 

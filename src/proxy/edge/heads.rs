@@ -8,12 +8,12 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::net::TlsSession;
-use crate::proxy::hop_by_hop::Framed;
+use crate::proxy::hop_by_hop::FramingError;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_its_host};
-use crate::proxy::upgrade::{Asked, Upgrades};
+use crate::proxy::upgrade::{AskedUpgrade, Upgrades};
 use crate::proxy::{
-    ClientAddr, CookieMap, Forwarding, Mapped, Origin, PathMap, ReverseMap, fields, hop_by_hop,
+    ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
 };
 use crate::service::Pages;
 
@@ -24,7 +24,7 @@ pub(super) struct Edge {
     pub(super) paths: Option<PathMap>,
     pub(super) reverse: Option<ReverseMap>,
     pub(super) cookies: Option<CookieMap>,
-    pub(super) seen_as: Option<Origin>,
+    pub(super) public_origin: Option<Origin>,
     pub(super) upgrades: Upgrades,
     pub(super) certified_only: bool,
     pub(super) pages: Option<Pages>,
@@ -42,7 +42,7 @@ pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
 /// A request that may go on.
 #[derive(Debug)]
 pub(super) struct Received {
-    pub(super) asked: Option<Asked>,
+    pub(super) asked: Option<AskedUpgrade>,
     /// Which fields its trailers may not have, besides those that none may.
     pub(super) removed: Vec<HeaderName>,
 }
@@ -68,8 +68,8 @@ impl Edge {
         let asked = self.upgrades.asked(head);
         let mut removed =
             hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
-                Framed::Coded => StatusCode::NOT_IMPLEMENTED,
-                Framed::Unclear => StatusCode::BAD_REQUEST,
+                FramingError::Coded => StatusCode::NOT_IMPLEMENTED,
+                FramingError::Unclear => StatusCode::BAD_REQUEST,
             })?;
         if let Some(OwnFields(names)) = head.extensions.remove() {
             removed.extend(names);
@@ -88,7 +88,7 @@ impl Edge {
     pub(super) fn give_answer(
         &self,
         head: &mut http::response::Parts,
-    ) -> Result<Vec<HeaderName>, Framed> {
+    ) -> Result<Vec<HeaderName>, FramingError> {
         fields::trim(&mut head.headers);
         let removed = hop_by_hop::strip_response(&mut head.headers)?;
         if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
@@ -100,7 +100,7 @@ impl Edge {
         // What the member spoke is nothing to the client: hyper would repeat a 1.0.
         head.version = Version::HTTP_11;
         if let Some(reverse) = &self.reverse {
-            reverse.rewrite(&mut head.headers, self.seen_as.as_ref());
+            reverse.rewrite(&mut head.headers, self.public_origin.as_ref());
         }
         if let Some(cookies) = &self.cookies {
             cookies.rewrite(&mut head.headers);
@@ -131,8 +131,8 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     };
     let path = match paths.map(path) {
-        Ok(Mapped::To(path)) => path,
-        Ok(Mapped::Excluded | Mapped::NotMapped) => return Err(StatusCode::NOT_FOUND),
+        Ok(MappedPath::To(path)) => path,
+        Ok(MappedPath::Excluded | MappedPath::NotMapped) => return Err(StatusCode::NOT_FOUND),
         Err(error) => return Err(error.status()),
     };
     let mut parts = std::mem::take(&mut head.uri).into_parts();

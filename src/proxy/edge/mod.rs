@@ -32,7 +32,7 @@ pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
-use crate::service::{AnswerBody, Pages, Refusal, Wanted};
+use crate::service::{ErrorPage, Pages, PreferredFormat, ResponseBody};
 use heads::{Edge, Received};
 
 /// Makes a proxy of a balanced service: for the edge, where strangers come in.
@@ -93,8 +93,8 @@ use heads::{Edge, Received};
 ///     }))
 ///     .layer(
 ///         EdgeLayer::new(Forwarding::new())
-///             .paths(PathMap::new().with_prefix("/app", "/")?)
-///             .reverse(ReverseMap::new().with_members(members, "/app")?),
+///             .path_map(PathMap::new().with_prefix("/app", "/")?)
+///             .reverse_map(ReverseMap::new().with_members(members, "/app")?),
 ///     )
 ///     .service(backends);
 /// # fn hold<S: tower_service::Service<http::Request<axum::body::Body>>>(_: S) {}
@@ -120,7 +120,7 @@ impl EdgeLayer {
             paths: None,
             reverse: None,
             cookies: None,
-            seen_as: None,
+            public_origin: None,
             upgrades: Upgrades::default(),
             certified_only: false,
             pages: None,
@@ -133,18 +133,18 @@ impl EdgeLayer {
     /// # Examples
     ///
     /// See [`EdgeLayer`].
-    pub fn paths(mut self, paths: PathMap) -> Self {
+    pub fn path_map(mut self, paths: PathMap) -> Self {
         self.edge.paths = Some(paths);
         self
     }
 
     /// Maps the URLs in the headers of answers back, to paths without a host: the client
-    /// knows whom it asked. See [`seen_as`](Self::seen_as) for whole URLs.
+    /// knows whom it asked. See [`public_origin`](Self::public_origin) for whole URLs.
     ///
     /// # Examples
     ///
     /// See [`EdgeLayer`].
-    pub fn reverse(mut self, reverse: ReverseMap) -> Self {
+    pub fn reverse_map(mut self, reverse: ReverseMap) -> Self {
         self.edge.reverse = Some(reverse);
         self
     }
@@ -159,11 +159,11 @@ impl EdgeLayer {
     /// use http::uri::{Authority, Scheme};
     ///
     /// let shop = Origin::new(Scheme::HTTPS, Authority::from_static("shop.example.com"));
-    /// let layer = EdgeLayer::new(Forwarding::new()).seen_as(shop);
+    /// let layer = EdgeLayer::new(Forwarding::new()).public_origin(shop);
     /// # let _ = layer;
     /// ```
-    pub fn seen_as(mut self, origin: Origin) -> Self {
-        self.edge.seen_as = Some(origin);
+    pub fn public_origin(mut self, origin: Origin) -> Self {
+        self.edge.public_origin = Some(origin);
         self
     }
 
@@ -175,11 +175,11 @@ impl EdgeLayer {
     /// use equipoise::proxy::{CookieMap, EdgeLayer, Forwarding};
     ///
     /// let layer = EdgeLayer::new(Forwarding::new())
-    ///     .cookies(CookieMap::new().with_path("/", "/app")?);
+    ///     .cookie_map(CookieMap::new().with_path("/", "/app")?);
     /// # let _ = layer;
     /// # Ok::<(), equipoise::proxy::MapRuleError>(())
     /// ```
-    pub fn cookies(mut self, cookies: CookieMap) -> Self {
+    pub fn cookie_map(mut self, cookies: CookieMap) -> Self {
         self.edge.cookies = Some(cookies);
         self
     }
@@ -228,15 +228,15 @@ impl EdgeLayer {
     /// ```
     /// use equipoise::proxy::{EdgeLayer, Forwarding};
     ///
-    /// let layer = EdgeLayer::new(Forwarding::new()).certified_hosts_only();
+    /// let layer = EdgeLayer::new(Forwarding::new()).reject_misdirected();
     /// # let _ = layer;
     /// ```
-    pub fn certified_hosts_only(mut self) -> Self {
+    pub fn reject_misdirected(mut self) -> Self {
         self.edge.certified_only = true;
         self
     }
 
-    /// Makes the answers to requests that are refused here by a function; see [`Refusal`].
+    /// Makes the answers to requests that are refused here by a function; see [`ErrorPage`].
     ///
     /// # Examples
     ///
@@ -245,12 +245,12 @@ impl EdgeLayer {
     /// use http::Response;
     ///
     /// let layer = EdgeLayer::new(Forwarding::new())
-    ///     .answers(|refusal| Response::new(format!("{}\n", refusal.status()).into()));
+    ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.status()).into()));
     /// # let _ = layer;
     /// ```
     pub fn answers(
         mut self,
-        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+        page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.edge.pages = Some(Pages::new(page));
         self
@@ -286,7 +286,7 @@ where
     S: Service<Request<EdgeBody<B>>, Response = Response<RB>>,
     B: Body,
 {
-    type Response = Response<AnswerBody<EdgeBody<RB>>>;
+    type Response = Response<ResponseBody<EdgeBody<RB>>>;
     type Error = S::Error;
     type Future = EdgeFuture<S::Future>;
 
@@ -296,7 +296,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let wanted = Wanted::by(&head.method, &head.headers);
+        let wanted = PreferredFormat::by(&head.method, &head.headers);
         match self.edge.receive(&mut head) {
             Ok(Received { asked, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {

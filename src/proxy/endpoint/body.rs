@@ -11,10 +11,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::error::{EndpointError, Stage};
-use super::line::{Http1Line, Line};
-use super::progress::{Alarm, Progress};
-use super::shared::Shared;
+use super::error::{EndpointError, TimeoutStage};
+use super::line::{Http1Line, MemberConnection};
+use super::progress::{ExchangeAlarm, Progress};
+use super::shared::SharedEndpoint;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
 
@@ -27,9 +27,9 @@ use crate::timer::timeout;
 pub struct EndpointBody {
     inner: Incoming,
     /// `None` once it has been given back.
-    line: Option<(Arc<Shared>, Line)>,
-    alarm: Alarm,
-    limits: Limits,
+    line: Option<(Arc<SharedEndpoint>, MemberConnection)>,
+    alarm: ExchangeAlarm,
+    limits: BodyTimeouts,
     upload: Progress,
     /// How far the upload was when the wait for a frame began, and when it ends.
     waiting: Option<(u32, Instant)>,
@@ -40,12 +40,12 @@ pub struct EndpointBody {
 
 /// How long may be waited for a frame, and for the last one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct BodyTimeouts {
     pub(super) frame: Option<Duration>,
     pub(super) whole: Option<Instant>,
 }
 
-impl Limits {
+impl BodyTimeouts {
     fn are_over(&self) -> bool {
         self.whole.is_some_and(|whole| whole <= Instant::now())
     }
@@ -54,10 +54,10 @@ impl Limits {
 impl EndpointBody {
     pub(super) fn new(
         inner: Incoming,
-        endpoint: Arc<Shared>,
-        line: Line,
-        alarm: Alarm,
-        limits: Limits,
+        endpoint: Arc<SharedEndpoint>,
+        line: MemberConnection,
+        alarm: ExchangeAlarm,
+        limits: BodyTimeouts,
         upload: Progress,
     ) -> Self {
         let over = inner.is_end_stream();
@@ -79,7 +79,7 @@ impl EndpointBody {
 
     /// Lays the connection down for the next request.
     fn lay_down(&mut self) {
-        let Some((endpoint, Line::Http1(mut line))) = self.line.take() else {
+        let Some((endpoint, MemberConnection::Http1(mut line))) = self.line.take() else {
             return;
         };
         line.alarm = std::mem::take(&mut self.alarm);
@@ -100,7 +100,7 @@ impl EndpointBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let inner = Pin::new(&mut self.inner);
-        let Some((_, Line::Http1(line))) = &mut self.line else {
+        let Some((_, MemberConnection::Http1(line))) = &mut self.line else {
             return inner.poll_frame(context);
         };
         if !line.is_carried_here() {
@@ -120,7 +120,7 @@ impl EndpointBody {
     /// Whether the end is none. hyper takes a stream that was reset with `NO_ERROR` for ended,
     /// as it may be if the member had sent all of its answer (RFC 9113, 8.1).
     fn is_cut_short(&self) -> bool {
-        matches!(self.line, Some((_, Line::Http2(_)))) && !self.inner.is_end_stream()
+        matches!(self.line, Some((_, MemberConnection::Http2(_)))) && !self.inner.is_end_stream()
     }
 
     /// Says a moment later how it broke off: what came before it has still to be written, and
@@ -133,7 +133,7 @@ impl EndpointBody {
     }
 
     /// Tells what has taken too long, if anything has.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Stage> {
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<TimeoutStage> {
         loop {
             let upload = self.upload.seen();
             let frame = match self.waiting {
@@ -150,17 +150,17 @@ impl EndpointBody {
             };
             std::task::ready!(self.alarm.poll(next, context));
             if self.limits.whole == Some(next) {
-                return Poll::Ready(Stage::Whole);
+                return Poll::Ready(TimeoutStage::Whole);
             }
             if self.upload.seen() == upload {
-                return Poll::Ready(Stage::Body);
+                return Poll::Ready(TimeoutStage::Body);
             }
         }
     }
 }
 
 /// Its task has still to say that it is.
-async fn put_when_ready(endpoint: Arc<Shared>, mut line: Http1Line) {
+async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
     let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
         endpoint.pool.put(line);
@@ -198,7 +198,7 @@ impl Body for EndpointBody {
             Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
                 this.done = true;
                 this.line = None;
-                let late = EndpointError::timed_out(Stage::Whole);
+                let late = EndpointError::timed_out(TimeoutStage::Whole);
                 Poll::Ready(Some(Err(late)))
             }
             Poll::Ready(Some(Ok(frame))) => {

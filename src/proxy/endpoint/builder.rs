@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 
 use super::connect::{HttpVersions, Opener, Windows};
 use super::pool::Pool;
-use super::shared::Shared;
+use super::shared::SharedEndpoint;
 use super::{Endpoint, EndpointUriError};
 use crate::net::{Connector, Secure};
 use crate::proxy::system_tls;
@@ -286,12 +286,12 @@ impl EndpointBuilder {
     ///
     /// // It says `102 Processing` every second for up to two minutes.
     /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
-    ///     .max_interim_answers(120)
+    ///     .max_interim_responses(120)
     ///     .build()?;
     /// # let _ = member;
     /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
     /// ```
-    pub fn max_interim_answers(mut self, answers: u32) -> Self {
+    pub fn max_interim_responses(mut self, answers: u32) -> Self {
         self.max_interim = answers;
         self
     }
@@ -446,7 +446,7 @@ impl EndpointBuilder {
         let host = host_of(&authority).filter(|_| !self.preserve_host);
         let pool = Pool::new(self.max_idle, self.connections, speaks, self.idle_life);
         let changed = pool.changed();
-        let shared = Shared {
+        let shared = SharedEndpoint {
             pool: Arc::new(pool),
             scheme: scheme.clone(),
             to,

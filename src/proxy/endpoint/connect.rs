@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
 
 use super::interim::{Bounded, Interim};
-use super::line::{Http1Line, Http2Line, Line};
+use super::line::{Http1Line, Http2Line, MemberConnection};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use crate::net::{Connector, Stream};
@@ -110,7 +110,10 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 impl Opener {
     /// Opens a connection that is ready for a request.
-    pub(super) async fn connect(&self, versions: HttpVersions) -> Result<Line, BoxError> {
+    pub(super) async fn connect(
+        &self,
+        versions: HttpVersions,
+    ) -> Result<MemberConnection, BoxError> {
         let stream = self.connector.open(versions.alpn()).await?;
         let known = versions == HttpVersions::Http2;
         let agreed = if self.connector.is_secured() {
@@ -127,7 +130,7 @@ impl Opener {
         self.speak_1(stream).await
     }
 
-    async fn speak_1(&self, stream: Stream) -> Result<Line, BoxError> {
+    async fn speak_1(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let interim = Interim::new(self.max_interim);
         let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
         let mut http1 = http1::Builder::new();
@@ -140,10 +143,12 @@ impl Opener {
             // Its errors are those of the exchanges.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Line::Http1(Http1Line::new(sender, connection, interim)))
+        Ok(MemberConnection::Http1(Http1Line::new(
+            sender, connection, interim,
+        )))
     }
 
-    async fn speak_2(&self, stream: Stream) -> Result<Line, BoxError> {
+    async fn speak_2(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
         let windows = self.windows;
         let (stream, peer) = Peer::watch(stream, self.changed.clone());
@@ -164,6 +169,6 @@ impl Opener {
         });
         let number = self.opened.fetch_add(1, Relaxed);
         let line = Http2Line::new(sender, peer, windows.streams, number);
-        Ok(Line::Http2(line))
+        Ok(MemberConnection::Http2(line))
     }
 }

@@ -67,7 +67,7 @@ pub enum EndpointError {
     #[error("the member ended its answer before the end")]
     Incomplete,
     /// It sent more interim answers (1xx) than it
-    /// [may](super::EndpointBuilder::max_interim_answers).
+    /// [may](super::EndpointBuilder::max_interim_responses).
     #[error("the member sent more than {most} interim answers")]
     TooManyInterim {
         /// How many there may be.
@@ -92,7 +92,7 @@ pub enum EndpointError {
     #[error("the member took too long over {over}")]
     TimedOut {
         /// What took too long.
-        over: Stage,
+        over: TimeoutStage,
         /// [`io::ErrorKind::TimedOut`], for whoever looks for it.
         #[source]
         source: io::Error,
@@ -104,13 +104,13 @@ pub enum EndpointError {
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::Stage;
+/// use equipoise::proxy::TimeoutStage;
 ///
-/// assert_eq!(Stage::Head.to_string(), "the head of its answer");
+/// assert_eq!(TimeoutStage::Head.to_string(), "the head of its answer");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum TimeoutStage {
     /// More of the body, once it had begun.
     Body,
     /// The head of its answer, since the last of the request was sent.
@@ -119,7 +119,7 @@ pub enum Stage {
     Whole,
 }
 
-impl std::fmt::Display for Stage {
+impl std::fmt::Display for TimeoutStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Body => "more of its answer",
@@ -130,7 +130,7 @@ impl std::fmt::Display for Stage {
 }
 
 impl EndpointError {
-    pub(super) fn timed_out(over: Stage) -> Self {
+    pub(super) fn timed_out(over: TimeoutStage) -> Self {
         let source = io::ErrorKind::TimedOut.into();
         Self::TimedOut { over, source }
     }
@@ -219,7 +219,7 @@ impl EndpointError {
     /// # let balancer = Balancer::<Endpoint>::builder().build()?;
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
-    ///     .blameless_if(EndpointError::is_idle_close)
+    ///     .member_blameless_if(EndpointError::is_idle_close)
     ///     .stale_if(EndpointError::is_stale)
     ///     .over_members();
     /// # let _ = service;
@@ -327,13 +327,13 @@ fn unreached(error: &BoxError) -> Option<Cause> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EndpointError, Stage};
+    use super::{EndpointError, TimeoutStage};
     use crate::member::Cause;
     use crate::service::Fault;
 
     #[test]
     fn a_limit_that_passed_is_told_from_a_refusal() {
-        let late = EndpointError::timed_out(Stage::Head);
+        let late = EndpointError::timed_out(TimeoutStage::Head);
         assert!(Fault::of(&late).is_timed_out() && !late.is_nothing_sent());
         assert_eq!(
             late.to_string(),

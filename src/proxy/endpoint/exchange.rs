@@ -15,24 +15,24 @@ use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-use super::body::{EndpointBody, Limits};
+use super::body::{BodyTimeouts, EndpointBody};
 use super::copied::Copied;
-use super::error::{EndpointError, Stage, is_unprocessed};
-use super::line::{Http2Line, Line, Unanswered, for_http_1, for_http_2};
+use super::error::{EndpointError, TimeoutStage, is_unprocessed};
+use super::line::{Http2Line, MemberConnection, Unanswered, for_http_1, for_http_2};
 use super::outgoing::Outgoing;
 use super::pool::For;
-use super::progress::{Alarm, Progress};
-use super::shared::Shared;
+use super::progress::{ExchangeAlarm, Progress};
+use super::shared::SharedEndpoint;
 use crate::net::ConnectError;
 use crate::service::FreshConnection;
 
-pub(super) type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(super) type ExchangeFuture = Pin<Box<dyn Future<Output = ExchangeResult> + Send>>;
 
-type Answer = Result<Response<EndpointBody>, EndpointError>;
+type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 
 /// Sends a request that is pointed at the member, on a connection that is open or on a new
 /// one. On the way that most requests take, this is one allocation.
-pub(super) fn begin(endpoint: Arc<Shared>, request: Request<Outgoing>) -> Exchange {
+pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
     let times = Times::new(&endpoint, request.body().progress().clone());
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
@@ -80,28 +80,37 @@ impl Turn {
 }
 
 async fn open_and_send(
-    endpoint: Arc<Shared>,
+    endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
     mut times: Times,
     whom: For,
     turn: Turn,
-) -> Answer {
+) -> ExchangeResult {
     let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
-    if matches!(line, Line::Http2(_)) {
+    if matches!(line, MemberConnection::Http2(_)) {
         endpoint.pool.see_to();
     }
     send(endpoint, line, request, times, turn).await
 }
 
-async fn switch(endpoint: Arc<Shared>, request: Request<Outgoing>, mut times: Times) -> Answer {
+async fn switch(
+    endpoint: Arc<SharedEndpoint>,
+    request: Request<Outgoing>,
+    mut times: Times,
+) -> ExchangeResult {
     let line = endpoint.open_for_upgrade(times.limits.whole).await?;
     times.now = Instant::now();
     send(endpoint, line, request, times, Turn::Fresh).await
 }
 
 /// Sends what was not sent, on another connection.
-fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: Turn) -> Exchange {
+fn again(
+    endpoint: Arc<SharedEndpoint>,
+    request: Request<Outgoing>,
+    times: Times,
+    turn: Turn,
+) -> ExchangeFuture {
     if turn == Turn::First {
         // A member that closed one may have closed all: they are not tried in turn.
         endpoint.pool.sort_out();
@@ -113,7 +122,7 @@ fn again(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times, turn: 
 }
 
 /// Sends a request on a connection that is opened, or was opened meanwhile.
-fn open(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Exchange {
+fn open(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>, times: Times) -> ExchangeFuture {
     Box::pin(open_and_send(
         endpoint,
         request,
@@ -124,16 +133,16 @@ fn open(endpoint: Arc<Shared>, request: Request<Outgoing>, times: Times) -> Exch
 }
 
 fn send(
-    endpoint: Arc<Shared>,
-    mut line: Line,
+    endpoint: Arc<SharedEndpoint>,
+    mut line: MemberConnection,
     mut request: Request<Outgoing>,
     mut times: Times,
     turn: Turn,
-) -> Exchange {
+) -> ExchangeFuture {
     times.sent();
     let alarm = line.take_alarm();
     match &mut line {
-        Line::Http1(one) => {
+        MemberConnection::Http1(one) => {
             for_http_1(&mut request);
             request.body_mut().hold(None);
             if times.upload.is_watched() {
@@ -142,15 +151,15 @@ fn send(
             one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
             let on = On { endpoint, line };
-            Box::pin(Sent::new(sent, on, None, alarm, times, turn))
+            Box::pin(SentRequest::new(sent, on, None, alarm, times, turn))
         }
-        Line::Http2(two) => {
+        MemberConnection::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
             let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
             let on = On { endpoint, line };
-            Box::pin(Sent::new(sent, on, copy, alarm, times, turn))
+            Box::pin(SentRequest::new(sent, on, copy, alarm, times, turn))
         }
     }
 }
@@ -158,7 +167,7 @@ fn send(
 /// How a connection of HTTP/1.1 says that it is closed, if it is.
 fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
     let Some(On {
-        line: Line::Http1(one),
+        line: MemberConnection::Http1(one),
         ..
     }) = on
     else {
@@ -176,7 +185,7 @@ fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error
 /// How long things may take.
 #[derive(Clone)]
 struct Times {
-    limits: Limits,
+    limits: BodyTimeouts,
     head: Option<Duration>,
     upload: Progress,
     /// How far the upload was when `head_due` was set.
@@ -187,10 +196,10 @@ struct Times {
 }
 
 impl Times {
-    fn new(endpoint: &Shared, upload: Progress) -> Self {
+    fn new(endpoint: &SharedEndpoint, upload: Progress) -> Self {
         let now = Instant::now();
         Self {
-            limits: Limits {
+            limits: BodyTimeouts {
                 frame: endpoint.frame,
                 whole: endpoint.whole.map(|whole| now + whole),
             },
@@ -219,7 +228,11 @@ impl Times {
     }
 
     /// Tells what has taken too long, if anything has.
-    fn poll_late(&mut self, alarm: &mut Alarm, context: &mut Context<'_>) -> Poll<Stage> {
+    fn poll_late(
+        &mut self,
+        alarm: &mut ExchangeAlarm,
+        context: &mut Context<'_>,
+    ) -> Poll<TimeoutStage> {
         loop {
             let seen = self.upload.seen();
             if seen != self.seen {
@@ -233,10 +246,10 @@ impl Times {
             };
             ready!(alarm.poll(due, context));
             if self.limits.whole == Some(due) {
-                return Poll::Ready(Stage::Whole);
+                return Poll::Ready(TimeoutStage::Whole);
             }
             if self.upload.seen() == self.seen {
-                return Poll::Ready(Stage::Head);
+                return Poll::Ready(TimeoutStage::Head);
             }
         }
     }
@@ -244,34 +257,34 @@ impl Times {
 
 pin_project! {
     /// A request on a connection; `F` is hyper's future, which has no name.
-    struct Sent<F> {
+    struct SentRequest<F> {
         // `None` while `again` is polled, which is so at most twice.
         #[pin]
         sent: Option<F>,
         // `None` once it is answered.
         on: Option<On>,
-        alarm: Alarm,
+        alarm: ExchangeAlarm,
         times: Times,
         turn: Turn,
         // What to send if the member has not processed it.
         copy: Option<Box<Copied>>,
         // On another connection, as this one turned out to be closed.
-        again: Option<Exchange>,
+        again: Option<ExchangeFuture>,
     }
 }
 
 /// Where a request is, and whose.
 struct On {
-    endpoint: Arc<Shared>,
-    line: Line,
+    endpoint: Arc<SharedEndpoint>,
+    line: MemberConnection,
 }
 
-impl<F> Sent<F> {
+impl<F> SentRequest<F> {
     fn new(
         sent: F,
         on: On,
         copy: Option<Box<Copied>>,
-        alarm: Alarm,
+        alarm: ExchangeAlarm,
         times: Times,
         turn: Turn,
     ) -> Self {
@@ -287,13 +300,13 @@ impl<F> Sent<F> {
     }
 }
 
-impl<F> Future for Sent<F>
+impl<F> Future for SentRequest<F>
 where
     F: Future<Output = Result<Response<Incoming>, Unanswered>>,
 {
-    type Output = Answer;
+    type Output = ExchangeResult;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ExchangeResult> {
         let mut this = self.project();
         if let Some(again) = this.again {
             return again.as_mut().poll(context);
@@ -303,7 +316,7 @@ where
         };
         let here = match this.on {
             Some(On {
-                line: Line::Http1(one),
+                line: MemberConnection::Http1(one),
                 ..
             }) if one.is_carried_here() => {
                 one.carry(context);
@@ -367,7 +380,7 @@ where
                 if head.headers.len() > limit {
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
                 }
-                if let (StatusCode::SWITCHING_PROTOCOLS, Line::Http1(one)) =
+                if let (StatusCode::SWITCHING_PROTOCOLS, MemberConnection::Http1(one)) =
                     (head.status, &mut line)
                 {
                     one.leave_to_tunnel();
@@ -380,11 +393,13 @@ where
                 let unsent = unanswered.take_message();
                 let was_unsent = unsent.is_some();
                 let again = match (&line, unsent) {
-                    (Line::Http1(_), unsent) => match unsent.filter(|_| this.turn.is_pooled()) {
-                        Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
-                        None => Err(endpoint),
-                    },
-                    (Line::Http2(two), unsent) => {
+                    (MemberConnection::Http1(_), unsent) => {
+                        match unsent.filter(|_| this.turn.is_pooled()) {
+                            Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
+                            None => Err(endpoint),
+                        }
+                    }
+                    (MemberConnection::Http2(two), unsent) => {
                         let copy = this.copy.take();
                         let unprocessed = is_unprocessed(unanswered.error());
                         let copied = || copy.filter(|_| unprocessed)?.request();
@@ -392,7 +407,7 @@ where
                             (Some(request), Some((whom, turn))) => {
                                 let times = times.for_another(request.body());
                                 let sent = open_and_send(endpoint, request, times, whom, turn);
-                                Ok(Box::pin(sent) as Exchange)
+                                Ok(Box::pin(sent) as ExchangeFuture)
                             }
                             _ => Err(endpoint),
                         }
@@ -416,7 +431,12 @@ where
 }
 
 /// Why there is no answer.
-fn failed(endpoint: &Shared, error: hyper::Error, unsent: bool, turn: Turn) -> EndpointError {
+fn failed(
+    endpoint: &SharedEndpoint,
+    error: hyper::Error,
+    unsent: bool,
+    turn: Turn,
+) -> EndpointError {
     if unsent {
         return endpoint.unreachable(error.into());
     }

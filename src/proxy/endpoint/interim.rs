@@ -19,10 +19,10 @@ use crate::sync::{AtomicU32, Relaxed};
 
 /// Counts the interim answers to the request that is on a connection now.
 #[derive(Clone, Debug)]
-pub(super) struct Interim(Arc<Counted>);
+pub(super) struct Interim(Arc<InterimCount>);
 
 #[derive(Debug)]
-struct Counted {
+struct InterimCount {
     // Relaxed: it is written and read by the task that reads the connection, and read by
     // another only after that has told it of its end.
     answers: AtomicU32,
@@ -32,7 +32,7 @@ struct Counted {
 impl Interim {
     /// For a new connection, on which a request may have so many.
     pub(super) fn new(most: u32) -> Self {
-        Self(Arc::new(Counted {
+        Self(Arc::new(InterimCount {
             answers: AtomicU32::new(0),
             most,
         }))

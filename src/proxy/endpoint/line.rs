@@ -1,4 +1,4 @@
-//! One connection to a member, from the side that sends: [`Line`].
+//! One connection to a member, from the side that sends: [`MemberConnection`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use super::interim::Interim;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::permit::{SharedLine, StreamPermit};
-use super::progress::Alarm;
+use super::progress::ExchangeAlarm;
 use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
 
@@ -27,7 +27,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// A connection that takes requests.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum MemberConnection {
     /// One at a time.
     Http1(Http1Line),
     /// Many at a time; it is shared.
@@ -139,45 +139,45 @@ impl Http2Line {
 #[derive(Debug)]
 pub(super) struct Http1Line {
     pub(super) sender: http1::SendRequest<Outgoing>,
-    pub(super) alarm: Alarm,
+    pub(super) alarm: ExchangeAlarm,
     pub(super) interim: Interim,
-    carrier: Carrier,
+    carrier: ConnectionDriver,
 }
 
 /// hyper's connection, which has to be polled for anything to move.
-pub(super) type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type HyperConnection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Who polls it. With the line it is gone at once: hyper would first wait until a member
 /// has taken all that was written, and one that reads nothing never has.
-enum Carrier {
+enum ConnectionDriver {
     /// It has ended.
     Gone,
     /// Whoever waits for the answer, so that nobody has to be woken in between.
-    Here(Connection),
+    Here(HyperConnection),
     /// A task, so that an upload goes on whatever its client waits for.
-    Task(Task),
+    Task(AbortOnDrop),
 }
 
 impl Http1Line {
     pub(super) fn new(
         sender: http1::SendRequest<Outgoing>,
-        connection: Connection,
+        connection: HyperConnection,
         interim: Interim,
     ) -> Self {
         Self {
             sender,
-            alarm: Alarm::default(),
+            alarm: ExchangeAlarm::default(),
             interim,
-            carrier: Carrier::Here(connection),
+            carrier: ConnectionDriver::Here(connection),
         }
     }
 
     /// Has the connection carried by a task from now on.
     pub(super) fn leave_to_task(&mut self) {
-        self.carrier = match std::mem::replace(&mut self.carrier, Carrier::Gone) {
-            Carrier::Here(connection) => {
+        self.carrier = match std::mem::replace(&mut self.carrier, ConnectionDriver::Gone) {
+            ConnectionDriver::Here(connection) => {
                 let task = tokio::spawn(connection);
-                Carrier::Task(Task(Some(task.abort_handle())))
+                ConnectionDriver::Task(AbortOnDrop(Some(task.abort_handle())))
             }
             carrier => carrier,
         };
@@ -185,16 +185,16 @@ impl Http1Line {
 
     /// Leaves the connection to whoever has switched it to another protocol.
     pub(super) fn leave_to_tunnel(&mut self) {
-        if let Carrier::Task(task) = &mut self.carrier {
+        if let ConnectionDriver::Task(task) = &mut self.carrier {
             task.0 = None;
         }
     }
 
     /// Moves what can be moved, unless a task does.
     pub(super) fn carry(&mut self, context: &mut Context<'_>) {
-        if let Carrier::Here(connection) = &mut self.carrier {
+        if let ConnectionDriver::Here(connection) = &mut self.carrier {
             if connection.as_mut().poll(context).is_ready() {
-                self.carrier = Carrier::Gone;
+                self.carrier = ConnectionDriver::Gone;
             }
         }
     }
@@ -202,7 +202,7 @@ impl Http1Line {
     /// Whether what comes of the exchange comes by [`carry`](Self::carry) only: then nobody
     /// else needs to be able to wake who waits for it.
     pub(super) fn is_carried_here(&self) -> bool {
-        matches!(self.carrier, Carrier::Here(_))
+        matches!(self.carrier, ConnectionDriver::Here(_))
     }
 
     /// Notices that the member has closed it while it was idle, if the system knows.
@@ -213,9 +213,9 @@ impl Http1Line {
 }
 
 /// Aborts it when dropped, unless it was left alone.
-struct Task(Option<AbortHandle>);
+struct AbortOnDrop(Option<AbortHandle>);
 
-impl Drop for Task {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(task) = &self.0 {
             task.abort();
@@ -223,7 +223,7 @@ impl Drop for Task {
     }
 }
 
-impl fmt::Debug for Carrier {
+impl fmt::Debug for ConnectionDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => "Gone",
@@ -236,12 +236,12 @@ impl fmt::Debug for Carrier {
 /// A request that was not sent, or why there is no answer.
 pub(super) type Unanswered = TrySendError<Request<Outgoing>>;
 
-impl Line {
+impl MemberConnection {
     /// Takes its alarm along; one that is shared has none.
-    pub(super) fn take_alarm(&mut self) -> Alarm {
+    pub(super) fn take_alarm(&mut self) -> ExchangeAlarm {
         match self {
             Self::Http1(line) => std::mem::take(&mut line.alarm),
-            Self::Http2(_) => Alarm::default(),
+            Self::Http2(_) => ExchangeAlarm::default(),
         }
     }
 

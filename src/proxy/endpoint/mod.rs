@@ -41,12 +41,12 @@ use tower_service::Service;
 pub use body::EndpointBody;
 pub use builder::EndpointBuilder;
 pub use connect::HttpVersions;
-pub use error::{EndpointError, EndpointUriError, Stage};
+pub use error::{EndpointError, EndpointUriError, TimeoutStage};
 
 use crate::service::BoxError;
-use exchange::Exchange;
+use exchange::ExchangeFuture;
 use outgoing::Outgoing;
-use shared::Shared;
+use shared::SharedEndpoint;
 
 /// A member that speaks HTTP: its address, its own connections, and how long it may take.
 ///
@@ -123,7 +123,7 @@ use shared::Shared;
 /// ```
 #[derive(Clone)]
 pub struct Endpoint {
-    shared: Arc<Shared>,
+    shared: Arc<SharedEndpoint>,
 }
 
 impl Endpoint {
@@ -199,7 +199,7 @@ impl fmt::Debug for Endpoint {
 /// See [`Endpoint`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EndpointFuture {
-    exchange: Exchange,
+    exchange: ExchangeFuture,
 }
 
 impl Future for EndpointFuture {

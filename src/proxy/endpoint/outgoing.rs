@@ -22,29 +22,29 @@ use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestErr
 /// A request body of any type. Those that pass through here most are called directly.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outgoing {
-    content: Content,
+    content: OutgoingContent,
     progress: Progress,
     /// What it is sent on, if that is shared.
     stream: Option<Arc<StreamPermit>>,
     /// So many bytes have to come before it may end.
     due: u64,
     /// What came behind frames that were joined.
-    next: Option<Next>,
+    next: Option<NextFrame>,
 }
 
 /// A frame, a failure, or the end.
-type Next = Option<Result<Frame<Bytes>, BoxError>>;
+type NextFrame = Option<Result<Frame<Bytes>, BoxError>>;
 
 /// A frame with less than that is joined with those that are there behind it.
 const SMALL: usize = 1024;
 
 /// A body of which a part is kept; `None` if it is empty.
 #[derive(Debug)]
-pub(super) struct KeptContent(Option<KeptInBuffer<Content>>);
+pub(super) struct KeptContent(Option<KeptInBuffer<OutgoingContent>>);
 
 /// Small, as hyper moves requests about, and most have no body.
 #[derive(Debug)]
-enum Content {
+enum OutgoingContent {
     Client(Box<CountedBody<EdgeBody<ClientBody>>>),
     Empty,
     Incoming(Box<CountedBody<EdgeBody<Incoming>>>),
@@ -62,7 +62,7 @@ impl Outgoing {
             return Self::empty();
         }
         let content = match same(body) {
-            Ok(body) => Content::Client(Box::new(body)),
+            Ok(body) => OutgoingContent::Client(Box::new(body)),
             Err(body) if version == Version::HTTP_2 => {
                 framed::<_, CountedBody<EdgeBody<Incoming>>>(body)
                     .or_else(framed::<_, ReplayBody<EdgeBody<Incoming>>>)
@@ -70,11 +70,11 @@ impl Outgoing {
                     .or_else(framed::<_, ReplayBody<Incoming>>)
                     .or_else(framed::<_, EdgeBody<Incoming>>)
                     .or_else(framed::<_, Incoming>)
-                    .unwrap_or_else(Content::other)
+                    .unwrap_or_else(OutgoingContent::other)
             }
             Err(body) => match same(body) {
-                Ok(body) => Content::Incoming(Box::new(body)),
-                Err(body) => Content::other(body),
+                Ok(body) => OutgoingContent::Incoming(Box::new(body)),
+                Err(body) => OutgoingContent::other(body),
             },
         };
         Self::of(content)
@@ -82,7 +82,7 @@ impl Outgoing {
 
     fn empty() -> Self {
         Self {
-            content: Content::Empty,
+            content: OutgoingContent::Empty,
             progress: Progress::default(),
             stream: None,
             due: 0,
@@ -90,7 +90,7 @@ impl Outgoing {
         }
     }
 
-    fn of(content: Content) -> Self {
+    fn of(content: OutgoingContent) -> Self {
         Self {
             due: content.size_hint().lower(),
             content,
@@ -102,13 +102,13 @@ impl Outgoing {
 
     /// Keeps up to so many bytes of what is read from now on.
     pub(super) fn keep(&mut self, bytes: usize) -> KeptContent {
-        let content = std::mem::replace(&mut self.content, Content::Empty);
-        if matches!(content, Content::Empty) {
+        let content = std::mem::replace(&mut self.content, OutgoingContent::Empty);
+        if matches!(content, OutgoingContent::Empty) {
             return KeptContent(None);
         }
         let mut kept = KeptInBuffer::new(content, bytes);
         if let Some(body) = kept.next_uncounted() {
-            self.content = Content::Kept(Box::new(body));
+            self.content = OutgoingContent::Kept(Box::new(body));
         }
         KeptContent(Some(kept))
     }
@@ -119,20 +119,20 @@ impl Outgoing {
             return Some(Self::empty());
         };
         let body = kept.next_uncounted()?;
-        Some(Self::of(Content::Kept(Box::new(body))))
+        Some(Self::of(OutgoingContent::Kept(Box::new(body))))
     }
 
     /// Counts as a stream until its end: hyper may drop it later than its answer ends, and
     /// what is elected then would find no room.
     pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
-        self.stream = stream.filter(|_| !matches!(self.content, Content::Empty));
+        self.stream = stream.filter(|_| !matches!(self.content, OutgoingContent::Empty));
     }
 
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
         let content = &mut self.content;
         poll_filled(context, |context| {
             Pin::new(&mut *content).poll_frame(context)
@@ -141,7 +141,7 @@ impl Outgoing {
 
     /// Over HTTP/2, small frames that are there at once go as one. h2 ends a connection on which
     /// too many small ones wait to be read (some 2 000, by hyper's defaults), and that is shared.
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
         if let Some(next) = self.next.take() {
             return Poll::Ready(next);
         }
@@ -192,7 +192,7 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
 /// A client's body, as hyper's server for HTTP/2 has it. That takes a stream which the client
 /// has reset with `NO_ERROR` for ended; the end is one only if the client has said so.
 #[derive(Debug)]
-struct Framed<B>(B);
+struct FramedBody<B>(B);
 
 /// A body whose client can be blamed.
 trait Blame {
@@ -221,19 +221,19 @@ impl<B> Blame for ReplayBody<B> {
 }
 
 /// The body with a look at its end, if it is of type `T`.
-fn framed<B, T>(body: B) -> Result<Content, B>
+fn framed<B, T>(body: B) -> Result<OutgoingContent, B>
 where
     B: 'static,
     T: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    same::<B, T>(body).map(|body| Content::other(Framed(body)))
+    same::<B, T>(body).map(|body| OutgoingContent::other(FramedBody(body)))
 }
 
 fn cut_short() -> RequestError {
     RequestError::new(StatusCode::BAD_REQUEST, "its body ended before the end")
 }
 
-impl<B> Body for Framed<B>
+impl<B> Body for FramedBody<B>
 where
     B: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -264,7 +264,7 @@ where
     }
 }
 
-impl Content {
+impl OutgoingContent {
     fn other<B>(body: B) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -273,7 +273,7 @@ impl Content {
     }
 }
 
-impl Body for Content {
+impl Body for OutgoingContent {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -1,5 +1,5 @@
 //! What a member says about an HTTP/2 connection as a whole: [`Peer`], and the stream that
-//! reads along for it, [`Watched`].
+//! reads along for it, [`ObservedStream`].
 //!
 //! hyper obeys it, but does not show it: how many streams the member allows, and that it
 //! is going to close the connection.
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, watch};
 
 use crate::net::Stream;
-use crate::proxy::frames::{FrameHead, Frames, Piece};
+use crate::proxy::frames::{FrameHead, FramePiece, Frames};
 
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, 6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -39,14 +39,14 @@ pub(super) struct Peer(watch::Receiver<Said>);
 impl Peer {
     /// A connection over a stream, and what becomes known of it.
     /// `changed` is told of each change, and of the end.
-    pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (Watched, Self) {
+    pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (ObservedStream, Self) {
         let (reader, peer) = Self::reader(changed);
-        (Watched { stream, reader }, peer)
+        (ObservedStream { stream, reader }, peer)
     }
 
-    fn reader(changed: Arc<Notify>) -> (Reader, Self) {
+    fn reader(changed: Arc<Notify>) -> (FrameObserver, Self) {
         let (said, peer) = watch::channel(Said::default());
-        let reader = Reader {
+        let reader = FrameObserver {
             frames: Frames::of_server(),
             head: None,
             entry: ([0; 6], 0),
@@ -72,7 +72,7 @@ impl Peer {
 
 /// Reads what a member sends.
 #[derive(Debug)]
-struct Reader {
+struct FrameObserver {
     frames: Frames,
     /// The frame whose payload is being read, if that is of interest.
     head: Option<FrameHead>,
@@ -84,19 +84,19 @@ struct Reader {
     changed: Arc<Notify>,
 }
 
-impl Drop for Reader {
+impl Drop for FrameObserver {
     fn drop(&mut self) {
         // Known before the pool looks: hyper's own handles may learn of it only later.
         self.tell(|said| said.gone = true);
     }
 }
 
-impl Reader {
+impl FrameObserver {
     fn read(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.frames.next(&mut bytes) {
             match piece {
-                Piece::Head(head) => self.begin(head),
-                Piece::Payload(part) => self.go_on(part),
+                FramePiece::Head(head) => self.begin(head),
+                FramePiece::Payload(part) => self.go_on(part),
             }
         }
     }
@@ -188,12 +188,12 @@ impl Reader {
 
 /// A stream to a member whose frames are read along.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct ObservedStream {
     stream: Stream,
-    reader: Reader,
+    reader: FrameObserver,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for ObservedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -210,7 +210,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for ObservedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

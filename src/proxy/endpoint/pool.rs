@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{Http1Line, Http2Line, Line};
-use super::streams::{Found, Streams};
+use super::line::{Http1Line, Http2Line, MemberConnection};
+use super::streams::{MemberStreams, StreamChoice};
 use crate::service::{BoxError, Capacity};
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// Open connections to one member.
 #[derive(Debug)]
 pub(super) struct Pool {
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
     /// Held while one that is shared is opened.
     opening: tokio::sync::Mutex<()>,
     /// What the last that was opened speaks: if it is HTTP/2, the others wait for it.
@@ -44,11 +44,11 @@ const UNKNOWN: u32 = 0;
 const LIVES: u32 = 2;
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnections {
     /// Those that nobody uses, and since which look.
     idle: Vec<(Http1Line, u32)>,
     /// Those that are shared, if the member speaks HTTP/2.
-    shared: Streams,
+    shared: MemberStreams,
     /// How often somebody has looked.
     looks: u32,
     watched: bool,
@@ -90,9 +90,9 @@ impl Pool {
     /// Keeps so many idle connections at `most`; with 0, each request has its own. So many
     /// are shared at most, if the member speaks HTTP/2.
     pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>, life: Duration) -> Self {
-        let open = Open {
+        let open = OpenConnections {
             idle: Vec::new(),
-            shared: Streams::new(shared),
+            shared: MemberStreams::new(shared),
             looks: 0,
             watched: false,
         };
@@ -109,17 +109,17 @@ impl Pool {
     }
 
     /// An open connection, if there is one.
-    pub(super) fn take(&self) -> Option<Line> {
+    pub(super) fn take(&self) -> Option<MemberConnection> {
         if self.speaks.load(Relaxed) == HTTP_2 {
             return match self.find(None) {
-                Found::Line(line) => Some(Line::Http2(line)),
+                StreamChoice::Line(line) => Some(MemberConnection::Http2(line)),
                 _ => None,
             };
         }
         let mut open = self.open.lock();
         while let Some((line, _)) = open.idle.pop() {
             if !line.sender.is_closed() {
-                return Some(Line::Http1(line));
+                return Some(MemberConnection::Http1(line));
             }
         }
         None
@@ -138,7 +138,7 @@ impl Pool {
         self.capacity.set(room);
     }
 
-    fn find(&self, after: Option<u32>) -> Found {
+    fn find(&self, after: Option<u32>) -> StreamChoice {
         let mut gone = Vec::new();
         let mut open = self.open.lock();
         let looks = open.looks;
@@ -160,9 +160,9 @@ impl Pool {
     /// be shared is waited for.
     pub(super) async fn open(
         &self,
-        connect: impl Future<Output = Result<Line, BoxError>>,
+        connect: impl Future<Output = Result<MemberConnection, BoxError>>,
         whom: For,
-    ) -> Result<Line, NoLine> {
+    ) -> Result<MemberConnection, NoLine> {
         let alone = self.most == 0 || whom == For::Itself;
         if alone || self.speaks.load(Relaxed) == HTTP_1 {
             return Ok(self.share(connect.await?));
@@ -178,17 +178,17 @@ impl Pool {
         }
         loop {
             match self.find(after) {
-                Found::Line(line) => return Ok(Line::Http2(line)),
-                Found::New(peer) => peer.settle().await,
-                Found::Full(allowed) => return Err(NoLine::Full(allowed)),
-                Found::None => return Ok(self.share(connect.await?)),
+                StreamChoice::Line(line) => return Ok(MemberConnection::Http2(line)),
+                StreamChoice::New(peer) => peer.settle().await,
+                StreamChoice::Full(allowed) => return Err(NoLine::Full(allowed)),
+                StreamChoice::None => return Ok(self.share(connect.await?)),
             }
         }
     }
 
     /// Has others share a connection, if that is possible; returns the opener's handle.
-    fn share(&self, line: Line) -> Line {
-        let Line::Http2(line) = line else {
+    fn share(&self, line: MemberConnection) -> MemberConnection {
+        let MemberConnection::Http2(line) = line else {
             self.speaks.store(HTTP_1, Relaxed);
             return line;
         };
@@ -199,7 +199,7 @@ impl Pool {
             let looks = open.looks;
             open.shared.add(line, looks);
         }
-        Line::Http2(own)
+        MemberConnection::Http2(own)
     }
 
     /// Lays a connection down for the next request.
@@ -226,7 +226,7 @@ impl Pool {
     }
 }
 
-impl Open {
+impl OpenConnections {
     /// Takes out those that have been idle for too long, for the caller to drop.
     fn look(&mut self) -> Old {
         self.looks = self.looks.wrapping_add(1);

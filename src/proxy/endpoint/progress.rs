@@ -1,4 +1,4 @@
-//! Waiting on a connection: [`Alarm`], a timer that is set as seldom as possible, and
+//! Waiting on a connection: [`ExchangeAlarm`], a timer that is set as seldom as possible, and
 //! [`Progress`], by which an upload says that it goes on.
 
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use crate::timer::Deadline;
 /// it is not set anew for each, but goes off for the first and is then set for the one
 /// that counts.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(super) struct ExchangeAlarm {
     sleep: Option<Pin<Box<Deadline>>>,
 }
 
-impl Alarm {
+impl ExchangeAlarm {
     /// Resolves at `deadline`, and not before.
     pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self

@@ -1,5 +1,5 @@
 //! What the clones of an endpoint share: how requests are pointed at the member, and where
-//! its connections come from. [`Shared`].
+//! its connections come from. [`SharedEndpoint`].
 //!
 //! What does not live here: opening connections (`connect`), keeping them (`pool`), and the
 //! exchange itself.
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::connect::{HttpVersions, Opener};
 use super::error::EndpointError;
-use super::line::Line;
+use super::line::MemberConnection;
 use super::outgoing::Outgoing;
 use super::pool::{For, NoLine, Pool};
 use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
@@ -25,7 +25,7 @@ use crate::timer::timeout_at;
 
 /// What clones share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedEndpoint {
     pub(super) opener: Opener,
     pub(super) pool: Arc<Pool>,
     pub(super) scheme: Scheme,
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) whole: Option<Duration>,
 }
 
-impl Shared {
+impl SharedEndpoint {
     /// Points a request at the member; its form is the connection's affair.
     pub(super) fn aim(
         &self,
@@ -84,7 +84,7 @@ impl Shared {
         &self,
         whom: For,
         until: Option<Instant>,
-    ) -> Result<Line, EndpointError> {
+    ) -> Result<MemberConnection, EndpointError> {
         let connect = self.opener.connect(self.opener.versions);
         // The wait for one that is being opened counts: else they would add up.
         self.in_time(self.pool.open(connect, whom), until).await
@@ -94,7 +94,7 @@ impl Shared {
     pub(super) async fn open_for_upgrade(
         &self,
         until: Option<Instant>,
-    ) -> Result<Line, EndpointError> {
+    ) -> Result<MemberConnection, EndpointError> {
         let connect = async {
             let connected = self.opener.connect(HttpVersions::Http1).await;
             connected.map_err(NoLine::Failed)
@@ -104,9 +104,9 @@ impl Shared {
 
     async fn in_time(
         &self,
-        opening: impl Future<Output = Result<Line, NoLine>>,
+        opening: impl Future<Output = Result<MemberConnection, NoLine>>,
         until: Option<Instant>,
-    ) -> Result<Line, EndpointError> {
+    ) -> Result<MemberConnection, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
         match timeout_at(limit, opening).await {

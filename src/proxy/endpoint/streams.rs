@@ -1,5 +1,5 @@
 //! The HTTP/2 connections to one member, and which of them has room for a request:
-//! [`Streams`].
+//! [`MemberStreams`].
 //!
 //! What does not live here: opening them (`connect`), and when one is opened (`pool`).
 
@@ -8,7 +8,7 @@ use super::peer::Peer;
 
 /// Connections that take requests.
 #[derive(Debug)]
-pub(super) struct Streams {
+pub(super) struct MemberStreams {
     /// Each with the look at which it was last seen in use.
     open: Vec<(Http2Line, u32)>,
     /// How many there may be.
@@ -17,7 +17,7 @@ pub(super) struct Streams {
 
 /// What there is for a request.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum StreamChoice {
     /// A connection with room for it.
     Line(Http2Line),
     /// A new one may be opened.
@@ -28,7 +28,7 @@ pub(super) enum Found {
     Full(u32),
 }
 
-impl Streams {
+impl MemberStreams {
     pub(super) fn new(most: usize) -> Self {
         let open = Vec::new();
         Self { open, most }
@@ -46,7 +46,7 @@ impl Streams {
         looks: u32,
         after: Option<u32>,
         gone: &mut Vec<Http2Line>,
-    ) -> Found {
+    ) -> StreamChoice {
         self.weed(|line, _| line.takes_requests(), gone);
         let fits = |line: &Http2Line| after.is_none_or(|after| line.is_younger_than(after));
         let roomy = self.open.iter_mut().filter(|(line, _)| {
@@ -55,19 +55,19 @@ impl Streams {
         });
         if let Some((line, used)) = roomy.max_by_key(|(line, _)| line.streams()) {
             *used = looks;
-            return Found::Line(line.with_stream());
+            return StreamChoice::Line(line.with_stream());
         }
         let new = |line: &&Http2Line| fits(line) && line.allowed().is_none();
         if let Some(line) = self.lines().find(new) {
-            return Found::New(line.peer());
+            return StreamChoice::New(line.peer());
         }
         if self.open.len() < self.most {
-            return Found::None;
+            return StreamChoice::None;
         }
         if after.is_some() {
             return self.find(looks, None, gone);
         }
-        Found::Full(self.allowed())
+        StreamChoice::Full(self.allowed())
     }
 
     /// How many streams there is room for, if no more connections may be opened.

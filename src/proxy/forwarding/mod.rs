@@ -44,7 +44,7 @@ const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-serv
 ///
 /// let forwarding = Forwarding::new()
 ///     .with_scheme(Scheme::HTTPS) // clients come by TLS
-///     .with_trusted(["10.0.0.0/8".parse()?]) // through a proxy of our own
+///     .with_trusted_peers(["10.0.0.0/8".parse()?]) // through a proxy of our own
 ///     .with_forwarded()
 ///     .with_via("edge-1")?;
 ///
@@ -121,7 +121,7 @@ impl Forwarding {
     /// ```
     /// use equipoise::proxy::Forwarding;
     ///
-    /// let forwarding = Forwarding::new().with_trusted(["10.0.0.1/32".parse()?]);
+    /// let forwarding = Forwarding::new().with_trusted_peers(["10.0.0.1/32".parse()?]);
     /// let request = http::Request::get("/").header("x-forwarded-for", "203.0.113.7");
     /// let (mut head, ()) = request.body(())?.into_parts();
     /// forwarding.apply(&mut head, Some("10.0.0.1".parse()?));
@@ -129,7 +129,7 @@ impl Forwarding {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_trusted(self, peers: impl IntoIterator<Item = IpNet>) -> Self {
+    pub fn with_trusted_peers(self, peers: impl IntoIterator<Item = IpNet>) -> Self {
         Self {
             trusted: peers.into_iter().map(canonical).collect(),
             ..self
@@ -146,12 +146,12 @@ impl Forwarding {
     ///
     /// let request = http::Request::get("/").header("x-forwarded-for", "made up");
     /// let (mut head, ()) = request.body(())?.into_parts();
-    /// Forwarding::new().appending().apply(&mut head, Some("203.0.113.7".parse()?));
+    /// Forwarding::new().with_client_headers_kept().apply(&mut head, Some("203.0.113.7".parse()?));
     /// assert_eq!(head.headers["x-forwarded-for"], "made up, 203.0.113.7");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn appending(self) -> Self {
+    pub fn with_client_headers_kept(self) -> Self {
         Self {
             appends: true,
             ..self
@@ -299,7 +299,7 @@ impl Forwarding {
     /// ```
     /// use equipoise::proxy::Forwarding;
     ///
-    /// let forwarding = Forwarding::new().with_trusted(["10.0.0.0/8".parse()?]);
+    /// let forwarding = Forwarding::new().with_trusted_peers(["10.0.0.0/8".parse()?]);
     /// let request = http::Request::get("/").header("x-forwarded-for", "1.1.1.1, 203.0.113.7, 10.0.0.2");
     /// let request = request.body(())?;
     /// let client = forwarding.client(request.headers(), "10.0.0.1".parse()?);

@@ -38,7 +38,7 @@ fn what_a_stranger_says_of_itself_is_replaced() {
 #[test]
 fn what_a_trusted_peer_says_stands_and_its_own_address_is_added() {
     let forwarding = Forwarding::new()
-        .with_trusted(["203.0.113.0/24".parse().unwrap()])
+        .with_trusted_peers(["203.0.113.0/24".parse().unwrap()])
         .with_forwarded();
     let sent = [
         ("host", "inner"),
@@ -62,7 +62,7 @@ fn what_a_trusted_peer_says_stands_and_its_own_address_is_added() {
 #[test]
 fn as_apache_everything_is_appended_to() {
     let apache = Forwarding::new()
-        .appending()
+        .with_client_headers_kept()
         .with_server_name("proxy.example.com")
         .unwrap();
     let sent = [
@@ -89,7 +89,7 @@ fn addresses_of_version_6_are_quoted_and_mapped_ones_are_read_as_version_4() {
     assert!(!told.contains_key("x-forwarded-for"));
     let told = applied(&Forwarding::new(), "::ffff:203.0.113.7", &[]);
     assert_eq!(told["x-forwarded-for"], PEER);
-    let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+    let trusting = Forwarding::new().with_trusted_peers(["203.0.113.7/32".parse().unwrap()]);
     let sent = [("x-forwarded-for", "1.1.1.1")];
     let told = applied(&trusting, "::ffff:203.0.113.7", &sent);
     assert_eq!(told["x-forwarded-for"], "1.1.1.1, 203.0.113.7");
@@ -128,7 +128,7 @@ fn via_tells_the_version_and_grows() {
 fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
     let forwarding = Forwarding::new()
         .with_scheme(Scheme::HTTPS)
-        .with_trusted(["10.0.0.0/8".parse().unwrap()]);
+        .with_trusted_peers(["10.0.0.0/8".parse().unwrap()]);
     let client = |sent: &[&[u8]], peer: &str| {
         let mut headers = HeaderMap::new();
         for value in sent {
@@ -205,7 +205,7 @@ fn the_clients_address_is_taken_from_trusted_peers_alone_whatever_it_is_called()
     ] {
         let told = applied(&Forwarding::new(), PEER, &[(name, "6.6.6.6")]);
         assert!(!told.contains_key(name), "{name}");
-        let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+        let trusting = Forwarding::new().with_trusted_peers(["203.0.113.7/32".parse().unwrap()]);
         let told = applied(&trusting, PEER, &[(name, "6.6.6.6")]);
         assert_eq!(told[name], "6.6.6.6");
     }
@@ -213,7 +213,7 @@ fn the_clients_address_is_taken_from_trusted_peers_alone_whatever_it_is_called()
 
 #[test]
 fn a_forwarded_that_we_do_not_add_to_is_not_passed_on() {
-    let trusting = Forwarding::new().with_trusted(["203.0.113.7/32".parse().unwrap()]);
+    let trusting = Forwarding::new().with_trusted_peers(["203.0.113.7/32".parse().unwrap()]);
     let sent = [("forwarded", "for=6.6.6.6")];
     assert!(!applied(&trusting, PEER, &sent).contains_key("forwarded"));
     let told = applied(
@@ -229,7 +229,7 @@ fn a_forwarded_that_we_do_not_add_to_is_not_passed_on() {
 
 #[test]
 fn networks_of_version_4_in_the_clothes_of_version_6_are_trusted() {
-    let mapped = Forwarding::new().with_trusted(["::ffff:203.0.113.0/120".parse().unwrap()]);
+    let mapped = Forwarding::new().with_trusted_peers(["::ffff:203.0.113.0/120".parse().unwrap()]);
     let told = applied(&mapped, PEER, &[("x-forwarded-for", "1.1.1.1")]);
     assert_eq!(told["x-forwarded-for"], "1.1.1.1, 203.0.113.7");
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
-use crate::proxy::fields::{Field, names_where};
+use crate::proxy::fields::{HeaderField, names_where};
 
 /// An address as proxies write it: alone, with a port, in brackets.
 pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
@@ -48,7 +48,7 @@ pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
 
 /// Removes what a client says of itself, or of the way that it came.
 pub(super) fn remove_claims(headers: &mut HeaderMap) {
-    for claim in names_where(headers, |field, _| field == Field::Forwarded) {
+    for claim in names_where(headers, |field, _| field == HeaderField::Forwarded) {
         headers.remove(claim);
     }
 }

@@ -41,12 +41,12 @@ use super::reverse_map::replace;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CookieMap {
-    paths: Vec<Rule>,
-    domains: Vec<Rule>,
+    paths: Vec<CookieRule>,
+    domains: Vec<CookieRule>,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct CookieRule {
     internal: String,
     public: String,
 }
@@ -73,7 +73,7 @@ impl CookieMap {
     ///
     /// See [`CookieMap`].
     pub fn with_path(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
-        self.paths.push(Rule::new(internal, public)?);
+        self.paths.push(CookieRule::new(internal, public)?);
         Ok(self)
     }
 
@@ -88,7 +88,7 @@ impl CookieMap {
     ///
     /// See [`CookieMap`].
     pub fn with_domain(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
-        self.domains.push(Rule::new(internal, public)?);
+        self.domains.push(CookieRule::new(internal, public)?);
         Ok(self)
     }
 
@@ -109,18 +109,20 @@ impl CookieMap {
     /// `None` if the cookie stays as it is.
     fn rewritten(&self, cookie: &[u8]) -> Option<Vec<u8>> {
         let path = attribute(cookie, b"path").and_then(|place| {
-            let begins = |rule: &&Rule| cookie[place.clone()].starts_with(rule.internal.as_bytes());
+            let begins =
+                |rule: &&CookieRule| cookie[place.clone()].starts_with(rule.internal.as_bytes());
             Some((self.paths.iter().find(begins)?, place))
         });
         let domain = attribute(cookie, b"domain").and_then(|place| {
-            let begins = |rule: &&Rule| {
+            let begins = |rule: &&CookieRule| {
                 let internal = rule.internal.as_bytes();
                 let start = cookie[place.clone()].get(..internal.len());
                 start.is_some_and(|start| start.eq_ignore_ascii_case(internal))
             };
             Some((self.domains.iter().find(begins)?, place))
         });
-        let mut changes: Vec<(&Rule, Range<usize>)> = path.into_iter().chain(domain).collect();
+        let mut changes: Vec<(&CookieRule, Range<usize>)> =
+            path.into_iter().chain(domain).collect();
         if changes.is_empty() {
             return None;
         }
@@ -134,7 +136,7 @@ impl CookieMap {
     }
 }
 
-impl Rule {
+impl CookieRule {
     fn new(internal: &str, public: &str) -> Result<Self, MapRuleError> {
         Ok(Self {
             internal: checked(internal)?,

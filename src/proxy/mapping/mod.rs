@@ -25,5 +25,5 @@ pub(super) use raw_path::{Places, has_dot_segment, is_sound, strip};
 
 pub use cookies::CookieMap;
 pub use error::{MapError, MapRuleError};
-pub use path_map::{Mapped, PathMap, SlashMismatch};
+pub use path_map::{MappedPath, PathMap, SlashMismatch};
 pub use reverse_map::{Origin, ReverseMap};

@@ -14,7 +14,7 @@ use super::join::{checked_path, join};
 use super::raw_path::{
     Readings, has_broken_escape, has_control_escape, has_dot_segment, shortened, strip,
 };
-use super::template::Template;
+use super::template::PathTemplate;
 
 /// What `http` takes for a path with its query.
 const MAX_LEN: usize = u16::MAX as usize - 1;
@@ -33,7 +33,7 @@ const MAX_LEN: usize = u16::MAX as usize - 1;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Mapped, PathMap};
+/// use equipoise::proxy::{MappedPath, PathMap};
 ///
 /// let map = PathMap::new()
 ///     .with_exclusion("/app/static")?
@@ -41,22 +41,22 @@ const MAX_LEN: usize = u16::MAX as usize - 1;
 ///     .with_pattern(r"^/user/([^/]+)/(.*)$", "/accounts/$1/files/$2")?;
 ///
 /// let mapped = |path: &str| map.map(&path.parse().unwrap());
-/// assert_eq!(mapped("/app/cart?id=7"), Ok(Mapped::To("/shop/cart?id=7".parse()?)));
-/// assert_eq!(mapped("/user/ann/a"), Ok(Mapped::To("/accounts/ann/files/a".parse()?)));
-/// assert_eq!(mapped("/app/static/logo.png"), Ok(Mapped::Excluded));
-/// assert_eq!(mapped("/application"), Ok(Mapped::NotMapped));
+/// assert_eq!(mapped("/app/cart?id=7"), Ok(MappedPath::To("/shop/cart?id=7".parse()?)));
+/// assert_eq!(mapped("/user/ann/a"), Ok(MappedPath::To("/accounts/ann/files/a".parse()?)));
+/// assert_eq!(mapped("/app/static/logo.png"), Ok(MappedPath::Excluded));
+/// assert_eq!(mapped("/application"), Ok(MappedPath::NotMapped));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PathMap {
-    rules: Vec<Rule>,
+    rules: Vec<PathRule>,
 }
 
 #[derive(Clone, Debug)]
-enum Rule {
+enum PathRule {
     Exclude(String),
     ExcludePattern(Regex),
-    Pattern(Regex, Template),
+    Pattern(Regex, PathTemplate),
     Prefix { from: String, to: String },
 }
 
@@ -70,7 +70,7 @@ enum Rule {
     clippy::exhaustive_enums,
     reason = "who maps must know what to do in every case"
 )]
-pub enum Mapped {
+pub enum MappedPath {
     /// A rule says that the request is not for a member.
     Excluded,
     /// No rule matches.
@@ -128,10 +128,10 @@ impl PathMap {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Mapped, PathMap};
+    /// use equipoise::proxy::{MappedPath, PathMap};
     ///
     /// let map = PathMap::new().with_prefix("/app", "/")?;
-    /// assert_eq!(map.map(&"/app/x".parse()?)?, Mapped::To("/x".parse()?));
+    /// assert_eq!(map.map(&"/app/x".parse()?)?, MappedPath::To("/x".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_prefix(self, from: &str, to: &str) -> Result<Self, MapRuleError> {
@@ -140,7 +140,7 @@ impl PathMap {
             "" => String::new(),
             to => checked_path(to)?,
         };
-        Ok(self.with(Rule::Prefix { from, to }))
+        Ok(self.with(PathRule::Prefix { from, to }))
     }
 
     /// Adds a rule that keeps a prefix from the members (Apache: `ProxyPass from !`). It
@@ -155,7 +155,7 @@ impl PathMap {
     /// See [`PathMap`].
     pub fn with_exclusion(self, from: &str) -> Result<Self, MapRuleError> {
         let from = checked_path(from)?;
-        Ok(self.with(Rule::Exclude(from)))
+        Ok(self.with(PathRule::Exclude(from)))
     }
 
     /// Adds a rule that maps what a regular expression matches anywhere in the path
@@ -175,16 +175,16 @@ impl PathMap {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Mapped, PathMap};
+    /// use equipoise::proxy::{MappedPath, PathMap};
     ///
     /// let map = PathMap::new().with_pattern(r"^/v\d+/(.*)$", "/api/$1")?;
-    /// assert_eq!(map.map(&"/v2/a?b".parse()?)?, Mapped::To("/api/a?b".parse()?));
+    /// assert_eq!(map.map(&"/v2/a?b".parse()?)?, MappedPath::To("/api/a?b".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_pattern(self, pattern: &str, to: &str) -> Result<Self, MapRuleError> {
         let regex = compiled(pattern)?;
-        let template = Template::new(to, regex.captures_len())?;
-        Ok(self.with(Rule::Pattern(regex, template)))
+        let template = PathTemplate::new(to, regex.captures_len())?;
+        Ok(self.with(PathRule::Pattern(regex, template)))
     }
 
     /// Adds a rule that keeps from the members what a regular expression matches anywhere
@@ -197,17 +197,17 @@ impl PathMap {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Mapped, PathMap};
+    /// use equipoise::proxy::{MappedPath, PathMap};
     ///
     /// let map = PathMap::new()
     ///     .with_excluded_pattern(r"\.gif$")?
     ///     .with_prefix("/", "/")?;
-    /// assert_eq!(map.map(&"/logo.gif".parse()?)?, Mapped::Excluded);
+    /// assert_eq!(map.map(&"/logo.gif".parse()?)?, MappedPath::Excluded);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_excluded_pattern(self, pattern: &str) -> Result<Self, MapRuleError> {
         let regex = compiled(pattern)?;
-        Ok(self.with(Rule::ExcludePattern(regex)))
+        Ok(self.with(PathRule::ExcludePattern(regex)))
     }
 
     /// Maps the path of a request. What is not a path, as in `OPTIONS *`, is not mapped.
@@ -221,9 +221,9 @@ impl PathMap {
     /// # Examples
     ///
     /// See [`PathMap`].
-    pub fn map(&self, uri: &PathAndQuery) -> Result<Mapped, MapError> {
+    pub fn map(&self, uri: &PathAndQuery) -> Result<MappedPath, MapError> {
         let found = self.find(uri)?;
-        Ok(found.map_or(Mapped::NotMapped, |(_, mapped)| mapped))
+        Ok(found.map_or(MappedPath::NotMapped, |(_, mapped)| mapped))
     }
 
     /// As [`map`](Self::map), and says by which rule, counted from 0 in the order in which
@@ -237,16 +237,16 @@ impl PathMap {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Mapped, PathMap};
+    /// use equipoise::proxy::{MappedPath, PathMap};
     ///
     /// let services = ["shop", "pages"];
     /// let map = PathMap::new().with_prefix("/shop", "/")?.with_prefix("/", "/")?;
     /// let (rule, mapped) = map.find(&"/shop/cart".parse()?)?.unwrap();
     /// assert_eq!(services[rule], "shop");
-    /// assert_eq!(mapped, Mapped::To("/cart".parse()?));
+    /// assert_eq!(mapped, MappedPath::To("/cart".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn find(&self, uri: &PathAndQuery) -> Result<Option<(usize, Mapped)>, MapError> {
+    pub fn find(&self, uri: &PathAndQuery) -> Result<Option<(usize, MappedPath)>, MapError> {
         let path = uri.path();
         if !path.starts_with('/') {
             return Ok(None);
@@ -256,30 +256,30 @@ impl PathMap {
         let readings = LazyCell::new(|| Readings::of(path));
         for (place, rule) in self.rules.iter().enumerate() {
             let at_member = match rule {
-                Rule::Exclude(from)
+                PathRule::Exclude(from)
                     if strip(from, path).is_some()
                         || readings.all().any(|reading| strip(from, reading).is_some()) =>
                 {
-                    return Ok(Some((place, Mapped::Excluded)));
+                    return Ok(Some((place, MappedPath::Excluded)));
                 }
-                Rule::ExcludePattern(regex)
+                PathRule::ExcludePattern(regex)
                     if regex.is_match(&short)
                         || readings.all().any(|reading| regex.is_match(reading)) =>
                 {
-                    return Ok(Some((place, Mapped::Excluded)));
+                    return Ok(Some((place, MappedPath::Excluded)));
                 }
-                Rule::Exclude(_) | Rule::ExcludePattern(_) => None,
-                Rule::Pattern(regex, to) => {
+                PathRule::Exclude(_) | PathRule::ExcludePattern(_) => None,
+                PathRule::Pattern(regex, to) => {
                     let found = regex.captures(&short);
                     found.map(|found| to.path(&found, path))
                 }
-                Rule::Prefix { from, to } => {
+                PathRule::Prefix { from, to } => {
                     let rest = strip(from, path);
                     rest.map(|rest| join(to, rest.as_bytes(), from.ends_with('/')))
                 }
             };
             if let Some(at_member) = at_member {
-                let mapped = with_query(at_member, uri).map(Mapped::To)?;
+                let mapped = with_query(at_member, uri).map(MappedPath::To)?;
                 return Ok(Some((place, mapped)));
             }
         }
@@ -294,8 +294,8 @@ impl PathMap {
     /// See [`SlashMismatch`].
     #[must_use]
     pub fn lint(&self) -> Vec<SlashMismatch> {
-        let mismatch = |rule: &Rule| match rule {
-            Rule::Prefix { from, to } if from.ends_with('/') != to.ends_with('/') => {
+        let mismatch = |rule: &PathRule| match rule {
+            PathRule::Prefix { from, to } if from.ends_with('/') != to.ends_with('/') => {
                 let (from, to) = (from.clone(), to.clone());
                 // Apache completes an empty path by itself.
                 let fine = to.is_empty() && !from.ends_with('/');
@@ -306,7 +306,7 @@ impl PathMap {
         self.rules.iter().filter_map(mismatch).collect()
     }
 
-    fn with(mut self, rule: Rule) -> Self {
+    fn with(mut self, rule: PathRule) -> Self {
         self.rules.push(rule);
         self
     }
@@ -341,14 +341,14 @@ fn with_query(mut path: Vec<u8>, asked: &PathAndQuery) -> Result<PathAndQuery, M
 
 #[cfg(test)]
 mod tests {
-    use super::{Mapped, PathMap};
+    use super::{MappedPath, PathMap};
     use crate::proxy::mapping::error::{MapError, MapRuleError};
 
-    fn to(path: &str) -> Result<Mapped, MapError> {
-        Ok(Mapped::To(path.parse().unwrap()))
+    fn to(path: &str) -> Result<MappedPath, MapError> {
+        Ok(MappedPath::To(path.parse().unwrap()))
     }
 
-    fn mapped(map: &PathMap, path: &str) -> Result<Mapped, MapError> {
+    fn mapped(map: &PathMap, path: &str) -> Result<MappedPath, MapError> {
         map.map(&path.parse().unwrap())
     }
 
@@ -362,9 +362,9 @@ mod tests {
         for (path, expected) in [
             ("/a/b", to("/1/b")),
             ("/c/d", to("/2/d")),
-            ("/d", Ok(Mapped::Excluded)),
+            ("/d", Ok(MappedPath::Excluded)),
             ("/e", to("/3/e")),
-            ("*", Ok(Mapped::NotMapped)),
+            ("*", Ok(MappedPath::NotMapped)),
         ] {
             assert_eq!(mapped(&map, path), expected, "{path}");
         }
@@ -389,7 +389,7 @@ mod tests {
             "/app/semi%3bx",
             "/app/bs%5cx",
         ] {
-            assert_eq!(mapped(&map, path), Ok(Mapped::Excluded), "{path}");
+            assert_eq!(mapped(&map, path), Ok(MappedPath::Excluded), "{path}");
         }
         for path in [
             "/app/./admin",
@@ -419,7 +419,7 @@ mod tests {
     fn a_path_that_grows_too_long_is_refused_and_not_passed_on_as_it_came() {
         let map = PathMap::new().with_prefix("/app", "/longer").unwrap();
         let fits = format!("/app?{}", "x".repeat(65_526));
-        assert!(matches!(mapped(&map, &fits), Ok(Mapped::To(_))));
+        assert!(matches!(mapped(&map, &fits), Ok(MappedPath::To(_))));
         let long = format!("/app?{}", "x".repeat(65_527));
         assert_eq!(mapped(&map, &long), Err(MapError::TooLong));
     }

@@ -84,7 +84,7 @@ pub(super) fn has_control_escape(path: &[u8]) -> bool {
 pub(crate) struct Readings<'p> {
     /// As httpd does: escapes resolved, but for a slash's; runs of slashes as one.
     pub(crate) httpd: Cow<'p, str>,
-    /// Others, if there are any: every [`Way`] in which the path can be read.
+    /// Others, if there are any: every [`EscapeHandling`] in which the path can be read.
     others: Vec<String>,
 }
 
@@ -198,7 +198,7 @@ fn resolved(path: &str, climbs: bool) -> String {
 
 /// How a server reads a path whose escapes it resolves.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct EscapeHandling {
     /// A backslash is a slash.
     backslash: bool,
     /// So is an escaped slash.
@@ -215,7 +215,7 @@ enum Parameters {
 }
 
 /// The ways that may differ for this path, httpd's first.
-fn ways(path: &[u8]) -> impl Iterator<Item = Way> + use<> {
+fn ways(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
     let (mut slash, mut backslash, mut parameters) = (false, false, false);
     for at in 0..path.len() {
         let escaped = escape(path, at);
@@ -234,7 +234,7 @@ fn ways(path: &[u8]) -> impl Iterator<Item = Way> + use<> {
         let both = [false, true].into_iter().take(first(backslash, 2));
         both.flat_map(move |backslash| {
             let both = [false, true].into_iter().take(first(slash, 2));
-            both.map(move |escaped_slash| Way {
+            both.map(move |escaped_slash| EscapeHandling {
                 backslash,
                 escaped_slash,
                 parameters,
@@ -243,7 +243,7 @@ fn ways(path: &[u8]) -> impl Iterator<Item = Way> + use<> {
     })
 }
 
-impl Way {
+impl EscapeHandling {
     /// Slashes that follow each other are one.
     fn read(self, path: &str) -> String {
         let bytes = path.as_bytes();

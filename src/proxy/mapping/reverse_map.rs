@@ -24,24 +24,24 @@ use super::join::{checked_path, join};
 ///
 /// let map = ReverseMap::new()
 ///     .with_members(["http://10.0.0.1:8080/shop", "http://10.0.0.2:8080/shop"], "/app")?;
-/// let seen_as = Origin::new(Scheme::HTTPS, "www.example.com".parse()?);
+/// let public_origin = Origin::new(Scheme::HTTPS, "www.example.com".parse()?);
 ///
 /// let mut answer = HeaderMap::new();
 /// let internal = HeaderValue::from_static("http://10.0.0.2:8080/shop/login?next=cart");
 /// answer.insert("location", internal);
-/// map.rewrite(&mut answer, Some(&seen_as));
+/// map.rewrite(&mut answer, Some(&public_origin));
 /// assert_eq!(answer["location"], "https://www.example.com/app/login?next=cart");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ReverseMap {
-    rules: Vec<Rule>,
+    rules: Vec<ReverseRule>,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct ReverseRule {
     /// `None` for a path, whatever the host.
-    place: Option<Place>,
+    place: Option<MemberOrigin>,
     /// Empty for the root.
     path: String,
     local: String,
@@ -49,7 +49,7 @@ struct Rule {
 
 /// In lower case, and without the port that the scheme implies.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Place {
+struct MemberOrigin {
     scheme: String,
     authority: String,
 }
@@ -131,7 +131,7 @@ impl ReverseMap {
             let text = member.to_owned();
             MapRuleError::Url { text }
         })?;
-        self.rules.push(Rule {
+        self.rules.push(ReverseRule {
             place,
             path: if path == "/" { String::new() } else { path },
             local: checked_path(local)?,
@@ -177,13 +177,13 @@ impl ReverseMap {
     /// assert_eq!(head.headers["refresh"], "5; url=/app/done");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn rewrite(&self, headers: &mut HeaderMap, seen_as: Option<&Origin>) {
+    pub fn rewrite(&self, headers: &mut HeaderMap, public_origin: Option<&Origin>) {
         for (name, value) in headers.iter_mut() {
             let text = value.as_bytes();
             let rewritten = if name == REFRESH {
-                self.refresh(text, seen_as)
+                self.refresh(text, public_origin)
             } else if holds_a_url(name) {
-                self.rewritten(text, seen_as)
+                self.rewritten(text, public_origin)
             } else {
                 None
             };
@@ -197,14 +197,14 @@ impl ReverseMap {
     ///
     /// See [`with_member`](Self::with_member).
     #[must_use]
-    pub fn url(&self, url: &str, seen_as: Option<&Origin>) -> Option<String> {
-        let rewritten = self.rewritten(url.as_bytes(), seen_as)?;
+    pub fn url(&self, url: &str, public_origin: Option<&Origin>) -> Option<String> {
+        let rewritten = self.rewritten(url.as_bytes(), public_origin)?;
         String::from_utf8(rewritten).ok()
     }
 
-    fn rewritten(&self, url: &[u8], seen_as: Option<&Origin>) -> Option<Vec<u8>> {
+    fn rewritten(&self, url: &[u8], public_origin: Option<&Origin>) -> Option<Vec<u8>> {
         let (place, path) = match split(url) {
-            Some((scheme, authority, path)) => (Some(Place::new(scheme, authority)?), path),
+            Some((scheme, authority, path)) => (Some(MemberOrigin::new(scheme, authority)?), path),
             // Two slashes begin a host.
             None if url.starts_with(b"/") && !url.starts_with(b"//") => (None, url),
             None => return None,
@@ -216,7 +216,7 @@ impl ReverseMap {
             let rest = if slash { without_slashes(rest) } else { rest };
             Some(join(&rule.local, rest, slash))
         })?;
-        if let Some(origin) = seen_as {
+        if let Some(origin) = public_origin {
             local.splice(0..0, origin.to_string().into_bytes());
         }
         Some(local)
@@ -224,7 +224,7 @@ impl ReverseMap {
 
     /// `5; url=http://..`, also with quotes around the URL or without `url=` (HTML,
     /// "shared declarative refresh steps").
-    fn refresh(&self, value: &[u8], seen_as: Option<&Origin>) -> Option<Vec<u8>> {
+    fn refresh(&self, value: &[u8], public_origin: Option<&Origin>) -> Option<Vec<u8>> {
         let mut at = 1 + value.iter().position(|byte| matches!(byte, b';' | b','))?;
         at += blanks(&value[at..]);
         let named = value.get(at..at + 3);
@@ -243,13 +243,13 @@ impl ReverseMap {
         }
         let url = value[at..end].trim_ascii_end();
         let mut rewritten = value[..at].to_vec();
-        rewritten.extend(self.rewritten(url, seen_as)?);
+        rewritten.extend(self.rewritten(url, public_origin)?);
         rewritten.extend_from_slice(&value[at + url.len()..]);
         Some(rewritten)
     }
 }
 
-impl Place {
+impl MemberOrigin {
     fn new(scheme: &[u8], authority: &[u8]) -> Option<Self> {
         let lower = |text: &[u8]| String::from_utf8(text.to_ascii_lowercase()).ok();
         let scheme = lower(scheme)?;
@@ -266,7 +266,7 @@ impl Place {
     }
 }
 
-fn read_member(member: &str) -> Option<(Option<Place>, String)> {
+fn read_member(member: &str) -> Option<(Option<MemberOrigin>, String)> {
     let uri: Uri = member.parse().ok()?;
     if uri.query().is_some() || member.contains('#') {
         return None;
@@ -279,7 +279,10 @@ fn read_member(member: &str) -> Option<(Option<Place>, String)> {
             let host = authority
                 .rsplit_once('@')
                 .map_or(authority, |(_, host)| host);
-            Some(Place::new(scheme.as_str().as_bytes(), host.as_bytes())?)
+            Some(MemberOrigin::new(
+                scheme.as_str().as_bytes(),
+                host.as_bytes(),
+            )?)
         }
         (None, None) if path.starts_with('/') => None,
         _ => return None,

@@ -6,17 +6,17 @@ use super::error::MapRuleError;
 use super::join::{is_path, join};
 
 #[derive(Clone, Debug)]
-pub(super) struct Template {
-    pieces: Vec<Piece>,
+pub(super) struct PathTemplate {
+    pieces: Vec<TemplatePiece>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum TemplatePiece {
     Group(usize),
     Text(String),
 }
 
-impl Template {
+impl PathTemplate {
     /// Reads a target for an expression with so many groups (the whole counts as one).
     pub(super) fn new(target: &str, groups: usize) -> Result<Self, MapRuleError> {
         let template = Self {
@@ -24,7 +24,7 @@ impl Template {
         };
         for piece in &template.pieces {
             match *piece {
-                Piece::Group(group) if group >= groups => {
+                TemplatePiece::Group(group) if group >= groups => {
                     let target = target.to_owned();
                     return Err(MapRuleError::Group { target, group });
                 }
@@ -34,8 +34,8 @@ impl Template {
         // A group may bring the first slash; a text must have it.
         let sample = template.filled(|_| Some("x"));
         let begins = match template.pieces.first() {
-            Some(Piece::Text(text)) => text.starts_with('/'),
-            Some(Piece::Group(_)) | None => true,
+            Some(TemplatePiece::Text(text)) => text.starts_with('/'),
+            Some(TemplatePiece::Group(_)) | None => true,
         };
         if begins && is_path(&sample) {
             Ok(template)
@@ -48,7 +48,7 @@ impl Template {
     /// The path for what was found in `path`: if no group is named, all of the path is
     /// appended, as Apache does.
     pub(super) fn path(&self, found: &Captures<'_>, path: &str) -> Vec<u8> {
-        let names_a_group = |piece: &Piece| matches!(piece, Piece::Group(_));
+        let names_a_group = |piece: &TemplatePiece| matches!(piece, TemplatePiece::Group(_));
         if self.pieces.iter().any(names_a_group) {
             let group = |group| found.get(group).map(|group| group.as_str());
             self.filled(group).into_bytes()
@@ -61,8 +61,8 @@ impl Template {
         let mut filled = String::new();
         for piece in &self.pieces {
             let piece = match piece {
-                Piece::Group(number) => group(*number).unwrap_or_default(),
-                Piece::Text(text) => text,
+                TemplatePiece::Group(number) => group(*number).unwrap_or_default(),
+                TemplatePiece::Text(text) => text,
             };
             if filled.is_empty() && !piece.is_empty() && !piece.starts_with('/') {
                 filled.push('/');
@@ -80,7 +80,7 @@ impl Template {
     }
 }
 
-fn pieces(target: &str) -> Vec<Piece> {
+fn pieces(target: &str) -> Vec<TemplatePiece> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = target.chars().peekable();
@@ -95,29 +95,29 @@ fn pieces(target: &str) -> Vec<Piece> {
             ('$', Some(group)) => {
                 rest.next();
                 if !text.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    pieces.push(TemplatePiece::Text(std::mem::take(&mut text)));
                 }
                 // A digit fits everywhere.
-                pieces.push(Piece::Group(group as usize));
+                pieces.push(TemplatePiece::Group(group as usize));
             }
             _ => text.push(next),
         }
     }
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(TemplatePiece::Text(text));
     }
     pieces
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Template;
+    use super::PathTemplate;
     use crate::proxy::mapping::error::MapRuleError;
     use regex::Regex;
 
     fn path(pattern: &str, target: &str, path: &str) -> String {
         let regex = Regex::new(pattern).unwrap();
-        let template = Template::new(target, regex.captures_len()).unwrap();
+        let template = PathTemplate::new(target, regex.captures_len()).unwrap();
         let found = regex.captures(path).unwrap();
         String::from_utf8(template.path(&found, path)).unwrap()
     }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_target_that_cannot_be_filled_is_refused() {
-        let refused = |target: &str| Template::new(target, 2).unwrap_err();
+        let refused = |target: &str| PathTemplate::new(target, 2).unwrap_err();
         let group = MapRuleError::Group {
             target: "/$2".to_owned(),
             group: 2,

@@ -1,11 +1,11 @@
-//! An answer that is always the same: [`Answer`].
+//! An answer that is always the same: [`StaticResponse`].
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::RuleError;
-use crate::service::{Refusal, Wanted};
+use crate::service::{ErrorPage, PreferredFormat};
 
 /// An answer that the router gives itself: a status, and bytes of some type. The answer
 /// to `HEAD` is the same without the bytes.
@@ -13,13 +13,13 @@ use crate::service::{Refusal, Wanted};
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Answer, Router, Rule};
+/// use equipoise::proxy::{StaticResponse, Router, Rule};
 /// use http::{HeaderValue, StatusCode};
 ///
 /// let router = Router::<()>::builder()
-///     .answer(Rule::new().path("/health"), Answer::text("fine\n"))
-///     .otherwise_answer(
-///         Answer::new(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>")
+///     .respond(Rule::new().path("/health"), StaticResponse::text("fine\n"))
+///     .fallback_response(
+///         StaticResponse::new(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>")
 ///             .with_content_type(HeaderValue::from_static("text/html; charset=utf-8")),
 ///     )
 ///     .build()?;
@@ -27,7 +27,7 @@ use crate::service::{Refusal, Wanted};
 /// # Ok::<(), equipoise::proxy::RouterError>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Answer {
+pub struct StaticResponse {
     status: StatusCode,
     content_type: HeaderValue,
     bytes: Bytes,
@@ -35,13 +35,13 @@ pub struct Answer {
     refused: Option<&'static str>,
 }
 
-impl Answer {
+impl StaticResponse {
     /// Makes an answer of plain text, until [`with_content_type`](Self::with_content_type)
     /// says otherwise.
     ///
     /// # Examples
     ///
-    /// See [`Answer`].
+    /// See [`StaticResponse`].
     #[must_use]
     pub fn new(status: StatusCode, bytes: impl Into<Bytes>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Answer {
     ///
     /// # Examples
     ///
-    /// See [`Answer`].
+    /// See [`StaticResponse`].
     #[must_use]
     pub fn text(text: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, text)
@@ -66,7 +66,7 @@ impl Answer {
     ///
     /// # Examples
     ///
-    /// See [`Answer`].
+    /// See [`StaticResponse`].
     #[must_use]
     pub fn with_content_type(self, content_type: HeaderValue) -> Self {
         Self {
@@ -115,9 +115,9 @@ impl Answer {
         Ok(self)
     }
 
-    pub(super) fn response(&self, wanted: Wanted) -> Response<Bytes> {
+    pub(super) fn response(&self, wanted: PreferredFormat) -> Response<Bytes> {
         if let Some(why) = self.refused {
-            return Refusal::new(self.status, why, wanted).page(None);
+            return ErrorPage::new(self.status, why, wanted).page(None);
         }
         let bytes = if wanted.head_only() {
             Bytes::new()

@@ -18,7 +18,7 @@ use crate::session::cookie_places;
 
 /// What rules look at.
 #[derive(Debug)]
-pub(super) struct Facts<'r> {
+pub(super) struct RequestFacts<'r> {
     extensions: &'r Extensions,
     headers: &'r HeaderMap,
     pub(super) host: Option<Cow<'r, str>>,
@@ -28,7 +28,7 @@ pub(super) struct Facts<'r> {
     pub(super) uri: &'r Uri,
 }
 
-impl<'r> Facts<'r> {
+impl<'r> RequestFacts<'r> {
     pub(super) fn of<B>(request: &'r Request<B>) -> Self {
         Self {
             extensions: request.extensions(),
@@ -41,8 +41,8 @@ impl<'r> Facts<'r> {
     }
 
     /// The same request, with another reading of its path.
-    pub(super) fn read_as<'s>(&'s self, path: &'s str) -> Facts<'s> {
-        Facts {
+    pub(super) fn read_as<'s>(&'s self, path: &'s str) -> RequestFacts<'s> {
+        RequestFacts {
             extensions: self.extensions,
             headers: self.headers,
             host: self.host.as_deref().map(Cow::Borrowed),
@@ -59,40 +59,40 @@ impl<'r> Facts<'r> {
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conditions(Vec<Condition>);
+pub(super) struct RouteConditions(Vec<RouteCondition>);
 
-impl Conditions {
-    pub(super) fn push(&mut self, condition: Condition) {
+impl RouteConditions {
+    pub(super) fn push(&mut self, condition: RouteCondition) {
         self.0.push(condition);
     }
 
     pub(super) fn with_chance_last(mut self) -> Self {
-        self.0.sort_by_key(Condition::is_drawn);
+        self.0.sort_by_key(RouteCondition::is_drawn);
         self
     }
 
     /// The same for paths in lower case.
     pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
-        let conditions = self.0.into_iter().map(Condition::in_lower_case);
+        let conditions = self.0.into_iter().map(RouteCondition::in_lower_case);
         Ok(Self(conditions.collect::<Result<_, _>>()?))
     }
 
-    pub(super) fn hold(&self, facts: &Facts<'_>, random: &Random) -> bool {
+    pub(super) fn hold(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         let mut conditions = self.0.iter();
         conditions.all(|condition| condition.holds(facts, random))
     }
 
     fn is_drawn(&self) -> bool {
-        self.0.iter().any(Condition::is_drawn)
+        self.0.iter().any(RouteCondition::is_drawn)
     }
 
     /// Whether one of them is on the path.
     fn is_for_paths(&self) -> bool {
-        self.0.iter().any(Condition::is_for_paths)
+        self.0.iter().any(RouteCondition::is_for_paths)
     }
 
     /// Whether this reading of the path is one that they are not for.
-    pub(super) fn exclude(&self, facts: &Facts<'_>, random: &Random) -> bool {
+    pub(super) fn exclude(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         let mut conditions = self.0.iter();
         conditions.any(|condition| condition.excludes(facts, random))
     }
@@ -100,7 +100,7 @@ impl Conditions {
     /// The hosts that they are for, by one of them.
     pub(super) fn indexed_host(&self) -> Option<&HostPattern> {
         self.0.iter().find_map(|condition| match condition {
-            Condition::Host(pattern) => Some(pattern),
+            RouteCondition::Host(pattern) => Some(pattern),
             _ => None,
         })
     }
@@ -109,8 +109,8 @@ impl Conditions {
     /// something.
     pub(super) fn indexed_path(&self) -> Option<&PathPattern> {
         self.0.iter().find_map(|condition| match condition {
-            Condition::Path(PathPattern::Matching(_)) => None,
-            Condition::Path(pattern) => Some(pattern),
+            RouteCondition::Path(PathPattern::Matching(_)) => None,
+            RouteCondition::Path(pattern) => Some(pattern),
             _ => None,
         })
     }
@@ -118,15 +118,15 @@ impl Conditions {
     /// Their path prefix, if there is one.
     pub(super) fn prefix(&self) -> Option<&str> {
         self.0.iter().find_map(|condition| match condition {
-            Condition::Path(PathPattern::Under(prefix)) => Some(&**prefix),
+            RouteCondition::Path(PathPattern::Under(prefix)) => Some(&**prefix),
             _ => None,
         })
     }
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Condition {
-    AnyOf(Box<[Conditions]>),
+pub(super) enum RouteCondition {
+    AnyOf(Box<[RouteConditions]>),
     ClientIn(Box<[IpNet]>),
     Cookie {
         name: Box<str>,
@@ -134,7 +134,7 @@ pub(super) enum Condition {
     },
     Header {
         name: HeaderName,
-        value: Wanted,
+        value: HeaderMatch,
     },
     Host(HostPattern),
     Methods(Box<[Method]>),
@@ -144,18 +144,18 @@ pub(super) enum Condition {
         value: Option<Box<str>>,
     },
     Share(Share),
-    Unless(Conditions),
+    Unless(RouteConditions),
 }
 
 /// What a header should be.
 #[derive(Clone, Debug)]
-pub(super) enum Wanted {
+pub(super) enum HeaderMatch {
     Anything,
     Equal(HeaderValue),
     Matching(Regex),
 }
 
-impl Wanted {
+impl HeaderMatch {
     pub(super) fn equal(text: &str) -> Result<Self, RuleError> {
         let wrong = || RuleError::Value {
             text: text.to_owned(),
@@ -211,8 +211,8 @@ impl Share {
     }
 }
 
-impl Condition {
-    pub(super) fn holds(&self, facts: &Facts<'_>, random: &Random) -> bool {
+impl RouteCondition {
+    pub(super) fn holds(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         match self {
             Self::AnyOf(rules) => rules.iter().any(|rule| rule.hold(facts, random)),
             Self::ClientIn(nets) => {
@@ -240,7 +240,7 @@ impl Condition {
     pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
         Ok(match self {
             Self::AnyOf(rules) => {
-                let rules = rules.into_iter().map(Conditions::in_lower_case);
+                let rules = rules.into_iter().map(RouteConditions::in_lower_case);
                 Self::AnyOf(rules.collect::<Result<_, _>>()?)
             }
             Self::Path(pattern) => Self::Path(pattern.in_lower_case()?),
@@ -252,7 +252,7 @@ impl Condition {
     /// Whether chance has a say in it.
     pub(super) fn is_drawn(&self) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(Conditions::is_drawn),
+            Self::AnyOf(rules) => rules.iter().any(RouteConditions::is_drawn),
             Self::Share(_) => true,
             Self::Unless(rule) => rule.is_drawn(),
             _ => false,
@@ -262,7 +262,7 @@ impl Condition {
     /// Whether the path has a say in it.
     pub(super) fn is_for_paths(&self) -> bool {
         match self {
-            Self::AnyOf(rules) => rules.iter().any(Conditions::is_for_paths),
+            Self::AnyOf(rules) => rules.iter().any(RouteConditions::is_for_paths),
             Self::Path(_) => true,
             Self::Unless(rule) => rule.is_for_paths(),
             _ => false,
@@ -270,7 +270,7 @@ impl Condition {
     }
 
     /// Whether this reading of the path is one that it is not for.
-    pub(super) fn excludes(&self, facts: &Facts<'_>, random: &Random) -> bool {
+    pub(super) fn excludes(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         match self {
             Self::AnyOf(rules) => rules.iter().any(|rule| rule.exclude(facts, random)),
             Self::Unless(rule) => rule.is_for_paths() && rule.hold(facts, random),

@@ -11,11 +11,11 @@ use http::StatusCode;
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Answer, Router, Rule};
+/// use equipoise::proxy::{StaticResponse, Router, Rule};
 ///
 /// let error = Router::<()>::builder()
-///     .answer(Rule::new().path("/health"), Answer::text("fine\n"))
-///     .answer(Rule::new().host("example.com:80"), Answer::text("here\n"))
+///     .respond(Rule::new().path("/health"), StaticResponse::text("fine\n"))
+///     .respond(Rule::new().host("example.com:80"), StaticResponse::text("here\n"))
 ///     .build()
 ///     .unwrap_err();
 /// assert_eq!(error.rule(), 2);
@@ -46,10 +46,10 @@ impl RouterError {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Answer, Router, Rule, RuleError};
+    /// use equipoise::proxy::{StaticResponse, Router, Rule, RuleError};
     ///
     /// let rule = Rule::new().path_regex("/[0-9+");
-    /// let built = Router::<()>::builder().answer(rule, Answer::text("")).build();
+    /// let built = Router::<()>::builder().answer(rule, StaticResponse::text("")).build();
     /// assert!(matches!(built.unwrap_err().fault(), RuleError::Regex { .. }));
     /// ```
     #[must_use]

@@ -9,7 +9,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::service::AnswerBody;
+use crate::service::ResponseBody;
 
 pin_project! {
     /// One request on its way through a [`Router`](super::Router), of the type `R`.
@@ -41,13 +41,13 @@ pin_project! {
         S: Service<R>,
     {
         #[pin]
-        way: Way<S, R, S::Future>,
+        way: RoutedCall<S, R, S::Future>,
     }
 }
 
 pin_project! {
     #[project = WayProjected]
-    enum Way<S, R, F> {
+    enum RoutedCall<S, R, F> {
         // `None` once it has been given.
         Answered { answer: Option<Response<Bytes>> },
         // Not ready yet. The request is `None` once the service has it.
@@ -62,13 +62,13 @@ where
 {
     pub(super) fn answered(answer: Response<Bytes>) -> Self {
         let answer = Some(answer);
-        let way = Way::Answered { answer };
+        let way = RoutedCall::Answered { answer };
         Self { way }
     }
 
     pub(super) fn chosen(service: S, request: R) -> Self {
         let request = Some(request);
-        let way = Way::Chosen { service, request };
+        let way = RoutedCall::Chosen { service, request };
         Self { way }
     }
 }
@@ -77,7 +77,7 @@ impl<S, R, B> Future for RouterFuture<S, R>
 where
     S: Service<R, Response = Response<B>>,
 {
-    type Output = Result<Response<AnswerBody<B>>, S::Error>;
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         const AGAIN: &str = "an answer was polled after it had been given";
@@ -85,12 +85,12 @@ where
         loop {
             let future = match way.as_mut().project() {
                 WayProjected::Answered { answer } => match answer.take() {
-                    Some(answer) => return Poll::Ready(Ok(answer.map(AnswerBody::text))),
+                    Some(answer) => return Poll::Ready(Ok(answer.map(ResponseBody::text))),
                     None => panic!("{AGAIN}"),
                 },
                 WayProjected::Called { future } => {
                     let answer = ready!(future.poll(context));
-                    return Poll::Ready(answer.map(|answer| answer.map(AnswerBody::inner)));
+                    return Poll::Ready(answer.map(|answer| answer.map(ResponseBody::inner)));
                 }
                 WayProjected::Chosen { service, request } => {
                     // A service that failed to get ready is not asked again.
@@ -107,7 +107,7 @@ where
                     }
                 }
             };
-            way.set(Way::Called { future });
+            way.set(RoutedCall::Called { future });
         }
     }
 }
@@ -118,9 +118,9 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.way {
-            Way::Answered { .. } => "answered",
-            Way::Called { .. } => "called",
-            Way::Chosen { .. } => "chosen",
+            RoutedCall::Answered { .. } => "answered",
+            RoutedCall::Called { .. } => "called",
+            RoutedCall::Chosen { .. } => "chosen",
         };
         f.debug_struct("RouterFuture")
             .field("way", &way)

@@ -52,7 +52,7 @@ impl Index {
     }
 
     /// The rules that may match, the first one first.
-    pub(super) fn candidates(&self, host: Option<&str>, path: &str) -> Candidates<'_> {
+    pub(super) fn candidates(&self, host: Option<&str>, path: &str) -> RuleCandidates<'_> {
         let mut lists = Vec::new();
         self.any_host.collect(Some(path), &mut lists);
         if let Some(host) = host {
@@ -67,7 +67,7 @@ impl Index {
                 }
             }
         }
-        Candidates::new(lists)
+        RuleCandidates::new(lists)
     }
 }
 
@@ -132,13 +132,13 @@ impl Segments {
 
 /// Lists in ascending order, merged as far as somebody asks; many of them at once.
 #[derive(Debug)]
-pub(super) struct Candidates<'t> {
+pub(super) struct RuleCandidates<'t> {
     lists: Vec<&'t [usize]>,
     /// In descending order, where there were many lists.
     sorted: Vec<usize>,
 }
 
-impl<'t> Candidates<'t> {
+impl<'t> RuleCandidates<'t> {
     /// To look at so many lists for each rule is quicker than to sort.
     const FEW: usize = 8;
 
@@ -154,7 +154,7 @@ impl<'t> Candidates<'t> {
     }
 }
 
-impl Iterator for Candidates<'_> {
+impl Iterator for RuleCandidates<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {

@@ -7,7 +7,7 @@ use http::{Method, Request, Uri};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Answer, Redirect, Router, Rule};
+use super::{Redirect, Router, Rule, StaticResponse};
 use crate::random::Random;
 
 const HOSTS: &[&str] = &[
@@ -160,9 +160,9 @@ proptest! {
         }
         for location in ["https://{host}{path}{query}", "{path}{query}", "{rest}", "/{path}"] {
             let router = Router::<tower::util::BoxCloneSyncService<_, http::Response<String>, ()>>::builder()
-                .answer(Rule::new().host("a.b").cookie_is("c", "1"), Answer::text(""))
-                .answer(Rule::new().host("*.b").query_is("c", "1"), Answer::text(""))
-                .answer(Rule::new().header_matches("x", "^y+$").path_pattern("/{x}/y"), Answer::text(""))
+                .respond(Rule::new().host("a.b").cookie_is("c", "1"), StaticResponse::text(""))
+                .respond(Rule::new().host("*.b").query_is("c", "1"), StaticResponse::text(""))
+                .respond(Rule::new().header_matches("x", "^y+$").path_pattern("/{x}/y"), StaticResponse::text(""))
                 .redirect(Rule::new().path_prefix("/"), Redirect::permanent(location))
                 .build()
                 .unwrap();

@@ -30,7 +30,7 @@ mod table;
 #[cfg(test)]
 mod laws;
 
-pub use answer::Answer;
+pub use answer::StaticResponse;
 pub use error::{RouterError, RuleError};
 pub use future::RouterFuture;
 pub use redirect::Redirect;

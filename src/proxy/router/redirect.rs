@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 
-use super::condition::Facts;
-use super::{Answer, RuleError};
+use super::condition::RequestFacts;
+use super::{RuleError, StaticResponse};
 use crate::proxy::mapping::{Places, strip};
-use crate::service::Wanted;
+use crate::service::PreferredFormat;
 
 /// Sends clients elsewhere. In its location stand
 ///
@@ -45,7 +45,7 @@ use crate::service::Wanted;
 ///         Rule::new().host("example.com"),
 ///         Redirect::permanent("https://www.example.com{path}{query}"),
 ///     )
-///     .otherwise(pages)
+///     .fallback(pages)
 ///     .build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
@@ -104,7 +104,7 @@ impl Redirect {
     }
 
     /// For a rule with this path prefix.
-    pub(super) fn planned(&self, prefix: Option<&str>) -> Result<Plan, RuleError> {
+    pub(super) fn planned(&self, prefix: Option<&str>) -> Result<RedirectPlan, RuleError> {
         if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Err(RuleError::Status {
                 of: "a redirect",
@@ -143,13 +143,15 @@ impl Redirect {
                 "begin it with a slash, `{path}`, `{rest}`, or a scheme as in `https://{host}`",
             ));
         }
-        let has_rest = pieces.iter().any(|piece| matches!(piece, Piece::Rest));
+        let has_rest = pieces
+            .iter()
+            .any(|piece| matches!(piece, LocationPiece::Rest));
         if has_rest && prefix.is_none() {
             return Err(wrong("`{rest}` needs a rule with a path prefix"));
         }
         // With its slash, the rest can never be read as more of a host.
         let prefix = prefix.map_or("", |prefix| prefix.strip_suffix('/').unwrap_or(prefix));
-        Ok(Plan {
+        Ok(RedirectPlan {
             status: self.status,
             names_host,
             pieces,
@@ -164,7 +166,7 @@ fn is_scheme(text: &str) -> bool {
     })
 }
 
-fn pieces(location: &str) -> Result<Vec<Piece>, &'static str> {
+fn pieces(location: &str) -> Result<Vec<LocationPiece>, &'static str> {
     const KNOWN: &str = "the braces may name `host`, `path`, `rest` and `query`";
     let mut pieces = Vec::new();
     let mut ahead = location;
@@ -173,12 +175,12 @@ fn pieces(location: &str) -> Result<Vec<Piece>, &'static str> {
         if text.contains('}') {
             return Err(KNOWN);
         }
-        pieces.push(Piece::Text(text.into()));
+        pieces.push(LocationPiece::Text(text.into()));
         pieces.push(match name {
-            "host" => Piece::Host,
-            "path" => Piece::Path,
-            "query" => Piece::Query,
-            "rest" => Piece::Rest,
+            "host" => LocationPiece::Host,
+            "path" => LocationPiece::Path,
+            "query" => LocationPiece::Query,
+            "rest" => LocationPiece::Rest,
             _ => return Err(KNOWN),
         });
         ahead = rest;
@@ -186,12 +188,12 @@ fn pieces(location: &str) -> Result<Vec<Piece>, &'static str> {
     if ahead.contains('}') {
         return Err(KNOWN);
     }
-    pieces.push(Piece::Text(ahead.into()));
+    pieces.push(LocationPiece::Text(ahead.into()));
     Ok(pieces)
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum LocationPiece {
     Host,
     Path,
     Query,
@@ -201,16 +203,20 @@ enum Piece {
 
 /// A redirect that has been found to be one.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct RedirectPlan {
     status: StatusCode,
     names_host: bool,
-    pieces: Vec<Piece>,
+    pieces: Vec<LocationPiece>,
     /// What the rest follows.
     prefix: Box<str>,
 }
 
-impl Plan {
-    pub(super) fn response(&self, facts: &Facts<'_>, wanted: Wanted) -> Response<Bytes> {
+impl RedirectPlan {
+    pub(super) fn response(
+        &self,
+        facts: &RequestFacts<'_>,
+        wanted: PreferredFormat,
+    ) -> Response<Bytes> {
         let location = self.location(facts);
         match location.and_then(|location| HeaderValue::try_from(location).ok()) {
             Some(location) => {
@@ -219,24 +225,24 @@ impl Plan {
                 response.headers_mut().insert(LOCATION, location);
                 response
             }
-            None => Answer::no_host().response(wanted),
+            None => StaticResponse::no_host().response(wanted),
         }
     }
 
-    fn location(&self, facts: &Facts<'_>) -> Option<String> {
+    fn location(&self, facts: &RequestFacts<'_>) -> Option<String> {
         let mut location = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Host => location.push_str(facts.host.as_deref()?),
-                Piece::Path => push_path(&mut location, facts.uri.path()),
-                Piece::Query => push_query(&mut location, facts.uri.query()),
-                Piece::Rest => {
+                LocationPiece::Host => location.push_str(facts.host.as_deref()?),
+                LocationPiece::Path => push_path(&mut location, facts.uri.path()),
+                LocationPiece::Query => push_query(&mut location, facts.uri.query()),
+                LocationPiece::Rest => {
                     let rest = rest_of(facts.uri.path(), &self.prefix);
                     if !rest.is_empty() {
                         push_path(&mut location, &rest);
                     }
                 }
-                Piece::Text(text) => location.push_str(text),
+                LocationPiece::Text(text) => location.push_str(text),
             }
         }
         if self.names_host {

@@ -6,7 +6,7 @@ use http::Method;
 use http::header::HeaderName;
 use ipnet::IpNet;
 
-use super::condition::{Condition, Conditions, Share, Wanted};
+use super::condition::{HeaderMatch, RouteCondition, RouteConditions, Share};
 use super::host::HostPattern;
 use super::path::PathPattern;
 use super::{RouterError, RuleError};
@@ -61,7 +61,7 @@ use crate::net::canonical;
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Rule {
-    conditions: Conditions,
+    conditions: RouteConditions,
     /// The first one.
     fault: Option<RuleError>,
 }
@@ -93,7 +93,7 @@ impl Rule {
     /// # let _ = (api, tenants, local);
     /// ```
     pub fn host(self, host: &str) -> Self {
-        self.with(HostPattern::parse(host).map(Condition::Host))
+        self.with(HostPattern::parse(host).map(RouteCondition::Host))
     }
 
     /// For this path, and no other.
@@ -107,7 +107,7 @@ impl Rule {
     /// # let _ = rule;
     /// ```
     pub fn path(self, path: &str) -> Self {
-        self.with(PathPattern::exactly(path).map(Condition::Path))
+        self.with(PathPattern::exactly(path).map(RouteCondition::Path))
     }
 
     /// For this path and all below it: `/app` is for `/app`, `/app/` and `/app/x`, but
@@ -122,7 +122,7 @@ impl Rule {
     /// # let _ = rule;
     /// ```
     pub fn path_prefix(self, prefix: &str) -> Self {
-        self.with(PathPattern::under(prefix).map(Condition::Path))
+        self.with(PathPattern::under(prefix).map(RouteCondition::Path))
     }
 
     /// For paths of this shape: `{id}` is one segment or the end of one, `{*rest}` all
@@ -138,7 +138,7 @@ impl Rule {
     /// # let _ = (orders, files);
     /// ```
     pub fn path_pattern(self, pattern: &str) -> Self {
-        self.with(PathPattern::shaped(pattern).map(Condition::Path))
+        self.with(PathPattern::shaped(pattern).map(RouteCondition::Path))
     }
 
     /// For paths in which this regular expression is found; `^` and `$` are for the
@@ -153,7 +153,7 @@ impl Rule {
     /// # let _ = images;
     /// ```
     pub fn path_regex(self, regex: &str) -> Self {
-        self.with(PathPattern::matching(regex).map(Condition::Path))
+        self.with(PathPattern::matching(regex).map(RouteCondition::Path))
     }
 
     /// For this method.
@@ -177,7 +177,7 @@ impl Rule {
     ///
     /// See [`Rule`].
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.with(listed(methods, "methods").map(Condition::Methods))
+        self.with(listed(methods, "methods").map(RouteCondition::Methods))
     }
 
     /// For requests that have this header.
@@ -191,7 +191,7 @@ impl Rule {
     /// # let _ = signed;
     /// ```
     pub fn header(self, name: &str) -> Self {
-        self.with_header(name, Ok(Wanted::Anything))
+        self.with_header(name, Ok(HeaderMatch::Anything))
     }
 
     /// For requests with a header of this name that is exactly this.
@@ -205,7 +205,7 @@ impl Rule {
     /// # let _ = ajax;
     /// ```
     pub fn header_is(self, name: &str, value: &str) -> Self {
-        self.with_header(name, Wanted::equal(value))
+        self.with_header(name, HeaderMatch::equal(value))
     }
 
     /// For requests with a header of this name in which this regular expression is
@@ -220,7 +220,7 @@ impl Rule {
     /// # let _ = german;
     /// ```
     pub fn header_matches(self, name: &str, regex: &str) -> Self {
-        self.with_header(name, Wanted::matching(regex))
+        self.with_header(name, HeaderMatch::matching(regex))
     }
 
     /// For requests that have this cookie, whatever it is.
@@ -288,7 +288,7 @@ impl Rule {
     /// ```
     pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().map(canonical);
-        self.with(listed(networks, "networks").map(Condition::ClientIn))
+        self.with(listed(networks, "networks").map(RouteCondition::ClientIn))
     }
 
     /// For this share of the requests for which all else holds, drawn for each of them.
@@ -305,7 +305,7 @@ impl Rule {
     /// # let _ = canary;
     /// ```
     pub fn percent(self, percent: f64) -> Self {
-        self.with(Share::percent(percent).map(Condition::Share))
+        self.with(Share::percent(percent).map(RouteCondition::Share))
     }
 
     /// For requests for which one of these rules holds, too. They are asked in turn:
@@ -319,7 +319,7 @@ impl Rule {
         let rules = rules.into_iter().map(Self::conditions);
         let rules = rules.collect::<Result<Vec<_>, _>>();
         let rules = rules.and_then(|rules| listed(rules, "rules"));
-        self.with(rules.map(Condition::AnyOf))
+        self.with(rules.map(RouteCondition::AnyOf))
     }
 
     /// For requests for which that other rule does not hold.
@@ -328,37 +328,37 @@ impl Rule {
     ///
     /// See [`Rule`].
     pub fn unless(self, rule: Self) -> Self {
-        self.with(rule.conditions().map(Condition::Unless))
+        self.with(rule.conditions().map(RouteCondition::Unless))
     }
 
-    fn conditions(self) -> Result<Conditions, RuleError> {
+    fn conditions(self) -> Result<RouteConditions, RuleError> {
         self.fault.map_or(Ok(self.conditions), Err)
     }
 
-    fn with_header(self, name: &str, value: Result<Wanted, RuleError>) -> Self {
+    fn with_header(self, name: &str, value: Result<HeaderMatch, RuleError>) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RuleError::Name {
             of: "header",
             text: name.to_owned(),
         });
         self.with(name.and_then(|name| {
             let value = value?;
-            Ok(Condition::Header { name, value })
+            Ok(RouteCondition::Header { name, value })
         }))
     }
 
     fn with_cookie(self, name: &str, value: Option<Box<str>>) -> Self {
         let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=;,".contains(&byte);
         let name = named(name, "cookie", ends_it);
-        self.with(name.map(|name| Condition::Cookie { name, value }))
+        self.with(name.map(|name| RouteCondition::Cookie { name, value }))
     }
 
     fn with_query(self, name: &str, value: Option<Box<str>>) -> Self {
         let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=&#".contains(&byte);
         let name = named(name, "parameter", ends_it);
-        self.with(name.map(|name| Condition::Query { name, value }))
+        self.with(name.map(|name| RouteCondition::Query { name, value }))
     }
 
-    fn with(mut self, condition: Result<Condition, RuleError>) -> Self {
+    fn with(mut self, condition: Result<RouteCondition, RuleError>) -> Self {
         match condition {
             Ok(condition) => self.conditions.push(condition),
             Err(fault) => {
@@ -370,7 +370,7 @@ impl Rule {
 
     /// What it asks for. Chance comes last, so that nothing is drawn for a request that is
     /// not meant, and the index does not change what is drawn.
-    pub(super) fn checked(self, rule: usize) -> Result<Conditions, RouterError> {
+    pub(super) fn checked(self, rule: usize) -> Result<RouteConditions, RouterError> {
         match self.fault {
             Some(fault) => Err(RouterError { rule, fault }),
             None => Ok(self.conditions.with_chance_last()),

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::condition::{Conditions, Facts};
+use super::condition::{RequestFacts, RouteConditions};
 use super::index::Index;
-use super::redirect::Plan;
-use super::{Answer, Redirect, RouterError, RouterFuture, Rule};
+use super::redirect::RedirectPlan;
+use super::{Redirect, RouterError, RouterFuture, Rule, StaticResponse};
 use crate::proxy::mapping::Places;
 use crate::random::Random;
-use crate::service::{AnswerBody, Wanted};
+use crate::service::{PreferredFormat, ResponseBody};
 
 /// A tower service that sends each request where the first of its rules says that
 /// matches: to one of your services, which are all of one type `S`, elsewhere, or to a
@@ -27,7 +27,7 @@ use crate::service::{AnswerBody, Wanted};
 /// # Examples
 ///
 /// ```
-/// use equipoise::proxy::{Answer, Router, Rule};
+/// use equipoise::proxy::{StaticResponse, Router, Rule};
 /// use http::{Request, Response};
 /// use std::convert::Infallible;
 /// use tower::ServiceExt;
@@ -41,10 +41,10 @@ use crate::service::{AnswerBody, Wanted};
 /// }
 ///
 /// let router = Router::builder()
-///     .answer(Rule::new().path("/health"), Answer::text("fine\n"))
+///     .respond(Rule::new().path("/health"), StaticResponse::text("fine\n"))
 ///     .service(Rule::new().host("api.example.com").path_prefix("/v1"), group("api"))
 ///     .service(Rule::new().cookie_is("canary", "yes"), group("canary"))
-///     .otherwise(group("pages"))
+///     .fallback(group("pages"))
 ///     .build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
@@ -58,7 +58,7 @@ use crate::service::{AnswerBody, Wanted};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Router<S> {
-    table: Arc<Table<S>>,
+    table: Arc<RuleTable<S>>,
 }
 
 impl<S> Router<S> {
@@ -70,7 +70,7 @@ impl<S> Router<S> {
     pub fn builder() -> RouterBuilder<S> {
         RouterBuilder {
             rules: Vec::new(),
-            otherwise: Way::Answer(Answer::not_found()),
+            otherwise: RouteAction::Answer(StaticResponse::not_found()),
             random: Random::from_entropy(),
             ignores_case: false,
         }
@@ -81,7 +81,7 @@ impl<S, B, RB> Service<Request<B>> for Router<S>
 where
     S: Service<Request<B>, Response = Response<RB>> + Clone,
 {
-    type Response = Response<AnswerBody<RB>>;
+    type Response = Response<ResponseBody<RB>>;
     type Error = S::Error;
     type Future = RouterFuture<S, Request<B>>;
 
@@ -91,18 +91,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let facts = Facts::of(&request);
-        let wanted = || Wanted::by(request.method(), request.headers());
+        let facts = RequestFacts::of(&request);
+        let wanted = || PreferredFormat::by(request.method(), request.headers());
         let Ok(way) = self.table.way_of(&facts) else {
-            let answer = Answer::in_doubt().response(wanted());
+            let answer = StaticResponse::in_doubt().response(wanted());
             return RouterFuture::answered(answer);
         };
         let service = match way {
-            Way::Answer(answer) => return RouterFuture::answered(answer.response(wanted())),
-            Way::Redirect(plan) => {
+            RouteAction::Answer(answer) => {
+                return RouterFuture::answered(answer.response(wanted()));
+            }
+            RouteAction::Redirect(plan) => {
                 return RouterFuture::answered(plan.response(&facts, wanted()));
             }
-            Way::Service(service) => service.clone(),
+            RouteAction::Service(service) => service.clone(),
         };
         RouterFuture::chosen(service, request)
     }
@@ -132,8 +134,8 @@ impl<S> fmt::Debug for Router<S> {
 /// See [`Router`].
 #[must_use]
 pub struct RouterBuilder<S> {
-    rules: Vec<(Rule, Way<S, Redirect>)>,
-    otherwise: Way<S, Infallible>,
+    rules: Vec<(Rule, RouteAction<S, Redirect>)>,
+    otherwise: RouteAction<S, Infallible>,
     random: Random,
     ignores_case: bool,
 }
@@ -145,7 +147,7 @@ impl<S> RouterBuilder<S> {
     ///
     /// See [`Router`].
     pub fn service(self, rule: Rule, service: S) -> Self {
-        self.with(rule, Way::Service(service))
+        self.with(rule, RouteAction::Service(service))
     }
 
     /// Sends the clients of what matches this rule, and none before it, elsewhere.
@@ -154,16 +156,16 @@ impl<S> RouterBuilder<S> {
     ///
     /// See [`Redirect`].
     pub fn redirect(self, rule: Rule, redirect: Redirect) -> Self {
-        self.with(rule, Way::Redirect(redirect))
+        self.with(rule, RouteAction::Redirect(redirect))
     }
 
     /// Answers what matches this rule, and none before it.
     ///
     /// # Examples
     ///
-    /// See [`Answer`].
-    pub fn answer(self, rule: Rule, answer: Answer) -> Self {
-        self.with(rule, Way::Answer(answer))
+    /// See [`StaticResponse`].
+    pub fn respond(self, rule: Rule, answer: StaticResponse) -> Self {
+        self.with(rule, RouteAction::Answer(answer))
     }
 
     /// Sends what matches no rule to a service.
@@ -171,9 +173,9 @@ impl<S> RouterBuilder<S> {
     /// # Examples
     ///
     /// See [`Router`].
-    pub fn otherwise(self, service: S) -> Self {
+    pub fn fallback(self, service: S) -> Self {
         Self {
-            otherwise: Way::Service(service),
+            otherwise: RouteAction::Service(service),
             ..self
         }
     }
@@ -182,10 +184,10 @@ impl<S> RouterBuilder<S> {
     ///
     /// # Examples
     ///
-    /// See [`Answer`].
-    pub fn otherwise_answer(self, answer: Answer) -> Self {
+    /// See [`StaticResponse`].
+    pub fn fallback_response(self, answer: StaticResponse) -> Self {
         Self {
-            otherwise: Way::Answer(answer),
+            otherwise: RouteAction::Answer(answer),
             ..self
         }
     }
@@ -195,11 +197,11 @@ impl<S> RouterBuilder<S> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Answer, Router, Rule};
+    /// use equipoise::proxy::{StaticResponse, Router, Rule};
     /// use equipoise::random::Random;
     ///
     /// let router = Router::<()>::builder()
-    ///     .answer(Rule::new().percent(5.0), Answer::text("new\n"))
+    ///     .respond(Rule::new().percent(5.0), StaticResponse::text("new\n"))
     ///     .random(Random::seeded(7))
     ///     .build()?;
     /// # let _ = router;
@@ -215,7 +217,7 @@ impl<S> RouterBuilder<S> {
     /// # Examples
     ///
     /// ```
-    /// use equipoise::proxy::{Answer, Router, Rule};
+    /// use equipoise::proxy::{StaticResponse, Router, Rule};
     /// use http::{Request, StatusCode};
     /// # use http::Response;
     /// # use tower::{ServiceExt, util::BoxCloneSyncService};
@@ -224,7 +226,7 @@ impl<S> RouterBuilder<S> {
     ///     .ignore_path_case()
     ///     .answer(
     ///         Rule::new().path_prefix("/admin"),
-    ///         Answer::new(StatusCode::FORBIDDEN, "not from here\n"),
+    ///         StaticResponse::new(StatusCode::FORBIDDEN, "not from here\n"),
     ///     )
     ///     .build()?;
     /// # type Any = BoxCloneSyncService<Request<String>, Response<String>, std::convert::Infallible>;
@@ -269,11 +271,13 @@ impl<S> RouterBuilder<S> {
                 conditions = conditions.in_lower_case().map_err(faulty)?;
             }
             let way = match way {
-                Way::Answer(answer) => Way::Answer(answer.checked().map_err(faulty)?),
-                Way::Redirect(redirect) => {
-                    Way::Redirect(redirect.planned(conditions.prefix()).map_err(faulty)?)
+                RouteAction::Answer(answer) => {
+                    RouteAction::Answer(answer.checked().map_err(faulty)?)
                 }
-                Way::Service(service) => Way::Service(service),
+                RouteAction::Redirect(redirect) => {
+                    RouteAction::Redirect(redirect.planned(conditions.prefix()).map_err(faulty)?)
+                }
+                RouteAction::Service(service) => RouteAction::Service(service),
             };
             index.insert(
                 position,
@@ -283,14 +287,14 @@ impl<S> RouterBuilder<S> {
             rules.push((conditions, way));
         }
         let otherwise = match self.otherwise {
-            Way::Answer(answer) => {
+            RouteAction::Answer(answer) => {
                 let faulty = |fault| RouterError { rule: last, fault };
-                Way::Answer(answer.checked().map_err(faulty)?)
+                RouteAction::Answer(answer.checked().map_err(faulty)?)
             }
-            Way::Redirect(never) => match never {},
-            Way::Service(service) => Way::Service(service),
+            RouteAction::Redirect(never) => match never {},
+            RouteAction::Service(service) => RouteAction::Service(service),
         };
-        let table = Arc::new(Table {
+        let table = Arc::new(RuleTable {
             rules,
             index,
             otherwise,
@@ -300,7 +304,7 @@ impl<S> RouterBuilder<S> {
         Ok(Router { table })
     }
 
-    fn with(mut self, rule: Rule, way: Way<S, Redirect>) -> Self {
+    fn with(mut self, rule: Rule, way: RouteAction<S, Redirect>) -> Self {
         self.rules.push((rule, way));
         self
     }
@@ -316,14 +320,14 @@ impl<S> fmt::Debug for RouterBuilder<S> {
 }
 
 /// Where a request goes.
-enum Way<S, R> {
-    Answer(Answer),
+enum RouteAction<S, R> {
+    Answer(StaticResponse),
     Redirect(R),
     Service(S),
 }
 
 /// Few services can be shown.
-impl<S, R: fmt::Debug> fmt::Debug for Way<S, R> {
+impl<S, R: fmt::Debug> fmt::Debug for RouteAction<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(answer) => answer.fmt(f),
@@ -333,10 +337,10 @@ impl<S, R: fmt::Debug> fmt::Debug for Way<S, R> {
     }
 }
 
-struct Table<S> {
-    rules: Vec<(Conditions, Way<S, Plan>)>,
+struct RuleTable<S> {
+    rules: Vec<(RouteConditions, RouteAction<S, RedirectPlan>)>,
     index: Index,
-    otherwise: Way<S, Plan>,
+    otherwise: RouteAction<S, RedirectPlan>,
     random: Random,
     ignores_case: bool,
 }
@@ -346,8 +350,8 @@ struct Table<S> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct InDoubt;
 
-impl<S> Table<S> {
-    fn way_of(&self, facts: &Facts<'_>) -> Result<&Way<S, Plan>, InDoubt> {
+impl<S> RuleTable<S> {
+    fn way_of(&self, facts: &RequestFacts<'_>) -> Result<&RouteAction<S, RedirectPlan>, InDoubt> {
         let rule = self.find(facts, |facts| self.first(facts))?;
         let rule = rule.and_then(|rule| self.rules.get(rule));
         Ok(rule.map_or(&self.otherwise, |(_, way)| way))
@@ -357,8 +361,8 @@ impl<S> Table<S> {
     /// it for one reading.
     fn find(
         &self,
-        facts: &Facts<'_>,
-        first: impl Fn(&Facts<'_>) -> Option<usize>,
+        facts: &RequestFacts<'_>,
+        first: impl Fn(&RequestFacts<'_>) -> Option<usize>,
     ) -> Result<Option<usize>, InDoubt> {
         let places = Places::of(facts.path());
         let found_at = |path: &str| self.read(facts, path, &first);
@@ -372,10 +376,10 @@ impl<S> Table<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let is_in_doubt = |(conditions, way): &(Conditions, Way<S, Plan>)| {
-            let excludes = |facts: &Facts<'_>| conditions.exclude(facts, &self.random);
+        let is_in_doubt = |(conditions, way): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
+            let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
             let mut readings = places.all();
-            matches!(way, Way::Service(_))
+            matches!(way, RouteAction::Service(_))
                 && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
         };
         let found = least.and_then(|rule| self.rules.get(rule));
@@ -386,7 +390,12 @@ impl<S> Table<S> {
     }
 
     /// Asks about one reading of the path.
-    fn read<A>(&self, facts: &Facts<'_>, path: &str, ask: impl Fn(&Facts<'_>) -> A) -> A {
+    fn read<A>(
+        &self,
+        facts: &RequestFacts<'_>,
+        path: &str,
+        ask: impl Fn(&RequestFacts<'_>) -> A,
+    ) -> A {
         if self.ignores_case && path.chars().any(char::is_uppercase) {
             return ask(&facts.read_as(&path.to_lowercase()));
         }
@@ -394,7 +403,7 @@ impl<S> Table<S> {
     }
 
     /// The first rule that matches by one reading of the path.
-    fn first(&self, facts: &Facts<'_>) -> Option<usize> {
+    fn first(&self, facts: &RequestFacts<'_>) -> Option<usize> {
         let candidates = self.index.candidates(facts.host.as_deref(), facts.path());
         let mut candidates =
             candidates.filter_map(|number| Some((number, self.rules.get(number)?)));
@@ -407,15 +416,16 @@ impl<S> Table<S> {
 #[cfg(test)]
 impl<S> Router<S> {
     pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
-        let facts = Facts::of(request);
+        let facts = RequestFacts::of(request);
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
     /// The same, slowly, and obviously right.
     pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
         let table = &self.table;
-        table.find(&Facts::of(request), |facts| {
-            let holds = |(conditions, _): &(Conditions, _)| conditions.hold(facts, &table.random);
+        table.find(&RequestFacts::of(request), |facts| {
+            let holds =
+                |(conditions, _): &(RouteConditions, _)| conditions.hold(facts, &table.random);
             table.rules.iter().position(holds)
         })
     }

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::held_heads::HeldHead;
-use super::line::Line;
-use super::unread::Unread;
+use super::line::LineState;
+use super::unread::UnreadBody;
 
 /// Counts a request in flight.
 #[derive(Debug)]
 pub(super) struct Busy {
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<LineState>,
     /// It is held, for a repetition or otherwise, until the exchange is over.
     pub(super) head: Option<HeldHead>,
 }
 
 impl Busy {
-    pub(super) fn new(line: &Arc<Line>) -> Self {
+    pub(super) fn new(line: &Arc<LineState>) -> Self {
         line.request_begins();
         Self {
             line: line.clone(),
@@ -32,7 +32,7 @@ impl Busy {
         }
     }
 
-    pub(super) fn unread(&self) -> &Unread {
+    pub(super) fn unread(&self) -> &UnreadBody {
         &self.line.unread
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::busy::Busy;
 use super::linger::discard;
-use super::unread::Unread;
+use super::unread::UnreadBody;
 use crate::proxy::empty_frames::poll_filled;
 use crate::service::{BoxError, RequestError, cause};
 use crate::timer::Deadline;
@@ -102,7 +102,7 @@ impl ClientBody {
     }
 
     /// What has to be told of the end of it, and as which body.
-    fn unread(&self) -> Option<(&Unread, u32)> {
+    fn unread(&self) -> Option<(&UnreadBody, u32)> {
         match (self.came_by, &self.busy) {
             (CameBy::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
             _ => None,

@@ -19,13 +19,14 @@ use tower_service::Service;
 use super::ClientBody;
 use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
-use super::line::{Due, Line};
+use super::line::{LineDue, LineState};
 use super::options::Options;
 use super::request::Requests;
-use super::streams::Streams;
-use super::watched::Watched;
+use super::streams::StreamTasks;
+use super::watched::ClientStream;
 use crate::net::{
-    Accepted, Arrived, Evictable, IdleConnections, LAST_CALL, Place, Stopping, Stream, TlsSession,
+    Accepted, Arrived, ConnectionPermit, Evictable, IdleConnections, LAST_CALL, Stopping, Stream,
+    TlsSession,
 };
 use crate::proxy::fields::MOST_LINES;
 use crate::proxy::{ClientAddr, ServerAddr};
@@ -33,7 +34,7 @@ use crate::service::BoxError;
 use crate::timer::Deadline;
 
 /// A connection that was accepted, and what it needs.
-pub(super) struct Connection<S> {
+pub(super) struct ClientConnection<S> {
     pub(super) arrived: Arrived,
     pub(super) service: S,
     pub(super) options: Arc<Options>,
@@ -42,7 +43,7 @@ pub(super) struct Connection<S> {
 /// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
 const MOST_UNSENT: usize = 64 * 1024;
 
-impl<S, B> Connection<S>
+impl<S, B> ClientConnection<S>
 where
     S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -65,11 +66,11 @@ where
         } = arrived;
         let line = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
-            Arc::new(Line::new(options.patience, requests, discard))
+            Arc::new(LineState::new(options.patience, requests, discard))
         };
         // The time for a head counts from here on, or from the end of the handshake.
         let early = line();
-        let opening = Opened::open(accepted, &options);
+        let opening = OpenedConnection::open(accepted, &options);
         let opened = stopping.opened_in(options.patience.head, opening).await;
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
@@ -91,10 +92,10 @@ where
 struct Speaking<S> {
     service: S,
     options: Arc<Options>,
-    place: Place,
+    place: ConnectionPermit,
     stopping: Stopping,
     idle: IdleConnections,
-    line: Arc<Line>,
+    line: Arc<LineState>,
 }
 
 impl<S, B> Speaking<S>
@@ -105,7 +106,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn speak(self, opened: Opened) {
+    async fn speak(self, opened: OpenedConnection) {
         let (options, line) = (self.options, self.line);
         let requests = Requests {
             service: self.service,
@@ -121,7 +122,7 @@ where
         };
         let heads = !opened.is_two;
         let grace = self.stopping.grace();
-        let bytes = Watched::new(
+        let bytes = ClientStream::new(
             opened.stream,
             opened.first,
             line.clone(),
@@ -130,7 +131,7 @@ where
             self.place,
         );
         if opened.is_two {
-            let streams = Streams {
+            let streams = StreamTasks {
                 limit: options.patience.reading,
             };
             let connection = http2::Builder::new(streams)
@@ -145,7 +146,7 @@ where
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = Watch::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
@@ -157,7 +158,7 @@ where
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = Watch::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -166,7 +167,7 @@ where
 }
 
 /// What is known of a connection before its first request.
-struct Opened {
+struct OpenedConnection {
     stream: Stream,
     client: Option<ClientAddr>,
     here: Option<ServerAddr>,
@@ -176,7 +177,7 @@ struct Opened {
     is_two: bool,
 }
 
-impl Opened {
+impl OpenedConnection {
     /// Finds out whose it is, and what is spoken.
     async fn open(accepted: Accepted, options: &Options) -> io::Result<Self> {
         let accepted = options.opening.open(accepted).await?;
@@ -199,8 +200,8 @@ impl Opened {
 }
 
 /// Ends a connection when its time has come.
-struct Watch<'l> {
-    line: &'l Arc<Line>,
+struct ConnectionDeadline<'l> {
+    line: &'l Arc<LineState>,
     idle: &'l IdleConnections,
     stopping: Stopping,
     /// What a client has to send one more request when the server stops.
@@ -210,9 +211,9 @@ struct Watch<'l> {
     says_so: bool,
 }
 
-impl<'l> Watch<'l> {
+impl<'l> ConnectionDeadline<'l> {
     fn new(
-        line: &'l Arc<Line>,
+        line: &'l Arc<LineState>,
         idle: &'l IdleConnections,
         stopping: Stopping,
         grace: Duration,
@@ -239,7 +240,7 @@ impl<'l> Watch<'l> {
             grace,
             says_so,
         } = self;
-        let mut alarm = Alarm::new();
+        let mut alarm = ConnectionAlarm::new();
         let mut listening = stopping.clone();
         // Without the budget of tasks: used up, it would not listen.
         let mut draining = pin!(unconstrained(listening.draining()));
@@ -288,13 +289,15 @@ impl<'l> Watch<'l> {
                     continue;
                 }
                 match ready!(alarm.poll(line, ending, context)) {
-                    Due::Close if !ending => {
+                    LineDue::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
                         alarm.set(Instant::now() + LAST_CALL);
                     }
                     // Whoever has not ended in good order by now is not going to.
-                    Due::Close | Due::Cut | Due::Nothing { .. } => return Poll::Ready(()),
+                    LineDue::Close | LineDue::Cut | LineDue::Nothing { .. } => {
+                        return Poll::Ready(());
+                    }
                 }
             }
         })
@@ -303,13 +306,13 @@ impl<'l> Watch<'l> {
 }
 
 /// Goes off when something may be due.
-struct Alarm {
+struct ConnectionAlarm {
     sleep: Pin<Box<Deadline>>,
     /// It is set, and will wake the one task that there is.
     set: bool,
 }
 
-impl Alarm {
+impl ConnectionAlarm {
     fn new() -> Self {
         Self {
             sleep: Box::pin(Deadline::at(Instant::now())),
@@ -323,7 +326,7 @@ impl Alarm {
     }
 
     /// Resolves once something is due.
-    fn poll(&mut self, line: &Line, ending: bool, context: &mut Context<'_>) -> Poll<Due> {
+    fn poll(&mut self, line: &LineState, ending: bool, context: &mut Context<'_>) -> Poll<LineDue> {
         loop {
             // Once it is set, a look is enough, and cheaper than a poll.
             if self.set && !self.sleep.is_elapsed() {
@@ -334,7 +337,7 @@ impl Alarm {
                 return Poll::Pending;
             }
             match line.due(ending) {
-                Due::Nothing { until } => self.set(until),
+                LineDue::Nothing { until } => self.set(until),
                 due => return Poll::Ready(due),
             }
         }

@@ -1,5 +1,5 @@
 //! Frames of HTTP/2 that cost a client nothing and carry nothing: [`Control`] counts them
-//! against what the server has answered, and [`Metered`] is the stream that it reads along.
+//! against what the server has answered, and [`FrameCounter`] is the stream that it reads along.
 //!
 //! hyper and h2 answer them or leave them out, in any number, and do not show them.
 
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::proxy::frames::{FrameHead, Frames, Piece};
+use crate::proxy::frames::{FrameHead, FramePiece, Frames};
 
 /// So many a client may send at once.
 const BURST: u32 = 10_000;
@@ -51,7 +51,7 @@ impl Control {
     /// Takes what the client has sent; `false` once that is too much.
     pub(super) fn has_read(&mut self, mut bytes: &[u8]) -> bool {
         while let Some(piece) = self.read.next(&mut bytes) {
-            if let Piece::Head(head) = piece {
+            if let FramePiece::Head(head) = piece {
                 if head.kind == FrameHead::HEADERS {
                     self.last_stream = self.last_stream.max(head.stream);
                 }
@@ -83,7 +83,7 @@ impl Control {
     fn has_written(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.written.next(&mut bytes) {
             match piece {
-                Piece::Head(head) if is_answer(head) => {
+                FramePiece::Head(head) if is_answer(head) => {
                     let more = PER_ANSWER + head.length / BYTES;
                     self.left = self.left.saturating_add(more).min(BURST);
                 }
@@ -132,12 +132,12 @@ fn is_answer(head: FrameHead) -> bool {
 
 /// A stream whose frames are counted, if it has any.
 #[derive(Debug)]
-pub(super) struct Metered<I> {
+pub(super) struct FrameCounter<I> {
     io: I,
     control: Option<Box<Control>>,
 }
 
-impl<I> Metered<I> {
+impl<I> FrameCounter<I> {
     pub(super) fn new(io: I, control: Option<Box<Control>>) -> Self {
         Self { io, control }
     }
@@ -151,7 +151,7 @@ pub(super) fn too_much() -> io::Error {
     io::Error::other("the client sends too many frames that carry nothing")
 }
 
-impl<I> AsyncRead for Metered<I>
+impl<I> AsyncRead for FrameCounter<I>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -178,7 +178,7 @@ where
     }
 }
 
-impl<I> AsyncWrite for Metered<I>
+impl<I> AsyncWrite for FrameCounter<I>
 where
     I: AsyncWrite + Unpin,
 {

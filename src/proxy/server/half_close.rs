@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::line::Line;
-use crate::net::{Carrier, Stream};
+use super::line::LineState;
+use crate::net::{Stream, StreamCarrier};
 
 /// Whether a client has ended its side while it is owed an answer.
 #[derive(Debug, Default)]
-pub(super) struct HalfClose(Option<Gone>);
+pub(super) struct HalfClose(Option<ClientGone>);
 
 impl HalfClose {
     pub(super) fn is_seen(&self) -> bool {
@@ -29,7 +29,7 @@ impl HalfClose {
         &mut self,
         stream: &mut Stream,
         ahead: &mut Bytes,
-        line: &Line,
+        line: &LineState,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         if self.0.is_none() {
@@ -40,7 +40,7 @@ impl HalfClose {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
-        let gone = self.0.get_or_insert_with(|| Gone::of(stream));
+        let gone = self.0.get_or_insert_with(|| ClientGone::of(stream));
         gone.poll(context)
     }
 }
@@ -55,7 +55,7 @@ fn has_ended(
     context: &mut Context<'_>,
 ) -> io::Result<bool> {
     let mut piece = [0; 64];
-    if let Carrier::Tcp(tcp) = stream.carrier() {
+    if let StreamCarrier::Tcp(tcp) = stream.carrier() {
         let mut buffer = ReadBuf::new(&mut piece[..1]);
         return match tcp.poll_peek(context, &mut buffer) {
             Poll::Ready(length) => Ok(length? == 0),
@@ -82,11 +82,11 @@ fn has_ended(
 
 /// Waits for the reset of a connection whose end has been read: that is all a socket can tell
 /// then, and a read does not show it.
-struct Gone(Option<Reset>);
+struct ClientGone(Option<Reset>);
 
 type Reset = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-impl Gone {
+impl ClientGone {
     /// Watches a second descriptor of the same socket. Without one, for want of descriptors or
     /// under TLS, only a write shows that the client is gone.
     #[cfg(target_os = "linux")]
@@ -96,15 +96,23 @@ impl Gone {
         use tokio::net::{TcpStream, UnixStream};
 
         let reset: Option<Reset> = match stream.carrier() {
-            Carrier::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
-                let socket = TcpStream::from_std(socket.into()).ok()?;
-                Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
-            }),
-            Carrier::Unix(stream) => stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
-                let socket = UnixStream::from_std(socket.into()).ok()?;
-                Some(Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset)
-            }),
-            Carrier::Replayed(_) | Carrier::Secured(_) => None,
+            StreamCarrier::Tcp(stream) => {
+                stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+                    let socket = TcpStream::from_std(socket.into()).ok()?;
+                    Some(
+                        Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset,
+                    )
+                })
+            }
+            StreamCarrier::Unix(stream) => {
+                stream.as_fd().try_clone_to_owned().ok().and_then(|socket| {
+                    let socket = UnixStream::from_std(socket.into()).ok()?;
+                    Some(
+                        Box::pin(async move { drop(socket.ready(Interest::ERROR).await) }) as Reset,
+                    )
+                })
+            }
+            StreamCarrier::Replayed(_) | StreamCarrier::Secured(_) => None,
         };
         Self(reset)
     }
@@ -127,8 +135,8 @@ impl Gone {
     }
 }
 
-impl std::fmt::Debug for Gone {
+impl std::fmt::Debug for ClientGone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gone").finish_non_exhaustive()
+        f.debug_struct("ClientGone").finish_non_exhaustive()
     }
 }

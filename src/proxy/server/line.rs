@@ -1,4 +1,4 @@
-//! How long a client has been taking over what it does: [`Line`].
+//! How long a client has been taking over what it does: [`LineState`].
 //!
 //! What does not live here: reading and writing (`watched`), and what is done to a client
 //! that takes too long (`connection`).
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::unread::Unread;
+use super::unread::UnreadBody;
 use crate::net::{Evictable, LAST_CALL};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// How long a client may take over each of its parts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct ClientTimeouts {
     pub(super) head: Duration,
     pub(super) idle: Duration,
     pub(super) reading: Duration,
@@ -21,7 +21,7 @@ pub(super) struct Patience {
     pub(super) half_closed: Duration,
 }
 
-impl Patience {
+impl ClientTimeouts {
     /// How often it has to be looked, so that no limit is missed.
     pub(super) fn least(&self) -> Duration {
         let all = [self.idle, self.reading, self.half_closed];
@@ -33,9 +33,9 @@ impl Patience {
 // All atomics here are Relaxed: only time is read from them, and one task at a time writes
 // most of them. A limit that is a moment off harms nobody.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LineState {
     opened: Instant,
-    patience: Patience,
+    patience: ClientTimeouts,
     doing: AtomicU32,
     /// Milliseconds from the opening on, since when it does that.
     since: AtomicU64,
@@ -52,7 +52,7 @@ pub(super) struct Line {
     /// 1 while another client waits for the place of this connection, which is idle; see
     /// [`IdleConnections`](crate::net::IdleConnections).
     evicted: AtomicU32,
-    pub(super) unread: Unread,
+    pub(super) unread: UnreadBody,
 }
 
 /// Waits for the first byte of a first head, or has begun with one.
@@ -71,7 +71,7 @@ const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What is due at a client's connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Due {
+pub(super) enum LineDue {
     /// It has been idle for long enough.
     Close,
     /// It is too slow.
@@ -82,8 +82,8 @@ pub(super) enum Due {
     },
 }
 
-impl Line {
-    pub(super) fn new(patience: Patience, max_requests: u32, max_discard: u64) -> Self {
+impl LineState {
+    pub(super) fn new(patience: ClientTimeouts, max_requests: u32, max_discard: u64) -> Self {
         Self {
             opened: Instant::now(),
             patience,
@@ -96,7 +96,7 @@ impl Line {
             grace: AtomicU64::new(0),
             half_closed: AtomicU64::new(0),
             evicted: AtomicU32::new(0),
-            unread: Unread::new(max_discard),
+            unread: UnreadBody::new(max_discard),
         }
     }
 
@@ -221,7 +221,7 @@ impl Line {
 
     /// What is due, and when to ask again. Once the connection is `ending`, it is due when
     /// nothing has been in flight for a [`LAST_CALL`].
-    pub(super) fn due(&self, ending: bool) -> Due {
+    pub(super) fn due(&self, ending: bool) -> LineDue {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
         let busy = self.is_busy();
@@ -230,7 +230,7 @@ impl Line {
         let mut until = now + self.patience.least();
         if ending && doing != LINGERING {
             if !busy && at(since, LAST_CALL) <= now {
-                return Due::Close;
+                return LineDue::Close;
             }
             // It is not noticed here when the last request ends.
             until = until.min(now + LAST_CALL);
@@ -243,7 +243,7 @@ impl Line {
         if busy && half_closed != 0 {
             let deadline = at(half_closed, self.patience.half_closed);
             if deadline <= now {
-                return Due::Cut;
+                return LineDue::Cut;
             }
             until = until.min(deadline);
         }
@@ -251,29 +251,29 @@ impl Line {
         if blocked != 0 {
             let deadline = at(blocked, self.patience.reading);
             if deadline <= now {
-                return Due::Cut;
+                return LineDue::Cut;
             }
             until = until.min(deadline);
         }
         let (limit, then) = match doing {
             // It has a limit of its own, but for a server that stops.
-            LINGERING => (LONG, Due::Cut),
-            _ if busy => return Due::Nothing { until },
-            HEAD => (self.patience.head, Due::Cut),
-            IDLE => (self.patience.idle, Due::Close),
-            _ => return Due::Nothing { until },
+            LINGERING => (LONG, LineDue::Cut),
+            _ if busy => return LineDue::Nothing { until },
+            HEAD => (self.patience.head, LineDue::Cut),
+            IDLE => (self.patience.idle, LineDue::Close),
+            _ => return LineDue::Nothing { until },
         };
         let deadline = at(since, grace.unwrap_or(limit).min(limit));
         if deadline <= now {
             return then;
         }
-        Due::Nothing {
+        LineDue::Nothing {
             until: until.min(deadline),
         }
     }
 }
 
-impl Evictable for Line {
+impl Evictable for LineState {
     /// Between two requests.
     fn idle_since(&self) -> Option<Instant> {
         if self.doing.load(Relaxed) != IDLE || self.is_busy() {
@@ -293,25 +293,25 @@ impl Evictable for Line {
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, Line, Patience};
+    use super::{ClientTimeouts, LineDue, LineState};
     use crate::net::Evictable;
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
-    fn line() -> Line {
-        let patience = Patience {
+    fn line() -> LineState {
+        let patience = ClientTimeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             reading: Duration::from_secs(30),
             half_closed: Duration::from_secs(40),
         };
-        Line::new(patience, 2, 0)
+        LineState::new(patience, 2, 0)
     }
 
-    fn seconds(due: Due) -> u64 {
+    fn seconds(due: LineDue) -> u64 {
         match due {
-            Due::Nothing { until } => (until - Instant::now()).as_secs(),
-            Due::Close | Due::Cut => panic!("{due:?}"),
+            LineDue::Nothing { until } => (until - Instant::now()).as_secs(),
+            LineDue::Close | LineDue::Cut => panic!("{due:?}"),
         }
     }
 
@@ -328,7 +328,7 @@ mod tests {
         advance(Duration::from_secs(5)).await;
         line.has_read();
         advance(Duration::from_secs(5)).await;
-        assert_eq!(line.due(false), Due::Cut);
+        assert_eq!(line.due(false), LineDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(seconds(line.due(false)), 10);
         line.request_ends();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(line.due(false), Due::Close);
+        assert_eq!(line.due(false), LineDue::Close);
     }
 
     #[tokio::test(start_paused = true)]
@@ -367,7 +367,7 @@ mod tests {
         advance(Duration::from_secs(29)).await;
         line.has_written(false);
         advance(Duration::from_secs(30)).await;
-        assert_eq!(line.due(false), Due::Cut);
+        assert_eq!(line.due(false), LineDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]

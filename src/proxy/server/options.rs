@@ -8,9 +8,9 @@ use http::Response;
 use ipnet::IpNet;
 
 use super::held_heads::HeadLimits;
-use super::line::Patience;
+use super::line::ClientTimeouts;
 use crate::net::Opening;
-use crate::service::{Pages, Refusal};
+use crate::service::{ErrorPage, Pages};
 use crate::sync::AtomicU64;
 
 /// A server of HTTP/1.1 and HTTP/2 for any tower service, within limits.
@@ -70,7 +70,7 @@ use crate::sync::AtomicU64;
 /// # Examples
 ///
 /// ```no_run
-/// use equipoise::net::{Listener, stop_signal};
+/// use equipoise::net::{Listener, shutdown_signal};
 /// use equipoise::proxy::Server;
 /// use http::Response;
 /// use std::convert::Infallible;
@@ -84,7 +84,7 @@ use crate::sync::AtomicU64;
 /// let stopped = Server::new()
 ///     .max_body(1024 * 1024)
 ///     .drain_timeout(Duration::from_secs(10))
-///     .serve(Listener::bind(([127, 0, 0, 1], 8080).into())?, hello, stop_signal()?)
+///     .serve(Listener::bind(([127, 0, 0, 1], 8080).into())?, hello, shutdown_signal()?)
 ///     .await;
 /// println!("{} connections were cut", stopped.cut());
 /// # Ok(())
@@ -118,7 +118,7 @@ pub(super) struct Options {
     pub(super) linger: Duration,
     pub(super) body_timeout: Duration,
     pub(super) drain: Duration,
-    pub(super) patience: Patience,
+    pub(super) patience: ClientTimeouts,
 }
 
 impl Server {
@@ -128,7 +128,7 @@ impl Server {
     ///
     /// See [`Server`].
     pub fn new() -> Self {
-        let patience = Patience {
+        let patience = ClientTimeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             reading: Duration::from_secs(60),
@@ -409,7 +409,7 @@ impl Server {
         self
     }
 
-    /// Makes the answers of the server's own by a function; see [`Refusal`]. Those that
+    /// Makes the answers of the server's own by a function; see [`ErrorPage`]. Those that
     /// hyper gives to what is no HTTP, 400 and 431, have no body and are not made here; who
     /// is too slow with a head is cut without an answer.
     ///
@@ -420,12 +420,12 @@ impl Server {
     /// use http::Response;
     ///
     /// let server = Server::new()
-    ///     .answers(|refusal| Response::new(format!("{}\n", refusal.title()).into()));
+    ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.title()).into()));
     /// # let _ = server;
     /// ```
     pub fn answers(
         mut self,
-        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+        page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.options.pages = Some(Pages::new(page));
         self

@@ -18,23 +18,23 @@ use super::ClientBody;
 use super::busy::Busy;
 use super::client_body::CameBy;
 use super::held_heads::HeadBudget;
-use super::line::Line;
+use super::line::LineState;
 use super::options::Options;
 use super::streams::{PIECE, Pieces};
-use crate::net::{Cut, TlsSession};
+use crate::net::{TlsSession, TunnelCutoff};
 use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
-use crate::service::{AnswerBody, BoxError, Refusal, Wanted};
+use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
 /// What hyper calls for each request of one connection.
 pub(super) struct Requests<S> {
     pub(super) service: S,
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<LineState>,
     pub(super) options: Arc<Options>,
     pub(super) client: Option<ClientAddr>,
     pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
-    pub(super) cut: Cut,
+    pub(super) cut: TunnelCutoff,
     /// For the heads of a connection that has many at a time.
     pub(super) heads: Option<Arc<HeadBudget>>,
 }
@@ -57,7 +57,7 @@ where
             busy.head = heads.hold(&request);
             if busy.head.is_none() {
                 return Answering {
-                    way: Way::NoRoom,
+                    way: RequestStart::NoRoom,
                     busy: Some(busy),
                     speaks,
                     asks,
@@ -79,10 +79,10 @@ where
         let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
         let (most, patience) = (self.options.max_body, self.options.body_timeout);
         if let Some((status, why)) = self.excess(&request) {
-            let wanted = Wanted::by(request.method(), request.headers());
-            let refusal = Refusal::new(status, why, wanted);
+            let wanted = PreferredFormat::by(request.method(), request.headers());
+            let refusal = ErrorPage::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
-            let way = Way::Refused { answer };
+            let way = RequestStart::Refused { answer };
             // What comes of it is dealt with as if the service had refused it.
             drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
             return Answering {
@@ -114,10 +114,10 @@ where
         // Most services are always ready. Who is not is asked again, by who can wait.
         let mut nobody = Context::from_waker(Waker::noop());
         let way = match service.poll_ready(&mut nobody) {
-            Poll::Ready(Ok(())) => Way::Called {
+            Poll::Ready(Ok(())) => RequestStart::Called {
                 future: service.call(request),
             },
-            Poll::Ready(Err(_)) | Poll::Pending => Way::Chosen {
+            Poll::Ready(Err(_)) | Poll::Pending => RequestStart::Chosen {
                 service,
                 request: Some(request),
             },
@@ -170,7 +170,7 @@ pin_project! {
     /// A request that is being answered.
     pub(super) struct Answering<S, F> {
         #[pin]
-        way: Way<S, F>,
+        way: RequestStart<S, F>,
         busy: Option<Busy>,
         speaks: Version,
         asks: Asks,
@@ -179,7 +179,7 @@ pin_project! {
 
 pin_project! {
     #[project = WayProjected]
-    enum Way<S, F> {
+    enum RequestStart<S, F> {
         // What is optional is `None` once it has been given.
         Called { #[pin] future: F },
         // Not ready yet, or broken, which it will say again.
@@ -205,7 +205,7 @@ where
                 WayProjected::Called { future } => {
                     break ready!(future.poll(context))
                         .map_err(Into::into)?
-                        .map(AnswerBody::inner);
+                        .map(ResponseBody::inner);
                 }
                 WayProjected::Chosen { service, request } => {
                     ready!(service.poll_ready(context)).map_err(Into::into)?;
@@ -215,7 +215,7 @@ where
                     }
                 }
                 WayProjected::Refused { answer } => match answer.take() {
-                    Some(answer) => break answer.map(AnswerBody::text),
+                    Some(answer) => break answer.map(ResponseBody::text),
                     None => return Poll::Pending,
                 },
                 WayProjected::NoRoom => {
@@ -224,7 +224,7 @@ where
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            this.way.set(Way::Called { future });
+            this.way.set(RequestStart::Called { future });
         };
         let busy = this.busy.take();
         if let Some(Busy { line, .. }) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
@@ -279,7 +279,7 @@ pin_project! {
     /// An answer's body; its request is in flight as long as it is there.
     pub(super) struct BusyBody<B> {
         #[pin]
-        inner: AnswerBody<B>,
+        inner: ResponseBody<B>,
         // Of a frame that was too large to be handed over at once.
         rest: Bytes,
         // Over HTTP/1, a client that takes nothing blocks the connection, which is noticed

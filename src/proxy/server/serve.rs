@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::{ClientBody, Server};
 use crate::net::{Accepting, Arrived, Listener, Stopped, default_connections};
 use crate::service::BoxError;
@@ -21,7 +21,7 @@ impl Server {
     ///
     /// A client over HTTP/1 cannot know yet that the server stops. For one second, or a quarter
     /// of the `drain_timeout` if that is less, a connection without a request may send one more,
-    /// which is answered with `Connection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
+    /// which is answered with `ClientConnection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
     ///
     /// It serves one listener; for several, join it with clones.
     ///
@@ -59,7 +59,7 @@ impl Server {
         let options = Arc::new(self.options);
         // It owns what it clones, so that a service need not be `Sync`.
         let serve = move |arrived: Arrived| {
-            let connection = Connection {
+            let connection = ClientConnection {
                 arrived,
                 service: service.clone(),
                 options: options.clone(),

@@ -1,5 +1,5 @@
 //! The streams of an HTTP/2 connection, each with a limit of its own for what its client
-//! does not take: [`Streams`] runs them, and an answer's body notes in [`Pieces`] what it
+//! does not take: [`StreamTasks`] runs them, and an answer's body notes in [`Pieces`] what it
 //! hands over.
 //!
 //! While a client takes nothing, h2 asks the body for nothing, so that the limit cannot be
@@ -65,12 +65,12 @@ impl Pieces {
 
 /// Runs the futures that hyper makes for streams, and for what becomes of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Streams {
+pub(super) struct StreamTasks {
     /// How long a client may leave a piece of an answer untaken.
     pub(super) limit: Duration,
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamTasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -139,7 +139,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Pieces, Streams};
+    use super::{Pieces, StreamTasks};
     use hyper::rt::Executor;
     use std::time::Duration;
     use tokio::sync::oneshot;
@@ -151,7 +151,7 @@ mod tests {
     async fn lasts(stream: impl Future<Output = ()> + Send + 'static) -> Duration {
         let (alive, gone) = oneshot::channel::<()>();
         let began = Instant::now();
-        Streams { limit: LIMIT }.execute(async move {
+        StreamTasks { limit: LIMIT }.execute(async move {
             stream.await;
             drop(alive);
         });

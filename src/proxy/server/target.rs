@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::options::Options;
 use super::{ClientBody, Server};
 use crate::net::Arrived;
@@ -34,7 +34,7 @@ impl Server {
     /// ```no_run
     /// use equipoise::Balancer;
     /// use equipoise::forward::{Address, NameRoutes, StreamRouter, StreamRule, StreamTarget};
-    /// use equipoise::net::{Identity, Listener, ServerTls, stop_signal};
+    /// use equipoise::net::{Identity, Listener, ServerTls, shutdown_signal};
     /// use equipoise::proxy::Server;
     /// use http::Response;
     /// use std::convert::Infallible;
@@ -47,9 +47,9 @@ impl Server {
     /// let site = Server::new().tls(&ServerTls::new([identity])?).into_target(hello);
     /// let database = Balancer::new([("db", Address::host("db.internal", Some(5432)))])?;
     ///
-    /// let names = NameRoutes::new().name("db.example.org", database.into())?.otherwise(site);
+    /// let names = NameRoutes::new().name("db.example.org", database.into())?.fallback(site);
     /// let router = StreamRouter::new().by_name(StreamRule::new(), names);
-    /// router.serve(Listener::bind("[::]:443".parse()?)?, stop_signal()?).await;
+    /// router.serve(Listener::bind("[::]:443".parse()?)?, shutdown_signal()?).await;
     /// # Ok(())
     /// # }
     /// ```
@@ -83,7 +83,7 @@ where
     B::Error: Into<BoxError>,
 {
     fn serve(self: Arc<Self>, arrived: Arrived) -> Serving {
-        let connection = Connection {
+        let connection = ClientConnection {
             arrived,
             service: self.service.clone(),
             options: self.options.clone(),

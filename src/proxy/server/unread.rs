@@ -1,5 +1,5 @@
 //! What a client still sends of a body when its request has been answered over HTTP/1:
-//! [`Unread`] has it discarded, and decides whether the connection is kept.
+//! [`UnreadBody`] has it discarded, and decides whether the connection is kept.
 //!
 //! What does not live here: the bytes that arrive once the connection is being closed, and
 //! HTTP/2, where such a rest is in no other request's way (both `linger`).
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// The body of the one request that a connection over HTTP/1 has at a time.
-pub(super) struct Unread {
+pub(super) struct UnreadBody {
     /// How long a rest may be to be waited for.
     most: u64,
     // Relaxed: it says whether the lock is worth taking; what matters is behind that.
@@ -21,11 +21,11 @@ pub(super) struct Unread {
     /// Which body it is: one that has been received may be there when the next request is.
     // Relaxed: only the task that reads a body compares its number.
     turn: AtomicU32,
-    held: Mutex<Held>,
+    held: Mutex<HeldBody>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldBody {
     /// What the service has dropped without having read it to its end.
     body: Option<Incoming>,
     /// How long the whole body is, if that is known.
@@ -49,13 +49,13 @@ const LOST: u32 = 2;
 /// There is an answer, and the rest is discarded as it comes.
 const DISCARDED: u32 = 3;
 
-impl Unread {
+impl UnreadBody {
     pub(super) fn new(most: u64) -> Self {
         Self {
             most,
             state: AtomicU32::new(WHOLE),
             turn: AtomicU32::new(0),
-            held: Mutex::new(Held::default()),
+            held: Mutex::new(HeldBody::default()),
         }
     }
 
@@ -64,10 +64,10 @@ impl Unread {
         if !has_body && self.is_whole() {
             return self.turn.load(Relaxed);
         }
-        let body = Held {
+        let body = HeldBody {
             length,
             expects,
-            ..Held::default()
+            ..HeldBody::default()
         };
         *self.held.lock() = body;
         let state = if has_body { OPEN } else { WHOLE };
@@ -171,8 +171,8 @@ impl Unread {
     }
 }
 
-impl std::fmt::Debug for Unread {
+impl std::fmt::Debug for UnreadBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
+        f.debug_struct("UnreadBody").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The reading and writing of a client's connection, which is watched: [`Watched`].
+//! The reading and writing of a client's connection, which is watched: [`ClientStream`].
 //!
 //! What does not live here: how long the client has been taking (`line`).
 
@@ -12,33 +12,33 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
-use super::control::{Control, Metered};
+use super::control::{Control, FrameCounter};
 use super::half_close::HalfClose;
-use super::line::Line;
+use super::line::LineState;
 use super::linger::Linger;
-use crate::net::{Place, Stream};
+use crate::net::{ConnectionPermit, Stream};
 
 /// The bytes of a client's connection, and its place among those that there may be.
-pub(super) struct Watched {
-    io: TokioIo<Metered<Stream>>,
+pub(super) struct ClientStream {
+    io: TokioIo<FrameCounter<Stream>>,
     /// What was read before it was known what it is.
     first: Bytes,
-    line: Arc<Line>,
+    line: Arc<LineState>,
     /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
     half_close: HalfClose,
     linger: Linger,
-    _place: Place,
+    _place: ConnectionPermit,
 }
 
-impl Watched {
+impl ClientStream {
     pub(super) fn new(
         stream: Stream,
         first: Bytes,
-        line: Arc<Line>,
+        line: Arc<LineState>,
         heads: bool,
         linger: Duration,
-        place: Place,
+        place: ConnectionPermit,
     ) -> Self {
         let control = (!heads).then(|| {
             let mut control = Box::new(Control::new());
@@ -47,7 +47,7 @@ impl Watched {
             control
         });
         Self {
-            io: TokioIo::new(Metered::new(stream, control)),
+            io: TokioIo::new(FrameCounter::new(stream, control)),
             first,
             line,
             heads,
@@ -58,7 +58,7 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl Read for ClientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl Read for Watched {
     }
 }
 
-impl Write for Watched {
+impl Write for ClientStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

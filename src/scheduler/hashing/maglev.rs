@@ -5,7 +5,9 @@
 use super::table::filled;
 use super::{Score, hash_of, keeps};
 use crate::member::MemberId;
-use crate::scheduler::{Candidate, Candidates, Members, Needs, Pick, PickContext, Plan, Scheduler};
+use crate::scheduler::{
+    Candidate, Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler,
+};
 
 /// So many slots of the table are looked at before all eligible members are.
 const STEPS: usize = 64;
@@ -151,8 +153,11 @@ impl Scheduler for Maglev {
         "maglev"
     }
 
-    fn plan(&self, members: &Members<'_>) -> Option<Plan> {
-        Some(Plan::new(Table::new(self.size_for(members.len()), members)))
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
+        Some(Plan::new(MaglevTable::new(
+            self.size_for(members.len()),
+            members,
+        )))
     }
 
     #[inline]
@@ -160,7 +165,7 @@ impl Scheduler for Maglev {
         let key = context
             .hash()
             .unwrap_or_else(|| context.random().next_u64());
-        let table = candidates.plan::<Table>();
+        let table = candidates.plan::<MaglevTable>();
         if let Some(table) = table {
             for member in table.walk(key) {
                 let Some(candidate) = candidates.get(member.id) else {
@@ -178,7 +183,7 @@ impl Scheduler for Maglev {
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let key = context.hash()?;
-        let table = candidates.plan::<Table>();
+        let table = candidates.plan::<MaglevTable>();
         let mut walk = table.into_iter().flat_map(|table| table.walk(key));
         let found = walk.find(|member| {
             !candidates.tried().contains(&member.id)
@@ -200,7 +205,11 @@ impl Scheduler for Maglev {
 
 /// Claims the member with the best score that can be claimed.
 #[cold]
-fn claim_by_score<'c>(candidates: &Candidates<'c>, key: u64, table: Option<&Table>) -> Pick<'c> {
+fn claim_by_score<'c>(
+    candidates: &Candidates<'c>,
+    key: u64,
+    table: Option<&MaglevTable>,
+) -> Pick<'c> {
     let mut ahead = None;
     for _ in 0..RANKS {
         let Some((score, best)) = next_by_score(candidates, key, table, ahead) else {
@@ -219,7 +228,7 @@ fn claim_by_score<'c>(candidates: &Candidates<'c>, key: u64, table: Option<&Tabl
 fn next_by_score<'c>(
     candidates: &Candidates<'c>,
     key: u64,
-    table: Option<&Table>,
+    table: Option<&MaglevTable>,
     ahead: Option<Score>,
 ) -> Option<(Score, Candidate<'c>)> {
     let open = candidates.iter().filter(Candidate::has_room);
@@ -240,11 +249,11 @@ fn next_by_score<'c>(
 
 /// Which member owns which key.
 #[derive(Debug)]
-struct Table {
+struct MaglevTable {
     /// The places of their owners in the balancer, slot by slot.
     owners: Owners,
     /// The members by their place in the balancer.
-    members: Box<[Option<Planned>]>,
+    members: Box<[Option<TableMember>]>,
 }
 
 /// The half of a name's hash that scores and thinning use.
@@ -255,7 +264,7 @@ fn lower(hash: u128) -> u64 {
 
 /// A member of a table.
 #[derive(Clone, Copy, Debug)]
-struct Planned {
+struct TableMember {
     id: MemberId,
     /// The hash of its name.
     hash: u64,
@@ -267,8 +276,8 @@ enum Owners {
     Many(Box<[u32]>),
 }
 
-impl Table {
-    fn new(size: u32, all: &Members<'_>) -> Self {
+impl MaglevTable {
+    fn new(size: u32, all: &PlanMembers<'_>) -> Self {
         let mut sorted: Vec<_> = all.iter().collect();
         sorted.sort_unstable_by_key(|member| member.name());
         let weighted: Vec<(u128, u32)> = sorted
@@ -280,7 +289,7 @@ impl Table {
         for (member, &(hash, _)) in sorted.iter().zip(&weighted) {
             let id = member.id();
             let hash = lower(hash);
-            members[id.slot()] = Some(Planned { id, hash });
+            members[id.slot()] = Some(TableMember { id, hash });
         }
         let owners = filled(size, &weighted);
         let places = owners.iter().map(|&at| sorted[at as usize].id().slot());
@@ -307,13 +316,13 @@ impl Table {
     }
 
     #[inline]
-    fn member(&self, place: usize) -> Option<Planned> {
+    fn member(&self, place: usize) -> Option<TableMember> {
         *self.members.get(place)?
     }
 
     /// The owner of a key, and those that it passes the key on to.
     #[inline]
-    fn walk(&self, key: u64) -> impl Iterator<Item = Planned> {
+    fn walk(&self, key: u64) -> impl Iterator<Item = TableMember> {
         let size = self.len();
         // A table of no members has no slots: the key is divided by anything then.
         #[expect(clippy::cast_possible_truncation, reason = "less than the size")]

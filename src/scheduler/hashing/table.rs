@@ -22,9 +22,9 @@ pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
     let Some(heaviest) = owners.iter().map(|&(_, weight)| weight).max() else {
         return Vec::new();
     };
-    let mut walks: Vec<Walk> = owners
+    let mut walks: Vec<SlotWalk> = owners
         .iter()
-        .map(|&(hash, _)| Walk::new(size, hash))
+        .map(|&(hash, _)| SlotWalk::new(size, hash))
         .collect();
     // The heaviest have a turn in each round; when the others' next turns are is known.
     let (mut always, mut sometimes) = (Vec::new(), BinaryHeap::new());
@@ -68,12 +68,12 @@ pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
 }
 
 /// An owner's way through its permutation of the slots.
-struct Walk {
+struct SlotWalk {
     next: u32,
     skip: u32,
 }
 
-impl Walk {
+impl SlotWalk {
     /// The two halves of a name's hash are where the walk begins and its step.
     fn new(size: u32, hash: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]

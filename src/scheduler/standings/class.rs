@@ -9,11 +9,11 @@
 use std::cmp::{Ordering, Reverse};
 
 use crate::member::MemberId;
-use crate::scheduler::heap::{Heap, Key};
+use crate::scheduler::heap::{Heap, HeapKey};
 
 /// What is compared before the standings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::scheduler) enum Load {
+pub(in crate::scheduler) enum ClassLoad {
     /// Nothing.
     Ignored,
     /// Requests in flight for each unit of weight.
@@ -27,7 +27,7 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// Where a member is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(super) enum ClassPosition {
     /// Not in the group: its standing is frozen.
     Absent,
     /// In the group, stepped over for the present pick only.
@@ -43,7 +43,7 @@ pub(super) enum Place {
 /// The books of one member, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct Node {
+pub(super) struct StandingBooks {
     /// Who has the slot.
     pub(super) member: Option<MemberId>,
     /// The time-free part of the standing; the standing itself while frozen.
@@ -55,12 +55,12 @@ pub(super) struct Node {
     /// The neighbour in the queue, or the index in the heap.
     before: u32,
     after: u32,
-    pub(super) place: Place,
+    pub(super) place: ClassPosition,
 }
 
-const _: () = assert!(size_of::<Node>() == 64);
+const _: () = assert!(size_of::<StandingBooks>() == 64);
 
-impl Node {
+impl StandingBooks {
     pub(super) const EMPTY: Self = Self {
         member: None,
         base: 0,
@@ -69,12 +69,12 @@ impl Node {
         class: NONE,
         before: NONE,
         after: NONE,
-        place: Place::Absent,
+        place: ClassPosition::Absent,
     };
 
     #[inline]
-    fn key(&self) -> Standing {
-        Standing {
+    fn key(&self) -> ClassStanding {
+        ClassStanding {
             load: self.load,
             base: self.base,
             rank: self.rank,
@@ -84,16 +84,16 @@ impl Node {
 
 /// All books, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Nodes(pub(super) Vec<Node>);
+pub(super) struct Nodes(pub(super) Vec<StandingBooks>);
 
 impl Nodes {
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> &Node {
+    pub(super) fn get(&self, slot: u32) -> &StandingBooks {
         &self.0[slot as usize]
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> &mut Node {
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut StandingBooks {
         &mut self.0[slot as usize]
     }
 }
@@ -116,13 +116,13 @@ impl Nodes {
 
 /// What the members of one weight are ordered by.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct ClassStanding {
     load: u32,
     base: i64,
     rank: u64,
 }
 
-impl Key for Standing {
+impl HeapKey for ClassStanding {
     #[inline]
     fn goes_before(&self, other: &Self) -> bool {
         (self.load, Reverse(self.base), self.rank) < (other.load, Reverse(other.base), other.rank)
@@ -132,17 +132,17 @@ impl Key for Standing {
 /// Who is ahead in a class, copied out so that classes are compared without a look
 /// at the books.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Front {
+pub(super) struct ClassFront {
     pub(super) slot: u32,
     /// Its line, known as of time 0.
-    pub(super) line: Line,
+    pub(super) line: StandingLine,
 }
 
-impl Front {
+impl ClassFront {
     /// Behind everybody, whatever is compared.
     pub(super) const NOBODY: Self = Self {
         slot: NONE,
-        line: Line {
+        line: StandingLine {
             load: u32::MAX,
             value: i64::MIN / 4,
             weight: 0,
@@ -153,7 +153,7 @@ impl Front {
 
 /// What is compared between members of different weights.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct StandingLine {
     pub(super) load: u32,
     /// The standing.
     pub(super) value: i64,
@@ -161,7 +161,7 @@ pub(super) struct Line {
     pub(super) rank: u64,
 }
 
-impl Line {
+impl StandingLine {
     /// This line, known as of time 0, as of `time`.
     #[inline]
     pub(super) fn at(&self, time: i64) -> Self {
@@ -173,21 +173,21 @@ impl Line {
 
     /// Orders by load, then by standing, then by rank; less goes first.
     #[inline]
-    pub(super) fn compare(&self, other: &Self, by: Load) -> Ordering {
+    pub(super) fn compare(&self, other: &Self, by: ClassLoad) -> Ordering {
         self.compare_load(other, by)
             .then_with(|| other.value.cmp(&self.value))
             .then_with(|| self.rank.cmp(&other.rank))
     }
 
     #[inline]
-    pub(super) fn compare_load(&self, other: &Self, by: Load) -> Ordering {
+    pub(super) fn compare_load(&self, other: &Self, by: ClassLoad) -> Ordering {
         match by {
-            Load::Ignored => Ordering::Equal,
+            ClassLoad::Ignored => Ordering::Equal,
             // In flight has 24 bits, an effective weight 27.
-            Load::PerWeight => {
+            ClassLoad::PerWeight => {
                 (i64::from(self.load) * other.weight).cmp(&(i64::from(other.load) * self.weight))
             }
-            Load::Plain => self.load.cmp(&other.load),
+            ClassLoad::Plain => self.load.cmp(&other.load),
         }
     }
 }
@@ -199,7 +199,7 @@ pub(super) struct Class {
     pub(super) members: usize,
     front: u32,
     back: u32,
-    strays: Heap<Standing>,
+    strays: Heap<ClassStanding>,
 }
 
 impl Class {
@@ -225,14 +225,14 @@ impl Class {
             let back = std::mem::replace(&mut self.back, slot);
             self.link(back, slot, nodes);
             self.link(slot, NONE, nodes);
-            nodes.get_mut(slot).place = Place::Queued;
+            nodes.get_mut(slot).place = ClassPosition::Queued;
         } else if nodes.goes_before(slot, self.front) {
             let front = std::mem::replace(&mut self.front, slot);
             self.link(slot, front, nodes);
             nodes.get_mut(slot).before = NONE;
-            nodes.get_mut(slot).place = Place::Queued;
+            nodes.get_mut(slot).place = ClassPosition::Queued;
         } else {
-            nodes.get_mut(slot).place = Place::Stray;
+            nodes.get_mut(slot).place = ClassPosition::Stray;
             self.strays.push(nodes.get(slot).key(), slot, nodes.moved());
         }
     }
@@ -242,14 +242,14 @@ impl Class {
         let node = nodes.get(slot);
         let (before, after) = (node.before, node.after);
         match node.place {
-            Place::Queued => {
+            ClassPosition::Queued => {
                 self.link(before, after, nodes);
                 if after == NONE {
                     self.back = before;
                 }
             }
-            Place::Stray => self.strays.remove(before as usize, nodes.moved()),
-            Place::Absent | Place::Aside | Place::Parked => {}
+            ClassPosition::Stray => self.strays.remove(before as usize, nodes.moved()),
+            ClassPosition::Absent | ClassPosition::Aside | ClassPosition::Parked => {}
         }
     }
 
@@ -258,7 +258,7 @@ impl Class {
     pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes) {
         let node = nodes.get_mut(slot);
         let next = node.after;
-        let is_front = node.place == Place::Queued && self.front == slot;
+        let is_front = node.place == ClassPosition::Queued && self.front == slot;
         if is_front && next != NONE && self.strays.is_empty() {
             node.base = base;
             node.load = load;
@@ -294,18 +294,18 @@ impl Class {
 
     /// Finds who is ahead.
     #[inline]
-    pub(super) fn first(&self, nodes: &Nodes) -> Front {
+    pub(super) fn first(&self, nodes: &Nodes) -> ClassFront {
         let slot = match self.strays.first() {
             Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
         if slot == NONE {
-            return Front::NOBODY;
+            return ClassFront::NOBODY;
         }
         let node = nodes.get(slot);
-        Front {
+        ClassFront {
             slot,
-            line: Line {
+            line: StandingLine {
                 load: node.load,
                 value: node.base,
                 weight: self.weight,

@@ -4,7 +4,7 @@
 //! may change; asking for the champion replays only the matches whose time has come.
 //! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
-use super::class::{Front, Line, Load, NONE};
+use super::class::{ClassFront, ClassLoad, NONE, StandingLine};
 
 /// The contestant of an empty place.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -14,7 +14,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 struct Match {
     /// The winner's line, its value as of time 0.
-    line: Line,
+    line: StandingLine,
     winner: u32,
     /// The earliest time at which this match or one below it may turn.
     due: i64,
@@ -22,7 +22,7 @@ struct Match {
 
 impl Match {
     const BYE: Self = Self {
-        line: Line {
+        line: StandingLine {
             load: 0,
             value: 0,
             weight: 0,
@@ -33,7 +33,7 @@ impl Match {
     };
 
     /// Somebody is ahead of nobody, who is ahead of none.
-    fn is_ahead(&self, other: &Self, time: i64, by: Load) -> bool {
+    fn is_ahead(&self, other: &Self, time: i64, by: ClassLoad) -> bool {
         if self.winner == NOBODY || other.winner == NOBODY {
             return self.winner != NOBODY;
         }
@@ -42,7 +42,7 @@ impl Match {
     }
 
     /// A time after `time` before which this one cannot get ahead of `winner`.
-    fn overtakes_at(&self, winner: &Self, time: i64, by: Load) -> i64 {
+    fn overtakes_at(&self, winner: &Self, time: i64, by: ClassLoad) -> i64 {
         let gain = self.line.weight - winner.line.weight;
         let equal = self.line.compare_load(&winner.line, by).is_eq();
         if self.winner == NOBODY || gain <= 0 || !equal {
@@ -61,14 +61,18 @@ impl Match {
 /// The tournament tree: node 1 is the final, the children of `i` are `2i` and `2i+1`.
 #[derive(Debug)]
 pub(super) struct Tournament {
-    load: Load,
+    load: ClassLoad,
     leaves: usize,
     matches: Vec<Match>,
 }
 
 impl Tournament {
     /// Plays all matches of the contestants with these fronts, in order.
-    pub(super) fn new(load: Load, time: i64, fronts: impl ExactSizeIterator<Item = Front>) -> Self {
+    pub(super) fn new(
+        load: ClassLoad,
+        time: i64,
+        fronts: impl ExactSizeIterator<Item = ClassFront>,
+    ) -> Self {
         let leaves = fronts.len().next_power_of_two().max(2);
         let mut this = Self {
             load,
@@ -90,7 +94,7 @@ impl Tournament {
     }
 
     /// Replays the matches of one contestant, who is new or whose line has changed.
-    pub(super) fn replay(&mut self, contestant: u32, front: Front, time: i64) {
+    pub(super) fn replay(&mut self, contestant: u32, front: ClassFront, time: i64) {
         self.enter(contestant, front);
         let mut at = (self.leaves + contestant as usize) / 2;
         while at > 0 {
@@ -105,7 +109,7 @@ impl Tournament {
         self.matches[1].winner
     }
 
-    fn enter(&mut self, contestant: u32, front: Front) {
+    fn enter(&mut self, contestant: u32, front: ClassFront) {
         self.matches[self.leaves + contestant as usize] = Match {
             line: front.line,
             winner: if front.slot == NONE {

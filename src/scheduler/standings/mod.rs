@@ -19,13 +19,13 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub(super) use class::Load;
-use class::{Class, Front, Line, NONE, Node, Nodes, Place};
+pub(super) use class::ClassLoad;
+use class::{Class, ClassFront, ClassPosition, NONE, Nodes, StandingBooks, StandingLine};
 use kinetic::{NOBODY, Tournament};
 
 use super::election::Books;
 use super::heap::grow;
-use super::{Candidate, Candidates, Claim, Group};
+use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
 
 /// Up to so many weights the heads are compared one by one.
@@ -37,7 +37,7 @@ const FOLD_AFTER: i64 = 1 << 34;
 
 #[derive(Debug)]
 pub(super) struct Standings {
-    load: Load,
+    load: ClassLoad,
     generation: u64,
     tick: i64,
     /// The sum of the weights that accrue: the group's without the parked ones.
@@ -53,17 +53,17 @@ pub(super) struct Standings {
 /// The classes, and who is ahead among them.
 #[derive(Debug)]
 struct Classes {
-    load: Load,
+    load: ClassLoad,
     list: Vec<Class>,
     /// The front of each class.
-    fronts: Vec<Front>,
+    fronts: Vec<ClassFront>,
     by_weight: HashMap<i64, u32>,
     vacant: Vec<u32>,
     tournament: Option<Tournament>,
 }
 
 impl Standings {
-    pub(super) fn new(load: Load) -> Self {
+    pub(super) fn new(load: ClassLoad) -> Self {
         Self {
             load,
             generation: 0,
@@ -95,7 +95,10 @@ impl Standings {
     /// Reads the load of a member again.
     pub(super) fn touch(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
-            if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+            if matches!(
+                self.nodes.get(slot).place,
+                ClassPosition::Queued | ClassPosition::Stray
+            ) {
                 let base = self.nodes.get(slot).base;
                 self.move_to(slot, base, member.in_flight());
             }
@@ -113,7 +116,7 @@ impl Standings {
     }
 
     /// Follows a change of the group.
-    pub(super) fn follow(&mut self, group: &Group<'_>) {
+    pub(super) fn follow(&mut self, group: &GroupChange<'_>) {
         self.generation = self.generation.max(group.generation());
         for member in group.left() {
             self.leave(member.id());
@@ -130,7 +133,10 @@ impl Standings {
         for slot in 0..self.nodes.0.len() {
             #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
             let slot = slot as u32;
-            if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+            if matches!(
+                self.nodes.get(slot).place,
+                ClassPosition::Queued | ClassPosition::Stray
+            ) {
                 self.detach(slot);
                 slots.push(slot);
             }
@@ -153,8 +159,8 @@ impl Standings {
             _ => return 0,
         };
         match node.place {
-            Place::Absent | Place::Parked => node.base,
-            Place::Aside | Place::Queued | Place::Stray => {
+            ClassPosition::Absent | ClassPosition::Parked => node.base,
+            ClassPosition::Aside | ClassPosition::Queued | ClassPosition::Stray => {
                 node.base + self.classes.weight(node.class) * self.tick
             }
         }
@@ -162,7 +168,7 @@ impl Standings {
 
     /// Who would be elected, by the plain rule and a look at everybody.
     pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
-        let line = |candidate: &Candidate<'_>| Line {
+        let line = |candidate: &Candidate<'_>| StandingLine {
             load: candidate.state().in_flight(),
             value: self.standing(candidate.id()) + i64::from(candidate.weight().units()),
             weight: i64::from(candidate.weight().units()),
@@ -177,16 +183,16 @@ impl Standings {
 
     fn join(&mut self, candidate: Candidate<'_>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes.0, at, Node::EMPTY);
+        grow(&mut self.nodes.0, at, StandingBooks::EMPTY);
         let node = &mut self.nodes.0[at];
         if node.member != Some(candidate.id()) {
-            *node = Node::EMPTY;
+            *node = StandingBooks::EMPTY;
             node.member = Some(candidate.id());
         }
         let weight = i64::from(candidate.weight().units());
         node.rank = candidate.rank();
         node.class = self.classes.admit(weight, self.tick + 1);
-        node.place = Place::Aside;
+        node.place = ClassPosition::Aside;
         node.base -= weight * self.tick;
         self.total += weight;
         self.members += 1;
@@ -202,19 +208,19 @@ impl Standings {
         let Some(slot) = self.slot(member) else {
             return;
         };
-        if self.nodes.get(slot).place == Place::Parked {
+        if self.nodes.get(slot).place == ClassPosition::Parked {
             self.parked -= 1;
         } else {
             self.freeze(slot);
         }
         self.members -= 1;
         let node = self.nodes.get_mut(slot);
-        node.place = Place::Absent;
+        node.place = ClassPosition::Absent;
         self.classes.dismiss(node.class);
     }
 
     fn unpark(&mut self, slot: u32) {
-        if self.nodes.get(slot).place != Place::Parked {
+        if self.nodes.get(slot).place != ClassPosition::Parked {
             return;
         }
         self.parked -= 1;
@@ -251,8 +257,8 @@ impl Standings {
 
     fn load_of(&self, in_flight: u32) -> u32 {
         match self.load {
-            Load::Ignored => 0,
-            Load::PerWeight | Load::Plain => in_flight,
+            ClassLoad::Ignored => 0,
+            ClassLoad::PerWeight | ClassLoad::Plain => in_flight,
         }
     }
 
@@ -267,7 +273,7 @@ impl Standings {
     /// Starts the ticks anew; no order changes by it.
     fn fold(&mut self) {
         for node in &mut self.nodes.0 {
-            if !matches!(node.place, Place::Absent | Place::Parked) {
+            if !matches!(node.place, ClassPosition::Absent | ClassPosition::Parked) {
                 node.base += self.classes.weight(node.class) * self.tick;
             }
         }
@@ -284,7 +290,7 @@ impl Books for Standings {
     #[inline]
     fn slot(&self, member: MemberId) -> Option<u32> {
         let node = self.nodes.0.get(member.slot())?;
-        let here = node.member == Some(member) && node.place != Place::Absent;
+        let here = node.member == Some(member) && node.place != ClassPosition::Absent;
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         here.then_some(member.slot() as u32)
     }
@@ -302,9 +308,12 @@ impl Books for Standings {
     }
 
     fn step_over(&mut self, slot: u32) {
-        if matches!(self.nodes.get(slot).place, Place::Queued | Place::Stray) {
+        if matches!(
+            self.nodes.get(slot).place,
+            ClassPosition::Queued | ClassPosition::Stray
+        ) {
             self.detach(slot);
-            self.nodes.get_mut(slot).place = Place::Aside;
+            self.nodes.get_mut(slot).place = ClassPosition::Aside;
             self.aside.push(slot);
         }
     }
@@ -318,7 +327,7 @@ impl Books for Standings {
 
     fn park(&mut self, slot: u32) {
         self.freeze(slot);
-        self.nodes.get_mut(slot).place = Place::Parked;
+        self.nodes.get_mut(slot).place = ClassPosition::Parked;
         self.parked += 1;
     }
 
@@ -327,7 +336,7 @@ impl Books for Standings {
     }
 
     fn is_parked(&self, slot: u32) -> bool {
-        self.nodes.get(slot).place == Place::Parked
+        self.nodes.get(slot).place == ClassPosition::Parked
     }
 }
 
@@ -352,7 +361,7 @@ impl Classes {
             class
         } else {
             self.list.push(Class::new(weight));
-            self.fronts.push(Front::NOBODY);
+            self.fronts.push(ClassFront::NOBODY);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
             let class = (self.list.len() - 1) as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
@@ -424,8 +433,8 @@ impl Classes {
     }
 
     fn first_of_few(&self, time: i64) -> u32 {
-        let mut best = Front::NOBODY;
-        if self.load == Load::Ignored {
+        let mut best = ClassFront::NOBODY;
+        if self.load == ClassLoad::Ignored {
             // The same comparison, without what is not compared.
             for front in &self.fronts {
                 let value = front.line.value + front.line.weight * time;
@@ -440,7 +449,7 @@ impl Classes {
         for front in &self.fronts {
             let line = front.line.at(time);
             if line.compare(&best.line, self.load).is_lt() {
-                best = Front { line, ..*front };
+                best = ClassFront { line, ..*front };
             }
         }
         best.slot

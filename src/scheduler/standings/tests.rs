@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{FOLD_AFTER, Load, Standings};
+use super::{ClassLoad, FOLD_AFTER, Standings};
 use crate::clock::Timestamp;
 use crate::member::{MemberSpec, MemberState, Weight};
 use crate::random::Random;
 use crate::scheduler::election::elect;
-use crate::scheduler::{Candidates, Group, Pick};
+use crate::scheduler::{Candidates, GroupChange, Pick};
 use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
 use crate::sync::Mutex;
 
@@ -34,7 +34,7 @@ fn picture(hundredths: &[u32]) -> Picture {
 
 fn follow(books: &mut Standings, picture: &Picture) {
     let change = picture.since_nothing();
-    books.follow(&Group {
+    books.follow(&GroupChange {
         picture,
         left: &change.left,
         joined: &change.joined,
@@ -75,7 +75,7 @@ impl Plain {
 fn folding_the_ticks_changes_neither_order_nor_standings() {
     for weights in [vec![500, 100, 100], (1..=60).map(|w| w * 7).collect()] {
         let picture = picture(&weights);
-        let mut books = Standings::new(Load::Ignored);
+        let mut books = Standings::new(ClassLoad::Ignored);
         books.tick = FOLD_AFTER - 50;
         follow(&mut books, &picture);
         let mut plain = Plain::new(&weights);
@@ -98,7 +98,7 @@ fn the_tournament_elects_as_the_plain_loop_does() {
             .map(|_| u32::try_from(random.below(1_000_000)).unwrap() + 1)
             .collect();
         let picture = picture(&weights);
-        let mut books = Standings::new(Load::Ignored);
+        let mut books = Standings::new(ClassLoad::Ignored);
         follow(&mut books, &picture);
         assert!(books.classes.tournament.is_some());
         let mut plain = Plain::new(&weights);
@@ -116,7 +116,7 @@ fn the_tournament_elects_as_the_plain_loop_does() {
 fn ten_thousand_weights_that_differ_are_one_tournament() {
     let weights: Vec<u32> = (1..=10_000).collect();
     let picture = picture(&weights);
-    let mut books = Standings::new(Load::Ignored);
+    let mut books = Standings::new(ClassLoad::Ignored);
     follow(&mut books, &picture);
     let mut plain = Plain::new(&weights);
     for _ in 0..300 {

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use http::header::HeaderMap;
 use http::request::Parts;
 
-use route_cookie::Routes;
+use route_cookie::RouteEncoding;
 
 pub use not_kept::SessionsNotKept;
 pub use opaque::OpaqueKey;
-pub use route_cookie::{CookieTextError, CrossSite, RouteCookie};
+pub use route_cookie::{CookieTextError, RouteCookie, SameSite};
 
 use crate::balancer::{Balancer, PickRequest};
 use crate::member::{MemberId, MemberState};
@@ -132,7 +132,7 @@ pub(in crate::service) struct Wishes {
 
 struct Sticky {
     session: StickySession,
-    cookie: Option<(RouteCookie, Routes)>,
+    cookie: Option<(RouteCookie, RouteEncoding)>,
     /// Members of which it was told that sessions do not stay with them.
     told: Mutex<HashSet<MemberId>>,
 }
@@ -147,7 +147,7 @@ impl Wishes {
         cookie: Option<RouteCookie>,
     ) -> Self {
         let cookie = cookie.map(|cookie| {
-            let routes = Routes::of(&cookie);
+            let routes = RouteEncoding::of(&cookie);
             (cookie, routes)
         });
         let sticky = Some(Arc::new(Sticky {

@@ -33,7 +33,7 @@ const LENGTH: usize = 16;
 /// use equipoise::service::{OpaqueKey, RouteCookie};
 ///
 /// let key = OpaqueKey::new("shop", b"the new key, of 32 bytes or more").with_previous(b"the old");
-/// let cookie = RouteCookie::new().opaque(key);
+/// let cookie = RouteCookie::new().with_opaque_routes(key);
 /// # let _ = cookie;
 /// ```
 #[derive(Clone)]
@@ -103,13 +103,13 @@ impl fmt::Debug for OpaqueKey {
 /// The routes of a balancer's members by what clients present.
 pub(in crate::service) struct OpaqueRoutes {
     key: OpaqueKey,
-    table: Published<Table>,
+    table: Published<OpaqueTable>,
     /// Held by whoever makes the next table.
     making: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Table {
+struct OpaqueTable {
     /// The membership from which it was made.
     roster: Option<Arc<Roster>>,
     by_code: HashMap<[u8; LENGTH], Arc<str>>,
@@ -127,7 +127,7 @@ impl OpaqueRoutes {
     pub(in crate::service) fn new(key: OpaqueKey) -> Self {
         Self {
             key,
-            table: Published::new(Table::default()),
+            table: Published::new(OpaqueTable::default()),
             making: Mutex::default(),
         }
     }
@@ -159,7 +159,7 @@ impl OpaqueRoutes {
 
     /// Makes a new table after a change of the membership.
     fn renew<W>(&self, balancer: &Balancer<W>) {
-        let is_present = |table: &Table| {
+        let is_present = |table: &OpaqueTable| {
             let roster = table.roster.as_ref();
             roster.is_some_and(|roster| balancer.has_roster(roster))
         };
@@ -174,8 +174,8 @@ impl OpaqueRoutes {
         }
     }
 
-    fn table_of(&self, roster: Arc<Roster>, former: &Table) -> Table {
-        let mut table = Table::default();
+    fn table_of(&self, roster: Arc<Roster>, former: &OpaqueTable) -> OpaqueTable {
+        let mut table = OpaqueTable::default();
         for route in roster.by_tier().filter_map(|seat| seat.spec.route_handle()) {
             let codes = former.codes.get(route).copied().unwrap_or_else(|| Codes {
                 present: self.key.code(&self.key.present, route),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use cookie::{Cookie, SameSite};
+use cookie::Cookie;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::cookie_header;
@@ -34,7 +34,7 @@ use crate::session::StickySession;
 ///
 /// let balancer = Balancer::<http::Uri>::builder().build()?;
 /// let cookie = RouteCookie::new()
-///     .secure()
+///     .with_secure()
 ///     .with_max_age(Duration::from_secs(3_600));
 /// let layer = BalanceLayer::new(balancer)
 ///     .sticky_with_cookie(StickySession::new("ROUTEID")?, cookie);
@@ -45,7 +45,7 @@ use crate::session::StickySession;
 pub struct RouteCookie {
     template: Cookie<'static>,
     opaque: Option<OpaqueKey>,
-    shown_to_members: bool,
+    with_forwarding_to_members: bool,
     cacheable: bool,
 }
 
@@ -54,14 +54,14 @@ pub struct RouteCookie {
 /// # Examples
 ///
 /// ```
-/// use equipoise::service::{CrossSite, RouteCookie};
+/// use equipoise::service::{SameSite, RouteCookie};
 ///
-/// let cookie = RouteCookie::new().with_same_site(CrossSite::Strict);
+/// let cookie = RouteCookie::new().with_same_site(SameSite::Strict);
 /// # let _ = cookie;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum CrossSite {
+pub enum SameSite {
     /// With links that are followed (`SameSite=Lax`).
     Lax,
     /// Always, over TLS only (`SameSite=None; Secure`).
@@ -102,11 +102,11 @@ impl RouteCookie {
         let template = Cookie::build(("", ""))
             .path("/")
             .http_only(true)
-            .same_site(SameSite::Lax);
+            .same_site(cookie::SameSite::Lax);
         Self {
             template: template.build(),
             opaque: None,
-            shown_to_members: false,
+            with_forwarding_to_members: false,
             cacheable: false,
         }
     }
@@ -158,7 +158,7 @@ impl RouteCookie {
     ///
     /// See [`RouteCookie`].
     #[must_use]
-    pub fn secure(mut self) -> Self {
+    pub fn with_secure(mut self) -> Self {
         self.template.set_secure(true);
         self
     }
@@ -170,27 +170,27 @@ impl RouteCookie {
     /// ```
     /// use equipoise::service::RouteCookie;
     ///
-    /// let cookie = RouteCookie::new().readable_by_scripts();
+    /// let cookie = RouteCookie::new().without_http_only();
     /// # let _ = cookie;
     /// ```
     #[must_use]
-    pub fn readable_by_scripts(mut self) -> Self {
+    pub fn without_http_only(mut self) -> Self {
         self.template.set_http_only(false);
         self
     }
 
     /// Sets whether it comes along with requests from other sites;
-    /// [`CrossSite::Lax`] by default.
+    /// [`SameSite::Lax`] by default.
     ///
     /// # Examples
     ///
-    /// See [`CrossSite`].
+    /// See [`SameSite`].
     #[must_use]
-    pub fn with_same_site(mut self, cross_site: CrossSite) -> Self {
-        self.template.set_same_site(match cross_site {
-            CrossSite::Lax => SameSite::Lax,
-            CrossSite::None => SameSite::None,
-            CrossSite::Strict => SameSite::Strict,
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.template.set_same_site(match same_site {
+            SameSite::Lax => cookie::SameSite::Lax,
+            SameSite::None => cookie::SameSite::None,
+            SameSite::Strict => cookie::SameSite::Strict,
         });
         self
     }
@@ -218,11 +218,11 @@ impl RouteCookie {
     /// use equipoise::service::{OpaqueKey, RouteCookie};
     ///
     /// let key = OpaqueKey::new("shop", b"0123456789abcdef0123456789abcdef");
-    /// let cookie = RouteCookie::new().opaque(key);
+    /// let cookie = RouteCookie::new().with_opaque_routes(key);
     /// # let _ = cookie;
     /// ```
     #[must_use]
-    pub fn opaque(self, key: OpaqueKey) -> Self {
+    pub fn with_opaque_routes(self, key: OpaqueKey) -> Self {
         Self {
             opaque: Some(key),
             ..self
@@ -236,13 +236,13 @@ impl RouteCookie {
     /// ```
     /// use equipoise::service::RouteCookie;
     ///
-    /// let cookie = RouteCookie::new().shown_to_members();
+    /// let cookie = RouteCookie::new().with_forwarding_to_members();
     /// # let _ = cookie;
     /// ```
     #[must_use]
-    pub fn shown_to_members(self) -> Self {
+    pub fn with_forwarding_to_members(self) -> Self {
         Self {
-            shown_to_members: true,
+            with_forwarding_to_members: true,
             ..self
         }
     }
@@ -255,11 +255,11 @@ impl RouteCookie {
     /// ```
     /// use equipoise::service::RouteCookie;
     ///
-    /// let cookie = RouteCookie::new().cacheable();
+    /// let cookie = RouteCookie::new().with_cacheable_responses();
     /// # let _ = cookie;
     /// ```
     #[must_use]
-    pub fn cacheable(self) -> Self {
+    pub fn with_cacheable_responses(self) -> Self {
         Self {
             cacheable: true,
             ..self
@@ -299,7 +299,7 @@ impl RouteCookie {
 
     /// Takes the cookie out of a request.
     pub(in crate::service) fn strip(&self, session: &StickySession, headers: &mut HeaderMap) {
-        if !self.shown_to_members {
+        if !self.with_forwarding_to_members {
             cookie_header::remove(session.cookie_name(), headers);
         }
     }
@@ -312,12 +312,12 @@ impl Default for RouteCookie {
 }
 
 /// How routes stand in cookies.
-pub(in crate::service) enum Routes {
+pub(in crate::service) enum RouteEncoding {
     Opaque(Box<OpaqueRoutes>),
     Plain,
 }
 
-impl Routes {
+impl RouteEncoding {
     pub(in crate::service) fn of(cookie: &RouteCookie) -> Self {
         match &cookie.opaque {
             Some(key) => Self::Opaque(Box::new(OpaqueRoutes::new(key.clone()))),
@@ -371,7 +371,7 @@ fn is_private(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CrossSite, RouteCookie};
+    use super::{RouteCookie, SameSite};
     use crate::session::StickySession;
     use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
     use std::time::Duration;
@@ -396,15 +396,15 @@ mod tests {
             .unwrap()
             .with_domain("example.com")
             .unwrap()
-            .secure()
-            .readable_by_scripts()
-            .with_same_site(CrossSite::Strict)
+            .with_secure()
+            .without_http_only()
+            .with_same_site(SameSite::Strict)
             .with_max_age(Duration::from_secs(60));
         assert_eq!(
             set(&full, "r1")["set-cookie"],
             "ROUTEID=.r1; SameSite=Strict; Secure; Path=/shop; Domain=example.com; Max-Age=60"
         );
-        let everywhere = RouteCookie::new().with_same_site(CrossSite::None);
+        let everywhere = RouteCookie::new().with_same_site(SameSite::None);
         let everywhere = set(&everywhere, "r1");
         assert!(
             everywhere["set-cookie"]
@@ -412,7 +412,7 @@ mod tests {
                 .unwrap()
                 .contains("Secure")
         );
-        let cacheable = set(&RouteCookie::new().cacheable(), "r1");
+        let cacheable = set(&RouteCookie::new().with_cacheable_responses(), "r1");
         assert!(!cacheable.contains_key(CACHE_CONTROL));
     }
 

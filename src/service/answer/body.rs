@@ -1,4 +1,4 @@
-//! The body of an answer that may be one of our own: [`AnswerBody`].
+//! The body of an answer that may be one of our own: [`ResponseBody`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,29 +12,29 @@ pin_project! {
     ///
     /// # Examples
     ///
-    /// See [`AnswerErrors`](super::AnswerErrors).
+    /// See [`ErrorPageService`](super::ErrorPageService).
     #[derive(Debug)]
-    pub struct AnswerBody<B> {
+    pub struct ResponseBody<B> {
         #[pin]
-        content: Content<B>,
+        content: ResponseContent<B>,
     }
 }
 
 pin_project! {
     #[derive(Debug)]
     #[project = ContentProjected]
-    enum Content<B> {
+    enum ResponseContent<B> {
         // `None` once it has been read, and for HEAD.
         Line { text: Option<Bytes> },
         Member { #[pin] inner: B },
     }
 }
 
-impl<B> AnswerBody<B> {
+impl<B> ResponseBody<B> {
     /// A text of our own; an empty one is the end at once.
     pub(crate) fn text(text: Bytes) -> Self {
         let text = Some(text).filter(|text| !text.is_empty());
-        let content = Content::Line { text };
+        let content = ResponseContent::Line { text };
         Self { content }
     }
 
@@ -42,19 +42,19 @@ impl<B> AnswerBody<B> {
     #[cfg(feature = "config")]
     pub(crate) fn inner_mut(&mut self) -> Option<&mut B> {
         match &mut self.content {
-            Content::Line { .. } => None,
-            Content::Member { inner } => Some(inner),
+            ResponseContent::Line { .. } => None,
+            ResponseContent::Member { inner } => Some(inner),
         }
     }
 
     /// What an inner service sends.
     pub(crate) fn inner(inner: B) -> Self {
-        let content = Content::Member { inner };
+        let content = ResponseContent::Member { inner };
         Self { content }
     }
 }
 
-impl<B> Body for AnswerBody<B>
+impl<B> Body for ResponseBody<B>
 where
     B: Body<Data = Bytes>,
 {
@@ -75,17 +75,17 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Line { text } => text.is_none(),
-            Content::Member { inner } => inner.is_end_stream(),
+            ResponseContent::Line { text } => text.is_none(),
+            ResponseContent::Member { inner } => inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Line { text } => {
+            ResponseContent::Line { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
-            Content::Member { inner } => inner.size_hint(),
+            ResponseContent::Member { inner } => inner.size_hint(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers with bodies of another type: [`BoxBody`].
+//! Answers with bodies of another type: [`BoxResponseBody`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use tower_service::Service;
 /// let backends = BalanceLayer::new(balancer)
 ///     .layer(client)
 ///     .into_infallible()
-///     .box_body(Body::new);
+///     .box_response_body(Body::new);
 /// // Now the type can be written down.
 /// let backends: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> =
 ///     BoxCloneSyncService::new(backends);
@@ -36,61 +36,61 @@ use tower_service::Service;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone)]
-pub struct BoxBody<S, F> {
+pub struct BoxResponseBody<S, F> {
     inner: S,
     boxed: F,
 }
 
-impl<S, F> BoxBody<S, F> {
+impl<S, F> BoxResponseBody<S, F> {
     pub(in crate::service) fn new(inner: S, boxed: F) -> Self {
         Self { inner, boxed }
     }
 }
 
-impl<S, F, R, B, B2> Service<R> for BoxBody<S, F>
+impl<S, F, R, B, B2> Service<R> for BoxResponseBody<S, F>
 where
     S: Service<R, Response = Response<B>>,
     F: Fn(B) -> B2 + Clone,
 {
     type Response = Response<B2>;
     type Error = S::Error;
-    type Future = BoxBodyFuture<S::Future, F>;
+    type Future = BoxResponseBodyFuture<S::Future, F>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        BoxBodyFuture {
+        BoxResponseBodyFuture {
             inner: self.inner.call(request),
             boxed: self.boxed.clone(),
         }
     }
 }
 
-impl<S: fmt::Debug, F> fmt::Debug for BoxBody<S, F> {
+impl<S: fmt::Debug, F> fmt::Debug for BoxResponseBody<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoxBody")
+        f.debug_struct("BoxResponseBody")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }
 }
 
 pin_project! {
-    /// One request on its way through [`BoxBody`].
+    /// One request on its way through [`BoxResponseBody`].
     ///
     /// # Examples
     ///
-    /// See [`BoxBody`].
+    /// See [`BoxResponseBody`].
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct BoxBodyFuture<F, M> {
+    pub struct BoxResponseBodyFuture<F, M> {
         #[pin]
         inner: F,
         boxed: M,
     }
 }
 
-impl<F, M, B, B2, E> Future for BoxBodyFuture<F, M>
+impl<F, M, B, B2, E> Future for BoxResponseBodyFuture<F, M>
 where
     F: Future<Output = Result<Response<B>, E>>,
     M: Fn(B) -> B2,
@@ -104,9 +104,9 @@ where
     }
 }
 
-impl<F: fmt::Debug, M> fmt::Debug for BoxBodyFuture<F, M> {
+impl<F: fmt::Debug, M> fmt::Debug for BoxResponseBodyFuture<F, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoxBodyFuture")
+        f.debug_struct("BoxResponseBodyFuture")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,5 @@
-//! Answers of our own where no member gave one: [`AnswerErrors`], and the adapter for
-//! bodies of another type ([`BoxBody`]).
+//! Answers of our own where no member gave one: [`ErrorPageService`], and the adapter for
+//! bodies of another type ([`BoxResponseBody`]).
 
 mod body;
 mod box_body;
@@ -14,16 +14,16 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-pub use body::AnswerBody;
-pub use box_body::{BoxBody, BoxBodyFuture};
-pub use refusal::Refusal;
-pub(crate) use refusal::{Pages, Wanted};
+pub use body::ResponseBody;
+pub use box_body::{BoxResponseBody, BoxResponseBodyFuture};
+pub use refusal::ErrorPage;
+pub(crate) use refusal::{Pages, PreferredFormat};
 
 use crate::service::BalanceError;
 
 /// A service that answers its errors itself: with the error's
 /// [`status`](BalanceError::status), `Retry-After` if that is known, and one line of
-/// text or, for clients that would rather have that, JSON; see [`Refusal`]. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
+/// text or, for clients that would rather have that, JSON; see [`ErrorPage`]. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
 /// the client does not get to see it.
 ///
 /// Made by [`BalanceService::into_infallible`](crate::service::BalanceService::into_infallible).
@@ -50,14 +50,14 @@ use crate::service::BalanceError;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Debug)]
-pub struct AnswerErrors<S> {
+pub struct ErrorPageService<S> {
     inner: S,
     pages: Option<Pages>,
     /// Why the inner service is not called: it said that it is broken.
     broken: Option<BalanceError>,
 }
 
-impl<S> AnswerErrors<S> {
+impl<S> ErrorPageService<S> {
     pub(in crate::service) fn new(inner: S) -> Self {
         Self {
             inner,
@@ -70,11 +70,11 @@ impl<S> AnswerErrors<S> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub fn answers(
         mut self,
-        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+        page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.pages = Some(Pages::new(page));
         self
@@ -84,19 +84,19 @@ impl<S> AnswerErrors<S> {
     ///
     /// # Examples
     ///
-    /// See [`BoxBody`].
-    pub fn box_body<F>(self, boxed: F) -> BoxBody<Self, F> {
-        BoxBody::new(self, boxed)
+    /// See [`BoxResponseBody`].
+    pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
+        BoxResponseBody::new(self, boxed)
     }
 }
 
-impl<S, R, B> Service<Request<R>> for AnswerErrors<S>
+impl<S, R, B> Service<Request<R>> for ErrorPageService<S>
 where
     S: Service<Request<R>, Response = Response<B>, Error = BalanceError>,
 {
-    type Response = Response<AnswerBody<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = AnswerErrorsFuture<S::Future>;
+    type Future = ErrorPageFuture<S::Future>;
 
     /// Waits for the inner service. One that is broken is ready to be told so, by the
     /// answer to each request.
@@ -109,14 +109,14 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let wanted = Wanted::by(request.method(), request.headers());
+        let wanted = PreferredFormat::by(request.method(), request.headers());
         let asked = match self.broken.take() {
-            Some(error) => Asked::Broken { error: Some(error) },
-            None => Asked::Inner {
+            Some(error) => RequestedFormat::Broken { error: Some(error) },
+            None => RequestedFormat::Inner {
                 inner: self.inner.call(request),
             },
         };
-        AnswerErrorsFuture {
+        ErrorPageFuture {
             asked,
             wanted,
             pages: self.pages.clone(),
@@ -125,7 +125,7 @@ where
 }
 
 /// A clone asks for itself whether the inner service is ready.
-impl<S: Clone> Clone for AnswerErrors<S> {
+impl<S: Clone> Clone for ErrorPageService<S> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -136,17 +136,17 @@ impl<S: Clone> Clone for AnswerErrors<S> {
 }
 
 pin_project! {
-    /// One request on its way through [`AnswerErrors`].
+    /// One request on its way through [`ErrorPageService`].
     ///
     /// # Examples
     ///
-    /// See [`AnswerErrors`].
+    /// See [`ErrorPageService`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct AnswerErrorsFuture<F> {
+    pub struct ErrorPageFuture<F> {
         #[pin]
-        asked: Asked<F>,
-        wanted: Wanted,
+        asked: RequestedFormat<F>,
+        wanted: PreferredFormat,
         pages: Option<Pages>,
     }
 }
@@ -154,17 +154,17 @@ pin_project! {
 pin_project! {
     #[derive(Debug)]
     #[project = AskedProjected]
-    enum Asked<F> {
+    enum RequestedFormat<F> {
         Inner { #[pin] inner: F },
         Broken { error: Option<BalanceError> },
     }
 }
 
-impl<F, B> Future for AnswerErrorsFuture<F>
+impl<F, B> Future for ErrorPageFuture<F>
 where
     F: Future<Output = Result<Response<B>, BalanceError>>,
 {
-    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -176,8 +176,8 @@ where
             },
         };
         Poll::Ready(Ok(match result {
-            Ok(response) => response.map(AnswerBody::inner),
-            Err(error) => Refusal::answer_of(error, *this.wanted, this.pages.as_ref()),
+            Ok(response) => response.map(ResponseBody::inner),
+            Err(error) => ErrorPage::answer_of(error, *this.wanted, this.pages.as_ref()),
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! What a client is told where nobody answers for it: [`Refusal`].
+//! What a client is told where nobody answers for it: [`ErrorPage`].
 //!
 //! What does not live here: why (`BalanceError`, and the proxy's own reasons).
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 
-use super::body::AnswerBody;
+use super::body::ResponseBody;
 use crate::service::{BalanceError, RequestError, cause};
 
 /// A request that is answered by the proxy itself: with what status, and why. It becomes
@@ -22,13 +22,13 @@ use crate::service::{BalanceError, RequestError, cause};
 /// ```
 /// use bytes::Bytes;
 /// use equipoise::Balancer;
-/// use equipoise::service::{BalanceLayer, Refusal};
+/// use equipoise::service::{BalanceLayer, ErrorPage};
 /// use http::{Response, Uri};
 /// use hyper_util::client::legacy::Client;
 /// use hyper_util::rt::TokioExecutor;
 /// use tower_layer::Layer;
 ///
-/// fn page(refusal: &Refusal<'_>) -> Response<Bytes> {
+/// fn page(refusal: &ErrorPage<'_>) -> Response<Bytes> {
 ///     let text = format!("<h1>{}</h1><p>We are sorry.", refusal.title());
 ///     let mut page = Response::new(text.into());
 ///     page.headers_mut().insert("content-type", "text/html".parse().unwrap());
@@ -46,15 +46,15 @@ use crate::service::{BalanceError, RequestError, cause};
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Refusal<'e> {
+pub struct ErrorPage<'e> {
     status: StatusCode,
     detail: &'static str,
-    wanted: Wanted,
+    wanted: PreferredFormat,
     error: Option<&'e BalanceError>,
 }
 
-impl<'e> Refusal<'e> {
-    pub(crate) fn new(status: StatusCode, detail: &'static str, wanted: Wanted) -> Self {
+impl<'e> ErrorPage<'e> {
+    pub(crate) fn new(status: StatusCode, detail: &'static str, wanted: PreferredFormat) -> Self {
         Self {
             status,
             detail,
@@ -63,7 +63,7 @@ impl<'e> Refusal<'e> {
         }
     }
 
-    fn of(error: &'e BalanceError, wanted: Wanted) -> Self {
+    fn of(error: &'e BalanceError, wanted: PreferredFormat) -> Self {
         let status = error.status();
         let detail = match status {
             StatusCode::BAD_GATEWAY => "the server behind this one failed",
@@ -87,7 +87,7 @@ impl<'e> Refusal<'e> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
@@ -97,7 +97,7 @@ impl<'e> Refusal<'e> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Refused")
@@ -107,7 +107,7 @@ impl<'e> Refusal<'e> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub const fn detail(&self) -> &'static str {
         self.detail
@@ -117,7 +117,7 @@ impl<'e> Refusal<'e> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub const fn wants_json(&self) -> bool {
         matches!(self.wanted.form, Form::Json)
@@ -127,7 +127,7 @@ impl<'e> Refusal<'e> {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// See [`ErrorPage`].
     #[must_use]
     pub const fn error(&self) -> Option<&'e BalanceError> {
         self.error
@@ -170,17 +170,17 @@ impl<'e> Refusal<'e> {
     /// Makes the answer for an error, which is in its extensions.
     pub(crate) fn answer_of<B>(
         error: BalanceError,
-        wanted: Wanted,
+        wanted: PreferredFormat,
         pages: Option<&Pages>,
-    ) -> Response<AnswerBody<B>> {
-        let mut answer = Refusal::of(&error, wanted).answer(pages);
+    ) -> Response<ResponseBody<B>> {
+        let mut answer = ErrorPage::of(&error, wanted).answer(pages);
         answer.extensions_mut().insert(Arc::new(error));
         answer
     }
 
     /// Makes the answer, from `pages` if there are any.
-    pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<AnswerBody<B>> {
-        self.page(pages).map(AnswerBody::text)
+    pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<ResponseBody<B>> {
+        self.page(pages).map(ResponseBody::text)
     }
 
     /// The answer as it is sent.
@@ -219,11 +219,11 @@ impl<'e> Refusal<'e> {
 #[derive(Clone)]
 pub(crate) struct Pages(Arc<Page>);
 
-type Page = dyn Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync;
+type Page = dyn Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync;
 
 impl Pages {
     pub(crate) fn new(
-        page: impl Fn(&Refusal<'_>) -> Response<Bytes> + Send + Sync + 'static,
+        page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(page))
     }
@@ -237,7 +237,7 @@ impl fmt::Debug for Pages {
 
 /// In what form a client wants to be refused; read before its request is sent on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct PreferredFormat {
     form: Form,
     head_only: bool,
 }
@@ -248,7 +248,7 @@ enum Form {
     Text,
 }
 
-impl Wanted {
+impl PreferredFormat {
     pub(crate) fn by(method: &Method, headers: &HeaderMap) -> Self {
         Self {
             form: Form::of(headers),
@@ -320,7 +320,7 @@ fn quality(parameter: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, Refusal, Wanted};
+    use super::{ErrorPage, Form, PreferredFormat};
     use http::header::{ACCEPT, HeaderMap, HeaderValue};
     use http::{Method, StatusCode};
 
@@ -356,11 +356,11 @@ mod tests {
 
     #[test]
     fn a_refusal_reads_as_a_sentence_or_as_an_object() {
-        let form = |form| Wanted {
+        let form = |form| PreferredFormat {
             form,
             head_only: false,
         };
-        let refusal = |wanted| Refusal::new(StatusCode::NOT_FOUND, "it is not here", wanted);
+        let refusal = |wanted| ErrorPage::new(StatusCode::NOT_FOUND, "it is not here", wanted);
         let text = refusal(form(Form::Text)).plain();
         assert_eq!(text.body(), "Not Found: it is not here.\n");
         assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
@@ -373,8 +373,8 @@ mod tests {
     #[test]
     fn an_answer_to_head_has_no_body() {
         use http_body::Body;
-        let wanted = Wanted::by(&Method::HEAD, &HeaderMap::new());
-        let refusal = Refusal::new(StatusCode::BAD_GATEWAY, "", wanted);
+        let wanted = PreferredFormat::by(&Method::HEAD, &HeaderMap::new());
+        let refusal = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
         let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
         assert!(answer.body().is_end_stream());
         assert_eq!(answer.status(), 502);

@@ -102,7 +102,7 @@ where
 }
 
 /// How a body ended.
-enum End {
+enum BodyEnd {
     BrokenOff,
     /// The client broke off its own body.
     Cancelled,
@@ -147,7 +147,7 @@ where
                 // A consumer that knows the length never polls for the final `None`.
                 let last =
                     frame.is_trailers() || *this.remaining == Some(0) || this.inner.is_end_stream();
-                last.then_some(End::Judged)
+                last.then_some(BodyEnd::Judged)
             }
             Some(Err(_)) => {
                 *this.done = true;
@@ -155,22 +155,22 @@ where
                 // An answer breaks off as well if its client breaks off the request.
                 let client = guard.is_some_and(|guard| matches!(guard.upload(), Upload::Failed(_)));
                 Some(if client {
-                    End::Cancelled
+                    BodyEnd::Cancelled
                 } else {
-                    End::BrokenOff
+                    BodyEnd::BrokenOff
                 })
             }
             None => {
                 *this.done = true;
-                Some(End::Judged)
+                Some(BodyEnd::Judged)
             }
         };
         if let Some(ended) = ended {
             if let Some(guard) = this.guard.take() {
                 match ended {
-                    End::BrokenOff => guard.fail(Cause::BrokenBody),
-                    End::Cancelled => guard.finish(Outcome::Cancelled),
-                    End::Judged => end(guard, (*this.outcome, *this.status)),
+                    BodyEnd::BrokenOff => guard.fail(Cause::BrokenBody),
+                    BodyEnd::Cancelled => guard.finish(Outcome::Cancelled),
+                    BodyEnd::Judged => end(guard, (*this.outcome, *this.status)),
                 }
             }
         }
@@ -219,16 +219,16 @@ impl<B> fmt::Debug for LeasedBody<B> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct UpgradeLease {
-    shared: Arc<Tunnel>,
+    shared: Arc<TunnelLease>,
 }
 
 #[derive(Debug)]
-struct Tunnel(Mutex<Option<Guard>>);
+struct TunnelLease(Mutex<Option<Guard>>);
 
 impl UpgradeLease {
     pub(in crate::service) fn new(guard: Guard) -> Self {
         Self {
-            shared: Arc::new(Tunnel(Mutex::new(Some(guard)))),
+            shared: Arc::new(TunnelLease(Mutex::new(Some(guard)))),
         }
     }
 
@@ -244,7 +244,7 @@ impl UpgradeLease {
     }
 }
 
-impl Drop for Tunnel {
+impl Drop for TunnelLease {
     fn drop(&mut self) {
         let guard = self.0.lock().take();
         if let Some(guard) = guard {

@@ -24,7 +24,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::request::{KeptBody, RequestBody, Superseded};
 use super::request::{note_failed, status_of};
-use super::tape::{Found, Source, Tape};
+use super::tape::{BodySource, Tape, TapeRead};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
 use crate::service::error::BodyGone;
@@ -146,7 +146,7 @@ impl<B> KeptInBuffer<B> {
         let left = tape.size;
         drop(tape);
         wake(superseded);
-        let reader = Reader {
+        let reader = TapeReader {
             attempt,
             left,
             tape: shared.clone(),
@@ -185,10 +185,10 @@ impl<B> fmt::Debug for KeptInBuffer<B> {
 /// See [`CountedBody`](crate::service::CountedBody), which is used in the same way.
 pub struct ReplayBody<B> {
     /// `None` if it is empty.
-    reader: Option<Reader<B>>,
+    reader: Option<TapeReader<B>>,
 }
 
-struct Reader<B> {
+struct TapeReader<B> {
     tape: Arc<Mutex<Tape<B>>>,
     attempt: u64,
     /// So many bytes were read.
@@ -203,34 +203,34 @@ struct Reader<B> {
 }
 
 /// What a reader comes upon.
-enum Next {
+enum NextChunk {
     Data(Bytes),
     End(Option<HeaderMap>),
     Error(BoxError),
 }
 
-impl<B> Reader<B>
+impl<B> TapeReader<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<NextChunk> {
         let mut tape = self.tape.lock();
         let next = match tape.find(self.attempt, self.position) {
-            Found::Data(data) => {
+            TapeRead::Data(data) => {
                 self.position += data.len();
-                Next::Data(data)
+                NextChunk::Data(data)
             }
-            Found::End(trailers) => Next::End(trailers),
-            Found::Gone => Next::Error(BodyGone.into()),
-            Found::Superseded => Next::Error(Superseded.into()),
-            Found::Wait => {
+            TapeRead::End(trailers) => NextChunk::End(trailers),
+            TapeRead::Gone => NextChunk::Error(BodyGone.into()),
+            TapeRead::Superseded => NextChunk::Error(Superseded.into()),
+            TapeRead::Wait => {
                 let other = tape.sleep(context.waker());
                 drop(tape);
                 wake(other);
                 return Poll::Pending;
             }
-            Found::ReadOn(source) => {
+            TapeRead::ReadOn(source) => {
                 drop(tape);
                 return self.read_on(source, context);
             }
@@ -239,7 +239,7 @@ where
     }
 
     /// Reads on from the client's body, outside the lock.
-    fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<Next> {
+    fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<NextChunk> {
         let mut hand = Hand {
             tape: &self.tape,
             empty: false,
@@ -256,33 +256,33 @@ where
         }
         let mut tape = self.tape.lock();
         let Poll::Ready(frame) = frame else {
-            tape.source = Source::Idle(source);
+            tape.source = BodySource::Idle(source);
             let other = tape.sleep(context.waker());
             drop(tape);
             wake(other);
             return Poll::Pending;
         };
-        tape.source = Source::Ended;
+        tape.source = BodySource::Ended;
         let next = match frame.map(|frame| frame.map(Frame::into_data)) {
             None => {
                 self.unsaid = !over;
-                Next::End(None)
+                NextChunk::End(None)
             }
             Some(Err(error)) => {
-                tape.source = Source::Failed;
-                Next::Error(error)
+                tape.source = BodySource::Failed;
+                NextChunk::Error(error)
             }
             Some(Ok(Ok(data))) => {
                 if !over {
-                    tape.source = Source::Idle(source);
+                    tape.source = BodySource::Idle(source);
                 }
                 self.position = tape.note(&data);
                 self.done = over;
-                Next::Data(data)
+                NextChunk::Data(data)
             }
             Some(Ok(Err(frame))) => {
                 tape.trailers = frame.into_trailers().ok();
-                Next::End(tape.trailers.clone())
+                NextChunk::End(tape.trailers.clone())
             }
         };
         // Whoever took over meanwhile reads on, or what has just been kept.
@@ -318,7 +318,7 @@ impl<B> Drop for Hand<'_, B> {
     fn drop(&mut self) {
         if !self.empty {
             let mut tape = self.tape.lock();
-            tape.source = Source::Failed;
+            tape.source = BodySource::Failed;
             let asleep = tape.asleep();
             drop(tape);
             wake(asleep);
@@ -348,15 +348,15 @@ where
             return Poll::Ready(None);
         };
         Poll::Ready(match std::task::ready!(reader.poll(context)) {
-            Next::Data(data) => {
+            NextChunk::Data(data) => {
                 reader.count(&data);
                 Some(Ok(Frame::data(data)))
             }
-            Next::End(trailers) => {
+            NextChunk::End(trailers) => {
                 reader.done = true;
                 trailers.map(|trailers| Ok(Frame::trailers(trailers)))
             }
-            Next::Error(error) => {
+            NextChunk::Error(error) => {
                 reader.done = true;
                 Some(Err(error))
             }
@@ -364,7 +364,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        let said = |reader: &Reader<B>| reader.done && !reader.unsaid;
+        let said = |reader: &TapeReader<B>| reader.done && !reader.unsaid;
         self.reader.as_ref().is_none_or(said)
     }
 
@@ -404,7 +404,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
 #[cfg(test)]
 mod tests {
     use super::KeptInBuffer;
-    use crate::service::body::tape::Found;
+    use crate::service::body::tape::TapeRead;
     use bytes::Bytes;
     use http_body::{Body, Frame};
     use http_body_util::BodyExt;
@@ -431,7 +431,7 @@ mod tests {
     async fn nothing_is_kept_once_no_other_attempt_can_come() {
         let mut kept = KeptInBuffer::new(Endless, 1_000);
         let tape = kept.tape.clone().unwrap();
-        let is_kept = || matches!(tape.lock().find(1, 0), Found::Data(_));
+        let is_kept = || matches!(tape.lock().find(1, 0), TapeRead::Data(_));
         let mut body = kept.next_uncounted().unwrap();
         body.frame().await.unwrap().unwrap();
         assert!(is_kept());

@@ -150,9 +150,9 @@ where
             return KeptUntilRead { unread: None };
         }
         let size = body.size_hint();
-        let unread = Unread {
+        let unread = UnreadContent {
             size,
-            body: Place::Here(body),
+            body: BodyLocation::Here(body),
         };
         KeptUntilRead {
             unread: Some(unread),
@@ -172,33 +172,33 @@ where
 /// ```
 pub struct KeptUntilRead<B> {
     /// `None` if it is empty.
-    unread: Option<Unread<B>>,
+    unread: Option<UnreadContent<B>>,
 }
 
-struct Unread<B> {
+struct UnreadContent<B> {
     size: SizeHint,
-    body: Place<B>,
+    body: BodyLocation<B>,
 }
 
 /// Where the body is.
-enum Place<B> {
+enum BodyLocation<B> {
     /// No attempt has had it.
     Here(B),
     /// In a slot, which is emptied by whoever reads first.
-    There(Slot<B>),
+    There(BodySlot<B>),
     Gone,
 }
 
-type Slot<B> = Arc<Mutex<Option<B>>>;
+type BodySlot<B> = Arc<Mutex<Option<B>>>;
 
 impl<B> KeptBody for KeptUntilRead<B> {
     type Body = CountedBody<B>;
 
     fn is_left(&self) -> bool {
         match self.unread.as_ref().map(|unread| &unread.body) {
-            None | Some(Place::Here(_)) => true,
-            Some(Place::There(slot)) => slot.lock().is_some(),
-            Some(Place::Gone) => false,
+            None | Some(BodyLocation::Here(_)) => true,
+            Some(BodyLocation::There(slot)) => slot.lock().is_some(),
+            Some(BodyLocation::Gone) => false,
         }
     }
 
@@ -209,19 +209,19 @@ impl<B> KeptBody for KeptUntilRead<B> {
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<CountedBody<B>> {
         let Some(unread) = &mut self.unread else {
             return Some(CountedBody {
-                state: State::Empty,
+                state: CountState::Empty,
                 meter: None,
             });
         };
-        let body = match std::mem::replace(&mut unread.body, Place::Gone) {
-            Place::Here(body) => body,
-            Place::There(slot) => slot.lock().take()?,
-            Place::Gone => return None,
+        let body = match std::mem::replace(&mut unread.body, BodyLocation::Gone) {
+            BodyLocation::Here(body) => body,
+            BodyLocation::There(slot) => slot.lock().take()?,
+            BodyLocation::Gone => return None,
         };
         // A slot of its own: what an earlier attempt still holds leads nowhere.
         let slot = Arc::new(Mutex::new(Some(body)));
-        unread.body = Place::There(slot.clone());
-        let state = State::Unread {
+        unread.body = BodyLocation::There(slot.clone());
+        let state = CountState::Unread {
             size: unread.size,
             body: slot,
         };
@@ -274,16 +274,16 @@ pin_project! {
     /// ```
     pub struct CountedBody<B> {
         #[pin]
-        state: State<B>,
+        state: CountState<B>,
         meter: Option<SentMeter>,
     }
 }
 
 pin_project! {
     #[project = StateProjected]
-    enum State<B> {
+    enum CountState<B> {
         Empty,
-        Unread { size: SizeHint, body: Slot<B> },
+        Unread { size: SizeHint, body: BodySlot<B> },
         Reading { #[pin] body: B },
         // Another attempt has it.
         Superseded,
@@ -306,8 +306,8 @@ where
         if let StateProjected::Unread { body, .. } = this.state.as_mut().project() {
             let taken = body.lock().take();
             this.state.set(match taken {
-                Some(body) => State::Reading { body },
-                None => State::Superseded,
+                Some(body) => CountState::Reading { body },
+                None => CountState::Superseded,
             });
         }
         let body = match this.state.project() {
@@ -329,18 +329,18 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Empty => true,
-            State::Reading { body } => body.is_end_stream(),
-            State::Unread { .. } | State::Superseded => false,
+            CountState::Empty => true,
+            CountState::Reading { body } => body.is_end_stream(),
+            CountState::Unread { .. } | CountState::Superseded => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Empty => SizeHint::with_exact(0),
-            State::Reading { body } => body.size_hint(),
-            State::Unread { size, .. } => *size,
-            State::Superseded => SizeHint::default(),
+            CountState::Empty => SizeHint::with_exact(0),
+            CountState::Reading { body } => body.size_hint(),
+            CountState::Unread { size, .. } => *size,
+            CountState::Superseded => SizeHint::default(),
         }
     }
 }
@@ -361,10 +361,10 @@ impl<B> CountedBody<B> {
 impl<B> fmt::Debug for CountedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Empty => "empty",
-            State::Unread { .. } => "unread",
-            State::Reading { .. } => "reading",
-            State::Superseded => "superseded",
+            CountState::Empty => "empty",
+            CountState::Unread { .. } => "unread",
+            CountState::Reading { .. } => "reading",
+            CountState::Superseded => "superseded",
         };
         f.debug_struct("CountedBody")
             .field("state", &state)

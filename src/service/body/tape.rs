@@ -13,7 +13,7 @@ use http_body::SizeHint;
 
 pub(super) struct Tape<B> {
     pub(super) size: SizeHint,
-    pub(super) source: Source<B>,
+    pub(super) source: BodySource<B>,
     pub(super) trailers: Option<HeaderMap>,
     kept: Kept,
     /// So many bytes are kept at most.
@@ -29,7 +29,7 @@ pub(super) struct Tape<B> {
 }
 
 /// The client's body. It is polled outside the lock.
-pub(super) enum Source<B> {
+pub(super) enum BodySource<B> {
     Ended,
     Failed,
     Idle(Pin<Box<B>>),
@@ -37,7 +37,7 @@ pub(super) enum Source<B> {
 }
 
 /// What the tape has for an attempt that has read so far.
-pub(super) enum Found<B> {
+pub(super) enum TapeRead<B> {
     Data(Bytes),
     End(Option<HeaderMap>),
     /// What comes next was not kept, or failed.
@@ -53,7 +53,7 @@ impl<B> Tape<B> {
     pub(super) fn new(body: B, size: SizeHint, limit: usize) -> Self {
         Self {
             size,
-            source: Source::Idle(Box::pin(body)),
+            source: BodySource::Idle(Box::pin(body)),
             trailers: None,
             kept: Kept::default(),
             limit,
@@ -66,11 +66,11 @@ impl<B> Tape<B> {
 
     /// All of it is in the buffer.
     pub(super) fn is_complete(&self) -> bool {
-        matches!(self.source, Source::Ended) && !self.lost
+        matches!(self.source, BodySource::Ended) && !self.lost
     }
 
     pub(super) fn can_be_rewound(&self) -> bool {
-        !self.lost && !matches!(self.source, Source::Failed)
+        !self.lost && !matches!(self.source, BodySource::Failed)
     }
 
     /// Makes room for another attempt; returns its number, and whom to wake, so that it
@@ -83,29 +83,29 @@ impl<B> Tape<B> {
         (self.owner, self.asleep.take())
     }
 
-    pub(super) fn find(&mut self, attempt: u64, position: usize) -> Found<B> {
+    pub(super) fn find(&mut self, attempt: u64, position: usize) -> TapeRead<B> {
         if let Some(data) = self.kept.at(position) {
-            return Found::Data(data);
+            return TapeRead::Data(data);
         }
         if self.is_complete() {
-            return Found::End(self.trailers.clone());
+            return TapeRead::End(self.trailers.clone());
         }
         if self.owner != attempt {
-            return Found::Superseded;
+            return TapeRead::Superseded;
         }
         if position < self.read {
-            return Found::Gone;
+            return TapeRead::Gone;
         }
-        match std::mem::replace(&mut self.source, Source::InHand) {
-            Source::Idle(source) => Found::ReadOn(source),
-            Source::InHand => Found::Wait,
-            Source::Ended => {
-                self.source = Source::Ended;
-                Found::End(self.trailers.clone())
+        match std::mem::replace(&mut self.source, BodySource::InHand) {
+            BodySource::Idle(source) => TapeRead::ReadOn(source),
+            BodySource::InHand => TapeRead::Wait,
+            BodySource::Ended => {
+                self.source = BodySource::Ended;
+                TapeRead::End(self.trailers.clone())
             }
-            Source::Failed => {
-                self.source = Source::Failed;
-                Found::Gone
+            BodySource::Failed => {
+                self.source = BodySource::Failed;
+                TapeRead::Gone
             }
         }
     }

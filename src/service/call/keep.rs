@@ -1,6 +1,6 @@
 //! What is kept of a request of any type for another attempt.
 
-/// What is kept of a request of type `R` for another attempt: [`Once`], [`Cloned`], or
+/// What is kept of a request of type `R` for another attempt: [`NoRetry`], [`CloneRequest`], or
 /// what you say, also by a closure that copies.
 ///
 /// # Examples
@@ -63,16 +63,16 @@ where
 /// # Examples
 ///
 /// ```
-/// use equipoise::service::{KeepRequest, Once};
+/// use equipoise::service::{KeepRequest, NoRetry};
 ///
-/// assert_eq!(Once::default().copy(&7), None);
+/// assert_eq!(NoRetry::default().copy(&7), None);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Once {
+pub struct NoRetry {
     _private: (),
 }
 
-impl<R> KeepRequest<R> for Once {
+impl<R> KeepRequest<R> for NoRetry {
     fn copy(&self, _: &R) -> Option<R> {
         None
     }
@@ -84,33 +84,33 @@ impl<R> KeepRequest<R> for Once {
 ///
 /// ```
 /// use equipoise::Balancer;
-/// use equipoise::service::Cloned;
+/// use equipoise::service::CloneRequest;
 ///
 /// let balancer = Balancer::new([("a", ())])?;
 /// let service = balancer
 ///     .into_call_service::<u64>()
-///     .keep(Cloned::default().idempotent());
+///     .keep(CloneRequest::default().idempotent());
 /// # let _ = service;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cloned {
+pub struct CloneRequest {
     idempotent: bool,
 }
 
-impl Cloned {
+impl CloneRequest {
     /// Says that doing any of the requests twice does no harm.
     ///
     /// # Examples
     ///
-    /// See [`Cloned`].
+    /// See [`CloneRequest`].
     #[must_use]
     pub const fn idempotent(self) -> Self {
         Self { idempotent: true }
     }
 }
 
-impl<R: Clone> KeepRequest<R> for Cloned {
+impl<R: Clone> KeepRequest<R> for CloneRequest {
     fn copy(&self, request: &R) -> Option<R> {
         Some(request.clone())
     }

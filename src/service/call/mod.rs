@@ -14,13 +14,15 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-pub use keep::{Cloned, KeepRequest, Once};
+pub use keep::{CloneRequest, KeepRequest, NoRetry};
 pub use leased::Leased;
 
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
-use crate::service::course::{Exchange, Judgement, Machine, Served, Settings, Unsendable};
-use crate::service::failover::{ByCause, Patience};
+use crate::service::course::{
+    Judgement, Machine, Served, ServiceExchange, ServiceSettings, Unsendable,
+};
+use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeouts};
 use crate::timer::Timer;
 
@@ -52,7 +54,7 @@ impl<W> Balancer<W> {
         CallService {
             balancer: self,
             settings: CallSettings {
-                common: Settings {
+                common: ServiceSettings {
                     failover: Failover::new(),
                     classify: Arc::new(ByCause),
                     patience: None,
@@ -62,7 +64,7 @@ impl<W> Balancer<W> {
                 affinity: None,
             }
             .into(),
-            keep: Once::default(),
+            keep: NoRetry::default(),
         }
     }
 }
@@ -76,14 +78,14 @@ impl<W> Balancer<W> {
 /// # Examples
 ///
 /// See [`Balancer::into_call_service`].
-pub struct CallService<W, R, K = Once> {
+pub struct CallService<W, R, K = NoRetry> {
     balancer: Balancer<W>,
     settings: Arc<CallSettings<R>>,
     keep: K,
 }
 
 struct CallSettings<R> {
-    common: Settings,
+    common: ServiceSettings,
     affinity: Option<Arc<dyn Affinity<R>>>,
 }
 
@@ -193,16 +195,16 @@ impl<W, R, K> CallService<W, R, K> {
     #[must_use]
     pub fn timeouts(self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        let patience = Arc::new(Patience { timer, timeouts });
+        let patience = Arc::new(TimeLimits { timer, timeouts });
         self.with(|settings| settings.common.patience = Some(patience))
     }
 
-    /// Sets what is kept of a request for another attempt; [`Once`], nothing, by
+    /// Sets what is kept of a request for another attempt; [`NoRetry`], nothing, by
     /// default.
     ///
     /// # Examples
     ///
-    /// See [`Cloned`].
+    /// See [`CloneRequest`].
     #[must_use]
     pub fn keep<K2>(self, keep: K2) -> CallService<W, R, K2> {
         CallService {
@@ -283,7 +285,7 @@ struct CallExchange<R, K> {
     keep: K,
 }
 
-impl<W, R, K> Exchange<W> for CallExchange<R, K>
+impl<W, R, K> ServiceExchange<W> for CallExchange<R, K>
 where
     W: Service<R> + Clone,
     W::Error: Into<BoxError>,
@@ -300,7 +302,7 @@ where
     const SHARED: bool = false;
     const RECONNECTS: bool = false;
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &ServiceSettings {
         &self.settings.common
     }
 
@@ -376,7 +378,7 @@ pin_project! {
     ///
     /// See [`Balancer::into_call_service`].
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct CallFuture<W, R, K = Once>
+    pub struct CallFuture<W, R, K = NoRetry>
     where
         W: Service<R>,
     {

@@ -13,14 +13,14 @@ use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::{Cause, Outcome};
 use crate::service::BoxError;
 use crate::service::dispatch::RequestError;
-use crate::service::failover::{Classify, Failover, Patience};
+use crate::service::failover::{Classify, Failover, TimeLimits};
 
 /// What both services can be told.
 #[derive(Clone)]
-pub(in crate::service) struct Settings {
+pub(in crate::service) struct ServiceSettings {
     pub(in crate::service) failover: Failover,
     pub(in crate::service) classify: Arc<dyn Classify>,
-    pub(in crate::service) patience: Option<Arc<Patience>>,
+    pub(in crate::service) patience: Option<Arc<TimeLimits>>,
     /// A member that failed without fault may have the request once more, if nobody else
     /// can.
     pub(in crate::service) pardons: bool,
@@ -30,7 +30,7 @@ pub(in crate::service) struct Settings {
     pub(in crate::service) reconnects: bool,
 }
 
-impl Settings {
+impl ServiceSettings {
     /// Whether a request waits when all members are full.
     pub(super) fn waits_for_room(&self) -> bool {
         let patience = self.patience.as_ref();
@@ -38,9 +38,9 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("ServiceSettings")
             .field("failover", &self.failover)
             .field("patience", &self.patience)
             .finish_non_exhaustive()
@@ -100,7 +100,7 @@ pub(in crate::service) struct Served<R, W> {
 }
 
 /// One request of one kind, with what is needed to send it again.
-pub(in crate::service) trait Exchange<W> {
+pub(in crate::service) trait ServiceExchange<W> {
     type Request;
     type Service: Service<Self::Request, Response = Self::Response, Error = Self::Error>;
     type Response;
@@ -115,7 +115,7 @@ pub(in crate::service) trait Exchange<W> {
     /// Whether a request can ask for a new connection.
     const RECONNECTS: bool;
 
-    fn settings(&self) -> &Settings;
+    fn settings(&self) -> &ServiceSettings;
 
     /// Makes what the election has to know.
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T;

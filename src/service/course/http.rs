@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use super::exchange::{Exchange, Judgement, Served, Settings, Unsendable};
+use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings, Unsendable};
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::service::affinity::{BoxFacts, Wishes};
 use crate::service::failover::{Idempotent, is_idempotent};
@@ -18,7 +18,7 @@ use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, Upgrade
 /// What the HTTP service can be told.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct HttpSettings {
-    pub(in crate::service) common: Settings,
+    pub(in crate::service) common: ServiceSettings,
     pub(in crate::service) wishes: Wishes,
     /// Whether members get to see the extensions of requests.
     pub(in crate::service) extensions: bool,
@@ -51,7 +51,7 @@ impl<D, K> HttpExchange<D, K> {
     }
 }
 
-impl<W, D, K, RB, E> Exchange<W> for HttpExchange<D, K>
+impl<W, D, K, RB, E> ServiceExchange<W> for HttpExchange<D, K>
 where
     K: KeptBody,
     D: Dispatch<W, Request<K::Body>>,
@@ -69,7 +69,7 @@ where
     const SHARED: bool = D::SHARED;
     const RECONNECTS: bool = true;
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &ServiceSettings {
         &self.settings.common
     }
 

@@ -10,7 +10,7 @@ use http::StatusCode;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::exchange::{Exchange, Unsendable};
+use super::exchange::{ServiceExchange, Unsendable};
 use crate::balancer::{Lease, Upload};
 use crate::service::capacity::AtCapacity;
 use crate::service::dispatch::RequestError;
@@ -20,7 +20,7 @@ use crate::timer::Sleep;
 
 pin_project! {
     /// Room for one attempt; `S` is the service, `F` its future.
-    pub(in crate::service) struct Lane<W, S, F> {
+    pub(in crate::service) struct AttemptSlot<W, S, F> {
         // First, so that it is gone before the lease gives its count back.
         #[pin]
         future: Option<F>,
@@ -51,7 +51,7 @@ pub(in crate::service) enum Halt {
     Request(BoxError, StatusCode),
 }
 
-impl<W, S, F> Lane<W, S, F> {
+impl<W, S, F> AttemptSlot<W, S, F> {
     pub(in crate::service) fn empty() -> Self {
         Self {
             future: None,
@@ -113,12 +113,12 @@ impl<W, S, F> Lane<W, S, F> {
         last: bool,
     ) -> Poll<Result<X::Response, Halt>>
     where
-        X: Exchange<W, Service = S>,
+        X: ServiceExchange<W, Service = S>,
         S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
         F: Future<Output = Result<X::Response, X::Error>>,
     {
         let mut this = self.project();
-        let mut watched = Watched {
+        let mut watched = PanicGuard {
             lease: this.lease,
             returned: false,
         };
@@ -182,12 +182,12 @@ impl<W, S, F> Lane<W, S, F> {
 
 /// Ends a request as a failure if the member panics while it is polled, whoever catches
 /// that, and wherever.
-struct Watched<'l, W> {
+struct PanicGuard<'l, W> {
     lease: &'l mut Option<Lease<W>>,
     returned: bool,
 }
 
-impl<W> Drop for Watched<'_, W> {
+impl<W> Drop for PanicGuard<'_, W> {
     fn drop(&mut self) {
         if !self.returned {
             if let Some(lease) = self.lease.take() {
@@ -199,7 +199,7 @@ impl<W> Drop for Watched<'_, W> {
 
 /// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
 /// or a client behind this one says so.
-fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
+fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
     if let Some(full) = cause::<AtCapacity>(&*error) {
         full.teach(lease);
         return Halt::AtCapacity;
@@ -225,13 +225,13 @@ fn failed<W, X: Exchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) ->
 
 /// Whether the request is sent again: on a new connection to the same member, in every
 /// mode, as no answer to it has begun and doing it twice does no harm.
-fn reconnects<W, X: Exchange<W>>(halt: &Halt, exchange: &X) -> bool {
+fn reconnects<W, X: ServiceExchange<W>>(halt: &Halt, exchange: &X) -> bool {
     let stale = matches!(halt, Halt::Failed(_, fault) if fault.is_stale());
     stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_left()
 }
 
 /// Sees to it that an attempt's alarm is set.
-fn keep_time<W, X: Exchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
+fn keep_time<W, X: ServiceExchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
     let patience = exchange.settings().patience.as_ref();
     let limit = patience.and_then(|patience| Some((patience, patience.timeouts.attempt?)));
     if let (None, Some((patience, limit))) = (&alarm, limit) {
@@ -240,7 +240,7 @@ fn keep_time<W, X: Exchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
 }
 
 /// Sets the alarm of the stage that the attempt is in, and listens for it.
-fn is_late<W, X: Exchange<W>>(
+fn is_late<W, X: ServiceExchange<W>>(
     alarm: &mut Option<Sleep>,
     answering: bool,
     exchange: &X,
@@ -263,9 +263,9 @@ fn is_late<W, X: Exchange<W>>(
 
 /// Who let the time pass: the client, if its body is what is being waited for.
 fn too_late<W>(answering: bool, lease: &Lease<W>) -> Halt {
-    let late = Fault::MAY_HAVE_BEEN_SENT.and_timed_out();
+    let late = Fault::MAY_HAVE_BEEN_SENT.with_timed_out();
     match (answering, lease.upload()) {
-        (false, _) => Halt::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.and_timed_out()),
+        (false, _) => Halt::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.with_timed_out()),
         (true, Upload::Late) => Halt::Request(Elapsed::Upload.into(), StatusCode::REQUEST_TIMEOUT),
         (true, _) => Halt::Failed(Elapsed::Answer.into(), late),
     }

@@ -22,10 +22,10 @@ use http::StatusCode;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::exchange::{Exchange, Served, Settings};
-use super::lane::{Halt, Lane};
-use super::onward::{Onward, Then, ThenOf, onward};
-use super::tried::{Course, Reach, strays};
+use super::exchange::{Served, ServiceExchange, ServiceSettings};
+use super::lane::{AttemptSlot, Halt};
+use super::onward::{FailedAttempt, Then, ThenOf, onward};
+use super::tried::{Reach, TriedMembers, strays};
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError, may_change};
 use crate::member::Outcome;
@@ -40,19 +40,19 @@ pin_project! {
     pub(in crate::service) struct Machine<W, X, S, F, H> {
         balancer: Balancer<W>,
         exchange: X,
-        stage: Stage<W, S, H>,
-        course: Course,
+        stage: AttemptStage<W, S, H>,
+        course: TriedMembers,
         hedge: Hedge,
         #[pin]
-        one: Lane<W, S, F>,
+        one: AttemptSlot<W, S, F>,
         // Made when it is needed: most requests have no attempt beside the first.
         two: Second<W, S, F>,
     }
 }
 
-type Second<W, S, F> = Option<Pin<Box<Lane<W, S, F>>>>;
+type Second<W, S, F> = Option<Pin<Box<AttemptSlot<W, S, F>>>>;
 
-enum Stage<W, S, H> {
+enum AttemptStage<W, S, H> {
     Attempting,
     Failed(BalanceError),
     Over,
@@ -62,7 +62,7 @@ enum Stage<W, S, H> {
 impl<W, X, S, F, H> fmt::Debug for Machine<W, X, S, F, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lanes = [Some(&self.one), self.two.as_deref()];
-        let member = lanes.into_iter().flatten().find_map(Lane::lease);
+        let member = lanes.into_iter().flatten().find_map(AttemptSlot::lease);
         f.debug_struct("Machine")
             .field("attempts", &self.course.attempts)
             .field("member", &member.map(|lease| lease.member().name()))
@@ -87,13 +87,13 @@ enum Which {
 
 /// The lane that is meant, and the other one.
 type Lanes<'m, W, S, F> = (
-    Option<Pin<&'m mut Lane<W, S, F>>>,
-    Option<Pin<&'m mut Lane<W, S, F>>>,
+    Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
+    Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
 );
 
 fn lanes<'m, W, S, F>(
     which: Which,
-    one: Pin<&'m mut Lane<W, S, F>>,
+    one: Pin<&'m mut AttemptSlot<W, S, F>>,
     two: &'m mut Second<W, S, F>,
 ) -> Lanes<'m, W, S, F> {
     let two = two.as_mut().map(|two| two.as_mut());
@@ -105,7 +105,7 @@ fn lanes<'m, W, S, F>(
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
-    X: Exchange<W, Service = S>,
+    X: ServiceExchange<W, Service = S>,
 {
     /// Elects a member at once, so that it is counted before anybody polls.
     pub(in crate::service) fn start(balancer: Balancer<W>, exchange: X, held: X::Held) -> Self {
@@ -114,7 +114,7 @@ where
             settings.failover.budget.deposit();
         }
         let elected = exchange.pick(&balancer, |pick| {
-            let elected = balancer.pick_quietly(&pick);
+            let elected = balancer.pick_without_events(&pick);
             if waits(settings, &elected).is_none() {
                 elected.inspect_err(|error| balancer.tell_refused(&pick, error))
             } else {
@@ -122,20 +122,20 @@ where
             }
         });
         let waits = waits(settings, &elected);
-        let mut one = Lane::empty();
-        let mut course = Course::default();
+        let mut one = AttemptSlot::empty();
+        let mut course = TriedMembers::default();
         let stage = match (elected, waits) {
             (Ok(lease), _) => {
                 let service = X::first(held, &lease);
-                one = Lane::new(lease, service, X::SHARED);
+                one = AttemptSlot::new(lease, service, X::SHARED);
                 course.attempts = 1;
-                Stage::Attempting
+                AttemptStage::Attempting
             }
             (Err(_), Some(patience)) => {
                 let wait = Wait::new(&balancer, Spare::Held(X::release(held)), patience);
-                Stage::Waiting(Box::new(wait))
+                AttemptStage::Waiting(Box::new(wait))
             }
-            (Err(error), None) => Stage::Failed(error.into()),
+            (Err(error), None) => AttemptStage::Failed(error.into()),
         };
         Self {
             balancer,
@@ -150,7 +150,7 @@ where
 }
 
 /// How long a failed election is waited for.
-fn waits<W>(settings: &Settings, elected: &Result<Lease<W>, PickError>) -> Option<Duration> {
+fn waits<W>(settings: &ServiceSettings, elected: &Result<Lease<W>, PickError>) -> Option<Duration> {
     let patience = settings.patience.as_ref()?.timeouts.member?;
     let error = elected.as_ref().err()?;
     may_change(error).then_some(patience)
@@ -158,7 +158,7 @@ fn waits<W>(settings: &Settings, elected: &Result<Lease<W>, PickError>) -> Optio
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
-    X: Exchange<W, Service = S>,
+    X: ServiceExchange<W, Service = S>,
     S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
     F: Future<Output = Result<X::Response, X::Error>>,
 {
@@ -167,23 +167,23 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Result<X::Answer, BalanceError>> {
         loop {
-            match std::mem::replace(self.as_mut().project().stage, Stage::Over) {
-                Stage::Failed(error) => return Poll::Ready(Err(error)),
-                Stage::Over => panic!("a request was polled after it had been answered"),
-                Stage::Waiting(wait) => {
+            match std::mem::replace(self.as_mut().project().stage, AttemptStage::Over) {
+                AttemptStage::Failed(error) => return Poll::Ready(Err(error)),
+                AttemptStage::Over => panic!("a request was polled after it had been answered"),
+                AttemptStage::Waiting(wait) => {
                     if self.as_mut().wait(context, wait) {
                         return Poll::Pending;
                     }
                 }
-                Stage::Attempting => {
+                AttemptStage::Attempting => {
                     let Some(then) = self.as_mut().attempt(context) else {
-                        *self.project().stage = Stage::Attempting;
+                        *self.project().stage = AttemptStage::Attempting;
                         return Poll::Pending;
                     };
                     *self.as_mut().project().stage = match then {
-                        Then::GoOn => Stage::Attempting,
+                        Then::GoOn => AttemptStage::Attempting,
                         Then::Return(result) => return Poll::Ready(result),
-                        Then::Wait(wait) => Stage::Waiting(wait),
+                        Then::Wait(wait) => AttemptStage::Waiting(wait),
                     };
                 }
             }
@@ -201,7 +201,7 @@ where
         let elected = wait.poll(context, this.balancer, this.exchange, this.course);
         *this.stage = match elected {
             Poll::Pending => {
-                *this.stage = Stage::Waiting(wait);
+                *this.stage = AttemptStage::Waiting(wait);
                 return true;
             }
             Poll::Ready(Ok(lease)) => {
@@ -209,15 +209,15 @@ where
                     Spare::Held(held) => X::first(held, &lease),
                     Spare::Used(used) => X::after(used, &lease),
                 };
-                this.one.set(Lane::new(lease, service, false));
+                this.one.set(AttemptSlot::new(lease, service, false));
                 this.course.attempts += 1;
-                Stage::Attempting
+                AttemptStage::Attempting
             }
             Poll::Ready(Err(error)) => {
                 let settings = this.exchange.settings();
                 this.course.refund(&settings.failover.budget);
                 let failed = this.course.failed.take();
-                Stage::Failed(failed.unwrap_or_else(|| error.into()))
+                AttemptStage::Failed(failed.unwrap_or_else(|| error.into()))
             }
         };
         false
@@ -281,7 +281,7 @@ where
         };
         let Some(next) = onward else {
             // The loser of two is cancelled.
-            drop(other.and_then(Lane::take));
+            drop(other.and_then(AttemptSlot::take));
             let served = Served {
                 renew: lease.session().route_changed() && !this.course.strayed,
                 response,
@@ -297,7 +297,7 @@ where
         judged.end(lease);
         if let Some(next) = next {
             let service = X::after(service, &next);
-            lane.set(Lane::new(next, service, false));
+            lane.set(AttemptSlot::new(next, service, false));
             this.course.attempts += 1;
         }
         Then::GoOn
@@ -332,7 +332,7 @@ where
                 let next = left.then(|| this.course.elect(this.balancer, this.exchange, reach));
                 let failed = this.course.failed.take();
                 let failed = failed.unwrap_or_else(|| PickError::AtCapacity.into());
-                let next = Onward {
+                let next = FailedAttempt {
                     lane,
                     service,
                     next,
@@ -372,13 +372,13 @@ where
             }
             Halt::Request(source, status) => {
                 lease.finish(Outcome::Cancelled);
-                drop(other.and_then(Lane::take));
+                drop(other.and_then(AttemptSlot::take));
                 return Then::Return(Err(BalanceError::Request { status, source }));
             }
         };
         let cause = settings.classify.cause(&*error, fault);
         let late = fault.is_timed_out() && failover.error_on_timeout;
-        if !fault.is_blameless() && (fault.is_nothing_sent() || late) {
+        if !fault.is_member_blameless() && (fault.is_nothing_sent() || late) {
             lease.put_in_error_because(cause.clone());
         }
         this.course.sent |= again || !fault.is_nothing_sent();
@@ -441,7 +441,7 @@ where
                 source: error,
             }
         };
-        let next = Onward {
+        let next = FailedAttempt {
             lane,
             service,
             next,
@@ -490,7 +490,7 @@ where
             return false;
         };
         let service = X::beside(service, &next);
-        *this.two = Some(Box::pin(Lane::new(next, service, false)));
+        *this.two = Some(Box::pin(AttemptSlot::new(next, service, false)));
         // It is the one repetition that there may be.
         this.course.repeated = true;
         this.course.attempts += 1;

@@ -9,7 +9,9 @@ mod onward;
 mod tried;
 mod wait;
 
-pub(in crate::service) use exchange::{Exchange, Judgement, Served, Settings, Unsendable};
+pub(in crate::service) use exchange::{
+    Judgement, Served, ServiceExchange, ServiceSettings, Unsendable,
+};
 pub use http::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use http::HostKept;

@@ -4,9 +4,9 @@
 
 use std::pin::Pin;
 
-use super::exchange::{Exchange, Settings};
-use super::lane::Lane;
-use super::tried::Course;
+use super::exchange::{ServiceExchange, ServiceSettings};
+use super::lane::AttemptSlot;
+use super::tried::TriedMembers;
 use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::service::BalanceError;
@@ -19,11 +19,12 @@ pub(super) enum Then<A, W, S, H> {
 }
 
 /// What follows, as a machine of this kind has it.
-pub(super) type ThenOf<X, W, S> = Then<<X as Exchange<W>>::Answer, W, S, <X as Exchange<W>>::Held>;
+pub(super) type ThenOf<X, W, S> =
+    Then<<X as ServiceExchange<W>>::Answer, W, S, <X as ServiceExchange<W>>::Held>;
 
 /// An attempt that ended without an answer, and what comes after it.
-pub(super) struct Onward<'m, W, S, F> {
-    pub(super) lane: Pin<&'m mut Lane<W, S, F>>,
+pub(super) struct FailedAttempt<'m, W, S, F> {
+    pub(super) lane: Pin<&'m mut AttemptSlot<W, S, F>>,
     pub(super) service: S,
     /// `None` if the request may not go on.
     pub(super) next: Option<Result<Lease<W>, PickError>>,
@@ -34,16 +35,16 @@ pub(super) struct Onward<'m, W, S, F> {
 /// Begins the next attempt, waits for a member with room, or ends the request.
 pub(super) fn onward<W, X, S, F>(
     balancer: &Balancer<W>,
-    settings: &Settings,
-    course: &mut Course,
-    after: Onward<'_, W, S, F>,
+    settings: &ServiceSettings,
+    course: &mut TriedMembers,
+    after: FailedAttempt<'_, W, S, F>,
 ) -> ThenOf<X, W, S>
 where
-    X: Exchange<W, Service = S>,
+    X: ServiceExchange<W, Service = S>,
 {
     let patience = settings.patience.as_ref();
     let patience = patience.and_then(|patience| patience.timeouts.member);
-    let Onward {
+    let FailedAttempt {
         mut lane, service, ..
     } = after;
     match (after.next, patience) {
@@ -51,7 +52,7 @@ where
             course.strayed |= after.strays;
             course.failed = Some(after.failed);
             let service = X::after(service, &next);
-            lane.set(Lane::new(next, service, false));
+            lane.set(AttemptSlot::new(next, service, false));
             course.attempts += 1;
             Then::GoOn
         }

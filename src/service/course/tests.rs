@@ -83,7 +83,7 @@ async fn a_repetition_that_finds_only_a_full_member_costs_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hedge_that_meets_a_full_member_costs_nothing() {
-    let hedged = || Timeouts::new().with_hedge(SECOND / 2);
+    let hedged = || Timeouts::new().with_hedge_delay(SECOND / 2);
     let left = left_after_one([slow(true), full()], hedged()).await;
     assert_eq!(left, (true, 1));
     let left = left_after_one([slow(false), full()], hedged()).await;

@@ -1,6 +1,6 @@
 //! What one request has tried, and whom it may try next.
 
-use super::exchange::Exchange;
+use super::exchange::ServiceExchange;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
@@ -18,7 +18,7 @@ pub(super) enum Reach {
 
 /// What has been tried.
 #[derive(Default)]
-pub(super) struct Course {
+pub(super) struct TriedMembers {
     pub(super) tried: Vec<MemberId>,
     /// Why the last attempt failed.
     pub(super) cause: Option<Cause>,
@@ -47,7 +47,7 @@ pub(super) struct Course {
     pub(super) strayed: bool,
 }
 
-impl Course {
+impl TriedMembers {
     /// A request for a pick that knows what has been tried.
     pub(super) fn of<'p>(&'p self, pick: PickRequest<'p>) -> PickRequest<'p> {
         pick.with_tried(&self.tried).with_cause(self.cause.as_ref())
@@ -55,7 +55,7 @@ impl Course {
 
     /// Whoever failed with such a fault may have the request once more, if nobody else can.
     pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
-        self.pardoned = (fault.is_blameless() && !self.returned).then_some(member);
+        self.pardoned = (fault.is_member_blameless() && !self.returned).then_some(member);
     }
 
     /// Ends an attempt that failed. What this machine has run out of is no member's failure.
@@ -117,7 +117,7 @@ impl Course {
     /// Whether there is a repetition left for such a failure. More than these two would
     /// hand a request that kills members from one to the next.
     pub(super) fn repeats_after(&mut self, fault: Fault) -> bool {
-        let left = if fault.is_blameless() && !self.excused {
+        let left = if fault.is_member_blameless() && !self.excused {
             &mut self.excused
         } else {
             &mut self.repeated
@@ -127,7 +127,7 @@ impl Course {
 
     /// As [`elect_quietly`](Self::elect_quietly), and tells observers if there is none, unless
     /// that is waited for: then it is told when the wait is over.
-    pub(super) fn elect<W, X: Exchange<W>>(
+    pub(super) fn elect<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -141,7 +141,7 @@ impl Course {
         elected
     }
 
-    fn tell_if_refused<W, X: Exchange<W>>(
+    fn tell_if_refused<W, X: ServiceExchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -157,7 +157,7 @@ impl Course {
     /// Elects a member that has not been tried; if all that are eligible have been, one of
     /// those that stand in for them; then one that failed without fault; and at last, if
     /// `reach` says so, one that only its error keeps out.
-    fn elect_quietly<W, X: Exchange<W>>(
+    fn elect_quietly<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -178,7 +178,7 @@ impl Course {
         forgiven.map_or(elected, Ok)
     }
 
-    fn elect_untried<W, X: Exchange<W>>(
+    fn elect_untried<W, X: ServiceExchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -197,7 +197,7 @@ impl Course {
 
     /// Elects somebody else for what may have been sent already, if that may be sent
     /// again at all.
-    pub(super) fn elect_for_repetition<W, X: Exchange<W>>(
+    pub(super) fn elect_for_repetition<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,

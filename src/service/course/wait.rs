@@ -6,8 +6,8 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::exchange::Exchange;
-use super::tried::Course;
+use super::exchange::ServiceExchange;
+use super::tried::TriedMembers;
 use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
 use crate::timer::Sleep;
 
@@ -36,12 +36,12 @@ impl<W, S, H> Wait<W, S, H> {
     }
 
     /// Looks whether there is a member, for a request that has tried some.
-    pub(super) fn poll<X: Exchange<W>>(
+    pub(super) fn poll<X: ServiceExchange<W>>(
         &mut self,
         context: &mut Context<'_>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &Course,
+        course: &TriedMembers,
     ) -> Poll<Result<Lease<W>, PickError>> {
         let tried = &*course.tried;
         loop {
@@ -73,7 +73,7 @@ impl<W, S, H> Wait<W, S, H> {
             // Nobody else may look when a member's error is over.
             let now = balancer.now();
             // One that is over already was noticed too late: in a moment, it is not.
-            let due = balancer.next_due();
+            let due = balancer.next_timed_change();
             self.due = due.map(|due| patience.sleep(due.since(now).max(MOMENT)));
             let due = self.due.as_mut();
             if due.is_none_or(|due| due.as_mut().poll(context).is_pending()) {
@@ -83,12 +83,12 @@ impl<W, S, H> Wait<W, S, H> {
     }
 
     /// Ends the wait, and tells observers if it was in vain.
-    fn over<X: Exchange<W>>(
+    fn over<X: ServiceExchange<W>>(
         &mut self,
         elected: Result<Lease<W>, PickError>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &Course,
+        course: &TriedMembers,
     ) -> Poll<Result<Lease<W>, PickError>> {
         if let Err(error) = &elected {
             exchange.pick(balancer, |pick| {

@@ -1,4 +1,4 @@
-//! A client that is bound to one target: [`Aimed`], for members that are services.
+//! A client that is bound to one target: [`WithTarget`], for members that are services.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,7 +18,7 @@ use crate::service::BoxError;
 ///
 /// ```
 /// use equipoise::Balancer;
-/// use equipoise::service::{Aimed, BalanceService};
+/// use equipoise::service::{WithTarget, BalanceService};
 /// use http::Uri;
 /// use hyper_util::client::legacy::Client;
 /// use hyper_util::rt::TokioExecutor;
@@ -26,7 +26,7 @@ use crate::service::BoxError;
 ///
 /// let member = |uri| {
 ///     let client = Client::builder(TokioExecutor::new()).build_http();
-///     Aimed::new(Uri::from_static(uri), ConcurrencyLimit::new(client, 100))
+///     WithTarget::new(Uri::from_static(uri), ConcurrencyLimit::new(client, 100))
 /// };
 /// let balancer = Balancer::new([
 ///     ("a", member("http://10.0.0.1:8080")),
@@ -38,23 +38,23 @@ use crate::service::BoxError;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Aimed<T, S> {
+pub struct WithTarget<T, S> {
     target: T,
     inner: S,
 }
 
-impl<T, S> Aimed<T, S> {
+impl<T, S> WithTarget<T, S> {
     /// Binds a client to a target.
     ///
     /// # Examples
     ///
-    /// See [`Aimed`].
+    /// See [`WithTarget`].
     pub const fn new(target: T, inner: S) -> Self {
         Self { target, inner }
     }
 }
 
-impl<T, S, B> Service<Request<B>> for Aimed<T, S>
+impl<T, S, B> Service<Request<B>> for WithTarget<T, S>
 where
     T: Target,
     S: Service<Request<B>>,
@@ -62,7 +62,7 @@ where
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = AimedFuture<S::Future>;
+    type Future = WithTargetFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -71,40 +71,40 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let aimed = match self.target.aim(&mut head) {
-            Ok(()) => Course::Sent {
+            Ok(()) => TargetState::Sent {
                 inner: self.inner.call(Request::from_parts(head, body)),
             },
-            Err(error) => Course::Refused { error: Some(error) },
+            Err(error) => TargetState::Refused { error: Some(error) },
         };
-        AimedFuture { aimed }
+        WithTargetFuture { aimed }
     }
 }
 
 pin_project! {
-    /// One request on its way through [`Aimed`]; fails with an [`RequestError`] if it cannot
+    /// One request on its way through [`WithTarget`]; fails with an [`RequestError`] if it cannot
     /// be pointed at the target.
     ///
     /// # Examples
     ///
-    /// See [`Aimed`].
+    /// See [`WithTarget`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct AimedFuture<F> {
+    pub struct WithTargetFuture<F> {
         #[pin]
-        aimed: Course<F>,
+        aimed: TargetState<F>,
     }
 }
 
 pin_project! {
     #[derive(Debug)]
     #[project = CourseProjected]
-    enum Course<F> {
+    enum TargetState<F> {
         Refused { error: Option<RequestError> },
         Sent { #[pin] inner: F },
     }
 }
 
-impl<F, R, E> Future for AimedFuture<F>
+impl<F, R, E> Future for WithTargetFuture<F>
 where
     F: Future<Output = Result<R, E>>,
     E: Into<BoxError>,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use tower_service::Service;
 
-pub use aimed::{Aimed, AimedFuture};
+pub use aimed::{WithTarget, WithTargetFuture};
 pub use target::{PreserveHost, RequestError, Target};
 #[cfg(feature = "proxy")]
 pub(crate) use target::{host_of, join_cookies, under, without_user};

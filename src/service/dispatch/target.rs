@@ -113,7 +113,7 @@ impl RequestError {
         }
     }
 
-    /// Tells the client why, as the [`Refusal`](crate::service::Refusal) words it.
+    /// Tells the client why, as the [`ErrorPage`](crate::service::ErrorPage) words it.
     #[cfg(feature = "proxy")]
     pub(crate) fn with_detail(self, detail: &'static str) -> Self {
         Self { detail, ..self }

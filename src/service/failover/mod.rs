@@ -20,7 +20,7 @@ pub use timeouts::Timeouts;
 )]
 pub(crate) use classify::causes;
 pub(in crate::service) use classify::{ByCause, CauseBy, FaultIf};
-pub(in crate::service) use timeouts::Patience;
+pub(in crate::service) use timeouts::TimeLimits;
 
 /// When a request goes on to another member.
 ///
@@ -28,7 +28,7 @@ pub(in crate::service) use timeouts::Patience;
 /// |---|---|---|
 /// | *nothing was sent*: the connection was refused, the member was not ready in time | is put in error | tries others, as many as there are |
 /// | the member *has no room* for it ([`Fault::OVERLOADED`]): tower's `LoadShed` says so | stays | tries others, as many as there are, but none that is in error; 503 if none has room |
-/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::and_blameless) |
+/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::with_member_blameless) |
 /// | the connection had been used before, and was closed without an answer ([`stale_if`](super::BalanceLayer::stale_if)) | stays | is sent to the same member again, once, on a new connection, if its method is idempotent and its body can be sent again. It is the same attempt. What comes of it is one of the rows above |
 /// | the answer has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the answer is delivered |
 /// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be elected. Before another is tried, the answer is gone: what the other comes to is what the client gets |
@@ -36,7 +36,7 @@ pub(in crate::service) use timeouts::Patience;
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
 /// never sent twice. No member is tried twice by one request, but for one that failed without
-/// fault (see [`blameless_if`](super::BalanceLayer::blameless_if)), and for one that has been
+/// fault (see [`member_blameless_if`](super::BalanceLayer::member_blameless_if)), and for one that has been
 /// given another payload since it was tried ([`Balancer::insert`](crate::Balancer::insert)): it
 /// counts as not tried, once.
 ///
@@ -119,11 +119,11 @@ impl Failover {
     /// ```
     /// use equipoise::service::Failover;
     ///
-    /// let as_apache_does = Failover::new().without_repeats();
+    /// let as_apache_does = Failover::new().without_retries();
     /// # let _ = as_apache_does;
     /// ```
     #[must_use]
-    pub fn without_repeats(self) -> Self {
+    pub fn without_retries(self) -> Self {
         Self {
             repeats: false,
             ..self

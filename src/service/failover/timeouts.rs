@@ -8,10 +8,10 @@ use crate::timer::{Sleep, Timer};
 ///
 /// | limit | by default | set by |
 /// |---|---|---|
-/// | for a member, when none can be elected | fails at once | [`with_member`](Self::with_member) |
-/// | for a chosen member to become ready | 5 s | [`with_ready`](Self::with_ready) |
-/// | for an attempt, to the head of its answer | none | [`with_attempt`](Self::with_attempt) |
-/// | until a second member is asked as well | never | [`with_hedge`](Self::with_hedge) |
+/// | for a member, when none can be elected | fails at once | [`with_pick_timeout`](Self::with_pick_timeout) |
+/// | for a chosen member to become ready | 5 s | [`with_ready_timeout`](Self::with_ready_timeout) |
+/// | for an attempt, to the head of its answer | none | [`with_per_try_timeout`](Self::with_per_try_timeout) |
+/// | until a second member is asked as well | never | [`with_hedge_delay`](Self::with_hedge_delay) |
 ///
 /// Without a timer, nothing can enforce a limit, and none holds: a request whose member never
 /// becomes ready waits for as long as its caller does. That is so for a `BalanceLayer` or a
@@ -33,8 +33,8 @@ use crate::timer::{Sleep, Timer};
 ///
 /// # let balancer = Balancer::<http::Uri>::builder().build().unwrap();
 /// let timeouts = Timeouts::new()
-///     .with_member(Duration::from_millis(500))
-///     .with_attempt(Duration::from_secs(30));
+///     .with_pick_timeout(Duration::from_millis(500))
+///     .with_per_try_timeout(Duration::from_secs(30));
 /// let layer = BalanceLayer::new(balancer).timeouts(TokioTimer::new(), timeouts);
 /// # let _ = layer;
 /// # }
@@ -74,7 +74,7 @@ impl Timeouts {
     ///
     /// See [`Timeouts`].
     #[must_use]
-    pub const fn with_member(self, patience: Duration) -> Self {
+    pub const fn with_pick_timeout(self, patience: Duration) -> Self {
         Self {
             member: Some(patience),
             ..self
@@ -90,11 +90,11 @@ impl Timeouts {
     /// use equipoise::service::Timeouts;
     /// use std::time::Duration;
     ///
-    /// let timeouts = Timeouts::new().with_ready(Duration::from_secs(1));
+    /// let timeouts = Timeouts::new().with_ready_timeout(Duration::from_secs(1));
     /// # let _ = timeouts;
     /// ```
     #[must_use]
-    pub const fn with_ready(self, patience: Duration) -> Self {
+    pub const fn with_ready_timeout(self, patience: Duration) -> Self {
         Self {
             ready: patience,
             ..self
@@ -108,7 +108,7 @@ impl Timeouts {
     ///
     /// See [`Timeouts`].
     #[must_use]
-    pub const fn with_attempt(self, patience: Duration) -> Self {
+    pub const fn with_per_try_timeout(self, patience: Duration) -> Self {
         Self {
             attempt: Some(patience),
             ..self
@@ -129,11 +129,11 @@ impl Timeouts {
     /// use equipoise::service::Timeouts;
     /// use std::time::Duration;
     ///
-    /// let timeouts = Timeouts::new().with_hedge(Duration::from_millis(80));
+    /// let timeouts = Timeouts::new().with_hedge_delay(Duration::from_millis(80));
     /// # let _ = timeouts;
     /// ```
     #[must_use]
-    pub const fn with_hedge(self, delay: Duration) -> Self {
+    pub const fn with_hedge_delay(self, delay: Duration) -> Self {
         Self {
             hedge: Some(delay),
             ..self
@@ -149,12 +149,12 @@ impl Default for Timeouts {
 
 /// Timeouts, and who keeps them.
 #[derive(Debug)]
-pub(in crate::service) struct Patience {
+pub(in crate::service) struct TimeLimits {
     pub(in crate::service) timer: Box<dyn Timer>,
     pub(in crate::service) timeouts: Timeouts,
 }
 
-impl Patience {
+impl TimeLimits {
     pub(in crate::service) fn sleep(&self, duration: Duration) -> Sleep {
         self.timer.sleep(duration)
     }

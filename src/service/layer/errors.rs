@@ -70,7 +70,7 @@ impl<W, P> BalanceLayer<W, P> {
 
     /// Says which errors of type `E`, wherever they stand among the causes, are not the
     /// member's fault: such as that a connection that had been idle was closed. See
-    /// [`Fault::and_blameless`]. If no other member can take the request, the same member may
+    /// [`Fault::with_member_blameless`]. If no other member can take the request, the same member may
     /// have it once more.
     ///
     /// # Examples
@@ -80,17 +80,17 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::service::BalanceLayer;
     ///
     /// let balancer = Balancer::<http::Uri>::builder().build()?;
-    /// let layer = BalanceLayer::new(balancer).blameless_if(hyper::Error::is_canceled);
+    /// let layer = BalanceLayer::new(balancer).member_blameless_if(hyper::Error::is_canceled);
     /// # let _ = layer;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn blameless_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    pub fn member_blameless_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
     where
         E: Error + 'static,
     {
         self.settings.common.pardons = true;
         let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, Fault::and_blameless, rest))
+        self.classify(FaultIf::new(is, Fault::with_member_blameless, rest))
     }
 
     /// Says which errors of type `E`, wherever they stand among the causes, mean that the
@@ -123,13 +123,13 @@ impl<W, P> BalanceLayer<W, P> {
 
     /// Says which errors of type `E`, wherever they stand among the causes, mean that a
     /// connection which had carried requests before was closed before a byte of the answer
-    /// came. See [`Fault::and_stale`].
+    /// came. See [`Fault::with_stale_connection`].
     ///
     /// A request whose method is idempotent, or that is marked
     /// [`Idempotent`](crate::service::Idempotent), and whose body can be sent again, is then sent to
     /// the same member again, once, and asks for a new connection by a
     /// [`FreshConnection`](crate::service::FreshConnection) in its extensions. It is the same attempt,
-    /// and no repetition: neither [`without_repeats`](crate::service::Failover::without_repeats) nor the number
+    /// and no repetition: neither [`without_retries`](crate::service::Failover::without_retries) nor the number
     /// of attempts nor the budget has a say. What comes of it on the new connection counts.
     /// An error for which nothing of the request is left means what it meant before.
     ///
@@ -153,6 +153,6 @@ impl<W, P> BalanceLayer<W, P> {
     {
         self.settings.common.reconnects = true;
         let rest = self.settings.common.classify.clone();
-        self.classify(FaultIf::new(is, Fault::and_stale, rest))
+        self.classify(FaultIf::new(is, Fault::with_stale_connection, rest))
     }
 }

@@ -13,8 +13,8 @@ use tower_layer::Layer;
 
 use crate::balancer::Balancer;
 use crate::service::affinity::{BoxFacts, SessionsNotKept, Wishes};
-use crate::service::course::{HttpSettings, Settings};
-use crate::service::failover::{ByCause, Patience};
+use crate::service::course::{HttpSettings, ServiceSettings};
+use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{
     BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
 };
@@ -71,7 +71,7 @@ impl<W> BalanceLayer<W> {
     ///
     /// See [`BalanceLayer`].
     pub fn new(balancer: Balancer<W>) -> Self {
-        let common = Settings {
+        let common = ServiceSettings {
             failover: Failover::new(),
             classify: Arc::new(ByCause),
             patience: None,
@@ -218,7 +218,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// See [`Timeouts`].
     pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        self.settings.common.patience = Some(Arc::new(Patience { timer, timeouts }));
+        self.settings.common.patience = Some(Arc::new(TimeLimits { timer, timeouts }));
         self
     }
 

@@ -24,7 +24,7 @@ pub(super) struct StickSlots {
     expiry: Duration,
     /// The keys come from the network, and the hasher of the standard library is keyed.
     by_client: HashMap<ClientNetwork, u32>,
-    slots: Vec<Slot>,
+    slots: Vec<EntrySlot>,
     free: u32,
     oldest: u32,
     newest: u32,
@@ -32,7 +32,7 @@ pub(super) struct StickSlots {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct EntrySlot {
     client: ClientNetwork,
     /// `None` if the slot is free.
     member: Option<Arc<str>>,
@@ -46,7 +46,7 @@ struct Slot {
 
 /// One entry, as long as it is there: a slot is used again, a serial number is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+pub(super) struct EntryRef {
     slot: u32,
     serial: u64,
 }
@@ -87,7 +87,7 @@ impl StickSlots {
         client: ClientNetwork,
         member: Arc<str>,
         now: Timestamp,
-    ) -> Option<Place> {
+    ) -> Option<EntryRef> {
         let at = match self.present(client, now) {
             Some(at) => {
                 if self.slots[at as usize].open == 0 {
@@ -101,11 +101,11 @@ impl StickSlots {
         slot.open += 1;
         slot.used = now;
         let serial = slot.serial;
-        Some(Place { slot: at, serial })
+        Some(EntryRef { slot: at, serial })
     }
 
     /// Ends a use.
-    pub(super) fn end(&mut self, place: Place, now: Timestamp) {
+    pub(super) fn end(&mut self, place: EntryRef, now: Timestamp) {
         let Some(slot) = self.slot_mut(place) else {
             return;
         };
@@ -116,14 +116,14 @@ impl StickSlots {
         }
     }
 
-    pub(super) fn member(&self, place: Place) -> Option<Arc<str>> {
+    pub(super) fn member(&self, place: EntryRef) -> Option<Arc<str>> {
         let slot = self.slots.get(place.slot as usize)?;
         let is_there = slot.serial == place.serial;
         slot.member.clone().filter(|_| is_there)
     }
 
     /// Puts another member in the place of the one that the entry has, and returns that.
-    pub(super) fn move_to(&mut self, place: Place, member: Arc<str>) -> Option<Arc<str>> {
+    pub(super) fn move_to(&mut self, place: EntryRef, member: Arc<str>) -> Option<Arc<str>> {
         self.slot_mut(place)?.member.replace(member)
     }
 
@@ -193,7 +193,7 @@ impl StickSlots {
             }
             self.remove(self.oldest);
         }
-        let slot = Slot {
+        let slot = EntrySlot {
             client,
             member: Some(member),
             used: now,
@@ -238,7 +238,7 @@ impl StickSlots {
         member
     }
 
-    fn slot_mut(&mut self, place: Place) -> Option<&mut Slot> {
+    fn slot_mut(&mut self, place: EntryRef) -> Option<&mut EntrySlot> {
         let slot = self.slots.get_mut(place.slot as usize)?;
         (slot.serial == place.serial).then_some(slot)
     }
@@ -256,7 +256,7 @@ impl StickSlots {
 
     /// Takes an entry out of the list.
     fn unlink(&mut self, at: u32) {
-        let Slot { older, newer, .. } = self.slots[at as usize];
+        let EntrySlot { older, newer, .. } = self.slots[at as usize];
         match self.slots.get_mut(older as usize) {
             Some(older) => older.newer = newer,
             None => self.oldest = newer,
@@ -268,7 +268,7 @@ impl StickSlots {
     }
 }
 
-impl Slot {
+impl EntrySlot {
     fn has_expired(&self, expiry: Duration, now: Timestamp) -> bool {
         self.open == 0 && now.since(self.used) >= expiry
     }
@@ -276,10 +276,10 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::Slot;
+    use super::EntrySlot;
 
     #[test]
     fn an_entry_is_one_line_of_a_cache() {
-        assert_eq!(size_of::<Slot>(), 64);
+        assert_eq!(size_of::<EntrySlot>(), 64);
     }
 }

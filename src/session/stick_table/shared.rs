@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Prefixes;
-use super::entries::{Place, StickSlots};
+use super::entries::{EntryRef, StickSlots};
 use super::stick_entry::StickEntry;
 use crate::clock::Clock;
 use crate::sync::Mutex;
@@ -46,21 +46,21 @@ impl SharedSlots {
         self.slots.lock().find(client, now)
     }
 
-    pub(super) fn begin(&self, client: IpAddr, member: Arc<str>) -> Option<Place> {
+    pub(super) fn begin(&self, client: IpAddr, member: Arc<str>) -> Option<EntryRef> {
         let (client, now) = (self.prefixes.network(client), self.clock.now());
         self.slots.lock().begin(client, member, now)
     }
 
-    pub(super) fn end(&self, place: Place) {
+    pub(super) fn end(&self, place: EntryRef) {
         let now = self.clock.now();
         self.slots.lock().end(place, now);
     }
 
-    pub(super) fn member(&self, place: Place) -> Option<Arc<str>> {
+    pub(super) fn member(&self, place: EntryRef) -> Option<Arc<str>> {
         self.slots.lock().member(place)
     }
 
-    pub(super) fn move_to(&self, place: Place, member: Arc<str>) {
+    pub(super) fn move_to(&self, place: EntryRef, member: Arc<str>) {
         let before = self.slots.lock().move_to(place, member);
         // Without the lock.
         drop(before);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::entries::Place;
+use super::entries::EntryRef;
 use super::shared::SharedSlots;
 
 /// One use of a client's entry in a [`StickTable`](super::StickTable), such as a connection of
@@ -27,11 +27,11 @@ use super::shared::SharedSlots;
 pub struct StickUse {
     table: Arc<SharedSlots>,
     /// `None` if there was no room for an entry.
-    place: Option<Place>,
+    place: Option<EntryRef>,
 }
 
 impl StickUse {
-    pub(super) fn new(table: Arc<SharedSlots>, place: Option<Place>) -> Self {
+    pub(super) fn new(table: Arc<SharedSlots>, place: Option<EntryRef>) -> Self {
         Self { table, place }
     }
 

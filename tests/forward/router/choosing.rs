@@ -32,7 +32,7 @@ async fn each_client_goes_by_what_it_sends_first_and_nothing_of_that_is_lost() {
             .name("*.b.test", target("b").await)
             .unwrap()
             .alpn(b"imap", target("imap").await)
-            .not_tls(target("plain").await)
+            .plaintext(target("plain").await)
             .ssl2(target("old").await);
         let router = StreamRouter::new().greeting_limits(patient());
         let front = Front::start(router.by_name(StreamRule::new(), routes));
@@ -125,7 +125,7 @@ async fn a_client_that_waits_for_the_server_goes_by_its_silence() {
         let routes = NameRoutes::new()
             .name("a.test", target("a").await)
             .unwrap()
-            .silence(target("smtp").await);
+            .silent(target("smtp").await);
         let router = StreamRouter::new().greeting_limits(hasty());
         let front = Front::start(router.by_name(StreamRule::new(), routes));
         assert_eq!(serves(front.connect().await, b"").await, "smtp");
@@ -210,7 +210,7 @@ async fn a_task_of_ones_own_gets_the_connection_from_its_first_byte_on() {
             format!("{own:?}").starts_with("StreamTarget(TaskTarget"),
             "{own:?}"
         );
-        let routes = NameRoutes::new().otherwise(own.clone()).not_tls(own);
+        let routes = NameRoutes::new().fallback(own.clone()).plaintext(own);
         let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
         for sent in [hello("a.test", &[]), b"hello".to_vec()] {
             let stream = front.sending(&sent).await;

@@ -39,7 +39,7 @@ async fn plain_http_is_served_at_the_port_whose_tls_passes_through() {
         let routes = NameRoutes::new()
             .name("a.test", target("a").await)
             .unwrap()
-            .not_tls(site(Server::new()));
+            .plaintext(site(Server::new()));
         let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
         let mut stream = front.connect().await;
         let own = stream.local_addr().unwrap();
@@ -60,7 +60,7 @@ async fn plain_http_is_served_at_the_port_whose_tls_passes_through() {
 async fn a_header_that_the_router_has_read_is_seen_by_the_server_and_not_read_again() {
     within(async {
         let loopback = || ["127.0.0.0/8".parse().unwrap()];
-        let routes = NameRoutes::new().not_tls(site(Server::new().proxy_protocol(loopback())));
+        let routes = NameRoutes::new().plaintext(site(Server::new().proxy_protocol(loopback())));
         let router = StreamRouter::new().acceptor(Acceptor::new().proxy_protocol(loopback()));
         let front = Front::start(router.by_name(StreamRule::new(), routes));
         let header = ProxyHeader::new("203.0.113.7:5000".parse().unwrap(), front.address);
@@ -80,7 +80,7 @@ async fn idle_connections_of_http_make_room_for_a_client_of_any_target() {
         let routes = NameRoutes::new()
             .name("a.test", target("a").await)
             .unwrap()
-            .not_tls(site(Server::new()));
+            .plaintext(site(Server::new()));
         let router = StreamRouter::new().acceptor(Acceptor::new().max_connections(3));
         let front = Front::start(router.by_name(StreamRule::new(), routes));
         let sent = hello("a.test", &[]);

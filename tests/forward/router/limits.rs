@@ -75,7 +75,7 @@ async fn connections_of_all_targets_count_together() {
             .acceptor(Acceptor::new().max_connections(2))
             .by_name(
                 StreamRule::new(),
-                named().await.not_tls(target("plain").await),
+                named().await.plaintext(target("plain").await),
             );
         let front = Front::start(router);
         let sent = hello("a.test", &[]);

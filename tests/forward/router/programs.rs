@@ -35,7 +35,7 @@ async fn port() -> Port {
         .and_then(|it| it.name("b.test", through("second", &passing[1])))
         .and_then(|it| it.name("own.test", site(Server::new().tls(&own.server()))))
         .unwrap()
-        .not_tls(site(Server::new()));
+        .plaintext(site(Server::new()));
     Port {
         front: Front::start(StreamRouter::new().by_name(StreamRule::new(), routes)),
         passing,

@@ -19,7 +19,7 @@ async fn router(drain: Duration) -> StreamRouter {
     let routes = NameRoutes::new()
         .name("a.test", target("a").await)
         .unwrap()
-        .not_tls(site(hurried));
+        .plaintext(site(hurried));
     StreamRouter::new()
         .acceptor(Acceptor::new().drain_timeout(drain))
         .by_name(StreamRule::new(), routes)

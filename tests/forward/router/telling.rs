@@ -61,7 +61,7 @@ async fn a_member_is_told_the_name_the_protocol_and_what_a_trusted_peer_has_told
             .name("a.test", telling.clone())
             .and_then(|it| it.name("own.test", own))
             .unwrap()
-            .not_tls(telling);
+            .plaintext(telling);
         let router = StreamRouter::new().acceptor(loopback());
         let front = Front::start(router.by_name(StreamRule::new(), routes));
 

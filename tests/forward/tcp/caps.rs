@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Observing};
+use equipoise::balancer::events::{EventKind, ObserverGuard};
 use equipoise::forward::{Address, TcpForwarder};
 use equipoise::{Balancer, Event, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +18,7 @@ use super::front::{
 use crate::within;
 
 /// Counts the clients that begin to wait for a member.
-fn waiting(balancer: &Balancer<Address>) -> (Arc<AtomicUsize>, Observing) {
+fn waiting(balancer: &Balancer<Address>) -> (Arc<AtomicUsize>, ObserverGuard) {
     let in_line = Arc::new(AtomicUsize::new(0));
     let seen = in_line.clone();
     let observing = balancer.observe(move |event: &Event<'_>| {
@@ -48,7 +48,7 @@ async fn a_client_waits_for_a_member_that_is_at_its_cap() {
 }
 
 /// Counts the clients for which there is no member.
-fn refusals(balancer: &Balancer<Address>) -> (Arc<AtomicUsize>, Observing) {
+fn refusals(balancer: &Balancer<Address>) -> (Arc<AtomicUsize>, ObserverGuard) {
     let refused = Arc::new(AtomicUsize::new(0));
     let seen = refused.clone();
     let observing = balancer.observe(move |event: &Event<'_>| {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::balancer::events::{EventKind, Observing};
+use equipoise::balancer::events::{EventKind, ObserverGuard};
 use equipoise::forward::{Address, TcpForwarder};
 use equipoise::net::{Listener, Stopped};
 use equipoise::{Balancer, Event, MemberSpec, Outcome};
@@ -136,7 +136,7 @@ pub(crate) async fn is_quiet(balancer: &Balancer<Address>) {
 pub(crate) struct Log(Arc<Mutex<Vec<(String, Outcome, String)>>>);
 
 impl Log {
-    pub(crate) fn of(balancer: &Balancer<Address>) -> (Self, Observing) {
+    pub(crate) fn of(balancer: &Balancer<Address>) -> (Self, ObserverGuard) {
         let log = Self::default();
         let written = log.clone();
         let observing = balancer.observe(move |event: &Event<'_>| {

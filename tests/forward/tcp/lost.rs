@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use equipoise::forward::{Address, OnLoss, TcpForwarder};
+use equipoise::forward::{Address, OnMemberLoss, TcpForwarder};
 use equipoise::{Balancer, Flag};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,7 +12,7 @@ use super::front::{Front, is_quiet, listening, name_of, named_echo, over, return
 use crate::within;
 
 /// A connection to the member a, which is not the only one.
-async fn connected(on_loss: OnLoss) -> (Balancer<Address>, Front, TcpStream) {
+async fn connected(on_loss: OnMemberLoss) -> (Balancer<Address>, Front, TcpStream) {
     let balancer = over([("a", named_echo("a").await), ("b", named_echo("b").await)]);
     let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(on_loss));
     let mut stream = front.connect().await;
@@ -24,7 +24,7 @@ async fn connected(on_loss: OnLoss) -> (Balancer<Address>, Front, TcpStream) {
 async fn connections_end_at_once_when_their_member_is_disabled_fails_a_check_or_is_removed() {
     within(async {
         for flag in [Some(Flag::Disabled), Some(Flag::FailedCheck), None] {
-            let (balancer, front, mut stream) = connected(OnLoss::End).await;
+            let (balancer, front, mut stream) = connected(OnMemberLoss::End).await;
             let mut other = front.connect().await;
             assert_eq!(name_of(&mut other).await, "b");
             match flag {
@@ -46,7 +46,7 @@ async fn a_connection_whose_client_takes_nothing_ends_with_its_member() {
     within(async {
         let (listener, address) = listening().await;
         let balancer = over([("a", address)]);
-        let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(OnLoss::End));
+        let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End));
         let _client = front.connect().await;
         let (mut member, _) = listener.accept().await.unwrap();
         let piece = vec![0; 1 << 20];
@@ -63,7 +63,7 @@ async fn a_connection_whose_client_takes_nothing_ends_with_its_member() {
 async fn connections_end_after_a_while_if_their_member_is_not_back() {
     within(async {
         let grace = Duration::from_millis(300);
-        let (balancer, _front, mut stream) = connected(OnLoss::EndAfter(grace)).await;
+        let (balancer, _front, mut stream) = connected(OnMemberLoss::EndAfter(grace)).await;
         balancer.set_flag("a", Flag::Disabled).unwrap();
         returns(&mut stream, "still there").await;
         assert!(stream.read(&mut [0]).await.is_err());
@@ -76,7 +76,7 @@ async fn connections_end_after_a_while_if_their_member_is_not_back() {
 async fn connections_stay_if_their_member_is_back_in_time() {
     within(async {
         let grace = Duration::from_secs(2);
-        let (balancer, _front, mut stream) = connected(OnLoss::EndAfter(grace)).await;
+        let (balancer, _front, mut stream) = connected(OnMemberLoss::EndAfter(grace)).await;
         balancer.set_flag("a", Flag::Disabled).unwrap();
         returns(&mut stream, "still there").await;
         balancer.clear_flag("a", Flag::Disabled).unwrap();
@@ -91,7 +91,7 @@ async fn connections_stay_if_their_member_is_back_in_time() {
 async fn connections_stay_if_their_member_drains_or_is_in_error() {
     within(async {
         for flag in [Flag::Draining, Flag::InError] {
-            let (balancer, _front, mut stream) = connected(OnLoss::End).await;
+            let (balancer, _front, mut stream) = connected(OnMemberLoss::End).await;
             balancer.set_flag("a", flag).unwrap();
             let patience = Duration::from_millis(200);
             let early = timeout(patience, stream.read(&mut [0])).await;
@@ -105,7 +105,7 @@ async fn connections_stay_if_their_member_drains_or_is_in_error() {
 #[tokio::test]
 async fn connections_stay_by_default() {
     within(async {
-        let (balancer, _front, mut stream) = connected(OnLoss::default()).await;
+        let (balancer, _front, mut stream) = connected(OnMemberLoss::default()).await;
         balancer.remove("a").unwrap();
         let patience = Duration::from_millis(200);
         let early = timeout(patience, stream.read(&mut [0])).await;

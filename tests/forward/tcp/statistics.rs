@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use equipoise::forward::{Address, OnLoss, TcpForwarder, TcpStatistics};
+use equipoise::forward::{Address, OnMemberLoss, TcpForwarder, TcpStatistics};
 use equipoise::net::Acceptor;
 use equipoise::{Balancer, Flag, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -230,7 +230,7 @@ async fn a_connection_that_breaks_counts_by_the_side_that_broke() {
 async fn connections_to_a_lost_member_and_those_that_a_stop_cuts_count_as_such() {
     within(async {
         let balancer = over([("a", named_echo("a").await)]);
-        let forwarder = TcpForwarder::new(balancer.clone()).on_loss(OnLoss::End);
+        let forwarder = TcpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End);
         let (front, statistics) = start(forwarder);
         let stream = served(&front).await;
         balancer.set_flag("a", Flag::Disabled).unwrap();

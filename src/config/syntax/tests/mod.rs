@@ -8,14 +8,14 @@ mod files;
 use super::*;
 
 /// A tree as one can read it: `name[word|word]`, `name[word]{ ... }`.
-fn shown(nodes: &[Node]) -> String {
-    let joined = |words: &[Word]| {
+fn shown(nodes: &[SyntaxNode]) -> String {
+    let joined = |words: &[ConfigWord]| {
         let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
         texts.join("|")
     };
-    let one = |node: &Node| match node {
-        Node::Directive(it) => format!("{}[{}]", it.name.text, joined(&it.words)),
-        Node::Section(it) => {
+    let one = |node: &SyntaxNode| match node {
+        SyntaxNode::Directive(it) => format!("{}[{}]", it.name.text, joined(&it.words)),
+        SyntaxNode::Section(it) => {
             let children = shown(&it.children);
             format!("{}[{}]{{ {children} }}", it.name.text, joined(&it.words))
         }
@@ -25,7 +25,7 @@ fn shown(nodes: &[Node]) -> String {
 
 /// The tree of a text of which nothing is to be said.
 fn tree(text: &str) -> String {
-    let (nodes, _, complaints) = read(text, &Surroundings::default());
+    let (nodes, _, complaints) = read(text, &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(complaints, []);
     shown(&nodes)
@@ -112,7 +112,7 @@ fn a_value_is_not_looked_through_again() {
 
 #[test]
 fn an_empty_value_is_none() {
-    let (nodes, _, complaints) = read("Define A \"\"\nX ${A}", &Surroundings::default());
+    let (nodes, _, complaints) = read("Define A \"\"\nX ${A}", &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(shown(&nodes), "X[${A}]");
     assert_eq!(complaints[0].message, "the variable `${A}` is not defined");
@@ -120,7 +120,7 @@ fn an_empty_value_is_none() {
 
 #[test]
 fn the_environment_is_not_read() {
-    let (nodes, _, complaints) = read("A ${PATH}", &Surroundings::default());
+    let (nodes, _, complaints) = read("A ${PATH}", &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(shown(&nodes), "A[${PATH}]");
     assert!(!complaints[0].is_error());
@@ -128,9 +128,9 @@ fn the_environment_is_not_read() {
 
 #[test]
 fn what_is_given_from_outside_is_defined() {
-    let surroundings = Surroundings {
+    let surroundings = ReadEnvironment {
         defines: vec![("A".into(), "1".into())],
-        ..Surroundings::default()
+        ..ReadEnvironment::default()
     };
     let (nodes, _, complaints) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &surroundings);
     let complaints = complaints.into_vec();
@@ -205,8 +205,8 @@ fn versions_are_compared_by_their_numbers() {
 #[test]
 fn the_place_of_a_value_is_that_of_its_variable() {
     let text = "Define A \"bcd ef\"\nX ${A}g \\\n h${A} i";
-    let (nodes, sources, _) = read(text, &Surroundings::default());
-    let Node::Directive(directive) = &nodes[0] else {
+    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let SyntaxNode::Directive(directive) = &nodes[0] else {
         panic!("{nodes:?}");
     };
     let places = directive.words.iter().map(|word| sources.place(word.span));
@@ -221,8 +221,8 @@ fn the_place_of_a_value_is_that_of_its_variable() {
 #[test]
 fn places_are_those_of_the_physical_lines() {
     let text = "A\n\t<B \\\r\n  cé ${d}>\r\n</B>";
-    let (nodes, sources, _) = read(text, &Surroundings::default());
-    let Node::Section(section) = &nodes[1] else {
+    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let SyntaxNode::Section(section) = &nodes[1] else {
         panic!("{nodes:?}");
     };
     let name = sources.place(section.name.span);

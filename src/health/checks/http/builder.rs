@@ -10,7 +10,7 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use regex::bytes::Regex;
 
-use super::conditions::Conditions;
+use super::conditions::ResponseConditions;
 use super::path::CheckPath;
 use super::{CheckAnswer, HttpProbe, Manner, Settings};
 use crate::health::checks::ProbeError;
@@ -77,7 +77,7 @@ pub struct HttpProbeBuilder {
     version: Version,
     host: Option<HeaderValue>,
     headers: HeaderMap,
-    expected: Conditions,
+    expected: ResponseConditions,
     keeps: bool,
     most: usize,
     /// The first thing that cannot be.
@@ -92,7 +92,7 @@ impl HttpProbeBuilder {
             version: Version::HTTP_11,
             host: None,
             headers: HeaderMap::new(),
-            expected: Conditions::default(),
+            expected: ResponseConditions::default(),
             keeps: false,
             most: 64 * 1024,
             wrong: None,

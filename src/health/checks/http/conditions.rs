@@ -1,4 +1,4 @@
-//! Which answers are good ones: [`Conditions`]. Pure.
+//! Which answers are good ones: [`ResponseConditions`]. Pure.
 //!
 //! What does not live here: getting the answer (`line`).
 
@@ -13,20 +13,20 @@ use super::CheckAnswer;
 use crate::health::checks::ProbeError;
 
 /// A condition in the user's own words.
-pub(super) type Judge = dyn Fn(&CheckAnswer) -> Result<(), ProbeError> + Send + Sync;
+pub(super) type ConditionFn = dyn Fn(&CheckAnswer) -> Result<(), ProbeError> + Send + Sync;
 
 /// Conditions, all of which have to hold.
 #[derive(Clone, Default)]
-pub(super) struct Conditions {
+pub(super) struct ResponseConditions {
     /// Any of these; with none, from 200 to 399, unless there is a judge.
     statuses: Vec<(u16, u16)>,
     headers: Vec<(HeaderName, Vec<u8>)>,
     contains: Vec<String>,
     matches: Vec<Regex>,
-    judges: Vec<Arc<Judge>>,
+    judges: Vec<Arc<ConditionFn>>,
 }
 
-impl Conditions {
+impl ResponseConditions {
     pub(super) fn status(&mut self, statuses: &impl RangeBounds<u16>) {
         let first = match statuses.start_bound() {
             Bound::Included(&first) => first,
@@ -53,7 +53,7 @@ impl Conditions {
         self.matches.push(regex);
     }
 
-    pub(super) fn judge(&mut self, judge: Arc<Judge>) {
+    pub(super) fn judge(&mut self, judge: Arc<ConditionFn>) {
         self.judges.push(judge);
     }
 
@@ -114,9 +114,9 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
     text.is_empty() || body.windows(text.len()).any(|it| it == text)
 }
 
-impl fmt::Debug for Conditions {
+impl fmt::Debug for ResponseConditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conditions")
+        f.debug_struct("ResponseConditions")
             .field("statuses", &self.statuses)
             .field("headers", &self.headers)
             .field("contains", &self.contains)
@@ -128,7 +128,7 @@ impl fmt::Debug for Conditions {
 
 #[cfg(test)]
 mod tests {
-    use super::Conditions;
+    use super::ResponseConditions;
     use crate::health::CheckAnswer;
     use http::{HeaderMap, HeaderName, StatusCode};
     use std::sync::Arc;
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    fn wrong(expected: &Conditions, answer: &CheckAnswer) -> Option<String> {
+    fn wrong(expected: &ResponseConditions, answer: &CheckAnswer) -> Option<String> {
         expected
             .hold("GET /", answer)
             .err()
@@ -171,7 +171,7 @@ mod tests {
             (503, false),
             (599, false),
         ] {
-            let found = wrong(&Conditions::default(), &answer(status, ""));
+            let found = wrong(&ResponseConditions::default(), &answer(status, ""));
             let wanted = (!is_good).then(|| format!("GET / answered {status}"));
             assert_eq!(found, wanted);
         }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn ranges_of_any_kind_are_added_up() {
-        let mut expected = Conditions::default();
+        let mut expected = ResponseConditions::default();
         expected.status(&(200..300));
         expected.status(&(404..=404));
         expected.status(&(500..));
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn each_condition_has_to_hold() {
-        let mut expected = Conditions::default();
+        let mut expected = ResponseConditions::default();
         expected.header(HeaderName::from_static("x-role"), "primary");
         expected.body("ready");
         expected.body_matching(regex::bytes::Regex::new("lag=[0-9]$").unwrap());
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_judge_stands_in_for_the_statuses() {
-        let mut expected = Conditions::default();
+        let mut expected = ResponseConditions::default();
         expected.judge(Arc::new(|answer| match answer.status().as_u16() {
             500 => Err("it is a teapot".into()),
             _ => Ok(()),

@@ -7,7 +7,7 @@ use http::Request;
 use http_body_util::Full;
 
 use super::CheckAnswer;
-use super::line::Line;
+use super::line::CheckConnection;
 use crate::health::checks::{ProbeError, ProbeTarget};
 
 /// How a request is sent.
@@ -31,19 +31,22 @@ pub(in crate::health::checks) async fn exchange(
 ) -> Result<CheckAnswer, ProbeError> {
     let Manner { by_2, keeps, most } = manner;
     if !keeps {
-        let mut line = Line::open(target.connector(), by_2).await?;
+        let mut line = CheckConnection::open(target.connector(), by_2).await?;
         let answer = line.exchange(request, most).await;
         return answer.map_err(|broken| broken.error);
     }
     let key = format!("{} {by_2}", target.connector());
-    let kept = target.kept().take(&key).filter(Line::is_open);
+    let kept = target.kept().take(&key).filter(CheckConnection::is_open);
     let (mut line, is_kept) = match kept {
         Some(line) => (line, true),
-        None => (Line::open(target.connector(), by_2).await?, false),
+        None => (
+            CheckConnection::open(target.connector(), by_2).await?,
+            false,
+        ),
     };
     let answer = match line.exchange(request.clone(), most).await {
         Err(broken) if is_kept && broken.is_unanswered => {
-            line = Line::open(target.connector(), by_2).await?;
+            line = CheckConnection::open(target.connector(), by_2).await?;
             line.exchange(request, most).await
         }
         answer => answer,

@@ -1,4 +1,4 @@
-//! A connection over which a check speaks HTTP: [`Line`].
+//! A connection over which a check speaks HTTP: [`CheckConnection`].
 //!
 //! What does not live here: which request is sent (`http`, `grpc`).
 
@@ -20,15 +20,15 @@ use crate::health::checks::ProbeError;
 use crate::net::Connector;
 use crate::sync::Mutex;
 
-type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+type CheckDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a head may have at most, as that of an `Endpoint`.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// A connection. It moves while an exchange goes on, and is closed when it is dropped.
-pub(in crate::health::checks) struct Line {
+pub(in crate::health::checks) struct CheckConnection {
     sender: Sender,
-    connection: Connection,
+    connection: CheckDriver,
     is_over: bool,
     _tasks: Tasks,
 }
@@ -45,7 +45,7 @@ pub(in crate::health::checks) struct Broken {
     pub(in crate::health::checks) is_unanswered: bool,
 }
 
-impl Line {
+impl CheckConnection {
     pub(in crate::health::checks) async fn open(
         connector: &Connector,
         by_2: bool,
@@ -68,7 +68,7 @@ impl Line {
             spawner: spawner.clone(),
         };
         let failed = |source| ProbeError::caused_by("no HTTP", source);
-        let (sender, connection): (_, Connection) = if by_2 {
+        let (sender, connection): (_, CheckDriver) = if by_2 {
             let (sender, connection) = http2::Builder::new(spawner)
                 .max_header_list_size(64 * 1024)
                 // What is read ahead, at most.

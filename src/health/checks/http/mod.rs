@@ -22,10 +22,10 @@ use http_body_util::Full;
 pub use answer::CheckAnswer;
 pub use builder::{HttpProbeBuilder, HttpProbeError};
 pub(super) use exchange::{Manner, exchange};
-pub(super) use line::Line;
+pub(super) use line::CheckConnection;
 
 use super::{Probe, ProbeError, ProbeTarget, Probing};
-use conditions::Conditions;
+use conditions::ResponseConditions;
 use path::CheckPath;
 
 /// Sends an HTTP request, and looks at the answer.
@@ -69,7 +69,7 @@ struct Settings {
     version: Version,
     host: Option<HeaderValue>,
     headers: HeaderMap,
-    expected: Conditions,
+    expected: ResponseConditions,
     manner: Manner,
 }
 

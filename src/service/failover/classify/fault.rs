@@ -88,7 +88,7 @@ impl Fault {
     ///
     /// See [`Classify`](super::Classify).
     #[must_use]
-    pub const fn and_blameless(self) -> Self {
+    pub const fn with_member_blameless(self) -> Self {
         Self {
             blameless: true,
             ..self
@@ -104,11 +104,11 @@ impl Fault {
     /// ```
     /// use equipoise::service::Fault;
     ///
-    /// let stale = Fault::MAY_HAVE_BEEN_SENT.and_stale();
-    /// assert!(stale.is_stale() && stale.is_blameless() && !stale.is_nothing_sent());
+    /// let stale = Fault::MAY_HAVE_BEEN_SENT.with_stale_connection();
+    /// assert!(stale.is_stale() && stale.is_member_blameless() && !stale.is_nothing_sent());
     /// ```
     #[must_use]
-    pub const fn and_stale(self) -> Self {
+    pub const fn with_stale_connection(self) -> Self {
         Self {
             stale: true,
             blameless: true,
@@ -131,11 +131,11 @@ impl Fault {
     /// ```
     /// use equipoise::service::Fault;
     ///
-    /// let connect_timeout = Fault::NOTHING_SENT.and_timed_out();
+    /// let connect_timeout = Fault::NOTHING_SENT.with_timed_out();
     /// assert!(connect_timeout.is_timed_out() && connect_timeout.is_nothing_sent());
     /// ```
     #[must_use]
-    pub const fn and_timed_out(self) -> Self {
+    pub const fn with_timed_out(self) -> Self {
         Self {
             timed_out: true,
             ..self
@@ -144,7 +144,7 @@ impl Fault {
 
     const EXHAUSTED: Self = Self {
         exhausted: true,
-        ..Self::MAY_HAVE_BEEN_SENT.and_blameless()
+        ..Self::MAY_HAVE_BEEN_SENT.with_member_blameless()
     };
 
     /// Reads an error and its causes. The first row that fits counts:
@@ -174,7 +174,7 @@ impl Fault {
     ///
     /// fn fault(error: &(dyn Error + 'static)) -> Fault {
     ///     match cause::<Elapsed>(error) {
-    ///         Some(_) => Fault::MAY_HAVE_BEEN_SENT.and_timed_out(),
+    ///         Some(_) => Fault::MAY_HAVE_BEEN_SENT.with_timed_out(),
     ///         None => Fault::of(error),
     ///     }
     /// }
@@ -193,7 +193,7 @@ impl Fault {
             .find_map(|error| match error.kind() {
                 _ if is_exhaustion(error) => Some(Self::EXHAUSTED),
                 io::ErrorKind::ConnectionRefused => Some(Self::NOTHING_SENT),
-                io::ErrorKind::TimedOut => Some(Self::MAY_HAVE_BEEN_SENT.and_timed_out()),
+                io::ErrorKind::TimedOut => Some(Self::MAY_HAVE_BEEN_SENT.with_timed_out()),
                 _ => None,
             })
             .unwrap_or(Self::MAY_HAVE_BEEN_SENT)
@@ -247,13 +247,13 @@ impl Fault {
             BalanceError::Overloaded { .. } => Self::OVERLOADED,
             // It knows best when it can serve again.
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
-                Self::NOTHING_SENT.and_blameless()
+                Self::NOTHING_SENT.with_member_blameless()
             }
             BalanceError::SessionLost { nothing_sent, .. } => Self {
                 nothing_sent: *nothing_sent,
-                ..Self::MAY_HAVE_BEEN_SENT.and_blameless()
+                ..Self::MAY_HAVE_BEEN_SENT.with_member_blameless()
             },
-            BalanceError::Request { .. } => Self::MAY_HAVE_BEEN_SENT.and_blameless(),
+            BalanceError::Request { .. } => Self::MAY_HAVE_BEEN_SENT.with_member_blameless(),
         }
     }
 
@@ -274,10 +274,10 @@ impl Fault {
     /// ```
     /// use equipoise::service::Fault;
     ///
-    /// assert!(Fault::NOTHING_SENT.and_blameless().is_blameless());
+    /// assert!(Fault::NOTHING_SENT.with_member_blameless().is_member_blameless());
     /// ```
     #[must_use]
-    pub const fn is_blameless(self) -> bool {
+    pub const fn is_member_blameless(self) -> bool {
         self.blameless
     }
 
@@ -292,7 +292,7 @@ impl Fault {
     ///
     /// // No local port is left for connections to that address.
     /// let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    /// assert!(Fault::of(&error).is_exhausted() && Fault::of(&error).is_blameless());
+    /// assert!(Fault::of(&error).is_exhausted() && Fault::of(&error).is_member_blameless());
     /// ```
     #[must_use]
     pub const fn is_exhausted(self) -> bool {
@@ -318,7 +318,7 @@ impl Fault {
     ///
     /// # Examples
     ///
-    /// See [`and_stale`](Self::and_stale).
+    /// See [`with_stale_connection`](Self::with_stale_connection).
     #[must_use]
     pub const fn is_stale(self) -> bool {
         self.stale
@@ -328,7 +328,7 @@ impl Fault {
     ///
     /// # Examples
     ///
-    /// See [`Fault::and_timed_out`].
+    /// See [`Fault::with_timed_out`].
     #[must_use]
     pub const fn is_timed_out(self) -> bool {
         self.timed_out
@@ -464,7 +464,10 @@ mod tests {
         let unnumbered = [ErrorKind::AddrNotAvailable, ErrorKind::OutOfMemory].map(Into::into);
         for error in numbered.into_iter().chain(unnumbered) {
             let fault = Fault::of(&Client(error));
-            assert!(fault.is_exhausted() && fault.is_blameless(), "{fault}");
+            assert!(
+                fault.is_exhausted() && fault.is_member_blameless(),
+                "{fault}"
+            );
             assert!(!fault.is_nothing_sent(), "it may have been another socket");
         }
         let refused = Client(ErrorKind::ConnectionRefused.into());
@@ -475,7 +478,7 @@ mod tests {
     fn a_fault_reads_as_words() {
         assert_eq!(Fault::NOTHING_SENT.to_string(), "nothing sent");
         assert_eq!(
-            Fault::MAY_HAVE_BEEN_SENT.and_timed_out().to_string(),
+            Fault::MAY_HAVE_BEEN_SENT.with_timed_out().to_string(),
             "timed out"
         );
     }

@@ -41,7 +41,7 @@ use crate::member::{Cause, Outcome};
 ///     let canceled = cause::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
 ///     match cause::<tonic::ConnectError>(error) {
 ///         Some(_) => Fault::NOTHING_SENT,
-///         None if canceled => Fault::NOTHING_SENT.and_blameless(),
+///         None if canceled => Fault::NOTHING_SENT.with_member_blameless(),
 ///         None => Fault::of(error),
 ///     }
 /// }
