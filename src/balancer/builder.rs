@@ -28,7 +28,7 @@ use crate::sync::{Mutex, Published};
 ///     .scheduler(ByTraffic::new())
 ///     .clock(clock.clone())
 ///     .seed(7)
-///     .without_forced_recovery()
+///     .forced_recovery(false)
 ///     .member("a", "10.0.0.1:80", MemberSpec::new())
 ///     .member("b", "10.0.0.2:80", MemberSpec::new().with_flag(Flag::HotStandby))
 ///     .build()?;
@@ -199,7 +199,7 @@ impl<W> Builder<W> {
     /// let clock = ManualClock::new();
     /// let balancer = Balancer::builder()
     ///     .clock(clock.clone())
-    ///     .without_forced_recovery()
+    ///     .forced_recovery(false)
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();
@@ -319,7 +319,7 @@ impl<W> Builder<W> {
     /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
     ///
     /// let balancer = Balancer::builder()
-    ///     .without_forced_recovery()
+    ///     .forced_recovery(false)
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();
@@ -328,8 +328,8 @@ impl<W> Builder<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "forcerecovery")]
-    pub fn without_forced_recovery(mut self) -> Self {
-        self.forced_recovery = false;
+    pub fn forced_recovery(mut self, on: bool) -> Self {
+        self.forced_recovery = on;
         self
     }
 

@@ -15,7 +15,7 @@ impl<W> Balancer<W> {
     /// do with its recovery delay, and [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does
     /// not protect it. When no other member is left, forced recovery ends ejections at once, so
     /// that observers are told of both (see
-    /// [`without_forced_recovery`](crate::balancer::Builder::without_forced_recovery)). To keep a
+    /// [`forced_recovery`](crate::balancer::Builder::forced_recovery)). To keep a
     /// member out in any case, disable it.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl PickError {
     /// let delay = Duration::from_secs(5);
     /// let balancer = Balancer::builder()
     ///     .clock(ManualClock::new())
-    ///     .without_forced_recovery()
+    ///     .forced_recovery(false)
     ///     .member("a", (), MemberSpec::new().with_recovery_delay(delay))
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();

@@ -200,7 +200,7 @@ impl<W> Lease<W> {
 
     /// Puts the member in error: it is not elected again until its recovery delay is
     /// over, or nobody else is left (see
-    /// [`without_forced_recovery`](super::Builder::without_forced_recovery)). Does
+    /// [`forced_recovery`](super::Builder::forced_recovery)). Does
     /// nothing to a member that ignores errors; one in error rests anew, which is no news.
     ///
     /// # Examples

@@ -394,7 +394,7 @@ impl<W> Balancer<W> {
     /// let clock = ManualClock::new();
     /// let balancer = Balancer::builder()
     ///     .clock(clock.clone())
-    ///     .without_forced_recovery()
+    ///     .forced_recovery(false)
     ///     .member("a", (), MemberSpec::new().with_recovery_delay(Duration::from_secs(5)))
     ///     .build()?;
     /// balancer.pick(&PickRequest::new())?.put_in_error();

@@ -26,7 +26,7 @@ use std::time::Duration;
 /// let clock = ManualClock::new();
 /// let balancer = Balancer::builder()
 ///     .clock(clock.clone())
-///     .without_forced_recovery()
+///     .forced_recovery(false)
 ///     .backoff(Backoff::exponential(second * 60))
 ///     .member("a", (), MemberSpec::new().with_recovery_delay(second))
 ///     .build()?;

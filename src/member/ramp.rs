@@ -29,7 +29,7 @@ const FULL: u32 = 16;
 ///
 /// Members with which a balancer is built do not ramp, as in HAProxy: all are new, and there
 /// is none that could relieve them. For the same reason members that recover together, as
-/// by [forced recovery](crate::balancer::Builder::without_forced_recovery), begin their ramps
+/// by [forced recovery](crate::balancer::Builder::forced_recovery), begin their ramps
 /// together: their shares are those of their full weights. A ramp thins a member's share; it
 /// is never a reason not to elect it.
 ///

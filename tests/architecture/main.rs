@@ -18,6 +18,7 @@ mod names;
 mod rules;
 mod source;
 mod text;
+mod types;
 
 use circles::circles;
 use floors::{BRIDGES, floor_of};
@@ -26,6 +27,7 @@ use rules::{
     unswappable, unwraps, worldly,
 };
 use source::{Source, sources};
+use types::repeated_types;
 
 #[test]
 fn every_module_stands_on_a_floor() {
@@ -117,6 +119,14 @@ fn nothing_that_ships_unwraps() {
     hold(
         unwraps,
         "Return an error, or make the illegal value impossible.",
+    );
+}
+
+#[test]
+fn a_type_name_occurs_once() {
+    report(
+        &repeated_types(&sources("src")),
+        "Name each type by what it is; an exception goes into TWICE in tests/architecture/types.rs.",
     );
 }
 

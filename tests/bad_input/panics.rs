@@ -216,7 +216,7 @@ fn a_panic_at_the_end_of_a_request_wakes_who_waits_for_its_place() {
         let [first, _second] = full(&balancer);
         let alarm = Arc::new(Alarm::default());
         let waker = Waker::from(alarm.clone());
-        let mut waiting = pin!(balancer.pick_wait(PickRequest::new(), pending()));
+        let mut waiting = pin!(balancer.pick_wait(&PickRequest::new(), pending()));
         let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());
         fuse.set(at);

@@ -259,7 +259,7 @@ fn a_claim_that_is_dropped_wakes_whoever_waits_for_the_place() {
         let served = thread::scope(|scope| {
             let slow = scope.spawn(|| drop(balancer.pick(&any)));
             is_in.recv().unwrap();
-            resolves_after(balancer.pick_wait(request, pending()), || {
+            resolves_after(balancer.pick_wait(&request, pending()), || {
                 let_go.send(()).unwrap();
                 slow.join().unwrap();
             })

@@ -29,7 +29,7 @@ fn ramping(weights: &[u32], ramp: Ramp, clock: ManualClock) -> Balancer<()> {
     builder
         .clock(clock)
         .ramp(ramp)
-        .without_forced_recovery()
+        .forced_recovery(false)
         .members(members)
         .build()
         .unwrap()

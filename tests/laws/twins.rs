@@ -49,7 +49,7 @@ impl Twins {
         let clock = ManualClock::new();
         let mut builder = Balancer::builder().clock(clock.clone());
         if !scenario.forced_recovery {
-            builder = builder.without_forced_recovery();
+            builder = builder.forced_recovery(false);
         }
         let mut twins = Self {
             balancer: builder.build().unwrap(),

@@ -214,7 +214,7 @@ fn raising_a_learned_limit_serves_as_many_of_the_line_as_there_is_room_for() {
     let held = pick(&balancer).unwrap();
     let limit = held.into_guard().learned_limit();
     limit.set(Some(0));
-    let wait = || balancer.pick_wait(PickRequest::new(), std::future::pending());
+    let wait = || balancer.pick_wait(&PickRequest::new(), std::future::pending());
     let mut line = [(); 3].map(|()| Task::pending(wait()));
     limit.set(Some(2));
     let served: Vec<_> = line.iter_mut().map(|task| task.run()).collect();
@@ -232,7 +232,7 @@ fn a_session_at_its_members_learned_limit_waits_beside_the_line_until_it_is_rais
     let request = PickRequest::new()
         .with_session(Some("r"))
         .with_no_failover();
-    let mut session = Task::pending(balancer.pick_wait(request, std::future::pending()));
+    let mut session = Task::pending(balancer.pick_wait(&request, std::future::pending()));
     limit.set(Some(1));
     assert!(matches!(session.run(), Some(Ok(_))));
 }
@@ -242,7 +242,7 @@ fn a_limit_that_is_set_to_what_it_is_wakes_nobody() {
     let (balancer, _) = fleet([("a", MemberSpec::new())]);
     let limit = balancer.learned_limit("a").unwrap();
     limit.set(Some(0));
-    let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
+    let wait = balancer.pick_wait(&PickRequest::new(), std::future::pending());
     let waiting = Task::pending(wait);
     limit.set(Some(0));
     assert!(!waiting.is_woken());

@@ -20,7 +20,7 @@ fn alone(backoff: Backoff, delay: Duration) -> (Balancer<()>, ManualClock) {
     let clock = ManualClock::new();
     let builder = Balancer::builder()
         .clock(clock.clone())
-        .without_forced_recovery()
+        .forced_recovery(false)
         .backoff(backoff)
         .member("a", (), spec().with_recovery_delay(delay));
     (builder.build().unwrap(), clock)
@@ -171,7 +171,7 @@ fn an_ejection_is_never_the_reason_that_nothing_is_served() {
 fn without_forced_recovery_a_refused_pick_tells_when_the_last_outage_ends() {
     let clock = ManualClock::new();
     let builder = Balancer::builder().clock(clock.clone());
-    let builder = builder.without_forced_recovery().member("a", (), spec());
+    let builder = builder.forced_recovery(false).member("a", (), spec());
     let balancer = builder.build().unwrap();
     balancer.eject("a", seconds(90), "slow").unwrap();
     let after = |expected: Option<u64>| {
@@ -198,7 +198,7 @@ fn ejections_and_recoveries_are_told_once() {
             .and(Interest::RECOVERED),
     );
     let builder = Balancer::builder().observer(scribe.clone());
-    let builder = builder.clock(ManualClock::new()).without_forced_recovery();
+    let builder = builder.clock(ManualClock::new()).forced_recovery(false);
     let balancer = builder.member("a", (), spec()).build().unwrap();
     balancer.eject("a", seconds(9), "slow").unwrap();
     balancer.eject("a", seconds(9), "slow").unwrap();

@@ -106,7 +106,7 @@ impl Life {
             .scheduler(scheduler)
             .clock(clock.clone());
         if !forced {
-            builder = builder.without_forced_recovery();
+            builder = builder.forced_recovery(false);
         }
         Self {
             balancer: builder.build().unwrap(),

@@ -70,7 +70,7 @@ fn a_request_that_waits_keeps_its_facts() {
     let b = Wanted("b".into());
     let request = PickRequest::new().with_facts(&b);
     let lease = balancer.pick(&request).unwrap();
-    let mut waiting = Task::pending(balancer.pick_wait(request, future::pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&request, future::pending()));
     drop(lease);
     let lease = waiting.run().expect("b has room again").unwrap();
     assert_eq!(lease.member().name(), "b");
@@ -82,6 +82,6 @@ fn a_future_with_facts_can_be_sent_to_another_thread() {
     let balancer = by_fact(&MemberSpec::new());
     let b = Wanted("b".into());
     let request = PickRequest::new().with_facts(&b);
-    is_sent(&balancer.pick_wait(request, future::ready(())));
+    is_sent(&balancer.pick_wait(&request, future::ready(())));
     assert!(format!("{request:?}").contains("facts: Some(..)"));
 }

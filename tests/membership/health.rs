@@ -247,7 +247,7 @@ impl Twins {
             .clock(clock.clone())
             .scheduler(told.clone())
             .backoff(Backoff::exponential(millis(MAX_DELAY)))
-            .without_forced_recovery()
+            .forced_recovery(false)
             .members(members)
             .build()
             .unwrap();

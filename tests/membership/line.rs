@@ -8,7 +8,7 @@ fn wait<'r>(
     balancer: &Balancer<&'static str>,
     request: PickRequest<'r>,
 ) -> impl Future<Output = Result<Lease<&'static str>, PickError>> + use<'r> {
-    balancer.pick_wait(request, pending())
+    balancer.pick_wait(&request, pending())
 }
 
 /// One member that takes one request at a time.

@@ -138,7 +138,7 @@ fn it_is_heard_of_a_pick_that_may_not_overtake_the_line() {
             .unwrap();
     }
     let held = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
-    let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
+    let wait = balancer.pick_wait(&PickRequest::new(), std::future::pending());
     let _waiting = Task::pending(wait);
     scribe.take();
     drop(pick(&balancer).unwrap_err());
@@ -328,7 +328,7 @@ fn it_is_told_how_many_wait() {
     }
     let held = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
     let wait = || {
-        let wait = balancer.pick_wait(PickRequest::new(), std::future::pending());
+        let wait = balancer.pick_wait(&PickRequest::new(), std::future::pending());
         Task::pending(wait)
     };
     let (first, mut second) = (wait(), wait());
@@ -349,7 +349,7 @@ fn a_request_that_has_waited_is_timed_from_its_election() {
     balancer.observe(scribe.clone()).keep();
     let held = pick(&balancer).unwrap();
     let request = PickRequest::new().with_now(balancer.now());
-    let mut waiting = Task::pending(balancer.pick_wait(request, std::future::pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&request, std::future::pending()));
     clock.advance(seconds(10));
     drop(held);
     let lease = waiting.run().unwrap().unwrap();

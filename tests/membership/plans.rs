@@ -367,7 +367,7 @@ fn all_full_is_at_capacity_and_none_usable_is_nobody() {
     let builder = Balancer::builder()
         .scheduler(Maglev::new())
         .members(members);
-    let balancer = builder.without_forced_recovery().build().unwrap();
+    let balancer = builder.forced_recovery(false).build().unwrap();
     let held: Vec<_> = (0..3).map(|_| pick(&balancer).unwrap()).collect();
     let error = pick(&balancer).unwrap_err();
     assert_eq!(error, equipoise::PickError::AtCapacity);

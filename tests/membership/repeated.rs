@@ -212,7 +212,7 @@ fn one_who_waits_for_a_member_is_woken_by_the_first_error_only() {
     balancer.learned_limit("b").unwrap().set(Some(0));
     let lease = pick(balancer).unwrap();
     let mut waiting =
-        Task::pending(balancer.pick_wait(PickRequest::new(), future::pending::<()>()));
+        Task::pending(balancer.pick_wait(&PickRequest::new(), future::pending::<()>()));
     lease.put_in_error();
     assert!(waiting.is_woken());
     // What looks renews, and a renewal wakes what waits.

@@ -56,7 +56,7 @@ fn a_spare_does_not_keep_a_later_tier_from_serving() {
 fn an_error_wakes_who_can_be_served_by_the_standby() {
     let (balancer, _) = fleet([("a", capped(1)), ("b", flag(Flag::HotStandby))]);
     let lease = pick(&balancer).unwrap();
-    let mut waiter = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiter = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     lease.put_in_error();
     assert!(waiter.is_woken());
     assert!(waiter.poll().is_ready());
@@ -71,7 +71,7 @@ fn a_plain_pick_lets_the_first_in_line_look() {
         .member("a", (), MemberSpec::new())
         .build()
         .unwrap();
-    let mut waiter = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiter = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     let reading = HeartbeatReading { ready: 1, busy: 1 };
     readings
         .report("a", reading, equipoise::clock::Timestamp::ORIGIN)
@@ -235,13 +235,13 @@ fn only_who_gets_nobody_is_told_of() {
         .build()
         .unwrap();
     let lease = pick(&balancer).unwrap();
-    let mut waiter = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiter = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     assert!(waiter.poll().is_pending());
     drop(lease);
     let served = waiter.poll();
     assert!(served.is_ready());
     assert_eq!(heard.0.load(Ordering::Relaxed), 0, "it was served");
-    let mut late = Task::new(balancer.pick_wait(PickRequest::new(), ready(())));
+    let mut late = Task::new(balancer.pick_wait(&PickRequest::new(), ready(())));
     assert!(late.poll().is_ready());
     assert_eq!(heard.0.load(Ordering::Relaxed), 1);
 }

@@ -340,7 +340,7 @@ proptest! {
     ) {
         let balancer = Balancer::builder()
             .clock(equipoise::clock::ManualClock::new())
-            .without_forced_recovery()
+            .forced_recovery(false)
             .build()
             .unwrap();
         let mut model = Model::default();

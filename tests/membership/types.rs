@@ -52,7 +52,7 @@ fn errors_are_errors() {
 fn what_waits_may_be_spawned_and_what_builds_may_be_sent() {
     fn is_sent<T: Send>(_: &T) {}
     let balancer = Balancer::new([("a", String::new())]).unwrap();
-    let wait: PickWait<'static, _, _> = balancer.pick_wait(PickRequest::new(), async {});
+    let wait: PickWait<'static, _, _> = balancer.pick_wait(&PickRequest::new(), async {});
     is_sent(&wait);
     let builder: Builder<String> = Balancer::builder();
     is_sent(&builder);

@@ -13,7 +13,7 @@ fn failed() -> (Balancer<&'static str>, ManualClock) {
     let spec = MemberSpec::new().with_recovery_delay(seconds(5));
     let balancer = Balancer::builder()
         .clock(clock.clone())
-        .without_forced_recovery()
+        .forced_recovery(false)
         .member("a", "a", spec.with_flag(Flag::InError))
         .build();
     (balancer.unwrap(), clock)
@@ -22,14 +22,14 @@ fn failed() -> (Balancer<&'static str>, ManualClock) {
 #[test]
 fn who_need_not_wait_does_not() {
     let balancer = plain(["a"]);
-    let lease = Task::new(balancer.pick_wait(PickRequest::new(), pending())).poll();
+    let lease = Task::new(balancer.pick_wait(&PickRequest::new(), pending())).poll();
     assert!(matches!(lease, Poll::Ready(Ok(_))));
 }
 
 #[test]
 fn a_recovery_wakes_who_waits() {
     let (balancer, clock) = failed();
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     assert_eq!(balancer.next_timed_change(), Some(clock.now() + seconds(5)));
     clock.advance(seconds(4));
     balancer.apply_timed_changes();
@@ -42,12 +42,12 @@ fn a_recovery_wakes_who_waits() {
 #[test]
 fn a_recovery_is_also_seen_by_whoever_is_polled_or_picks_first() {
     let (balancer, clock) = failed();
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     clock.advance(seconds(5));
     assert!(waiting.poll().is_ready());
 
     let (balancer, clock) = failed();
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     clock.advance(seconds(5));
     assert_eq!(
         pick(&balancer).unwrap_err(),
@@ -94,7 +94,7 @@ fn every_change_that_may_help_wakes_who_waits() {
     for (what, change) in changes {
         let (balancer, _) = fleet([("a", capped(1))]);
         let _held = pick(&balancer).unwrap();
-        let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+        let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
         change(&balancer);
         assert!(waiting.run().expect(what).is_ok(), "{what}");
     }
@@ -103,7 +103,7 @@ fn every_change_that_may_help_wakes_who_waits() {
 #[test]
 fn an_empty_balancer_is_waited_for() {
     let balancer = plain([]);
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert_eq!(*waiting.run().unwrap().unwrap(), "a");
 }
@@ -112,7 +112,7 @@ fn an_empty_balancer_is_waited_for() {
 fn the_deadline_gives_the_error_of_the_last_look() {
     let over = || ready(());
     let wait = |balancer: &Balancer<&'static str>| match Task::new(
-        balancer.pick_wait(PickRequest::new(), over()),
+        balancer.pick_wait(&PickRequest::new(), over()),
     )
     .poll()
     {
@@ -146,8 +146,8 @@ fn the_deadline_is_looked_at_in_line_too_and_its_place_is_given_up() {
             Poll::Pending
         }
     });
-    let mut first = Task::pending(balancer.pick_wait(PickRequest::new(), deadline));
-    let mut second = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut first = Task::pending(balancer.pick_wait(&PickRequest::new(), deadline));
+    let mut second = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     over.set(true);
     assert!(matches!(
         first.poll(),
@@ -168,9 +168,9 @@ fn the_deadline_is_looked_at_in_line_too_and_its_place_is_given_up() {
 fn who_waited_in_vain_and_is_kept_holds_nobody_up() {
     let (balancer, _) = fleet([("a", capped(1))]);
     let held = pick(&balancer).unwrap();
-    let mut first = Task::new(balancer.pick_wait(PickRequest::new(), ready(())));
+    let mut first = Task::new(balancer.pick_wait(&PickRequest::new(), ready(())));
     assert!(first.poll().is_ready());
-    let mut second = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut second = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     drop(held);
     assert!(second.run().is_some(), "though the first still exists");
     drop(first);
@@ -185,7 +185,7 @@ fn a_lost_session_is_not_waited_for() {
     let request = PickRequest::new()
         .with_session(Some("r"))
         .with_no_failover();
-    let result = Task::new(balancer.pick_wait(request, pending())).poll();
+    let result = Task::new(balancer.pick_wait(&request, pending())).poll();
     assert!(matches!(
         result,
         Poll::Ready(Err(PickError::SessionLost { .. }))
@@ -197,10 +197,10 @@ fn a_lost_session_is_not_waited_for() {
 fn a_guard_or_a_lost_lease_makes_room_as_a_finished_one_does() {
     let (balancer, _) = fleet([("a", capped(1))]);
     let guard = pick(&balancer).unwrap().into_guard();
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     drop(guard);
     let lease = waiting.run().unwrap().unwrap();
-    let mut waiting = Task::pending(balancer.pick_wait(PickRequest::new(), pending()));
+    let mut waiting = Task::pending(balancer.pick_wait(&PickRequest::new(), pending()));
     lease.finish(equipoise::Outcome::Failure);
     assert!(waiting.run().is_some());
 }
@@ -212,7 +212,7 @@ fn many_threads_wait_for_one_place_and_all_get_it() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let lease = block_on(balancer.pick_wait(PickRequest::new(), pending()));
+                    let lease = block_on(balancer.pick_wait(&PickRequest::new(), pending()));
                     assert_eq!(lease.unwrap().member().in_flight(), 1);
                 }
             });

@@ -80,13 +80,13 @@ fn poll(waiting: &mut Waiting, waker: &Waker) -> Poll<()> {
 type Way = fn(&Balancer<&'static str>) -> Waiting;
 
 fn in_line(balancer: &Balancer<&'static str>) -> Waiting {
-    let wait = balancer.pick_wait(PickRequest::new(), future::pending::<()>());
+    let wait = balancer.pick_wait(&PickRequest::new(), future::pending::<()>());
     Box::pin(async move { drop(wait.await) })
 }
 
 fn beside_the_line(balancer: &Balancer<&'static str>) -> Waiting {
     let request = PickRequest::new().with_session(Some("r"));
-    let wait = balancer.pick_wait(request.with_no_failover(), future::pending::<()>());
+    let wait = balancer.pick_wait(&request.with_no_failover(), future::pending::<()>());
     Box::pin(async move { drop(wait.await) })
 }
 

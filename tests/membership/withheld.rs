@@ -59,7 +59,7 @@ fn balancer(scheduler: Withholds) -> Balancer<()> {
 type Waiting = Task<equipoise::balancer::PickWait<'static, (), future::Pending<()>>>;
 
 fn waiting(balancer: &Balancer<()>) -> Waiting {
-    Task::pending(balancer.pick_wait(PickRequest::new(), future::pending()))
+    Task::pending(balancer.pick_wait(&PickRequest::new(), future::pending()))
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_request_beside_the_line_looks_again_too() {
     let [first, second] = [pick(&balancer).unwrap(), pick(&balancer).unwrap()];
     let tried = [balancer.member("b").unwrap().id()];
     let request = PickRequest::new().with_tried(&tried);
-    let mut beside = Task::pending(balancer.pick_wait(request, future::pending()));
+    let mut beside = Task::pending(balancer.pick_wait(&request, future::pending()));
     drop(first);
     assert!(beside.run().expect("an end makes room").is_ok());
     drop(second);
@@ -128,7 +128,7 @@ fn a_change_of_the_membership_lets_the_line_look_again() {
 #[test]
 fn a_wait_for_room_that_is_withheld_ends_with_its_deadline() {
     let balancer = balancer(Withholds::new(0));
-    let wait = balancer.pick_wait(PickRequest::new(), future::ready(()));
+    let wait = balancer.pick_wait(&PickRequest::new(), future::ready(()));
     assert!(matches!(
         Task::new(wait).poll(),
         std::task::Poll::Ready(Err(PickError::AtCapacity))

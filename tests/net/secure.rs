@@ -156,7 +156,7 @@ async fn clients_show_their_certificates() {
     within(async {
         let (own, clients) = (Certificate::of("db.test"), Certificate::of("client.test"));
         let required = ClientCertificates::required(clients.pem.as_bytes()).unwrap();
-        let tls = own.server().client_certificates(required);
+        let tls = own.server().with_client_certificates(required);
         let front = Serving::start(Acceptor::new().tls(&tls), |accepted| async move {
             let session = accepted.tls_session().unwrap();
             let shown = session.certificates().len().to_string();

@@ -31,7 +31,7 @@ impl Clock for TokioClock {
 fn alone(spec: MemberSpec) -> Balancer<Member> {
     Balancer::builder()
         .clock(TokioClock(Instant::now()))
-        .without_forced_recovery()
+        .forced_recovery(false)
         .member("a", Member::new([Answer(200)]), spec)
         .build()
         .unwrap()
@@ -436,7 +436,7 @@ async fn an_error_that_is_over_while_somebody_looks_is_noticed() {
         let spec = MemberSpec::new().with_recovery_delay(Duration::from_micros(delay * 50));
         let balancer = Balancer::builder()
             .clock(Stepping::default())
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", Member::new([Answer(200)]), spec)
             .build()
             .unwrap();

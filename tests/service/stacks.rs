@@ -74,7 +74,7 @@ async fn made_infallible_it_answers_for_itself() {
 
     let member = |name| (name, Uri::from_static("http://127.0.0.1:1"));
     let balancer = Balancer::builder()
-        .without_forced_recovery()
+        .forced_recovery(false)
         .member("a", member("a").1, MemberSpec::new())
         .build()
         .unwrap();

@@ -56,7 +56,7 @@ async fn who_comes_too_early_is_told_when_to_come_again() {
         let gone = endpoint(nobody()).build().unwrap();
         let balancer = Balancer::builder()
             .member("a", gone, MemberSpec::new())
-            .without_forced_recovery();
+            .forced_recovery(false);
         let proxy = ReverseProxy::new(balancer.build().unwrap());
         let front = Front::start(Server::new(), proxy);
         let [first, second] = in_both(&front, || accepting("GET", "*/*")).await;

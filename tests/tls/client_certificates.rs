@@ -31,8 +31,8 @@ fn parties() -> Parties {
     Parties {
         authority,
         staff,
-        required: Front::telling(&tls.clone().client_certificates(required)),
-        optional: Front::telling(&tls.client_certificates(optional)),
+        required: Front::telling(&tls.clone().with_client_certificates(required)),
+        optional: Front::telling(&tls.with_client_certificates(optional)),
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_service_sees_the_certificates_themselves() {
         let (authority, staff) = (Authority::new("servers"), Authority::new("staff"));
         let tls = ServerTls::new([authority.issue(&[NAME]).identity()]).unwrap();
         let required = ClientCertificates::required(staff.pem.as_bytes()).unwrap();
-        let server = Server::new().tls(&tls.client_certificates(required));
+        let server = Server::new().tls(&tls.with_client_certificates(required));
         let alice: Issued = staff.admit("alice");
         let (expected, bob) = (alice.der(), staff.admit("bob"));
         let who = service_fn(move |request: Request<ClientBody>| {

@@ -93,7 +93,7 @@ async fn a_server_has_the_certificates_of_the_clone_that_it_was_given() {
         let tls = ServerTls::new([old.identity()]).unwrap();
         let fronts = [
             Front::telling(&tls),
-            Front::telling(&tls.clone().only_tls_1_3()),
+            Front::telling(&tls.clone().with_tls_1_3_only()),
         ];
         tls.clone().replace([new.identity()]).unwrap();
         for front in fronts {

@@ -96,7 +96,7 @@ async fn curl_believes_the_certificate_and_speaks_either_http() {
 #[ignore = "needs curl"]
 async fn curl_is_refused_by_a_server_that_speaks_a_later_version_only() {
     within(async {
-        let site = Site::new("curl-only", ServerTls::only_tls_1_3);
+        let site = Site::new("curl-only", ServerTls::with_tls_1_3_only);
         let (is_well, said) = curl(&site, "first.test", &[]).await;
         assert!(is_well && said == "HTTP/2.0 1.3 first.test 0", "{said}");
         let (is_well, said) = curl(&site, "first.test", &["--tls-max", "1.2"]).await;
@@ -176,7 +176,7 @@ async fn openssl_gets_the_certificate_and_the_protocols_that_it_asks_for() {
 async fn openssl_is_refused_with_what_is_too_old() {
     within(async {
         let all = Site::new("openssl-old", |tls| tls);
-        let only = Site::new("openssl-only", ServerTls::only_tls_1_3);
+        let only = Site::new("openssl-only", ServerTls::with_tls_1_3_only);
         // Lest it refuses itself.
         let weak = ["-cipher", "DEFAULT@SECLEVEL=0"];
         for (site, version) in [

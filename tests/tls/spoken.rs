@@ -75,7 +75,7 @@ async fn both_versions_of_tls_are_spoken_unless_one_is_forbidden() {
     within(async {
         let authority = Authority::new("clients");
         let both = Front::telling(&tls(&authority));
-        let one = Front::telling(&tls(&authority).only_tls_1_3());
+        let one = Front::telling(&tls(&authority).with_tls_1_3_only());
         let old = Client::with(&authority, &[&TLS12], None);
         assert_eq!(
             old.ask(both.address, NAME).await.unwrap(),

@@ -5,7 +5,7 @@ use equipoise::{Balancer, PickError};
 use std::time::Duration;
 
 fn unforced(flags: &str) -> Fleet {
-    let builder = Balancer::builder().without_forced_recovery();
+    let builder = Balancer::builder().forced_recovery(false);
     fleet_of(builder, flags.split(' ').map(spec))
 }
 

@@ -38,7 +38,7 @@ fn keeping(balancer: &Balancer<()>) -> Task<Keeping> {
 fn two() -> Balancer<()> {
     let members = ["a", "b"].map(|name| (name, (), MemberSpec::new()));
     empty()
-        .without_forced_recovery()
+        .forced_recovery(false)
         .members(members)
         .build()
         .unwrap()

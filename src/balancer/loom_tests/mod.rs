@@ -148,5 +148,5 @@ impl<F: Future> Task<F> {
 type InLine = Task<PickWait<'static, (), Pending<()>>>;
 
 fn in_line(balancer: &Balancer<()>) -> InLine {
-    Task::new(balancer.pick_wait(PickRequest::new(), future::pending()))
+    Task::new(balancer.pick_wait(&PickRequest::new(), future::pending()))
 }

@@ -15,7 +15,7 @@ fn about_to_recover() -> (Balancer<()>, ManualClock) {
     let balancer = Balancer::builder()
         .clock(clock.clone())
         .seed(1)
-        .without_forced_recovery()
+        .forced_recovery(false)
         .member("a", (), MemberSpec::new().with_recovery_delay(DELAY))
         .build()
         .unwrap();
@@ -92,7 +92,7 @@ fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
 fn loom_an_error_that_two_requests_tell_of_at_once_keeps_its_member_out() {
     check(|| {
         let balancer = empty()
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new())
             .member("b", (), MemberSpec::new().with_flag(Flag::HotStandby))
             .build()
@@ -113,7 +113,7 @@ fn loom_an_error_that_two_requests_tell_of_at_once_keeps_its_member_out() {
 fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
     check(|| {
         let balancer = empty()
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new())
             .member("b", (), MemberSpec::new())
             .build()
@@ -144,7 +144,7 @@ fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
 fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
     check(|| {
         let balancer = empty()
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new())
             .member("b", (), MemberSpec::new())
             .build()
@@ -166,7 +166,7 @@ fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
 fn loom_an_error_is_not_lost_while_an_operator_changes_the_member() {
     check(|| {
         let balancer = empty()
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new())
             .member("b", (), MemberSpec::new().with_tier(1))
             .build()
@@ -189,7 +189,7 @@ fn loom_an_ejection_that_ends_does_not_wipe_out_a_new_error() {
         let balancer = Balancer::builder()
             .clock(clock.clone())
             .seed(1)
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new().with_recovery_delay(DELAY))
             .build()
             .unwrap();
@@ -214,7 +214,7 @@ fn loom_an_ejection_that_ends_does_not_wipe_out_a_new_error() {
 fn loom_a_recovery_and_an_error_leave_flags_that_their_record_explains() {
     check(|| {
         let balancer = empty()
-            .without_forced_recovery()
+            .forced_recovery(false)
             .member("a", (), MemberSpec::new())
             .build()
             .unwrap();

@@ -78,7 +78,7 @@ fn is_served_beside_the_line(balancer: &Balancer<()>, request: PickRequest<'_>) 
     let lease = picked(balancer);
     assert_eq!(lease.member().name(), "a");
     let ending = spawn(move || drop(lease));
-    let mut waiter = Task::new(balancer.pick_wait(request, future::pending()));
+    let mut waiter = Task::new(balancer.pick_wait(&request, future::pending()));
     let mut served = waiter.poll();
     join(ending);
 

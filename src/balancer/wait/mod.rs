@@ -69,18 +69,18 @@ impl<W> Balancer<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     /// # runtime.block_on(async {
     /// let deadline = tokio::time::sleep(Duration::from_secs(2));
-    /// let lease = balancer.pick_wait(PickRequest::new(), deadline).await;
+    /// let lease = balancer.pick_wait(&PickRequest::new(), deadline).await;
     /// assert_eq!(*lease.unwrap(), "10.0.0.1:80");
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pick_wait<'r, D>(&self, request: PickRequest<'r>, deadline: D) -> PickWait<'r, W, D>
+    pub fn pick_wait<'r, D>(&self, request: &PickRequest<'r>, deadline: D) -> PickWait<'r, W, D>
     where
         D: Future<Output = ()>,
     {
         PickWait {
             deadline,
-            request,
+            request: *request,
             place: Waiter::new(self.clone()),
         }
     }
@@ -133,7 +133,7 @@ impl<W> Balancer<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
     /// let other = balancer.clone();
-    /// let waiting = balancer.pick_wait(PickRequest::new(), future::pending());
+    /// let waiting = balancer.pick_wait(&PickRequest::new(), future::pending());
     /// let refill = async {
     ///     tokens.fetch_add(1, Relaxed);
     ///     other.wake_waiting();
@@ -194,10 +194,10 @@ pin_project! {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
     /// // A deadline that is over: one try, in turn.
-    /// let late = balancer.pick_wait(PickRequest::new(), future::ready(())).await;
+    /// let late = balancer.pick_wait(&PickRequest::new(), future::ready(())).await;
     /// assert_eq!(late.unwrap_err(), PickError::AtCapacity);
     ///
-    /// let patient = balancer.pick_wait(PickRequest::new(), future::pending());
+    /// let patient = balancer.pick_wait(&PickRequest::new(), future::pending());
     /// drop(lease);
     /// assert_eq!(patient.await.unwrap().member().name(), "a");
     /// # });

@@ -109,7 +109,7 @@ fn create(
         builder = builder.observer(observer.clone());
     }
     if wanted.config.forced_recovery == Some(false) {
-        builder = builder.without_forced_recovery();
+        builder = builder.forced_recovery(false);
     }
     let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;

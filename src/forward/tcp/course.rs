@@ -297,7 +297,7 @@ impl ConnectionSetup {
             balancer.tell_refused(&request, &error);
             return Err(otherwise);
         };
-        let waiting = Box::pin(balancer.pick_wait(request, Deadline::at(give_up)));
+        let waiting = Box::pin(balancer.pick_wait(&request, Deadline::at(give_up)));
         match unless_broken(client, waiting).await {
             Some(Ok(lease)) => Ok(lease),
             Some(Err(PickError::AtCapacity)) => Err(Aborted::OpeningTimeout),

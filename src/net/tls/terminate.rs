@@ -152,12 +152,12 @@ impl ServerTls {
     /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     /// # let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes())?;
     /// let tls = ServerTls::new([identity])?
-    ///     .client_certificates(ClientCertificates::required(pem.as_bytes())?);
+    ///     .with_client_certificates(ClientCertificates::required(pem.as_bytes())?);
     /// # let _ = tls;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn client_certificates(mut self, clients: ClientCertificates) -> Self {
+    pub fn with_client_certificates(mut self, clients: ClientCertificates) -> Self {
         self.clients = Some(clients.verifier);
         self
     }
@@ -173,12 +173,12 @@ impl ServerTls {
     /// # let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
     /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     /// # let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes())?;
-    /// let tls = ServerTls::new([identity])?.only_tls_1_3();
+    /// let tls = ServerTls::new([identity])?.with_tls_1_3_only();
     /// # let _ = tls;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn only_tls_1_3(mut self) -> Self {
+    pub fn with_tls_1_3_only(mut self) -> Self {
         self.only_1_3 = true;
         self
     }

@@ -4,7 +4,7 @@ use super::*;
 
 /// All that is said of a text.
 fn said(text: &str) -> String {
-    let (_, _, complaints) = read(text, &Surroundings::default());
+    let (_, _, complaints) = read(text, &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     complaints.iter().map(ToString::to_string).collect()
 }
@@ -373,7 +373,7 @@ error: included files and values of variables are larger than 16 MiB together
 
 #[test]
 fn no_more_than_two_hundred_errors_and_warnings_are_told() {
-    let (_, _, complaints) = read(&"</A>\n".repeat(300), &Surroundings::default());
+    let (_, _, complaints) = read(&"</A>\n".repeat(300), &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(complaints.len(), 201);
     assert_eq!(
@@ -383,7 +383,7 @@ note: after 200 errors the rest is not read
 "
     );
     let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
-    let (_, _, complaints) = read(&text, &Surroundings::default());
+    let (_, _, complaints) = read(&text, &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(complaints.len(), 202);
     assert_eq!(
@@ -397,7 +397,7 @@ note: after 200 warnings no others are shown
 
 #[test]
 fn of_what_is_not_utf_8() {
-    let (nodes, _, complaints) = read_bytes(b"A\nB \xff c\n", &Surroundings::default());
+    let (nodes, _, complaints) = read_bytes(b"A\nB \xff c\n", &ReadEnvironment::default());
     let complaints = complaints.into_vec();
     assert_eq!(shown(&nodes), "A[] B[\u{fffd}|c]");
     assert_eq!(

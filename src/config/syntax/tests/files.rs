@@ -30,9 +30,9 @@ impl Directory {
 
     /// The tree of a text, and all that is said of it, with `.` for the directory.
     fn read(&self, text: &str) -> (String, String) {
-        let surroundings = Surroundings {
+        let surroundings = ReadEnvironment {
             base: Some(self.0.clone()),
-            ..Surroundings::default()
+            ..ReadEnvironment::default()
         };
         let (nodes, _, complaints) = read(text, &surroundings);
         let complaints = complaints.into_vec();
@@ -248,10 +248,10 @@ fn the_file_that_is_read_is_the_first() {
     let files = Directory::new(&[("main", "Include main\nInclude other"), ("other", "A")]);
     let main = files.path().join("main");
     let text = fs::read(&main).expect("a file");
-    let surroundings = Surroundings {
+    let surroundings = ReadEnvironment {
         base: Some(files.path().to_path_buf()),
         file: Some(main),
-        ..Surroundings::default()
+        ..ReadEnvironment::default()
     };
     let (nodes, _, complaints) = read_bytes(&text, &surroundings);
     let complaints = complaints.into_vec();

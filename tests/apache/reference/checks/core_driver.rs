@@ -108,7 +108,7 @@ impl Core {
             names.push(name);
         }
         if params.off("forcerecovery") {
-            builder = builder.without_forced_recovery();
+            builder = builder.forced_recovery(false);
         }
         let down = config["initial_state"].as_object().into_iter().flatten();
         let mut core = Self {
