@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Elects `count` times and returns the names in order.
+/// Picks `count` times and returns the names in order.
 fn elect(balancer: &Balancer<&str>, count: usize) -> Result<String, Box<dyn Error>> {
     let mut names = Vec::new();
     for _ in 0..count {

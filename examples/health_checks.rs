@@ -224,7 +224,7 @@ fn show(
         println!(
             "       {name:<8} {:<9} {:>9}  {:<13} {}",
             format!("{:?}", member.mood()).to_lowercase(),
-            state.elected(),
+            state.picked(),
             state.status().to_string(),
             cause.map(ToString::to_string).unwrap_or_default(),
         );

@@ -47,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
     println!("\nThe third went on from c to a:");
     println!("{}", balancer.explain(&PickRequest::new()));
     let c = balancer.member("c").ok_or("c is a member still")?;
-    assert!(c.elected() == 1 && c.status().contains(Flag::InError));
+    assert!(c.picked() == 1 && c.status().contains(Flag::InError));
     Ok(())
 }
 

@@ -69,7 +69,7 @@ struct Options {
     /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
     #[arg(long, default_value_t = 16, requires = "members")]
     max_pipes: usize,
-    /// How members are elected.
+    /// How members are picked.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
     /// Keeps each client on its member by a table of at most so many clients; with --sni, one table
@@ -247,7 +247,7 @@ fn print_table(balancer: &Balancer<Address>) {
         println!(
             "{:<20} {:>12} {:>13} {:>13} {:>10}  {}",
             member.name(),
-            member.elected(),
+            member.picked(),
             member.bytes_sent(),
             member.bytes_received(),
             member.in_flight(),

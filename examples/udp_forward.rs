@@ -49,7 +49,7 @@ struct Options {
     /// Without a port it is the one of --listen. A unix socket takes no datagrams.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
-    /// How members are elected for the flow of a client.
+    /// How members are picked for the flow of a client.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
     /// Keeps each client on its member by a table of at most so many clients.
@@ -164,7 +164,7 @@ fn print_table(balancer: &Balancer<Address>) {
         println!(
             "{:<20} {:>12} {:>13} {:>13} {:>10}  {}",
             member.name(),
-            member.elected(),
+            member.picked(),
             member.bytes_sent(),
             member.bytes_received(),
             member.in_flight(),

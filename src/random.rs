@@ -29,7 +29,7 @@ use crate::sync::{AtomicU64, Relaxed};
 ///
 /// `&Random` is a generator of the crate [`rand`] (0.10), so that a scheduler of yours
 /// can draw from its distributions. What the schedulers of this crate draw are integers, by
-/// [`next_u64`](Self::next_u64) and [`below`](Self::below): one seed gives the same elections
+/// [`next_u64`](Self::next_u64) and [`below`](Self::below): one seed gives the same picks
 /// on every machine.
 ///
 /// ```
@@ -73,8 +73,8 @@ use crate::sync::{AtomicU64, Relaxed};
 /// for _ in 0..1_000 {
 ///     drop(balancer.pick(&PickRequest::new())?);
 /// }
-/// let elected = balancer.member("b").unwrap().elected();
-/// assert!((850..950).contains(&elected));
+/// let picked = balancer.member("b").unwrap().picked();
+/// assert!((850..950).contains(&picked));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

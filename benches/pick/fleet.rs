@@ -11,7 +11,7 @@ use equipoise::{
     Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Weight,
 };
 
-/// How members are elected.
+/// How members are picked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Method {
     ByBusyness,

@@ -116,9 +116,9 @@ impl Contender for SmoothScan {
                     (best, highest) = (index, member.standing);
                 }
             }
-            let elected = &mut members[best];
-            elected.standing -= total;
-            black_box(&elected.address);
+            let picked = &mut members[best];
+            picked.standing -= total;
+            black_box(&picked.address);
         }
     }
 }

@@ -206,8 +206,8 @@ fn check_shares(works: &[Work], expected: &[f64], checks: &mut Checks) {
     checks.check(off <= 1.0, &what);
 }
 
-/// Bytes count when they pass, so an election knows nothing of what is in flight. When a
-/// member is elected for the last time it has the fewest bytes for its weight, and no
+/// Bytes count when they pass, so a pick knows nothing of what is in flight. When a
+/// member is picked for the last time it has the fewest bytes for its weight, and no
 /// more than one answer for each client can still be to come.
 fn check_bytes(works: &[Work], checks: &mut Checks) {
     let to_come = |work: &Work| {

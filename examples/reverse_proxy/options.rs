@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long = "backend", value_name = "URL[,weight=W][,route=R]")]
     pub(crate) backends: Vec<RealBackend>,
 
-    /// How members are elected [default: all are shown, then byrequests serves]
+    /// How members are picked [default: all are shown, then byrequests serves]
     #[arg(long, value_name = "NAME")]
     pub(crate) scheduler: Option<SchedulerName>,
 

@@ -21,7 +21,7 @@ pub(crate) enum SchedulerName {
 }
 
 impl SchedulerName {
-    /// Elects this way from now on; requests that are under way do not notice. `readings`
+    /// Picks this way from now on; requests that are under way do not notice. `readings`
     /// is where backends report, for [`Heartbeat`](Self::Heartbeat) only.
     pub(crate) fn set<W>(self, balancer: &Balancer<W>, readings: &HeartbeatReadings) {
         match self {

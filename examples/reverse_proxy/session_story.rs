@@ -98,8 +98,8 @@ async fn restart(fleet: &mut Fleet, name: &str) -> Result<Instant, BoxError> {
     backend.restart()?;
     let started = Instant::now();
     let member = fleet.balancer.member(name).ok_or("no such member")?;
-    let before = member.elected();
-    while member.elected() == before && started.elapsed() < Duration::from_secs(5) {
+    let before = member.picked();
+    while member.picked() == before && started.elapsed() < Duration::from_secs(5) {
         sleep(Duration::from_millis(5)).await;
     }
     let waited = started.elapsed().as_secs_f64();

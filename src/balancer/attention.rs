@@ -1,7 +1,7 @@
 //! What the end of a request has to take care of, in one atomic word: [`Attention`].
 //!
 //! An end looks at this word once; if none of its flags is up, nothing else is looked at. The
-//! word says also what observers want of elections. What does not live here: what is done
+//! word says also what observers want of picks. What does not live here: what is done
 //! about it (`shared.rs`).
 
 use std::fmt;
@@ -16,17 +16,17 @@ pub(super) const LINE: u32 = 2;
 pub(super) const WATCHERS: u32 = 4;
 /// An observer wants ends.
 pub(super) const ENDS_WANTED: u32 = 8;
-/// A member was elected under a scheduler that has been replaced.
+/// A member was picked under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
 /// The scheduler withholds room: what waits looks again at every end.
 pub(super) const LOOK_AGAIN: u32 = 32;
-/// An observer wants elections, or what comes with them.
+/// An observer wants picks, or what comes with them.
 pub(super) const ELECTIONS_WANTED: u32 = 64;
 /// An observer wants the heads of answers.
 pub(super) const HEADS_WANTED: u32 = 128;
 /// The scheduler needs the time to the head.
 pub(super) const HEADS_NEEDED: u32 = 256;
-/// An observer wants times, so elections note when they are.
+/// An observer wants times, so picks note when they are.
 pub(super) const TIMED: u32 = 512;
 /// What an end has to take care of.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;

@@ -48,7 +48,7 @@ pub struct Builder<W> {
 }
 
 impl<W> Balancer<W> {
-    /// Makes a balancer that elects by requests, with members of weight 1.
+    /// Makes a balancer that picks by requests, with members of weight 1.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Adds a member; of equals, the one that was added first is elected.
+    /// Adds a member; of equals, the one that was added first is picked.
     ///
     /// # Examples
     ///
@@ -171,7 +171,7 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Sets how members are elected; [`ByRequests`] by default.
+    /// Sets how members are picked; [`ByRequests`] by default.
     ///
     /// # Examples
     ///
@@ -223,7 +223,7 @@ impl<W> Builder<W> {
     /// use equipoise::scheduler::{Heartbeat, HeartbeatReadings, HeartbeatReading};
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     ///
-    /// let elections = |seed| -> String {
+    /// let picks = |seed| -> String {
     ///     let readings = HeartbeatReadings::new();
     ///     let balancer = Balancer::builder()
     ///         .scheduler(Heartbeat::new(&readings))
@@ -235,10 +235,10 @@ impl<W> Builder<W> {
     ///         let reading = HeartbeatReading { ready: 100, busy: 1 };
     ///         readings.report(name, reading, Timestamp::ORIGIN).unwrap();
     ///     }
-    ///     let elect = |_| balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
-    ///     (0..20).map(elect).collect()
+    ///     let pick = |_| balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
+    ///     (0..20).map(pick).collect()
     /// };
-    /// assert_eq!(elections(7), elections(7));
+    /// assert_eq!(picks(7), picks(7));
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.random = Random::seeded(seed);
@@ -266,18 +266,18 @@ impl<W> Builder<W> {
     ///     }
     ///
     ///     fn interest(&self) -> Interest {
-    ///         Interest::ELECTED
+    ///         Interest::PICKED
     ///     }
     /// }
     ///
-    /// let elections = Arc::new(CountElections::default());
+    /// let picks = Arc::new(CountElections::default());
     /// let balancer = Balancer::builder()
-    ///     .observer(elections.clone())
+    ///     .observer(picks.clone())
     ///     .observer(|event: &Event<'_>| println!("{event}"))
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
     /// drop(balancer.pick(&PickRequest::new())?);
-    /// assert_eq!(elections.0.load(Ordering::Relaxed), 1);
+    /// assert_eq!(picks.0.load(Ordering::Relaxed), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn observer(mut self, observer: impl Observer) -> Self {

@@ -35,11 +35,11 @@ impl<W> Balancer<W> {
     ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
     /// balancer.eject("a", Duration::from_secs(30), "slower than the others")?;
-    /// let elect = || balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
-    /// assert_eq!([elect(), elect()], ["b", "b"]);
+    /// let pick = || balancer.pick(&PickRequest::new()).unwrap().member().name().to_owned();
+    /// assert_eq!([pick(), pick()], ["b", "b"]);
     ///
     /// clock.advance(Duration::from_secs(30));
-    /// assert_eq!([elect(), elect()], ["a", "b"]);
+    /// assert_eq!([pick(), pick()], ["a", "b"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn eject<'m>(

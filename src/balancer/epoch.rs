@@ -1,6 +1,6 @@
-//! The time during which one scheduler elects: what the end of a request needs at hand.
+//! The time during which one scheduler picks: what the end of a request needs at hand.
 //!
-//! A request may end under another scheduler than the one that elected its member. So
+//! A request may end under another scheduler than the one that picked its member. So
 //! each lease knows its [`Epoch`], and tells the scheduler that is there when it ends.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::member::Ended;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Seat;
 
-/// What a balancer's members share, with the scheduler under which they are elected.
+/// What a balancer's members share, with the scheduler under which they are picked.
 #[derive(Debug)]
 pub(super) struct Epoch {
     pub(super) shared: Arc<Shared>,
@@ -41,10 +41,10 @@ impl Epoch {
         }
     }
 
-    /// Notes an election in this epoch, after it is counted. If another scheduler has
+    /// Notes a pick in this epoch, after it is counted. If another scheduler has
     /// come meanwhile, that one must read the facts again. Returns what else is to be done.
     #[inline]
-    pub(super) fn elected(&self) -> AttentionWord {
+    pub(super) fn picked(&self) -> AttentionWord {
         let seen = self.shared.attention.look();
         if seen.changes() != self.changes {
             self.shared.attention.set(READ_AGAIN, true);
@@ -54,7 +54,7 @@ impl Epoch {
     }
 
     /// Settles what follows from an end, after the count has been given back. `generation` is
-    /// that of the picture by which the member was elected.
+    /// that of the picture by which the member was picked.
     #[inline]
     pub(super) fn ended(
         &self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why nobody was elected.
+/// Why nobody was picked.
 ///
 /// # Examples
 ///
@@ -19,15 +19,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickError {
-    /// Whoever could have been elected has as many in flight as its cap allows, or
+    /// Whoever could have been picked has as many in flight as its cap allows, or
     /// others wait for the next free place already, or the scheduler withholds room.
     #[error("all usable members are at their capacity")]
     AtCapacity,
     /// The balancer has no members.
     #[error("the balancer has no members")]
     Empty,
-    /// There are members, but none can be elected.
-    #[error("none of {members} members can be elected ({tried} tried by this request)")]
+    /// There are members, but none can be picked.
+    #[error("none of {members} members can be picked ({tried} tried by this request)")]
     NoneUsable {
         /// How many members there are.
         members: usize,
@@ -184,7 +184,7 @@ mod tests {
         };
         assert_eq!(
             none.to_string(),
-            "none of 3 members can be elected (2 tried by this request)"
+            "none of 3 members can be picked (2 tried by this request)"
         );
         assert_eq!(none.retry_after(), Some(Duration::from_secs(9)));
         assert_eq!(

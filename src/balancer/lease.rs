@@ -99,7 +99,7 @@ impl<W> Lease<W> {
         &self.entry().seat.state
     }
 
-    /// Returns the member's route, as it was at the election: what a new session is
+    /// Returns the member's route, as it was at the pick: what a new session is
     /// marked with.
     ///
     /// # Examples
@@ -198,7 +198,7 @@ impl<W> Lease<W> {
         self.member().add_bytes_received(bytes);
     }
 
-    /// Puts the member in error: it is not elected again until its recovery delay is
+    /// Puts the member in error: it is not picked again until its recovery delay is
     /// over, or nobody else is left (see
     /// [`forced_recovery`](super::Builder::forced_recovery)). Does
     /// nothing to a member that ignores errors; one in error rests anew, which is no news.
@@ -245,7 +245,7 @@ impl<W> Lease<W> {
 
     /// Tells that the head of the answer is there, with its status if the protocol has one.
     ///
-    /// The time since the election is measured if an observer or the scheduler wants it. If it
+    /// The time since the pick is measured if an observer or the scheduler wants it. If it
     /// is called again, the last head counts.
     ///
     /// # Panics

@@ -165,7 +165,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Removes a member: no pick that starts after this elects it, while its leases go
+    /// Removes a member: no pick that starts after this picks it, while its leases go
     /// on.
     ///
     /// A member of another [source](Self::source) is refused, as that source would bring it

@@ -1,4 +1,4 @@
-//! What is measured between an election and its end, and [`SentMeter`], by which a
+//! What is measured between a pick and its end, and [`SentMeter`], by which a
 //! request body takes part in it from wherever it is being sent.
 
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 pub(super) struct Meter {
     /// On the balancer's clock, in nanoseconds; or [`UNTIMED`].
     started: u64,
-    /// Of the picture by which the member was elected.
+    /// Of the picture by which the member was picked.
     generation: u64,
     sent: u64,
     received: u64,

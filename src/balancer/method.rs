@@ -1,6 +1,6 @@
-//! How a balancer elects, changed while it runs.
+//! How a balancer picks, changed while it runs.
 //!
-//! What does not live here: electing (`pick`), and who can be elected (`members`).
+//! What does not live here: picking (`pick`), and who can be picked (`members`).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Balancer;
 use crate::scheduler::Scheduler;
 
 impl<W> Balancer<W> {
-    /// Elects by another method from now on. Leases of before end as ever; standings
+    /// Picks by another method from now on. Leases of before end as ever; standings
     /// start anew. A `Box<dyn Scheduler>` does, too.
     ///
     /// If the scheduler [plans](Scheduler::plan), this call makes its first plan, as later
@@ -31,7 +31,7 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Sets whether everybody is forgiven when only errors keep all from being elected, as
+    /// Sets whether everybody is forgiven when only errors keep all from being picked, as
     /// they are by default (Apache: `forcerecovery`).
     ///
     /// # Examples
@@ -78,7 +78,7 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Returns the name of the method by which members are elected.
+    /// Returns the name of the method by which members are picked.
     ///
     /// # Examples
     ///

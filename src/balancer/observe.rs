@@ -37,7 +37,7 @@ impl<W> Balancer<W> {
         ObserverGuard::new(registry, number)
     }
 
-    /// Tells of a pick that elected no member.
+    /// Tells of a pick that picked no member.
     #[cold]
     pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
         if self.shared().observers.want(Interest::REFUSED) {
@@ -73,7 +73,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Tells of an election; to be called without a lock.
+    /// Tells of a pick; to be called without a lock.
     #[inline]
     pub(super) fn told(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
         if self.shared().attention.look().has(ELECTIONS_WANTED) {
@@ -89,7 +89,7 @@ impl<W> Balancer<W> {
             telling.event(&shared.event(lease.generation(), Some(lease.member()), kind));
         };
         let session = lease.session();
-        tell(EventKind::Elected { session });
+        tell(EventKind::Picked { session });
         if session != Session::Off {
             let route = request.home.map(Home::text);
             tell(EventKind::Session { session, route });

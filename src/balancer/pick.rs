@@ -1,4 +1,4 @@
-//! One election, from the request to the lease.
+//! One pick, from the request to the lease.
 
 use std::ops::DerefMut;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl PickPatience {
     }
 }
 
-/// Why one look at one view elected nobody.
+/// Why one look at one view picked nobody.
 enum Missed {
     /// With the generation of the view.
     Because(PickError, u64),
@@ -61,7 +61,7 @@ enum QueuePosition {
 }
 
 impl<W> Balancer<W> {
-    /// Elects a member for a request and counts it in.
+    /// Picks a member for a request and counts it in.
     ///
     /// It does not wait for a member that is at its cap ([`pick_wait`](Self::pick_wait)
     /// does), and does not overtake requests that wait in line.
@@ -124,7 +124,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Others wait: only a session whose member nobody in line can be elected to is
+    /// Others wait: only a session whose member nobody in line can be picked to is
     /// served.
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
@@ -155,7 +155,7 @@ impl<W> Balancer<W> {
                 && self.somebody_was_refused(&view, request);
             drop(view);
             let changing = refused || self.shared().is_due();
-            let elected = match missed {
+            let picked = match missed {
                 Missed::Because(error, seen)
                     if !changing
                         && (quiet || (seen == present && !self.core.editor.is_locked())) =>
@@ -169,14 +169,14 @@ impl<W> Balancer<W> {
                     self.elect(request, QueuePosition::Served, None)
                 }
                 Missed::Because(..) | Missed::Stale => {
-                    let Some(elected) = self.elect_in_quiet(request, &mut patience) else {
+                    let Some(picked) = self.elect_in_quiet(request, &mut patience) else {
                         break;
                     };
                     quiet = true;
-                    elected
+                    picked
                 }
             };
-            missed = match elected {
+            missed = match picked {
                 Ok(lease) => {
                     self.told(&lease, request);
                     return Ok(lease);
@@ -206,7 +206,7 @@ impl<W> Balancer<W> {
             .is_some()
     }
 
-    /// One election while nothing changes the membership; `None` if a change under way
+    /// One pick while nothing changes the membership; `None` if a change under way
     /// takes longer than the pick waits.
     fn elect_in_quiet(
         &self,
@@ -240,7 +240,7 @@ impl<W> Balancer<W> {
         None
     }
 
-    /// One election on one view. What a dropped claim must wake, `wakes` does, or else it
+    /// One pick on one view. What a dropped claim must wake, `wakes` does, or else it
     /// is woken at once.
     #[inline]
     fn elect(
@@ -278,7 +278,7 @@ impl<W> Balancer<W> {
                 random: &shared.random,
             };
             match view.scheduler.pick(&candidates, &context) {
-                Pick::Elected(_) => {}
+                Pick::Claimed(_) => {}
                 Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
                 Pick::Nobody => return Err(because(self.nobody(&view, request))),
                 Pick::Stale => return Err(Missed::Stale),
@@ -302,7 +302,7 @@ impl<W> Balancer<W> {
         request: &PickRequest<'_>,
         session: Session,
     ) -> Lease<W> {
-        let seen = entry.epoch.elected();
+        let seen = entry.epoch.picked();
         let timed = seen.has(TIMED) || view.needs.contains(Needs::ELAPSED);
         let now = || self.shared().clock.now();
         let started = timed.then(|| request.now.unwrap_or_else(now));
@@ -328,7 +328,7 @@ impl<W> Balancer<W> {
             let in_line =
                 place == QueuePosition::BesideTheLine && view.picture.is_in_group(seat.slot());
             if in_line && seat.state.status().is_usable() {
-                // Those in line may be elected to it: the search ends, unclaimed.
+                // Those in line may be picked to it: the search ends, unclaimed.
                 return true;
             }
             match candidates.claim_seat(seat) {

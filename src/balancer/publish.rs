@@ -202,7 +202,7 @@ impl<W> Editor<W> {
     }
 
     /// The same for a request that has tried some: for the others, and only if none of
-    /// them could be elected otherwise. Members that drain stay as they are.
+    /// them could be picked otherwise. Members that drain stay as they are.
     pub(super) fn end_outages_of_untried(&mut self, tried: &[MemberId]) -> bool {
         without(&self.roster, tried).is_empty()
             && self

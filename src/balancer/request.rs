@@ -1,4 +1,4 @@
-//! What a request brings to its election: [`PickRequest`].
+//! What a request brings to its pick: [`PickRequest`].
 
 use std::any::Any;
 
@@ -8,7 +8,7 @@ use crate::member::{Cause, MemberId};
 use crate::scheduler::PickFacts;
 use crate::session::{PresentedSession, StickySession};
 
-/// What a request brings to its election.
+/// What a request brings to its pick.
 ///
 /// # Examples
 ///
@@ -98,9 +98,9 @@ impl<'r> PickRequest<'r> {
     /// Says that sessions are on, and which member the client's session is at, by its name, if
     /// that is known: in place of a route, of which members then need none.
     ///
-    /// All that holds for the member of a route holds for this one: it is elected also if it
-    /// drains, stands by, or is of a later tier, and if it cannot be elected, its route, or
-    /// otherwise its redirect route, is followed before the scheduler elects another. Of this
+    /// All that holds for the member of a route holds for this one: it is picked also if it
+    /// drains, stands by, or is of a later tier, and if it cannot be picked, its route, or
+    /// otherwise its redirect route, is followed before the scheduler picks another. Of this
     /// and [`with_session`](Self::with_session) the last call counts.
     ///
     /// The name is what a [`StickTable`](crate::session::StickTable) finds.
@@ -157,7 +157,7 @@ impl<'r> PickRequest<'r> {
     /// at its cap.
     ///
     /// A session whose route no member owns, or whose member is gone, and a request without a session, are
-    /// elected for as usual.
+    /// picked for as usual.
     ///
     /// # Examples
     ///
@@ -278,7 +278,7 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Says which members this request has tried already; none of them is elected.
+    /// Says which members this request has tried already; none of them is picked.
     ///
     /// # Examples
     ///
@@ -300,7 +300,7 @@ impl<'r> PickRequest<'r> {
     }
 
     /// Says why the member that was tried last has failed, which observers are told with the
-    /// election of another.
+    /// pick of another.
     ///
     /// # Examples
     ///
@@ -326,7 +326,7 @@ impl<'r> PickRequest<'r> {
     ///
     /// It has to be read from the balancer's own clock. Which recovery is due, a pick
     /// asks that clock itself, and only while a member is in error. A request that has
-    /// [waited](crate::Balancer::pick_wait) has the time at which it is elected.
+    /// [waited](crate::Balancer::pick_wait) has the time at which it is picked.
     ///
     /// # Examples
     ///

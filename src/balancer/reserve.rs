@@ -1,9 +1,9 @@
-//! An election among those who would be eligible if the members that a request has
+//! A pick among those who would be eligible if the members that a request has
 //! tried were not there: standbys, spares and later tiers, though no member is in error; and
 //! at last those that only an error or an ejection keeps out.
 //!
 //! The scheduler has no part in it, and its books do not change for those whom it does
-//! not know: it elects among the eligible, and this is for one request.
+//! not know: it picks among the eligible, and this is for one request.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::snapshot::{Factors, Seat, without};
 
 impl<W> Balancer<W> {
-    /// Elects the least busy, for its weight, of those who stand in for the members that
+    /// Picks the least busy, for its weight, of those who stand in for the members that
     /// the request has tried; `None` if there is nobody. It looks at every member.
     #[cold]
     pub(crate) fn pick_in_reserve(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
@@ -57,9 +57,9 @@ impl<W> Balancer<W> {
         Some(lease)
     }
 
-    /// Elects one of those that only an error or an ejection keeps out, and that the request
+    /// Picks one of those that only an error or an ejection keeps out, and that the request
     /// has not tried: these are ended, all at once, as when a first pick finds all in error. `None`
-    /// if there are none, if another member could still be elected, if recovery is not
+    /// if there are none, if another member could still be picked, if recovery is not
     /// forced, or if a change under way takes long.
     #[cold]
     pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
@@ -73,8 +73,8 @@ impl<W> Balancer<W> {
         let after = ended.then(|| editor.publish_change(&self.core.view));
         drop(editor);
         self.core.settle_unplanned(after?);
-        let elected = self.attempt(request).ok();
-        elected.or_else(|| self.pick_in_reserve(request))
+        let picked = self.attempt(request).ok();
+        picked.or_else(|| self.pick_in_reserve(request))
     }
 
     /// Tells whether a member has another payload than the one of that number; one that was
@@ -87,7 +87,7 @@ impl<W> Balancer<W> {
     }
 
     /// As [`pick`](Self::pick), without telling observers of a failure. If the request has tried
-    /// all members, none is elected: a pick would end all of their errors, for nothing.
+    /// all members, none is picked: a pick would end all of their errors, for nothing.
     pub(crate) fn pick_untried(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         if self.has_only(request.tried) {
             return Err(PickError::NoneUsable {

@@ -1,9 +1,9 @@
-//! Why an election comes out as it does: [`Reason`].
+//! Why a pick comes out as it does: [`Reason`].
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why an election comes out as it does.
+/// Why a pick comes out as it does.
 ///
 /// # Examples
 ///
@@ -25,13 +25,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// All that could be elected are at their caps.
+    /// All that could be picked are at their caps.
     AtCapacity,
     /// There are no members.
     Empty,
-    /// No member can be elected.
+    /// No member can be picked.
     NoneUsable,
-    /// The method elects this member.
+    /// The method picks this member.
     Scheduled {
         /// The member that ranked equal, so that the earlier place decided.
         tied_with: Option<Arc<str>>,
@@ -52,7 +52,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtCapacity => f.write_str("all that could be elected are at capacity"),
+            Self::AtCapacity => f.write_str("all that could be picked are at capacity"),
             Self::Empty => f.write_str("there are no members"),
             Self::NoneUsable => f.write_str("nobody can be elected"),
             Self::Scheduled {

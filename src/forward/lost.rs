@@ -1,6 +1,6 @@
 //! What becomes of connections whose member is lost: [`OnMemberLoss`], and `Lost`, which notices it.
 //!
-//! What does not live here: which members are elected (`balancer`).
+//! What does not live here: which members are picked (`balancer`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! members of a balancer, and their content is not looked at.
 //!
 //! ```text
-//! Listener ─► Acceptor ─► elect a member ─► connect ─► bytes both ways ─► end
+//! Listener ─► Acceptor ─► pick a member ─► connect ─► bytes both ways ─► end
 //!   TCP, unix   limit,      by any            within      in flight,
 //!   socket      PROXY       scheduler         limits,     counted in
 //!               header,                       or to       the lease

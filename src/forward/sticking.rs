@@ -1,6 +1,6 @@
 //! Keeping a client on its member by a stick table: [`Sticking`], for one connection or flow.
 //!
-//! What does not live here: the table (`session`), and the election (`balancer`).
+//! What does not live here: the table (`session`), and the pick (`balancer`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use crate::balancer::PickRequest;
 use crate::session::{StickTable, StickUse};
 
-/// So many elections give way to another connection of the same client.
+/// So many picks give way to another connection of the same client.
 const GIVEN_WAY: u32 = 3;
 
 /// Where a client belongs while one connection or flow of it lasts, which is one use of its entry.
 ///
-/// A client without an entry gets one with its first election, so what else it opens meanwhile
+/// A client without an entry gets one with its first pick, so what else it opens meanwhile
 /// goes to the same member. One that has an entry moves when another member is connected.
 #[derive(Debug)]
 pub(super) struct Sticking {
@@ -21,7 +21,7 @@ pub(super) struct Sticking {
     client: IpAddr,
     /// Where it belonged when that was looked up last.
     home: Option<Arc<str>>,
-    /// `None` before the first election.
+    /// `None` before the first pick.
     in_use: Option<StickUse>,
     given_way: u32,
 }
@@ -37,17 +37,17 @@ impl Sticking {
         }
     }
 
-    /// Tells an election where the client belongs.
+    /// Tells a pick where the client belongs.
     pub(super) fn request<'r>(&'r self, request: PickRequest<'r>) -> PickRequest<'r> {
         request.with_session_member(self.home.as_deref())
     }
 
-    /// Tells whether a member that was elected may be connected. It may not if another connection
-    /// of the client has just decided for another one: that is to be elected then.
-    pub(super) fn accepts(&mut self, elected: &Arc<str>) -> bool {
-        let enter = || self.table.stick(self.client, elected.clone());
+    /// Tells whether a member that was picked may be connected. It may not if another connection
+    /// of the client has just decided for another one: that is to be picked then.
+    pub(super) fn accepts(&mut self, picked: &Arc<str>) -> bool {
+        let enter = || self.table.stick(self.client, picked.clone());
         let now = self.in_use.get_or_insert_with(enter).member();
-        let is_agreed = now.is_none() || now == self.home || now.as_ref() == Some(elected);
+        let is_agreed = now.is_none() || now == self.home || now.as_ref() == Some(picked);
         self.home = now;
         self.given_way += u32::from(!is_agreed);
         is_agreed || self.given_way > GIVEN_WAY

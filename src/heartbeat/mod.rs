@@ -10,17 +10,17 @@
 //!                                                                          │
 //! endpoint-load-metrics: TEXT … ── answers ─► OrcaLayer ───────────► HeartbeatReadings
 //!                                                                          │
-//!                                                                      Heartbeat elects
+//!                                                                      Heartbeat picks
 //! ```
 //!
 //! It understands what Apache httpd sends, and httpd what this sends. Signatures
 //! ([`HeartbeatKey`], with what they are worth) are our own; httpd ignores them.
 //!
-//! What does not live here: how members are elected (`scheduler`).
+//! What does not live here: how members are picked (`scheduler`).
 //!
 //! # Examples
 //!
-//! A balancer that elects by the heartbeats of its members:
+//! A balancer that picks by the heartbeats of its members:
 //!
 //! ```no_run
 //! use equipoise::heartbeat::{HeartbeatListener, HeartbeatMonitor, MemberAddress};

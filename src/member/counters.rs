@@ -1,4 +1,4 @@
-//! In flight and elected, in one atomic word: an election is one read-modify-write.
+//! In flight and picked, in one atomic word: a pick is one read-modify-write.
 //!
 //! # Orderings
 //!
@@ -46,7 +46,7 @@ pub(crate) struct GivenBack {
     pub(crate) before: u32,
 }
 
-/// Requests in flight (24 bits), closed or not, and elected so far (39 bits, then again
+/// Requests in flight (24 bits), closed or not, and picked so far (39 bits, then again
 /// from 0).
 #[derive(Debug)]
 pub(crate) struct MemberCounters(AtomicU64);
@@ -91,7 +91,7 @@ impl MemberCounters {
         low(self.0.load(SeqCst))
     }
 
-    pub(crate) fn elected(&self) -> u64 {
+    pub(crate) fn picked(&self) -> u64 {
         self.0.load(SeqCst) >> ELECTED_SHIFT
     }
 
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(counters.count_in(2), Err(Uncounted::Full));
         assert_eq!(counters.give_back().before, 2);
         assert_eq!(counters.count_in(2), Ok(2));
-        assert_eq!((counters.in_flight(), counters.elected()), (2, 3));
+        assert_eq!((counters.in_flight(), counters.picked()), (2, 3));
     }
 
     #[test]
@@ -134,14 +134,14 @@ mod tests {
         assert_eq!(counters.give_back().before, 1);
         counters.open();
         assert_eq!(counters.count_in(9), Ok(1));
-        assert_eq!(counters.elected(), 2);
+        assert_eq!(counters.picked(), 2);
     }
 
     #[test]
     fn a_wrap_of_elected_leaves_in_flight_alone() {
         let counters = MemberCounters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
-        assert_eq!((counters.in_flight(), counters.elected()), (6, 0));
+        assert_eq!((counters.in_flight(), counters.picked()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
     }
 
@@ -149,6 +149,6 @@ mod tests {
     fn in_flight_never_spills_into_elected() {
         let counters = MemberCounters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
-        assert_eq!(counters.elected(), 0);
+        assert_eq!(counters.picked(), 0);
     }
 }

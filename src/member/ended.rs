@@ -47,12 +47,12 @@ pub struct Ended {
     /// Why it failed, if it did and what used the member said why: see
     /// [`Lease::fail`](crate::Lease::fail).
     pub cause: Option<Cause>,
-    /// The time from election to end, if the scheduler needs it or an observer wants it (see
+    /// The time from pick to end, if the scheduler needs it or an observer wants it (see
     /// [`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED) and
     /// [`Interest::ELAPSED`](crate::balancer::events::Interest::ELAPSED)). `None` for a request
     /// that began before that.
     pub elapsed: Option<Duration>,
-    /// The time from election to the head of the answer, if there was one, and the scheduler
+    /// The time from pick to the head of the answer, if there was one, and the scheduler
     /// needs it or an observer wants it.
     pub time_to_head: Option<Duration>,
     /// Bytes sent to the member.

@@ -2,10 +2,10 @@
 //!
 //! * [`MemberSpec`]: what its source says (weight, route, tier, flags …).
 //! * [`MemberState`]: the facts about it, in atomics that outlive every change of
-//!   the membership (in flight, elected, bytes, live status).
+//!   the membership (in flight, picked, bytes, live status).
 //!
 //! What does not live here: the payload `W`, which only the balancer knows, and any
-//! decision about who is elected.
+//! decision about who is picked.
 
 mod backoff;
 mod caps;

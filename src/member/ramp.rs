@@ -31,7 +31,7 @@ const FULL: u32 = 16;
 /// is none that could relieve them. For the same reason members that recover together, as
 /// by [forced recovery](crate::balancer::Builder::forced_recovery), begin their ramps
 /// together: their shares are those of their full weights. A ramp thins a member's share; it
-/// is never a reason not to elect it.
+/// is never a reason not to pick it.
 ///
 /// A scheduler that looks at no weight, such as [`Heartbeat`](crate::scheduler::Heartbeat),
 /// knows no ramp. Sessions stay with a member that ramps, and its cap is not scaled.
@@ -57,8 +57,8 @@ const FULL: u32 = 16;
 /// clock.advance(Duration::from_secs(15));
 ///
 /// // "b" has a quarter of its weight: one request of five.
-/// let elect = |_| balancer.pick(&PickRequest::new()).unwrap().member().name() == "b";
-/// assert_eq!((0..50).map(elect).filter(|&b| b).count(), 10);
+/// let pick = |_| balancer.pick(&PickRequest::new()).unwrap().member().name() == "b";
+/// assert_eq!((0..50).map(pick).filter(|&b| b).count(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "slowstart")]

@@ -10,7 +10,7 @@ use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, St
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 
-/// The facts about one member: what is in flight, what was elected, the bytes, the
+/// The facts about one member: what is in flight, what was picked, the bytes, the
 /// live status.
 ///
 /// Schedulers and observers read it; only the balancer writes it. A lease keeps it
@@ -28,7 +28,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 ///
 /// let member = balancer.member("a").unwrap();
 /// assert_eq!((member.name(), member.id()), ("a", lease.member().id()));
-/// assert_eq!((member.in_flight(), member.elected()), (1, 1));
+/// assert_eq!((member.in_flight(), member.picked()), (1, 1));
 /// assert_eq!((member.bytes_sent(), member.bytes_received()), (120, 4_096));
 /// assert_eq!(member.bytes(), 4_216);
 /// assert_eq!(member.max_in_flight(), equipoise::member::MAX_IN_FLIGHT);
@@ -130,7 +130,7 @@ impl MemberState {
         self.counters.in_flight()
     }
 
-    /// Returns how often the member was elected, by a scheduler or by a session.
+    /// Returns how often the member was picked, by a scheduler or by a session.
     ///
     /// Counts to 2^39 and then again from 0, as a scraper of counters expects.
     ///
@@ -138,8 +138,8 @@ impl MemberState {
     ///
     /// See [`MemberState`].
     #[must_use]
-    pub fn elected(&self) -> u64 {
-        self.counters.elected()
+    pub fn picked(&self) -> u64 {
+        self.counters.picked()
     }
 
     /// Returns the bytes sent to the member (Apache: `transferred`).

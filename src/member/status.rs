@@ -25,7 +25,7 @@ pub enum Flag {
     Ejected,
     /// A health check found it wanting (C).
     FailedCheck,
-    /// Stands in, one for one, for members of its tier that cannot be elected (R).
+    /// Stands in, one for one, for members of its tier that cannot be picked (R).
     HotSpare,
     /// Serves only when nobody else of its tier can (H).
     HotStandby,
@@ -188,7 +188,7 @@ impl Status {
     /// Tells whether a member of this status can serve at all: it is neither
     /// disabled, stopped, in error, ejected nor failed by a health check.
     ///
-    /// Draining, spares and standbys are usable: whether they are *elected* is
+    /// Draining, spares and standbys are usable: whether they are *picked* is
     /// decided by who else there is.
     ///
     /// # Examples

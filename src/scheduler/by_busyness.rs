@@ -7,7 +7,7 @@ use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
 use crate::member::{Ended, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Elects the member with the fewest requests in flight (`lbmethod=bybusyness`);
+/// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`);
 /// among equally busy ones by standing, as [`ByRequests`](super::ByRequests) does.
 ///
 /// As in Apache, weights only settle ties: a member of weight 2 is not given twice
@@ -15,7 +15,7 @@ use crate::sync::Mutex;
 /// for each unit of weight instead.
 ///
 /// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: no scan; one move in the
-/// order at each election and each end.
+/// order at each pick and each end.
 ///
 /// # Examples
 ///

@@ -6,9 +6,9 @@ use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Elects by count of requests, in Apache's exact order (`lbmethod=byrequests`).
+/// Picks by count of requests, in Apache's exact order (`lbmethod=byrequests`).
 ///
-/// Each election adds every eligible member's weight to its standing, elects the
+/// Each pick adds every eligible member's weight to its standing, picks the
 /// highest (the earlier member on a tie) and subtracts the total weight from it. The
 /// share of each member is exact, and heavy members are spread out: weights 5, 1, 1
 /// give A A B A C A A. Who leaves the group keeps its standing and returns with it.
@@ -38,7 +38,7 @@ pub struct ByRequests {
 }
 
 impl ByRequests {
-    /// Makes a scheduler that has elected nobody yet.
+    /// Makes a scheduler that has picked nobody yet.
     ///
     /// # Examples
     ///

@@ -8,7 +8,7 @@ use super::{Candidate, Candidates, Claim, GroupChange, Pick, PickContext, Schedu
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
 
-/// Elects the member that has moved the fewest bytes, both directions together, for
+/// Picks the member that has moved the fewest bytes, both directions together, for
 /// each unit of weight (`lbmethod=bytraffic`); the earlier member on a tie.
 ///
 /// The comparison is exact: Apache divides each direction by a hundred times the
@@ -295,7 +295,7 @@ impl Books for Traffic {
         }
     }
 
-    fn elected(&mut self, _: u32, _: &Claim<'_>) {}
+    fn picked(&mut self, _: u32, _: &Claim<'_>) {}
 
     fn step_over(&mut self, slot: u32) {
         if self.take(slot) {
@@ -438,7 +438,7 @@ impl Traffic {
             })
     }
 
-    /// Who would be elected, by the plain rule and a look at everybody.
+    /// Who would be picked, by the plain rule and a look at everybody.
     fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let is_here = |candidate: &Candidate<'_>| self.slot(candidate.id()).is_some();
         let least = self.least(candidates.all().filter(is_here));

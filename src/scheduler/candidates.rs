@@ -12,7 +12,7 @@ use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Factors, Picture, Seat};
 
-/// The members that may be elected for one request.
+/// The members that may be picked for one request.
 ///
 /// # Examples
 ///
@@ -249,7 +249,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// Stays with the member of before, while it may be elected.
+    /// /// Stays with the member of before, while it may be picked.
     /// fn keep(candidates: &Candidates<'_>, before: MemberId) -> Option<MemberId> {
     ///     candidates.contains(before).then_some(before)
     /// }
@@ -275,7 +275,7 @@ impl<'c> Candidates<'c> {
     /// /// That member, and others only when it cannot.
     /// fn prefer<'c>(member: MemberId, candidates: &Candidates<'c>) -> Pick<'c> {
     ///     match candidates.claim(member) {
-    ///         Ok(claim) => Pick::Elected(claim),
+    ///         Ok(claim) => Pick::Claimed(claim),
     ///         Err(_) => candidates.claim_first(candidates.iter()),
     ///     }
     /// }
@@ -301,7 +301,7 @@ impl<'c> Candidates<'c> {
         let mut at_capacity = false;
         for candidate in order {
             match self.claim(candidate.id()) {
-                Ok(claim) => return Pick::Elected(claim),
+                Ok(claim) => return Pick::Claimed(claim),
                 Err(ClaimError::AtCapacity) => at_capacity = true,
                 Err(_) => {}
             }

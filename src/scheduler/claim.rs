@@ -1,11 +1,11 @@
-//! What an election comes to: a [`Pick`], the [`Claim`] that proves that a choice was
+//! What a pick comes to: a [`Pick`], the [`Claim`] that proves that a choice was
 //! eligible and is counted, and why there may be none ([`ClaimError`]).
 //!
 //! What does not live here: claiming (`candidates`).
 
 use crate::member::MemberState;
 
-/// What an election came to.
+/// What a pick came to.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ use crate::member::MemberState;
 #[non_exhaustive]
 pub enum Pick<'c> {
     /// There is no room for this request now, though there are candidates: those that could
-    /// be elected have as many in flight as their caps allow, or the scheduler withholds
+    /// be picked have as many in flight as their caps allow, or the scheduler withholds
     /// room, to keep it for other requests, or to stay below a limit of its own.
     ///
     /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
@@ -54,7 +54,7 @@ pub enum Pick<'c> {
     /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
     AtCapacity,
     /// This one; counted already.
-    Elected(Claim<'c>),
+    Claimed(Claim<'c>),
     /// No candidate can be claimed.
     Nobody,
     /// The candidates are older than what the scheduler has been told: come again
@@ -70,9 +70,9 @@ pub enum Pick<'c> {
 /// ```
 /// use equipoise::scheduler::Pick;
 ///
-/// /// Brings the books up to date with an election: in flight, by slot.
+/// /// Brings the books up to date with a pick: in flight, by slot.
 /// fn enter(books: &mut [u32], pick: &Pick<'_>) {
-///     if let Pick::Elected(claim) = pick {
+///     if let Pick::Claimed(claim) = pick {
 ///         books[claim.member().id().slot()] = claim.in_flight();
 ///     }
 /// }
@@ -118,7 +118,7 @@ impl<'c> Claim<'c> {
 ///     let mut full = false;
 ///     for one in candidates.iter() {
 ///         match candidates.claim(one.id()) {
-///             Ok(claim) => return Pick::Elected(claim),
+///             Ok(claim) => return Pick::Claimed(claim),
 ///             Err(refused) => full |= refused == ClaimError::AtCapacity,
 ///         }
 ///     }

@@ -1,4 +1,4 @@
-//! The course of one election over books that know who is ahead: step over the tried,
+//! The course of one pick over books that know who is ahead: step over the tried,
 //! park the full, claim the first that can be claimed.
 //!
 //! What does not live here: the order. That is what the books are for.
@@ -17,8 +17,8 @@ pub(super) trait Books {
     /// Who is ahead now among those neither stepped over nor parked.
     fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)>;
 
-    /// Enters an election that is claimed.
-    fn elected(&mut self, slot: u32, claim: &Claim<'_>);
+    /// Enters a pick that is claimed.
+    fn picked(&mut self, slot: u32, claim: &Claim<'_>);
 
     /// Leaves a slot out until [`put_back`](Self::put_back).
     fn step_over(&mut self, slot: u32);
@@ -33,7 +33,7 @@ pub(super) trait Books {
     fn is_parked(&self, slot: u32) -> bool;
 }
 
-/// Elects and claims one of `candidates`.
+/// Picks and claims one of `candidates`.
 #[inline]
 pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> Pick<'c> {
     for &tried in candidates.tried() {
@@ -47,8 +47,8 @@ pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> 
         };
         match candidates.claim(member) {
             Ok(claim) => {
-                books.elected(slot, &claim);
-                break Pick::Elected(claim);
+                books.picked(slot, &claim);
+                break Pick::Claimed(claim);
             }
             Err(ClaimError::AtCapacity) => books.park(slot),
             Err(_) => books.step_over(slot),

@@ -1,4 +1,4 @@
-//! Election by the idle capacity that members report themselves.
+//! Pick by the idle capacity that members report themselves.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
 
-/// Elects by chance, in proportion to the idle capacity that each member has reported
+/// Picks by chance, in proportion to the idle capacity that each member has reported
 /// (`lbmethod=heartbeat`), less what was sent there since.
 ///
 /// A report counts for ten seconds. While no report of an eligible member shows idle
-/// capacity, the fallback elects: [`ByRequests`], unless told otherwise.
+/// capacity, the fallback picks: [`ByRequests`], unless told otherwise.
 ///
 /// Unlike Apache's, this method leaves standbys, tiers, draining and caps in force,
 /// keeps members of one address apart, gives the last member no more than its share,
@@ -35,7 +35,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Makes a scheduler that elects by `readings`, which must not be shared with
+    /// Makes a scheduler that picks by `readings`, which must not be shared with
     /// another scheduler.
     ///
     /// # Examples
@@ -49,7 +49,7 @@ impl Heartbeat {
         }
     }
 
-    /// Sets who elects while nobody reports idle capacity.
+    /// Sets who picks while nobody reports idle capacity.
     ///
     /// # Examples
     ///
@@ -73,7 +73,7 @@ impl Heartbeat {
         self
     }
 
-    /// While nobody reports idle capacity, elects nobody, as Apache does.
+    /// While nobody reports idle capacity, picks nobody, as Apache does.
     ///
     /// # Examples
     ///
@@ -145,17 +145,17 @@ impl Scheduler for Heartbeat {
         match (pick, &self.fallback) {
             (Pick::Nobody, Some(fallback)) => {
                 let pick = fallback.pick(candidates, context);
-                if let Pick::Elected(claim) = &pick {
+                if let Pick::Claimed(claim) = &pick {
                     self.readings.table().lock().touch(claim.member());
                 }
                 pick
             }
-            (Pick::Elected(claim), Some(fallback)) => {
+            (Pick::Claimed(claim), Some(fallback)) => {
                 // Only who counts what is in flight has to hear of it.
                 if fallback.needs().contains(Needs::ENDED) {
                     fallback.on_routed(candidates, claim.member());
                 }
-                Pick::Elected(claim)
+                Pick::Claimed(claim)
             }
             (pick, _) => pick,
         }
@@ -224,7 +224,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    /// The idle capacity by which the member is elected; nothing without a report.
+    /// The idle capacity by which the member is picked; nothing without a report.
     fn standing(&self, member: MemberId) -> Option<i64> {
         let idle = self.readings.table().lock().idle(member)?;
         i64::try_from(idle).ok()
@@ -260,7 +260,7 @@ impl Books for Draw<'_> {
         self.table.at(self.random.below(total))
     }
 
-    fn elected(&mut self, _: u32, claim: &Claim<'_>) {
+    fn picked(&mut self, _: u32, claim: &Claim<'_>) {
         self.table.touch(claim.member());
     }
 

@@ -1,4 +1,4 @@
-//! The policy: [`Scheduler`] decides which of the eligible members is elected.
+//! The policy: [`Scheduler`] decides which of the eligible members is picked.
 //!
 //! | choose | when |
 //! |---|---|
@@ -50,18 +50,18 @@ use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
 
-/// Elects one of the eligible members for each request.
+/// Picks one of the eligible members for each request.
 ///
 /// # Contract
 ///
-/// * [`pick`](Self::pick) returns [`Pick::Elected`] with a claim of one of the given
+/// * [`pick`](Self::pick) returns [`Pick::Claimed`] with a claim of one of the given
 ///   candidates, and changes its books only after the claim: there is nothing to undo.
 ///   A pick claims one member: it ends with the first claim that succeeds.
 /// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
 ///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
 ///   withholds room; see there.
 /// * It is deterministic: the same calls with the same random source give the same
-///   elections.
+///   picks.
 /// * It waits for nothing but its own short lock, never allocates in `pick`, never
 ///   panics, and never calls the balancer: the hooks run while the membership is
 ///   locked.
@@ -98,7 +98,7 @@ use crate::random::Random;
 ///     .member("b", (), Default::default())
 ///     .build()?;
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap().member().name(), "a");
-/// assert_eq!(&*balancer.explain(&PickRequest::new()).elected().unwrap().name, "a");
+/// assert_eq!(&*balancer.explain(&PickRequest::new()).picked().unwrap().name, "a");
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
@@ -109,15 +109,15 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// See [`Scheduler`].
     fn name(&self) -> &'static str;
 
-    /// Elects one of `candidates` and claims it.
+    /// Picks one of `candidates` and claims it.
     ///
     /// # Examples
     ///
     /// See [`Scheduler`].
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
 
-    /// Tells who `pick` would elect, without side effect; `None` if chance decides or
-    /// nobody can be elected.
+    /// Tells who `pick` would pick, without side effect; `None` if chance decides or
+    /// nobody can be picked.
     ///
     /// # Examples
     ///
@@ -128,7 +128,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A session chose `member`, which is one of `candidates`, and it is counted:
-    /// keep the books as if you had elected it.
+    /// keep the books as if you had picked it.
     fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
         let _ = (candidates, member);
     }
@@ -217,7 +217,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// such changes on a thread for blocking work, and many changes in one.
     ///
     /// Picks and other changes go on meanwhile. Picks use the plan of before; one that has
-    /// none yet must elect without. Changes that come meanwhile return without a plan of
+    /// none yet must pick without. Changes that come meanwhile return without a plan of
     /// their own: the caller that is at it makes one more, with all of them. While changes
     /// come faster than plans are made, that caller is not released.
     ///
@@ -255,7 +255,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///         let planned = table.map(|table| table[(key % table.len() as u64) as usize]);
     ///         // Without a plan, or if that one cannot be claimed: any other.
     ///         match planned.map(|member| candidates.claim(member)) {
-    ///             Some(Ok(claim)) => Pick::Elected(claim),
+    ///             Some(Ok(claim)) => Pick::Claimed(claim),
     ///             _ => candidates.claim_first(candidates.iter()),
     ///         }
     ///     }
@@ -269,9 +269,9 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///     .scheduler(Modulo)
     ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
-    /// let elected = |key| balancer.pick(&PickRequest::new().with_hash(key)).unwrap();
-    /// assert_eq!(elected(2).member().name(), "a");
-    /// assert_eq!(elected(3).member().name(), "b");
+    /// let picked = |key| balancer.pick(&PickRequest::new().with_hash(key)).unwrap();
+    /// assert_eq!(picked(2).member().name(), "a");
+    /// assert_eq!(picked(3).member().name(), "b");
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {

@@ -46,7 +46,7 @@ impl Needs {
     /// assert_eq!(ByBusyness::new().needs(), Needs::ENDED);
     /// ```
     pub const ENDED: Self = Self(2);
-    /// As [`ENDED`](Self::ENDED), with the time from election to end.
+    /// As [`ENDED`](Self::ENDED), with the time from pick to end.
     ///
     /// # Examples
     ///
@@ -114,7 +114,7 @@ impl Needs {
     /// ```
     pub const PLAN: Self = Self(16);
 
-    /// As [`ELAPSED`](Self::ELAPSED), with the time from election to the head of the answer,
+    /// As [`ELAPSED`](Self::ELAPSED), with the time from pick to the head of the answer,
     /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
     ///
     /// # Examples

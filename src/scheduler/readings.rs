@@ -1,5 +1,5 @@
 //! What members report of themselves: [`HeartbeatReadings`], and the table that
-//! [`Heartbeat`](super::Heartbeat) elects by.
+//! [`Heartbeat`](super::Heartbeat) picks by.
 //!
 //! What does not live here: where reports come from. Whoever receives them puts them
 //! in.
@@ -39,7 +39,7 @@ pub struct HeartbeatReading {
 }
 
 impl HeartbeatReading {
-    /// Returns the idle capacity to elect by: `ready`, or a quarter of it while
+    /// Returns the idle capacity to pick by: `ready`, or a quarter of it while
     /// nothing is busy, as Apache does for servers that have just started.
     ///
     /// # Examples
@@ -248,7 +248,7 @@ impl Default for ReadingTable {
 }
 
 impl ReadingTable {
-    /// The idle capacity of all that can be elected by it.
+    /// The idle capacity of all that can be picked by it.
     pub(super) fn total(&self) -> u64 {
         self.shares.total()
     }

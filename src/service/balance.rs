@@ -19,10 +19,10 @@ use super::{
 };
 use crate::balancer::Balancer;
 
-/// A tower service that sends each request to the member that the balancer elects, and
+/// A tower service that sends each request to the member that the balancer picks, and
 /// to another when that one fails (see [`Failover`](super::Failover)).
 ///
-/// The member is elected in `call`, and in flight from then to the last byte of the
+/// The member is picked in `call`, and in flight from then to the last byte of the
 /// answer, or until whatever was being waited for is dropped. Clones share everything
 /// and may be called from any number of tasks: there is no queue and no task behind it.
 ///

@@ -32,7 +32,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// let error = BalanceError::from(PickError::Empty);
 /// assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-/// assert_eq!(error.to_string(), "no member was elected");
+/// assert_eq!(error.to_string(), "no member was picked");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,7 +81,7 @@ pub enum BalanceError {
         /// What the inner service said.
         source: BoxError,
     },
-    /// Nobody could be elected.
+    /// Nobody could be picked.
     #[error("no member was elected")]
     Pick(
         /// Why.

@@ -1,6 +1,6 @@
-//! What an election made of a request's session: [`Session`].
+//! What a pick made of a request's session: [`Session`].
 
-/// How a request's session fared in an election.
+/// How a request's session fared in a pick.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@
 pub enum Session {
     /// The member of the session's route serves it.
     Hit,
-    /// A route was presented, but its member cannot serve: another was elected.
+    /// A route was presented, but its member cannot serve: another was picked.
     Lost,
     /// Sessions are on, but the request presented no route.
     New,

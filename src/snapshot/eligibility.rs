@@ -1,11 +1,11 @@
-//! Who may be elected, and who comes to the rescue of whom.
+//! Who may be picked, and who comes to the rescue of whom.
 //!
 //! This is the one table; nothing else decides it. Each row is reached only when the
 //! rows above it yield nobody:
 //!
 //! | row | who | where |
 //! |---|---|---|
-//! | 1 | the tier's usable members; for each of its members that cannot be elected, its next usable spare joins them, behind them in ties | [`walk`] |
+//! | 1 | the tier's usable members; for each of its members that cannot be picked, its next usable spare joins them, behind them in ties | [`walk`] |
 //! | 2 | the tier's usable standbys | [`walk`] |
 //! | 3 | the next tier, from row 1 | [`walk`] |
 //! | 4 | the spares of the first tier that has nobody to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
@@ -68,7 +68,7 @@ pub(crate) fn walk(
     found
 }
 
-/// The members that could be elected if those that were tried were not there.
+/// The members that could be picked if those that were tried were not there.
 pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> EligibilityWalk {
     walk(roster, |seat| {
         let status = seat.state.status();
@@ -86,7 +86,7 @@ struct Tier {
     ordinary: Vec<u32>,
     spares: Vec<u32>,
     standbys: Vec<u32>,
-    /// Ordinary members that cannot be elected, draining ones included.
+    /// Ordinary members that cannot be picked, draining ones included.
     missing: usize,
     usable: usize,
 }
@@ -125,7 +125,7 @@ impl Tier {
     }
 }
 
-/// Where a member stands with regard to an election, as
+/// Where a member stands with regard to a pick, as
 /// [`Balancer::explain`](crate::Balancer::explain) tells it.
 ///
 /// # Examples
@@ -148,7 +148,7 @@ pub enum Eligibility {
     AtCapacity,
     /// Serves its sessions only.
     Draining,
-    /// May be elected.
+    /// May be picked.
     Eligible,
     /// A spare or a standby that is not needed now.
     Reserve,

@@ -1,7 +1,7 @@
 //! What one request sees: who is there ([`Roster`], changes rarely) and who may be
-//! elected now ([`Picture`], changes often), both immutable.
+//! picked now ([`Picture`], changes often), both immutable.
 //!
-//! What does not live here: the payloads, the publishing, and any election.
+//! What does not live here: the payloads, the publishing, and any pick.
 
 mod eligibility;
 mod factors;

@@ -1,4 +1,4 @@
-//! Who may be elected now: slots of one [`Roster`], in the order that settles ties.
+//! Who may be picked now: slots of one [`Roster`], in the order that settles ties.
 
 use std::collections::HashSet;
 use std::iter;

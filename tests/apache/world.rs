@@ -31,7 +31,7 @@ impl Observer for Heard {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ELECTED
+        Interest::PICKED
     }
 }
 
@@ -271,7 +271,7 @@ impl World {
             let weight = spec.weight().hundredths();
             let shown = json!({
                 "status": status_text(state.status()),
-                "elected": state.elected(),
+                "elected": state.picked(),
                 "busy": state.in_flight(),
                 "lbstatus": balancer.standing(state.name()).unwrap_or_default(),
                 "loadfactor": format!("{}.{:02}", weight / 100, weight % 100),

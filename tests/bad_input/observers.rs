@@ -68,7 +68,7 @@ fn cause(balancer: &Balancer<()>, kind: Interest) {
 const KINDS: [Interest; 8] = [
     Interest::ANSWERED,
     Interest::CHANGED,
-    Interest::ELECTED,
+    Interest::PICKED,
     Interest::ENDED,
     Interest::JOINED,
     Interest::LEFT,

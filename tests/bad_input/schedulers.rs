@@ -117,7 +117,7 @@ fn only_one_claim_is_made_in_one_pick() {
         let claim = candidates.claim(a).unwrap();
         assert_eq!(candidates.claim(b).unwrap_err(), ClaimError::OnePerPick);
         assert_eq!(candidates.claim(a).unwrap_err(), ClaimError::OnePerPick);
-        Pick::Elected(claim)
+        Pick::Claimed(claim)
     });
     let lease = balancer.pick(&PickRequest::new()).unwrap();
     assert_eq!(lease.member().name(), "A");

@@ -184,7 +184,7 @@ async fn a_flow_stays_with_its_member_and_counts_as_one_request_with_its_bytes()
             }
         }
         for member in balancer.members() {
-            assert_eq!((member.in_flight(), member.elected()), (1, 1));
+            assert_eq!((member.in_flight(), member.picked()), (1, 1));
             assert_eq!((member.bytes_sent(), member.bytes_received()), (25, 5));
         }
     })

@@ -109,7 +109,7 @@ async fn datagrams_wait_for_the_name_of_their_member_and_none_is_lost() {
         }
         assert_eq!(front.statistics.opened(), 2);
         let member = balancer.member("a").unwrap();
-        assert_eq!((member.in_flight(), member.elected()), (2, 2));
+        assert_eq!((member.in_flight(), member.picked()), (2, 2));
     })
     .await;
 }

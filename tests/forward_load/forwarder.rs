@@ -137,7 +137,7 @@ impl Ends {
         };
         let counts = [
             ("in_flight", sum(|it| it.in_flight().into())),
-            ("elected", sum(equipoise::MemberState::elected)),
+            ("elected", sum(equipoise::MemberState::picked)),
             (
                 "in_error",
                 sum(|it| it.status().contains(Flag::InError).into()),

@@ -97,7 +97,7 @@ fn members_that_flap_under_load_are_never_out_in_larger_number_and_no_count_is_l
     let (requests, most) = (requests.into_inner(), most.into_inner());
     let members = balancer.members();
     assert_eq!(
-        members.iter().map(|member| member.elected()).sum::<u64>(),
+        members.iter().map(|member| member.picked()).sum::<u64>(),
         requests
     );
     assert!(members.iter().all(|member| member.in_flight() == 0));

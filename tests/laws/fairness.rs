@@ -34,7 +34,7 @@ proptest! {
                 drop(balancer.pick(&PickRequest::new()).unwrap());
             }
             for (member, &weight) in balancer.members().iter().zip(&weights) {
-                prop_assert_eq!(member.elected(), u64::from(round * weight));
+                prop_assert_eq!(member.picked(), u64::from(round * weight));
                 prop_assert_eq!(balancer.standing(member.name()), Some(0));
             }
         }

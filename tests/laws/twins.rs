@@ -284,7 +284,7 @@ impl Twins {
             no_failover: request.no_failover,
         });
 
-        let elected = foretold.elected();
+        let elected = foretold.picked();
         match (picked, expected) {
             (Ok(lease), Ok((key, session))) => {
                 let name = &self.model.members[key].name;
@@ -447,7 +447,7 @@ impl Twins {
         let known = &self.model.members[key];
         let name = member.name();
         assert_eq!(member.in_flight(), known.in_flight, "in flight of {name}");
-        assert_eq!(member.elected(), known.elected, "elected of {name}");
+        assert_eq!(member.picked(), known.elected, "elected of {name}");
         assert_eq!(member.bytes(), known.bytes, "bytes of {name}");
     }
 

@@ -86,7 +86,7 @@ fn a_tie_is_told_and_so_is_chance() {
     readings.report("a", reading, clock.now()).unwrap();
     let explained = balancer.explain(&PickRequest::new());
     assert_eq!(explained.reason(), &Reason::Undisclosed);
-    assert!(explained.elected().is_none());
+    assert!(explained.picked().is_none());
 }
 
 /// A year of a balancer's life in a few thousand steps.
@@ -178,7 +178,7 @@ impl Life {
 
         let context = format!("step {step}\n{explained}");
         let came = picked.as_ref().ok().map(|lease| lease.member().name());
-        let foreseen = explained.elected().map(|member| member.name.as_ref());
+        let foreseen = explained.picked().map(|member| member.name.as_ref());
         assert_eq!(foreseen, came, "{context}");
         match (&picked, explained.reason()) {
             (Ok(lease), Reason::Scheduled { lost_route, .. }) => {

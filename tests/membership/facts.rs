@@ -61,7 +61,7 @@ fn an_explanation_goes_by_the_facts_too() {
     let balancer = by_fact(&MemberSpec::new());
     let b = Wanted("b".into());
     let explanation = balancer.explain(&PickRequest::new().with_facts(&b));
-    assert_eq!(&*explanation.elected().unwrap().name, "b");
+    assert_eq!(&*explanation.picked().unwrap().name, "b");
 }
 
 #[test]

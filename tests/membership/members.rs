@@ -26,7 +26,7 @@ fn an_insert_under_a_known_name_keeps_who_it_is_and_how_it_fares() {
 
     let after = balancer.member("a").unwrap();
     assert_eq!(
-        (after.in_flight(), after.elected(), after.bytes()),
+        (after.in_flight(), after.picked(), after.bytes()),
         (1, 1, 7)
     );
     assert!(after.status().contains(Flag::InError));
@@ -165,7 +165,7 @@ fn an_error_is_remembered_over_a_return_but_not_over_a_new_start() {
         "nobody knew it any more"
     );
     let fresh = balancer.member("a").unwrap();
-    assert_eq!((fresh.elected(), fresh.in_flight()), (0, 0));
+    assert_eq!((fresh.picked(), fresh.in_flight()), (0, 0));
     assert!(fresh.status().is_usable());
     assert_eq!(balancer.standing("a"), Some(0));
 }

@@ -155,7 +155,7 @@ fn joining_and_leaving_are_told_with_the_picture_that_shows_them() {
             let what = match event.kind {
                 EventKind::Joined => "joined",
                 EventKind::Left => "left",
-                EventKind::Elected { .. } => "elected",
+                EventKind::Picked { .. } => "elected",
                 EventKind::Changed { .. } => "changed",
                 _ => return,
             };

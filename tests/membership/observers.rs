@@ -90,7 +90,7 @@ fn an_observer_is_told_what_happens_between_its_adding_and_its_drop() {
 
 #[test]
 fn an_observer_that_is_kept_lives_as_long_as_its_balancer() {
-    let count = Count::of(Interest::ELECTED);
+    let count = Count::of(Interest::PICKED);
     let balancer = plain(["a"]);
     balancer.observe(count.clone()).keep();
     let lease = pick(&balancer).unwrap();
@@ -200,7 +200,7 @@ fn an_observer_that_drops_itself_while_it_is_told_is_told_no_more() {
     let balancer = plain(["a"]);
     let (slot, events) = (Slot::default(), Arc::new(AtomicUsize::new(0)));
     let (own, counted) = (slot.clone(), events.clone());
-    let other = Count::of(Interest::ELECTED);
+    let other = Count::of(Interest::PICKED);
     let observing = balancer.observe(move |_: &Event<'_>| {
         counted.fetch_add(1, Ordering::SeqCst);
         let observing = own.lock().unwrap().take();
@@ -219,11 +219,11 @@ fn an_observer_that_drops_itself_while_it_is_told_is_told_no_more() {
 #[test]
 fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_event_on() {
     let balancer = plain(["a"]);
-    let (weak, late) = (balancer.downgrade(), Count::of(Interest::ELECTED));
+    let (weak, late) = (balancer.downgrade(), Count::of(Interest::PICKED));
     let add = late.clone();
     let first = AtomicUsize::new(0);
     let adds = balancer.observe(move |event: &Event<'_>| {
-        let elected = matches!(event.kind, EventKind::Elected { .. });
+        let elected = matches!(event.kind, EventKind::Picked { .. });
         if elected && first.fetch_add(1, Ordering::SeqCst) == 0 {
             weak.upgrade().unwrap().observe(add.clone()).keep();
         }

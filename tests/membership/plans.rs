@@ -441,11 +441,11 @@ fn an_explanation_names_the_owner_of_a_key() {
     for key in 0..200 {
         let request = PickRequest::new().with_hash(key);
         let explained = balancer.explain(&request);
-        let elected = explained.elected().unwrap().name.clone();
+        let elected = explained.picked().unwrap().name.clone();
         assert_eq!(&*elected, balancer.pick(&request).unwrap().member().name());
     }
     let explained = balancer.explain(&PickRequest::new());
-    assert!(explained.elected().is_none(), "chance decides");
+    assert!(explained.picked().is_none(), "chance decides");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn changes_of_the_method_lose_no_request() {
     let members = balancer.members();
     assert!(members.iter().all(|member| member.in_flight() == 0));
     assert_eq!(
-        members.iter().map(|member| member.elected()).sum::<u64>(),
+        members.iter().map(|member| member.picked()).sum::<u64>(),
         8_000
     );
 }

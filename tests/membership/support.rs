@@ -116,7 +116,7 @@ impl Default for Scribe {
         let kinds = [
             Interest::CHANGED,
             Interest::EJECTED,
-            Interest::ELECTED,
+            Interest::PICKED,
             Interest::ENDED,
             Interest::FAILED_OVER,
             Interest::REFUSED,
@@ -165,7 +165,7 @@ impl Observer for Scribe {
                 let cause = cause.map_or(String::new(), |cause| format!(", {cause}"));
                 format!("{name}: {before} -> {after} ({layer:?}{cause})")
             }
-            EventKind::Elected { session } => format!("elected {name} {session:?}"),
+            EventKind::Picked { session } => format!("elected {name} {session:?}"),
             EventKind::Ended(ended) => format!(
                 "ended {name} {:?} {:?} {}/{} with {} left",
                 ended.outcome,

@@ -219,7 +219,7 @@ fn many_threads_wait_for_one_place_and_all_get_it() {
         }
     });
     let member = balancer.member("a").unwrap();
-    assert_eq!((member.in_flight(), member.elected()), (0, 800));
+    assert_eq!((member.in_flight(), member.picked()), (0, 800));
 }
 
 /// Parks the thread between polls.

@@ -100,7 +100,7 @@ async fn systems_side_by_side_know_nothing_of_each_other() {
     assert_eq!(get(second.at(), "/").await.member(), "two");
     first.reload(&text(&two));
     assert_eq!(get(first.at(), "/").await.member(), "two");
-    assert_eq!(second.balancer("c").members()[0].elected(), 1);
+    assert_eq!(second.balancer("c").members()[0].picked(), 1);
     first.stop().await;
     assert_eq!(get(second.at(), "/").await.member(), "two");
 }

@@ -36,7 +36,7 @@ async fn a_member_that_is_alone_is_a_balancer_by_its_url() {
     assert_eq!(balancer.name(), Some(&*url));
     assert_eq!(get(running.at(), "/a/1").await.asked(), "GET /x/1");
     assert_eq!(get(running.at(), "/b/1").await.asked(), "GET /y/1");
-    assert_eq!(balancer.members()[0].elected(), 2);
+    assert_eq!(balancer.members()[0].picked(), 2);
     balancer.set_flag(&url, Flag::Disabled).unwrap();
     assert_eq!(get(running.at(), "/a/1").await.status, 503);
     balancer.clear_flag(&url, Flag::Disabled).unwrap();
@@ -88,7 +88,7 @@ async fn a_balancer_that_is_mapped_later_is_there_already() {
     let handle = running.balancer("c");
     running.reload(&format!("{balancer}ProxyPass / balancer://c/\n"));
     assert_eq!(get(running.at(), "/").await.status, 200);
-    assert_eq!(handle.members()[0].elected(), 1);
+    assert_eq!(handle.members()[0].picked(), 1);
     assert!(running.system.balancer("d").is_none());
 }
 
@@ -109,5 +109,5 @@ async fn what_runs_can_be_written_and_read_again() {
     assert_eq!((before.status, before.asked()), (200, "GET /x/1"));
     assert_eq!((after.status, after.asked()), (200, "GET /x/1"));
     assert_eq!(after.header("set-cookie"), Some("a=.balancer://c; path=/"));
-    assert_eq!(running.balancer("c").members()[0].elected(), 2);
+    assert_eq!(running.balancer("c").members()[0].picked(), 2);
 }

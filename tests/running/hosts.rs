@@ -172,7 +172,7 @@ async fn a_balancer_of_the_main_server_is_one_for_all_hosts_with_sessions_of_the
         assert_eq!(answer.member(), member, "{lines}");
     }
     let members = running.balancer("c").members();
-    let elected: Vec<u64> = members.iter().map(|it| it.elected()).collect();
+    let elected: Vec<u64> = members.iter().map(|it| it.picked()).collect();
     assert_eq!(elected, [2, 2]);
 }
 

@@ -64,7 +64,7 @@ async fn hosts_that_differ_in_it_share_the_counters_of_a_balancer() {
     }
     assert_eq!(members, ["one", "two", "one", "two"]);
     let elected = running.balancer("c").members();
-    let elected: Vec<u64> = elected.iter().map(|it| it.elected()).collect();
+    let elected: Vec<u64> = elected.iter().map(|it| it.picked()).collect();
     assert_eq!(elected, [2, 2]);
 }
 

@@ -94,7 +94,7 @@ async fn a_method_a_recovery_and_sessions_may_change() {
     assert_eq!(get(here, "/").await.member(), "one");
     running.reload(&text("ProxySet lbmethod=bybusyness forcerecovery=Off\n"));
     assert_eq!(balancer.scheduler_name(), "bybusyness");
-    assert_eq!(running.balancer("c").members()[0].elected(), 1);
+    assert_eq!(running.balancer("c").members()[0].picked(), 1);
     let session = "Cookie: S=x.2\n";
     running.reload(&text("ProxySet stickysession=S\n"));
     for _ in 0..3 {
@@ -104,7 +104,7 @@ async fn a_method_a_recovery_and_sessions_may_change() {
     running.reload(&text("ProxySet stickysession=T\n"));
     let answer = crate::client::ask(here, "GET", "/", session).await;
     assert_eq!(answer.member(), "one", "who has waited longest");
-    let elected: u64 = balancer.members().iter().map(|it| it.elected()).sum();
+    let elected: u64 = balancer.members().iter().map(|it| it.picked()).sum();
     assert_eq!(elected, 5);
 }
 

@@ -18,7 +18,7 @@ fn text(members: &[(&Member, &str)], more: &str) -> String {
 /// How often each member was elected, and how many requests it has in flight.
 fn counters(running: &Running) -> Vec<(u64, u32)> {
     let members = running.balancer("c").members();
-    let counters = members.iter().map(|it| (it.elected(), it.in_flight()));
+    let counters = members.iter().map(|it| (it.picked(), it.in_flight()));
     counters.collect()
 }
 

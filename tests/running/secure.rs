@@ -338,7 +338,7 @@ async fn what_members_are_trusted_by_may_change_while_it_runs() {
     assert_eq!(get(running.at(), "/").await.status, 200);
     running.reload(&text("other.pem"));
     assert!(get(running.at(), "/").await.status >= 500);
-    assert_eq!(running.balancer("c").members()[0].elected(), 3);
+    assert_eq!(running.balancer("c").members()[0].picked(), 3);
 }
 
 /// The file's name stays, what is in it does not.

@@ -263,7 +263,7 @@ async fn being_ready_takes_nothing() {
     }
     assert_eq!(in_flight(&cast.balancer), 0);
     let members = cast.balancer.members();
-    assert_eq!(members[0].elected(), 0);
+    assert_eq!(members[0].picked(), 0);
     // Whom it elects is decided by the call, so a member that goes between the two is
     // not called (tower#856).
     cast.balancer.set_flag("a", Flag::Disabled).unwrap();

@@ -50,7 +50,7 @@ fn patient(
 async fn a_request_waits_for_room_at_a_member_when_it_is_told_to() {
     let balancer = alone(MemberSpec::new().with_max_in_flight(1));
     let lease = balancer.pick(&PickRequest::new()).unwrap();
-    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(SECOND));
     let waiting = tokio::spawn(outcome(service, get("/")));
     tokio::time::sleep(SECOND / 2).await;
     drop(lease);
@@ -62,7 +62,7 @@ async fn a_request_waits_for_room_at_a_member_when_it_is_told_to() {
 async fn a_wait_in_vain_ends_when_it_is_told_to() {
     let balancer = alone(MemberSpec::new().with_max_in_flight(1));
     let _lease = balancer.pick(&PickRequest::new()).unwrap();
-    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(SECOND));
     let start = Instant::now();
     let served = outcome(service.clone(), get("/")).await;
     assert_eq!(served, "no member was elected");
@@ -87,7 +87,7 @@ async fn a_wait_notices_that_a_members_error_is_over_though_nobody_else_picks() 
     let lease = balancer.pick(&PickRequest::new()).unwrap();
     lease.put_in_error();
     drop(lease);
-    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(10 * SECOND));
     let start = Instant::now();
     assert_eq!(outcome(service, get("/")).await, "200 a 1");
     assert_eq!(start.elapsed(), 3 * SECOND);
@@ -96,7 +96,7 @@ async fn a_wait_notices_that_a_members_error_is_over_though_nobody_else_picks() 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_comes_ends_the_wait_for_one() {
     let balancer = Balancer::<Member>::builder().build().unwrap();
-    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(10 * SECOND));
     let waiting = tokio::spawn(outcome(service, get("/")));
     tokio::time::sleep(SECOND).await;
     let member = Member::new([Answer(200)]);
@@ -108,7 +108,7 @@ async fn a_member_that_comes_ends_the_wait_for_one() {
 async fn a_wait_that_is_dropped_leaves_no_trace() {
     let balancer = alone(MemberSpec::new().with_max_in_flight(1));
     let lease = balancer.pick(&PickRequest::new()).unwrap();
-    let service = patient(&balancer, Timeouts::new().with_member(10 * SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(10 * SECOND));
     let first = tokio::spawn(outcome(service.clone(), get("/")));
     let second = tokio::spawn(outcome(service, get("/")));
     tokio::time::sleep(SECOND).await;
@@ -317,7 +317,7 @@ async fn a_wait_ends_by_the_timer_whatever_the_balancers_clock_says() {
         .build()
         .unwrap();
     let _lease = balancer.pick(&PickRequest::new()).unwrap();
-    let service = patient(&balancer, Timeouts::new().with_member(SECOND));
+    let service = patient(&balancer, Timeouts::new().with_pick_timeout(SECOND));
     let start = Instant::now();
     let waited = tokio::time::timeout(60 * SECOND, outcome(service, get("/"))).await;
     assert_eq!(waited.unwrap(), "no member was elected");
@@ -334,7 +334,7 @@ async fn a_request_that_moves_on_waits_for_room_too() {
         .balancer
         .pick(&PickRequest::new().with_tried(&tried))
         .unwrap();
-    let service = timed(&cast, Timeouts::new().with_member(SECOND));
+    let service = timed(&cast, Timeouts::new().with_pick_timeout(SECOND));
     let waiting = tokio::spawn(outcome(service.clone(), post("x")));
     tokio::time::sleep(SECOND / 2).await;
     drop(lease);
@@ -400,7 +400,7 @@ async fn whoever_waits_for_a_member_leaves_the_shared_client_to_others() {
     let session: equipoise::StickySession = "S".parse().unwrap();
     let service = equipoise::service::BalanceLayer::new(balancer.clone())
         .sticky(session.with_no_failover())
-        .timeouts(TestTimer, Timeouts::new().with_member(20 * SECOND))
+        .timeouts(TestTimer, Timeouts::new().with_pick_timeout(20 * SECOND))
         .layer(tower::limit::ConcurrencyLimit::new(fine, 1));
     let ask = |route: &str| {
         let request = http::Request::get("/").header("cookie", format!("S=.{route}"));
@@ -443,7 +443,7 @@ async fn an_error_that_is_over_while_somebody_looks_is_noticed() {
         let lease = balancer.pick(&PickRequest::new()).unwrap();
         lease.put_in_error();
         drop(lease);
-        let service = patient(&balancer, Timeouts::new().with_member(600 * SECOND));
+        let service = patient(&balancer, Timeouts::new().with_pick_timeout(600 * SECOND));
         let start = Instant::now();
         assert_eq!(outcome(service, get("/")).await, "200 a 1");
         assert!(start.elapsed() < SECOND, "{delay}: {:?}", start.elapsed());

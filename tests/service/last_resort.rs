@@ -326,7 +326,7 @@ async fn a_wait_for_a_member_ends_when_that_is_gone_and_others_stand_in() {
         if !reserve {
             cast.balancer.remove("c").unwrap();
         }
-        let wait = Timeouts::new().with_member(60 * second);
+        let wait = Timeouts::new().with_pick_timeout(60 * second);
         let service = cast.layer().timeouts(TestTimer, wait).over_members();
         // It refuses one, and the next is at its cap then.
         put_in_error(&cast, "a");

@@ -31,7 +31,7 @@ impl Observer for Told {
         let mut all = self.0.lock().unwrap();
         let counts = all.entry(member.id()).or_default();
         match event.kind {
-            EventKind::Elected { .. } => counts[0] += 1,
+            EventKind::Picked { .. } => counts[0] += 1,
             EventKind::Answered { .. } => counts[1] += 1,
             EventKind::Ended(_) => {
                 counts[2] += 1;
@@ -54,7 +54,7 @@ impl Observer for Told {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ELECTED
+        Interest::PICKED
             .and(Interest::ANSWERED)
             .and(Interest::ENDED)
             .and(Interest::CHANGED)
@@ -128,7 +128,7 @@ async fn life(seed: u64) {
     for member in balancer.members() {
         let [elected, _, ended, _] = told.get(&member.id()).copied().unwrap_or_default();
         assert_eq!(elected, ended, "seed {seed}, {}", member.name());
-        assert_eq!(elected, member.elected(), "seed {seed}, {}", member.name());
+        assert_eq!(elected, member.picked(), "seed {seed}, {}", member.name());
     }
 }
 

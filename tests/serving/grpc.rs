@@ -56,7 +56,7 @@ async fn one_answer_and_a_refusal_come_with_their_trailers() {
             assert_eq!(refused.message(), "service not registered");
         }
         for member in balancer.members() {
-            assert_eq!(member.elected(), 10);
+            assert_eq!(member.picked(), 10);
             eventually(|| member.in_flight() == 0).await;
         }
     })

@@ -54,7 +54,7 @@ async fn a_web_socket_is_in_flight_while_it_lives_and_its_bytes_count() {
         .await;
         echo.ended.recv().await.unwrap();
         eventually(|| state.in_flight() == 0).await;
-        assert_eq!(state.elected(), 1);
+        assert_eq!(state.picked(), 1);
     })
     .await;
 }

@@ -8,9 +8,9 @@ fn a_hit_is_counted_in_flight_and_as_an_election() {
     let site = abc();
     let lease = site.lease("/", "SID=x.B", &[]).unwrap();
     let member = site.balancer.member("B").unwrap();
-    assert_eq!((member.in_flight(), member.elected()), (1, 1));
+    assert_eq!((member.in_flight(), member.picked()), (1, 1));
     drop(lease);
-    assert_eq!((member.in_flight(), member.elected()), (0, 1));
+    assert_eq!((member.in_flight(), member.picked()), (0, 1));
     assert_eq!(site.balancer.standing("B"), Some(-200));
     assert_eq!(site.newcomer(), by("A", Session::New));
 }
@@ -39,7 +39,7 @@ fn a_hit_outside_the_active_group_changes_no_books() {
     for name in ["draining", "standby", "tier"] {
         assert_eq!(site.visit(&format!("x.{name}")), by(name, Session::Hit));
         assert_eq!(standings(), before, "{name}");
-        assert_eq!(site.balancer.member(name).unwrap().elected(), 1);
+        assert_eq!(site.balancer.member(name).unwrap().picked(), 1);
     }
     assert_eq!(site.visit("x.spare"), by("spare", Session::Hit));
     assert_ne!(

@@ -150,7 +150,7 @@ fn two_members_with_one_route_are_explained() {
     let balancer = balancer(&Told::default(), &[("a", "r"), ("b", "r"), ("c", "s")]);
     let explanation = balancer.explain(&PickRequest::new().with_session(Some("r")));
     assert_eq!(explanation.shared_routes(), [("r", vec!["a", "b"])]);
-    assert_eq!(&*explanation.elected().unwrap().name, "a");
+    assert_eq!(&*explanation.picked().unwrap().name, "a");
     let said = explanation.to_string();
     let line = "  route \"r\" is that of a, b: the first that can serve gets its sessions\n";
     assert!(said.ends_with(line), "{said}");

@@ -29,7 +29,7 @@ fn pick(
 ) -> Result<(String, Session), PickError> {
     let explained = balancer.explain(request);
     let lease = balancer.pick(request);
-    let foreseen = explained.elected().map(|member| member.name.as_ref());
+    let foreseen = explained.picked().map(|member| member.name.as_ref());
     let came = lease.as_ref().ok().map(|lease| lease.member().name());
     assert_eq!(foreseen, came, "{explained}");
     let lease = lease?;

@@ -70,7 +70,7 @@ impl Site {
         }
         let explained = self.balancer.explain(&request);
         let lease = self.balancer.pick(&request);
-        let foreseen = explained.elected().map(|member| member.name.as_ref());
+        let foreseen = explained.picked().map(|member| member.name.as_ref());
         let came = lease.as_ref().ok().map(|lease| lease.member().name());
         assert_eq!(foreseen, came, "{explained}");
         lease

@@ -15,7 +15,7 @@ pub(crate) fn counts_are_exact(known: &Known, seen: &Seen) {
     for member in known.living() {
         let name = member.name();
         assert_eq!(member.in_flight(), 0, "in flight of {name}");
-        assert_eq!(member.elected(), seen.of(member.id()), "leases of {name}");
+        assert_eq!(member.picked(), seen.of(member.id()), "leases of {name}");
     }
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn books_agree_with_facts(balancer: &Balancer<u64>) {
     let mut held: Vec<Lease<u64>> = Vec::new();
     for pick in 0..200 {
         let foretold = balancer.explain(&PickRequest::new());
-        let expected = foretold.elected().map(|member| member.id);
+        let expected = foretold.picked().map(|member| member.id);
         let picked = balancer.pick(&PickRequest::new());
         // By chance nobody is foretold.
         if let Some(expected) = expected {

@@ -221,7 +221,7 @@ async fn h2load_gets_an_answer_to_each_of_its_requests() {
             assert!(said.contains(expected), "{said}");
         }
         let state = balancer.member("a").unwrap();
-        assert_eq!((state.elected(), state.in_flight()), (2000, 0));
+        assert_eq!((state.picked(), state.in_flight()), (2000, 0));
         assert_eq!(front.stop().await.cut(), 0);
     })
     .await;

@@ -86,7 +86,7 @@ fn members_of_one_address_are_kept_apart() {
     let elected: Vec<u64> = balancer
         .members()
         .iter()
-        .map(|member| member.elected())
+        .map(|member| member.picked())
         .collect();
     assert_eq!(elected.iter().sum::<u64>(), 1_000);
     assert!(

@@ -52,7 +52,7 @@ impl fmt::Display for EventKind<'_> {
                 write!(f, "ejected until {until:?} on the balancer's clock")?;
                 because(f, cause)
             }
-            Self::Elected { session } => match session {
+            Self::Picked { session } => match session {
                 Session::Hit => f.write_str("elected by its session"),
                 Session::Redirected => f.write_str("elected by a redirected session"),
                 Session::Lost | Session::New | Session::Off => f.write_str("elected"),
@@ -192,7 +192,7 @@ mod tests {
                 "member \"a\" ejected until 12.5s on the balancer's clock: disk\\nfull",
             ),
             (
-                EventKind::Elected {
+                EventKind::Picked {
                     session: Session::New,
                 },
                 "member \"a\" elected",

@@ -39,7 +39,7 @@ pub struct Event<'e> {
     /// one.
     ///
     /// A change of a member carries the first picture that shows it; what happens to a
-    /// request, the picture by which its member was elected; everything else, the picture
+    /// request, the picture by which its member was picked; everything else, the picture
     /// that was published when it happened.
     pub generation: u64,
     /// The member to which it happened; `None` for an event of the whole balancer.
@@ -72,7 +72,7 @@ pub struct Event<'e> {
 pub enum EventKind<'e> {
     /// The head of an answer arrived.
     Answered {
-        /// The time from the election to the head; `None` for a request that began before
+        /// The time from the pick to the head; `None` for a request that began before
         /// an observer wanted it.
         time_to_head: Option<Duration>,
         /// The status of the answer, if its protocol has one.
@@ -98,8 +98,8 @@ pub enum EventKind<'e> {
         /// Why it was ejected.
         cause: Option<&'e Cause>,
     },
-    /// A member was elected, by the scheduler or by a session.
-    Elected {
+    /// A member was picked, by the scheduler or by a session.
+    Picked {
         /// What became of the request's session.
         session: Session,
     },
@@ -124,7 +124,7 @@ pub enum EventKind<'e> {
     /// An ejection ended, by its time or otherwise. Its flag is also told as
     /// [`Changed`](Self::Changed), and the end of an error as nothing else.
     Recovered,
-    /// A pick elected no member.
+    /// A pick picked no member.
     Refused {
         /// Why.
         error: &'e PickError,
@@ -172,7 +172,7 @@ impl EventKind<'_> {
             Self::Answered { .. } => Interest::ANSWERED,
             Self::Changed { .. } => Interest::CHANGED,
             Self::Ejected { .. } => Interest::EJECTED,
-            Self::Elected { .. } => Interest::ELECTED,
+            Self::Picked { .. } => Interest::PICKED,
             Self::Ended(_) => Interest::ENDED,
             Self::FailedOver { .. } => Interest::FAILED_OVER,
             Self::Joined => Interest::JOINED,

@@ -18,7 +18,7 @@
 //!            the request or the change goes on, or panics if one of them did
 //! ```
 //!
-//! A request is told as *elected*, then as *answered*, and as *ended*; a change of the
+//! A request is told as *picked*, then as *answered*, and as *ended*; a change of the
 //! membership as *joined*, *left* or *changed*. A fact that is repeated is told once: the
 //! hundredth failure of a member in error is an end of a request, and no change.
 //!

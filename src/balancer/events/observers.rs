@@ -97,7 +97,7 @@ impl Observers {
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
         let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);
-        // All at once: a request whose election is told is told to its end.
+        // All at once: a request whose pick is told is told to its end.
         attention.set(all(true), true);
         attention.set(all(false), false);
         former

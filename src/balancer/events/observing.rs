@@ -27,7 +27,7 @@ pub(in crate::balancer) trait Registry: Send + Sync {
 ///     counted.fetch_add(1, Ordering::Relaxed);
 /// });
 /// drop(balancer.pick(&PickRequest::new())?);
-/// assert_eq!(events.load(Ordering::Relaxed), 2, "elected and ended");
+/// assert_eq!(events.load(Ordering::Relaxed), 2, "picked and ended");
 ///
 /// drop(observing);
 /// drop(balancer.pick(&PickRequest::new())?);

@@ -31,8 +31,8 @@ impl Interest {
     /// As [`ENDED`](Self::ENDED), with [`Ended::elapsed`](crate::Ended::elapsed): the clock
     /// is read at the beginning and at the end of each request.
     pub const ELAPSED: Self = Self(1 << 3 | Self::ENDED.0);
-    /// [`EventKind::Elected`](super::EventKind::Elected).
-    pub const ELECTED: Self = Self(1 << 4);
+    /// [`EventKind::Picked`](super::EventKind::Picked).
+    pub const PICKED: Self = Self(1 << 4);
     /// [`EventKind::Ended`](super::EventKind::Ended). What another observer or the scheduler
     /// wants to have measured is there, too.
     pub const ENDED: Self = Self(1 << 5);
@@ -55,9 +55,9 @@ impl Interest {
     /// [`EventKind::Waiting`](super::EventKind::Waiting).
     pub const WAITING: Self = Self(1 << 13);
 
-    /// What is told when a member has been elected.
+    /// What is told when a member has been picked.
     pub(in crate::balancer) const ELECTION: Self =
-        Self(Self::ELECTED.0 | Self::SESSION.0 | Self::FAILED_OVER.0);
+        Self(Self::PICKED.0 | Self::SESSION.0 | Self::FAILED_OVER.0);
 
     /// Returns both together.
     ///
@@ -99,7 +99,7 @@ const NAMES: [&str; 14] = [
     "CHANGED",
     "EJECTED",
     "ELAPSED",
-    "ELECTED",
+    "PICKED",
     "ENDED",
     "FAILED_OVER",
     "JOINED",

@@ -1,4 +1,4 @@
-//! Who would be elected, and why, without side effect: [`Explanation`].
+//! Who would be picked, and why, without side effect: [`Explanation`].
 //!
 //! What does not live here: how that reads (`text.rs`).
 
@@ -16,7 +16,7 @@ use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, 
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
-/// What an election for a request would come to, and why.
+/// What a pick for a request would come to, and why.
 ///
 /// Its `Display` is a table. It is a look, not a promise: others may pick meanwhile.
 ///
@@ -28,7 +28,7 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
 /// let explanation = balancer.explain(&PickRequest::new());
 /// assert_eq!(explanation.scheduler(), "byrequests");
-/// assert_eq!(explanation.elected().unwrap().name.as_ref(), "a");
+/// assert_eq!(explanation.picked().unwrap().name.as_ref(), "a");
 /// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, the earlier place decides");
 /// assert_eq!(explanation.members().len(), 2);
 /// println!("{explanation}");
@@ -38,7 +38,7 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 pub struct Explanation {
     scheduler: &'static str,
     why: Reason,
-    elected: Option<usize>,
+    picked: Option<usize>,
     members: Vec<MemberExplanation>,
 }
 
@@ -55,7 +55,7 @@ pub struct Explanation {
 ///
 /// let explanation = balancer.explain(&PickRequest::new());
 /// let [a, b] = explanation.members() else { unreachable!("two members") };
-/// assert_eq!((a.in_flight, a.elected, a.max_in_flight), (1, 1, None));
+/// assert_eq!((a.in_flight, a.picked, a.max_in_flight), (1, 1, None));
 /// assert_eq!((&*b.name, b.eligibility), ("b", Eligibility::Draining));
 /// assert!(b.status.contains(Flag::Draining));
 /// # drop(lease);
@@ -90,11 +90,11 @@ pub struct MemberExplanation {
     pub max_in_flight: Option<u32>,
     /// The cap on them that was learned while running; the smaller of the two counts.
     pub learned_limit: Option<u32>,
-    /// Elections so far.
-    pub elected: u64,
+    /// Picks so far.
+    pub picked: u64,
     /// What the method knows of it, in the method's own units.
     pub standing: Option<i64>,
-    /// Where it stands in this election.
+    /// Where it stands in this pick.
     pub eligibility: Eligibility,
     /// What an operator has overridden: what is set here was decided by the operator, and
     /// all else above that a spec has by the source.
@@ -145,10 +145,10 @@ impl Explanation {
         &self.why
     }
 
-    /// Returns who would be elected; `None` if nobody, or if chance decides.
+    /// Returns who would be picked; `None` if nobody, or if chance decides.
     #[must_use]
-    pub fn elected(&self) -> Option<&MemberExplanation> {
-        self.members.get(self.elected?)
+    pub fn picked(&self) -> Option<&MemberExplanation> {
+        self.members.get(self.picked?)
     }
 
     /// Returns the routes that several members have, with their names in configuration
@@ -166,7 +166,7 @@ impl Explanation {
     ///     .build()?;
     /// let explanation = balancer.explain(&PickRequest::new().with_session(Some("r")));
     /// assert_eq!(explanation.shared_routes(), [("r", vec!["a", "b"])]);
-    /// assert_eq!(&*explanation.elected().unwrap().name, "a");
+    /// assert_eq!(&*explanation.picked().unwrap().name, "a");
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     #[must_use]
@@ -189,7 +189,7 @@ impl Explanation {
 }
 
 impl<W> Balancer<W> {
-    /// Tells who would be elected for a request, and why, without side effect.
+    /// Tells who would be picked for a request, and why, without side effect.
     ///
     /// Members whose recovery is due, or who would be forgiven because nobody else is
     /// left, are shown as such a pick would find them. Costs O(n).
@@ -271,7 +271,7 @@ impl<W> Balancer<W> {
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),
-            elected: seat.state.elected(),
+            picked: seat.state.picked(),
             standing: view.scheduler.standing(id(seat)),
             eligibility: eligibility(seat, status(seat), &picture, tier, request),
             overrides: seat.overrides(),
@@ -279,7 +279,7 @@ impl<W> Balancer<W> {
         Explanation {
             scheduler: view.scheduler.name(),
             why,
-            elected: seats.iter().position(|seat| Some(id(seat)) == chosen),
+            picked: seats.iter().position(|seat| Some(id(seat)) == chosen),
             members: seats.into_iter().map(row).collect(),
         }
     }

@@ -8,20 +8,20 @@ use crate::member::{EffectiveWeight, Status};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elected = self.elected();
-        let elected = elected.map_or_else(|| "nobody".into(), |member| plain(&member.name));
-        writeln!(f, "{} elects {elected}: {}", self.scheduler, self.why)?;
+        let picked = self.picked();
+        let picked = picked.map_or_else(|| "nobody".into(), |member| plain(&member.name));
+        writeln!(f, "{} elects {picked}: {}", self.scheduler, self.why)?;
         let names = self.members.iter().map(|member| plain(&member.name));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         // A width beyond what can be formatted panics; beyond 64 no table helps.
         let width = width.clamp("member".len(), 64);
         writeln!(
             f,
-            "  {:width$}  tier  weight  route       in flight  elected   standing  verdict        status",
+            "  {:width$}  tier  weight  route       in flight  picked   standing  verdict        status",
             "member"
         )?;
         for (at, member) in self.members.iter().enumerate() {
-            let mark = if self.elected == Some(at) { '>' } else { ' ' };
+            let mark = if self.picked == Some(at) { '>' } else { ' ' };
             let caps = [member.max_in_flight, member.learned_limit];
             let in_flight = match caps.into_iter().flatten().min() {
                 Some(cap) => format!("{}/{cap}", member.in_flight),
@@ -37,7 +37,7 @@ impl fmt::Display for Explanation {
                 member.tier,
                 member.weight,
                 plain(&member.route.as_deref().unwrap_or("-")),
-                member.elected,
+                member.picked,
                 member.eligibility,
                 member.status_by_layer(),
             )?;

@@ -159,7 +159,7 @@ fn loom_nobody_is_elected_after_the_call_that_disables_it() {
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         balancer.set_flag("a", Flag::Disabled).unwrap();
-        let elected = balancer.member("a").unwrap().elected();
+        let elected = balancer.member("a").unwrap().picked();
         let later = pick(&balancer);
         assert!(matches!(later, Err(PickError::NoneUsable { .. })));
         let earlier = join(picking);

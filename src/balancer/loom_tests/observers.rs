@@ -8,7 +8,7 @@ use super::super::events::{Event, EventKind, Interest, Observer};
 use super::{check, join, one, picked, spawn};
 use crate::member::MemberSpec;
 
-/// Counts elections and ends. It is not modelled: it is looked at only after the threads have
+/// Counts picks and ends. It is not modelled: it is looked at only after the threads have
 /// ended.
 #[derive(Clone, Default)]
 struct Count {
@@ -38,7 +38,7 @@ impl Count {
 impl Observer for Count {
     fn observe(&self, event: &Event<'_>) {
         match event.kind {
-            EventKind::Elected { .. } => self.elected.fetch_add(1, Relaxed),
+            EventKind::Picked { .. } => self.elected.fetch_add(1, Relaxed),
             EventKind::Ended(_) => self.ended.fetch_add(1, Relaxed),
             _ => 0,
         };
@@ -49,7 +49,7 @@ impl Observer for Count {
     }
 }
 
-const BOTH: Interest = Interest::ELECTED.and(Interest::ENDED);
+const BOTH: Interest = Interest::PICKED.and(Interest::ENDED);
 
 fn visit(balancer: &Balancer<()>) {
     drop(picked(balancer));

@@ -5,7 +5,7 @@ use super::{check, empty, join, pick, picked, spawn};
 use crate::member::{Flag, MemberId, MemberSpec};
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler};
 
-/// Elects the last member of its plan, or any other if there is none. The plan may be
+/// Picks the last member of its plan, or any other if there is none. The plan may be
 /// older or newer than the candidates.
 #[derive(Debug)]
 struct Planned;
@@ -34,7 +34,7 @@ impl Scheduler for Planned {
             assert_eq!(table.members.len(), table.len);
             for &member in table.members.iter().rev() {
                 if let Ok(claim) = candidates.claim(member) {
-                    return Pick::Elected(claim);
+                    return Pick::Claimed(claim);
                 }
             }
         }

@@ -13,15 +13,15 @@ fn two() -> Balancer<()> {
         .unwrap()
 }
 
-/// Nothing is in flight, and the books know it: they elect whom a look at the facts
-/// would elect.
+/// Nothing is in flight, and the books know it: they pick whom a look at the facts
+/// would pick.
 fn assert_idle_and_even(balancer: &Balancer<()>) {
     assert_eq!(in_flight(balancer, "a"), 0);
     assert_eq!(in_flight(balancer, "b"), 0);
     let leases = [(); 4].map(|()| {
         let explained = balancer.explain(&PickRequest::new());
         let lease = picked(balancer);
-        let expected = explained.elected().map(|member| &*member.name);
+        let expected = explained.picked().map(|member| &*member.name);
         assert_eq!(Some(lease.member().name()), expected);
         lease
     });

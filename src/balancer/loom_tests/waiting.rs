@@ -73,7 +73,7 @@ fn loom_a_request_that_has_tried_somebody_is_told_of_the_last_place() {
     });
 }
 
-/// The last place is that of "a", which is first in line for an election.
+/// The last place is that of "a", which is first in line for a pick.
 fn is_served_beside_the_line(balancer: &Balancer<()>, request: PickRequest<'_>) {
     let lease = picked(balancer);
     assert_eq!(lease.member().name(), "a");

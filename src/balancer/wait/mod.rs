@@ -30,7 +30,7 @@ pub(super) use keepers::Keepers;
 pub(super) use line::WaitList;
 
 impl<W> Balancer<W> {
-    /// Elects a member, and waits for one until `deadline` if there is none (Apache: the
+    /// Picks a member, and waits for one until `deadline` if there is none (Apache: the
     /// balancer's `timeout`, there for one request at a time).
     ///
     /// Any number may wait; they are served in the order in which they came, and a
@@ -264,7 +264,7 @@ impl<W> Waiter<W> {
         }
     }
 
-    /// Elects a member if it is its turn; else the task is woken when it may be.
+    /// Picks a member if it is its turn; else the task is woken when it may be.
     pub(crate) fn attempt(
         &mut self,
         request: &PickRequest<'_>,

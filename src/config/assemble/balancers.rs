@@ -28,7 +28,7 @@ pub(in crate::config) struct RunningBalancer {
     config: BalancerConfig,
     wires: BTreeMap<String, Wire>,
     pub(in crate::config) checks: Checks,
-    /// By which it gets the reports of its members, if it elects by them.
+    /// By which it gets the reports of its members, if it picks by them.
     following: Option<Arc<FollowGuard>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
@@ -246,7 +246,7 @@ impl BalancerChange {
 }
 
 impl RunningBalancer {
-    /// Gives it the reports of its members, if it elects by them.
+    /// Gives it the reports of its members, if it picks by them.
     fn fed(mut self, means: Means<'_>) -> Self {
         let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
         if !elects_by_them {

@@ -29,7 +29,7 @@ pub(super) struct DirectiveContext<'a> {
     /// Which virtual host is read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
     pub(super) found: Definitions,
-    /// Where balancers are told to elect by heartbeats, for `afterwards`.
+    /// Where balancers are told to pick by heartbeats, for `afterwards`.
     pub(super) elect_by_heartbeats: Vec<Span>,
     pub(super) storage_span: Option<Span>,
     /// What must not be shown of the directive that is read.

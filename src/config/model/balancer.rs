@@ -19,7 +19,7 @@ use super::MemberConfig;
 pub struct BalancerConfig {
     /// Its name, in lower case, without `balancer://`.
     pub name: String,
-    /// Who elects (Apache: `lbmethod`).
+    /// Who picks (Apache: `lbmethod`).
     pub scheduler: Option<SchedulerName>,
     /// How sessions are recognised (Apache: `stickysession`); it has to be set before the
     /// other settings of sessions mean anything.
@@ -47,7 +47,7 @@ pub struct BalancerConfig {
     pub members: Vec<MemberConfig>,
 }
 
-/// Who elects, by name (Apache: `lbmethod`).
+/// Who picks, by name (Apache: `lbmethod`).
 ///
 /// # Examples
 ///

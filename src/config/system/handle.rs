@@ -85,7 +85,7 @@ impl RunningConfig {
         self.running(name, |running| running.balancer.clone())
     }
 
-    /// Returns where the reports of a balancer's members are put in, for one that elects
+    /// Returns where the reports of a balancer's members are put in, for one that picks
     /// by heartbeats. What comes in by `HeartbeatListen` and `HeartbeatStorage` is put in
     /// already.
     ///

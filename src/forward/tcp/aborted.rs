@@ -32,7 +32,7 @@ pub enum Aborted {
     MemberBroke,
     /// The member was [lost](crate::forward::OnMemberLoss).
     MemberLost,
-    /// No member could be elected, or each that was tried failed.
+    /// No member could be picked, or each that was tried failed.
     NoMember,
     /// No member was connected in time: it waited for one, or attempts took too long.
     OpeningTimeout,

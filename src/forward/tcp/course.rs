@@ -1,7 +1,7 @@
 //! The course of one connection: from its client's first address to its end. [`ConnectionSetup`].
 //!
 //! ```text
-//! elect ─► connect ─► join ─► end
+//! pick ─► connect ─► join ─► end
 //!   ▲         │         │
 //!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
 //! ```
@@ -97,7 +97,7 @@ impl Attempts {
         }
     }
 
-    /// Ends the use of a member as its failure. Another is elected next, if any may be.
+    /// Ends the use of a member as its failure. Another is picked next, if any may be.
     fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
         self.tried.push(lease.member().id());
         let Failure { cause, is_members } = failure;
@@ -270,7 +270,7 @@ impl ConnectionSetup {
         }
     }
 
-    /// Elects a member, or waits for one that has room, as long as the client does.
+    /// Picks a member, or waits for one that has room, as long as the client does.
     async fn elect(
         &self,
         attempts: &Attempts,
@@ -306,7 +306,7 @@ impl ConnectionSetup {
         }
     }
 
-    /// Elects a member that has not been tried, or one that stands in for those. Observers are
+    /// Picks a member that has not been tried, or one that stands in for those. Observers are
     /// not told if there is none: the connection may wait for one.
     fn pick(
         &self,

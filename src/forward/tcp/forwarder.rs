@@ -20,7 +20,7 @@ use crate::session::StickTable;
 
 /// Forwards each connection to a member of a balancer, whatever the protocol.
 ///
-/// A member is elected when the connection comes in. A hash of the client's IP address goes
+/// A member is picked when the connection comes in. A hash of the client's IP address goes
 /// with the request, so a scheduler that hashes keeps a client on its member, also across
 /// several listeners; so does a [stick table](Self::stick), with any scheduler. The connection
 /// is in flight until both sides have ended, and its bytes are counted both ways as they pass.
@@ -34,7 +34,7 @@ use crate::session::StickTable;
 /// | the client's connection breaks | | is reset | cancelled |
 /// | both have ended | its end goes through | its end goes through | success |
 /// | a limit passes, or the member is [lost](OnMemberLoss) | is reset | is reset | cancelled |
-/// | no member can be elected | is reset | | |
+/// | no member can be picked | is reset | | |
 ///
 /// An end of one side goes through to the other, and the other direction goes on. A side whose
 /// peer takes no more bytes is not read any further. A unix socket cannot be reset: it is closed

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Acceptor ─► Forwarding ─► Course ─► join: two Pumps ─► end
-//!  (`net`)     one for       elect,    bytes both ways,
+//!  (`net`)     one for       pick,    bytes both ways,
 //!              all           connect   by memory or by a pipe (splice)
 //! ```
 //!

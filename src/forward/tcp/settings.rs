@@ -316,10 +316,10 @@ impl TcpForwarder {
     /// datagrams. [`StickTable`] tells when to prefer a scheduler that hashes.
     ///
     /// A connection of a client that has an entry goes to the member of that entry: also if it
-    /// drains, stands by, or is of a later tier. If it cannot be elected, as it is in error, at its
-    /// cap, disabled, or gone, or if it cannot be connected, another member is elected, and the
+    /// drains, stands by, or is of a later tier. If it cannot be picked, as it is in error, at its
+    /// cap, disabled, or gone, or if it cannot be connected, another member is picked, and the
     /// client is moved to it once that is connected. If all members are at their caps, the
-    /// connection waits for any of them. A new client gets its entry with its election.
+    /// connection waits for any of them. A new client gets its entry with its pick.
     ///
     /// A connection is a use of its client's entry until it has ended. The client is the one that a
     /// trusted PROXY header tells of, if there is one. Clients of a unix socket have no entry.

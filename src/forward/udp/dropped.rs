@@ -16,7 +16,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Dropped {
-    /// The members that could be elected have as many flows as they may.
+    /// The members that could be picked have as many flows as they may.
     AtCapacity,
     /// The send buffer of a socket was full.
     Backlog,
@@ -28,7 +28,7 @@ pub enum Dropped {
     Failed,
     /// There are as many flows as there may be, and none that a new one may replace.
     Full,
-    /// No member could be elected, or each that was tried failed.
+    /// No member could be picked, or each that was tried failed.
     NoMember,
     /// This machine has no socket left for a new flow.
     NoSocket,

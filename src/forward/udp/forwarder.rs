@@ -22,7 +22,7 @@ use crate::session::StickTable;
 /// All datagrams from one address and port of a client to one address of this machine are a
 /// *flow*: they go to one member, from a socket of their own, and what comes back goes to the
 /// client, from the address that it has sent to. A flow is one request in flight of its member.
-/// Its election has a hash of the client's address, without the port, so that a hashing scheduler
+/// Its pick has a hash of the client's address, without the port, so that a hashing scheduler
 /// gives all flows of a client one member; so does a [stick table](Self::stick), with any
 /// scheduler.
 ///
@@ -279,7 +279,7 @@ impl UdpForwarder {
         self
     }
 
-    /// Sets what becomes of the flows of a member that is lost. A flow that ends so is elected
+    /// Sets what becomes of the flows of a member that is lost. A flow that ends so is picked
     /// anew with the client's next datagram.
     ///
     /// # Examples

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 
 use super::common::{Common, dropped_by};
 use super::dropped::Dropped;
-use super::elected::{Elected, Tried};
 use super::flow::{Flow, FlowGone, RunningFlow};
 use super::flow_key::FlowKey;
 use super::held::HeldDatagrams;
@@ -23,6 +22,7 @@ use super::leaving::Leaving;
 use super::local_address;
 use super::lookups::AddressLookups;
 use super::opening::{self, ConnectedSocket, Unopened};
+use super::picked::{Elected, Tried};
 use super::table::FlowTable;
 use super::trouble::Trouble;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -228,7 +228,7 @@ impl ClientSocket {
     }
 
     /// Sends a datagram to a member: the one of its flow, or if it has none, the one that was
-    /// elected for it before.
+    /// picked for it before.
     fn datagram(&mut self, key: FlowKey, datagram: &[u8], now: u64, elected: Option<Elected>) {
         let statistics = &self.common.statistics;
         if datagram.len() > self.common.limits.datagram {

@@ -11,7 +11,7 @@ const MOST_OF_FLOW: usize = 8;
 /// So many bytes may wait.
 const MOST_BYTES: usize = 512 * 1024;
 
-/// A datagram that waits, with the lease of the member that was elected for it; `None` if that
+/// A datagram that waits, with the lease of the member that was picked for it; `None` if that
 /// is for an earlier one of its flow to have.
 type WaitingDatagram<L> = (FlowKey, Box<[u8]>, Option<L>);
 

@@ -11,7 +11,6 @@
 
 mod common;
 mod dropped;
-mod elected;
 mod flow;
 mod flow_key;
 mod forwarder;
@@ -24,6 +23,7 @@ mod leaving;
 mod local_address;
 mod lookups;
 mod opening;
+mod picked;
 mod statistics;
 mod table;
 mod trouble;

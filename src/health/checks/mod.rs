@@ -14,7 +14,7 @@
 //! of one is no other's. A member is in one place only: in the queue, waiting for a slot, or
 //! being probed. So its checks never overlap and never pile up.
 //!
-//! What does not live here: connections (`net`), and what a failed check does to elections
+//! What does not live here: connections (`net`), and what a failed check does to picks
 //! (`balancer`).
 
 mod check;

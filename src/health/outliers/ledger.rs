@@ -4,7 +4,7 @@
 //! used under one lock (`judge`), which makes its two bounds hold under races:
 //!
 //! * at most so many of a hundred members are out, but one may always be;
-//! * one is never ejected when no other could be elected instead.
+//! * one is never ejected when no other could be picked instead.
 //!
 //! ```text
 //!            eject                    its time is over
@@ -27,7 +27,7 @@ use crate::clock::Timestamp;
 pub(super) struct MemberFacts {
     /// It takes part: it is not disabled, draining or stopped.
     pub(super) in_rotation: bool,
-    /// It could be elected for a new request, at once or when its turn comes.
+    /// It could be picked for a new request, at once or when its turn comes.
     pub(super) is_usable: bool,
     /// An ejection holds, of the detector or another.
     pub(super) is_ejected: bool,
@@ -170,7 +170,7 @@ impl<K: Copy + Ord> Ledger<K> {
         granted
     }
 
-    /// Whether a member can be elected and is not on trial.
+    /// Whether a member can be picked and is not on trial.
     fn serves(&self, key: K, facts: MemberFacts) -> bool {
         facts.is_usable && self.stage(key) == EjectionStage::Serving
     }

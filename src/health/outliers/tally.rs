@@ -116,7 +116,7 @@ impl OutlierTally {
         self.standing.store(standing as u32, SeqCst);
     }
 
-    /// Requests that were elected by an older picture count for nothing from now on.
+    /// Requests that were picked by an older picture count for nothing from now on.
     pub(super) fn count_since(&self, generation: u64) {
         self.since.fetch_max(generation, SeqCst);
     }

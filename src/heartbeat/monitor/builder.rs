@@ -24,7 +24,7 @@ use crate::sync::Mutex;
 /// |---|---|---|---|
 /// | servers that report and are no members | 10 000 | [`max_senders`](Self::max_senders) | dropped, counted |
 /// | age of a report that is remembered | 30 s | [`forget_after`](Self::forget_after) | forgotten |
-/// | age of a report that is elected by | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | counts no more |
+/// | age of a report that is picked by | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | counts no more |
 /// | time between look-ups of names | 30 s | [`lookup_interval`](Self::lookup_interval) | |
 /// | with a key: difference of clocks | 30 s | [`tolerance`](Self::tolerance) | dropped, counted |
 ///

@@ -25,7 +25,7 @@ impl HeartbeatMonitor {
     /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)) or by
     /// [`refresh`](Self::refresh).
     ///
-    /// `readings` are those that the balancer's [`Heartbeat`](crate::Heartbeat) elects by.
+    /// `readings` are those that the balancer's [`Heartbeat`](crate::Heartbeat) picks by.
     ///
     /// # Examples
     ///

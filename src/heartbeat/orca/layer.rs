@@ -22,7 +22,7 @@ use crate::scheduler::HeartbeatReadings;
 /// has reported, it deducts the requests that have been sent there since. A report counts for
 /// 10 s ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), so a member that gets no
 /// requests for that long counts as one that has not reported: while no other has idle capacity,
-/// the fallback elects. With few requests, let members send heartbeats besides.
+/// the fallback picks. With few requests, let members send heartbeats besides.
 ///
 /// A header that cannot be read is ignored; [`on_error`](Self::on_error) tells of it.
 ///
@@ -60,7 +60,7 @@ pub struct OrcaLayer {
 }
 
 impl OrcaLayer {
-    /// Makes a layer for the members of a balancer, which elects by `readings`.
+    /// Makes a layer for the members of a balancer, which picks by `readings`.
     pub fn new<W>(balancer: &Balancer<W>, readings: &HeartbeatReadings) -> Self
     where
         W: Send + Sync + 'static,

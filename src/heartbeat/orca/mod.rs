@@ -1,5 +1,5 @@
 //! Load that members report with each answer, in the text form of ORCA (Open Request Cost
-//! Aggregation): [`OrcaReport`], and [`OrcaLayer`], which elects by it.
+//! Aggregation): [`OrcaReport`], and [`OrcaLayer`], which picks by it.
 //!
 //! ```text
 //! endpoint-load-metrics: TEXT cpu_utilization=0.3, rps_fractional=10.0, named_metrics.queue=0.4

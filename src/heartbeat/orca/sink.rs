@@ -30,7 +30,7 @@ impl Sink {
         let (balancer, readings) = (balancer.downgrade(), readings.clone());
         let give = move |member: &str, reading| {
             if let Some(balancer) = balancer.upgrade() {
-                // Its name was a member's when it was elected. If it has left since, its report
+                // Its name was a member's when it was picked. If it has left since, its report
                 // is remembered for a while, or lost.
                 let _ = readings.report(member, reading, balancer.now());
             }

@@ -45,7 +45,7 @@ const SOONEST: Duration = Duration::from_millis(1);
 /// # }
 /// ```
 ///
-/// When it ends in order, it reports once more that nothing is idle, so that balancers elect the
+/// When it ends in order, it reports once more that nothing is idle, so that balancers pick the
 /// server no longer, without waiting until its last report is too old.
 #[derive(Clone)]
 #[must_use]

@@ -123,7 +123,7 @@ impl Outgoing {
     }
 
     /// Counts as a stream until its end: hyper may drop it later than its answer ends, and
-    /// what is elected then would find no room.
+    /// what is picked then would find no room.
     pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
         self.stream = stream.filter(|_| !matches!(self.content, OutgoingContent::Empty));
     }

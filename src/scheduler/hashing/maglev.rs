@@ -16,7 +16,7 @@ const STEPS: usize = 64;
 /// meanwhile, before any is.
 const RANKS: usize = 4;
 
-/// Elects the member that owns the request's hash key: the same key goes to the same
+/// Picks the member that owns the request's hash key: the same key goes to the same
 /// member, whatever joins, leaves or fails meanwhile, as far as that can be.
 ///
 /// Choose it where a member remembers: caches, shards, connections upstream. The key is
@@ -25,9 +25,9 @@ const RANKS: usize = 4;
 ///
 /// A table of slots, whose number is a prime, tells the owner of each key: slot `key mod
 /// size`. Each member's place in it depends on its name alone, so that all processes with the
-/// same members and weights elect alike. Keys of unusable members, and of full and of tried
+/// same members and weights pick alike. Keys of unusable members, and of full and of tried
 /// ones, pass on to the next slot, for up to 64 slots; then the eligible member with the best
-/// score for the key is elected, by weighted rendezvous, which looks at all of them. (With a
+/// score for the key is picked, by weighted rendezvous, which looks at all of them. (With a
 /// share `s` of the weight eligible, that is a chance of `(1 - s)^64`: next to none, unless
 /// most members are standbys or of other tiers.) A member of less than its full weight, as
 /// during a slow start, keeps that share of its keys and passes the others on.
@@ -51,7 +51,7 @@ const RANKS: usize = 4;
 /// A pick takes no lock and allocates nothing. The table takes 2 bytes a slot (4 with
 /// more than 65 536 members). It is made when members or their weights change, by the caller
 /// of the change, and what that costs is said with [`Scheduler::plan`]. Until it is there, new
-/// members get few keys or none, and before the first table all are elected by score.
+/// members get few keys or none, and before the first table all are picked by score.
 ///
 /// Source: Eisenbud and others: *Maglev: A fast and reliable software network load balancer*
 /// (NSDI 2016), with Envoy's rule for weights.
@@ -173,7 +173,7 @@ impl Scheduler for Maglev {
                 };
                 if keeps(&candidate, key, member.hash) {
                     if let Ok(claim) = candidates.claim(member.id) {
-                        return Pick::Elected(claim);
+                        return Pick::Claimed(claim);
                     }
                 }
             }
@@ -216,7 +216,7 @@ fn claim_by_score<'c>(
             break;
         };
         if let Ok(claim) = candidates.claim(best.id()) {
-            return Pick::Elected(claim);
+            return Pick::Claimed(claim);
         }
         ahead = Some(score);
     }

@@ -1,10 +1,10 @@
 //! The members of one weight, in an order that time does not change.
 //!
-//! While nobody of a class is elected, the standings of all of them grow alike, so
+//! While nobody of a class is picked, the standings of all of them grow alike, so
 //! their order stays. Plain rotation takes from the front and appends at the back of
 //! a linked queue, O(1). Whoever belongs somewhere in between (after a session's hit,
 //! a return, a change of the total weight, the end of a request) waits in a heap
-//! beside the queue, O(log n), until its own election takes it to the back.
+//! beside the queue, O(log n), until its own pick takes it to the back.
 
 use std::cmp::{Ordering, Reverse};
 

@@ -1,10 +1,10 @@
 //! The ranking engine of [`ByRequests`](super::ByRequests) and
-//! [`ByBusyness`](super::ByBusyness): Apache's smooth weighted rotation, election for
-//! election, without looking at every member.
+//! [`ByBusyness`](super::ByBusyness): Apache's smooth weighted rotation, pick for
+//! pick, without looking at every member.
 //!
-//! Apache adds each member's weight to its standing (`lbstatus`), elects the highest,
-//! and subtracts the total weight from it. Here one counter of elections, `tick`,
-//! stands for all those additions: a standing is `base + weight * tick`. An election
+//! Apache adds each member's weight to its standing (`lbstatus`), picks the highest,
+//! and subtracts the total weight from it. Here one counter of picks, `tick`,
+//! stands for all those additions: a standing is `base + weight * tick`. A pick
 //! changes one `base`. Members of one weight keep their order among themselves
 //! ([`class`]), so only the heads of the classes are compared: one by one up to
 //! [`FEW`] weights, in a tournament beyond that ([`kinetic`]).
@@ -84,7 +84,7 @@ impl Standings {
         }
     }
 
-    /// A session chose the member: the same as if it had been elected.
+    /// A session chose the member: the same as if it had been picked.
     pub(super) fn routed(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
@@ -166,7 +166,7 @@ impl Standings {
         }
     }
 
-    /// Who would be elected, by the plain rule and a look at everybody.
+    /// Who would be picked, by the plain rule and a look at everybody.
     pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let line = |candidate: &Candidate<'_>| StandingLine {
             load: candidate.state().in_flight(),
@@ -303,7 +303,7 @@ impl Books for Standings {
     }
 
     #[inline]
-    fn elected(&mut self, slot: u32, claim: &Claim<'_>) {
+    fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
         self.elect(slot, claim.in_flight());
     }
 

@@ -42,10 +42,10 @@ fn follow(books: &mut Standings, picture: &Picture) {
     });
 }
 
-fn elected(books: &mut Standings, picture: &Picture) -> usize {
+fn picked(books: &mut Standings, picture: &Picture) -> usize {
     let candidates = Candidates::new(picture, &[]);
     match elect(books, &candidates) {
-        Pick::Elected(claim) => claim.member().id().slot(),
+        Pick::Claimed(claim) => claim.member().id().slot(),
         other => panic!("{other:?}"),
     }
 }
@@ -58,7 +58,7 @@ impl Plain {
         Self(hundredths.iter().map(|&w| (i64::from(w) * 16, 0)).collect())
     }
 
-    fn elected(&mut self) -> usize {
+    fn picked(&mut self) -> usize {
         let total: i64 = self.0.iter().map(|(weight, _)| weight).sum();
         for (weight, standing) in &mut self.0 {
             *standing += *weight;
@@ -80,7 +80,7 @@ fn folding_the_ticks_changes_neither_order_nor_standings() {
         follow(&mut books, &picture);
         let mut plain = Plain::new(&weights);
         for step in 0..200 {
-            assert_eq!(elected(&mut books, &picture), plain.elected(), "{step}");
+            assert_eq!(picked(&mut books, &picture), plain.picked(), "{step}");
             for (slot, (_, standing)) in plain.0.iter().enumerate() {
                 let id = picture.roster.seat(slot).unwrap().state.id();
                 assert_eq!(books.standing(id), *standing);
@@ -104,8 +104,8 @@ fn the_tournament_elects_as_the_plain_loop_does() {
         let mut plain = Plain::new(&weights);
         for step in 0..5_000 {
             assert_eq!(
-                elected(&mut books, &picture),
-                plain.elected(),
+                picked(&mut books, &picture),
+                plain.picked(),
                 "{members} {step}"
             );
         }
@@ -120,6 +120,6 @@ fn ten_thousand_weights_that_differ_are_one_tournament() {
     follow(&mut books, &picture);
     let mut plain = Plain::new(&weights);
     for _ in 0..300 {
-        assert_eq!(elected(&mut books, &picture), plain.elected());
+        assert_eq!(picked(&mut books, &picture), plain.picked());
     }
 }

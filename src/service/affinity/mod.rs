@@ -172,12 +172,12 @@ impl Wishes {
         }
     }
 
-    /// Reads facts from a request's head, for all its elections.
+    /// Reads facts from a request's head, for all its picks.
     pub(in crate::service) fn read_facts(&self, head: &Parts) -> Option<BoxFacts> {
         self.facts.as_ref().and_then(|read| read(head))
     }
 
-    /// Makes of a request's head what its election has to know.
+    /// Makes of a request's head what its pick has to know.
     pub(in crate::service) fn pick<W, T>(
         &self,
         balancer: &Balancer<W>,

@@ -117,7 +117,7 @@ pub(in crate::service) trait ServiceExchange<W> {
 
     fn settings(&self) -> &ServiceSettings;
 
-    /// Makes what the election has to know.
+    /// Makes what the pick has to know.
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
 
     /// Lets go of what was found ready, so that others can have it meanwhile.

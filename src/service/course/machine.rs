@@ -1,10 +1,10 @@
-//! Elected, sent, sent again or sent twice, answered: the machine of both services.
+//! Picked, sent, sent again or sent twice, answered: the machine of both services.
 //!
 //! ```text
-//! start ─► elect ─► attempt ──────────────► answer
+//! start ─► pick ─► attempt ──────────────► answer
 //!   nobody? │ ▲        │ failed?  ▲ first of the two
 //!           ▼ │        ▼          │
-//!          wait     elect ─► attempt, on another member
+//!          wait     pick ─► attempt, on another member
 //!                     ▲
 //!       late? ────────┘ (hedge: beside the first)
 //! ```
@@ -107,24 +107,24 @@ impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
     X: ServiceExchange<W, Service = S>,
 {
-    /// Elects a member at once, so that it is counted before anybody polls.
+    /// Picks a member at once, so that it is counted before anybody polls.
     pub(in crate::service) fn start(balancer: Balancer<W>, exchange: X, held: X::Held) -> Self {
         let settings = exchange.settings();
         if settings.failover.repeats && exchange.is_idempotent() {
             settings.failover.budget.deposit();
         }
-        let elected = exchange.pick(&balancer, |pick| {
-            let elected = balancer.pick_without_events(&pick);
-            if waits(settings, &elected).is_none() {
-                elected.inspect_err(|error| balancer.tell_refused(&pick, error))
+        let picked = exchange.pick(&balancer, |pick| {
+            let picked = balancer.pick_without_events(&pick);
+            if waits(settings, &picked).is_none() {
+                picked.inspect_err(|error| balancer.tell_refused(&pick, error))
             } else {
-                elected
+                picked
             }
         });
-        let waits = waits(settings, &elected);
+        let waits = waits(settings, &picked);
         let mut one = AttemptSlot::empty();
         let mut course = TriedMembers::default();
-        let stage = match (elected, waits) {
+        let stage = match (picked, waits) {
             (Ok(lease), _) => {
                 let service = X::first(held, &lease);
                 one = AttemptSlot::new(lease, service, X::SHARED);
@@ -149,10 +149,10 @@ where
     }
 }
 
-/// How long a failed election is waited for.
-fn waits<W>(settings: &ServiceSettings, elected: &Result<Lease<W>, PickError>) -> Option<Duration> {
+/// How long a failed pick is waited for.
+fn waits<W>(settings: &ServiceSettings, picked: &Result<Lease<W>, PickError>) -> Option<Duration> {
     let patience = settings.patience.as_ref()?.timeouts.member?;
-    let error = elected.as_ref().err()?;
+    let error = picked.as_ref().err()?;
     may_change(error).then_some(patience)
 }
 
@@ -198,8 +198,8 @@ where
     ) -> bool {
         let mut this = self.project();
         this.course.forget_replaced(this.balancer);
-        let elected = wait.poll(context, this.balancer, this.exchange, this.course);
-        *this.stage = match elected {
+        let picked = wait.poll(context, this.balancer, this.exchange, this.course);
+        *this.stage = match picked {
             Poll::Pending => {
                 *this.stage = AttemptStage::Waiting(wait);
                 return true;
@@ -321,7 +321,7 @@ where
             Halt::AtCapacity => {
                 this.course.meet_limit(&lease);
                 lease.finish(Outcome::Cancelled);
-                // It was an election that came to nothing, not an attempt.
+                // It was a pick that came to nothing, not an attempt.
                 this.course.attempts -= 1;
                 if other.is_some() {
                     this.course.refund(&failover.budget);

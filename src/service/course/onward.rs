@@ -1,6 +1,6 @@
 //! What comes after an attempt that ended without an answer: [`onward`].
 //!
-//! What does not live here: which member is elected next (`tried`), and the attempts (`machine`).
+//! What does not live here: which member is picked next (`tried`), and the attempts (`machine`).
 
 use std::pin::Pin;
 

@@ -72,7 +72,7 @@ async fn a_repetition_that_finds_only_a_full_member_costs_nothing() {
     let plain = Timeouts::new;
     let left = left_after_one([slow(false), full()], plain()).await;
     assert_eq!(left, (false, 1));
-    let waits = plain().with_member(SECOND);
+    let waits = plain().with_pick_timeout(SECOND);
     let left = left_after_one([slow(false), full()], waits).await;
     assert_eq!(left, (false, 1), "it has waited");
     let left = left_after_one([slow(false), slow(true)], plain()).await;

@@ -6,10 +6,10 @@ use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
 use crate::session::Session;
 
-/// How far an election goes for a member.
+/// How far a pick goes for a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reach {
-    /// As a first election: if there is no other, members are forgiven their error (forced
+    /// As a first pick: if there is no other, members are forgiven their error (forced
     /// recovery). For a request that would fail otherwise.
     Forgiving,
     /// To members that are usable now.
@@ -69,7 +69,7 @@ impl TriedMembers {
     }
 
     /// A member takes no more requests at the same time. The balancer knows that now; if it
-    /// has elected it all the same, others use it as well, and it is not asked a third time.
+    /// has picked it all the same, others use it as well, and it is not asked a third time.
     pub(super) fn meet_limit<W>(&mut self, lease: &Lease<W>) {
         let member = lease.member().id();
         if self.full.contains(&member) {
@@ -133,28 +133,28 @@ impl TriedMembers {
         exchange: &X,
         reach: Reach,
     ) -> Result<Lease<W>, PickError> {
-        let elected = self.elect_quietly(balancer, exchange, reach);
-        let full = matches!(elected, Err(PickError::AtCapacity));
+        let picked = self.elect_quietly(balancer, exchange, reach);
+        let full = matches!(picked, Err(PickError::AtCapacity));
         if !(full && exchange.settings().waits_for_room()) {
-            self.tell_if_refused(balancer, exchange, &elected);
+            self.tell_if_refused(balancer, exchange, &picked);
         }
-        elected
+        picked
     }
 
     fn tell_if_refused<W, X: ServiceExchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
-        elected: &Result<Lease<W>, PickError>,
+        picked: &Result<Lease<W>, PickError>,
     ) {
-        if let Err(error) = elected {
+        if let Err(error) = picked {
             exchange.pick(balancer, |pick| {
                 balancer.tell_refused(&self.of(pick), error);
             });
         }
     }
 
-    /// Elects a member that has not been tried; if all that are eligible have been, one of
+    /// Picks a member that has not been tried; if all that are eligible have been, one of
     /// those that stand in for them; then one that failed without fault; and at last, if
     /// `reach` says so, one that only its error keeps out.
     fn elect_quietly<W, X: ServiceExchange<W>>(
@@ -165,17 +165,17 @@ impl TriedMembers {
     ) -> Result<Lease<W>, PickError> {
         self.forget_replaced(balancer);
         let pardoned = self.pardoned.take();
-        let mut elected = self.elect_untried(balancer, exchange);
-        if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&elected, pardoned) {
+        let mut picked = self.elect_untried(balancer, exchange);
+        if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&picked, pardoned) {
             self.returned = true;
             self.tried.retain(|tried| *tried != member);
-            elected = self.elect_untried(balancer, exchange);
+            picked = self.elect_untried(balancer, exchange);
         }
-        if reach == Reach::Usable || !matches!(elected, Err(PickError::NoneUsable { .. })) {
-            return elected;
+        if reach == Reach::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
+            return picked;
         }
         let forgiven = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
-        forgiven.map_or(elected, Ok)
+        forgiven.map_or(picked, Ok)
     }
 
     fn elect_untried<W, X: ServiceExchange<W>>(
@@ -185,17 +185,17 @@ impl TriedMembers {
     ) -> Result<Lease<W>, PickError> {
         exchange.pick(balancer, |pick| {
             let pick = self.of(pick);
-            let elected = balancer.pick_untried(&pick);
-            match &elected {
+            let picked = balancer.pick_untried(&pick);
+            match &picked {
                 Err(PickError::NoneUsable { .. }) => {
-                    balancer.pick_in_reserve(&pick).map_or(elected, Ok)
+                    balancer.pick_in_reserve(&pick).map_or(picked, Ok)
                 }
-                _ => elected,
+                _ => picked,
             }
         })
     }
 
-    /// Elects somebody else for what may have been sent already, if that may be sent
+    /// Picks somebody else for what may have been sent already, if that may be sent
     /// again at all.
     pub(super) fn elect_for_repetition<W, X: ServiceExchange<W>>(
         &mut self,
@@ -213,12 +213,12 @@ impl TriedMembers {
         }
         self.paid += 1;
         // Nothing waits for a repetition.
-        let elected = self.elect_quietly(balancer, exchange, reach);
-        self.tell_if_refused(balancer, exchange, &elected);
-        if elected.is_err() {
+        let picked = self.elect_quietly(balancer, exchange, reach);
+        self.tell_if_refused(balancer, exchange, &picked);
+        if picked.is_err() {
             self.refund(&failover.budget);
         }
-        elected.ok()
+        picked.ok()
     }
 
     /// There is one attempt less than was paid for, as nothing of it was sent. Which of two

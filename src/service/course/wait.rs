@@ -1,4 +1,4 @@
-//! A wait for a member, while none can be elected.
+//! A wait for a member, while none can be picked.
 //!
 //! Its end is kept by the timer alone; the balancer's clock only says when a member's
 //! error is over.
@@ -45,30 +45,30 @@ impl<W, S, H> Wait<W, S, H> {
     ) -> Poll<Result<Lease<W>, PickError>> {
         let tried = &*course.tried;
         loop {
-            let elected = exchange.pick(balancer, |pick| {
+            let picked = exchange.pick(balancer, |pick| {
                 let pick = course.of(pick);
-                let elected = self.waiter.attempt(&pick, context);
+                let picked = self.waiter.attempt(&pick, context);
                 // The one that was waited for may be gone meanwhile.
-                let nobody = matches!(elected, Err(PickError::NoneUsable { .. }));
+                let nobody = matches!(picked, Err(PickError::NoneUsable { .. }));
                 let instead = (nobody && !tried.is_empty())
                     .then(|| balancer.pick_in_reserve(&pick))
                     .flatten();
-                instead.map_or(elected, Ok)
+                instead.map_or(picked, Ok)
             });
             if !tried.is_empty() && balancer.has_only(tried) {
-                return self.over(elected, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, course);
             }
             let Some(patience) = &exchange.settings().patience else {
-                return self.over(elected, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, course);
             };
-            if !matches!(&elected, Err(error) if may_change(error)) {
-                return self.over(elected, balancer, exchange, course);
+            if !matches!(&picked, Err(error) if may_change(error)) {
+                return self.over(picked, balancer, exchange, course);
             }
             let end = self
                 .end
                 .get_or_insert_with(|| patience.sleep(self.patience));
             if end.as_mut().poll(context).is_ready() {
-                return self.over(elected, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, course);
             }
             // Nobody else may look when a member's error is over.
             let now = balancer.now();
@@ -85,17 +85,17 @@ impl<W, S, H> Wait<W, S, H> {
     /// Ends the wait, and tells observers if it was in vain.
     fn over<X: ServiceExchange<W>>(
         &mut self,
-        elected: Result<Lease<W>, PickError>,
+        picked: Result<Lease<W>, PickError>,
         balancer: &Balancer<W>,
         exchange: &X,
         course: &TriedMembers,
     ) -> Poll<Result<Lease<W>, PickError>> {
-        if let Err(error) = &elected {
+        if let Err(error) = &picked {
             exchange.pick(balancer, |pick| {
                 self.waiter.give_up_on(&course.of(pick), error);
             });
         }
-        Poll::Ready(elected)
+        Poll::Ready(picked)
     }
 }
 

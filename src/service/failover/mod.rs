@@ -31,7 +31,7 @@ pub(in crate::service) use timeouts::TimeLimits;
 /// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::with_member_blameless) |
 /// | the connection had been used before, and was closed without an answer ([`stale_if`](super::BalanceLayer::stale_if)) | stays | is sent to the same member again, once, on a new connection, if its method is idempotent and its body can be sent again. It is the same attempt. What comes of it is one of the rows above |
 /// | the answer has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the answer is delivered |
-/// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be elected. Before another is tried, the answer is gone: what the other comes to is what the client gets |
+/// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be picked. Before another is tried, the answer is gone: what the other comes to is what the client gets |
 /// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408, or as its body says ([`RequestError`](super::RequestError)) |
 ///
 /// A request whose method is not idempotent and whose bytes may have reached a member is
@@ -40,10 +40,10 @@ pub(in crate::service) use timeouts::TimeLimits;
 /// given another payload since it was tried ([`Balancer::insert`](crate::Balancer::insert)): it
 /// counts as not tried, once.
 ///
-/// Other members are, in this order: those that can be elected; the standbys, spares and later
+/// Other members are, in this order: those that can be picked; the standbys, spares and later
 /// tiers that stand in for them; and those that only their error keeps out, which are forgiven
 /// it then, all but the ones that this request has tried (forced recovery, as when a first
-/// election finds all in error). A status of
+/// pick finds all in error). A status of
 /// [`with_retry_on_status`](Self::with_retry_on_status) forgives none, as there is an answer to
 /// deliver; neither does a hedged attempt. A member with
 /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) is not put in error.

@@ -8,7 +8,7 @@ use crate::timer::{Sleep, Timer};
 ///
 /// | limit | by default | set by |
 /// |---|---|---|
-/// | for a member, when none can be elected | fails at once | [`with_pick_timeout`](Self::with_pick_timeout) |
+/// | for a member, when none can be picked | fails at once | [`with_pick_timeout`](Self::with_pick_timeout) |
 /// | for a chosen member to become ready | 5 s | [`with_ready_timeout`](Self::with_ready_timeout) |
 /// | for an attempt, to the head of its answer | none | [`with_per_try_timeout`](Self::with_per_try_timeout) |
 /// | until a second member is asked as well | never | [`with_hedge_delay`](Self::with_hedge_delay) |
@@ -63,10 +63,10 @@ impl Timeouts {
         }
     }
 
-    /// Waits for a member when none can be elected (Apache: the balancer's `timeout`);
+    /// Waits for a member when none can be picked (Apache: the balancer's `timeout`);
     /// by default the request fails at once.
     ///
-    /// It is for the first election of a request, when all are at their cap, drain, or
+    /// It is for the first pick of a request, when all are at their cap, drain, or
     /// rest from an error. With forced recovery, members in error are tried rather than
     /// waited for; and a request that has failed at all members is not kept waiting.
     ///

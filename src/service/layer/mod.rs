@@ -172,7 +172,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// Reads facts from the head of each request, for schedulers of your own that know their
     /// type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
-    /// They are read once for each request, and all its elections get the same: also those
+    /// They are read once for each request, and all its picks get the same: also those
     /// after a failure and while it waits. A request of which `read` returns `None` has none.
     ///
     /// # Examples

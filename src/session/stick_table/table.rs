@@ -181,7 +181,7 @@ impl StickTable {
     }
 
     /// Removes the entry of a client, also if it is in use, and returns the name of its member. Its
-    /// connections go on; its next one is elected anew.
+    /// connections go on; its next one is picked anew.
     ///
     /// # Examples
     ///

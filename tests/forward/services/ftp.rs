@@ -104,7 +104,7 @@ async fn transfers_of_ftp_go_to_the_server_of_their_session_at_many_ports() {
         let mut stray = TcpStream::connect(address(last)).await.unwrap();
         assert!(stray.read_u8().await.is_err());
         is_quiet(&balancer).await;
-        assert_eq!(balancer.member(other).unwrap().elected(), 0);
+        assert_eq!(balancer.member(other).unwrap().picked(), 0);
         assert_eq!(curl(port, "name", &[]).await, own);
 
         drop(server);

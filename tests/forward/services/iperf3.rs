@@ -102,8 +102,8 @@ async fn streams_of_iperf3_pass_in_both_directions_over_tcp_and_udp() {
         // One flow for each stream, to the server that has the connections.
         assert_eq!(udp.statistics.opened(), 2);
         for name in ["a", "b"] {
-            let by_tcp = over_tcp.member(name).unwrap().elected() > 0;
-            let by_udp = over_udp.member(name).unwrap().elected() > 0;
+            let by_tcp = over_tcp.member(name).unwrap().picked() > 0;
+            let by_udp = over_udp.member(name).unwrap().picked() > 0;
             assert_eq!(by_tcp, by_udp, "{name}");
         }
         // Last, as what the server refuses at the end is sent to the other.

@@ -269,7 +269,7 @@ async fn a_client_whose_bytes_were_forwarded_goes_to_no_other_member() {
         assert!(stream.read(&mut [0]).await.is_err());
         is_quiet(&balancer).await;
         assert!(is_in_error(&balancer, "bad"));
-        assert_eq!(balancer.member("good").unwrap().elected(), 0);
+        assert_eq!(balancer.member("good").unwrap().picked(), 0);
     })
     .await;
 }

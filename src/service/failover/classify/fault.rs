@@ -67,7 +67,7 @@ impl Fault {
     /// nothing was sent, and another member is asked. It is not put in error, and it is not
     /// asked again for this request. If no other can take it either, the answer is 503.
     ///
-    /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure): one that heeds outcomes elects the member less
+    /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure): one that heeds outcomes picks the member less
     /// often then, while one that has no room would look idle otherwise.
     ///
     /// # Examples

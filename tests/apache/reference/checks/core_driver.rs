@@ -419,7 +419,7 @@ impl Core {
             tokens.extend(status.is_usable().then_some("Ok"));
             let row = json!({
                 "status": tokens.join(" "),
-                "elected": state.elected(),
+                "elected": state.picked(),
                 "busy": state.in_flight(),
                 "lbstatus": self.lbstatus(name),
                 "lbset": spec.tier(),

@@ -1,14 +1,14 @@
-//! What is known of a datagram without a flow: the member elected for it ([`Elected`]), and those
+//! What is known of a datagram without a flow: the member picked for it ([`Picked`]), and those
 //! that have failed before ([`Tried`]).
 //!
-//! What does not live here: the election (`front`).
+//! What does not live here: the pick (`front`).
 
 use crate::balancer::Lease;
 use crate::forward::Address;
 use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId};
 
-/// The member that was elected for a datagram, and what keeps its client on it.
+/// The member that was picked for a datagram, and what keeps its client on it.
 #[derive(Debug)]
 pub(super) struct Elected {
     pub(super) lease: Lease<Address>,
