@@ -1,6 +1,39 @@
-//! An embeddable load balancer. Here are its modules, floor by floor, and the paved path.
+//! An embeddable load balancer: a core, and the services and proxies that stand on it.
 //!
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
+//!
+//! # Modules, in reading order
+//!
+//! * [`guide`] explains the ideas in ten minutes; [`glossary`] has the words.
+//! * [`balancer`] has the [`Balancer`], its [`Lease`]s, changes of members, and events.
+//! * [`member`] describes a member: [`MemberSpec`], [`Weight`], [`Flag`], [`Ramp`](member::Ramp).
+//! * [`scheduler`] has the [`Scheduler`] trait and the schedulers.
+//! * [`session`] reads sticky sessions: [`StickySession`].
+//! * [`service`] has the tower services: [`BalanceLayer`], [`BalanceService`],
+//!   [`Failover`](service::Failover).
+#![cfg_attr(
+    feature = "proxy",
+    doc = "* [`proxy`] is the reverse proxy, with its server and its router."
+)]
+#![cfg_attr(feature = "forward", doc = "* [`forward`] balances TCP and UDP.")]
+#![cfg_attr(
+    feature = "health",
+    doc = "* [`health`] has checks, outlier detection and adaptive limits."
+)]
+#![cfg_attr(
+    feature = "heartbeat",
+    doc = "* [`heartbeat`] receives and sends reports of idle capacity."
+)]
+#![cfg_attr(
+    feature = "config",
+    doc = "* [`config`] reads and runs Apache's configuration."
+)]
+#![cfg_attr(
+    feature = "__net",
+    doc = "* [`net`] has the sockets: listeners, PROXY headers, TLS."
+)]
+//! * [`timer`], [`clock`] and [`random`] are time and chance, which a test can replace.
+//! * [`stable_hash`] hashes keys equally in all processes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // 0 ground
@@ -41,6 +74,10 @@ pub mod service;
 // 6 roof
 #[cfg(feature = "config")]
 pub mod config;
+
+// Documentation only
+pub mod glossary;
+pub mod guide;
 
 pub use balancer::events::{Event, Observer};
 pub use balancer::{

@@ -353,7 +353,7 @@ impl<W> Balancer<W> {
     }
 
     /// Returns when something falls due next, on the balancer's clock: the end of an error or
-    /// of an ejection, or a step of a ramp. [`keep_time`](Self::keep_time) notices it then,
+    /// of an ejection, or a step of a ramp. [`run_timed_changes`](Self::run_timed_changes) notices it then,
     /// or a timer of your own by [`apply_timed_changes`](Self::apply_timed_changes). A time that is over, the
     /// origin for one, means at once; `None`, that nothing is due.
     ///
@@ -382,7 +382,7 @@ impl<W> Balancer<W> {
     /// due, and wakes what waits for a member.
     ///
     /// Every pick does this by itself; where there may be no pick for a while, spawn
-    /// [`keep_time`](Self::keep_time).
+    /// [`run_timed_changes`](Self::run_timed_changes).
     ///
     /// # Examples
     ///

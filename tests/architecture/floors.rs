@@ -17,6 +17,7 @@ pub(crate) const FLOORS: &[Floor] = &[
     Floor { name: "sockets", sees: 5, modules: &["net", "timer"] },
     Floor { name: "drivers", sees: 6, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "service", "telemetry"] },
     Floor { name: "roof", sees: 7, modules: &["config", "manager"] },
+    Floor { name: "documentation", sees: 0, modules: &["glossary", "guide"] },
     // Last, so that no floor sees it.
     Floor { name: "annex", sees: 5, modules: &["testkit"] },
 ];

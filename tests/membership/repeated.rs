@@ -64,13 +64,17 @@ impl Scene {
     /// Does something that is no news, and shows that it was taken for none.
     fn hears_nothing(&self, what: &str, act: impl FnOnce(&Balancer<()>)) {
         self.balancer.apply_timed_changes();
-        let due = self.balancer.next_due();
+        let due = self.balancer.next_timed_change();
         let groups = self.told.groups.load(SeqCst);
         self.scribe.take();
         let watcher = Task::pending(self.balancer.ready(usize::MAX));
         act(&self.balancer);
         assert!(!watcher.is_woken(), "{what} wakes");
-        assert_eq!(self.balancer.next_due(), due, "{what} makes a renewal due");
+        assert_eq!(
+            self.balancer.next_timed_change(),
+            due,
+            "{what} makes a renewal due"
+        );
         self.balancer.apply_timed_changes();
         assert_eq!(self.told.groups.load(SeqCst), groups, "{what} is told on");
         let heard = self.scribe.take();

@@ -44,8 +44,8 @@ impl<W> Balancer<W> {
     /// end of a request too, and by [`wake_waiting`](Self::wake_waiting).
     ///
     /// A member whose recovery falls due while nothing else picks is noticed when this
-    /// future is polled: spawn [`keep_time`](Self::keep_time) once for the balancer, let the
-    /// deadline's timer wake this future at [`next_due`](Self::next_due), or call
+    /// future is polled: spawn [`run_timed_changes`](Self::run_timed_changes) once for the balancer, let the
+    /// deadline's timer wake this future at [`next_timed_change`](Self::next_timed_change), or call
     /// [`apply_timed_changes`](Self::apply_timed_changes).
     ///
     /// # Errors

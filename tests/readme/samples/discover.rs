@@ -1,0 +1,30 @@
+use equipoise::{Balancer, MemberSpec, PickRequest};
+use std::{error::Error, net::SocketAddr, time::Duration};
+use tokio::{net::lookup_host, time::interval};
+
+/// Makes the addresses of a host the members, every ten seconds.
+async fn discover(balancer: Balancer<SocketAddr>, host: &'static str) {
+    let source = balancer.source("dns");
+    let mut ticks = interval(Duration::from_secs(10));
+    loop {
+        ticks.tick().await;
+        // A failed lookup keeps the members that are there.
+        let Ok(addresses) = lookup_host(host).await else {
+            continue;
+        };
+        let members = addresses.map(|it| (it.to_string(), it, MemberSpec::new()));
+        if let Err(error) = source.replace_all(members) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let balancer = Balancer::builder().build()?;
+    tokio::spawn(discover(balancer.clone(), "localhost:8081"));
+    balancer.ready(1).await;
+    let lease = balancer.pick(&PickRequest::new())?;
+    println!("{}", *lease);
+    Ok(())
+}
