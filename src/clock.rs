@@ -39,7 +39,7 @@ impl Timestamp {
     /// ```
     pub const ORIGIN: Self = Self(0);
 
-    /// Makes a timestamp from nanoseconds since the clock's origin.
+    /// Creates a timestamp from nanoseconds since the clock's origin.
     ///
     /// # Examples
     ///
@@ -137,10 +137,6 @@ fn nanos(duration: Duration) -> u64 {
 /// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time now.
-    ///
-    /// # Examples
-    ///
-    /// See [`Clock`].
     fn now(&self) -> Timestamp;
 }
 
@@ -162,7 +158,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Makes a clock whose origin is now.
+    /// Creates a clock whose origin is now.
     ///
     /// # Examples
     ///
@@ -218,7 +214,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Makes a clock that stands at its origin.
+    /// Creates a clock that stands at its origin.
     ///
     /// # Examples
     ///

@@ -84,7 +84,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// Makes a source that repeats itself for the same seed.
+    /// Creates a source that repeats itself for the same seed.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl Random {
         }
     }
 
-    /// Makes a source that differs each time, seeded by the standard library's
+    /// Creates a source that differs each time, seeded by the standard library's
     /// hash keys.
     ///
     /// # Examples

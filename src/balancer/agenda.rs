@@ -41,7 +41,7 @@ impl Agenda {
         }
     }
 
-    /// Tells whether the picture must be renewed. The clock is read only while
+    /// Returns whether the picture must be renewed. The clock is read only while
     /// something is due at all.
     #[inline]
     pub(super) fn is_due(&self, clock: &dyn Clock) -> bool {
@@ -196,7 +196,7 @@ impl Outlook {
         rescue: None,
     };
 
-    /// Tells whether a ramp is over, or there is none.
+    /// Returns whether a ramp is over, or there is none.
     pub(super) fn is_at_full_weight(&self) -> bool {
         self.sixteenths == FULL_WEIGHT
     }

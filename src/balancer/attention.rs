@@ -55,7 +55,7 @@ impl SchedulerChanges {
 pub(super) struct AttentionWord(u32);
 
 impl AttentionWord {
-    /// Tells whether an end has nothing to take care of.
+    /// Returns whether an end has nothing to take care of.
     #[inline]
     pub(super) fn is_idle(self) -> bool {
         self.0 & AT_AN_END == 0

@@ -48,7 +48,7 @@ pub struct Builder<W> {
 }
 
 impl<W> Balancer<W> {
-    /// Makes a balancer that picks by requests, with members of weight 1.
+    /// Creates a balancer that picks by requests, with members of weight 1.
     ///
     /// # Errors
     ///
@@ -287,10 +287,6 @@ impl<W> Builder<W> {
 
     /// Sets how long errors last; [`Backoff::constant`] by default: each for the member's
     /// recovery delay.
-    ///
-    /// # Examples
-    ///
-    /// See [`Backoff`].
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.pace.backoff = backoff;
         self
@@ -299,10 +295,6 @@ impl<W> Builder<W> {
     /// Sets how the weights of members grow after these have joined or recovered (slow
     /// start), for all that have no [`ramp`](MemberSpec::with_ramp) of their own; by default
     /// not at all.
-    ///
-    /// # Examples
-    ///
-    /// See [`Ramp`].
     #[doc(alias = "slowstart")]
     pub fn ramp(mut self, ramp: Ramp) -> Self {
         self.pace.ramp = Some(ramp);

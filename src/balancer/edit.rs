@@ -118,20 +118,12 @@ impl<W> Balancer<W> {
 impl<'c, W> Edit<'c, W> {
     /// Inserts a member, or gives the one of that name a new payload and spec, as
     /// [`Balancer::insert`] does.
-    ///
-    /// # Examples
-    ///
-    /// See [`Edit`].
     pub fn insert(&mut self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) {
         let operation = Operation::Insert(name.into(), Some(payload), spec);
         self.operations.push(operation);
     }
 
     /// Removes a member, as [`Balancer::remove`] does.
-    ///
-    /// # Examples
-    ///
-    /// See [`Edit`].
     pub fn remove(&mut self, name: impl Into<Arc<str>>) {
         self.operations.push(Operation::Remove(name.into()));
     }
@@ -191,10 +183,6 @@ impl<'c, W> Edit<'c, W> {
     }
 
     /// Sets a flag of a member, as [`Balancer::set_flag`] does.
-    ///
-    /// # Examples
-    ///
-    /// See [`Edit`].
     pub fn set_flag(&mut self, name: impl Into<Arc<str>>, flag: Flag) {
         self.change_flag(name.into(), flag, true);
     }

@@ -137,10 +137,6 @@ pub enum EditError {
 
 impl EditError {
     /// Returns the name of the member that was refused.
-    ///
-    /// # Examples
-    ///
-    /// See [`EditError`].
     #[must_use]
     pub fn name(&self) -> &str {
         let (Self::DuplicateName { name }

@@ -10,10 +10,6 @@ use crate::member::{MemberSpec, Overrides};
 use crate::snapshot::{Overridden, SpecLayers};
 
 /// Which of a member's layers has decided something about it.
-///
-/// # Examples
-///
-/// See [`MemberExplanation::layer`](super::MemberExplanation::layer).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SettingLayer {

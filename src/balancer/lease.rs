@@ -168,10 +168,6 @@ impl<W> Lease<W> {
 
     /// Returns a meter for a request body, which is sent while the lease waits for the
     /// answer; the first call allocates.
-    ///
-    /// # Examples
-    ///
-    /// See [`SentMeter`].
     #[must_use]
     pub fn sent_meter(&mut self) -> SentMeter {
         let seat = &self.entry().seat.clone();

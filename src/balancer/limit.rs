@@ -64,10 +64,6 @@ impl LearnedLimit {
     }
 
     /// Returns the handle of another owner's limit on the same member.
-    ///
-    /// # Examples
-    ///
-    /// See [`LimitOwner`].
     #[must_use]
     pub const fn for_owner(mut self, owner: LimitOwner) -> Self {
         self.owner = owner;
@@ -80,10 +76,6 @@ impl LearnedLimit {
     /// # Panics
     ///
     /// Only if the scheduler does; the limit is set by then.
-    ///
-    /// # Examples
-    ///
-    /// See [`LearnedLimit`].
     pub fn set(&self, limit: Option<u32>) {
         if self.state.learn_limit(self.owner, limit) {
             self.shared.made_room(&self.state);
@@ -172,10 +164,6 @@ impl fmt::Debug for LearnedLimit {
 impl<W> Lease<W> {
     /// Returns a handle that sets the member's learned limit on requests in flight; it
     /// may outlive the lease.
-    ///
-    /// # Examples
-    ///
-    /// See [`LearnedLimit`].
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
         let entry = self.entry();

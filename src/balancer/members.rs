@@ -201,10 +201,6 @@ impl<W> Balancer<W> {
     ///
     /// [`EditError::DuplicateName`], and [`EditError::OtherSource`] for a name of another
     /// source; nothing is changed.
-    ///
-    /// # Examples
-    ///
-    /// See [`EditSummary`].
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,
@@ -240,7 +236,7 @@ impl<W> Balancer<W> {
         self.core.view.load().picture.roster.len()
     }
 
-    /// Tells whether there is no member at all.
+    /// Returns whether there is no member at all.
     ///
     /// # Examples
     ///

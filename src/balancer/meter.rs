@@ -161,10 +161,6 @@ impl SentCount {
 
 impl SentMeter {
     /// Counts bytes sent to the member.
-    ///
-    /// # Examples
-    ///
-    /// See [`SentMeter`].
     pub fn record(&self, bytes: u64) {
         self.0.sum.fetch_add(bytes, Relaxed);
         self.0.seat.state.add_bytes_sent(bytes);

@@ -57,7 +57,7 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Makes the standings of all members equal, as if the method had just been set.
+    /// Creates the standings of all members equal, as if the method had just been set.
     ///
     /// # Examples
     ///

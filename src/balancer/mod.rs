@@ -182,10 +182,6 @@ impl<W> Balancer<W> {
     }
 
     /// Returns the balancer's name, if it was given one.
-    ///
-    /// # Examples
-    ///
-    /// See [`Builder::name`].
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.shared().name.as_deref()
@@ -237,7 +233,7 @@ impl<W> Balancer<W> {
         self.core.view.load().picture.roster.clone()
     }
 
-    /// Tells whether `roster` is still everybody who is there.
+    /// Returns whether `roster` is still everybody who is there.
     pub(crate) fn has_roster(&self, roster: &Arc<Roster>) -> bool {
         Arc::ptr_eq(&self.core.view.load().picture.roster, roster)
     }

@@ -16,10 +16,6 @@ impl<W> Balancer<W> {
     /// updated or replaced, and wait for it while it is not there, for up to
     /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `change` runs outside every lock and may run again
     /// if the overrides are changed at the same time.
-    ///
-    /// # Examples
-    ///
-    /// See [`Overrides`].
     pub fn override_member(
         &self,
         name: impl Into<Arc<str>>,

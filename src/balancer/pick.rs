@@ -192,7 +192,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Tells whether the picture shows somebody as eligible whom the request has not
+    /// Returns whether the picture shows somebody as eligible whom the request has not
     /// tried: then it was a moment's refusal. If somebody of them is not usable, the
     /// picture is due, also before the one who put it in error has said so.
     fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
@@ -293,7 +293,7 @@ impl<W> Balancer<W> {
         Ok(lease)
     }
 
-    /// Makes the lease of a member that has been claimed.
+    /// Creates the lease of a member that has been claimed.
     #[inline]
     pub(super) fn lease(
         &self,

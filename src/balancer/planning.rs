@@ -52,7 +52,7 @@ impl Planning {
         self.plans = plans;
     }
 
-    /// Tells whether a plan has to be made, and none is being made.
+    /// Returns whether a plan has to be made, and none is being made.
     pub(super) fn is_owed(&self) -> bool {
         self.plans && self.wanted != self.made && self.running.is_none()
     }

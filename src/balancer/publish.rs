@@ -21,7 +21,7 @@ use crate::snapshot::{EligibilityWalk, Factors, Picture, PictureDiff, walk, with
 use crate::sync::Published;
 
 impl<W> Editor<W> {
-    /// Makes the standings of all members equal.
+    /// Creates the standings of all members equal.
     pub(super) fn reset_scheduler(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.scheduler.reset();
         self.publish(published, SchedulerNotice::Again)

@@ -44,7 +44,7 @@ pub struct PickRequest<'r> {
 }
 
 impl<'r> PickRequest<'r> {
-    /// Makes a request without session that has tried nobody.
+    /// Creates a request without session that has tried nobody.
     ///
     /// # Examples
     ///

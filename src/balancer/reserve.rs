@@ -77,7 +77,7 @@ impl<W> Balancer<W> {
         picked.or_else(|| self.pick_in_reserve(request))
     }
 
-    /// Tells whether a member has another payload than the one of that number; one that was
+    /// Returns whether a member has another payload than the one of that number; one that was
     /// removed has none.
     pub(crate) fn has_replaced(&self, member: MemberId, payload_number: u64) -> bool {
         let view = self.core.view.load();
@@ -99,7 +99,7 @@ impl<W> Balancer<W> {
         self.pick_without_events(request)
     }
 
-    /// Tells whether all members are among those that a request has tried. Some of these
+    /// Returns whether all members are among those that a request has tried. Some of these
     /// may be members no more.
     pub(crate) fn has_only(&self, tried: &[MemberId]) -> bool {
         let view = self.core.view.load();

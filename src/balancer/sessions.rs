@@ -22,7 +22,7 @@ impl<'r> Home<'r> {
         text
     }
 
-    /// Tells whether this member is the session's own.
+    /// Returns whether this member is the session's own.
     pub(super) fn is_at(self, seat: &Seat) -> bool {
         match self {
             Self::Member(name) => seat.state.name() == name,

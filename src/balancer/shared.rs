@@ -104,7 +104,7 @@ impl Shared {
         Arc::clone(&self.scheduler.load())
     }
 
-    /// Tells whether the scheduler has to read the facts again, and forgets it: before the
+    /// Returns whether the scheduler has to read the facts again, and forgets it: before the
     /// facts are read.
     pub(super) fn must_read_again(&self) -> bool {
         self.attention.take(READ_AGAIN)
@@ -118,7 +118,7 @@ impl Shared {
         self.heed(needs);
     }
 
-    /// Tells whether the picture must be renewed.
+    /// Returns whether the picture must be renewed.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.agenda.is_due(&*self.clock)
@@ -148,7 +148,7 @@ impl Shared {
         self.scheduler.load().on_room(state);
     }
 
-    /// Tells whether a request stands in line.
+    /// Returns whether a request stands in line.
     #[inline]
     pub(super) fn has_line(&self) -> bool {
         self.attention.look().has(LINE)
@@ -209,7 +209,7 @@ impl Shared {
         }
     }
 
-    /// Makes an event of this balancer.
+    /// Creates an event of this balancer.
     pub(super) fn event<'e>(
         &'e self,
         generation: u64,

@@ -60,10 +60,6 @@ pub struct MemberSource<W> {
 
 impl<W> Balancer<W> {
     /// Returns the source of that name, which brings members of its own.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSource`].
     pub fn source(&self, name: impl Into<Arc<str>>) -> MemberSource<W> {
         MemberSource {
             balancer: self.clone(),
@@ -133,10 +129,6 @@ impl<W> MemberSource<W> {
     /// # Errors
     ///
     /// [`EditError::OtherSource`] if the name is another source's.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSource`].
     pub fn insert(
         &self,
         name: impl Into<Arc<str>>,
@@ -211,10 +203,6 @@ impl<W> MemberSource<W> {
     /// # Errors
     ///
     /// [`EditError::DuplicateName`], or [`EditError::OtherSource`]; nothing is changed.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSource`].
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,

@@ -26,10 +26,6 @@ pub struct WeakBalancer<W> {
 
 impl<W> Balancer<W> {
     /// Returns a handle that does not keep the balancer alive.
-    ///
-    /// # Examples
-    ///
-    /// See [`WeakBalancer`].
     #[must_use]
     pub fn downgrade(&self) -> WeakBalancer<W> {
         WeakBalancer {
@@ -41,10 +37,6 @@ impl<W> Balancer<W> {
 impl<W> WeakBalancer<W> {
     /// Returns the balancer, unless its last handle is gone. Leases and guards that are left
     /// do not count as handles.
-    ///
-    /// # Examples
-    ///
-    /// See [`WeakBalancer`].
     #[must_use]
     pub fn upgrade(&self) -> Option<Balancer<W>> {
         let core = self.core.upgrade()?;

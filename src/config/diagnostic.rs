@@ -42,10 +42,6 @@ pub struct Diagnostic {
 }
 
 /// How bad it is.
-///
-/// # Examples
-///
-/// See [`Diagnostic`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Severity {
@@ -58,10 +54,6 @@ pub enum Severity {
 }
 
 /// A place in the text of a configuration.
-///
-/// # Examples
-///
-/// See [`Diagnostic`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Position {
@@ -120,11 +112,7 @@ impl Diagnostic {
         self
     }
 
-    /// Tells whether nothing can be built as long as it stands.
-    ///
-    /// # Examples
-    ///
-    /// See [`Diagnostic`].
+    /// Returns whether nothing can be built as long as it stands.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -13,10 +13,6 @@ use super::{Config, Diagnostic};
 /// All that is wrong is said at once. As long as one of the diagnostics
 /// [is an error](Diagnostic::is_error), the configuration has less in it than its text
 /// says, and [`build`](super::build()) refuses it.
-///
-/// # Examples
-///
-/// See [`Config`].
 #[must_use]
 pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
     Reader::new().parse(text)
@@ -41,20 +37,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Makes a reader without a base directory, to which nothing is defined.
-    ///
-    /// # Examples
-    ///
-    /// See [`Reader`].
+    /// Creates a reader without a base directory, to which nothing is defined.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets what the text is called in diagnostics; `configuration` by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`Reader`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.surroundings.name = Some(name.into());
         self
@@ -79,10 +67,6 @@ impl Reader {
     }
 
     /// Defines a variable for `${NAME}` and `<IfDefine NAME>` (httpd: `-D`).
-    ///
-    /// # Examples
-    ///
-    /// See [`Reader`].
     pub fn define(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.surroundings.defines.push((name.into(), value.into()));
         self
@@ -112,10 +96,6 @@ impl Reader {
     }
 
     /// Reads a configuration; see [`parse`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Reader`].
     #[must_use]
     pub fn parse(&self, text: &str) -> (Config, Vec<Diagnostic>) {
         understood(syntax::read(text, &self.surroundings))

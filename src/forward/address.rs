@@ -53,7 +53,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Makes the address of a host by name.
+    /// Creates the address of a host by name.
     ///
     /// # Examples
     ///
@@ -69,7 +69,7 @@ impl Address {
         }
     }
 
-    /// Makes the address of a unix socket.
+    /// Creates the address of a unix socket.
     ///
     /// # Examples
     ///

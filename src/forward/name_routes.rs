@@ -86,7 +86,7 @@ pub struct HostNameError {
 }
 
 impl<T> NameRoutes<T> {
-    /// Makes a table without any value: all connections are to be closed.
+    /// Creates a table without any value: all connections are to be closed.
     pub fn new() -> Self {
         Self {
             named: ByName::new(),

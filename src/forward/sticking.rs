@@ -42,7 +42,7 @@ impl Sticking {
         request.with_session_member(self.home.as_deref())
     }
 
-    /// Tells whether a member that was picked may be connected. It may not if another connection
+    /// Returns whether a member that was picked may be connected. It may not if another connection
     /// of the client has just decided for another one: that is to be picked then.
     pub(super) fn accepts(&mut self, picked: &Arc<str>) -> bool {
         let enter = || self.table.stick(self.client, picked.clone());

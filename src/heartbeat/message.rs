@@ -44,7 +44,7 @@ impl HeartbeatMessage {
     /// number that is cut is another number.
     pub const MAX_BYTES: usize = 1000;
 
-    /// Makes a message.
+    /// Creates a message.
     #[must_use]
     pub const fn new(reading: HeartbeatReading) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl HeartbeatMessage {
         }
     }
 
-    /// Names the port at which the server serves, so that several servers of one address are
+    /// Sets the port at which the server serves, so that several servers of one address are
     /// told apart. Zero is no port.
     #[must_use]
     pub const fn with_port(self, port: u16) -> Self {

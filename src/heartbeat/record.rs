@@ -29,7 +29,7 @@ pub struct HeartbeatRecord {
 }
 
 impl HeartbeatRecord {
-    /// Makes a record that tells nothing of its age.
+    /// Creates a record that tells nothing of its age.
     #[must_use]
     pub const fn new(sender: SenderId, reading: HeartbeatReading) -> Self {
         Self {

@@ -23,7 +23,7 @@ pub struct SenderId {
 }
 
 impl SenderId {
-    /// Makes the identity of a server. Port 0 is no port.
+    /// Creates the identity of a server. Port 0 is no port.
     #[must_use]
     pub const fn new(ip: IpAddr, port: Option<u16>) -> Self {
         let port = match port {

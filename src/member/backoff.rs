@@ -61,10 +61,6 @@ impl Backoff {
 
     /// Each error in a row lasts twice as long as the one before, the first for the
     /// member's recovery delay, up to `max`. A recovery delay above `max` holds as it is.
-    ///
-    /// # Examples
-    ///
-    /// See [`Backoff`].
     pub const fn exponential(max: Duration) -> Self {
         Self { max: Some(max) }
     }

@@ -48,10 +48,6 @@ pub enum Cause {
 
 impl Cause {
     /// Returns whether nothing of the request was sent to the member.
-    ///
-    /// # Examples
-    ///
-    /// See [`Cause`].
     #[must_use]
     pub const fn is_before_sending(&self) -> bool {
         matches!(

@@ -10,10 +10,6 @@ use super::{Cause, Flag, Status};
 use crate::clock::Timestamp;
 
 /// One reason for which a member is out of service.
-///
-/// # Examples
-///
-/// See [`Health`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Outage {
@@ -61,10 +57,6 @@ pub struct Health {
 impl Health {
     /// Returns the outage that `flag` stands for; `None` if it does not hold, and for flags
     /// that are not of a member's health.
-    ///
-    /// # Examples
-    ///
-    /// See [`Health`].
     #[must_use]
     pub const fn outage(&self, flag: Flag) -> Option<&Outage> {
         match flag {
@@ -93,7 +85,7 @@ impl Health {
         self.errors
     }
 
-    /// Tells whether no outage holds.
+    /// Returns whether no outage holds.
     ///
     /// # Examples
     ///

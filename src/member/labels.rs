@@ -94,7 +94,7 @@ impl Labels {
         self.all().len()
     }
 
-    /// Tells whether there are no labels.
+    /// Returns whether there are no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()

@@ -68,21 +68,13 @@ impl Overrides {
         Self::default()
     }
 
-    /// Tells whether nothing is overridden.
-    ///
-    /// # Examples
-    ///
-    /// See [`new`](Self::new).
+    /// Returns whether nothing is overridden.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Sets a flag, whatever the source says.
-    ///
-    /// # Examples
-    ///
-    /// See [`Overrides`].
     pub fn with_flag(mut self, flag: Flag) -> Self {
         let flag = Status::NORMAL.with(flag).minus(Status::HEALTH);
         self.set = self.set.plus(flag);
@@ -129,40 +121,24 @@ impl Overrides {
     }
 
     /// Sets the weight.
-    ///
-    /// # Examples
-    ///
-    /// See [`Overrides`].
     pub fn with_weight(mut self, weight: Weight) -> Self {
         self.weight = Some(weight);
         self
     }
 
     /// Leaves the weight to the source.
-    ///
-    /// # Examples
-    ///
-    /// See [`without_flag`](Self::without_flag).
     pub fn without_weight(mut self) -> Self {
         self.weight = None;
         self
     }
 
     /// Sets the tier.
-    ///
-    /// # Examples
-    ///
-    /// See [`Overrides`].
     pub fn with_tier(mut self, tier: u16) -> Self {
         self.tier = Some(tier);
         self
     }
 
     /// Leaves the tier to the source.
-    ///
-    /// # Examples
-    ///
-    /// See [`without_flag`](Self::without_flag).
     pub fn without_tier(mut self) -> Self {
         self.tier = None;
         self
@@ -189,10 +165,6 @@ impl Overrides {
     }
 
     /// Leaves the cap on requests in flight to the source.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_max_in_flight`](Self::with_max_in_flight).
     pub fn without_max_in_flight(mut self) -> Self {
         self.max_in_flight = None;
         self
@@ -218,30 +190,18 @@ impl Overrides {
     }
 
     /// Leaves the route to the source.
-    ///
-    /// # Examples
-    ///
-    /// See [`without_flag`](Self::without_flag).
     pub fn without_route(mut self) -> Self {
         self.route = None;
         self
     }
 
     /// Sets the route that takes over the sessions; an empty one is none.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_route`](Self::with_route).
     pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
         self.redirect_route = Some(route.as_ref().into());
         self
     }
 
     /// Leaves the route that takes over the sessions to the source.
-    ///
-    /// # Examples
-    ///
-    /// See [`without_flag`](Self::without_flag).
     pub fn without_redirect_route(mut self) -> Self {
         self.redirect_route = None;
         self

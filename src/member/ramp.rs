@@ -90,10 +90,6 @@ impl Ramp {
     };
 
     /// A ramp of this length; linear, from one sixteenth.
-    ///
-    /// # Examples
-    ///
-    /// See [`Ramp`].
     pub fn over(window: Duration) -> Self {
         Self {
             window_nanos: u64::try_from(window.as_nanos()).unwrap_or(u64::MAX),
@@ -136,10 +132,6 @@ impl Ramp {
 
     /// Sets the weight to begin with, in hundredths of the full weight (Envoy:
     /// `min_weight_percent`, there 10 by default); above 100 is 100.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_aggression`](Self::with_aggression).
     pub const fn with_min_percent(mut self, percent: u8) -> Self {
         self.min_percent = if percent > 100 { 100 } else { percent };
         self
@@ -163,20 +155,12 @@ impl Ramp {
     }
 
     /// Returns the aggression; 1 is linear.
-    ///
-    /// # Examples
-    ///
-    /// See [`window`](Self::window).
     #[must_use]
     pub fn aggression(self) -> f64 {
         f64::from(self.aggression) / 100.0
     }
 
     /// Returns the weight to begin with, in hundredths of the full weight.
-    ///
-    /// # Examples
-    ///
-    /// See [`window`](Self::window).
     #[must_use]
     pub const fn min_percent(self) -> u8 {
         self.min_percent

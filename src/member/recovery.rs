@@ -61,14 +61,14 @@ impl LiveStatus {
         Self(self.0 & !ARRIVED)
     }
 
-    /// Tells whether time has nothing in store for the member: no outage that ends by
+    /// Returns whether time has nothing in store for the member: no outage that ends by
     /// itself, and no ramp.
     #[inline]
     pub(crate) const fn is_settled(self) -> bool {
         self.0 & (ARRIVED | Status::TIMED.bits() as u64) == 0
     }
 
-    /// Tells whether a ramp may be under way.
+    /// Returns whether a ramp may be under way.
     pub(crate) const fn is_arriving(self) -> bool {
         self.0 & ARRIVED != 0
     }

@@ -61,7 +61,7 @@ pub struct MemberSpec {
 }
 
 impl MemberSpec {
-    /// Makes the spec of an ordinary member: weight 1, tier 0, no route, no cap.
+    /// Creates the spec of an ordinary member: weight 1, tier 0, no route, no cap.
     ///
     /// # Examples
     ///
@@ -338,70 +338,42 @@ impl MemberSpec {
     }
 
     /// Returns the weight.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub const fn weight(&self) -> Weight {
         self.weight
     }
 
     /// Returns the tier.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub const fn tier(&self) -> u16 {
         self.tier
     }
 
     /// Returns the flags.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
     }
 
     /// Returns the cap on requests in flight.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub const fn max_in_flight(&self) -> Option<u32> {
         self.max_in_flight
     }
 
     /// Returns how long the member rests after an error.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub const fn recovery_delay(&self) -> Duration {
         self.recovery_delay
     }
 
     /// Returns the ramp of its own; `None` where the balancer's holds.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_ramp`](Self::with_ramp).
     #[must_use]
     pub const fn ramp(&self) -> Option<Ramp> {
         self.ramp
     }
 
     /// Returns the route.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.route.as_deref()
@@ -412,30 +384,18 @@ impl MemberSpec {
     }
 
     /// Returns the route that takes over the sessions.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec`].
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
         self.redirect_route.as_deref()
     }
 
     /// Returns the text of the label of that name.
-    ///
-    /// # Examples
-    ///
-    /// See [`Labels`].
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name)
     }
 
     /// Returns all labels.
-    ///
-    /// # Examples
-    ///
-    /// See [`Labels`].
     #[must_use]
     pub const fn labels(&self) -> &Labels {
         &self.labels

@@ -93,11 +93,7 @@ impl MemberState {
         }
     }
 
-    /// Returns who this is.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
+    /// Returns the member's id.
     #[must_use]
     #[inline]
     pub fn id(&self) -> MemberId {
@@ -105,10 +101,6 @@ impl MemberState {
     }
 
     /// Returns the name under which the member was inserted.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.rest.name
@@ -119,10 +111,6 @@ impl MemberState {
     }
 
     /// Returns how many requests are in flight (Apache: `busy`).
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[doc(alias = "busy")]
     #[must_use]
     #[inline]
@@ -133,20 +121,12 @@ impl MemberState {
     /// Returns how often the member was picked, by a scheduler or by a session.
     ///
     /// Counts to 2^39 and then again from 0, as a scraper of counters expects.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     pub fn picked(&self) -> u64 {
         self.counters.picked()
     }
 
     /// Returns the bytes sent to the member (Apache: `transferred`).
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[doc(alias = "transferred")]
     #[must_use]
     #[inline]
@@ -155,10 +135,6 @@ impl MemberState {
     }
 
     /// Returns the bytes received from the member (Apache: `read`).
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     #[inline]
     pub fn bytes_received(&self) -> u64 {
@@ -166,10 +142,6 @@ impl MemberState {
     }
 
     /// Returns the bytes of both directions.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> u64 {
@@ -177,10 +149,6 @@ impl MemberState {
     }
 
     /// Returns the status as it is now.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     #[inline]
     pub fn status(&self) -> Status {
@@ -188,10 +156,6 @@ impl MemberState {
     }
 
     /// Returns how often the member has left the error status to be tried again.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.rest.retries.load(Relaxed)
@@ -199,10 +163,6 @@ impl MemberState {
 
     /// Returns its health: why it is in error, ejected or failed by a check, since when, and
     /// until when.
-    ///
-    /// # Examples
-    ///
-    /// See [`Health`].
     #[must_use]
     pub fn health(&self) -> Health {
         let record = self.rest.record.lock();
@@ -218,10 +178,6 @@ impl MemberState {
     /// [`max_in_flight`](MemberSpec::max_in_flight) and its
     /// [`learned_limit`](Self::learned_limit);
     /// [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT) with neither.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberState`].
     #[must_use]
     #[inline]
     pub fn max_in_flight(&self) -> u32 {
@@ -231,10 +187,6 @@ impl MemberState {
     /// Returns the limit on requests in flight that was learned while running, if there
     /// is one: the smallest of those that its protocol, an adaptive limit and the trial after
     /// an ejection have set.
-    ///
-    /// # Examples
-    ///
-    /// See [`LearnedLimit`](crate::balancer::LearnedLimit), which sets it.
     #[must_use]
     pub fn learned_limit(&self) -> Option<u32> {
         self.caps.learned()

@@ -169,7 +169,7 @@ impl Status {
         Self(self.0 & !flag.bit())
     }
 
-    /// Tells whether `flag` is set.
+    /// Returns whether `flag` is set.
     ///
     /// # Examples
     ///
@@ -185,7 +185,7 @@ impl Status {
         self.0 & flag.bit() != 0
     }
 
-    /// Tells whether a member of this status can serve at all: it is neither
+    /// Returns whether a member of this status can serve at all: it is neither
     /// disabled, stopped, in error, ejected nor failed by a health check.
     ///
     /// Draining, spares and standbys are usable: whether they are *picked* is

@@ -57,7 +57,7 @@ impl Weight {
     /// ```
     pub const MAX: Self = Self(6_553_500);
 
-    /// Makes a whole weight.
+    /// Creates a whole weight.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Weight {
         }
     }
 
-    /// Makes a weight from hundredths: 150 is 1.5.
+    /// Creates a weight from hundredths: 150 is 1.5.
     ///
     /// # Errors
     ///

@@ -65,7 +65,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Makes an acceptor with the limits above.
+    /// Creates an acceptor with the limits above.
     pub fn new() -> Self {
         Self {
             opening: Opening::default(),

@@ -101,7 +101,7 @@ pub struct ProxyValueError {
 }
 
 impl ProxyHeader {
-    /// Makes the header of a connection over TCP. If one address is of IPv4 and the other of
+    /// Creates the header of a connection over TCP. If one address is of IPv4 and the other of
     /// IPv6, the former is written as an address of IPv6 (`::ffff:203.0.113.7`).
     ///
     /// # Examples
@@ -130,7 +130,7 @@ impl ProxyHeader {
         }
     }
 
-    /// Makes the header of a connection that has no addresses to tell: its client came by a unix
+    /// Creates the header of a connection that has no addresses to tell: its client came by a unix
     /// socket, or it is the balancer's own, such as a check of a member's health. The member then
     /// takes the connection for what it is.
     ///

@@ -24,7 +24,7 @@ impl Watching {
 }
 
 impl Stream {
-    /// Makes the system reset the connection when it is dropped, so that the other side does
+    /// Creates the system reset the connection when it is dropped, so that the other side does
     /// not take it for a clean end. A unix socket, and a system without this, ends as usual.
     pub(crate) fn reset_when_dropped(&self) {
         #[cfg(unix)]

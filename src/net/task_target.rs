@@ -18,7 +18,7 @@ struct TaskTarget<F> {
 }
 
 impl StreamTarget {
-    /// Makes a target that runs a task for each connection, as [`Acceptor::serve`] does. The
+    /// Creates a target that runs a task for each connection, as [`Acceptor::serve`] does. The
     /// connection counts until its task has ended.
     ///
     /// # Examples
@@ -42,7 +42,7 @@ impl StreamTarget {
 }
 
 impl Acceptor {
-    /// Makes a target for a [`StreamRouter`](crate::forward::StreamRouter), which runs a task for
+    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter), which runs a task for
     /// each connection after a PROXY header, unless the router has read one, and after the
     /// handshake of TLS, each if that is set.
     ///

@@ -72,7 +72,7 @@ impl TlsSession {
         self.shared.server_name.as_deref()
     }
 
-    /// Tells whether the certificate that was shown to the client is for that host, a name or
+    /// Returns whether the certificate that was shown to the client is for that host, a name or
     /// an address.
     ///
     /// # Examples

@@ -55,11 +55,7 @@ impl<F> ClientAddrLayer<F>
 where
     F: Fn(&Extensions) -> Option<SocketAddr>,
 {
-    /// Makes a layer that finds the address by `find` in the extensions of each request.
-    ///
-    /// # Examples
-    ///
-    /// See [`ClientAddrLayer`].
+    /// Creates a layer that finds the address by `find` in the extensions of each request.
     pub fn new(find: F) -> Self {
         Self { find }
     }
@@ -81,10 +77,6 @@ impl<F> fmt::Debug for ClientAddrLayer<F> {
 }
 
 /// A service with a [`ClientAddrLayer`] before it.
-///
-/// # Examples
-///
-/// See [`ClientAddrLayer`].
 #[derive(Clone)]
 pub struct ClientAddrService<S, F> {
     find: F,

@@ -123,12 +123,8 @@ type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 pub type ProxyBody = ResponseBody<EdgeBody<LeasedBody<EndpointBody>>>;
 
 impl ReverseProxy {
-    /// Makes a proxy that leaves paths as they are, knows no sessions, and tells members
+    /// Creates a proxy that leaves paths as they are, knows no sessions, and tells members
     /// who asks by the default [`Forwarding`].
-    ///
-    /// # Examples
-    ///
-    /// See [`ReverseProxy`].
     #[must_use]
     pub fn new(balancer: Balancer<Endpoint>) -> Self {
         let edge = EdgeLayer::new(Forwarding::new());
@@ -137,12 +133,8 @@ impl ReverseProxy {
 }
 
 impl<P> ReverseProxy<P> {
-    /// Makes a proxy of its two halves. What the errors of endpoints mean need not be
+    /// Creates a proxy of its two halves. What the errors of endpoints mean need not be
     /// said.
-    ///
-    /// # Examples
-    ///
-    /// See [`ReverseProxy`].
     pub fn from_parts(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
@@ -183,10 +175,6 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropped, it gives the request up, and the member's count back.
-    ///
-    /// # Examples
-    ///
-    /// See [`ReverseProxy`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct ReverseProxyFuture<F> {

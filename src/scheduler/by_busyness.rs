@@ -41,7 +41,7 @@ pub struct ByBusyness {
 }
 
 impl ByBusyness {
-    /// Makes a scheduler that compares requests in flight, as Apache does.
+    /// Creates a scheduler that compares requests in flight, as Apache does.
     ///
     /// # Examples
     ///
@@ -57,7 +57,7 @@ impl ByBusyness {
         }
     }
 
-    /// Makes a scheduler that compares requests in flight for each unit of weight.
+    /// Creates a scheduler that compares requests in flight for each unit of weight.
     ///
     /// # Examples
     ///

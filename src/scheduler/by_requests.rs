@@ -38,7 +38,7 @@ pub struct ByRequests {
 }
 
 impl ByRequests {
-    /// Makes a scheduler that has picked nobody yet.
+    /// Creates a scheduler that has picked nobody yet.
     ///
     /// # Examples
     ///

@@ -47,7 +47,7 @@ pub struct ByTraffic {
 }
 
 impl ByTraffic {
-    /// Makes a scheduler for which everybody starts with nothing.
+    /// Creates a scheduler for which everybody starts with nothing.
     ///
     /// # Examples
     ///
@@ -61,7 +61,7 @@ impl ByTraffic {
         Self::default()
     }
 
-    /// Makes a scheduler under which whoever joins or returns takes everything until it
+    /// Creates a scheduler under which whoever joins or returns takes everything until it
     /// has caught up with the others, as in Apache.
     ///
     /// # Examples

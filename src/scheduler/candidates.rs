@@ -112,11 +112,7 @@ impl<'c> Candidates<'c> {
         self.picture.group_len()
     }
 
-    /// Tells whether nobody is eligible.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
+    /// Returns whether nobody is eligible.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -171,10 +167,6 @@ impl<'c> Candidates<'c> {
     ///
     /// It may be older than the candidates: it may name members that have left, and miss
     /// members that have joined.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler::plan`](super::Scheduler::plan).
     #[must_use]
     #[inline]
     pub fn plan<T: Any>(&self) -> Option<&'c T> {
@@ -241,7 +233,7 @@ impl<'c> Candidates<'c> {
         self.tried
     }
 
-    /// Tells whether a member is one of the eligible ones, tried or not. O(1).
+    /// Returns whether a member is one of the eligible ones, tried or not. O(1).
     ///
     /// # Examples
     ///
@@ -293,10 +285,6 @@ impl<'c> Candidates<'c> {
     ///
     /// If there is none: [`Pick::AtCapacity`] if one at least was at its cap, otherwise
     /// [`Pick::Nobody`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidates`].
     pub fn claim_first(&self, order: impl IntoIterator<Item = Candidate<'c>>) -> Pick<'c> {
         let mut at_capacity = false;
         for candidate in order {
@@ -393,51 +381,31 @@ impl<'c> Candidate<'c> {
         }
     }
 
-    /// Returns who this is.
-    ///
-    /// # Examples
-    ///
-    /// See [`ClaimError`].
+    /// Returns the member's id.
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.seat.state.id()
     }
 
     /// Returns the facts about the member.
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidates`].
     #[must_use]
     pub fn state(&self) -> &'c MemberState {
         &self.seat.state
     }
 
     /// Returns the spec that holds: that of its source, with what an operator overrides.
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidate`].
     #[must_use = "this reads the spec and changes nothing"]
     pub fn spec(&self) -> &'c MemberSpec {
         &self.seat.spec
     }
 
     /// Returns the text of a label of the member's, if it has it.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberSpec::with_label`].
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&'c str> {
         self.seat.spec.label(name)
     }
 
-    /// Tells whether the member is below its cap at this moment; only a claim makes sure.
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidate`].
+    /// Returns whether the member is below its cap at this moment; only a claim makes sure.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.state().in_flight() < self.state().max_in_flight()
@@ -445,10 +413,6 @@ impl<'c> Candidate<'c> {
 
     /// Returns the weight that counts now: its spec's, thinned while it
     /// [ramps up](crate::member::Ramp).
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidate`].
     #[must_use]
     pub fn weight(&self) -> EffectiveWeight {
         self.factors.weight(self.seat)
@@ -461,10 +425,6 @@ impl<'c> Candidate<'c> {
 
     /// Returns the place that settles ties: the lower rank wins. Ranks are in
     /// configuration order, spares that stand in behind all others.
-    ///
-    /// # Examples
-    ///
-    /// See [`Candidate`].
     #[must_use]
     pub fn rank(&self) -> u64 {
         const BEHIND: u64 = 1 << 63;

@@ -86,20 +86,12 @@ pub struct Claim<'c> {
 
 impl<'c> Claim<'c> {
     /// Returns the member that it claims.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
     #[must_use]
     pub fn member(&self) -> &'c MemberState {
         self.state
     }
 
     /// Returns how many the member had in flight with this claim.
-    ///
-    /// # Examples
-    ///
-    /// See [`Claim`].
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight

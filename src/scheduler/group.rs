@@ -108,29 +108,17 @@ impl<'g> GroupChange<'g> {
     }
 
     /// Iterates over the members that are no longer eligible.
-    ///
-    /// # Examples
-    ///
-    /// See [`GroupChange`].
     pub fn left(&self) -> impl Iterator<Item = &'g MemberState> + use<'g> {
         self.left.iter().map(|seat| &*seat.state)
     }
 
     /// Iterates over the members that have become eligible.
-    ///
-    /// # Examples
-    ///
-    /// See [`GroupChange`].
     pub fn joined(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.picture, self.joined)
     }
 
     /// Iterates over the members whose weight, rank or cap changed, or whose facts
     /// should be read again.
-    ///
-    /// # Examples
-    ///
-    /// See [`GroupChange`].
     pub fn changed(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.picture, self.changed)
     }

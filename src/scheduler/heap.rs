@@ -8,7 +8,7 @@ const CHILDREN: usize = 4;
 
 /// What a heap is ordered by.
 pub(super) trait HeapKey: Copy {
-    /// Tells whether this goes before `other`; never both ways.
+    /// Returns whether this goes before `other`; never both ways.
     fn goes_before(&self, other: &Self) -> bool;
 }
 

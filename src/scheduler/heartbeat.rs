@@ -24,10 +24,6 @@ use crate::random::Random;
 ///
 /// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n); once
 /// in the life of a report all are looked through for old ones.
-///
-/// # Examples
-///
-/// See [`HeartbeatReadings`].
 #[derive(Debug)]
 pub struct Heartbeat {
     readings: HeartbeatReadings,
@@ -35,12 +31,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Makes a scheduler that picks by `readings`, which must not be shared with
+    /// Creates a scheduler that picks by `readings`, which must not be shared with
     /// another scheduler.
-    ///
-    /// # Examples
-    ///
-    /// See [`HeartbeatReadings`].
     #[must_use]
     pub fn new(readings: &HeartbeatReadings) -> Self {
         Self {

@@ -103,25 +103,13 @@ use crate::random::Random;
 /// ```
 pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// Returns the method's name, as in `byrequests`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler`].
     fn name(&self) -> &'static str;
 
     /// Picks one of `candidates` and claims it.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler`].
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
 
     /// Tells who `pick` would pick, without side effect; `None` if chance decides or
     /// nobody can be picked.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler`].
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let _ = (candidates, context);
         None
@@ -191,15 +179,11 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// The eligible group changed; called by the publisher, in order, with who joined,
     /// left or changed.
-    ///
-    /// # Examples
-    ///
-    /// See [`GroupChange`].
     fn on_group_change(&self, group: &GroupChange<'_>) {
         let _ = group;
     }
 
-    /// Makes a table ahead of picks, from all members and the weights that their sources
+    /// Creates a table ahead of picks, from all members and the weights that their sources
     /// and operators give; called only if [`needs`](Self::needs) contains
     /// [`Needs::PLAN`].
     ///
@@ -284,10 +268,6 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Returns what an operator sees of a member's standing (Apache: `lbstatus`), in
     /// units of the method's own.
-    ///
-    /// # Examples
-    ///
-    /// See [`GroupChange`].
     #[doc(alias = "lbstatus")]
     fn standing(&self, member: MemberId) -> Option<i64> {
         let _ = member;
@@ -295,10 +275,6 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Tells what has to be measured and done for this scheduler.
-    ///
-    /// # Examples
-    ///
-    /// See [`on_ended`](Self::on_ended) and [`Needs`].
     fn needs(&self) -> Needs {
         Needs::NOTHING
     }
@@ -393,31 +369,18 @@ impl<'p> PickContext<'p> {
     }
 
     /// Returns the request's hash key, if it brought one.
-    ///
-    /// # Examples
-    ///
-    /// See [`PickRequest::with_hash`](crate::PickRequest::with_hash).
     #[must_use]
     pub fn hash(&self) -> Option<u64> {
         self.hash
     }
 
     /// Returns the facts that the request brought, if they are of this type.
-    ///
-    /// # Examples
-    ///
-    /// See [`PickRequest::with_facts`](crate::PickRequest::with_facts), and
-    /// [`BalanceLayer::facts_by`](crate::BalanceLayer::facts_by) for HTTP.
     #[must_use]
     pub fn facts<T: Any>(&self) -> Option<&'p T> {
         self.facts.get()
     }
 
     /// Returns the source of chance.
-    ///
-    /// # Examples
-    ///
-    /// See [`PickContext`].
     #[must_use]
     pub fn random(&self) -> &'p Random {
         self.random

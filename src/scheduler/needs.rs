@@ -140,7 +140,7 @@ impl Needs {
         Self(self.0 | other.0)
     }
 
-    /// Tells whether all of `other` is asked for.
+    /// Returns whether all of `other` is asked for.
     ///
     /// # Examples
     ///

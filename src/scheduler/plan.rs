@@ -15,19 +15,11 @@ use crate::snapshot::{Roster, Seat};
 /// [`Candidates::plan`](super::Candidates::plan).
 ///
 /// It is dropped outside every lock, when no pick works with it any more.
-///
-/// # Examples
-///
-/// See [`Scheduler::plan`](super::Scheduler::plan).
 #[derive(Clone)]
 pub struct Plan(Arc<dyn Any + Send + Sync>);
 
 impl Plan {
-    /// Makes a plan of a table.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler::plan`](super::Scheduler::plan).
+    /// Creates a plan of a table.
     pub fn new<T>(table: T) -> Self
     where
         T: Any + Send + Sync,
@@ -49,10 +41,6 @@ impl fmt::Debug for Plan {
 }
 
 /// All members of a balancer, eligible or not, as a plan is made from them.
-///
-/// # Examples
-///
-/// See [`Scheduler::plan`](super::Scheduler::plan).
 #[derive(Debug)]
 pub struct PlanMembers<'m> {
     roster: &'m Roster,
@@ -80,11 +68,7 @@ impl<'m> PlanMembers<'m> {
         self.roster.len()
     }
 
-    /// Tells whether there are no members.
-    ///
-    /// # Examples
-    ///
-    /// See [`len`](Self::len).
+    /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.roster.is_empty()
@@ -94,10 +78,6 @@ impl<'m> PlanMembers<'m> {
     ///
     /// Balancers that got their members in different orders agree only about names: a
     /// table that several processes shall share is made in the order of names.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler::plan`](super::Scheduler::plan).
     pub fn iter(&self) -> impl Iterator<Item = PlanMember<'m>> + use<'m> {
         self.roster.by_tier().map(|seat| PlanMember { seat })
     }
@@ -107,10 +87,6 @@ impl<'m> PlanMembers<'m> {
 ///
 /// It has only what changes the plan when it changes. So it has no status, and the weight
 /// is the configured one.
-///
-/// # Examples
-///
-/// See [`Scheduler::plan`](super::Scheduler::plan).
 #[derive(Clone, Copy, Debug)]
 pub struct PlanMember<'m> {
     seat: &'m Seat,
@@ -118,10 +94,6 @@ pub struct PlanMember<'m> {
 
 impl<'m> PlanMember<'m> {
     /// Returns the id, by which a pick claims the member.
-    ///
-    /// # Examples
-    ///
-    /// See [`Scheduler::plan`](super::Scheduler::plan).
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.seat.state.id()
@@ -182,17 +154,13 @@ impl<'m> PlanMember<'m> {
     /// Returns the weight, as the source gives it and an operator overrides it; what
     /// counts in a pick may be less of it
     /// ([`Candidate::weight`](super::Candidate::weight)).
-    ///
-    /// # Examples
-    ///
-    /// See [`PlanMembers::len`].
     #[must_use]
     pub fn weight(&self) -> Weight {
         self.seat.spec.weight()
     }
 }
 
-/// Tells whether plans made with one or the other of two seats are the same.
+/// Returns whether plans made with one or the other of two seats are the same.
 pub(crate) fn plans_alike(one: &Seat, other: &Seat) -> bool {
     fn facts(seat: &Seat) -> (MemberId, u64, u16, Weight, &Labels) {
         let spec = &seat.spec;

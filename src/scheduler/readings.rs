@@ -41,10 +41,6 @@ pub struct HeartbeatReading {
 impl HeartbeatReading {
     /// Returns the idle capacity to pick by: `ready`, or a quarter of it while
     /// nothing is busy, as Apache does for servers that have just started.
-    ///
-    /// # Examples
-    ///
-    /// See [`HeartbeatReading`].
     #[must_use]
     pub const fn idle(self) -> u32 {
         if self.busy == 0 {
@@ -82,11 +78,7 @@ pub struct HeartbeatReadings {
 }
 
 impl HeartbeatReadings {
-    /// Makes an empty table.
-    ///
-    /// # Examples
-    ///
-    /// See [`HeartbeatReadings`].
+    /// Creates an empty table.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -101,10 +93,6 @@ impl HeartbeatReadings {
     ///
     /// [`TooManyUnknownMembers`] if the name is no member, and as many names that are none
     /// have reported already as are remembered: 4096. The report is lost.
-    ///
-    /// # Examples
-    ///
-    /// See [`HeartbeatReadings`].
     pub fn report(
         &self,
         name: &str,

@@ -34,11 +34,6 @@ use crate::balancer::Balancer;
 ///
 /// Dropping the future cancels the attempt and gives its count back; what the member
 /// has done by then is done.
-///
-/// # Examples
-///
-/// See [`over`](Self::over) for members that are services, and
-/// [`BalanceLayer`](super::BalanceLayer) for members that are addresses.
 pub struct BalanceService<W, D = PerMember, P = Counted> {
     balancer: Balancer<W>,
     settings: Arc<HttpSettings>,
@@ -80,19 +75,11 @@ impl<W, D, P> BalanceService<W, D, P> {
 
     /// Answers errors itself, so that the service never fails: what an axum router
     /// wants.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPageService`].
     pub fn into_infallible(self) -> ErrorPageService<Self> {
         ErrorPageService::new(self)
     }
 
     /// Gives the bodies of answers another type, such as axum's `Body`.
-    ///
-    /// # Examples
-    ///
-    /// See [`BoxResponseBody`].
     pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
         BoxResponseBody::new(self, boxed)
     }

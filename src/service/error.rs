@@ -123,10 +123,6 @@ impl BalanceError {
     /// Returns the status by which HTTP says it: 502 for a member that failed, 504 if
     /// it let a time limit pass, 503 if nobody could take the request, and what a
     /// [`Request`](Self::Request) says.
-    ///
-    /// # Examples
-    ///
-    /// See [`BalanceError`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

@@ -5,10 +5,6 @@ use std::sync::Arc;
 use crate::session::Session;
 
 /// The member that answered, in the extensions of the answer: for access logs.
-///
-/// # Examples
-///
-/// See [`BalanceService::over`](super::BalanceService::over).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServedBy {

@@ -8,10 +8,6 @@ use super::StickySession;
 const MOST: usize = 4096;
 
 /// Why no cookie can bring a client back to a member.
-///
-/// # Examples
-///
-/// See [`StickySession::check_cookie_route`].
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CookieRouteError {

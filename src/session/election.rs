@@ -30,7 +30,7 @@ pub enum Session {
 }
 
 impl Session {
-    /// Tells whether the client's route has to be renewed (Apache exports
+    /// Returns whether the client's route has to be renewed (Apache exports
     /// `BALANCER_ROUTE_CHANGED`): sessions are on and another route serves than the
     /// one presented.
     ///

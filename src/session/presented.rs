@@ -74,7 +74,7 @@ impl<'r> PresentedSession<'r> {
         self.source
     }
 
-    /// Names the cookie or the URL parameter that matched.
+    /// Returns the name of the cookie or the URL parameter that matched.
     ///
     /// # Examples
     ///

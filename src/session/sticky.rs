@@ -173,7 +173,7 @@ impl StickySession {
         }
     }
 
-    /// Names the cookie.
+    /// Returns the name of the cookie.
     ///
     /// # Examples
     ///
@@ -188,7 +188,7 @@ impl StickySession {
         &self.cookie
     }
 
-    /// Names the URL parameter.
+    /// Returns the name of the URL parameter.
     ///
     /// # Examples
     ///
@@ -220,7 +220,7 @@ impl StickySession {
         self.separator
     }
 
-    /// Says whether a semicolon ends a value in the URL.
+    /// Returns whether a semicolon ends a value in the URL.
     ///
     /// # Examples
     ///
@@ -235,7 +235,7 @@ impl StickySession {
         self.semicolon_path_delimiter
     }
 
-    /// Says whether a request is refused rather than served without its session.
+    /// Returns whether a request is refused rather than served without its session.
     ///
     /// # Examples
     ///
@@ -250,7 +250,7 @@ impl StickySession {
         self.no_failover
     }
 
-    /// Says whether a value without separator is a route in itself.
+    /// Returns whether a value without separator is a route in itself.
     ///
     /// # Examples
     ///

@@ -59,7 +59,7 @@ impl Picture {
             .is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
-    /// Tells whether a member of the group is a spare that stands in.
+    /// Returns whether a member of the group is a spare that stands in.
     #[inline]
     pub(crate) fn stands_in(&self, seat: &Seat) -> bool {
         let spares = &self.group[self.spares_from.min(self.group.len())..];

@@ -68,10 +68,6 @@ impl<W> Balancer<W> {
 }
 
 /// Notices time for a balancer until that is gone; made by [`Balancer::run_timed_changes`].
-///
-/// # Examples
-///
-/// See [`Balancer::run_timed_changes`].
 #[must_use = "a future does nothing unless it is spawned or awaited"]
 pub struct TimedChanges<W> {
     keeper: TimeKeeper<W>,

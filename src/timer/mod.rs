@@ -23,10 +23,6 @@ pub use keep_time::TimedChanges;
 pub use tokio_timer::TokioTimer;
 
 /// A future that resolves when a time is over.
-///
-/// # Examples
-///
-/// See [`Timer`].
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where a driver's patience comes from: the timer of your runtime.
@@ -59,11 +55,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// # drop(Immediate.sleep(Duration::ZERO));
 /// ```
 pub trait Timer: fmt::Debug + Send + Sync + 'static {
-    /// Makes a future that resolves after `duration`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Timer`].
+    /// Creates a future that resolves after `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

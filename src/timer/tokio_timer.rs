@@ -31,11 +31,7 @@ pub struct TokioTimer {
 }
 
 impl TokioTimer {
-    /// Makes the timer; it belongs to no runtime until it is used.
-    ///
-    /// # Examples
-    ///
-    /// See [`TokioTimer`].
+    /// Creates the timer; it belongs to no runtime until it is used.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

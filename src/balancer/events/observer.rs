@@ -59,17 +59,9 @@ use super::{Event, Interest};
 /// ```
 pub trait Observer: Send + Sync + 'static {
     /// Is told an event.
-    ///
-    /// # Examples
-    ///
-    /// See [`Observer`].
     fn observe(&self, event: &Event<'_>);
 
     /// Returns what it wants to be told. It is asked once, when the observer is added.
-    ///
-    /// # Examples
-    ///
-    /// See [`Observer`].
     fn interest(&self) -> Interest {
         Interest::ALL
     }

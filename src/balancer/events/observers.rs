@@ -39,7 +39,7 @@ impl Observers {
         }
     }
 
-    /// Tells whether an observer wants any of `what`.
+    /// Returns whether an observer wants any of `what`.
     #[inline]
     pub(in crate::balancer) fn want(&self, what: Interest) -> bool {
         Interest::from_bits(self.wanted.load(SeqCst)).meets(what)

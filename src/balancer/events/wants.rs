@@ -60,26 +60,18 @@ impl Interest {
         Self(Self::PICKED.0 | Self::SESSION.0 | Self::FAILED_OVER.0);
 
     /// Returns both together.
-    ///
-    /// # Examples
-    ///
-    /// See [`Interest`].
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Tells whether all of `other` is wanted.
-    ///
-    /// # Examples
-    ///
-    /// See [`Interest`].
+    /// Returns whether all of `other` is wanted.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Tells whether any of `other` is wanted.
+    /// Returns whether any of `other` is wanted.
     pub(in crate::balancer) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -193,10 +193,6 @@ impl<W> Balancer<W> {
     ///
     /// Members whose recovery is due, or who would be forgiven because nobody else is
     /// left, are shown as such a pick would find them. Costs O(n).
-    ///
-    /// # Examples
-    ///
-    /// See [`Explanation`].
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
         let shared = self.shared();

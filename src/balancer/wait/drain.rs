@@ -158,10 +158,6 @@ pin_project! {
     /// [`Balancer::drain`].
     ///
     /// `D` is the deadline of its sessions.
-    ///
-    /// # Examples
-    ///
-    /// See [`Balancer::drain`].
     #[must_use = "the member drains, but nothing waits for its end"]
     pub struct Drain<W, D = Pending<()>> {
         watch: ChangeWatch,

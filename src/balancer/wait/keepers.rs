@@ -73,7 +73,7 @@ impl Keepers {
         self.expected.store(due.max(NONE + 1), SeqCst);
     }
 
-    /// Tells whether `due` is sooner than a keeper expects.
+    /// Returns whether `due` is sooner than a keeper expects.
     pub(in crate::balancer) fn is_sooner(&self, due: u64) -> bool {
         due < self.expected.load(SeqCst)
     }

@@ -330,7 +330,7 @@ impl<W> Drop for Waiter<W> {
     }
 }
 
-/// Tells whether waiting may help.
+/// Returns whether waiting may help.
 pub(crate) fn may_change(error: &PickError) -> bool {
     !matches!(error, PickError::SessionLost { .. })
 }

@@ -28,10 +28,6 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// Returns all that is wrong, one at least.
-    ///
-    /// # Examples
-    ///
-    /// See [`ConfigError`].
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

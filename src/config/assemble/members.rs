@@ -78,7 +78,7 @@ impl Wire {
         self.connect.saturating_add(answer)
     }
 
-    /// Makes a member of it that has no connection yet.
+    /// Creates a member of it that has no connection yet.
     pub(super) fn endpoint(
         &self,
         around: &BuildEnvironment,

@@ -72,7 +72,7 @@ fn heartbeats(reading: &mut DirectiveContext<'_>) {
     }
 }
 
-/// Tells whether a host has a balancer, or has it from the main server.
+/// Returns whether a host has a balancer, or has it from the main server.
 fn is_defined(reading: &DirectiveContext<'_>, host: Option<usize>, name: &str) -> bool {
     let defined = |host| reading.defined.contains(&(host, name.to_owned()));
     let own = host.and_then(|at| reading.config.virtual_hosts.get(at));

@@ -43,7 +43,7 @@ use super::complaints::Complaints;
 use super::syntax::{Sources, SyntaxNode};
 use reading::DirectiveContext;
 
-/// Makes a configuration of a tree. Whatever cannot be understood is left out and
+/// Creates a configuration of a tree. Whatever cannot be understood is left out and
 /// complained of.
 pub(super) fn understand(
     nodes: &[SyntaxNode],

@@ -16,7 +16,7 @@ use super::tree::{At, Binary, Comparison, ExpressionNode, ExpressionPiece, Expre
 const LONGEST: usize = 1 << 20;
 
 impl Expression {
-    /// Tells whether it holds. What does not matter any more, behind `&&` and `||`, is not looked
+    /// Returns whether it holds. What does not matter any more, behind `&&` and `||`, is not looked
     /// at.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ impl Expression {
         first.map_or(Ok(()), Err)
     }
 
-    /// Tells whether a function of this name is called in it.
+    /// Returns whether a function of this name is called in it.
     pub(in crate::config) fn calls(&self, function: &str) -> bool {
         let mut calls = false;
         self.condition.visit(&mut |name, _| {

@@ -77,7 +77,7 @@ impl RequestContext {
         }
     }
 
-    /// Makes the client's answer of what has come.
+    /// Creates the client's answer of what has come.
     pub(super) fn finish(&self, answer: FrontResponse) -> FrontResponse {
         let layers = self.site.layers(&self.places);
         let chosen = self.chosen(&answer);

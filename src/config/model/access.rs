@@ -3,10 +3,6 @@
 use ipnet::IpNet;
 
 /// Who may ask (Apache: `Require`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -26,10 +22,6 @@ pub enum AccessRule {
 }
 
 /// Who answers, if no member does (Apache: `SetHandler`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

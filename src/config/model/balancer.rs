@@ -5,10 +5,6 @@ use std::time::Duration;
 use super::MemberConfig;
 
 /// A balancer and its members (Apache: `<Proxy balancer://name>`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -48,10 +44,6 @@ pub struct BalancerConfig {
 }
 
 /// Who picks, by name (Apache: `lbmethod`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -71,10 +63,6 @@ pub enum SchedulerName {
 }
 
 /// How sessions are recognised.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -1,10 +1,6 @@
 //! What is done to headers: [`HeaderRule`].
 
 /// What is done to a header of requests or answers (Apache: `RequestHeader`, `Header`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -30,10 +26,6 @@ pub struct HeaderRule {
 }
 
 /// What is done to a header.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -54,10 +46,6 @@ pub enum HeaderAction {
 }
 
 /// To which answers something is done.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

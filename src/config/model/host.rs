@@ -10,10 +10,6 @@ use super::{
 };
 
 /// An address to listen on (Apache: `Listen`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -33,10 +29,6 @@ pub struct ListenAddress {
 }
 
 /// What is served under one name: the main server, or the inside of a virtual host.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -76,10 +68,6 @@ pub struct Host {
 }
 
 /// A host of its own, by address, port and name (Apache: `<VirtualHost>`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -95,10 +83,6 @@ pub struct VirtualHost {
 }
 
 /// A local address of a virtual host: `*:443`, `10.0.0.1:80`, `[::1]`.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -114,10 +98,6 @@ pub struct HostAddress {
 }
 
 /// What holds for some paths only (Apache: `<Location>`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -135,10 +115,6 @@ pub struct Location {
 }
 
 /// What can be said of a whole host as well as of some of its paths.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -180,10 +156,6 @@ pub struct HostSettings {
 
 /// Which of members' answers are replaced by pages of our own (Apache:
 /// `ProxyErrorOverride`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -201,10 +173,6 @@ pub enum ErrorOverride {
 }
 
 /// What becomes of `ViaPolicy` (Apache: `ProxyVia`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -7,10 +7,6 @@ use super::MemberConfig;
 use crate::config::secret::masked;
 
 /// Which paths go where (Apache: `ProxyPass`, `ProxyPassMatch`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -34,10 +30,6 @@ pub struct Mapping {
 }
 
 /// How a mapping's path is compared.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -180,10 +172,6 @@ impl TryFrom<String> for ProxyTarget {
 }
 
 /// How URLs in the headers of answers are mapped back (Apache: `ProxyPassReverse`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -199,10 +187,6 @@ pub struct ReverseMapping {
 }
 
 /// How the path or domain of cookies is mapped back.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -5,10 +5,6 @@ use std::time::Duration;
 use crate::member::{Flag, Weight};
 
 /// A member (Apache: `BalancerMember`, or the target of a `ProxyPass`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -86,10 +82,6 @@ pub struct MemberConfig {
 }
 
 /// When pieces of an answer are passed on (Apache: `flushpackets`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -107,10 +99,6 @@ pub enum FlushPolicy {
 }
 
 /// How the health of a member is checked.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -137,10 +125,6 @@ pub struct CheckConfig {
 }
 
 /// What a health check asks (Apache: `hcmethod`).
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -98,10 +98,6 @@ fn begin_at(base: &Path, file: &mut String) {
 }
 
 /// A named condition on the answer to a health check (Apache: `ProxyHCExpr`).
-///
-/// # Examples
-///
-/// See [`Config`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -117,10 +113,6 @@ pub struct CheckCondition {
 }
 
 /// Named settings of a health check (Apache: `ProxyHCTemplate`).
-///
-/// # Examples
-///
-/// See [`Config`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -136,10 +128,6 @@ pub struct CheckTemplate {
 }
 
 /// Where members' reports of idle capacity come from, and where this server's own go.
-///
-/// # Examples
-///
-/// See [`Config`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

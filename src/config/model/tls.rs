@@ -1,10 +1,6 @@
 //! TLS on both sides: [`TlsConfig`], [`MemberTlsConfig`].
 
 /// TLS towards clients.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -23,10 +19,6 @@ pub struct TlsConfig {
 }
 
 /// TLS towards members with `https://`.
-///
-/// # Examples
-///
-/// See [`Config`](super::Config).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",

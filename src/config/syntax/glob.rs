@@ -43,7 +43,7 @@ pub(super) fn files(base: &Path, path: &str) -> Result<Option<Vec<PathBuf>>, (Pa
     Ok(Some(files))
 }
 
-/// Tells whether there is anything in a path that stands for other characters.
+/// Returns whether there is anything in a path that stands for other characters.
 pub(super) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }

@@ -18,22 +18,18 @@ use crate::config::assemble::{
 };
 use crate::sync::{Mutex, Published};
 
-/// Makes a configuration run: opens what it listens on, reads its certificates, makes its
+/// Creates a configuration run: opens what it listens on, reads its certificates, makes its
 /// balancers, and begins to check members and to take in their heartbeats. Nothing is served
 /// before [`RunningConfig::serve`].
 ///
 /// # Errors
 ///
 /// If any of it cannot be done; then nothing is.
-///
-/// # Examples
-///
-/// See [`RunningConfig`].
 pub fn build(config: Config) -> Result<RunningConfig, ConfigError> {
     RunningConfig::builder(config).build()
 }
 
-/// Makes a [`RunningConfig`].
+/// Creates a [`RunningConfig`].
 ///
 /// # Examples
 ///
@@ -75,10 +71,6 @@ impl RunningConfigBuilder {
     }
 
     /// Adds an address to listen on if the configuration names none.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfigBuilder`].
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.around.listen.push(address);
         self
@@ -86,10 +78,6 @@ impl RunningConfigBuilder {
 
     /// Says where the members of a host name are, instead of asking the DNS. With port 0
     /// the port is the one that the member's URL says.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfigBuilder`].
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         let host = host.into().to_ascii_lowercase();
         self.around.addresses.insert(host, address);
@@ -144,10 +132,6 @@ impl RunningConfigBuilder {
     /// # Errors
     ///
     /// As for [`build`]; and outside a tokio runtime with `enable_io`.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfigBuilder`].
     pub fn build(self) -> Result<RunningConfig, ConfigError> {
         let mut faults = Faults::default();
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
@@ -189,10 +173,6 @@ impl RunningConfigBuilder {
 
 impl RunningConfig {
     /// Begins with a configuration.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfigBuilder`].
     pub fn builder(config: Config) -> RunningConfigBuilder {
         RunningConfigBuilder {
             config,

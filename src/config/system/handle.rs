@@ -51,10 +51,6 @@ pub struct RunningConfig {
 
 impl RunningConfig {
     /// Returns the addresses at which it listens, in the order of the configuration.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfig`].
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
@@ -171,10 +167,6 @@ impl RunningConfig {
     }
 
     /// Returns the configuration that runs.
-    ///
-    /// # Examples
-    ///
-    /// See [`reload`](Self::reload).
     #[must_use]
     pub fn config(&self) -> Config {
         self.shared.state.lock().config.clone()
@@ -260,10 +252,6 @@ impl RunningConfig {
     /// # Cancel safety
     ///
     /// Dropped, it cuts all connections at once.
-    ///
-    /// # Examples
-    ///
-    /// See [`RunningConfig`].
     pub async fn serve(&self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         let mut tasks = JoinSet::new();

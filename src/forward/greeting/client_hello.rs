@@ -127,7 +127,7 @@ impl ClientHello {
         std::iter::from_fn(move || left.sized_by_8())
     }
 
-    /// Tells whether the client offers a protocol (ALPN).
+    /// Returns whether the client offers a protocol (ALPN).
     #[must_use]
     pub fn offers(&self, protocol: &[u8]) -> bool {
         self.alpn().any(|offered| offered == protocol)

@@ -78,7 +78,7 @@ pub struct GreetingLimits {
 }
 
 impl GreetingLimits {
-    /// Makes the limits above.
+    /// Creates the limits above.
     pub const fn new() -> Self {
         Self {
             bytes: 16 * 1024,

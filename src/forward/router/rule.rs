@@ -48,7 +48,7 @@ pub(super) struct Ends {
 }
 
 impl StreamRule {
-    /// Makes a rule for each connection.
+    /// Creates a rule for each connection.
     pub fn new() -> Self {
         Self::default()
     }

@@ -79,7 +79,7 @@ enum RuleTargets {
 }
 
 impl StreamRouter {
-    /// Makes a router without rules, and with the limits above.
+    /// Creates a router without rules, and with the limits above.
     pub fn new() -> Self {
         Self {
             acceptor: Acceptor::new(),

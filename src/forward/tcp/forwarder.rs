@@ -126,7 +126,7 @@ pub struct TcpForwarder {
 }
 
 impl TcpForwarder {
-    /// Makes a forwarder with the limits above.
+    /// Creates a forwarder with the limits above.
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,

@@ -109,7 +109,7 @@ pub struct UdpForwarder {
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl UdpForwarder {
-    /// Makes a forwarder with the limits above.
+    /// Creates a forwarder with the limits above.
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,

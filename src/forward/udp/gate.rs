@@ -22,7 +22,7 @@ pub(super) struct ClientGate {
 }
 
 impl ClientGate {
-    /// Makes a gate that one datagram has passed.
+    /// Creates a gate that one datagram has passed.
     pub(super) fn passed_at(now: u64) -> Self {
         Self {
             word: AtomicU64::new(1),

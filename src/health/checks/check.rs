@@ -43,10 +43,6 @@ struct CheckOptions {
 }
 
 /// Builds a [`Check`].
-///
-/// # Examples
-///
-/// See [`Check`].
 #[must_use]
 pub struct CheckBuilder {
     probe: Box<dyn Probe>,
@@ -61,10 +57,6 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 impl Check {
     /// Begins one that probes members so.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn builder(probe: impl Probe) -> CheckBuilder {
         CheckBuilder {
             probe: Box::new(probe),
@@ -80,10 +72,6 @@ impl Check {
     }
 
     /// Returns the interval.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.settings.interval
@@ -112,10 +100,6 @@ impl Check {
 impl CheckBuilder {
     /// Sets the time from the end of a check of a member to the beginning of its next, 30 s by
     /// default (Apache: `hcinterval`), at least 100 ms.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -142,10 +126,6 @@ impl CheckBuilder {
     /// Sets how long a check may take, from the name of the member to the last byte that is
     /// read, 5 s by default. It may be longer than the interval, which begins when a check has
     /// ended.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -153,10 +133,6 @@ impl CheckBuilder {
 
     /// Sets how many checks in a row have to pass until a member that is out is well again, one
     /// by default (Apache: `hcpasses`); 0 is 1.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn passes(mut self, passes: u32) -> Self {
         self.needed.passes = passes;
         self
@@ -164,10 +140,6 @@ impl CheckBuilder {
 
     /// Sets how many checks in a row have to fail until a member is out, one by default
     /// (Apache: `hcfails`); 0 is 1.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn fails(mut self, fails: u32) -> Self {
         self.needed.fails = fails;
         self
@@ -197,10 +169,6 @@ impl CheckBuilder {
     /// # Errors
     ///
     /// [`CheckError`] if the interval is below 100 ms, or the time limit is zero.
-    ///
-    /// # Examples
-    ///
-    /// See [`Check`].
     pub fn build(self) -> Result<Check, CheckError> {
         let interval = self.interval;
         if interval < SHORTEST {

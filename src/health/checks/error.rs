@@ -28,7 +28,7 @@ pub struct ProbeError {
 }
 
 impl ProbeError {
-    /// Makes an error that another one has caused.
+    /// Creates an error that another one has caused.
     ///
     /// # Examples
     ///
@@ -68,11 +68,7 @@ impl ProbeError {
         self
     }
 
-    /// Tells whether the check counts neither way.
-    ///
-    /// # Examples
-    ///
-    /// See [`inconclusive`](Self::inconclusive).
+    /// Returns whether the check counts neither way.
     #[must_use]
     pub const fn is_inconclusive(&self) -> bool {
         self.inconclusive
@@ -80,10 +76,6 @@ impl ProbeError {
 
     /// Returns the cause for the member's health: the error and what has caused it, in one line
     /// of at most some 200 characters, without control characters.
-    ///
-    /// # Examples
-    ///
-    /// See [`caused_by`](Self::caused_by).
     #[must_use]
     pub fn cause(&self) -> Cause {
         let mut words = self.words.clone();

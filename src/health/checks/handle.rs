@@ -129,10 +129,6 @@ impl HealthChecks {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    ///
-    /// # Examples
-    ///
-    /// See [`HealthChecks`].
     pub fn new<W>(balancer: &Balancer<W>, check: Check) -> Self
     where
         W: Checkable + Send + Sync + 'static,
@@ -141,10 +137,6 @@ impl HealthChecks {
     }
 
     /// Begins checks of members whose payloads tell where they are.
-    ///
-    /// # Examples
-    ///
-    /// See [`HealthChecksBuilder`].
     pub fn builder<W: Checkable + 'static>(check: Check) -> HealthChecksBuilder<W> {
         HealthChecksBuilder::new(check, Box::new(W::probe_target))
     }
@@ -238,10 +230,6 @@ impl<W> HealthChecksBuilder<W> {
     /// Chooses the check of each member, by its name, its spec and its payload; `None` for one
     /// that is not checked. It is asked before each check, so that it sees changes of labels and
     /// payloads, and for members that are not checked, once in an interval.
-    ///
-    /// # Examples
-    ///
-    /// See [`HealthChecksBuilder`].
     pub fn check_by(
         mut self,
         choose: impl Fn(&str, &MemberSpec, &W) -> Option<Check> + Send + Sync + 'static,
@@ -253,10 +241,6 @@ impl<W> HealthChecksBuilder<W> {
     /// Sets how many checks may be under way at the same time, 256 by default (Apache:
     /// `ProxyHCTPsize`, 16); 0 is 1. Each takes a descriptor. It should be larger than the
     /// number of checks a second times the seconds that one takes.
-    ///
-    /// # Examples
-    ///
-    /// See [`first_check`](Self::first_check).
     pub fn concurrency(mut self, checks: usize) -> Self {
         self.slots = checks.max(1);
         self
@@ -289,10 +273,6 @@ impl<W> HealthChecksBuilder<W> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    ///
-    /// # Examples
-    ///
-    /// See [`HealthChecksBuilder`].
     pub fn spawn(self, balancer: &Balancer<W>) -> HealthChecks
     where
         W: Send + Sync + 'static,

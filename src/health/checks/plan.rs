@@ -7,10 +7,6 @@ use super::{Check, ProbeError, ProbeTarget};
 use crate::member::MemberSpec;
 
 /// When a member is checked for the first time.
-///
-/// # Examples
-///
-/// See [`HealthChecksBuilder::first_check`](super::HealthChecksBuilder::first_check).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FirstCheck {

@@ -47,10 +47,6 @@ pub type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 /// ```
 pub trait Probe: Send + Sync + 'static {
     /// Asks the member at `target`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Probe`].
     fn probe(&self, target: ProbeTarget) -> Probing;
 
     /// Returns what it does in a few words, such as `GET /status`, for the cause of a failure.

@@ -36,10 +36,6 @@ pub struct ProbeTarget {
 impl ProbeTarget {
     /// Makes one whose host is the address as it stands, with its port; `localhost` for a unix
     /// socket.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProbeTarget`].
     pub fn new(connector: Connector) -> Self {
         let host = connector.authority();
         Self {
@@ -51,49 +47,29 @@ impl ProbeTarget {
     }
 
     /// Sets the host that HTTP asks for: `Host`, over HTTP/2 `:authority`.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProbeTarget`].
     pub fn with_host(mut self, host: impl Into<Arc<str>>) -> Self {
         self.host = host.into();
         self
     }
 
     /// Sets the path that the member's own paths are below.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProbeTarget`].
     pub fn with_path(mut self, path: impl Into<Arc<str>>) -> Self {
         self.path = path.into();
         self
     }
 
     /// Returns what opens connections to the member.
-    ///
-    /// # Examples
-    ///
-    /// See [`Probe`](super::Probe).
     pub const fn connector(&self) -> &Connector {
         &self.connector
     }
 
     /// Returns the host that HTTP asks for.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProbeTarget`].
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// Returns the path that the member's own paths are below.
-    ///
-    /// # Examples
-    ///
-    /// See [`ProbeTarget`].
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -155,10 +131,6 @@ pub trait Checkable {
     /// # Errors
     ///
     /// If it cannot be checked, for want of a port for example.
-    ///
-    /// # Examples
-    ///
-    /// See [`Checkable`].
     fn probe_target(&self) -> Result<ProbeTarget, ProbeError>;
 }
 

@@ -34,10 +34,6 @@ pub struct TcpProbe {
 
 impl TcpProbe {
     /// Makes it.
-    ///
-    /// # Examples
-    ///
-    /// See [`TcpProbe`].
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

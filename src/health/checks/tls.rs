@@ -25,10 +25,6 @@ pub struct TlsProbe {
 
 impl TlsProbe {
     /// Makes one that takes the settings of each member.
-    ///
-    /// # Examples
-    ///
-    /// See [`TlsProbe`].
     #[must_use]
     pub const fn new() -> Self {
         Self { tls: None }

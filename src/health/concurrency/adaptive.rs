@@ -17,7 +17,7 @@ use crate::member::{Cause, Ended, LimitOwner, MemberId, MemberState, Outcome};
 use crate::snapshot::Roster;
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
-/// Makes the rule of a member.
+/// Creates the rule of a member.
 type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
 
 /// Moves the limit of each member on requests in flight by its latency, until it is dropped.
@@ -84,10 +84,6 @@ trait EndLimits: Send + Sync {
 
 impl AdaptiveLimit {
     /// Begins with the defaults; the closure makes the rule of each member.
-    ///
-    /// # Examples
-    ///
-    /// See [`AdaptiveLimit`].
     pub fn new<W, R>(balancer: &Balancer<W>, rule: impl Fn() -> R + Send + Sync + 'static) -> Self
     where
         W: Send + Sync + 'static,
@@ -97,10 +93,6 @@ impl AdaptiveLimit {
     }
 
     /// Returns a builder; the closure makes the rule of each member.
-    ///
-    /// # Examples
-    ///
-    /// See [`AdaptiveLimitBuilder`].
     pub fn builder<R: LimitRule>(
         rule: impl Fn() -> R + Send + Sync + 'static,
     ) -> AdaptiveLimitBuilder {
@@ -153,10 +145,6 @@ impl AdaptiveLimitBuilder {
     }
 
     /// Begins to move the limits of a balancer's members.
-    ///
-    /// # Examples
-    ///
-    /// See [`AdaptiveLimitBuilder`].
     pub fn watch<W>(self, balancer: &Balancer<W>) -> AdaptiveLimit
     where
         W: Send + Sync + 'static,

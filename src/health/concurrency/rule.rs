@@ -59,7 +59,7 @@ impl LimitSample {
         self.in_flight
     }
 
-    /// Tells whether a request was refused or timed out.
+    /// Returns whether a request was refused or timed out.
     #[must_use]
     pub const fn is_dropped(self) -> bool {
         self.dropped

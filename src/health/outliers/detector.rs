@@ -92,10 +92,6 @@ pub struct OutlierDetector {
 
 impl OutlierDetector {
     /// Begins to watch a balancer, with the defaults above.
-    ///
-    /// # Examples
-    ///
-    /// See [`OutlierDetector`].
     pub fn new<W>(balancer: &Balancer<W>) -> Self
     where
         W: Send + Sync + 'static,
@@ -104,10 +100,6 @@ impl OutlierDetector {
     }
 
     /// Returns a builder.
-    ///
-    /// # Examples
-    ///
-    /// See [`OutlierDetectorBuilder`].
     pub const fn builder() -> OutlierDetectorBuilder {
         OutlierDetectorBuilder::new()
     }
@@ -371,10 +363,6 @@ impl OutlierDetectorBuilder {
     }
 
     /// Begins to watch a balancer.
-    ///
-    /// # Examples
-    ///
-    /// See [`OutlierDetector`].
     pub fn watch<W>(self, balancer: &Balancer<W>) -> OutlierDetector
     where
         W: Send + Sync + 'static,

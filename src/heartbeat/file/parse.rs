@@ -78,7 +78,7 @@ struct Merged {
 }
 
 impl HeartbeatFile {
-    /// Makes a file of records, such as those of a monitor.
+    /// Creates a file of records, such as those of a monitor.
     #[must_use]
     pub fn new(records: Vec<HeartbeatRecord>) -> Self {
         Self { records }

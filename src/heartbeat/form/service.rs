@@ -89,7 +89,7 @@ impl<F> HeartbeatService<F>
 where
     F: Fn(&Extensions) -> Option<IpAddr>,
 {
-    /// Makes a service that gives reports to a monitor; `client` finds the address of the client
+    /// Creates a service that gives reports to a monitor; `client` finds the address of the client
     /// in the extensions of a request.
     #[must_use]
     pub fn new(monitor: &HeartbeatMonitor, client: F) -> Self {

@@ -25,7 +25,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Makes a counter that stands at zero.
+    /// Creates a counter that stands at zero.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

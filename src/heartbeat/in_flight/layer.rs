@@ -45,7 +45,7 @@ pub struct InFlightLayer {
 }
 
 impl InFlightLayer {
-    /// Makes a layer that counts by `in_flight`.
+    /// Creates a layer that counts by `in_flight`.
     #[must_use]
     pub fn new(in_flight: &InFlight) -> Self {
         Self {

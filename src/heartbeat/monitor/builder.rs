@@ -141,7 +141,7 @@ impl MonitorBuilder {
 }
 
 impl HeartbeatMonitor {
-    /// Makes a monitor with the limits of its [builder](MonitorBuilder).
+    /// Creates a monitor with the limits of its [builder](MonitorBuilder).
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()

@@ -40,7 +40,7 @@ pub(super) enum HostOrIp {
 }
 
 impl MemberAddress {
-    /// Makes the address of a host by name, or by an IP address as text.
+    /// Creates the address of a host by name, or by an IP address as text.
     #[must_use]
     pub fn host(name: &str, port: Option<u16>) -> Self {
         let bare = name
@@ -54,7 +54,7 @@ impl MemberAddress {
         Self { host, port }
     }
 
-    /// Makes the address of a server by its URI; without a port, the scheme's counts. `None` if
+    /// Creates the address of a server by its URI; without a port, the scheme's counts. `None` if
     /// the URI names no host.
     #[must_use]
     pub fn of_uri(uri: &Uri) -> Option<Self> {

@@ -60,7 +60,7 @@ pub struct OrcaLayer {
 }
 
 impl OrcaLayer {
-    /// Makes a layer for the members of a balancer, which picks by `readings`.
+    /// Creates a layer for the members of a balancer, which picks by `readings`.
     pub fn new<W>(balancer: &Balancer<W>, readings: &HeartbeatReadings) -> Self
     where
         W: Send + Sync + 'static,

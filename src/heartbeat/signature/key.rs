@@ -77,7 +77,7 @@ pub(in crate::heartbeat) enum Unverified {
 }
 
 impl HeartbeatKey {
-    /// Makes a key of secret bytes, best 32 random ones.
+    /// Creates a key of secret bytes, best 32 random ones.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         Self {

@@ -64,7 +64,7 @@ pub struct HeartbeatSender {
 type SendErrorHook = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
 
 impl HeartbeatSender {
-    /// Makes a sender to an address or a group. Until it is told more, it reports a capacity of
+    /// Creates a sender to an address or a group. Until it is told more, it reports a capacity of
     /// 100, of which nothing is busy.
     ///
     /// The interface to an IPv6 group is its scope (`[ff05::1%3]:27999`).
@@ -143,7 +143,7 @@ impl HeartbeatSender {
         self
     }
 
-    /// Names the port at which this server serves, so that several on one machine are told
+    /// Sets the port at which this server serves, so that several on one machine are told
     /// apart. httpd ignores it.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);

@@ -20,10 +20,6 @@ pin_project! {
     /// # Panics
     ///
     /// If it is polled again after it was ready, and the inner future does.
-    ///
-    /// # Examples
-    ///
-    /// See [`EdgeLayer`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct EdgeFuture<F> {

@@ -48,7 +48,7 @@ pub(super) struct Received {
 }
 
 impl Edge {
-    /// Makes a member's request of a client's, or says with what status it is refused.
+    /// Creates a member's request of a client's, or says with what status it is refused.
     pub(super) fn receive(&self, head: &mut Parts) -> Result<Received, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
@@ -83,7 +83,7 @@ impl Edge {
         Ok(Received { asked, removed })
     }
 
-    /// Makes the client's answer of a member's, and returns which fields its trailers may
+    /// Creates the client's answer of a member's, and returns which fields its trailers may
     /// not have, besides those that none may.
     pub(super) fn give_answer(
         &self,

@@ -35,7 +35,7 @@ use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{ErrorPage, Pages, PreferredFormat, ResponseBody};
 use heads::{Edge, Received};
 
-/// Makes a proxy of a balanced service: for the edge, where strangers come in.
+/// Creates a proxy of a balanced service: for the edge, where strangers come in.
 ///
 /// * Headers that concern one connection are removed, on both ways, before ours are added.
 /// * Members get the client's address ([`Forwarding`]). A [`Server`](super::Server) knows it;
@@ -108,12 +108,8 @@ pub struct EdgeLayer {
 }
 
 impl EdgeLayer {
-    /// Makes a layer that tells members what `forwarding` says, and leaves paths as they
+    /// Creates a layer that tells members what `forwarding` says, and leaves paths as they
     /// are.
-    ///
-    /// # Examples
-    ///
-    /// See [`EdgeLayer`].
     pub fn new(forwarding: Forwarding) -> Self {
         let edge = Edge {
             forwarding,
@@ -129,10 +125,6 @@ impl EdgeLayer {
     }
 
     /// Maps the paths of requests to those of members.
-    ///
-    /// # Examples
-    ///
-    /// See [`EdgeLayer`].
     pub fn path_map(mut self, paths: PathMap) -> Self {
         self.edge.paths = Some(paths);
         self
@@ -140,10 +132,6 @@ impl EdgeLayer {
 
     /// Maps the URLs in the headers of answers back, to paths without a host: the client
     /// knows whom it asked. See [`public_origin`](Self::public_origin) for whole URLs.
-    ///
-    /// # Examples
-    ///
-    /// See [`EdgeLayer`].
     pub fn reverse_map(mut self, reverse: ReverseMap) -> Self {
         self.edge.reverse = Some(reverse);
         self
@@ -236,7 +224,7 @@ impl EdgeLayer {
         self
     }
 
-    /// Makes the answers to requests that are refused here by a function; see [`ErrorPage`].
+    /// Creates the answers to requests that are refused here by a function; see [`ErrorPage`].
     ///
     /// # Examples
     ///
@@ -271,10 +259,6 @@ impl<S> Layer<S> for EdgeLayer {
 }
 
 /// A service with an [`EdgeLayer`] before it.
-///
-/// # Examples
-///
-/// See [`EdgeLayer`].
 #[derive(Clone, Debug)]
 pub struct EdgeService<S> {
     edge: Arc<Edge>,

@@ -20,10 +20,6 @@ use crate::timer::timeout;
 
 /// The body of a member's answer. It holds the connection, which is free for the next
 /// request with the last frame.
-///
-/// # Examples
-///
-/// See [`Endpoint`](super::Endpoint).
 pub struct EndpointBody {
     inner: Incoming,
     /// `None` once it has been given back.

@@ -28,36 +28,24 @@ fn unnamed(uri: Uri) -> Uri {
 }
 
 impl Endpoint {
-    /// Makes a member of `http://host[:port][/prefix]` or `https://…`, with the default
+    /// Creates a member of `http://host[:port][/prefix]` or `https://…`, with the default
     /// limits. No connection is opened yet.
     ///
     /// # Errors
     ///
     /// If it is no such URI; for `https`, also if the feature `tls` is off or the system
     /// has no root certificates.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
     pub fn new(uri: Uri) -> Result<Self, EndpointUriError> {
         Self::builder(uri).build()
     }
 
     /// Begins a member with limits of its own.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
     pub fn builder(uri: Uri) -> EndpointBuilder {
         EndpointBuilder::new(uri)
     }
 }
 
-/// Makes an [`Endpoint`].
-///
-/// # Examples
-///
-/// See [`Endpoint`].
+/// Creates an [`Endpoint`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EndpointBuilder {
@@ -146,10 +134,6 @@ impl EndpointBuilder {
     }
 
     /// Says which HTTP the member is spoken to in.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpVersions`].
     pub fn versions(mut self, versions: HttpVersions) -> Self {
         self.versions = versions;
         self
@@ -178,10 +162,6 @@ impl EndpointBuilder {
     /// Sets how long it may take until a new connection is there: the member's name, the
     /// connection itself, and TLS. Who exceeds it has got nothing, so that the request
     /// goes to another member.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect = bounded(limit);
         self
@@ -211,10 +191,6 @@ impl EndpointBuilder {
 
     /// Sets how long may pass between two pieces of an answer's body; `None` for as long
     /// as it likes.
-    ///
-    /// # Examples
-    ///
-    /// See [`head_timeout`](Self::head_timeout).
     pub fn frame_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.frame = limit.into().map(bounded);
         self
@@ -222,10 +198,6 @@ impl EndpointBuilder {
 
     /// Sets how long an exchange may take as a whole, to the last byte of the answer.
     /// Time that the client takes over either body counts.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
     pub fn request_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.whole = limit.into().map(bounded);
         self
@@ -321,10 +293,6 @@ impl EndpointBuilder {
 
     /// Sets for how long a connection stays open while nobody needs it, give or take a
     /// half.
-    ///
-    /// # Examples
-    ///
-    /// See [`max_idle`](Self::max_idle).
     pub fn idle_lifetime(mut self, life: Duration) -> Self {
         self.idle_life = bounded(life);
         self
@@ -361,10 +329,6 @@ impl EndpointBuilder {
 
     /// Sets how many requests share one connection of HTTP/2 at the same time, 100 by
     /// default; at least one, and never more than the member allows.
-    ///
-    /// # Examples
-    ///
-    /// See [`http2_max_connections`](Self::http2_max_connections).
     pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
         self.windows.streams = streams.max(1);
         self
@@ -378,26 +342,18 @@ impl EndpointBuilder {
     /// read nothing can make the proxy hold as much: 25 MiB a connection by default, and
     /// 200 MiB a member with all of its connections. A small window limits how fast one
     /// answer can arrive, to a window each round trip: over 1 ms, 256 KiB are 256 MB/s.
-    ///
-    /// # Examples
-    ///
-    /// See [`http2_max_connections`](Self::http2_max_connections).
     pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.windows.stream = bytes;
         self
     }
 
-    /// Makes the endpoint. No connection is opened yet.
+    /// Creates the endpoint. No connection is opened yet.
     ///
     /// # Errors
     ///
     /// If the URI has no host, or another scheme than `http` and `https`; for `https`
     /// without settings of its own, also if the feature `tls` is off or the system has no
     /// root certificates.
-    ///
-    /// # Examples
-    ///
-    /// See [`Endpoint`].
     pub fn build(self) -> Result<Endpoint, EndpointUriError> {
         let not_http = || EndpointUriError::NotHttp {
             uri: self.uri.to_string(),

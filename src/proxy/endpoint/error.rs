@@ -135,12 +135,8 @@ impl EndpointError {
         Self::TimedOut { over, source }
     }
 
-    /// Tells whether it is certain that the member got nothing of the request, or did
+    /// Returns whether it is certain that the member got nothing of the request, or did
     /// nothing about it, so that any other may have it.
-    ///
-    /// # Examples
-    ///
-    /// See [`EndpointError`].
     #[must_use]
     pub const fn is_nothing_sent(&self) -> bool {
         matches!(
@@ -205,7 +201,7 @@ impl EndpointError {
         }
     }
 
-    /// Tells whether the member closed a connection that had been idle, or was ending one in
+    /// Returns whether the member closed a connection that had been idle, or was ending one in
     /// good order, for which it is not to blame.
     ///
     /// # Examples
@@ -239,13 +235,9 @@ impl EndpointError {
 }
 
 impl EndpointError {
-    /// Tells whether the connection had carried requests before, and was closed before a byte
+    /// Returns whether the connection had carried requests before, and was closed before a byte
     /// of the answer came: an idempotent request may be sent again, on a new one
     /// ([`stale_if`](crate::service::BalanceLayer::stale_if)).
-    ///
-    /// # Examples
-    ///
-    /// See [`is_idle_close`](Self::is_idle_close).
     #[must_use]
     pub const fn is_stale(&self) -> bool {
         matches!(

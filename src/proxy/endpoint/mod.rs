@@ -193,10 +193,6 @@ impl fmt::Debug for Endpoint {
 /// # Cancel safety
 ///
 /// Dropped, it gives the request up: the connection is closed, or the stream reset.
-///
-/// # Examples
-///
-/// See [`Endpoint`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EndpointFuture {
     exchange: ExchangeFuture,

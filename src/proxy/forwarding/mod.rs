@@ -95,11 +95,7 @@ pub struct ProxyNameError {
 }
 
 impl Forwarding {
-    /// Makes the default of above.
-    ///
-    /// # Examples
-    ///
-    /// See [`Forwarding`].
+    /// Creates the default of above.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -177,10 +173,6 @@ impl Forwarding {
     }
 
     /// Sends `Forwarded` as well.
-    ///
-    /// # Examples
-    ///
-    /// See [`Forwarding`].
     #[must_use]
     pub fn with_forwarded(self) -> Self {
         Self {
@@ -190,10 +182,6 @@ impl Forwarding {
     }
 
     /// Sets the scheme by which clients come; `http` by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`Forwarding`].
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
         Self {
@@ -231,10 +219,6 @@ impl Forwarding {
     /// # Errors
     ///
     /// If the name cannot stand in a header.
-    ///
-    /// # Examples
-    ///
-    /// See [`Forwarding`].
     pub fn with_via(self, name: &str) -> Result<Self, ProxyNameError> {
         Ok(Self {
             via: Some(checked(name)?),
@@ -246,10 +230,6 @@ impl Forwarding {
     ///
     /// It has to be done before the request is pointed at the member, as long as its
     /// `Host` is the client's.
-    ///
-    /// # Examples
-    ///
-    /// See [`Forwarding`].
     pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
         let peer = peer.map(|peer| peer.to_canonical());
         let trusted = peer.is_some_and(|peer| self.trusts(peer));

@@ -52,11 +52,7 @@ struct CookieRule {
 }
 
 impl CookieMap {
-    /// Makes a map without rules: nothing is rewritten.
-    ///
-    /// # Examples
-    ///
-    /// See [`CookieMap`].
+    /// Creates a map without rules: nothing is rewritten.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -68,10 +64,6 @@ impl CookieMap {
     /// # Errors
     ///
     /// If one of them cannot be part of a cookie.
-    ///
-    /// # Examples
-    ///
-    /// See [`CookieMap`].
     pub fn with_path(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
         self.paths.push(CookieRule::new(internal, public)?);
         Ok(self)
@@ -83,20 +75,12 @@ impl CookieMap {
     /// # Errors
     ///
     /// If one of them cannot be part of a cookie.
-    ///
-    /// # Examples
-    ///
-    /// See [`CookieMap`].
     pub fn with_domain(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
         self.domains.push(CookieRule::new(internal, public)?);
         Ok(self)
     }
 
     /// Rewrites every `Set-Cookie` of an answer.
-    ///
-    /// # Examples
-    ///
-    /// See [`CookieMap`].
     pub fn rewrite(&self, headers: &mut HeaderMap) {
         for (name, value) in headers.iter_mut() {
             if name == SET_COOKIE {

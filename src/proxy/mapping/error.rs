@@ -91,10 +91,6 @@ pub enum MapError {
 
 impl MapError {
     /// Returns with what status the request is answered.
-    ///
-    /// # Examples
-    ///
-    /// See [`MapError`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

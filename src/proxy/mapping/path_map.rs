@@ -61,10 +61,6 @@ enum PathRule {
 }
 
 /// What a [`PathMap`] makes of a path.
-///
-/// # Examples
-///
-/// See [`PathMap`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -105,11 +101,7 @@ pub struct SlashMismatch {
 }
 
 impl PathMap {
-    /// Makes a map without rules: nothing is mapped.
-    ///
-    /// # Examples
-    ///
-    /// See [`PathMap`].
+    /// Creates a map without rules: nothing is mapped.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -149,10 +141,6 @@ impl PathMap {
     /// # Errors
     ///
     /// If it is not a path.
-    ///
-    /// # Examples
-    ///
-    /// See [`PathMap`].
     pub fn with_exclusion(self, from: &str) -> Result<Self, MapRuleError> {
         let from = checked_path(from)?;
         Ok(self.with(PathRule::Exclude(from)))
@@ -217,10 +205,6 @@ impl PathMap {
     /// If a rule matches, but the path at the member would be too long or not valid, or
     /// the path has a broken escape or a segment `.` or `..`. The request is then refused with the error's
     /// [status](MapError::status); it must not be sent under the path that it came with.
-    ///
-    /// # Examples
-    ///
-    /// See [`PathMap`].
     pub fn map(&self, uri: &PathAndQuery) -> Result<MappedPath, MapError> {
         let found = self.find(uri)?;
         Ok(found.map_or(MappedPath::NotMapped, |(_, mapped)| mapped))
@@ -288,10 +272,6 @@ impl PathMap {
 
     /// Returns the prefix rules of which only one side ends in a slash, in order. They do
     /// what they look like here; say so to who moves from or to Apache.
-    ///
-    /// # Examples
-    ///
-    /// See [`SlashMismatch`].
     #[must_use]
     pub fn lint(&self) -> Vec<SlashMismatch> {
         let mismatch = |rule: &PathRule| match rule {

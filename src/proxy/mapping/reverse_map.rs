@@ -77,10 +77,6 @@ pub struct Origin {
 
 impl Origin {
     /// Makes one of its parts.
-    ///
-    /// # Examples
-    ///
-    /// See [`Origin`].
     #[must_use]
     pub fn new(scheme: Scheme, authority: Authority) -> Self {
         Self { scheme, authority }
@@ -94,11 +90,7 @@ impl std::fmt::Display for Origin {
 }
 
 impl ReverseMap {
-    /// Makes a map without rules: nothing is rewritten.
-    ///
-    /// # Examples
-    ///
-    /// See [`ReverseMap`].
+    /// Creates a map without rules: nothing is rewritten.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -144,10 +136,6 @@ impl ReverseMap {
     /// # Errors
     ///
     /// As [`with_member`](Self::with_member), for the first that is wrong.
-    ///
-    /// # Examples
-    ///
-    /// See [`ReverseMap`].
     pub fn with_members<M>(
         self,
         members: impl IntoIterator<Item = M>,
@@ -192,10 +180,6 @@ impl ReverseMap {
     }
 
     /// Returns what one URL becomes, or `None` if it stays as it is.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_member`](Self::with_member).
     #[must_use]
     pub fn url(&self, url: &str, public_origin: Option<&Origin>) -> Option<String> {
         let rewritten = self.rewritten(url.as_bytes(), public_origin)?;

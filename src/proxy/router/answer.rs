@@ -36,12 +36,8 @@ pub struct StaticResponse {
 }
 
 impl StaticResponse {
-    /// Makes an answer of plain text, until [`with_content_type`](Self::with_content_type)
+    /// Creates an answer of plain text, until [`with_content_type`](Self::with_content_type)
     /// says otherwise.
-    ///
-    /// # Examples
-    ///
-    /// See [`StaticResponse`].
     #[must_use]
     pub fn new(status: StatusCode, bytes: impl Into<Bytes>) -> Self {
         Self {
@@ -52,21 +48,13 @@ impl StaticResponse {
         }
     }
 
-    /// Makes an answer of plain text with the status 200.
-    ///
-    /// # Examples
-    ///
-    /// See [`StaticResponse`].
+    /// Creates an answer of plain text with the status 200.
     #[must_use]
     pub fn text(text: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, text)
     }
 
     /// Says of what type the bytes are.
-    ///
-    /// # Examples
-    ///
-    /// See [`StaticResponse`].
     #[must_use]
     pub fn with_content_type(self, content_type: HeaderValue) -> Self {
         Self {

@@ -32,10 +32,6 @@ pub struct RouterError {
 
 impl RouterError {
     /// Returns the number of the rule, from 1. What is done otherwise counts as the last.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouterError`].
     #[must_use]
     pub fn rule(&self) -> usize {
         self.rule
@@ -73,10 +69,6 @@ impl Error for RouterError {
 }
 
 /// What is wrong with a rule, and what to write instead.
-///
-/// # Examples
-///
-/// See [`RouterError::fault`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleError {

@@ -65,10 +65,6 @@ pub struct Redirect {
 
 impl Redirect {
     /// Sends clients elsewhere for good, with the same method: 308.
-    ///
-    /// # Examples
-    ///
-    /// See [`Redirect`].
     pub fn permanent(location: impl Into<String>) -> Self {
         Self::new(StatusCode::PERMANENT_REDIRECT, location)
     }

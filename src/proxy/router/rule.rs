@@ -67,11 +67,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Makes a rule for every request.
-    ///
-    /// # Examples
-    ///
-    /// See [`Rule`].
+    /// Creates a rule for every request.
     pub fn new() -> Self {
         Self::default()
     }
@@ -172,10 +168,6 @@ impl Rule {
     }
 
     /// For any of these methods.
-    ///
-    /// # Examples
-    ///
-    /// See [`Rule`].
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with(listed(methods, "methods").map(RouteCondition::Methods))
     }
@@ -238,10 +230,6 @@ impl Rule {
     }
 
     /// For requests that have this cookie with this value.
-    ///
-    /// # Examples
-    ///
-    /// See [`Rule`].
     pub fn cookie_is(self, name: &str, value: &str) -> Self {
         self.with_cookie(name, Some(value.into()))
     }
@@ -311,10 +299,6 @@ impl Rule {
     /// For requests for which one of these rules holds, too. They are asked in turn:
     /// hosts and paths in them are not found by an index, as those of the rule itself
     /// are.
-    ///
-    /// # Examples
-    ///
-    /// See [`Rule`].
     pub fn any_of(self, rules: impl IntoIterator<Item = Self>) -> Self {
         let rules = rules.into_iter().map(Self::conditions);
         let rules = rules.collect::<Result<Vec<_>, _>>();
@@ -323,10 +307,6 @@ impl Rule {
     }
 
     /// For requests for which that other rule does not hold.
-    ///
-    /// # Examples
-    ///
-    /// See [`Rule`].
     pub fn unless(self, rule: Self) -> Self {
         self.with(rule.conditions().map(RouteCondition::Unless))
     }

@@ -63,10 +63,6 @@ pub struct Router<S> {
 
 impl<S> Router<S> {
     /// Begins a router without rules.
-    ///
-    /// # Examples
-    ///
-    /// See [`Router`].
     pub fn builder() -> RouterBuilder<S> {
         RouterBuilder {
             rules: Vec::new(),
@@ -128,10 +124,6 @@ impl<S> fmt::Debug for Router<S> {
 
 /// Everything that can be said of a [`Router`] before it starts: its rules, in the order
 /// in which they are tried.
-///
-/// # Examples
-///
-/// See [`Router`].
 #[must_use]
 pub struct RouterBuilder<S> {
     rules: Vec<(Rule, RouteAction<S, Redirect>)>,
@@ -142,37 +134,21 @@ pub struct RouterBuilder<S> {
 
 impl<S> RouterBuilder<S> {
     /// Sends what matches this rule, and none before it, to a service.
-    ///
-    /// # Examples
-    ///
-    /// See [`Router`].
     pub fn service(self, rule: Rule, service: S) -> Self {
         self.with(rule, RouteAction::Service(service))
     }
 
     /// Sends the clients of what matches this rule, and none before it, elsewhere.
-    ///
-    /// # Examples
-    ///
-    /// See [`Redirect`].
     pub fn redirect(self, rule: Rule, redirect: Redirect) -> Self {
         self.with(rule, RouteAction::Redirect(redirect))
     }
 
     /// Answers what matches this rule, and none before it.
-    ///
-    /// # Examples
-    ///
-    /// See [`StaticResponse`].
     pub fn respond(self, rule: Rule, answer: StaticResponse) -> Self {
         self.with(rule, RouteAction::Answer(answer))
     }
 
     /// Sends what matches no rule to a service.
-    ///
-    /// # Examples
-    ///
-    /// See [`Router`].
     pub fn fallback(self, service: S) -> Self {
         Self {
             otherwise: RouteAction::Service(service),
@@ -181,10 +157,6 @@ impl<S> RouterBuilder<S> {
     }
 
     /// Answers what matches no rule; with 404 and a line of text by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`StaticResponse`].
     pub fn fallback_response(self, answer: StaticResponse) -> Self {
         Self {
             otherwise: RouteAction::Answer(answer),
@@ -246,16 +218,12 @@ impl<S> RouterBuilder<S> {
         }
     }
 
-    /// Makes the router.
+    /// Creates the router.
     ///
     /// # Errors
     ///
     /// If a rule, a redirect or an answer is none; the error says which, and what to
     /// write instead.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouterError`].
     pub fn build(self) -> Result<Router<S>, RouterError> {
         let mut index = Index::default();
         let mut rules = Vec::with_capacity(self.rules.len());

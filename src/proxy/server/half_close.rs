@@ -45,7 +45,7 @@ impl HalfClose {
     }
 }
 
-/// Tells whether the client has ended its side, or fails if the connection was reset. What
+/// Returns whether the client has ended its side, or fails if the connection was reset. What
 /// else it has sent is left in the socket, or, if that cannot be, is added to `ahead`; that is
 /// done only once the request is `whole`.
 fn has_ended(

@@ -31,10 +31,6 @@ impl Server {
 
     /// Sets how many requests one connection of HTTP/2 may have at once; 100 by default, and
     /// at least 1.
-    ///
-    /// # Examples
-    ///
-    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
     pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
         self.options.http2_streams = streams.max(1);
         self
@@ -48,10 +44,6 @@ impl Server {
     /// [streams](Self::http2_max_concurrent_streams), so that one body that is not read stops
     /// no other. HTTP/2 has no windows of more than 2 GiB: that of a stream is lowered to what
     /// is left for each.
-    ///
-    /// # Examples
-    ///
-    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
     pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.options.http2_stream_window = bytes.max(1);
         self
@@ -66,10 +58,6 @@ impl Server {
     /// go to another member. It counts for what it costs: 512 bytes, 160 for each field, and
     /// its text twice, once as it is held and once as it is written to a member. Clones of
     /// this server, for further listeners, share the bound of the server.
-    ///
-    /// # Examples
-    ///
-    /// See [`http2_max_header_list_size`](Self::http2_max_header_list_size).
     pub fn http2_max_held_heads(mut self, connection: u64, server: u64) -> Self {
         self.options.head_limits = HeadLimits { connection, server };
         self

@@ -122,11 +122,7 @@ pub(super) struct Options {
 }
 
 impl Server {
-    /// Makes a server with the limits of above.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
+    /// Creates a server with the limits of above.
     pub fn new() -> Self {
         let patience = ClientTimeouts {
             head: Duration::from_secs(10),
@@ -220,10 +216,6 @@ impl Server {
     }
 
     /// Sets after how many requests a connection is closed.
-    ///
-    /// # Examples
-    ///
-    /// See [`max_connections`](Self::max_connections).
     pub fn max_requests(mut self, requests: u32) -> Self {
         self.options.max_requests = requests.max(1);
         self
@@ -265,10 +257,6 @@ impl Server {
 
     /// Sets how many bytes the body of a request may have. If its length is said in
     /// advance, the request is refused before the service sees it.
-    ///
-    /// # Examples
-    ///
-    /// See [`max_head`](Self::max_head).
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.options.max_body = bytes;
         self
@@ -367,10 +355,6 @@ impl Server {
 
     /// Sets how long may pass between two pieces of a request's body, while somebody waits
     /// for it.
-    ///
-    /// # Examples
-    ///
-    /// See [`head_timeout`](Self::head_timeout).
     pub fn body_timeout(mut self, limit: Duration) -> Self {
         self.options.body_timeout = limit.min(LONGEST);
         self
@@ -380,36 +364,24 @@ impl Server {
     /// that holds for each stream, of which 16 KiB at least have to be read in this time; a
     /// stream that is late is reset, and the others go on. An answer that has nothing to give
     /// is not late.
-    ///
-    /// # Examples
-    ///
-    /// See [`head_timeout`](Self::head_timeout).
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.options.patience.reading = limit.min(LONGEST);
         self
     }
 
     /// Sets how long a connection stays open between two requests.
-    ///
-    /// # Examples
-    ///
-    /// See [`head_timeout`](Self::head_timeout).
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.options.patience.idle = limit.min(LONGEST);
         self
     }
 
     /// Sets how long what runs may go on once the server stops.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.options.drain = limit.min(LONGEST);
         self
     }
 
-    /// Makes the answers of the server's own by a function; see [`ErrorPage`]. Those that
+    /// Creates the answers of the server's own by a function; see [`ErrorPage`]. Those that
     /// hyper gives to what is no HTTP, 400 and 431, have no body and are not made here; who
     /// is too slow with a head is cut without an answer.
     ///

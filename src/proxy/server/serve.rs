@@ -32,10 +32,6 @@ impl Server {
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_io` and `enable_time`.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
     pub async fn serve<S, B>(
         self,
         listener: Listener,

@@ -18,7 +18,7 @@ use crate::net::stream_target::{ServeArrived, Serving, StreamTarget};
 use crate::service::BoxError;
 
 impl Server {
-    /// Makes a target for a [`StreamRouter`](crate::forward::StreamRouter): connections that it
+    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter): connections that it
     /// routes there are served as [`serve`](Self::serve) would serve them, TLS and all.
     ///
     /// How many connections there may be, and how long they may go on after the stop, is the

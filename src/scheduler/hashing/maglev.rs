@@ -87,10 +87,6 @@ pub struct Maglev {
 
 impl Maglev {
     /// Returns a scheduler whose table grows with the number of members.
-    ///
-    /// # Examples
-    ///
-    /// See [`Maglev`].
     #[must_use]
     pub const fn new() -> Self {
         Self { size: None }

@@ -37,7 +37,7 @@ enum Purpose {
     Thinning = 1,
 }
 
-/// Tells whether a member keeps a key of its own: all keys at its full weight, otherwise
+/// Returns whether a member keeps a key of its own: all keys at its full weight, otherwise
 /// the share that its present weight is of the full one.
 ///
 /// The share of a greater weight contains that of a lesser.

@@ -59,20 +59,12 @@ use crate::sync::Mutex;
 /// ```
 pub trait Affinity<Request>: Send + Sync + 'static {
     /// Returns the route of the request's session, if it has one.
-    ///
-    /// # Examples
-    ///
-    /// See [`Affinity`].
     fn route<'r>(&self, request: &'r Request) -> Option<&'r str> {
         let _ = request;
         None
     }
 
     /// Returns a hash key, for schedulers that keep equal keys together.
-    ///
-    /// # Examples
-    ///
-    /// See [`Affinity`].
     fn hash(&self, request: &Request) -> Option<u64> {
         let _ = request;
         None

@@ -5,10 +5,6 @@ use std::fmt;
 use crate::session::CookieRouteError;
 
 /// Members to which no cookie can bring a client back, one at least.
-///
-/// # Examples
-///
-/// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionsNotKept {
     members: Vec<(String, CookieRouteError)>,
@@ -27,10 +23,6 @@ impl SessionsNotKept {
     }
 
     /// Returns the names of the members, in configuration order, each with the reason.
-    ///
-    /// # Examples
-    ///
-    /// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
     pub fn members(&self) -> impl Iterator<Item = (&str, &CookieRouteError)> {
         self.members.iter().map(|(name, why)| (name.as_str(), why))
     }

@@ -44,12 +44,8 @@ pub struct OpaqueKey {
 }
 
 impl OpaqueKey {
-    /// Makes a key of secret bytes, best 32 random ones; `balancer` keeps the values of
+    /// Creates a key of secret bytes, best 32 random ones; `balancer` keeps the values of
     /// two balancers apart that have routes of the same names.
-    ///
-    /// # Examples
-    ///
-    /// See [`OpaqueKey`].
     #[must_use]
     pub fn new(balancer: &str, key: &[u8]) -> Self {
         Self {
@@ -60,10 +56,6 @@ impl OpaqueKey {
     }
 
     /// Accepts also what was made by an older key; a client that presents it keeps it.
-    ///
-    /// # Examples
-    ///
-    /// See [`OpaqueKey`].
     #[must_use]
     pub fn with_previous(self, key: &[u8]) -> Self {
         Self {
@@ -157,7 +149,7 @@ impl OpaqueRoutes {
         URL_SAFE_NO_PAD.encode(code.unwrap_or_else(|| self.key.code(&self.key.present, route)))
     }
 
-    /// Makes a new table after a change of the membership.
+    /// Creates a new table after a change of the membership.
     fn renew<W>(&self, balancer: &Balancer<W>) {
         let is_present = |table: &OpaqueTable| {
             let roster = table.roster.as_ref();

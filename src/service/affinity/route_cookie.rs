@@ -92,11 +92,7 @@ pub struct CookieTextError {
 }
 
 impl RouteCookie {
-    /// Makes the cookie with the defaults above.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouteCookie`].
+    /// Creates the cookie with the defaults above.
     #[must_use]
     pub fn new() -> Self {
         let template = Cookie::build(("", ""))
@@ -153,10 +149,6 @@ impl RouteCookie {
     }
 
     /// Lets the client present it over TLS only.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouteCookie`].
     #[must_use]
     pub fn with_secure(mut self) -> Self {
         self.template.set_secure(true);
@@ -181,10 +173,6 @@ impl RouteCookie {
 
     /// Sets whether it comes along with requests from other sites;
     /// [`SameSite::Lax`] by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`SameSite`].
     #[must_use]
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.template.set_same_site(match same_site {
@@ -197,10 +185,6 @@ impl RouteCookie {
 
     /// Lets the client keep it for so long, in whole seconds; by default until the
     /// browser is closed.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouteCookie`].
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);

@@ -9,10 +9,6 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     /// An inner service's answer, or a text of our own.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPageService`](super::ErrorPageService).
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

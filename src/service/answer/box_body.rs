@@ -78,10 +78,6 @@ impl<S: fmt::Debug, F> fmt::Debug for BoxResponseBody<S, F> {
 
 pin_project! {
     /// One request on its way through [`BoxResponseBody`].
-    ///
-    /// # Examples
-    ///
-    /// See [`BoxResponseBody`].
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct BoxResponseBodyFuture<F, M> {
         #[pin]

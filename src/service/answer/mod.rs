@@ -66,11 +66,7 @@ impl<S> ErrorPageService<S> {
         }
     }
 
-    /// Makes the answers by a function, whatever its page says of the status.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
+    /// Creates the answers by a function, whatever its page says of the status.
     #[must_use]
     pub fn answers(
         mut self,
@@ -81,10 +77,6 @@ impl<S> ErrorPageService<S> {
     }
 
     /// Gives the bodies of answers another type, such as axum's `Body`.
-    ///
-    /// # Examples
-    ///
-    /// See [`BoxResponseBody`].
     pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
         BoxResponseBody::new(self, boxed)
     }
@@ -137,10 +129,6 @@ impl<S: Clone> Clone for ErrorPageService<S> {
 
 pin_project! {
     /// One request on its way through [`ErrorPageService`].
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPageService`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct ErrorPageFuture<F> {

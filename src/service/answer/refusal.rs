@@ -84,50 +84,30 @@ impl<'e> ErrorPage<'e> {
     }
 
     /// Returns the status of the answer, which it has whatever the page says.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Returns what the status is called.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Refused")
     }
 
     /// Returns why, as the client may know it: half a sentence, or nothing.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
     #[must_use]
     pub const fn detail(&self) -> &'static str {
         self.detail
     }
 
-    /// Tells whether the client would rather read JSON than text.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
+    /// Returns whether the client would rather read JSON than text.
     #[must_use]
     pub const fn wants_json(&self) -> bool {
         matches!(self.wanted.form, Form::Json)
     }
 
     /// Returns the balancer's error, if it was one. It is not for the client's eyes.
-    ///
-    /// # Examples
-    ///
-    /// See [`ErrorPage`].
     #[must_use]
     pub const fn error(&self) -> Option<&'e BalanceError> {
         self.error
@@ -167,7 +147,7 @@ impl<'e> ErrorPage<'e> {
         response
     }
 
-    /// Makes the answer for an error, which is in its extensions.
+    /// Creates the answer for an error, which is in its extensions.
     pub(crate) fn answer_of<B>(
         error: BalanceError,
         wanted: PreferredFormat,
@@ -178,7 +158,7 @@ impl<'e> ErrorPage<'e> {
         answer
     }
 
-    /// Makes the answer, from `pages` if there are any.
+    /// Creates the answer, from `pages` if there are any.
     pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<ResponseBody<B>> {
         self.page(pages).map(ResponseBody::text)
     }

@@ -234,10 +234,6 @@ impl UpgradeLease {
 
     /// Takes the lease, unless somebody else has: the request is in flight as long as
     /// the guard lives.
-    ///
-    /// # Examples
-    ///
-    /// See [`UpgradeLease`].
     #[must_use = "a guard that is dropped at once counts nothing"]
     pub fn take(&self) -> Option<Guard> {
         self.shared.0.lock().take()

@@ -179,10 +179,6 @@ impl<B> fmt::Debug for KeptInBuffer<B> {
 }
 
 /// A request body that can be sent again; made by [`BufferUpTo`].
-///
-/// # Examples
-///
-/// See [`CountedBody`](crate::service::CountedBody), which is used in the same way.
 pub struct ReplayBody<B> {
     /// `None` if it is empty.
     reader: Option<TapeReader<B>>,

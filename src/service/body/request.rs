@@ -78,42 +78,22 @@ pub trait RequestBody<B>: Clone {
 
     /// Takes the body of a request into keeping; `repeatable` says whether the request
     /// may go to another member once some of it was read.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestBody`].
     fn keep(&self, body: B, repeatable: bool) -> Self::Kept;
 }
 
 /// The body of one request, while there may be another attempt.
-///
-/// # Examples
-///
-/// See [`RequestBody`].
 pub trait KeptBody {
     /// What members receive.
     type Body;
 
-    /// Tells whether [`next`](Self::next) would give a body now.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestBody`].
+    /// Returns whether [`next`](Self::next) would give a body now.
     fn is_left(&self) -> bool;
 
-    /// Tells whether two attempts may read it at the same time.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestBody`].
+    /// Returns whether two attempts may read it at the same time.
     fn is_shareable(&self) -> bool;
 
     /// The whole body for the next attempt, its bytes counted by the meter; `None` if it
     /// is not to be had any more. Making the meter allocates.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestBody`].
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<Self::Body>;
 }
 

@@ -32,17 +32,9 @@
 pub trait KeepRequest<R>: Clone {
     /// Copies a request that is about to be handed to a member, if another attempt is
     /// worth it.
-    ///
-    /// # Examples
-    ///
-    /// See [`KeepRequest`].
     fn copy(&self, request: &R) -> Option<R>;
 
-    /// Tells whether doing it twice does no harm; `false` unless this says otherwise.
-    ///
-    /// # Examples
-    ///
-    /// See [`KeepRequest`].
+    /// Returns whether doing it twice does no harm; `false` unless this says otherwise.
     fn is_idempotent(&self, request: &R) -> bool {
         let _ = request;
         false
@@ -100,10 +92,6 @@ pub struct CloneRequest {
 
 impl CloneRequest {
     /// Says that doing any of the requests twice does no harm.
-    ///
-    /// # Examples
-    ///
-    /// See [`CloneRequest`].
     #[must_use]
     pub const fn idempotent(self) -> Self {
         Self { idempotent: true }

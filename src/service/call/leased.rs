@@ -54,20 +54,12 @@ impl<R> Leased<R> {
     /// Returns the facts about the member.
     ///
     /// `None` once it was [finished](Self::finish).
-    ///
-    /// # Examples
-    ///
-    /// See [`Balancer::into_call_service`](crate::Balancer::into_call_service).
     #[must_use]
     pub fn member(&self) -> Option<&MemberState> {
         self.lease.0.as_ref().map(Guard::member)
     }
 
     /// Ends the request and says how it went; the answer stays.
-    ///
-    /// # Examples
-    ///
-    /// See [`Leased`].
     pub fn finish(&mut self, outcome: Outcome) {
         if let Some(guard) = self.lease.0.take() {
             guard.finish(outcome);

@@ -27,7 +27,7 @@ use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeo
 use crate::timer::Timer;
 
 impl<W> Balancer<W> {
-    /// Makes a tower service of it for requests of any type `R`, where members are
+    /// Creates a tower service of it for requests of any type `R`, where members are
     /// services. A member that never becomes ready is waited for, unless
     /// [`timeouts`](CallService::timeouts) gives it a timer.
     ///
@@ -74,10 +74,6 @@ impl<W> Balancer<W> {
 ///
 /// A request that was not handed to its member yet, because that was not ready, goes to
 /// another in any case.
-///
-/// # Examples
-///
-/// See [`Balancer::into_call_service`].
 pub struct CallService<W, R, K = NoRetry> {
     balancer: Balancer<W>,
     settings: Arc<CallSettings<R>>,
@@ -201,10 +197,6 @@ impl<W, R, K> CallService<W, R, K> {
 
     /// Sets what is kept of a request for another attempt; [`NoRetry`], nothing, by
     /// default.
-    ///
-    /// # Examples
-    ///
-    /// See [`CloneRequest`].
     #[must_use]
     pub fn keep<K2>(self, keep: K2) -> CallService<W, R, K2> {
         CallService {
@@ -373,10 +365,6 @@ pin_project! {
     /// # Panics
     ///
     /// If it is polled again after it was ready.
-    ///
-    /// # Examples
-    ///
-    /// See [`Balancer::into_call_service`].
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct CallFuture<W, R, K = NoRetry>
     where

@@ -219,11 +219,7 @@ pub struct FreshConnection {
 }
 
 impl FreshConnection {
-    /// Makes the mark.
-    ///
-    /// # Examples
-    ///
-    /// See [`FreshConnection`].
+    /// Creates the mark.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

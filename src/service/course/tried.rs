@@ -231,7 +231,7 @@ impl TriedMembers {
     }
 }
 
-/// Tells whether a session that goes elsewhere has its member left, so that it may come
+/// Returns whether a session that goes elsewhere has its member left, so that it may come
 /// back.
 pub(super) fn strays<W>(lease: &Lease<W>) -> bool {
     lease.session() == Session::Hit && !lease.member().status().contains(Flag::InError)

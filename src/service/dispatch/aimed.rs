@@ -45,10 +45,6 @@ pub struct WithTarget<T, S> {
 
 impl<T, S> WithTarget<T, S> {
     /// Binds a client to a target.
-    ///
-    /// # Examples
-    ///
-    /// See [`WithTarget`].
     pub const fn new(target: T, inner: S) -> Self {
         Self { target, inner }
     }
@@ -83,10 +79,6 @@ where
 pin_project! {
     /// One request on its way through [`WithTarget`]; fails with an [`RequestError`] if it cannot
     /// be pointed at the target.
-    ///
-    /// # Examples
-    ///
-    /// See [`WithTarget`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct WithTargetFuture<F> {

@@ -162,10 +162,6 @@ where
 
 /// Each member is a service, which is cloned for each request: the form of client-side
 /// balancing, made by [`BalanceService::over`](crate::service::BalanceService::over).
-///
-/// # Examples
-///
-/// See [`BalanceService::over`](crate::service::BalanceService::over).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerMember {
     _private: (),

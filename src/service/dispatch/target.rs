@@ -69,10 +69,6 @@ pub trait Target {
     ///
     /// If there is no such request; the balancer answers with the error's status, and
     /// nothing is sent.
-    ///
-    /// # Examples
-    ///
-    /// See [`Target`].
     fn aim(&self, head: &mut Parts) -> Result<(), RequestError>;
 }
 
@@ -99,11 +95,7 @@ pub struct RequestError {
 }
 
 impl RequestError {
-    /// Makes an error that is answered with `status`.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestError`].
+    /// Creates an error that is answered with `status`.
     #[must_use]
     pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
         Self {
@@ -124,10 +116,6 @@ impl RequestError {
     }
 
     /// Returns with what status the request is answered.
-    ///
-    /// # Examples
-    ///
-    /// See [`RequestError`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status

@@ -58,11 +58,7 @@ impl Account {
 }
 
 impl RetryBudget {
-    /// Makes a budget of 20 % of the requests and 10 a second, that saves up 100.
-    ///
-    /// # Examples
-    ///
-    /// See [`RetryBudget`].
+    /// Creates a budget of 20 % of the requests and 10 a second, that saves up 100.
     #[must_use]
     pub fn new() -> Self {
         let clock = SystemClock::new();
@@ -91,10 +87,6 @@ impl RetryBudget {
     }
 
     /// Sets how many may be repeated per second however few requests there are.
-    ///
-    /// # Examples
-    ///
-    /// See [`RetryBudget`].
     #[must_use]
     pub fn with_per_second(self, per_second: u32) -> Self {
         Self { per_second, ..self }

@@ -74,11 +74,7 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Makes the policy of the table above, both lists of statuses empty.
-    ///
-    /// # Examples
-    ///
-    /// See [`Failover`].
+    /// Creates the policy of the table above, both lists of statuses empty.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -94,10 +90,6 @@ impl Failover {
     /// Limits the attempts of one request, the first included (Apache: `maxattempts`,
     /// which counts without the first); by default there may be as many as there are
     /// members. One attempt is always made.
-    ///
-    /// # Examples
-    ///
-    /// See [`Failover`].
     #[doc(alias = "maxattempts")]
     #[must_use]
     pub fn with_max_attempts(self, attempts: u32) -> Self {
@@ -131,10 +123,6 @@ impl Failover {
     }
 
     /// Sets the budget for repetitions; 20 % of the requests and 10 a second by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`RetryBudget`].
     #[must_use]
     pub fn with_budget(self, budget: RetryBudget) -> Self {
         Self { budget, ..self }
@@ -162,10 +150,6 @@ impl Failover {
     }
 
     /// Asks another member when one answers with one of these statuses.
-    ///
-    /// # Examples
-    ///
-    /// See [`Failover`].
     #[must_use]
     pub fn with_retry_on_status(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         Self {
@@ -221,11 +205,7 @@ pub struct Idempotent {
 }
 
 impl Idempotent {
-    /// Makes the mark.
-    ///
-    /// # Examples
-    ///
-    /// See [`Idempotent`].
+    /// Creates the mark.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

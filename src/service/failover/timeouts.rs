@@ -49,10 +49,6 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// Waits 5 s for a member that was chosen to become ready, and sets no other limit.
-    ///
-    /// # Examples
-    ///
-    /// See [`Timeouts`].
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -69,10 +65,6 @@ impl Timeouts {
     /// It is for the first pick of a request, when all are at their cap, drain, or
     /// rest from an error. With forced recovery, members in error are tried rather than
     /// waited for; and a request that has failed at all members is not kept waiting.
-    ///
-    /// # Examples
-    ///
-    /// See [`Timeouts`].
     #[must_use]
     pub const fn with_pick_timeout(self, patience: Duration) -> Self {
         Self {
@@ -103,10 +95,6 @@ impl Timeouts {
 
     /// Limits each attempt, from its dispatch to the head of its answer; there is no
     /// limit by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`Timeouts`].
     #[must_use]
     pub const fn with_per_try_timeout(self, patience: Duration) -> Self {
         Self {

@@ -11,10 +11,6 @@ use crate::service::{Classify, Fault};
 
 impl<W, P> BalanceLayer<W, P> {
     /// Sets what errors and answers mean.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`].
     pub fn classify(mut self, classify: impl Classify) -> Self {
         self.settings.common.classify = Arc::new(classify);
         self

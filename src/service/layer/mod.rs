@@ -63,13 +63,9 @@ pub struct BalanceLayer<W, P = Counted> {
 }
 
 impl<W> BalanceLayer<W> {
-    /// Makes a layer without sessions, with the default [`Failover`], and without any
+    /// Creates a layer without sessions, with the default [`Failover`], and without any
     /// limit of time: a member that never becomes ready is waited for, unless
     /// [`timeouts`](Self::timeouts) gives it a timer.
-    ///
-    /// # Examples
-    ///
-    /// See [`BalanceLayer`].
     pub fn new(balancer: Balancer<W>) -> Self {
         let common = ServiceSettings {
             failover: Failover::new(),
@@ -92,10 +88,6 @@ impl<W> BalanceLayer<W> {
 
 impl<W, P> BalanceLayer<W, P> {
     /// Lets clients come back to the member of the route that they present.
-    ///
-    /// # Examples
-    ///
-    /// See [`BalanceLayer`].
     pub fn sticky(mut self, session: StickySession) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, None);
         self
@@ -103,10 +95,6 @@ impl<W, P> BalanceLayer<W, P> {
 
     /// As [`sticky`](Self::sticky), for members that set no cookie of their own: the
     /// route is set here.
-    ///
-    /// # Examples
-    ///
-    /// See [`RouteCookie`].
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
         self
@@ -122,7 +110,7 @@ impl<W, P> BalanceLayer<W, P> {
     ///
     /// # Errors
     ///
-    /// Names the members with which sessions do not stay.
+    /// Lists the members with which sessions do not stay.
     ///
     /// # Examples
     ///
@@ -202,20 +190,12 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Sets what is done when a member fails.
-    ///
-    /// # Examples
-    ///
-    /// See [`Failover`].
     pub fn failover(mut self, failover: Failover) -> Self {
         self.settings.common.failover = failover;
         self
     }
 
     /// Sets how long is waited, and who keeps the time.
-    ///
-    /// # Examples
-    ///
-    /// See [`Timeouts`].
     pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
         self.settings.common.patience = Some(Arc::new(TimeLimits { timer, timeouts }));
@@ -223,10 +203,6 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Sets what becomes of request bodies; [`Counted`] by default.
-    ///
-    /// # Examples
-    ///
-    /// See [`BufferUpTo`](crate::service::BufferUpTo).
     pub fn request_body<P2>(self, bodies: P2) -> BalanceLayer<W, P2> {
         BalanceLayer {
             balancer: self.balancer,
@@ -243,12 +219,7 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Makes the service whose members are services themselves.
-    ///
-    /// # Examples
-    ///
-    /// See [`BalanceService::over`], also for members whose error is a
-    /// [`BoxError`](crate::service::BoxError).
+    /// Creates the service whose members are services themselves.
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
         settings.wishes.tell_not_kept(&self.balancer);

@@ -178,7 +178,7 @@ impl StickSlots {
         Some(at)
     }
 
-    /// Makes an entry that is in no list.
+    /// Creates an entry that is in no list.
     fn insert(&mut self, client: ClientNetwork, member: Arc<str>, now: Timestamp) -> Option<u32> {
         for _ in 0..REAPED {
             let oldest = self.slots.get(self.oldest as usize);

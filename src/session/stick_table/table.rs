@@ -79,7 +79,7 @@ pub struct StickTable {
 }
 
 impl StickTable {
-    /// Makes a table of no more than so many entries, which take about 110 bytes each as they come.
+    /// Creates a table of no more than so many entries, which take about 110 bytes each as they come.
     /// They expire half an hour after their last use, and a client is a whole address.
     #[must_use]
     pub fn new(entries: usize) -> Self {
@@ -214,7 +214,7 @@ impl StickTable {
         self.shared.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

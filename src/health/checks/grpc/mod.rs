@@ -45,19 +45,11 @@ const MOST: usize = 4 * 1024;
 
 impl GrpcProbe {
     /// Makes one that asks for the server as a whole.
-    ///
-    /// # Examples
-    ///
-    /// See [`GrpcProbe`].
     pub fn new() -> Self {
         Self::service("")
     }
 
     /// Makes one that asks for a service.
-    ///
-    /// # Examples
-    ///
-    /// See [`GrpcProbe`].
     pub fn service(name: &str) -> Self {
         let shown = match name {
             "" => "gRPC health".into(),

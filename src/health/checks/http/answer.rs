@@ -6,10 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 /// What a member has answered to an HTTP check.
-///
-/// # Examples
-///
-/// See [`HttpProbeBuilder::expect_by`](super::HttpProbeBuilder::expect_by).
 #[derive(Clone, Debug)]
 pub struct CheckAnswer {
     pub(super) status: StatusCode,
@@ -21,40 +17,24 @@ pub struct CheckAnswer {
 
 impl CheckAnswer {
     /// Returns the status.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbeBuilder::expect_by`](super::HttpProbeBuilder::expect_by).
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Returns the header fields.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbeBuilder::expect_by`](super::HttpProbeBuilder::expect_by).
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
     /// Returns the body, as far as it was read; nothing of the answers to `HEAD` and `OPTIONS`.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbeBuilder::expect_by`](super::HttpProbeBuilder::expect_by).
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Tells whether the body is longer than was read.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbeBuilder::expect_by`](super::HttpProbeBuilder::expect_by).
+    /// Returns whether the body is longer than was read.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.is_cut

@@ -17,19 +17,11 @@ use crate::health::checks::ProbeError;
 
 impl HttpProbe {
     /// Begins one that asks for a path by `GET`.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbe`].
     pub fn get(path: impl Into<String>) -> HttpProbeBuilder {
         Self::request(Method::GET, path)
     }
 
     /// Begins one that asks for a path by `HEAD`.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbeBuilder::version`].
     pub fn head(path: impl Into<String>) -> HttpProbeBuilder {
         Self::request(Method::HEAD, path)
     }
@@ -66,10 +58,6 @@ impl HttpProbe {
 }
 
 /// Builds an [`HttpProbe`].
-///
-/// # Examples
-///
-/// See [`HttpProbe`].
 #[must_use]
 pub struct HttpProbeBuilder {
     method: Method,
@@ -129,10 +117,6 @@ impl HttpProbeBuilder {
     }
 
     /// Sets the host that is asked for, which otherwise is the member's own.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbe`].
     pub fn host(mut self, host: &str) -> Self {
         match HeaderValue::try_from(host) {
             Ok(value) if !host.is_empty() => {
@@ -146,10 +130,6 @@ impl HttpProbeBuilder {
     }
 
     /// Adds a header field. The length of the body, which is empty, is no matter of the caller's.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbe`].
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let parsed = HeaderName::try_from(name).ok();
         let parsed = parsed.filter(|it| *it != CONTENT_LENGTH && *it != TRANSFER_ENCODING);
@@ -205,10 +185,6 @@ impl HttpProbeBuilder {
     }
 
     /// Demands that the body contains a text, within what is [read](Self::max_body) of it.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbe`].
     pub fn expect_body(mut self, text: &str) -> Self {
         self.expected.body(text);
         self
@@ -304,10 +280,6 @@ impl HttpProbeBuilder {
     ///
     /// [`HttpProbeError`] for what cannot be in a request, such as a line break in a path or a
     /// header, and for what cannot be expected.
-    ///
-    /// # Examples
-    ///
-    /// See [`HttpProbe`].
     pub fn build(self) -> Result<HttpProbe, HttpProbeError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);

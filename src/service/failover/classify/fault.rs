@@ -39,10 +39,6 @@ pub struct Fault {
 impl Fault {
     /// The member may have seen the request: what is true of any error of which
     /// nothing else is known.
-    ///
-    /// # Examples
-    ///
-    /// See [`Fault`].
     pub const MAY_HAVE_BEEN_SENT: Self = Self {
         nothing_sent: false,
         timed_out: false,
@@ -54,10 +50,6 @@ impl Fault {
 
     /// Not a byte of the request has reached the member, so that any other may serve
     /// it, whatever its method.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`](super::Classify).
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
         ..Self::MAY_HAVE_BEEN_SENT
@@ -69,10 +61,6 @@ impl Fault {
     ///
     /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure): one that heeds outcomes picks the member less
     /// often then, while one that has no room would look idle otherwise.
-    ///
-    /// # Examples
-    ///
-    /// See [`overloaded_if`](crate::service::BalanceLayer::overloaded_if).
     pub const OVERLOADED: Self = Self {
         nothing_sent: true,
         blameless: true,
@@ -83,10 +71,6 @@ impl Fault {
     /// Says also that it is not the member's fault, which is not put in error then: a
     /// connection that had been idle was closed, a limit of your own was reached. A request
     /// that may be repeated is repeated once more for the first such failure.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`](super::Classify).
     #[must_use]
     pub const fn with_member_blameless(self) -> Self {
         Self {
@@ -257,17 +241,13 @@ impl Fault {
         }
     }
 
-    /// Tells whether it is certain that nothing was sent.
-    ///
-    /// # Examples
-    ///
-    /// See [`Fault`].
+    /// Returns whether it is certain that nothing was sent.
     #[must_use]
     pub const fn is_nothing_sent(self) -> bool {
         self.nothing_sent
     }
 
-    /// Tells whether it is not the member's fault.
+    /// Returns whether it is not the member's fault.
     ///
     /// # Examples
     ///
@@ -281,7 +261,7 @@ impl Fault {
         self.blameless
     }
 
-    /// Tells whether this machine has run out of descriptors, ports or memory, which no member
+    /// Returns whether this machine has run out of descriptors, ports or memory, which no member
     /// is to blame for.
     ///
     /// # Examples
@@ -299,7 +279,7 @@ impl Fault {
         self.exhausted
     }
 
-    /// Tells whether the member has no room for the request now.
+    /// Returns whether the member has no room for the request now.
     ///
     /// # Examples
     ///
@@ -314,21 +294,13 @@ impl Fault {
         self.overloaded
     }
 
-    /// Tells whether the connection had been used before, and was closed without an answer.
-    ///
-    /// # Examples
-    ///
-    /// See [`with_stale_connection`](Self::with_stale_connection).
+    /// Returns whether the connection had been used before, and was closed without an answer.
     #[must_use]
     pub const fn is_stale(self) -> bool {
         self.stale
     }
 
-    /// Tells whether a time limit passed.
-    ///
-    /// # Examples
-    ///
-    /// See [`Fault::with_timed_out`].
+    /// Returns whether a time limit passed.
     #[must_use]
     pub const fn is_timed_out(self) -> bool {
         self.timed_out

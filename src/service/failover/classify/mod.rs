@@ -52,10 +52,6 @@ use crate::member::{Cause, Outcome};
 /// ```
 pub trait Classify: Send + Sync + 'static {
     /// Says what an error means; [`Fault::of`] unless this says otherwise.
-    ///
-    /// # Examples
-    ///
-    /// See [`Classify`].
     fn error(&self, error: &(dyn Error + 'static)) -> Fault {
         Fault::of(error)
     }
