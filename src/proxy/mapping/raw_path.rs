@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::percent::escaped;
+
 /// What follows the prefix, raw, if the path lies below it: a prefix that does not end in
 /// `/` must be followed by one, or by the end.
 pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
@@ -307,19 +309,7 @@ fn mark(path: &[u8], at: usize) -> Option<(Mark, usize)> {
 }
 
 fn escape(path: &[u8], at: usize) -> Option<u8> {
-    match path.get(at..at + 3)? {
-        &[b'%', high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+    escaped(path.get(at..)?)
 }
 
 fn is_unreserved(byte: u8) -> bool {
