@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::condition::RequestFacts;
 use super::{RuleError, StaticResponse};
@@ -250,6 +251,25 @@ impl RedirectPlan {
     }
 }
 
+/// What is escaped in a path that was decoded (RFC 3986, 3.3), as is all beyond ASCII.
+const NOT_OF_A_PATH: &AsciiSet = &NOT_OF_A_LOCATION
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Browsers read `\` as a slash. A header has no letters beyond ASCII: they are escaped too.
+const NOT_OF_A_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'\\');
+
 /// What follows a prefix in a path, as it came; or, where only another reading of the path
 /// lies below the prefix, what follows it there.
 fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
@@ -262,15 +282,8 @@ fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
         let is_below = rest.is_empty() || rest.starts_with('/');
         (is_below && front.eq_ignore_ascii_case(prefix)).then_some(rest)
     });
-    let mut escaped = String::new();
-    for byte in rest.unwrap_or_default().bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            push_escape(&mut escaped, byte);
-        }
-    }
-    Cow::Owned(escaped)
+    let escaped = utf8_percent_encode(rest.unwrap_or_default(), NOT_OF_A_PATH);
+    Cow::Owned(escaped.to_string())
 }
 
 /// The path of `OPTIONS *` and that of `CONNECT` have no slash.
@@ -293,22 +306,34 @@ fn push_query(location: &mut String, query: Option<&str>) {
     push_escaped(location, query);
 }
 
-/// Browsers read `\` as a slash, and a header has no letters beyond ASCII.
 fn push_escaped(location: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'\\' {
-            location.push(char::from(byte));
-        } else {
-            push_escape(location, byte);
-        }
-    }
+    location.extend(utf8_percent_encode(text, NOT_OF_A_LOCATION));
 }
 
-fn push_escape(location: &mut String, byte: u8) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-    location.push('%');
-    location.extend(digits);
+#[cfg(test)]
+mod tests {
+    use super::{NOT_OF_A_LOCATION, NOT_OF_A_PATH};
+    use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+    #[test]
+    fn all_is_escaped_but_what_a_path_or_a_location_may_have() {
+        let in_path =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
+        let in_location = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        let rows: [(&AsciiSet, &dyn Fn(u8) -> bool); 2] =
+            [(NOT_OF_A_PATH, &in_path), (NOT_OF_A_LOCATION, &in_location)];
+        for (set, stays) in rows {
+            for c in (0..=0x24f).filter_map(char::from_u32).chain(['€', '🦀']) {
+                let text = c.to_string();
+                let slowly: String = text
+                    .bytes()
+                    .map(|byte| match stays(byte) {
+                        true => char::from(byte).to_string(),
+                        false => format!("%{byte:02X}"),
+                    })
+                    .collect();
+                assert_eq!(utf8_percent_encode(&text, set).to_string(), slowly, "{c:?}");
+            }
+        }
+    }
 }
