@@ -27,7 +27,7 @@ impl Observer for Idle {
     fn observe(&self, _: &Event<'_>) {}
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED.and(Interest::ENDED)
+        Interest::ANSWERED | Interest::ENDED
     }
 }
 

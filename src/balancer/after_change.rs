@@ -122,10 +122,10 @@ impl<W> AfterChange<W> {
 
 /// The events that facts are told as.
 const FACTS: Interest = Interest::CHANGED
-    .and(Interest::EJECTED)
-    .and(Interest::JOINED)
-    .and(Interest::LEFT)
-    .and(Interest::RECOVERED);
+    .union(Interest::EJECTED)
+    .union(Interest::JOINED)
+    .union(Interest::LEFT)
+    .union(Interest::RECOVERED);
 
 impl Fact {
     fn kind(&self) -> EventKind<'_> {

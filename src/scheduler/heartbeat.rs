@@ -224,8 +224,8 @@ impl Scheduler for Heartbeat {
 
     fn needs(&self) -> Needs {
         let fallback = self.fallback.as_ref();
-        let own = Needs::CLOCK.and(Needs::ENDED);
-        fallback.map_or(own, |fallback| own.and(fallback.needs()))
+        let own = Needs::CLOCK | Needs::ENDED;
+        fallback.map_or(own, |fallback| own | fallback.needs())
     }
 }
 

@@ -42,7 +42,7 @@ impl Observers {
     /// Returns whether an observer wants any of `what`.
     #[inline]
     pub(in crate::balancer) fn want(&self, what: Interest) -> bool {
-        Interest::from_bits(self.wanted.load(SeqCst)).meets(what)
+        Interest::from_bits_retain(self.wanted.load(SeqCst)).intersects(what)
     }
 
     /// Adds an observer, and returns its number.
@@ -84,13 +84,13 @@ impl Observers {
         list: Vec<Arc<Registered>>,
         attention: &Attention,
     ) -> Arc<Vec<Arc<Registered>>> {
-        let both = |wanted: Interest, registered: &Arc<Registered>| wanted.and(registered.wants);
+        let both = |wanted: Interest, registered: &Arc<Registered>| wanted | registered.wants;
         let wanted = list.iter().fold(Interest::NOTHING, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
         let timed = wanted.contains(Interest::ELAPSED) || wanted.contains(Interest::ANSWERED);
         let flags = [
-            (ELECTIONS_WANTED, wanted.meets(Interest::ELECTION)),
+            (ELECTIONS_WANTED, wanted.intersects(Interest::ELECTION)),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
             (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
             (TIMED, timed),
@@ -116,7 +116,10 @@ impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observers")
             .field("count", &self.list.load().len())
-            .field("wanted", &Interest::from_bits(self.wanted.load(SeqCst)))
+            .field(
+                "wanted",
+                &Interest::from_bits_retain(self.wanted.load(SeqCst)),
+            )
             .finish_non_exhaustive()
     }
 }

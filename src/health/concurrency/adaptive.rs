@@ -294,9 +294,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED
-            .and(Interest::ENDED)
-            .and(Interest::JOINED)
+        Interest::ANSWERED | Interest::ENDED | Interest::JOINED
     }
 }
 

@@ -95,10 +95,10 @@ impl Observer for OutlierObserver {
 
     fn interest(&self) -> Interest {
         Interest::ANSWERED
-            .and(Interest::CHANGED)
-            .and(Interest::EJECTED)
-            .and(Interest::ENDED)
-            .and(Interest::LEFT)
-            .and(Interest::RECOVERED)
+            | Interest::CHANGED
+            | Interest::EJECTED
+            | Interest::ENDED
+            | Interest::LEFT
+            | Interest::RECOVERED
     }
 }
