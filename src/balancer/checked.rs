@@ -52,7 +52,7 @@ impl<W> Balancer<W> {
                     let ended = ended.into_iter().fold(Status::NORMAL, Status::with);
                     // An error that is not there is not to be forgotten, either: its count in a
                     // row goes on.
-                    let ended = state.status().and(ended);
+                    let ended = state.status().intersection(ended);
                     editor.change_health(&state, Status::NORMAL, ended)
                 }
             };

@@ -278,8 +278,8 @@ impl MemberState {
         let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
             let before = seen.status();
-            record.follow((before, before.minus(over)), now, None);
-            if before.and(over).contains(Flag::InError) {
+            record.follow((before, before.difference(over)), now, None);
+            if before.intersection(over).contains(Flag::InError) {
                 self.rest.retries.fetch_add(1, Relaxed);
             }
         }
@@ -301,7 +301,7 @@ impl MemberState {
     pub(crate) fn arrive(&self, now: Timestamp) {
         let _ = self.live.fetch_update(SeqCst, SeqCst, |word| {
             let live = LiveStatus::from_word(word);
-            let is_well = live.status().and(Status::HEALTH) == Status::NORMAL;
+            let is_well = live.status().intersection(Status::HEALTH) == Status::NORMAL;
             is_well.then(|| live.arriving(now).word())
         });
     }
@@ -351,7 +351,7 @@ impl MemberState {
     ) -> (Status, Status) {
         self.caps.set_spec(spec.max_in_flight());
         let new = spec.status();
-        self.change_flags(new.minus(old), old.minus(new), now, None)
+        self.change_flags(new.difference(old), old.difference(new), now, None)
     }
 
     /// Sets and clears flags as of `now`, for a reason if one is known; returns the statuses
@@ -363,7 +363,7 @@ impl MemberState {
         now: Timestamp,
         cause: Option<&Cause>,
     ) -> (Status, Status) {
-        if set.plus(clear).and(Status::HEALTH) == Status::NORMAL {
+        if set.union(clear).intersection(Status::HEALTH) == Status::NORMAL {
             let (before, after) = self.change_word(set, clear, now);
             return (before.status(), after.status());
         }
