@@ -48,7 +48,7 @@ fn decided(text: &str) -> Result<bool, String> {
 
 #[test]
 fn expressions_hold_as_they_do_in_httpd() {
-    let table = include_str!("../../../tests/config/expressions.txt");
+    let table = include_str!("expressions.txt");
     let rows = table
         .lines()
         .filter(|row| !row.is_empty() && !row.starts_with('#'));
