@@ -36,10 +36,51 @@ examples() {
   done
 }
 
+# The library as the compiler sees it that `rust-version` promises. `.ci/run` installs it
+# where it can.
+oldest_compiler() {
+  local version
+  version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  if ! rustup run "$version" cargo --version 2>/dev/null; then
+    echo "NOT VERIFIED: Rust $version is not installed; run \`rustup toolchain install $version\`"
+    return
+  fi
+  rustup run "$version" cargo check --lib --target-dir target/oldest || return
+  rustup run "$version" cargo check --lib --features full --target-dir target/oldest
+}
+
+# The library with the lowest versions that `Cargo.toml` allows of what it depends on. Users
+# resolve without our dev-dependencies, and so does this. Only cargo is told to take an
+# unstable option; the compiler is not.
+lowest_versions() {
+  local crate=target/lowest/crate folder
+  rm -rf "$crate"
+  mkdir -p "$crate"
+  awk '/^\[/ { skipped = $0 == "[dev-dependencies]" } !skipped' Cargo.toml >"$crate/Cargo.toml"
+  for folder in src examples benches tests README.md; do
+    ln -s "$PWD/$folder" "$crate/$folder"
+  done
+  (cd "$crate" && RUSTC_BOOTSTRAP=1 cargo update --quiet -Z direct-minimal-versions) || return
+  cargo check --lib --manifest-path "$crate/Cargo.toml" --target-dir target/lowest || return
+  cargo check --lib --features full --manifest-path "$crate/Cargo.toml" --target-dir target/lowest
+}
+
+# What a registry would get has no tests, and compiles by itself.
+package() {
+  if cargo package --list --allow-dirty | grep '^tests/'; then
+    echo 'the package has tests: look at `include` in Cargo.toml'
+    return 1
+  fi
+  cargo package --allow-dirty --quiet
+}
+
 step cargo fmt --all --check
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
+step oldest_compiler
+step lowest_versions
+step package
 # Elsewhere soaks last two seconds, and large bodies have 32 MiB.
 EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples
