@@ -3,7 +3,7 @@
 use crate::support::{Scribe, Task, capped, pick, seconds};
 use equipoise::balancer::events::{Event, EventKind, Interest};
 use equipoise::clock::ManualClock;
-use equipoise::member::Cause;
+use equipoise::member::{Cause, MemberKey};
 use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
 use std::sync::{Arc, Mutex};
 
@@ -314,6 +314,24 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
     drop(lease);
     assert!(take().is_empty());
     assert_eq!(ends.take().len(), 3, "ends are told all the time");
+}
+
+#[test]
+fn checks_that_pass_are_told_also_where_they_change_nothing() {
+    let (balancer, _, _) = observed();
+    let scribe = Scribe::of(Interest::PASSED_CHECK.and(Interest::CHANGED));
+    let observing = balancer.observe(scribe.clone());
+    let [a, b, gone] = ["a", "b", "gone"].map(MemberKey::Name);
+    balancer.apply_check_results([(a, None), (gone, None), (b, None)]);
+    assert_eq!(scribe.take(), ["passed a", "passed b"]);
+
+    balancer.apply_check_results([(a, Some(Cause::Refused)), (b, None)]);
+    assert_eq!(scribe.take().len(), 2);
+    balancer.apply_check_results([(a, None)]);
+    let told = scribe.take();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[1], "passed a", "after the change: {told:?}");
+    drop(observing);
 }
 
 #[test]

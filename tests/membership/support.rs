@@ -180,6 +180,7 @@ impl Observer for Scribe {
             }
             EventKind::Joined => format!("joined {name}"),
             EventKind::Left => format!("left {name}"),
+            EventKind::PassedCheck => format!("passed {name}"),
             EventKind::Refused { members, tried, .. } => {
                 format!("nobody left of {members}, {tried} tried")
             }

@@ -69,6 +69,7 @@ impl fmt::Display for EventKind<'_> {
             }
             Self::Joined => f.write_str("joined"),
             Self::Left => f.write_str("left"),
+            Self::PassedCheck => f.write_str("passed its health checks"),
             Self::Recovered => f.write_str("recovered"),
             Self::Refused { error, .. } => write!(f, "request refused: {error}"),
             Self::Session { session, route } => {

@@ -121,6 +121,13 @@ pub enum EventKind<'e> {
     Joined,
     /// A member left the balancer. Its requests in flight go on.
     Left,
+    /// Health checks noted that the member passes ([`Balancer::apply_check_results`] without a cause). If
+    /// that has changed its flags, they are told as [`Changed`](Self::Changed) before.
+    /// `HealthChecks` of the feature `health` note it of members that are out of service, ejected
+    /// ones included.
+    ///
+    /// [`Balancer::apply_check_results`]: crate::Balancer::apply_check_results
+    PassedCheck,
     /// An ejection ended, by its time or otherwise. Its flag is also told as
     /// [`Changed`](Self::Changed), and the end of an error as nothing else.
     Recovered,
@@ -177,6 +184,7 @@ impl EventKind<'_> {
             Self::FailedOver { .. } => Interest::FAILED_OVER,
             Self::Joined => Interest::JOINED,
             Self::Left => Interest::LEFT,
+            Self::PassedCheck => Interest::PASSED_CHECK,
             Self::Recovered => Interest::RECOVERED,
             Self::Refused { .. } => Interest::REFUSED,
             Self::Session { .. } => Interest::SESSION,

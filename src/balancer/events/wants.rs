@@ -21,7 +21,8 @@ bitflags! {
     /// ```
     #[derive(Clone, Copy, Default, Eq, PartialEq)]
     pub struct Interest: u32 {
-        /// [`EventKind::Answered`](super::EventKind::Answered), and the time to the head.
+        /// [`EventKind::Answered`](super::EventKind::Answered). No clock is read for it: its time
+        /// to the head is there if [`TIME_TO_HEAD`](Self::TIME_TO_HEAD) is wanted, too.
         const ANSWERED = 1;
         /// [`EventKind::Changed`](super::EventKind::Changed).
         const CHANGED = 1 << 1;
@@ -37,10 +38,14 @@ bitflags! {
         const PICKED = 1 << 4;
         /// [`EventKind::FailedOver`](super::EventKind::FailedOver).
         const FAILED_OVER = 1 << 6;
+        /// [`EventKind::HeartbeatFault`](super::EventKind::HeartbeatFault).
+        const HEARTBEAT_FAULT = 1 << 16;
         /// [`EventKind::Joined`](super::EventKind::Joined).
         const JOINED = 1 << 7;
         /// [`EventKind::Left`](super::EventKind::Left).
         const LEFT = 1 << 8;
+        /// [`EventKind::PassedCheck`](super::EventKind::PassedCheck).
+        const PASSED_CHECK = 1 << 14;
         /// [`EventKind::Recovered`](super::EventKind::Recovered).
         const RECOVERED = 1 << 9;
         /// [`EventKind::Refused`](super::EventKind::Refused).
@@ -49,6 +54,10 @@ bitflags! {
         const SESSION = 1 << 11;
         /// [`EventKind::SessionNotKept`](super::EventKind::SessionNotKept).
         const SESSION_NOT_KEPT = 1 << 12;
+        /// As [`ANSWERED`](Self::ANSWERED), with the time to the head, also in
+        /// [`Ended::time_to_head`](crate::Ended::time_to_head): the clock is read at the beginning
+        /// of each request and at the head of each response.
+        const TIME_TO_HEAD = 1 << 15 | Self::ANSWERED.bits();
         /// [`EventKind::Waiting`](super::EventKind::Waiting).
         const WAITING = 1 << 13;
         // Kinds of later versions.
