@@ -157,6 +157,8 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head,
+            is_answered: true,
+            status: None,
             bytes_sent: 120,
             bytes_received: 4_096,
         };

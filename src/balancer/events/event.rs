@@ -72,8 +72,8 @@ pub struct Event<'e> {
 pub enum EventKind<'e> {
     /// The head of an answer arrived.
     Answered {
-        /// The time from the pick to the head; `None` for a request that began before
-        /// an observer wanted it.
+        /// The time from the pick to the head, if the scheduler needs it or an observer
+        /// wants it ([`Interest::TIME_TO_HEAD`]). `None` for a request that began before that.
         time_to_head: Option<Duration>,
         /// The status of the answer, if its protocol has one.
         status: Option<u16>,

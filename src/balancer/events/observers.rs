@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::{Event, Interest, Observer};
-use crate::balancer::attention::{Attention, ELECTIONS_WANTED, ENDS_WANTED, HEADS_WANTED, TIMED};
+use crate::balancer::attention::{
+    Attention, ELECTIONS_WANTED, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, TIMED,
+};
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
 struct Registered {
@@ -88,12 +90,15 @@ impl Observers {
         let wanted = list.iter().fold(Interest::NOTHING, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
-        let timed = wanted.contains(Interest::ELAPSED) || wanted.contains(Interest::ANSWERED);
+        let heads_timed = wanted.contains(Interest::TIME_TO_HEAD);
+        let ends_timed = wanted.contains(Interest::ELAPSED);
         let flags = [
             (ELECTIONS_WANTED, wanted.intersects(Interest::ELECTION)),
+            (ENDS_TIMED, ends_timed),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
+            (HEADS_TIMED, heads_timed),
             (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
-            (TIMED, timed),
+            (TIMED, ends_timed || heads_timed),
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
         let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);

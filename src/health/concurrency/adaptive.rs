@@ -294,13 +294,13 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED | Interest::ENDED | Interest::JOINED
+        Interest::TIME_TO_HEAD | Interest::ENDED | Interest::JOINED
     }
 }
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && ended.time_to_head.is_none()
+    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
 }
 
 impl fmt::Debug for AdaptiveLimit {

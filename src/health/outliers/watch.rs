@@ -94,7 +94,11 @@ impl Observer for OutlierObserver {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED
+        let heads = match self.0.settings.slow_members {
+            Some(_) => Interest::TIME_TO_HEAD,
+            None => Interest::ANSWERED,
+        };
+        heads
             | Interest::CHANGED
             | Interest::EJECTED
             | Interest::ENDED
