@@ -15,6 +15,7 @@ mod http_ends;
 mod member;
 mod membership;
 mod outliers;
+mod outliers_checks;
 mod outliers_races;
 mod outliers_service;
 mod outliers_trial;

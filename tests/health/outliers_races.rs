@@ -11,7 +11,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use equipoise::health::{OutlierDetector, SlowMembers};
-use equipoise::member::MAX_IN_FLIGHT;
+use equipoise::member::{MAX_IN_FLIGHT, MemberKey};
 use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
 
 use super::simulation::names;
@@ -150,7 +150,7 @@ fn members_that_leave_and_join_under_load_take_no_limit_and_no_count_with_them()
         while Instant::now() < end {
             let name = format!("m{}", number % 6);
             number += 1;
-            match number % 4 {
+            match number % 5 {
                 0 => drop(balancer.remove(&name)),
                 1 => drop(balancer.set_flag(&name, Flag::Draining)),
                 2 => {
@@ -159,6 +159,7 @@ fn members_that_leave_and_join_under_load_take_no_limit_and_no_count_with_them()
                         detector.check_passed(id);
                     }
                 }
+                3 => balancer.apply_check_results([(MemberKey::Name(&name), None)]),
                 _ => drop(balancer.clear_flag(&name, Flag::Draining)),
             }
             for name in names(6) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use equipoise::balancer::events::{Event, EventKind};
 use equipoise::clock::ManualClock;
 use equipoise::health::{OutlierDetector, OutlierDetectorBuilder};
-use equipoise::member::{LimitOwner, MAX_IN_FLIGHT, Ramp};
+use equipoise::member::{LimitOwner, MAX_IN_FLIGHT, MemberKey, Ramp};
 use equipoise::{Balancer, Flag, Lease, MemberSpec, Outcome, PickRequest};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -183,6 +183,60 @@ fn an_active_check_that_passes_ends_ejection_and_trial() {
     assert!(!group.is_ejected(), "the check passes again");
 }
 
+fn passes(group: &Group) {
+    let a = MemberKey::Name("a");
+    group.balancer.apply_check_results([(a, None)]);
+}
+
+#[test]
+fn checks_that_pass_end_an_ejection_and_a_request_tries_the_member() {
+    let group = Group::new();
+    group.eject();
+    passes(&group);
+    assert!(!group.is_ejected());
+    assert_eq!(group.cap(), 1, "one at a time");
+    passes(&group);
+    assert_eq!(group.cap(), 1, "a check ends no trial");
+    group.end(500);
+    assert!(group.is_ejected());
+    assert_eq!(group.lasts(), 60, "the trial has failed");
+    passes(&group);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    passes(&group);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    assert!(!group.is_ejected());
+}
+
+#[test]
+fn checks_that_pass_end_no_ejection_by_another() {
+    let group = Group::new();
+    group.balancer.eject("a", SECOND * 9, "by hand").unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+    group.balancer.recover("a").unwrap();
+
+    // The longer one holds.
+    group.eject();
+    group.balancer.eject("a", SECOND * 90, "by hand").unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+}
+
+#[test]
+fn checks_end_no_ejection_if_they_are_not_to() {
+    let builder = OutlierDetector::builder().checks_end_ejections(false);
+    let group = Group::with(builder);
+    group.eject();
+    passes(&group);
+    group.balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+    group.clock.advance(SECOND * 30);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+}
+
 #[test]
 fn an_ejection_that_ends_early_is_followed_by_no_trial() {
     let group = Group::new();
@@ -230,6 +284,10 @@ fn without_trials_a_member_serves_fully_at_once() {
     group.eject();
     group.clock.advance(SECOND * 30);
     let leases = [group.elect().unwrap(), group.elect().unwrap()];
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    group.eject();
+    passes(&group);
+    assert!(!group.is_ejected());
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
     drop(leases);
 }

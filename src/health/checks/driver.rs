@@ -48,6 +48,8 @@ struct Tracked {
     /// The last check that was chosen for it.
     check: Option<Check>,
     is_new: bool,
+    /// Whether it was ejected when its check began: one that began before tells nothing of it.
+    was_ejected: bool,
     /// When it was last checked.
     checked: Option<Instant>,
     running: Option<AbortHandle>,
@@ -141,6 +143,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
             pending: Pending::default(),
             check: None,
             is_new: true,
+            was_ejected: false,
             checked: None,
             running: None,
         };
@@ -178,6 +181,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
             let task = async move { (key, sheltered.await) };
             member.running = Some(self.running.spawn(task));
             member.is_new = false;
+            member.was_ejected = member.state.status().contains(Flag::Ejected);
         }
     }
 
@@ -235,11 +239,21 @@ impl<W: Send + Sync + 'static> Driver<W> {
         if status.contains(Flag::Stopped) {
             return None;
         }
+        let status = if member.was_ejected {
+            status
+        } else {
+            status.without(Flag::Ejected)
+        };
         let id = member.state.id();
         match (member.tally.note(status, result.is_ok(), needed), result) {
             (CheckChange::Fail, Err(error)) => Some(Changed {
                 id,
                 failed: Some(error.cause()),
+                ends_ejections: false,
+            }),
+            (CheckChange::Pass, Ok(())) => Some(Changed {
+                id,
+                failed: None,
                 ends_ejections: false,
             }),
             (CheckChange::Recover, Ok(())) => Some(Changed {
@@ -268,11 +282,12 @@ fn carry_out<W>(balancer: &Balancer<W>, changes: Vec<Changed>) {
     let found = changes
         .into_iter()
         .map(|it| (MemberKey::Id(it.id), it.failed));
-    balancer.apply_check_results(found);
+    // Before it is told that they pass: these serve fully, also if a detector has ejected them.
     for id in ejected {
         // One that has left meanwhile needs nothing more.
         let _ = balancer.recover(id);
     }
+    balancer.apply_check_results(found);
 }
 
 async fn until(moment: Option<Instant>) {

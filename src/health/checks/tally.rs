@@ -26,6 +26,8 @@ pub(super) enum CheckChange {
     /// The member is out of service from now on.
     Fail,
     Nothing,
+    /// The member passes, and is out for what checks have not found: an ejection.
+    Pass,
     /// The member is well again.
     Recover,
 }
@@ -37,11 +39,12 @@ impl CheckTally {
     /// of a member that is out for an error of its requests do not count: the error has an end
     /// of its own.
     pub(super) fn note(&mut self, status: Status, passed: bool, needed: Needed) -> CheckChange {
+        let is_ejected = status.contains(Flag::Ejected);
         let is_out = status.contains(Flag::FailedCheck)
             || status.contains(Flag::InError)
-            || needed.ends_ejections && status.contains(Flag::Ejected);
+            || needed.ends_ejections && is_ejected;
         let row = match (is_out, passed) {
-            (true, true) => {
+            (is_out, true) if is_out || is_ejected => {
                 self.fails = 0;
                 &mut self.passes
             }
@@ -53,16 +56,16 @@ impl CheckTally {
                 self.passes = 0;
                 return CheckChange::Nothing;
             }
-            (false, true) => {
+            (_, true) => {
                 self.fails = 0;
                 return CheckChange::Nothing;
             }
         };
         *row += 1;
-        let (enough, change) = if passed {
-            (needed.passes, CheckChange::Recover)
-        } else {
-            (needed.fails, CheckChange::Fail)
+        let (enough, change) = match (passed, is_out) {
+            (false, _) => (needed.fails, CheckChange::Fail),
+            (true, false) => (needed.passes, CheckChange::Pass),
+            (true, true) => (needed.passes, CheckChange::Recover),
         };
         if *row < enough {
             return CheckChange::Nothing;
@@ -100,7 +103,7 @@ mod tests {
         for check in checks.chars() {
             match tally.note(status, check == '+', needed) {
                 CheckChange::Fail => status = status.with(Flag::FailedCheck),
-                CheckChange::Nothing => {}
+                CheckChange::Nothing | CheckChange::Pass => {}
                 CheckChange::Recover => status = OK,
             }
             shown.push(if status == OK { '.' } else { 'x' });
@@ -142,7 +145,8 @@ mod tests {
             assert_eq!(note(out(flag), true, needed(1, 1)), CheckChange::Nothing);
             assert_eq!(note(out(flag), false, needed(1, 1)), CheckChange::Fail);
         }
-        assert_eq!(note(ejected, true, needed(1, 1)), CheckChange::Nothing);
+        assert_eq!(note(ejected, true, needed(1, 1)), CheckChange::Pass);
+        assert_eq!(note(ejected, true, needed(2, 1)), CheckChange::Nothing);
         assert_eq!(note(ejected, false, needed(1, 1)), CheckChange::Fail);
         let ending = Needed {
             ends_ejections: true,
@@ -150,6 +154,22 @@ mod tests {
         };
         assert_eq!(note(ejected, true, ending), CheckChange::Recover);
         assert_eq!(note(ejected, false, ending), CheckChange::Nothing);
+    }
+
+    #[test]
+    fn each_row_of_passes_of_an_ejected_member_is_noted_and_fails_take_it_out_too() {
+        let (ejected, mut tally) = (out(Flag::Ejected), CheckTally::default());
+        let mut course = |checks: &str| -> Vec<CheckChange> {
+            let checks = checks.chars();
+            checks
+                .map(|check| tally.note(ejected, check == '+', needed(2, 2)))
+                .collect()
+        };
+        use CheckChange::{Fail, Nothing, Pass};
+        assert_eq!(course("++++"), [Nothing, Pass, Nothing, Pass]);
+        assert_eq!(course("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
+        assert_eq!(course("--"), [Fail, Nothing], "the fail before counts");
+        assert_eq!(course("+"), [Nothing]);
     }
 
     proptest! {

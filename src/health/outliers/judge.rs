@@ -22,7 +22,7 @@ use super::signals::Signal;
 use super::tally::{OutlierTally, TallyState};
 use crate::clock::{Clock, Timestamp};
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
-use crate::member::{Flag, MemberId};
+use crate::member::{Cause, Flag, MemberId};
 use crate::random::Random;
 use crate::snapshot::Roster;
 use crate::sync::{AtomicU64, Mutex, Published, Relaxed, SeqCst};
@@ -222,6 +222,23 @@ impl OutlierJudge {
         self.act();
     }
 
+    /// Checks have noted that a member passes: its ejection ends as if its time were over, so
+    /// that a request tries it next. One by another than this detector is left alone.
+    pub(super) fn end_by_check(&self, member: MemberId) {
+        let Some(roster) = self.group.roster() else {
+            return;
+        };
+        let mut desk = self.desk.lock();
+        let reason = desk.reasons.get(&member).map(ToString::to_string);
+        let is_own = reason.is_some_and(|reason| is_ejected_for(&roster, member, reason));
+        if is_own && desk.ledger.shorten(member, self.clock.now()) {
+            desk.orders
+                .push_back(BalancerCommand::EndEjections(vec![member]));
+        }
+        drop(desk);
+        self.act();
+    }
+
     /// Other members may have fallen ill or left: see whether all may stay out that are.
     pub(super) fn look_again(&self) {
         if !self.is_busy() {
@@ -389,5 +406,16 @@ pub(super) fn is_ejected(roster: &Roster, member: MemberId) -> bool {
     let seat = roster.seat(member.slot());
     seat.is_some_and(|seat| {
         seat.state.id() == member && seat.state.status().contains(Flag::Ejected)
+    })
+}
+
+/// Whether a member is ejected, and this is the cause of the ejection that lasts longest.
+fn is_ejected_for(roster: &Roster, member: MemberId, cause: String) -> bool {
+    let seat = roster.seat(member.slot());
+    seat.is_some_and(|seat| {
+        let health = seat.state.health();
+        let outage = health.outage(Flag::Ejected);
+        seat.state.id() == member
+            && outage.is_some_and(|outage| outage.cause == Some(Cause::from(cause)))
     })
 }

@@ -7,10 +7,10 @@
 //! * one is never ejected when no other could be picked instead.
 //!
 //! ```text
-//!            eject                    its time is over
+//!            eject              its time is over, a check passes
 //! Serving ──────────► Away { until } ──────────────────► Trial ──┐ a request succeeds
 //!    ▲                  ▲   │ ended early: forced recovery,  │   │
-//!    │                  │   │ an operator, a check that passed   │
+//!    │                  │   │ an operator, a failed check's end  │
 //!    │                  └───┼─────── a request fails ────────┘   │
 //!    └──────────────────────┴────────────────────────────────────┘
 //! ```
@@ -208,6 +208,21 @@ impl<K: Copy + Ord> Ledger<K> {
     pub(super) fn prolong(&mut self, key: K, later: Timestamp) {
         if let Some(EjectionStage::Away { until, .. }) = self.stage_mut(key) {
             *until = later.max(*until);
+        }
+    }
+
+    /// The ejection of a member is over by `now`, as if its time had come: it is tried next.
+    /// Returns whether it is out.
+    pub(super) fn shorten(&mut self, key: K, now: Timestamp) -> bool {
+        match self.stage_mut(key) {
+            Some(EjectionStage::Away {
+                until,
+                is_done: true,
+            }) => {
+                *until = now.min(*until);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -125,6 +125,21 @@ fn an_ejection_that_is_ended_early_is_followed_by_no_trial() {
 }
 
 #[test]
+fn an_ejection_that_a_check_ends_is_followed_by_a_trial() {
+    let mut ledger = Ledger::new(TERMS);
+    assert!(!ledger.shorten(0, at(0)), "it serves");
+    let when = (at(0), Duration::ZERO);
+    ledger.eject(0, all_well(10), |_| false, when).unwrap();
+    assert!(!ledger.shorten(0, at(1)), "not yet carried out");
+    ledger.ejected(0);
+    assert!(ledger.shorten(0, at(1)));
+    assert!(ledger.shorten(0, at(9)), "it is over since the first");
+    assert_eq!(ledger.recover(0, at(1)), Some(Recovery::Trial));
+    assert!(!ledger.shorten(0, at(2)), "only a request ends the trial");
+    assert_eq!(eject(&mut ledger, 0, 10, 2), Some(60), "it has failed");
+}
+
+#[test]
 fn a_tenth_may_be_out_or_one_and_never_the_last_that_could_be_elected() {
     let mut ledger = Ledger::new(TERMS);
     assert_eq!(eject(&mut ledger, 0, 1, 0), None, "it is alone");
@@ -253,6 +268,7 @@ enum Step {
     Mend(u8),
     Pass(u32),
     Recover(u32),
+    Shorten(u32),
     Wait(u32),
 }
 
@@ -265,7 +281,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => key.clone().prop_map(Step::Leave),
         2 => any::<u8>().prop_map(Step::Mend),
         3 => key.clone().prop_map(Step::Pass),
-        4 => key.prop_map(Step::Recover),
+        4 => key.clone().prop_map(Step::Recover),
+        2 => key.prop_map(Step::Shorten),
         3 => (0_u32..90).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 0..200)
@@ -336,6 +353,9 @@ proptest! {
                 Step::Recover(key) => {
                     let was_out = out.remove(&key);
                     prop_assert_eq!(ledger.recover(key, at(now)).is_some(), was_out);
+                }
+                Step::Shorten(key) => {
+                    prop_assert_eq!(ledger.shorten(key, at(now)), out.contains(&key));
                 }
                 Step::Wait(seconds) => now += seconds,
             }

@@ -71,7 +71,8 @@ impl Observer for OutlierObserver {
             } => self.take((id, generation), of_head(status, is_failure), time_to_head),
             EventKind::Changed { before, after, .. } => {
                 let had = before.contains(Flag::FailedCheck);
-                if had && !after.contains(Flag::FailedCheck) {
+                let ends = had && !after.contains(Flag::FailedCheck);
+                if ends && judge.settings.checks_end_ejections {
                     judge.passed_check(id);
                 }
                 // Not of ejections: they are decided with an eye on the others.
@@ -88,17 +89,24 @@ impl Observer for OutlierObserver {
                 }
             }
             EventKind::Left => judge.left(id),
+            EventKind::PassedCheck if judge.is_busy() => judge.end_by_check(id),
             EventKind::Recovered => judge.recovered(id, generation),
             _ => {}
         }
     }
 
     fn interest(&self) -> Interest {
-        let heads = match self.0.settings.slow_members {
+        let settings = &self.0.settings;
+        let heads = match settings.slow_members {
             Some(_) => Interest::TIME_TO_HEAD,
             None => Interest::ANSWERED,
         };
-        heads
+        let checks = if settings.checks_end_ejections {
+            Interest::PASSED_CHECK
+        } else {
+            Interest::NOTHING
+        };
+        heads.and(checks)
             | Interest::CHANGED
             | Interest::EJECTED
             | Interest::ENDED
