@@ -34,6 +34,11 @@ use crate::member::MemberSpec;
 /// | [`fails`](super::CheckBuilder::fails) have failed | [`Flag::FailedCheck`](crate::Flag::FailedCheck), with the cause | |
 /// | [`passes`](super::CheckBuilder::passes) have passed | | the failed check ends, and so does an error |
 ///
+/// An [ejection](Balancer::eject) lasts for its time, unless
+/// [`end_ejections`](super::CheckBuilder::end_ejections) is set; those of an
+/// [`OutlierDetector`](crate::health::OutlierDetector) end when `passes` checks in a row have
+/// passed that began after them, and a request tries the member.
+///
 /// Neither its recovery delay nor forced recovery ends a failed check: only a check that passes
 /// does, or [`recover`](Balancer::recover).
 ///

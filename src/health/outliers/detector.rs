@@ -52,7 +52,8 @@ use crate::random::Random;
 /// decides has one lock, which requests take only when there is something to decide.
 ///
 /// No clock is read for a request unless [slow members](OutlierDetectorBuilder::slow_members) are
-/// looked for: one of eight good answers of a member looks whether the interval is over.
+/// looked for: each failure, and one of eight good answers of a member, looks whether the interval
+/// is over.
 ///
 /// # With active checks
 ///

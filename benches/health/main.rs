@@ -3,11 +3,14 @@
 //! `cargo bench --features health --bench health`, on Linux. The members are one listener in a
 //! process of its own, which is this program again; they are spread over 127.0.0.0/8, as new
 //! connections to one address would use its ports up. Only the processor time of the checks is
-//! counted, the kernel's part for their connections included.
+//! counted, the kernel's part for their connections included. With the feature `config` there is a
+//! second table: 1 000 members whose checks a configuration asks for.
 
 #![expect(clippy::print_stdout, reason = "the table is what a user asked for")]
 
-#[path = "service/cpu.rs"]
+#[cfg(feature = "config")]
+mod configured;
+#[path = "../service/cpu.rs"]
 mod cpu;
 
 use std::error::Error;
@@ -176,7 +179,16 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         members,
         seconds,
     )
-    .await
+    .await?;
+    #[cfg(feature = "config")]
+    configured::measure(&served, members / 10, seconds).await?;
+    Ok(())
+}
+
+/// The address of a member.
+fn place(at: u32, served: &Served) -> SocketAddr {
+    let address = Ipv4Addr::from((127 << 24) + 256 + at);
+    SocketAddr::from((address, served.port))
 }
 
 async fn run(
@@ -187,11 +199,8 @@ async fn run(
     members: u32,
     seconds: u32,
 ) -> Result<(), BoxError> {
-    let place = |at: u32| {
-        let address = Ipv4Addr::from((127 << 24) + 256 + at);
-        (format!("m{at}"), SocketAddr::from((address, served.port)))
-    };
-    let balancer = Balancer::new((0..members).map(place))?;
+    let member = |at| (format!("m{at}"), place(at, served));
+    let balancer = Balancer::new((0..members).map(member))?;
     // With the jitter of a tenth that is the default, it is 1.05 s on average.
     let check = Check::builder(probe).interval(SECOND).build()?;
     let checks = HealthChecks::new(&balancer, check);
