@@ -4,7 +4,8 @@
 //! process of its own, which is this program again; they are spread over 127.0.0.0/8, as new
 //! connections to one address would use its ports up. Only the processor time of the checks is
 //! counted, the kernel's part for their connections included. With the feature `config` there is a
-//! second table: 1 000 members whose checks a configuration asks for.
+//! second table: 1 000 members whose checks a configuration asks for; `-- configured` measures
+//! that alone.
 
 #![expect(clippy::print_stdout, reason = "the table is what a user asked for")]
 
@@ -41,7 +42,14 @@ fn main() -> Result<(), BoxError> {
     // `cargo test --benches` only wants to see that it runs.
     let measuring = std::env::args().any(|argument| argument == "--bench");
     let (members, seconds) = if measuring { (10_000, 10) } else { (50, 1) };
-    runtime.block_on(measure(members, seconds))
+    let served = Served::begin()?;
+    // With the word `configured` the first table is left out.
+    if !std::env::args().any(|argument| argument == "configured") {
+        runtime.block_on(measure(&served, members, seconds))?;
+    }
+    #[cfg(feature = "config")]
+    runtime.block_on(configured::measure(&served, members / 10, seconds))?;
+    Ok(())
 }
 
 /// The members: each connection has any number of requests, each of one packet.
@@ -110,8 +118,7 @@ impl<P: Probe> Probe for Counted<P> {
     }
 }
 
-async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
-    let served = Served::begin()?;
+async fn measure(served: &Served, members: u32, seconds: u32) -> Result<(), BoxError> {
     println!("{members} members, each checked once a second, for {seconds} s.\n");
     println!("| probe | checks a second | processor time a second | a check |");
     println!("|---|---:|---:|---:|");
@@ -124,7 +131,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "none: the queue alone",
         nothing,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
@@ -153,7 +160,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         probe: TcpProbe::new(),
         ended: ended.clone(),
     };
-    run("TCP", tcp, &ended, &served, members, seconds).await?;
+    run("TCP", tcp, &ended, served, members, seconds).await?;
     let get = Counted {
         probe: HttpProbe::get("/status").build()?,
         ended: ended.clone(),
@@ -162,7 +169,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "GET, a connection each",
         get,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
@@ -175,14 +182,11 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "GET, connections kept",
         kept,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
-    .await?;
-    #[cfg(feature = "config")]
-    configured::measure(&served, members / 10, seconds).await?;
-    Ok(())
+    .await
 }
 
 /// The address of a member.
