@@ -41,6 +41,8 @@ pub(super) struct OutlierJudge {
     /// Whether a member is out or on trial: 0 or 1. SeqCst: it is set before the member is
     /// ejected, and read by what is told of changes afterwards.
     is_busy: AtomicU64,
+    /// One more than the last picture after which it was looked whether all may stay out.
+    looked: AtomicU64,
     pub(super) desk: Mutex<DetectorState>,
 }
 
@@ -63,6 +65,7 @@ impl OutlierJudge {
             interval_ends: AtomicU64::new((now + settings.interval).as_nanos()),
             slow_line: AtomicU64::new(NEVER_SLOW),
             is_busy: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             desk: Mutex::new(DetectorState {
                 ledger: Ledger::new(settings.terms),
                 reasons: BTreeMap::new(),
@@ -240,8 +243,12 @@ impl OutlierJudge {
     }
 
     /// Other members may have fallen ill or left: see whether all may stay out that are.
-    pub(super) fn look_again(&self) {
-        if !self.is_busy() {
+    ///
+    /// Once for each picture, as one may show that many have fallen ill: each tells of itself,
+    /// when all of them are in the roster already.
+    pub(super) fn look_again(&self, generation: u64) {
+        let next = generation.saturating_add(1);
+        if !self.is_busy() || self.looked.fetch_max(next, SeqCst) >= next {
             return;
         }
         let Some(roster) = self.group.roster() else {
@@ -418,4 +425,50 @@ fn is_ejected_for(roster: &Roster, member: MemberId, cause: String) -> bool {
         seat.state.id() == member
             && outage.is_some_and(|outage| outage.cause == Some(Cause::from(cause)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OutlierJudge, OutlierSettings, WatchedBalancer};
+    use crate::balancer::LearnedLimit;
+    use crate::clock::ManualClock;
+    use crate::member::{Cause, MemberId};
+    use crate::random::Random;
+    use crate::snapshot::Roster;
+    use crate::sync::{AtomicU32, Relaxed, SeqCst};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Counts how often the members are looked at.
+    struct Counted(Arc<AtomicU32>);
+
+    impl WatchedBalancer for Counted {
+        fn eject(&self, _: Vec<(MemberId, Duration, Cause)>) {}
+
+        fn end_ejections(&self, _: &[MemberId]) {}
+
+        fn trial_limit(&self, _: MemberId) -> Option<LearnedLimit> {
+            None
+        }
+
+        fn roster(&self) -> Option<Arc<Roster>> {
+            self.0.fetch_add(1, Relaxed);
+            Some(Arc::default())
+        }
+    }
+
+    #[test]
+    fn members_that_fall_ill_together_are_looked_at_once() {
+        let looks = Arc::new(AtomicU32::new(0));
+        let clock = Arc::new(ManualClock::new());
+        let group = Box::new(Counted(looks.clone()));
+        let judge = OutlierJudge::new(OutlierSettings::new(), clock, group, Random::seeded(1));
+        judge.look_again(4);
+        assert_eq!(looks.load(Relaxed), 0, "none is out");
+        judge.is_busy.store(1, SeqCst);
+        for generation in [4, 4, 4, 5, 4, 5] {
+            judge.look_again(generation);
+        }
+        assert_eq!(looks.load(Relaxed), 2);
+    }
 }

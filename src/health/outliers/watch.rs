@@ -79,7 +79,7 @@ impl Observer for OutlierObserver {
                 let was = facts_of(before.without(Flag::Ejected));
                 let is = facts_of(after.without(Flag::Ejected));
                 if was.is_usable && !is.is_usable {
-                    judge.look_again();
+                    judge.look_again(generation);
                 }
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
