@@ -106,7 +106,7 @@ impl Observer for OutlierObserver {
         } else {
             Interest::NOTHING
         };
-        heads.and(checks)
+        heads| checks
             | Interest::CHANGED
             | Interest::EJECTED
             | Interest::ENDED
