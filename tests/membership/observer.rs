@@ -357,7 +357,7 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
     let observing = balancer.observe(Ends(ends.clone(), Interest::ENDED));
     assert_eq!(use_once(Some(0)), (None, None, true, Some(0)));
     drop(observing);
-    let to_head = Interest::ENDED.and(Interest::TIME_TO_HEAD);
+    let to_head = Interest::ENDED | Interest::TIME_TO_HEAD;
     let observing = balancer.observe(Ends(ends.clone(), to_head));
     assert_eq!(use_once(None), (None, Some(1), true, None));
     drop(observing);
@@ -376,7 +376,7 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
 #[test]
 fn checks_that_pass_are_told_also_where_they_change_nothing() {
     let (balancer, _, _) = observed();
-    let scribe = Scribe::of(Interest::PASSED_CHECK.and(Interest::CHANGED));
+    let scribe = Scribe::of(Interest::PASSED_CHECK | Interest::CHANGED);
     let observing = balancer.observe(scribe.clone());
     let [a, b, gone] = ["a", "b", "gone"].map(MemberKey::Name);
     balancer.apply_check_results([(a, None), (gone, None), (b, None)]);

@@ -57,7 +57,8 @@ impl CheckTally {
                 return CheckChange::Nothing;
             }
             (_, true) => {
-                self.fails = 0;
+                // Passes before an outage do not count to its end.
+                *self = Self::default();
                 return CheckChange::Nothing;
             }
         };
@@ -130,6 +131,18 @@ mod tests {
             let found = course(needed(passes, fails), status, checks);
             assert_eq!(found, shown, "{passes} passes, {fails} fails: {checks}");
         }
+    }
+
+    #[test]
+    fn passes_from_before_an_error_do_not_end_it() {
+        let (mut tally, needed) = (CheckTally::default(), needed(3, 1));
+        let error = out(Flag::InError);
+        let mut note = |status| tally.note(status, true, needed);
+        assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
+        // Its time was over before the third.
+        assert_eq!(note(OK), CheckChange::Nothing);
+        assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
+        assert_eq!(note(error), CheckChange::Recover);
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl Observer for OutlierObserver {
         } else {
             Interest::NOTHING
         };
-        heads| checks
+        heads
+            | checks
             | Interest::CHANGED
             | Interest::EJECTED
             | Interest::ENDED
