@@ -276,7 +276,8 @@ impl<K: Copy + Ord> Ledger<K> {
             if entry.stage != EjectionStage::Serving {
                 return true;
             }
-            let since = *entry.healthy_since.get_or_insert(now);
+            // A time that lies ahead was noted before the clock was put back.
+            let since = entry.healthy_since.map_or(now, |since| since.min(now));
             let served = now.since(since).as_nanos() / interval.as_nanos().max(1);
             let served = u32::try_from(served).unwrap_or(u32::MAX);
             entry.healthy_since = Some(since + interval.saturating_mul(served));

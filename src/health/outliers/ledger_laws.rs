@@ -96,6 +96,23 @@ fn ejections_last_longer_each_time_and_less_after_healthy_intervals() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_does_not_keep_ejections_long() {
+    let mut ledger = Ledger::new(EjectionLimits {
+        trial: false,
+        ..TERMS
+    });
+    for wanted in [30, 60, 90] {
+        assert_eq!(eject(&mut ledger, 0, 10, 50_000), Some(wanted));
+        ledger.recover(0, at(50_100));
+    }
+    // It serves, and in the second of these the clock is put back by hours.
+    for now in [50_100, 100, 110, 120, 130] {
+        ledger.decay(at(now), SECOND * 10);
+    }
+    assert_eq!(eject(&mut ledger, 0, 10, 130), Some(30));
+}
+
+#[test]
 fn a_failed_trial_doubles_the_time_and_a_passed_one_ends_it() {
     let mut ledger = Ledger::new(TERMS);
     let mut lasted = Vec::new();
