@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -53,6 +55,8 @@ struct Tracked {
     /// When it was last checked.
     checked: Option<Instant>,
     running: Option<AbortHandle>,
+    /// All were to be checked while it was: it is due at once when that is over.
+    again: bool,
 }
 
 impl<W: Send + Sync + 'static> Driver<W> {
@@ -113,7 +117,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
         if news.now {
             let now = Instant::now();
-            for &key in self.members.keys() {
+            for (&key, member) in &mut self.members {
+                member.again = member.running.is_some();
                 self.queue.put(key, now);
             }
         }
@@ -146,6 +151,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
             was_ejected: false,
             checked: None,
             running: None,
+            again: false,
         };
         self.members.insert(key, member);
         self.queue.put(key, now);
@@ -223,11 +229,23 @@ impl<W: Send + Sync + 'static> Driver<W> {
         } else {
             Speed::Quick
         };
-        let check = report.check.as_ref().unwrap_or(&self.plan.check);
-        self.queue
-            .ended(key, speed, now + check.pause(&self.random));
+        if !matches!(report.found, Finding::Stopped) {
+            member.check = report.check;
+        }
+        let check = member.check.as_ref().unwrap_or(&self.plan.check);
+        let status = member.state.status();
+        let at_once = match report.found {
+            Finding::Checked(_) | Finding::Nothing => false,
+            Finding::Outdated => true,
+            Finding::Stopped => !status.contains(Flag::Stopped),
+        };
+        let pause = if take(&mut member.again) || at_once {
+            Duration::ZERO
+        } else {
+            check.pause(&self.random)
+        };
+        self.queue.ended(key, speed, now + pause);
         let needed = check.needed();
-        member.check = report.check;
         let Finding::Checked(result) = report.found else {
             return None;
         };
@@ -235,7 +253,6 @@ impl<W: Send + Sync + 'static> Driver<W> {
         if matches!(&result, Err(error) if error.is_inconclusive()) {
             return None;
         }
-        let status = member.state.status();
         if status.contains(Flag::Stopped) {
             return None;
         }
