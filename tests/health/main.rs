@@ -9,6 +9,7 @@
 
 mod bounds;
 mod concurrency;
+mod floods;
 mod grpc;
 mod http;
 mod http_ends;
