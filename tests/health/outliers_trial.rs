@@ -1,5 +1,6 @@
 //! What a member is given after an ejection: one request at a time, until one has succeeded.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -127,7 +128,8 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
         let old: Vec<_> = (0..20).map(|_| group.elect().unwrap()).collect();
         group.eject();
         group.clock.advance(SECOND * 30);
-        assert!(group.elect().is_none(), "old ones are in flight");
+        let tried = group.elect().unwrap();
+        assert!(group.elect().is_none(), "one is tried beside the old ones");
         for mut lease in old {
             if is_good {
                 lease.answered(Some(200));
@@ -136,9 +138,37 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
         }
         assert!(!group.is_ejected());
         assert_eq!(group.cap(), 1);
+        drop(tried);
         group.end(200);
         assert_eq!(group.cap(), MAX_IN_FLIGHT);
     }
+}
+
+#[test]
+fn requests_that_last_for_hours_do_not_keep_a_member_from_being_tried() {
+    let group = Group::new();
+    let mut sockets: Vec<_> = (0..5).map(|_| group.elect().unwrap()).collect();
+    group.eject();
+    assert_eq!(group.cap(), 6);
+    // Some end while it is out, and others while it is tried.
+    drop((sockets.pop(), sockets.pop()));
+    assert_eq!(group.cap(), 4);
+    group.clock.advance(SECOND * 30);
+    let first = group.elect().unwrap();
+    assert!(group.elect().is_none());
+    drop(sockets.pop());
+    assert_eq!(group.cap(), 3);
+    assert!(group.elect().is_none(), "one is under way");
+    drop(first);
+    // It fails, and is tried again, beside two that are still there.
+    group.end(503);
+    assert!(group.is_ejected());
+    assert_eq!((group.cap(), group.lasts()), (3, 60));
+    group.clock.advance(SECOND * 60);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop(sockets);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
 }
 
 #[test]
@@ -315,10 +345,16 @@ fn an_observer_that_panics_when_it_is_told_of_an_ejection_leaves_no_member_out()
 
 #[test]
 fn jitter_prolongs_and_an_ejection_by_another_is_left_alone() {
-    let builder = OutlierDetector::builder().jitter(SECOND * 20).seed(7);
-    let group = Group::with(builder);
-    group.eject();
-    assert!((30..=50).contains(&group.lasts()));
+    let jittered = |seed| {
+        let builder = OutlierDetector::builder().jitter(SECOND * 20).seed(seed);
+        let group = Group::with(builder);
+        group.eject();
+        group
+    };
+    let lasted: BTreeSet<_> = (0..20).map(|seed| jittered(seed).lasts()).collect();
+    assert!(lasted.iter().all(|it| (30..=50).contains(it)), "{lasted:?}");
+    assert!(lasted.len() > 5, "{lasted:?}");
+    let group = jittered(7);
     group.clock.advance(SECOND * 50);
     group.end(200);
 

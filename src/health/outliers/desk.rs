@@ -17,11 +17,26 @@ pub(super) struct DetectorState {
     /// Why each that is out was ejected.
     pub(super) reasons: BTreeMap<MemberId, Signal>,
     /// The limits of those that are out or on trial.
-    pub(super) limits: BTreeMap<MemberId, WeakLimit>,
+    pub(super) limits: BTreeMap<MemberId, TrialLimit>,
     pub(super) orders: VecDeque<BalancerCommand>,
     pub(super) is_acting: bool,
     pub(super) is_stopped: bool,
     pub(super) interval_began: Timestamp,
+}
+
+/// The limit of a member that is out or on trial: one request, beside those that were in flight
+/// when it was ejected. Some of these may last for hours, and must not keep it from being tried.
+pub(super) struct TrialLimit {
+    pub(super) limit: WeakLimit,
+    /// So many of those are still in flight.
+    pub(super) older: u32,
+}
+
+impl TrialLimit {
+    /// How many requests may be in flight.
+    pub(super) const fn most(&self) -> u32 {
+        self.older.saturating_add(1)
+    }
 }
 
 /// What is to be done to the balancer.
@@ -30,4 +45,6 @@ pub(super) enum BalancerCommand {
     /// Lifts the limit of a trial.
     Open(WeakLimit),
     EndEjections(Vec<MemberId>),
+    /// Sets the limit of a trial.
+    Limit(WeakLimit, u32),
 }

@@ -362,9 +362,11 @@ impl OutlierDetectorBuilder {
 
     /// Sets whether a member is tried first when its ejection is over, as by default.
     ///
-    /// It then gets one request at a time (a limit of 1 in flight) until one has succeeded, and
-    /// serves fully from then on; a failure ejects it again, for twice as long. A request that is
-    /// cancelled decides nothing: the next one does. Nor does a request that began before.
+    /// It then gets one request at a time until one has succeeded, and serves fully from then on;
+    /// a failure ejects it again, for twice as long. A request that is cancelled decides nothing:
+    /// the next one does. Requests that began before the ejection decide nothing either, and do
+    /// not keep it from being tried while they last, as WebSockets do: its limit is one more than
+    /// there are of them.
     ///
     /// An ejection that ends early, by forced recovery, an operator or the end of a failed check,
     /// is followed by no trial; and a trial ends when no other member is usable.

@@ -286,8 +286,8 @@ impl OutlierJudge {
         let mut desk = self.desk.lock();
         desk.is_stopped = true;
         let limits = std::mem::take(&mut desk.limits);
-        desk.orders
-            .extend(limits.into_values().map(BalancerCommand::Open));
+        let limits = limits.into_values().map(|trial| trial.limit);
+        desk.orders.extend(limits.map(BalancerCommand::Open));
         for (member, _) in desk.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.stand(TallyState::Serving);
@@ -390,8 +390,8 @@ impl OutlierJudge {
     /// A member serves, without a limit.
     pub(super) fn serve(&self, desk: &mut DetectorState, member: MemberId) {
         desk.reasons.remove(&member);
-        if let Some(limit) = desk.limits.remove(&member) {
-            desk.orders.push_back(BalancerCommand::Open(limit));
+        if let Some(trial) = desk.limits.remove(&member) {
+            desk.orders.push_back(BalancerCommand::Open(trial.limit));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
             tally.stand(TallyState::Serving);

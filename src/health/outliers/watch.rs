@@ -56,6 +56,19 @@ impl OutlierObserver {
     }
 }
 
+impl OutlierObserver {
+    /// Whether a request of this picture began before its member was ejected, which is out or on
+    /// trial now.
+    fn began_before(&self, member: MemberId, generation: u64) -> bool {
+        let is_older = self.0.with_tally(member, |tally| match tally.standing() {
+            TallyState::Away => true,
+            TallyState::Serving => false,
+            TallyState::Trial => !tally.counts(generation),
+        });
+        is_older.unwrap_or(false)
+    }
+}
+
 impl Observer for OutlierObserver {
     fn observe(&self, event: &Event<'_>) {
         let Some(member) = event.member else {
@@ -84,6 +97,9 @@ impl Observer for OutlierObserver {
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
             EventKind::Ended(ended) => {
+                if judge.is_busy() && self.began_before(id, generation) {
+                    judge.ended_older(member);
+                }
                 if let Some(evidence) = of_end(ended, is_failure) {
                     self.take((id, generation), evidence, None);
                 }
