@@ -10,7 +10,7 @@
 //! What does not live here: the lookup itself (`net`).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
@@ -105,6 +105,10 @@ impl BoundedLookups {
         pending: &Pending,
         until: Instant,
     ) -> Result<Arc<[SocketAddr]>, ProbeError> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            // It is looked up nowhere, so it waits for no others.
+            return Ok([SocketAddr::new(address, port)].into());
+        }
         let (known, was_slow) = {
             let mut known = pending.known.lock();
             (known.lookup.take(), known.was_slow)
@@ -241,6 +245,9 @@ mod tests {
         let error = timeout(LIMIT, find()).await.unwrap().unwrap_err();
         assert!(error.is_inconclusive());
         assert_eq!(begun.load(SeqCst), 48);
+        let plain = Arc::from("::1");
+        let found = lookups.find((&plain, 7), &members[MOST], Instant::now() + LIMIT);
+        assert_eq!(found.await.unwrap()[..], ["[::1]:7".parse().unwrap()]);
         go_on.notify_waiters();
         tokio::task::yield_now().await;
         go_on.notify_one();
