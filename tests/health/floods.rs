@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread::spawn;
+use std::thread::scope;
 use std::time::Duration;
 
 use equipoise::health::{GrpcProbe, HttpProbe, Probe, ProbeTarget};
@@ -41,24 +41,28 @@ fn request(stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A member that answers with `first`, and then with `flood` without end.
-fn flooding(first: Vec<u8>, flood: &[u8]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+/// A member that answers one request with `first`, and then with `flood` without end.
+fn flood(listener: &TcpListener, first: &[u8], flood: &[u8]) {
     let flood = flood.repeat(64 * 1024 / flood.len());
-    spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let begun = request(&mut stream);
-        let begun = begun.and_then(|()| stream.write_all(&frame(SETTINGS, 0, 0, &[])));
-        if begun.and_then(|()| stream.write_all(&first)).is_ok() {
-            while stream.write_all(&flood).is_ok() {}
-        }
-    });
-    address
+    let (mut stream, _) = listener.accept().unwrap();
+    let begun = request(&mut stream);
+    let begun = begun.and_then(|()| stream.write_all(&frame(SETTINGS, 0, 0, &[])));
+    if begun.and_then(|()| stream.write_all(first)).is_ok() {
+        while stream.write_all(&flood).is_ok() {}
+    }
 }
 
 /// What a probe of half a second comes to, and how many bytes it has held at most.
-fn probed(probe: &impl Probe, address: SocketAddr) -> (String, u64) {
+fn probed(probe: &impl Probe, first: &[u8], again: &[u8]) -> (String, u64) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    scope(|scope| {
+        scope.spawn(|| flood(&listener, first, again));
+        measured(probe, address)
+    })
+}
+
+fn measured(probe: &impl Probe, address: SocketAddr) -> (String, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -115,8 +119,8 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
         .unwrap();
     for (name, first, flood, wanted) in floods {
         let told = [
-            probed(&get, flooding(first.clone(), &flood)),
-            probed(&GrpcProbe::new(), flooding(first, &flood)),
+            probed(&get, &first, &flood),
+            probed(&GrpcProbe::new(), &first, &flood),
         ];
         for (told, held) in told {
             assert!(told.contains(wanted), "{name}: {told}");
