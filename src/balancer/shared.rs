@@ -153,6 +153,13 @@ impl Shared {
         self.scheduler.load().on_room(state);
     }
 
+    /// A member's trial has begun or ended, so that others may be eligible now.
+    pub(super) fn trial_changed(&self) {
+        self.agenda.make_due();
+        self.wake_after_change();
+        self.wake_keepers();
+    }
+
     /// Returns whether a request stands in line.
     #[inline]
     pub(super) fn has_line(&self) -> bool {

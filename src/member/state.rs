@@ -197,6 +197,11 @@ impl MemberState {
         self.rest.limits.lock().get(owner)
     }
 
+    pub(crate) fn is_on_trial(&self) -> bool {
+        // Without a learned limit it is not, which one line of memory tells.
+        self.caps.learned().is_some() && self.limit_of(LimitOwner::Trial).is_some()
+    }
+
     /// Sets a learned limit; returns whether more may be in flight than before.
     pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
         let mut limits = self.rest.limits.lock();

@@ -363,3 +363,46 @@ fn jitter_prolongs_and_an_ejection_by_another_is_left_alone() {
     assert!(group.elect().is_some());
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
 }
+
+#[test]
+fn while_all_of_a_tier_are_on_trial_those_that_would_come_next_go_on_serving() {
+    let reserves = [
+        MemberSpec::new().with_flag(Flag::HotStandby),
+        MemberSpec::new().with_flag(Flag::HotSpare),
+        MemberSpec::new().with_tier(1),
+    ];
+    for reserve in reserves {
+        let clock = ManualClock::new();
+        let ordinary = ["a", "b"].map(|name| (name, (), MemberSpec::new()));
+        let balancer = Balancer::builder()
+            .clock(clock.clone())
+            .members(ordinary)
+            .member("r", (), reserve.clone())
+            .build()
+            .unwrap();
+        let detector = OutlierDetector::builder()
+            .max_ejected_percent(100)
+            .panic_threshold(0)
+            .watch(&balancer);
+        let pick = || balancer.pick(&PickRequest::new()).unwrap();
+        let is_reserve = |lease: &Lease<()>| lease.member().name() == "r";
+        for _ in 0..40 {
+            let mut lease = pick();
+            lease.answered(Some(if is_reserve(&lease) { 200 } else { 500 }));
+        }
+        assert!(is_reserve(&pick()), "all others are out");
+
+        clock.advance(SECOND * 31);
+        let leases: Vec<_> = (0..30).map(|_| pick()).collect();
+        let (served, mut tried): (Vec<_>, Vec<_>) = leases.into_iter().partition(is_reserve);
+        assert_eq!(tried.len(), 2, "one request for each on trial: {reserve:?}");
+        assert_eq!(served.len(), 28);
+
+        for lease in &mut tried {
+            lease.answered(Some(200));
+        }
+        drop((served, tried));
+        assert!((0..30).all(|_| !is_reserve(&pick())), "{reserve:?}");
+        drop(detector);
+    }
+}

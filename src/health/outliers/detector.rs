@@ -366,7 +366,11 @@ impl OutlierDetectorBuilder {
     /// a failure ejects it again, for twice as long. A request that is cancelled decides nothing:
     /// the next one does. Requests that began before the ejection decide nothing either, and do
     /// not keep it from being tried while they last, as WebSockets do: its limit is one more than
-    /// there are of them.
+    /// there are of them. A trial that takes longer than the ejection took (and an
+    /// [interval](Self::interval)) lets another request try as well.
+    ///
+    /// Members that would be picked without it stand in meanwhile: spares, and standbys or the
+    /// next tier if no other of its tier serves.
     ///
     /// An ejection that ends early, by forced recovery, an operator or the end of a failed check,
     /// is followed by no trial; and a trial ends when no other member is usable.
