@@ -433,3 +433,18 @@ fn a_detector_reads_no_clock_for_a_request_unless_it_looks_for_slow_members() {
         drop(detector);
     }
 }
+
+#[test]
+fn one_that_goes_on_failing_after_all_have_failed_is_ejected_at_the_end_of_an_interval() {
+    let mut farm = Simulation::of(4);
+    let detector = OutlierDetector::new(&farm.balancer);
+    // The ejection that each failure asks for is refused: most are ill.
+    farm.run(SECOND * 95, MILLI, |_| (500, FAST));
+    assert!(!farm.is_out("m3"));
+    farm.run(SECOND * 11, MILLI, |name| match name {
+        "m3" => (500, FAST),
+        _ => (200, FAST),
+    });
+    assert!(farm.is_out("m3"));
+    drop(detector);
+}

@@ -406,3 +406,21 @@ fn while_all_of_a_tier_are_on_trial_those_that_would_come_next_go_on_serving() {
         drop(detector);
     }
 }
+
+#[test]
+fn a_trial_that_does_not_end_lets_another_request_try_in_time() {
+    let group = Group::new();
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    let first = group.elect().unwrap();
+    group.clock.advance(SECOND * 29);
+    group.detector.as_ref().unwrap().evaluate();
+    assert!(group.elect().is_none(), "one is under way");
+    group.clock.advance(SECOND * 11);
+    group.detector.as_ref().unwrap().evaluate();
+    let mut second = group.elect().unwrap();
+    assert!(group.elect().is_none(), "two are under way");
+    second.answered(Some(200));
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop(first);
+}

@@ -34,14 +34,9 @@ impl OutlierJudge {
 
     fn carry_out(&self, order: BalancerCommand) {
         match order {
-            BalancerCommand::Open(limit) => {
+            BalancerCommand::Limit(limit, requests) => {
                 if let Some(limit) = limit.upgrade() {
-                    limit.set(None);
-                }
-            }
-            BalancerCommand::Limit(limit, most) => {
-                if let Some(limit) = limit.upgrade() {
-                    limit.set(Some(most));
+                    limit.set(requests);
                 }
             }
             BalancerCommand::EndEjections(members) => self.group.end_ejections(&members),
@@ -69,6 +64,7 @@ impl OutlierJudge {
                 let trial = TrialLimit {
                     limit: limit.downgrade(),
                     older: 0,
+                    tries: 1,
                 };
                 desk.limits.insert(limit.member().id(), trial);
             }
@@ -102,7 +98,7 @@ impl OutlierJudge {
                 let in_flight = member.in_flight();
                 Self::note_older(&mut desk, id, |_| in_flight);
             }
-            EjectionStage::Trial => {
+            EjectionStage::Trial { .. } => {
                 Self::note_older(&mut desk, id, |older| older.saturating_sub(1))
             }
             EjectionStage::Away { .. } | EjectionStage::Serving => {}
@@ -118,7 +114,7 @@ impl OutlierJudge {
         let before = trial.older;
         trial.older = change(before);
         if trial.older != before {
-            let order = BalancerCommand::Limit(trial.limit.clone(), trial.most());
+            let order = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
             desk.orders.push_back(order);
         }
     }

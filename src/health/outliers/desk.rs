@@ -24,27 +24,28 @@ pub(super) struct DetectorState {
     pub(super) interval_began: Timestamp,
 }
 
-/// The limit of a member that is out or on trial: one request, beside those that were in flight
-/// when it was ejected. Some of these may last for hours, and must not keep it from being tried.
+/// The limit of a member that is out or on trial: one request at first, beside those that were
+/// in flight when it was ejected. Some of these may last for hours, and must not keep it from
+/// being tried.
 pub(super) struct TrialLimit {
     pub(super) limit: WeakLimit,
     /// So many of those are still in flight.
     pub(super) older: u32,
+    /// So many requests may try it at a time.
+    pub(super) tries: u32,
 }
 
 impl TrialLimit {
     /// How many requests may be in flight.
     pub(super) const fn most(&self) -> u32 {
-        self.older.saturating_add(1)
+        self.older.saturating_add(self.tries)
     }
 }
 
 /// What is to be done to the balancer.
 pub(super) enum BalancerCommand {
     Eject(Vec<(MemberId, Duration, Signal)>),
-    /// Lifts the limit of a trial.
-    Open(WeakLimit),
+    /// Lifts the limit of a trial, or sets another.
+    Limit(WeakLimit, Option<u32>),
     EndEjections(Vec<MemberId>),
-    /// Sets the limit of a trial.
-    Limit(WeakLimit, u32),
 }

@@ -111,7 +111,7 @@ impl OutlierJudge {
             tally.stand(match desk.ledger.stage(id) {
                 EjectionStage::Away { .. } => TallyState::Away,
                 EjectionStage::Serving => TallyState::Serving,
-                EjectionStage::Trial => TallyState::Trial,
+                EjectionStage::Trial { .. } => TallyState::Trial,
             });
             tally
         });
@@ -168,7 +168,7 @@ impl OutlierJudge {
         let mut desk = self.desk.lock();
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
-            if desk.ledger.stage(member) == EjectionStage::Trial {
+            if matches!(desk.ledger.stage(member), EjectionStage::Trial { .. }) {
                 let was_slow = matches!(desk.reasons.get(&member), Some(Signal::Slow { .. }));
                 if is_good && !(was_slow && self.is_slow(time)) {
                     desk.ledger.pass(member);
@@ -286,8 +286,10 @@ impl OutlierJudge {
         let mut desk = self.desk.lock();
         desk.is_stopped = true;
         let limits = std::mem::take(&mut desk.limits);
-        let limits = limits.into_values().map(|trial| trial.limit);
-        desk.orders.extend(limits.map(BalancerCommand::Open));
+        let lifted = limits
+            .into_values()
+            .map(|trial| BalancerCommand::Limit(trial.limit, None));
+        desk.orders.extend(lifted);
         for (member, _) in desk.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.stand(TallyState::Serving);
@@ -391,7 +393,8 @@ impl OutlierJudge {
     pub(super) fn serve(&self, desk: &mut DetectorState, member: MemberId) {
         desk.reasons.remove(&member);
         if let Some(trial) = desk.limits.remove(&member) {
-            desk.orders.push_back(BalancerCommand::Open(trial.limit));
+            desk.orders
+                .push_back(BalancerCommand::Limit(trial.limit, None));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
             tally.stand(TallyState::Serving);

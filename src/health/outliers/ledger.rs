@@ -52,7 +52,9 @@ pub(super) enum EjectionStage {
         is_done: bool,
     },
     Serving,
-    Trial,
+    Trial {
+        since: Timestamp,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +179,7 @@ impl<K: Copy + Ord> Ledger<K> {
 
     fn away(&mut self, key: K, entry: LedgerEntry, now: Timestamp, jitter: Duration) -> Duration {
         let multiplier = match entry.stage {
-            EjectionStage::Trial => entry.multiplier.saturating_mul(2),
+            EjectionStage::Trial { .. } => entry.multiplier.saturating_mul(2),
             EjectionStage::Away { .. } | EjectionStage::Serving => {
                 entry.multiplier.saturating_add(1)
             }
@@ -238,17 +240,34 @@ impl<K: Copy + Ord> Ledger<K> {
             return None;
         };
         if self.terms.trial && until <= now {
-            entry.stage = EjectionStage::Trial;
+            entry.stage = EjectionStage::Trial { since: now };
             return Some(Recovery::Trial);
         }
         entry.stage = EjectionStage::Serving;
         Some(Recovery::Full)
     }
 
+    /// The members on trial, each with how many requests may try it at a time: one, and one more
+    /// for each time that its ejection took, as what tries it may never come to an end.
+    pub(super) fn on_trial(
+        &self,
+        now: Timestamp,
+        least: Duration,
+    ) -> impl Iterator<Item = (K, u32)> {
+        self.entries.iter().filter_map(move |(&key, entry)| {
+            let EjectionStage::Trial { since } = entry.stage else {
+                return None;
+            };
+            let patience = self.time(entry.multiplier).max(least).as_nanos().max(1);
+            let more = u32::try_from(now.since(since).as_nanos() / patience).unwrap_or(u32::MAX);
+            Some((key, more.saturating_add(1)))
+        })
+    }
+
     /// A request of a member on trial has succeeded; returns whether it was on trial.
     pub(super) fn pass(&mut self, key: K) -> bool {
         match self.entries.get_mut(&key) {
-            Some(entry) if entry.stage == EjectionStage::Trial => {
+            Some(entry) if matches!(entry.stage, EjectionStage::Trial { .. }) => {
                 entry.stage = EjectionStage::Serving;
                 true
             }
@@ -313,7 +332,7 @@ impl<K: Copy + Ord> Ledger<K> {
             // Those that would be back first.
             ours.sort_by_key(|&(_, stage)| match stage {
                 EjectionStage::Away { until, .. } => until,
-                EjectionStage::Serving | EjectionStage::Trial => Timestamp::ORIGIN,
+                EjectionStage::Serving | EjectionStage::Trial { .. } => Timestamp::ORIGIN,
             });
             ours.truncate(surplus);
             ours
