@@ -136,13 +136,27 @@ fn a_file_that_cannot_be_written_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_file_without_an_end_is_refused() {
-    let endless = "/dev/zero";
-    if fs::metadata(endless).is_ok() {
-        let error = HeartbeatFile::read(endless).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "a file of heartbeats has more than 16 MiB"
-        );
+fn what_is_no_regular_file_or_too_long_is_refused_before_it_is_opened() {
+    let folder = Folder::new("irregular");
+    let refused = |path: PathBuf| {
+        // Opening a pipe would wait for a writer.
+        let (done, result) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(HeartbeatFile::read(path).map(|_| ())));
+        let result = result.recv_timeout(Duration::from_secs(5));
+        result.unwrap().unwrap_err().to_string()
+    };
+    let irregular = "heartbeats are not in a regular file";
+    assert_eq!(refused(folder.0.clone()), irregular);
+    #[cfg(unix)]
+    {
+        let pipe = folder.0.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        assert_eq!(refused(pipe), irregular);
+        assert_eq!(refused(PathBuf::from("/dev/zero")), irregular);
     }
+    let long = File::create(folder.file()).unwrap();
+    long.set_len((16 << 20) + 1).unwrap();
+    let too_long = "a file of heartbeats has more than 16 MiB";
+    assert_eq!(refused(folder.file()), too_long);
 }
