@@ -63,7 +63,7 @@ impl OrcaReport {
         if value.len() > MAX_BYTES {
             return Err(OrcaError::TooLong { bytes: value.len() });
         }
-        let Some(text) = value.trim_ascii().strip_prefix(b"TEXT ") else {
+        let Some(text) = text_of(value) else {
             return Err(OrcaError::Form);
         };
         let mut metrics: Vec<(String, f64)> = Vec::new();
@@ -96,6 +96,11 @@ impl OrcaReport {
             }),
             None => Ok(Self { metrics }),
         }
+    }
+
+    /// Whether it is in the form that is read here.
+    pub(super) fn is_text(value: &[u8]) -> bool {
+        text_of(value).is_some()
     }
 
     /// Returns a metric by its whole name: `eps`, `named_metrics.queue`.
@@ -155,6 +160,11 @@ impl OrcaReport {
             busy: used.max(1),
         })
     }
+}
+
+/// What stands behind the word for the form.
+fn text_of(value: &[u8]) -> Option<&[u8]> {
+    value.trim_ascii().strip_prefix(b"TEXT ")
 }
 
 /// The nearest whole number from 0 to the most that there is.
