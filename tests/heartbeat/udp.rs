@@ -124,6 +124,20 @@ async fn what_is_no_heartbeat_is_dropped_and_counted_and_the_next_one_counts() {
 }
 
 #[tokio::test]
+async fn a_panic_of_what_is_told_of_dropped_reports_makes_no_listener_deaf() {
+    within(async {
+        let monitor = HeartbeatMonitor::builder()
+            .on_dropped(|_, _| panic!("it cannot be told"))
+            .build();
+        let (here, _listening) = listening(&monitor);
+        send(&monitor, "127.0.0.1", here, b"none").await;
+        send(&monitor, "127.0.0.1", here, b"v=1&ready=5&busy=1").await;
+        assert_eq!(monitor.records().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_listener_serves_until_its_stop_and_its_handle_frees_the_port() {
     within(async {
         let monitor = HeartbeatMonitor::new();
