@@ -67,6 +67,10 @@ impl fmt::Display for EventKind<'_> {
                 write!(f, " after {tried} {members}")?;
                 because(f, cause)
             }
+            Self::HeartbeatFault { why } => {
+                f.write_str("heartbeats: ")?;
+                in_one_line(f, why)
+            }
             Self::Joined => f.write_str("joined"),
             Self::Left => f.write_str("left"),
             Self::PassedCheck => f.write_str("passed its health checks"),
@@ -119,6 +123,16 @@ fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
         Some(cause) => write!(f, ": {cause}"),
         None => Ok(()),
     }
+}
+
+/// The text may name a file.
+fn in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for part in text.split_inclusive(char::is_control) {
+        let plain = part.trim_end_matches(char::is_control);
+        let control = &part[plain.len()..];
+        write!(f, "{plain}{}", control.escape_debug())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -219,6 +233,12 @@ mod tests {
                     cause: Some(&Cause::Status(503)),
                 },
                 "member \"a\" takes over from \"b\\n2\" after 2 members: answered with status 503",
+            ),
+            (
+                EventKind::HeartbeatFault {
+                    why: "`hb\n.dat`, line 3: no number: \"x\"",
+                },
+                "member \"a\" heartbeats: `hb\\n.dat`, line 3: no number: \"x\"",
             ),
             (EventKind::Joined, "member \"a\" joined"),
             (EventKind::Left, "member \"a\" left"),

@@ -117,6 +117,14 @@ pub enum EventKind<'e> {
         /// Why the last attempt failed, if that is known.
         cause: Option<&'e Cause>,
     },
+    /// A report of idle capacity was dropped or could not be read, or this server's own could not
+    /// be sent or written. It belongs to no balancer: its generation is 0. The observer of a
+    /// system with a configuration of Apache's is told it; programs of other kinds ask the
+    /// monitor, the file and the sender.
+    HeartbeatFault {
+        /// What is wrong, in one line.
+        why: &'e str,
+    },
     /// A member joined the balancer.
     Joined,
     /// A member left the balancer. Its requests in flight go on.
@@ -182,6 +190,7 @@ impl EventKind<'_> {
             Self::Picked { .. } => Interest::PICKED,
             Self::Ended(_) => Interest::ENDED,
             Self::FailedOver { .. } => Interest::FAILED_OVER,
+            Self::HeartbeatFault { .. } => Interest::HEARTBEAT_FAULT,
             Self::Joined => Interest::JOINED,
             Self::Left => Interest::LEFT,
             Self::PassedCheck => Interest::PASSED_CHECK,
