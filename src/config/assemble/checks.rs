@@ -85,47 +85,63 @@ fn settings(
     faults: &mut Faults,
 ) -> Option<CheckSettings> {
     let own = &member.check;
-    let template = match &own.template {
-        None => None,
-        Some(name) => {
-            let mut known = config.check_templates.iter();
-            let found = known.find(|it| it.name.eq_ignore_ascii_case(name));
-            let Some(found) = found else {
-                let message = format!("{about}: there is no template `{name}`");
-                faults.add(message, "define it by `ProxyHCTemplate`");
-                return None;
-            };
-            Some(&found.check)
-        }
-    };
+    let templates = templates(about, own, config, faults)?;
     // A template that says nothing of it connects, as in httpd.
-    let templated = template.map(|it| it.method.unwrap_or(CheckMethod::Tcp));
-    let method = own.method.or(templated).unwrap_or(CheckMethod::None);
+    let templated = templates.iter().find_map(|it| it.method);
+    let unsaid = match templates.is_empty() {
+        true => CheckMethod::None,
+        false => CheckMethod::Tcp,
+    };
+    let method = own.method.or(templated).unwrap_or(unsaid);
     if method == CheckMethod::None {
         return None;
     }
-    let layers = [Some(own), template];
-    let condition = first(layers, |it| it.condition.clone());
+    let layers: Vec<_> = std::iter::once(own).chain(templates).collect();
+    let condition = first(&layers, |it| it.condition.clone());
     let condition = match condition.filter(|_| method != CheckMethod::Tcp) {
         None => None,
         Some(name) => Some(condition_of(about, method, &name, config, faults)?),
     };
     Some(CheckSettings {
         method,
-        interval: first(layers, |it| it.interval).unwrap_or(Duration::from_secs(30)),
-        passes: first(layers, |it| it.passes).unwrap_or(1),
-        fails: first(layers, |it| it.fails).unwrap_or(1),
-        uri: first(layers, |it| it.uri.clone()).unwrap_or_default(),
+        interval: first(&layers, |it| it.interval).unwrap_or(Duration::from_secs(30)),
+        passes: first(&layers, |it| it.passes).unwrap_or(1),
+        fails: first(&layers, |it| it.fails).unwrap_or(1),
+        uri: first(&layers, |it| it.uri.clone()).unwrap_or_default(),
         condition,
         limit: wire.check_limit(method == CheckMethod::Tcp),
     })
 }
 
-fn first<T>(
-    layers: [Option<&CheckConfig>; 2],
-    setting: impl Fn(&CheckConfig) -> Option<T>,
-) -> Option<T> {
-    layers.into_iter().flatten().find_map(setting)
+/// The template of a member, that of the template, and so on.
+fn templates<'c>(
+    about: &str,
+    own: &CheckConfig,
+    config: &'c Config,
+    faults: &mut Faults,
+) -> Option<Vec<&'c CheckConfig>> {
+    let mut found: Vec<&CheckConfig> = Vec::new();
+    let mut wanted = own.template.as_deref();
+    while let Some(name) = wanted {
+        let mut known = config.check_templates.iter();
+        let template = known.find(|it| it.name.eq_ignore_ascii_case(name));
+        let Some(template) = template else {
+            let message = format!("{about}: there is no template `{name}`");
+            faults.add(message, "define it by `ProxyHCTemplate`");
+            return None;
+        };
+        // One that names itself, perhaps by another, adds nothing.
+        if found.iter().any(|it| std::ptr::eq(*it, &template.check)) {
+            break;
+        }
+        found.push(&template.check);
+        wanted = template.check.template.as_deref();
+    }
+    Some(found)
+}
+
+fn first<T>(layers: &[&CheckConfig], setting: impl FnMut(&&CheckConfig) -> Option<T>) -> Option<T> {
+    layers.iter().find_map(setting)
 }
 
 fn condition_of(
@@ -136,7 +152,7 @@ fn condition_of(
     faults: &mut Faults,
 ) -> Option<Expression> {
     let mut known = config.conditions.iter();
-    let Some(found) = known.find(|it| it.name == name) else {
+    let Some(found) = known.find(|it| it.name.eq_ignore_ascii_case(name)) else {
         let message = format!("{about}: there is no condition `{name}`");
         faults.add(message, "define it by `ProxyHCExpr`");
         return None;
