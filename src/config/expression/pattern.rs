@@ -3,7 +3,7 @@
 //! As in httpd, they are matched against bytes; `.` matches a line's end, and `$` the end of the
 //! text alone.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
@@ -26,7 +26,7 @@ pub(super) struct Pattern {
     /// For the shortest texts.
     regex: Regex,
     /// For the others; the bound is a part of what is compiled.
-    for_longer: [OnceLock<Option<Regex>>; LENGTHS.len() - 1],
+    for_longer: Arc<[OnceLock<Option<Regex>>; LENGTHS.len() - 1]>,
 }
 
 impl PartialEq for Pattern {
@@ -48,7 +48,7 @@ impl Pattern {
             text: text.to_owned(),
             ignores_case,
             regex,
-            for_longer: Default::default(),
+            for_longer: Arc::default(),
         })
     }
 
@@ -84,7 +84,7 @@ impl Pattern {
         if length <= LENGTHS[0] {
             return Some(&self.regex);
         }
-        let mut longer = LENGTHS[1..].iter().zip(&self.for_longer);
+        let mut longer = LENGTHS[1..].iter().zip(&*self.for_longer);
         let (&longest, regex) = longer.find(|(longest, _)| length <= **longest)?;
         let compile = || compiled(&self.text, self.ignores_case, longest).ok();
         regex.get_or_init(compile).as_ref()
