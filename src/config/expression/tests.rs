@@ -151,9 +151,8 @@ fn the_longer_a_text_the_fewer_steps_back_a_search_may_take() {
     for (length, is_decided) in [
         (0, true),
         (1_000, true),
-        (8 << 10, true),
+        (8_000, true),
         (30_000, false),
-        (256 << 10, false),
         (1 << 20, false),
     ] {
         let text = Text(length);
@@ -165,7 +164,7 @@ fn the_longer_a_text_the_fewer_steps_back_a_search_may_take() {
         }
     }
     let cheap = Expression::parse("%{A} =~ /(?<!a)foo/").unwrap();
-    assert_eq!(cheap.evaluate(&Text(8 << 10)), Ok(false));
+    assert_eq!(cheap.evaluate(&Text(8_000)), Ok(false));
     let error = cheap.evaluate(&Text(30_000)).unwrap_err();
     assert!(error.message().contains("takes too many steps"), "{error}");
 }
