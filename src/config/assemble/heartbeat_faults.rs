@@ -147,19 +147,20 @@ mod tests {
     use super::HeartbeatFaults;
     use crate::balancer::events::{Event, Observer};
     use crate::heartbeat::{HeartbeatFile, HeartbeatMessage, ReportError};
+    use crate::sync::Mutex;
     use std::io;
     use std::path::Path;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn told() -> (HeartbeatFaults, impl Fn() -> Vec<String>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let log = lines.clone();
         let observer: Arc<dyn Observer> = Arc::new(move |event: &Event<'_>| {
-            log.lock().unwrap().push(event.to_string());
+            log.lock().push(event.to_string());
         });
         let faults = HeartbeatFaults::new(Some(&observer));
-        (faults, move || std::mem::take(&mut *lines.lock().unwrap()))
+        (faults, move || std::mem::take(&mut *lines.lock()))
     }
 
     #[tokio::test(start_paused = true)]

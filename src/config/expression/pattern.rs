@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
 /// How much a search may cost before it is given up: steps back, each of which may look at the
-/// whole text. It is a second or so of a processor's time, and seldom as much.
-const MOST_WORK: usize = 1 << 26;
+/// whole text. It is a second or two of a processor's time, and seldom as much.
+const MOST_WORK: usize = 1 << 27;
 
 /// Up to these lengths of a text, in bytes, a search may take the same number of steps back. Those
 /// of the first are 50 000.
