@@ -135,6 +135,10 @@ fn a_file_that_cannot_be_written_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a reader that hangs must not hang its test, as one in a scope would"
+)]
 #[test]
 fn what_is_no_regular_file_or_too_long_is_refused_before_it_is_opened() {
     let folder = Folder::new("irregular");

@@ -68,7 +68,7 @@ impl HeartbeatFaults {
     /// The file was read, or could not be.
     pub(super) fn read(&self, path: &Path, read: Result<&[HeartbeatLineError], &io::Error>) {
         let path = path.display();
-        let faults = match read {
+        let faults: Vec<String> = match read {
             Ok(errors) => {
                 let lines = errors.iter().take(MOST_LINES);
                 let lines = lines.map(|it| format!("`{path}`, {it}; the line is skipped"));
@@ -79,18 +79,18 @@ impl HeartbeatFaults {
             }
             Err(error) => vec![format!("`{path}` cannot be read: {error}")],
         };
-        self.file_has(faults);
+        self.file_has(&faults);
     }
 
     /// The file was written, or could not be.
     pub(super) fn written(&self, path: &Path, written: &io::Result<()>) {
         let fault = written.as_ref().err();
         let fault = fault.map(|it| format!("`{}` cannot be written: {it}", path.display()));
-        self.file_has(fault.into_iter().collect());
+        self.file_has(fault.as_slice());
     }
 
-    fn file_has(&self, faults: Vec<String>) {
-        let before = std::mem::replace(&mut *self.file.lock(), faults.clone());
+    fn file_has(&self, faults: &[String]) {
+        let before = std::mem::replace(&mut *self.file.lock(), faults.to_vec());
         for fault in faults.iter().filter(|it| !before.contains(it)) {
             self.tell(fault);
         }
