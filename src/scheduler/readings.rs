@@ -40,14 +40,16 @@ pub struct HeartbeatReading {
 
 impl HeartbeatReading {
     /// Returns the idle capacity to pick by: `ready`, or a quarter of it while
-    /// nothing is busy, as Apache does for servers that have just started.
+    /// nothing is busy, as Apache does for servers that have just started. A server with fewer
+    /// than four idle slots counts as one slot then, and not as none as in Apache: it would
+    /// stay idle for ever.
     #[must_use]
     pub const fn idle(self) -> u32 {
-        if self.busy == 0 {
-            self.ready / 4
-        } else {
-            self.ready
+        if self.busy > 0 || self.ready == 0 {
+            return self.ready;
         }
+        let quarter = self.ready / 4;
+        if quarter == 0 { 1 } else { quarter }
     }
 }
 

@@ -210,6 +210,22 @@ async fn a_sender_that_has_more_in_flight_than_it_can_serve_has_nothing_idle() {
 }
 
 #[tokio::test]
+async fn a_sender_with_few_places_is_elected_though_it_is_idle() {
+    for (capacity, expected) in [(1, (1, 1)), (3, (3, 1)), (4, (4, 0)), (0, (0, 0))] {
+        let monitor = HeartbeatMonitor::new();
+        let balancer = followed(&monitor, &[("a", "127.0.0.1:80")]);
+        let (here, listening) = listening(&monitor);
+        let _sending = HeartbeatSender::new(here).capacity(capacity).spawn();
+        within(until(|| !monitor.records().is_empty())).await;
+        let HeartbeatReading { ready, busy } = monitor.records()[0].reading();
+        // httpd takes a quarter of what is idle while nothing is busy, and a quarter of 3 is 0.
+        assert_eq!((ready, busy), expected);
+        assert_eq!(elected(&balancer).is_some(), capacity > 0, "{capacity}");
+        drop(listening);
+    }
+}
+
+#[tokio::test]
 async fn a_sender_reports_to_all_its_targets_at_its_interval() {
     within(async {
         let monitors = [HeartbeatMonitor::new(), HeartbeatMonitor::new()];

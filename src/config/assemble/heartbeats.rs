@@ -18,10 +18,10 @@ use crate::balancer::events::Observer;
 use crate::config::{Config, HeartbeatConfig};
 use crate::heartbeat::{
     FollowGuard, HeartbeatListener, HeartbeatListenerGuard, HeartbeatMonitor, HeartbeatSender,
-    HeartbeatSenderGuard, MemberAddress, MonitorBuilder,
+    HeartbeatSenderGuard, MemberAddress, MonitorBuilder, reading_of,
 };
 use crate::proxy::Endpoint;
-use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
+use crate::scheduler::HeartbeatReadings;
 
 /// How many requests this server serves at once, by httpd's default of `MaxRequestWorkers`.
 const CAPACITY: u32 = 400;
@@ -153,11 +153,7 @@ impl Heart {
         }
         if self.sending.as_ref().map(|(what, _)| *what) != change.send {
             self.sending = change.send.map(|(to, capacity)| {
-                let reading = move || {
-                    let busy = busy();
-                    let ready = capacity.saturating_sub(busy);
-                    HeartbeatReading { ready, busy }
-                };
+                let reading = move || reading_of(capacity, busy());
                 let faults = self.faults.clone();
                 let sender = HeartbeatSender::new(to)
                     .reading(reading)

@@ -12,4 +12,6 @@ mod socket;
 pub use listener::HeartbeatListener;
 pub use listening::HeartbeatListenerGuard;
 pub use sender::HeartbeatSender;
+#[cfg(feature = "config")]
+pub(crate) use sender::reading_of;
 pub use sending::HeartbeatSenderGuard;

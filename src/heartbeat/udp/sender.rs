@@ -109,10 +109,7 @@ impl HeartbeatSender {
         let (capacity, counter) = (self.capacity, self.in_flight.clone());
         self.source = Arc::new(move || {
             let busy = counter.as_ref().map_or(0, InFlight::count);
-            HeartbeatReading {
-                ready: capacity.saturating_sub(busy),
-                busy,
-            }
+            reading_of(capacity, busy)
         });
         self
     }
@@ -287,6 +284,18 @@ impl HeartbeatSender {
         let HeartbeatReading { busy, .. } = (self.source)();
         send(HeartbeatReading { ready: 0, busy });
     }
+}
+
+/// While nothing is busy, httpd counts a quarter of what is idle, and so none of three places: a
+/// server that has few reports one busy place, as it would never be picked otherwise.
+pub(crate) const fn reading_of(capacity: u32, busy: u32) -> HeartbeatReading {
+    let ready = capacity.saturating_sub(busy);
+    let busy = if busy == 0 && ready > 0 && ready < 4 {
+        1
+    } else {
+        busy
+    };
+    HeartbeatReading { ready, busy }
 }
 
 impl fmt::Debug for HeartbeatSender {
