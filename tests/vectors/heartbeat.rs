@@ -141,6 +141,19 @@ fn a_server_that_has_just_started_counts_a_quarter() {
 }
 
 #[test]
+fn what_is_sent_beyond_the_reports_goes_where_they_show_room() {
+    let (fleet, readings) = reporting("- - -", Heartbeat::without_fallback);
+    report(&fleet, &readings, &[("A", 1), ("B", 0)]);
+    // All at once. B reports that it is full, and C reports nothing.
+    let leases: Vec<_> = (0..5).map(|_| fleet.pick().unwrap()).collect();
+    assert!(leases.iter().all(|lease| lease.member().name() == "A"));
+    report(&fleet, &readings, &[("A", 0), ("B", 9)]);
+    assert_eq!(fleet.picks(3), "BBB");
+    report(&fleet, &readings, &[("B", 0)]);
+    assert!(fleet.pick().is_err(), "none has room by its report");
+}
+
+#[test]
 fn while_nobody_reports_the_fallback_elects() {
     let (fleet, readings) = reporting("- -", |heartbeat| heartbeat);
     assert_eq!(fleet.picks(4), "ABAB", "Apache: nobody");
