@@ -30,17 +30,18 @@ impl HeartbeatFile {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         readable(&metadata)?;
-        let changed = metadata.modified()?;
         let mut text = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
         // It may have grown since.
         if text.len() as u64 > MAX_BYTES {
             return Err(too_long());
         }
-        // If the clock was set back, the file is from the future.
-        let age = wall_clock::now()
-            .duration_since(changed)
-            .unwrap_or_default();
+        // If a clock was set back, the file is from the future. By how much is known, and not
+        // how old it is: a file that is written no more must not be fresh until that time.
+        let age = match wall_clock::now().duration_since(metadata.modified()?) {
+            Ok(age) => age,
+            Err(ahead) => ahead.duration(),
+        };
         let (mut file, errors) = Self::parse(&text);
         for record in &mut file.records {
             if let Some(seen) = record.last_seen() {
