@@ -53,24 +53,27 @@ pub(super) async fn keep_reading(
     let names = monitor.clone();
     let reading = async move {
         let (mut known, mut taken) = (None, TakenReports::default());
+        let mut was_empty = true;
         loop {
             let (file, before) = (path.clone(), known);
             let read = spawn_blocking(move || read_if_changed(&file, before)).await;
             match read {
                 Ok(Ok(Some((state, file, errors)))) => {
-                    known = Some(state);
                     faults.read(&path, Ok(&errors));
-                    taken.take(file.records(), Instant::now(), &monitor);
+                    // A file that is written in place is empty for a moment.
+                    let is_empty = file.records().is_empty();
+                    if was_empty || !is_empty {
+                        known = Some(state);
+                        taken.take(file.records(), Instant::now(), &monitor);
+                    }
+                    was_empty = is_empty;
                 }
                 Ok(Ok(None)) => {}
+                // It is being replaced, or descriptors are short. What it has reported grows old,
+                // and counts until it is too old.
                 Ok(Err(error)) => {
                     known = None;
                     faults.read(&path, Err(&error));
-                    // Without a file nothing is reported. One that only this process cannot read
-                    // now, for want of descriptors, say, counts until its reports are too old.
-                    if error.kind() == io::ErrorKind::NotFound {
-                        taken.take(&[], Instant::now(), &monitor);
-                    }
                 }
                 // The runtime ends.
                 Err(_) => known = None,
