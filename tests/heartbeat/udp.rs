@@ -191,6 +191,46 @@ async fn a_sender_reports_what_is_idle_and_at_its_end_that_nothing_is() {
     .await;
 }
 
+/// What a sender reports that runs for the first report only, and until its runtime is gone.
+fn reported_until_the_runtime_ends(and_drop_the_handle: bool) -> Vec<String> {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let patience = Some(Duration::from_millis(500));
+    receiver.set_read_timeout(patience).unwrap();
+    let sender = HeartbeatSender::new(receiver.local_addr().unwrap()).capacity(8);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sending = runtime.block_on(async {
+        let sending = sender.spawn();
+        until(|| sending.sent() == 1).await;
+        sending
+    });
+    if and_drop_the_handle {
+        drop(sending);
+        drop(runtime);
+    } else {
+        drop(runtime);
+        assert_eq!(sending.sent(), 2);
+    }
+    let receive = || {
+        let mut buffer = [0; 100];
+        let length = receiver.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    std::iter::from_fn(receive).collect()
+}
+
+#[test]
+fn a_sender_reports_that_nothing_is_idle_also_if_its_runtime_ends_first() {
+    for and_drop_the_handle in [true, false] {
+        assert_eq!(
+            reported_until_the_runtime_ends(and_drop_the_handle),
+            ["v=1&ready=8&busy=0", "v=1&ready=0&busy=0"]
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_sender_that_has_more_in_flight_than_it_can_serve_has_nothing_idle() {
     within(async {

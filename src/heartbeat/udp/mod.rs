@@ -5,6 +5,7 @@
 mod destination;
 mod listener;
 mod listening;
+mod reports;
 mod sender;
 mod sending;
 mod socket;
