@@ -31,9 +31,31 @@ examples() {
   for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
     cargo run --quiet --all-features --example "$example" || return
   done
-  for example in axum_app content_routing health_checks httpd_conf tls_proxy; do
+  for example in axum_app content_routing httpd_conf tls_proxy; do
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
+  story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
+    'c goes from ok to failed check: GET /status: not over after' 'd goes from failed check to ok' || return
+  story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \
+    'e stops in order' '^ *e *stopped *0 ' 'each has its share again' || return
+}
+
+# An example that takes so many seconds, and what its output has to have, as plain text.
+story() {
+  local example=$1 seconds=$2 output line
+  shift 2
+  output=$(cargo run --quiet --all-features --example "$example" -- --seconds "$seconds") || { printf '%s\n' "$output"; return 1; }
+  printf '%s\n' "$output"
+  for line; do
+    if ! grep -q -- "$line" <<<"$output"; then
+      printf 'the output of %s has no line "%s"\n' "$example" "$line"
+      return 1
+    fi
+  done
+  if grep -q $'\e' <<<"$output"; then
+    printf 'the output of %s has escape codes, though it is no terminal\n' "$example"
+    return 1
+  fi
 }
 
 # The library as the compiler sees it that `rust-version` promises. `.ci/run` installs it
