@@ -258,7 +258,7 @@ impl Server {
                 drop(self.process.stdin.take());
             }
             Act::Start => {
-                *self = Self::start(self.name, self.address, self.report_to, self.second)?
+                *self = Self::start(self.name, self.address, self.report_to, self.second)?;
             }
             Act::Occupy => self.order("occupied").await?,
             Act::Slow => self.order("slow").await?,
