@@ -102,6 +102,16 @@ const SOONEST: Duration = Duration::from_millis(1);
 /// }
 /// ```
 ///
+/// ```toml
+/// [dependencies]
+/// equipoise = { version = "0.1", features = ["heartbeat"] }
+/// http-body-util = "0.1"
+/// hyper = { version = "1", features = ["http1", "server"] }
+/// hyper-util = { version = "0.1", features = ["service", "tokio"] }
+/// tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+/// tower = { version = "0.5", features = ["util"] }
+/// ```
+///
 /// When it ends in order, it reports once more that nothing is idle, so that balancers pick the
 /// server no longer, without waiting until its last report is too old. A server that crashes
 /// cannot do that: its last report counts for ten seconds
