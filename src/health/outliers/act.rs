@@ -169,10 +169,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::group::Group;
-    use super::super::judge::Judge;
-    use super::super::settings::Settings;
-    use super::super::verdict::{Evidence, Fault};
+    use super::super::group::WatchedBalancer;
+    use super::super::judge::OutlierJudge;
+    use super::super::settings::OutlierSettings;
+    use super::super::verdict::{Evidence, FailureKind};
     use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
     use crate::member::{Cause, Flag, MemberId, MemberSpec};
     use crate::random::Random;
@@ -182,7 +182,7 @@ mod tests {
     /// is ejected.
     struct Falling(WeakBalancer<()>);
 
-    impl Group for Falling {
+    impl WatchedBalancer for Falling {
         fn eject(&self, members: Vec<(MemberId, Duration, Cause)>) {
             let balancer = self.0.upgrade().unwrap();
             balancer.set_flag("b", Flag::FailedCheck).unwrap();
@@ -211,10 +211,10 @@ mod tests {
             .unwrap();
         let group = Box::new(Falling(balancer.downgrade()));
         let random = Random::seeded(1);
-        let judge = OutlierJudge::new(Settings::new(), balancer.clock(), group, random);
+        let judge = OutlierJudge::new(OutlierSettings::new(), balancer.clock(), group, random);
         let member = balancer.member("a").unwrap();
         for _ in 0..5 {
-            let failed = Evidence::Failed(Fault::Answered);
+            let failed = Evidence::Failed(FailureKind::Answered);
             let runs = &judge.settings.runs;
             judge.with_tally(member.id(), |tally| tally.take(failed, runs));
         }

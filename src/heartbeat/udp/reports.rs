@@ -10,12 +10,12 @@ use crate::heartbeat::HeartbeatMessage;
 use crate::scheduler::HeartbeatReading;
 
 /// What is told of a report that could not be sent.
-pub(super) type OnError = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
+pub(super) type SendErrorHook = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
 
 pub(super) struct Reports {
     pub(super) targets: Vec<(SocketAddr, HeartbeatDestination)>,
     pub(super) port: Option<u16>,
-    pub(super) on_error: Option<Arc<OnError>>,
+    pub(super) on_error: Option<Arc<SendErrorHook>>,
     pub(super) counts: SendCounts,
     /// Whether a drop is an end in order, too: a runtime that shuts down drops the task of a
     /// sender, and may not have polled it since its handle was dropped.
