@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use equipoise::health::HttpProbe;
 use http::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::member::{Served, failure, probed};
 
@@ -17,7 +18,7 @@ fn flooding(first: &'static [u8], piece: &[u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let pieces = piece.repeat(64 * 1024 / piece.len());
-    thread::spawn(move || {
+    spawn_blocking(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(first);
