@@ -1,6 +1,6 @@
-//! One request on its way through the edge, and back: [`EdgeFuture`].
+//! The future of a request through the edge: [`EdgeFuture`].
 //!
-//! What does not live here: what becomes of the heads (`heads`).
+//! What does not live here: how heads are changed (`heads`).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::proxy::upgrade::AskedUpgrade;
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ResponseBody, ServedBy};
 
 pin_project! {
-    /// One request on its way through an [`EdgeService`].
+    /// The response future of [`EdgeService`].
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was ready, and the inner future does.
+    /// If it is polled again after it was ready, and the inner future panics then.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct EdgeFuture<F> {
@@ -30,7 +30,8 @@ pin_project! {
     }
 }
 
-/// Whose answer could not be passed on, in the extensions of what is said instead.
+/// The member whose response could not be passed on, in the extensions of the 502 that
+/// replaces it.
 #[cfg_attr(
     not(feature = "config"),
     allow(dead_code, reason = "only a configuration asks for it")
@@ -46,7 +47,7 @@ pin_project! {
         Sent {
             #[pin]
             inner: F,
-            // Most clients ask for nothing.
+            // Boxed, because most requests ask for no upgrade.
             asked: Option<Box<AskedUpgrade>>,
         },
     }
@@ -124,19 +125,20 @@ impl<F> EdgeFuture<F> {
         }
     }
 
-    /// The answer to an error of the inner service.
+    /// Returns the response to an error of the inner service.
     pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<ResponseBody<B>> {
         ErrorPage::answer_of(error, self.wanted, self.edge.pages.as_ref())
     }
 }
 
-/// RFC 9110, 15.2, 15.3.5 and 15.4.5.
+/// Returns whether a response with this status has no body (RFC 9110, 15.2, 15.3.5 and
+/// 15.4.5).
 fn has_no_body(status: StatusCode) -> bool {
     let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     status.is_informational() || none.contains(&status)
 }
 
-/// What the client may know.
+/// Returns the explanation for the client.
 fn reason(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",

@@ -1,4 +1,4 @@
-//! What a member answers, frame by frame: [`EndpointBody`].
+//! The body of a member's response: [`EndpointBody`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,23 +18,25 @@ use super::shared::SharedEndpoint;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
 
-/// The body of a member's answer. It holds the connection, which is free for the next
-/// request with the last frame.
+/// The body of a member's response.
+///
+/// It holds the connection, which returns to the pool with the last frame.
 pub struct EndpointBody {
     inner: Incoming,
-    /// `None` once it has been given back.
+    /// `None` once it has been returned to the pool.
     line: Option<(Arc<SharedEndpoint>, MemberConnection)>,
     alarm: ExchangeAlarm,
     limits: BodyTimeouts,
     upload: Progress,
-    /// How far the upload was when the wait for a frame began, and when it ends.
+    /// The upload's progress when the wait for a frame began, and the deadline of that
+    /// wait.
     waiting: Option<(u32, Instant)>,
-    /// How it broke off, which is not told yet.
+    /// An error that is yet to be returned.
     broken: Option<EndpointError>,
     done: bool,
 }
 
-/// How long may be waited for a frame, and for the last one.
+/// The time limits for the next frame and for the whole exchange.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyTimeouts {
     pub(super) frame: Option<Duration>,
@@ -73,14 +75,15 @@ impl EndpointBody {
         body
     }
 
-    /// Lays the connection down for the next request.
+    /// Returns the connection to the pool.
     fn lay_down(&mut self) {
         let Some((endpoint, MemberConnection::Http1(mut line))) = self.line.take() else {
             return;
         };
         line.alarm = std::mem::take(&mut self.alarm);
         if self.upload.goes_on() {
-            // A member that answers early may close next. What is on its way may arrive.
+            // A member that responds early may close next. The rest of the upload may still be
+            // sent.
             tokio::spawn(let_out(line, self.upload.clone()));
             return;
         }
@@ -102,7 +105,7 @@ impl EndpointBody {
         if !line.is_carried_here() {
             return inner.poll_frame(context);
         }
-        // To be woken by what is done here would mean to be polled once more for nothing.
+        // A wake-up for work that is done here would cause a poll for nothing.
         let mut nobody = Context::from_waker(Waker::noop());
         match inner.poll_frame(&mut nobody) {
             Poll::Pending => {
@@ -113,14 +116,15 @@ impl EndpointBody {
         }
     }
 
-    /// Whether the end is none. hyper takes a stream that was reset with `NO_ERROR` for ended,
-    /// as it may be if the member had sent all of its answer (RFC 9113, 8.1).
+    /// Returns whether the body ended early. hyper treats a stream reset with `NO_ERROR` as
+    /// ended, which is only right if the member has sent its whole response (RFC 9113,
+    /// 8.1).
     fn is_cut_short(&self) -> bool {
         matches!(self.line, Some((_, MemberConnection::Http2(_)))) && !self.inner.is_end_stream()
     }
 
-    /// Says a moment later how it broke off: what came before it has still to be written, and
-    /// a writer does that when a poll gives nothing.
+    /// Returns the error with the next poll: earlier frames are yet to be written, and a
+    /// writer flushes when a poll is pending.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
         self.line = None;
         self.broken = Some(how);
@@ -128,12 +132,12 @@ impl EndpointBody {
         Poll::Pending
     }
 
-    /// Tells what has taken too long, if anything has.
+    /// Returns the stage that has exceeded its time limit, if any.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<TimeoutStage> {
         loop {
             let upload = self.upload.seen();
             let frame = match self.waiting {
-                // Somebody is getting on with it.
+                // The upload has not moved since the deadline was set.
                 Some((seen, deadline)) if seen == upload => Some(deadline),
                 _ => {
                     let deadline = self.limits.frame.map(|limit| Instant::now() + limit);
@@ -155,7 +159,7 @@ impl EndpointBody {
     }
 }
 
-/// Its task has still to say that it is.
+/// Returns a connection to the pool once hyper's task reports it ready.
 async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
     let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
@@ -163,7 +167,7 @@ async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
     }
 }
 
-/// Lets the rest of an upload go out; a member that does not read it is not waited for.
+/// Sends the rest of an upload; gives up on a member that does not read it.
 async fn let_out(mut line: Http1Line, upload: Progress) {
     loop {
         let seen = upload.seen();

@@ -1,6 +1,6 @@
-//! One request and its answer, up to the head: [`begin`].
+//! Sends one request and waits for the head of the response: [`begin`].
 //!
-//! What does not live here: the rest of the answer (`body`).
+//! What does not live here: the rest of the response (`body`).
 
 use std::io;
 use std::pin::Pin;
@@ -30,8 +30,8 @@ pub(super) type ExchangeFuture = Pin<Box<dyn Future<Output = ExchangeResult> + S
 
 type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 
-/// Sends a request that is pointed at the member, on a connection that is open or on a new
-/// one. On the way that most requests take, this is one allocation.
+/// Sends a request that is addressed to the member, on an open connection or a new one. In
+/// the common case, this is one allocation.
 pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
     let times = Times::new(&endpoint, request.body().progress().clone());
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
@@ -45,29 +45,31 @@ pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -
     }
 }
 
-/// How often a request has found that its connection was closed.
+/// On which kind of connection a request is sent, after earlier ones turned out to be
+/// closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Turn {
-    /// It is on one that had been idle, or that is shared.
+    /// On one that was idle, or that is shared.
     First,
-    /// The same, after all that were closed have been sorted out.
+    /// On one that was idle, or that is shared, after all closed connections were removed.
     Second,
-    /// It is on a new one.
+    /// On a new one.
     Fresh,
-    /// It is on one that is younger than the one on which it was not processed.
+    /// On one that is younger than the one on which it was not processed.
     Younger,
-    /// It is the first on one that was opened for it.
+    /// On one that was opened for it, as its first request.
     Alone,
 }
 
 impl Turn {
-    /// Whether it is on one that was in the pool before.
+    /// Returns whether the connection came from the pool.
     fn is_pooled(self) -> bool {
         matches!(self, Self::First | Self::Second)
     }
 
-    /// Where a request goes that was not processed on a connection of HTTP/2: once to another
-    /// connection; and if that ended after it had served others, to one of its own.
+    /// Returns where to send a request that was not processed on an HTTP/2 connection: once
+    /// to another connection; if that one ended after it had served others, to a connection
+    /// of its own.
     fn after(self, line: &Http2Line) -> Option<(For, Self)> {
         match self {
             Self::First | Self::Second | Self::Fresh => {
@@ -104,7 +106,7 @@ async fn switch(
     send(endpoint, line, request, times, Turn::Fresh).await
 }
 
-/// Sends what was not sent, on another connection.
+/// Sends a request of which nothing was sent on another connection.
 fn again(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
@@ -112,7 +114,8 @@ fn again(
     turn: Turn,
 ) -> ExchangeFuture {
     if turn == Turn::First {
-        // A member that closed one may have closed all: they are not tried in turn.
+        // A member that closed one connection may have closed all: they are not tried one
+        // by one.
         endpoint.pool.sort_out();
         if let Some(line) = endpoint.pool.take() {
             return send(endpoint, line, request, times, Turn::Second);
@@ -121,7 +124,7 @@ fn again(
     open(endpoint, request, times)
 }
 
-/// Sends a request on a connection that is opened, or was opened meanwhile.
+/// Sends a request on a new connection, or on one that was opened meanwhile.
 fn open(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>, times: Times) -> ExchangeFuture {
     Box::pin(open_and_send(
         endpoint,
@@ -164,7 +167,7 @@ fn send(
     }
 }
 
-/// How a connection of HTTP/1.1 says that it is closed, if it is.
+/// Returns hyper's error if the connection, of HTTP/1.1, is closed.
 fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
     let Some(On {
         line: MemberConnection::Http1(one),
@@ -182,16 +185,16 @@ fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error
     }
 }
 
-/// How long things may take.
+/// The time limits and deadlines of an exchange.
 #[derive(Clone)]
 struct Times {
     limits: BodyTimeouts,
     head: Option<Duration>,
     upload: Progress,
-    /// How far the upload was when `head_due` was set.
+    /// The upload's progress when `head_due` was set.
     seen: u32,
     head_due: Option<Instant>,
-    /// The last that is known: reading the clock is not for nothing.
+    /// The last known time: reading the clock is not free.
     now: Instant,
 }
 
@@ -211,7 +214,7 @@ impl Times {
         }
     }
 
-    /// The same, for a request that is sent again.
+    /// The same limits, for a request that is sent again.
     fn for_another(&self, body: &Outgoing) -> Self {
         let upload = body.progress().clone();
         Self {
@@ -222,12 +225,12 @@ impl Times {
         }
     }
 
-    /// From here on, the answer is waited for.
+    /// Starts the wait for the response.
     fn sent(&mut self) {
         self.head_due = self.head.map(|head| self.now + head);
     }
 
-    /// Tells what has taken too long, if anything has.
+    /// Returns the stage that has exceeded its time limit, if any.
     fn poll_late(
         &mut self,
         alarm: &mut ExchangeAlarm,
@@ -236,7 +239,7 @@ impl Times {
         loop {
             let seen = self.upload.seen();
             if seen != self.seen {
-                // As long as the request goes on, nobody waits for its answer.
+                // While the upload makes progress, the limit for the head starts anew.
                 self.seen = seen;
                 self.head_due = self.head.map(|head| Instant::now() + head);
             }
@@ -256,24 +259,24 @@ impl Times {
 }
 
 pin_project! {
-    /// A request on a connection; `F` is hyper's future, which has no name.
+    /// A request on a connection. `F` is hyper's future, whose type has no name.
     struct SentRequest<F> {
-        // `None` while `again` is polled, which is so at most twice.
+        // `None` while `again` is polled, which happens at most twice.
         #[pin]
         sent: Option<F>,
-        // `None` once it is answered.
+        // `None` once the head of the response has arrived.
         on: Option<On>,
         alarm: ExchangeAlarm,
         times: Times,
         turn: Turn,
-        // What to send if the member has not processed it.
+        // The request to send again if the member has not processed it.
         copy: Option<Box<Copied>>,
-        // On another connection, as this one turned out to be closed.
+        // The request on another connection, because this one turned out to be closed.
         again: Option<ExchangeFuture>,
     }
 }
 
-/// Where a request is, and whose.
+/// The connection that a request is on, and its endpoint.
 struct On {
     endpoint: Arc<SharedEndpoint>,
     line: MemberConnection,
@@ -325,8 +328,8 @@ where
             _ => false,
         };
         let mut answered = if here {
-            // To be woken by what was just done would mean to be polled once more for nothing.
-            // Nor is anybody woken if the budget of the task is used up.
+            // A wake-up for work that was just done would cause a poll for nothing. Nor does it
+            // matter here that the task's budget may be used up.
             let mut nobody = Context::from_waker(Waker::noop());
             std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut nobody)
         } else {
@@ -334,12 +337,12 @@ where
         };
         let waits = answered.is_pending() && !here;
         if let Some(closed) = waits.then(|| closed(this.on, context)).flatten() {
-            // What was answered before that is there now.
+            // A response that arrived before is available now.
             answered = sent.as_mut().poll(context);
             let lost = answered.is_pending().then(|| this.on.take()).flatten();
             if let Some(On { endpoint, line }) = lost {
-                // Its task has ended while hyper handed the request over. It lies in their
-                // channel, which nothing wakes, and comes back when the sender is gone.
+                // The connection's task has ended while hyper handed the request over. The request is
+                // in their channel, which wakes nothing, and is returned when the sender is dropped.
                 drop(line);
                 let unsent = match sent.poll(context) {
                     Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
@@ -375,7 +378,7 @@ where
             Ok(response) => {
                 *this.copy = None;
                 let (head, inner) = response.into_parts();
-                // hyper looks after those of HTTP/1.1.
+                // hyper checks the header lines of HTTP/1.1.
                 let limit = endpoint.opener.max_headers.unwrap_or(usize::MAX);
                 if head.headers.len() > limit {
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
@@ -430,7 +433,7 @@ where
     }
 }
 
-/// Why there is no answer.
+/// Returns why there is no response.
 fn failed(
     endpoint: &SharedEndpoint,
     error: hyper::Error,
@@ -441,7 +444,7 @@ fn failed(
         return endpoint.unreachable(error.into());
     }
     if turn.is_pooled() {
-        // A member that closed one may have closed all.
+        // A member that closed one connection may have closed all.
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
         let source = io::Error::other(error);

@@ -1,10 +1,10 @@
-//! Interim answers (1xx) to a request over HTTP/1.1, of which a member may send only so
-//! many: [`Interim`] counts them, and [`Bounded`] acts on that where the bytes come in.
+//! A limit on the interim responses (1xx) to a request over HTTP/1.1: [`Interim`] counts
+//! them, and [`Bounded`] enforces the limit where the bytes are read.
 //!
-//! hyper reads on as long as there are interim answers, within one poll.
+//! hyper reads interim responses in a loop within one poll.
 //!
-//! What does not live here: those of HTTP/2, which hyper does not show; the time limits
-//! hold for them.
+//! What does not live here: interim responses over HTTP/2, which hyper does not show; the
+//! time limits bound them.
 
 use std::io;
 use std::pin::Pin;
@@ -17,20 +17,20 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use super::error::EndpointError;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// Counts the interim answers to the request that is on a connection now.
+/// Counts the interim responses to the current request of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Interim(Arc<InterimCount>);
 
 #[derive(Debug)]
 struct InterimCount {
-    // Relaxed: it is written and read by the task that reads the connection, and read by
-    // another only after that has told it of its end.
+    // Relaxed: the task that reads the connection writes and reads it. Another task reads
+    // it only after it was notified that the connection has ended.
     answers: AtomicU32,
     most: u32,
 }
 
 impl Interim {
-    /// For a new connection, on which a request may have so many.
+    /// For a new connection with a limit of `most` per request.
     pub(super) fn new(most: u32) -> Self {
         Self(Arc::new(InterimCount {
             answers: AtomicU32::new(0),
@@ -38,7 +38,7 @@ impl Interim {
         }))
     }
 
-    /// Counts those that come for this request, from none on.
+    /// Counts the interim responses to this request, starting from zero.
     pub(super) fn watch<B>(&self, request: &mut Request<B>) {
         self.0.answers.store(0, Relaxed);
         let counted = self.0.clone();
@@ -55,7 +55,7 @@ impl Interim {
         self.answers() > self.0.most
     }
 
-    /// Why an exchange broke off, if it is for these.
+    /// Returns why an exchange broke off, if the limit was exceeded.
     pub(super) fn error(&self) -> Option<EndpointError> {
         let most = self.0.most;
         self.are_too_many()
@@ -63,19 +63,19 @@ impl Interim {
     }
 }
 
-/// A connection that breaks off after too many interim answers. After each read of some,
-/// other tasks have their turn.
+/// A stream that fails after too many interim responses. After each read that contained
+/// some, it yields to other tasks.
 #[derive(Debug)]
 pub(super) struct Bounded<I> {
     io: I,
     interim: Interim,
-    /// As many had come when it was last read.
+    /// The count at the last read.
     seen: u32,
-    /// There were some in what was read last: what is read next is little.
+    /// The last read contained some: the next one is small.
     slowly: bool,
 }
 
-/// What is read at once behind an interim answer.
+/// The size of a read after an interim response.
 const LITTLE: usize = 1024;
 
 impl<I> Bounded<I> {

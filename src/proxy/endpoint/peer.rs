@@ -1,10 +1,10 @@
-//! What a member says about an HTTP/2 connection as a whole: [`Peer`], and the stream that
-//! reads along for it, [`ObservedStream`].
+//! What a member announces about an HTTP/2 connection as a whole: [`Peer`], and the stream
+//! wrapper that reads it, [`ObservedStream`].
 //!
-//! hyper obeys it, but does not show it: how many streams the member allows, and that it
-//! is going to close the connection.
+//! hyper obeys these frames but does not expose them: how many streams the member allows,
+//! and that it is going to close the connection.
 //!
-//! What does not live here: which connection a request gets (`streams`).
+//! What does not live here: the choice of a connection for a request (`streams`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::proxy::frames::{FrameHead, FramePiece, Frames};
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, 6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 
-/// What is known of a connection.
+/// What is known about a connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Said {
     /// How many streams the member allows; `None` before its first `SETTINGS`.
@@ -32,13 +32,13 @@ pub(super) struct Said {
     pub(super) gone: bool,
 }
 
-/// What the member has said so far. It is behind one lock, which is held for a copy.
+/// What the member has announced so far. It is behind a lock that is held for a copy only.
 #[derive(Clone, Debug)]
 pub(super) struct Peer(watch::Receiver<Said>);
 
 impl Peer {
-    /// A connection over a stream, and what becomes known of it.
-    /// `changed` is told of each change, and of the end.
+    /// Wraps a stream, and returns a view of what the member announces on it. `changed` is
+    /// notified of each change, and of the end.
     pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (ObservedStream, Self) {
         let (reader, peer) = Self::reader(changed);
         (ObservedStream { stream, reader }, peer)
@@ -65,20 +65,20 @@ impl Peer {
     pub(super) async fn settle(&self) {
         let mut said = self.0.clone();
         let settled = |said: &Said| said.allowed.is_some() || said.gone;
-        // It is told that it is gone before it is dropped.
+        // The reader sets `gone` before it is dropped.
         let _ = said.wait_for(settled).await;
     }
 }
 
-/// Reads what a member sends.
+/// Reads the frames that a member sends.
 #[derive(Debug)]
 struct FrameObserver {
     frames: Frames,
-    /// The frame whose payload is being read, if that is of interest.
+    /// The frame whose payload is being read, if it is of interest.
     head: Option<FrameHead>,
-    /// A setting, or the beginning of a `GOAWAY`, and how much of it is there.
+    /// A setting or the beginning of a `GOAWAY`, and how many of its bytes have arrived.
     entry: ([u8; 6], usize),
-    /// What the settings that are being read allow.
+    /// The limit in the settings that are being read.
     allowed: Option<u32>,
     said: watch::Sender<Said>,
     changed: Arc<Notify>,
@@ -86,7 +86,7 @@ struct FrameObserver {
 
 impl Drop for FrameObserver {
     fn drop(&mut self) {
-        // Known before the pool looks: hyper's own handles may learn of it only later.
+        // Set before the pool checks: hyper's own handles may notice it later.
         self.tell(|said| said.gone = true);
     }
 }
@@ -105,7 +105,7 @@ impl FrameObserver {
         self.head = None;
         match head.kind {
             FrameHead::GOAWAY => {
-                // Which stream was the last becomes known in a moment.
+                // The number of the last stream follows in the payload.
                 self.tell(|said| said.last = Some(said.last.unwrap_or(0)));
                 self.read_payload_of(head);
             }
@@ -166,7 +166,7 @@ impl FrameObserver {
         }
     }
 
-    /// The settings have been read. What they do not mention stays as it was; at first,
+    /// Ends a SETTINGS frame. A setting that it does not contain is unchanged; initially,
     /// there is no limit.
     fn settled(&mut self) {
         self.head = None;
@@ -186,7 +186,7 @@ impl FrameObserver {
     }
 }
 
-/// A stream to a member whose frames are read along.
+/// A stream to a member whose incoming frames are observed.
 #[derive(Debug)]
 pub(super) struct ObservedStream {
     stream: Stream,
@@ -255,7 +255,7 @@ mod tests {
         bytes
     }
 
-    /// What is known after each of these, which arrive in pieces of that length.
+    /// What is known after each frame, when the bytes arrive in pieces of `length`.
     fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
         let (mut reader, peer) = Peer::reader(Arc::default());
         let mut all = Vec::new();
@@ -302,7 +302,7 @@ mod tests {
         drop(reader);
         changed.notified().await;
         assert!(peer.said().gone);
-        // A wait for its settings is over.
+        // A wait for the settings ends.
         peer.settle().await;
     }
 

@@ -1,10 +1,10 @@
-//! The connections to one member that are open: [`Pool`].
+//! The open connections to one member: [`Pool`].
 //!
-//! HTTP/1.1 connections wait on a stack, so that those that are not needed stay idle and
-//! are closed; those of HTTP/2 are shared (`streams`). hyper-util's pool services do the
-//! same, but have no names to keep them by, and no end of an idle connection's life.
+//! Idle HTTP/1.1 connections are kept on a stack, so that surplus ones stay idle and are
+//! closed. HTTP/2 connections are shared (`streams`). hyper-util's pool services are
+//! similar, but they have no keys and do not limit an idle connection's lifetime.
 //!
-//! What does not live here: opening them (`connect`).
+//! What does not live here: opening connections (`connect`).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,9 +21,10 @@ use crate::sync::{AtomicU32, Mutex, Relaxed};
 #[derive(Debug)]
 pub(super) struct Pool {
     open: Mutex<OpenConnections>,
-    /// Held while one that is shared is opened.
+    /// Held while a connection that can be shared is opened.
     opening: tokio::sync::Mutex<()>,
-    /// What the last that was opened speaks: if it is HTTP/2, the others wait for it.
+    /// The protocol of the last connection that was opened. If it is HTTP/2, other requests
+    /// wait for it.
     // Relaxed: a hint; the connection itself is under a lock.
     speaks: AtomicU32,
     most: usize,
@@ -31,25 +32,25 @@ pub(super) struct Pool {
     life: Duration,
     /// The balancers that learn how many requests there is room for.
     pub(super) capacity: Capacity,
-    /// A member has said something about a connection, or that is gone.
+    /// Notified when a member has announced something about a connection, or has closed it.
     changed: Arc<Notify>,
 }
 
-/// What a member speaks, as far as is known.
+/// The member's protocol, as far as it is known.
 const HTTP_1: u32 = 1;
 const HTTP_2: u32 = 2;
 const UNKNOWN: u32 = 0;
 
-/// Halves of an idle life between the looks at who has been idle for too long.
+/// Idle connections are checked this often per idle lifetime.
 const LIVES: u32 = 2;
 
 #[derive(Debug)]
 struct OpenConnections {
-    /// Those that nobody uses, and since which look.
+    /// Idle connections, each with the number of the check since which it is idle.
     idle: Vec<(Http1Line, u32)>,
-    /// Those that are shared, if the member speaks HTTP/2.
+    /// Shared connections, if the member speaks HTTP/2.
     shared: MemberStreams,
-    /// How often somebody has looked.
+    /// The number of checks so far.
     looks: u32,
     watched: bool,
 }
@@ -58,7 +59,7 @@ struct OpenConnections {
 #[derive(Debug)]
 pub(super) enum NoLine {
     Failed(BoxError),
-    /// The member takes no more requests than these at the same time.
+    /// The maximum number of concurrent requests, which is reached.
     Full(u32),
 }
 
@@ -68,27 +69,28 @@ impl From<BoxError> for NoLine {
     }
 }
 
-/// Balancers do not keep the limit of an endpoint that is gone: its member may have another.
+/// Balancers forget the limit of an endpoint that is gone: its member may have another.
 impl Drop for Pool {
     fn drop(&mut self) {
         self.capacity.set(None);
     }
 }
 
-/// Which requests a connection is for.
+/// Which connections are suitable for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum For {
     Any,
-    /// A request that was not processed on that connection, and wants a younger one; any, if
-    /// no more may be opened.
+    /// For a request that was not processed on that connection: a younger one; any, if no
+    /// more may be opened.
     After(u32),
-    /// One that this has happened to more than once: it wants to be the first on its own.
+    /// For a request to which this has happened more than once: a new one, on which it is
+    /// the first.
     Itself,
 }
 
 impl Pool {
-    /// Keeps so many idle connections at `most`; with 0, each request has its own. So many
-    /// are shared at most, if the member speaks HTTP/2.
+    /// Keeps up to `most` idle connections; with 0, each request has its own. Up to
+    /// `shared` connections are shared, if the member speaks HTTP/2.
     pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>, life: Duration) -> Self {
         let open = OpenConnections {
             idle: Vec::new(),
@@ -108,7 +110,7 @@ impl Pool {
         }
     }
 
-    /// An open connection, if there is one.
+    /// Returns an open connection, if there is one.
     pub(super) fn take(&self) -> Option<MemberConnection> {
         if self.speaks.load(Relaxed) == HTTP_2 {
             return match self.find(None) {
@@ -130,7 +132,7 @@ impl Pool {
         self.changed.clone()
     }
 
-    /// Tells the balancers that have met the limit if there is more room now, or less.
+    /// Reports changes in free capacity to the balancers that have met the limit.
     fn tell_room(&self) {
         let mut gone = Vec::new();
         let room = self.open.lock().shared.room(&mut gone);
@@ -148,7 +150,7 @@ impl Pool {
         found
     }
 
-    /// Closes those that the member has closed.
+    /// Drops the connections that the member has closed.
     pub(super) fn sort_out(&self) {
         let mut open = self.open.lock();
         let dead = open.weed(|_| true);
@@ -156,8 +158,8 @@ impl Pool {
         drop(dead);
     }
 
-    /// Opens a connection, or has room on one that was opened meanwhile. Only one that may
-    /// be shared is waited for.
+    /// Opens a connection, or uses one that was opened meanwhile. Only the opening of a
+    /// connection that can be shared is waited for.
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<MemberConnection, BoxError>>,
@@ -186,7 +188,8 @@ impl Pool {
         }
     }
 
-    /// Has others share a connection, if that is possible; returns the opener's handle.
+    /// Shares a connection, if it can be shared; returns the handle for the request that
+    /// opened it.
     fn share(&self, line: MemberConnection) -> MemberConnection {
         let MemberConnection::Http2(line) = line else {
             self.speaks.store(HTTP_1, Relaxed);
@@ -202,7 +205,7 @@ impl Pool {
         MemberConnection::Http2(own)
     }
 
-    /// Lays a connection down for the next request.
+    /// Returns a connection to the pool for the next request.
     pub(super) fn put(self: &Arc<Self>, line: Http1Line) {
         let mut open = self.open.lock();
         if open.idle.len() >= self.most || line.sender.is_closed() {
@@ -217,7 +220,7 @@ impl Pool {
         }
     }
 
-    /// Sees to it that connections that are needed no more are closed.
+    /// Starts the task that closes surplus connections.
     pub(super) fn see_to(self: &Arc<Self>) {
         let watched = std::mem::replace(&mut self.open.lock().watched, true);
         if !watched {
@@ -227,7 +230,7 @@ impl Pool {
 }
 
 impl OpenConnections {
-    /// Takes out those that have been idle for too long, for the caller to drop.
+    /// Removes the connections that have been idle for too long, for the caller to drop.
     fn look(&mut self) -> Old {
         self.looks = self.looks.wrapping_add(1);
         let looks = self.looks;
@@ -237,8 +240,8 @@ impl OpenConnections {
         (self.weed(is_young), gone)
     }
 
-    /// Takes out those that are not to be kept, and those that the member has closed, which
-    /// nobody else would notice.
+    /// Removes connections that are not to be kept, and those that the member has closed,
+    /// which would go unnoticed otherwise.
     fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Line> {
         let mut weeded = Vec::new();
         for (mut line, since) in std::mem::take(&mut self.idle) {
@@ -254,12 +257,13 @@ impl OpenConnections {
 
 type Old = (Vec<Http1Line>, Vec<Http2Line>);
 
-/// The time from one look to the next. A life of zero is none to look for without a pause.
+/// Returns the time between two checks. It is never zero, so that the checks do not loop
+/// without a pause.
 fn between_looks(life: Duration) -> Duration {
     (life / LIVES).max(Duration::from_millis(10))
 }
 
-/// Closes connections that have been idle for too long, until there are none.
+/// Closes connections that have been idle for too long, until none are left.
 async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
     let pause = between_looks(life);
     let mut look = Instant::now() + pause;

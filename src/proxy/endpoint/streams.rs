@@ -1,30 +1,31 @@
-//! The HTTP/2 connections to one member, and which of them has room for a request:
+//! The HTTP/2 connections to one member, and the choice of one with room for a request:
 //! [`MemberStreams`].
 //!
-//! What does not live here: opening them (`connect`), and when one is opened (`pool`).
+//! What does not live here: opening connections (`connect`), and when one is opened
+//! (`pool`).
 
 use super::line::Http2Line;
 use super::peer::Peer;
 
-/// Connections that take requests.
+/// Connections that accept requests.
 #[derive(Debug)]
 pub(super) struct MemberStreams {
-    /// Each with the look at which it was last seen in use.
+    /// Each with the number of the check at which it was last in use.
     open: Vec<(Http2Line, u32)>,
-    /// How many there may be.
+    /// The maximum number of connections.
     most: usize,
 }
 
-/// What there is for a request.
+/// The options for a request.
 #[derive(Debug)]
 pub(super) enum StreamChoice {
     /// A connection with room for it.
     Line(Http2Line),
     /// A new one may be opened.
     None,
-    /// There is one of which it is not yet known how much room it has.
+    /// There is a connection whose stream limit is not known yet.
     New(Peer),
-    /// All have as many streams as are allowed, which is so many together.
+    /// All connections are full; together they allow this many streams.
     Full(u32),
 }
 
@@ -38,9 +39,10 @@ impl MemberStreams {
         self.open.is_empty()
     }
 
-    /// Finds room for a request on a connection that is younger than `after`, or on any if no
-    /// more may be opened: of those that have some, the one with the most streams, so that those beyond need become idle.
-    /// What takes no requests any more is put into `gone`, for the caller to drop.
+    /// Finds room for a request on a connection that is younger than `after`, or on any if
+    /// no more may be opened. Of the suitable connections, it takes the one with the most
+    /// streams, so that surplus ones become idle. Connections that accept no more requests
+    /// are moved to `gone`, for the caller to drop.
     pub(super) fn find(
         &mut self,
         looks: u32,
@@ -70,7 +72,7 @@ impl MemberStreams {
         StreamChoice::Full(self.allowed())
     }
 
-    /// How many streams there is room for, if no more connections may be opened.
+    /// Returns the number of free streams, if no more connections may be opened.
     pub(super) fn room(&mut self, gone: &mut Vec<Http2Line>) -> Option<u32> {
         self.weed(|line, _| line.takes_requests(), gone);
         (self.open.len() >= self.most).then(|| self.allowed())
@@ -81,14 +83,14 @@ impl MemberStreams {
         allowed.fold(0, u32::saturating_add)
     }
 
-    /// Adds the pool's own handle to one, unless there are enough.
+    /// Adds the pool's own handle to a connection, unless the maximum is reached.
     pub(super) fn add(&mut self, line: Http2Line, looks: u32) {
         if self.open.len() < self.most {
             self.open.push((line, looks));
         }
     }
 
-    /// Takes out those that are idle and of which `is_young` does not hold any more.
+    /// Removes the connections that are idle and for which `is_young` is false.
     pub(super) fn look(
         &mut self,
         looks: u32,

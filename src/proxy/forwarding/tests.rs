@@ -1,4 +1,5 @@
-//! What members are told, from strangers, from trusted peers, and from nobody.
+//! Forwarding headers for untrusted clients, for trusted peers, and without a peer's
+//! address.
 
 use super::Forwarding;
 use http::{HeaderMap, Request, Version, uri::Scheme};

@@ -1,4 +1,4 @@
-//! One request on its way to where a rule sends it: [`RouterFuture`].
+//! The future of a routed request: [`RouterFuture`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::service::ResponseBody;
 
 pin_project! {
-    /// One request on its way through a [`Router`](super::Router), of the type `R`.
+    /// The response future of [`Router`](super::Router), for a request of type `R`.
     ///
     /// # Panics
     ///
@@ -48,7 +48,7 @@ pin_project! {
 pin_project! {
     #[project = WayProjected]
     enum RoutedCall<S, R, F> {
-        // `None` once it has been given.
+        // `None` once it has been returned.
         Answered { answer: Option<Response<Bytes>> },
         // Not ready yet. The request is `None` once the service has it.
         Chosen { service: S, request: Option<R> },
@@ -80,7 +80,7 @@ where
     type Output = Result<Response<ResponseBody<B>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        const AGAIN: &str = "an answer was polled after it had been given";
+        const AGAIN: &str = "a router's future was polled after it was ready";
         let mut way = self.project().way;
         loop {
             let future = match way.as_mut().project() {
@@ -93,7 +93,7 @@ where
                     return Poll::Ready(answer.map(|answer| answer.map(ResponseBody::inner)));
                 }
                 WayProjected::Chosen { service, request } => {
-                    // A service that failed to get ready is not asked again.
+                    // A service whose `poll_ready` failed is not polled again.
                     let Some(asked) = request.take() else {
                         panic!("{AGAIN}");
                     };

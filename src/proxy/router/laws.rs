@@ -1,5 +1,5 @@
-//! Laws of the index: it finds what a search from the first rule to the last finds, and
-//! nothing that a stranger sends upsets it.
+//! Property tests of the router: the index finds the same rule as a search of all rules,
+//! and no request causes a panic.
 
 use http::header::{COOKIE, HOST, HeaderValue};
 use http::uri::PathAndQuery;
@@ -123,7 +123,7 @@ proptest! {
         requests in proptest::collection::vec(request(), 1..8),
         seed in any::<u64>(),
     ) {
-        // Two, so that each draws the same.
+        // Two routers, so that each draws the same random numbers.
         let (fast, slow) = (router(&rules, seed), router(&rules, seed));
         for request in &requests {
             prop_assert_eq!(fast.found(request), slow.found_in_turn(request), "{:?}", request);

@@ -1,5 +1,5 @@
-//! Routing by content: a [`Router`] sends each request where the first [`Rule`] that it
-//! matches says.
+//! Routing by content: a [`Router`] sends each request to the destination of the first
+//! [`Rule`] that matches it.
 //!
 //! ```text
 //! Request ─► host, path ─► index ─► the few rules that may match, in order
@@ -9,12 +9,12 @@
 //!         your service               Redirect           Answer
 //! ```
 //!
-//! Exact hosts, `*.` hosts, exact paths, prefixes and patterns are indexed: more rules
-//! that differ in them cost a request nothing. Rules with nothing but other conditions
-//! are tried in turn.
+//! Exact hosts, `*.` hosts, exact paths, prefixes and patterns are indexed: further rules
+//! that differ in them do not slow a request down. Rules with only other conditions are
+//! checked one by one.
 //!
-//! What does not live here: the services behind, and access control (see [`Rule`] for
-//! why).
+//! What does not live here: the services that requests are sent to, and access control (see
+//! [`Rule`] for the reason).
 
 mod answer;
 mod condition;

@@ -1,4 +1,4 @@
-//! The rules in their order, and the service that goes by them: [`Router`].
+//! The service that applies rules in order: [`Router`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,13 +16,14 @@ use crate::proxy::mapping::Places;
 use crate::random::Random;
 use crate::service::{PreferredFormat, ResponseBody};
 
-/// A tower service that sends each request where the first of its rules says that
-/// matches: to one of your services, which are all of one type `S`, elsewhere, or to a
-/// fixed answer. What matches none is answered with 404 unless you say otherwise.
+/// A tower service that sends each request to the destination of the first rule that
+/// matches it: one of your services, which all have one type `S`, a redirect, or a fixed
+/// response. A request that matches no rule gets 404, unless you set a fallback.
 ///
-/// It is always ready: a service is cloned for each request, and made ready within it.
-/// Its errors are passed on as they are. Clones share everything; to be sent to other
-/// threads, the services must be [`Sync`], as tower's `BoxCloneSyncService` is.
+/// It is always ready: a service is cloned for each request, and made ready within its
+/// future. Errors of the services are passed on unchanged. Clones share everything. To send
+/// a router to other threads, its services must be [`Sync`], as tower's
+/// `BoxCloneSyncService` is.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ use crate::service::{PreferredFormat, ResponseBody};
 ///
 /// type Group = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
 ///
-/// // In earnest, a `BalanceService` each.
+/// In a real application, a `BalanceService` each.
 /// fn group(name: &'static str) -> Group {
 ///     Group::new(tower::service_fn(move |_| async move { Ok(Response::new(name.to_owned())) }))
 /// }
@@ -62,7 +63,7 @@ pub struct Router<S> {
 }
 
 impl<S> Router<S> {
-    /// Begins a router without rules.
+    /// Returns a builder, without rules.
     pub fn builder() -> RouterBuilder<S> {
         RouterBuilder {
             rules: Vec::new(),
@@ -122,8 +123,7 @@ impl<S> fmt::Debug for Router<S> {
     }
 }
 
-/// Everything that can be said of a [`Router`] before it starts: its rules, in the order
-/// in which they are tried.
+/// Builds a [`Router`] from rules, which are checked in the order in which they are added.
 #[must_use]
 pub struct RouterBuilder<S> {
     rules: Vec<(Rule, RouteAction<S, Redirect>)>,
@@ -133,22 +133,23 @@ pub struct RouterBuilder<S> {
 }
 
 impl<S> RouterBuilder<S> {
-    /// Sends what matches this rule, and none before it, to a service.
+    /// Sends requests that match this rule, and none before it, to a service.
     pub fn service(self, rule: Rule, service: S) -> Self {
         self.with(rule, RouteAction::Service(service))
     }
 
-    /// Sends the clients of what matches this rule, and none before it, elsewhere.
+    /// Redirects requests that match this rule, and none before it.
     pub fn redirect(self, rule: Rule, redirect: Redirect) -> Self {
         self.with(rule, RouteAction::Redirect(redirect))
     }
 
-    /// Answers what matches this rule, and none before it.
+    /// Responds to requests that match this rule, and none before it, with a fixed
+    /// response.
     pub fn respond(self, rule: Rule, answer: StaticResponse) -> Self {
         self.with(rule, RouteAction::Answer(answer))
     }
 
-    /// Sends what matches no rule to a service.
+    /// Sends requests that match no rule to a service.
     pub fn fallback(self, service: S) -> Self {
         Self {
             otherwise: RouteAction::Service(service),
@@ -156,7 +157,8 @@ impl<S> RouterBuilder<S> {
         }
     }
 
-    /// Answers what matches no rule; with 404 and a line of text by default.
+    /// Sets the response to requests that match no rule; by default 404 with a line of
+    /// text.
     pub fn fallback_response(self, answer: StaticResponse) -> Self {
         Self {
             otherwise: RouteAction::Answer(answer),
@@ -164,7 +166,7 @@ impl<S> RouterBuilder<S> {
         }
     }
 
-    /// Sets the source of chance for [`Rule::percent`], so that a test repeats itself.
+    /// Sets the random source of [`Rule::percent`], so that a test is reproducible.
     ///
     /// # Examples
     ///
@@ -183,8 +185,8 @@ impl<S> RouterBuilder<S> {
         Self { random, ..self }
     }
 
-    /// Compares the paths of all rules without regard to case, for members that do not
-    /// tell `/Admin` from `/admin`, as those on Windows.
+    /// Compares the paths of all rules without regard to case, for members that treat
+    /// `/Admin` and `/admin` alike, such as those on Windows.
     ///
     /// # Examples
     ///
@@ -222,8 +224,8 @@ impl<S> RouterBuilder<S> {
     ///
     /// # Errors
     ///
-    /// If a rule, a redirect or an answer is none; the error says which, and what to
-    /// write instead.
+    /// If a rule, a redirect or a response is not valid. The error names the rule, and how
+    /// to correct it.
     pub fn build(self) -> Result<Router<S>, RouterError> {
         let mut index = Index::default();
         let mut rules = Vec::with_capacity(self.rules.len());
@@ -287,14 +289,14 @@ impl<S> fmt::Debug for RouterBuilder<S> {
     }
 }
 
-/// Where a request goes.
+/// The destination of a request.
 enum RouteAction<S, R> {
     Answer(StaticResponse),
     Redirect(R),
     Service(S),
 }
 
-/// Few services can be shown.
+/// By hand, because most services are not `Debug`.
 impl<S, R: fmt::Debug> fmt::Debug for RouteAction<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -313,8 +315,8 @@ struct RuleTable<S> {
     ignores_case: bool,
 }
 
-/// The path of a request leads to different rules by its readings, and nothing says which
-/// one keeps more back.
+/// The interpretations of a request's path match different rules, and it is not known which
+/// rule is stricter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct InDoubt;
 
@@ -325,8 +327,8 @@ impl<S> RuleTable<S> {
         Ok(rule.map_or(&self.otherwise, |(_, way)| way))
     }
 
-    /// The first rule that matches by any reading of the path, counted from 0. `first` finds
-    /// it for one reading.
+    /// Returns the index of the first rule that matches any interpretation of the path.
+    /// `first` returns it for one interpretation.
     fn find(
         &self,
         facts: &RequestFacts<'_>,
@@ -357,7 +359,7 @@ impl<S> RuleTable<S> {
         Ok(least)
     }
 
-    /// Asks about one reading of the path.
+    /// Evaluates `ask` for one interpretation of the path.
     fn read<A>(
         &self,
         facts: &RequestFacts<'_>,
@@ -370,7 +372,7 @@ impl<S> RuleTable<S> {
         ask(&facts.read_as(path))
     }
 
-    /// The first rule that matches by one reading of the path.
+    /// Returns the first rule that matches one interpretation of the path.
     fn first(&self, facts: &RequestFacts<'_>) -> Option<usize> {
         let candidates = self.index.candidates(facts.host.as_deref(), facts.path());
         let mut candidates =
@@ -388,7 +390,7 @@ impl<S> Router<S> {
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
-    /// The same, slowly, and obviously right.
+    /// The same by a linear search, as a reference for tests.
     pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
         let table = &self.table;
         table.find(&RequestFacts::of(request), |facts| {

@@ -1,4 +1,4 @@
-//! A request in flight, as its connection counts it: [`Busy`].
+//! A request in flight on a connection: [`Busy`].
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::held_heads::HeldHead;
 use super::line::LineState;
 use super::unread::UnreadBody;
 
-/// Counts a request in flight.
+/// Counts a request in flight until it is dropped.
 #[derive(Debug)]
 pub(super) struct Busy {
     pub(super) line: Arc<LineState>,
-    /// It is held, for a repetition or otherwise, until the exchange is over.
+    /// The memory of its head, which is held for a retry until the exchange is over.
     pub(super) head: Option<HeldHead>,
 }
 
@@ -23,7 +23,8 @@ impl Busy {
         }
     }
 
-    /// Counts its body, which an answer does not always wait for.
+    /// Counts the body of the request separately, because a response does not always wait
+    /// for it.
     pub(super) fn also(&self) -> Self {
         self.line.request_goes_on();
         Self {

@@ -1,4 +1,4 @@
-//! One connection of a client, from its first byte to its end.
+//! A client's connection, from its first byte to its end.
 //!
 //! What does not live here: its bytes (`line`) and its requests (`request`).
 
@@ -33,14 +33,14 @@ use crate::proxy::{ClientAddr, ServerAddr};
 use crate::service::BoxError;
 use crate::timer::Deadline;
 
-/// A connection that was accepted, and what it needs.
+/// An accepted connection, with what is needed to serve it.
 pub(super) struct ClientConnection<S> {
     pub(super) arrived: Arrived,
     pub(super) service: S,
     pub(super) options: Arc<Options>,
 }
 
-/// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
+/// The number of bytes of an HTTP/2 response that are buffered while the socket is full.
 const MOST_UNSENT: usize = 64 * 1024;
 
 impl<S, B> ClientConnection<S>
@@ -51,7 +51,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Serves it until it ends; what goes wrong is the client's, and ends it.
+    /// Serves the connection until it ends. Errors end it, and are not reported.
     pub(super) async fn serve(self) {
         let Self {
             arrived,
@@ -68,7 +68,7 @@ where
             let (requests, discard) = (options.max_requests, options.max_discard);
             Arc::new(LineState::new(options.patience, requests, discard))
         };
-        // The time for a head counts from here on, or from the end of the handshake.
+        // The time limit for a head starts here, or at the end of the handshake.
         let early = line();
         let opening = OpenedConnection::open(accepted, &options);
         let opened = stopping.opened_in(options.patience.head, opening).await;
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// A connection whose HTTP begins.
+/// A connection on which HTTP begins.
 struct Speaking<S> {
     service: S,
     options: Arc<Options>,
@@ -141,7 +141,7 @@ where
                 .initial_stream_window_size(options.http2_stream_window())
                 .initial_connection_window_size(options.http2_connection_window())
                 .max_send_buf_size(MOST_UNSENT)
-                // A client that is gone without a word is noticed while it is owed answers.
+                // Detects a dead client while a response is owed.
                 .keep_alive_interval(Some(options.patience.idle))
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
@@ -166,19 +166,19 @@ where
     }
 }
 
-/// What is known of a connection before its first request.
+/// A connection before its first request.
 struct OpenedConnection {
     stream: Stream,
     client: Option<ClientAddr>,
     here: Option<ServerAddr>,
     secured: Option<TlsSession>,
-    /// Read already.
+    /// Bytes that were read already.
     first: Bytes,
     is_two: bool,
 }
 
 impl OpenedConnection {
-    /// Finds out whose it is, and what is spoken.
+    /// Finds out the client's address, and the HTTP version.
     async fn open(accepted: Accepted, options: &Options) -> io::Result<Self> {
         let accepted = options.opening.open(accepted).await?;
         let (mut stream, client, secured) = accepted.into_parts();
@@ -199,15 +199,15 @@ impl OpenedConnection {
     }
 }
 
-/// Ends a connection when its time has come.
+/// Ends a connection when a time limit is exceeded.
 struct ConnectionDeadline<'l> {
     line: &'l Arc<LineState>,
     idle: &'l IdleConnections,
     stopping: Stopping,
-    /// What a client has to send one more request when the server stops.
+    /// The time in which a client may send one more request when the server stops.
     grace: Duration,
-    /// The connection is told to end only when it is idle: each answer says for itself that
-    /// it is the last. HTTP/2 announces the end instead.
+    /// Whether each response announces that it is the last, so that the connection is told
+    /// to end only when it is idle. HTTP/2 announces the end by itself.
     says_so: bool,
 }
 
@@ -228,7 +228,7 @@ impl<'l> ConnectionDeadline<'l> {
         }
     }
 
-    /// Polls a connection to its end; `end` begins the end in good order.
+    /// Polls a connection to its end; `end` starts a graceful end.
     async fn over<C>(self, mut connection: Pin<&mut C>, end: impl Fn(Pin<&mut C>))
     where
         C: Future,
@@ -242,12 +242,12 @@ impl<'l> ConnectionDeadline<'l> {
         } = self;
         let mut alarm = ConnectionAlarm::new();
         let mut listening = stopping.clone();
-        // Without the budget of tasks: used up, it would not listen.
+        // Without the task's budget: if it is used up, the signal would go unnoticed.
         let mut draining = pin!(unconstrained(listening.draining()));
         let (mut ending, mut listened, mut told) = (false, false, false);
         let mut entry = None;
         std::future::poll_fn(|context| {
-            // As below, one waker will do.
+            // As below, a single waker is enough.
             entry.get_or_insert_with(|| idle.enter(line.clone(), context.waker()));
             loop {
                 if connection.as_mut().poll(context).is_ready() {
@@ -263,7 +263,7 @@ impl<'l> ConnectionDeadline<'l> {
                     if line.idle_since().is_none() {
                         line.is_spared();
                     } else if ending {
-                        // What there was to say has been written.
+                        // All pending bytes have been written.
                         return Poll::Ready(());
                     } else {
                         ending = true;
@@ -272,7 +272,7 @@ impl<'l> ConnectionDeadline<'l> {
                         continue;
                     }
                 }
-                // This task has but one waker: listening once is enough until it is woken.
+                // This task has only one waker: registering it once is enough until it is woken.
                 told = told
                     || (!listened || stopping.has_begun())
                         && draining.as_mut().poll(context).is_ready();
@@ -294,7 +294,7 @@ impl<'l> ConnectionDeadline<'l> {
                         end(connection.as_mut());
                         alarm.set(Instant::now() + LAST_CALL);
                     }
-                    // Whoever has not ended in good order by now is not going to.
+                    // A connection that has not ended gracefully by now will not.
                     LineDue::Close | LineDue::Cut | LineDue::Nothing { .. } => {
                         return Poll::Ready(());
                     }
@@ -305,10 +305,10 @@ impl<'l> ConnectionDeadline<'l> {
     }
 }
 
-/// Goes off when something may be due.
+/// A timer that fires when a time limit may be exceeded.
 struct ConnectionAlarm {
     sleep: Pin<Box<Deadline>>,
-    /// It is set, and will wake the one task that there is.
+    /// The timer is set, and will wake the connection's task.
     set: bool,
 }
 
@@ -325,10 +325,10 @@ impl ConnectionAlarm {
         self.set = false;
     }
 
-    /// Resolves once something is due.
+    /// Resolves once a time limit is exceeded.
     fn poll(&mut self, line: &LineState, ending: bool, context: &mut Context<'_>) -> Poll<LineDue> {
         loop {
-            // Once it is set, a look is enough, and cheaper than a poll.
+            // Once it is set, checking it is enough, and cheaper than a poll.
             if self.set && !self.sleep.is_elapsed() {
                 return Poll::Pending;
             }

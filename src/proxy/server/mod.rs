@@ -6,11 +6,11 @@
 //!    inherited             peers                                            ClientAddr, TlsSession
 //! ```
 //!
-//! HTTP itself is hyper's. What is here is how long each step may take, and an end in good
-//! order.
+//! hyper implements HTTP itself. This module adds time limits for each step, and graceful
+//! shutdown.
 //!
-//! What does not live here: accepting, the PROXY protocol and TLS (`net`), and what is
-//! answered.
+//! What does not live here: accepting, the PROXY protocol and TLS (`net`), and the
+//! responses.
 
 mod busy;
 mod client_body;

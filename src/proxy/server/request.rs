@@ -1,5 +1,5 @@
-//! One request of a connection, on its way to the service and back: what the server knows
-//! is added to it, and it counts as busy until the last of the answer is gone.
+//! The path of one request of a connection to the service and back. The server's facts are
+//! added to it, and it counts as in flight until the last frame of the response is dropped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
 use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
-/// What hyper calls for each request of one connection.
+/// The service that hyper calls for each request of one connection.
 pub(super) struct Requests<S> {
     pub(super) service: S,
     pub(super) line: Arc<LineState>,
@@ -35,7 +35,7 @@ pub(super) struct Requests<S> {
     pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
     pub(super) cut: TunnelCutoff,
-    /// For the heads of a connection that has many at a time.
+    /// For HTTP/2, where a connection has many heads at a time.
     pub(super) heads: Option<Arc<HeadBudget>>,
 }
 
@@ -83,7 +83,7 @@ where
             let refusal = ErrorPage::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
             let way = RequestStart::Refused { answer };
-            // What comes of it is dealt with as if the service had refused it.
+            // The unread body is handled as if the service had rejected the request.
             drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
             return Answering {
                 way,
@@ -111,7 +111,7 @@ where
         }
         let request = request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with));
         let mut service = self.service.clone();
-        // Most services are always ready. Who is not is asked again, by who can wait.
+        // Most services are always ready. If this one is not, the future polls it again.
         let mut nobody = Context::from_waker(Waker::noop());
         let way = match service.poll_ready(&mut nobody) {
             Poll::Ready(Ok(())) => RequestStart::Called {
@@ -131,7 +131,7 @@ where
     }
 }
 
-/// What the method of a request has to do with the end of its answer.
+/// How the method of a request affects the end of its response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Asks {
     Head,
@@ -150,24 +150,24 @@ impl Asks {
 }
 
 impl<S> Requests<S> {
-    /// What a request has more of than is allowed, and the status that says so.
+    /// Returns the exceeded limit of a request, as a status and a reason.
     fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
-        // hyper looks after those of HTTP/1.1.
+        // hyper checks the header lines of HTTP/1.1.
         let lines = self.options.max_headers.unwrap_or(usize::MAX);
         if request.headers().len() > lines {
-            let why = "it has more header lines than are allowed";
+            let why = "it has more header lines than allowed";
             return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));
         }
         let bytes = request.body().size_hint().lower();
         (bytes > self.options.max_body).then_some((
             StatusCode::PAYLOAD_TOO_LARGE,
-            "its body has more bytes than are allowed",
+            "its body has more bytes than allowed",
         ))
     }
 }
 
 pin_project! {
-    /// A request that is being answered.
+    /// A request for which a response is being created.
     pub(super) struct Answering<S, F> {
         #[pin]
         way: RequestStart<S, F>,
@@ -180,12 +180,12 @@ pin_project! {
 pin_project! {
     #[project = WayProjected]
     enum RequestStart<S, F> {
-        // What is optional is `None` once it has been given.
+        // Options are `None` once their value has been taken.
         Called { #[pin] future: F },
-        // Not ready yet, or broken, which it will say again.
+        // Not ready yet, or failed; it will return the same error again.
         Chosen { service: S, request: Option<Request<ClientBody>> },
         Refused { answer: Option<Response<Bytes>> },
-        // For its head, beside those that are held.
+        // There is no room for its head beside those that are held.
         NoRoom,
     }
 }
@@ -219,7 +219,7 @@ where
                     None => return Poll::Pending,
                 },
                 WayProjected::NoRoom => {
-                    // The client may send it again, once another has been answered.
+                    // The client may send it again once another request is complete.
                     let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
                     return Poll::Ready(Err(refused.into()));
                 }
@@ -244,7 +244,7 @@ where
         }
         let in_pieces = *this.speaks == Version::HTTP_2;
         if in_pieces {
-            // Until the body is asked for its first piece, it is the head that waits.
+            // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
         Poll::Ready(Ok(answer.map(|inner| BusyBody {
@@ -256,8 +256,8 @@ where
     }
 }
 
-/// Whether HTTP/1.0, which has no chunks, can only mark the end of this answer by the end of
-/// the connection.
+/// Returns whether HTTP/1.0, which has no chunks, can mark the end of this response only by
+/// closing the connection.
 fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
     let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     let has_length = answer.headers().contains_key(CONTENT_LENGTH);
@@ -265,25 +265,25 @@ fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
     !has_length && !has_end && !without_body.contains(&answer.status())
 }
 
-/// Says that the connection is closed after this answer, which has hyper close it.
+/// Announces that the connection is closed after this response; hyper then closes it.
 fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
     let close = HeaderValue::from_static("close");
     answer.headers_mut().insert(CONNECTION, close);
     if speaks == Version::HTTP_10 {
-        // Else hyper adds `keep-alive` for a client that has asked for it.
+        // Otherwise hyper adds `keep-alive` for a client that has sent it.
         *answer.version_mut() = Version::HTTP_10;
     }
 }
 
 pin_project! {
-    /// An answer's body; its request is in flight as long as it is there.
+    /// The body of a response. Its request is in flight until the body is dropped.
     pub(super) struct BusyBody<B> {
         #[pin]
         inner: ResponseBody<B>,
-        // Of a frame that was too large to be handed over at once.
+        // The rest of a frame that was too large to be returned at once.
         rest: Bytes,
-        // Over HTTP/1, a client that takes nothing blocks the connection, which is noticed
-        // there.
+        // Over HTTP/1, a client that reads nothing blocks the connection's writes, which
+        // are watched there.
         in_pieces: bool,
         _busy: Option<Busy>,
     }

@@ -1,6 +1,6 @@
-//! The reading and writing of a client's connection, which is watched: [`ClientStream`].
+//! The I/O of a client's connection, with its time limits: [`ClientStream`].
 //!
-//! What does not live here: how long the client has been taking (`line`).
+//! What does not live here: the time since which the client does something (`line`).
 
 use std::io;
 use std::pin::Pin;
@@ -18,13 +18,13 @@ use super::line::LineState;
 use super::linger::Linger;
 use crate::net::{ConnectionPermit, Stream};
 
-/// The bytes of a client's connection, and its place among those that there may be.
+/// The I/O of a client's connection, and its slot among the server's connections.
 pub(super) struct ClientStream {
     io: TokioIo<FrameCounter<Stream>>,
-    /// What was read before it was known what it is.
+    /// The bytes that were read to detect the HTTP version.
     first: Bytes,
     line: Arc<LineState>,
-    /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
+    /// Incoming bytes are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
     half_close: HalfClose,
     linger: Linger,
@@ -42,7 +42,7 @@ impl ClientStream {
     ) -> Self {
         let control = (!heads).then(|| {
             let mut control = Box::new(Control::new());
-            // It is too little to be too much.
+            // These bytes are too few to exceed the limit.
             control.has_read(&first);
             control
         });
@@ -106,7 +106,7 @@ impl Write for ClientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
-        // hyper comes here each time before it waits.
+        // hyper calls this each time before it waits.
         if self.heads && self.line.owes_answers() {
             let this = &mut *self;
             let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
