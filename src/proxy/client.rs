@@ -49,7 +49,7 @@ pub struct ServerAddr(pub SocketAddr);
 /// In the extensions of the first request of a client's connection.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration asks for it")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstRequest;

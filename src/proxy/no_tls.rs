@@ -7,5 +7,5 @@ use crate::service::BoxError;
 
 /// Returns an error: there is no TLS.
 pub(super) fn member() -> Result<Arc<dyn Secure>, BoxError> {
-    Err("switch on the feature `tls`".into())
+    Err("enable the feature `tls`".into())
 }

@@ -34,7 +34,7 @@ pin_project! {
 /// replaces it.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration asks for it")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Debug)]
 pub(crate) struct AnsweredBadly(pub(crate) ServedBy);
@@ -142,13 +142,13 @@ fn has_no_body(status: StatusCode) -> bool {
 fn reason(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
-        StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
-        StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::BAD_GATEWAY => "the server's response cannot be passed on",
+        StatusCode::EXPECTATION_FAILED => "only `100-continue` can be expected",
         StatusCode::MISDIRECTED_REQUEST => "its connection is for another host",
-        StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
-        StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
+        StatusCode::METHOD_NOT_ALLOWED => "this proxy does not support its method",
+        StatusCode::NOT_IMPLEMENTED => "it has a transfer coding other than chunked",
         StatusCode::NOT_FOUND => "nothing is served under this address",
-        StatusCode::URI_TOO_LONG => "it would grow too long for the server",
+        StatusCode::URI_TOO_LONG => "its path is too long for the server",
         _ => "",
     }
 }

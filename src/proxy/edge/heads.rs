@@ -34,7 +34,7 @@ pub(super) struct Edge {
 /// trailers must therefore not have.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration says so by request")
+    allow(dead_code, reason = "only a configuration sets it")
 )]
 #[derive(Clone, Debug)]
 pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);

@@ -1,8 +1,8 @@
 //! What a proxy changes in each request and response: [`EdgeLayer`].
 //!
 //! ```text
-//! request ─► path mapped ─► hop-by-hop headers out ─► client and way told ─► inner service
-//! answer  ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
+//! request  ─► path mapped ─► hop-by-hop headers out ─► forwarding headers ─► inner service
+//! response ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
 //! ```
 //!
 //! What does not live here: the choice of a service for a request (`router`), the choice of

@@ -258,7 +258,7 @@ impl EndpointBuilder {
     /// use equipoise::proxy::Endpoint;
     /// use http::Uri;
     ///
-    /// // It says `102 Processing` every second for up to two minutes.
+    /// // It sends `102 Processing` every second for up to two minutes.
     /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
     ///     .max_interim_responses(120)
     ///     .build()?;
@@ -373,7 +373,7 @@ impl EndpointBuilder {
             Some(_) if *scheme == Scheme::HTTP => {
                 return Err(EndpointUriError::Tls {
                     uri: self.uri.to_string(),
-                    source: "it has settings for TLS: take https://".into(),
+                    source: "it has TLS settings: use https://".into(),
                 });
             }
             _ if *scheme != Scheme::HTTPS => return Err(not_http()),

@@ -65,11 +65,11 @@ pub enum EndpointError {
     },
     /// The member reset the stream of its response (HTTP/2) without an error, before the
     /// end.
-    #[error("the member ended its answer before the end")]
+    #[error("the member ended its response early")]
     Incomplete,
     /// The member sent more interim responses (1xx) than
     /// [`max_interim_responses`](super::EndpointBuilder::max_interim_responses) allows.
-    #[error("the member sent more than {most} interim answers")]
+    #[error("the member sent more than {most} interim responses")]
     TooManyInterim {
         /// The maximum.
         most: u32,
@@ -84,7 +84,7 @@ pub enum EndpointError {
     /// The response, over HTTP/2, has more header lines than
     /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is
     /// an [`Exchange`](Self::Exchange) error.
-    #[error("the member's answer has more than {limit} header lines")]
+    #[error("the member's response has more than {limit} header lines")]
     TooManyHeaders {
         /// The maximum.
         limit: usize,
@@ -108,7 +108,7 @@ pub enum EndpointError {
 /// ```
 /// use equipoise::proxy::TimeoutStage;
 ///
-/// assert_eq!(TimeoutStage::Head.to_string(), "the head of its answer");
+/// assert_eq!(TimeoutStage::Head.to_string(), "the head of its response");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -124,9 +124,9 @@ pub enum TimeoutStage {
 impl std::fmt::Display for TimeoutStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Body => "more of its answer",
-            Self::Head => "the head of its answer",
-            Self::Whole => "its answer as a whole",
+            Self::Body => "more of its response",
+            Self::Head => "the head of its response",
+            Self::Whole => "its response as a whole",
         })
     }
 }
@@ -182,10 +182,10 @@ impl EndpointError {
             Self::Incomplete => Some(Cause::BrokenBody),
             Self::TimedOut { .. } => Some(Cause::TimedOut),
             Self::TooManyHeaders { limit } => Some(Cause::from(format!(
-                "answered with more than {limit} header lines"
+                "responded with more than {limit} header lines"
             ))),
             Self::TooManyInterim { most } => Some(Cause::from(format!(
-                "sent more than {most} interim answers"
+                "sent more than {most} interim responses"
             ))),
             Self::AtCapacity { .. } | Self::Request { .. } => None,
         }
@@ -289,7 +289,7 @@ pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
 #[non_exhaustive]
 pub enum EndpointUriError {
     /// The URI has no host, or another scheme.
-    #[error("the member {uri:?} cannot be reached by HTTP: take http:// or https://")]
+    #[error("the member {uri:?} cannot be reached by HTTP: use http:// or https://")]
     NotHttp {
         /// The URI.
         uri: String,
@@ -332,7 +332,7 @@ mod tests {
         assert!(Fault::of(&late).is_timed_out() && !late.is_nothing_sent());
         assert_eq!(
             late.to_string(),
-            "the member took too long over the head of its answer"
+            "the member took too long over the head of its response"
         );
         let refused = EndpointError::Connect {
             to: "10.0.0.1:80".into(),

@@ -101,7 +101,7 @@ where
         let answers = self.interim.answers();
         let seen = std::mem::replace(&mut self.seen, answers);
         if self.interim.are_too_many() {
-            return Poll::Ready(Err(io::Error::other("too many interim answers")));
+            return Poll::Ready(Err(io::Error::other("too many interim responses")));
         }
         if answers > seen {
             self.slowly = true;

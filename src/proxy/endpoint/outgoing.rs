@@ -186,7 +186,7 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     }
     match value {
         Some(other) => Err(other),
-        None => unreachable!("only the same is taken"),
+        None => unreachable!("a value of type `A` is taken once"),
     }
 }
 
@@ -232,7 +232,7 @@ where
 }
 
 fn cut_short() -> RequestError {
-    RequestError::new(StatusCode::BAD_REQUEST, "its body ended before the end")
+    RequestError::new(StatusCode::BAD_REQUEST, "its body ended early")
 }
 
 impl<B> Body for FramedBody<B>

@@ -153,7 +153,7 @@ fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), Re
             Ok(())
         }
         Some(exact) if said != Some(exact) => {
-            let wrong = "its length is not that of its body";
+            let wrong = "its length differs from that of its body";
             Err(RequestError::new(StatusCode::BAD_REQUEST, wrong))
         }
         _ => Ok(()),

@@ -62,10 +62,7 @@ enum PathRule {
 
 /// The result of mapping a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "who maps must know what to do in every case"
-)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every case")]
 pub enum MappedPath {
     /// A rule excludes the request from the members.
     Excluded,

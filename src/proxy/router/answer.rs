@@ -72,14 +72,14 @@ impl StaticResponse {
 
     pub(super) fn no_host() -> Self {
         Self {
-            refused: Some("it does not say for which host it is"),
+            refused: Some("it names no host"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
         }
     }
 
     pub(super) fn in_doubt() -> Self {
         Self {
-            refused: Some("its path leads to more than one place"),
+            refused: Some("its path is ambiguous"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
         }
     }
@@ -89,16 +89,16 @@ impl StaticResponse {
     pub(super) fn checked(self) -> Result<Self, RuleError> {
         if self.status.is_informational() {
             return Err(RuleError::Status {
-                of: "an answer",
+                of: "a response",
                 status: self.status,
-                advice: "take one from 200 on",
+                advice: "use one from 200 on",
             });
         }
         if matches!(self.status.as_u16(), 204 | 205 | 304) && !self.bytes.is_empty() {
             return Err(RuleError::Status {
-                of: "an answer with content",
+                of: "a response with content",
                 status: self.status,
-                advice: "take another, or no bytes",
+                advice: "use another, or no bytes",
             });
         }
         Ok(self)

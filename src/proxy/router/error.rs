@@ -21,7 +21,7 @@ use http::StatusCode;
 /// assert_eq!(error.rule(), 2);
 /// assert_eq!(
 ///     error.to_string(),
-///     "rule 2: no host is written `example.com:80`: leave the port away"
+///     "rule 2: `example.com:80` is not a valid host: remove the port"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl RouterError {
     /// use equipoise::proxy::{StaticResponse, Router, Rule, RuleError};
     ///
     /// let rule = Rule::new().path_regex("/[0-9+");
-    /// let built = Router::<()>::builder().answer(rule, StaticResponse::text("")).build();
+    /// let built = Router::<()>::builder().respond(rule, StaticResponse::text("")).build();
     /// assert!(matches!(built.unwrap_err().fault(), RuleError::Regex { .. }));
     /// ```
     #[must_use]
@@ -73,7 +73,9 @@ impl Error for RouterError {
 #[non_exhaustive]
 pub enum RuleError {
     /// The name is not valid for a header, cookie or parameter.
-    #[error("`{text}` is not a valid name of {of}: use a token, without blanks")]
+    #[error(
+        "`{text}` is not a valid {of} name: use at least one character, and no blanks or delimiters"
+    )]
     Name {
         /// The kind of thing to be named.
         of: &'static str,

@@ -143,7 +143,7 @@ impl HostPattern {
         };
         if name.contains('*') {
             return Err(wrong(
-                "an asterisk stands for whole labels in front: `*.example.com`",
+                "use an asterisk only for whole labels in front: `*.example.com`",
             ));
         }
         if name.rsplit_once(':').is_some_and(|(host, port)| {
@@ -224,11 +224,11 @@ mod tests {
             ("*.", "write a name"),
             ("a.*.com", "asterisk"),
             ("*.*.com", "asterisk"),
-            ("a:80", "leave the port"),
-            ("[::1]:80", "leave the port"),
-            ("*.a:80", "leave the port"),
-            ("http://a", "leave the scheme"),
-            ("a/b", "leave the path"),
+            ("a:80", "remove the port"),
+            ("[::1]:80", "remove the port"),
+            ("*.a:80", "remove the port"),
+            ("http://a", "remove the scheme"),
+            ("a/b", "remove the path"),
             ("bücher.de", "Punycode"),
             ("a b", "write a name"),
         ];

@@ -198,7 +198,7 @@ impl<S> RouterBuilder<S> {
     ///
     /// let router = Router::builder()
     ///     .ignore_path_case()
-    ///     .answer(
+    ///     .respond(
     ///         Rule::new().path_prefix("/admin"),
     ///         StaticResponse::new(StatusCode::FORBIDDEN, "not from here\n"),
     ///     )

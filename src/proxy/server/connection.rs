@@ -206,7 +206,7 @@ struct ConnectionDeadline<'l> {
     stopping: Stopping,
     /// The time in which a client may send one more request when the server stops.
     grace: Duration,
-    /// Whether each response announces that it is the last, so that the connection is told
+    /// Whether each response announces that it is the last, so the connection is told
     /// to end only when it is idle. HTTP/2 announces the end by itself.
     says_so: bool,
 }
