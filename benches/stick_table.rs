@@ -9,14 +9,16 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use allocation_counter::measure;
 use equipoise::session::StickTable;
 
+mod timing;
+
+use timing::fastest;
+
 /// So many operations are timed together: short enough to pass without an interruption.
 const ROUND: u32 = 5_000;
-const ROUNDS: u32 = 200;
 
 fn main() {
     // `cargo test --benches` only wants to see that it runs.
@@ -43,15 +45,17 @@ fn main() {
         let Some(table) = filled else {
             continue;
         };
-        let hit = fastest(|turn| {
+        let hit = fastest(ROUND, |turn| {
             black_box(table.find(known(turn, size)));
         });
-        let miss = fastest(|turn| {
+        let miss = fastest(ROUND, |turn| {
             black_box(table.find(address(size + turn)));
         });
-        let stick = fastest(|turn| drop(table.stick(known(turn, size), member.clone())));
+        let stick = fastest(ROUND, |turn| {
+            drop(table.stick(known(turn, size), member.clone()))
+        });
         let mut next = size;
-        let new = fastest(|_| {
+        let new = fastest(ROUND, |_| {
             next += 1;
             drop(table.stick(address(next), member.clone()));
         });
@@ -70,16 +74,4 @@ fn address(number: u32) -> IpAddr {
 /// One of those that are there, in no order that a cache would like.
 fn known(turn: u32, size: u32) -> IpAddr {
     address(turn.wrapping_mul(0x9e37_79b1) % size)
-}
-
-/// Nanoseconds for one, in the fastest round. Each round has turns of its own.
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the time")]
-fn fastest(mut one: impl FnMut(u32)) -> f64 {
-    let round = |round| {
-        let first = round * ROUND;
-        let start = Instant::now();
-        (first..first + ROUND).for_each(&mut one);
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(ROUND)
-    };
-    (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
 }

@@ -132,7 +132,7 @@ async fn what_concerns_one_connection_stops_here_on_both_ways() {
 async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
     let proxy = proxy(|address| {
         EdgeLayer::new(Forwarding::new().with_scheme(Scheme::HTTPS))
-            .paths(
+            .path_map(
                 PathMap::new()
                     .with_exclusion("/app/private")
                     .unwrap()

@@ -298,7 +298,7 @@ impl Twins {
                 match session {
                     Session::Hit => assert_eq!(foretold.reason(), &Reason::SessionHit),
                     Session::Redirected => {
-                        assert_eq!(foretold.reason(), &Reason::SessionRedirected)
+                        assert_eq!(foretold.reason(), &Reason::SessionRedirected);
                     }
                     _ => {
                         assert!(matches!(foretold.reason(), Reason::Scheduled { .. }));

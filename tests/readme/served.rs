@@ -1,7 +1,7 @@
 //! Samples that serve, each at the ports that it names.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ sample!(discover, "samples/discover.rs");
 sample!(health, "samples/health.rs");
 sample!(heartbeats, "samples/heartbeats.rs");
 sample!(httpd_configuration, "samples/httpd_configuration.rs");
+sample!(reporting_server, "samples/reporting_server.rs");
 sample!(routing, "samples/routing.rs");
 sample!(server, "samples/server.rs");
 sample!(tcp, "samples/tcp.rs");
@@ -128,6 +129,23 @@ fn the_samples_of_clients_end_by_themselves() {
 #[ignore = "needs port 27999"]
 fn the_sample_of_heartbeats_listens() {
     heartbeats::run().unwrap();
+}
+
+#[test]
+#[ignore = "needs ports 8083 and 27998"]
+fn the_sample_of_a_server_reports_what_it_has_in_flight() {
+    let reports = UdpSocket::bind((Ipv4Addr::LOCALHOST, 27998)).unwrap();
+    reports
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    start(reporting_server::run, 8083);
+    let mut datagram = [0; 512];
+    let length = reports.recv(&mut datagram).unwrap();
+    let text = String::from_utf8_lossy(&datagram[..length]);
+    assert!(
+        text.contains("ready=64") && text.contains("port=8083"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn get(host: &str, path: &str) -> Builder {
 #[tokio::test]
 async fn the_first_rule_that_matches_wins_whatever_follows() {
     let answer = |builder: equipoise::proxy::RouterBuilder<_>, rule, name: &'static str| {
-        builder.answer(rule, StaticResponse::text(name))
+        builder.respond(rule, StaticResponse::text(name))
     };
     let mut builder = builder();
     for (rule, name) in [

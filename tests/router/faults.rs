@@ -64,7 +64,7 @@ fn a_wrong_rule_is_named_with_what_to_write_instead() {
     for (rule, text) in rows {
         let built = builder()
             .respond(Rule::new(), StaticResponse::text(""))
-            .answer(rule, StaticResponse::text(""))
+            .respond(rule, StaticResponse::text(""))
             .build();
         let error = built.unwrap_err();
         assert_eq!(error.to_string(), text);

@@ -51,7 +51,7 @@ async fn ask(router: &Router<Member>, request: http::request::Builder) -> (Respo
 /// Whether a rule is met by a request, which another one would be answered for.
 async fn meets(rule: Rule, request: http::request::Builder) -> bool {
     let router = builder()
-        .answer(rule, StaticResponse::text("met"))
+        .respond(rule, StaticResponse::text("met"))
         .build()
         .unwrap();
     match ask(&router, request).await.1.as_str() {

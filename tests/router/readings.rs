@@ -46,7 +46,7 @@ async fn a_rule_that_denies_holds_for_every_spelling_of_its_path() {
         Rule::new().host("h").path_prefix("/admin"),
     ] {
         let router = builder()
-            .answer(
+            .respond(
                 rule.clone(),
                 StaticResponse::new(StatusCode::FORBIDDEN, "no\n"),
             )
@@ -249,7 +249,7 @@ async fn case_counts_unless_the_router_is_told_otherwise() {
         assert!(!meets(rule.clone(), get(path)).await, "{rule:?} {path}");
         let router = builder()
             .ignore_path_case()
-            .answer(rule.clone(), StaticResponse::text("met"))
+            .respond(rule.clone(), StaticResponse::text("met"))
             .build()
             .unwrap();
         assert_eq!(ask(&router, get(path)).await.1, "met", "{rule:?} {path}");

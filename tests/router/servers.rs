@@ -95,7 +95,7 @@ fn resolved(path: &str) -> String {
 
 fn denying(rule: Rule) -> Router<Member> {
     let denied = StaticResponse::new(StatusCode::FORBIDDEN, "no\n");
-    let router = builder().answer(rule, denied).fallback(member("pages"));
+    let router = builder().respond(rule, denied).fallback(member("pages"));
     router.build().unwrap()
 }
 

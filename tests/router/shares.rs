@@ -8,7 +8,7 @@ use crate::{ask, builder};
 
 async fn drawn(rule: Rule, of: usize, seed: u64) -> usize {
     let router = builder()
-        .answer(rule, StaticResponse::text("drawn"))
+        .respond(rule, StaticResponse::text("drawn"))
         .random(Random::seeded(seed))
         .build()
         .unwrap();
@@ -52,7 +52,7 @@ async fn nothing_is_drawn_for_a_request_that_is_not_meant() {
         // The share is said first, and drawn last.
         let other = Rule::new().percent(50.0).path(before);
         builder()
-            .answer(other, StaticResponse::text("other"))
+            .respond(other, StaticResponse::text("other"))
             .respond(Rule::new().percent(50.0), StaticResponse::text("drawn"))
             .random(Random::seeded(7))
             .build()

@@ -164,7 +164,7 @@ impl Joint<'_> {
         let received = loop {
             match down.poll(member, client, context) {
                 Poll::Ready(PumpProgress::Nothing) if up.has_source_ended() => {
-                    down.pass_nothing_on()
+                    down.pass_nothing_on();
                 }
                 other => break other,
             }
