@@ -29,9 +29,9 @@ mod upgrade;
 pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
-#[cfg(feature = "config")]
-pub(crate) use edge::{AnsweredBadly, OwnFields};
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
+#[cfg(feature = "config")]
+pub(crate) use edge::{OwnFields, RejectedResponse};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, TimeoutStage,

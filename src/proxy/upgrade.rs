@@ -42,7 +42,7 @@ impl Default for Upgrades {
 }
 
 /// The upgrade that a client has requested.
-pub(super) struct AskedUpgrade {
+pub(super) struct RequestedUpgrade {
     client: OnUpgrade,
     protocol: HeaderValue,
     cut: Option<TunnelCutoff>,
@@ -52,7 +52,7 @@ pub(super) struct AskedUpgrade {
 impl Upgrades {
     /// Takes the requested upgrade out of the head of a request; `None` if there is none,
     /// or if it is not allowed.
-    pub(super) fn asked(&self, head: &mut Parts) -> Option<AskedUpgrade> {
+    pub(super) fn asked(&self, head: &mut Parts) -> Option<RequestedUpgrade> {
         // The server adds this if the connection can be switched.
         head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
@@ -63,7 +63,7 @@ impl Upgrades {
         if !allowed || head.version != Version::HTTP_11 || !names_upgrade(&head.headers) {
             return None;
         }
-        Some(AskedUpgrade {
+        Some(RequestedUpgrade {
             protocol: protocol.clone(),
             client: head.extensions.remove::<OnUpgrade>()?,
             cut: head.extensions.remove::<TunnelCutoff>(),
@@ -78,7 +78,7 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
     options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-impl AskedUpgrade {
+impl RequestedUpgrade {
     /// Requests the upgrade from the member, once all other hop-by-hop headers are removed.
     pub(super) fn pass_on(&self, headers: &mut HeaderMap) {
         say(headers, self.protocol.clone());
@@ -121,9 +121,9 @@ fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-impl fmt::Debug for AskedUpgrade {
+impl fmt::Debug for RequestedUpgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AskedUpgrade")
+        f.debug_struct("RequestedUpgrade")
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::EdgeBody;
 use super::heads::Edge;
-use crate::proxy::upgrade::AskedUpgrade;
+use crate::proxy::upgrade::RequestedUpgrade;
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ResponseBody, ServedBy};
 
 pin_project! {
@@ -37,7 +37,7 @@ pin_project! {
     allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Debug)]
-pub(crate) struct AnsweredBadly(pub(crate) ServedBy);
+pub(crate) struct RejectedResponse(pub(crate) ServedBy);
 
 pin_project! {
     #[derive(Debug)]
@@ -48,7 +48,7 @@ pin_project! {
             #[pin]
             inner: F,
             // Boxed, because most requests ask for no upgrade.
-            asked: Option<Box<AskedUpgrade>>,
+            asked: Option<Box<RequestedUpgrade>>,
         },
     }
 }
@@ -66,7 +66,7 @@ where
             let mut answer: Response<ResponseBody<EdgeBody<RB>>> =
                 refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
-                answer.extensions_mut().insert(AnsweredBadly(by));
+                answer.extensions_mut().insert(RejectedResponse(by));
             }
             Poll::Ready(Ok(answer))
         };
@@ -90,7 +90,7 @@ where
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
         };
         if let Some(protocol) = switched {
-            AskedUpgrade::confirm(&mut head.headers, protocol);
+            RequestedUpgrade::confirm(&mut head.headers, protocol);
         }
         let body = if this.wanted.head_only() || has_no_body(head.status) {
             EdgeBody::over(body)
@@ -105,7 +105,7 @@ where
 impl<F> EdgeFuture<F> {
     pub(super) fn sent(
         inner: F,
-        asked: Option<AskedUpgrade>,
+        asked: Option<RequestedUpgrade>,
         wanted: PreferredFormat,
         edge: Arc<Edge>,
     ) -> Self {

@@ -11,7 +11,7 @@ use crate::net::TlsSession;
 use crate::proxy::hop_by_hop::FramingError;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_its_host};
-use crate::proxy::upgrade::{AskedUpgrade, Upgrades};
+use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
 use crate::proxy::{
     ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
 };
@@ -41,8 +41,8 @@ pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
 
 /// A request that may be passed on.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) asked: Option<AskedUpgrade>,
+pub(super) struct AcceptedRequest {
+    pub(super) asked: Option<RequestedUpgrade>,
     /// The fields that its trailers may not have, in addition to those that are never
     /// allowed.
     pub(super) removed: Vec<HeaderName>,
@@ -51,7 +51,7 @@ pub(super) struct Received {
 impl Edge {
     /// Turns a client's request into one for a member, or returns the status to reject it
     /// with.
-    pub(super) fn receive(&self, head: &mut Parts) -> Result<Received, StatusCode> {
+    pub(super) fn receive(&self, head: &mut Parts) -> Result<AcceptedRequest, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -82,7 +82,7 @@ impl Edge {
         if let Some(asked) = &asked {
             asked.pass_on(&mut head.headers);
         }
-        Ok(Received { asked, removed })
+        Ok(AcceptedRequest { asked, removed })
     }
 
     /// Turns a member's response into one for the client. Returns the fields that its

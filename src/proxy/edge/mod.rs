@@ -24,16 +24,16 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use body::EdgeBody;
-#[cfg(feature = "config")]
-pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
+#[cfg(feature = "config")]
+pub(crate) use future::RejectedResponse;
 #[cfg(feature = "config")]
 pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{ErrorPage, Pages, PreferredFormat, ResponseBody};
-use heads::{Edge, Received};
+use heads::{AcceptedRequest, Edge};
 
 /// Turns a balanced service into a reverse proxy for untrusted clients.
 ///
@@ -285,7 +285,7 @@ where
         let (mut head, body) = request.into_parts();
         let wanted = PreferredFormat::by(&head.method, &head.headers);
         match self.edge.receive(&mut head) {
-            Ok(Received { asked, removed }) => {
+            Ok(AcceptedRequest { asked, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Otherwise hyper's client assumes that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");

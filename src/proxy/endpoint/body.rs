@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::error::{EndpointError, TimeoutStage};
-use super::line::{Http1Line, MemberConnection};
+use super::member_connection::{Http1Connection, MemberConnection};
 use super::progress::{ExchangeAlarm, Progress};
 use super::shared::SharedEndpoint;
 use crate::proxy::empty_frames::poll_filled;
@@ -160,7 +160,7 @@ impl EndpointBody {
 }
 
 /// Returns a connection to the pool once hyper's task reports it ready.
-async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
+async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Connection) {
     let ready = timeout(Duration::from_secs(1), line.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
         endpoint.pool.put(line);
@@ -168,7 +168,7 @@ async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
 }
 
 /// Sends the rest of an upload; gives up on a member that does not read it.
-async fn let_out(mut line: Http1Line, upload: Progress) {
+async fn let_out(mut line: Http1Connection, upload: Progress) {
     loop {
         let seen = upload.seen();
         let ready = timeout(Duration::from_secs(1), line.sender.ready());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-use super::connect::{HttpVersions, Opener, Windows};
+use super::connect::{ConnectionOpener, FlowLimits, HttpVersions};
 use super::pool::Pool;
 use super::shared::SharedEndpoint;
 use super::{Endpoint, EndpointUriError};
@@ -66,7 +66,7 @@ pub struct EndpointBuilder {
     max_idle: usize,
     idle_life: Duration,
     connections: usize,
-    windows: Windows,
+    windows: FlowLimits,
 }
 
 impl EndpointBuilder {
@@ -89,7 +89,7 @@ impl EndpointBuilder {
             max_idle: 256,
             idle_life: Duration::from_secs(15),
             connections: 8,
-            windows: Windows {
+            windows: FlowLimits {
                 streams: 100,
                 stream: 256 * 1024,
             },
@@ -415,7 +415,7 @@ impl EndpointBuilder {
             to,
             authority,
             host,
-            opener: Opener {
+            opener: ConnectionOpener {
                 uri: self.uri,
                 connector,
                 versions: self.versions,

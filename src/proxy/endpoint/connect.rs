@@ -11,8 +11,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
 
-use super::interim::{Bounded, Interim};
-use super::line::{Http1Line, Http2Line, MemberConnection};
+use super::interim::{InterimLimit, InterimLimited};
+use super::member_connection::{Http1Connection, Http2Connection, MemberConnection};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use crate::net::{Connector, Stream};
@@ -64,14 +64,14 @@ impl HttpVersions {
 
 /// Opens connections to one member.
 #[derive(Debug)]
-pub(super) struct Opener {
+pub(super) struct ConnectionOpener {
     pub(super) uri: Uri,
     pub(super) connector: Connector,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
     /// The maximum number of header lines in a response, if set.
     pub(super) max_headers: Option<usize>,
-    pub(super) windows: Windows,
+    pub(super) windows: FlowLimits,
     /// The number of HTTP/2 connections opened so far.
     // Relaxed: each connection gets a different number.
     pub(super) opened: AtomicU32,
@@ -82,14 +82,14 @@ pub(super) struct Opener {
 
 /// The HTTP/2 flow-control limits of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Windows {
+pub(super) struct FlowLimits {
     /// Concurrent streams.
     pub(super) streams: u32,
     /// Bytes that a member may send on a stream before they are read.
     pub(super) stream: u32,
 }
 
-impl Windows {
+impl FlowLimits {
     /// Reduces the stream window so that all of them fit into the window of one connection.
     pub(super) fn fitting(self) -> Self {
         let most = MAX_WINDOW / self.streams.clamp(1, MAX_WINDOW);
@@ -109,7 +109,7 @@ impl Windows {
 /// The largest window that HTTP/2 allows (RFC 9113, 6.9.1).
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 
-impl Opener {
+impl ConnectionOpener {
     /// Opens a connection that is ready for a request.
     pub(super) async fn connect(
         &self,
@@ -132,8 +132,8 @@ impl Opener {
     }
 
     async fn speak_1(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
-        let interim = Interim::new(self.max_interim);
-        let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
+        let interim = InterimLimit::new(self.max_interim);
+        let bytes = InterimLimited::new(TokioIo::new(stream), interim.clone());
         let mut http1 = http1::Builder::new();
         http1.max_header_size(self.max_head);
         if let Some(lines) = self.max_headers {
@@ -144,7 +144,7 @@ impl Opener {
             // The exchanges report its errors.
             let _ = connection.with_upgrades().await;
         });
-        Ok(MemberConnection::Http1(Http1Line::new(
+        Ok(MemberConnection::Http1(Http1Connection::new(
             sender, connection, interim,
         )))
     }
@@ -169,7 +169,7 @@ impl Opener {
             let _ = connection.await;
         });
         let number = self.opened.fetch_add(1, Relaxed);
-        let line = Http2Line::new(sender, peer, windows.streams, number);
+        let line = Http2Connection::new(sender, peer, windows.streams, number);
         Ok(MemberConnection::Http2(line))
     }
 }

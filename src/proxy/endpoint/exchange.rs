@@ -16,12 +16,14 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::body::{BodyTimeouts, EndpointBody};
-use super::copied::Copied;
 use super::error::{EndpointError, TimeoutStage, is_unprocessed};
-use super::line::{Http2Line, MemberConnection, Unanswered, for_http_1, for_http_2};
+use super::member_connection::{
+    Http2Connection, MemberConnection, SendFailure, for_http_1, for_http_2,
+};
 use super::outgoing::Outgoing;
-use super::pool::For;
+use super::pool::ConnectionChoice;
 use super::progress::{ExchangeAlarm, Progress};
+use super::request_copy::RequestCopy;
 use super::shared::SharedEndpoint;
 use crate::net::ConnectError;
 use crate::service::FreshConnection;
@@ -33,14 +35,14 @@ type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 /// Sends a request that is addressed to the member, on an open connection or a new one. In
 /// the common case, this is one allocation.
 pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
-    let times = Times::new(&endpoint, request.body().progress().clone());
+    let times = ExchangeTimes::new(&endpoint, request.body().progress().clone());
     if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
     let fresh = request.extensions().get::<FreshConnection>().is_some();
     let line = if fresh { None } else { endpoint.pool.take() };
     match line {
-        Some(line) => send(endpoint, line, request, times, Turn::First),
+        Some(line) => send(endpoint, line, request, times, SendAttempt::First),
         None => open(endpoint, request, times),
     }
 }
@@ -48,7 +50,7 @@ pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -
 /// On which kind of connection a request is sent, after earlier ones turned out to be
 /// closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Turn {
+enum SendAttempt {
     /// On one that was idle, or that is shared.
     First,
     /// On one that was idle, or that is shared, after all closed connections were removed.
@@ -61,7 +63,7 @@ enum Turn {
     Alone,
 }
 
-impl Turn {
+impl SendAttempt {
     /// Returns whether the connection came from the pool.
     fn is_pooled(self) -> bool {
         matches!(self, Self::First | Self::Second)
@@ -70,12 +72,12 @@ impl Turn {
     /// Returns where to send a request that was not processed on an HTTP/2 connection: once
     /// to another connection; if that one ended after it had served others, to a connection
     /// of its own.
-    fn after(self, line: &Http2Line) -> Option<(For, Self)> {
+    fn after(self, line: &Http2Connection) -> Option<(ConnectionChoice, Self)> {
         match self {
             Self::First | Self::Second | Self::Fresh => {
-                Some((For::After(line.number()), Self::Younger))
+                Some((ConnectionChoice::After(line.number()), Self::Younger))
             }
-            Self::Younger if line.has_served() => Some((For::Itself, Self::Alone)),
+            Self::Younger if line.has_served() => Some((ConnectionChoice::Itself, Self::Alone)),
             Self::Younger | Self::Alone => None,
         }
     }
@@ -84,9 +86,9 @@ impl Turn {
 async fn open_and_send(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    mut times: Times,
-    whom: For,
-    turn: Turn,
+    mut times: ExchangeTimes,
+    whom: ConnectionChoice,
+    turn: SendAttempt,
 ) -> ExchangeResult {
     let line = endpoint.open(whom, times.limits.whole).await?;
     times.now = Instant::now();
@@ -99,39 +101,43 @@ async fn open_and_send(
 async fn switch(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    mut times: Times,
+    mut times: ExchangeTimes,
 ) -> ExchangeResult {
     let line = endpoint.open_for_upgrade(times.limits.whole).await?;
     times.now = Instant::now();
-    send(endpoint, line, request, times, Turn::Fresh).await
+    send(endpoint, line, request, times, SendAttempt::Fresh).await
 }
 
 /// Sends a request of which nothing was sent on another connection.
 fn again(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    times: Times,
-    turn: Turn,
+    times: ExchangeTimes,
+    turn: SendAttempt,
 ) -> ExchangeFuture {
-    if turn == Turn::First {
+    if turn == SendAttempt::First {
         // A member that closed one connection may have closed all: they are not tried one
         // by one.
         endpoint.pool.sort_out();
         if let Some(line) = endpoint.pool.take() {
-            return send(endpoint, line, request, times, Turn::Second);
+            return send(endpoint, line, request, times, SendAttempt::Second);
         }
     }
     open(endpoint, request, times)
 }
 
 /// Sends a request on a new connection, or on one that was opened meanwhile.
-fn open(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>, times: Times) -> ExchangeFuture {
+fn open(
+    endpoint: Arc<SharedEndpoint>,
+    request: Request<Outgoing>,
+    times: ExchangeTimes,
+) -> ExchangeFuture {
     Box::pin(open_and_send(
         endpoint,
         request,
         times,
-        For::Any,
-        Turn::Fresh,
+        ConnectionChoice::Any,
+        SendAttempt::Fresh,
     ))
 }
 
@@ -139,8 +145,8 @@ fn send(
     endpoint: Arc<SharedEndpoint>,
     mut line: MemberConnection,
     mut request: Request<Outgoing>,
-    mut times: Times,
-    turn: Turn,
+    mut times: ExchangeTimes,
+    turn: SendAttempt,
 ) -> ExchangeFuture {
     times.sent();
     let alarm = line.take_alarm();
@@ -153,23 +159,24 @@ fn send(
             }
             one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
-            let on = On { endpoint, line };
+            let on = ActiveConnection { endpoint, line };
             Box::pin(SentRequest::new(sent, on, None, alarm, times, turn))
         }
         MemberConnection::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
-            let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
+            let copy =
+                (turn != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
-            let on = On { endpoint, line };
+            let on = ActiveConnection { endpoint, line };
             Box::pin(SentRequest::new(sent, on, copy, alarm, times, turn))
         }
     }
 }
 
 /// Returns hyper's error if the connection, of HTTP/1.1, is closed.
-fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
-    let Some(On {
+fn closed(on: &mut Option<ActiveConnection>, context: &mut Context<'_>) -> Option<hyper::Error> {
+    let Some(ActiveConnection {
         line: MemberConnection::Http1(one),
         ..
     }) = on
@@ -187,7 +194,7 @@ fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error
 
 /// The time limits and deadlines of an exchange.
 #[derive(Clone)]
-struct Times {
+struct ExchangeTimes {
     limits: BodyTimeouts,
     head: Option<Duration>,
     upload: Progress,
@@ -198,7 +205,7 @@ struct Times {
     now: Instant,
 }
 
-impl Times {
+impl ExchangeTimes {
     fn new(endpoint: &SharedEndpoint, upload: Progress) -> Self {
         let now = Instant::now();
         Self {
@@ -265,19 +272,19 @@ pin_project! {
         #[pin]
         sent: Option<F>,
         // `None` once the head of the response has arrived.
-        on: Option<On>,
+        on: Option<ActiveConnection>,
         alarm: ExchangeAlarm,
-        times: Times,
-        turn: Turn,
+        times: ExchangeTimes,
+        turn: SendAttempt,
         // The request to send again if the member has not processed it.
-        copy: Option<Box<Copied>>,
+        copy: Option<Box<RequestCopy>>,
         // The request on another connection, because this one turned out to be closed.
         again: Option<ExchangeFuture>,
     }
 }
 
 /// The connection that a request is on, and its endpoint.
-struct On {
+struct ActiveConnection {
     endpoint: Arc<SharedEndpoint>,
     line: MemberConnection,
 }
@@ -285,11 +292,11 @@ struct On {
 impl<F> SentRequest<F> {
     fn new(
         sent: F,
-        on: On,
-        copy: Option<Box<Copied>>,
+        on: ActiveConnection,
+        copy: Option<Box<RequestCopy>>,
         alarm: ExchangeAlarm,
-        times: Times,
-        turn: Turn,
+        times: ExchangeTimes,
+        turn: SendAttempt,
     ) -> Self {
         Self {
             sent: Some(sent),
@@ -305,7 +312,7 @@ impl<F> SentRequest<F> {
 
 impl<F> Future for SentRequest<F>
 where
-    F: Future<Output = Result<Response<Incoming>, Unanswered>>,
+    F: Future<Output = Result<Response<Incoming>, SendFailure>>,
 {
     type Output = ExchangeResult;
 
@@ -318,7 +325,7 @@ where
             return Poll::Pending;
         };
         let here = match this.on {
-            Some(On {
+            Some(ActiveConnection {
                 line: MemberConnection::Http1(one),
                 ..
             }) if one.is_carried_here() => {
@@ -340,7 +347,7 @@ where
             // A response that arrived before is available now.
             answered = sent.as_mut().poll(context);
             let lost = answered.is_pending().then(|| this.on.take()).flatten();
-            if let Some(On { endpoint, line }) = lost {
+            if let Some(ActiveConnection { endpoint, line }) = lost {
                 // The connection's task has ended while hyper handed the request over. The request is
                 // in their channel, which wakes nothing, and is returned when the sender is dropped.
                 drop(line);
@@ -349,7 +356,7 @@ where
                     Poll::Ready(Ok(_)) | Poll::Pending => None,
                 };
                 this.sent.set(None);
-                let fresh = *this.turn == Turn::Fresh;
+                let fresh = *this.turn == SendAttempt::Fresh;
                 return match unsent {
                     Some(unsent) if !fresh => {
                         let again = again(endpoint, unsent, this.times.clone(), *this.turn);
@@ -367,7 +374,7 @@ where
             *this.on = None;
             return Poll::Ready(Err(EndpointError::timed_out(stage)));
         };
-        let Some(On { endpoint, mut line }) = this.on.take() else {
+        let Some(ActiveConnection { endpoint, mut line }) = this.on.take() else {
             return Poll::Pending;
         };
         if let Some(error) = line.too_many_interim() {
@@ -438,7 +445,7 @@ fn failed(
     endpoint: &SharedEndpoint,
     error: hyper::Error,
     unsent: bool,
-    turn: Turn,
+    turn: SendAttempt,
 ) -> EndpointError {
     if unsent {
         return endpoint.unreachable(error.into());

@@ -1,5 +1,5 @@
-//! A limit on the interim responses (1xx) to a request over HTTP/1.1: [`Interim`] counts
-//! them, and [`Bounded`] enforces the limit where the bytes are read.
+//! A limit on the interim responses (1xx) to a request over HTTP/1.1: [`InterimLimit`] counts
+//! them, and [`InterimLimited`] enforces the limit where the bytes are read.
 //!
 //! hyper reads interim responses in a loop within one poll.
 //!
@@ -19,7 +19,7 @@ use crate::sync::{AtomicU32, Relaxed};
 
 /// Counts the interim responses to the current request of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Interim(Arc<InterimCount>);
+pub(super) struct InterimLimit(Arc<InterimCount>);
 
 #[derive(Debug)]
 struct InterimCount {
@@ -29,7 +29,7 @@ struct InterimCount {
     most: u32,
 }
 
-impl Interim {
+impl InterimLimit {
     /// For a new connection with a limit of `most` per request.
     pub(super) fn new(most: u32) -> Self {
         Self(Arc::new(InterimCount {
@@ -66,9 +66,9 @@ impl Interim {
 /// A stream that fails after too many interim responses. After each read that contained
 /// some, it yields to other tasks.
 #[derive(Debug)]
-pub(super) struct Bounded<I> {
+pub(super) struct InterimLimited<I> {
     io: I,
-    interim: Interim,
+    interim: InterimLimit,
     /// The count at the last read.
     seen: u32,
     /// The last read contained some: the next one is small.
@@ -78,8 +78,8 @@ pub(super) struct Bounded<I> {
 /// The size of a read after an interim response.
 const LITTLE: usize = 1024;
 
-impl<I> Bounded<I> {
-    pub(super) fn new(io: I, interim: Interim) -> Self {
+impl<I> InterimLimited<I> {
+    pub(super) fn new(io: I, interim: InterimLimit) -> Self {
         Self {
             io,
             interim,
@@ -89,7 +89,7 @@ impl<I> Bounded<I> {
     }
 }
 
-impl<I> Read for Bounded<I>
+impl<I> Read for InterimLimited<I>
 where
     I: Read + Unpin,
 {
@@ -121,7 +121,7 @@ where
     }
 }
 
-impl<I> Write for Bounded<I>
+impl<I> Write for InterimLimited<I>
 where
     I: Write + Unpin,
 {

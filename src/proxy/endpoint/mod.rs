@@ -13,16 +13,16 @@
 mod body;
 mod builder;
 mod connect;
-mod copied;
 mod error;
 mod exchange;
 mod interim;
-mod line;
+mod member_connection;
 mod outgoing;
 mod peer;
 mod permit;
 mod pool;
 mod progress;
+mod request_copy;
 mod shared;
 mod streams;
 #[cfg(feature = "tls")]

@@ -197,26 +197,26 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
 struct FramedBody<B>(B);
 
 /// A body that can report a failure of the client.
-trait Blame {
+trait ReportFailure {
     fn note_failed(&self, status: StatusCode);
 }
 
 /// A body that was passed on as received has no lease to report to.
-impl Blame for Incoming {
+impl ReportFailure for Incoming {
     fn note_failed(&self, _: StatusCode) {}
 }
 
-impl Blame for EdgeBody<Incoming> {
+impl ReportFailure for EdgeBody<Incoming> {
     fn note_failed(&self, _: StatusCode) {}
 }
 
-impl<B> Blame for CountedBody<B> {
+impl<B> ReportFailure for CountedBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
 }
 
-impl<B> Blame for ReplayBody<B> {
+impl<B> ReportFailure for ReplayBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
@@ -226,7 +226,7 @@ impl<B> Blame for ReplayBody<B> {
 fn framed<B, T>(body: B) -> Result<OutgoingContent, B>
 where
     B: 'static,
-    T: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    T: ReportFailure + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     same::<B, T>(body).map(|body| OutgoingContent::other(FramedBody(body)))
 }
@@ -237,7 +237,7 @@ fn cut_short() -> RequestError {
 
 impl<B> Body for FramedBody<B>
 where
-    B: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    B: ReportFailure + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     type Data = Bytes;
     type Error = BoxError;

@@ -22,7 +22,7 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 
 /// What is known about a connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Said {
+pub(super) struct PeerState {
     /// How many streams the member allows; `None` before its first `SETTINGS`.
     pub(super) allowed: Option<u32>,
     /// The last stream that the member processes, if it is going to close the connection
@@ -34,7 +34,7 @@ pub(super) struct Said {
 
 /// What the member has announced so far. It is behind a lock that is held for a copy only.
 #[derive(Clone, Debug)]
-pub(super) struct Peer(watch::Receiver<Said>);
+pub(super) struct Peer(watch::Receiver<PeerState>);
 
 impl Peer {
     /// Wraps a stream, and returns a view of what the member announces on it. `changed` is
@@ -45,7 +45,7 @@ impl Peer {
     }
 
     fn reader(changed: Arc<Notify>) -> (FrameObserver, Self) {
-        let (said, peer) = watch::channel(Said::default());
+        let (said, peer) = watch::channel(PeerState::default());
         let reader = FrameObserver {
             frames: Frames::of_server(),
             head: None,
@@ -57,14 +57,14 @@ impl Peer {
         (reader, Self(peer))
     }
 
-    pub(super) fn said(&self) -> Said {
+    pub(super) fn said(&self) -> PeerState {
         *self.0.borrow()
     }
 
     /// Waits for the member's first settings, or for the end of the connection.
     pub(super) async fn settle(&self) {
         let mut said = self.0.clone();
-        let settled = |said: &Said| said.allowed.is_some() || said.gone;
+        let settled = |said: &PeerState| said.allowed.is_some() || said.gone;
         // The reader sets `gone` before it is dropped.
         let _ = said.wait_for(settled).await;
     }
@@ -80,7 +80,7 @@ struct FrameObserver {
     entry: ([u8; 6], usize),
     /// The limit in the settings that are being read.
     allowed: Option<u32>,
-    said: watch::Sender<Said>,
+    said: watch::Sender<PeerState>,
     changed: Arc<Notify>,
 }
 
@@ -174,7 +174,7 @@ impl FrameObserver {
         self.tell(|said| said.allowed = allowed.or(said.allowed).or(Some(u32::MAX)));
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Said)) {
+    fn tell(&self, change: impl FnOnce(&mut PeerState)) {
         let changed = self.said.send_if_modified(|said| {
             let before = *said;
             change(said);
@@ -246,7 +246,7 @@ mod tests {
 
     use tokio::sync::Notify;
 
-    use super::{Peer, Said};
+    use super::{Peer, PeerState};
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = payload.len().to_be_bytes()[5..].to_vec();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// What is known after each frame, when the bytes arrive in pieces of `length`.
-    fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
+    fn said(frames: &[Vec<u8>], length: usize) -> Vec<PeerState> {
         let (mut reader, peer) = Peer::reader(Arc::default());
         let mut all = Vec::new();
         for frame in frames {

@@ -8,7 +8,7 @@ use crate::sync::{AtomicU32, Relaxed};
 
 /// State that the handles of a connection share.
 #[derive(Debug)]
-pub(super) struct SharedLine {
+pub(super) struct Http2ConnectionState {
     pub(super) peer: Peer,
     /// The local limit of streams, in addition to the member's.
     pub(super) most: u32,
@@ -22,7 +22,7 @@ pub(super) struct SharedLine {
 
 /// A stream in use, until it is dropped.
 #[derive(Debug)]
-pub(super) struct StreamPermit(pub(super) Arc<SharedLine>);
+pub(super) struct StreamPermit(pub(super) Arc<Http2ConnectionState>);
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {

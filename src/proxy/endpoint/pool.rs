@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{Http1Line, Http2Line, MemberConnection};
+use super::member_connection::{Http1Connection, Http2Connection, MemberConnection};
 use super::streams::{MemberStreams, StreamChoice};
 use crate::service::{BoxError, Capacity};
 use crate::sync::{AtomicU32, Mutex, Relaxed};
@@ -47,7 +47,7 @@ const LIVES: u32 = 2;
 #[derive(Debug)]
 struct OpenConnections {
     /// Idle connections, each with the number of the check since which it is idle.
-    idle: Vec<(Http1Line, u32)>,
+    idle: Vec<(Http1Connection, u32)>,
     /// Shared connections, if the member speaks HTTP/2.
     shared: MemberStreams,
     /// The number of checks so far.
@@ -57,13 +57,13 @@ struct OpenConnections {
 
 /// Why there is no connection for a request.
 #[derive(Debug)]
-pub(super) enum NoLine {
+pub(super) enum NoConnection {
     Failed(BoxError),
     /// The maximum number of concurrent requests, which is reached.
     Full(u32),
 }
 
-impl From<BoxError> for NoLine {
+impl From<BoxError> for NoConnection {
     fn from(error: BoxError) -> Self {
         Self::Failed(error)
     }
@@ -78,7 +78,7 @@ impl Drop for Pool {
 
 /// Which connections are suitable for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum For {
+pub(super) enum ConnectionChoice {
     Any,
     /// For a request that was not processed on that connection: a younger one; any, if no
     /// more may be opened.
@@ -163,15 +163,15 @@ impl Pool {
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<MemberConnection, BoxError>>,
-        whom: For,
-    ) -> Result<MemberConnection, NoLine> {
-        let alone = self.most == 0 || whom == For::Itself;
+        whom: ConnectionChoice,
+    ) -> Result<MemberConnection, NoConnection> {
+        let alone = self.most == 0 || whom == ConnectionChoice::Itself;
         if alone || self.speaks.load(Relaxed) == HTTP_1 {
             return Ok(self.share(connect.await?));
         }
         let after = match whom {
-            For::After(number) => Some(number),
-            For::Any | For::Itself => None,
+            ConnectionChoice::After(number) => Some(number),
+            ConnectionChoice::Any | ConnectionChoice::Itself => None,
         };
         let opening = self.opening.lock().await;
         if self.speaks.load(Relaxed) == HTTP_1 {
@@ -182,7 +182,7 @@ impl Pool {
             match self.find(after) {
                 StreamChoice::Line(line) => return Ok(MemberConnection::Http2(line)),
                 StreamChoice::New(peer) => peer.settle().await,
-                StreamChoice::Full(allowed) => return Err(NoLine::Full(allowed)),
+                StreamChoice::Full(allowed) => return Err(NoConnection::Full(allowed)),
                 StreamChoice::None => return Ok(self.share(connect.await?)),
             }
         }
@@ -206,7 +206,7 @@ impl Pool {
     }
 
     /// Returns a connection to the pool for the next request.
-    pub(super) fn put(self: &Arc<Self>, line: Http1Line) {
+    pub(super) fn put(self: &Arc<Self>, line: Http1Connection) {
         let mut open = self.open.lock();
         if open.idle.len() >= self.most || line.sender.is_closed() {
             drop(open);
@@ -231,7 +231,7 @@ impl Pool {
 
 impl OpenConnections {
     /// Removes the connections that have been idle for too long, for the caller to drop.
-    fn look(&mut self) -> Old {
+    fn look(&mut self) -> ExpiredConnections {
         self.looks = self.looks.wrapping_add(1);
         let looks = self.looks;
         let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
@@ -242,7 +242,7 @@ impl OpenConnections {
 
     /// Removes connections that are not to be kept, and those that the member has closed,
     /// which would go unnoticed otherwise.
-    fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Line> {
+    fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Connection> {
         let mut weeded = Vec::new();
         for (mut line, since) in std::mem::take(&mut self.idle) {
             if keep(since) && line.is_alive() {
@@ -255,7 +255,7 @@ impl OpenConnections {
     }
 }
 
-type Old = (Vec<Http1Line>, Vec<Http2Line>);
+type ExpiredConnections = (Vec<Http1Connection>, Vec<Http2Connection>);
 
 /// Returns the time between two checks. It is never zero, so that the checks do not loop
 /// without a pause.

@@ -15,18 +15,18 @@ use http::{Request, StatusCode, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::connect::{HttpVersions, Opener};
+use super::connect::{ConnectionOpener, HttpVersions};
 use super::error::EndpointError;
-use super::line::MemberConnection;
+use super::member_connection::MemberConnection;
 use super::outgoing::Outgoing;
-use super::pool::{For, NoLine, Pool};
+use super::pool::{ConnectionChoice, NoConnection, Pool};
 use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
 use crate::timer::timeout_at;
 
 /// State that clones share.
 #[derive(Debug)]
 pub(super) struct SharedEndpoint {
-    pub(super) opener: Opener,
+    pub(super) opener: ConnectionOpener,
     pub(super) pool: Arc<Pool>,
     pub(super) scheme: Scheme,
     /// The member's name in errors: its authority, or the path of its socket.
@@ -84,7 +84,7 @@ impl SharedEndpoint {
     /// Opens a connection within the time limit.
     pub(super) async fn open(
         &self,
-        whom: For,
+        whom: ConnectionChoice,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let connect = self.opener.connect(self.opener.versions);
@@ -100,22 +100,22 @@ impl SharedEndpoint {
     ) -> Result<MemberConnection, EndpointError> {
         let connect = async {
             let connected = self.opener.connect(HttpVersions::Http1).await;
-            connected.map_err(NoLine::Failed)
+            connected.map_err(NoConnection::Failed)
         };
         self.in_time(connect, until).await
     }
 
     async fn in_time(
         &self,
-        opening: impl Future<Output = Result<MemberConnection, NoLine>>,
+        opening: impl Future<Output = Result<MemberConnection, NoConnection>>,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
         match timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|none| match none {
-                NoLine::Failed(source) => self.unreachable(source),
-                NoLine::Full(limit) => EndpointError::AtCapacity {
+                NoConnection::Failed(source) => self.unreachable(source),
+                NoConnection::Full(limit) => EndpointError::AtCapacity {
                     limit,
                     source: self.pool.capacity.exceeded(limit).into(),
                 },

@@ -4,14 +4,14 @@
 //! What does not live here: opening connections (`connect`), and when one is opened
 //! (`pool`).
 
-use super::line::Http2Line;
+use super::member_connection::Http2Connection;
 use super::peer::Peer;
 
 /// Connections that accept requests.
 #[derive(Debug)]
 pub(super) struct MemberStreams {
     /// Each with the number of the check at which it was last in use.
-    open: Vec<(Http2Line, u32)>,
+    open: Vec<(Http2Connection, u32)>,
     /// The maximum number of connections.
     most: usize,
 }
@@ -20,7 +20,7 @@ pub(super) struct MemberStreams {
 #[derive(Debug)]
 pub(super) enum StreamChoice {
     /// A connection with room for it.
-    Line(Http2Line),
+    Line(Http2Connection),
     /// A new one may be opened.
     None,
     /// There is a connection whose stream limit is not known yet.
@@ -47,10 +47,10 @@ impl MemberStreams {
         &mut self,
         looks: u32,
         after: Option<u32>,
-        gone: &mut Vec<Http2Line>,
+        gone: &mut Vec<Http2Connection>,
     ) -> StreamChoice {
         self.weed(|line, _| line.takes_requests(), gone);
-        let fits = |line: &Http2Line| after.is_none_or(|after| line.is_younger_than(after));
+        let fits = |line: &Http2Connection| after.is_none_or(|after| line.is_younger_than(after));
         let roomy = self.open.iter_mut().filter(|(line, _)| {
             let streams = line.streams();
             fits(line) && line.allowed().is_some_and(|allowed| streams < allowed)
@@ -59,7 +59,7 @@ impl MemberStreams {
             *used = looks;
             return StreamChoice::Line(line.with_stream());
         }
-        let new = |line: &&Http2Line| fits(line) && line.allowed().is_none();
+        let new = |line: &&Http2Connection| fits(line) && line.allowed().is_none();
         if let Some(line) = self.lines().find(new) {
             return StreamChoice::New(line.peer());
         }
@@ -73,18 +73,18 @@ impl MemberStreams {
     }
 
     /// Returns the number of free streams, if no more connections may be opened.
-    pub(super) fn room(&mut self, gone: &mut Vec<Http2Line>) -> Option<u32> {
+    pub(super) fn room(&mut self, gone: &mut Vec<Http2Connection>) -> Option<u32> {
         self.weed(|line, _| line.takes_requests(), gone);
         (self.open.len() >= self.most).then(|| self.allowed())
     }
 
     fn allowed(&self) -> u32 {
-        let allowed = self.lines().filter_map(Http2Line::allowed);
+        let allowed = self.lines().filter_map(Http2Connection::allowed);
         allowed.fold(0, u32::saturating_add)
     }
 
     /// Adds the pool's own handle to a connection, unless the maximum is reached.
-    pub(super) fn add(&mut self, line: Http2Line, looks: u32) {
+    pub(super) fn add(&mut self, line: Http2Connection, looks: u32) {
         if self.open.len() < self.most {
             self.open.push((line, looks));
         }
@@ -95,7 +95,7 @@ impl MemberStreams {
         &mut self,
         looks: u32,
         is_young: impl Fn(u32) -> bool,
-        gone: &mut Vec<Http2Line>,
+        gone: &mut Vec<Http2Connection>,
     ) {
         for (line, used) in &mut self.open {
             if line.streams() > 0 {
@@ -105,11 +105,15 @@ impl MemberStreams {
         self.weed(|line, used| is_young(used) && line.takes_requests(), gone);
     }
 
-    fn lines(&self) -> impl Iterator<Item = &Http2Line> {
+    fn lines(&self) -> impl Iterator<Item = &Http2Connection> {
         self.open.iter().map(|(line, _)| line)
     }
 
-    fn weed(&mut self, keep: impl Fn(&Http2Line, u32) -> bool, gone: &mut Vec<Http2Line>) {
+    fn weed(
+        &mut self,
+        keep: impl Fn(&Http2Connection, u32) -> bool,
+        gone: &mut Vec<Http2Connection>,
+    ) {
         if self.open.iter().all(|(line, used)| keep(line, *used)) {
             return;
         }

@@ -20,7 +20,7 @@ mod template;
 
 #[cfg(feature = "config")]
 pub(crate) use raw_path::Readings;
-pub(super) use raw_path::{Places, has_dot_segment, is_sound, strip};
+pub(super) use raw_path::{ResolvedReadings, has_dot_segment, is_sound, strip};
 
 pub use cookies::CookieMap;
 pub use error::{MapError, MapRuleError};

@@ -32,8 +32,8 @@ pub(super) fn shortened(path: &str) -> Cow<'_, str> {
     let mut at = 0;
     while let Some((mark, next)) = mark(path.as_bytes(), at) {
         match mark {
-            Mark::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
-            Mark::Plain(byte) => short.push(byte),
+            PathChar::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
+            PathChar::Plain(byte) => short.push(byte),
         }
         at = next;
     }
@@ -122,7 +122,7 @@ impl<'p> Readings<'p> {
 /// All ways in which a server could interpret a path, for rules that choose a destination:
 /// its [`Readings`], and those with their dot segments resolved.
 #[derive(Debug)]
-pub(in crate::proxy) struct Places<'p> {
+pub(in crate::proxy) struct ResolvedReadings<'p> {
     first: Cow<'p, str>,
     others: Vec<String>,
     /// Whether some interpretation has a segment `..`: then servers may disagree about the
@@ -130,7 +130,7 @@ pub(in crate::proxy) struct Places<'p> {
     pub(in crate::proxy) climbs: bool,
 }
 
-impl<'p> Places<'p> {
+impl<'p> ResolvedReadings<'p> {
     pub(in crate::proxy) fn of(path: &'p str) -> Self {
         let readings = Readings::of(path);
         let is_clean = readings.others.is_empty() && !path.contains("/.");
@@ -290,22 +290,22 @@ fn is_dot_segment(dots: Option<usize>) -> bool {
 
 /// One character of a path, in the form in which it is compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mark {
+enum PathChar {
     Escape(u8),
     Plain(u8),
 }
 
 /// Returns the mark at an index, and the index of the next one.
-fn mark(path: &[u8], at: usize) -> Option<(Mark, usize)> {
+fn mark(path: &[u8], at: usize) -> Option<(PathChar, usize)> {
     let byte = *path.get(at)?;
     if byte == b'/' {
         let run = path[at..].iter().take_while(|&&byte| byte == b'/').count();
-        return Some((Mark::Plain(byte), at + run));
+        return Some((PathChar::Plain(byte), at + run));
     }
     Some(match escape(path, at) {
-        Some(escaped) if is_unreserved(escaped) => (Mark::Plain(escaped), at + 3),
-        Some(escaped) => (Mark::Escape(escaped), at + 3),
-        None => (Mark::Plain(byte), at + 1),
+        Some(escaped) if is_unreserved(escaped) => (PathChar::Plain(escaped), at + 3),
+        Some(escaped) => (PathChar::Escape(escaped), at + 3),
+        None => (PathChar::Plain(byte), at + 1),
     })
 }
 
@@ -331,7 +331,7 @@ fn is_unreserved(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, Readings, has_broken_escape, has_dot_segment, shortened, strip};
+    use super::{Readings, ResolvedReadings, has_broken_escape, has_dot_segment, shortened, strip};
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
@@ -406,7 +406,7 @@ mod tests {
             ("/a;x\\b", &["/a;x\\b", "/a;x/b", "/a", "/a/b"], false),
         ];
         for (path, expected, climbs) in rows {
-            let places = Places::of(path);
+            let places = ResolvedReadings::of(path);
             assert_eq!(places.all().collect::<Vec<_>>(), expected, "{path}");
             assert_eq!(places.climbs, climbs, "{path}");
         }

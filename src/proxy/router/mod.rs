@@ -16,7 +16,6 @@
 //! What does not live here: the services that requests are sent to, and access control (see
 //! [`Rule`] for the reason).
 
-mod answer;
 mod condition;
 mod error;
 mod future;
@@ -25,16 +24,17 @@ mod index;
 mod path;
 mod redirect;
 mod rule;
+mod static_response;
 mod table;
 
 #[cfg(test)]
 mod laws;
 
-pub use answer::StaticResponse;
 pub use error::{RouterError, RuleError};
 pub use future::RouterFuture;
 pub use redirect::Redirect;
 pub use rule::Rule;
+pub use static_response::StaticResponse;
 pub use table::{Router, RouterBuilder};
 
 pub(super) use host::host_of;

@@ -6,7 +6,7 @@ use matchit::InsertError;
 use regex::{Regex, RegexBuilder};
 
 use super::RuleError;
-use crate::proxy::mapping::{Places, has_dot_segment};
+use crate::proxy::mapping::{ResolvedReadings, has_dot_segment};
 
 /// The paths of a rule. They are compared with one interpretation of the request's path.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ const DEEPEST: usize = 256;
 
 /// Normalizes a rule's path in the same way as those of requests.
 fn read(text: &str) -> Box<str> {
-    Places::of(text).into_first().into_boxed_str()
+    ResolvedReadings::of(text).into_first().into_boxed_str()
 }
 
 fn check(text: &str) -> Result<(), RuleError> {

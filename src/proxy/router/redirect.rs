@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 
 use super::condition::RequestFacts;
 use super::{RuleError, StaticResponse};
-use crate::proxy::mapping::{Places, strip};
+use crate::proxy::mapping::{ResolvedReadings, strip};
 use crate::service::PreferredFormat;
 
 /// Redirects clients to another location. The location may contain
@@ -255,7 +255,7 @@ fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
     if let Some(rest) = strip(prefix, path) {
         return Cow::Borrowed(rest);
     }
-    let places = Places::of(path);
+    let places = ResolvedReadings::of(path);
     let rest = places.all().find_map(|place| {
         let (front, rest) = place.split_at_checked(prefix.len())?;
         let is_below = rest.is_empty() || rest.starts_with('/');

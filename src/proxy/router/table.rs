@@ -12,7 +12,7 @@ use super::condition::{RequestFacts, RouteConditions};
 use super::index::Index;
 use super::redirect::RedirectPlan;
 use super::{Redirect, RouterError, RouterFuture, Rule, StaticResponse};
-use crate::proxy::mapping::Places;
+use crate::proxy::mapping::ResolvedReadings;
 use crate::random::Random;
 use crate::service::{PreferredFormat, ResponseBody};
 
@@ -318,10 +318,13 @@ struct RuleTable<S> {
 /// The interpretations of a request's path match different rules, and it is not known which
 /// rule is stricter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct InDoubt;
+pub(super) struct AmbiguousPath;
 
 impl<S> RuleTable<S> {
-    fn way_of(&self, facts: &RequestFacts<'_>) -> Result<&RouteAction<S, RedirectPlan>, InDoubt> {
+    fn way_of(
+        &self,
+        facts: &RequestFacts<'_>,
+    ) -> Result<&RouteAction<S, RedirectPlan>, AmbiguousPath> {
         let rule = self.find(facts, |facts| self.first(facts))?;
         let rule = rule.and_then(|rule| self.rules.get(rule));
         Ok(rule.map_or(&self.otherwise, |(_, way)| way))
@@ -333,8 +336,8 @@ impl<S> RuleTable<S> {
         &self,
         facts: &RequestFacts<'_>,
         first: impl Fn(&RequestFacts<'_>) -> Option<usize>,
-    ) -> Result<Option<usize>, InDoubt> {
-        let places = Places::of(facts.path());
+    ) -> Result<Option<usize>, AmbiguousPath> {
+        let places = ResolvedReadings::of(facts.path());
         let found_at = |path: &str| self.read(facts, path, &first);
         if let Some(path) = places.only() {
             return Ok(found_at(path));
@@ -354,7 +357,7 @@ impl<S> RuleTable<S> {
         };
         let found = least.and_then(|rule| self.rules.get(rule));
         if !same && found.is_some_and(is_in_doubt) {
-            return Err(InDoubt);
+            return Err(AmbiguousPath);
         }
         Ok(least)
     }
@@ -385,13 +388,16 @@ impl<S> RuleTable<S> {
 
 #[cfg(test)]
 impl<S> Router<S> {
-    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
+    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, AmbiguousPath> {
         let facts = RequestFacts::of(request);
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
     /// The same by a linear search, as a reference for tests.
-    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
+    pub(super) fn found_in_turn<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<Option<usize>, AmbiguousPath> {
         let table = &self.table;
         table.find(&RequestFacts::of(request), |facts| {
             let holds =

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::busy::Busy;
+use super::in_flight::InFlightRequest;
 use super::linger::discard;
 use super::unread::UnreadBody;
 use crate::proxy::empty_frames::poll_filled;
@@ -46,19 +46,19 @@ use crate::timer::Deadline;
 pub struct ClientBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
-    came_by: CameBy,
+    came_by: BodyTransport,
     /// The number of bytes that may still arrive.
     left: u64,
     patience: Duration,
     alarm: Option<Pin<Box<Deadline>>>,
     waiting: bool,
     /// While this exists, the connection is not idle, even if the response is complete.
-    busy: Option<Busy>,
+    busy: Option<InFlightRequest>,
 }
 
 /// The HTTP version of the body, and the state needed when it ends or is dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum CameBy {
+pub(super) enum BodyTransport {
     /// The unread rest of the body precedes the next request.
     Http1 {
         turn: u32,
@@ -74,10 +74,10 @@ pub(super) enum CameBy {
 impl ClientBody {
     pub(super) fn new(
         inner: Incoming,
-        came_by: CameBy,
+        came_by: BodyTransport,
         most: u64,
         patience: Duration,
-        busy: Option<Busy>,
+        busy: Option<InFlightRequest>,
     ) -> Self {
         Self {
             inner: Some(inner),
@@ -105,14 +105,14 @@ impl ClientBody {
     /// Returns the state to notify of the body's end, and the body's number.
     fn unread(&self) -> Option<(&UnreadBody, u32)> {
         match (self.came_by, &self.busy) {
-            (CameBy::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
+            (BodyTransport::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
             _ => None,
         }
     }
 
     /// The first poll makes hyper send 100 to a client that waits for it.
     fn asks(&mut self) {
-        if let CameBy::Http1 { expects, .. } = &mut self.came_by {
+        if let BodyTransport::Http1 { expects, .. } = &mut self.came_by {
             if std::mem::take(expects) {
                 if let Some((unread, turn)) = self.unread() {
                     unread.was_asked(turn);
@@ -143,8 +143,8 @@ impl ClientBody {
             return true;
         };
         match self.came_by {
-            CameBy::Http1 { .. } => inner.size_hint().lower() == 0,
-            CameBy::Http2 { .. } => inner.is_end_stream(),
+            BodyTransport::Http1 { .. } => inner.size_hint().lower() == 0,
+            BodyTransport::Http2 { .. } => inner.is_end_stream(),
         }
     }
 }
@@ -212,7 +212,7 @@ impl Drop for ClientBody {
         };
         if let Some((unread, turn)) = self.unread() {
             unread.return_rest(turn, body);
-        } else if let CameBy::Http2 { linger } = self.came_by {
+        } else if let BodyTransport::Http2 { linger } = self.came_by {
             discard(body, linger);
         }
     }

@@ -1,6 +1,6 @@
 //! A client's connection, from its first byte to its end.
 //!
-//! What does not live here: its bytes (`line`) and its requests (`request`).
+//! What does not live here: its bytes (`connection_state`) and its requests (`request`).
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::client_stream::ClientStream;
+use super::connection_state::{ConnectionDue, ConnectionState};
 use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
-use super::line::{LineDue, LineState};
 use super::options::Options;
-use super::request::Requests;
+use super::request::RequestService;
 use super::streams::StreamTasks;
-use super::watched::ClientStream;
 use crate::net::{
     Accepted, Arrived, ConnectionPermit, Evictable, IdleConnections, LAST_CALL, Stopping, Stream,
     TlsSession,
@@ -66,7 +66,7 @@ where
         } = arrived;
         let line = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
-            Arc::new(LineState::new(options.patience, requests, discard))
+            Arc::new(ConnectionState::new(options.patience, requests, discard))
         };
         // The time limit for a head starts here, or at the end of the handshake.
         let early = line();
@@ -75,7 +75,7 @@ where
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
             let line = if late { line() } else { early };
-            let speaking = Speaking {
+            let speaking = HttpConnection {
                 service,
                 options: options.clone(),
                 place,
@@ -89,16 +89,16 @@ where
 }
 
 /// A connection on which HTTP begins.
-struct Speaking<S> {
+struct HttpConnection<S> {
     service: S,
     options: Arc<Options>,
     place: ConnectionPermit,
     stopping: Stopping,
     idle: IdleConnections,
-    line: Arc<LineState>,
+    line: Arc<ConnectionState>,
 }
 
-impl<S, B> Speaking<S>
+impl<S, B> HttpConnection<S>
 where
     S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -108,7 +108,7 @@ where
 {
     async fn speak(self, opened: OpenedConnection) {
         let (options, line) = (self.options, self.line);
-        let requests = Requests {
+        let requests = RequestService {
             service: self.service,
             line: line.clone(),
             options: options.clone(),
@@ -201,7 +201,7 @@ impl OpenedConnection {
 
 /// Ends a connection when a time limit is exceeded.
 struct ConnectionDeadline<'l> {
-    line: &'l Arc<LineState>,
+    line: &'l Arc<ConnectionState>,
     idle: &'l IdleConnections,
     stopping: Stopping,
     /// The time in which a client may send one more request when the server stops.
@@ -213,7 +213,7 @@ struct ConnectionDeadline<'l> {
 
 impl<'l> ConnectionDeadline<'l> {
     fn new(
-        line: &'l Arc<LineState>,
+        line: &'l Arc<ConnectionState>,
         idle: &'l IdleConnections,
         stopping: Stopping,
         grace: Duration,
@@ -289,13 +289,13 @@ impl<'l> ConnectionDeadline<'l> {
                     continue;
                 }
                 match ready!(alarm.poll(line, ending, context)) {
-                    LineDue::Close if !ending => {
+                    ConnectionDue::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
                         alarm.set(Instant::now() + LAST_CALL);
                     }
                     // A connection that has not ended gracefully by now will not.
-                    LineDue::Close | LineDue::Cut | LineDue::Nothing { .. } => {
+                    ConnectionDue::Close | ConnectionDue::Cut | ConnectionDue::Nothing { .. } => {
                         return Poll::Ready(());
                     }
                 }
@@ -326,7 +326,12 @@ impl ConnectionAlarm {
     }
 
     /// Resolves once a time limit is exceeded.
-    fn poll(&mut self, line: &LineState, ending: bool, context: &mut Context<'_>) -> Poll<LineDue> {
+    fn poll(
+        &mut self,
+        line: &ConnectionState,
+        ending: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<ConnectionDue> {
         loop {
             // Once it is set, checking it is enough, and cheaper than a poll.
             if self.set && !self.sleep.is_elapsed() {
@@ -337,7 +342,7 @@ impl ConnectionAlarm {
                 return Poll::Pending;
             }
             match line.due(ending) {
-                LineDue::Nothing { until } => self.set(until),
+                ConnectionDue::Nothing { until } => self.set(until),
                 due => return Poll::Ready(due),
             }
         }

@@ -2,7 +2,7 @@
 //! detects this, and also detects when such a client is gone.
 //!
 //! Over TCP, a shut-down side and a closed connection look the same; a reset does not. What
-//! does not live here: how long the response to such a client continues (`line`).
+//! does not live here: how long the response to such a client continues (`connection_state`).
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::line::LineState;
+use super::connection_state::ConnectionState;
 use crate::net::{Stream, StreamCarrier};
 
 /// Whether a client has shut down its sending side while it is owed a response.
@@ -29,7 +29,7 @@ impl HalfClose {
         &mut self,
         stream: &mut Stream,
         ahead: &mut Bytes,
-        line: &LineState,
+        line: &ConnectionState,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         if self.0.is_none() {

@@ -53,11 +53,11 @@ const PIECE: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Linger {
     limit: Duration,
-    begun: Option<Begun>,
+    begun: Option<LingerTimer>,
 }
 
 #[derive(Debug)]
-struct Begun {
+struct LingerTimer {
     end: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -77,11 +77,11 @@ impl Linger {
         S: AsyncRead + Unpin,
     {
         let limit = self.limit;
-        let Begun { end, alarm } = self.begun.get_or_insert_with(|| {
+        let LingerTimer { end, alarm } = self.begun.get_or_insert_with(|| {
             let now = Instant::now();
             let alarm = Box::pin(sleep_until(now + limit.min(SILENCE)));
             let end = now + limit;
-            Begun { end, alarm }
+            LingerTimer { end, alarm }
         });
         let mut piece = [0; PIECE];
         while Instant::now() < *end {

@@ -12,15 +12,16 @@
 //! What does not live here: accepting, the PROXY protocol and TLS (`net`), and the
 //! responses.
 
-mod busy;
 mod client_body;
+mod client_stream;
 mod connection;
-mod control;
+mod connection_state;
 mod first_bytes;
+mod frame_budget;
 mod half_close;
 mod held_heads;
 mod http2_options;
-mod line;
+mod in_flight;
 mod linger;
 mod options;
 mod request;
@@ -31,7 +32,6 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;
-mod watched;
 
 pub use client_body::ClientBody;
 pub use options::Server;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::Response;
 use ipnet::IpNet;
 
+use super::connection_state::ClientTimeouts;
 use super::held_heads::HeadLimits;
-use super::line::ClientTimeouts;
 use crate::net::Opening;
 use crate::service::{ErrorPage, Pages};
 use crate::sync::AtomicU64;

@@ -15,10 +15,10 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
-use super::busy::Busy;
-use super::client_body::CameBy;
+use super::client_body::BodyTransport;
+use super::connection_state::ConnectionState;
 use super::held_heads::HeadBudget;
-use super::line::LineState;
+use super::in_flight::InFlightRequest;
 use super::options::Options;
 use super::streams::{PIECE, Pieces};
 use crate::net::{TlsSession, TunnelCutoff};
@@ -27,9 +27,9 @@ use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
 use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
 /// The service that hyper calls for each request of one connection.
-pub(super) struct Requests<S> {
+pub(super) struct RequestService<S> {
     pub(super) service: S,
-    pub(super) line: Arc<LineState>,
+    pub(super) line: Arc<ConnectionState>,
     pub(super) options: Arc<Options>,
     pub(super) client: Option<ClientAddr>,
     pub(super) here: Option<ServerAddr>,
@@ -39,24 +39,24 @@ pub(super) struct Requests<S> {
     pub(super) heads: Option<Arc<HeadBudget>>,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for RequestService<S>
 where
     S: Service<Request<ClientBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
 {
-    type Response = Response<BusyBody<B>>;
+    type Response = Response<InFlightResponseBody<B>>;
     type Error = BoxError;
-    type Future = Answering<S, S::Future>;
+    type Future = RequestFuture<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let mut busy = Busy::new(&self.line);
+        let mut busy = InFlightRequest::new(&self.line);
         let speaks = request.version();
-        let asks = Asks::by(request.method());
+        let asks = MethodKind::by(request.method());
         if let Some(heads) = &self.heads {
             busy.head = heads.hold(&request);
             if busy.head.is_none() {
-                return Answering {
+                return RequestFuture {
                     way: RequestStart::NoRoom,
                     busy: Some(busy),
                     speaks,
@@ -67,16 +67,19 @@ where
         let busy = Some(busy);
         let has_body = !request.body().is_end_stream();
         let came_by = if speaks == Version::HTTP_2 {
-            CameBy::Http2 {
+            BodyTransport::Http2 {
                 linger: self.options.linger,
             }
         } else {
             let length = request.body().size_hint().exact();
             let expects = has_body && request.headers().contains_key(EXPECT);
             let turn = self.line.unread.begins(has_body, length, expects);
-            CameBy::Http1 { turn, expects }
+            BodyTransport::Http1 { turn, expects }
         };
-        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
+        let busy_with = busy
+            .as_ref()
+            .filter(|_| has_body)
+            .map(InFlightRequest::also);
         let (most, patience) = (self.options.max_body, self.options.body_timeout);
         if let Some((status, why)) = self.excess(&request) {
             let wanted = PreferredFormat::by(request.method(), request.headers());
@@ -85,7 +88,7 @@ where
             let way = RequestStart::Refused { answer };
             // The unread body is handled as if the service had rejected the request.
             drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
-            return Answering {
+            return RequestFuture {
                 way,
                 busy,
                 speaks,
@@ -122,7 +125,7 @@ where
                 request: Some(request),
             },
         };
-        Answering {
+        RequestFuture {
             way,
             busy,
             speaks,
@@ -133,13 +136,13 @@ where
 
 /// How the method of a request affects the end of its response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Asks {
+enum MethodKind {
     Head,
     Tunnel,
     Other,
 }
 
-impl Asks {
+impl MethodKind {
     fn by(method: &Method) -> Self {
         match *method {
             Method::HEAD => Self::Head,
@@ -149,7 +152,7 @@ impl Asks {
     }
 }
 
-impl<S> Requests<S> {
+impl<S> RequestService<S> {
     /// Returns the exceeded limit of a request, as a status and a reason.
     fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
         // hyper checks the header lines of HTTP/1.1.
@@ -168,12 +171,12 @@ impl<S> Requests<S> {
 
 pin_project! {
     /// A request for which a response is being created.
-    pub(super) struct Answering<S, F> {
+    pub(super) struct RequestFuture<S, F> {
         #[pin]
         way: RequestStart<S, F>,
-        busy: Option<Busy>,
+        busy: Option<InFlightRequest>,
         speaks: Version,
-        asks: Asks,
+        asks: MethodKind,
     }
 }
 
@@ -190,13 +193,13 @@ pin_project! {
     }
 }
 
-impl<S, B> Future for Answering<S, S::Future>
+impl<S, B> Future for RequestFuture<S, S::Future>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
 {
-    type Output = Result<Response<BusyBody<B>>, BoxError>;
+    type Output = Result<Response<InFlightResponseBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -227,16 +230,18 @@ where
             this.way.set(RequestStart::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy { line, .. }) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
+        if let Some(InFlightRequest { line, .. }) =
+            busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2)
+        {
             let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                || *this.asks == Asks::Tunnel && answer.status().is_success();
+                || *this.asks == MethodKind::Tunnel && answer.status().is_success();
             if switches {
                 line.is_tunnel();
             } else {
                 let unread = line.unread.is_in_the_way();
-                let endless = *this.speaks == Version::HTTP_10 && *this.asks != Asks::Head && {
-                    ends_with_the_connection(&answer)
-                };
+                let endless = *this.speaks == Version::HTTP_10
+                    && *this.asks != MethodKind::Head
+                    && { ends_with_the_connection(&answer) };
                 if unread || endless || line.is_worn() || line.is_closing() {
                     is_the_last(&mut answer, *this.speaks);
                 }
@@ -247,7 +252,7 @@ where
             // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
-        Poll::Ready(Ok(answer.map(|inner| BusyBody {
+        Poll::Ready(Ok(answer.map(|inner| InFlightResponseBody {
             inner,
             rest: Bytes::new(),
             in_pieces,
@@ -277,7 +282,7 @@ fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
 
 pin_project! {
     /// The body of a response. Its request is in flight until the body is dropped.
-    pub(super) struct BusyBody<B> {
+    pub(super) struct InFlightResponseBody<B> {
         #[pin]
         inner: ResponseBody<B>,
         // The rest of a frame that was too large to be returned at once.
@@ -285,11 +290,11 @@ pin_project! {
         // Over HTTP/1, a client that reads nothing blocks the connection's writes, which
         // are watched there.
         in_pieces: bool,
-        _busy: Option<Busy>,
+        _busy: Option<InFlightRequest>,
     }
 }
 
-impl<B> Body for BusyBody<B>
+impl<B> Body for InFlightResponseBody<B>
 where
     B: Body<Data = Bytes>,
 {

@@ -6,7 +6,7 @@
 //! there. It is enforced around hyper's future of the stream: dropping that future resets
 //! the stream.
 //!
-//! What does not live here: writes that are blocked by the socket (`line`), which show a
+//! What does not live here: writes that are blocked by the socket (`connection_state`), which show a
 //! slow client over HTTP/1.1.
 
 use std::cell::Cell;
@@ -77,7 +77,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::spawn(Limited {
+        tokio::spawn(LimitedStream {
             future: Some(future),
             pieces: Pieces::default(),
             limit: self.limit,
@@ -89,7 +89,7 @@ where
 
 pin_project! {
     /// A stream that ends when its client leaves a piece unread for too long.
-    struct Limited<F> {
+    struct LimitedStream<F> {
         // `None` once it was cancelled.
         #[pin]
         future: Option<F>,
@@ -102,7 +102,7 @@ pin_project! {
     }
 }
 
-impl<F> Future for Limited<F>
+impl<F> Future for LimitedStream<F>
 where
     F: Future<Output = ()>,
 {

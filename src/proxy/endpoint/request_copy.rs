@@ -1,5 +1,5 @@
 //! A copy of a request that was sent over HTTP/2, in case the member reports it as
-//! unprocessed: [`Copied`].
+//! unprocessed: [`RequestCopy`].
 //!
 //! What does not live here: sending it again (`exchange`), and bodies that are kept for
 //! other members (`service`).
@@ -16,12 +16,12 @@ const KEPT: usize = 128 * 1024;
 
 /// The head of a request, and the part of its body that was read.
 #[derive(Debug)]
-pub(super) struct Copied {
+pub(super) struct RequestCopy {
     head: Parts,
     body: KeptContent,
 }
 
-impl Copied {
+impl RequestCopy {
     pub(super) fn of(request: &mut Request<Outgoing>) -> Self {
         let (mut head, ()) = Request::new(()).into_parts();
         head.method = request.method().clone();

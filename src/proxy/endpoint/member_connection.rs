@@ -14,10 +14,10 @@ use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
 use super::error::EndpointError;
-use super::interim::Interim;
+use super::interim::InterimLimit;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
-use super::permit::{SharedLine, StreamPermit};
+use super::permit::{Http2ConnectionState, StreamPermit};
 use super::progress::ExchangeAlarm;
 use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
@@ -29,32 +29,32 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 #[derive(Debug)]
 pub(super) enum MemberConnection {
     /// One at a time.
-    Http1(Http1Line),
+    Http1(Http1Connection),
     /// Many at a time, shared by requests.
-    Http2(Http2Line),
+    Http2(Http2Connection),
 }
 
 /// A handle to a connection: the pool's, or that of a request, which has a stream.
 #[derive(Debug)]
-pub(super) struct Http2Line {
+pub(super) struct Http2Connection {
     /// `None` once it has sent a request. hyper may queue a request for a connection that
     /// is just ending. It returns such a request when the last sender is dropped, and not
     /// before. Therefore only the pool keeps a sender, until it is notified that the
     /// connection is gone.
     sender: Option<http2::SendRequest<Outgoing>>,
-    shared: Arc<SharedLine>,
+    shared: Arc<Http2ConnectionState>,
     /// `None` in the pool.
     stream: Option<Arc<StreamPermit>>,
 }
 
-impl Http2Line {
+impl Http2Connection {
     pub(super) fn new(
         sender: http2::SendRequest<Outgoing>,
         peer: Peer,
         most: u32,
         number: u32,
     ) -> Self {
-        let shared = SharedLine {
+        let shared = Http2ConnectionState {
             peer,
             most,
             number,
@@ -81,7 +81,7 @@ impl Http2Line {
     pub(super) fn send(
         &mut self,
         request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + Send + use<> {
         let sender = self.sender.take();
         let sent = sender.map(|mut sender| sender.try_send_request(request));
         async move {
@@ -139,10 +139,10 @@ impl Http2Line {
 }
 
 #[derive(Debug)]
-pub(super) struct Http1Line {
+pub(super) struct Http1Connection {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: ExchangeAlarm,
-    pub(super) interim: Interim,
+    pub(super) interim: InterimLimit,
     carrier: ConnectionDriver,
 }
 
@@ -161,11 +161,11 @@ enum ConnectionDriver {
     Task(AbortOnDrop),
 }
 
-impl Http1Line {
+impl Http1Connection {
     pub(super) fn new(
         sender: http1::SendRequest<Outgoing>,
         connection: HyperConnection,
-        interim: Interim,
+        interim: InterimLimit,
     ) -> Self {
         Self {
             sender,
@@ -237,7 +237,7 @@ impl fmt::Debug for ConnectionDriver {
 }
 
 /// A request that was not sent, or why there is no response.
-pub(super) type Unanswered = TrySendError<Request<Outgoing>>;
+pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
 
 impl MemberConnection {
     /// Takes the connection's alarm; a shared connection has none.

@@ -1,4 +1,4 @@
-//! A limit on HTTP/2 frames that carry no content: [`Control`] counts them against the
+//! A limit on HTTP/2 frames that carry no content: [`FrameBudget`] counts them against the
 //! frames of responses, and [`FrameCounter`] wraps the stream to read the frames.
 //!
 //! hyper and h2 respond to any number of them or ignore them, and do not expose them.
@@ -29,7 +29,7 @@ const CALM: u8 = 0xb;
 
 /// The number of frames that a client may still send on one connection.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(super) struct FrameBudget {
     read: Frames,
     written: Frames,
     left: u32,
@@ -38,7 +38,7 @@ pub(super) struct Control {
     last_stream: u32,
 }
 
-impl Control {
+impl FrameBudget {
     pub(super) fn new() -> Self {
         Self {
             read: Frames::of_client(),
@@ -132,15 +132,15 @@ fn is_answer(head: FrameHead) -> bool {
     head.kind == FrameHead::HEADERS || head.kind == FrameHead::DATA && head.length > 0
 }
 
-/// A stream whose frames are counted, if there is a `Control`.
+/// A stream whose frames are counted, if there is a `FrameBudget`.
 #[derive(Debug)]
 pub(super) struct FrameCounter<I> {
     io: I,
-    control: Option<Box<Control>>,
+    control: Option<Box<FrameBudget>>,
 }
 
 impl<I> FrameCounter<I> {
-    pub(super) fn new(io: I, control: Option<Box<Control>>) -> Self {
+    pub(super) fn new(io: I, control: Option<Box<FrameBudget>>) -> Self {
         Self { io, control }
     }
 
@@ -230,7 +230,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{BURST, Control, PER_SECOND};
+    use super::{BURST, FrameBudget, PER_SECOND};
     use std::time::Duration;
     use tokio::time::advance;
 
@@ -248,15 +248,15 @@ mod tests {
         bytes
     }
 
-    fn opened() -> Control {
-        let mut control = Control::new();
+    fn opened() -> FrameBudget {
+        let mut control = FrameBudget::new();
         assert!(control.has_read(PREFACE));
         control
     }
 
     /// Returns how many of these frames a client may send at once; no more than a hundred
     /// thousand.
-    fn at_once(control: &mut Control, bytes: &[u8]) -> u32 {
+    fn at_once(control: &mut FrameBudget, bytes: &[u8]) -> u32 {
         let mut sent = 0;
         while sent < 100_000 && control.has_read(bytes) {
             sent += 1;

@@ -1,21 +1,21 @@
-//! A request in flight on a connection: [`Busy`].
+//! A request in flight on a connection: [`InFlightRequest`].
 
 use std::sync::Arc;
 
+use super::connection_state::ConnectionState;
 use super::held_heads::HeldHead;
-use super::line::LineState;
 use super::unread::UnreadBody;
 
 /// Counts a request in flight until it is dropped.
 #[derive(Debug)]
-pub(super) struct Busy {
-    pub(super) line: Arc<LineState>,
+pub(super) struct InFlightRequest {
+    pub(super) line: Arc<ConnectionState>,
     /// The memory of its head, which is held for a retry until the exchange is over.
     pub(super) head: Option<HeldHead>,
 }
 
-impl Busy {
-    pub(super) fn new(line: &Arc<LineState>) -> Self {
+impl InFlightRequest {
+    pub(super) fn new(line: &Arc<ConnectionState>) -> Self {
         line.request_begins();
         Self {
             line: line.clone(),
@@ -38,7 +38,7 @@ impl Busy {
     }
 }
 
-impl Drop for Busy {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.line.request_ends();
     }

@@ -1,6 +1,6 @@
 //! The I/O of a client's connection, with its time limits: [`ClientStream`].
 //!
-//! What does not live here: the time since which the client does something (`line`).
+//! What does not live here: the time since which the client does something (`connection_state`).
 
 use std::io;
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
-use super::control::{Control, FrameCounter};
+use super::connection_state::ConnectionState;
+use super::frame_budget::{FrameBudget, FrameCounter};
 use super::half_close::HalfClose;
-use super::line::LineState;
 use super::linger::Linger;
 use crate::net::{ConnectionPermit, Stream};
 
@@ -23,7 +23,7 @@ pub(super) struct ClientStream {
     io: TokioIo<FrameCounter<Stream>>,
     /// The bytes that were read to detect the HTTP version.
     first: Bytes,
-    line: Arc<LineState>,
+    line: Arc<ConnectionState>,
     /// Incoming bytes are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
     half_close: HalfClose,
@@ -35,13 +35,13 @@ impl ClientStream {
     pub(super) fn new(
         stream: Stream,
         first: Bytes,
-        line: Arc<LineState>,
+        line: Arc<ConnectionState>,
         heads: bool,
         linger: Duration,
         place: ConnectionPermit,
     ) -> Self {
         let control = (!heads).then(|| {
-            let mut control = Box::new(Control::new());
+            let mut control = Box::new(FrameBudget::new());
             // These bytes are too few to exceed the limit.
             control.has_read(&first);
             control

@@ -1,6 +1,6 @@
-//! What a client's connection is doing, and for how long: [`LineState`].
+//! What a client's connection is doing, and for how long: [`ConnectionState`].
 //!
-//! What does not live here: reading and writing (`watched`), and what happens to a client
+//! What does not live here: reading and writing (`client_stream`), and what happens to a client
 //! that is too slow (`connection`).
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl ClientTimeouts {
 // All atomics here are Relaxed: they carry only times, and one task at a time writes most
 // of them. A limit that is slightly off does no harm.
 #[derive(Debug)]
-pub(super) struct LineState {
+pub(super) struct ConnectionState {
     opened: Instant,
     patience: ClientTimeouts,
     doing: AtomicU32,
@@ -72,7 +72,7 @@ const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What is due on a client's connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum LineDue {
+pub(super) enum ConnectionDue {
     /// It has been idle for too long.
     Close,
     /// The client is too slow.
@@ -83,7 +83,7 @@ pub(super) enum LineDue {
     },
 }
 
-impl LineState {
+impl ConnectionState {
     pub(super) fn new(patience: ClientTimeouts, max_requests: u32, max_discard: u64) -> Self {
         Self {
             opened: Instant::now(),
@@ -223,7 +223,7 @@ impl LineState {
 
     /// Returns what is due, and when to check again. Once the connection is `ending`, it is
     /// due when nothing has been in flight for a [`LAST_CALL`].
-    pub(super) fn due(&self, ending: bool) -> LineDue {
+    pub(super) fn due(&self, ending: bool) -> ConnectionDue {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
         let busy = self.is_busy();
@@ -232,7 +232,7 @@ impl LineState {
         let mut until = now + self.patience.least();
         if ending && doing != LINGERING {
             if !busy && at(since, LAST_CALL) <= now {
-                return LineDue::Close;
+                return ConnectionDue::Close;
             }
             // The end of the last request triggers no check here.
             until = until.min(now + LAST_CALL);
@@ -245,7 +245,7 @@ impl LineState {
         if busy && half_closed != 0 {
             let deadline = at(half_closed, self.patience.half_closed);
             if deadline <= now {
-                return LineDue::Cut;
+                return ConnectionDue::Cut;
             }
             until = until.min(deadline);
         }
@@ -253,29 +253,29 @@ impl LineState {
         if blocked != 0 {
             let deadline = at(blocked, self.patience.reading);
             if deadline <= now {
-                return LineDue::Cut;
+                return ConnectionDue::Cut;
             }
             until = until.min(deadline);
         }
         let (limit, then) = match doing {
             // Lingering has its own limit, unless the server stops.
-            LINGERING => (LONG, LineDue::Cut),
-            _ if busy => return LineDue::Nothing { until },
-            HEAD => (self.patience.head, LineDue::Cut),
-            IDLE => (self.patience.idle, LineDue::Close),
-            _ => return LineDue::Nothing { until },
+            LINGERING => (LONG, ConnectionDue::Cut),
+            _ if busy => return ConnectionDue::Nothing { until },
+            HEAD => (self.patience.head, ConnectionDue::Cut),
+            IDLE => (self.patience.idle, ConnectionDue::Close),
+            _ => return ConnectionDue::Nothing { until },
         };
         let deadline = at(since, grace.unwrap_or(limit).min(limit));
         if deadline <= now {
             return then;
         }
-        LineDue::Nothing {
+        ConnectionDue::Nothing {
             until: until.min(deadline),
         }
     }
 }
 
-impl Evictable for LineState {
+impl Evictable for ConnectionState {
     /// Returns since when the connection waits between two requests.
     fn idle_since(&self) -> Option<Instant> {
         if self.doing.load(Relaxed) != IDLE || self.is_busy() {
@@ -295,25 +295,25 @@ impl Evictable for LineState {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientTimeouts, LineDue, LineState};
+    use super::{ClientTimeouts, ConnectionDue, ConnectionState};
     use crate::net::Evictable;
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
-    fn line() -> LineState {
+    fn line() -> ConnectionState {
         let patience = ClientTimeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             reading: Duration::from_secs(30),
             half_closed: Duration::from_secs(40),
         };
-        LineState::new(patience, 2, 0)
+        ConnectionState::new(patience, 2, 0)
     }
 
-    fn seconds(due: LineDue) -> u64 {
+    fn seconds(due: ConnectionDue) -> u64 {
         match due {
-            LineDue::Nothing { until } => (until - Instant::now()).as_secs(),
-            LineDue::Close | LineDue::Cut => panic!("{due:?}"),
+            ConnectionDue::Nothing { until } => (until - Instant::now()).as_secs(),
+            ConnectionDue::Close | ConnectionDue::Cut => panic!("{due:?}"),
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
         advance(Duration::from_secs(5)).await;
         line.has_read();
         advance(Duration::from_secs(5)).await;
-        assert_eq!(line.due(false), LineDue::Cut);
+        assert_eq!(line.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(seconds(line.due(false)), 10);
         line.request_ends();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(line.due(false), LineDue::Close);
+        assert_eq!(line.due(false), ConnectionDue::Close);
     }
 
     #[tokio::test(start_paused = true)]
@@ -369,7 +369,7 @@ mod tests {
         advance(Duration::from_secs(29)).await;
         line.has_written(false);
         advance(Duration::from_secs(30)).await;
-        assert_eq!(line.due(false), LineDue::Cut);
+        assert_eq!(line.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
