@@ -52,7 +52,7 @@ pub(super) struct RequestedUpgrade {
 impl Upgrades {
     /// Takes the requested upgrade out of the head of a request; `None` if there is none,
     /// or if it is not allowed.
-    pub(super) fn asked(&self, head: &mut Parts) -> Option<RequestedUpgrade> {
+    pub(super) fn requested(&self, head: &mut Parts) -> Option<RequestedUpgrade> {
         // The server adds this if the connection can be switched.
         head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
@@ -81,7 +81,7 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
 impl RequestedUpgrade {
     /// Requests the upgrade from the member, once all other hop-by-hop headers are removed.
     pub(super) fn pass_on(&self, headers: &mut HeaderMap) {
-        say(headers, self.protocol.clone());
+        set_upgrade_headers(headers, self.protocol.clone());
     }
 
     /// Starts the tunnel. It is a failure of the member to switch to a protocol that was
@@ -108,7 +108,7 @@ impl RequestedUpgrade {
 
     /// Confirms the switch to the client.
     pub(super) fn confirm(headers: &mut HeaderMap, protocol: HeaderValue) {
-        say(headers, protocol);
+        set_upgrade_headers(headers, protocol);
     }
 
     pub(super) fn protocol(&self) -> HeaderValue {
@@ -116,7 +116,7 @@ impl RequestedUpgrade {
     }
 }
 
-fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
+fn set_upgrade_headers(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
@@ -163,7 +163,7 @@ impl TunnelPair {
             // needs.
             biased;
             () = TunnelCutoff::happens(cut) => None,
-            () = silence(&moved, self.idle) => None,
+            () = idle_for(&moved, self.idle) => None,
             ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
         };
         if let Some(guard) = member.guard.take() {
@@ -177,7 +177,7 @@ impl TunnelPair {
 }
 
 /// Resolves once nothing has moved for `limit`, at the latest after twice that time.
-async fn silence(moved: &AtomicU32, limit: Duration) {
+async fn idle_for(moved: &AtomicU32, limit: Duration) {
     let mut before = moved.load(Relaxed);
     loop {
         Deadline::after(limit).await;

@@ -24,7 +24,7 @@ pin_project! {
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct EdgeFuture<F> {
         #[pin]
-        course: EdgeState<F>,
+        state: EdgeState<F>,
         wanted: PreferredFormat,
         edge: Arc<Edge>,
     }
@@ -41,14 +41,14 @@ pub(crate) struct RejectedResponse(pub(crate) ServedBy);
 
 pin_project! {
     #[derive(Debug)]
-    #[project = CourseProjected]
+    #[project = EdgeStateProjected]
     enum EdgeState<F> {
         Refused { status: StatusCode },
         Sent {
             #[pin]
             inner: F,
             // Boxed, because most requests ask for no upgrade.
-            asked: Option<Box<RequestedUpgrade>>,
+            upgrade: Option<Box<RequestedUpgrade>>,
         },
     }
 }
@@ -70,23 +70,23 @@ where
             }
             Poll::Ready(Ok(answer))
         };
-        let (response, asked) = match this.course.project() {
-            CourseProjected::Refused { status } => return refused(*status, None),
-            CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
+        let (response, upgrade) = match this.state.project() {
+            EdgeStateProjected::Refused { status } => return refused(*status, None),
+            EdgeStateProjected::Sent { inner, upgrade } => (ready!(inner.poll(context))?, upgrade),
         };
         let (mut head, body) = response.into_parts();
         let served = |head: &mut http::response::Parts| head.extensions.remove::<ServedBy>();
         let mut switched = None;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(asked) = asked.take() else {
+            let Some(upgrade) = upgrade.take() else {
                 return refused(StatusCode::BAD_GATEWAY, served(&mut head));
             };
-            switched = Some(asked.protocol());
-            if let Err(status) = asked.switch(&mut head) {
+            switched = Some(upgrade.protocol());
+            if let Err(status) = upgrade.switch(&mut head) {
                 return refused(status, served(&mut head));
             }
         }
-        let Ok(removed) = this.edge.give_answer(&mut head) else {
+        let Ok(removed) = this.edge.convert_response(&mut head) else {
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
         };
         if let Some(protocol) = switched {
@@ -105,13 +105,13 @@ where
 impl<F> EdgeFuture<F> {
     pub(super) fn sent(
         inner: F,
-        asked: Option<RequestedUpgrade>,
+        upgrade: Option<RequestedUpgrade>,
         wanted: PreferredFormat,
         edge: Arc<Edge>,
     ) -> Self {
-        let asked = asked.map(Box::new);
+        let upgrade = upgrade.map(Box::new);
         Self {
-            course: EdgeState::Sent { inner, asked },
+            state: EdgeState::Sent { inner, upgrade },
             wanted,
             edge,
         }
@@ -119,7 +119,7 @@ impl<F> EdgeFuture<F> {
 
     pub(super) fn refused(status: StatusCode, wanted: PreferredFormat, edge: Arc<Edge>) -> Self {
         Self {
-            course: EdgeState::Refused { status },
+            state: EdgeState::Refused { status },
             wanted,
             edge,
         }

@@ -42,7 +42,7 @@ pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
 /// A request that may be passed on.
 #[derive(Debug)]
 pub(super) struct AcceptedRequest {
-    pub(super) asked: Option<RequestedUpgrade>,
+    pub(super) upgrade: Option<RequestedUpgrade>,
     /// The fields that its trailers may not have, in addition to those that are never
     /// allowed.
     pub(super) removed: Vec<HeaderName>,
@@ -51,7 +51,7 @@ pub(super) struct AcceptedRequest {
 impl Edge {
     /// Turns a client's request into one for a member, or returns the status to reject it
     /// with.
-    pub(super) fn receive(&self, head: &mut Parts) -> Result<AcceptedRequest, StatusCode> {
+    pub(super) fn convert_request(&self, head: &mut Parts) -> Result<AcceptedRequest, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -62,12 +62,12 @@ impl Edge {
         if self.certified_only && !is_certified(head) {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
-        count_down(head)?;
-        meet_expectation(&mut head.headers)?;
+        decrement_max_forwards(head)?;
+        handle_expect(&mut head.headers)?;
         if let Some(paths) = &self.paths {
             map(paths, head)?;
         }
-        let asked = self.upgrades.asked(head);
+        let upgrade = self.upgrades.requested(head);
         let mut removed =
             hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
                 FramingError::Coded => StatusCode::NOT_IMPLEMENTED,
@@ -79,15 +79,15 @@ impl Edge {
         fields::clean_announcement(&mut head.headers, &removed);
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
-        if let Some(asked) = &asked {
-            asked.pass_on(&mut head.headers);
+        if let Some(upgrade) = &upgrade {
+            upgrade.pass_on(&mut head.headers);
         }
-        Ok(AcceptedRequest { asked, removed })
+        Ok(AcceptedRequest { upgrade, removed })
     }
 
     /// Turns a member's response into one for the client. Returns the fields that its
     /// trailers may not have, in addition to those that are never allowed.
-    pub(super) fn give_answer(
+    pub(super) fn convert_response(
         &self,
         head: &mut http::response::Parts,
     ) -> Result<Vec<HeaderName>, FramingError> {
@@ -146,7 +146,7 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
 
 /// Handles `Expect` (RFC 9110, 10.1.1): the server sends 100 once the body is read, and the
 /// member gets the body in any case. hyper sends no 100 for a list, so a client would wait.
-fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
+fn handle_expect(headers: &mut HeaderMap) -> Result<(), StatusCode> {
     if !headers.contains_key(EXPECT) {
         return Ok(());
     }
@@ -159,7 +159,7 @@ fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
 }
 
 /// Handles `Max-Forwards` (RFC 9110, 7.6.2) for `TRACE` and `OPTIONS`.
-fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
+fn decrement_max_forwards(head: &mut Parts) -> Result<(), StatusCode> {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return Ok(());
     }

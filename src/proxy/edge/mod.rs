@@ -284,8 +284,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let wanted = PreferredFormat::by(&head.method, &head.headers);
-        match self.edge.receive(&mut head) {
-            Ok(AcceptedRequest { asked, removed }) => {
+        match self.edge.convert_request(&mut head) {
+            Ok(AcceptedRequest { upgrade, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Otherwise hyper's client assumes that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
@@ -293,7 +293,7 @@ where
                 }
                 let body = EdgeBody::new(body, removed);
                 let inner = self.inner.call(Request::from_parts(head, body));
-                EdgeFuture::sent(inner, asked, wanted, self.edge.clone())
+                EdgeFuture::sent(inner, upgrade, wanted, self.edge.clone())
             }
             Err(status) => EdgeFuture::refused(status, wanted, self.edge.clone()),
         }

@@ -24,7 +24,7 @@ use crate::timer::timeout;
 pub struct EndpointBody {
     inner: Incoming,
     /// `None` once it has been returned to the pool.
-    line: Option<(Arc<SharedEndpoint>, MemberConnection)>,
+    connection: Option<(Arc<SharedEndpoint>, MemberConnection)>,
     alarm: ExchangeAlarm,
     limits: BodyTimeouts,
     upload: Progress,
@@ -53,7 +53,7 @@ impl EndpointBody {
     pub(super) fn new(
         inner: Incoming,
         endpoint: Arc<SharedEndpoint>,
-        line: MemberConnection,
+        connection: MemberConnection,
         alarm: ExchangeAlarm,
         limits: BodyTimeouts,
         upload: Progress,
@@ -61,7 +61,7 @@ impl EndpointBody {
         let over = inner.is_end_stream();
         let mut body = Self {
             inner,
-            line: Some((endpoint, line)),
+            connection: Some((endpoint, connection)),
             alarm,
             limits,
             upload,
@@ -70,27 +70,28 @@ impl EndpointBody {
             done: false,
         };
         if over {
-            body.lay_down();
+            body.return_to_pool();
         }
         body
     }
 
     /// Returns the connection to the pool.
-    fn lay_down(&mut self) {
-        let Some((endpoint, MemberConnection::Http1(mut line))) = self.line.take() else {
+    fn return_to_pool(&mut self) {
+        let Some((endpoint, MemberConnection::Http1(mut connection))) = self.connection.take()
+        else {
             return;
         };
-        line.alarm = std::mem::take(&mut self.alarm);
+        connection.alarm = std::mem::take(&mut self.alarm);
         if self.upload.goes_on() {
             // A member that responds early may close next. The rest of the upload may still be
             // sent.
-            tokio::spawn(let_out(line, self.upload.clone()));
+            tokio::spawn(finish_upload(connection, self.upload.clone()));
             return;
         }
-        if line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
-            endpoint.pool.put(line);
-        } else if !line.sender.is_closed() && !line.is_carried_here() {
-            tokio::spawn(put_when_ready(endpoint, line));
+        if connection.sender.is_ready() || connection.is_alive() && connection.sender.is_ready() {
+            endpoint.pool.put(connection);
+        } else if !connection.sender.is_closed() && !connection.is_polled_here() {
+            tokio::spawn(put_when_ready(endpoint, connection));
         }
     }
 
@@ -99,18 +100,18 @@ impl EndpointBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let inner = Pin::new(&mut self.inner);
-        let Some((_, MemberConnection::Http1(line))) = &mut self.line else {
+        let Some((_, MemberConnection::Http1(connection))) = &mut self.connection else {
             return inner.poll_frame(context);
         };
-        if !line.is_carried_here() {
+        if !connection.is_polled_here() {
             return inner.poll_frame(context);
         }
         // A wake-up for work that is done here would cause a poll for nothing.
-        let mut nobody = Context::from_waker(Waker::noop());
-        match inner.poll_frame(&mut nobody) {
+        let mut no_waker = Context::from_waker(Waker::noop());
+        match inner.poll_frame(&mut no_waker) {
             Poll::Pending => {
-                line.carry(context);
-                Pin::new(&mut self.inner).poll_frame(&mut nobody)
+                connection.poll_connection(context);
+                Pin::new(&mut self.inner).poll_frame(&mut no_waker)
             }
             frame => frame,
         }
@@ -120,13 +121,14 @@ impl EndpointBody {
     /// ended, which is only right if the member has sent its whole response (RFC 9113,
     /// 8.1).
     fn is_cut_short(&self) -> bool {
-        matches!(self.line, Some((_, MemberConnection::Http2(_)))) && !self.inner.is_end_stream()
+        matches!(self.connection, Some((_, MemberConnection::Http2(_))))
+            && !self.inner.is_end_stream()
     }
 
     /// Returns the error with the next poll: earlier frames are yet to be written, and a
     /// writer flushes when a poll is pending.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
-        self.line = None;
+        self.connection = None;
         self.broken = Some(how);
         context.waker().wake_by_ref();
         Poll::Pending
@@ -160,18 +162,18 @@ impl EndpointBody {
 }
 
 /// Returns a connection to the pool once hyper's task reports it ready.
-async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Connection) {
-    let ready = timeout(Duration::from_secs(1), line.sender.ready());
+async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut connection: Http1Connection) {
+    let ready = timeout(Duration::from_secs(1), connection.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
-        endpoint.pool.put(line);
+        endpoint.pool.put(connection);
     }
 }
 
 /// Sends the rest of an upload; gives up on a member that does not read it.
-async fn let_out(mut line: Http1Connection, upload: Progress) {
+async fn finish_upload(mut connection: Http1Connection, upload: Progress) {
     loop {
         let seen = upload.seen();
-        let ready = timeout(Duration::from_secs(1), line.sender.ready());
+        let ready = timeout(Duration::from_secs(1), connection.sender.ready());
         if ready.await.is_ok() || upload.seen() == seen {
             return;
         }
@@ -197,14 +199,14 @@ impl Body for EndpointBody {
         match poll_filled(context, |context| this.poll_inner(context)) {
             Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
                 this.done = true;
-                this.line = None;
+                this.connection = None;
                 let late = EndpointError::timed_out(TimeoutStage::Whole);
                 Poll::Ready(Some(Err(late)))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = None;
                 if this.inner.is_end_stream() {
-                    this.lay_down();
+                    this.return_to_pool();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -216,12 +218,12 @@ impl Body for EndpointBody {
             }
             Poll::Ready(None) => {
                 this.done = true;
-                this.lay_down();
+                this.return_to_pool();
                 Poll::Ready(None)
             }
             Poll::Pending => this.poll_late(context).map(|stage| {
                 this.done = true;
-                this.line = None;
+                this.connection = None;
                 Some(Err(EndpointError::timed_out(stage)))
             }),
         }

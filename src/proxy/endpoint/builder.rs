@@ -19,7 +19,7 @@ use crate::sync::AtomicU32;
 
 /// Removes user and password: members do not get them, and `Debug` and errors show the
 /// rest.
-fn unnamed(uri: Uri) -> Uri {
+fn without_credentials(uri: Uri) -> Uri {
     let Some(Ok(bare)) = uri.authority().map(without_user) else {
         return uri;
     };
@@ -73,7 +73,7 @@ impl EndpointBuilder {
     pub(super) fn new(uri: Uri) -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            uri: unnamed(uri),
+            uri: without_credentials(uri),
             socket: None,
             address: None,
             secure: None,

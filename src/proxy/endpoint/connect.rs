@@ -126,12 +126,12 @@ impl ConnectionOpener {
             return Err("it does not speak HTTP/2".into());
         }
         if agreed {
-            return self.speak_2(stream).await;
+            return self.http2_handshake(stream).await;
         }
-        self.speak_1(stream).await
+        self.http1_handshake(stream).await
     }
 
-    async fn speak_1(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
+    async fn http1_handshake(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let interim = InterimLimit::new(self.max_interim);
         let bytes = InterimLimited::new(TokioIo::new(stream), interim.clone());
         let mut http1 = http1::Builder::new();
@@ -149,7 +149,7 @@ impl ConnectionOpener {
         )))
     }
 
-    async fn speak_2(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
+    async fn http2_handshake(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
         let windows = self.windows;
         let (stream, peer) = Peer::watch(stream, self.changed.clone());
@@ -169,7 +169,7 @@ impl ConnectionOpener {
             let _ = connection.await;
         });
         let number = self.opened.fetch_add(1, Relaxed);
-        let line = Http2Connection::new(sender, peer, windows.streams, number);
-        Ok(MemberConnection::Http2(line))
+        let connection = Http2Connection::new(sender, peer, windows.streams, number);
+        Ok(MemberConnection::Http2(connection))
     }
 }

@@ -173,7 +173,7 @@ impl EndpointError {
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Connect { source, .. } => unreached(source),
+            Self::Connect { source, .. } => connect_cause(source),
             Self::Exchange { unprocessed, .. } => Some(if *unprocessed {
                 Cause::Unsent
             } else {
@@ -306,7 +306,7 @@ pub enum EndpointUriError {
 }
 
 /// Returns why a connection could not be opened; `None` if the cause is local or not known.
-fn unreached(error: &BoxError) -> Option<Cause> {
+fn connect_cause(error: &BoxError) -> Option<Cause> {
     if Fault::of(&**error).is_exhausted() {
         return None;
     }

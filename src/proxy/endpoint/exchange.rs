@@ -36,13 +36,13 @@ type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 /// the common case, this is one allocation.
 pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
     let times = ExchangeTimes::new(&endpoint, request.body().progress().clone());
-    if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
+    if endpoint.may_be_http2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
     let fresh = request.extensions().get::<FreshConnection>().is_some();
-    let line = if fresh { None } else { endpoint.pool.take() };
-    match line {
-        Some(line) => send(endpoint, line, request, times, SendAttempt::First),
+    let connection = if fresh { None } else { endpoint.pool.take() };
+    match connection {
+        Some(connection) => send(endpoint, connection, request, times, SendAttempt::First),
         None => open(endpoint, request, times),
     }
 }
@@ -72,12 +72,12 @@ impl SendAttempt {
     /// Returns where to send a request that was not processed on an HTTP/2 connection: once
     /// to another connection; if that one ended after it had served others, to a connection
     /// of its own.
-    fn after(self, line: &Http2Connection) -> Option<(ConnectionChoice, Self)> {
+    fn after(self, connection: &Http2Connection) -> Option<(ConnectionChoice, Self)> {
         match self {
             Self::First | Self::Second | Self::Fresh => {
-                Some((ConnectionChoice::After(line.number()), Self::Younger))
+                Some((ConnectionChoice::After(connection.number()), Self::Younger))
             }
-            Self::Younger if line.has_served() => Some((ConnectionChoice::Itself, Self::Alone)),
+            Self::Younger if connection.has_served() => Some((ConnectionChoice::Own, Self::Alone)),
             Self::Younger | Self::Alone => None,
         }
     }
@@ -87,15 +87,15 @@ async fn open_and_send(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
     mut times: ExchangeTimes,
-    whom: ConnectionChoice,
-    turn: SendAttempt,
+    choice: ConnectionChoice,
+    attempt: SendAttempt,
 ) -> ExchangeResult {
-    let line = endpoint.open(whom, times.limits.whole).await?;
+    let connection = endpoint.open(choice, times.limits.whole).await?;
     times.now = Instant::now();
-    if matches!(line, MemberConnection::Http2(_)) {
-        endpoint.pool.see_to();
+    if matches!(connection, MemberConnection::Http2(_)) {
+        endpoint.pool.start_reaper();
     }
-    send(endpoint, line, request, times, turn).await
+    send(endpoint, connection, request, times, attempt).await
 }
 
 async fn switch(
@@ -103,9 +103,9 @@ async fn switch(
     request: Request<Outgoing>,
     mut times: ExchangeTimes,
 ) -> ExchangeResult {
-    let line = endpoint.open_for_upgrade(times.limits.whole).await?;
+    let connection = endpoint.open_for_upgrade(times.limits.whole).await?;
     times.now = Instant::now();
-    send(endpoint, line, request, times, SendAttempt::Fresh).await
+    send(endpoint, connection, request, times, SendAttempt::Fresh).await
 }
 
 /// Sends a request of which nothing was sent on another connection.
@@ -113,14 +113,14 @@ fn again(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
     times: ExchangeTimes,
-    turn: SendAttempt,
+    attempt: SendAttempt,
 ) -> ExchangeFuture {
-    if turn == SendAttempt::First {
+    if attempt == SendAttempt::First {
         // A member that closed one connection may have closed all: they are not tried one
         // by one.
-        endpoint.pool.sort_out();
-        if let Some(line) = endpoint.pool.take() {
-            return send(endpoint, line, request, times, SendAttempt::Second);
+        endpoint.pool.remove_closed();
+        if let Some(connection) = endpoint.pool.take() {
+            return send(endpoint, connection, request, times, SendAttempt::Second);
         }
     }
     open(endpoint, request, times)
@@ -143,33 +143,39 @@ fn open(
 
 fn send(
     endpoint: Arc<SharedEndpoint>,
-    mut line: MemberConnection,
+    mut connection: MemberConnection,
     mut request: Request<Outgoing>,
     mut times: ExchangeTimes,
-    turn: SendAttempt,
+    attempt: SendAttempt,
 ) -> ExchangeFuture {
     times.sent();
-    let alarm = line.take_alarm();
-    match &mut line {
+    let alarm = connection.take_alarm();
+    match &mut connection {
         MemberConnection::Http1(one) => {
             for_http_1(&mut request);
             request.body_mut().hold(None);
             if times.upload.is_watched() {
-                one.leave_to_task();
+                one.move_to_task();
             }
             one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
-            let on = ActiveConnection { endpoint, line };
-            Box::pin(SentRequest::new(sent, on, None, alarm, times, turn))
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, None, alarm, times, attempt))
         }
         MemberConnection::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
             let copy =
-                (turn != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
+                (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
-            let on = ActiveConnection { endpoint, line };
-            Box::pin(SentRequest::new(sent, on, copy, alarm, times, turn))
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, copy, alarm, times, attempt))
         }
     }
 }
@@ -177,7 +183,7 @@ fn send(
 /// Returns hyper's error if the connection, of HTTP/1.1, is closed.
 fn closed(on: &mut Option<ActiveConnection>, context: &mut Context<'_>) -> Option<hyper::Error> {
     let Some(ActiveConnection {
-        line: MemberConnection::Http1(one),
+        connection: MemberConnection::Http1(one),
         ..
     }) = on
     else {
@@ -275,7 +281,7 @@ pin_project! {
         on: Option<ActiveConnection>,
         alarm: ExchangeAlarm,
         times: ExchangeTimes,
-        turn: SendAttempt,
+        attempt: SendAttempt,
         // The request to send again if the member has not processed it.
         copy: Option<Box<RequestCopy>>,
         // The request on another connection, because this one turned out to be closed.
@@ -286,7 +292,7 @@ pin_project! {
 /// The connection that a request is on, and its endpoint.
 struct ActiveConnection {
     endpoint: Arc<SharedEndpoint>,
-    line: MemberConnection,
+    connection: MemberConnection,
 }
 
 impl<F> SentRequest<F> {
@@ -296,14 +302,14 @@ impl<F> SentRequest<F> {
         copy: Option<Box<RequestCopy>>,
         alarm: ExchangeAlarm,
         times: ExchangeTimes,
-        turn: SendAttempt,
+        attempt: SendAttempt,
     ) -> Self {
         Self {
             sent: Some(sent),
             on: Some(on),
             alarm,
             times,
-            turn,
+            attempt,
             copy,
             again: None,
         }
@@ -326,10 +332,10 @@ where
         };
         let here = match this.on {
             Some(ActiveConnection {
-                line: MemberConnection::Http1(one),
+                connection: MemberConnection::Http1(one),
                 ..
-            }) if one.is_carried_here() => {
-                one.carry(context);
+            }) if one.is_polled_here() => {
+                one.poll_connection(context);
                 true
             }
             _ => false,
@@ -337,8 +343,8 @@ where
         let mut answered = if here {
             // A wake-up for work that was just done would cause a poll for nothing. Nor does it
             // matter here that the task's budget may be used up.
-            let mut nobody = Context::from_waker(Waker::noop());
-            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut nobody)
+            let mut no_waker = Context::from_waker(Waker::noop());
+            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut no_waker)
         } else {
             sent.as_mut().poll(context)
         };
@@ -347,19 +353,23 @@ where
             // A response that arrived before is available now.
             answered = sent.as_mut().poll(context);
             let lost = answered.is_pending().then(|| this.on.take()).flatten();
-            if let Some(ActiveConnection { endpoint, line }) = lost {
+            if let Some(ActiveConnection {
+                endpoint,
+                connection,
+            }) = lost
+            {
                 // The connection's task has ended while hyper handed the request over. The request is
                 // in their channel, which wakes nothing, and is returned when the sender is dropped.
-                drop(line);
+                drop(connection);
                 let unsent = match sent.poll(context) {
                     Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
                     Poll::Ready(Ok(_)) | Poll::Pending => None,
                 };
                 this.sent.set(None);
-                let fresh = *this.turn == SendAttempt::Fresh;
+                let fresh = *this.attempt == SendAttempt::Fresh;
                 return match unsent {
                     Some(unsent) if !fresh => {
-                        let again = again(endpoint, unsent, this.times.clone(), *this.turn);
+                        let again = again(endpoint, unsent, this.times.clone(), *this.attempt);
                         this.again.insert(again).as_mut().poll(context)
                     }
                     Some(_) => Poll::Ready(Err(endpoint.unreachable(closed.into()))),
@@ -374,10 +384,14 @@ where
             *this.on = None;
             return Poll::Ready(Err(EndpointError::timed_out(stage)));
         };
-        let Some(ActiveConnection { endpoint, mut line }) = this.on.take() else {
+        let Some(ActiveConnection {
+            endpoint,
+            mut connection,
+        }) = this.on.take()
+        else {
             return Poll::Pending;
         };
-        if let Some(error) = line.too_many_interim() {
+        if let Some(error) = connection.too_many_interim() {
             return Poll::Ready(Err(error));
         }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
@@ -391,21 +405,23 @@ where
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
                 }
                 if let (StatusCode::SWITCHING_PROTOCOLS, MemberConnection::Http1(one)) =
-                    (head.status, &mut line)
+                    (head.status, &mut connection)
                 {
-                    one.leave_to_tunnel();
+                    one.release_to_tunnel();
                 }
                 let (limits, upload) = (times.limits, times.upload.clone());
-                let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
+                let body = EndpointBody::new(inner, endpoint, connection, alarm, limits, upload);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(mut unanswered) => {
                 let unsent = unanswered.take_message();
                 let was_unsent = unsent.is_some();
-                let again = match (&line, unsent) {
+                let again = match (&connection, unsent) {
                     (MemberConnection::Http1(_), unsent) => {
-                        match unsent.filter(|_| this.turn.is_pooled()) {
-                            Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
+                        match unsent.filter(|_| this.attempt.is_pooled()) {
+                            Some(unsent) => {
+                                Ok(again(endpoint, unsent, times.clone(), *this.attempt))
+                            }
                             None => Err(endpoint),
                         }
                     }
@@ -413,10 +429,10 @@ where
                         let copy = this.copy.take();
                         let unprocessed = is_unprocessed(unanswered.error());
                         let copied = || copy.filter(|_| unprocessed)?.request();
-                        match (unsent.or_else(copied), this.turn.after(two)) {
-                            (Some(request), Some((whom, turn))) => {
+                        match (unsent.or_else(copied), this.attempt.after(two)) {
+                            (Some(request), Some((choice, attempt))) => {
                                 let times = times.for_another(request.body());
-                                let sent = open_and_send(endpoint, request, times, whom, turn);
+                                let sent = open_and_send(endpoint, request, times, choice, attempt);
                                 Ok(Box::pin(sent) as ExchangeFuture)
                             }
                             _ => Err(endpoint),
@@ -432,7 +448,7 @@ where
                         &endpoint,
                         unanswered.into_error(),
                         was_unsent,
-                        *this.turn,
+                        *this.attempt,
                     ))),
                 }
             }
@@ -445,17 +461,17 @@ fn failed(
     endpoint: &SharedEndpoint,
     error: hyper::Error,
     unsent: bool,
-    turn: SendAttempt,
+    attempt: SendAttempt,
 ) -> EndpointError {
     if unsent {
         return endpoint.unreachable(error.into());
     }
-    if turn.is_pooled() {
+    if attempt.is_pooled() {
         // A member that closed one connection may have closed all.
-        endpoint.pool.sort_out();
+        endpoint.pool.remove_closed();
     } else if endpoint.is_refusal(&error) {
         let source = io::Error::other(error);
         return endpoint.unreachable(ConnectError::Secure { source }.into());
     }
-    EndpointError::broken_off(error, !turn.is_pooled())
+    EndpointError::broken_off(error, !attempt.is_pooled())
 }

@@ -115,21 +115,21 @@ impl Http2Connection {
 
     /// Returns how many streams may be in use; `None` before the member's first SETTINGS.
     pub(super) fn allowed(&self) -> Option<u32> {
-        let allowed = self.shared.peer.said().allowed?;
+        let allowed = self.shared.peer.state().allowed?;
         Some(allowed.min(self.shared.most))
     }
 
     /// Returns whether new requests may be sent on it.
     pub(super) fn takes_requests(&self) -> bool {
-        let said = self.shared.peer.said();
+        let state = self.shared.peer.state();
         let open = self.sender.as_ref().is_some_and(|it| !it.is_closed());
-        open && said.last.is_none() && !said.gone
+        open && state.last.is_none() && !state.gone
     }
 
     /// Returns whether the member has processed requests on it, and then announced that it
     /// closes it.
     pub(super) fn has_served(&self) -> bool {
-        self.shared.peer.said().last.is_some_and(|last| last > 0)
+        self.shared.peer.state().last.is_some_and(|last| last > 0)
     }
 
     /// Returns what the member has announced about it.
@@ -143,7 +143,7 @@ pub(super) struct Http1Connection {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: ExchangeAlarm,
     pub(super) interim: InterimLimit,
-    carrier: ConnectionDriver,
+    driver: ConnectionDriver,
 }
 
 /// hyper's connection, which must be polled for anything to move.
@@ -171,46 +171,47 @@ impl Http1Connection {
             sender,
             alarm: ExchangeAlarm::default(),
             interim,
-            carrier: ConnectionDriver::Here(connection),
+            driver: ConnectionDriver::Here(connection),
         }
     }
 
     /// Moves the connection to a task of its own.
-    pub(super) fn leave_to_task(&mut self) {
-        self.carrier = match std::mem::replace(&mut self.carrier, ConnectionDriver::Gone) {
+    pub(super) fn move_to_task(&mut self) {
+        self.driver = match std::mem::replace(&mut self.driver, ConnectionDriver::Gone) {
             ConnectionDriver::Here(connection) => {
                 let task = tokio::spawn(connection);
                 ConnectionDriver::Task(AbortOnDrop(Some(task.abort_handle())))
             }
-            carrier => carrier,
+            driver => driver,
         };
     }
 
     /// Leaves the connection to the tunnel that it was switched to.
-    pub(super) fn leave_to_tunnel(&mut self) {
-        if let ConnectionDriver::Task(task) = &mut self.carrier {
+    pub(super) fn release_to_tunnel(&mut self) {
+        if let ConnectionDriver::Task(task) = &mut self.driver {
             task.0 = None;
         }
     }
 
     /// Polls the connection, unless a task does.
-    pub(super) fn carry(&mut self, context: &mut Context<'_>) {
-        if let ConnectionDriver::Here(connection) = &mut self.carrier {
+    pub(super) fn poll_connection(&mut self, context: &mut Context<'_>) {
+        if let ConnectionDriver::Here(connection) = &mut self.driver {
             if connection.as_mut().poll(context).is_ready() {
-                self.carrier = ConnectionDriver::Gone;
+                self.driver = ConnectionDriver::Gone;
             }
         }
     }
 
-    /// Returns whether the exchange advances by [`carry`](Self::carry) only, so that no
-    /// other task needs to wake the one that waits for it.
-    pub(super) fn is_carried_here(&self) -> bool {
-        matches!(self.carrier, ConnectionDriver::Here(_))
+    /// Returns whether the exchange advances by
+    /// [`poll_connection`](Self::poll_connection) only, so that no other task needs to wake
+    /// the one that waits for it.
+    pub(super) fn is_polled_here(&self) -> bool {
+        matches!(self.driver, ConnectionDriver::Here(_))
     }
 
     /// Returns whether the connection is still open, as far as the system knows.
     pub(super) fn is_alive(&mut self) -> bool {
-        self.carry(&mut Context::from_waker(Waker::noop()));
+        self.poll_connection(&mut Context::from_waker(Waker::noop()));
         !self.sender.is_closed()
     }
 }
@@ -243,7 +244,7 @@ impl MemberConnection {
     /// Takes the connection's alarm; a shared connection has none.
     pub(super) fn take_alarm(&mut self) -> ExchangeAlarm {
         match self {
-            Self::Http1(line) => std::mem::take(&mut line.alarm),
+            Self::Http1(connection) => std::mem::take(&mut connection.alarm),
             Self::Http2(_) => ExchangeAlarm::default(),
         }
     }
@@ -251,7 +252,7 @@ impl MemberConnection {
     /// Returns why the connection broke off, if it was too many interim responses.
     pub(super) fn too_many_interim(&self) -> Option<EndpointError> {
         match self {
-            Self::Http1(line) => line.interim.error(),
+            Self::Http1(connection) => connection.interim.error(),
             Self::Http2(_) => None,
         }
     }

@@ -169,7 +169,7 @@ where
         let endpoint = &self.shared;
         let version = request.version();
         let request = request.map(|body| Outgoing::new(body, version));
-        let exchange = match endpoint.aim(request) {
+        let exchange = match endpoint.address_to_member(request) {
             Ok(request) => exchange::begin(endpoint.clone(), request),
             Err(source) => {
                 let refused = EndpointError::Request { source };

@@ -45,28 +45,28 @@ impl Peer {
     }
 
     fn reader(changed: Arc<Notify>) -> (FrameObserver, Self) {
-        let (said, peer) = watch::channel(PeerState::default());
+        let (state, peer) = watch::channel(PeerState::default());
         let reader = FrameObserver {
             frames: Frames::of_server(),
             head: None,
             entry: ([0; 6], 0),
             allowed: None,
-            said,
+            state,
             changed,
         };
         (reader, Self(peer))
     }
 
-    pub(super) fn said(&self) -> PeerState {
+    pub(super) fn state(&self) -> PeerState {
         *self.0.borrow()
     }
 
     /// Waits for the member's first settings, or for the end of the connection.
     pub(super) async fn settle(&self) {
-        let mut said = self.0.clone();
-        let settled = |said: &PeerState| said.allowed.is_some() || said.gone;
+        let mut state = self.0.clone();
+        let settled = |state: &PeerState| state.allowed.is_some() || state.gone;
         // The reader sets `gone` before it is dropped.
-        let _ = said.wait_for(settled).await;
+        let _ = state.wait_for(settled).await;
     }
 }
 
@@ -80,14 +80,14 @@ struct FrameObserver {
     entry: ([u8; 6], usize),
     /// The limit in the settings that are being read.
     allowed: Option<u32>,
-    said: watch::Sender<PeerState>,
+    state: watch::Sender<PeerState>,
     changed: Arc<Notify>,
 }
 
 impl Drop for FrameObserver {
     fn drop(&mut self) {
         // Set before the pool checks: hyper's own handles may notice it later.
-        self.tell(|said| said.gone = true);
+        self.tell(|state| state.gone = true);
     }
 }
 
@@ -106,7 +106,7 @@ impl FrameObserver {
         match head.kind {
             FrameHead::GOAWAY => {
                 // The number of the last stream follows in the payload.
-                self.tell(|said| said.last = Some(said.last.unwrap_or(0)));
+                self.tell(|state| state.last = Some(state.last.unwrap_or(0)));
                 self.read_payload_of(head);
             }
             FrameHead::SETTINGS if !head.is_ack() => {
@@ -156,7 +156,7 @@ impl FrameObserver {
         if kind == FrameHead::GOAWAY {
             let [s0, s1, s2, s3, ..] = entry;
             let last = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
-            self.tell(|said| said.last = Some(last));
+            self.tell(|state| state.last = Some(last));
             self.head = None;
             return;
         }
@@ -171,14 +171,14 @@ impl FrameObserver {
     fn settled(&mut self) {
         self.head = None;
         let allowed = self.allowed;
-        self.tell(|said| said.allowed = allowed.or(said.allowed).or(Some(u32::MAX)));
+        self.tell(|state| state.allowed = allowed.or(state.allowed).or(Some(u32::MAX)));
     }
 
     fn tell(&self, change: impl FnOnce(&mut PeerState)) {
-        let changed = self.said.send_if_modified(|said| {
-            let before = *said;
-            change(said);
-            *said != before
+        let changed = self.state.send_if_modified(|state| {
+            let before = *state;
+            change(state);
+            *state != before
         });
         if changed {
             self.changed.notify_one();
@@ -256,14 +256,14 @@ mod tests {
     }
 
     /// What is known after each frame, when the bytes arrive in pieces of `length`.
-    fn said(frames: &[Vec<u8>], length: usize) -> Vec<PeerState> {
+    fn state(frames: &[Vec<u8>], length: usize) -> Vec<PeerState> {
         let (mut reader, peer) = Peer::reader(Arc::default());
         let mut all = Vec::new();
         for frame in frames {
             for piece in frame.chunks(length) {
                 reader.read(piece);
             }
-            all.push(peer.said());
+            all.push(peer.state());
         }
         all
     }
@@ -283,13 +283,13 @@ mod tests {
             frame(7, 0, &[0, 0, 0, 9, 0, 0, 0, 0]),
         ];
         for length in [1, 4, 9, 100] {
-            let said = said(&frames, length);
-            let allowed: Vec<Option<u32>> = said.iter().map(|said| said.allowed).collect();
+            let state = state(&frames, length);
+            let allowed: Vec<Option<u32>> = state.iter().map(|state| state.allowed).collect();
             assert_eq!(
                 allowed,
                 [None, Some(5), Some(5), Some(5), Some(256), Some(256)]
             );
-            let last: Vec<Option<u32>> = said.iter().map(|said| said.last).collect();
+            let last: Vec<Option<u32>> = state.iter().map(|state| state.last).collect();
             assert_eq!(last, [None, None, None, None, None, Some(9)]);
         }
     }
@@ -298,10 +298,10 @@ mod tests {
     async fn a_connection_that_is_gone_is_known_to_be_before_the_pool_is_told() {
         let changed = Arc::new(Notify::new());
         let (reader, peer) = Peer::reader(changed.clone());
-        assert!(!peer.said().gone);
+        assert!(!peer.state().gone);
         drop(reader);
         changed.notified().await;
-        assert!(peer.said().gone);
+        assert!(peer.state().gone);
         // A wait for the settings ends.
         peer.settle().await;
     }
@@ -310,7 +310,7 @@ mod tests {
     fn settings_that_mention_no_limit_set_none() {
         let other = frame(4, 0, &[0, 4, 0, 1, 0, 0]);
         for settings in [frame(4, 0, &[]), other] {
-            assert_eq!(said(&[settings], 3)[0].allowed, Some(u32::MAX));
+            assert_eq!(state(&[settings], 3)[0].allowed, Some(u32::MAX));
         }
     }
 }

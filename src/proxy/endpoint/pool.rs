@@ -26,10 +26,10 @@ pub(super) struct Pool {
     /// The protocol of the last connection that was opened. If it is HTTP/2, other requests
     /// wait for it.
     // Relaxed: a hint; the connection itself is under a lock.
-    speaks: AtomicU32,
+    protocol: AtomicU32,
     most: usize,
     /// How long a connection may be idle.
-    life: Duration,
+    idle_lifetime: Duration,
     /// The balancers that learn how many requests there is room for.
     pub(super) capacity: Capacity,
     /// Notified when a member has announced something about a connection, or has closed it.
@@ -42,7 +42,7 @@ const HTTP_2: u32 = 2;
 const UNKNOWN: u32 = 0;
 
 /// Idle connections are checked this often per idle lifetime.
-const LIVES: u32 = 2;
+const CHECKS_PER_LIFETIME: u32 = 2;
 
 #[derive(Debug)]
 struct OpenConnections {
@@ -51,7 +51,7 @@ struct OpenConnections {
     /// Shared connections, if the member speaks HTTP/2.
     shared: MemberStreams,
     /// The number of checks so far.
-    looks: u32,
+    checks: u32,
     watched: bool,
 }
 
@@ -85,26 +85,31 @@ pub(super) enum ConnectionChoice {
     After(u32),
     /// For a request to which this has happened more than once: a new one, on which it is
     /// the first.
-    Itself,
+    Own,
 }
 
 impl Pool {
     /// Keeps up to `most` idle connections; with 0, each request has its own. Up to
     /// `shared` connections are shared, if the member speaks HTTP/2.
-    pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>, life: Duration) -> Self {
+    pub(super) fn new(
+        most: usize,
+        shared: usize,
+        protocol: Option<bool>,
+        idle_lifetime: Duration,
+    ) -> Self {
         let open = OpenConnections {
             idle: Vec::new(),
             shared: MemberStreams::new(shared),
-            looks: 0,
+            checks: 0,
             watched: false,
         };
-        let speaks = speaks.map_or(UNKNOWN, |two| if two { HTTP_2 } else { HTTP_1 });
+        let protocol = protocol.map_or(UNKNOWN, |two| if two { HTTP_2 } else { HTTP_1 });
         Self {
             open: Mutex::new(open),
             opening: tokio::sync::Mutex::default(),
-            speaks: AtomicU32::new(speaks),
+            protocol: AtomicU32::new(protocol),
             most,
-            life,
+            idle_lifetime,
             capacity: Capacity::default(),
             changed: Arc::default(),
         }
@@ -112,16 +117,16 @@ impl Pool {
 
     /// Returns an open connection, if there is one.
     pub(super) fn take(&self) -> Option<MemberConnection> {
-        if self.speaks.load(Relaxed) == HTTP_2 {
+        if self.protocol.load(Relaxed) == HTTP_2 {
             return match self.find(None) {
-                StreamChoice::Line(line) => Some(MemberConnection::Http2(line)),
+                StreamChoice::Connection(connection) => Some(MemberConnection::Http2(connection)),
                 _ => None,
             };
         }
         let mut open = self.open.lock();
-        while let Some((line, _)) = open.idle.pop() {
-            if !line.sender.is_closed() {
-                return Some(MemberConnection::Http1(line));
+        while let Some((connection, _)) = open.idle.pop() {
+            if !connection.sender.is_closed() {
+                return Some(MemberConnection::Http1(connection));
             }
         }
         None
@@ -133,7 +138,7 @@ impl Pool {
     }
 
     /// Reports changes in free capacity to the balancers that have met the limit.
-    fn tell_room(&self) {
+    fn report_room(&self) {
         let mut gone = Vec::new();
         let room = self.open.lock().shared.room(&mut gone);
         drop(gone);
@@ -143,17 +148,17 @@ impl Pool {
     fn find(&self, after: Option<u32>) -> StreamChoice {
         let mut gone = Vec::new();
         let mut open = self.open.lock();
-        let looks = open.looks;
-        let found = open.shared.find(looks, after, &mut gone);
+        let checks = open.checks;
+        let found = open.shared.find(checks, after, &mut gone);
         drop(open);
         drop(gone);
         found
     }
 
     /// Drops the connections that the member has closed.
-    pub(super) fn sort_out(&self) {
+    pub(super) fn remove_closed(&self) {
         let mut open = self.open.lock();
-        let dead = open.weed(|_| true);
+        let dead = open.remove_unless(|_| true);
         drop(open);
         drop(dead);
     }
@@ -163,24 +168,26 @@ impl Pool {
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<MemberConnection, BoxError>>,
-        whom: ConnectionChoice,
+        choice: ConnectionChoice,
     ) -> Result<MemberConnection, NoConnection> {
-        let alone = self.most == 0 || whom == ConnectionChoice::Itself;
-        if alone || self.speaks.load(Relaxed) == HTTP_1 {
+        let alone = self.most == 0 || choice == ConnectionChoice::Own;
+        if alone || self.protocol.load(Relaxed) == HTTP_1 {
             return Ok(self.share(connect.await?));
         }
-        let after = match whom {
+        let after = match choice {
             ConnectionChoice::After(number) => Some(number),
-            ConnectionChoice::Any | ConnectionChoice::Itself => None,
+            ConnectionChoice::Any | ConnectionChoice::Own => None,
         };
         let opening = self.opening.lock().await;
-        if self.speaks.load(Relaxed) == HTTP_1 {
+        if self.protocol.load(Relaxed) == HTTP_1 {
             drop(opening);
             return Ok(self.share(connect.await?));
         }
         loop {
             match self.find(after) {
-                StreamChoice::Line(line) => return Ok(MemberConnection::Http2(line)),
+                StreamChoice::Connection(connection) => {
+                    return Ok(MemberConnection::Http2(connection));
+                }
                 StreamChoice::New(peer) => peer.settle().await,
                 StreamChoice::Full(allowed) => return Err(NoConnection::Full(allowed)),
                 StreamChoice::None => return Ok(self.share(connect.await?)),
@@ -190,65 +197,69 @@ impl Pool {
 
     /// Shares a connection, if it can be shared; returns the handle for the request that
     /// opened it.
-    fn share(&self, line: MemberConnection) -> MemberConnection {
-        let MemberConnection::Http2(line) = line else {
-            self.speaks.store(HTTP_1, Relaxed);
-            return line;
+    fn share(&self, connection: MemberConnection) -> MemberConnection {
+        let MemberConnection::Http2(connection) = connection else {
+            self.protocol.store(HTTP_1, Relaxed);
+            return connection;
         };
-        self.speaks.store(HTTP_2, Relaxed);
-        let own = line.with_stream();
+        self.protocol.store(HTTP_2, Relaxed);
+        let own = connection.with_stream();
         if self.most > 0 {
             let mut open = self.open.lock();
-            let looks = open.looks;
-            open.shared.add(line, looks);
+            let checks = open.checks;
+            open.shared.add(connection, checks);
         }
         MemberConnection::Http2(own)
     }
 
     /// Returns a connection to the pool for the next request.
-    pub(super) fn put(self: &Arc<Self>, line: Http1Connection) {
+    pub(super) fn put(self: &Arc<Self>, connection: Http1Connection) {
         let mut open = self.open.lock();
-        if open.idle.len() >= self.most || line.sender.is_closed() {
+        if open.idle.len() >= self.most || connection.sender.is_closed() {
             drop(open);
             return;
         }
-        let looks = open.looks;
-        open.idle.push((line, looks));
+        let checks = open.checks;
+        open.idle.push((connection, checks));
         if !open.watched {
             drop(open);
-            self.see_to();
+            self.start_reaper();
         }
     }
 
     /// Starts the task that closes surplus connections.
-    pub(super) fn see_to(self: &Arc<Self>) {
+    pub(super) fn start_reaper(self: &Arc<Self>) {
         let watched = std::mem::replace(&mut self.open.lock().watched, true);
         if !watched {
-            tokio::spawn(watch(Arc::downgrade(self), self.changed(), self.life));
+            tokio::spawn(watch(
+                Arc::downgrade(self),
+                self.changed(),
+                self.idle_lifetime,
+            ));
         }
     }
 }
 
 impl OpenConnections {
     /// Removes the connections that have been idle for too long, for the caller to drop.
-    fn look(&mut self) -> ExpiredConnections {
-        self.looks = self.looks.wrapping_add(1);
-        let looks = self.looks;
-        let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
+    fn remove_idle(&mut self) -> ExpiredConnections {
+        self.checks = self.checks.wrapping_add(1);
+        let checks = self.checks;
+        let is_young = |since: u32| checks.wrapping_sub(since) <= CHECKS_PER_LIFETIME;
         let mut gone = Vec::new();
-        self.shared.look(looks, is_young, &mut gone);
-        (self.weed(is_young), gone)
+        self.shared.remove_idle(checks, is_young, &mut gone);
+        (self.remove_unless(is_young), gone)
     }
 
     /// Removes connections that are not to be kept, and those that the member has closed,
     /// which would go unnoticed otherwise.
-    fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Connection> {
+    fn remove_unless(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Connection> {
         let mut weeded = Vec::new();
-        for (mut line, since) in std::mem::take(&mut self.idle) {
-            if keep(since) && line.is_alive() {
-                self.idle.push((line, since));
+        for (mut connection, since) in std::mem::take(&mut self.idle) {
+            if keep(since) && connection.is_alive() {
+                self.idle.push((connection, since));
             } else {
-                weeded.push(line);
+                weeded.push(connection);
             }
         }
         weeded
@@ -259,33 +270,33 @@ type ExpiredConnections = (Vec<Http1Connection>, Vec<Http2Connection>);
 
 /// Returns the time between two checks. It is never zero, so that the checks do not loop
 /// without a pause.
-fn between_looks(life: Duration) -> Duration {
-    (life / LIVES).max(Duration::from_millis(10))
+fn check_interval(idle_lifetime: Duration) -> Duration {
+    (idle_lifetime / CHECKS_PER_LIFETIME).max(Duration::from_millis(10))
 }
 
 /// Closes connections that have been idle for too long, until none are left.
-async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
-    let pause = between_looks(life);
-    let mut look = Instant::now() + pause;
+async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, idle_lifetime: Duration) {
+    let pause = check_interval(idle_lifetime);
+    let mut next_check = Instant::now() + pause;
     loop {
         tokio::select! {
-            () = sleep_until(look) => {}
+            () = sleep_until(next_check) => {}
             () = changed.notified() => {}
         }
         let Some(pool) = pool.upgrade() else {
             return;
         };
         let mut done = false;
-        if Instant::now() >= look {
-            look = Instant::now() + pause;
+        if Instant::now() >= next_check {
+            next_check = Instant::now() + pause;
             let mut open = pool.open.lock();
-            let old = open.look();
+            let old = open.remove_idle();
             open.watched = !open.idle.is_empty() || !open.shared.is_empty();
             done = !open.watched;
             drop(open);
             drop(old);
         }
-        pool.tell_room();
+        pool.report_room();
         if done {
             return;
         }
@@ -294,12 +305,12 @@ async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use super::between_looks;
+    use super::check_interval;
     use std::time::Duration;
 
     #[test]
     fn there_is_a_pause_between_looks_however_short_an_idle_life_is() {
-        assert_eq!(between_looks(Duration::from_secs(15)).as_millis(), 7_500);
-        assert_eq!(between_looks(Duration::ZERO).as_millis(), 10);
+        assert_eq!(check_interval(Duration::from_secs(15)).as_millis(), 7_500);
+        assert_eq!(check_interval(Duration::ZERO).as_millis(), 10);
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct SharedEndpoint {
 impl SharedEndpoint {
     /// Addresses a request to the member. The connection brings it into the form of its
     /// HTTP version.
-    pub(super) fn aim(
+    pub(super) fn address_to_member(
         &self,
         request: Request<Outgoing>,
     ) -> Result<Request<Outgoing>, RequestError> {
@@ -77,20 +77,20 @@ impl SharedEndpoint {
 
     /// Returns whether a new connection may turn out to be HTTP/2, unless HTTP/1.1 is
     /// requested.
-    pub(super) fn may_speak_2(&self) -> bool {
+    pub(super) fn may_be_http2(&self) -> bool {
         self.opener.connector.is_secured() && self.opener.versions == HttpVersions::Any
     }
 
     /// Opens a connection within the time limit.
     pub(super) async fn open(
         &self,
-        whom: ConnectionChoice,
+        choice: ConnectionChoice,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let connect = self.opener.connect(self.opener.versions);
         // The wait for a connection that is being opened counts, too: otherwise the times
         // would add up.
-        self.in_time(self.pool.open(connect, whom), until).await
+        self.in_time(self.pool.open(connect, choice), until).await
     }
 
     /// Opens an HTTP/1.1 connection for a request to switch protocols, which HTTP/2 cannot.

@@ -99,10 +99,10 @@ impl<'p> Readings<'p> {
                 others: Vec::new(),
             };
         }
-        let mut ways = ways(path.as_bytes()).map(|way| way.read(path));
-        let httpd = ways.next().unwrap_or_default();
+        let mut interpretations = interpretations(path.as_bytes()).map(|way| way.read(path));
+        let httpd = interpretations.next().unwrap_or_default();
         let mut others = Vec::new();
-        for other in ways {
+        for other in interpretations {
             if other != httpd && !others.contains(&other) {
                 others.push(other);
             }
@@ -218,7 +218,7 @@ enum Parameters {
 }
 
 /// Returns the interpretations that may differ for this path, httpd's first.
-fn ways(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
+fn interpretations(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
     let (mut slash, mut backslash, mut parameters) = (false, false, false);
     for at in 0..path.len() {
         let escaped = escape(path, at);

@@ -41,7 +41,7 @@ pin_project! {
         S: Service<R>,
     {
         #[pin]
-        way: RoutedCall<S, R, S::Future>,
+        state: RoutedCall<S, R, S::Future>,
     }
 }
 
@@ -62,14 +62,14 @@ where
 {
     pub(super) fn answered(answer: Response<Bytes>) -> Self {
         let answer = Some(answer);
-        let way = RoutedCall::Answered { answer };
-        Self { way }
+        let state = RoutedCall::Answered { answer };
+        Self { state }
     }
 
     pub(super) fn chosen(service: S, request: R) -> Self {
         let request = Some(request);
-        let way = RoutedCall::Chosen { service, request };
-        Self { way }
+        let state = RoutedCall::Chosen { service, request };
+        Self { state }
     }
 }
 
@@ -81,9 +81,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         const AGAIN: &str = "a router's future was polled after it was ready";
-        let mut way = self.project().way;
+        let mut state = self.project().state;
         loop {
-            let future = match way.as_mut().project() {
+            let future = match state.as_mut().project() {
                 WayProjected::Answered { answer } => match answer.take() {
                     Some(answer) => return Poll::Ready(Ok(answer.map(ResponseBody::text))),
                     None => panic!("{AGAIN}"),
@@ -107,7 +107,7 @@ where
                     }
                 }
             };
-            way.set(RoutedCall::Called { future });
+            state.set(RoutedCall::Called { future });
         }
     }
 }
@@ -117,13 +117,13 @@ where
     S: Service<R>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = match &self.way {
+        let state = match &self.state {
             RoutedCall::Answered { .. } => "answered",
             RoutedCall::Called { .. } => "called",
             RoutedCall::Chosen { .. } => "chosen",
         };
         f.debug_struct("RouterFuture")
-            .field("way", &way)
+            .field("state", &state)
             .finish_non_exhaustive()
     }
 }

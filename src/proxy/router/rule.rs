@@ -331,14 +331,14 @@ impl Rule {
     }
 
     fn with_cookie(self, name: &str, value: Option<Box<str>>) -> Self {
-        let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=;,".contains(&byte);
-        let name = named(name, "cookie", ends_it);
+        let is_delimiter = |byte: u8| !byte.is_ascii_graphic() || b"=;,".contains(&byte);
+        let name = named(name, "cookie", is_delimiter);
         self.with(name.map(|name| RouteCondition::Cookie { name, value }))
     }
 
     fn with_query(self, name: &str, value: Option<Box<str>>) -> Self {
-        let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=&#".contains(&byte);
-        let name = named(name, "parameter", ends_it);
+        let is_delimiter = |byte: u8| !byte.is_ascii_graphic() || b"=&#".contains(&byte);
+        let name = named(name, "parameter", is_delimiter);
         self.with(name.map(|name| RouteCondition::Query { name, value }))
     }
 
@@ -373,9 +373,9 @@ fn listed<T>(items: impl IntoIterator<Item = T>, of: &'static str) -> Result<Box
 fn named(
     text: &str,
     of: &'static str,
-    ends_it: impl Fn(u8) -> bool,
+    is_delimiter: impl Fn(u8) -> bool,
 ) -> Result<Box<str>, RuleError> {
-    if text.is_empty() || text.bytes().any(ends_it) {
+    if text.is_empty() || text.bytes().any(is_delimiter) {
         let text = text.to_owned();
         return Err(RuleError::Name { of, text });
     }

@@ -77,7 +77,7 @@ impl StaticResponse {
         }
     }
 
-    pub(super) fn in_doubt() -> Self {
+    pub(super) fn ambiguous_path() -> Self {
         Self {
             refused: Some("its path is ambiguous"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())

@@ -90,11 +90,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let facts = RequestFacts::of(&request);
         let wanted = || PreferredFormat::by(request.method(), request.headers());
-        let Ok(way) = self.table.way_of(&facts) else {
-            let answer = StaticResponse::in_doubt().response(wanted());
+        let Ok(action) = self.table.action_of(&facts) else {
+            let answer = StaticResponse::ambiguous_path().response(wanted());
             return RouterFuture::answered(answer);
         };
-        let service = match way {
+        let service = match action {
             RouteAction::Answer(answer) => {
                 return RouterFuture::answered(answer.response(wanted()));
             }
@@ -230,7 +230,7 @@ impl<S> RouterBuilder<S> {
         let mut index = Index::default();
         let mut rules = Vec::with_capacity(self.rules.len());
         let last = self.rules.len() + 1;
-        for (position, (rule, way)) in self.rules.into_iter().enumerate() {
+        for (position, (rule, action)) in self.rules.into_iter().enumerate() {
             let number = position + 1;
             let mut conditions = rule.checked(number)?;
             let faulty = |fault| RouterError {
@@ -240,7 +240,7 @@ impl<S> RouterBuilder<S> {
             if self.ignores_case {
                 conditions = conditions.in_lower_case().map_err(faulty)?;
             }
-            let way = match way {
+            let action = match action {
                 RouteAction::Answer(answer) => {
                     RouteAction::Answer(answer.checked().map_err(faulty)?)
                 }
@@ -254,7 +254,7 @@ impl<S> RouterBuilder<S> {
                 conditions.indexed_host(),
                 conditions.indexed_path(),
             );
-            rules.push((conditions, way));
+            rules.push((conditions, action));
         }
         let otherwise = match self.otherwise {
             RouteAction::Answer(answer) => {
@@ -274,8 +274,8 @@ impl<S> RouterBuilder<S> {
         Ok(Router { table })
     }
 
-    fn with(mut self, rule: Rule, way: RouteAction<S, Redirect>) -> Self {
-        self.rules.push((rule, way));
+    fn with(mut self, rule: Rule, action: RouteAction<S, Redirect>) -> Self {
+        self.rules.push((rule, action));
         self
     }
 }
@@ -321,13 +321,13 @@ struct RuleTable<S> {
 pub(super) struct AmbiguousPath;
 
 impl<S> RuleTable<S> {
-    fn way_of(
+    fn action_of(
         &self,
         facts: &RequestFacts<'_>,
     ) -> Result<&RouteAction<S, RedirectPlan>, AmbiguousPath> {
         let rule = self.find(facts, |facts| self.first(facts))?;
         let rule = rule.and_then(|rule| self.rules.get(rule));
-        Ok(rule.map_or(&self.otherwise, |(_, way)| way))
+        Ok(rule.map_or(&self.otherwise, |(_, action)| action))
     }
 
     /// Returns the index of the first rule that matches any interpretation of the path.
@@ -349,12 +349,13 @@ impl<S> RuleTable<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let is_in_doubt = |(conditions, way): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
-            let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
-            let mut readings = places.all();
-            matches!(way, RouteAction::Service(_))
-                && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
-        };
+        let is_in_doubt =
+            |(conditions, action): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
+                let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
+                let mut readings = places.all();
+                matches!(action, RouteAction::Service(_))
+                    && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
+            };
         let found = least.and_then(|rule| self.rules.get(rule));
         if !same && found.is_some_and(is_in_doubt) {
             return Err(AmbiguousPath);
@@ -394,7 +395,7 @@ impl<S> Router<S> {
     }
 
     /// The same by a linear search, as a reference for tests.
-    pub(super) fn found_in_turn<B>(
+    pub(super) fn found_linearly<B>(
         &self,
         request: &Request<B>,
     ) -> Result<Option<usize>, AmbiguousPath> {

@@ -46,7 +46,7 @@ use crate::timer::Deadline;
 pub struct ClientBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
-    came_by: BodyTransport,
+    transport: BodyTransport,
     /// The number of bytes that may still arrive.
     left: u64,
     patience: Duration,
@@ -74,14 +74,14 @@ pub(super) enum BodyTransport {
 impl ClientBody {
     pub(super) fn new(
         inner: Incoming,
-        came_by: BodyTransport,
+        transport: BodyTransport,
         most: u64,
         patience: Duration,
         busy: Option<InFlightRequest>,
     ) -> Self {
         Self {
             inner: Some(inner),
-            came_by,
+            transport,
             left: most,
             patience,
             alarm: None,
@@ -104,7 +104,7 @@ impl ClientBody {
 
     /// Returns the state to notify of the body's end, and the body's number.
     fn unread(&self) -> Option<(&UnreadBody, u32)> {
-        match (self.came_by, &self.busy) {
+        match (self.transport, &self.busy) {
             (BodyTransport::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
             _ => None,
         }
@@ -112,10 +112,10 @@ impl ClientBody {
 
     /// The first poll makes hyper send 100 to a client that waits for it.
     fn asks(&mut self) {
-        if let BodyTransport::Http1 { expects, .. } = &mut self.came_by {
+        if let BodyTransport::Http1 { expects, .. } = &mut self.transport {
             if std::mem::take(expects) {
                 if let Some((unread, turn)) = self.unread() {
-                    unread.was_asked(turn);
+                    unread.note_continue_sent(turn);
                 }
             }
         }
@@ -131,7 +131,7 @@ impl ClientBody {
     /// The body fails, and the rest of it is of no use.
     fn lost(&self, error: RequestError) -> RequestError {
         if let Some((unread, turn)) = self.unread() {
-            unread.is_lost(turn);
+            unread.note_lost(turn);
         }
         error
     }
@@ -142,7 +142,7 @@ impl ClientBody {
         let Some(inner) = &self.inner else {
             return true;
         };
-        match self.came_by {
+        match self.transport {
             BodyTransport::Http1 { .. } => inner.size_hint().lower() == 0,
             BodyTransport::Http2 { .. } => inner.is_end_stream(),
         }
@@ -212,7 +212,7 @@ impl Drop for ClientBody {
         };
         if let Some((unread, turn)) = self.unread() {
             unread.return_rest(turn, body);
-        } else if let BodyTransport::Http2 { linger } = self.came_by {
+        } else if let BodyTransport::Http2 { linger } = self.transport {
             discard(body, linger);
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct ClientStream {
     io: TokioIo<FrameCounter<Stream>>,
     /// The bytes that were read to detect the HTTP version.
     first: Bytes,
-    line: Arc<ConnectionState>,
+    connection: Arc<ConnectionState>,
     /// Incoming bytes are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
     half_close: HalfClose,
@@ -35,7 +35,7 @@ impl ClientStream {
     pub(super) fn new(
         stream: Stream,
         first: Bytes,
-        line: Arc<ConnectionState>,
+        connection: Arc<ConnectionState>,
         heads: bool,
         linger: Duration,
         place: ConnectionPermit,
@@ -49,7 +49,7 @@ impl ClientStream {
         Self {
             io: TokioIo::new(FrameCounter::new(stream, control)),
             first,
-            line,
+            connection,
             heads,
             half_close: HalfClose::default(),
             linger: Linger::new(linger),
@@ -73,7 +73,7 @@ impl Read for ClientStream {
         }
         let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if this.heads && read.is_ready() {
-            this.line.has_read();
+            this.connection.has_read();
         }
         read
     }
@@ -86,7 +86,7 @@ impl Write for ClientStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.line.has_written(written.is_ready());
+        self.connection.has_written(written.is_ready());
         written
     }
 
@@ -96,7 +96,7 @@ impl Write for ClientStream {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.line.has_written(written.is_ready());
+        self.connection.has_written(written.is_ready());
         written
     }
 
@@ -107,11 +107,11 @@ impl Write for ClientStream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
         // hyper calls this each time before it waits.
-        if self.heads && self.line.owes_answers() {
+        if self.heads && self.connection.owes_answers() {
             let this = &mut *self;
-            let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
+            let (stream, connection) = (this.io.inner_mut().get_mut(), &this.connection);
             this.half_close
-                .look(stream, &mut this.first, line, context)?;
+                .check(stream, &mut this.first, connection, context)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -120,7 +120,7 @@ impl Write for ClientStream {
         let this = &mut *self;
         if !this.linger.has_begun() {
             ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
-            if this.half_close.is_seen() || !this.line.lingers() {
+            if this.half_close.is_seen() || !this.connection.start_linger() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -64,24 +64,24 @@ where
             stopping,
             idle,
         } = arrived;
-        let line = || {
+        let state = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
             Arc::new(ConnectionState::new(options.patience, requests, discard))
         };
         // The time limit for a head starts here, or at the end of the handshake.
-        let early = line();
+        let early = state();
         let opening = OpenedConnection::open(accepted, &options);
         let opened = stopping.opened_in(options.patience.head, opening).await;
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
-            let line = if late { line() } else { early };
+            let state = if late { state() } else { early };
             let speaking = HttpConnection {
                 service,
                 options: options.clone(),
                 place,
                 stopping,
                 idle,
-                line,
+                state,
             };
             speaking.speak(opened).await;
         }
@@ -95,7 +95,7 @@ struct HttpConnection<S> {
     place: ConnectionPermit,
     stopping: Stopping,
     idle: IdleConnections,
-    line: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
 }
 
 impl<S, B> HttpConnection<S>
@@ -107,10 +107,10 @@ where
     B::Error: Into<BoxError>,
 {
     async fn speak(self, opened: OpenedConnection) {
-        let (options, line) = (self.options, self.line);
+        let (options, state) = (self.options, self.state);
         let requests = RequestService {
             service: self.service,
-            line: line.clone(),
+            connection: state.clone(),
             options: options.clone(),
             client: opened.client,
             here: opened.here,
@@ -125,7 +125,7 @@ where
         let bytes = ClientStream::new(
             opened.stream,
             opened.first,
-            line.clone(),
+            state.clone(),
             heads,
             options.linger,
             self.place,
@@ -146,7 +146,7 @@ where
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
@@ -158,7 +158,7 @@ where
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -201,7 +201,7 @@ impl OpenedConnection {
 
 /// Ends a connection when a time limit is exceeded.
 struct ConnectionDeadline<'l> {
-    line: &'l Arc<ConnectionState>,
+    state: &'l Arc<ConnectionState>,
     idle: &'l IdleConnections,
     stopping: Stopping,
     /// The time in which a client may send one more request when the server stops.
@@ -213,14 +213,14 @@ struct ConnectionDeadline<'l> {
 
 impl<'l> ConnectionDeadline<'l> {
     fn new(
-        line: &'l Arc<ConnectionState>,
+        state: &'l Arc<ConnectionState>,
         idle: &'l IdleConnections,
         stopping: Stopping,
         grace: Duration,
         says_so: bool,
     ) -> Self {
         Self {
-            line,
+            state,
             idle,
             stopping,
             grace,
@@ -234,7 +234,7 @@ impl<'l> ConnectionDeadline<'l> {
         C: Future,
     {
         let Self {
-            line,
+            state,
             idle,
             stopping,
             grace,
@@ -248,20 +248,23 @@ impl<'l> ConnectionDeadline<'l> {
         let mut entry = None;
         std::future::poll_fn(|context| {
             // As below, a single waker is enough.
-            entry.get_or_insert_with(|| idle.enter(line.clone(), context.waker()));
+            entry.get_or_insert_with(|| idle.enter(state.clone(), context.waker()));
             loop {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
-                if line.unread.is_discarded()
-                    && line.unread.poll_discard(line.is_busy(), context).is_ready()
+                if state.unread.is_discarded()
+                    && state
+                        .unread
+                        .poll_discard(state.is_busy(), context)
+                        .is_ready()
                 {
-                    line.is_idle_now();
+                    state.note_idle();
                     continue;
                 }
-                if line.is_evicted() {
-                    if line.idle_since().is_none() {
-                        line.is_spared();
+                if state.is_evicted() {
+                    if state.idle_since().is_none() {
+                        state.cancel_eviction();
                     } else if ending {
                         // All pending bytes have been written.
                         return Poll::Ready(());
@@ -278,17 +281,17 @@ impl<'l> ConnectionDeadline<'l> {
                         && draining.as_mut().poll(context).is_ready();
                 listened = true;
                 if says_so {
-                    if told && !line.is_closing() {
-                        line.closes_soon(grace);
+                    if told && !state.is_closing() {
+                        state.close_after_response(grace);
                         alarm.set(Instant::now() + grace);
                     }
-                } else if !ending && (told || line.is_worn()) {
+                } else if !ending && (told || state.has_max_requests()) {
                     ending = true;
                     end(connection.as_mut());
                     alarm.set(Instant::now() + LAST_CALL);
                     continue;
                 }
-                match ready!(alarm.poll(line, ending, context)) {
+                match ready!(alarm.poll(state, ending, context)) {
                     ConnectionDue::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
@@ -328,7 +331,7 @@ impl ConnectionAlarm {
     /// Resolves once a time limit is exceeded.
     fn poll(
         &mut self,
-        line: &ConnectionState,
+        state: &ConnectionState,
         ending: bool,
         context: &mut Context<'_>,
     ) -> Poll<ConnectionDue> {
@@ -341,7 +344,7 @@ impl ConnectionAlarm {
                 self.set = true;
                 return Poll::Pending;
             }
-            match line.due(ending) {
+            match state.due(ending) {
                 ConnectionDue::Nothing { until } => self.set(until),
                 due => return Poll::Ready(due),
             }

@@ -136,28 +136,28 @@ impl ConnectionState {
 
     /// Records that the client has shut down its sending side while it is owed a response.
     /// Returns whether the response may still be sent.
-    pub(super) fn has_half_closed(&self) -> bool {
+    pub(super) fn note_half_close(&self) -> bool {
         self.half_closed.store(self.now(), Relaxed);
         !self.patience.half_closed.is_zero()
     }
 
     /// Records that this side has been shut down. Returns whether to wait for the client's.
-    pub(super) fn lingers(&self) -> bool {
+    pub(super) fn start_linger(&self) -> bool {
         let http = self.doing.load(Relaxed) != TUNNEL;
-        let lingers = http && !self.is_evicted();
-        if lingers {
+        let waits = http && !self.is_evicted();
+        if waits {
             self.begin(LINGERING);
         }
-        lingers
+        waits
     }
 
     /// Records that the connection is no longer idle, and so keeps its slot.
-    pub(super) fn is_spared(&self) {
+    pub(super) fn cancel_eviction(&self) {
         self.evicted.store(0, Relaxed);
     }
 
     /// Records that the connection has become a tunnel.
-    pub(super) fn is_tunnel(&self) {
+    pub(super) fn become_tunnel(&self) {
         self.doing.store(TUNNEL, Relaxed);
     }
 
@@ -169,7 +169,7 @@ impl ConnectionState {
     /// Makes each further response over HTTP/1 the last of the connection. A client that
     /// already has its response may send another request within `grace`, because it does
     /// not know yet.
-    pub(super) fn closes_soon(&self, grace: Duration) {
+    pub(super) fn close_after_response(&self, grace: Duration) {
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.grace.store(millis.max(1), Relaxed);
         self.since.store(self.now(), Relaxed);
@@ -180,7 +180,7 @@ impl ConnectionState {
     }
 
     /// Records that nothing of the last request is left before the next one.
-    pub(super) fn is_idle_now(&self) {
+    pub(super) fn note_idle(&self) {
         if !self.is_busy() && !self.is_over() {
             self.begin(IDLE);
         }
@@ -206,7 +206,7 @@ impl ConnectionState {
         self.requests.load(Relaxed) == 1
     }
 
-    pub(super) fn request_goes_on(&self) {
+    pub(super) fn body_begins(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }
 
@@ -217,7 +217,7 @@ impl ConnectionState {
     }
 
     /// Returns whether the connection has reached its maximum number of requests.
-    pub(super) fn is_worn(&self) -> bool {
+    pub(super) fn has_max_requests(&self) -> bool {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
@@ -300,7 +300,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
-    fn line() -> ConnectionState {
+    fn connection() -> ConnectionState {
         let patience = ClientTimeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
@@ -319,65 +319,65 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_so_long_for_a_head_from_its_first_byte_on() {
-        let line = line();
+        let connection = connection();
         advance(Duration::from_secs(9)).await;
-        assert_eq!(seconds(line.due(false)), 1);
-        line.request_begins();
-        line.request_ends();
+        assert_eq!(seconds(connection.due(false)), 1);
+        connection.request_begins();
+        connection.request_ends();
         advance(Duration::from_secs(50)).await;
-        line.has_read();
-        assert_eq!(seconds(line.due(false)), 10);
+        connection.has_read();
+        assert_eq!(seconds(connection.due(false)), 10);
         advance(Duration::from_secs(5)).await;
-        line.has_read();
+        connection.has_read();
         advance(Duration::from_secs(5)).await;
-        assert_eq!(line.due(false), ConnectionDue::Cut);
+        assert_eq!(connection.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-        let line = line();
-        line.request_begins();
+        let connection = connection();
+        connection.request_begins();
         advance(Duration::from_secs(1_000)).await;
-        assert_eq!(seconds(line.due(false)), 10);
-        line.request_ends();
+        assert_eq!(seconds(connection.due(false)), 10);
+        connection.request_ends();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(line.due(false), ConnectionDue::Close);
+        assert_eq!(connection.due(false), ConnectionDue::Close);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_between_two_requests_can_it_be_closed_for_another_client() {
-        let line = line();
-        assert_eq!(line.idle_since(), None);
-        line.request_begins();
-        assert_eq!(line.idle_since(), None);
+        let connection = connection();
+        assert_eq!(connection.idle_since(), None);
+        connection.request_begins();
+        assert_eq!(connection.idle_since(), None);
         advance(Duration::from_secs(5)).await;
-        line.request_ends();
-        assert_eq!(line.idle_since(), Some(Instant::now()));
-        line.request_begins();
-        assert_eq!(line.idle_since(), None);
+        connection.request_ends();
+        assert_eq!(connection.idle_since(), Some(Instant::now()));
+        connection.request_begins();
+        assert_eq!(connection.idle_since(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_for_too_long_is_cut() {
-        let line = line();
-        line.request_begins();
-        line.has_written(false);
+        let connection = connection();
+        connection.request_begins();
+        connection.has_written(false);
         advance(Duration::from_secs(29)).await;
-        line.has_written(false);
-        assert_eq!(seconds(line.due(false)), 1);
-        line.has_written(true);
+        connection.has_written(false);
+        assert_eq!(seconds(connection.due(false)), 1);
+        connection.has_written(true);
         advance(Duration::from_secs(29)).await;
-        line.has_written(false);
+        connection.has_written(false);
         advance(Duration::from_secs(30)).await;
-        assert_eq!(line.due(false), ConnectionDue::Cut);
+        assert_eq!(connection.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_worn_after_so_many_requests() {
-        let line = line();
-        line.request_begins();
-        assert!(!line.is_worn());
-        line.request_begins();
-        assert!(line.is_worn());
+        let connection = connection();
+        connection.request_begins();
+        assert!(!connection.has_max_requests());
+        connection.request_begins();
+        assert!(connection.has_max_requests());
     }
 }

@@ -95,7 +95,7 @@ impl FrameBudget {
 
     /// Returns the GOAWAY frame that ends the connection, if the written bytes end at the
     /// end of a frame.
-    fn goodbye(&self) -> Option<[u8; 17]> {
+    fn go_away_frame(&self) -> Option<[u8; 17]> {
         let mut frame = [
             0,
             0,
@@ -149,7 +149,7 @@ impl<I> FrameCounter<I> {
     }
 }
 
-pub(super) fn too_much() -> io::Error {
+pub(super) fn too_many_frames() -> io::Error {
     io::Error::other("the client sent too many HTTP/2 frames without content")
 }
 
@@ -172,11 +172,11 @@ where
         if control.has_read(came) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(frame) = control.goodbye() {
+        if let Some(frame) = control.go_away_frame() {
             // If there is no room, the frame is dropped: the connection ends in any case.
             let _ = Pin::new(&mut this.io).poll_write(context, &frame);
         }
-        Poll::Ready(Err(too_much()))
+        Poll::Ready(Err(too_many_frames()))
     }
 }
 

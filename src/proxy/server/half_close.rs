@@ -25,18 +25,18 @@ impl HalfClose {
 
     /// Checks whether the client is still connected while hyper does not read. Returns an
     /// error if it is not.
-    pub(super) fn look(
+    pub(super) fn check(
         &mut self,
         stream: &mut Stream,
         ahead: &mut Bytes,
-        line: &ConnectionState,
+        connection: &ConnectionState,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         if self.0.is_none() {
-            if !has_ended(stream, ahead, line.unread.is_whole(), context)? {
+            if !has_ended(stream, ahead, connection.unread.is_whole(), context)? {
                 return Ok(());
             }
-            if !line.has_half_closed() {
+            if !connection.note_half_close() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }

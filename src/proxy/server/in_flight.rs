@@ -9,16 +9,16 @@ use super::unread::UnreadBody;
 /// Counts a request in flight until it is dropped.
 #[derive(Debug)]
 pub(super) struct InFlightRequest {
-    pub(super) line: Arc<ConnectionState>,
+    pub(super) connection: Arc<ConnectionState>,
     /// The memory of its head, which is held for a retry until the exchange is over.
     pub(super) head: Option<HeldHead>,
 }
 
 impl InFlightRequest {
-    pub(super) fn new(line: &Arc<ConnectionState>) -> Self {
-        line.request_begins();
+    pub(super) fn new(connection: &Arc<ConnectionState>) -> Self {
+        connection.request_begins();
         Self {
-            line: line.clone(),
+            connection: connection.clone(),
             head: None,
         }
     }
@@ -26,20 +26,20 @@ impl InFlightRequest {
     /// Counts the body of the request separately, because a response does not always wait
     /// for it.
     pub(super) fn also(&self) -> Self {
-        self.line.request_goes_on();
+        self.connection.body_begins();
         Self {
-            line: self.line.clone(),
+            connection: self.connection.clone(),
             head: None,
         }
     }
 
     pub(super) fn unread(&self) -> &UnreadBody {
-        &self.line.unread
+        &self.connection.unread
     }
 }
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        self.line.request_ends();
+        self.connection.request_ends();
     }
 }

@@ -29,7 +29,7 @@ use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 /// The service that hyper calls for each request of one connection.
 pub(super) struct RequestService<S> {
     pub(super) service: S,
-    pub(super) line: Arc<ConnectionState>,
+    pub(super) connection: Arc<ConnectionState>,
     pub(super) options: Arc<Options>,
     pub(super) client: Option<ClientAddr>,
     pub(super) here: Option<ServerAddr>,
@@ -50,49 +50,49 @@ where
     type Future = RequestFuture<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let mut busy = InFlightRequest::new(&self.line);
+        let mut busy = InFlightRequest::new(&self.connection);
         let speaks = request.version();
-        let asks = MethodKind::by(request.method());
+        let method = MethodKind::by(request.method());
         if let Some(heads) = &self.heads {
             busy.head = heads.hold(&request);
             if busy.head.is_none() {
                 return RequestFuture {
-                    way: RequestStart::NoRoom,
+                    state: RequestStart::NoRoom,
                     busy: Some(busy),
                     speaks,
-                    asks,
+                    method,
                 };
             }
         }
         let busy = Some(busy);
         let has_body = !request.body().is_end_stream();
-        let came_by = if speaks == Version::HTTP_2 {
+        let transport = if speaks == Version::HTTP_2 {
             BodyTransport::Http2 {
                 linger: self.options.linger,
             }
         } else {
             let length = request.body().size_hint().exact();
             let expects = has_body && request.headers().contains_key(EXPECT);
-            let turn = self.line.unread.begins(has_body, length, expects);
+            let turn = self.connection.unread.begin(has_body, length, expects);
             BodyTransport::Http1 { turn, expects }
         };
-        let busy_with = busy
+        let in_flight = busy
             .as_ref()
             .filter(|_| has_body)
             .map(InFlightRequest::also);
         let (most, patience) = (self.options.max_body, self.options.body_timeout);
-        if let Some((status, why)) = self.excess(&request) {
+        if let Some((status, why)) = self.exceeded_limit(&request) {
             let wanted = PreferredFormat::by(request.method(), request.headers());
             let refusal = ErrorPage::new(status, why, wanted);
             let answer = Some(refusal.page(self.options.pages.as_ref()));
-            let way = RequestStart::Refused { answer };
+            let state = RequestStart::Refused { answer };
             // The unread body is handled as if the service had rejected the request.
-            drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
+            drop(request.map(|body| ClientBody::new(body, transport, most, patience, in_flight)));
             return RequestFuture {
-                way,
+                state,
                 busy,
                 speaks,
-                asks,
+                method,
             };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
@@ -100,7 +100,7 @@ where
         if let Some(client) = self.client {
             extensions.insert(client);
         }
-        if self.line.is_first() {
+        if self.connection.is_first() {
             extensions.insert(FirstRequest);
         }
         if let Some(here) = self.here {
@@ -112,11 +112,12 @@ where
         if tunnel {
             extensions.insert(self.cut.clone());
         }
-        let request = request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with));
+        let request =
+            request.map(|body| ClientBody::new(body, transport, most, patience, in_flight));
         let mut service = self.service.clone();
         // Most services are always ready. If this one is not, the future polls it again.
-        let mut nobody = Context::from_waker(Waker::noop());
-        let way = match service.poll_ready(&mut nobody) {
+        let mut no_waker = Context::from_waker(Waker::noop());
+        let state = match service.poll_ready(&mut no_waker) {
             Poll::Ready(Ok(())) => RequestStart::Called {
                 future: service.call(request),
             },
@@ -126,10 +127,10 @@ where
             },
         };
         RequestFuture {
-            way,
+            state,
             busy,
             speaks,
-            asks,
+            method,
         }
     }
 }
@@ -154,7 +155,7 @@ impl MethodKind {
 
 impl<S> RequestService<S> {
     /// Returns the exceeded limit of a request, as a status and a reason.
-    fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
+    fn exceeded_limit(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
         // hyper checks the header lines of HTTP/1.1.
         let lines = self.options.max_headers.unwrap_or(usize::MAX);
         if request.headers().len() > lines {
@@ -173,10 +174,10 @@ pin_project! {
     /// A request for which a response is being created.
     pub(super) struct RequestFuture<S, F> {
         #[pin]
-        way: RequestStart<S, F>,
+        state: RequestStart<S, F>,
         busy: Option<InFlightRequest>,
         speaks: Version,
-        asks: MethodKind,
+        method: MethodKind,
     }
 }
 
@@ -204,7 +205,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut answer = loop {
-            let future = match this.way.as_mut().project() {
+            let future = match this.state.as_mut().project() {
                 WayProjected::Called { future } => {
                     break ready!(future.poll(context))
                         .map_err(Into::into)?
@@ -227,23 +228,23 @@ where
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            this.way.set(RequestStart::Called { future });
+            this.state.set(RequestStart::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(InFlightRequest { line, .. }) =
+        if let Some(InFlightRequest { connection, .. }) =
             busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2)
         {
             let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                || *this.asks == MethodKind::Tunnel && answer.status().is_success();
+                || *this.method == MethodKind::Tunnel && answer.status().is_success();
             if switches {
-                line.is_tunnel();
+                connection.become_tunnel();
             } else {
-                let unread = line.unread.is_in_the_way();
+                let unread = connection.unread.start_discard();
                 let endless = *this.speaks == Version::HTTP_10
-                    && *this.asks != MethodKind::Head
+                    && *this.method != MethodKind::Head
                     && { ends_with_the_connection(&answer) };
-                if unread || endless || line.is_worn() || line.is_closing() {
-                    is_the_last(&mut answer, *this.speaks);
+                if unread || endless || connection.has_max_requests() || connection.is_closing() {
+                    set_connection_close(&mut answer, *this.speaks);
                 }
             }
         }
@@ -271,7 +272,7 @@ fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
 }
 
 /// Announces that the connection is closed after this response; hyper then closes it.
-fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
+fn set_connection_close<B>(answer: &mut Response<B>, speaks: Version) {
     let close = HeaderValue::from_static("close");
     answer.headers_mut().insert(CONNECTION, close);
     if speaks == Version::HTTP_10 {

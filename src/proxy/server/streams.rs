@@ -30,28 +30,28 @@ pub(super) struct Pieces {
     /// The number of pieces; it wraps.
     given: u32,
     /// Whether the last piece was returned, and none has been requested since.
-    untaken: bool,
+    unread: bool,
 }
 
 thread_local! {
     /// The pieces of the stream that this thread polls now. hyper has no place to store
     /// them.
-    static NOW: Cell<Pieces> = const { Cell::new(Pieces { given: 0, untaken: false }) };
+    static NOW: Cell<Pieces> = const { Cell::new(Pieces { given: 0, unread: false }) };
 }
 
 impl Pieces {
     /// Records that a body has returned a piece.
     pub(super) fn give() {
         let given = NOW.get().given.wrapping_add(1);
-        let untaken = true;
-        NOW.set(Self { given, untaken });
+        let unread = true;
+        NOW.set(Self { given, unread });
     }
 
     /// Records that a body is polled for more: the previous piece was sent.
     pub(super) fn ask() {
-        let untaken = false;
+        let unread = false;
         NOW.set(Self {
-            untaken,
+            unread,
             ..NOW.get()
         });
     }
@@ -117,7 +117,7 @@ where
         if this.pieces.during(|| future.poll(context)).is_ready() {
             return Poll::Ready(());
         }
-        if !this.pieces.untaken {
+        if !this.pieces.unread {
             *this.due = None;
             return Poll::Pending;
         }

@@ -61,7 +61,7 @@ impl UnreadBody {
     }
 
     /// Starts another request, with a body or without. Returns the number of its body.
-    pub(super) fn begins(&self, has_body: bool, length: Option<u64>, expects: bool) -> u32 {
+    pub(super) fn begin(&self, has_body: bool, length: Option<u64>, expects: bool) -> u32 {
         if !has_body && self.is_whole() {
             return self.turn.load(Relaxed);
         }
@@ -82,7 +82,7 @@ impl UnreadBody {
     }
 
     /// Records that the client got the 100 that it waits for.
-    pub(super) fn was_asked(&self, turn: u32) {
+    pub(super) fn note_continue_sent(&self, turn: u32) {
         let mut held = self.held.lock();
         if self.turn.load(Relaxed) == turn {
             held.expects = false;
@@ -97,7 +97,7 @@ impl UnreadBody {
     }
 
     /// Records that the rest is not worth waiting for.
-    pub(super) fn is_lost(&self, turn: u32) {
+    pub(super) fn note_lost(&self, turn: u32) {
         if self.turn.load(Relaxed) == turn && self.state.load(Relaxed) == OPEN {
             self.state.store(LOST, Relaxed);
         }
@@ -121,7 +121,7 @@ impl UnreadBody {
 
     /// Records that the head of the response exists, and begins to discard the unread rest
     /// of the body. Returns whether the connection must be closed after the response.
-    pub(super) fn is_in_the_way(&self) -> bool {
+    pub(super) fn start_discard(&self) -> bool {
         let state = self.state.load(Relaxed);
         if state == WHOLE {
             return false;
