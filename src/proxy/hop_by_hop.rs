@@ -204,9 +204,9 @@ mod tests {
             [("content-length", "3"), ("transfer-encoding", "chunked")],
             [("transfer-encoding", "chunked"), ("content-length", "3")],
         ] {
-            let mut answer = headers(&pairs);
-            strip_response(&mut answer).unwrap();
-            assert!(answer.is_empty());
+            let mut response = headers(&pairs);
+            strip_response(&mut response).unwrap();
+            assert!(response.is_empty());
             let mut request = headers(&pairs);
             strip_request(&mut request).unwrap();
             assert!(request.is_empty());
@@ -229,20 +229,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_treated_alike() {
-        let mut answer = headers(&[
+    fn a_response_is_treated_alike() {
+        let mut response = headers(&[
             ("connection", "close, x-hop"),
             ("proxy-authenticate", "Basic"),
             ("server", "a"),
             ("upgrade", "h2c"),
             ("x-hop", "1"),
         ]);
-        strip_response(&mut answer).unwrap();
-        assert_eq!(answer, headers(&[("server", "a")]));
+        strip_response(&mut response).unwrap();
+        assert_eq!(response, headers(&[("server", "a")]));
     }
 
     #[test]
-    fn a_coding_under_chunked_is_told() {
+    fn a_coding_under_chunked_is_an_error() {
         for (coding, fine) in [
             ("chunked", true),
             ("Chunked", true),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_said_once_or_refused() {
+    fn lengths_are_reduced_to_one_or_rejected() {
         for (lengths, said) in [
             (&["5"][..], Some("5")),
             (&["0"], Some("0")),

@@ -116,8 +116,8 @@ type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 /// ```
 /// use equipoise::proxy::ProxyBody;
 ///
-/// fn into_axum(answer: http::Response<ProxyBody>) -> http::Response<axum::body::Body> {
-///     answer.map(axum::body::Body::new)
+/// fn into_axum(response: http::Response<ProxyBody>) -> http::Response<axum::body::Body> {
+///     response.map(axum::body::Body::new)
 /// }
 /// # let _ = into_axum;
 /// ```

@@ -159,8 +159,8 @@ impl TunnelPair {
             moved: moved.clone(),
         };
         let ended = tokio::select! {
-            // In this order: a continuous stream of bytes would use up the budget that the cut-off
-            // needs.
+            // In this order: a continuous stream of bytes would use up the budget that the
+            // cut-off needs.
             biased;
             () = TunnelCutoff::happens(cut) => None,
             () = idle_for(&moved, self.idle) => None,

@@ -157,7 +157,7 @@ fn everything_can_be_sent_shared_and_shown() {
     sent(&future);
     assert_eq!(
         format!("{future:?}"),
-        "RouterFuture { state: \"answered\", .. }"
+        "RouterFuture { state: \"responded\", .. }"
     );
 }
 

@@ -63,12 +63,12 @@ where
         let this = self.project();
         let refused = |status, by: Option<ServedBy>| {
             let refusal = ErrorPage::new(status, reason(status), *this.wanted);
-            let mut answer: Response<ResponseBody<EdgeBody<RB>>> =
+            let mut response: Response<ResponseBody<EdgeBody<RB>>> =
                 refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
-                answer.extensions_mut().insert(RejectedResponse(by));
+                response.extensions_mut().insert(RejectedResponse(by));
             }
-            Poll::Ready(Ok(answer))
+            Poll::Ready(Ok(response))
         };
         let (response, upgrade) = match this.state.project() {
             EdgeStateProjected::Refused { status } => return refused(*status, None),

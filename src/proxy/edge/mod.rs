@@ -239,7 +239,7 @@ impl EdgeLayer {
     ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.status()).into()));
     /// # let _ = layer;
     /// ```
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {

@@ -265,8 +265,8 @@ impl EndpointBuilder {
     /// # let _ = member;
     /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
     /// ```
-    pub fn max_interim_responses(mut self, answers: u32) -> Self {
-        self.max_interim = answers;
+    pub fn max_interim_responses(mut self, responses: u32) -> Self {
+        self.max_interim = responses;
         self
     }
 

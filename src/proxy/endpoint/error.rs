@@ -327,7 +327,7 @@ mod tests {
     use crate::service::Fault;
 
     #[test]
-    fn a_limit_that_passed_is_told_from_a_refusal() {
+    fn a_time_limit_is_distinguished_from_a_refusal() {
         let late = EndpointError::timed_out(TimeoutStage::Head);
         assert!(Fault::of(&late).is_timed_out() && !late.is_nothing_sent());
         assert_eq!(

@@ -341,8 +341,8 @@ where
             _ => false,
         };
         let mut answered = if here {
-            // A wake-up for work that was just done would cause a poll for nothing. Nor does it
-            // matter here that the task's budget may be used up.
+            // A wake-up for work that was just done would cause a poll for nothing. Without a
+            // budget, because a used-up budget would not wake the task either.
             let mut no_waker = Context::from_waker(Waker::noop());
             std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut no_waker)
         } else {
@@ -358,8 +358,9 @@ where
                 connection,
             }) = lost
             {
-                // The connection's task has ended while hyper handed the request over. The request is
-                // in their channel, which wakes nothing, and is returned when the sender is dropped.
+                // The connection's task has ended while hyper handed the request over. The
+                // request is in their channel, which wakes nothing. It is returned when the
+                // sender is dropped.
                 drop(connection);
                 let unsent = match sent.poll(context) {
                     Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),

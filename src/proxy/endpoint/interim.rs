@@ -25,7 +25,7 @@ pub(super) struct InterimLimit(Arc<InterimCount>);
 struct InterimCount {
     // Relaxed: the task that reads the connection writes and reads it. Another task reads
     // it only after it was notified that the connection has ended.
-    answers: AtomicU32,
+    responses: AtomicU32,
     most: u32,
 }
 
@@ -33,26 +33,26 @@ impl InterimLimit {
     /// For a new connection with a limit of `most` per request.
     pub(super) fn new(most: u32) -> Self {
         Self(Arc::new(InterimCount {
-            answers: AtomicU32::new(0),
+            responses: AtomicU32::new(0),
             most,
         }))
     }
 
     /// Counts the interim responses to this request, starting from zero.
     pub(super) fn watch<B>(&self, request: &mut Request<B>) {
-        self.0.answers.store(0, Relaxed);
+        self.0.responses.store(0, Relaxed);
         let counted = self.0.clone();
         hyper::ext::on_informational(request, move |_| {
-            counted.answers.fetch_add(1, Relaxed);
+            counted.responses.fetch_add(1, Relaxed);
         });
     }
 
-    fn answers(&self) -> u32 {
-        self.0.answers.load(Relaxed)
+    fn responses(&self) -> u32 {
+        self.0.responses.load(Relaxed)
     }
 
     fn are_too_many(&self) -> bool {
-        self.answers() > self.0.most
+        self.responses() > self.0.most
     }
 
     /// Returns why an exchange broke off, if the limit was exceeded.
@@ -98,12 +98,12 @@ where
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let answers = self.interim.answers();
-        let seen = std::mem::replace(&mut self.seen, answers);
+        let responses = self.interim.responses();
+        let seen = std::mem::replace(&mut self.seen, responses);
         if self.interim.are_too_many() {
             return Poll::Ready(Err(io::Error::other("too many interim responses")));
         }
-        if answers > seen {
+        if responses > seen {
             self.slowly = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

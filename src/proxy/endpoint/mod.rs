@@ -1,9 +1,9 @@
 //! A member that speaks HTTP, with its connections: [`Endpoint`].
 //!
 //! ```text
-//! request ─► pointed at the member ─► idle connection, or a new one ─► head ─► EndpointBody
-//!                                         ▲                                        │
-//!                                         └────────── with the last frame ─────────┘
+//! request ─► addressed to the member ─► idle connection, or a new one ─► head ─► EndpointBody
+//!                                          ▲                                         │
+//!                                          └─────────── with the last frame ─────────┘
 //! ```
 //!
 //! What does not live here: the exchange itself (`exchange` up to the head, `body`

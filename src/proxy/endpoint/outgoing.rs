@@ -349,7 +349,7 @@ impl Body for Outgoing {
         self.next.is_none() && self.content.is_end_stream()
     }
 
-    /// The size of the remaining body, so it is exact before the first frame only.
+    /// Returns the size of the remaining body. It is used before the first frame only.
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
     }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_member_says_about_its_connection_is_known() {
+    fn the_settings_and_the_end_of_a_connection_are_known() {
         let frames = [
             frame(0, 0, b"none of this"),
             frame(
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_gone_is_known_to_be_before_the_pool_is_told() {
+    async fn a_closed_connection_is_known_to_be_closed_before_the_pool_is_notified() {
         let changed = Arc::new(Notify::new());
         let (reader, peer) = Peer::reader(changed.clone());
         assert!(!peer.state().gone);

@@ -130,7 +130,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     #[test]
-    fn an_address_is_written_as_everybody_does() {
+    fn an_address_is_written_as_the_standard_library_does() {
         for octet in 0..=255 {
             for address in [[octet, 0, 9, 10], [99, 100, 255, octet]] {
                 let address = IpAddr::V4(Ipv4Addr::from(address));

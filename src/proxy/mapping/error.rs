@@ -107,7 +107,7 @@ mod tests {
     use super::{MapError, MapRuleError};
 
     #[test]
-    fn errors_say_what_is_wrong() {
+    fn errors_name_the_fault() {
         let text = || "x".to_owned();
         let rules = [
             (

@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusion_is_not_got_round_by_another_spelling() {
+    fn an_exclusion_cannot_be_bypassed_by_another_spelling() {
         let map = PathMap::new().with_exclusion("/app/admin").unwrap();
         let map = map.with_excluded_pattern("^/app/secret").unwrap();
         let map = map.with_excluded_pattern("^/app/[^/]*delete all").unwrap();
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_be_are_refused() {
+    fn invalid_rules_are_rejected() {
         assert!(PathMap::new().with_prefix("/a", "b").is_err());
         assert!(PathMap::new().with_exclusion("").is_err());
         let error = PathMap::new().with_excluded_pattern("(").unwrap_err();

@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn dot_segments_are_seen_in_every_disguise() {
+    fn dot_segments_are_found_in_every_spelling() {
         let bad = [
             "/.",
             "/..",

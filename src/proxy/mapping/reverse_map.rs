@@ -26,11 +26,11 @@ use super::join::{checked_path, join};
 ///     .with_members(["http://10.0.0.1:8080/shop", "http://10.0.0.2:8080/shop"], "/app")?;
 /// let public_origin = Origin::new(Scheme::HTTPS, "www.example.com".parse()?);
 ///
-/// let mut answer = HeaderMap::new();
+/// let mut response = HeaderMap::new();
 /// let internal = HeaderValue::from_static("http://10.0.0.2:8080/shop/login?next=cart");
-/// answer.insert("location", internal);
-/// map.rewrite(&mut answer, Some(&public_origin));
-/// assert_eq!(answer["location"], "https://www.example.com/app/login?next=cart");
+/// response.insert("location", internal);
+/// map.rewrite(&mut response, Some(&public_origin));
+/// assert_eq!(response["location"], "https://www.example.com/app/login?next=cart");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -46,10 +46,10 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = WayProjected]
+    #[project = RoutedCallProjected]
     enum RoutedCall<S, R, F> {
         // `None` once it has been returned.
-        Answered { answer: Option<Response<Bytes>> },
+        Responded { response: Option<Response<Bytes>> },
         // Not ready yet. The request is `None` once the service has it.
         Chosen { service: S, request: Option<R> },
         Called { #[pin] future: F },
@@ -60,9 +60,9 @@ impl<S, R> RouterFuture<S, R>
 where
     S: Service<R>,
 {
-    pub(super) fn answered(answer: Response<Bytes>) -> Self {
-        let answer = Some(answer);
-        let state = RoutedCall::Answered { answer };
+    pub(super) fn responded(response: Response<Bytes>) -> Self {
+        let response = Some(response);
+        let state = RoutedCall::Responded { response };
         Self { state }
     }
 
@@ -84,15 +84,15 @@ where
         let mut state = self.project().state;
         loop {
             let future = match state.as_mut().project() {
-                WayProjected::Answered { answer } => match answer.take() {
-                    Some(answer) => return Poll::Ready(Ok(answer.map(ResponseBody::text))),
+                RoutedCallProjected::Responded { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response.map(ResponseBody::text))),
                     None => panic!("{AGAIN}"),
                 },
-                WayProjected::Called { future } => {
-                    let answer = ready!(future.poll(context));
-                    return Poll::Ready(answer.map(|answer| answer.map(ResponseBody::inner)));
+                RoutedCallProjected::Called { future } => {
+                    let response = ready!(future.poll(context));
+                    return Poll::Ready(response.map(|response| response.map(ResponseBody::inner)));
                 }
-                WayProjected::Chosen { service, request } => {
+                RoutedCallProjected::Chosen { service, request } => {
                     // A service whose `poll_ready` failed is not polled again.
                     let Some(asked) = request.take() else {
                         panic!("{AGAIN}");
@@ -118,7 +118,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            RoutedCall::Answered { .. } => "answered",
+            RoutedCall::Responded { .. } => "responded",
             RoutedCall::Called { .. } => "called",
             RoutedCall::Chosen { .. } => "chosen",
         };

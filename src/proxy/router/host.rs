@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_named_and_so_is_the_remedy() {
+    fn an_invalid_host_is_named_with_its_correction() {
         let rows = [
             ("", "write a name"),
             ("*", "asterisk"),

@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn no_request_upsets_a_router(
+    fn no_request_panics_a_router(
         host in proptest::collection::vec(any::<u8>(), 0..40),
         authority in "[a-z0-9:@.\\[\\]%]{0,12}",
         path in proptest::collection::vec(any::<u8>(), 0..40),
@@ -166,10 +166,10 @@ proptest! {
                 .redirect(Rule::new().path_prefix("/"), Redirect::permanent(location))
                 .build()
                 .unwrap();
-            let answer = tower::ServiceExt::oneshot(router, request.clone());
-            let answer = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer);
-            let answer = answer.unwrap();
-            if let Some(location) = answer.headers().get("location") {
+            let response = tower::ServiceExt::oneshot(router, request.clone());
+            let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(response);
+            let response = response.unwrap();
+            if let Some(location) = response.headers().get("location") {
                 let location = location.to_str().unwrap();
                 prop_assert!(location.starts_with("https://") || !location[1..].starts_with(['/', '\\']));
             }

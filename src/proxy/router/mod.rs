@@ -6,7 +6,7 @@
 //!                                        │ the first whose conditions all hold
 //!               ┌────────────────────────┼─────────────────┐
 //!               ▼                        ▼                 ▼
-//!         your service               Redirect           Answer
+//!         your service               Redirect           StaticResponse
 //! ```
 //!
 //! Exact hosts, `*.` hosts, exact paths, prefixes and patterns are indexed: further rules

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_named_and_so_is_the_remedy() {
+    fn an_invalid_path_is_named_with_its_correction() {
         let rows = [
             (PathPattern::exactly("users"), "begin it with a slash"),
             (PathPattern::under(""), "begin it with a slash"),

@@ -34,9 +34,9 @@ use crate::service::PreferredFormat;
 /// # type Answered = http::Response<String>;
 ///
 /// let pages = service_fn(|_: Request<String>| async {
-/// #   let answer: Result<Answered, Infallible> =
+/// #   let response: Result<Answered, Infallible> =
 ///     Ok(http::Response::new(String::from("a page")))
-/// #   ; answer
+/// #   ; response
 /// });
 /// let router = Router::builder()
 ///     .redirect(Rule::new().path_prefix("/old"), Redirect::permanent("/new{rest}{query}"))
@@ -48,9 +48,9 @@ use crate::service::PreferredFormat;
 ///     .build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
-/// let answer = router.oneshot(Request::get("/old/a?b=c").body(String::new())?).await?;
-/// assert_eq!(answer.status(), 308);
-/// assert_eq!(answer.headers()["location"], "/new/a?b=c");
+/// let response = router.oneshot(Request::get("/old/a?b=c").body(String::new())?).await?;
+/// assert_eq!(response.status(), 308);
+/// assert_eq!(response.headers()["location"], "/new/a?b=c");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -207,7 +207,7 @@ pub(super) struct RedirectPlan {
 }
 
 impl RedirectPlan {
-    pub(super) fn response(
+    pub(super) fn to_response(
         &self,
         facts: &RequestFacts<'_>,
         wanted: PreferredFormat,
@@ -220,7 +220,7 @@ impl RedirectPlan {
                 response.headers_mut().insert(LOCATION, location);
                 response
             }
-            None => StaticResponse::no_host().response(wanted),
+            None => StaticResponse::no_host().to_response(wanted),
         }
     }
 

@@ -104,7 +104,7 @@ impl StaticResponse {
         Ok(self)
     }
 
-    pub(super) fn response(&self, wanted: PreferredFormat) -> Response<Bytes> {
+    pub(super) fn to_response(&self, wanted: PreferredFormat) -> Response<Bytes> {
         if let Some(why) = self.refused {
             return ErrorPage::new(self.status, why, wanted).page(None);
         }

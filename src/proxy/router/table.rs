@@ -51,9 +51,9 @@ use crate::service::{PreferredFormat, ResponseBody};
 /// # runtime.block_on(async {
 ///
 /// let request = Request::get("http://api.example.com/v1/users").body(String::new())?;
-/// let answer = router.oneshot(request).await?;
+/// let response = router.oneshot(request).await?;
 /// # use http_body_util::BodyExt;
-/// assert_eq!(answer.into_body().collect().await?.to_bytes(), "api");
+/// assert_eq!(response.into_body().collect().await?.to_bytes(), "api");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,7 +67,7 @@ impl<S> Router<S> {
     pub fn builder() -> RouterBuilder<S> {
         RouterBuilder {
             rules: Vec::new(),
-            otherwise: RouteAction::Answer(StaticResponse::not_found()),
+            otherwise: RouteAction::Respond(StaticResponse::not_found()),
             random: Random::from_entropy(),
             ignores_case: false,
         }
@@ -91,15 +91,15 @@ where
         let facts = RequestFacts::of(&request);
         let wanted = || PreferredFormat::by(request.method(), request.headers());
         let Ok(action) = self.table.action_of(&facts) else {
-            let answer = StaticResponse::ambiguous_path().response(wanted());
-            return RouterFuture::answered(answer);
+            let response = StaticResponse::ambiguous_path().to_response(wanted());
+            return RouterFuture::responded(response);
         };
         let service = match action {
-            RouteAction::Answer(answer) => {
-                return RouterFuture::answered(answer.response(wanted()));
+            RouteAction::Respond(response) => {
+                return RouterFuture::responded(response.to_response(wanted()));
             }
             RouteAction::Redirect(plan) => {
-                return RouterFuture::answered(plan.response(&facts, wanted()));
+                return RouterFuture::responded(plan.to_response(&facts, wanted()));
             }
             RouteAction::Service(service) => service.clone(),
         };
@@ -145,8 +145,8 @@ impl<S> RouterBuilder<S> {
 
     /// Responds to requests that match this rule, and none before it, with a fixed
     /// response.
-    pub fn respond(self, rule: Rule, answer: StaticResponse) -> Self {
-        self.with(rule, RouteAction::Answer(answer))
+    pub fn respond(self, rule: Rule, response: StaticResponse) -> Self {
+        self.with(rule, RouteAction::Respond(response))
     }
 
     /// Sends requests that match no rule to a service.
@@ -159,9 +159,9 @@ impl<S> RouterBuilder<S> {
 
     /// Sets the response to requests that match no rule; by default 404 with a line of
     /// text.
-    pub fn fallback_response(self, answer: StaticResponse) -> Self {
+    pub fn fallback_response(self, response: StaticResponse) -> Self {
         Self {
-            otherwise: RouteAction::Answer(answer),
+            otherwise: RouteAction::Respond(response),
             ..self
         }
     }
@@ -207,8 +207,8 @@ impl<S> RouterBuilder<S> {
     /// # let router: Router<Any> = router;
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// let answer = router.oneshot(Request::get("/ADMIN/x").body(String::new())?).await?;
-    /// assert_eq!(answer.status(), 403);
+    /// let response = router.oneshot(Request::get("/ADMIN/x").body(String::new())?).await?;
+    /// assert_eq!(response.status(), 403);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -241,8 +241,8 @@ impl<S> RouterBuilder<S> {
                 conditions = conditions.in_lower_case().map_err(faulty)?;
             }
             let action = match action {
-                RouteAction::Answer(answer) => {
-                    RouteAction::Answer(answer.checked().map_err(faulty)?)
+                RouteAction::Respond(response) => {
+                    RouteAction::Respond(response.checked().map_err(faulty)?)
                 }
                 RouteAction::Redirect(redirect) => {
                     RouteAction::Redirect(redirect.planned(conditions.prefix()).map_err(faulty)?)
@@ -257,9 +257,9 @@ impl<S> RouterBuilder<S> {
             rules.push((conditions, action));
         }
         let otherwise = match self.otherwise {
-            RouteAction::Answer(answer) => {
+            RouteAction::Respond(response) => {
                 let faulty = |fault| RouterError { rule: last, fault };
-                RouteAction::Answer(answer.checked().map_err(faulty)?)
+                RouteAction::Respond(response.checked().map_err(faulty)?)
             }
             RouteAction::Redirect(never) => match never {},
             RouteAction::Service(service) => RouteAction::Service(service),
@@ -291,7 +291,7 @@ impl<S> fmt::Debug for RouterBuilder<S> {
 
 /// The destination of a request.
 enum RouteAction<S, R> {
-    Answer(StaticResponse),
+    Respond(StaticResponse),
     Redirect(R),
     Service(S),
 }
@@ -300,7 +300,7 @@ enum RouteAction<S, R> {
 impl<S, R: fmt::Debug> fmt::Debug for RouteAction<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(answer) => answer.fmt(f),
+            Self::Respond(response) => response.fmt(f),
             Self::Redirect(redirect) => redirect.fmt(f),
             Self::Service(_) => f.debug_struct("Service").finish_non_exhaustive(),
         }
@@ -349,7 +349,7 @@ impl<S> RuleTable<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let is_in_doubt =
+        let is_ambiguous =
             |(conditions, action): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
                 let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
                 let mut readings = places.all();
@@ -357,7 +357,7 @@ impl<S> RuleTable<S> {
                     && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
             };
         let found = least.and_then(|rule| self.rules.get(rule));
-        if !same && found.is_some_and(is_in_doubt) {
+        if !same && found.is_some_and(is_ambiguous) {
             return Err(AmbiguousPath);
         }
         Ok(least)

@@ -1,6 +1,7 @@
 //! The I/O of a client's connection, with its time limits: [`ClientStream`].
 //!
-//! What does not live here: the time since which the client does something (`connection_state`).
+//! What does not live here: for how long the client has done something
+//! (`connection_state`).
 
 use std::io;
 use std::pin::Pin;

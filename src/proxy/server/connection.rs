@@ -1,6 +1,6 @@
 //! A client's connection, from its first byte to its end.
 //!
-//! What does not live here: its bytes (`connection_state`) and its requests (`request`).
+//! What does not live here: its bytes (`client_stream`) and its requests (`request`).
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -275,7 +275,8 @@ impl<'l> ConnectionDeadline<'l> {
                         continue;
                     }
                 }
-                // This task has only one waker: registering it once is enough until it is woken.
+                // This task has only one waker: registering it once is enough until it is
+                // woken.
                 told = told
                     || (!listened || stopping.has_begun())
                         && draining.as_mut().poll(context).is_ready();

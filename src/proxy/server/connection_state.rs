@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_has_so_long_for_a_head_from_its_first_byte_on() {
+    async fn the_time_limit_for_a_head_starts_with_its_first_byte() {
         let connection = connection();
         advance(Duration::from_secs(9)).await;
         assert_eq!(seconds(connection.due(false)), 1);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_nothing_for_too_long_is_cut() {
+    async fn a_client_that_reads_nothing_for_too_long_is_cut_off() {
         let connection = connection();
         connection.request_begins();
         connection.has_written(false);
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_worn_after_so_many_requests() {
+    async fn a_connection_ends_after_its_maximum_of_requests() {
         let connection = connection();
         connection.request_begins();
         assert!(!connection.has_max_requests());

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn http_2_is_told_by_its_preface() {
+    fn http_2_is_detected_by_its_preface() {
         let two = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore";
         for (sent, is_two) in [
             (two.as_slice(), true),

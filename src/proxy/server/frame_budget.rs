@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_server_says_of_the_connection_gives_a_client_nothing() {
+    async fn frames_about_the_connection_allow_a_client_no_further_frames() {
         let mut control = opened();
         let mut sent = 0;
         while control.has_read(&frame(PING, 8)) {

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_over_http_2_has_16_kib_unless_something_else_is_said() {
+    fn a_head_over_http_2_has_16_kib_by_default() {
         let list = |server: Server| server.options.http2_header_list();
         assert_eq!(list(Server::new()), 16 * 1024);
         assert_eq!(list(Server::new().max_head(1 << 20)), 16 * 1024);

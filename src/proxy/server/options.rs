@@ -404,7 +404,7 @@ impl Server {
     ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.title()).into()));
     /// # let _ = server;
     /// ```
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {

@@ -84,8 +84,8 @@ where
         if let Some((status, why)) = self.exceeded_limit(&request) {
             let wanted = PreferredFormat::by(request.method(), request.headers());
             let refusal = ErrorPage::new(status, why, wanted);
-            let answer = Some(refusal.page(self.options.pages.as_ref()));
-            let state = RequestStart::Refused { answer };
+            let response = Some(refusal.page(self.options.pages.as_ref()));
+            let state = RequestStart::Refused { response };
             // The unread body is handled as if the service had rejected the request.
             drop(request.map(|body| ClientBody::new(body, transport, most, patience, in_flight)));
             return RequestFuture {
@@ -182,13 +182,13 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = WayProjected]
+    #[project = RequestStartProjected]
     enum RequestStart<S, F> {
         // Options are `None` once their value has been taken.
         Called { #[pin] future: F },
         // Not ready yet, or failed; it will return the same error again.
         Chosen { service: S, request: Option<Request<ClientBody>> },
-        Refused { answer: Option<Response<Bytes>> },
+        Refused { response: Option<Response<Bytes>> },
         // There is no room for its head beside those that are held.
         NoRoom,
     }
@@ -204,25 +204,25 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut answer = loop {
+        let mut response = loop {
             let future = match this.state.as_mut().project() {
-                WayProjected::Called { future } => {
+                RequestStartProjected::Called { future } => {
                     break ready!(future.poll(context))
                         .map_err(Into::into)?
                         .map(ResponseBody::inner);
                 }
-                WayProjected::Chosen { service, request } => {
+                RequestStartProjected::Chosen { service, request } => {
                     ready!(service.poll_ready(context)).map_err(Into::into)?;
                     match request.take() {
                         Some(request) => service.call(request),
                         None => return Poll::Pending,
                     }
                 }
-                WayProjected::Refused { answer } => match answer.take() {
-                    Some(answer) => break answer.map(ResponseBody::text),
+                RequestStartProjected::Refused { response } => match response.take() {
+                    Some(response) => break response.map(ResponseBody::text),
                     None => return Poll::Pending,
                 },
-                WayProjected::NoRoom => {
+                RequestStartProjected::NoRoom => {
                     // The client may send it again once another request is complete.
                     let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
                     return Poll::Ready(Err(refused.into()));
@@ -234,17 +234,17 @@ where
         if let Some(InFlightRequest { connection, .. }) =
             busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2)
         {
-            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                || *this.method == MethodKind::Tunnel && answer.status().is_success();
+            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                || *this.method == MethodKind::Tunnel && response.status().is_success();
             if switches {
                 connection.become_tunnel();
             } else {
                 let unread = connection.unread.start_discard();
                 let endless = *this.speaks == Version::HTTP_10
                     && *this.method != MethodKind::Head
-                    && { ends_with_the_connection(&answer) };
+                    && { ends_with_the_connection(&response) };
                 if unread || endless || connection.has_max_requests() || connection.is_closing() {
-                    set_connection_close(&mut answer, *this.speaks);
+                    set_connection_close(&mut response, *this.speaks);
                 }
             }
         }
@@ -253,7 +253,7 @@ where
             // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
-        Poll::Ready(Ok(answer.map(|inner| InFlightResponseBody {
+        Poll::Ready(Ok(response.map(|inner| InFlightResponseBody {
             inner,
             rest: Bytes::new(),
             in_pieces,
@@ -264,20 +264,20 @@ where
 
 /// Returns whether HTTP/1.0, which has no chunks, can mark the end of this response only by
 /// closing the connection.
-fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
+fn ends_with_the_connection<B: Body>(response: &Response<B>) -> bool {
     let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-    let has_length = answer.headers().contains_key(CONTENT_LENGTH);
-    let has_end = answer.body().is_end_stream() || answer.body().size_hint().exact().is_some();
-    !has_length && !has_end && !without_body.contains(&answer.status())
+    let has_length = response.headers().contains_key(CONTENT_LENGTH);
+    let has_end = response.body().is_end_stream() || response.body().size_hint().exact().is_some();
+    !has_length && !has_end && !without_body.contains(&response.status())
 }
 
 /// Announces that the connection is closed after this response; hyper then closes it.
-fn set_connection_close<B>(answer: &mut Response<B>, speaks: Version) {
+fn set_connection_close<B>(response: &mut Response<B>, speaks: Version) {
     let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(CONNECTION, close);
+    response.headers_mut().insert(CONNECTION, close);
     if speaks == Version::HTTP_10 {
         // Otherwise hyper adds `keep-alive` for a client that has sent it.
-        *answer.version_mut() = Version::HTTP_10;
+        *response.version_mut() = Version::HTTP_10;
     }
 }
 

@@ -6,8 +6,8 @@
 //! there. It is enforced around hyper's future of the stream: dropping that future resets
 //! the stream.
 //!
-//! What does not live here: writes that are blocked by the socket (`connection_state`), which show a
-//! slow client over HTTP/1.1.
+//! What does not live here: writes that are blocked by the socket (`connection_state`),
+//! which show a slow client over HTTP/1.1.
 
 use std::cell::Cell;
 use std::pin::Pin;
