@@ -91,7 +91,7 @@ fn is_number(port: &str) -> bool {
     port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Wider than DNS by the underscore, which is in use.
+/// Returns whether this is a name as in DNS, or one with underscores, which are in use.
 fn is_name(name: &str) -> bool {
     let mut in_label = false;
     for byte in name.bytes() {

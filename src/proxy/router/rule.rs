@@ -40,7 +40,6 @@ use crate::net::canonical;
 /// [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case) is set.
 /// Queries and the values of cookies and headers are compared as they are in the request.
 /// Leave access control to the services where possible: they know the meaning of a path.
-/// what a path means.
 ///
 /// # Examples
 ///
