@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use crate::percent::escaped;
+
 /// Returns the raw rest after the prefix, if the path is below it: a prefix that does not
 /// end in `/` must be followed by one, or by the end.
 pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
@@ -310,19 +312,7 @@ fn mark(path: &[u8], at: usize) -> Option<(PathChar, usize)> {
 }
 
 fn escape(path: &[u8], at: usize) -> Option<u8> {
-    match path.get(at..at + 3)? {
-        &[b'%', high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+    escaped(path.get(at..)?)
 }
 
 fn is_unreserved(byte: u8) -> bool {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::condition::RequestFacts;
 use super::{RuleError, StaticResponse};
@@ -249,6 +250,27 @@ impl RedirectPlan {
     }
 }
 
+/// The characters that are escaped in a decoded path (RFC 3986, 3.3), in addition to those
+/// beyond ASCII.
+const ESCAPED_IN_PATH: &AsciiSet = &ESCAPED_IN_LOCATION
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The characters that are escaped in a location, in addition to those beyond ASCII, which a
+/// header cannot contain. Browsers treat `\` as a slash.
+const ESCAPED_IN_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'\\');
+
 /// Returns the raw path after a prefix. If only another interpretation of the path is below
 /// the prefix, it returns the rest of that one.
 fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
@@ -261,15 +283,8 @@ fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
         let is_below = rest.is_empty() || rest.starts_with('/');
         (is_below && front.eq_ignore_ascii_case(prefix)).then_some(rest)
     });
-    let mut escaped = String::new();
-    for byte in rest.unwrap_or_default().bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            push_escape(&mut escaped, byte);
-        }
-    }
-    Cow::Owned(escaped)
+    let escaped = utf8_percent_encode(rest.unwrap_or_default(), ESCAPED_IN_PATH);
+    Cow::Owned(escaped.to_string())
 }
 
 /// The targets of `OPTIONS *` and `CONNECT` have no leading slash.
@@ -292,22 +307,36 @@ fn push_query(location: &mut String, query: Option<&str>) {
     push_escaped(location, query);
 }
 
-/// Browsers treat `\` as a slash, and a header has no letters beyond ASCII.
 fn push_escaped(location: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'\\' {
-            location.push(char::from(byte));
-        } else {
-            push_escape(location, byte);
-        }
-    }
+    location.extend(utf8_percent_encode(text, ESCAPED_IN_LOCATION));
 }
 
-fn push_escape(location: &mut String, byte: u8) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-    location.push('%');
-    location.extend(digits);
+#[cfg(test)]
+mod tests {
+    use super::{ESCAPED_IN_LOCATION, ESCAPED_IN_PATH};
+    use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+    #[test]
+    fn all_characters_are_escaped_except_those_of_a_path_or_location() {
+        let in_path =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
+        let in_location = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        let rows: [(&AsciiSet, &dyn Fn(u8) -> bool); 2] = [
+            (ESCAPED_IN_PATH, &in_path),
+            (ESCAPED_IN_LOCATION, &in_location),
+        ];
+        for (set, stays) in rows {
+            for c in (0..=0x24f).filter_map(char::from_u32).chain(['€', '🦀']) {
+                let text = c.to_string();
+                let slowly: String = text
+                    .bytes()
+                    .map(|byte| match stays(byte) {
+                        true => char::from(byte).to_string(),
+                        false => format!("%{byte:02X}"),
+                    })
+                    .collect();
+                assert_eq!(utf8_percent_encode(&text, set).to_string(), slowly, "{c:?}");
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! What does not live here: which request is sent (`http`, `grpc`).
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(in crate::health::checks) struct CheckConnection {
     sender: Sender,
     connection: CheckDriver,
+    peer: Option<SocketAddr>,
     is_over: bool,
     _tasks: Tasks,
 }
@@ -61,6 +63,7 @@ impl CheckConnection {
         if agreed.is_some() && speaks_2 != by_2 {
             return Err("it speaks another version of HTTP".into());
         }
+        let peer = stream.peer_addr();
         let stream = TokioIo::new(stream);
         let spawner = Spawner::default();
         // From here on, so that nothing is left if the handshake is given up.
@@ -92,6 +95,7 @@ impl CheckConnection {
         Ok(Self {
             sender,
             connection,
+            peer,
             is_over: false,
             _tasks: tasks,
         })
@@ -134,6 +138,11 @@ impl CheckConnection {
             self.is_over = true;
         }
         Ok(answer)
+    }
+
+    /// The address that it goes to; `None` for a unix socket.
+    pub(in crate::health::checks) const fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Whether another exchange is possible, as far as is known.
