@@ -283,7 +283,7 @@ pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
 /// use http::Uri;
 ///
 /// let error = Endpoint::new(Uri::from_static("ftp://10.0.0.1")).unwrap_err();
-/// assert!(error.to_string().ends_with("take http:// or https://"));
+/// assert!(error.to_string().ends_with("use http:// or https://"));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
