@@ -1,13 +1,14 @@
-//! The hash of a client's address, by which a scheduler that hashes keeps a client on its member.
+//! The hash of a client's address, with which a hashing scheduler keeps a client on its
+//! member.
 //!
-//! What does not live here: an affinity that is remembered (`sticking`).
+//! What does not live here: the affinity that a stick table stores (`sticking`).
 
 use std::net::IpAddr;
 
 use crate::stable_hash::hash_bytes;
 
-/// The same for each connection of a client, whatever its port, and whichever version of IP
-/// its address is written in.
+/// Returns the same hash for each connection of a client, independent of its port and of
+/// the IP version that its address is written in.
 pub(super) fn hash_of(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(address) => hash_bytes(&address.octets()),
@@ -25,7 +26,7 @@ mod tests {
         let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
         assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
         assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
-        // Schedulers depend on it across releases.
+        // Must not change between releases.
         assert_eq!(
             hash("10.0.0.1"),
             crate::stable_hash::hash_bytes(&[10, 0, 0, 1])

@@ -1,18 +1,19 @@
-//! A member that is the forwarder itself, which would make a loop: [`is_itself`].
+//! Detecting that a member is the forwarder itself, which would create a loop:
+//! [`is_itself`].
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::member::Cause;
 
-/// Whether what is sent to a member would return to the forwarder that listens at `here`.
-/// `own` is an address of this machine.
+/// Returns whether traffic sent to a member would return to the forwarder that listens at
+/// `here`. `own` is the local address of the connection.
 pub(super) fn is_itself(to: SocketAddr, own: IpAddr, here: SocketAddr) -> bool {
     let (to_ip, here_ip) = (to.ip().to_canonical(), here.ip().to_canonical());
     let is_own = to_ip.is_loopback() || to_ip.is_unspecified() || to_ip == own.to_canonical();
     to.port() == here.port() && (to_ip == here_ip || (here_ip.is_unspecified() && is_own))
 }
 
-/// Why such a member fails.
+/// Returns the cause of that failure.
 pub(super) fn itself() -> Cause {
     "the member is the forwarder itself".into()
 }

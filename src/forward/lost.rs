@@ -1,4 +1,5 @@
-//! What becomes of connections whose member is lost: [`OnMemberLoss`], and `Lost`, which notices it.
+//! What happens to connections of a lost member: [`OnMemberLoss`], and `Lost`, which
+//! detects the loss.
 //!
 //! What does not live here: which members are picked (`balancer`).
 
@@ -14,10 +15,10 @@ use crate::balancer::events::{Event, Interest, Observer, ObserverGuard};
 use crate::member::{Flag, MemberId};
 use crate::timer::timeout;
 
-/// What becomes of the connections to a member that is lost: disabled, stopped, failed by a
-/// health check, or removed.
+/// What happens to the connections of a lost member: one that is disabled, stopped, failed
+/// by a health check, or removed.
 ///
-/// A member that is only in error, or that drains, keeps its connections in any case.
+/// A member that is only in error, or that drains, always keeps its connections.
 ///
 /// # Examples
 ///
@@ -34,16 +35,16 @@ use crate::timer::timeout;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnMemberLoss {
-    /// They end at once.
+    /// Connections end at once.
     End,
-    /// They end after this time, unless the member is back by then.
+    /// Connections end after this time, unless the member is available again by then.
     EndAfter(Duration),
-    /// They go on, which is the default.
+    /// Connections continue. This is the default.
     #[default]
     Stay,
 }
 
-/// Tells connections that their member is lost.
+/// Notifies connections that their member is lost.
 #[derive(Debug)]
 pub(super) struct Lost {
     changes: Arc<watch::Sender<()>>,
@@ -51,7 +52,7 @@ pub(super) struct Lost {
     _observing: ObserverGuard,
 }
 
-/// Tells all connections that something has changed. Each looks after its own member.
+/// Notifies all connections of a change. Each checks its own member.
 struct Tell(Arc<watch::Sender<()>>);
 
 impl Observer for Tell {
@@ -79,7 +80,8 @@ impl Lost {
         })
     }
 
-    /// Resolves when the member has been lost for as long as its connections may go on.
+    /// Resolves when the member has been lost for the time that its connections may
+    /// continue.
     pub(super) async fn is_lost(&self, balancer: &Balancer<Address>, id: MemberId, name: &str) {
         let mut changes = self.changes.subscribe();
         loop {
@@ -92,8 +94,8 @@ impl Lost {
     }
 }
 
-/// Resolves when it is so, which is looked at after each change; also in a task whose budget is
-/// used up by bytes that flow without a pause.
+/// Resolves when `is_so` is true; it is checked after each change. This also works in a
+/// task whose tokio budget is used up by a continuous flow of bytes.
 async fn until(changes: &mut watch::Receiver<()>, is_so: impl Fn() -> bool) {
     loop {
         changes.borrow_and_update();

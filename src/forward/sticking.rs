@@ -1,4 +1,5 @@
-//! Keeping a client on its member by a stick table: [`Sticking`], for one connection or flow.
+//! Keeping a client on its member with a stick table: [`Sticking`], for one connection or
+//! flow.
 //!
 //! What does not live here: the table (`session`), and the pick (`balancer`).
 
@@ -8,18 +9,20 @@ use std::sync::Arc;
 use crate::balancer::PickRequest;
 use crate::session::{StickTable, StickUse};
 
-/// So many picks give way to another connection of the same client.
+/// How many picks of a connection yield to another connection of the same client.
 const GIVEN_WAY: u32 = 3;
 
-/// Where a client belongs while one connection or flow of it lasts, which is one use of its entry.
+/// The member of a client during one connection or flow, which is one use of its table
+/// entry.
 ///
-/// A client without an entry gets one with its first pick, so what else it opens meanwhile
-/// goes to the same member. One that has an entry moves when another member is connected.
+/// A client without an entry gets one with its first pick, so that its other connections
+/// meanwhile go to the same member. An existing entry moves once another member is
+/// connected.
 #[derive(Debug)]
 pub(super) struct Sticking {
     table: StickTable,
     client: IpAddr,
-    /// Where it belonged when that was looked up last.
+    /// The member in the entry at the last lookup.
     home: Option<Arc<str>>,
     /// `None` before the first pick.
     in_use: Option<StickUse>,
@@ -37,13 +40,13 @@ impl Sticking {
         }
     }
 
-    /// Tells a pick where the client belongs.
+    /// Adds the client's member to a pick.
     pub(super) fn request<'r>(&'r self, request: PickRequest<'r>) -> PickRequest<'r> {
         request.with_session_member(self.home.as_deref())
     }
 
-    /// Returns whether a member that was picked may be connected. It may not if another connection
-    /// of the client has just decided for another one: that is to be picked then.
+    /// Returns whether the picked member may be connected. It may not if another connection
+    /// of the client has just chosen another member; then that one should be picked.
     pub(super) fn accepts(&mut self, picked: &Arc<str>) -> bool {
         let enter = || self.table.stick(self.client, picked.clone());
         let now = self.in_use.get_or_insert_with(enter).member();
@@ -53,8 +56,8 @@ impl Sticking {
         is_agreed || self.given_way > GIVEN_WAY
     }
 
-    /// A member is connected, and the client is moved to it, unless another connection of it was
-    /// faster.
+    /// Records that a member is connected: the client moves to it, unless another
+    /// connection of the client was faster.
     pub(super) fn connected(&mut self, member: &Arc<str>) {
         let Some(in_use) = &self.in_use else {
             return;
@@ -65,7 +68,7 @@ impl Sticking {
         }
     }
 
-    /// What is left to hold once a member is connected, and no other is wanted any more.
+    /// Returns what must be kept once a member is connected and no other is needed.
     pub(super) fn into_use(self) -> Option<StickUse> {
         self.in_use
     }
@@ -91,7 +94,8 @@ mod tests {
         assert!(!second.accepts(&name("b")));
         assert_eq!(second.home, Some(name("a")));
         assert!(second.accepts(&name("a")));
-        // The member of both cannot be connected; the first that reaches another decides.
+        // The member of both cannot be connected; the first connection to reach another
+        // decides.
         assert!(first.accepts(&name("b")) && second.accepts(&name("c")));
         first.connected(&name("b"));
         second.connected(&name("c"));

@@ -1,5 +1,5 @@
-//! What the system is told about a socket that is open already: how it closes, and how it
-//! finds out that the other side is gone.
+//! Options of an open socket: how it closes, and how the system detects that the other side
+//! is gone.
 //!
 //! What does not live here: reading and writing (`stream`).
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// How the system finds out that the other side of a connection is gone.
+/// How the system detects that the other side of a connection is gone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watching {
-    /// After this time of silence, and then again and again, the other side is asked whether
-    /// it is still there.
+    /// After this time without traffic, and then repeatedly, a probe is sent to the other
+    /// side.
     pub(crate) keep_alive: Option<Duration>,
     /// How long bytes that were sent may stay unacknowledged.
     pub(crate) user_timeout: Option<Duration>,
@@ -24,26 +24,27 @@ impl Watching {
 }
 
 impl Stream {
-    /// Creates the system reset the connection when it is dropped, so that the other side does
-    /// not take it for a clean end. A unix socket, and a system without this, ends as usual.
+    /// Makes the system reset the connection when it is dropped, so that the other side
+    /// does not take it for a clean end. A unix socket, and a system without this option,
+    /// ends as usual.
     pub(crate) fn reset_when_dropped(&self) {
         #[cfg(unix)]
         if let Some(tcp) = self.tcp() {
-            // One that is gone already needs none.
+            // A connection that is gone already needs no reset.
             let _ = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
         }
     }
 
-    /// Whether the other side has reset the connection already. It is told once only: reading
-    /// finds an end afterwards.
+    /// Returns whether the other side has reset the connection. The system reports it only
+    /// once; reads return an end afterwards.
     #[cfg(feature = "forward")]
     pub(crate) fn is_broken(&self) -> bool {
         let error = self.tcp().map(tokio::net::TcpStream::take_error);
         matches!(error, Some(Ok(Some(_))))
     }
 
-    /// Asks the system to watch the connection. It is an improvement: a system that refuses
-    /// leaves the connection as it is.
+    /// Makes the system watch the connection. Errors are ignored: the connection works
+    /// without it.
     pub(crate) fn watch(&self, watching: Watching) {
         if watching.is_nothing() {
             return;

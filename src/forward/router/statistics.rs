@@ -1,4 +1,4 @@
-//! What a router of connections has done so far: [`RouterStatistics`].
+//! The counters of a router of connections: [`RouterStatistics`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::forward::GreetingError;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// What a [`StreamRouter`](super::StreamRouter) and its clones have done so far. It is a handle:
-/// its clones show the same numbers, which go on changing.
+/// The counters of a [`StreamRouter`](super::StreamRouter) and its clones. It is a handle:
+/// its clones show the same, changing numbers.
 ///
-/// A connection counts once it has a target, or is closed without one. One whose PROXY header or
-/// TLS fails, or that the stop cuts before that, counts nowhere here.
+/// A connection counts once it has a target, or is closed without one. A connection whose
+/// PROXY header or TLS handshake fails, or that the stop cuts before, does not count here.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ struct RouterCounters {
 }
 
 impl RouterStatistics {
-    /// Returns how many connections were given to a target.
+    /// Returns how many connections were passed to a target.
     #[must_use]
     pub fn routed(&self) -> u64 {
         self.0.routed.load(Relaxed)
@@ -48,8 +48,8 @@ impl RouterStatistics {
         self.0.without_target.load(Relaxed)
     }
 
-    /// Returns how many clients ended their connection, or broke it, before it was clear what
-    /// they want.
+    /// Returns how many clients ended or reset their connection before its target was
+    /// known.
     #[must_use]
     pub fn broken_off(&self) -> u64 {
         self.0.broken_off.load(Relaxed)
@@ -61,7 +61,8 @@ impl RouterStatistics {
         self.0.malformed.load(Relaxed)
     }
 
-    /// Returns how many connections were closed because the ClientHello took too long.
+    /// Returns how many connections were closed because the ClientHello was not complete in
+    /// time.
     #[must_use]
     pub fn too_late(&self) -> u64 {
         self.0.too_late.load(Relaxed)
@@ -92,7 +93,7 @@ impl RouterStatistics {
     }
 }
 
-/// One line. What has not happened yet, but for routing, is left out.
+/// One line. Zero counts, except for routed connections, are left out.
 impl fmt::Display for RouterStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connections: {} routed", self.routed())?;

@@ -1,5 +1,5 @@
-//! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`]; and
-//! which hosts that is for.
+//! The certificate for a client by the name it requests (SNI), and the hosts of that
+//! certificate: [`Certificates`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ pub(super) struct Certificates {
     known: Published<CertificateTable>,
 }
 
-/// By name; a client that asks for another, or for none, gets the first.
+/// By name. A client that requests another name, or none, gets the first.
 struct CertificateTable {
     named: ByName<Shown>,
     first: Option<Shown>,
 }
 
-/// What a client is shown, and the names that it is for.
+/// A certificate for clients, and its names.
 #[derive(Clone)]
 struct Shown {
     key: Arc<CertifiedKey>,
@@ -58,7 +58,7 @@ impl CertifiedHosts for Shown {
     }
 }
 
-/// The names that a certificate lists do not tell its addresses.
+/// The names in a certificate do not include its addresses.
 fn is_for_address(key: &CertifiedKey, address: IpAddr) -> bool {
     let own = key.cert.first().map(webpki::EndEntityCert::try_from);
     let address = ServerName::from(address);
@@ -86,7 +86,8 @@ impl Certificates {
         self.known.load().find(name).map(|shown| shown.key)
     }
 
-    /// What the certificate is for that a client is shown which asks for this name.
+    /// Returns the hosts of the certificate that is sent to a client which requests this
+    /// name.
     pub(super) fn hosts_of(&self, name: Option<&str>) -> Option<Arc<dyn CertifiedHosts>> {
         let shown = self.known.load().find(name)?;
         Some(Arc::new(shown))
@@ -102,7 +103,7 @@ impl CertificateTable {
         for identity in identities {
             let shown = Shown::new(identity);
             for name in identity.names() {
-                // The first that is for a name has it.
+                // The first certificate for a name is used.
                 known.named.entry(name).or_insert_with(|| shown.clone());
             }
         }
