@@ -1,4 +1,4 @@
-//! The course of one connection: from its client's first address to its end. [`ConnectionSetup`].
+//! One connection, from its accept to its end: [`ConnectionSetup`].
 //!
 //! ```text
 //! pick ─► connect ─► join ─► end
@@ -6,7 +6,7 @@
 //!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
 //! ```
 //!
-//! What does not live here: how bytes pass (`join`), and the settings (`settings`).
+//! What does not live here: how bytes are copied (`join`), and the settings (`settings`).
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -34,28 +34,29 @@ use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Wat
 use crate::session::StickTable;
 use crate::timer::{Deadline, timeout};
 
-/// So many members are tried for one connection.
+/// The maximum number of members that are tried for one connection.
 const TRIES: usize = 64;
 
-/// What holds for each connection.
+/// The settings and state shared by all connections.
 ///
-/// What passes before the bytes do is boxed, so that it costs no memory afterwards.
+/// Futures that are needed only before bytes are copied are boxed, so that they use no
+/// memory afterwards.
 #[derive(Debug)]
 pub(super) struct ConnectionSetup {
     pub(super) balancer: Balancer<Address>,
-    /// For one attempt.
+    /// Time limit for one attempt.
     pub(super) connect: Duration,
-    /// Until a member is connected.
+    /// Time limit until a member is connected.
     pub(super) opening: Duration,
     pub(super) idle: Duration,
-    /// Without a byte, once one side has ended.
+    /// Maximum time without a byte, once one side has ended.
     pub(super) half_close: Duration,
     pub(super) lifetime: Duration,
-    /// One permit for each connection that may wait for a member.
+    /// One permit for each connection that waits for a member.
     pub(super) waiting: Semaphore,
-    /// Whether a member that fails is put in error, and its client goes to another.
+    /// Whether a failed member is put in error, and its client goes to another member.
     pub(super) fails_over: bool,
-    /// Whether a member that ends without a byte has failed.
+    /// Whether a member that ends its connection without a byte has failed.
     pub(super) fails_silent: bool,
     pub(super) watching: Watching,
     pub(super) lost: Option<Lost>,
@@ -65,15 +66,15 @@ pub(super) struct ConnectionSetup {
     pub(super) statistics: TcpStatistics,
 }
 
-/// Whose connection it is.
+/// The client of a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionClient {
     pub(super) address: Option<SocketAddr>,
-    /// What members are told of it first.
+    /// The PROXY header that members receive first.
     pub(super) header: Option<(ProxyHeader, ProxyVersion)>,
 }
 
-/// What one client's connection has come through.
+/// The attempts to serve one connection so far.
 struct Attempts {
     fails_over: bool,
     hash: Option<u64>,
@@ -97,7 +98,8 @@ impl Attempts {
         }
     }
 
-    /// Ends the use of a member as its failure. Another is picked next, if any may be.
+    /// Ends the lease of a member with a failure. The connection then goes to another
+    /// member, if that is allowed.
     fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
         self.tried.push(lease.member().id());
         let Failure { cause, is_members } = failure;
@@ -109,10 +111,10 @@ impl Attempts {
     }
 }
 
-/// Why a member did not serve a connection.
+/// The reason why a member did not serve a connection.
 struct Failure {
     cause: Cause,
-    /// Whether it is held against the member.
+    /// Whether the failure counts against the member.
     is_members: bool,
 }
 
@@ -126,11 +128,11 @@ impl Failure {
 }
 
 impl ConnectionSetup {
-    /// Serves one connection, to its end.
+    /// Serves one connection until it ends.
     ///
     /// # Errors
     ///
-    /// If it did not end well.
+    /// The reason, if it did not end normally.
     pub(super) async fn serve(
         &self,
         stream: Stream,
@@ -148,7 +150,7 @@ impl ConnectionSetup {
             }
             _ => None,
         };
-        // One that is gone already needs no member.
+        // A client that is gone already needs no member.
         if client_stream.is_broken() {
             return Err(Aborted::ClientBroke);
         }
@@ -188,7 +190,8 @@ impl ConnectionSetup {
             }
             let member = match self.connect(connector, give_up, &client_stream).await {
                 Some(Ok(member)) if address.is_none() && leads_back(member.peer_addr(), here) => {
-                    // Its other end is a client here, which is to need no member.
+                    // The other end of this connection is accepted here as a client; the
+                    // reset keeps it from using a member.
                     member.reset_when_dropped();
                     attempts.failed(lease, Failure::of_member(itself()));
                     continue;
@@ -237,7 +240,7 @@ impl ConnectionSetup {
                 }
             };
             let is_answered = joint.down.read() > 0;
-            // The member's side is closed before it is counted out.
+            // The member's connection is closed before its lease ends.
             if end == JoinEnd::Both {
                 member.close();
                 client_stream.close();
@@ -270,7 +273,7 @@ impl ConnectionSetup {
         }
     }
 
-    /// Picks a member, or waits for one that has room, as long as the client does.
+    /// Picks a member, or waits for one with free capacity as long as the client stays.
     async fn elect(
         &self,
         attempts: &Attempts,
@@ -306,8 +309,8 @@ impl ConnectionSetup {
         }
     }
 
-    /// Picks a member that has not been tried, or one that stands in for those. Observers are
-    /// not told if there is none: the connection may wait for one.
+    /// Picks a member that has not been tried, or else one from the reserve. Observers are
+    /// not notified if there is none, because the connection may wait for one.
     fn pick(
         &self,
         request: &PickRequest<'_>,
@@ -323,7 +326,8 @@ impl ConnectionSetup {
         reserve.map_or(picked, Ok)
     }
 
-    /// Opens a connection to a member. `None` if the client's breaks meanwhile.
+    /// Opens a connection to a member. Returns `None` if the client's connection fails
+    /// meanwhile.
     async fn connect(
         &self,
         to: Connector,
@@ -332,21 +336,21 @@ impl ConnectionSetup {
     ) -> Option<Result<Stream, Failure>> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        // Boxed before all else, as it is large, and each future around it would move it.
+        // Boxed first, as it is large, and each future around it would move it.
         let opening = Box::pin(connector.open(Vec::new()));
         let mut failure = match unless_broken(client, timeout(limit, opening)).await? {
             Ok(Ok(member)) => return Some(Ok(member)),
             Ok(Err(error)) => failure_of(&error),
             Err(_) => Failure::of_member(Cause::TimedOut),
         };
-        // It did not have all of its time if other members took most of it.
+        // The member did not have its full time if other members used most of it.
         failure.is_members &= limit == self.connect || !matches!(failure.cause, Cause::TimedOut);
         Some(Err(failure))
     }
 }
 
-/// Resolves with the future, or with `None` as soon as the client's connection breaks. A client
-/// that has only ended its side may have sent all that it wants to.
+/// Resolves with the future, or with `None` as soon as the client's connection fails. A
+/// client that has only ended its sending side may have sent all it wants to.
 async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -355,7 +359,8 @@ async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Outpu
     }
 }
 
-/// Whether a connection to this address comes in where the client's did.
+/// Returns whether a connection to this address would be accepted by the client's own
+/// listener.
 fn leads_back(to: Option<SocketAddr>, here: Option<SocketAddr>) -> bool {
     to.zip(here)
         .is_some_and(|(to, here)| is_itself(to, here.ip(), here))

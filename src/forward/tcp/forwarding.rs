@@ -1,14 +1,16 @@
-//! From a connection that was accepted to its course: [`ConnectionForwarder`]. A forwarder does so for
-//! those of its own listener, and as a target of a router for those that it is given (`router`).
+//! Starting to forward an accepted connection: [`ConnectionForwarder`]. It is used for the
+//! connections of a forwarder's own listener, and for those that a router passes to it
+//! (`router`).
 //!
-//! What does not live here: the course itself (`course`), and the settings (`settings`).
+//! What does not live here: serving the connection (`course`), and the settings
+//! (`settings`).
 
 use std::sync::Arc;
 
 use super::course::{ConnectionClient, ConnectionSetup};
 use crate::net::{Accepted, ProxyVersion};
 
-/// Forwards connections within limits that all of them share.
+/// Forwards connections within shared limits.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionForwarder {
     course: Arc<ConnectionSetup>,
@@ -20,8 +22,8 @@ impl ConnectionForwarder {
         Self { course, telling }
     }
 
-    /// Forwards one connection, to its end. What is known of it otherwise is left behind, so that
-    /// it costs no memory.
+    /// Forwards one connection until it ends. Other information about the connection is
+    /// dropped, so that it uses no memory.
     pub(super) fn forward(&self, accepted: Accepted) -> impl Future<Output = ()> + Send + use<> {
         let telling = self.telling;
         let client = ConnectionClient {

@@ -1,4 +1,4 @@
-//! The two directions of a connection side by side, with its limits: [`join`].
+//! Copying both directions of a connection, within its time limits: [`join`].
 //!
 //! What does not live here: one direction (`pump`), and what an end means for the member
 //! (`course`).
@@ -16,19 +16,19 @@ use crate::forward::address::Address;
 use crate::net::Stream;
 use crate::timer::Deadline;
 
-/// How long a connection may last.
+/// The time limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lasting {
-    /// Without a byte in either direction.
+    /// Maximum time without a byte in either direction.
     pub(super) idle: Duration,
     /// The same, once one side has ended.
     pub(super) half_close: Duration,
-    /// At most until then.
+    /// The end of its lifetime.
     pub(super) until: Instant,
 }
 
 impl Lasting {
-    /// The limit that has passed.
+    /// Returns the limit that has passed.
     fn passed(&self, now: Instant, has_a_side_ended: bool) -> Aborted {
         if self.until <= now {
             Aborted::Lifetime
@@ -45,17 +45,17 @@ impl Lasting {
 pub(super) enum JoinEnd {
     /// Both sides have ended, and all bytes have arrived.
     Both,
-    /// The client's connection broke.
+    /// The client's connection failed.
     ClientBroke,
     /// A limit has passed, or the member is lost.
     Cut(Aborted),
-    /// The member's connection broke.
+    /// The member's connection failed.
     MemberBroke,
-    /// The member has ended without a byte, and the client goes on.
+    /// The member has ended without a byte, and the client has not ended.
     MemberSilent,
 }
 
-/// The streams of a connection, and what has passed between them.
+/// The two streams of a connection, and the state of both directions.
 #[derive(Debug)]
 pub(super) struct Joint<'j> {
     pub(super) client: &'j mut Stream,
@@ -66,12 +66,12 @@ pub(super) struct Joint<'j> {
     pub(super) down: Pump,
 }
 
-/// A client that is not read, as its member takes nothing, is looked at so often: it may have
-/// broken off, which only its socket tells.
+/// The interval at which a client is checked that is not read because its member accepts
+/// nothing. Its socket tells whether it has disconnected.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Passes bytes in both directions until both have ended, one side breaks, or a limit passes.
-/// What passes is recorded in the lease.
+/// Copies bytes in both directions until both have ended, one side fails, or a limit
+/// passes. The bytes are recorded in the lease.
 pub(super) async fn join(
     joint: &mut Joint<'_>,
     lease: &mut Lease<Address>,
@@ -113,7 +113,7 @@ pub(super) async fn join(
             let next = (last + quiet).min(lasting.until);
             deadline.as_mut().reset(next.min(Instant::now() + LOOK));
         }
-        // It is set for what counted when it was set, and set anew when it fires.
+        // The deadline may be outdated when it fires; it is then set again.
         while deadline.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             let mut next = (last + quiet).min(lasting.until);
@@ -136,8 +136,8 @@ pub(super) async fn join(
 }
 
 impl Joint<'_> {
-    /// Grows with each byte that is read or written on either side. What is read at once may be
-    /// written in many steps.
+    /// Grows with each byte that is read or written on either side. Bytes of one read may
+    /// be written in many steps.
     const fn moved(&self) -> u64 {
         let (up, down) = (&self.up, &self.down);
         up.read() + up.written() + down.read() + down.written()
@@ -175,7 +175,8 @@ impl Joint<'_> {
             (_, Poll::Ready(PumpProgress::SinkBroke | PumpProgress::SinkClosed)) => {
                 Poll::Ready(JoinEnd::ClientBroke)
             }
-            // A member that takes no more may have sent something before, to its very end.
+            // A member that accepts no more bytes may have sent all of its own before, up
+            // to its end.
             (Poll::Ready(_), Poll::Ready(PumpProgress::All)) => Poll::Ready(JoinEnd::Both),
             _ => Poll::Pending,
         }

@@ -1,13 +1,13 @@
 //! Forwarding of connections: [`TcpForwarder`].
 //!
 //! ```text
-//! Acceptor ─► Forwarding ─► Course ─► join: two Pumps ─► end
-//!  (`net`)     one for       pick,    bytes both ways,
-//!              all           connect   by memory or by a pipe (splice)
+//! Acceptor ─► ConnectionForwarder ─► ConnectionSetup ─► join: two Pumps ─► end
+//!  (`net`)     one for all            pick, connect      bytes both ways, through
+//!                                                        memory or a pipe (splice)
 //! ```
 //!
-//! What does not live here: datagrams (`udp`), and which of several targets a connection goes to
-//! (`router`).
+//! What does not live here: datagrams (`udp`), and the choice between several targets for a
+//! connection (`router`).
 
 mod aborted;
 mod course;

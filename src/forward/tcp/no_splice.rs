@@ -1,4 +1,4 @@
-//! What stands for `splice` on systems without it: there is never a pipe, and so bytes are
+//! The replacement of `splice` on systems without it: there are no pipes, so bytes are
 //! copied.
 
 use std::io;
@@ -17,7 +17,7 @@ impl Pipes {
     }
 }
 
-/// How splicing fared.
+/// The result of splicing.
 #[derive(Debug)]
 #[expect(dead_code, reason = "there is nothing to tell")]
 pub(super) enum Spliced {

@@ -1,7 +1,7 @@
-//! One direction of a connection: what is read from one stream is written to the other, and
+//! One direction of a connection: bytes read from one stream are written to the other, and
 //! its end is passed on. [`Pump`].
 //!
-//! What does not live here: what the two directions mean to each other (`join`).
+//! What does not live here: how the two directions interact (`join`).
 
 use std::io;
 use std::pin::Pin;
@@ -14,19 +14,19 @@ use super::splice::{Lent, Pipes, Spliced};
 use crate::forward::scratch;
 use crate::net::Stream;
 
-/// A stream of so many bytes is worth a pipe.
+/// A stream uses a pipe after this many bytes.
 const LARGE: u64 = 1024 * 1024;
 
-/// Where a direction is.
+/// The stage of a direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum PumpStage {
     Open,
-    /// The source has ended. Its end is not passed on yet.
+    /// The source has ended, and its end has not been passed on yet.
     SourceEnded,
     Ended,
 }
 
-/// What was read and is not written yet.
+/// Bytes that were read and are not written yet.
 #[derive(Debug)]
 struct HeldBytes {
     memory: Box<[u8]>,
@@ -35,7 +35,7 @@ struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Keeps no more memory than twice what there is to write.
+    /// Reduces the memory to at most twice the remaining bytes.
     fn shrink(&mut self) {
         let rest = &self.memory[self.start..self.end];
         if rest.len() < self.memory.len() / 2 {
@@ -46,24 +46,25 @@ impl HeldBytes {
     }
 }
 
-/// How a direction fared.
+/// The result of polling a direction.
 #[derive(Debug)]
 pub(super) enum PumpProgress {
-    /// The source's end was passed on.
+    /// The end of the source was passed on.
     All,
-    /// The source has ended without a byte, which the pump was asked to tell.
+    /// The source has ended without a byte. Only reported if requested.
     Nothing,
     /// Reading failed.
     SourceBroke,
-    /// Writing failed, as the connection broke.
+    /// Writing failed, because the connection failed.
     SinkBroke,
-    /// Nothing more can be written, as the sink has ended before, or has broken before.
+    /// Nothing more can be written, because the sink has ended or failed before.
     SinkClosed,
 }
 
 impl PumpProgress {
-    /// The system reports a reset to one call only; a later read looks like an end. If the peer
-    /// had ended before it broke, the error is a broken pipe.
+    /// Interprets an error of a write. The system reports a reset to one call only, and a
+    /// later read looks like an end. If the peer had ended before it failed, the error is a
+    /// broken pipe.
     fn by_write(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::SinkClosed,
@@ -82,9 +83,9 @@ pub(super) struct Pump {
     is_source_broken: bool,
     read: u64,
     written: u64,
-    /// Where a pipe is lent, if bytes may go through one.
+    /// The pool of pipes, if bytes may go through one.
     pipes: Option<Arc<Pipes>>,
-    /// After so many bytes.
+    /// A pipe is used after this many bytes.
     pipe_from: u64,
     lent: Option<Lent>,
 }
@@ -105,37 +106,38 @@ impl Pump {
         }
     }
 
-    /// Tells the end of a source that has sent nothing before it passes it on.
+    /// Makes the pump report the end of a source that has sent nothing, instead of passing
+    /// it on.
     pub(super) const fn telling_nothing(mut self) -> Self {
         self.tells_nothing = true;
         self
     }
 
-    /// Passes on an end that was told.
+    /// Passes on such an end after it was reported.
     pub(super) const fn pass_nothing_on(&mut self) {
         self.tells_nothing = false;
     }
 
-    /// How many bytes were read.
+    /// Returns how many bytes were read.
     pub(super) const fn read(&self) -> u64 {
         self.read
     }
 
-    /// How many bytes were written.
+    /// Returns how many bytes were written.
     pub(super) const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Another sink takes the place of one to which nothing was written: it is passed the end,
-    /// too.
+    /// Replaces the sink, to which nothing has been written; if the source has ended, the
+    /// end is passed on again.
     pub(super) fn begin_again(&mut self) {
         if self.stage == PumpStage::Ended {
             self.stage = PumpStage::SourceEnded;
         }
     }
 
-    /// The other direction has found out that the source broke: what it has sent is passed on,
-    /// but no end.
+    /// Records that the other direction has found that the source failed: its bytes are
+    /// passed on, but no end.
     pub(super) const fn break_source(&mut self) {
         self.is_source_broken = true;
     }
@@ -144,12 +146,12 @@ impl Pump {
         self.stage != PumpStage::Open
     }
 
-    /// Whether the sink took less than there is, so that the source is not read.
+    /// Returns whether the sink has not accepted all bytes, so that the source is not read.
     pub(super) const fn is_held_up(&self) -> bool {
         self.held.is_some() || self.lent.is_some()
     }
 
-    /// Passes on what there is.
+    /// Copies the available bytes.
     pub(super) fn poll(
         &mut self,
         source: &mut Stream,
@@ -199,7 +201,7 @@ impl Pump {
                 PumpStage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context))
                 {
                     Ok(()) => self.stage = PumpStage::Ended,
-                    // It is gone already; the other direction finds out how.
+                    // The connection is gone already; the other direction finds out how.
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                         self.stage = PumpStage::Ended;
                     }
@@ -210,7 +212,7 @@ impl Pump {
         }
     }
 
-    /// Moves bytes through the pipe, which is given back when nothing more is to be had.
+    /// Moves bytes through the pipe. The pipe is returned when no more bytes are available.
     fn poll_splice(
         &mut self,
         source: &Stream,
@@ -226,7 +228,7 @@ impl Pump {
         Poll::Ready(spliced)
     }
 
-    /// Writes all that is held.
+    /// Writes all held bytes.
     fn poll_write(&mut self, sink: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(held) = &mut self.held else {
             return Poll::Ready(Ok(()));
@@ -251,8 +253,8 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into the thread's memory, and keeps that only if there was something; or lends a
-    /// pipe instead.
+    /// Reads into the thread's buffer, which the pump only keeps if bytes were read, or
+    /// borrows a pipe instead.
     fn poll_read(
         &mut self,
         source: &mut Stream,
@@ -303,7 +305,7 @@ mod tests {
         held.shrink();
         assert_eq!(&*held.memory, b"abc");
         assert_eq!((held.start, held.end), (0, 3));
-        // A piece of its own is not lent to others.
+        // A buffer of its own is not shared with other streams.
         scratch::put_back(held.memory);
         assert_eq!(scratch::take().len(), size);
     }
@@ -321,7 +323,7 @@ mod pipe_tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 
-    /// A peer, and the side of it that bytes are pumped from or to.
+    /// Returns a peer, and the stream at the other end.
     async fn pair() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -339,7 +341,7 @@ mod pipe_tests {
             let (mut client, mut sink) = pair().await;
             let (mut slow, expected) = (Pump::new(pipes.clone()), sent.clone());
             tokio::spawn(async move { member.write_all(&sent).await });
-            // Its client reads nothing, and so the pipe is full in the end.
+            // The client reads nothing, so the pipe fills up.
             poll_fn(|context| match slow.poll(&mut source, &mut sink, context) {
                 Poll::Pending if slow.lent.is_none() => Poll::Pending,
                 _ => Poll::Ready(()),
@@ -371,7 +373,7 @@ mod pipe_tests {
             .await;
             writing.abort();
             reading.abort();
-            // What was in the pipe is in memory, and no more than that.
+            // The bytes of the pipe are in memory, and no others.
             let kept = slow.held.as_ref().unwrap().memory.len() as u64;
             assert_eq!(kept, slow.read() - slow.written());
             assert!(kept <= 64 * 1024, "{kept} bytes");

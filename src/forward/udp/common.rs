@@ -1,4 +1,4 @@
-//! What the flows of one socket share: [`Common`], and the limits, [`UdpLimits`].
+//! The state that all flows of one socket share: [`Common`], and the limits, [`UdpLimits`].
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use super::statistics::UdpStatistics;
 use super::trouble::Trouble;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// What limits flows and datagrams.
+/// The limits of flows and datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UdpLimits {
-    /// How many answers each datagram of a client has; zero if that is not known.
+    /// The number of responses to each datagram of a client; zero if it is unknown.
     pub(super) answers: u32,
-    /// Whether a member that leaves a flow without an answer is put in error.
+    /// Whether a member is put in error when a flow ends without a response.
     pub(super) fails_silent: bool,
     pub(super) datagram: usize,
     pub(super) drain: Duration,
     pub(super) flows: Option<u32>,
     pub(super) flows_per_client: Option<u32>,
     pub(super) idle: Duration,
-    /// How long flows stay with a member that serves no more.
+    /// How long flows stay with a member that is lost.
     pub(super) leave: Option<Duration>,
     pub(super) new_flows_per_client: u32,
     /// Whether each datagram to a member begins with a PROXY header.
     pub(super) proxy_header: bool,
 }
 
-/// How long a flow may be quiet once the forwarder stops.
+/// The maximum time without a datagram once the forwarder stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// What the flows of one socket share.
+/// The state that all flows of one socket share.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) inbound: Inbound,
@@ -55,17 +55,17 @@ impl Common {
         }
     }
 
-    /// Nanoseconds since it began.
+    /// Returns the nanoseconds since the start.
     pub(super) fn now(&self) -> u64 {
         nanos(self.started.elapsed())
     }
 
-    /// The moment of which [`now`](Self::now) tells.
+    /// Returns the instant of a time that [`now`](Self::now) returned.
     pub(super) fn moment(&self, now: u64) -> Instant {
         self.started + Duration::from_nanos(now)
     }
 
-    /// For how many nanoseconds a flow may be quiet.
+    /// Returns the maximum nanoseconds without a datagram.
     pub(super) fn quiet(&self) -> u64 {
         let idle = self.limits.idle;
         nanos(if self.is_stopping() {
@@ -83,7 +83,7 @@ impl Common {
         self.stopping.store(1, Relaxed);
     }
 
-    /// Sends an answer to a client, without waiting.
+    /// Sends a response to a client, without waiting.
     pub(super) fn answer(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
         if datagram.len() > self.limits.datagram {
             return Err(Dropped::Oversize);
@@ -93,7 +93,7 @@ impl Common {
     }
 }
 
-/// Why a datagram is dropped that the system does not send.
+/// Returns why a datagram is dropped that the system did not send.
 pub(super) fn dropped_by(trouble: Trouble) -> Dropped {
     match trouble {
         Trouble::Backlog => Dropped::Backlog,

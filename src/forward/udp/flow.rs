@@ -1,5 +1,6 @@
-//! One flow: the client's side of it is [`Flow`], by which the front sends; the member's side
-//! is [`RunningFlow`], a task that passes the answers on and knows when the flow ends.
+//! One flow. [`Flow`] is its client side, with which the client socket sends datagrams.
+//! [`RunningFlow`] is its member side, a task that passes responses on and detects the end
+//! of the flow.
 //!
 //! What does not live here: which flow a datagram belongs to (`front`).
 
@@ -26,23 +27,24 @@ use crate::session::StickUse;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::Deadline;
 
-/// What the front uses of a flow.
+/// The client side of a flow.
 #[derive(Debug)]
 pub(super) struct Flow {
     way: ConnectedSocket,
-    /// What each datagram begins with.
+    /// The PROXY header at the beginning of each datagram.
     header: Bytes,
     pub(super) gate: ClientGate,
     pub(super) member: MemberId,
     sent: SentMeter,
-    // Relaxed: it matters only to which flow is given up when there are too many.
+    // Relaxed: it only affects which flow is given up when there are too many.
     is_answered: AtomicU32,
     // Relaxed: `told` is notified afterwards.
     order: AtomicU32,
     told: Notify,
 }
 
-/// What a flow waits for. A report of the member's host makes no socket readable.
+/// The events a flow waits for. An error reported by the member's host does not make a
+/// socket readable.
 const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 const CUT: u32 = 1;
@@ -69,7 +71,8 @@ impl Flow {
 
     /// Sends a datagram of the client, without waiting.
     pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        // Not by tokio, which would wait until the system has told of the new socket.
+        // Not with tokio, which would wait until the system reports that the new socket is
+        // writable.
         let socket = SockRef::from(&self.way.socket);
         if self.header.is_empty() {
             socket.send(datagram)?;
@@ -80,13 +83,14 @@ impl Flow {
         Ok(())
     }
 
-    /// Receives an answer, or what the member's host reports of an earlier datagram.
+    /// Receives a response, or the error that the member's host reported for an earlier
+    /// datagram.
     fn receive(&self, memory: &mut [u8]) -> io::Result<usize> {
         match self.way.socket.try_recv(memory) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             received => return received,
         }
-        // Tokio takes one interest at a time here; with both it would never try.
+        // Tokio accepts one interest here; with both it would never try.
         let socket = &self.way.socket;
         socket.try_io(Interest::ERROR, || {
             let reported = socket.take_error()?;
@@ -98,22 +102,22 @@ impl Flow {
         self.is_answered.load(Relaxed) != 0
     }
 
-    /// Ends the flow, whatever it is about.
+    /// Ends the flow in any state.
     pub(super) fn cut(&self) {
         self.tell(CUT);
     }
 
-    /// Ends the flow, as its member refuses datagrams.
+    /// Ends the flow because its member refuses datagrams.
     pub(super) fn refuse(&self) {
         self.tell(REFUSED);
     }
 
-    /// The member's address, if it has another one that may do better.
+    /// Returns the member's address, if the member has another address to try.
     pub(super) fn one_of_several(&self) -> Option<SocketAddr> {
         self.way.has_other.then_some(self.way.to)
     }
 
-    /// Lets the flow look at how long it may be quiet.
+    /// Makes the flow check its idle limit again.
     pub(super) fn look(&self) {
         self.told.notify_one();
     }
@@ -125,16 +129,16 @@ impl Flow {
     }
 }
 
-/// Tells the front that a flow is gone.
+/// Notifies the client socket that a flow has ended.
 #[derive(Debug)]
 pub(super) struct FlowGone {
     pub(super) key: FlowKey,
     pub(super) number: u64,
-    /// The address of its member, if that refused datagrams.
+    /// The address of its member, if it refused datagrams.
     pub(super) refused: Option<SocketAddr>,
 }
 
-/// Why a flow ends.
+/// The reason why a flow ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum FlowEnd {
     Answered,
@@ -143,7 +147,7 @@ enum FlowEnd {
     Refused,
 }
 
-/// What was there to pass on.
+/// The result of passing on available responses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum PassedOn {
     /// The queue of the system is empty.
@@ -154,7 +158,7 @@ enum PassedOn {
     Some,
 }
 
-/// The member's side of a flow, and its accounting.
+/// The member side of a flow, and its accounting.
 #[derive(Debug)]
 pub(super) struct RunningFlow<W> {
     flow: Arc<Flow>,
@@ -166,12 +170,12 @@ pub(super) struct RunningFlow<W> {
     gone: mpsc::UnboundedSender<FlowGone>,
     /// `None` once it has ended.
     lease: Option<Lease<W>>,
-    /// Until the flow has ended.
+    /// Kept until the flow has ended.
     _stick_use: Option<StickUse>,
     _opened: OpenFlow,
 }
 
-/// So many answers are passed on before other tasks have their turn.
+/// The number of responses passed on before the task yields.
 const BURST: usize = 32;
 
 impl<W> RunningFlow<W> {
@@ -198,7 +202,7 @@ impl<W> RunningFlow<W> {
         }
     }
 
-    /// Passes answers on until the flow ends.
+    /// Passes responses on until the flow ends.
     pub(super) async fn run(mut self) {
         let (flow, common) = (self.flow.clone(), self.common.clone());
         let mut deadline = pin!(Deadline::at(common.moment(common.now() + common.quiet())));
@@ -213,10 +217,10 @@ impl<W> RunningFlow<W> {
                 ready = flow.way.socket.ready(NEWS) => {
                     match ready.map(|_| self.pass_on()) {
                         Ok(PassedOn::All) => {}
-                        // From a member that floods there is always more.
+                        // A member that floods always has more datagrams.
                         Ok(PassedOn::Some) => tokio::task::yield_now().await,
                         Ok(PassedOn::End(end)) => break end,
-                        // The runtime shuts down.
+                        // The runtime is shutting down.
                         Err(_) => break FlowEnd::Cut,
                     }
                     continue;
@@ -230,7 +234,7 @@ impl<W> RunningFlow<W> {
         self.end(end);
     }
 
-    /// Passes on the answers that are there, but not too many at once.
+    /// Passes on the available responses, up to a limit.
     fn pass_on(&mut self) -> PassedOn {
         let mut memory = scratch::take();
         let mut passed = PassedOn::Some;
@@ -285,14 +289,15 @@ impl<W> RunningFlow<W> {
                 self.common.statistics.count_refused();
                 self.refused = Some(self.flow.way.to);
                 if self.flow.one_of_several().is_none() {
-                    // Before the gate is closed, so that the next flow of the client finds it so.
+                    // Before the gate is closed, so that the client's next flow sees the
+                    // error.
                     lease.put_in_error_because(Cause::Refused);
                 }
                 self.flow.gate.close();
                 lease.fail(Cause::Refused);
             }
             FlowEnd::Quiet if expected && self.answers == 0 => {
-                // Once it stops, a member has no time to answer.
+                // After the stop, a member has no time to respond.
                 if self.common.limits.fails_silent && !self.common.is_stopping() {
                     lease.put_in_error_because(Cause::TimedOut);
                 }
@@ -307,7 +312,7 @@ impl<W> RunningFlow<W> {
 impl<W> Drop for RunningFlow<W> {
     fn drop(&mut self) {
         self.flow.gate.close();
-        // Without a front nothing is left to do.
+        // Fails if the client socket is gone, which does not matter.
         let _ = self.gone.send(FlowGone {
             key: self.key,
             number: self.number,

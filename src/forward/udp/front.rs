@@ -1,8 +1,8 @@
-//! The side of the clients: [`ClientSocket`] takes their datagrams and gives each to its flow, or
-//! opens one.
+//! The client side: [`ClientSocket`] receives the clients' datagrams and passes each to its
+//! flow, or opens one.
 //!
-//! It is one task and owns all that knows of flows, so nothing of that is locked. It waits for
-//! no flow and no member: what cannot be sent at once is dropped.
+//! It is one task and owns all state about flows, so no lock is needed. It waits for
+//! neither flows nor members: what cannot be sent at once is dropped.
 
 use std::io;
 use std::net::IpAddr;
@@ -36,19 +36,20 @@ use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
 
-/// So many datagrams are taken before other tasks, and flows that have ended, have their turn.
+/// The number of datagrams received before other tasks, and ended flows, are served.
 const BATCH: usize = 64;
 
-/// So many members are tried for one datagram.
+/// The maximum number of members that are tried for one datagram.
 const TRIES: usize = 8;
 
-/// After an error of the socket, which may last.
+/// The pause after an error of the socket, which may persist.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Of this many batches, those that had come before the stop.
+/// The maximum number of batches received after the stop, for datagrams that had arrived
+/// before.
 const LAST_BATCHES: usize = 64;
 
-/// What was there to take.
+/// The result of receiving available datagrams.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReceivedDatagram {
     /// The queue of the system is empty.
@@ -67,17 +68,17 @@ pub(super) struct ClientSocket {
     lookups: AddressLookups,
     held: HeldDatagrams<Elected>,
     stick: Option<StickTable>,
-    /// For what the system tells of a datagram.
+    /// Memory for the system's information about a datagram.
     notes: Vec<u8>,
     tasks: JoinSet<()>,
     gone: mpsc::UnboundedSender<FlowGone>,
     ended: mpsc::UnboundedReceiver<FlowGone>,
 }
 
-/// What became of a datagram that was not dropped.
+/// What happened to a datagram that was not dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum DatagramFate {
-    /// It waits for the name of its member.
+    /// It waits until the name of its member is resolved.
     Held,
     Sent,
 }
@@ -113,8 +114,8 @@ impl ClientSocket {
         }
     }
 
-    /// Serves until `stop` resolves, and then what flows there are until they have ended, or
-    /// the time for that is over.
+    /// Serves until `stop` resolves, and then the existing flows until they have ended or
+    /// the drain timeout has passed.
     pub(super) async fn serve(mut self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         self.resolve_all();
@@ -124,7 +125,7 @@ impl ClientSocket {
                 () = stop.as_mut() => break,
             }
         }
-        // What came before the stop is served.
+        // Datagrams that arrived before the stop are served.
         for _ in 0..LAST_BATCHES {
             if !matches!(self.take(), Ok(ReceivedDatagram::Some)) {
                 break;
@@ -152,7 +153,7 @@ impl ClientSocket {
         Stopped::after(cut)
     }
 
-    /// Waits for something to do, and does it.
+    /// Waits for one event, and processes it.
     async fn turn(&mut self) {
         tokio::select! {
             Some(gone) = self.ended.recv() => {
@@ -167,7 +168,7 @@ impl ClientSocket {
             ready = self.common.inbound.readable() => {
                 match ready.and_then(|()| self.take()) {
                     Ok(ReceivedDatagram::All) => {}
-                    // Under a flood there is always more.
+                    // During a flood there are always more datagrams.
                     Ok(ReceivedDatagram::Some) => tokio::task::yield_now().await,
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
@@ -175,7 +176,7 @@ impl ClientSocket {
         }
     }
 
-    /// Takes the datagrams that are there, but not too many at once.
+    /// Receives the available datagrams, up to a limit.
     fn take(&mut self) -> io::Result<ReceivedDatagram> {
         let now = self.common.now();
         let mut memory = scratch::take();
@@ -213,13 +214,13 @@ impl ClientSocket {
                 continue;
             };
             if let Ok(DatagramsTo::Host(host, port)) = to.datagrams_to(port) {
-                // It is asked for again with the first datagram.
+                // The first datagram looks it up again.
                 let _ = self.lookups.find(host, port, now);
             }
         }
     }
 
-    /// Takes the datagrams that have waited for a name. Some may have to wait on.
+    /// Processes the datagrams that have waited for a name. Some may have to wait further.
     fn take_held(&mut self) {
         let now = self.common.now();
         for (key, datagram, elected) in self.held.take() {
@@ -227,8 +228,8 @@ impl ClientSocket {
         }
     }
 
-    /// Sends a datagram to a member: the one of its flow, or if it has none, the one that was
-    /// picked for it before.
+    /// Sends a datagram to a member: that of its flow, or if it has none, the one that was
+    /// picked before.
     fn datagram(&mut self, key: FlowKey, datagram: &[u8], now: u64, elected: Option<Elected>) {
         let statistics = &self.common.statistics;
         if datagram.len() > self.common.limits.datagram {
@@ -253,7 +254,7 @@ impl ClientSocket {
         }
     }
 
-    /// Sends a datagram by the flow that the client has; `None` if it needs a new one.
+    /// Sends a datagram through the client's existing flow; `None` if it needs a new one.
     fn by_flow(
         &mut self,
         key: FlowKey,
@@ -273,7 +274,7 @@ impl ClientSocket {
                 Some(Ok(DatagramFate::Sent))
             }
             Err(error) => match Trouble::of(&error) {
-                // It answers an earlier datagram; this one has not been sent.
+                // The error is about an earlier datagram; this one has not been sent.
                 Trouble::Refused => {
                     entry.flow.refuse();
                     match entry.flow.one_of_several() {
@@ -298,7 +299,7 @@ impl ClientSocket {
         if self.common.is_stopping() {
             return Err(Dropped::Stopping);
         }
-        // Flows that were given up have sockets until their tasks have ended.
+        // Flows that were given up use a socket until their tasks have ended.
         if self.tasks.len() >= self.most.saturating_add(BATCH) {
             return Err(Dropped::Full);
         }
@@ -317,7 +318,7 @@ impl ClientSocket {
             .and_then(|()| self.open(key, datagram, now, tried, elected));
         match opened {
             Ok(DatagramFate::Sent) => {}
-            // It begins when the name is resolved, and counts then.
+            // The flow begins when the name is resolved, and counts then.
             Ok(DatagramFate::Held) => self.clients.take_back(client),
             Err(_) => self.clients.end(client),
         }
@@ -331,7 +332,7 @@ impl ClientSocket {
         self.give_up(now).then_some(()).ok_or(Dropped::Full)
     }
 
-    /// Ends the flow that is worth least; returns whether there was one to end.
+    /// Ends the least valuable flow; returns whether there was one to end.
     fn give_up(&mut self, now: u64) -> bool {
         let Some(flow) = self.flows.give_up(now, |flow| flow.gate.used()) else {
             return false;
@@ -400,7 +401,8 @@ impl ClientSocket {
                     return self.hold(key, datagram, Some(Elected { lease, sticking }));
                 }
                 Err(Unopened::Shortage) => {
-                    // Later ones find room, unless another flow is about to make it.
+                    // Makes room for later ones, unless another ended flow is about to do
+                    // so.
                     if self.tasks.len() <= self.flows.len() {
                         self.give_up(now);
                     }
@@ -473,7 +475,7 @@ impl ClientSocket {
         }
     }
 
-    /// What each datagram of a flow begins with.
+    /// Returns the bytes at the beginning of each datagram of a flow.
     fn header(&self, key: FlowKey) -> Bytes {
         if !self.common.limits.proxy_header {
             return Bytes::new();

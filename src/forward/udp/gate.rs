@@ -1,22 +1,22 @@
 //! Whether a flow may still be used: [`ClientGate`].
 //!
-//! The datagrams of the client pass it in one task, and the flow closes it in another. A
+//! The client's datagrams pass the gate in one task, and the flow closes it in another. A
 //! datagram that passes keeps the flow open; after the gate is closed, none passes. So no
-//! datagram is sent by a flow that has just ended.
+//! datagram is sent through a flow that has just ended.
 
 use crate::sync::{AtomicU64, Relaxed, SeqCst};
 
-/// In the word of a gate, beside the number of datagrams.
+/// The flag of a closed gate in its word, next to the number of datagrams.
 const CLOSED: u64 = 1 << 63;
 
-/// Counts the datagrams of a client, until it is closed. Times are nanoseconds since a moment
-/// of the caller's choice.
+/// Counts the datagrams of a client, until it is closed. Times are nanoseconds since a
+/// moment that the caller chooses.
 #[derive(Debug)]
 pub(super) struct ClientGate {
-    // SeqCst read-modify-writes: a datagram is either seen by what closes the gate, or sees
-    // that it is closed.
+    // SeqCst read-modify-writes: a datagram is either seen by the task that closes the
+    // gate, or sees that it is closed.
     word: AtomicU64,
-    // Relaxed: the client's side writes it before the word. If the flow's side misses that,
+    // Relaxed: the client side writes it before the word. If the flow's side misses that,
     // its exchange of the word fails.
     used: AtomicU64,
 }
@@ -30,32 +30,33 @@ impl ClientGate {
         }
     }
 
-    /// Lets a datagram of the client pass, unless the gate is closed.
+    /// Lets a datagram of the client pass, unless the gate is closed. Returns whether it
+    /// passed.
     pub(super) fn pass(&self, now: u64) -> bool {
         self.used.store(now, Relaxed);
         self.word.fetch_add(1, SeqCst) & CLOSED == 0
     }
 
-    /// When something passed last, in either direction.
+    /// Returns when a datagram passed last, in either direction.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }
 
-    /// Notes that an answer has passed in the other direction.
+    /// Records that a response has passed in the other direction.
     pub(super) fn answered(&self, now: u64) {
         self.used.store(now, Relaxed);
     }
 
-    /// Closes the gate for whatever reason.
+    /// Closes the gate unconditionally.
     pub(super) fn close(&self) {
         self.word.fetch_or(CLOSED, SeqCst);
     }
 
-    /// Closes the gate if nothing has passed for so long.
+    /// Closes the gate if no datagram has passed for the time `quiet`.
     ///
     /// # Errors
     ///
-    /// The moment at which it is worth the next look.
+    /// The time of the next check, if the gate stays open.
     pub(super) fn close_after(&self, quiet: u64, now: u64) -> Result<(), u64> {
         let word = self.word.load(SeqCst);
         let until = self.used.load(Relaxed).saturating_add(quiet);
@@ -66,7 +67,7 @@ impl ClientGate {
             .map_err(|()| now.saturating_add(quiet))
     }
 
-    /// Closes the gate if each datagram of the client has had `each` answers.
+    /// Closes the gate if each datagram of the client has had `each` responses.
     pub(super) fn close_if_answered(&self, answers: u64, each: u64) -> bool {
         let word = self.word.load(SeqCst);
         let expected = (word & !CLOSED).saturating_mul(each);

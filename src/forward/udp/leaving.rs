@@ -1,4 +1,4 @@
-//! The flows of members that serve no more: [`Leaving`] ends them after a while.
+//! The flows of lost members: [`Leaving`] ends them after a while.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use crate::balancer::events::{Event, EventKind, Interest, Observer, ObserverGuar
 use crate::member::{Flag, MemberId, Status};
 use crate::timer::Deadline;
 
-/// Ends the flows of members that were removed, disabled, stopped, or failed a check.
+/// Ends the flows of members that were removed, disabled, stopped, or that failed a health
+/// check.
 pub(super) struct Leaving {
-    /// `None` if they end by themselves.
+    /// `None` if such flows continue.
     watch: Option<LeavingWatch>,
-    /// All have the same time, so the first is due first.
+    /// All flows have the same delay, so the first in the queue is due first.
     due: VecDeque<DueMember>,
 }
 
@@ -35,7 +36,7 @@ struct DueMember {
     number: u64,
 }
 
-/// Tells that a member may serve no more, or again.
+/// Notifies that a member was lost, or is available again.
 struct LeavingObserver(Arc<Notify>);
 
 impl Observer for LeavingObserver {
@@ -74,11 +75,11 @@ impl Leaving {
         Self { watch, due }
     }
 
-    /// Resolves when there is something to [`look`](Self::look) at.
+    /// Resolves when [`look`](Self::look) should be called.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Cancel safe: no event is lost.
     pub(super) async fn next(&self) {
         let Some(watch) = &self.watch else {
             return std::future::pending().await;
@@ -95,7 +96,8 @@ impl Leaving {
         }
     }
 
-    /// Ends the flows whose time is over, and sets the time of those whose member has left.
+    /// Ends the flows whose delay has elapsed, and starts the delay for flows whose member
+    /// was lost.
     pub(super) fn look<W>(&mut self, balancer: &Balancer<W>, flows: &mut FlowTable<Arc<Flow>>) {
         let Some(watch) = &self.watch else {
             return;
@@ -129,7 +131,8 @@ impl Leaving {
 }
 
 impl DueMember {
-    /// Whether it still holds: the flow is there, and its member has not been back.
+    /// Returns whether the entry is still valid: the flow exists, and its member has not
+    /// been available meanwhile.
     fn is_of<T>(&self, flows: &mut FlowTable<T>) -> bool {
         let entry = flows.get_mut(self.key);
         entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))

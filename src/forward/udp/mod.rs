@@ -1,10 +1,11 @@
-//! Datagrams: [`UdpForwarder`] gives each client a flow to a member, and returns the answers.
+//! Forwarding of datagrams: [`UdpForwarder`] gives each client a flow to a member, and
+//! returns the responses.
 //!
 //! ```text
-//! client ─► front ─► flow of the client ─► gate ─► socket of the flow ─► member
-//!             │ none yet, or closed                     │
-//!             └► limits ─► pick ─► name ─► new flow     │
-//! client ◄─────────────── task of the flow ◄────────────┘
+//! client ─► client socket ─► flow of the client ─► gate ─► socket of the flow ─► member
+//!                │ none yet, or closed                            │
+//!                └► limits ─► pick ─► resolve ─► new flow         │
+//! client ◄───────────────────── task of the flow ◄────────────────┘
 //! ```
 //!
 //! What does not live here: connections (`tcp`), and sockets that accept them (`net`).

@@ -1,5 +1,5 @@
-//! Where the system is not asked for the local address of a datagram: see `local_address`,
-//! which is for Linux.
+//! The replacement of `local_address` on systems other than Linux: the local address of a
+//! datagram is unknown.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -10,23 +10,23 @@ use super::trouble::Trouble;
 use crate::forward::itself::{is_itself, itself};
 use crate::member::Cause;
 
-/// Why there is no socket to a member.
+/// The reason why there is no socket to a member.
 #[derive(Debug)]
 pub(super) enum Unopened {
-    /// It is the member's, which is put in error.
+    /// A failure of the member, which is put in error.
     Member(Cause),
     /// The member's name is being resolved.
     Resolving,
-    /// This machine has none left.
+    /// This machine has no socket left.
     Shortage,
 }
 
-/// The addresses of a name, in the order in which they are to be tried.
+/// The addresses of a name, in the order in which to try them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResolvedAddresses<'a> {
-    /// Those that have refused datagrams come last.
+    /// Addresses that have refused datagrams come last.
     pub(super) addresses: &'a [SocketAddr],
-    /// How many have refused none.
+    /// The number of addresses that have not refused datagrams.
     pub(super) unrefused: usize,
 }
 
@@ -35,11 +35,11 @@ pub(super) struct ResolvedAddresses<'a> {
 pub(super) struct ConnectedSocket {
     pub(super) socket: UdpSocket,
     pub(super) to: SocketAddr,
-    /// Whether the member has another address, which may do better if this one refuses.
+    /// Whether the member has another address to try if this one refuses.
     pub(super) has_other: bool,
 }
 
-/// Opens a socket to the first of a member's addresses to which a way leads.
+/// Opens a socket to the first reachable address of a member.
 pub(super) fn connect_to_any(
     found: ResolvedAddresses<'_>,
     here: SocketAddr,
@@ -60,7 +60,8 @@ pub(super) fn connect_to_any(
     Err(failed)
 }
 
-/// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
+/// Opens a socket to a member, for the forwarder that listens at `here`. Nothing is sent
+/// yet.
 pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, Unopened> {
     if to.port() == 0 {
         return Err(Unopened::Member("the member has no port".into()));
@@ -68,7 +69,7 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocke
     let socket = new_socket(to).map_err(|error| unopened_by(&error, Unopened::Shortage))?;
     socket.connect(&to.into()).map_err(|error| {
         let unopened = match Trouble::of(&error) {
-            // The system calls it so if each port is taken.
+            // The system returns these errors if all local ports are in use.
             Trouble::Backlog | Trouble::Shortage => Unopened::Shortage,
             Trouble::Refused => Unopened::Member(Cause::Refused),
             Trouble::Oversize | Trouble::Unknown => Unopened::Member(Cause::Unsent),
@@ -87,10 +88,10 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocke
     })
 }
 
-/// What an error means: that this machine has no address of the member's kind, such as IPv6 where
-/// that is turned off, or else `otherwise`.
+/// Interprets an error: this machine has no address of the member's family, for example
+/// because IPv6 is disabled, or else `otherwise`.
 fn unopened_by(error: &io::Error, otherwise: Unopened) -> Unopened {
-    // Systems other than Linux may mean that no port is left.
+    // On systems other than Linux, this error may mean that no port is left.
     let has_no_address = cfg!(any(target_os = "linux", target_os = "android"))
         && error.kind() == ErrorKind::AddrNotAvailable;
     if has_no_address || is_of_no_family(error) {

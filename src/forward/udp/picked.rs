@@ -1,5 +1,5 @@
-//! What is known of a datagram without a flow: the member picked for it ([`Picked`]), and those
-//! that have failed before ([`Tried`]).
+//! The state of a datagram without a flow: the member picked for it ([`Elected`]), and the
+//! members that have failed before ([`Tried`]).
 //!
 //! What does not live here: the pick (`front`).
 
@@ -8,14 +8,14 @@ use crate::forward::Address;
 use crate::forward::sticking::Sticking;
 use crate::member::{Cause, MemberId};
 
-/// The member that was picked for a datagram, and what keeps its client on it.
+/// The member that was picked for a datagram, and the stick table entry of its client.
 #[derive(Debug)]
 pub(super) struct Elected {
     pub(super) lease: Lease<Address>,
     pub(super) sticking: Option<Sticking>,
 }
 
-/// The members that a datagram has tried, and why the last of them failed.
+/// The members that were tried for a datagram, and the cause of the last failure.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     pub(super) members: Vec<MemberId>,

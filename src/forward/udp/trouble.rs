@@ -2,18 +2,18 @@
 
 use std::io::{Error, ErrorKind};
 
-/// What an error of a socket means.
+/// The meaning of a socket error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Trouble {
-    /// A buffer is full; the next datagram may do better.
+    /// A buffer is full; the next datagram may succeed.
     Backlog,
-    /// The datagram is longer than the way allows.
+    /// The datagram is longer than the network path allows.
     Oversize,
-    /// Nothing listens at the member's port, or no way leads to it.
+    /// Nothing listens at the member's port, or the member is unreachable.
     Refused,
     /// This machine has no port left.
     Shortage,
-    /// Something else, which is not the member's.
+    /// Another error, which does not concern the member.
     Unknown,
 }
 
