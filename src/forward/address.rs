@@ -143,7 +143,7 @@ impl Address {
             return connector;
         }
         // Without any port, the connection is refused.
-        connector.or_port(port().unwrap_or(0))
+        connector.with_default_port(port().unwrap_or(0))
     }
 }
 

@@ -46,20 +46,20 @@
 mod address;
 mod client_hash;
 mod greeting;
-mod itself;
-mod lost;
+mod member_loss;
 mod name_routes;
 mod per_client;
 mod router;
 mod scratch;
-mod sticking;
+mod self_loop;
+mod sticky_client;
 mod tcp;
 mod udp;
 
 pub use crate::net::stream_target::StreamTarget;
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
-pub use lost::OnMemberLoss;
+pub use member_loss::OnMemberLoss;
 pub use name_routes::{HostNameError, NameRoutes};
 pub use router::{RouterStatistics, StreamRouter, StreamRule};
 pub use tcp::{Aborted, TcpForwarder, TcpStatistics};

@@ -91,7 +91,7 @@ impl Acceptor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
-        self.opening.set_announcers(peers);
+        self.opening.set_proxy_header_peers(peers);
         self
     }
 

@@ -235,7 +235,7 @@ impl Connector {
             return Ok(stream);
         };
         let secured = secure.secure(stream, host, alpn).await;
-        secured.map_err(|source| ConnectError::Secure { source })
+        secured.map_err(|source| ConnectError::Tls { source })
     }
 
     async fn stream(&self) -> Result<Stream, ConnectError> {
@@ -295,7 +295,7 @@ impl Connector {
     }
 
     /// Returns this connector with `port` in place of a missing port, which is port 0.
-    pub(crate) fn or_port(mut self, port: u16) -> Self {
+    pub(crate) fn with_default_port(mut self, port: u16) -> Self {
         match &mut self.to {
             ConnectTarget::Host(_, own) if *own == 0 => *own = port,
             ConnectTarget::Tcp(address) if address.port() == 0 => address.set_port(port),

@@ -35,16 +35,16 @@ pub enum ConnectError {
         /// The cause; if this machine had no descriptor left for the lookup, that shortage.
         source: io::Error,
     },
-    /// The TLS handshake failed.
-    #[error("TLS failed")]
-    Secure {
-        /// The cause.
-        source: io::Error,
-    },
     /// The time limit passed.
     #[error("connecting timed out")]
     TimedOut {
         /// [`io::ErrorKind::TimedOut`].
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed")]
+    Tls {
+        /// The cause.
         source: io::Error,
     },
 }
@@ -68,7 +68,7 @@ impl ConnectError {
     pub fn is_exhaustion(&self) -> bool {
         match self {
             Self::Open { source } | Self::Resolve { source, .. } => is_exhaustion(source),
-            Self::Secure { .. } | Self::TimedOut { .. } => false,
+            Self::TimedOut { .. } | Self::Tls { .. } => false,
         }
     }
 

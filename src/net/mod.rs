@@ -109,7 +109,7 @@ pub(crate) use resolved::lookup;
 pub(crate) use secure::Secure;
 pub use signal::shutdown_signal;
 #[cfg(feature = "forward")]
-pub(crate) use socket::Watching;
+pub(crate) use socket::SocketLiveness;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{LAST_CALL, Stopping, TunnelCutoff};

@@ -30,13 +30,13 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Opening {
     /// The networks of the peers that send a PROXY header.
-    announcers: Vec<IpNet>,
+    proxy_header_peers: Vec<IpNet>,
     handshake: Option<Arc<dyn Handshake>>,
 }
 
 impl Opening {
-    pub(crate) fn set_announcers(&mut self, peers: impl IntoIterator<Item = IpNet>) {
-        self.announcers = peers.into_iter().map(canonical).collect();
+    pub(crate) fn set_proxy_header_peers(&mut self, peers: impl IntoIterator<Item = IpNet>) {
+        self.proxy_header_peers = peers.into_iter().map(canonical).collect();
     }
 
     #[cfg(feature = "tls")]
@@ -47,7 +47,7 @@ impl Opening {
     /// Reads the PROXY header of a peer that sends one, unless it has been read already,
     /// then does the TLS handshake.
     pub(crate) async fn open(&self, mut accepted: Accepted) -> io::Result<Accepted> {
-        if accepted.header.is_none() && contain(&self.announcers, accepted.peer) {
+        if accepted.header.is_none() && contain(&self.proxy_header_peers, accepted.peer) {
             accepted.header = Some(ProxyHeader::read(&mut accepted.stream).await?);
         }
         if let Some(handshake) = &self.handshake {

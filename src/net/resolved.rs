@@ -72,25 +72,25 @@ async fn race(
     let head_start = HEAD_START.min(limit / 2);
     match timeout(head_start, first.as_mut()).await {
         Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(failed)) => return second.await.map_err(|error| telling(failed, error)),
+        Ok(Err(failed)) => return second.await.map_err(|error| more_relevant(failed, error)),
         Err(_) => {}
     }
     tokio::select! {
         biased;
         opened = &mut first => match opened {
             Ok(stream) => Ok(stream),
-            Err(failed) => second.await.map_err(|error| telling(failed, error)),
+            Err(failed) => second.await.map_err(|error| more_relevant(failed, error)),
         },
         opened = &mut second => match opened {
             Ok(stream) => Ok(stream),
-            Err(failed) => first.await.map_err(|error| telling(failed, error)),
+            Err(failed) => first.await.map_err(|error| more_relevant(failed, error)),
         },
     }
 }
 
 /// Returns the error to report, of two: a shortage of this machine comes first, because the
 /// address might have responded.
-fn telling(one: io::Error, other: io::Error) -> io::Error {
+fn more_relevant(one: io::Error, other: io::Error) -> io::Error {
     if is_shortage(&one) { one } else { other }
 }
 
@@ -110,7 +110,7 @@ async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStr
             Err(error) => {
                 failed = Some(match failed {
                     None => error,
-                    Some(first) => telling(error, first),
+                    Some(first) => more_relevant(error, first),
                 });
             }
         }
@@ -121,7 +121,7 @@ async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStr
 
 #[cfg(test)]
 mod tests {
-    use super::{by_version, connect, race, telling};
+    use super::{by_version, connect, more_relevant, race};
     use crate::net::ConnectError;
     use std::io::{Error, ErrorKind};
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -239,7 +239,7 @@ mod tests {
             (refused(), shortage(), ErrorKind::OutOfMemory),
             (of_no_kind(), refused(), ErrorKind::ConnectionRefused),
         ] {
-            assert_eq!(telling(one, other).kind(), expected);
+            assert_eq!(more_relevant(one, other).kind(), expected);
         }
     }
 

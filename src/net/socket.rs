@@ -9,7 +9,7 @@ use super::stream::Stream;
 
 /// How the system detects that the other side of a connection is gone.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watching {
+pub(crate) struct SocketLiveness {
     /// After this time without traffic, and then repeatedly, a probe is sent to the other
     /// side.
     pub(crate) keep_alive: Option<Duration>,
@@ -17,8 +17,8 @@ pub(crate) struct Watching {
     pub(crate) user_timeout: Option<Duration>,
 }
 
-impl Watching {
-    const fn is_nothing(self) -> bool {
+impl SocketLiveness {
+    const fn is_empty(self) -> bool {
         self.keep_alive.is_none() && self.user_timeout.is_none()
     }
 }
@@ -45,14 +45,14 @@ impl Stream {
 
     /// Makes the system watch the connection. Errors are ignored: the connection works
     /// without it.
-    pub(crate) fn watch(&self, watching: Watching) {
-        if watching.is_nothing() {
+    pub(crate) fn watch(&self, liveness: SocketLiveness) {
+        if liveness.is_empty() {
             return;
         }
         #[cfg(unix)]
         if let Some(tcp) = self.tcp() {
             use rustix::net::sockopt;
-            if let Some(silence) = watching.keep_alive {
+            if let Some(silence) = liveness.keep_alive {
                 let _ = sockopt::set_socket_keepalive(tcp, true);
                 #[cfg(not(any(target_os = "haiku", target_os = "nto", target_os = "openbsd")))]
                 let _ = sockopt::set_tcp_keepidle(tcp, silence);
@@ -65,7 +65,7 @@ impl Stream {
                 let _ = sockopt::set_tcp_keepintvl(tcp, silence);
             }
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            if let Some(limit) = watching.user_timeout {
+            if let Some(limit) = liveness.user_timeout {
                 let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
                 let _ = sockopt::set_tcp_user_timeout(tcp, limit);
             }
@@ -75,7 +75,7 @@ impl Stream {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::Watching;
+    use super::SocketLiveness;
     use crate::net::Stream;
     use rustix::net::sockopt;
     use std::time::Duration;
@@ -106,9 +106,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let stream = Stream::from(TcpStream::connect(address).await.unwrap());
         let tcp = stream.tcp().unwrap();
-        stream.watch(Watching::default());
+        stream.watch(SocketLiveness::default());
         assert!(!sockopt::socket_keepalive(tcp).unwrap());
-        stream.watch(Watching {
+        stream.watch(SocketLiveness {
             keep_alive: Some(Duration::from_secs(30)),
             user_timeout: Some(Duration::from_secs(120)),
         });

@@ -143,10 +143,10 @@ impl ClientHello {
     /// use equipoise::net::{Accepted, ProxyHeader};
     ///
     /// fn header(accepted: &Accepted, hello: &ClientHello) -> ProxyHeader {
-    ///     hello.describe_in(accepted.next_proxy_header())
+    ///     hello.add_to(accepted.next_proxy_header())
     /// }
     /// ```
-    pub fn describe_in(&self, header: ProxyHeader) -> ProxyHeader {
+    pub fn add_to(&self, header: ProxyHeader) -> ProxyHeader {
         let mut header = header;
         if let Some(name) = self.server_name() {
             header = header.clone().with_authority(name).unwrap_or(header);

@@ -12,7 +12,7 @@ use crate::net::{canonical, contain};
 /// connection.
 ///
 /// The server name that a TLS client requests is not a condition: see
-/// [`StreamRouter::by_name`](super::StreamRouter::by_name).
+/// [`StreamRouter::route_by_name`](super::StreamRouter::route_by_name).
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ enum StreamCondition {
 
 /// The addresses of a connection that rules can test.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(super) struct ConnectionAddresses {
     pub(super) client: Option<SocketAddr>,
     /// Also `None` if no rule needs it.
     pub(super) local: Option<SocketAddr>,
@@ -111,7 +111,7 @@ impl StreamRule {
         self
     }
 
-    pub(super) fn asks_for_local_addr(&self) -> bool {
+    pub(super) fn needs_local_addr(&self) -> bool {
         let mut conditions = self.conditions.iter();
         conditions.any(|it| {
             matches!(
@@ -121,10 +121,10 @@ impl StreamRule {
         })
     }
 
-    pub(super) fn holds(&self, ends: &Ends) -> bool {
-        let local = ends.local.map(canonical_address);
+    pub(super) fn holds(&self, addresses: &ConnectionAddresses) -> bool {
+        let local = addresses.local.map(canonical_address);
         self.conditions.iter().all(|condition| match condition {
-            StreamCondition::ClientIn(networks) => contain(networks, ends.client),
+            StreamCondition::ClientIn(networks) => contain(networks, addresses.client),
             StreamCondition::LocalAddr(address) => local == Some(*address),
             StreamCondition::Ports(ports) => local.is_some_and(|here| ports.contains(&here.port())),
         })
@@ -138,12 +138,12 @@ fn canonical_address(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ends, StreamRule};
+    use super::{ConnectionAddresses, StreamRule};
     use std::net::SocketAddr;
 
-    fn at(client: &str, local: &str) -> Ends {
+    fn at(client: &str, local: &str) -> ConnectionAddresses {
         let parsed = |text: &str| text.parse::<SocketAddr>().ok();
-        Ends {
+        ConnectionAddresses {
             client: parsed(client),
             local: parsed(local),
         }

@@ -29,9 +29,9 @@ pub struct RouterStatistics(Arc<RouterCounters>);
 struct RouterCounters {
     routed: AtomicU64,
     without_target: AtomicU64,
-    broken_off: AtomicU64,
+    disconnected: AtomicU64,
     malformed: AtomicU64,
-    too_late: AtomicU64,
+    timed_out: AtomicU64,
     too_long: AtomicU64,
 }
 
@@ -51,8 +51,8 @@ impl RouterStatistics {
     /// Returns how many clients ended or reset their connection before its target was
     /// known.
     #[must_use]
-    pub fn broken_off(&self) -> u64 {
-        self.0.broken_off.load(Relaxed)
+    pub fn disconnected(&self) -> u64 {
+        self.0.disconnected.load(Relaxed)
     }
 
     /// Returns how many connections were closed because the ClientHello was malformed.
@@ -64,8 +64,8 @@ impl RouterStatistics {
     /// Returns how many connections were closed because the ClientHello was not complete in
     /// time.
     #[must_use]
-    pub fn too_late(&self) -> u64 {
-        self.0.too_late.load(Relaxed)
+    pub fn timed_out(&self) -> u64 {
+        self.0.timed_out.load(Relaxed)
     }
 
     /// Returns how many connections were closed because the ClientHello was too long.
@@ -84,9 +84,9 @@ impl RouterStatistics {
 
     pub(super) fn count_unread(&self, error: &GreetingError) {
         let counter = match error {
-            GreetingError::Ended | GreetingError::Io { .. } => &self.0.broken_off,
+            GreetingError::Ended | GreetingError::Io { .. } => &self.0.disconnected,
             GreetingError::Malformed { .. } => &self.0.malformed,
-            GreetingError::TimedOut => &self.0.too_late,
+            GreetingError::TimedOut => &self.0.timed_out,
             GreetingError::TooLong { .. } => &self.0.too_long,
         };
         counter.fetch_add(1, Relaxed);
@@ -99,9 +99,9 @@ impl fmt::Display for RouterStatistics {
         write!(f, "connections: {} routed", self.routed())?;
         for (count, of_what) in [
             (self.without_target(), "without a target"),
-            (self.broken_off(), "broken off by the client"),
+            (self.disconnected(), "disconnected by the client"),
             (self.malformed(), "with a malformed hello"),
-            (self.too_late(), "with a late hello"),
+            (self.timed_out(), "with a hello that timed out"),
             (self.too_long(), "with a hello that is too long"),
         ] {
             if count > 0 {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::rule::{Ends, StreamRule};
+use super::rule::{ConnectionAddresses, StreamRule};
 use super::statistics::RouterStatistics;
 use crate::forward::{Greeting, GreetingLimits, NameRoutes};
 use crate::net::stream_target::{Serving, StreamTarget};
@@ -17,7 +17,7 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 /// Targets are forwarders, HTTP servers, and tasks: see [`StreamTarget`]. A connection
 /// without a target is closed.
 ///
-/// The first bytes of a client are only read if a rule with [names](Self::by_name) is
+/// The first bytes of a client are only read if a rule with [names](Self::route_by_name) is
 /// reached, and only once; the target still receives the connection from its first byte on.
 ///
 /// | limit | default | set by | beyond it |
@@ -50,7 +50,7 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 ///     .plaintext(StreamTarget::task(async |accepted| {
 ///         let _ = accepted.into_stream().write_all(b"TLS only\n").await;
 ///     }));
-/// let router = StreamRouter::new().by_name(StreamRule::new(), names);
+/// let router = StreamRouter::new().route_by_name(StreamRule::new(), names);
 ///
 /// let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
 /// let front = listener.local_addr().ok_or("no address")?;
@@ -93,9 +93,9 @@ impl StreamRouter {
 
     /// Sets how connections are accepted: how many, from which peers a PROXY header is
     /// read, and how long they may continue after the stop. An acceptor that terminates TLS
-    /// does so for all connections; [`by_name`](Self::by_name) then inspects the decrypted
-    /// bytes, which contain no server name. To terminate TLS for some names only, give them
-    /// a target that does so.
+    /// does so for all connections; [`route_by_name`](Self::route_by_name) then inspects the
+    /// decrypted bytes, which contain no server name. To terminate TLS for some names only,
+    /// give them a target that does so.
     ///
     /// # Examples
     ///
@@ -145,11 +145,11 @@ impl StreamRouter {
     /// use equipoise::forward::{Address, StreamRouter, StreamRule};
     ///
     /// let smtp = Balancer::new([("mx", Address::host("mx.internal", None))])?;
-    /// let router = StreamRouter::new().any(StreamRule::new().ports([25, 587]), smtp);
+    /// let router = StreamRouter::new().route(StreamRule::new().ports([25, 587]), smtp);
     /// # let _ = router;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn any(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
+    pub fn route(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
         self.rules.push((rule, RuleTargets::Any(target.into())));
         self
     }
@@ -163,7 +163,7 @@ impl StreamRouter {
     /// whatever rules follow. Version 2 of the PROXY protocol passes the name and the
     /// protocol of TLS that passes through to the member, if its forwarder [sends
     /// it](crate::forward::TcpForwarder::proxy_protocol).
-    pub fn by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
+    pub fn route_by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
         self.rules.push((rule, RuleTargets::ByName(routes)));
         self
     }
@@ -192,19 +192,20 @@ impl StreamRouter {
     /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
         let accepting = self.acceptor.accepting();
-        let looks = self
-            .rules
-            .iter()
-            .any(|(rule, _)| rule.asks_for_local_addr());
+        let needs_local = self.rules.iter().any(|(rule, _)| rule.needs_local_addr());
         let router = Arc::new(self);
-        let serve = move |arrived| router.clone().route(arrived, looks);
+        let serve = move |arrived| router.clone().serve_arrived(arrived, needs_local);
         accepting.serve(listener, serve, stop).await
     }
 
     /// Serves one connection until it ends. Everything before its target is boxed, so that
     /// it uses no memory afterwards.
-    fn route(self: Arc<Self>, arrived: Arrived, looks: bool) -> impl Future<Output = ()> + Send {
-        let routed = Box::pin(async move { self.routed(arrived, looks).await });
+    fn serve_arrived(
+        self: Arc<Self>,
+        arrived: Arrived,
+        needs_local: bool,
+    ) -> impl Future<Output = ()> + Send {
+        let routed = Box::pin(async move { self.routed(arrived, needs_local).await });
         async move {
             if let Some(serving) = routed.await {
                 serving.await;
@@ -213,7 +214,7 @@ impl StreamRouter {
     }
 
     /// Finds the target of a connection; `None` if it should be closed.
-    async fn routed(&self, arrived: Arrived, looks: bool) -> Option<Serving> {
+    async fn routed(&self, arrived: Arrived, needs_local: bool) -> Option<Serving> {
         let Arrived {
             accepted,
             place,
@@ -221,14 +222,14 @@ impl StreamRouter {
             idle,
         } = arrived;
         let mut accepted = self.acceptor.open(accepted, &stopping).await?;
-        let ends = Ends {
+        let addresses = ConnectionAddresses {
             client: accepted.client_addr(),
-            local: looks.then(|| accepted.local_addr()).flatten(),
+            local: needs_local.then(|| accepted.local_addr()).flatten(),
         };
         let mut greeting = None;
         let mut found = None;
-        for (_, way) in self.rules.iter().filter(|(rule, _)| rule.holds(&ends)) {
-            found = match way {
+        for (_, targets) in self.rules.iter().filter(|(rule, _)| rule.holds(&addresses)) {
+            found = match targets {
                 RuleTargets::Any(target) => Some(target),
                 RuleTargets::ByName(routes) => {
                     let greeting = match &greeting {
@@ -251,7 +252,7 @@ impl StreamRouter {
         }
         self.statistics.count_found(found.is_some());
         if let Some(Greeting::ClientHello(hello)) = &greeting {
-            accepted.set_next_proxy_header(hello.describe_in(accepted.next_proxy_header()));
+            accepted.set_next_proxy_header(hello.add_to(accepted.next_proxy_header()));
         }
         let arrived = Arrived {
             accepted,
@@ -286,7 +287,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let balancer = Balancer::builder().build().unwrap();
         let routes = NameRoutes::new().plaintext(balancer.into());
-        let router = Arc::new(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let router = Arc::new(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         let arrived = Arrived::alone(Stream::from(stream)).unwrap();
         let serving = router.routed(arrived, false).await.unwrap();
         let task = size_of_val(&*serving);
@@ -294,7 +295,7 @@ mod tests {
 
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let arrived = Arrived::alone(Stream::from(stream.unwrap())).unwrap();
-        let task = size_of_val(&router.route(arrived, false));
+        let task = size_of_val(&router.serve_arrived(arrived, false));
         assert!(task <= 64, "{task} bytes");
     }
 }

@@ -16,10 +16,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Aborted {
-    /// The client's connection failed.
-    ClientBroke,
     /// The client exceeded its maximum number of connections.
     ClientConnections,
+    /// The client's connection failed.
+    ClientDisconnected,
     /// The client exceeded its maximum rate of new connections.
     ClientRate,
     /// One side had ended, and no byte passed within the half-close timeout.
@@ -30,7 +30,7 @@ pub enum Aborted {
     Lifetime,
     /// The member's connection failed, or ended without a byte where that counts as a
     /// failure.
-    MemberBroke,
+    MemberDisconnected,
     /// The member was [lost](crate::forward::OnMemberLoss).
     MemberLost,
     /// No member could be picked, or each member that was tried failed.
@@ -48,13 +48,13 @@ pub enum Aborted {
 impl Aborted {
     /// All reasons, in the order in which they are displayed.
     pub const ALL: [Self; 12] = [
-        Self::ClientBroke,
         Self::ClientConnections,
+        Self::ClientDisconnected,
         Self::ClientRate,
         Self::HalfCloseTimeout,
         Self::IdleTimeout,
         Self::Lifetime,
-        Self::MemberBroke,
+        Self::MemberDisconnected,
         Self::MemberLost,
         Self::NoMember,
         Self::OpeningTimeout,
@@ -66,13 +66,13 @@ impl Aborted {
 impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::ClientBroke => "broken off by the client",
             Self::ClientConnections => "too many connections of a client",
+            Self::ClientDisconnected => "disconnected by the client",
             Self::ClientRate => "too many new connections of a client",
             Self::HalfCloseTimeout => "half-close timeout",
             Self::IdleTimeout => "idle timeout",
             Self::Lifetime => "lifetime over",
-            Self::MemberBroke => "broken off by the member",
+            Self::MemberDisconnected => "disconnected by the member",
             Self::MemberLost => "member lost",
             Self::NoMember => "no member",
             Self::OpeningTimeout => "opening timeout",

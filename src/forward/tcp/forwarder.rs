@@ -1,21 +1,21 @@
 //! The TCP forwarder: [`TcpForwarder`].
 //!
-//! What does not live here: serving one connection (`course`), and accepting (`net`).
+//! What does not live here: serving one connection (`connection`), and accepting (`net`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::course::ConnectionSetup;
-use super::forwarding::ConnectionForwarder;
+use super::connection::ConnectionSetup;
+use super::connection_forwarder::ConnectionForwarder;
 use super::splice::Pipes;
 use super::statistics::TcpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::address::Address;
-use crate::forward::lost::{Lost, OnMemberLoss};
+use crate::forward::member_loss::{LossWatcher, OnMemberLoss};
 use crate::forward::per_client::{PerClient, PerClientLimits};
-use crate::net::{Acceptor, Listener, ProxyVersion, Stopped, Watching};
+use crate::net::{Acceptor, Listener, ProxyVersion, SocketLiveness, Stopped};
 use crate::session::StickTable;
 
 /// Forwards each connection to a member of a balancer, for any protocol.
@@ -121,10 +121,10 @@ pub struct TcpForwarder {
     pub(super) max_waiting: usize,
     pub(super) fails_over: bool,
     pub(super) fails_silent: bool,
-    pub(super) watching: Watching,
-    pub(super) on_loss: OnMemberLoss,
+    pub(super) liveness: SocketLiveness,
+    pub(super) on_member_loss: OnMemberLoss,
     pub(super) stick: Option<StickTable>,
-    pub(super) telling: Option<ProxyVersion>,
+    pub(super) proxy_version: Option<ProxyVersion>,
     pub(super) statistics: TcpStatistics,
 }
 
@@ -147,10 +147,10 @@ impl TcpForwarder {
             max_waiting: 1_000,
             fails_over: true,
             fails_silent: false,
-            watching: Watching::default(),
-            on_loss: OnMemberLoss::default(),
+            liveness: SocketLiveness::default(),
+            on_member_loss: OnMemberLoss::default(),
             stick: None,
-            telling: None,
+            proxy_version: None,
             statistics: TcpStatistics::default(),
         }
     }
@@ -176,20 +176,20 @@ impl TcpForwarder {
     ///
     /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
-        let (acceptor, forwarding) = self.begin();
-        let task = move |accepted| forwarding.forward(accepted);
+        let (acceptor, forwarder_task) = self.begin();
+        let task = move |accepted| forwarder_task.forward(accepted);
         acceptor.serve(listener, task, stop).await
     }
 
     /// Returns the acceptor, and the forwarder for its connections. The limits apply to all
     /// of these together.
     pub(super) fn begin(self) -> (Acceptor, ConnectionForwarder) {
-        let course = Arc::new(ConnectionSetup {
+        let setup = Arc::new(ConnectionSetup {
             waiting: Semaphore::new(self.max_waiting),
             pipes: Pipes::new(self.max_pipes),
             per_client: PerClient::new(self.per_client, MOST_IDLE),
             stick: self.stick,
-            lost: Lost::new(&self.balancer, self.on_loss),
+            loss: LossWatcher::new(&self.balancer, self.on_member_loss),
             balancer: self.balancer,
             connect: self.connect,
             opening: self.opening,
@@ -198,12 +198,12 @@ impl TcpForwarder {
             lifetime: self.lifetime,
             fails_over: self.fails_over,
             fails_silent: self.fails_silent,
-            watching: self.watching,
+            liveness: self.liveness,
             statistics: self.statistics,
         });
         (
             self.acceptor,
-            ConnectionForwarder::new(course, self.telling),
+            ConnectionForwarder::new(setup, self.proxy_version),
         )
     }
 }

@@ -10,12 +10,12 @@
 //! connection (`router`).
 
 mod aborted;
-mod course;
-mod cut;
+mod connection;
+mod connection_forwarder;
 mod forwarder;
-mod forwarding;
 mod join;
 mod pump;
+mod reset_on_drop;
 mod settings;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;

@@ -21,19 +21,19 @@ impl Pipes {
 #[derive(Debug)]
 #[expect(dead_code, reason = "there is nothing to tell")]
 pub(super) enum Spliced {
-    Dry,
+    WouldBlock,
     Ended,
     SinkFailed(io::Error),
-    SourceBroke,
+    SourceFailed,
     Taken(Box<[u8]>),
-    Unfit,
+    Unsupported,
 }
 
 /// No pipe.
 #[derive(Debug)]
-pub(super) enum Lent {}
+pub(super) enum LentPipe {}
 
-impl Lent {
+impl LentPipe {
     pub(super) fn poll_for(
         pipes: &Arc<Pipes>,
         _source: &Stream,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::splice::{Lent, Pipes, Spliced};
+use super::splice::{LentPipe, Pipes, Spliced};
 use crate::forward::scratch;
 use crate::net::Stream;
 
@@ -50,13 +50,13 @@ impl HeldBytes {
 #[derive(Debug)]
 pub(super) enum PumpProgress {
     /// The end of the source was passed on.
-    All,
+    Ended,
     /// The source has ended without a byte. Only reported if requested.
-    Nothing,
+    EndedSilent,
     /// Reading failed.
-    SourceBroke,
+    SourceFailed,
     /// Writing failed, because the connection failed.
-    SinkBroke,
+    SinkFailed,
     /// Nothing more can be written, because the sink has ended or failed before.
     SinkClosed,
 }
@@ -68,7 +68,7 @@ impl PumpProgress {
     fn by_write(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::SinkClosed,
-            _ => Self::SinkBroke,
+            _ => Self::SinkFailed,
         }
     }
 }
@@ -79,15 +79,15 @@ pub(super) struct Pump {
     held: Option<HeldBytes>,
     is_flushed: bool,
     stage: PumpStage,
-    tells_nothing: bool,
-    is_source_broken: bool,
+    reports_silence: bool,
+    has_source_failed: bool,
     read: u64,
     written: u64,
     /// The pool of pipes, if bytes may go through one.
     pipes: Option<Arc<Pipes>>,
     /// A pipe is used after this many bytes.
     pipe_from: u64,
-    lent: Option<Lent>,
+    lent: Option<LentPipe>,
 }
 
 impl Pump {
@@ -99,8 +99,8 @@ impl Pump {
             held: None,
             is_flushed: true,
             stage: PumpStage::Open,
-            tells_nothing: false,
-            is_source_broken: false,
+            reports_silence: false,
+            has_source_failed: false,
             read: 0,
             written: 0,
         }
@@ -108,14 +108,14 @@ impl Pump {
 
     /// Makes the pump report the end of a source that has sent nothing, instead of passing
     /// it on.
-    pub(super) const fn telling_nothing(mut self) -> Self {
-        self.tells_nothing = true;
+    pub(super) const fn reporting_silence(mut self) -> Self {
+        self.reports_silence = true;
         self
     }
 
     /// Passes on such an end after it was reported.
-    pub(super) const fn pass_nothing_on(&mut self) {
-        self.tells_nothing = false;
+    pub(super) const fn pass_silence_on(&mut self) {
+        self.reports_silence = false;
     }
 
     /// Returns how many bytes were read.
@@ -130,7 +130,7 @@ impl Pump {
 
     /// Replaces the sink, to which nothing has been written; if the source has ended, the
     /// end is passed on again.
-    pub(super) fn begin_again(&mut self) {
+    pub(super) fn replace_sink(&mut self) {
         if self.stage == PumpStage::Ended {
             self.stage = PumpStage::SourceEnded;
         }
@@ -138,8 +138,8 @@ impl Pump {
 
     /// Records that the other direction has found that the source failed: its bytes are
     /// passed on, but no end.
-    pub(super) const fn break_source(&mut self) {
-        self.is_source_broken = true;
+    pub(super) const fn fail_source(&mut self) {
+        self.has_source_failed = true;
     }
 
     pub(super) fn has_source_ended(&self) -> bool {
@@ -166,23 +166,23 @@ impl Pump {
             match self.stage {
                 PumpStage::Open if self.lent.is_some() => {
                     match ready!(self.poll_splice(source, sink, context)) {
-                        Spliced::Dry => return Poll::Pending,
+                        Spliced::WouldBlock => return Poll::Pending,
                         Spliced::Ended => self.stage = PumpStage::SourceEnded,
                         Spliced::SinkFailed(error) => {
                             return Poll::Ready(PumpProgress::by_write(&error));
                         }
-                        Spliced::SourceBroke => return Poll::Ready(PumpProgress::SourceBroke),
+                        Spliced::SourceFailed => return Poll::Ready(PumpProgress::SourceFailed),
                         Spliced::Taken(memory) => {
                             let (start, end) = (0, memory.len());
                             self.held = Some(HeldBytes { memory, start, end });
                             self.pipe_from = self.read + LARGE;
                         }
-                        Spliced::Unfit => self.pipes = None,
+                        Spliced::Unsupported => self.pipes = None,
                     }
                 }
                 PumpStage::Open => match self.poll_read(source, sink, context) {
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(PumpProgress::SourceBroke),
+                    Poll::Ready(Err(_)) => return Poll::Ready(PumpProgress::SourceFailed),
                     Poll::Pending if self.is_flushed => return Poll::Pending,
                     Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
                         Ok(()) => {
@@ -192,11 +192,11 @@ impl Pump {
                         Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                     },
                 },
-                PumpStage::SourceEnded if self.is_source_broken => {
-                    return Poll::Ready(PumpProgress::SourceBroke);
+                PumpStage::SourceEnded if self.has_source_failed => {
+                    return Poll::Ready(PumpProgress::SourceFailed);
                 }
-                PumpStage::SourceEnded if self.tells_nothing && self.read == 0 => {
-                    return Poll::Ready(PumpProgress::Nothing);
+                PumpStage::SourceEnded if self.reports_silence && self.read == 0 => {
+                    return Poll::Ready(PumpProgress::EndedSilent);
                 }
                 PumpStage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context))
                 {
@@ -207,7 +207,7 @@ impl Pump {
                     }
                     Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                 },
-                PumpStage::Ended => return Poll::Ready(PumpProgress::All),
+                PumpStage::Ended => return Poll::Ready(PumpProgress::Ended),
             }
         }
     }
@@ -220,7 +220,7 @@ impl Pump {
         context: &mut Context<'_>,
     ) -> Poll<Spliced> {
         let Some(lent) = &mut self.lent else {
-            return Poll::Ready(Spliced::Unfit);
+            return Poll::Ready(Spliced::Unsupported);
         };
         let counted = (&mut self.read, &mut self.written);
         let spliced = ready!(lent.poll(source, sink, context, counted));
@@ -262,7 +262,7 @@ impl Pump {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if let Some(pipes) = self.pipes.as_ref().filter(|_| self.read >= self.pipe_from) {
-            self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
+            self.lent = ready!(LentPipe::poll_for(pipes, source, sink, context));
             if self.lent.is_some() {
                 return Poll::Ready(Ok(()));
             }
@@ -382,7 +382,7 @@ mod pipe_tests {
             let reading = client.read_to_end(&mut got);
             let pumping = poll_fn(|context| slow.poll(&mut source, &mut sink, context));
             let (passed, read) = tokio::join!(pumping, reading);
-            assert!(matches!(passed, PumpProgress::All), "{passed:?}");
+            assert!(matches!(passed, PumpProgress::Ended), "{passed:?}");
             read.unwrap();
             assert!(got == expected, "{} bytes of {WHOLE}", got.len());
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::forwarder::{LONGEST, TcpForwarder};
-use crate::forward::lost::OnMemberLoss;
+use crate::forward::member_loss::OnMemberLoss;
 use crate::net::{Acceptor, ProxyVersion};
 use crate::session::StickTable;
 
@@ -299,7 +299,7 @@ impl TcpForwarder {
     pub fn keep_alive(mut self, silence: Duration) -> Self {
         // The range that all systems accept.
         let silence = silence.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
-        self.watching.keep_alive = Some(silence);
+        self.liveness.keep_alive = Some(silence);
         self
     }
 
@@ -307,13 +307,13 @@ impl TcpForwarder {
     /// where the system has it). After that the connection fails.
     pub fn user_timeout(mut self, limit: Duration) -> Self {
         // Zero would mean the system's own limit.
-        self.watching.user_timeout = Some(limit.max(Duration::from_millis(1)));
+        self.liveness.user_timeout = Some(limit.max(Duration::from_millis(1)));
         self
     }
 
     /// Sets what happens to the connections of a member that is lost.
-    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
-        self.on_loss = match on_loss {
+    pub fn on_member_loss(mut self, on_member_loss: OnMemberLoss) -> Self {
+        self.on_member_loss = match on_member_loss {
             OnMemberLoss::EndAfter(grace) => OnMemberLoss::EndAfter(grace.min(LONGEST)),
             other => other,
         };
@@ -378,7 +378,7 @@ impl TcpForwarder {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn proxy_protocol(mut self, version: ProxyVersion) -> Self {
-        self.telling = Some(version);
+        self.proxy_version = Some(version);
         self
     }
 }

@@ -1,5 +1,5 @@
 //! Moving bytes from one TCP connection to another through a kernel pipe, without copying
-//! them into this process: [`Pipes`] and [`Lent`].
+//! them into this process: [`Pipes`] and [`LentPipe`].
 //!
 //! A direction has a pipe only while bytes are in it or available, so that few pipes serve
 //! many streams. If no pipe is left, one is taken from a direction whose sink has accepted
@@ -156,7 +156,7 @@ impl Pipes {
     }
 
     /// Lends a pipe, if one is available.
-    fn lend(self: &Arc<Self>) -> Option<Lent> {
+    fn lend(self: &Arc<Self>) -> Option<LentPipe> {
         let spare = self.state.lock().spare.pop();
         let pipe = spare.or_else(|| {
             let now = Instant::now();
@@ -169,7 +169,7 @@ impl Pipes {
         let is_last =
             state.spare.is_empty() && state.free.is_empty() && state.holders.len() >= self.most;
         drop(state);
-        Some(Lent {
+        Some(LentPipe {
             fill: if is_last { FILL_OF_LAST } else { WANTED },
             holder,
             pipes: self.clone(),
@@ -227,26 +227,26 @@ impl Pipes {
 #[derive(Debug)]
 pub(super) enum Spliced {
     /// No bytes can be read now; the task is woken when there are.
-    Dry,
+    WouldBlock,
     Ended,
     SinkFailed(io::Error),
-    SourceBroke,
+    SourceFailed,
     /// Another direction has taken the pipe; these bytes were in it.
     Taken(Box<[u8]>),
     /// The system cannot splice these connections.
-    Unfit,
+    Unsupported,
 }
 
 /// A pipe, lent to one direction. On drop it is returned if it is empty, otherwise closed.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(super) struct LentPipe {
     /// The number of bytes that are moved into it at once.
     fill: usize,
     holder: Arc<Holder>,
     pipes: Arc<Pipes>,
 }
 
-impl Lent {
+impl LentPipe {
     /// Lends a pipe for these two streams, if both are plain TCP and bytes are available.
     /// Returns `Pending` if none are.
     pub(super) fn poll_for(
@@ -282,7 +282,7 @@ impl Lent {
         let (StreamCarrier::Tcp(source), StreamCarrier::Tcp(sink), Some(pipe)) =
             (source.carrier(), sink.carrier(), &load.pipe)
         else {
-            return Poll::Ready(Spliced::Unfit);
+            return Poll::Ready(Spliced::Unsupported);
         };
         loop {
             while load.filled > 0 {
@@ -304,7 +304,7 @@ impl Lent {
                 }
             }
             let Poll::Ready(filled) = fill(pipe, self.fill, source, context) else {
-                return Poll::Ready(Spliced::Dry);
+                return Poll::Ready(Spliced::WouldBlock);
             };
             match filled {
                 Ok(0) => return Poll::Ready(Spliced::Ended),
@@ -313,9 +313,9 @@ impl Lent {
                     *read += moved as u64;
                 }
                 Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                    return Poll::Ready(Spliced::Unfit);
+                    return Poll::Ready(Spliced::Unsupported);
                 }
-                Err(_) => return Poll::Ready(Spliced::SourceBroke),
+                Err(_) => return Poll::Ready(Spliced::SourceFailed),
             }
         }
     }
@@ -367,7 +367,7 @@ fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentPipe {
     fn drop(&mut self) {
         let mut load = self.holder.load.lock();
         let (pipe, filled) = (load.pipe.take(), load.filled);

@@ -9,8 +9,8 @@ use crate::net::stream_target::StreamTarget;
 /// it reads PROXY headers, the target reads those that the router has not read.
 impl From<TcpForwarder> for StreamTarget {
     fn from(forwarder: TcpForwarder) -> Self {
-        let (acceptor, forwarding) = forwarder.begin();
-        acceptor.into_target(move |accepted| forwarding.forward(accepted))
+        let (acceptor, forwarder_task) = forwarder.begin();
+        acceptor.into_target(move |accepted| forwarder_task.forward(accepted))
     }
 }
 

@@ -1,15 +1,15 @@
 //! The UDP forwarder and its settings: [`UdpForwarder`].
 //!
-//! What does not live here: processing a datagram (`front`) and a response (`flow`).
+//! What does not live here: processing a datagram (`client_socket`) and a response (`flow`).
 
 use std::io;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::common::{Common, UdpLimits};
-use super::front::ClientSocket;
-use super::inbound::Inbound;
+use super::client_socket::ClientSocket;
+use super::flow_context::{FlowContext, UdpLimits};
+use super::inbound_socket::InboundSocket;
 use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::{Address, OnMemberLoss};
@@ -86,9 +86,9 @@ use crate::session::StickTable;
 ///
 /// let client = UdpSocket::bind("127.0.0.1:0").await?;
 /// client.send_to(b"hello", here).await?;
-/// let mut answer = [0; 512];
-/// let (length, from) = client.recv_from(&mut answer).await?;
-/// assert_eq!((&answer[..length], from), (&b"hello"[..], here));
+/// let mut response = [0; 512];
+/// let (length, from) = client.recv_from(&mut response).await?;
+/// assert_eq!((&response[..length], from), (&b"hello"[..], here));
 /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
 /// assert_eq!(statistics.flows(), 1);
 ///
@@ -116,14 +116,14 @@ impl UdpForwarder {
         Self {
             balancer,
             limits: UdpLimits {
-                answers: 0,
+                responses: 0,
                 datagram: usize::from(u16::MAX),
                 drain: Duration::from_secs(30),
                 fails_silent: false,
                 flows: None,
                 flows_per_client: None,
                 idle: Duration::from_secs(60),
-                leave: None,
+                loss_delay: None,
                 new_flows_per_client: 10_000,
                 proxy_header: false,
             },
@@ -150,12 +150,12 @@ impl UdpForwarder {
     /// use std::time::Duration;
     ///
     /// # let balancer = Balancer::builder().build()?;
-    /// let dns = UdpForwarder::new(balancer).answers(1).idle_timeout(Duration::from_secs(10));
+    /// let dns = UdpForwarder::new(balancer).responses(1).idle_timeout(Duration::from_secs(10));
     /// # let _ = dns;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn answers(mut self, each: u32) -> Self {
-        self.limits.answers = each;
+    pub fn responses(mut self, each: u32) -> Self {
+        self.limits.responses = each;
         self
     }
 
@@ -174,7 +174,7 @@ impl UdpForwarder {
     ///
     /// # let balancer = Balancer::builder().build()?;
     /// let dns = UdpForwarder::new(balancer)
-    ///     .answers(1)
+    ///     .responses(1)
     ///     .idle_timeout(Duration::from_secs(2))
     ///     .fail_silent_members();
     /// # let _ = dns;
@@ -292,12 +292,13 @@ impl UdpForwarder {
     /// use std::time::Duration;
     ///
     /// # let balancer = Balancer::builder().build()?;
-    /// let forwarder = UdpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
+    /// let forwarder = UdpForwarder::new(balancer)
+    ///     .on_member_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
     /// # let _ = forwarder;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
-        self.limits.leave = match on_loss {
+    pub fn on_member_loss(mut self, on_member_loss: OnMemberLoss) -> Self {
+        self.limits.loss_delay = match on_member_loss {
             OnMemberLoss::End => Some(Duration::ZERO),
             OnMemberLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
             OnMemberLoss::Stay => None,
@@ -392,9 +393,9 @@ impl UdpForwarder {
         socket: UdpSocket,
         stop: impl Future<Output = ()>,
     ) -> io::Result<Stopped> {
-        let inbound = Inbound::new(socket)?;
-        let common = Common::new(inbound, self.limits, self.statistics);
-        Ok(ClientSocket::new(self.balancer, common, self.stick)
+        let inbound = InboundSocket::new(socket)?;
+        let context = FlowContext::new(inbound, self.limits, self.statistics);
+        Ok(ClientSocket::new(self.balancer, context, self.stick)
             .serve(stop)
             .await)
     }

@@ -19,7 +19,7 @@ use tokio::net::UdpSocket;
 use super::flow_key::FlowKey;
 
 /// Enables reporting of the local address of each datagram; returns whether it is enabled.
-pub(super) fn ask_for(socket: &UdpSocket, bound: IpAddr) -> io::Result<bool> {
+pub(super) fn report_local_address(socket: &UdpSocket, bound: IpAddr) -> io::Result<bool> {
     // A dual-stack socket reports IPv4 addresses as IPv6 addresses.
     match bound {
         IpAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::common::nanos;
-use super::opening::{ResolvedAddresses, Unopened};
+use super::connected_socket::{OpenFailure, ResolvedAddresses};
+use super::flow_context::nanos;
 use crate::member::Cause;
 use crate::net::{ConnectError, lookup};
 use crate::timer::timeout;
@@ -69,7 +69,7 @@ impl AddressLookups {
         host: &Arc<str>,
         port: u16,
         now: u64,
-    ) -> Result<ResolvedAddresses<'_>, Unopened> {
+    ) -> Result<ResolvedAddresses<'_>, OpenFailure> {
         let key = (host.clone(), port);
         if !self.known.contains_key(&key) {
             let unused = nanos(UNUSED);
@@ -94,10 +94,10 @@ impl AddressLookups {
                 unrefused: addresses.len().saturating_sub(known.refused.len()),
             }),
             // Another lookup is running, which may succeed.
-            Some(Err(_)) if known.is_running => Err(Unopened::Resolving),
-            Some(Err(Failed::Name)) => Err(Unopened::Member(Cause::Unresolved)),
-            Some(Err(Failed::Shortage)) => Err(Unopened::Shortage),
-            None => Err(Unopened::Resolving),
+            Some(Err(_)) if known.is_running => Err(OpenFailure::Resolving),
+            Some(Err(Failed::Name)) => Err(OpenFailure::Member(Cause::Unresolved)),
+            Some(Err(Failed::Shortage)) => Err(OpenFailure::Shortage),
+            None => Err(OpenFailure::Resolving),
         }
     }
 
@@ -173,7 +173,7 @@ fn failed(error: &ConnectError) -> Failed {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressLookups, FRESH, KnownName, UNUSED, Unopened, nanos};
+    use super::{AddressLookups, FRESH, KnownName, OpenFailure, UNUSED, nanos};
     use std::net::SocketAddr;
     use std::sync::Arc;
 
@@ -181,7 +181,7 @@ mod tests {
         lookups: &mut AddressLookups,
         host: &str,
         now: u64,
-    ) -> Result<Vec<SocketAddr>, Unopened> {
+    ) -> Result<Vec<SocketAddr>, OpenFailure> {
         let found = lookups.find(&host.into(), 53, now);
         found.map(|it| it.addresses.to_vec())
     }
@@ -191,7 +191,7 @@ mod tests {
         let mut lookups = AddressLookups::default();
         for _ in 0..3 {
             let later = found(&mut lookups, "localhost", 0);
-            assert!(matches!(later, Err(Unopened::Resolving)));
+            assert!(matches!(later, Err(OpenFailure::Resolving)));
         }
         assert_eq!(lookups.running.len(), 1);
         lookups.next(|| 0).await;
@@ -209,9 +209,9 @@ mod tests {
         found(&mut lookups, "none.invalid", 0).unwrap_err();
         lookups.next(|| 0).await;
         let failed = found(&mut lookups, "none.invalid", 1);
-        assert!(matches!(failed, Err(Unopened::Member(_))), "{failed:?}");
+        assert!(matches!(failed, Err(OpenFailure::Member(_))), "{failed:?}");
         let later = found(&mut lookups, "none.invalid", nanos(FRESH));
-        assert!(matches!(later, Err(Unopened::Resolving)));
+        assert!(matches!(later, Err(OpenFailure::Resolving)));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 
 use super::flow_key::FlowKey;
 
-pub(super) fn ask_for(_: &UdpSocket, _: IpAddr) -> io::Result<bool> {
+pub(super) fn report_local_address(_: &UdpSocket, _: IpAddr) -> io::Result<bool> {
     Ok(false)
 }
 

@@ -40,7 +40,7 @@ pub(super) struct FlowEntry<T> {
     pub(super) number: u64,
     is_confirmed: bool,
     /// When it ends because its member is lost.
-    pub(super) leaves_at: Option<Instant>,
+    pub(super) ends_at: Option<Instant>,
 }
 
 impl<T> FlowEntry<T> {
@@ -106,7 +106,7 @@ impl<T> FlowTable<T> {
             flow,
             number,
             is_confirmed: false,
-            leaves_at: None,
+            ends_at: None,
         };
         let before = self.entries.insert(key, entry);
         self.firm -= usize::from(before.is_some_and(|it| it.is_confirmed));

@@ -93,7 +93,7 @@ impl Identity {
     }
 }
 
-/// The key is not shown.
+/// The key is not certificate.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")

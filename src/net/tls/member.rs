@@ -41,14 +41,14 @@ use crate::net::stream::{SecureBytes, Stream};
 #[derive(Clone)]
 #[must_use]
 pub struct MemberTls {
-    believed: Believed,
+    trusted: TrustedCertificates,
     identity: Option<Identity>,
     name: Option<ServerName<'static>>,
 }
 
 #[derive(Clone)]
-enum Believed {
-    Anybody,
+enum TrustedCertificates {
+    Any,
     Roots(Arc<RootCertStore>),
 }
 
@@ -80,7 +80,7 @@ impl MemberTls {
             };
             return Err(TlsError::Roots { why });
         }
-        Ok(Self::believing(Believed::Roots(Arc::new(roots))))
+        Ok(Self::trusting(TrustedCertificates::Roots(Arc::new(roots))))
     }
 
     /// Trusts only these root certificates, in PEM.
@@ -90,7 +90,7 @@ impl MemberTls {
     /// Fails if none of them can be used.
     pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
         let roots = Arc::new(roots_in(pem)?);
-        Ok(Self::believing(Believed::Roots(roots)))
+        Ok(Self::trusting(TrustedCertificates::Roots(roots)))
     }
 
     /// Accepts any certificate. The connection is encrypted, but an attacker on the path
@@ -106,12 +106,12 @@ impl MemberTls {
     /// # let _ = tls;
     /// ```
     pub fn dangerously_without_verification() -> Self {
-        Self::believing(Believed::Anybody)
+        Self::trusting(TrustedCertificates::Any)
     }
 
-    fn believing(believed: Believed) -> Self {
+    fn trusting(trusted: TrustedCertificates) -> Self {
         Self {
-            believed,
+            trusted,
             identity: None,
             name: None,
         }
@@ -172,13 +172,13 @@ impl MemberTls {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring has suites for both versions");
-        let builder = match self.believed {
-            Believed::Roots(roots) => builder.with_root_certificates(roots),
-            Believed::Anybody => {
-                let anybody = Arc::new(BelieveAnybody(provider()));
+        let builder = match self.trusted {
+            TrustedCertificates::Roots(roots) => builder.with_root_certificates(roots),
+            TrustedCertificates::Any => {
+                let verifier = Arc::new(AcceptAnyCertificate(provider()));
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(anybody)
+                    .with_custom_certificate_verifier(verifier)
             }
         };
         let config = match self.identity {
@@ -197,7 +197,7 @@ impl MemberTls {
 
 impl fmt::Debug for MemberTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verified = matches!(self.believed, Believed::Roots(_));
+        let verified = matches!(self.trusted, TrustedCertificates::Roots(_));
         f.debug_struct("MemberTls")
             .field("verified", &verified)
             .field("identity", &self.identity)
@@ -267,9 +267,9 @@ impl fmt::Debug for Connect {
 
 /// Verifies only that the other side holds the key of its certificate.
 #[derive(Debug)]
-struct BelieveAnybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for BelieveAnybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

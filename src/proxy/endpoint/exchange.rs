@@ -445,7 +445,7 @@ fn failed(
         endpoint.pool.sort_out();
     } else if endpoint.is_refusal(&error) {
         let source = io::Error::other(error);
-        return endpoint.unreachable(ConnectError::Secure { source }.into());
+        return endpoint.unreachable(ConnectError::Tls { source }.into());
     }
     EndpointError::broken_off(error, !turn.is_pooled())
 }

@@ -1,4 +1,4 @@
-//! The socket that clients send to and that responses are sent from: [`Inbound`].
+//! The socket that clients send to and that responses are sent from: [`InboundSocket`].
 //!
 //! What does not live here: how the system reports the local address of a datagram
 //! (`local_address`).
@@ -16,21 +16,22 @@ use super::local_address;
 /// The socket that clients send to. A response is sent from the address that the client has
 /// sent to, even if the socket is bound to all addresses (`0.0.0.0` or `[::]`).
 #[derive(Debug)]
-pub(super) struct Inbound {
+pub(super) struct InboundSocket {
     socket: UdpSocket,
     here: SocketAddr,
     /// Whether the system reports the local address of each datagram.
-    is_told: bool,
+    reports_local: bool,
 }
 
-impl Inbound {
+impl InboundSocket {
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         let here = socket.local_addr()?;
-        let is_told = here.ip().is_unspecified() && local_address::ask_for(&socket, here.ip())?;
+        let reports_local =
+            here.ip().is_unspecified() && local_address::report_local_address(&socket, here.ip())?;
         Ok(Self {
             socket,
             here,
-            is_told,
+            reports_local,
         })
     }
 
@@ -57,7 +58,7 @@ impl Inbound {
         memory: &mut [u8],
         notes: &mut [u8],
     ) -> io::Result<(usize, FlowKey)> {
-        if self.is_told {
+        if self.reports_local {
             return self.socket.try_io(Interest::READABLE, || {
                 local_address::receive(&self.socket, memory, notes)
             });

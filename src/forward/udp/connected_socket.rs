@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::trouble::Trouble;
-use crate::forward::itself::{is_itself, itself};
+use super::socket_fault::SocketFault;
+use crate::forward::self_loop::{is_forwarder_itself, self_loop_cause};
 use crate::member::Cause;
 
 /// The reason why there is no socket to a member.
 #[derive(Debug)]
-pub(super) enum Unopened {
+pub(super) enum OpenFailure {
     /// A failure of the member, which is put in error.
     Member(Cause),
     /// The member's name is being resolved.
@@ -43,16 +43,16 @@ pub(super) struct ConnectedSocket {
 pub(super) fn connect_to_any(
     found: ResolvedAddresses<'_>,
     here: SocketAddr,
-) -> Result<ConnectedSocket, Unopened> {
-    let mut failed = Unopened::Member(Cause::Unresolved);
+) -> Result<ConnectedSocket, OpenFailure> {
+    let mut failed = OpenFailure::Member(Cause::Unresolved);
     for (place, &address) in found.addresses.iter().enumerate() {
         match connect(address, here) {
-            Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
+            Err(OpenFailure::Member(cause)) => failed = OpenFailure::Member(cause),
             Err(error) => return Err(error),
-            Ok(way) => {
+            Ok(connected) => {
                 return Ok(ConnectedSocket {
                     has_other: place + 1 < found.unrefused,
-                    ..way
+                    ..connected
                 });
             }
         }
@@ -62,25 +62,25 @@ pub(super) fn connect_to_any(
 
 /// Opens a socket to a member, for the forwarder that listens at `here`. Nothing is sent
 /// yet.
-pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, Unopened> {
+pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, OpenFailure> {
     if to.port() == 0 {
-        return Err(Unopened::Member("the member has no port".into()));
+        return Err(OpenFailure::Member("the member has no port".into()));
     }
-    let socket = new_socket(to).map_err(|error| unopened_by(&error, Unopened::Shortage))?;
+    let socket = new_socket(to).map_err(|error| open_failure(&error, OpenFailure::Shortage))?;
     socket.connect(&to.into()).map_err(|error| {
-        let unopened = match Trouble::of(&error) {
+        let failure = match SocketFault::of(&error) {
             // The system returns these errors if all local ports are in use.
-            Trouble::Backlog | Trouble::Shortage => Unopened::Shortage,
-            Trouble::Refused => Unopened::Member(Cause::Refused),
-            Trouble::Oversize | Trouble::Unknown => Unopened::Member(Cause::Unsent),
+            SocketFault::Backlog | SocketFault::Shortage => OpenFailure::Shortage,
+            SocketFault::Refused => OpenFailure::Member(Cause::Refused),
+            SocketFault::Oversize | SocketFault::Unknown => OpenFailure::Member(Cause::Unsent),
         };
-        unopened_by(&error, unopened)
+        open_failure(&error, failure)
     })?;
     let from = socket.local_addr().ok().and_then(|it| it.as_socket());
-    if from.is_some_and(|from| is_itself(to, from.ip(), here)) {
-        return Err(Unopened::Member(itself()));
+    if from.is_some_and(|from| is_forwarder_itself(to, from.ip(), here)) {
+        return Err(OpenFailure::Member(self_loop_cause()));
     }
-    let socket = UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(|_| OpenFailure::Shortage)?;
     Ok(ConnectedSocket {
         socket,
         to,
@@ -90,12 +90,12 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocke
 
 /// Interprets an error: this machine has no address of the member's family, for example
 /// because IPv6 is disabled, or else `otherwise`.
-fn unopened_by(error: &io::Error, otherwise: Unopened) -> Unopened {
+fn open_failure(error: &io::Error, otherwise: OpenFailure) -> OpenFailure {
     // On systems other than Linux, this error may mean that no port is left.
     let has_no_address = cfg!(any(target_os = "linux", target_os = "android"))
         && error.kind() == ErrorKind::AddrNotAvailable;
     if has_no_address || is_of_no_family(error) {
-        return Unopened::Member(Cause::Unsent);
+        return OpenFailure::Member(Cause::Unsent);
     }
     otherwise
 }
@@ -119,7 +119,7 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ResolvedAddresses, Unopened, connect, connect_to_any, unopened_by};
+    use super::{OpenFailure, ResolvedAddresses, connect, connect_to_any, open_failure};
     use std::io::{Error, ErrorKind};
     use std::net::UdpSocket;
 
@@ -127,7 +127,7 @@ mod tests {
     async fn a_member_without_a_port_is_its_own_failure() {
         let here = "127.0.0.1:53".parse().unwrap();
         let error = connect("127.0.0.1:0".parse().unwrap(), here).unwrap_err();
-        assert!(matches!(error, Unopened::Member(_)), "{error:?}");
+        assert!(matches!(error, OpenFailure::Member(_)), "{error:?}");
     }
 
     #[cfg(target_os = "linux")]
@@ -135,12 +135,12 @@ mod tests {
     fn a_machine_without_addresses_of_the_members_kind_has_sockets_left() {
         use rustix::io::Errno;
         for errno in [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT] {
-            let unopened = unopened_by(&errno.into(), Unopened::Shortage);
-            assert!(matches!(unopened, Unopened::Member(_)), "{unopened:?}");
+            let failure = open_failure(&errno.into(), OpenFailure::Shortage);
+            assert!(matches!(failure, OpenFailure::Member(_)), "{failure:?}");
         }
         for error in [Errno::MFILE.into(), Error::from(ErrorKind::WouldBlock)] {
-            let unopened = unopened_by(&error, Unopened::Shortage);
-            assert!(matches!(unopened, Unopened::Shortage), "{unopened:?}");
+            let failure = open_failure(&error, OpenFailure::Shortage);
+            assert!(matches!(failure, OpenFailure::Shortage), "{failure:?}");
         }
     }
 
@@ -154,8 +154,11 @@ mod tests {
                 addresses,
                 unrefused,
             };
-            let way = connect_to_any(found, here).unwrap();
-            assert_eq!((way.to, way.has_other), (addresses[0], has_other));
+            let connected = connect_to_any(found, here).unwrap();
+            assert_eq!(
+                (connected.to, connected.has_other),
+                (addresses[0], has_other)
+            );
         }
     }
 }

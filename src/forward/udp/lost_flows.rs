@@ -1,4 +1,4 @@
-//! The flows of lost members: [`Leaving`] ends them after a while.
+//! The flows of lost members: [`LostMemberFlows`] ends them after a while.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::timer::Deadline;
 
 /// Ends the flows of members that were removed, disabled, stopped, or that failed a health
 /// check.
-pub(super) struct Leaving {
+pub(super) struct LostMemberFlows {
     /// `None` if such flows continue.
-    watch: Option<LeavingWatch>,
+    watch: Option<LossSubscription>,
     /// All flows have the same delay, so the first in the queue is due first.
     due: VecDeque<DueMember>,
 }
 
-struct LeavingWatch {
+struct LossSubscription {
     after: Duration,
     changed: Arc<Notify>,
     _observing: ObserverGuard,
@@ -37,15 +37,15 @@ struct DueMember {
 }
 
 /// Notifies that a member was lost, or is available again.
-struct LeavingObserver(Arc<Notify>);
+struct LostFlowObserver(Arc<Notify>);
 
-impl Observer for LeavingObserver {
+impl Observer for LostFlowObserver {
     fn observe(&self, event: &Event<'_>) {
-        let is_news = match event.kind {
-            EventKind::Changed { before, after, .. } => leaves(before) != leaves(after),
+        let is_relevant = match event.kind {
+            EventKind::Changed { before, after, .. } => is_lost(before) != is_lost(after),
             _ => true,
         };
-        if is_news {
+        if is_relevant {
             self.0.notify_one();
         }
     }
@@ -56,18 +56,18 @@ impl Observer for LeavingObserver {
 }
 
 /// A member that is only in error, or that drains, keeps its flows.
-fn leaves(status: Status) -> bool {
+fn is_lost(status: Status) -> bool {
     let flags = [Flag::Disabled, Flag::FailedCheck, Flag::Stopped];
     flags.into_iter().any(|flag| status.contains(flag))
 }
 
-impl Leaving {
+impl LostMemberFlows {
     pub(super) fn new<W>(balancer: &Balancer<W>, after: Option<Duration>) -> Self {
         let watch = after.map(|after| {
             let changed = Arc::new(Notify::new());
-            LeavingWatch {
+            LossSubscription {
                 after,
-                _observing: balancer.observe(LeavingObserver(changed.clone())),
+                _observing: balancer.observe(LostFlowObserver(changed.clone())),
                 changed,
             }
         });
@@ -103,16 +103,16 @@ impl Leaving {
             return;
         };
         let members = balancer.members();
-        let staying = members.iter().filter(|member| !leaves(member.status()));
-        let staying: HashSet<MemberId> = staying.map(|member| member.id()).collect();
+        let kept = members.iter().filter(|member| !is_lost(member.status()));
+        let kept: HashSet<MemberId> = kept.map(|member| member.id()).collect();
         let now = Instant::now();
         let mut is_back = false;
         for (key, entry) in flows.entries_mut() {
-            if staying.contains(&entry.flow.member) {
-                is_back |= entry.leaves_at.take().is_some();
-            } else if entry.leaves_at.is_none() {
+            if kept.contains(&entry.flow.member) {
+                is_back |= entry.ends_at.take().is_some();
+            } else if entry.ends_at.is_none() {
                 let at = now + watch.after;
-                entry.leaves_at = Some(at);
+                entry.ends_at = Some(at);
                 let number = entry.number;
                 self.due.push_back(DueMember { at, key, number });
             }
@@ -135,6 +135,6 @@ impl DueMember {
     /// been available meanwhile.
     fn is_of<T>(&self, flows: &mut FlowTable<T>) -> bool {
         let entry = flows.get_mut(self.key);
-        entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))
+        entry.is_some_and(|entry| entry.number == self.number && entry.ends_at == Some(self.at))
     }
 }

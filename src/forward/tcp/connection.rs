@@ -17,20 +17,20 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::aborted::Aborted;
-use super::cut::ResetOnDrop;
-use super::join::{JoinEnd, Joint, Lasting, join};
+use super::join::{JoinEnd, JoinLimits, JoinedStreams, join};
 use super::pump::Pump;
+use super::reset_on_drop::ResetOnDrop;
 use super::splice::Pipes;
 use super::statistics::TcpStatistics;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::address::Address;
-use crate::forward::client_hash::hash_of;
-use crate::forward::itself::{is_itself, itself};
-use crate::forward::lost::Lost;
+use crate::forward::client_hash::client_hash;
+use crate::forward::member_loss::LossWatcher;
 use crate::forward::per_client::{Exceeded, PerClient};
-use crate::forward::sticking::Sticking;
+use crate::forward::self_loop::{is_forwarder_itself, self_loop_cause};
+use crate::forward::sticky_client::StickyClient;
 use crate::member::{Cause, MemberId, Outcome};
-use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
+use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, SocketLiveness, Stream};
 use crate::session::StickTable;
 use crate::timer::{Deadline, timeout};
 
@@ -58,8 +58,8 @@ pub(super) struct ConnectionSetup {
     pub(super) fails_over: bool,
     /// Whether a member that ends its connection without a byte has failed.
     pub(super) fails_silent: bool,
-    pub(super) watching: Watching,
-    pub(super) lost: Option<Lost>,
+    pub(super) liveness: SocketLiveness,
+    pub(super) loss: Option<LossWatcher>,
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
     pub(super) stick: Option<StickTable>,
@@ -78,7 +78,7 @@ pub(super) struct ConnectionClient {
 struct Attempts {
     fails_over: bool,
     hash: Option<u64>,
-    sticking: Option<Sticking>,
+    sticking: Option<StickyClient>,
     tried: Vec<MemberId>,
     cause: Option<Cause>,
 }
@@ -152,25 +152,27 @@ impl ConnectionSetup {
         };
         // A client that is gone already needs no member.
         if client_stream.is_broken() {
-            return Err(Aborted::ClientBroke);
+            return Err(Aborted::ClientDisconnected);
         }
-        client_stream.watch(self.watching);
+        client_stream.watch(self.liveness);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
             fails_over: self.fails_over,
-            hash: client.address.map(|client| hash_of(client.ip())),
+            hash: client.address.map(|client| client_hash(client.ip())),
             sticking: self
                 .stick
                 .as_ref()
                 .zip(client.address)
-                .map(|(table, client)| Sticking::new(table, client.ip())),
+                .map(|(table, client)| StickyClient::new(table, client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let here = client_stream.local_addr();
         let give_up = now + self.opening;
         loop {
-            let mut lease = self.elect(&attempts, give_up, &client_stream).await?;
+            let mut lease = self
+                .pick_or_wait(&attempts, give_up, &client_stream)
+                .await?;
             if let Some(sticking) = &mut attempts.sticking {
                 if !sticking.accepts(lease.name_handle()) {
                     continue;
@@ -182,7 +184,7 @@ impl ConnectionSetup {
             let mut connector = lease.connector(|| here.map(|here| here.port()));
             let address = connector.address();
             if leads_back(address, here) {
-                attempts.failed(lease, Failure::of_member(itself()));
+                attempts.failed(lease, Failure::of_member(self_loop_cause()));
                 continue;
             }
             if let Some((header, version)) = &client.header {
@@ -193,7 +195,7 @@ impl ConnectionSetup {
                     // The other end of this connection is accepted here as a client; the
                     // reset keeps it from using a member.
                     member.reset_when_dropped();
-                    attempts.failed(lease, Failure::of_member(itself()));
+                    attempts.failed(lease, Failure::of_member(self_loop_cause()));
                     continue;
                 }
                 Some(Ok(member)) => member,
@@ -203,43 +205,43 @@ impl ConnectionSetup {
                 }
                 None => {
                     lease.finish(Outcome::Cancelled);
-                    return Err(Aborted::ClientBroke);
+                    return Err(Aborted::ClientDisconnected);
                 }
             };
             if let Some(sticking) = &mut attempts.sticking {
                 sticking.connected(lease.name_handle());
             }
-            member.watch(self.watching);
+            member.watch(self.liveness);
             let mut member = ResetOnDrop::new(member);
-            let mut joint = Joint {
+            let mut streams = JoinedStreams {
                 client: &mut client_stream,
                 member: &mut member,
                 up: &mut up,
                 down: if self.fails_silent {
-                    Pump::new(self.pipes.clone()).telling_nothing()
+                    Pump::new(self.pipes.clone()).reporting_silence()
                 } else {
                     Pump::new(self.pipes.clone())
                 },
             };
-            let lasting = Lasting {
+            let limits = JoinLimits {
                 idle: self.idle,
                 half_close: self.half_close,
                 until: now + self.lifetime,
             };
             let id = lease.member().id();
-            let end = match &self.lost {
-                None => join(&mut joint, &mut lease, lasting).await,
-                Some(lost) => {
+            let end = match &self.loss {
+                None => join(&mut streams, &mut lease, limits).await,
+                Some(loss) => {
                     let name = lease.member().name().to_owned();
-                    let lost = Box::pin(lost.is_lost(&self.balancer, id, &name));
+                    let loss = Box::pin(loss.is_lost(&self.balancer, id, &name));
                     tokio::select! {
                         biased;
-                        end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost => JoinEnd::Cut(Aborted::MemberLost),
+                        end = join(&mut streams, &mut lease, limits) => end,
+                        () = loss => JoinEnd::Cut(Aborted::MemberLost),
                     }
                 }
             };
-            let is_answered = joint.down.read() > 0;
+            let is_answered = streams.down.read() > 0;
             // The member's connection is closed before its lease ends.
             if end == JoinEnd::Both {
                 member.close();
@@ -249,24 +251,24 @@ impl ConnectionSetup {
             }
             drop(member);
             let aborted = match end {
-                JoinEnd::MemberBroke if is_answered => {
+                JoinEnd::MemberFailed if is_answered => {
                     lease.fail(Cause::BrokenBody);
-                    return Err(Aborted::MemberBroke);
+                    return Err(Aborted::MemberDisconnected);
                 }
-                JoinEnd::MemberBroke | JoinEnd::MemberSilent => {
+                JoinEnd::MemberFailed | JoinEnd::MemberSilent => {
                     let failure = Failure {
                         cause: Cause::Broken,
                         is_members: self.fails_silent,
                     };
                     attempts.failed(lease, failure);
                     if !self.fails_silent || up.written() > 0 {
-                        return Err(Aborted::MemberBroke);
+                        return Err(Aborted::MemberDisconnected);
                     }
-                    up.begin_again();
+                    up.replace_sink();
                     continue;
                 }
                 JoinEnd::Cut(reason) => reason,
-                JoinEnd::Both | JoinEnd::ClientBroke => Aborted::ClientBroke,
+                JoinEnd::Both | JoinEnd::ClientFailed => Aborted::ClientDisconnected,
             };
             lease.finish(Outcome::Cancelled);
             return Err(aborted);
@@ -274,7 +276,7 @@ impl ConnectionSetup {
     }
 
     /// Picks a member, or waits for one with free capacity as long as the client stays.
-    async fn elect(
+    async fn pick_or_wait(
         &self,
         attempts: &Attempts,
         give_up: Instant,
@@ -305,7 +307,7 @@ impl ConnectionSetup {
             Some(Ok(lease)) => Ok(lease),
             Some(Err(PickError::AtCapacity)) => Err(Aborted::OpeningTimeout),
             Some(Err(_)) => Err(Aborted::NoMember),
-            None => Err(Aborted::ClientBroke),
+            None => Err(Aborted::ClientDisconnected),
         }
     }
 
@@ -363,14 +365,14 @@ async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Outpu
 /// listener.
 fn leads_back(to: Option<SocketAddr>, here: Option<SocketAddr>) -> bool {
     to.zip(here)
-        .is_some_and(|(to, here)| is_itself(to, here.ip(), here))
+        .is_some_and(|(to, here)| is_forwarder_itself(to, here.ip(), here))
 }
 
 fn failure_of(error: &ConnectError) -> Failure {
     let cause = match error {
         error if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Resolve { .. } => Cause::Unresolved,
-        ConnectError::Secure { .. } => Cause::Tls,
+        ConnectError::Tls { .. } => Cause::Tls,
         ConnectError::TimedOut { .. } => Cause::TimedOut,
         ConnectError::Open { source } if source.kind() == ErrorKind::TimedOut => Cause::TimedOut,
         ConnectError::Open { .. } => Cause::Refused,
@@ -385,14 +387,14 @@ fn failure_of(error: &ConnectError) -> Failure {
 mod tests {
     use super::{ConnectionClient, ConnectionSetup, TcpStatistics};
     use crate::balancer::Balancer;
-    use crate::net::{Stream, Watching};
+    use crate::net::{SocketLiveness, Stream};
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::Semaphore;
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {
-        let course = ConnectionSetup {
+        let setup = ConnectionSetup {
             balancer: Balancer::builder().build().unwrap(),
             connect: Duration::ZERO,
             opening: Duration::ZERO,
@@ -402,8 +404,8 @@ mod tests {
             waiting: Semaphore::new(1),
             fails_over: true,
             fails_silent: false,
-            watching: Watching::default(),
-            lost: None,
+            liveness: SocketLiveness::default(),
+            loss: None,
             pipes: None,
             per_client: None,
             stick: None,
@@ -415,7 +417,7 @@ mod tests {
             address: None,
             header: None,
         };
-        let serving = course.serve(Stream::from(stream.unwrap()), client);
+        let serving = setup.serve(Stream::from(stream.unwrap()), client);
         let size = size_of_val(&serving);
         assert!(size <= 4_096, "{size} bytes");
     }

@@ -43,7 +43,7 @@ impl ClientGate {
     }
 
     /// Records that a response has passed in the other direction.
-    pub(super) fn answered(&self, now: u64) {
+    pub(super) fn response_passed(&self, now: u64) {
         self.used.store(now, Relaxed);
     }
 
@@ -68,10 +68,10 @@ impl ClientGate {
     }
 
     /// Closes the gate if each datagram of the client has had `each` responses.
-    pub(super) fn close_if_answered(&self, answers: u64, each: u64) -> bool {
+    pub(super) fn close_if_complete(&self, responses: u64, each: u64) -> bool {
         let word = self.word.load(SeqCst);
         let expected = (word & !CLOSED).saturating_mul(each);
-        answers >= expected && self.close_unless_passed(word).is_ok()
+        responses >= expected && self.close_unless_passed(word).is_ok()
     }
 
     /// Closes the gate unless a datagram has passed since the word was read.
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(gate.close_after(5, 14), Err(15));
         assert!(gate.pass(12));
         assert_eq!(gate.close_after(5, 15), Err(17));
-        gate.answered(16);
+        gate.response_passed(16);
         assert_eq!(gate.close_after(5, 17), Err(21));
         assert!(gate.pass(20));
         assert_eq!(gate.close_after(5, 25), Ok(()));
@@ -113,8 +113,8 @@ mod tests {
     fn a_gate_closes_when_each_datagram_has_its_answers() {
         let gate = ClientGate::passed_at(0);
         assert!(gate.pass(0));
-        assert!(!gate.close_if_answered(3, 2));
-        assert!(gate.close_if_answered(4, 2));
+        assert!(!gate.close_if_complete(3, 2));
+        assert!(gate.close_if_complete(4, 2));
         assert!(!gate.pass(1));
     }
 

@@ -1,5 +1,5 @@
 //! Detecting that a member is the forwarder itself, which would create a loop:
-//! [`is_itself`].
+//! [`is_forwarder_itself`].
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,20 +7,20 @@ use crate::member::Cause;
 
 /// Returns whether traffic sent to a member would return to the forwarder that listens at
 /// `here`. `own` is the local address of the connection.
-pub(super) fn is_itself(to: SocketAddr, own: IpAddr, here: SocketAddr) -> bool {
+pub(super) fn is_forwarder_itself(to: SocketAddr, own: IpAddr, here: SocketAddr) -> bool {
     let (to_ip, here_ip) = (to.ip().to_canonical(), here.ip().to_canonical());
     let is_own = to_ip.is_loopback() || to_ip.is_unspecified() || to_ip == own.to_canonical();
     to.port() == here.port() && (to_ip == here_ip || (here_ip.is_unspecified() && is_own))
 }
 
 /// Returns the cause of that failure.
-pub(super) fn itself() -> Cause {
+pub(super) fn self_loop_cause() -> Cause {
     "the member is the forwarder itself".into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_itself;
+    use super::is_forwarder_itself;
 
     #[test]
     fn a_member_that_is_the_forwarder_itself_is_recognised() {
@@ -35,7 +35,11 @@ mod tests {
         ] {
             let (to, own) = (to.parse().unwrap(), own.parse().unwrap());
             let here = here.parse().unwrap();
-            assert_eq!(is_itself(to, own, here), expected, "{to} with {own}");
+            assert_eq!(
+                is_forwarder_itself(to, own, here),
+                expected,
+                "{to} with {own}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to connections of a lost member: [`OnMemberLoss`], and `Lost`, which
+//! What happens to connections of a lost member: [`OnMemberLoss`], and `LossWatcher`, which
 //! detects the loss.
 //!
 //! What does not live here: which members are picked (`balancer`).
@@ -28,7 +28,8 @@ use crate::timer::timeout;
 /// use std::time::Duration;
 ///
 /// let balancer: Balancer<Address> = Balancer::builder().build()?;
-/// let forwarder = TcpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
+/// let forwarder = TcpForwarder::new(balancer)
+///     .on_member_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
 /// # let _ = forwarder;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
@@ -46,16 +47,16 @@ pub enum OnMemberLoss {
 
 /// Notifies connections that their member is lost.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct LossWatcher {
     changes: Arc<watch::Sender<()>>,
     grace: Duration,
     _observing: ObserverGuard,
 }
 
 /// Notifies all connections of a change. Each checks its own member.
-struct Tell(Arc<watch::Sender<()>>);
+struct LossObserver(Arc<watch::Sender<()>>);
 
-impl Observer for Tell {
+impl Observer for LossObserver {
     fn observe(&self, _: &Event<'_>) {
         self.0.send_replace(());
     }
@@ -65,16 +66,16 @@ impl Observer for Tell {
     }
 }
 
-impl Lost {
-    pub(super) fn new(balancer: &Balancer<Address>, on_loss: OnMemberLoss) -> Option<Self> {
-        let grace = match on_loss {
+impl LossWatcher {
+    pub(super) fn new(balancer: &Balancer<Address>, on_member_loss: OnMemberLoss) -> Option<Self> {
+        let grace = match on_member_loss {
             OnMemberLoss::End => Duration::ZERO,
             OnMemberLoss::EndAfter(grace) => grace,
             OnMemberLoss::Stay => return None,
         };
         let changes = Arc::new(watch::Sender::new(()));
         Some(Self {
-            _observing: balancer.observe(Tell(changes.clone())),
+            _observing: balancer.observe(LossObserver(changes.clone())),
             changes,
             grace,
         })
@@ -118,7 +119,7 @@ fn is_gone(balancer: &Balancer<Address>, id: MemberId, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lost, OnMemberLoss};
+    use super::{LossWatcher, OnMemberLoss};
     use crate::balancer::Balancer;
     use crate::forward::Address;
     use crate::member::Flag;
@@ -133,7 +134,7 @@ mod tests {
         let member = ("a", Address::host("db.internal", None));
         let balancer = Balancer::new([member]).unwrap();
         let id = balancer.member("a").unwrap().id();
-        let lost = Lost::new(&balancer, OnMemberLoss::End).unwrap();
+        let lost = LossWatcher::new(&balancer, OnMemberLoss::End).unwrap();
         let mut is_lost = pin!(lost.is_lost(&balancer, id, "a"));
         let first = std::future::poll_fn(|context| Poll::Ready(is_lost.as_mut().poll(context)));
         assert!(first.await.is_pending());

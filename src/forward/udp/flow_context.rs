@@ -1,4 +1,4 @@
-//! The state that all flows of one socket share: [`Common`], and the limits, [`UdpLimits`].
+//! The state that all flows of one socket share: [`FlowContext`], and the limits, [`UdpLimits`].
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use super::dropped::Dropped;
 use super::flow_key::FlowKey;
-use super::inbound::Inbound;
+use super::inbound_socket::InboundSocket;
+use super::socket_fault::SocketFault;
 use super::statistics::UdpStatistics;
-use super::trouble::Trouble;
 use crate::sync::{AtomicU32, Relaxed};
 
 /// The limits of flows and datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UdpLimits {
     /// The number of responses to each datagram of a client; zero if it is unknown.
-    pub(super) answers: u32,
+    pub(super) responses: u32,
     /// Whether a member is put in error when a flow ends without a response.
     pub(super) fails_silent: bool,
     pub(super) datagram: usize,
@@ -24,19 +24,19 @@ pub(super) struct UdpLimits {
     pub(super) flows_per_client: Option<u32>,
     pub(super) idle: Duration,
     /// How long flows stay with a member that is lost.
-    pub(super) leave: Option<Duration>,
+    pub(super) loss_delay: Option<Duration>,
     pub(super) new_flows_per_client: u32,
     /// Whether each datagram to a member begins with a PROXY header.
     pub(super) proxy_header: bool,
 }
 
 /// The maximum time without a datagram once the forwarder stops.
-const LAST_CALL: Duration = Duration::from_secs(1);
+const IDLE_AFTER_STOP: Duration = Duration::from_secs(1);
 
 /// The state that all flows of one socket share.
 #[derive(Debug)]
-pub(super) struct Common {
-    pub(super) inbound: Inbound,
+pub(super) struct FlowContext {
+    pub(super) inbound: InboundSocket,
     pub(super) limits: UdpLimits,
     pub(super) statistics: UdpStatistics,
     started: Instant,
@@ -44,8 +44,12 @@ pub(super) struct Common {
     stopping: AtomicU32,
 }
 
-impl Common {
-    pub(super) fn new(inbound: Inbound, limits: UdpLimits, statistics: UdpStatistics) -> Self {
+impl FlowContext {
+    pub(super) fn new(
+        inbound: InboundSocket,
+        limits: UdpLimits,
+        statistics: UdpStatistics,
+    ) -> Self {
         Self {
             inbound,
             limits,
@@ -69,7 +73,7 @@ impl Common {
     pub(super) fn quiet(&self) -> u64 {
         let idle = self.limits.idle;
         nanos(if self.is_stopping() {
-            idle.min(LAST_CALL)
+            idle.min(IDLE_AFTER_STOP)
         } else {
             idle
         })
@@ -84,22 +88,22 @@ impl Common {
     }
 
     /// Sends a response to a client, without waiting.
-    pub(super) fn answer(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
+    pub(super) fn respond(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
         if datagram.len() > self.limits.datagram {
             return Err(Dropped::Oversize);
         }
         let sent = self.inbound.send(datagram, key);
-        sent.map_err(|error| dropped_by(Trouble::of(&error)))
+        sent.map_err(|error| dropped_by(SocketFault::of(&error)))
     }
 }
 
 /// Returns why a datagram is dropped that the system did not send.
-pub(super) fn dropped_by(trouble: Trouble) -> Dropped {
-    match trouble {
-        Trouble::Backlog => Dropped::Backlog,
-        Trouble::Oversize => Dropped::Oversize,
-        Trouble::Shortage => Dropped::NoSocket,
-        Trouble::Refused | Trouble::Unknown => Dropped::Failed,
+pub(super) fn dropped_by(fault: SocketFault) -> Dropped {
+    match fault {
+        SocketFault::Backlog => Dropped::Backlog,
+        SocketFault::Oversize => Dropped::Oversize,
+        SocketFault::Shortage => Dropped::NoSocket,
+        SocketFault::Refused | SocketFault::Unknown => Dropped::Failed,
     }
 }
 
