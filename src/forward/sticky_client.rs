@@ -1,5 +1,5 @@
-//! Keeping a client on its member with a stick table: [`StickyClient`], for one connection or
-//! flow.
+//! Keeping a client on its member with a stick table: [`StickyClient`], for one connection
+//! or flow.
 //!
 //! What does not live here: the table (`session`), and the pick (`balancer`).
 

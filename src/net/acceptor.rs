@@ -46,10 +46,10 @@ use super::stopping::Stopping;
 ///     async { drop(stopping.await) },
 /// ));
 ///
-/// let mut answer = String::new();
+/// let mut response = String::new();
 /// let mut stream = Connector::tcp(address).connect().await?;
-/// stream.read_to_string(&mut answer).await?;
-/// assert_eq!(answer, "hello\n");
+/// stream.read_to_string(&mut response).await?;
+/// assert_eq!(response, "hello\n");
 ///
 /// drop(stop);
 /// assert_eq!(serving.await?.cut(), 0);

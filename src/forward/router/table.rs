@@ -58,9 +58,9 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 ///
 /// let mut stream = Connector::tcp(front).connect().await?;
 /// stream.write_all(b"GET / HTTP/1.1\r\n").await?;
-/// let mut answer = [0; 8];
-/// stream.read_exact(&mut answer).await?;
-/// assert_eq!(&answer, b"TLS only");
+/// let mut response = [0; 8];
+/// stream.read_exact(&mut response).await?;
+/// assert_eq!(&response, b"TLS only");
 /// # Ok(())
 /// # }
 /// ```

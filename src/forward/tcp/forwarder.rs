@@ -25,7 +25,7 @@ use crate::session::StickTable;
 /// listeners. A [stick table](Self::stick) does the same with any scheduler. The connection
 /// is in flight until both sides have ended, and its bytes are counted in both directions
 /// as they pass.
-/// is in flight until both sides have ended, and its bytes are counted both ways as they pass.
+///
 /// | event | the client | the member | outcome |
 /// |---|---|---|---|
 /// | the member refuses, does not respond in time, its name does not resolve, or TLS fails | goes to another member, see [`no_failover`](Self::no_failover) | is put in error | failure |
@@ -98,10 +98,10 @@ use crate::session::StickTable;
 /// let forwarder = TcpForwarder::new(balancer.clone());
 /// tokio::spawn(forwarder.serve(listener, std::future::pending()));
 ///
-/// let mut answer = String::new();
+/// let mut response = String::new();
 /// let mut stream = Connector::tcp(front).connect().await?;
-/// stream.read_to_string(&mut answer).await?;
-/// assert_eq!(answer, "hello\n");
+/// stream.read_to_string(&mut response).await?;
+/// assert_eq!(response, "hello\n");
 /// assert_eq!(balancer.member("a").ok_or("no member")?.bytes_received(), 6);
 /// # Ok(())
 /// # }

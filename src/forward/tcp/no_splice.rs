@@ -19,7 +19,7 @@ impl Pipes {
 
 /// The result of splicing.
 #[derive(Debug)]
-#[expect(dead_code, reason = "there is nothing to tell")]
+#[expect(dead_code, reason = "nothing is ever spliced")]
 pub(super) enum Spliced {
     WouldBlock,
     Ended,

@@ -1,4 +1,5 @@
-//! The state that all flows of one socket share: [`FlowContext`], and the limits, [`UdpLimits`].
+//! The state that all flows of one socket share: [`FlowContext`], and the limits,
+//! [`UdpLimits`].
 
 use std::time::Duration;
 

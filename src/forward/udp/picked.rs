@@ -1,5 +1,5 @@
-//! The state of a datagram without a flow: the member picked for it ([`PickedMember`]), and the
-//! members that have failed before ([`FailedMembers`]).
+//! The state of a datagram without a flow: the member picked for it ([`PickedMember`]), and
+//! the members that have failed before ([`FailedMembers`]).
 //!
 //! What does not live here: the pick (`client_socket`).
 

@@ -76,7 +76,8 @@ impl MemberTls {
         if roots.is_empty() {
             let why = match found.errors.first() {
                 Some(error) => error.to_string(),
-                None => "install the system's, or give your own".to_owned(),
+                None => "install the system's root certificates, or use `MemberTls::with_roots`"
+                    .to_owned(),
             };
             return Err(TlsError::Roots { why });
         }
