@@ -169,7 +169,7 @@ async fn a_client_is_where_a_trusted_peer_tells_that_it_is() {
         };
         let staff = || StreamRule::new().client_in(["203.0.113.0/24".parse().unwrap()]);
         let trusting = router("127.0.0.0/8")
-            .any(staff(), echo("staff").await)
+            .route(staff(), echo("staff").await)
             .route(StreamRule::new(), echo("rest").await);
         let trusting = Front::start(trusting);
         for (client, member) in [("203.0.113.7:5000", "staff"), ("198.51.100.7:5000", "rest")] {
@@ -181,7 +181,7 @@ async fn a_client_is_where_a_trusted_peer_tells_that_it_is() {
         }
         // Of any other peer, it is a part of what is forwarded.
         let wary = router("10.0.0.0/8")
-            .any(staff(), echo("staff").await)
+            .route(staff(), echo("staff").await)
             .route(StreamRule::new(), echo("rest").await);
         let wary = Front::start(wary);
         let header = ProxyHeader::new("203.0.113.7:5000".parse().unwrap(), wary.address);
