@@ -1,14 +1,14 @@
 //! Why a member failed: [`Cause`].
 //!
-//! What does not live here: how an error or an answer is classified (`service`).
+//! What does not live here: how an error or a response is classified (`service`).
 
 use std::fmt;
 use std::sync::Arc;
 
 /// Why a request failed on a member, or why the member was taken out of service.
 ///
-/// The services and the proxy say it for each failure; a caller of its own says it by
-/// one of these, or in words.
+/// The services and the proxy set it for each failure. Other callers choose one of these
+/// variants, or describe the cause in words of their own.
 ///
 /// # Examples
 ///
@@ -23,26 +23,26 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The connection broke after the request, or a part of it, was sent and before the
-    /// head of the answer came.
+    /// The connection broke after the request or a part of it was sent, and before the head
+    /// of the response arrived.
     Broken,
-    /// The body of the answer broke off.
+    /// The body of the response ended early.
     BrokenBody,
     /// A health check failed.
     FailedCheck,
     /// The connection was refused or could not be opened.
     Refused,
-    /// The member answered with this status.
+    /// The member responded with this status.
     Status(u16),
-    /// The time limit of the attempt was over.
+    /// The time limit of the attempt elapsed.
     TimedOut,
     /// The TLS handshake failed.
     Tls,
-    /// The member's name has no address.
+    /// The member's name resolved to no address.
     Unresolved,
-    /// Nothing was sent, for a reason that has no name of its own here.
+    /// Nothing was sent, for a reason that has no variant here.
     Unsent,
-    /// The caller's own words.
+    /// A cause in the caller's own words.
     Words(Arc<str>),
 }
 

@@ -1,4 +1,5 @@
-//! Least in flight; among equals the smooth weighted rotation.
+//! Picks the member with the fewest requests in flight; ties follow smooth weighted round
+//! robin.
 
 use super::by_requests::in_hundredths;
 use super::election::elect;
@@ -7,15 +8,15 @@ use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
 use crate::member::{Ended, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`);
-/// among equally busy ones by standing, as [`ByRequests`](super::ByRequests) does.
+/// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`). Ties are
+/// settled by standing, as in [`ByRequests`](super::ByRequests).
 ///
-/// As in Apache, weights only settle ties: a member of weight 2 is not given twice
-/// the requests in flight. [`weighted`](Self::weighted) compares requests in flight
-/// for each unit of weight instead.
+/// As in Apache, weights only settle ties: a member of weight 2 does not get twice the
+/// requests in flight. [`weighted`](Self::weighted) compares requests in flight per unit of
+/// weight instead.
 ///
-/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: no scan; one move in the
-/// order at each pick and each end.
+/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: a pick does not scan the members;
+/// each pick and each end of a request moves one entry of an ordered structure.
 ///
 /// # Examples
 ///
@@ -57,7 +58,7 @@ impl ByBusyness {
         }
     }
 
-    /// Creates a scheduler that compares requests in flight for each unit of weight.
+    /// Creates a scheduler that compares requests in flight per unit of weight.
     ///
     /// # Examples
     ///
@@ -123,7 +124,8 @@ impl Scheduler for ByBusyness {
         self.books.lock().reset();
     }
 
-    /// The standing that settles ties, in hundredths of weight (Apache: `lbstatus`).
+    /// Returns the standing that settles ties, in hundredths of weight (Apache:
+    /// `lbstatus`).
     fn standing(&self, member: MemberId) -> Option<i64> {
         Some(in_hundredths(self.books.lock().standing(member)))
     }

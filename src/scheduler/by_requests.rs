@@ -1,4 +1,4 @@
-//! Smooth weighted rotation: everybody gets a share of the requests by weight.
+//! Smooth weighted round robin: each member gets requests in proportion to its weight.
 
 use super::election::elect;
 use super::standings::{ClassLoad, Standings};
@@ -6,15 +6,16 @@ use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Picks by count of requests, in Apache's exact order (`lbmethod=byrequests`).
+/// Picks by number of requests, in Apache's exact order (`lbmethod=byrequests`).
 ///
-/// Each pick adds every eligible member's weight to its standing, picks the
-/// highest (the earlier member on a tie) and subtracts the total weight from it. The
-/// share of each member is exact, and heavy members are spread out: weights 5, 1, 1
-/// give A A B A C A A. Who leaves the group keeps its standing and returns with it.
+/// Each pick adds every eligible member's weight to its standing, picks the member with the
+/// highest standing (the earlier member on a tie) and subtracts the total weight from that
+/// standing. Each member's share is exact, and the picks of heavy members are spread out:
+/// weights 5, 1, 1 give A A B A C A A. A member that leaves the group keeps its standing
+/// and has it again when it is back.
 ///
-/// Source: `lbmethod_byrequests.c` of Apache httpd; the same rule is known from
-/// nginx. Cost: no scan; only the first of each weight are compared.
+/// Source: `lbmethod_byrequests.c` of Apache httpd; nginx uses the same rule. Cost: a pick
+/// does not scan the members; it compares only the first member of each distinct weight.
 ///
 /// # Examples
 ///
@@ -38,7 +39,7 @@ pub struct ByRequests {
 }
 
 impl ByRequests {
-    /// Creates a scheduler that has picked nobody yet.
+    /// Creates a scheduler.
     ///
     /// # Examples
     ///
@@ -90,7 +91,7 @@ impl Scheduler for ByRequests {
         self.books.lock().reset();
     }
 
-    /// The standing in hundredths of weight, as Apache's `lbstatus`.
+    /// Returns the standing in hundredths of weight, as Apache's `lbstatus`.
     fn standing(&self, member: MemberId) -> Option<i64> {
         Some(in_hundredths(self.books.lock().standing(member)))
     }

@@ -1,4 +1,4 @@
-//! Fewest bytes for each unit of weight.
+//! Picks the member with the fewest bytes per unit of weight.
 
 use std::cmp::Ordering;
 
@@ -8,21 +8,21 @@ use super::{Candidate, Candidates, Claim, GroupChange, Pick, PickContext, Schedu
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
 
-/// Picks the member that has moved the fewest bytes, both directions together, for
-/// each unit of weight (`lbmethod=bytraffic`); the earlier member on a tie.
+/// Picks the member that has transferred the fewest bytes per unit of weight
+/// (`lbmethod=bytraffic`). Both directions are added; the earlier member wins a tie.
 ///
-/// The comparison is exact: Apache divides each direction by a hundred times the
-/// weight and cuts, so that there less than 100 bytes count as nothing. Bytes count
-/// as they are recorded on the [`Lease`](crate::Lease), also while responses stream;
-/// until the first are, concurrent requests see the same order.
+/// The comparison is exact. Apache divides each direction by a hundred times the weight and
+/// rounds down, so that fewer than 100 bytes count as nothing there. Bytes count when they
+/// are recorded on the [`Lease`](crate::Lease), also while responses stream; until the
+/// first bytes are recorded, concurrent requests see the same order.
 ///
-/// Who joins or returns with less than everybody else starts at the group's minimum,
-/// so that it is not flooded until it has caught up; [`catching_up`](Self::catching_up)
-/// is Apache's way.
+/// A member that joins or becomes eligible again with fewer bytes than all others starts at
+/// the group's minimum, so that it does not get all requests until it has caught up.
+/// [`catching_up`](Self::catching_up) does as Apache does.
 ///
-/// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: no scan, and nothing on the
-/// data path: bytes only grow, so a heap of lower bounds, whose head is read again
-/// until it stands, is exact.
+/// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: a pick does not scan the members,
+/// and recording bytes costs nothing extra. Bytes only grow, so a heap ordered by earlier
+/// readings is exact if its head is read again until it stays the head.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct ByTraffic {
 }
 
 impl ByTraffic {
-    /// Creates a scheduler for which everybody starts with nothing.
+    /// Creates a scheduler in which all members start with zero bytes.
     ///
     /// # Examples
     ///
@@ -61,8 +61,8 @@ impl ByTraffic {
         Self::default()
     }
 
-    /// Creates a scheduler under which whoever joins or returns takes everything until it
-    /// has caught up with the others, as in Apache.
+    /// Creates a scheduler in which a member that joins or is eligible again takes all
+    /// requests until it has caught up with the others, as in Apache.
     ///
     /// # Examples
     ///
@@ -119,7 +119,7 @@ impl Scheduler for ByTraffic {
         self.books.lock().reset();
     }
 
-    /// The bytes counted for each unit of weight, as of the last look.
+    /// Returns the bytes counted per unit of weight, as of the last reading.
     fn standing(&self, member: MemberId) -> Option<i64> {
         self.books.lock().standing(member)
     }
@@ -133,18 +133,19 @@ enum HeapState {
     Parked,
 }
 
-/// The books of one member.
+/// The state kept for one member.
 #[derive(Clone, Debug)]
 struct TrafficBooks {
     member: Option<MemberId>,
-    /// The bytes that count, as last read; never more than the truth.
+    /// The bytes that count, as last read; never more than the present value.
     stored: u64,
-    /// What is added to the member's own total, wrapping: it takes away what it had
-    /// moved before it was counted here, and lifts it to the group's minimum. `None`:
-    /// to be set so that it starts with nothing.
+    /// Added to the member's own total, with wrapping: it subtracts the bytes that the
+    /// member had transferred before it was counted here, and lifts the member to the
+    /// group's minimum. `None` if it is yet to be set so that the member starts with zero
+    /// bytes.
     offset: Option<u64>,
     weight: u32,
-    /// What of the configured weight that is.
+    /// The sixteenths of the configured weight that count now.
     sixteenths: u32,
     rank: u64,
     at: usize,
@@ -173,19 +174,19 @@ impl TrafficBooks {
         }
     }
 
-    /// The bytes that count now.
+    /// Returns the bytes that count now.
     fn counted(&self, member: &MemberState) -> u64 {
         self.counted_of(member.bytes())
     }
 
-    /// The same of a member's own total.
+    /// Returns the bytes that count if the member's own total is `total`.
     fn counted_of(&self, total: u64) -> u64 {
         self.offset.map_or(0, |offset| total.wrapping_add(offset))
     }
 
-    /// The bytes that count once so many sixteenths of the weight do. A step of a ramp
-    /// leaves a member's ratio as it is: otherwise each step would be a debt of the others,
-    /// and the member took everything until it is paid.
+    /// Returns the bytes that count once `sixteenths` of the weight do. A step of a ramp
+    /// keeps a member's ratio as it is. Otherwise the member would fall behind the others
+    /// at each step and take all requests until it has caught up.
     fn counted_at(&self, sixteenths: u32, total: u64) -> u64 {
         let counted = self.counted_of(total);
         if self.sixteenths == sixteenths {
@@ -196,7 +197,7 @@ impl TrafficBooks {
     }
 }
 
-/// Bytes for each unit of weight, compared exactly.
+/// Bytes per unit of weight, compared exactly.
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     bytes: u64,
@@ -214,14 +215,15 @@ impl Ratio {
         left.cmp(&right)
     }
 
-    /// The fewest bytes of a member of `weight` that are not below this ratio.
+    /// Returns the smallest number of bytes of a member of `weight` that is not below this
+    /// ratio.
     fn bytes_for(self, weight: u32) -> u64 {
         let bytes = (u128::from(self.bytes) * u128::from(weight)).div_ceil(self.weight.into());
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 
-/// What the heap is ordered by.
+/// The key of the heap.
 #[derive(Clone, Copy, Debug)]
 struct TrafficLoad {
     ratio: Ratio,
@@ -244,7 +246,7 @@ struct Traffic {
     members: usize,
     parked: usize,
     generation: u64,
-    /// Whether who joins is lifted to the group's minimum.
+    /// Whether a member that joins is lifted to the group's minimum.
     lifts: bool,
 }
 
@@ -274,7 +276,7 @@ impl Books for Traffic {
         here.then_some(member.slot() as u32)
     }
 
-    /// Reads the head's bytes again until it stays the head.
+    /// Reads the bytes of the heap's head again until it stays the head.
     fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
         loop {
             let (_, slot) = self.heap.first()?;
@@ -336,7 +338,7 @@ impl Traffic {
         }
     }
 
-    /// Puts a slot into the heap, whose room was made when it joined.
+    /// Puts a slot into the heap, which got room for it when the member joined.
     fn push(&mut self, slot: u32) {
         let node = &mut self.nodes[slot as usize];
         node.place = HeapState::Heaped;
@@ -344,7 +346,7 @@ impl Traffic {
         self.heap.push(load, slot, moved(&mut self.nodes));
     }
 
-    /// Takes a slot out of the heap, if it is there.
+    /// Removes a slot from the heap, if it is there.
     fn take(&mut self, slot: u32) -> bool {
         let node = &self.nodes[slot as usize];
         let here = node.place == HeapState::Heaped;
@@ -363,7 +365,7 @@ impl Traffic {
             self.leave(candidate.id());
             self.join(candidate, None);
         }
-        // Those that join together are measured by those that were there before.
+        // Members that join together are compared with the members that were there before.
         let least = if self.lifts && group.joined().next().is_some() {
             self.least(group.iter().filter(|here| self.slot(here.id()).is_some()))
         } else {
@@ -411,14 +413,14 @@ impl Traffic {
         self.members -= 1;
     }
 
-    /// Everybody starts with nothing at the group's next change.
+    /// Lets all members start with zero bytes at the group's next change.
     fn reset(&mut self) {
         for node in &mut self.nodes {
             node.offset = None;
         }
     }
 
-    /// The least ratio among candidates, by their bytes of this moment.
+    /// Returns the smallest ratio among the candidates, by their present bytes.
     fn least<'c>(&self, candidates: impl Iterator<Item = Candidate<'c>>) -> Option<Ratio> {
         candidates
             .map(|candidate| Ratio {
@@ -428,7 +430,7 @@ impl Traffic {
             .min_by(|a, b| a.compare(*b))
     }
 
-    /// The bytes that count for a candidate, also for one that is not here.
+    /// Returns the bytes that count for a candidate, also for one without an entry here.
     fn counted(&self, candidate: Candidate<'_>) -> u64 {
         self.nodes
             .get(candidate.id().slot())
@@ -438,7 +440,8 @@ impl Traffic {
             })
     }
 
-    /// Who would be picked, by the plain rule and a look at everybody.
+    /// Returns the member that would be picked, by the plain rule and a scan of all
+    /// members.
     fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let is_here = |candidate: &Candidate<'_>| self.slot(candidate.id()).is_some();
         let least = self.least(candidates.all().filter(is_here));
@@ -469,14 +472,14 @@ impl Traffic {
     fn standing(&self, member: MemberId) -> Option<i64> {
         let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
-        // A reset counts at once, also for who is absent.
+        // A reset counts at once, also for a member that is absent.
         let bytes = node.offset.map_or(0, |_| node.stored);
         let per_weight = u128::from(bytes) * u128::from(weight_one) / u128::from(node.weight);
         (node.member == Some(member)).then(|| i64::try_from(per_weight).unwrap_or(i64::MAX))
     }
 }
 
-/// Notes where a slot stands in the heap.
+/// Records the index of a slot in the heap.
 fn moved(nodes: &mut [TrafficBooks]) -> impl FnMut(u32, usize) {
     |slot, at| nodes[slot as usize].at = at
 }

@@ -1,23 +1,23 @@
-//! The course of one pick over books that know who is ahead: step over the tried,
-//! park the full, claim the first that can be claimed.
+//! One pick by a scheduler that keeps its members ranked: skip the tried members, park the
+//! full ones, claim the first that can be claimed.
 //!
-//! What does not live here: the order. That is what the books are for.
+//! What does not live here: the ranking itself, which each scheduler implements.
 
 use super::{Candidates, Claim, ClaimError, Pick};
 use crate::member::MemberId;
 
-/// Books of members by slot, some of them stepped over or parked.
+/// Members ranked by slot; some of them are skipped or parked.
 pub(super) trait Books {
-    /// The generation of the group that the books follow.
+    /// Returns the generation of the group that the ranking follows.
     fn generation(&self) -> u64;
 
-    /// The slot of a member of the group.
+    /// Returns the slot of a member of the group.
     fn slot(&self, member: MemberId) -> Option<u32>;
 
-    /// Who is ahead now among those neither stepped over nor parked.
+    /// Returns the member ranked first among those neither skipped nor parked.
     fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)>;
 
-    /// Enters a pick that is claimed.
+    /// Updates the ranking after a successful claim.
     fn picked(&mut self, slot: u32, claim: &Claim<'_>);
 
     /// Leaves a slot out until [`put_back`](Self::put_back).
@@ -25,7 +25,7 @@ pub(super) trait Books {
 
     fn put_back(&mut self);
 
-    /// Leaves a slot out until it has room again.
+    /// Leaves a slot out until its member has room again.
     fn park(&mut self, slot: u32);
 
     fn parked(&self) -> usize;

@@ -1,4 +1,4 @@
-//! Pick by the idle capacity that members report themselves.
+//! Picks by the idle capacity that members report.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use super::{
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
 
-/// Picks by chance, in proportion to the idle capacity that each member has reported
-/// (`lbmethod=heartbeat`), less what was sent there since.
+/// Picks at random, in proportion to the idle capacity that each member has reported, less
+/// the requests sent to it since (`lbmethod=heartbeat`).
 ///
-/// A report counts for ten seconds. While no report of an eligible member shows idle
-/// capacity, the fallback picks: [`ByRequests`], unless told otherwise.
+/// A report counts for ten seconds by default ([`with_max_age`](Self::with_max_age)). While
+/// no report of an eligible member shows idle capacity, the fallback picks: [`ByRequests`]
+/// unless [`with_fallback`](Self::with_fallback) sets another.
 ///
-/// Unlike Apache's, this method leaves standbys, tiers, draining and caps in force,
-/// keeps members of one address apart, gives the last member no more than its share,
-/// and does not refuse everything when nobody reports (ledger row 10). Weights do not
+/// Unlike Apache's method, this one respects standbys, tiers, draining and caps, tells
+/// members with the same address apart, gives the last member no more than its share, and
+/// does not refuse all requests when no member reports (ledger row 10). Weights do not
 /// matter, as in Apache.
 ///
-/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n); once
-/// in the life of a report all are looked through for old ones.
+/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n) for each pick; once per
+/// maximum age of a report, all reports are scanned for expired ones.
 #[derive(Debug)]
 pub struct Heartbeat {
     readings: HeartbeatReadings,
@@ -31,8 +32,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Creates a scheduler that picks by `readings`, which must not be shared with
-    /// another scheduler.
+    /// Creates a scheduler that picks by `readings`. Do not share them with another
+    /// scheduler.
     #[must_use]
     pub fn new(readings: &HeartbeatReadings) -> Self {
         Self {
@@ -41,7 +42,7 @@ impl Heartbeat {
         }
     }
 
-    /// Sets who picks while nobody reports idle capacity.
+    /// Sets the scheduler that picks while no member reports idle capacity.
     ///
     /// # Examples
     ///
@@ -65,10 +66,10 @@ impl Heartbeat {
         self
     }
 
-    /// While nobody reports idle capacity, picks nobody, as Apache does.
+    /// Picks no member while none reports idle capacity, as Apache does.
     ///
-    /// Once as many requests have been sent as the reports had room for, members are picked in
-    /// proportion to their reports, until the next ones come in.
+    /// Once as many requests have been sent as the reports had room for, members are picked
+    /// in proportion to their reports, until the next reports arrive.
     ///
     /// # Examples
     ///
@@ -89,8 +90,8 @@ impl Heartbeat {
         self
     }
 
-    /// Sets how long a report counts; 10 s by default. To be said before the first
-    /// report comes in.
+    /// Sets how long a report counts; 10 s by default. Call it before the first report
+    /// arrives.
     ///
     /// # Examples
     ///
@@ -147,7 +148,8 @@ impl Scheduler for Heartbeat {
                 pick
             }
             (Pick::Claimed(claim), Some(fallback)) => {
-                // Only who counts what is in flight has to hear of it.
+                // A fallback that counts requests in flight has to be notified of this one
+                // too.
                 if fallback.needs().contains(Needs::ENDED) {
                     fallback.on_routed(candidates, claim.member());
                 }
@@ -157,7 +159,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    /// Chance decides, unless the fallback does.
+    /// Returns `None` while the pick is random; otherwise asks the fallback.
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let idle = {
             let table = self.readings.table().lock();
@@ -220,7 +222,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    /// The idle capacity by which the member is picked; nothing without a report.
+    /// Returns the idle capacity by which the member is picked; `None` without a report.
     fn standing(&self, member: MemberId) -> Option<i64> {
         let idle = self.readings.table().lock().idle(member)?;
         i64::try_from(idle).ok()
@@ -233,11 +235,11 @@ impl Scheduler for Heartbeat {
     }
 }
 
-/// One drawing of lots.
+/// One random draw.
 struct Draw<'d> {
     table: &'d mut ReadingTable,
     random: &'d Random,
-    /// Whether members are picked beyond what they have idle.
+    /// Whether members are picked beyond their idle capacity.
     beyond: bool,
 }
 

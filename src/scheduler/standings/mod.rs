@@ -1,15 +1,15 @@
-//! The ranking engine of [`ByRequests`](super::ByRequests) and
-//! [`ByBusyness`](super::ByBusyness): Apache's smooth weighted rotation, pick for
-//! pick, without looking at every member.
+//! The ranking behind [`ByRequests`](super::ByRequests) and
+//! [`ByBusyness`](super::ByBusyness): the same picks as Apache's smooth weighted round
+//! robin, without a scan of all members.
 //!
-//! Apache adds each member's weight to its standing (`lbstatus`), picks the highest,
-//! and subtracts the total weight from it. Here one counter of picks, `tick`,
-//! stands for all those additions: a standing is `base + weight * tick`. A pick
-//! changes one `base`. Members of one weight keep their order among themselves
-//! ([`class`]), so only the heads of the classes are compared: one by one up to
-//! [`FEW`] weights, in a tournament beyond that ([`kinetic`]).
+//! Apache adds each member's weight to its standing (`lbstatus`), picks the highest, and
+//! subtracts the total weight from it. Here one counter of picks, `tick`, replaces all
+//! those additions: a standing is `base + weight * tick`. A pick changes one `base`.
+//! Members of one weight keep their order among themselves ([`class`]), so only the first
+//! members of the classes are compared: one by one up to [`FEW`] weights, in a tournament
+//! beyond that ([`kinetic`]).
 //!
-//! What does not live here: any lock, and what a load is.
+//! What does not live here: locks, and the meaning of a load.
 
 mod class;
 mod kinetic;
@@ -28,11 +28,11 @@ use super::heap::grow;
 use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
 
-/// Up to so many weights the heads are compared one by one.
+/// Up to this number of weights, the first members are compared one by one.
 const FEW: usize = 32;
 
-/// Ticks after which the products `weight * tick` are folded into the bases, long
-/// before they could overflow: 2^27 units of weight times 2^34.
+/// The number of ticks after which the products `weight * tick` are folded into the bases,
+/// long before they could overflow: 2^27 units of weight times 2^34.
 const FOLD_AFTER: i64 = 1 << 34;
 
 #[derive(Debug)]
@@ -40,22 +40,23 @@ pub(super) struct Standings {
     load: ClassLoad,
     generation: u64,
     tick: i64,
-    /// The sum of the weights that accrue: the group's without the parked ones.
+    /// The sum of the weights that are added at each pick: the group's without the parked
+    /// ones.
     total: i64,
     parked: usize,
     nodes: Nodes,
     classes: Classes,
-    /// Slots stepped over in the present pick.
+    /// Slots skipped in the present pick.
     aside: Vec<u32>,
     members: usize,
 }
 
-/// The classes, and who is ahead among them.
+/// The classes, and the order among them.
 #[derive(Debug)]
 struct Classes {
     load: ClassLoad,
     list: Vec<Class>,
-    /// The front of each class.
+    /// The first member of each class.
     fronts: Vec<ClassFront>,
     by_weight: HashMap<i64, u32>,
     vacant: Vec<u32>,
@@ -84,7 +85,7 @@ impl Standings {
         }
     }
 
-    /// A session chose the member: the same as if it had been picked.
+    /// Counts a pick by a session as a pick of the ranking.
     pub(super) fn routed(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
@@ -105,7 +106,7 @@ impl Standings {
         }
     }
 
-    /// The member is below its cap again.
+    /// Puts a parked member back: it is below its cap again.
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
@@ -115,7 +116,7 @@ impl Standings {
         }
     }
 
-    /// Follows a change of the group.
+    /// Applies a change of the group.
     pub(super) fn follow(&mut self, group: &GroupChange<'_>) {
         self.generation = self.generation.max(group.generation());
         for member in group.left() {
@@ -127,7 +128,7 @@ impl Standings {
         }
     }
 
-    /// Puts every standing to zero.
+    /// Sets every standing to zero.
     pub(super) fn reset(&mut self) {
         let mut slots: Vec<u32> = Vec::with_capacity(self.members);
         for slot in 0..self.nodes.0.len() {
@@ -151,8 +152,8 @@ impl Standings {
         self.classes.play_anew(self.tick + 1);
     }
 
-    /// The standing in units of effective weight; zero for whoever was never in
-    /// the group.
+    /// Returns the standing in units of effective weight; zero for a member that was never
+    /// in the group.
     pub(super) fn standing(&self, member: MemberId) -> i64 {
         let node = match self.nodes.0.get(member.slot()) {
             Some(node) if node.member == Some(member) => node,
@@ -166,7 +167,8 @@ impl Standings {
         }
     }
 
-    /// Who would be picked, by the plain rule and a look at everybody.
+    /// Returns the member that would be picked, by the plain rule and a scan of all
+    /// members.
     pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let line = |candidate: &Candidate<'_>| StandingLine {
             load: candidate.state().in_flight(),
@@ -230,7 +232,7 @@ impl Standings {
         self.attach(slot);
     }
 
-    /// Takes a slot out of its class and its weight out of the total.
+    /// Removes a slot from its class and its weight from the total.
     fn freeze(&mut self, slot: u32) {
         self.detach(slot);
         let weight = self.classes.weight(self.nodes.get(slot).class);
@@ -270,7 +272,7 @@ impl Standings {
         self.classes.detach(slot, &mut self.nodes, self.tick + 1);
     }
 
-    /// Starts the ticks anew; no order changes by it.
+    /// Restarts the ticks at zero; the order does not change.
     fn fold(&mut self) {
         for node in &mut self.nodes.0 {
             if !matches!(node.place, ClassPosition::Absent | ClassPosition::Parked) {
@@ -345,7 +347,7 @@ impl Classes {
         self.list[class as usize].weight
     }
 
-    /// Finds or makes the class of a weight for one more member.
+    /// Finds or creates the class of a weight for one more member.
     fn admit(&mut self, weight: i64, time: i64) -> u32 {
         let class = match self.by_weight.get(&weight) {
             Some(&class) => class,
@@ -374,7 +376,7 @@ impl Classes {
         class
     }
 
-    /// Lets one member of a class go, and the class with its last one.
+    /// Removes one member from a class, and the class itself after the last one.
     fn dismiss(&mut self, class: u32) {
         let entry = &mut self.list[class as usize];
         entry.members -= 1;
@@ -403,7 +405,7 @@ impl Classes {
         self.renew(class, nodes, time);
     }
 
-    /// Looks who is ahead in a class that has changed.
+    /// Updates the front of a class that has changed.
     #[inline]
     fn renew(&mut self, class: u32, nodes: &Nodes, time: i64) {
         let at = class as usize;
@@ -420,7 +422,7 @@ impl Classes {
         self.play_anew(time);
     }
 
-    /// The slot that is ahead of all at `time`.
+    /// Returns the slot that is first at `time`.
     #[inline]
     fn champion(&mut self, time: i64) -> u32 {
         match &mut self.tournament {
@@ -435,7 +437,7 @@ impl Classes {
     fn first_of_few(&self, time: i64) -> u32 {
         let mut best = ClassFront::NOBODY;
         if self.load == ClassLoad::Ignored {
-            // The same comparison, without what is not compared.
+            // The same comparison, without the load, which does not count here.
             for front in &self.fronts {
                 let value = front.line.value + front.line.weight * time;
                 let tie = value == best.line.value && front.line.rank < best.line.rank;
@@ -455,7 +457,7 @@ impl Classes {
         best.slot
     }
 
-    /// Plays the tournament anew, if there is one to be.
+    /// Plays the whole tournament again, if there are enough classes for one.
     fn play_anew(&mut self, time: i64) {
         self.tournament = (self.list.len() > FEW)
             .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));

@@ -1,4 +1,4 @@
-//! The engine against the plain loop, where only its inside can be reached: ticks that
+//! The ranking against a plain loop, for cases that public methods do not reach: ticks that
 //! are about to be folded, and many weights.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
