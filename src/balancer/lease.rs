@@ -443,7 +443,7 @@ pub(super) fn end(
                 .then(elapsed)
                 .flatten(),
             time_to_head: meter.time_to_head(),
-            is_answered: meter.is_answered(),
+            has_response: meter.is_answered(),
             status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),

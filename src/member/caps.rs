@@ -41,7 +41,7 @@ pub enum LimitOwner {
     /// The limit that the member's protocol announces. Also the owner of a
     /// [`LearnedLimit`](crate::balancer::LearnedLimit) for which no other owner is set.
     #[default]
-    Told,
+    Protocol,
     /// One request at a time after an ejection, until one has succeeded (feature `health`).
     /// Requests that began before the trial are not counted.
     Trial,
@@ -51,7 +51,7 @@ pub enum LimitOwner {
 #[derive(Debug, Default)]
 pub(super) struct LearnedLimits {
     adaptive: Option<u32>,
-    told: Option<u32>,
+    protocol: Option<u32>,
     trial: Option<u32>,
 }
 
@@ -59,7 +59,7 @@ impl LearnedLimits {
     pub(super) fn get(&self, owner: LimitOwner) -> Option<u32> {
         match owner {
             LimitOwner::Adaptive => self.adaptive,
-            LimitOwner::Told => self.told,
+            LimitOwner::Protocol => self.protocol,
             LimitOwner::Trial => self.trial,
         }
     }
@@ -68,11 +68,11 @@ impl LearnedLimits {
     pub(super) fn set(&mut self, owner: LimitOwner, limit: Option<u32>) -> Option<u32> {
         let own = match owner {
             LimitOwner::Adaptive => &mut self.adaptive,
-            LimitOwner::Told => &mut self.told,
+            LimitOwner::Protocol => &mut self.protocol,
             LimitOwner::Trial => &mut self.trial,
         };
         *own = limit.map(|limit| limit.min(MAX_IN_FLIGHT));
-        let all = [self.adaptive, self.told, self.trial];
+        let all = [self.adaptive, self.protocol, self.trial];
         all.into_iter().flatten().min()
     }
 }
@@ -168,13 +168,13 @@ mod tests {
     #[test]
     fn of_the_learned_limits_the_smallest_counts_and_each_owner_clears_its_own() {
         let mut limits = LearnedLimits::default();
-        assert_eq!(limits.set(LimitOwner::Told, Some(100)), Some(100));
+        assert_eq!(limits.set(LimitOwner::Protocol, Some(100)), Some(100));
         assert_eq!(limits.set(LimitOwner::Adaptive, Some(20)), Some(20));
         assert_eq!(limits.set(LimitOwner::Trial, Some(1)), Some(1));
         assert_eq!(limits.set(LimitOwner::Adaptive, Some(u32::MAX)), Some(1));
         assert_eq!(limits.get(LimitOwner::Adaptive), Some(MAX_IN_FLIGHT));
         assert_eq!(limits.set(LimitOwner::Trial, None), Some(100));
-        assert_eq!(limits.set(LimitOwner::Told, None), Some(MAX_IN_FLIGHT));
+        assert_eq!(limits.set(LimitOwner::Protocol, None), Some(MAX_IN_FLIGHT));
         assert_eq!(limits.set(LimitOwner::Adaptive, None), None);
     }
 

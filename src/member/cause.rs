@@ -17,7 +17,7 @@ use std::sync::Arc;
 ///
 /// assert!(Cause::Refused.is_before_sending());
 /// assert!(!Cause::TimedOut.is_before_sending());
-/// assert_eq!(Cause::Status(503).to_string(), "answered with status 503");
+/// assert_eq!(Cause::Status(503).to_string(), "responded with status 503");
 /// assert_eq!(Cause::from("disk full").to_string(), "disk full");
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -30,6 +30,8 @@ pub enum Cause {
     BrokenBody,
     /// A health check failed.
     FailedCheck,
+    /// A cause in the caller's own words.
+    Other(Arc<str>),
     /// The connection was refused or could not be opened.
     Refused,
     /// The member responded with this status.
@@ -42,8 +44,6 @@ pub enum Cause {
     Unresolved,
     /// Nothing was sent, for a reason that has no variant here.
     Unsent,
-    /// A cause in the caller's own words.
-    Words(Arc<str>),
 }
 
 impl Cause {
@@ -59,13 +59,13 @@ impl Cause {
 
 impl From<&str> for Cause {
     fn from(words: &str) -> Self {
-        Self::Words(words.into())
+        Self::Other(words.into())
     }
 }
 
 impl From<String> for Cause {
     fn from(words: String) -> Self {
-        Self::Words(words.into())
+        Self::Other(words.into())
     }
 }
 
@@ -73,15 +73,15 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken => f.pad("connection broken"),
-            Self::BrokenBody => f.pad("body broken off"),
+            Self::BrokenBody => f.pad("response ended early"),
             Self::FailedCheck => f.pad("health check failed"),
             Self::Refused => f.pad("connection refused"),
-            Self::Status(status) => write!(f, "answered with status {status}"),
+            Self::Status(status) => write!(f, "responded with status {status}"),
             Self::TimedOut => f.pad("timed out"),
             Self::Tls => f.pad("TLS handshake failed"),
             Self::Unresolved => f.pad("name has no address"),
             Self::Unsent => f.pad("nothing was sent"),
-            Self::Words(words) => f.pad(words),
+            Self::Other(text) => f.pad(text),
         }
     }
 }

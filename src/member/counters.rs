@@ -13,8 +13,8 @@ const IN_FLIGHT_BITS: u32 = 24;
 const IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
 /// The member was removed: no more requests are counted in.
 const CLOSED: u64 = 1 << IN_FLIGHT_BITS;
-const ELECTED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
-const ONE_ELECTED: u64 = 1 << ELECTED_SHIFT;
+const PICKED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
+const ONE_PICK: u64 = 1 << PICKED_SHIFT;
 
 /// The most requests that one member can have in flight: 16 777 215. It is the cap of a
 /// member for which no cap is set.
@@ -72,7 +72,7 @@ impl MemberCounters {
             if word & CLOSED != 0 {
                 return Err(Uncounted::Closed);
             }
-            let next = word.wrapping_add(ONE_ELECTED + 1);
+            let next = word.wrapping_add(ONE_PICK + 1);
             match self.0.compare_exchange_weak(word, next, SeqCst, SeqCst) {
                 Ok(_) => return Ok(in_flight + 1),
                 Err(seen) => word = seen,
@@ -95,7 +95,7 @@ impl MemberCounters {
     }
 
     pub(crate) fn picked(&self) -> u64 {
-        self.0.load(SeqCst) >> ELECTED_SHIFT
+        self.0.load(SeqCst) >> PICKED_SHIFT
     }
 
     /// Stops counting requests in, also for picks that use an older picture.
@@ -114,7 +114,7 @@ const fn low(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{ELECTED_SHIFT, MAX_IN_FLIGHT, MemberCounters, Uncounted};
+    use super::{MAX_IN_FLIGHT, MemberCounters, PICKED_SHIFT, Uncounted};
     use crate::sync::{AtomicU64, Relaxed};
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_closed_counts_out_but_not_in() {
+    fn a_closed_member_counts_out_but_not_in() {
         let counters = MemberCounters::new();
         assert_eq!(counters.count_in(9), Ok(1));
         counters.close();
@@ -141,15 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wrap_of_elected_leaves_in_flight_alone() {
-        let counters = MemberCounters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
+    fn a_wrap_of_picks_leaves_in_flight_alone() {
+        let counters = MemberCounters(AtomicU64::new(u64::MAX << PICKED_SHIFT | 5));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
         assert_eq!((counters.in_flight(), counters.picked()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
     }
 
     #[test]
-    fn in_flight_never_spills_into_elected() {
+    fn in_flight_never_spills_into_picks() {
         let counters = MemberCounters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
         assert_eq!(counters.picked(), 0);

@@ -59,7 +59,7 @@ pub struct Ended {
     pub time_to_head: Option<Duration>,
     /// Whether the head of a response arrived: see
     /// [`Lease::answered`](crate::Lease::answered).
-    pub is_answered: bool,
+    pub has_response: bool,
     /// The status of that head, if it has one. It is also set if the response ended early
     /// afterwards; `cause` then gives the reason.
     pub status: Option<u16>,

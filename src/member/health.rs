@@ -135,13 +135,13 @@ impl fmt::Display for Health {
 /// A member's health record, under a lock that is taken only to read it and when a flag of
 /// health changes.
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(super) struct HealthRecord {
     pub(super) health: Health,
     /// How long the last error was to last, once computed.
     pub(super) error_delay: Option<Duration>,
 }
 
-impl Record {
+impl HealthRecord {
     /// Updates the record after a change of the flags.
     pub(super) fn follow(
         &mut self,
@@ -223,7 +223,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, Record};
+    use super::{Health, HealthRecord};
     use crate::clock::Timestamp;
     use crate::member::{Cause, Flag, Status};
     use std::time::Duration;
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn each_outage_is_a_part_of_the_text() {
         assert_eq!(Health::default().to_string(), "ok");
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let both = ejected.with(Flag::InError);
         record.follow((Status::NORMAL, ejected), at(1), None);
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn errors_are_in_a_row_until_the_last_delay_has_passed_in_health() {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         record.count_error(at(0), at(0));
         record.error_delay = Some(SECOND * 10);
         record.count_error(at(10), at(19));
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn of_two_ejections_the_later_end_holds() {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         let cause = Cause::TimedOut;
         assert!(!record.extend_ejection(at(1), &cause), "there is none");
         let ejected = Status::NORMAL.with(Flag::Ejected);

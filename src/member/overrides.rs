@@ -33,7 +33,7 @@ use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
 /// let weight = Weight::new(5)?;
 /// balancer.override_member("a", |it| it.with_flag(Flag::Draining).with_weight(weight));
-/// balancer.insert("a", (), MemberSpec::new().with_tier(1))?; // the source knows nothing of it
+/// balancer.insert("a", (), MemberSpec::new().with_tier(1))?; // by the source
 ///
 /// let spec = balancer.spec("a").unwrap();
 /// assert!(spec.status().contains(Flag::Draining));
@@ -239,8 +239,8 @@ impl Overrides {
     ///
     /// let overrides = Overrides::new().with_weight(Weight::ONE).with_route("");
     /// assert_eq!(overrides.weight(), Some(Weight::ONE));
-    /// assert_eq!(overrides.route(), Some("")); // no route, whatever the source says
-    /// assert_eq!(overrides.tier(), None); // that of the source
+    /// assert_eq!(overrides.route(), Some("")); // no route
+    /// assert_eq!(overrides.tier(), None); // not overridden
     /// assert_eq!(overrides.to_string(), "weight 1, no route");
     /// ```
     #[must_use]

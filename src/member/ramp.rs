@@ -57,7 +57,7 @@ const FULL: u32 = 16;
 /// balancer.insert("b", (), MemberSpec::new())?;
 /// clock.advance(Duration::from_secs(15));
 ///
-/// // "b" has a quarter of its weight: one request of five.
+/// // "b" has a quarter of its weight: it gets one request in five.
 /// let pick = |_| balancer.pick(&PickRequest::new()).unwrap().member().name() == "b";
 /// assert_eq!((0..50).map(pick).filter(|&b| b).count(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::caps::{Caps, LearnedLimits, LimitOwner};
 use super::counters::MemberCounters;
-use super::health::Record;
+use super::health::HealthRecord;
 use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
@@ -34,7 +34,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 ///
 /// lease.put_in_error();
 /// assert_eq!(member.status().to_string(), "in error");
-/// drop(balancer.pick(&PickRequest::new())); // nobody else is left: it is tried again
+/// drop(balancer.pick(&PickRequest::new())); // no other member is left: it is tried again
 /// assert_eq!(member.retries(), 1);
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
@@ -52,17 +52,17 @@ pub struct MemberState {
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
     id: MemberId,
-    rest: Box<Rest>,
+    cold: Box<ColdState>,
 }
 
 /// Fields that few requests need, kept apart so that the others fit into one cache line.
 #[derive(Debug)]
-struct Rest {
+struct ColdState {
     name: Arc<str>,
     // Relaxed: a number for display.
     retries: AtomicU32,
     /// The causes of the flags of health. A leaf lock: no other lock is taken under it.
-    record: Mutex<Record>,
+    record: Mutex<HealthRecord>,
     /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf
     /// lock.
     limits: Mutex<LearnedLimits>,
@@ -73,7 +73,7 @@ const _: () = assert!(size_of::<MemberState>() == 64);
 
 impl MemberState {
     pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         record.follow((Status::NORMAL, spec.status()), now, None);
         if spec.status().contains(Flag::InError) {
             record.count_error(now, now);
@@ -85,7 +85,7 @@ impl MemberState {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
-            rest: Box::new(Rest {
+            cold: Box::new(ColdState {
                 name,
                 retries: AtomicU32::new(0),
                 record: Mutex::new(record),
@@ -104,11 +104,11 @@ impl MemberState {
     /// Returns the member's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.rest.name
+        &self.cold.name
     }
 
     pub(crate) fn name_handle(&self) -> &Arc<str> {
-        &self.rest.name
+        &self.cold.name
     }
 
     /// Returns how many requests are in flight (Apache: `busy`).
@@ -159,14 +159,14 @@ impl MemberState {
     /// Returns how many times the member has recovered from an error.
     #[must_use]
     pub fn retries(&self) -> u32 {
-        self.rest.retries.load(Relaxed)
+        self.cold.retries.load(Relaxed)
     }
 
     /// Returns the member's health: why it is in error, ejected or failed by a check, since
     /// when, and until when.
     #[must_use]
     pub fn health(&self) -> Health {
-        let record = self.rest.record.lock();
+        let record = self.cold.record.lock();
         let live = self.live();
         // A stopped member stays in error.
         let ends = !live.status().contains(Flag::Stopped);
@@ -195,7 +195,7 @@ impl MemberState {
 
     /// Returns the learned limit that this owner has set.
     pub(crate) fn limit_of(&self, owner: LimitOwner) -> Option<u32> {
-        self.rest.limits.lock().get(owner)
+        self.cold.limits.lock().get(owner)
     }
 
     pub(crate) fn is_on_trial(&self) -> bool {
@@ -206,7 +206,7 @@ impl MemberState {
     /// Sets a learned limit; returns whether this allows more requests in flight than
     /// before.
     pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
-        let mut limits = self.rest.limits.lock();
+        let mut limits = self.cold.limits.lock();
         let smallest = limits.set(owner, limit);
         self.caps.set_learned(smallest)
     }
@@ -262,7 +262,7 @@ impl MemberState {
             let status = LiveStatus::from_word(old).status();
             return Some((status, status));
         }
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let old = self
             .live
             .fetch_update(SeqCst, SeqCst, |word| {
@@ -283,13 +283,13 @@ impl MemberState {
     /// Ends the outages in `over`, if the word is still exactly the one of `seen`: a newer
     /// error stays.
     pub(crate) fn end_outages(&self, seen: LiveStatus, over: Status, now: Timestamp) -> bool {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
             let before = seen.status();
             record.follow((before, before.difference(over)), now, None);
             if before.intersection(over).contains(Flag::InError) {
-                self.rest.retries.fetch_add(1, Relaxed);
+                self.cold.retries.fetch_add(1, Relaxed);
             }
         }
         done
@@ -323,7 +323,7 @@ impl MemberState {
         now: Timestamp,
         cause: &Cause,
     ) -> ((Status, Status), bool) {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let change = self.change_word(ejected, Status::NORMAL, now);
         let (before, after) = (change.0.status(), change.1.status());
@@ -337,14 +337,14 @@ impl MemberState {
 
     /// Returns when the ejection ends, if it ends by itself.
     pub(crate) fn ejected_until(&self) -> Option<Timestamp> {
-        let record = self.rest.record.lock();
+        let record = self.cold.record.lock();
         record.health.outage(Flag::Ejected)?.until
     }
 
     /// Returns how long the present error lasts: `delay` of the number of consecutive
     /// errors. The result is stored for [`health`](Self::health).
     pub(crate) fn error_delay(&self, delay: impl FnOnce(u32) -> Duration) -> Duration {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let delay = delay(record.health.errors_in_a_row());
         record.error_delay = Some(delay);
         delay
@@ -376,7 +376,7 @@ impl MemberState {
             let (before, after) = self.change_word(set, clear, now);
             return (before.status(), after.status());
         }
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let (old, new) = self.change_word(set, clear, now);
         let (before, after) = (old.status(), new.status());
         record.follow((before, after), now, cause);

@@ -2,7 +2,7 @@
 //! robin.
 
 use super::by_requests::in_hundredths;
-use super::election::elect;
+use super::ranking::pick_ranked;
 use super::standings::{ClassLoad, Standings};
 use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
 use crate::member::{Ended, MemberId, MemberState};
@@ -38,7 +38,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByBusyness {
-    books: Mutex<Standings>,
+    standings: Mutex<Standings>,
 }
 
 impl ByBusyness {
@@ -54,7 +54,7 @@ impl ByBusyness {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::Plain)),
+            standings: Mutex::new(Standings::new(ClassLoad::Plain)),
         }
     }
 
@@ -80,7 +80,7 @@ impl ByBusyness {
     #[must_use]
     pub fn weighted() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::PerWeight)),
+            standings: Mutex::new(Standings::new(ClassLoad::PerWeight)),
         }
     }
 }
@@ -97,37 +97,37 @@ impl Scheduler for ByBusyness {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.standings.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.standings.lock().peek(candidates)
     }
 
-    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.books.lock().routed(member);
+    fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.standings.lock().routed(member);
     }
 
     fn on_ended(&self, member: &MemberState, _: &Ended) {
-        self.books.lock().touch(member);
+        self.standings.lock().update_load(member);
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().room(member);
+        self.standings.lock().room(member);
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.standings.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.standings.lock().reset();
     }
 
     /// Returns the standing that settles ties, in hundredths of weight (Apache:
     /// `lbstatus`).
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.books.lock().standing(member)))
+        Some(in_hundredths(self.standings.lock().standing(member)))
     }
 
     fn needs(&self) -> Needs {

@@ -1,6 +1,6 @@
 //! Smooth weighted round robin: each member gets requests in proportion to its weight.
 
-use super::election::elect;
+use super::ranking::pick_ranked;
 use super::standings::{ClassLoad, Standings};
 use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
@@ -35,7 +35,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByRequests {
-    books: Mutex<Standings>,
+    standings: Mutex<Standings>,
 }
 
 impl ByRequests {
@@ -51,7 +51,7 @@ impl ByRequests {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::Ignored)),
+            standings: Mutex::new(Standings::new(ClassLoad::Ignored)),
         }
     }
 }
@@ -68,32 +68,32 @@ impl Scheduler for ByRequests {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.standings.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.standings.lock().peek(candidates)
     }
 
-    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.books.lock().routed(member);
+    fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.standings.lock().routed(member);
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().room(member);
+        self.standings.lock().room(member);
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.standings.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.standings.lock().reset();
     }
 
     /// Returns the standing in hundredths of weight, as Apache's `lbstatus`.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.books.lock().standing(member)))
+        Some(in_hundredths(self.standings.lock().standing(member)))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::election::{Books, elect};
 use super::heap::{Heap, HeapKey, grow};
+use super::ranking::{Ranking, pick_ranked};
 use super::{Candidate, Candidates, Claim, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
@@ -43,7 +43,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug, Default)]
 pub struct ByTraffic {
-    books: Mutex<Traffic>,
+    state: Mutex<Traffic>,
 }
 
 impl ByTraffic {
@@ -84,12 +84,12 @@ impl ByTraffic {
     /// ```
     #[must_use]
     pub fn catching_up() -> Self {
-        let books = Traffic {
+        let state = Traffic {
             lifts: false,
             ..Traffic::default()
         };
         Self {
-            books: Mutex::new(books),
+            state: Mutex::new(state),
         }
     }
 }
@@ -100,42 +100,42 @@ impl Scheduler for ByTraffic {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.state.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.state.lock().peek(candidates)
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().unpark(member.id());
+        self.state.lock().unpark(member.id());
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.state.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.state.lock().reset();
     }
 
     /// Returns the bytes counted per unit of weight, as of the last reading.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        self.books.lock().standing(member)
+        self.state.lock().standing(member)
     }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum HeapState {
     Absent,
-    Aside,
     Heaped,
     Parked,
+    Skipped,
 }
 
 /// The state kept for one member.
 #[derive(Clone, Debug)]
-struct TrafficBooks {
+struct TrafficEntry {
     member: Option<MemberId>,
     /// The bytes that count, as last read; never more than the present value.
     stored: u64,
@@ -152,7 +152,7 @@ struct TrafficBooks {
     place: HeapState,
 }
 
-impl TrafficBooks {
+impl TrafficEntry {
     const EMPTY: Self = Self {
         member: None,
         stored: 0,
@@ -240,9 +240,9 @@ impl HeapKey for TrafficLoad {
 
 #[derive(Debug)]
 struct Traffic {
-    nodes: Vec<TrafficBooks>,
+    nodes: Vec<TrafficEntry>,
     heap: Heap<TrafficLoad>,
-    aside: Vec<u32>,
+    skipped: Vec<u32>,
     members: usize,
     parked: usize,
     generation: u64,
@@ -255,7 +255,7 @@ impl Default for Traffic {
         Self {
             nodes: Vec::new(),
             heap: Heap::new(),
-            aside: Vec::new(),
+            skipped: Vec::new(),
             members: 0,
             parked: 0,
             generation: 0,
@@ -264,7 +264,7 @@ impl Default for Traffic {
     }
 }
 
-impl Books for Traffic {
+impl Ranking for Traffic {
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -277,7 +277,7 @@ impl Books for Traffic {
     }
 
     /// Reads the bytes of the heap's head again until it stays the head.
-    fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
+    fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
         loop {
             let (_, slot) = self.heap.first()?;
             let node = &mut self.nodes[slot as usize];
@@ -299,15 +299,15 @@ impl Books for Traffic {
 
     fn picked(&mut self, _: u32, _: &Claim<'_>) {}
 
-    fn step_over(&mut self, slot: u32) {
+    fn skip(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes[slot as usize].place = HeapState::Aside;
-            self.aside.push(slot);
+            self.nodes[slot as usize].place = HeapState::Skipped;
+            self.skipped.push(slot);
         }
     }
 
-    fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
+    fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
             self.push(slot);
         }
     }
@@ -379,10 +379,10 @@ impl Traffic {
 
     fn join(&mut self, candidate: Candidate<'_>, least: Option<Ratio>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes, at, TrafficBooks::EMPTY);
+        grow(&mut self.nodes, at, TrafficEntry::EMPTY);
         let node = &mut self.nodes[at];
         if node.member != Some(candidate.id()) {
-            *node = TrafficBooks::EMPTY;
+            *node = TrafficEntry::EMPTY;
             node.member = Some(candidate.id());
         }
         let total = candidate.state().bytes();
@@ -394,8 +394,8 @@ impl Traffic {
         node.offset = Some(node.stored.wrapping_sub(total));
         self.members += 1;
         self.heap.reserve(self.members);
-        self.aside
-            .reserve(self.members.saturating_sub(self.aside.len()));
+        self.skipped
+            .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.push(at as u32);
     }
@@ -480,6 +480,6 @@ impl Traffic {
 }
 
 /// Records the index of a slot in the heap.
-fn moved(nodes: &mut [TrafficBooks]) -> impl FnMut(u32, usize) {
+fn moved(nodes: &mut [TrafficEntry]) -> impl FnMut(u32, usize) {
     |slot, at| nodes[slot as usize].at = at
 }

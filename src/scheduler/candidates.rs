@@ -31,7 +31,7 @@ use crate::snapshot::{Factors, Picture, Seat};
 ///
 ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
 ///         let best = candidates.iter().min_by_key(|one| one.state().in_flight());
-///         // Should the best be full, whoever is not.
+///         // If the best member is full: any other.
 ///         candidates.claim_first(best.into_iter().chain(candidates.iter()))
 ///     }
 /// }
@@ -86,9 +86,9 @@ impl<'c> Candidates<'c> {
     /// ```
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// Whether a scheduler's books, of that generation, are ahead of a pick.
-    /// fn is_stale(candidates: &Candidates<'_>, books: u64) -> bool {
-    ///     candidates.generation() < books
+    /// /// Whether a scheduler that has followed the group up to `known` is ahead of a pick.
+    /// fn is_stale(candidates: &Candidates<'_>, known: u64) -> bool {
+    ///     candidates.generation() < known
     /// }
     /// ```
     #[must_use]
@@ -144,7 +144,7 @@ impl<'c> Candidates<'c> {
     /// ```
     /// use equipoise::scheduler::{Candidates, Pick, PickContext};
     ///
-    /// /// The less busy of two that chance draws.
+    /// /// Picks the less busy of two random members.
     /// fn of_two<'c>(candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
     ///     let draw = || {
     ///         let index = context.random().below(candidates.len() as u64);
@@ -152,7 +152,7 @@ impl<'c> Candidates<'c> {
     ///     };
     ///     let drawn = draw().into_iter().chain(draw());
     ///     let best = drawn.min_by_key(|one| one.state().in_flight());
-    ///     // All others behind it: it may be full, or tried.
+    ///     // Then all others: it may be full, or tried already.
     ///     candidates.claim_first(best.into_iter().chain(candidates.iter()))
     /// }
     /// ```
@@ -182,7 +182,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// The less busy of two that a table names.
+    /// /// Picks the less busy of two members that a table contains.
     /// fn less_busy(candidates: &Candidates<'_>, pair: [MemberId; 2]) -> Option<MemberId> {
     ///     let eligible = pair.into_iter().filter_map(|id| candidates.get(id));
     ///     let best = eligible.min_by_key(|one| one.state().in_flight())?;
@@ -223,7 +223,7 @@ impl<'c> Candidates<'c> {
     /// ```
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// A second try is worth a closer look than a first.
+    /// /// Whether the request has been tried on a member before.
     /// fn is_retry(candidates: &Candidates<'_>) -> bool {
     ///     !candidates.tried().is_empty()
     /// }
@@ -241,7 +241,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// Stays with the member of before, while it may be picked.
+    /// /// Returns the previous member while it can be picked.
     /// fn keep(candidates: &Candidates<'_>, before: MemberId) -> Option<MemberId> {
     ///     candidates.contains(before).then_some(before)
     /// }
@@ -264,7 +264,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::{Candidates, Pick};
     ///
-    /// /// That member, and others only when it cannot.
+    /// /// Picks `member`, and others only if it cannot be claimed.
     /// fn prefer<'c>(member: MemberId, candidates: &Candidates<'c>) -> Pick<'c> {
     ///     match candidates.claim(member) {
     ///         Ok(claim) => Pick::Claimed(claim),
@@ -284,7 +284,7 @@ impl<'c> Candidates<'c> {
     /// Claims the first of `order` that can be claimed.
     ///
     /// If there is none, the result is [`Pick::AtCapacity`] if at least one was at its cap,
-    /// otherwise [`Pick::Nobody`].
+    /// otherwise [`Pick::NoneUsable`].
     pub fn claim_first(&self, order: impl IntoIterator<Item = Candidate<'c>>) -> Pick<'c> {
         let mut at_capacity = false;
         for candidate in order {
@@ -297,7 +297,7 @@ impl<'c> Candidates<'c> {
         if at_capacity {
             Pick::AtCapacity
         } else {
-            Pick::Nobody
+            Pick::NoneUsable
         }
     }
 
@@ -354,7 +354,7 @@ impl<'c> Candidates<'c> {
 /// use equipoise::scheduler::{Candidate, Candidates, Pick};
 /// use std::cmp::Reverse;
 ///
-/// /// The heaviest that has room and serves `route`; of equals the first.
+/// /// The heaviest candidate that has room and serves `route`; the first one on a tie.
 /// fn heaviest<'c>(candidates: &Candidates<'c>, route: &str) -> Pick<'c> {
 ///     let open = candidates.iter().filter(Candidate::has_room);
 ///     let best = open

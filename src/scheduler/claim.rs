@@ -13,7 +13,7 @@ use crate::member::MemberState;
 /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
 /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
 ///
-/// /// To test what an application does when all members are busy.
+/// /// Simulates a balancer whose members are all busy.
 /// #[derive(Debug)]
 /// struct Full;
 ///
@@ -59,7 +59,7 @@ pub enum Pick<'c> {
     /// This member was picked; the request is already counted as in flight.
     Claimed(Claim<'c>),
     /// No candidate can be claimed.
-    Nobody,
+    NoneUsable,
     /// The candidates are older than the last group change that the scheduler has seen. The
     /// balancer picks again with the present ones.
     Stale,
@@ -73,15 +73,15 @@ pub enum Pick<'c> {
 /// ```
 /// use equipoise::scheduler::Pick;
 ///
-/// /// Brings the books up to date with a pick: in flight, by slot.
-/// fn enter(books: &mut [u32], pick: &Pick<'_>) {
+/// /// Records a pick: the requests in flight, by slot.
+/// fn record(in_flight: &mut [u32], pick: &Pick<'_>) {
 ///     if let Pick::Claimed(claim) = pick {
-///         books[claim.member().id().slot()] = claim.in_flight();
+///         in_flight[claim.member().id().slot()] = claim.in_flight();
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
-#[must_use = "a claim that is not returned is given back"]
+#[must_use = "a claim that is not returned is released"]
 pub struct Claim<'c> {
     pub(super) state: &'c MemberState,
     pub(super) in_flight: u32,
@@ -108,7 +108,7 @@ impl<'c> Claim<'c> {
 /// ```
 /// use equipoise::scheduler::{Candidates, Pick, ClaimError};
 ///
-/// /// What [`Candidates::claim_first`] does.
+/// /// Does the same as [`Candidates::claim_first`].
 /// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
 ///     let mut full = false;
 ///     for one in candidates.iter() {
@@ -117,7 +117,7 @@ impl<'c> Claim<'c> {
 ///             Err(refused) => full |= refused == ClaimError::AtCapacity,
 ///         }
 ///     }
-///     if full { Pick::AtCapacity } else { Pick::Nobody }
+///     if full { Pick::AtCapacity } else { Pick::NoneUsable }
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -16,7 +16,7 @@ use crate::snapshot::{Picture, Seat};
 /// use equipoise::{Balancer, MemberId, MemberSpec, Weight};
 /// use std::sync::Mutex;
 ///
-/// /// Keeps books of its own: the weights, by slot.
+/// /// Keeps the weights by slot.
 /// #[derive(Debug, Default)]
 /// struct Ledger {
 ///     weights: Mutex<Vec<u32>>,
@@ -95,7 +95,7 @@ impl<'g> GroupChange<'g> {
     /// ```
     /// use equipoise::scheduler::GroupChange;
     ///
-    /// /// For books that are cheaper made anew than kept.
+    /// /// For a value that is cheaper to compute again than to update.
     /// fn total_weight(group: &GroupChange<'_>) -> u64 {
     ///     group.iter().map(|one| u64::from(one.weight().units())).sum()
     /// }

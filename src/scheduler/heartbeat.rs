@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::election::{Books, elect};
+use super::ranking::{Ranking, pick_ranked};
 use super::readings::ReadingTable;
 use super::{
     ByRequests, Candidate, Candidates, Claim, GroupChange, HeartbeatReadings, Needs, Pick,
@@ -55,7 +55,7 @@ impl Heartbeat {
     ///     .scheduler(heartbeat)
     ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
-    /// let first = balancer.pick(&PickRequest::new())?; // nobody has reported yet
+    /// let first = balancer.pick(&PickRequest::new())?; // no member has reported yet
     /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
     /// # drop(first);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -81,7 +81,7 @@ impl Heartbeat {
     ///     .scheduler(Heartbeat::new(&HeartbeatReadings::new()).without_fallback())
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
-    /// assert!(balancer.pick(&PickRequest::new()).is_err(), "nobody has reported");
+    /// assert!(balancer.pick(&PickRequest::new()).is_err(), "no member has reported");
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     #[must_use]
@@ -137,13 +137,16 @@ impl Scheduler for Heartbeat {
                 random: context.random(),
                 beyond: self.fallback.is_none(),
             };
-            elect(&mut draw, candidates)
+            pick_ranked(&mut draw, candidates)
         };
         match (pick, &self.fallback) {
-            (Pick::Nobody, Some(fallback)) => {
+            (Pick::NoneUsable, Some(fallback)) => {
                 let pick = fallback.pick(candidates, context);
                 if let Pick::Claimed(claim) = &pick {
-                    self.readings.table().lock().touch(claim.member());
+                    self.readings
+                        .table()
+                        .lock()
+                        .update_in_flight(claim.member());
                 }
                 pick
             }
@@ -151,7 +154,7 @@ impl Scheduler for Heartbeat {
                 // A fallback that counts requests in flight has to be notified of this one
                 // too.
                 if fallback.needs().contains(Needs::ENDED) {
-                    fallback.on_routed(candidates, claim.member());
+                    fallback.on_session_pick(candidates, claim.member());
                 }
                 Pick::Claimed(claim)
             }
@@ -171,15 +174,15 @@ impl Scheduler for Heartbeat {
         fallback.peek(candidates, context)
     }
 
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
-        self.readings.table().lock().touch(member);
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        self.readings.table().lock().update_in_flight(member);
         if let Some(fallback) = &self.fallback {
-            fallback.on_routed(candidates, member);
+            fallback.on_session_pick(candidates, member);
         }
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
-        self.readings.table().lock().touch(member);
+        self.readings.table().lock().update_in_flight(member);
         if let Some(fallback) = &self.fallback {
             if fallback.needs().contains(Needs::ENDED) {
                 fallback.on_ended(member, ended);
@@ -243,7 +246,7 @@ struct Draw<'d> {
     beyond: bool,
 }
 
-impl Books for Draw<'_> {
+impl Ranking for Draw<'_> {
     fn generation(&self) -> u64 {
         self.table.generation
     }
@@ -252,20 +255,20 @@ impl Books for Draw<'_> {
         self.table.slot(member)
     }
 
-    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+    fn first(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
         self.table.draw(self.random, self.beyond)
     }
 
     fn picked(&mut self, _: u32, claim: &Claim<'_>) {
-        self.table.touch(claim.member());
+        self.table.update_in_flight(claim.member());
     }
 
-    fn step_over(&mut self, slot: u32) {
-        self.table.step_over(slot);
+    fn skip(&mut self, slot: u32) {
+        self.table.skip(slot);
     }
 
-    fn put_back(&mut self) {
-        self.table.put_back();
+    fn restore_skipped(&mut self) {
+        self.table.restore_skipped();
     }
 
     fn park(&mut self, slot: u32) {

@@ -17,7 +17,6 @@ mod by_requests;
 mod by_traffic;
 mod candidates;
 mod claim;
-mod election;
 mod facts;
 mod fenwick;
 mod group;
@@ -26,6 +25,7 @@ mod heap;
 mod heartbeat;
 mod needs;
 mod plan;
+mod ranking;
 mod readings;
 mod standings;
 
@@ -58,7 +58,7 @@ use crate::random::Random;
 /// * [`pick`](Self::pick) returns [`Pick::Claimed`] with a claim of one of the given
 ///   candidates, and changes its own state only after the claim: there is nothing to undo.
 ///   A pick claims one member: it ends with the first claim that succeeds.
-/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long the
+/// * It returns [`Pick::NoneUsable`] only if no candidate can be claimed, however long the
 ///   request waits. It returns [`Pick::AtCapacity`] if an untried candidate is at its cap,
 ///   or if the scheduler withholds room (see [`Pick::AtCapacity`]).
 /// * It is deterministic: the same calls with the same random source give the same picks.
@@ -117,7 +117,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Called when a session has picked `member`, one of `candidates`, and the request is
     /// counted: update the scheduler's state as if it had picked the member.
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
         let _ = (candidates, member);
     }
 
@@ -298,8 +298,8 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).peek(candidates, context)
     }
 
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
-        (**self).on_routed(candidates, member);
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        (**self).on_session_pick(candidates, member);
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {

@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::sync::Mutex;
 
 /// The most names for which reports are kept although no member has that name.
-const STRANGERS: usize = 4096;
+const MAX_UNKNOWN_NAMES: usize = 4096;
 
 /// A member's report of its own capacity.
 ///
@@ -164,7 +164,7 @@ impl HeartbeatReadings {
 /// assert_eq!(results.last(), Some(&Err(TooManyUnknownMembers)));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("too many names report that are no members: insert the members first")]
+#[error("reports of 4096 names without a member are kept already: insert the members first")]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to add")]
 pub struct TooManyUnknownMembers;
 
@@ -189,7 +189,7 @@ impl StoredReport {
 
 /// The state kept for one member.
 #[derive(Clone, Debug)]
-struct ReadingBooks {
+struct ReadingEntry {
     member: MemberId,
     name: Arc<str>,
     report: Option<StoredReport>,
@@ -202,9 +202,9 @@ struct ReadingBooks {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReadingState {
     Absent,
-    Aside,
-    Here,
     Parked,
+    Present,
+    Skipped,
 }
 
 #[derive(Debug)]
@@ -212,14 +212,14 @@ pub(super) struct ReadingTable {
     max_age: Duration,
     pub(super) generation: u64,
     pub(super) parked: usize,
-    nodes: Vec<Option<ReadingBooks>>,
+    nodes: Vec<Option<ReadingEntry>>,
     by_name: HashMap<Arc<str>, u32>,
-    strangers: HashMap<Arc<str>, StoredReport>,
+    unknown: HashMap<Arc<str>, StoredReport>,
     /// The idle capacity, less the requests sent since the report.
     shares: Shares,
     /// The idle capacity as reported.
     reported: Shares,
-    aside: Vec<u32>,
+    skipped: Vec<u32>,
     /// No report is older than allowed before this time.
     next_expiry: Option<Timestamp>,
 }
@@ -232,10 +232,10 @@ impl Default for ReadingTable {
             parked: 0,
             nodes: Vec::new(),
             by_name: HashMap::new(),
-            strangers: HashMap::new(),
+            unknown: HashMap::new(),
             shares: Shares::default(),
             reported: Shares::default(),
-            aside: Vec::new(),
+            skipped: Vec::new(),
             next_expiry: None,
         }
     }
@@ -277,7 +277,7 @@ impl ReadingTable {
         let report = node.and_then(|node| node.report);
         let fresh =
             report.is_some_and(|report| now.is_none_or(|now| report.is_fresh(now, self.max_age)));
-        node.filter(|_| fresh).map_or(0, ReadingBooks::idle)
+        node.filter(|_| fresh).map_or(0, ReadingEntry::idle)
     }
 
     pub(super) fn set_max_age(&mut self, max_age: Duration) {
@@ -293,8 +293,8 @@ impl ReadingTable {
         }
         let max_age = self.max_age;
         let fresh = |report: &StoredReport| report.is_fresh(now, max_age);
-        self.strangers.retain(|_, report| fresh(report));
-        let expiries = self.strangers.values().map(|it| it.expiry(max_age));
+        self.unknown.retain(|_, report| fresh(report));
+        let expiries = self.unknown.values().map(|it| it.expiry(max_age));
         let mut next: Option<Timestamp> = expiries.min();
         for slot in 0..self.nodes.len() {
             let Some(node) = &mut self.nodes[slot] else {
@@ -303,14 +303,14 @@ impl ReadingTable {
             node.report = node.report.filter(fresh);
             if node.report.is_none() && node.place == ReadingState::Parked {
                 // Without a report there is no reason to wait for the member.
-                node.place = ReadingState::Here;
+                node.place = ReadingState::Present;
                 self.parked -= 1;
             }
             if let Some(report) = node.report {
                 let expiry = report.expiry(max_age);
                 next = Some(next.map_or(expiry, |next| next.min(expiry)));
             }
-            self.weigh(slot);
+            self.update_share(slot);
         }
         self.next_expiry = next;
     }
@@ -324,26 +324,26 @@ impl ReadingTable {
                 node.report = Some(report);
                 node.in_flight_then = node.in_flight;
             }
-            self.weigh(slot);
+            self.update_share(slot);
             return Ok(());
         }
-        if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(name) {
+        if self.unknown.len() >= MAX_UNKNOWN_NAMES && !self.unknown.contains_key(name) {
             self.expire(report.at);
-            if self.strangers.len() >= STRANGERS {
+            if self.unknown.len() >= MAX_UNKNOWN_NAMES {
                 return Err(TooManyUnknownMembers);
             }
         }
-        self.strangers.insert(Arc::from(name), report);
+        self.unknown.insert(Arc::from(name), report);
         Ok(())
     }
 
     /// Reads a member's requests in flight again.
-    pub(super) fn touch(&mut self, member: &MemberState) {
+    pub(super) fn update_in_flight(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if let Some(node) = &mut self.nodes[slot as usize] {
                 node.in_flight = member.in_flight();
             }
-            self.weigh(slot as usize);
+            self.update_share(slot as usize);
         }
     }
 
@@ -356,7 +356,7 @@ impl ReadingTable {
         }
         self.shares.admit(slot);
         self.reported.admit(slot);
-        let stranger = self.strangers.remove(state.name());
+        let earlier = self.unknown.remove(state.name());
         let in_flight = state.in_flight();
         let known = match self.nodes[slot].take() {
             Some(node) if node.member == state.id() => Some(node),
@@ -369,7 +369,7 @@ impl ReadingTable {
             }
             None => None,
         };
-        let mut node = known.unwrap_or_else(|| ReadingBooks {
+        let mut node = known.unwrap_or_else(|| ReadingEntry {
             member: state.id(),
             name: state.name_handle().clone(),
             report: None,
@@ -377,13 +377,13 @@ impl ReadingTable {
             in_flight,
             place: ReadingState::Absent,
         });
-        node.report = stranger.or(node.report);
+        node.report = earlier.or(node.report);
         node.in_flight = in_flight;
-        node.place = ReadingState::Here;
+        node.place = ReadingState::Present;
         self.by_name.insert(node.name.clone(), short(slot));
         self.nodes[slot] = Some(node);
-        self.aside.reserve(self.by_name.len());
-        self.weigh(slot);
+        self.skipped.reserve(self.by_name.len());
+        self.update_share(slot);
     }
 
     pub(super) fn leave(&mut self, member: MemberId) {
@@ -395,16 +395,16 @@ impl ReadingTable {
         self.place(slot, ReadingState::Absent);
     }
 
-    pub(super) fn step_over(&mut self, slot: u32) {
-        if self.is_at(slot, ReadingState::Here) {
-            self.place(slot, ReadingState::Aside);
-            self.aside.push(slot);
+    pub(super) fn skip(&mut self, slot: u32) {
+        if self.is_at(slot, ReadingState::Present) {
+            self.place(slot, ReadingState::Skipped);
+            self.skipped.push(slot);
         }
     }
 
-    pub(super) fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
-            self.place(slot, ReadingState::Here);
+    pub(super) fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
+            self.place(slot, ReadingState::Present);
         }
     }
 
@@ -416,7 +416,7 @@ impl ReadingTable {
     pub(super) fn unpark(&mut self, slot: u32) {
         if self.is_parked(slot) {
             self.parked -= 1;
-            self.place(slot, ReadingState::Here);
+            self.place(slot, ReadingState::Present);
         }
     }
 
@@ -426,12 +426,12 @@ impl ReadingTable {
 
     /// Forgets all reports.
     pub(super) fn reset(&mut self) {
-        self.strangers.clear();
+        self.unknown.clear();
         for slot in 0..self.nodes.len() {
             if let Some(node) = &mut self.nodes[slot] {
                 node.report = None;
             }
-            self.weigh(slot);
+            self.update_share(slot);
         }
     }
 
@@ -444,13 +444,13 @@ impl ReadingTable {
         if let Some(node) = &mut self.nodes[slot as usize] {
             node.place = place;
         }
-        self.weigh(slot as usize);
+        self.update_share(slot as usize);
     }
 
     /// Updates a slot's share.
-    fn weigh(&mut self, slot: usize) {
+    fn update_share(&mut self, slot: usize) {
         let (share, reported) = match &self.nodes[slot] {
-            Some(node) if node.place == ReadingState::Here => (node.idle(), node.reported()),
+            Some(node) if node.place == ReadingState::Present => (node.idle(), node.reported()),
             _ => (0, 0),
         };
         for (shares, share) in [(&mut self.shares, share), (&mut self.reported, reported)] {
@@ -461,7 +461,7 @@ impl ReadingTable {
     }
 }
 
-impl ReadingBooks {
+impl ReadingEntry {
     /// Returns the reported idle slots, less the requests sent since.
     fn idle(&self) -> u64 {
         let since = self.in_flight.saturating_sub(self.in_flight_then);

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "tokio")]
 mod deadline;
-mod keep_time;
+mod timed_changes;
 #[cfg(feature = "tokio")]
 mod tokio_timer;
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) use deadline::timeout_at;
 #[cfg(feature = "__net")]
 pub(crate) use deadline::{Deadline, timeout};
-pub use keep_time::TimedChanges;
+pub use timed_changes::TimedChanges;
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_elect_in_proportion_to_weight() {
+    fn scores_pick_in_proportion_to_weight() {
         let weights = [1, 2, 5].map(|weight| EffectiveWeight::from(Weight::new(weight).unwrap()));
         let mut wins = [0_usize; 3];
         for key in hashes() {

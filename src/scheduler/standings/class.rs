@@ -30,12 +30,12 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) enum ClassPosition {
     /// Not in the group: its standing is frozen.
     Absent,
-    /// In the group, skipped for the present pick only.
-    Aside,
     /// In the group, at its cap: its standing is frozen.
     Parked,
     /// In its class's queue.
     Queued,
+    /// In the group, skipped for the present pick only.
+    Skipped,
     /// In its class's heap.
     Stray,
 }
@@ -43,7 +43,7 @@ pub(super) enum ClassPosition {
 /// The state kept for one member, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct StandingBooks {
+pub(super) struct StandingEntry {
     /// The member that has the slot.
     pub(super) member: Option<MemberId>,
     /// The part of the standing that does not depend on time; the standing itself while
@@ -59,9 +59,9 @@ pub(super) struct StandingBooks {
     pub(super) place: ClassPosition,
 }
 
-const _: () = assert!(size_of::<StandingBooks>() == 64);
+const _: () = assert!(size_of::<StandingEntry>() == 64);
 
-impl StandingBooks {
+impl StandingEntry {
     pub(super) const EMPTY: Self = Self {
         member: None,
         base: 0,
@@ -85,21 +85,21 @@ impl StandingBooks {
 
 /// The state of all members, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Nodes(pub(super) Vec<StandingBooks>);
+pub(super) struct StandingEntries(pub(super) Vec<StandingEntry>);
 
-impl Nodes {
+impl StandingEntries {
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> &StandingBooks {
+    pub(super) fn get(&self, slot: u32) -> &StandingEntry {
         &self.0[slot as usize]
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> &mut StandingBooks {
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut StandingEntry {
         &mut self.0[slot as usize]
     }
 }
 
-impl Nodes {
+impl StandingEntries {
     #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
         self.get(a).key().goes_before(&self.get(b).key())
@@ -141,7 +141,7 @@ pub(super) struct ClassFront {
 
 impl ClassFront {
     /// Ranks after all others in every comparison.
-    pub(super) const NOBODY: Self = Self {
+    pub(super) const NONE: Self = Self {
         slot: NONE,
         line: StandingLine {
             load: u32::MAX,
@@ -221,7 +221,7 @@ impl Class {
     }
 
     /// Inserts a slot in order.
-    pub(super) fn attach(&mut self, slot: u32, nodes: &mut Nodes) {
+    pub(super) fn attach(&mut self, slot: u32, nodes: &mut StandingEntries) {
         if self.back == NONE || nodes.goes_before(self.back, slot) {
             let back = std::mem::replace(&mut self.back, slot);
             self.link(back, slot, nodes);
@@ -239,7 +239,7 @@ impl Class {
     }
 
     /// Removes a slot.
-    pub(super) fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
+    pub(super) fn unlink(&mut self, slot: u32, nodes: &mut StandingEntries) {
         let node = nodes.get(slot);
         let (before, after) = (node.before, node.after);
         match node.place {
@@ -250,13 +250,13 @@ impl Class {
                 }
             }
             ClassPosition::Stray => self.strays.remove(before as usize, nodes.moved()),
-            ClassPosition::Absent | ClassPosition::Aside | ClassPosition::Parked => {}
+            ClassPosition::Absent | ClassPosition::Skipped | ClassPosition::Parked => {}
         }
     }
 
     /// Gives a slot another key and moves it to the matching place.
     #[inline]
-    pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes) {
+    pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut StandingEntries) {
         let node = nodes.get_mut(slot);
         let next = node.after;
         let is_front = node.place == ClassPosition::Queued && self.front == slot;
@@ -282,7 +282,7 @@ impl Class {
     }
 
     /// Makes `b` follow `a`; either may be [`NONE`].
-    fn link(&mut self, a: u32, b: u32, nodes: &mut Nodes) {
+    fn link(&mut self, a: u32, b: u32, nodes: &mut StandingEntries) {
         if a == NONE {
             self.front = b;
         } else {
@@ -295,13 +295,13 @@ impl Class {
 
     /// Returns the front of the class.
     #[inline]
-    pub(super) fn first(&self, nodes: &Nodes) -> ClassFront {
+    pub(super) fn first(&self, nodes: &StandingEntries) -> ClassFront {
         let slot = match self.strays.first() {
             Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
         if slot == NONE {
-            return ClassFront::NOBODY;
+            return ClassFront::NONE;
         }
         let node = nodes.get(slot);
         ClassFront {

@@ -7,7 +7,7 @@
 use super::class::{ClassFront, ClassLoad, NONE, StandingLine};
 
 /// The contestant of an empty leaf.
-pub(super) const NOBODY: u32 = u32::MAX;
+pub(super) const NO_CONTESTANT: u32 = u32::MAX;
 
 /// The winner below a node, with its line, so that a match is played without reading the
 /// contestants.
@@ -21,21 +21,21 @@ struct Match {
 }
 
 impl Match {
-    const BYE: Self = Self {
+    const EMPTY: Self = Self {
         line: StandingLine {
             load: 0,
             value: 0,
             weight: 0,
             rank: 0,
         },
-        winner: NOBODY,
+        winner: NO_CONTESTANT,
         due: i64::MAX,
     };
 
     /// Returns whether this contestant is ahead; any contestant is ahead of an empty leaf.
     fn is_ahead(&self, other: &Self, time: i64, by: ClassLoad) -> bool {
-        if self.winner == NOBODY || other.winner == NOBODY {
-            return self.winner != NOBODY;
+        if self.winner == NO_CONTESTANT || other.winner == NO_CONTESTANT {
+            return self.winner != NO_CONTESTANT;
         }
         let (mine, theirs) = (self.line.at(time), other.line.at(time));
         mine.compare(&theirs, by).is_lt()
@@ -45,7 +45,7 @@ impl Match {
     fn overtakes_at(&self, winner: &Self, time: i64, by: ClassLoad) -> i64 {
         let gain = self.line.weight - winner.line.weight;
         let equal = self.line.compare_load(&winner.line, by).is_eq();
-        if self.winner == NOBODY || gain <= 0 || !equal {
+        if self.winner == NO_CONTESTANT || gain <= 0 || !equal {
             return i64::MAX;
         }
         let gap = winner.line.at(time).value - self.line.at(time).value;
@@ -77,7 +77,7 @@ impl Tournament {
         let mut this = Self {
             load,
             leaves,
-            matches: vec![Match::BYE; 2 * leaves],
+            matches: vec![Match::EMPTY; 2 * leaves],
         };
         for (contestant, front) in (0..).zip(fronts) {
             this.enter(contestant, front);
@@ -104,7 +104,7 @@ impl Tournament {
     }
 
     /// Returns the contestant that is first at `time`; calls must not go back in time.
-    pub(super) fn champion(&mut self, time: i64) -> u32 {
+    pub(super) fn first(&mut self, time: i64) -> u32 {
         self.advance(1, time);
         self.matches[1].winner
     }
@@ -113,7 +113,7 @@ impl Tournament {
         self.matches[self.leaves + contestant as usize] = Match {
             line: front.line,
             winner: if front.slot == NONE {
-                NOBODY
+                NO_CONTESTANT
             } else {
                 contestant
             },

@@ -20,11 +20,11 @@ mod tests;
 use std::collections::HashMap;
 
 pub(super) use class::ClassLoad;
-use class::{Class, ClassFront, ClassPosition, NONE, Nodes, StandingBooks, StandingLine};
-use kinetic::{NOBODY, Tournament};
+use class::{Class, ClassFront, ClassPosition, NONE, StandingEntries, StandingEntry, StandingLine};
+use kinetic::{NO_CONTESTANT, Tournament};
 
-use super::election::Books;
 use super::heap::grow;
+use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
 
@@ -44,10 +44,10 @@ pub(super) struct Standings {
     /// ones.
     total: i64,
     parked: usize,
-    nodes: Nodes,
+    nodes: StandingEntries,
     classes: Classes,
     /// Slots skipped in the present pick.
-    aside: Vec<u32>,
+    skipped: Vec<u32>,
     members: usize,
 }
 
@@ -71,7 +71,7 @@ impl Standings {
             tick: 0,
             total: 0,
             parked: 0,
-            nodes: Nodes::default(),
+            nodes: StandingEntries::default(),
             classes: Classes {
                 load,
                 list: Vec::new(),
@@ -80,7 +80,7 @@ impl Standings {
                 vacant: Vec::new(),
                 tournament: None,
             },
-            aside: Vec::new(),
+            skipped: Vec::new(),
             members: 0,
         }
     }
@@ -89,12 +89,12 @@ impl Standings {
     pub(super) fn routed(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
-            self.elect(slot, member.in_flight());
+            self.count_pick(slot, member.in_flight());
         }
     }
 
     /// Reads the load of a member again.
-    pub(super) fn touch(&mut self, member: &MemberState) {
+    pub(super) fn update_load(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if matches!(
                 self.nodes.get(slot).place,
@@ -149,7 +149,7 @@ impl Standings {
         for slot in slots {
             self.attach(slot);
         }
-        self.classes.play_anew(self.tick + 1);
+        self.classes.replay_all(self.tick + 1);
     }
 
     /// Returns the standing in units of effective weight; zero for a member that was never
@@ -161,7 +161,7 @@ impl Standings {
         };
         match node.place {
             ClassPosition::Absent | ClassPosition::Parked => node.base,
-            ClassPosition::Aside | ClassPosition::Queued | ClassPosition::Stray => {
+            ClassPosition::Skipped | ClassPosition::Queued | ClassPosition::Stray => {
                 node.base + self.classes.weight(node.class) * self.tick
             }
         }
@@ -185,21 +185,21 @@ impl Standings {
 
     fn join(&mut self, candidate: Candidate<'_>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes.0, at, StandingBooks::EMPTY);
+        grow(&mut self.nodes.0, at, StandingEntry::EMPTY);
         let node = &mut self.nodes.0[at];
         if node.member != Some(candidate.id()) {
-            *node = StandingBooks::EMPTY;
+            *node = StandingEntry::EMPTY;
             node.member = Some(candidate.id());
         }
         let weight = i64::from(candidate.weight().units());
         node.rank = candidate.rank();
         node.class = self.classes.admit(weight, self.tick + 1);
-        node.place = ClassPosition::Aside;
+        node.place = ClassPosition::Skipped;
         node.base -= weight * self.tick;
         self.total += weight;
         self.members += 1;
-        self.aside
-            .reserve(self.members.saturating_sub(self.aside.len()));
+        self.skipped
+            .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = at as u32;
         self.nodes.get_mut(slot).load = self.load_of(candidate.state().in_flight());
@@ -240,7 +240,7 @@ impl Standings {
         self.nodes.get_mut(slot).base += weight * self.tick;
     }
 
-    fn elect(&mut self, slot: u32, in_flight: u32) {
+    fn count_pick(&mut self, slot: u32, in_flight: u32) {
         self.tick += 1;
         if self.tick >= FOLD_AFTER {
             self.fold();
@@ -280,11 +280,11 @@ impl Standings {
             }
         }
         self.tick = 0;
-        self.classes.renew_all(&self.nodes, self.tick + 1);
+        self.classes.update_fronts(&self.nodes, self.tick + 1);
     }
 }
 
-impl Books for Standings {
+impl Ranking for Standings {
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -298,31 +298,31 @@ impl Books for Standings {
     }
 
     #[inline]
-    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
-        let slot = self.classes.champion(self.tick + 1);
+    fn first(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        let slot = self.classes.first(self.tick + 1);
         let node = self.nodes.0.get(slot as usize)?;
         Some((slot, node.member?))
     }
 
     #[inline]
     fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
-        self.elect(slot, claim.in_flight());
+        self.count_pick(slot, claim.in_flight());
     }
 
-    fn step_over(&mut self, slot: u32) {
+    fn skip(&mut self, slot: u32) {
         if matches!(
             self.nodes.get(slot).place,
             ClassPosition::Queued | ClassPosition::Stray
         ) {
             self.detach(slot);
-            self.nodes.get_mut(slot).place = ClassPosition::Aside;
-            self.aside.push(slot);
+            self.nodes.get_mut(slot).place = ClassPosition::Skipped;
+            self.skipped.push(slot);
         }
     }
 
     #[inline]
-    fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
+    fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
             self.attach(slot);
         }
     }
@@ -363,12 +363,12 @@ impl Classes {
             class
         } else {
             self.list.push(Class::new(weight));
-            self.fronts.push(ClassFront::NOBODY);
+            self.fronts.push(ClassFront::NONE);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
             let class = (self.list.len() - 1) as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
             if self.list.len() > room {
-                self.play_anew(time);
+                self.replay_all(time);
             }
             class
         };
@@ -386,28 +386,28 @@ impl Classes {
         }
     }
 
-    fn attach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+    fn attach(&mut self, slot: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].attach(slot, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
-    fn detach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+    fn detach(&mut self, slot: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].unlink(slot, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
     #[inline]
-    fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes, time: i64) {
+    fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].move_to(slot, base, load, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
     /// Updates the front of a class that has changed.
     #[inline]
-    fn renew(&mut self, class: u32, nodes: &Nodes, time: i64) {
+    fn update_front(&mut self, class: u32, nodes: &StandingEntries, time: i64) {
         let at = class as usize;
         self.fronts[at] = self.list[at].first(nodes);
         if let Some(tournament) = &mut self.tournament {
@@ -415,27 +415,27 @@ impl Classes {
         }
     }
 
-    fn renew_all(&mut self, nodes: &Nodes, time: i64) {
+    fn update_fronts(&mut self, nodes: &StandingEntries, time: i64) {
         for (class, front) in self.list.iter().zip(&mut self.fronts) {
             *front = class.first(nodes);
         }
-        self.play_anew(time);
+        self.replay_all(time);
     }
 
     /// Returns the slot that is first at `time`.
     #[inline]
-    fn champion(&mut self, time: i64) -> u32 {
+    fn first(&mut self, time: i64) -> u32 {
         match &mut self.tournament {
             None => self.first_of_few(time),
-            Some(tournament) => match tournament.champion(time) {
-                NOBODY => NONE,
+            Some(tournament) => match tournament.first(time) {
+                NO_CONTESTANT => NONE,
                 class => self.fronts[class as usize].slot,
             },
         }
     }
 
     fn first_of_few(&self, time: i64) -> u32 {
-        let mut best = ClassFront::NOBODY;
+        let mut best = ClassFront::NONE;
         if self.load == ClassLoad::Ignored {
             // The same comparison, without the load, which does not count here.
             for front in &self.fronts {
@@ -458,7 +458,7 @@ impl Classes {
     }
 
     /// Plays the whole tournament again, if there are enough classes for one.
-    fn play_anew(&mut self, time: i64) {
+    fn replay_all(&mut self, time: i64) {
         self.tournament = (self.list.len() > FEW)
             .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));
     }

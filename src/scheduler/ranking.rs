@@ -7,7 +7,7 @@ use super::{Candidates, Claim, ClaimError, Pick};
 use crate::member::MemberId;
 
 /// Members ranked by slot; some of them are skipped or parked.
-pub(super) trait Books {
+pub(super) trait Ranking {
     /// Returns the generation of the group that the ranking follows.
     fn generation(&self) -> u64;
 
@@ -15,15 +15,15 @@ pub(super) trait Books {
     fn slot(&self, member: MemberId) -> Option<u32>;
 
     /// Returns the member ranked first among those neither skipped nor parked.
-    fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)>;
+    fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)>;
 
     /// Updates the ranking after a successful claim.
     fn picked(&mut self, slot: u32, claim: &Claim<'_>);
 
-    /// Leaves a slot out until [`put_back`](Self::put_back).
-    fn step_over(&mut self, slot: u32);
+    /// Leaves a slot out until [`restore_skipped`](Self::restore_skipped).
+    fn skip(&mut self, slot: u32);
 
-    fn put_back(&mut self);
+    fn restore_skipped(&mut self);
 
     /// Leaves a slot out until its member has room again.
     fn park(&mut self, slot: u32);
@@ -35,45 +35,45 @@ pub(super) trait Books {
 
 /// Picks and claims one of `candidates`.
 #[inline]
-pub(super) fn elect<'c>(books: &mut impl Books, candidates: &Candidates<'c>) -> Pick<'c> {
+pub(super) fn pick_ranked<'c>(ranking: &mut impl Ranking, candidates: &Candidates<'c>) -> Pick<'c> {
     for &tried in candidates.tried() {
-        if let Some(slot) = books.slot(tried) {
-            books.step_over(slot);
+        if let Some(slot) = ranking.slot(tried) {
+            ranking.skip(slot);
         }
     }
     let pick = loop {
-        let Some((slot, member)) = books.champion(candidates) else {
-            break nobody(books, candidates);
+        let Some((slot, member)) = ranking.first(candidates) else {
+            break no_claim(ranking, candidates);
         };
         match candidates.claim(member) {
             Ok(claim) => {
-                books.picked(slot, &claim);
+                ranking.picked(slot, &claim);
                 break Pick::Claimed(claim);
             }
-            Err(ClaimError::AtCapacity) => books.park(slot),
-            Err(_) => books.step_over(slot),
+            Err(ClaimError::AtCapacity) => ranking.park(slot),
+            Err(_) => ranking.skip(slot),
         }
     };
-    books.put_back();
+    ranking.restore_skipped();
     pick
 }
 
 #[cold]
-fn nobody(books: &impl Books, candidates: &Candidates<'_>) -> Pick<'static> {
+fn no_claim(ranking: &impl Ranking, candidates: &Candidates<'_>) -> Pick<'static> {
     let tried = candidates.tried();
     let first_time = |(at, member): &(usize, &MemberId)| !tried[..*at].contains(member);
     let parked_but_tried = tried
         .iter()
         .enumerate()
         .filter(first_time)
-        .filter_map(|(_, &member)| books.slot(member))
-        .filter(|&slot| books.is_parked(slot))
+        .filter_map(|(_, &member)| ranking.slot(member))
+        .filter(|&slot| ranking.is_parked(slot))
         .count();
-    if books.parked() > parked_but_tried {
+    if ranking.parked() > parked_but_tried {
         Pick::AtCapacity
-    } else if candidates.generation() < books.generation() {
+    } else if candidates.generation() < ranking.generation() {
         Pick::Stale
     } else {
-        Pick::Nobody
+        Pick::NoneUsable
     }
 }
