@@ -40,9 +40,9 @@ pub(crate) enum Uncounted {
     Full,
 }
 
-/// The result of [`MemberCounters::give_back`].
+/// The result of [`MemberCounters::count_out`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct GivenBack {
+pub(crate) struct CountedOut {
     /// Requests in flight before it.
     pub(crate) before: u32,
 }
@@ -83,8 +83,8 @@ impl MemberCounters {
     /// Counts one request out; each call matches one successful
     /// [`count_in`](Self::count_in).
     #[inline]
-    pub(crate) fn give_back(&self) -> GivenBack {
-        GivenBack {
+    pub(crate) fn count_out(&self) -> CountedOut {
+        CountedOut {
             before: low(self.0.fetch_sub(1, SeqCst)),
         }
     }
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(counters.count_in(2), Ok(1));
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!(counters.count_in(2), Err(Uncounted::Full));
-        assert_eq!(counters.give_back().before, 2);
+        assert_eq!(counters.count_out().before, 2);
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!((counters.in_flight(), counters.picked()), (2, 3));
     }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(counters.count_in(9), Ok(1));
         counters.close();
         assert_eq!(counters.count_in(9), Err(Uncounted::Closed));
-        assert_eq!(counters.give_back().before, 1);
+        assert_eq!(counters.count_out().before, 1);
         counters.open();
         assert_eq!(counters.count_in(9), Ok(1));
         assert_eq!(counters.picked(), 2);

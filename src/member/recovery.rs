@@ -21,7 +21,7 @@ pub(crate) struct LiveStatus(u64);
 
 const STATUS_BITS: u32 = 16;
 const STATUS: u64 = (1 << (STATUS_BITS - 1)) - 1;
-const ARRIVED: u64 = 1 << (STATUS_BITS - 1);
+const RAMPING: u64 = 1 << (STATUS_BITS - 1);
 const STEP_NANOS: u64 = 100_000;
 
 impl LiveStatus {
@@ -52,25 +52,25 @@ impl LiveStatus {
     }
 
     /// Returns a copy that is marked as joined or recovered at `now`.
-    pub(crate) const fn arriving(self, now: Timestamp) -> Self {
-        Self(Self::new(self.status(), now).0 | ARRIVED)
+    pub(crate) const fn with_ramp_started(self, now: Timestamp) -> Self {
+        Self(Self::new(self.status(), now).0 | RAMPING)
     }
 
     /// Returns a copy whose ramp is over.
-    pub(crate) const fn arrived(self) -> Self {
-        Self(self.0 & !ARRIVED)
+    pub(crate) const fn with_ramp_ended(self) -> Self {
+        Self(self.0 & !RAMPING)
     }
 
     /// Returns whether the member's state does not change as time passes: it has no outage
     /// that ends by itself, and no ramp.
     #[inline]
     pub(crate) const fn is_settled(self) -> bool {
-        self.0 & (ARRIVED | Status::TIMED.bits() as u64) == 0
+        self.0 & (RAMPING | Status::TIMED.bits() as u64) == 0
     }
 
     /// Returns whether a ramp may be in progress.
-    pub(crate) const fn is_arriving(self) -> bool {
-        self.0 & ARRIVED != 0
+    pub(crate) const fn may_ramp(self) -> bool {
+        self.0 & RAMPING != 0
     }
 
     /// Returns a copy after a change of flags at `now`. The flags before and after show
@@ -85,7 +85,7 @@ impl LiveStatus {
         let is_well = |status: Status| status.intersection(Status::HEALTH) == Status::NORMAL;
         let changed = self.with_status(after);
         if !is_well(before) && is_well(after) {
-            return changed.arriving(now);
+            return changed.with_ramp_started(now);
         }
         changed
     }
@@ -180,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn a_member_arrives_when_its_last_outage_ends() {
+    fn a_ramp_starts_when_the_last_outage_ends() {
         let (now, none) = (SINCE + DELAY, Status::NORMAL);
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let error = Status::NORMAL.with(Flag::InError);
         let live = in_error(ejected);
         assert!(!live.is_settled());
         let live = live.changed(none, error, now);
-        assert!(!live.is_arriving(), "it is ejected still");
+        assert!(!live.may_ramp(), "it is still ejected");
         let live = live.changed(none, ejected, now);
-        assert!(live.is_arriving() && !live.is_settled());
+        assert!(live.may_ramp() && !live.is_settled());
         assert_eq!((live.status(), live.since()), (none, now));
-        assert!(live.arrived().is_settled());
-        assert_eq!(live.arrived().since(), now);
+        assert!(live.with_ramp_ended().is_settled());
+        assert_eq!(live.with_ramp_ended().since(), now);
         let disabled = live.changed(none.with(Flag::Disabled), none, now + DELAY);
-        assert!(disabled.is_arriving(), "an operator's flag is none of it");
+        assert!(disabled.may_ramp(), "an operator's flag is not health");
         assert_eq!(disabled.since(), now);
         let failed = live.changed(error, none, now + DELAY);
-        assert!(!failed.is_arriving());
+        assert!(!failed.may_ramp());
         assert_eq!(failed.since(), now + DELAY);
     }
 }

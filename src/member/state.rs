@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::caps::{Caps, LearnedLimits, LimitOwner};
 use super::counters::MemberCounters;
 use super::health::HealthRecord;
-use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
+use super::{Cause, CountedOut, Flag, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 
@@ -232,8 +232,8 @@ impl MemberState {
     }
 
     #[inline]
-    pub(crate) fn give_back(&self) -> GivenBack {
-        self.counters.give_back()
+    pub(crate) fn count_out(&self) -> CountedOut {
+        self.counters.count_out()
     }
 
     pub(crate) fn add_bytes_sent(&self, bytes: u64) {
@@ -297,7 +297,7 @@ impl MemberState {
 
     /// Ends the ramp, unless the member has changed since `seen`.
     pub(crate) fn end_ramp(&self, seen: LiveStatus) -> bool {
-        self.exchange(seen, seen.arrived())
+        self.exchange(seen, seen.with_ramp_ended())
     }
 
     fn exchange(&self, seen: LiveStatus, new: LiveStatus) -> bool {
@@ -307,11 +307,11 @@ impl MemberState {
     }
 
     /// Marks the member as joined at `now`; its ramp begins, if its health is good.
-    pub(crate) fn arrive(&self, now: Timestamp) {
+    pub(crate) fn start_ramp(&self, now: Timestamp) {
         let _ = self.live.fetch_update(SeqCst, SeqCst, |word| {
             let live = LiveStatus::from_word(word);
             let is_well = live.status().intersection(Status::HEALTH) == Status::NORMAL;
-            is_well.then(|| live.arriving(now).word())
+            is_well.then(|| live.with_ramp_started(now).word())
         });
     }
 

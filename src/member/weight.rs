@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(Weight::new(u32::MAX), Err(WeightError::OutOfRange));
     }
 
-    // Ledger row 1: Apache multiplies by 100 and cuts, so 1.15 becomes 114.
+    // Ledger row 1: Apache multiplies by 100 and truncates, so 1.15 becomes 114.
     #[test]
     fn hundredths_are_exact_where_apache_cuts() {
         for (text, hundredths) in [

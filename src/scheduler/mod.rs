@@ -45,7 +45,7 @@ pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 
 pub(crate) use facts::PickFacts;
-pub(crate) use plan::plans_alike;
+pub(crate) use plan::same_plan;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};

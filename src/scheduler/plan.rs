@@ -160,7 +160,7 @@ impl<'m> PlanMember<'m> {
 }
 
 /// Returns whether two seats of a member give the same plan.
-pub(crate) fn plans_alike(one: &Seat, other: &Seat) -> bool {
+pub(crate) fn same_plan(one: &Seat, other: &Seat) -> bool {
     fn facts(seat: &Seat) -> (MemberId, u64, u16, Weight, &Labels) {
         let spec = &seat.spec;
         (
