@@ -14,7 +14,7 @@ use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::member::{Cause, Flag, MemberKey, MemberSpec, MemberState, Overrides, Status};
-use crate::scheduler::{Scheduler, plans_alike};
+use crate::scheduler::{Scheduler, same_plan};
 use crate::snapshot::{Roster, Seat, Slab};
 use crate::sync::Mutex;
 
@@ -92,7 +92,7 @@ impl<W> Editor<W> {
                 state.open();
                 if self.generation > 0 {
                     // Those with which a balancer is built are at full weight at once.
-                    state.arrive(now);
+                    state.start_ramp(now);
                 }
                 self.after.note_joined(&state);
                 self.next_order += 1;
@@ -223,7 +223,7 @@ impl<W> Editor<W> {
             }
             None => {
                 let there = self.roster.seat(slot);
-                if there.is_none_or(|there| !plans_alike(there, &seat)) {
+                if there.is_none_or(|there| !same_plan(there, &seat)) {
                     self.planning.members_changed();
                 }
                 let seat = Arc::new(seat);

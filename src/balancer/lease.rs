@@ -408,7 +408,7 @@ impl<'c> Unclaimed<'_, 'c> {
 impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
-            let before = seat.state.give_back().before;
+            let before = seat.state.count_out().before;
             self.shared.dropped(seat, before, self.wakes);
         }
     }
@@ -431,7 +431,7 @@ pub(super) fn end(
     meter: &Meter,
     how: impl FnOnce() -> (Outcome, Option<Cause>),
 ) {
-    let before = seat.state.give_back().before;
+    let before = seat.state.count_out().before;
     epoch.ended(seat, before, meter.generation(), |seen| {
         let (outcome, cause) = how();
         let elapsed = || meter.elapsed(|| epoch.shared.clock.now());
@@ -443,7 +443,7 @@ pub(super) fn end(
                 .then(elapsed)
                 .flatten(),
             time_to_head: meter.time_to_head(),
-            is_answered: meter.is_answered(),
+            has_response: meter.is_answered(),
             status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),

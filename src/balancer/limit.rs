@@ -59,7 +59,7 @@ impl LearnedLimit {
         Self {
             state: state.clone(),
             shared: shared.clone(),
-            owner: LimitOwner::Told,
+            owner: LimitOwner::Protocol,
         }
     }
 

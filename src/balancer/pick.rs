@@ -280,7 +280,7 @@ impl<W> Balancer<W> {
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Claimed(_) => {}
                 Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
-                Pick::Nobody => return Err(because(self.nobody(&view, request))),
+                Pick::NoneUsable => return Err(because(self.nobody(&view, request))),
                 Pick::Stale => return Err(Missed::Stale),
             }
         }
@@ -344,7 +344,7 @@ impl<W> Balancer<W> {
                 return Err(PickError::AtCapacity);
             }
             if view.picture.is_in_group(seat.slot()) {
-                view.scheduler.on_routed(candidates, &seat.state);
+                view.scheduler.on_session_pick(candidates, &seat.state);
             }
             return Ok(if home.is_at(seat) {
                 Session::Hit

@@ -179,7 +179,7 @@ impl<W> Editor<W> {
                     // Its ramp is next; or else another error: it makes nothing due by itself.
                     continue;
                 }
-                if live.is_arriving() && outlook.is_at_full_weight() && !seat.state.end_ramp(live) {
+                if live.may_ramp() && outlook.is_at_full_weight() && !seat.state.end_ramp(live) {
                     continue;
                 }
                 next.note(&outlook);

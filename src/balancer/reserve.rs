@@ -43,7 +43,7 @@ impl<W> Balancer<W> {
             .find(|seat| candidates.claim_seat(seat).is_ok())?;
         if view.picture.is_in_group(seat.slot()) {
             // It was refused a moment ago, or has come since.
-            view.scheduler.on_routed(&candidates, &seat.state);
+            view.scheduler.on_session_pick(&candidates, &seat.state);
         }
         let entry = view.entry(seat.slot())?;
         let session = match request.home {

@@ -119,7 +119,7 @@ fn after(f: &mut fmt::Formatter<'_>, time: Option<Duration>) -> fmt::Result {
 fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
     match cause {
         // A line stays one line, whatever a caller writes.
-        Some(Cause::Words(words)) => write!(f, ": {}", words.escape_debug()),
+        Some(Cause::Other(words)) => write!(f, ": {}", words.escape_debug()),
         Some(cause) => write!(f, ": {cause}"),
         None => Ok(()),
     }
@@ -171,7 +171,7 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head,
-            is_answered: true,
+            has_response: true,
             status: None,
             bytes_sent: 120,
             bytes_received: 4_096,
@@ -232,7 +232,7 @@ mod tests {
                     tried: 2,
                     cause: Some(&Cause::Status(503)),
                 },
-                "member \"a\" takes over from \"b\\n2\" after 2 members: answered with status 503",
+                "member \"a\" takes over from \"b\\n2\" after 2 members: responded with status 503",
             ),
             (
                 EventKind::HeartbeatFault {

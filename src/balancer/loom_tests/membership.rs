@@ -129,7 +129,7 @@ impl Scheduler for Forgetful {
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
         drop(candidates.claim_first(candidates.iter()));
-        Pick::Nobody
+        Pick::NoneUsable
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a future that keeps time sees of its balancer: [`TimeKeeper`].
 //!
-//! What does not live here: any timer (`timer/keep_time.rs`).
+//! What does not live here: any timer (`timer/timed_changes.rs`).
 
 use std::fmt;
 use std::sync::Arc;

@@ -307,7 +307,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
+    ended.outcome == Outcome::Failure && timed_out && !ended.has_response
 }
 
 impl fmt::Debug for AdaptiveLimit {

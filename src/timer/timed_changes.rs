@@ -1,6 +1,7 @@
-//! Time that is noticed also while nothing picks: [`TimedChanges`].
+//! Changes that are due at a time, made also while nothing picks: [`TimedChanges`].
 //!
-//! What does not live here: what falls due, which a balancer knows by its own clock.
+//! What does not live here: which changes are due, which the balancer knows by its own
+//! clock.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,28 +11,30 @@ use std::time::Duration;
 use super::{Sleep, Timer};
 use crate::balancer::{Balancer, Expected, TimeKeeper};
 
-/// The shortest sleep: where the balancer's clock lags behind the timer, or stands still,
-/// what is due is looked for once in this time.
+/// The shortest sleep. Where the balancer's clock lags behind the timer or stands still,
+/// due changes are looked for once in this time.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// How often one poll looks; only a timer that breaks its contract makes it look twice.
+/// How many times one poll looks for due changes; only a timer that breaks its contract
+/// causes a second look.
 const LOOKS: usize = 2;
 
 impl<W> Balancer<W> {
-    /// Returns a future that notices time for this balancer, so that a recovery, the end of
-    /// an ejection and the steps of a ramp come also while nothing picks: spawn it.
+    /// Returns a future that makes timed changes of this balancer, so that recoveries, ends
+    /// of ejections and steps of a ramp also happen while nothing picks: spawn it.
     ///
-    /// Every pick notices time by itself. Without picks, what tells of a recovery
-    /// (observers, metrics) and what waits for it ([`pick_wait`](Balancer::pick_wait),
-    /// [`ready`](Balancer::ready)) depend on this future. It sleeps until
-    /// [`next_due`](Balancer::next_timed_change), and is woken when something falls due sooner; while
-    /// nothing is due it costs nothing. Any number of them may run.
+    /// Every pick makes the changes that are due by itself. Without picks, this future is
+    /// needed to report a recovery (to observers and metrics) and to wake what waits for
+    /// one ([`pick_wait`](Balancer::pick_wait), [`ready`](Balancer::ready)). It sleeps
+    /// until [`next_timed_change`](Balancer::next_timed_change), and is woken when a change
+    /// becomes due sooner. It costs nothing while no change is due. Several of them may run
+    /// at once.
     ///
     /// It does not keep the balancer alive, and resolves when the last handle is dropped.
     ///
-    /// Times are those of the balancer's [`Clock`](crate::clock::Clock), while `timer` says
-    /// when to look: a clock that stands still or jumps back delays what is due, and costs at
-    /// most a thousand looks a second.
+    /// Times are those of the balancer's [`Clock`](crate::clock::Clock); `timer` only wakes
+    /// the future. If the clock stands still or jumps back, changes are delayed, and the
+    /// future looks for them at most a thousand times a second.
     ///
     /// # Cancel safety
     ///
@@ -67,7 +70,8 @@ impl<W> Balancer<W> {
     }
 }
 
-/// Notices time for a balancer until that is gone; made by [`Balancer::run_timed_changes`].
+/// Makes timed changes of a balancer while that exists; created by
+/// [`Balancer::run_timed_changes`].
 #[must_use = "a future does nothing unless it is spawned or awaited"]
 pub struct TimedChanges<W> {
     keeper: TimeKeeper<W>,
@@ -94,7 +98,7 @@ impl<W> Future for TimedChanges<W> {
                 return Poll::Pending;
             }
         }
-        // A timer that never sleeps must not keep the task from yielding.
+        // A timer that resolves at once must not keep the task from yielding.
         context.waker().wake_by_ref();
         Poll::Pending
     }
