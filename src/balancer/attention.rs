@@ -1,8 +1,8 @@
-//! What the end of a request has to take care of, in one atomic word: [`Attention`].
+//! What the end of a request has to do, in one atomic word: [`Attention`].
 //!
-//! An end looks at this word once; if none of its flags is up, nothing else is looked at. The
-//! word says also what observers want of picks. What does not live here: what is done
-//! about it (`shared.rs`).
+//! An end reads this word once. If none of its flags is set, the end reads nothing else.
+//! The word also holds which events of picks the observers want. What does not live here:
+//! the work that a flag stands for (`shared.rs`).
 
 use std::fmt;
 
@@ -36,14 +36,14 @@ pub(super) const ENDS_TIMED: u32 = 2048;
 pub(super) const ELAPSED_NEEDED: u32 = 4096;
 /// What an end has to take care of.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
-/// Room for the flags above; the other bits count the changes of scheduler.
+/// The bits of the flags above; the other bits count the changes of scheduler.
 const FLAGS: u32 = 0x1fff;
 const ONE_CHANGE: u32 = FLAGS + 1;
 
-/// What an end takes care of, as flags, and how often the scheduler was changed.
+/// The work of an end as flags, and how often the scheduler was changed.
 ///
-/// SeqCst, as the counters of members are: either the end sees what waits, or what waits
-/// sees that the request has ended.
+/// SeqCst, like the counters of members: either the end sees the waiter, or the waiter sees
+/// that the request has ended.
 pub(super) struct Attention(AtomicU32);
 
 /// How often the scheduler was changed.
@@ -56,12 +56,12 @@ impl SchedulerChanges {
     }
 }
 
-/// The word at one time.
+/// The value of the word at one time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttentionWord(u32);
 
 impl AttentionWord {
-    /// Returns whether an end has nothing to take care of.
+    /// Returns whether an end has nothing to do.
     #[inline]
     pub(super) fn is_idle(self) -> bool {
         self.0 & AT_AN_END == 0
@@ -88,7 +88,7 @@ impl Attention {
         AttentionWord(self.0.load(SeqCst))
     }
 
-    /// Puts flags up, or takes them down; several change at the same time.
+    /// Sets or clears flags; several may change at the same time.
     pub(super) fn set(&self, flag: u32, on: bool) {
         if on {
             self.0.fetch_or(flag, SeqCst);
@@ -97,7 +97,7 @@ impl Attention {
         }
     }
 
-    /// Takes a flag down; returns whether it was up.
+    /// Clears a flag; returns whether it was set.
     pub(super) fn take(&self, flag: u32) -> bool {
         let up = self.look().has(flag);
         if up {

@@ -1,7 +1,7 @@
-//! The time during which one scheduler picks: what the end of a request needs at hand.
+//! The time during which one scheduler picks: what the end of a request needs.
 //!
-//! A request may end under another scheduler than the one that picked its member. So
-//! each lease knows its [`Epoch`], and tells the scheduler that is there when it ends.
+//! A request may end under another scheduler than the one that picked its member. So each
+//! lease has its [`Epoch`], and its end notifies the scheduler that is set by then.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Epoch {
         }
     }
 
-    /// The epoch of the scheduler that is about to be told to `shared`.
+    /// Returns the epoch of the scheduler that is about to be set in `shared`.
     pub(super) fn next(&self, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
             shared: self.shared.clone(),
@@ -41,8 +41,8 @@ impl Epoch {
         }
     }
 
-    /// Notes a pick in this epoch, after it is counted. If another scheduler has
-    /// come meanwhile, that one must read the facts again. Returns what else is to be done.
+    /// Notes a pick in this epoch, after it is counted. If another scheduler was set
+    /// meanwhile, that one must read the facts again. Returns what else is to be done.
     #[inline]
     pub(super) fn picked(&self) -> AttentionWord {
         let seen = self.shared.attention.look();
@@ -53,8 +53,8 @@ impl Epoch {
         seen
     }
 
-    /// Settles what follows from an end, after the count has been given back. `generation` is
-    /// that of the picture by which the member was picked.
+    /// Does what follows from an end, after the count was given back. `generation` is that
+    /// of the picture by which the member was picked.
     #[inline]
     pub(super) fn ended(
         &self,
@@ -79,7 +79,7 @@ impl Epoch {
         generation: u64,
         ended: &Ended,
     ) {
-        // In this order also if the scheduler panics: it, what waits, observers.
+        // In this order, also if the scheduler panics: the scheduler, waiters, observers.
         let _told = seen.has(ENDS_WANTED).then(|| EndedNotice {
             shared: &self.shared,
             seat,
@@ -97,7 +97,7 @@ impl Epoch {
     }
 }
 
-/// Tells observers of an end when it is dropped.
+/// Notifies observers of an end when it is dropped.
 struct EndedNotice<'e> {
     shared: &'e Shared,
     seat: &'e Seat,
@@ -122,7 +122,7 @@ fn tell_scheduler(
     room: bool,
     ended: &Ended,
 ) {
-    // The room first: should the other hook panic, the member is not left parked.
+    // The room first: if the other hook panics, the member is not left parked.
     if room {
         scheduler.on_room(&seat.state);
     }

@@ -1,8 +1,8 @@
 //! The right to use a member, counted while it lasts: [`Lease`].
 //!
-//! This is the only file that gives an in-flight count back, exactly once: when a
-//! lease or guard is finished or dropped, and for a claim that its scheduler dropped
-//! or that a panic left behind.
+//! This is the only file that gives an in-flight count back, exactly once: when a lease or
+//! guard is finished or dropped, and for a claim that its scheduler dropped or that a panic
+//! left behind.
 
 use std::fmt;
 use std::ops::Deref;
@@ -25,15 +25,16 @@ pub(super) struct MemberEntry<W> {
     pub(super) seat: Arc<Seat>,
     pub(super) epoch: Arc<Epoch>,
     pub(super) payload: Arc<W>,
-    /// Which of the balancer's payloads it is: one that replaces it has another number.
+    /// The number of this payload in its balancer; each payload has another number.
     pub(super) payload_number: u64,
 }
 
-/// The right to use one member, in flight until it ends.
+/// The right to use one member; the request counts as in flight until the lease ends.
 ///
-/// It dereferences to the payload `W`. Dropping it without a word ends it as
-/// [`Outcome::Cancelled`], while panicking as [`Outcome::Failure`]. It keeps working
-/// when its member is removed.
+/// A lease dereferences to the payload `W`. If it is dropped without
+/// [`finish`](Self::finish) or [`fail`](Self::fail), it ends as [`Outcome::Cancelled`], or
+/// as [`Outcome::Failure`] while the thread is panicking. It keeps working when its member
+/// is removed.
 ///
 /// # Examples
 ///
@@ -51,7 +52,7 @@ pub(super) struct MemberEntry<W> {
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 ///
-/// It cannot be cloned, so that it cannot be given back twice:
+/// A lease cannot be cloned, so it cannot be given back twice:
 ///
 /// ```compile_fail
 /// # use equipoise::{Balancer, PickRequest};
@@ -84,7 +85,7 @@ impl<W> Lease<W> {
         }
     }
 
-    /// Returns the facts about the member.
+    /// Returns the state of the member.
     ///
     /// # Examples
     ///
@@ -101,8 +102,8 @@ impl<W> Lease<W> {
         &self.entry().seat.state
     }
 
-    /// Returns the member's route, as it was at the pick: what a new session is
-    /// marked with.
+    /// Returns the member's route, as it was at the pick: the one to mark a new session
+    /// with.
     ///
     /// # Examples
     ///
@@ -120,7 +121,7 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route()
     }
 
-    /// How the client does with its request body, where a meter was asked for.
+    /// Returns the state of the request body's upload, if a meter is in use.
     pub(crate) fn upload(&self) -> Upload {
         self.meter.upload()
     }
@@ -133,7 +134,7 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route_handle()
     }
 
-    /// Returns how the request's session fared.
+    /// Returns how the request's session was served.
     ///
     /// # Examples
     ///
@@ -150,7 +151,7 @@ impl<W> Lease<W> {
         self.meter.session
     }
 
-    /// Counts bytes sent to the member, at once also for the member.
+    /// Counts bytes sent to the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -169,14 +170,14 @@ impl<W> Lease<W> {
     }
 
     /// Returns a meter for a request body, which is sent while the lease waits for the
-    /// answer; the first call allocates.
+    /// response. The first call allocates.
     #[must_use]
     pub fn sent_meter(&mut self) -> SentMeter {
         let seat = &self.entry().seat.clone();
         self.meter.shared(seat)
     }
 
-    /// Counts bytes received from the member, at once also for the member.
+    /// Counts bytes received from the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -196,10 +197,14 @@ impl<W> Lease<W> {
         self.member().add_bytes_received(bytes);
     }
 
-    /// Puts the member in error: it is not picked again until its recovery delay is
-    /// over, or nobody else is left (see
-    /// [`forced_recovery`](super::Builder::forced_recovery)). Does
-    /// nothing to a member that ignores errors; one in error rests anew, which is no news.
+    /// Puts the member in error: it is not picked again until its recovery delay has
+    /// elapsed, or until no other member is left (see
+    /// [`forced_recovery`](super::Builder::forced_recovery)). Does nothing to a member that
+    /// ignores errors. If the member is in error already, its delay starts anew.
+    ///
+    /// Observers receive this as [`EventKind::Changed`], to a status with
+    /// [`Flag::InError`](crate::Flag::InError), and not as [`EventKind::Ejected`]: an error
+    /// is not an ejection. An error of a member that is in error already is not reported.
     ///
     /// # Examples
     ///
@@ -219,7 +224,7 @@ impl<W> Lease<W> {
         self.entry().epoch.shared.put_in_error(self.member(), None);
     }
 
-    /// As [`put_in_error`](Self::put_in_error), with the cause, which observers are told.
+    /// As [`put_in_error`](Self::put_in_error), with a cause, which observers receive.
     ///
     /// # Examples
     ///
@@ -241,10 +246,11 @@ impl<W> Lease<W> {
         shared.put_in_error(self.member(), Some(&cause.into()));
     }
 
-    /// Tells that the head of the answer is there, with its status if the protocol has one.
+    /// Notes that the head of the response has arrived, with its status if the protocol has
+    /// one.
     ///
-    /// The time since the pick is measured if an observer or the scheduler wants it. If it
-    /// is called again, the last head counts.
+    /// The time since the pick is measured if an observer or the scheduler wants it. If
+    /// this is called again, the last head counts.
     ///
     /// # Panics
     ///
@@ -297,11 +303,11 @@ impl<W> Lease<W> {
         }
     }
 
-    /// Ends the use of the member and says how it went.
+    /// Ends the use of the member with an outcome.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the count is given back by then.
+    /// Only if the scheduler or an observer does; the count was given back before.
     ///
     /// # Examples
     ///
@@ -320,7 +326,7 @@ impl<W> Lease<W> {
         }
     }
 
-    /// Ends the use of the member as a failure, and says why.
+    /// Ends the use of the member as a failure with a cause.
     ///
     /// # Panics
     ///
@@ -384,22 +390,22 @@ impl<W> fmt::Debug for Lease<W> {
     }
 }
 
-/// Looks after the claim of one pick until it has become a lease.
+/// Holds the claim of one pick until it has become a lease.
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
     pub(super) candidates: &'u Candidates<'c>,
     pub(super) shared: &'u Shared,
-    /// What wakes when the claim is dropped, if it may not do so itself.
+    /// Wakes waiters when the claim is dropped, if it must not do so itself.
     pub(super) wakes: Option<&'u Wakes<'u>>,
 }
 
 impl<'c> Unclaimed<'_, 'c> {
-    /// Whom the claim is for, if there is one.
+    /// Returns the member of the claim, if there is a claim.
     pub(super) fn seat(&self) -> Option<&'c Arc<Seat>> {
         self.candidates.claimed()
     }
 
-    /// Lets a lease take the claim over.
+    /// Passes the claim on to a lease.
     pub(super) fn hand_over(self) {
         self.candidates.take_claimed();
     }
@@ -414,7 +420,7 @@ impl Drop for Unclaimed<'_, '_> {
     }
 }
 
-/// How a lease ends that is dropped.
+/// Returns the outcome of a lease that is dropped.
 pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
     if std::thread::panicking() {
         (Outcome::Failure, None)
@@ -423,7 +429,8 @@ pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
     }
 }
 
-/// Gives the count back, and only then tells about it. `how` is asked only if that is told.
+/// Gives the count back, and then notifies. `how` is called only if an observer or the
+/// scheduler wants it.
 #[inline]
 pub(super) fn end(
     seat: &Seat,

@@ -118,14 +118,14 @@ fn after(f: &mut fmt::Formatter<'_>, time: Option<Duration>) -> fmt::Result {
 
 fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
     match cause {
-        // A line stays one line, whatever a caller writes.
+        // A line stays one line, whatever text the caller provides.
         Some(Cause::Words(words)) => write!(f, ": {}", words.escape_debug()),
         Some(cause) => write!(f, ": {cause}"),
         None => Ok(()),
     }
 }
 
-/// The text may name a file.
+/// Writes the text, which may name a file, in one line.
 fn in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for part in text.split_inclusive(char::is_control) {
         let plain = part.trim_end_matches(char::is_control);

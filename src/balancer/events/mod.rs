@@ -1,4 +1,4 @@
-//! What happens in a balancer, and what is told of it: [`Event`], [`Observer`].
+//! Events of a balancer, and what receives them: [`Event`], [`Observer`].
 //!
 //! ```text
 //!  something happens ─► the books are settled, locks are given back
@@ -18,16 +18,18 @@
 //!            the request or the change goes on, or panics if one of them did
 //! ```
 //!
-//! A request is told as *picked*, then as *answered*, and as *ended*; a change of the
-//! membership as *joined*, *left* or *changed*. A fact that is repeated is told once: the
-//! hundredth failure of a member in error is an end of a request, and no change.
+//! A request is reported as *picked*, then as *responded*, and as *ended*; a change of the
+//! membership as *joined*, *left* or *changed*. An error of a member is reported as
+//! *changed*; an ejection as *changed*, *ejected* and, at its end, *recovered*. Only
+//! changes are reported: the hundredth failure of a member in error is the end of a
+//! request, and no change.
 //!
-//! What does not live here: metrics, logs and traces. They are observers, as outlier
-//! detection is.
+//! What does not live here: metrics, logs and traces. They are observers, and so is outlier
+//! detection.
 //!
 //! # Examples
 //!
-//! An observer that acts on its balancer: members that answer with 503 are drained.
+//! An observer that acts on its balancer: it drains members that respond with 503.
 //!
 //! ```
 //! use equipoise::balancer::WeakBalancer;

@@ -1,6 +1,6 @@
-//! Who would be picked, and why, without side effect: [`Explanation`].
+//! Which member would be picked, and why, without side effect: [`Explanation`].
 //!
-//! What does not live here: how that reads (`text.rs`).
+//! What does not live here: its text (`text.rs`).
 
 mod text;
 
@@ -16,9 +16,10 @@ use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, 
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
-/// What a pick for a request would come to, and why.
+/// The result that a pick for a request would have, and why.
 ///
-/// Its `Display` is a table. It is a look, not a promise: others may pick meanwhile.
+/// Its `Display` is a table. It describes one moment and promises nothing: other requests
+/// may pick meanwhile.
 ///
 /// # Examples
 ///
@@ -64,7 +65,7 @@ pub struct Explanation {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MemberExplanation {
-    /// Who it is.
+    /// Its id.
     pub id: MemberId,
     /// Its name.
     pub name: Arc<str>,
@@ -74,7 +75,7 @@ pub struct MemberExplanation {
     pub tier: u16,
     /// Its configured weight.
     pub weight: Weight,
-    /// Its weight that counts at this time: less while it [ramps up](crate::member::Ramp).
+    /// The weight that counts at this time: less while it [ramps up](crate::member::Ramp).
     pub effective_weight: EffectiveWeight,
     /// Its route.
     pub route: Option<Arc<str>>,
@@ -82,7 +83,7 @@ pub struct MemberExplanation {
     pub labels: Labels,
     /// Its flags, as a pick at this time would find them.
     pub status: Status,
-    /// Its outages, those included that a pick at this time would end.
+    /// Its outages, including those that a pick at this time would end.
     pub health: Health,
     /// Requests in flight.
     pub in_flight: u32,
@@ -90,14 +91,14 @@ pub struct MemberExplanation {
     pub max_in_flight: Option<u32>,
     /// The cap on them that was learned while running; the smaller of the two counts.
     pub learned_limit: Option<u32>,
-    /// Picks so far.
+    /// How often it was picked so far.
     pub picked: u64,
-    /// What the method knows of it, in the method's own units.
+    /// Its [standing](crate::Scheduler::standing) with the scheduler, in the scheduler's
+    /// own units.
     pub standing: Option<i64>,
-    /// Where it stands in this pick.
+    /// Its role in this pick.
     pub eligibility: Eligibility,
-    /// What an operator has overridden: what is set here was decided by the operator, and
-    /// all else above that a spec has by the source.
+    /// What an operator has overridden. All other settings above are the source's.
     pub overrides: Overrides,
 }
 
@@ -133,26 +134,28 @@ impl MemberExplanation {
 }
 
 impl Explanation {
-    /// Returns the name of the method.
+    /// Returns the name of the scheduler.
     #[must_use]
     pub fn scheduler(&self) -> &'static str {
         self.scheduler
     }
 
-    /// Returns why it comes out as it does.
+    /// Returns the reason for the result.
     #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.why
     }
 
-    /// Returns who would be picked; `None` if nobody, or if chance decides.
+    /// Returns the member that would be picked; `None` if there is none, or if the pick is
+    /// random.
     #[must_use]
     pub fn picked(&self) -> Option<&MemberExplanation> {
         self.members.get(self.picked?)
     }
 
     /// Returns the routes that several members have, with their names in configuration
-    /// order. This is legal: of these, the first that can serve gets the route's sessions.
+    /// order. This is allowed: the first of these members that can serve gets the route's
+    /// sessions.
     ///
     /// # Examples
     ///
@@ -189,10 +192,10 @@ impl Explanation {
 }
 
 impl<W> Balancer<W> {
-    /// Tells who would be picked for a request, and why, without side effect.
+    /// Returns which member would be picked for a request, and why, without side effect.
     ///
-    /// Members whose recovery is due, or who would be forgiven because nobody else is
-    /// left, are shown as such a pick would find them. Costs O(n).
+    /// Members whose recovery is due, or that forced recovery would end the errors of, are
+    /// shown as such a pick would find them. Costs O(n).
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
         let shared = self.shared();
@@ -286,7 +289,7 @@ impl<W> Balancer<W> {
 struct AsIf {
     now: Timestamp,
     pace: Pace,
-    /// Errors and ejections of all members that nothing else keeps out end.
+    /// Errors and ejections end for all members that nothing else keeps out.
     recovery_is_forced: bool,
 }
 

@@ -75,7 +75,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Text of a user's for one line of a terminal: control characters are escaped.
+/// Returns a user's text for one line of a terminal: control characters are escaped.
 fn plain(text: &impl fmt::Display) -> String {
     let mut plain = String::new();
     for char in text.to_string().chars() {
@@ -89,7 +89,7 @@ fn plain(text: &impl fmt::Display) -> String {
 }
 
 impl MemberExplanation {
-    /// The flags, each of an operator's marked as such.
+    /// Returns the flags; those that the operator set are marked.
     fn status_by_layer(&self) -> String {
         if self.status == Status::NORMAL {
             return self.status.to_string();
