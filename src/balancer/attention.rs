@@ -8,25 +8,25 @@ use std::fmt;
 
 use crate::sync::{AtomicU32, SeqCst};
 
-/// The scheduler is told of ends.
+/// The scheduler is notified of ends.
 pub(super) const ENDS: u32 = 1;
 /// A request waits in line for a member.
 pub(super) const LINE: u32 = 2;
-/// A future watches for a change.
+/// A future watches for changes.
 pub(super) const WATCHERS: u32 = 4;
 /// An observer wants ends.
 pub(super) const ENDS_WANTED: u32 = 8;
 /// A member was picked under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
-/// The scheduler withholds room: what waits looks again at every end.
+/// The scheduler withholds room: what waits tries again at every end.
 pub(super) const LOOK_AGAIN: u32 = 32;
-/// An observer wants picks, or what comes with them.
+/// An observer wants picks, or the events that accompany them.
 pub(super) const ELECTIONS_WANTED: u32 = 64;
-/// An observer wants the heads of answers.
+/// An observer wants response heads.
 pub(super) const HEADS_WANTED: u32 = 128;
 /// The scheduler needs the time to the head.
 pub(super) const HEADS_NEEDED: u32 = 256;
-/// An observer wants times, so picks note when they are.
+/// An observer wants times, so each pick records its own.
 pub(super) const TIMED: u32 = 512;
 /// An observer wants the time to the head.
 pub(super) const HEADS_TIMED: u32 = 1024;
@@ -34,7 +34,7 @@ pub(super) const HEADS_TIMED: u32 = 1024;
 pub(super) const ENDS_TIMED: u32 = 2048;
 /// The scheduler needs the time to the end.
 pub(super) const ELAPSED_NEEDED: u32 = 4096;
-/// What an end has to take care of.
+/// The flags that an end acts on.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
 /// The bits of the flags above; the other bits count the changes of scheduler.
 const FLAGS: u32 = 0x1fff;

@@ -1,7 +1,7 @@
-//! Adding observers to a balancer, and telling them what happens to requests.
+//! Adding observers to a balancer, and reporting what happens to requests.
 //!
-//! What does not live here: the events themselves (`events`), what a change of the membership
-//! tells (`after_change.rs`), and the end of a request (`epoch.rs`).
+//! What does not live here: the events themselves (`events`), the events of a change of the
+//! membership (`after_change.rs`), and the end of a request (`epoch.rs`).
 
 use std::sync::{Arc, Weak};
 
@@ -16,8 +16,9 @@ use crate::session::{CookieRouteError, Session};
 impl<W> Balancer<W> {
     /// Adds an observer, until the [`ObserverGuard`] is dropped.
     ///
-    /// It is told what begins after this has returned. Requests that began before have no
-    /// times in their events, unless another observer or the scheduler wanted them.
+    /// It receives the events of what begins after this has returned. Requests that began
+    /// before have no times in their events, unless another observer or the scheduler
+    /// wanted them.
     ///
     /// # Examples
     ///
@@ -37,7 +38,7 @@ impl<W> Balancer<W> {
         ObserverGuard::new(registry, number)
     }
 
-    /// Tells of a pick that picked no member.
+    /// Reports a pick that found no member.
     #[cold]
     pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
         if self.shared().observers.want(Interest::REFUSED) {
@@ -50,12 +51,12 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Tells that sessions do not stay with a member.
+    /// Reports that sessions cannot be kept at a member.
     pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
         self.tell(Some(member), EventKind::SessionNotKept { why });
     }
 
-    /// Tells that a request has joined the line.
+    /// Reports that a request has joined the line.
     pub(super) fn tell_waiting(&self) {
         let shared = self.shared();
         if shared.observers.want(Interest::WAITING) {
@@ -64,7 +65,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Tells an event that belongs to the present picture.
+    /// Reports an event that belongs to the present picture.
     fn tell(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
         let shared = self.shared();
         if shared.observers.want(kind.interest()) {
@@ -73,7 +74,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Tells of a pick; to be called without a lock.
+    /// Reports a pick; to be called without a lock.
     #[inline]
     pub(super) fn told(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
         if self.shared().attention.look().has(ELECTIONS_WANTED) {

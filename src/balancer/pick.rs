@@ -16,14 +16,14 @@ use crate::scheduler::{Candidates, ClaimError, Needs, Pick, PickContext};
 use crate::session::Session;
 use crate::snapshot::Seat;
 
-/// So many times a pick that failed looks again, while things change under its eyes.
+/// How often a pick that failed tries again while the membership changes.
 const LOOKS: usize = 64;
 
-/// So many of them before it waits for a change that is under way.
+/// How often it tries before it waits for a change in progress.
 const SPINS: usize = 8;
 
-/// The time that a pick which fails waits for a change under way, in slices, of which each
-/// look under the editor's lock takes at least one.
+/// The time that a failing pick waits for a change in progress is divided into slices; each
+/// try under the editor's lock takes at least one.
 ///
 /// A change of ten thousand members takes a tenth of it.
 const SLICE: Duration = Duration::from_millis(5);
@@ -44,7 +44,7 @@ impl PickPatience {
     }
 }
 
-/// Why one look at one view picked nobody.
+/// Why one try on one view picked no member.
 enum Missed {
     /// With the generation of the view.
     Because(PickError, u64),
@@ -52,35 +52,36 @@ enum Missed {
     Stale,
 }
 
-/// Whether a pick is free to take what it finds.
+/// Whether a pick may take any member, or must leave room to the waiting requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum QueuePosition {
-    /// Others came first.
+    /// Other requests came first.
     BesideTheLine,
     Served,
 }
 
 impl<W> Balancer<W> {
-    /// Picks a member for a request and counts it in.
+    /// Picks a member for a request and counts the request as in flight.
     ///
     /// It does not wait for a member that is at its cap ([`pick_wait`](Self::pick_wait)
     /// does), and does not overtake requests that wait in line.
     ///
-    /// A pick that finds a member does not wait for a change of the membership. One that
-    /// finds none while a change is under way waits for it, for a tenth of a second at most,
-    /// and looks again; so it fails on what was there before only if the change takes longer,
-    /// because the scheduler does when it is told. A pick after a member's error, or its
-    /// recovery, has fallen due makes that change itself, which takes the time in which the
-    /// scheduler is told.
+    /// A pick that finds a member does not wait for a change of the membership. A pick that
+    /// finds none while a change is in progress waits for the change, for at most a tenth
+    /// of a second, and tries again. So it fails because of the former members only if the
+    /// change takes longer, which happens if the scheduler takes long when it is notified.
+    /// When a member's error or recovery is due, the next pick applies that change itself,
+    /// which includes notifying the scheduler.
     ///
     /// # Errors
     ///
-    /// [`PickError`] says why there is nobody, and when to come again, if that is
-    /// known.
+    /// [`PickError`] contains why no member can be picked, and the delay after which to try
+    /// again, if that is known.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the member is given back then.
+    /// Only if the scheduler or an observer does; the request is not counted as in flight
+    /// then.
     ///
     /// # Examples
     ///
@@ -98,20 +99,22 @@ impl<W> Balancer<W> {
         result.inspect_err(|error| self.tell_refused(request, error))
     }
 
-    /// As [`pick`](Self::pick), without a word about a failure.
+    /// As [`pick`](Self::pick), without reporting a failure to observers.
     #[inline]
     pub(crate) fn pick_without_events(
         &self,
         request: &PickRequest<'_>,
     ) -> Result<Lease<W>, PickError> {
-        // Who has tried members waits beside the line, so it may pass it too.
+        // A request that has tried members waits beside the line, so it may pass the line
+        // here, too.
         if self.shared().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
         }
         self.attempt(request)
     }
 
-    /// As [`pick_without_events`](Self::pick_without_events), also past those who wait.
+    /// As [`pick_without_events`](Self::pick_without_events), also past the waiting
+    /// requests.
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
@@ -124,8 +127,8 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Others wait: only a session whose member nobody in line can be picked to is
-    /// served.
+    /// Other requests wait: the only request served is one of a session whose member could
+    /// not be picked for any request in line.
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
@@ -137,8 +140,9 @@ impl<W> Balancer<W> {
         Err(self.behind_the_line(request))
     }
 
-    /// A failure counts only if it was on the present picture, with nothing due and no
-    /// renewal under way: else a member may be eligible that it did not show.
+    /// A failure counts only if it occurred on the present picture, with nothing due and no
+    /// renewal in progress: otherwise a member may be eligible that the picture did not
+    /// show.
     #[cold]
     fn look_again(
         &self,
@@ -146,7 +150,7 @@ impl<W> Balancer<W> {
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
         let mut patience = PickPatience::new();
-        // Whether the last look was at the present picture, without a change under way.
+        // Whether the last try was on the present picture, without a change in progress.
         let mut quiet = false;
         for look in 0..LOOKS {
             let view = self.core.view.load();
@@ -162,7 +166,7 @@ impl<W> Balancer<W> {
                 {
                     return Err(error);
                 }
-                // Whoever publishes has told the scheduler, and is about to show it.
+                // The publisher has notified the scheduler, and is about to publish.
                 Missed::Stale if look < SPINS => {
                     std::hint::spin_loop();
                     quiet = false;
@@ -186,15 +190,15 @@ impl<W> Balancer<W> {
         }
         match missed {
             Missed::Because(error, _) => Err(error),
-            // A change that takes long, or a scheduler that calls the present view old,
-            // against its contract.
+            // A change that takes long, or a scheduler that reports the present view as
+            // old, against its contract.
             Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
         }
     }
 
-    /// Returns whether the picture shows somebody as eligible whom the request has not
-    /// tried: then it was a moment's refusal. If somebody of them is not usable, the
-    /// picture is due, also before the one who put it in error has said so.
+    /// Returns whether the picture shows a member as eligible that the request has not
+    /// tried: then the refusal was momentary. If one of these members is not usable, the
+    /// picture is marked as due, even before the request that put it in error has done so.
     fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
         let mut group = view.picture.group();
         if group.any(|(seat, _)| !seat.state.status().is_usable()) {
@@ -206,14 +210,14 @@ impl<W> Balancer<W> {
             .is_some()
     }
 
-    /// One pick while nothing changes the membership; `None` if a change under way
-    /// takes longer than the pick waits.
+    /// One pick while nothing changes the membership; `None` if a change in progress takes
+    /// longer than the pick waits.
     fn elect_in_quiet(
         &self,
         request: &PickRequest<'_>,
         patience: &mut PickPatience,
     ) -> Option<Result<Lease<W>, Missed>> {
-        // Wakes after the lock is given back, also when a scheduler panics.
+        // Wakes after the lock is released, also when a scheduler panics.
         let wakes = Wakes::none(self.shared());
         let mut editor = self.editor_within(patience)?;
         let due = self.shared().is_due();
@@ -226,7 +230,7 @@ impl<W> Balancer<W> {
         Some(result)
     }
 
-    /// The editor, unless a change under way takes longer than `patience` lasts.
+    /// Returns the editor, unless a change in progress takes longer than `patience` lasts.
     pub(super) fn editor_within(
         &self,
         patience: &mut PickPatience,
@@ -240,8 +244,8 @@ impl<W> Balancer<W> {
         None
     }
 
-    /// One pick on one view. What a dropped claim must wake, `wakes` does, or else it
-    /// is woken at once.
+    /// One pick on one view. If a dropped claim must wake waiters, that is done through
+    /// `wakes`, or at once if there is none.
     #[inline]
     fn elect(
         &self,
@@ -328,7 +332,7 @@ impl<W> Balancer<W> {
             let in_line =
                 place == QueuePosition::BesideTheLine && view.picture.is_in_group(seat.slot());
             if in_line && seat.state.status().is_usable() {
-                // Those in line may be picked to it: the search ends, unclaimed.
+                // It could be picked for requests in line: the search ends without a claim.
                 return true;
             }
             match candidates.claim_seat(seat) {
@@ -375,7 +379,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Why a request that came after those in line gets nothing.
+    /// Returns why a request that came after those in line gets no member.
     #[cold]
     pub(super) fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
         let view = self.core.view.load();

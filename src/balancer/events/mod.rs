@@ -1,21 +1,21 @@
 //! Events of a balancer, and what receives them: [`Event`], [`Observer`].
 //!
 //! ```text
-//!  something happens ─► the books are settled, locks are given back
+//!  something happens ─► counters are updated, locks are released
 //!                          │
 //!                          ▼
-//!            does an observer want it? ─── no ──► nothing more is done
-//!                          │ yes (one word says so)
+//!            does an observer want it? ─── no ──► nothing else is done
+//!                          │ yes (one atomic word is read)
 //!                          ▼
 //!            Event { balancer, generation, member, kind }
 //!                          │
 //!          ┌───────────────┼───────────────┐     in the order in which they were added;
 //!          ▼               ▼               ▼     added and dropped at any time
 //!      observer        observer        observer
-//!   (a log line)      (a counter)   (acts on its balancer by a weak handle)
+//!   (a log line)      (a counter)   (acts on its balancer through a weak handle)
 //!                          │
 //!                          ▼
-//!            the request or the change goes on, or panics if one of them did
+//!            the request or the change continues, or panics if an observer panicked
 //! ```
 //!
 //! A request is reported as *picked*, then as *responded*, and as *ended*; a change of the

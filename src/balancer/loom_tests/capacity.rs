@@ -1,4 +1,4 @@
-//! The cap: the last place under it, and the way back of whoever was at it.
+//! The cap: the last place under it, and the return of a member that was at its cap.
 
 use super::super::PickError;
 use super::{capped, check, in_flight, join, one, pick, picked, spawn};

@@ -1,5 +1,5 @@
-//! Draining: the last end and a drain's taking back are not missed, and a session is never
-//! removed under.
+//! Draining: the last end and the withdrawal of a drain are not missed, and a member that
+//! serves a session is not removed.
 
 use std::task::Poll;
 

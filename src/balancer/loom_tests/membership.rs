@@ -1,4 +1,4 @@
-//! Changes of the membership: against leases that end, and against picks that came with
+//! Changes of the membership, against leases that end and against picks that started with
 //! an older picture.
 
 use std::task::Poll;
@@ -118,7 +118,7 @@ fn drains_for_good(request: PickRequest<'static>) {
     }
 }
 
-/// Claims and says nothing of it, against its contract.
+/// A scheduler that makes claims and does not report them, against its contract.
 #[derive(Debug)]
 struct Forgetful;
 
@@ -225,7 +225,7 @@ fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
         assert_eq!(later.member().name(), "b");
         let earlier = join(picking);
 
-        // While there is neither of the two, "z" serves.
+        // While neither of the two exists, "z" serves.
         let elected = |name| u32::from(earlier.member().name() == name);
         assert_eq!(removed.in_flight(), elected("a"));
         assert_eq!(in_flight(&balancer, "b"), 1 + elected("b"));
@@ -246,8 +246,8 @@ fn loom_a_session_gets_a_member_or_the_reason_while_a_slot_changes_hands() {
     check(|| slot_changes_hands(PickRequest::new().with_session(Some("r"))));
 }
 
-/// Nothing but the pick's own picture holds the first member, so that the second gets
-/// its slot as soon as it may.
+/// Only the pick's own picture holds the first member, so that the second gets its slot as
+/// soon as possible.
 fn slot_changes_hands(request: PickRequest<'static>) {
     let balancer = one(MemberSpec::new().with_route("r"));
     let other = balancer.clone();
@@ -284,7 +284,7 @@ fn loom_a_pick_with_an_older_view_meets_all_of_an_edit_or_nothing() {
         assert_eq!(picked(&balancer).member().name(), "b");
         let lease = join(picking);
 
-        // Before the edit there is "a", and after it "b": there is no moment without either.
+        // Before the edit "a" exists, and after it "b": at each moment one of them exists.
         let elected = |name| u32::from(lease.member().name() == name);
         assert_eq!(removed[0].in_flight(), elected("a"));
         assert_eq!(in_flight(&balancer, "b"), elected("b"));

@@ -8,8 +8,7 @@ use super::super::events::{Event, EventKind, Interest, Observer};
 use super::{check, join, one, picked, spawn};
 use crate::member::MemberSpec;
 
-/// Counts picks and ends. It is not modelled: it is looked at only after the threads have
-/// ended.
+/// Counts picks and ends. It is not modelled: it is read only after the threads have ended.
 #[derive(Clone, Default)]
 struct Count {
     wants: Interest,
@@ -29,7 +28,7 @@ impl Count {
         (self.elected.swap(0, Relaxed), self.ended.swap(0, Relaxed))
     }
 
-    /// Whether the balancer has let go of it.
+    /// Whether the balancer has dropped it.
     fn is_gone(&self) -> bool {
         Arc::strong_count(&self.elected) == 1
     }

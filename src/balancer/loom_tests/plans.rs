@@ -51,7 +51,7 @@ fn balancer() -> Balancer<()> {
     builder.member("a", (), MemberSpec::new()).build().unwrap()
 }
 
-/// How many members the plan that readers see is of.
+/// Returns how many members the plan that readers see was made of.
 fn planned(balancer: &Balancer<()>) -> Option<usize> {
     let view = balancer.core.view.load();
     let candidates = view.candidates(&[]);

@@ -1,4 +1,4 @@
-//! A change of the scheduler, against picks and ends that know the old one.
+//! A change of the scheduler, against picks and ends that read the old one.
 
 use super::super::{Balancer, PickRequest};
 use super::{capped, check, empty, in_flight, join, one, pick, picked, spawn};
@@ -13,8 +13,8 @@ fn two() -> Balancer<()> {
         .unwrap()
 }
 
-/// Nothing is in flight, and the books know it: they pick whom a look at the facts
-/// would pick.
+/// Nothing is in flight, and the scheduler's state agrees: it picks the members that a
+/// scheduler with the facts would pick.
 fn assert_idle_and_even(balancer: &Balancer<()>) {
     assert_eq!(in_flight(balancer, "a"), 0);
     assert_eq!(in_flight(balancer, "b"), 0);

@@ -1,4 +1,4 @@
-//! Waiting: no wake is lost, whoever comes, goes, or is served meanwhile.
+//! Waiting: no wake is lost when other requests join, leave or are served meanwhile.
 
 use std::future;
 use std::sync::{Arc, Mutex};
@@ -214,7 +214,7 @@ fn loom_a_waiter_is_told_that_an_error_brings_the_standby_in() {
     });
 }
 
-/// Drops and polls waiters as it is dropped, as an executor may that drops a task.
+/// Drops and polls waiters when it is dropped, as an executor may that drops a task.
 struct Executor(Mutex<Vec<InLine>>);
 
 impl Wake for Executor {
@@ -239,7 +239,7 @@ fn loom_a_waker_that_is_dropped_while_a_place_is_given_back_may_poll_and_drop_wa
         for waiter in [&mut first, &mut second, &mut third] {
             assert!(waiter.poll().is_pending());
         }
-        // The waker of the first is all that keeps the second.
+        // The waker of the first holds the only reference to the second.
         let waker = Waker::from(Arc::new(Executor(Mutex::new(vec![second]))));
         assert!(first.poll_with(&waker).is_pending());
         drop(waker);
