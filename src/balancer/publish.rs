@@ -196,8 +196,8 @@ impl<W> Editor<W> {
     }
 
     /// Forced recovery: ends the errors and ejections of all members that nothing else
-    /// keeps out. Apache checks the error only, so that one disabled member in error
-    /// prevents its forced recovery (ledger row 5).
+    /// keeps out. Apache only checks whether every member is in error, so that one disabled
+    /// member prevents the recovery there (ledger row 5).
     fn end_all_outages(&mut self) -> bool {
         self.end_outages(|_, _| true)
     }

@@ -1,9 +1,9 @@
-//! Why a pick comes out as it does: [`Reason`].
+//! Why a pick has its result: [`Reason`].
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a pick comes out as it does.
+/// Why a pick has its result.
 ///
 /// # Examples
 ///
@@ -25,17 +25,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// All that could be picked are at their caps.
+    /// All members that could be picked are at their caps.
     AtCapacity,
     /// There are no members.
     Empty,
     /// No member can be picked.
     NoneUsable,
-    /// The method picks this member.
+    /// The scheduler picks this member.
     Scheduled {
         /// The member that ranked equal, so that the earlier place decided.
         tied_with: Option<Arc<str>>,
-        /// The route that was presented, or the name of the session's member, if that cannot serve.
+        /// The route that was presented, or the name of the session's member, if that
+        /// member cannot serve.
         lost_route: Option<String>,
     },
     /// The session's own member serves.
@@ -44,7 +45,7 @@ pub enum Reason {
     SessionLost,
     /// The redirect route of the session's member serves.
     SessionRedirected,
-    /// The method does not tell beforehand: it draws lots, or has no
+    /// The scheduler does not predict its pick: it picks at random, or has no
     /// [`peek`](crate::Scheduler::peek).
     Undisclosed,
 }

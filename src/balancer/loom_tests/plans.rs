@@ -5,8 +5,8 @@ use super::{check, empty, join, pick, picked, spawn};
 use crate::member::{Flag, MemberId, MemberSpec};
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler};
 
-/// Picks the last member of its plan, or any other if there is none. The plan may be
-/// older or newer than the candidates.
+/// A scheduler that picks the last member of its plan, or any other if there is no plan.
+/// The plan may be older or newer than the candidates.
 #[derive(Debug)]
 struct Planned;
 
