@@ -13,6 +13,7 @@ mod floods;
 mod grpc;
 mod http;
 mod http_ends;
+mod http_floods;
 mod member;
 mod membership;
 mod outliers;

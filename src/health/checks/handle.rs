@@ -54,8 +54,9 @@ use crate::member::MemberSpec;
 /// half of the slots. If all members hang at once, that takes one time limit to be found out.
 ///
 /// Names are looked up for each check, on threads of the runtime: 64 at most in the program, a
-/// quarter of them for names whose last lookup took longer than a check. Where these do not
-/// suffice, the check counts neither way.
+/// quarter of them for names whose last lookup took longer than a check. A member for which
+/// these do not suffice is checked where it was found last; if it never was, the check counts
+/// neither way.
 ///
 /// # Panics
 ///

@@ -5,7 +5,8 @@
 //! then, a member has one at a time, for which its next check waits on, as long as its name is
 //! the same; and all members of the program have a bounded number, so that its other parts find
 //! a thread, too. Members whose last lookup was given up have permits of their own: they keep
-//! the others waiting once, and not again.
+//! the others waiting once, and not again. A member for which there is no permit is checked where
+//! it was found last.
 //!
 //! What does not live here: the lookup itself (`net`).
 
@@ -57,7 +58,7 @@ pub(super) struct BoundedLookups {
     look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
 }
 
-/// The lookup that a member's checks have under way.
+/// What the checks of one member know about its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     known: Arc<Mutex<Known>>,
@@ -66,6 +67,8 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct Known {
     lookup: Option<Lookup>,
+    /// What the last lookup has found.
+    last: Option<((Arc<str>, u16), Arc<[SocketAddr]>)>,
     /// The last lookup that was begun took longer than a check.
     was_slow: bool,
 }
@@ -109,9 +112,12 @@ impl BoundedLookups {
             // It is looked up nowhere, so it waits for no others.
             return Ok([SocketAddr::new(address, port)].into());
         }
-        let (known, was_slow) = {
+        let (known, last, was_slow) = {
             let mut known = pending.known.lock();
-            (known.lookup.take(), known.was_slow)
+            let last = known.last.as_ref();
+            let last = last.filter(|((of, at), _)| of == name && *at == port);
+            let last = last.map(|(_, found)| found.clone());
+            (known.lookup.take(), last, known.was_slow)
         };
         let lookup = match known.filter(|it| *it.of.0 == **name && it.of.1 == port) {
             Some(lookup) => lookup,
@@ -121,10 +127,16 @@ impl BoundedLookups {
                 } else {
                     &self.permits.quick
                 };
-                let permit = timeout_at(until, permits.clone().acquire_owned()).await;
+                // Most of its time is for the check itself.
+                let now = Instant::now();
+                let patience = match last {
+                    Some(_) => now + until.saturating_duration_since(now) / 4,
+                    None => until,
+                };
+                let permit = timeout_at(patience, permits.clone().acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else {
                     let words = "other names are being looked up for too long";
-                    return Err(ProbeError::from(words).inconclusive());
+                    return last.ok_or_else(|| ProbeError::from(words).inconclusive());
                 };
                 pending.known.lock().was_slow = false;
                 let looking = (self.look_up)(name.clone(), port);
@@ -143,10 +155,14 @@ impl BoundedLookups {
             lookup: Some(lookup),
             pending,
         };
-        match waiting.await {
-            Some(found) => Ok(found?.into()),
-            None => Err(ProbeError::from("the lookup of its name broke off").inconclusive()),
-        }
+        let Some(found) = waiting.await else {
+            return Err(ProbeError::from("the lookup of its name broke off").inconclusive());
+        };
+        let found = found.map(Arc::<[SocketAddr]>::from);
+        let last = found.as_ref().ok();
+        let last = last.map(|found| ((name.clone(), port), found.clone()));
+        pending.known.lock().last = last;
+        Ok(found?)
     }
 }
 
@@ -303,5 +319,32 @@ mod tests {
             assert!(give_up(&Pending::default()).await);
         }
         assert_eq!(begun.load(SeqCst), 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_without_a_place_is_checked_where_it_was_found_last() {
+        let (lookups, begun, go_on) = hanging();
+        let name = Arc::from("db.internal");
+        let known = Pending::default();
+        let find = |port| {
+            let (lookups, name, known) = (&lookups, &name, &known);
+            async move {
+                let until = Instant::now() + LIMIT;
+                lookups.find((name, port), known, until).await
+            }
+        };
+        go_on.notify_one();
+        let first = timeout(LIMIT, find(7)).await.unwrap().unwrap();
+        for _ in 0..MOST {
+            let other = Pending::default();
+            let find = lookups.find((&name, 7), &other, Instant::now() + LIMIT);
+            assert!(timeout(LIMIT, find).await.is_err());
+        }
+        let began = Instant::now();
+        assert_eq!(find(7).await.unwrap(), first);
+        assert_eq!(began.elapsed(), LIMIT / 4, "most of the time is left");
+        assert_eq!(begun.load(SeqCst), 49);
+        // That is nothing for another port.
+        assert!(find(8).await.unwrap_err().is_inconclusive());
     }
 }

@@ -1,6 +1,7 @@
 //! A connection over which a check speaks HTTP: [`CheckConnection`].
 //!
-//! What does not live here: which request is sent (`http`, `grpc`).
+//! What does not live here: which request is sent (`http`, `grpc`), and how much a member may
+//! send (`paced`).
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 
 use super::CheckAnswer;
+use super::paced::{Allowance, Paced};
 use crate::health::checks::ProbeError;
 use crate::net::Connector;
 use crate::sync::Mutex;
@@ -32,6 +34,7 @@ pub(in crate::health::checks) struct CheckConnection {
     connection: CheckDriver,
     peer: Option<SocketAddr>,
     is_over: bool,
+    allowance: Allowance,
     _tasks: Tasks,
 }
 
@@ -64,7 +67,8 @@ impl CheckConnection {
             return Err("it speaks another version of HTTP".into());
         }
         let peer = stream.peer_addr();
-        let stream = TokioIo::new(stream);
+        let allowance = Allowance::new();
+        let stream = TokioIo::new(Paced::new(stream, allowance.clone()));
         let spawner = Spawner::default();
         // From here on, so that nothing is left if the handshake is given up.
         let tasks = Tasks {
@@ -97,6 +101,7 @@ impl CheckConnection {
             connection,
             peer,
             is_over: false,
+            allowance,
             _tasks: tasks,
         })
     }
@@ -112,8 +117,10 @@ impl CheckConnection {
             sender,
             connection,
             is_over,
+            allowance,
             ..
         } = self;
+        allowance.renew(most.unwrap_or(0));
         let exchanging = async {
             let unanswered = |source| Broken {
                 error: no_answer(source),
