@@ -43,18 +43,18 @@ impl<W> AfterChange<W> {
         owes_plan: false,
     };
 
-    pub(super) fn tell(self, shared: &Shared) {
+    pub(super) fn report(self, shared: &Shared) {
         if self.facts.is_empty() && self.former.is_empty() {
             return;
         }
         shared.wake_after_change();
-        if shared.observers.want(FACTS) {
-            let mut telling = shared.observers.tell();
+        if shared.observers.want(REPORTED) {
+            let mut delivery = shared.observers.deliver();
             for (state, fact) in &self.facts {
                 let kind = fact.kind();
-                telling.event(&shared.event(self.generation, Some(state), kind));
+                delivery.event(&shared.event(self.generation, Some(state), kind));
             }
-            telling.end();
+            delivery.end();
         }
     }
 
@@ -127,7 +127,7 @@ impl<W> AfterChange<W> {
 }
 
 /// The kinds of events that facts are reported as.
-const FACTS: Interest = Interest::CHANGED
+const REPORTED: Interest = Interest::CHANGED
     .union(Interest::EJECTED)
     .union(Interest::JOINED)
     .union(Interest::LEFT)

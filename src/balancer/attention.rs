@@ -21,7 +21,7 @@ pub(super) const READ_AGAIN: u32 = 16;
 /// The scheduler withholds room: what waits tries again at every end.
 pub(super) const LOOK_AGAIN: u32 = 32;
 /// An observer wants picks, or the events that accompany them.
-pub(super) const ELECTIONS_WANTED: u32 = 64;
+pub(super) const PICKS_WANTED: u32 = 64;
 /// An observer wants response heads.
 pub(super) const HEADS_WANTED: u32 = 128;
 /// The scheduler needs the time to the head.

@@ -205,7 +205,7 @@ impl<W> Builder<W> {
     /// balancer.pick(&PickRequest::new())?.put_in_error();
     /// assert!(balancer.pick(&PickRequest::new()).is_err());
     ///
-    /// clock.advance(Duration::from_secs(60)); // nobody has to sleep
+    /// clock.advance(Duration::from_secs(60)); // no test has to sleep
     /// assert!(balancer.pick(&PickRequest::new()).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -258,9 +258,9 @@ impl<W> Builder<W> {
     /// use std::sync::atomic::{AtomicUsize, Ordering};
     ///
     /// #[derive(Default)]
-    /// struct CountElections(AtomicUsize);
+    /// struct CountPicks(AtomicUsize);
     ///
-    /// impl Observer for CountElections {
+    /// impl Observer for CountPicks {
     ///     fn observe(&self, _: &Event<'_>) {
     ///         self.0.fetch_add(1, Ordering::Relaxed);
     ///     }
@@ -270,7 +270,7 @@ impl<W> Builder<W> {
     ///     }
     /// }
     ///
-    /// let picks = Arc::new(CountElections::default());
+    /// let picks = Arc::new(CountPicks::default());
     /// let balancer = Balancer::builder()
     ///     .observer(picks.clone())
     ///     .observer(|event: &Event<'_>| println!("{event}"))

@@ -30,7 +30,7 @@ impl<W> Balancer<W> {
     /// use equipoise::{Balancer, Flag};
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
-    /// let failed = Cause::from("GET /status answered 503");
+    /// let failed = Cause::from("GET /status responded with 503");
     /// balancer.apply_check_results([(MemberKey::Name("a"), Some(failed.clone()))]);
     /// let health = balancer.member("a").unwrap().health();
     /// assert_eq!(health.outage(Flag::FailedCheck).unwrap().cause, Some(failed));

@@ -51,7 +51,7 @@ impl<W> Editor<W> {
             next_order: 0,
             next_payload: 0,
             touched: Vec::new(),
-            owed: SchedulerNotice::TheDifference,
+            owed: SchedulerNotice::Difference,
             planning: Planning::default(),
             after: AfterChange::NONE,
         }
@@ -272,9 +272,9 @@ fn layer_of(former: &Overrides, overrides: &Overrides) -> SettingLayer {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum SchedulerNotice {
     /// The difference.
-    TheDifference,
+    Difference,
     /// The difference, and all other members as changed.
-    Again,
+    AllChanged,
     /// All members as joined: the scheduler knows none of them.
-    Everything,
+    AllJoined,
 }

@@ -66,12 +66,12 @@ impl Epoch {
         let seen = self.shared.attention.look();
         let room = before == seat.state.max_in_flight();
         if !seen.is_idle() || room {
-            self.tell_end(seat, seen, (before, room), generation, &ended(seen));
+            self.notify_end(seat, seen, (before, room), generation, &ended(seen));
         }
     }
 
     #[inline(never)]
-    fn tell_end(
+    fn notify_end(
         &self,
         seat: &Seat,
         seen: AttentionWord,
@@ -89,10 +89,10 @@ impl Epoch {
         let looks = room || seen.has(LOOK_AGAIN);
         let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
         if seen.changes() == self.changes {
-            tell_scheduler(&*self.scheduler, seat, seen, room, ended);
+            notify_scheduler(&*self.scheduler, seat, seen, room, ended);
         } else {
             let scheduler = self.shared.scheduler();
-            tell_scheduler(&*scheduler, seat, seen, room, ended);
+            notify_scheduler(&*scheduler, seat, seen, room, ended);
         }
     }
 }
@@ -111,11 +111,11 @@ impl Drop for EndedNotice<'_> {
         let event = self
             .shared
             .event(self.generation, Some(&self.seat.state), kind);
-        self.shared.tell(event);
+        self.shared.report(event);
     }
 }
 
-fn tell_scheduler(
+fn notify_scheduler(
     scheduler: &dyn Scheduler,
     seat: &Seat,
     seen: AttentionWord,

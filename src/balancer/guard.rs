@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::epoch::Epoch;
-use super::lease::{Lease, end, unsaid};
+use super::lease::{Lease, dropped_outcome, end};
 use super::meter::{Meter, Upload};
 use crate::member::{Cause, MemberState, Outcome};
 use crate::snapshot::Seat;
@@ -214,7 +214,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, unsaid);
+            end(&seat, &epoch, &self.meter, dropped_outcome);
         }
     }
 }

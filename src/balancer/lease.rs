@@ -279,12 +279,12 @@ impl<W> Lease<W> {
         self.meter.note_head(status);
         let seen = self.entry().epoch.shared.attention.look();
         if seen.has(HEADS_WANTED | HEADS_NEEDED) {
-            self.tell_head(status, seen);
+            self.report_head(status, seen);
         }
     }
 
     #[cold]
-    fn tell_head(&mut self, status: Option<u16>, seen: AttentionWord) {
+    fn report_head(&mut self, status: Option<u16>, seen: AttentionWord) {
         let Some(entry) = &self.entry else {
             return;
         };
@@ -299,7 +299,7 @@ impl<W> Lease<W> {
             };
             let member = Some(&entry.seat.state);
             let event = shared.event(self.meter.generation(), member.map(|it| &**it), answered);
-            shared.tell(event);
+            shared.report(event);
         }
     }
 
@@ -376,7 +376,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.epoch, &self.meter, unsaid);
+            end(&entry.seat, &entry.epoch, &self.meter, dropped_outcome);
         }
     }
 }
@@ -421,7 +421,7 @@ impl Drop for Unclaimed<'_, '_> {
 }
 
 /// Returns the outcome of a lease that is dropped.
-pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
+pub(super) fn dropped_outcome() -> (Outcome, Option<Cause>) {
     if std::thread::panicking() {
         (Outcome::Failure, None)
     } else {

@@ -36,6 +36,7 @@ mod overridden;
 mod pick;
 mod planning;
 mod publish;
+mod reason;
 mod removed;
 mod request;
 mod reserve;
@@ -46,7 +47,6 @@ mod source;
 mod view;
 mod wait;
 mod weak;
-mod why;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -70,12 +70,12 @@ pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use meter::SentMeter;
+pub use reason::Reason;
 pub use removed::RemovedMember;
 pub use request::PickRequest;
 pub use source::{DEFAULT_SOURCE, MemberSource};
 pub use wait::{Drain, DrainOutcome, Drained, MembersReady, PickWait};
 pub use weak::WeakBalancer;
-pub use why::Reason;
 
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Expected, TimeKeeper, Waiter, may_change};
@@ -120,11 +120,11 @@ impl<W> Core<W> {
     fn settle(&self, after: AfterChange<W>) {
         let owes_plan = after.owes_plan;
         // The plan is made even if an observer, or the drop of a payload, panics.
-        let told = catch_unwind(AssertUnwindSafe(|| self.settle_unplanned(after)));
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle_unplanned(after)));
         if owes_plan {
             self.plan();
         }
-        if let Err(panic) = told {
+        if let Err(panic) = settled {
             resume_unwind(panic);
         }
     }
@@ -132,7 +132,7 @@ impl<W> Core<W> {
     /// As [`settle`](Self::settle), for changes that a pick has made: a pick never plans.
     fn settle_unplanned(&self, after: AfterChange<W>) {
         self.shared.wake_keepers();
-        after.tell(&self.shared);
+        after.report(&self.shared);
     }
 
     /// Runs the scheduler's planning until no plan is owed, unless another caller does so.

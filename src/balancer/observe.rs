@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, Weak};
 
-use super::attention::ELECTIONS_WANTED;
+use super::attention::PICKS_WANTED;
 use super::events::{EventKind, Interest, Observer, ObserverGuard, Registry};
 use super::lease::Lease;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::{Balancer, PickError, PickRequest};
 use crate::member::MemberState;
 use crate::session::{CookieRouteError, Session};
@@ -40,71 +40,71 @@ impl<W> Balancer<W> {
 
     /// Reports a pick that found no member.
     #[cold]
-    pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
+    pub(crate) fn report_refused(&self, request: &PickRequest<'_>, error: &PickError) {
         if self.shared().observers.want(Interest::REFUSED) {
             let refused = EventKind::Refused {
                 error,
                 members: self.len(),
                 tried: request.tried.len(),
             };
-            self.tell(None, refused);
+            self.report(None, refused);
         }
     }
 
     /// Reports that sessions cannot be kept at a member.
-    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
-        self.tell(Some(member), EventKind::SessionNotKept { why });
+    pub(crate) fn report_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        self.report(Some(member), EventKind::SessionNotKept { why });
     }
 
     /// Reports that a request has joined the line.
-    pub(super) fn tell_waiting(&self) {
+    pub(super) fn report_waiting(&self) {
         let shared = self.shared();
         if shared.observers.want(Interest::WAITING) {
             let in_line = shared.waiting.in_line();
-            self.tell(None, EventKind::Waiting { in_line });
+            self.report(None, EventKind::Waiting { in_line });
         }
     }
 
     /// Reports an event that belongs to the present picture.
-    fn tell(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
+    fn report(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
         let shared = self.shared();
         if shared.observers.want(kind.interest()) {
             let event = shared.event(shared.generation(), member, kind);
-            shared.tell(event);
+            shared.report(event);
         }
     }
 
     /// Reports a pick; to be called without a lock.
     #[inline]
-    pub(super) fn told(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
-        if self.shared().attention.look().has(ELECTIONS_WANTED) {
-            self.tell_elected(lease, request);
+    pub(super) fn report_pick(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+        if self.shared().attention.look().has(PICKS_WANTED) {
+            self.report_pick_events(lease, request);
         }
     }
 
     #[inline(never)]
-    fn tell_elected(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+    fn report_pick_events(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
         let shared = self.shared();
-        let mut telling = shared.observers.tell();
-        let mut tell = |kind| {
-            telling.event(&shared.event(lease.generation(), Some(lease.member()), kind));
+        let mut delivery = shared.observers.deliver();
+        let mut report = |kind| {
+            delivery.event(&shared.event(lease.generation(), Some(lease.member()), kind));
         };
         let session = lease.session();
-        tell(EventKind::Picked { session });
+        report(EventKind::Picked { session });
         if session != Session::Off {
-            let route = request.home.map(Home::text);
-            tell(EventKind::Session { session, route });
+            let route = request.session_key.map(SessionKey::text);
+            report(EventKind::Session { session, route });
         }
         if let Some(last) = request.tried.last() {
             let view = self.core.view.load();
             let from = view.picture.roster.seat(last.slot());
             let from = from.filter(|seat| seat.state.id() == *last);
-            tell(EventKind::FailedOver {
+            report(EventKind::FailedOver {
                 from: from.map(|seat| &*seat.state),
                 tried: request.tried.len(),
                 cause: request.cause,
             });
         }
-        telling.end();
+        delivery.end();
     }
 }

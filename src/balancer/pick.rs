@@ -8,7 +8,7 @@ use super::attention::TIMED;
 use super::editor::Editor;
 use super::lease::{Lease, MemberEntry, Unclaimed};
 use super::meter::Meter;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::shared::Wakes;
 use super::view::View;
 use super::{Balancer, PickError, PickRequest};
@@ -17,10 +17,10 @@ use crate::session::Session;
 use crate::snapshot::Seat;
 
 /// How often a pick that failed tries again while the membership changes.
-const LOOKS: usize = 64;
+const MAX_TRIES: usize = 64;
 
 /// How often it tries before it waits for a change in progress.
-const SPINS: usize = 8;
+const TRIES_BEFORE_WAIT: usize = 8;
 
 /// The time that a failing pick waits for a change in progress is divided into slices; each
 /// try under the editor's lock takes at least one.
@@ -96,7 +96,7 @@ impl<W> Balancer<W> {
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         let result = self.pick_without_events(request);
-        result.inspect_err(|error| self.tell_refused(request, error))
+        result.inspect_err(|error| self.report_refused(request, error))
     }
 
     /// As [`pick`](Self::pick), without reporting a failure to observers.
@@ -118,12 +118,12 @@ impl<W> Balancer<W> {
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
-        match self.elect(request, QueuePosition::Served, None) {
+        match self.pick_once(request, QueuePosition::Served, None) {
             Ok(lease) => {
-                self.told(&lease, request);
+                self.report_pick(&lease, request);
                 Ok(lease)
             }
-            Err(missed) => self.look_again(request, missed),
+            Err(missed) => self.try_again(request, missed),
         }
     }
 
@@ -132,8 +132,8 @@ impl<W> Balancer<W> {
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
-        if let Ok(lease) = self.elect(request, QueuePosition::BesideTheLine, None) {
-            self.told(&lease, request);
+        if let Ok(lease) = self.pick_once(request, QueuePosition::BesideTheLine, None) {
+            self.report_pick(&lease, request);
             return Ok(lease);
         }
         self.shared().wake_front();
@@ -144,7 +144,7 @@ impl<W> Balancer<W> {
     /// renewal in progress: otherwise a member may be eligible that the picture did not
     /// show.
     #[cold]
-    fn look_again(
+    fn try_again(
         &self,
         request: &PickRequest<'_>,
         mut missed: Missed,
@@ -152,11 +152,11 @@ impl<W> Balancer<W> {
         let mut patience = PickPatience::new();
         // Whether the last try was on the present picture, without a change in progress.
         let mut quiet = false;
-        for look in 0..LOOKS {
+        for look in 0..MAX_TRIES {
             let view = self.core.view.load();
             let present = view.picture.generation;
             let refused = matches!(missed, Missed::Because(PickError::NoneUsable { .. }, _))
-                && self.somebody_was_refused(&view, request);
+                && self.shows_untried_members(&view, request);
             drop(view);
             let changing = refused || self.shared().is_due();
             let picked = match missed {
@@ -167,13 +167,13 @@ impl<W> Balancer<W> {
                     return Err(error);
                 }
                 // The publisher has notified the scheduler, and is about to publish.
-                Missed::Stale if look < SPINS => {
+                Missed::Stale if look < TRIES_BEFORE_WAIT => {
                     std::hint::spin_loop();
                     quiet = false;
-                    self.elect(request, QueuePosition::Served, None)
+                    self.pick_once(request, QueuePosition::Served, None)
                 }
                 Missed::Because(..) | Missed::Stale => {
-                    let Some(picked) = self.elect_in_quiet(request, &mut patience) else {
+                    let Some(picked) = self.pick_under_lock(request, &mut patience) else {
                         break;
                     };
                     quiet = true;
@@ -182,7 +182,7 @@ impl<W> Balancer<W> {
             };
             missed = match picked {
                 Ok(lease) => {
-                    self.told(&lease, request);
+                    self.report_pick(&lease, request);
                     return Ok(lease);
                 }
                 Err(missed) => missed,
@@ -192,14 +192,14 @@ impl<W> Balancer<W> {
             Missed::Because(error, _) => Err(error),
             // A change that takes long, or a scheduler that reports the present view as
             // old, against its contract.
-            Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
+            Missed::Stale => Err(self.no_member(&self.core.view.load(), request)),
         }
     }
 
     /// Returns whether the picture shows a member as eligible that the request has not
     /// tried: then the refusal was momentary. If one of these members is not usable, the
     /// picture is marked as due, even before the request that put it in error has done so.
-    fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
+    fn shows_untried_members(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
         let mut group = view.picture.group();
         if group.any(|(seat, _)| !seat.state.status().is_usable()) {
             self.shared().agenda.make_due();
@@ -212,7 +212,7 @@ impl<W> Balancer<W> {
 
     /// One pick while nothing changes the membership; `None` if a change in progress takes
     /// longer than the pick waits.
-    fn elect_in_quiet(
+    fn pick_under_lock(
         &self,
         request: &PickRequest<'_>,
         patience: &mut PickPatience,
@@ -222,7 +222,7 @@ impl<W> Balancer<W> {
         let mut editor = self.editor_within(patience)?;
         let due = self.shared().is_due();
         let after = due.then(|| editor.publish_change(&self.core.view));
-        let result = self.elect(request, QueuePosition::Served, Some(&wakes));
+        let result = self.pick_once(request, QueuePosition::Served, Some(&wakes));
         drop(editor);
         if let Some(after) = after {
             self.core.settle_unplanned(after);
@@ -247,7 +247,7 @@ impl<W> Balancer<W> {
     /// One pick on one view. If a dropped claim must wake waiters, that is done through
     /// `wakes`, or at once if there is none.
     #[inline]
-    fn elect(
+    fn pick_once(
         &self,
         request: &PickRequest<'_>,
         place: QueuePosition,
@@ -263,11 +263,11 @@ impl<W> Balancer<W> {
             shared,
             wakes,
         };
-        let session = match request.home {
+        let session = match request.session_key {
             None if request.sessions => Session::New,
             None => Session::Off,
-            Some(home) => self
-                .home(&view, &candidates, request, home, place)
+            Some(key) => self
+                .claim_session_member(&view, &candidates, request, key, place)
                 .map_err(because)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
@@ -284,13 +284,13 @@ impl<W> Balancer<W> {
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Claimed(_) => {}
                 Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
-                Pick::Nobody => return Err(because(self.nobody(&view, request))),
+                Pick::Nobody => return Err(because(self.no_member(&view, request))),
                 Pick::Stale => return Err(Missed::Stale),
             }
         }
         let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
         let Some(entry) = entry else {
-            return Err(because(self.nobody(&view, request)));
+            return Err(because(self.no_member(&view, request)));
         };
         let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
@@ -315,17 +315,17 @@ impl<W> Balancer<W> {
     }
 
     /// Claims the session's own member, if there is one that can serve.
-    fn home<'c>(
+    fn claim_session_member<'c>(
         &self,
         view: &'c View<W>,
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
-        home: Home<'c>,
+        key: SessionKey<'c>,
         place: QueuePosition,
     ) -> Result<Session, PickError> {
         let roster = &view.picture.roster;
         let mut full = false;
-        let found = home.find(roster, &mut |seat: &'c Arc<Seat>| {
+        let found = key.find(roster, &mut |seat: &'c Arc<Seat>| {
             if request.tried.contains(&seat.state.id()) {
                 return false;
             }
@@ -350,13 +350,13 @@ impl<W> Balancer<W> {
             if view.picture.is_in_group(seat.slot()) {
                 view.scheduler.on_routed(candidates, &seat.state);
             }
-            return Ok(if home.is_at(seat) {
+            return Ok(if key.matches(seat) {
                 Session::Hit
             } else {
                 Session::Redirected
             });
         }
-        match home.owned(roster) {
+        match key.text_if_known(roster) {
             Some(_) if request.no_failover && full => Err(PickError::AtCapacity),
             Some(route) if request.no_failover => {
                 let route = route.clone();
@@ -367,7 +367,7 @@ impl<W> Balancer<W> {
     }
 
     #[cold]
-    fn nobody(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
+    fn no_member(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
         let members = view.picture.roster.len();
         if members == 0 {
             return PickError::Empty;
@@ -384,7 +384,7 @@ impl<W> Balancer<W> {
     pub(super) fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
         let view = self.core.view.load();
         if view.picture.group_len() == 0 {
-            self.nobody(&view, request)
+            self.no_member(&view, request)
         } else {
             PickError::AtCapacity
         }

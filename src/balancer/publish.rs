@@ -24,7 +24,7 @@ impl<W> Editor<W> {
     /// Resets the standings of all members to zero.
     pub(super) fn reset_scheduler(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.scheduler.reset();
-        self.publish(published, SchedulerNotice::Again)
+        self.publish(published, SchedulerNotice::AllChanged)
     }
 
     pub(super) fn set_scheduler(
@@ -47,16 +47,16 @@ impl<W> Editor<W> {
                 self.after.replaced.extend(former);
             }
         }
-        let mut after = self.publish(published, SchedulerNotice::Everything);
+        let mut after = self.publish(published, SchedulerNotice::AllJoined);
         // A request that ended meanwhile has notified the old scheduler: the new one reads
         // the facts again.
-        after.join(self.publish(published, SchedulerNotice::Again));
+        after.join(self.publish(published, SchedulerNotice::AllChanged));
         after
     }
 
     /// Publishes what has changed, if anything has.
     pub(super) fn publish_change(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
-        self.publish(published, SchedulerNotice::TheDifference)
+        self.publish(published, SchedulerNotice::Difference)
     }
 
     /// Takes the next planning task, if a plan has to be made and none is being made.
@@ -83,15 +83,19 @@ impl<W> Editor<W> {
         }
     }
 
-    fn publish(&mut self, published: &Published<View<W>>, told: SchedulerNotice) -> AfterChange<W> {
+    fn publish(
+        &mut self,
+        published: &Published<View<W>>,
+        notice: SchedulerNotice,
+    ) -> AfterChange<W> {
         let shared = &self.epoch.shared.clone();
         let renewal = shared.agenda.begin_renewal();
         if shared.must_read_again() {
-            self.owed = self.owed.max(SchedulerNotice::Again);
+            self.owed = self.owed.max(SchedulerNotice::AllChanged);
         }
         // Owed until the scheduler was notified: one that panics is notified the next time.
-        self.owed = self.owed.max(told);
-        let told = self.owed;
+        self.owed = self.owed.max(notice);
+        let notice = self.owed;
         let now = shared.clock.now();
         let mut walked = self.walk_at(now);
         if walked.found.is_empty() && shared.forces_recovery() && self.end_all_outages() {
@@ -104,21 +108,21 @@ impl<W> Editor<W> {
         } = walked;
         let old = published.load();
         let picture = Picture::new(self.generation + 1, self.roster.clone(), found, factors);
-        let mut change = match told {
-            SchedulerNotice::Everything => picture.since_nothing(),
-            SchedulerNotice::Again | SchedulerNotice::TheDifference => {
+        let mut change = match notice {
+            SchedulerNotice::AllJoined => picture.since_nothing(),
+            SchedulerNotice::AllChanged | SchedulerNotice::Difference => {
                 picture.since(&old.picture, &self.touched)
             }
         };
-        if told == SchedulerNotice::Again {
+        if notice == SchedulerNotice::AllChanged {
             change.everything_changed(&picture);
         }
         let readers_care = picture.usable != old.picture.usable
             // Also those of members that are not eligible, which may stand in for others.
             || picture.factors != old.picture.factors;
         let changed = readers_care || !self.touched.is_empty() || !change.is_empty();
-        if changed || told != SchedulerNotice::TheDifference {
-            self.tell_and_show(published, picture, &change);
+        if changed || notice != SchedulerNotice::Difference {
+            self.notify_and_publish(published, picture, &change);
         }
         drop(old);
         renewal.end(next);
@@ -127,7 +131,7 @@ impl<W> Editor<W> {
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
-    fn tell_and_show(
+    fn notify_and_publish(
         &mut self,
         published: &Published<View<W>>,
         picture: Picture,
@@ -152,10 +156,10 @@ impl<W> Editor<W> {
         });
         self.after.former.push(former);
         self.epoch.shared.set_generation(self.generation);
-        if self.owed == SchedulerNotice::Everything {
+        if self.owed == SchedulerNotice::AllJoined {
             self.epoch.shared.set_scheduler(self.scheduler.clone());
         }
-        self.owed = SchedulerNotice::TheDifference;
+        self.owed = SchedulerNotice::Difference;
     }
 
     /// Walks over the members, after ending what is over by `now`.

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use crate::clock::Timestamp;
 use crate::member::{Cause, MemberId};
 use crate::scheduler::PickFacts;
@@ -34,7 +34,7 @@ use crate::session::{PresentedSession, StickySession};
 #[must_use]
 pub struct PickRequest<'r> {
     pub(super) sessions: bool,
-    pub(super) home: Option<Home<'r>>,
+    pub(super) session_key: Option<SessionKey<'r>>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
     pub(super) facts: PickFacts<'r>,
@@ -58,7 +58,7 @@ impl<'r> PickRequest<'r> {
     pub const fn new() -> Self {
         Self {
             sessions: false,
-            home: None,
+            session_key: None,
             no_failover: false,
             hash: None,
             facts: PickFacts::NONE,
@@ -90,7 +90,9 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub fn with_session(mut self, route: Option<&'r str>) -> Self {
         self.sessions = true;
-        self.home = route.filter(|route| !route.is_empty()).map(Home::Route);
+        self.session_key = route
+            .filter(|route| !route.is_empty())
+            .map(SessionKey::Route);
         self
     }
 
@@ -122,7 +124,7 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub fn with_session_member(mut self, name: Option<&'r str>) -> Self {
         self.sessions = true;
-        self.home = name.map(Home::Member);
+        self.session_key = name.map(SessionKey::Member);
         self
     }
 
@@ -356,6 +358,6 @@ impl<'r> PickRequest<'r> {
     /// Returns whether the request waits beside the line: its particular condition must not
     /// hold up all other requests.
     pub(super) fn is_particular(&self) -> bool {
-        !self.tried.is_empty() || (self.no_failover && self.home.is_some())
+        !self.tried.is_empty() || (self.no_failover && self.session_key.is_some())
     }
 }

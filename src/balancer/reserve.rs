@@ -47,14 +47,14 @@ impl<W> Balancer<W> {
             view.scheduler.on_routed(&candidates, &seat.state);
         }
         let entry = view.entry(seat.slot())?;
-        let session = match request.home {
+        let session = match request.session_key {
             Some(_) => Session::Lost,
             None if request.sessions => Session::New,
             None => Session::Off,
         };
         let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
-        self.told(&lease, request);
+        self.report_pick(&lease, request);
         Some(lease)
     }
 
@@ -63,7 +63,7 @@ impl<W> Balancer<W> {
     /// members in error. `None` if there are no such members, if another member could still
     /// be picked, if forced recovery is off, or if a change in progress takes long.
     #[cold]
-    pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
+    pub(crate) fn pick_with_forced_recovery(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
         let shared = self.shared();
         if !shared.forces_recovery() {
             return None;
@@ -179,12 +179,12 @@ mod tests {
         balancer.insert("new", (), standby).unwrap();
         let tried = [balancer.member("a").unwrap().id()];
         let request = PickRequest::new().with_tried(&tried);
-        let elect = || balancer.pick_in_reserve(&request).unwrap();
-        let leases = [elect(), elect(), elect(), elect()];
+        let pick = || balancer.pick_in_reserve(&request).unwrap();
+        let leases = [pick(), pick(), pick(), pick()];
         let names = leases.each_ref().map(|lease| lease.member().name());
         assert_eq!(names, ["old", "new", "old", "old"]);
         clock.advance(Duration::from_secs(60));
         balancer.apply_timed_changes();
-        assert_eq!(elect().member().name(), "new");
+        assert_eq!(pick().member().name(), "new");
     }
 }

@@ -10,20 +10,20 @@ use crate::snapshot::{Roster, Seat};
 
 /// What identifies a session.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Home<'r> {
+pub(super) enum SessionKey<'r> {
     /// The name of its member.
     Member(&'r str),
     Route(&'r str),
 }
 
-impl<'r> Home<'r> {
+impl<'r> SessionKey<'r> {
     pub(super) fn text(self) -> &'r str {
         let (Self::Member(text) | Self::Route(text)) = self;
         text
     }
 
     /// Returns whether this member is the session's own.
-    pub(super) fn is_at(self, seat: &Seat) -> bool {
+    pub(super) fn matches(self, seat: &Seat) -> bool {
         match self {
             Self::Member(name) => seat.state.name() == name,
             Self::Route(route) => seat.spec.route() == Some(route),
@@ -31,7 +31,7 @@ impl<'r> Home<'r> {
     }
 
     /// Returns the route or the name, if there is a member with it.
-    pub(super) fn owned(self, roster: &'r Roster) -> Option<&'r Arc<str>> {
+    pub(super) fn text_if_known(self, roster: &'r Roster) -> Option<&'r Arc<str>> {
         match self {
             Self::Member(name) => roster.named(name).map(|seat| seat.state.name_handle()),
             Self::Route(route) => roster.by_route(route).next()?.spec.route_handle(),

@@ -73,12 +73,12 @@ impl Shared {
         for observer in observers {
             shared.observers.add(observer, &shared.attention);
         }
-        shared.heed(needs);
+        shared.set_needs(needs);
         shared
     }
 
     /// Sets the flags for what a scheduler needs to be notified of.
-    fn heed(&self, needs: Needs) {
+    fn set_needs(&self, needs: Needs) {
         for (flag, need) in [
             (ELAPSED_NEEDED, Needs::ELAPSED),
             (ENDS, Needs::ENDED),
@@ -120,7 +120,7 @@ impl Shared {
         let needs = scheduler.needs();
         drop(self.scheduler.swap(scheduler));
         self.attention.count_change();
-        self.heed(needs);
+        self.set_needs(needs);
     }
 
     /// Returns whether the picture must be renewed.
@@ -219,7 +219,7 @@ impl Shared {
                 cause,
             };
             // The next picture is the first that shows it.
-            self.tell(self.event(self.generation() + 1, Some(state), changed));
+            self.report(self.event(self.generation() + 1, Some(state), changed));
         }
     }
 
@@ -239,10 +239,10 @@ impl Shared {
     }
 
     /// Delivers one event; never under a lock.
-    pub(super) fn tell(&self, event: Event<'_>) {
-        let mut telling = self.observers.tell();
-        telling.event(&event);
-        telling.end();
+    pub(super) fn report(&self, event: Event<'_>) {
+        let mut delivery = self.observers.deliver();
+        delivery.event(&event);
+        delivery.end();
     }
 }
 

@@ -33,7 +33,7 @@ impl Slots {
         self.free.pop().unwrap_or_else(|| {
             assert!(
                 self.used < MemberId::SLOTS,
-                "a balancer has room for {} members, gone ones with leases included",
+                "a balancer can have at most {} members, including removed ones with leases",
                 MemberId::SLOTS
             );
             self.used += 1;

@@ -83,7 +83,7 @@ pub(crate) fn walk(
         }
         found.usable += this.usable;
         if !found.is_full {
-            if idle_spares.is_empty() && this.has_nobody_to_stand_in_for() {
+            if idle_spares.is_empty() && this.has_none_to_stand_in_for() {
                 idle_spares.clone_from(&this.spares);
             }
             found.take(this.ordinary);
@@ -141,7 +141,7 @@ impl Tier {
         self.usable += usize::from(able);
     }
 
-    fn has_nobody_to_stand_in_for(&self) -> bool {
+    fn has_none_to_stand_in_for(&self) -> bool {
         self.ordinary.is_empty() && self.missing == 0
     }
 }

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// How many names a part has, on average, when the number of parts is doubled.
-const CROWD: usize = 16;
+const MEAN_PART_LEN: usize = 16;
 
 /// Slots by the hash of the name. The hash has random keys, so that chosen names cannot
 /// collide in one part.
@@ -38,7 +38,7 @@ impl Names {
 
     /// Adds a name that is not in the table.
     pub(crate) fn insert(&mut self, name: &str, slot: u32) {
-        if self.len >= self.parts.len() * CROWD {
+        if self.len >= self.parts.len() * MEAN_PART_LEN {
             self.grow();
         }
         let hash = self.keys.hash_one(name);

@@ -61,7 +61,7 @@ fn each_observer_is_told_what_it_wants_in_the_order_of_adding() {
     balancer.observe(named("third")).keep();
     book.lock().unwrap().clear();
     let lease = pick(&balancer).unwrap();
-    let lines = ["first", "second", "third"].map(|name| format!("{name}: member \"a\" elected"));
+    let lines = ["first", "second", "third"].map(|name| format!("{name}: member \"a\" picked"));
     assert_eq!(*book.lock().unwrap(), lines);
     assert_eq!(ends.take(), 0);
     drop(lease);

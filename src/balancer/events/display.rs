@@ -27,7 +27,7 @@ impl fmt::Display for EventKind<'_> {
                 time_to_head,
                 status,
             } => {
-                f.write_str("answered")?;
+                f.write_str("responded")?;
                 if let Some(status) = status {
                     write!(f, " with status {status}")?;
                 }
@@ -53,9 +53,9 @@ impl fmt::Display for EventKind<'_> {
                 because(f, cause)
             }
             Self::Picked { session } => match session {
-                Session::Hit => f.write_str("elected by its session"),
-                Session::Redirected => f.write_str("elected by a redirected session"),
-                Session::Lost | Session::New | Session::Off => f.write_str("elected"),
+                Session::Hit => f.write_str("picked by its session"),
+                Session::Redirected => f.write_str("picked by a redirected session"),
+                Session::Lost | Session::New | Session::Off => f.write_str("picked"),
             },
             Self::Ended(ended) => write_ended(f, ended),
             Self::FailedOver { from, tried, cause } => {
@@ -80,7 +80,7 @@ impl fmt::Display for EventKind<'_> {
                 let session = match session {
                     Session::Hit => "serves its session",
                     Session::Lost => "serves a session that is not its own",
-                    Session::New => "begins a session",
+                    Session::New => "starts a session",
                     Session::Off => "serves no session",
                     Session::Redirected => "serves a redirected session",
                 };
@@ -190,7 +190,7 @@ mod tests {
                     time_to_head,
                     status: Some(200),
                 },
-                "member \"a\" answered with status 200 after 3ms",
+                "member \"a\" responded with status 200 after 3ms",
             ),
             (
                 EventKind::Changed {
@@ -212,7 +212,7 @@ mod tests {
                 EventKind::Picked {
                     session: Session::New,
                 },
-                "member \"a\" elected",
+                "member \"a\" picked",
             ),
             (
                 EventKind::Ended(&failed),

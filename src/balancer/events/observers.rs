@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Event, Interest, Observer};
 use crate::balancer::attention::{
-    Attention, ELECTIONS_WANTED, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, TIMED,
+    Attention, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, PICKS_WANTED, TIMED,
 };
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
@@ -93,7 +93,7 @@ impl Observers {
         let heads_timed = wanted.contains(Interest::TIME_TO_HEAD);
         let ends_timed = wanted.contains(Interest::ELAPSED);
         let flags = [
-            (ELECTIONS_WANTED, wanted.intersects(Interest::ELECTION)),
+            (PICKS_WANTED, wanted.intersects(Interest::PICK_EVENTS)),
             (ENDS_TIMED, ends_timed),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
             (HEADS_TIMED, heads_timed),
@@ -109,7 +109,7 @@ impl Observers {
     }
 
     /// Begins a delivery of events.
-    pub(in crate::balancer) fn tell(&self) -> EventDelivery<'_> {
+    pub(in crate::balancer) fn deliver(&self) -> EventDelivery<'_> {
         EventDelivery {
             observers: self,
             panic: None,
@@ -131,7 +131,7 @@ impl fmt::Debug for Observers {
 
 /// Delivers events one after the other. A panic of an observer is held back until the end,
 /// so that all observers receive all events.
-#[must_use = "a panic goes on when the telling ends"]
+#[must_use = "a panic is resumed when the delivery ends"]
 pub(in crate::balancer) struct EventDelivery<'o> {
     observers: &'o Observers,
     /// The first panic.
@@ -144,8 +144,8 @@ impl EventDelivery<'_> {
         let wants = event.kind.interest();
         for registered in self.observers.list.load().iter() {
             if registered.wants.contains(wants) {
-                let told = AssertUnwindSafe(|| registered.observer.observe(event));
-                if let Err(panic) = catch_unwind(told) {
+                let call = AssertUnwindSafe(|| registered.observer.observe(event));
+                if let Err(panic) = catch_unwind(call) {
                     self.panic.get_or_insert(panic);
                 }
             }

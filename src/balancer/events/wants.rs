@@ -76,7 +76,7 @@ impl Interest {
     pub const NOTHING: Self = Self::empty();
 
     /// The events of a pick that found a member.
-    pub(in crate::balancer) const ELECTION: Self =
+    pub(in crate::balancer) const PICK_EVENTS: Self =
         Self::PICKED.union(Self::SESSION).union(Self::FAILED_OVER);
 }
 
@@ -119,6 +119,6 @@ mod tests {
             }
         }
         assert_eq!(Interest::ALL.bits(), u32::MAX);
-        assert_eq!(Interest::ELECTION.bits(), 1 << 4 | 1 << 6 | 1 << 11);
+        assert_eq!(Interest::PICK_EVENTS.bits(), 1 << 4 | 1 << 6 | 1 << 11);
     }
 }

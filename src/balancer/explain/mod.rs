@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::agenda::{Outlook, Pace};
 use super::layers::SettingLayer;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::{Balancer, PickRequest, Reason};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
@@ -30,7 +30,7 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 /// let explanation = balancer.explain(&PickRequest::new());
 /// assert_eq!(explanation.scheduler(), "byrequests");
 /// assert_eq!(explanation.picked().unwrap().name.as_ref(), "a");
-/// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, the earlier place decides");
+/// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, and the earlier place decides");
 /// assert_eq!(explanation.members().len(), 2);
 /// println!("{explanation}");
 /// # Ok::<(), equipoise::BuildError>(())
@@ -202,9 +202,9 @@ impl<W> Balancer<W> {
         let view = self.core.view.load();
         let now = shared.clock.now();
         let roster = view.picture.roster.clone();
-        let as_if = AsIf::at(now, shared.pace, &roster, shared.forces_recovery());
-        let picture = as_if.picture(view.picture.generation, &roster);
-        let status = |seat: &Seat| as_if.status(seat);
+        let preview = PickPreview::at(now, shared.pace, &roster, shared.forces_recovery());
+        let picture = preview.picture(view.picture.generation, &roster);
+        let status = |seat: &Seat| preview.status(seat);
 
         let plan = view.plan.as_ref();
         let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
@@ -215,21 +215,21 @@ impl<W> Balancer<W> {
             random: &shared.random,
         };
         let mut full = false;
-        let session = request.home.and_then(|home| {
-            home.find(&roster, &mut |seat| {
+        let session = request.session_key.and_then(|key| {
+            key.find(&roster, &mut |seat| {
                 let able = status(seat).is_usable() && !request.tried.contains(&id(seat));
                 full |= able && !has_room(seat);
                 able && has_room(seat)
             })
         });
-        let owned = |home: Home<'_>| home.owned(&roster).is_some();
-        let (chosen, why) = match (session, request.home) {
-            (Some(seat), Some(home)) if home.is_at(seat) => (Some(id(seat)), Reason::SessionHit),
+        let owned = |key: SessionKey<'_>| key.text_if_known(&roster).is_some();
+        let (chosen, why) = match (session, request.session_key) {
+            (Some(seat), Some(key)) if key.matches(seat) => (Some(id(seat)), Reason::SessionHit),
             (Some(seat), _) => (Some(id(seat)), Reason::SessionRedirected),
-            (None, Some(home)) if request.no_failover && owned(home) && full => {
+            (None, Some(key)) if request.no_failover && owned(key) && full => {
                 (None, Reason::AtCapacity)
             }
-            (None, Some(home)) if request.no_failover && owned(home) => (None, Reason::SessionLost),
+            (None, Some(key)) if request.no_failover && owned(key) => (None, Reason::SessionLost),
             (None, lost) => {
                 let chosen = view.scheduler.peek(&candidates, &context);
                 candidates.reverse_ranks();
@@ -242,10 +242,10 @@ impl<W> Balancer<W> {
                 let why = match chosen {
                     Some(_) => Reason::Scheduled {
                         tied_with: rival.map(|seat| seat.state.name_handle().clone()),
-                        lost_route: lost.map(|home| home.text().to_owned()),
+                        lost_route: lost.map(|key| key.text().to_owned()),
                     },
                     None if roster.is_empty() => Reason::Empty,
-                    None if open => Reason::Undisclosed,
+                    None if open => Reason::Unpredictable,
                     None if candidates.iter().next().is_some() => Reason::AtCapacity,
                     None => Reason::NoneUsable,
                 };
@@ -266,7 +266,7 @@ impl<W> Balancer<W> {
             route: seat.spec.route_handle().cloned(),
             labels: seat.spec.labels().clone(),
             status: status(seat),
-            health: as_if.health(seat),
+            health: preview.health(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),
@@ -286,14 +286,14 @@ impl<W> Balancer<W> {
 
 /// The members as a pick at a time would find them.
 #[derive(Clone, Copy)]
-struct AsIf {
+struct PickPreview {
     now: Timestamp,
     pace: Pace,
     /// Errors and ejections end for all members that nothing else keeps out.
     recovery_is_forced: bool,
 }
 
-impl AsIf {
+impl PickPreview {
     fn at(now: Timestamp, pace: Pace, roster: &Roster, forces: bool) -> Self {
         let mut this = Self {
             now,

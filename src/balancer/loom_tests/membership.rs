@@ -112,7 +112,7 @@ fn drains_for_good(request: PickRequest<'static>) {
 
     assert_eq!(removed.in_flight(), u32::from(lease.is_ok()));
     if lease.is_ok() {
-        assert_eq!(at_once, Poll::Pending, "drained, and then elected");
+        assert_eq!(at_once, Poll::Pending, "drained, and then picked");
         drop(lease);
         assert_eq!(drained.resume(), Poll::Ready(()));
     }
@@ -153,19 +153,19 @@ fn loom_a_removed_member_is_drained_when_a_claim_comes_to_nothing() {
 }
 
 #[test]
-fn loom_nobody_is_elected_after_the_call_that_disables_it() {
+fn loom_no_member_is_picked_after_the_call_that_disables_it() {
     check(|| {
         let balancer = one(MemberSpec::new());
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         balancer.set_flag("a", Flag::Disabled).unwrap();
-        let elected = balancer.member("a").unwrap().picked();
+        let picks = balancer.member("a").unwrap().picked();
         let later = pick(&balancer);
         assert!(matches!(later, Err(PickError::NoneUsable { .. })));
         let earlier = join(picking);
 
         assert!(matches!(earlier, Ok(_) | Err(PickError::NoneUsable { .. })));
-        assert_eq!(elected, u64::from(earlier.is_ok()));
+        assert_eq!(picks, u64::from(earlier.is_ok()));
         assert_eq!(in_flight(&balancer, "a"), u32::from(earlier.is_ok()));
         drop(earlier);
         assert_eq!(in_flight(&balancer, "a"), 0);
@@ -210,7 +210,7 @@ fn loom_a_pick_finds_the_other_one_while_one_is_disabled() {
 }
 
 #[test]
-fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
+fn loom_a_pick_finds_a_member_while_one_member_replaces_another() {
     check(|| {
         let balancer = empty()
             .member("a", (), MemberSpec::new())
@@ -226,10 +226,10 @@ fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
         let earlier = join(picking);
 
         // While neither of the two exists, "z" serves.
-        let elected = |name| u32::from(earlier.member().name() == name);
-        assert_eq!(removed.in_flight(), elected("a"));
-        assert_eq!(in_flight(&balancer, "b"), 1 + elected("b"));
-        assert_eq!(in_flight(&balancer, "z"), elected("z"));
+        let picks = |name| u32::from(earlier.member().name() == name);
+        assert_eq!(removed.in_flight(), picks("a"));
+        assert_eq!(in_flight(&balancer, "b"), 1 + picks("b"));
+        assert_eq!(in_flight(&balancer, "z"), picks("z"));
         drop((earlier, later));
         assert_eq!(removed.in_flight(), 0);
         assert_eq!(in_flight(&balancer, "b"), 0);
@@ -262,8 +262,8 @@ fn slot_changes_hands(request: PickRequest<'static>) {
     match join(picking) {
         Ok(lease) => {
             assert_eq!(lease.member().in_flight(), 1);
-            let elected = u32::from(lease.member().name() == "b");
-            assert_eq!(in_flight(&balancer, "b"), elected);
+            let picks = u32::from(lease.member().name() == "b");
+            assert_eq!(in_flight(&balancer, "b"), picks);
         }
         Err(error) => assert_eq!(error, PickError::Empty),
     }
@@ -285,9 +285,9 @@ fn loom_a_pick_with_an_older_view_meets_all_of_an_edit_or_nothing() {
         let lease = join(picking);
 
         // Before the edit "a" exists, and after it "b": at each moment one of them exists.
-        let elected = |name| u32::from(lease.member().name() == name);
-        assert_eq!(removed[0].in_flight(), elected("a"));
-        assert_eq!(in_flight(&balancer, "b"), elected("b"));
+        let picks = |name| u32::from(lease.member().name() == name);
+        assert_eq!(removed[0].in_flight(), picks("a"));
+        assert_eq!(in_flight(&balancer, "b"), picks("b"));
         drop(lease);
         assert_eq!(removed[0].in_flight() + in_flight(&balancer, "b"), 0);
     });

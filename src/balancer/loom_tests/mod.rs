@@ -84,7 +84,7 @@ fn pick(balancer: &Balancer<()>) -> Result<Lease<()>, PickError> {
 }
 
 fn picked(balancer: &Balancer<()>) -> Lease<()> {
-    pick(balancer).expect("somebody can be elected")
+    pick(balancer).expect("a member can be picked")
 }
 
 fn in_flight(balancer: &Balancer<()>, name: &str) -> u32 {

@@ -73,7 +73,7 @@ fn loom_a_pick_beside_a_change_of_the_members_finds_one_by_whatever_plan() {
 }
 
 #[test]
-fn loom_no_member_is_elected_by_an_old_plan_after_it_is_removed() {
+fn loom_no_member_is_picked_by_an_old_plan_after_it_is_removed() {
     check(|| {
         let balancer = balancer();
         balancer.insert("b", (), MemberSpec::new()).unwrap();

@@ -84,12 +84,12 @@ fn loom_a_full_member_whose_lease_ends_while_the_scheduler_changes_is_not_left_o
 }
 
 #[test]
-fn loom_a_request_that_the_old_scheduler_elected_for_is_load_to_the_new_one() {
+fn loom_a_request_that_the_old_scheduler_picked_for_is_load_to_the_new_one() {
     check(|| load_moves_over(PickRequest::new()));
 }
 
 #[test]
-fn loom_a_session_that_the_old_scheduler_heard_of_is_load_to_the_new_one() {
+fn loom_a_session_that_the_old_scheduler_was_notified_of_is_load_to_the_new_one() {
     check(|| load_moves_over(PickRequest::new().with_session(Some("r"))));
 }
 

@@ -101,9 +101,9 @@ impl<W> Balancer<W> {
     }
 
     /// Disables a member, if it exists and drains, so that its sessions go to others.
-    fn let_go(&self, state: &Arc<MemberState>) {
+    fn release_sessions(&self, state: &Arc<MemberState>) {
         let editor = self.core.editor.lock();
-        if let (DrainState::Draining, Some(seat)) = standing(editor.seat(state.name()), state) {
+        if let (DrainState::Draining, Some(seat)) = drain_state(editor.seat(state.name()), state) {
             let seat = seat.clone();
             self.override_flag(&seat, Flag::Disabled, editor);
         }
@@ -112,7 +112,7 @@ impl<W> Balancer<W> {
     /// Removes a member if it exists and drains; returns its state before.
     fn remove_draining(&self, state: &Arc<MemberState>) -> DrainState {
         let mut editor = self.core.editor.lock();
-        let (found, seat) = standing(editor.seat(state.name()), state);
+        let (found, seat) = drain_state(editor.seat(state.name()), state);
         let seat = seat.filter(|seat| may_be_removed(seat));
         if let (DrainState::Draining, Some(seat)) = (found, seat) {
             let seat = seat.clone();
@@ -142,17 +142,17 @@ enum DrainState {
 
 /// Returns the state of a draining member, if `seat` has its name or its slot, and its seat
 /// if it has one.
-fn standing<'s>(
+fn drain_state<'s>(
     seat: Option<&'s Arc<Seat>>,
     state: &Arc<MemberState>,
 ) -> (DrainState, Option<&'s Arc<Seat>>) {
     let seat = seat.filter(|seat| Arc::ptr_eq(&seat.state, state));
-    let standing = match seat {
+    let drain = match seat {
         None => DrainState::Removed,
         Some(_) if state.status().contains(Flag::Draining) => DrainState::Draining,
         Some(_) => DrainState::Resumed,
     };
-    (standing, seat)
+    (drain, seat)
 }
 
 pin_project! {
@@ -267,7 +267,7 @@ where
         this.watch.begin(context.waker());
         let is_empty = || state.in_flight() == 0;
         let view = balancer.core.view.load();
-        let (mut found, seat) = standing(view.picture.roster.seat(state.id().slot()), state);
+        let (mut found, seat) = drain_state(view.picture.roster.seat(state.id().slot()), state);
         let mut removes = *this.removes && seat.is_some_and(may_be_removed);
         drop(view);
         if found == DrainState::Draining && removes && is_empty() {
@@ -288,7 +288,7 @@ where
         if deadline.is_some_and(|deadline| deadline.poll(context).is_ready()) {
             this.deadline.set(None);
             // If that is a change, it wakes this task.
-            balancer.let_go(state);
+            balancer.release_sessions(state);
         }
         Poll::Pending
     }
@@ -342,7 +342,7 @@ impl fmt::Display for DrainOutcome {
         f.pad(match self {
             Self::Emptied => "it drains, and nothing is in flight",
             Self::Removed => "it was removed, and nothing is in flight",
-            Self::Resumed => "it drains no longer",
+            Self::Resumed => "it no longer drains",
         })
     }
 }

@@ -149,7 +149,7 @@ mod tests {
         assert!(firsts > 10_000);
         assert!(
             (1..100).contains(&lasts),
-            "it is told when the line is empty, and only then"
+            "it is called when the line is empty, and only then"
         );
     }
 

@@ -286,7 +286,7 @@ impl<W> Waiter<W> {
                     self.held = HeldPlace::Beside(shared.watch(None, context.waker()));
                 } else {
                     self.held = HeldPlace::InLine(shared.join_line(context.waker()));
-                    self.balancer.tell_waiting();
+                    self.balancer.report_waiting();
                 }
                 self.attempt(request, context)
             }
@@ -315,7 +315,7 @@ impl<W> Waiter<W> {
     /// Ends a wait that has failed, and reports that to observers.
     pub(crate) fn give_up_on(&mut self, request: &PickRequest<'_>, error: &PickError) {
         self.give_up();
-        self.balancer.tell_refused(request, error);
+        self.balancer.report_refused(request, error);
     }
 
     fn give_up(&mut self) {

@@ -47,15 +47,15 @@ pub enum Reason {
     SessionRedirected,
     /// The scheduler does not predict its pick: it picks at random, or has no
     /// [`peek`](crate::Scheduler::peek).
-    Undisclosed,
+    Unpredictable,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtCapacity => f.write_str("all that could be picked are at capacity"),
+            Self::AtCapacity => f.write_str("all members that could be picked are at capacity"),
             Self::Empty => f.write_str("there are no members"),
-            Self::NoneUsable => f.write_str("nobody can be elected"),
+            Self::NoneUsable => f.write_str("no member can be picked"),
             Self::Scheduled {
                 tied_with,
                 lost_route,
@@ -65,14 +65,16 @@ impl fmt::Display for Reason {
                     None => f.write_str("by standing")?,
                 }
                 match tied_with {
-                    Some(rival) => write!(f, ", tied with {rival}, the earlier place decides"),
+                    Some(rival) => write!(f, ", tied with {rival}, and the earlier place decides"),
                     None => Ok(()),
                 }
             }
-            Self::SessionHit => f.write_str("its session belongs there"),
-            Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
-            Self::SessionRedirected => f.write_str("its session is redirected there"),
-            Self::Undisclosed => f.write_str("the method does not tell beforehand"),
+            Self::SessionHit => f.write_str("its session belongs to this member"),
+            Self::SessionLost => {
+                f.write_str("its session's member cannot serve, and no other member may")
+            }
+            Self::SessionRedirected => f.write_str("its session is redirected to this member"),
+            Self::Unpredictable => f.write_str("the scheduler does not predict its pick"),
         }
     }
 }
