@@ -264,18 +264,18 @@ impl<W> Lease<W> {
     ///
     /// let balancer = Balancer::new([("a", ())])?;
     /// let log = balancer.observe(|event: &Event<'_>| {
-    ///     if let EventKind::Answered { time_to_head, status } = event.kind {
+    ///     if let EventKind::Responded { time_to_head, status } = event.kind {
     ///         assert!(time_to_head.is_some());
     ///         assert_eq!(status, Some(200));
     ///     }
     /// });
     /// let mut lease = balancer.pick(&PickRequest::new())?;
-    /// lease.answered(Some(200)); // and the body is still to come
+    /// lease.record_head(Some(200)); // and the body is still to come
     /// # drop(log);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn answered(&mut self, status: Option<u16>) {
+    pub fn record_head(&mut self, status: Option<u16>) {
         self.meter.note_head(status);
         let seen = self.entry().epoch.shared.attention.look();
         if seen.has(HEADS_WANTED | HEADS_NEEDED) {
@@ -293,12 +293,12 @@ impl<W> Lease<W> {
             self.meter.time_head(|| shared.clock.now());
         }
         if seen.has(HEADS_WANTED) {
-            let answered = EventKind::Answered {
+            let responded = EventKind::Responded {
                 time_to_head: self.meter.time_to_head(),
                 status,
             };
             let member = Some(&entry.seat.state);
-            let event = shared.event(self.meter.generation(), member.map(|it| &**it), answered);
+            let event = shared.event(self.meter.generation(), member.map(|it| &**it), responded);
             shared.report(event);
         }
     }
@@ -450,7 +450,7 @@ pub(super) fn end(
                 .then(elapsed)
                 .flatten(),
             time_to_head: meter.time_to_head(),
-            is_answered: meter.is_answered(),
+            has_responded: meter.has_responded(),
             status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),

@@ -103,7 +103,7 @@ impl Meter {
     }
 
     /// Returns whether the head of the response has arrived.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(super) fn has_responded(&self) -> bool {
         self.head != Head::Missing
     }
 

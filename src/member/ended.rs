@@ -58,8 +58,8 @@ pub struct Ended {
     /// [`Interest::TIME_TO_HEAD`](crate::balancer::events::Interest::TIME_TO_HEAD)).
     pub time_to_head: Option<Duration>,
     /// Whether the head of an answer was there: see
-    /// [`Lease::answered`](crate::Lease::answered).
-    pub is_answered: bool,
+    /// [`Lease::record_head`](crate::Lease::record_head).
+    pub has_responded: bool,
     /// The status of that head, if it has one: also if the answer broke off later, which its
     /// `cause` tells.
     pub status: Option<u16>,

@@ -106,7 +106,7 @@ bitflags! {
         /// ```
         const PLAN = 1 << 4;
         /// As [`ELAPSED`](Self::ELAPSED), with the time from pick to the head of the answer,
-        /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
+        /// if what uses the member tells of it ([`Lease::record_head`](crate::Lease::record_head)).
         ///
         /// # Examples
         ///

@@ -23,7 +23,7 @@ impl fmt::Display for Event<'_> {
 impl fmt::Display for EventKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Answered {
+            Self::Responded {
                 time_to_head,
                 status,
             } => {
@@ -171,7 +171,7 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head,
-            is_answered: true,
+            has_responded: true,
             status: None,
             bytes_sent: 120,
             bytes_received: 4_096,
@@ -186,7 +186,7 @@ mod tests {
         );
         let lines = [
             (
-                EventKind::Answered {
+                EventKind::Responded {
                     time_to_head,
                     status: Some(200),
                 },

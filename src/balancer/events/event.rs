@@ -71,7 +71,7 @@ pub struct Event<'e> {
 #[non_exhaustive]
 pub enum EventKind<'e> {
     /// The head of a response arrived.
-    Answered {
+    Responded {
         /// The time from the pick to the head, if the scheduler needs it or an observer
         /// wants it ([`Interest::TIME_TO_HEAD`]). `None` for a request that began before
         /// that.
@@ -193,7 +193,7 @@ impl EventKind<'_> {
     #[must_use]
     pub const fn interest(&self) -> Interest {
         match self {
-            Self::Answered { .. } => Interest::ANSWERED,
+            Self::Responded { .. } => Interest::RESPONDED,
             Self::Changed { .. } => Interest::CHANGED,
             Self::Ejected { .. } => Interest::EJECTED,
             Self::Picked { .. } => Interest::PICKED,

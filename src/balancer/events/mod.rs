@@ -40,7 +40,7 @@
 //!
 //! impl Observer for DrainOverloaded {
 //!     fn observe(&self, event: &Event<'_>) {
-//!         let answered = matches!(event.kind, EventKind::Answered { status: Some(503), .. });
+//!         let answered = matches!(event.kind, EventKind::Responded { status: Some(503), .. });
 //!         let (true, Some(member), Some(balancer)) = (answered, event.member, self.0.upgrade())
 //!         else {
 //!             return;
@@ -50,14 +50,14 @@
 //!     }
 //!
 //!     fn interest(&self) -> Interest {
-//!         Interest::ANSWERED
+//!         Interest::RESPONDED
 //!     }
 //! }
 //!
 //! let balancer = Balancer::new([("a", ()), ("b", ())])?;
 //! let observing = balancer.observe(DrainOverloaded(balancer.downgrade()));
 //! let mut lease = balancer.pick(&PickRequest::new())?;
-//! lease.answered(Some(503));
+//! lease.record_head(Some(503));
 //! assert!(lease.member().status().contains(Flag::Draining));
 //! # drop(observing);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -97,7 +97,7 @@ impl Observers {
             (ENDS_TIMED, ends_timed),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
             (HEADS_TIMED, heads_timed),
-            (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
+            (HEADS_WANTED, wanted.contains(Interest::RESPONDED)),
             (TIMED, ends_timed || heads_timed),
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);

@@ -21,10 +21,10 @@ bitflags! {
     /// ```
     #[derive(Clone, Copy, Default, Eq, PartialEq)]
     pub struct Interest: u32 {
-        /// [`EventKind::Answered`](super::EventKind::Answered). No clock is read for it:
+        /// [`EventKind::Responded`](super::EventKind::Responded). No clock is read for it:
         /// its time to the head is present if [`TIME_TO_HEAD`](Self::TIME_TO_HEAD) is
         /// wanted, too.
-        const ANSWERED = 1;
+        const RESPONDED = 1;
         /// [`EventKind::Changed`](super::EventKind::Changed), which includes errors of
         /// members.
         const CHANGED = 1 << 1;
@@ -58,10 +58,10 @@ bitflags! {
         const SESSION = 1 << 11;
         /// [`EventKind::SessionNotKept`](super::EventKind::SessionNotKept).
         const SESSION_NOT_KEPT = 1 << 12;
-        /// As [`ANSWERED`](Self::ANSWERED), with the time to the head, also in
+        /// As [`RESPONDED`](Self::RESPONDED), with the time to the head, also in
         /// [`Ended::time_to_head`](crate::Ended::time_to_head): the clock is read at the
         /// beginning of each request and at the head of each response.
-        const TIME_TO_HEAD = 1 << 15 | Self::ANSWERED.bits();
+        const TIME_TO_HEAD = 1 << 15 | Self::RESPONDED.bits();
         /// [`EventKind::Waiting`](super::EventKind::Waiting).
         const WAITING = 1 << 13;
         // Kinds of later versions.

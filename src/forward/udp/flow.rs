@@ -266,7 +266,7 @@ impl<W> RunningFlow<W> {
             lease.record_received(datagram.len() as u64);
             if self.answers == 0 {
                 flow.is_answered.store(1, Relaxed);
-                lease.answered(None);
+                lease.record_head(None);
             }
         }
         self.answers += 1;
