@@ -1,7 +1,7 @@
 //! What an operator decides about a member, over what its source says: [`Overrides`].
 //!
 //! What does not live here: where they are kept while their member is away
-//! (`balancer/overridden.rs`), and the member's health, which nothing overrides.
+//! (`balancer/overrides.rs`), and the member's health, which nothing overrides.
 
 use std::fmt;
 use std::sync::Arc;

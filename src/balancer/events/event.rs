@@ -35,12 +35,12 @@ use crate::session::{CookieRouteError, Session};
 pub struct Event<'e> {
     /// The balancer's name, if it has one.
     pub balancer: Option<&'e str>,
-    /// The number of the picture that the event belongs to; each publication has a higher
-    /// number than the one before.
+    /// The number of the published state of the members that the event belongs to; each
+    /// publication has a higher number than the one before.
     ///
-    /// A change of a member has the number of the first picture that shows it. An event of
-    /// a request has the number of the picture by which its member was picked. All other
-    /// events have the number of the picture that was published when they happened.
+    /// A change of a member has the number of the first publication that shows it. An event
+    /// of a request has the number of the one by which its member was picked. All other
+    /// events have the number of the latest publication when they happened.
     pub generation: u64,
     /// The member that the event is about; `None` for an event of the whole balancer.
     pub member: Option<&'e MemberState>,

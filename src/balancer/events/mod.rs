@@ -65,15 +65,15 @@
 
 mod display;
 mod event;
+mod interest;
 mod observer;
+mod observer_guard;
 mod observers;
-mod observing;
-mod wants;
 
 pub use event::{Event, EventKind};
+pub use interest::Interest;
 pub use observer::Observer;
-pub use observing::ObserverGuard;
-pub use wants::Interest;
+pub use observer_guard::ObserverGuard;
 
+pub(super) use observer_guard::Registry;
 pub(super) use observers::Observers;
-pub(super) use observing::Registry;

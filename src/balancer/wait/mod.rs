@@ -8,9 +8,9 @@ mod drain;
 mod drained;
 mod keeper;
 mod keepers;
-mod line;
 mod queue;
 mod registration;
+mod wait_list;
 
 use std::fmt;
 use std::future::Future;
@@ -27,7 +27,7 @@ pub use drained::Drained;
 pub(crate) use keeper::{Expected, TimeKeeper};
 
 pub(super) use keepers::Keepers;
-pub(super) use line::WaitList;
+pub(super) use wait_list::WaitList;
 
 impl<W> Balancer<W> {
     /// Picks a member, and waits for one until `deadline` if there is none (Apache: the
