@@ -188,7 +188,7 @@ impl Guard {
     ///
     /// let balancer = Balancer::new([("a", ())])?;
     /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// guard.learned_limit().set(Some(8)); // as the server's new settings say
+    /// guard.learned_limit().set(Some(8)); // from the server's new settings
     /// assert_eq!(guard.member().max_in_flight(), 8);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
-//! change ─► under the editor's lock: copy, change, walk, tell the scheduler, publish
-//!        └► outside it: tell the observer, let the scheduler plan, publish the plan
+//! change ─► under the editor's lock: copy, change, walk, notify the scheduler, publish
+//!        └► outside it: notify observers, run the scheduler's planning, publish it
 //! ```
 //!
 //! Reading never waits for a change. What does not live here: how a member is picked

@@ -346,7 +346,7 @@ pub(crate) fn may_change(error: &PickError) -> bool {
 /// use equipoise::{Balancer, Flag, MemberSpec};
 /// use std::time::Duration;
 ///
-/// let spec = MemberSpec::new().with_flag(Flag::FailedCheck); // until a check says otherwise
+/// let spec = MemberSpec::new().with_flag(Flag::FailedCheck); // until a check passes
 /// let balancer = Balancer::builder().member("a", (), spec).build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// # runtime.block_on(async {
