@@ -58,7 +58,7 @@ pub struct Ended {
     /// ([`Interest::TIME_TO_HEAD`](crate::balancer::events::Interest::TIME_TO_HEAD)).
     pub time_to_head: Option<Duration>,
     /// Whether the head of a response arrived: see
-    /// [`Lease::answered`](crate::Lease::answered).
+    /// [`Lease::record_head`](crate::Lease::record_head).
     pub has_response: bool,
     /// The status of that head, if it has one. It is also set if the response ended early
     /// afterwards; `cause` then gives the reason.

@@ -2,7 +2,7 @@
 //! [`Overrides`].
 //!
 //! What does not live here: where overrides are kept while their member is absent
-//! (`balancer/overridden.rs`), and the member's health, which nothing overrides.
+//! (`balancer/overrides.rs`), and the member's health, which nothing overrides.
 
 use std::fmt;
 use std::sync::Arc;

@@ -109,7 +109,7 @@ bitflags! {
         const PLAN = 1 << 4;
         /// As [`ELAPSED`](Self::ELAPSED), with the time from the pick to the head of the
         /// response, if the user of the member records it
-        /// ([`Lease::answered`](crate::Lease::answered)).
+        /// ([`Lease::record_head`](crate::Lease::record_head)).
         ///
         /// # Examples
         ///

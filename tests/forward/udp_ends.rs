@@ -382,7 +382,7 @@ async fn an_observer_that_panics_ends_its_flow_and_no_other() {
         let balancer = balancer([&server]);
         let _observing = balancer.observe(|event: &Event<'_>| {
             assert!(
-                !matches!(event.kind, EventKind::Answered { .. }),
+                !matches!(event.kind, EventKind::Responded { .. }),
                 "it panics"
             );
         });

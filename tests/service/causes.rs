@@ -194,7 +194,7 @@ async fn the_head_of_an_answer_is_told_with_its_status_and_time() {
     let observing = cast
         .balancer
         .observe(move |event: &Event<'_>| match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head,
                 status,
             } => book.lock().unwrap().push((time_to_head.is_some(), status)),

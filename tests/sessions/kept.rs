@@ -152,7 +152,8 @@ fn two_members_with_one_route_are_explained() {
     assert_eq!(explanation.shared_routes(), [("r", vec!["a", "b"])]);
     assert_eq!(&*explanation.picked().unwrap().name, "a");
     let said = explanation.to_string();
-    let line = "  route \"r\" is that of a, b: the first that can serve gets its sessions\n";
+    let line =
+        "  route \"r\" belongs to a, b: the first of them that can serve gets its sessions\n";
     assert!(said.ends_with(line), "{said}");
 }
 

@@ -299,7 +299,7 @@ impl ConnectionSetup {
             _ => (None, Aborted::NoMember),
         };
         let Some(_place) = place else {
-            balancer.tell_refused(&request, &error);
+            balancer.report_refused(&request, &error);
             return Err(otherwise);
         };
         let waiting = Box::pin(balancer.pick_wait(&request, Deadline::at(give_up)));
@@ -324,7 +324,7 @@ impl ConnectionSetup {
             return picked;
         }
         let reserve = balancer.pick_in_reserve(request);
-        let reserve = reserve.or_else(|| balancer.pick_forgiving(request));
+        let reserve = reserve.or_else(|| balancer.pick_with_forced_recovery(request));
         reserve.map_or(picked, Ok)
     }
 

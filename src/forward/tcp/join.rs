@@ -92,7 +92,7 @@ pub(super) async fn join(
         if received > 0 {
             lease.record_received(received);
             if read == 0 {
-                lease.answered(None);
+                lease.record_head(None);
             }
         }
         if polled.is_ready() {

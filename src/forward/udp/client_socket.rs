@@ -454,7 +454,7 @@ impl ClientSocket {
             None => request,
         };
         self.balancer.pick_untried(&request).map_err(|error| {
-            self.balancer.tell_refused(&request, &error);
+            self.balancer.report_refused(&request, &error);
             match error {
                 PickError::AtCapacity => Dropped::AtCapacity,
                 _ => Dropped::NoMember,

@@ -272,7 +272,7 @@ impl<W> RunningFlow<W> {
             lease.record_received(datagram.len() as u64);
             if self.responses == 0 {
                 flow.has_response.store(1, Relaxed);
-                lease.answered(None);
+                lease.record_head(None);
             }
         }
         self.responses += 1;

@@ -1,6 +1,6 @@
-//! The operator's layer: what is overridden of members, also while they are away.
+//! The operator's layer: the overrides of members, also while these are absent.
 //!
-//! What does not live here: what overrides do to a spec (`member/overrides.rs`).
+//! What does not live here: how overrides change a spec (`member/overrides.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use super::Balancer;
 use crate::member::{MemberSpec, Overrides};
 
 impl<W> Balancer<W> {
-    /// Changes what is overridden of a member, of whatever source; `change` gets the present
+    /// Changes the overrides of a member, of whatever source; `change` receives the present
     /// overrides.
     ///
-    /// Overrides belong to the name: they stay when the member is inserted again,
-    /// updated or replaced, and wait for it while it is not there, for up to
-    /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `change` runs outside every lock and may run again
-    /// if the overrides are changed at the same time.
+    /// Overrides belong to the name: they stay when the member is inserted again, updated
+    /// or replaced, and are kept while no member has the name, for up to
+    /// [`MAX_ABSENT_OVERRIDES`](super::MAX_ABSENT_OVERRIDES) names. `change` runs outside
+    /// every lock and may run again if the overrides are changed at the same time.
     pub fn override_member(
         &self,
         name: impl Into<Arc<str>>,
@@ -23,12 +23,12 @@ impl<W> Balancer<W> {
     ) {
         let mut edit = self.edit();
         edit.override_member(name, change);
-        // It fails for no name, as overrides may come before their member does.
+        // It fails for no name, because overrides may be set before their member exists.
         drop(edit.apply());
     }
 
-    /// Clears all overrides of a member, so that what its source says holds again;
-    /// returns what was overridden, if anything was.
+    /// Clears all overrides of a member, so that its source's spec holds again; returns the
+    /// former overrides, if there were any.
     ///
     /// # Examples
     ///
@@ -51,8 +51,8 @@ impl<W> Balancer<W> {
         Some(cleared)
     }
 
-    /// Returns what is overridden, by name, of members that are there and of those that
-    /// are not. It waits for a change that is under way.
+    /// Returns all overrides by name, of existing members and of absent ones. It waits for
+    /// a change that is in progress.
     ///
     /// # Examples
     ///
@@ -81,8 +81,8 @@ impl<W> Balancer<W> {
         here.chain(absent).collect()
     }
 
-    /// Returns what the source says of the member of that name, without the flags of its
-    /// health; [`spec`](Self::spec) is what holds.
+    /// Returns the spec that the source has given to the member of that name, without the
+    /// flags of its health; [`spec`](Self::spec) returns the one that holds.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What health checks have found of members: [`Balancer::apply_check_results`].
+//! Results of health checks: [`Balancer::apply_check_results`].
 //!
 //! What does not live here: the checks themselves, and how many it takes (`health`).
 
@@ -8,18 +8,20 @@ use super::events::Interest;
 use crate::member::{Cause, Flag, MemberKey, Status};
 
 impl<W> Balancer<W> {
-    /// Notes what health checks have found of members, all of them as one change: with a cause
-    /// the member's check has failed, without one it has passed.
+    /// Applies the results of health checks to members, as one change. A result with a
+    /// cause means that the member's check failed; one without means that it passed.
     ///
-    /// A failed check takes the member out of service until one passes
+    /// A failed check takes the member out of service until a check passes
     /// ([`Flag::FailedCheck`]); [`MemberState::health`](crate::MemberState::health) and the
-    /// event tell the cause. If it is out for that already, the first cause stays. A check that
-    /// passes ends this, and an error (Apache's health checks do so, too), but no
-    /// [ejection](Self::eject). Observers are told of each that passes
-    /// ([`EventKind::PassedCheck`](super::events::EventKind::PassedCheck)), so that a detector of
-    /// outliers ends its own ejections. Members that are not there are passed over.
+    /// event contain the cause. If the member is out for a failed check already, the first
+    /// cause stays. A check that passes ends this, and also an error (as in Apache's health
+    /// checks), but not an [ejection](Self::eject). Observers are notified of each check
+    /// that passes ([`EventKind::PassedCheck`](super::events::EventKind::PassedCheck)), so
+    /// that outlier detection can end its own ejections. Names and ids of members that do
+    /// not exist are ignored.
     ///
-    /// For checks of your own; [`clear_flag`](Self::clear_flag) undoes one by hand.
+    /// Use it for checks of your own; [`clear_flag`](Self::clear_flag) undoes a failed
+    /// check by hand.
     ///
     /// # Examples
     ///
@@ -28,7 +30,7 @@ impl<W> Balancer<W> {
     /// use equipoise::{Balancer, Flag};
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
-    /// let failed = Cause::from("GET /status answered 503");
+    /// let failed = Cause::from("GET /status responded with 503");
     /// balancer.apply_check_results([(MemberKey::Name("a"), Some(failed.clone()))]);
     /// let health = balancer.member("a").unwrap().health();
     /// assert_eq!(health.outage(Flag::FailedCheck).unwrap().cause, Some(failed));
@@ -41,7 +43,7 @@ impl<W> Balancer<W> {
         &self,
         found: impl IntoIterator<Item = (MemberKey<'m>, Option<Cause>)>,
     ) {
-        // The caller's iterator is at its end before the lock is taken.
+        // The caller's iterator is exhausted before the lock is taken.
         let found: Vec<_> = found.into_iter().collect();
         let mut editor = self.core.editor.lock();
         let mut changed = false;
@@ -56,8 +58,8 @@ impl<W> Balancer<W> {
                 None => {
                     let ended = [Flag::FailedCheck, Flag::InError];
                     let ended = ended.into_iter().fold(Status::NORMAL, Status::with);
-                    // An error that is not there is not to be forgotten, either: its count in a
-                    // row goes on.
+                    // An error that the member does not have must not be forgotten either:
+                    // its count of errors in a row continues.
                     let ended = state.status().intersection(ended);
                     if tells {
                         passed.note_passed(&state);
@@ -70,7 +72,7 @@ impl<W> Balancer<W> {
             editor.after.join(passed);
             self.publish_if(true, editor);
         } else {
-            // There is no other picture, but something to tell.
+            // There is no other picture, but there is an event to report.
             passed.generation = editor.generation;
             drop(editor);
             self.core.settle(passed);

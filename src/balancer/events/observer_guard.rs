@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Weak;
 
-/// What keeps observers.
+/// The list that observers are registered in.
 pub(in crate::balancer) trait Registry: Send + Sync {
     fn remove_observer(&self, number: u64);
 }
 
 /// Keeps an observer registered; dropping it removes the observer.
 ///
-/// An event that is being told on another thread meanwhile may still reach the observer
-/// after the drop has returned. It does not keep the balancer alive.
+/// An event that is being delivered on another thread may still reach the observer after
+/// the drop has returned. The guard does not keep the balancer alive.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ impl ObserverGuard {
         }
     }
 
-    /// Keeps the observer for as long as the balancer lives.
+    /// Keeps the observer for the lifetime of the balancer.
     ///
     /// # Examples
     ///

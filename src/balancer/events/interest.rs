@@ -1,13 +1,13 @@
-//! Which events an observer is told: [`Interest`].
+//! Which events an observer receives: [`Interest`].
 
 use std::fmt;
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// What an observer wants to be told, and what is measured for it.
+    /// The events that an observer wants, and what is measured for them.
     ///
-    /// What no observer wants costs nothing: it is neither measured nor put together.
+    /// Events that no observer wants cost nothing: they are neither measured nor created.
     ///
     /// # Examples
     ///
@@ -21,18 +21,21 @@ bitflags! {
     /// ```
     #[derive(Clone, Copy, Default, Eq, PartialEq)]
     pub struct Interest: u32 {
-        /// [`EventKind::Answered`](super::EventKind::Answered). No clock is read for it: its time
-        /// to the head is there if [`TIME_TO_HEAD`](Self::TIME_TO_HEAD) is wanted, too.
-        const ANSWERED = 1;
-        /// [`EventKind::Changed`](super::EventKind::Changed).
+        /// [`EventKind::Responded`](super::EventKind::Responded). No clock is read for it:
+        /// its time to the head is present if [`TIME_TO_HEAD`](Self::TIME_TO_HEAD) is
+        /// wanted, too.
+        const RESPONDED = 1;
+        /// [`EventKind::Changed`](super::EventKind::Changed), which includes errors of
+        /// members.
         const CHANGED = 1 << 1;
-        /// [`EventKind::Ejected`](super::EventKind::Ejected).
+        /// [`EventKind::Ejected`](super::EventKind::Ejected). Errors are not ejections:
+        /// they are [`CHANGED`](Self::CHANGED).
         const EJECTED = 1 << 2;
-        /// [`EventKind::Ended`](super::EventKind::Ended). What another observer or the scheduler
-        /// wants to have measured is there, too.
+        /// [`EventKind::Ended`](super::EventKind::Ended). It contains what is measured for
+        /// another observer or for the scheduler, too.
         const ENDED = 1 << 5;
-        /// As [`ENDED`](Self::ENDED), with [`Ended::elapsed`](crate::Ended::elapsed): the clock
-        /// is read at the beginning and at the end of each request.
+        /// As [`ENDED`](Self::ENDED), with [`Ended::elapsed`](crate::Ended::elapsed): the
+        /// clock is read at the beginning and at the end of each request.
         const ELAPSED = 1 << 3 | Self::ENDED.bits();
         /// [`EventKind::Picked`](super::EventKind::Picked).
         const PICKED = 1 << 4;
@@ -46,7 +49,8 @@ bitflags! {
         const LEFT = 1 << 8;
         /// [`EventKind::PassedCheck`](super::EventKind::PassedCheck).
         const PASSED_CHECK = 1 << 14;
-        /// [`EventKind::Recovered`](super::EventKind::Recovered).
+        /// [`EventKind::Recovered`](super::EventKind::Recovered): the end of an ejection.
+        /// The end of an error is [`CHANGED`](Self::CHANGED).
         const RECOVERED = 1 << 9;
         /// [`EventKind::Refused`](super::EventKind::Refused).
         const REFUSED = 1 << 10;
@@ -54,10 +58,10 @@ bitflags! {
         const SESSION = 1 << 11;
         /// [`EventKind::SessionNotKept`](super::EventKind::SessionNotKept).
         const SESSION_NOT_KEPT = 1 << 12;
-        /// As [`ANSWERED`](Self::ANSWERED), with the time to the head, also in
-        /// [`Ended::time_to_head`](crate::Ended::time_to_head): the clock is read at the beginning
-        /// of each request and at the head of each response.
-        const TIME_TO_HEAD = 1 << 15 | Self::ANSWERED.bits();
+        /// As [`RESPONDED`](Self::RESPONDED), with the time to the head, also in
+        /// [`Ended::time_to_head`](crate::Ended::time_to_head): the clock is read at the
+        /// beginning of each request and at the head of each response.
+        const TIME_TO_HEAD = 1 << 15 | Self::RESPONDED.bits();
         /// [`EventKind::Waiting`](super::EventKind::Waiting).
         const WAITING = 1 << 13;
         // Kinds of later versions.
@@ -66,13 +70,13 @@ bitflags! {
 }
 
 impl Interest {
-    /// All kinds of events, also those of later versions, with all that is measured.
+    /// All kinds of events, also those of later versions, with all measurements.
     pub const ALL: Self = Self::all();
     /// No events.
     pub const NOTHING: Self = Self::empty();
 
-    /// What is told when a member has been picked.
-    pub(in crate::balancer) const ELECTION: Self =
+    /// The events of a pick that found a member.
+    pub(in crate::balancer) const PICK_EVENTS: Self =
         Self::PICKED.union(Self::SESSION).union(Self::FAILED_OVER);
 }
 
@@ -115,6 +119,6 @@ mod tests {
             }
         }
         assert_eq!(Interest::ALL.bits(), u32::MAX);
-        assert_eq!(Interest::ELECTION.bits(), 1 << 4 | 1 << 6 | 1 << 11);
+        assert_eq!(Interest::PICK_EVENTS.bits(), 1 << 4 | 1 << 6 | 1 << 11);
     }
 }

@@ -1,10 +1,10 @@
-//! What waits: a line that is served in order, and watchers that are told of every
-//! change. Only the lists are here; the futures are in `wait`.
+//! The waiting requests: a line that is served in order, and watchers that are notified of
+//! every change. Only the lists are here; the futures are in `wait`.
 //!
-//! A waker runs code of its executor's when it is cloned, woken or dropped, and that
-//! code may wait here itself. So it is cloned before a lock is taken, and taken out
-//! under the lock to be woken or dropped after it. A waiter that was woken has no waker
-//! until it is polled: it registers again before it looks.
+//! A waker runs code of its executor when it is cloned, woken or dropped, and that code may
+//! wait here itself. So a waker is cloned before a lock is taken, and taken out under the
+//! lock to be woken or dropped after it. A waiter that was woken has no waker until it is
+//! polled: it registers again before it checks.
 
 use std::mem;
 use std::task::Waker;
@@ -20,12 +20,12 @@ pub(in crate::balancer) struct WaitList {
 }
 
 impl WaitList {
-    /// How many are in line.
+    /// Returns how many requests are in line.
     pub(in crate::balancer) fn in_line(&self) -> usize {
         self.line.lock().len()
     }
 
-    /// Joins the line at its end; `first` runs before anything else can look at it.
+    /// Joins the line at its end; `first` runs before any other code can read the line.
     pub(super) fn join_line(&self, waker: &Waker, first: impl FnOnce()) -> Ticket {
         let waker = waker.clone();
         let mut line = self.line.lock();
@@ -36,7 +36,7 @@ impl WaitList {
 
     /// Registers again; returns whether the ticket is the first in line.
     pub(super) fn is_first(&self, ticket: Ticket, waker: &Waker) -> bool {
-        // Changes places with the former one, and so is dropped after the lock.
+        // Swapped with the former waker, which is dropped after the lock.
         let mut waker = Some(waker.clone());
         let mut line = self.line.lock();
         if let Some(place) = line.waker_mut(ticket) {
@@ -45,8 +45,8 @@ impl WaitList {
         line.is_front(ticket)
     }
 
-    /// Leaves the line and passes on what may have been this one's wake; `last` runs
-    /// if the line is empty then, before anything else can join.
+    /// Leaves the line and passes on a wake that may have been meant for this ticket;
+    /// `last` runs if the line is empty then, before another request can join.
     pub(super) fn leave_line(&self, ticket: Ticket, last: impl FnOnce()) {
         let (next, left) = {
             let mut line = self.line.lock();
@@ -71,9 +71,9 @@ impl WaitList {
         }
     }
 
-    /// Registers a watcher, anew or again.
+    /// Registers a watcher, for the first time or again.
     pub(super) fn watch(&self, ticket: Option<Ticket>, waker: &Waker, on: impl FnOnce()) -> Ticket {
-        // Changes places with the former one, and so is dropped after the lock.
+        // Swapped with the former waker, which is dropped after the lock.
         let mut waker = Some(waker.clone());
         let mut watchers = self.watchers.lock();
         let known = ticket.and_then(|ticket| Some((ticket, watchers.waker_mut(ticket)?)));
@@ -149,7 +149,7 @@ mod tests {
         assert!(firsts > 10_000);
         assert!(
             (1..100).contains(&lasts),
-            "it is told when the line is empty, and only then"
+            "it is called when the line is empty, and only then"
         );
     }
 

@@ -1,9 +1,9 @@
-//! Why a pick comes out as it does: [`Reason`].
+//! Why a pick has its result: [`Reason`].
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a pick comes out as it does.
+/// Why a pick has its result.
 ///
 /// # Examples
 ///
@@ -25,17 +25,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// All that could be picked are at their caps.
+    /// All members that could be picked are at their caps.
     AtCapacity,
     /// There are no members.
     Empty,
     /// No member can be picked.
     NoneUsable,
-    /// The method picks this member.
+    /// The scheduler picks this member.
     Scheduled {
         /// The member that ranked equal, so that the earlier place decided.
         tied_with: Option<Arc<str>>,
-        /// The route that was presented, or the name of the session's member, if that cannot serve.
+        /// The route that was presented, or the name of the session's member, if that
+        /// member cannot serve.
         lost_route: Option<String>,
     },
     /// The session's own member serves.
@@ -44,17 +45,17 @@ pub enum Reason {
     SessionLost,
     /// The redirect route of the session's member serves.
     SessionRedirected,
-    /// The method does not tell beforehand: it draws lots, or has no
+    /// The scheduler does not predict its pick: it picks at random, or has no
     /// [`peek`](crate::Scheduler::peek).
-    Undisclosed,
+    Unpredictable,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtCapacity => f.write_str("all that could be picked are at capacity"),
+            Self::AtCapacity => f.write_str("all members that could be picked are at capacity"),
             Self::Empty => f.write_str("there are no members"),
-            Self::NoneUsable => f.write_str("nobody can be elected"),
+            Self::NoneUsable => f.write_str("no member can be picked"),
             Self::Scheduled {
                 tied_with,
                 lost_route,
@@ -64,14 +65,16 @@ impl fmt::Display for Reason {
                     None => f.write_str("by standing")?,
                 }
                 match tied_with {
-                    Some(rival) => write!(f, ", tied with {rival}, the earlier place decides"),
+                    Some(rival) => write!(f, ", tied with {rival}, and the earlier place decides"),
                     None => Ok(()),
                 }
             }
-            Self::SessionHit => f.write_str("its session belongs there"),
-            Self::SessionLost => f.write_str("its session's member cannot serve, no other may"),
-            Self::SessionRedirected => f.write_str("its session is redirected there"),
-            Self::Undisclosed => f.write_str("the method does not tell beforehand"),
+            Self::SessionHit => f.write_str("its session belongs to this member"),
+            Self::SessionLost => {
+                f.write_str("its session's member cannot serve, and no other member may")
+            }
+            Self::SessionRedirected => f.write_str("its session is redirected to this member"),
+            Self::Unpredictable => f.write_str("the scheduler does not predict its pick"),
         }
     }
 }

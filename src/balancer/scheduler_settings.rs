@@ -1,6 +1,6 @@
-//! How a balancer picks, changed while it runs.
+//! The scheduler of a balancer, changed while it runs.
 //!
-//! What does not live here: picking (`pick`), and who can be picked (`members`).
+//! What does not live here: picking (`pick`), and which members can be picked (`members`).
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use super::Balancer;
 use crate::scheduler::Scheduler;
 
 impl<W> Balancer<W> {
-    /// Picks by another method from now on. Leases of before end as ever; standings
-    /// start anew. A `Box<dyn Scheduler>` does, too.
+    /// Replaces the scheduler. Leases that exist end as usual; standings start again from
+    /// zero. A `Box<dyn Scheduler>` is accepted, too.
     ///
-    /// If the scheduler [plans](Scheduler::plan), this call makes its first plan, as later
-    /// changes of the members make others: its documentation says what that costs.
+    /// If the scheduler [plans](Scheduler::plan), this call makes its first plan; later
+    /// changes of the members make further ones. The scheduler's documentation describes
+    /// the cost.
     ///
     /// # Examples
     ///
@@ -31,8 +32,8 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Sets whether everybody is forgiven when only errors keep all from being picked, as
-    /// they are by default (Apache: `forcerecovery`).
+    /// Sets whether the errors and ejections of all members end at once when no other
+    /// member is left, as they do by default (Apache: `forcerecovery`).
     ///
     /// # Examples
     ///
@@ -57,7 +58,7 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Creates the standings of all members equal, as if the method had just been set.
+    /// Resets the standings of all members to zero, as if the scheduler had just been set.
     ///
     /// # Examples
     ///
@@ -78,7 +79,7 @@ impl<W> Balancer<W> {
         self.core.settle(after);
     }
 
-    /// Returns the name of the method by which members are picked.
+    /// Returns the name of the scheduler.
     ///
     /// # Examples
     ///
