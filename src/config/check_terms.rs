@@ -1,19 +1,19 @@
-//! What a condition on the answer to a health check asks for (Apache: `ProxyHCExpr`):
-//! [`read`] and [`holds`].
+//! Conditions on the response to a health check (Apache: `ProxyHCExpr`): [`read`] and
+//! [`holds`].
 //!
-//! What does not live here: how expressions are written (`expression`), and when members are
-//! checked (`assemble`).
+//! Elsewhere: the syntax of expressions (`expression`), and when members are checked
+//! (`assemble`).
 
 use std::borrow::Cow;
 
 use super::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
 use crate::health::{CheckAnswer, ProbeError};
 
-/// What there is, for a hint.
+/// The supported terms, for a hint.
 pub(super) const TERMS: &str =
     "`%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')` are there";
 
-/// Reads a condition, and looks whether it asks only for what there is.
+/// Parses a condition, and checks that it uses only supported terms.
 pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
     let expression = Expression::parse(text)?;
     expression.check(|name| match name {
@@ -23,12 +23,12 @@ pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
     Ok(expression)
 }
 
-/// Whether a condition asks for the body.
+/// Returns whether a condition uses the body.
 pub(super) fn looks_at_body(expression: &Expression) -> bool {
     expression.calls("hc")
 }
 
-/// Looks whether an answer is a good one by a condition.
+/// Checks that a response meets a condition.
 pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
     match expression.evaluate(&CheckLookup(answer)) {
         Ok(true) => Ok(()),
@@ -74,7 +74,7 @@ impl ExpressionLookup for CheckLookup<'_> {
     }
 }
 
-/// The fields of a name, with commas between them.
+/// Returns the values of a header, joined by commas.
 fn header<'a>(answer: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
     let Ok(name) = http::HeaderName::from_bytes(name) else {
         return Cow::Borrowed(b"");

@@ -1,14 +1,15 @@
-//! What there is to say about a text, up to as much as anybody reads: [`Complaints`].
+//! The diagnostics of one text, up to a limit: [`Complaints`].
 //!
-//! What does not live here: how it is shown (`diagnostic`).
+//! Elsewhere: how a diagnostic is shown (`diagnostic`).
 
 use super::diagnostic::{Diagnostic, Position};
 
-/// After how many errors nobody reads on, and how many warnings anybody reads.
+/// The number of errors after which reading stops, and the number of warnings after which
+/// no more are kept.
 const MOST: usize = 200;
 
-/// A list that is full at some point: each complaint holds its line, and what is wrong a
-/// hundred thousand times is not to be said a hundred thousand times.
+/// A list of diagnostics with a maximum length. Each diagnostic holds a line of text, so an
+/// unlimited list could use too much memory.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     all: Vec<Diagnostic>,
@@ -17,18 +18,18 @@ pub(super) struct Complaints {
 }
 
 impl Complaints {
-    /// Whether there are so many errors that the rest need not be read.
+    /// Returns whether there are so many errors that reading should stop.
     pub(super) fn are_too_many(&self) -> bool {
         self.errors >= MOST
     }
 
-    /// Whether another warning would be shown.
+    /// Returns whether another warning would be kept.
     pub(super) fn take_warnings(&self) -> bool {
         self.others < MOST && !self.are_too_many()
     }
 
-    /// Adds one. If it is shown, its place is looked for and the secrets are taken out of it,
-    /// neither of which is cheap.
+    /// Adds a diagnostic. If it is kept, its position is computed and secrets are masked;
+    /// both are slow.
     pub(super) fn add<'s>(
         &mut self,
         complaint: Diagnostic,

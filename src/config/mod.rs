@@ -1,4 +1,5 @@
-//! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
+//! Apache's configuration format: [`parse`] reads a configuration, [`build`](fn@build) runs
+//! it.
 //!
 //! ```text
 //! text ─► syntax ─► directive ─► Config ─► assemble ─► RunningConfig
@@ -7,8 +8,8 @@
 //!                                └── TOML, YAML, JSON (feature `serde`)
 //! ```
 //!
-//! Here, and nowhere else, stand the words of Apache; `docs/deviations.md` lists where we
-//! understand them in another way.
+//! Only this module knows Apache's directives. `docs/deviations.md` lists the differences
+//! from httpd.
 //!
 //! # Examples
 //!

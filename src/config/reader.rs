@@ -1,4 +1,4 @@
-//! Reading a configuration: [`parse`], and [`Reader`] for what it needs from outside.
+//! Reads a configuration: [`parse`], and [`Reader`] with its surroundings.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,17 +8,16 @@ use super::directive;
 use super::syntax::{self, ReadEnvironment, Sources, SyntaxNode};
 use super::{Config, Diagnostic};
 
-/// Reads a configuration that includes no files; see [`Reader`] for one that does.
+/// Parses a configuration that does not include files; see [`Reader`] for one that does.
 ///
-/// All that is wrong is said at once. As long as one of the diagnostics
-/// [is an error](Diagnostic::is_error), the configuration has less in it than its text
-/// says, and [`build`](super::build()) refuses it.
+/// All errors are reported together. If a diagnostic [is an error](Diagnostic::is_error),
+/// the configuration is incomplete, and [`build`](super::build()) refuses it.
 #[must_use]
 pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
     Reader::new().parse(text)
 }
 
-/// Reads configurations, in surroundings that the caller names.
+/// Reads configurations with a given base directory, variables and environment.
 ///
 /// # Examples
 ///
@@ -37,19 +36,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader without a base directory, to which nothing is defined.
+    /// Creates a reader without a base directory and without variables.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what the text is called in diagnostics; `configuration` by default.
+    /// Sets the name of the text in diagnostics; `configuration` by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.surroundings.name = Some(name.into());
         self
     }
 
-    /// Sets the directory in which relative names of files begin (httpd: `ServerRoot`), and
-    /// thereby allows `Include`.
+    /// Sets the directory for relative file names (httpd: `ServerRoot`). This also enables
+    /// `Include`.
     ///
     /// # Examples
     ///
@@ -72,7 +71,7 @@ impl Reader {
         self
     }
 
-    /// Sets what `${NAME}` stands for where nothing of that name is defined: usually
+    /// Sets the values of `${NAME}` for names that are not defined: usually
     /// [`std::env::vars`], as in httpd.
     ///
     /// # Examples
@@ -103,9 +102,9 @@ impl Reader {
 
     /// Reads a configuration from a file.
     ///
-    /// Unless the [base](Self::base) was set, relative names of files begin at `ServerRoot`,
-    /// or else in the directory that the file is in. Unless it was set, the
-    /// [name](Self::name) is the path as it is given here.
+    /// Relative file names are resolved against the [base](Self::base) if it is set, then
+    /// against `ServerRoot`, then against the directory of this file. The
+    /// [name](Self::name) is this path, unless it is set.
     ///
     /// # Examples
     ///
@@ -122,8 +121,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// The file could not be read; the error says which. A file that it includes, and that
-    /// could not be read, is among the diagnostics instead.
+    /// If this file cannot be read; the error names it. An included file that cannot be
+    /// read is reported as a diagnostic instead.
     pub fn parse_file(&self, path: impl AsRef<Path>) -> io::Result<(Config, Vec<Diagnostic>)> {
         let path = path.as_ref();
         let shown = path.display();
@@ -132,7 +131,7 @@ impl Reader {
         })?;
         let mut surroundings = self.surroundings.clone();
         surroundings.name.get_or_insert_with(|| shown.to_string());
-        // What is said of a file does not change with the process's directory.
+        // The names in diagnostics must not depend on the current directory.
         let directory = std::path::absolute(path.parent().unwrap_or(Path::new("")));
         surroundings.nearby = Some(directory.or_else(|_| std::env::current_dir())?);
         surroundings.file = Some(path.to_path_buf());
@@ -140,7 +139,7 @@ impl Reader {
     }
 }
 
-/// Reads what may be a pipe, but not one without an end.
+/// Reads a file that may be a pipe, up to a size limit.
 fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     const MOST: u64 = 16 << 20;
     let mut bytes = Vec::new();
@@ -157,7 +156,7 @@ fn understood(
 ) -> (Config, Vec<Diagnostic>) {
     let mut config = directive::understand(&nodes, &sources, &mut complaints);
     let mut diagnostics = complaints.into_vec();
-    // In the order in which somebody would go through the files.
+    // In the order of the files and lines.
     diagnostics.sort_by_key(|diagnostic| sources.rank(diagnostic.place.as_ref()));
     if let Some(base) = &sources.base {
         config.files_begin_at(base);

@@ -1,5 +1,5 @@
-//! Balancers as they are asked for, and as they run: [`prepare`] makes everything that can
-//! fail, [`BalancerChange::carry_out`] does what cannot.
+//! Wanted and running balancers: [`prepare`] does everything that can fail,
+//! [`BalancerChange::carry_out`] applies the change and cannot fail.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -22,43 +22,43 @@ use crate::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,
 };
 
-/// A balancer that runs.
+/// A running balancer.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct RunningBalancer {
     config: BalancerConfig,
     wires: BTreeMap<String, Wire>,
     pub(in crate::config) checks: Checks,
-    /// By which it gets the reports of its members, if it picks by them.
+    /// Keeps the balancer subscribed to heartbeats, if it picks by them.
     following: Option<Arc<FollowGuard>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
 }
 
-/// A step from what runs to what is asked for.
+/// The difference between a running balancer and the wanted one.
 pub(in crate::config) enum BalancerChange {
     New(Box<RunningBalancer>, CheckTable),
-    /// In this order: who joins, stays and is changed, or is spoken to in another way; who
-    /// leaves.
+    /// Members are added, kept, changed or connected to in another way first; then members
+    /// are removed.
     Edit {
         running: Box<RunningBalancer>,
         after: Box<RunningBalancer>,
-        /// With what it is spoken to by, if that is new.
+        /// The changed members, with the new endpoint if it changes.
         changed: Vec<(MemberConfig, Option<Endpoint>)>,
         gone: Vec<String>,
         table: CheckTable,
     },
 }
 
-/// What a change is carried out with.
+/// What is needed to apply a change.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Means<'m> {
-    /// Where checks run.
+    /// The runtime for health checks.
     pub(in crate::config) runtime: Option<&'m Handle>,
     pub(in crate::config) heart: &'m Heart,
     pub(in crate::config) around: &'m BuildEnvironment,
 }
 
-/// Makes ready what is asked for. Nothing that runs is touched.
+/// Prepares the wanted balancers, without changing the running ones.
 pub(in crate::config) fn prepare(
     config: &Config,
     running: &BTreeMap<BalancerKey, RunningBalancer>,
@@ -80,7 +80,8 @@ pub(in crate::config) fn prepare(
     changes
 }
 
-/// What a text would have had dropped: nobody could tell the two apart.
+/// Reports members with the same URL: they could not be distinguished. The parser drops
+/// such members, but a configuration can also be built in other ways.
 fn complain(config: &BalancerConfig, faults: &mut Faults) {
     let mut names = HashSet::new();
     for member in &config.members {
@@ -166,7 +167,8 @@ fn edit(
     if !whole {
         return None;
     }
-    // Before some may not serve any more, others may: there is always somebody.
+    // Members that become available come first, before others become unavailable, so that
+    // some member is always available.
     changed.sort_by_key(|(member, _)| !member.flags.is_empty());
     let after = by_url(&wanted.config);
     let gone = before.keys().filter(|url| !after.contains_key(*url));
@@ -195,7 +197,7 @@ fn by_url(config: &BalancerConfig) -> BTreeMap<&str, &MemberConfig> {
 }
 
 impl BalancerChange {
-    /// The balancer that it is about.
+    /// Returns the balancer.
     pub(super) fn balancer(&self) -> &Balancer<Endpoint> {
         match self {
             Self::New(running, _) => &running.balancer,
@@ -203,7 +205,7 @@ impl BalancerChange {
         }
     }
 
-    /// Does it. It cannot fail.
+    /// Applies the change. It cannot fail.
     pub(in crate::config) fn carry_out(self, means: Means<'_>) -> RunningBalancer {
         let (running, after, changed, gone, table) = match self {
             Self::New(running, table) => {
@@ -222,7 +224,7 @@ impl BalancerChange {
         };
         let balancer = &running.balancer;
         let unchecked = running.checks.unlike(&table);
-        // First, so that members that join are checked by their own words.
+        // Checks change first, so that new members are checked with their own settings.
         running.checks.change(table, balancer, means.runtime);
         change_members(balancer, &by_url(&running.config), &changed, &gone);
         let members = by_url(&after.config);
@@ -231,7 +233,7 @@ impl BalancerChange {
             member.is_some_and(|it| it.flags.contains(&Flag::FailedCheck))
         };
         for url in unchecked.iter().filter(|url| !flagged(url)) {
-            // Nothing else would end it. One that has left needs nothing.
+            // Nothing else would clear the flag. A removed member is ignored.
             let _ = balancer.clear_flag(url.as_str(), Flag::FailedCheck);
         }
         let (old, new) = (&running.config, &after.config);
@@ -246,7 +248,7 @@ impl BalancerChange {
 }
 
 impl RunningBalancer {
-    /// Gives it the reports of its members, if it picks by them.
+    /// Subscribes the balancer to heartbeats, if it picks by them.
     fn fed(mut self, means: Means<'_>) -> Self {
         let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
         if !elects_by_them {
@@ -260,8 +262,8 @@ impl RunningBalancer {
     }
 }
 
-/// Changes the members, all at once. A member that is refused, because it was removed
-/// meanwhile or is another source's, is left as it is.
+/// Changes all members in one edit. A change is dropped if the member has been removed in
+/// the meantime or belongs to another source.
 fn change_members(
     balancer: &Balancer<Endpoint>,
     known: &BTreeMap<&str, &MemberConfig>,
@@ -274,7 +276,7 @@ fn change_members(
         for (member, endpoint) in changed {
             let url = &*member.url;
             let before = known.get(url);
-            // What was removed meanwhile stays away.
+            // A member that was removed in the meantime is not added again.
             let stays_away = before.is_some() && balancer.member(url).is_none();
             if stays_away || refused.contains(url) {
                 continue;
@@ -298,8 +300,8 @@ fn change_members(
     }
 }
 
-/// Health is no part of what a source says of a member that is there, so that a file changes
-/// it only where its own words for it change.
+/// Changes the health flags of an existing member. The health found at run time stays,
+/// unless the file changes the flag.
 fn change_health(edit: &mut Edit<'_, Endpoint>, before: &MemberConfig, after: &MemberConfig) {
     for flag in [Flag::FailedCheck, Flag::InError] {
         match (before.flags.contains(&flag), after.flags.contains(&flag)) {

@@ -1,6 +1,6 @@
-//! Health checks of a balancer's members, as they are asked for and as they run: [`Checks`].
+//! Health checks of a balancer's members, wanted and running: [`Checks`].
 //!
-//! What does not live here: the checks themselves (`health`), and what conditions ask for
+//! Elsewhere: the checks themselves (`health`), and the terms of conditions
 //! (`check_terms`).
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use crate::health::{Check, CheckError, FirstCheck, HealthChecks, HttpProbe, TcpP
 use crate::proxy::Endpoint;
 use crate::sync::{Mutex, Published};
 
-/// How much of a body a condition sees; what is longer cannot be decided.
+/// How much of a body is read for a condition. A longer body fails the condition.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// How often a member that is not checked is asked for again; a reload does so at once.
+/// The interval for members that are not checked; a reload applies changes at once.
 const UNCHECKED: Duration = Duration::from_secs(60 * 60);
 
-/// How a member is checked, whatever it was said by.
+/// The settings of a member's check, from all sources combined.
 #[derive(Clone, Debug, PartialEq)]
 struct CheckSettings {
     method: CheckMethod,
@@ -37,11 +37,11 @@ struct CheckSettings {
     limit: Duration,
 }
 
-/// The checks of members by their names; members without one are not checked.
+/// The checks of members by name; members without an entry are not checked.
 #[derive(Clone, Default)]
 pub(in crate::config) struct CheckTable(BTreeMap<String, (CheckSettings, Check)>);
 
-/// The checks that run.
+/// Running checks.
 #[derive(Clone)]
 pub(in crate::config) struct Checks {
     table: Arc<Published<CheckTable>>,
@@ -49,7 +49,7 @@ pub(in crate::config) struct Checks {
 }
 
 impl CheckTable {
-    /// Adds a member's check, if it is checked.
+    /// Adds the check of a member, if it is checked.
     pub(super) fn add(
         &mut self,
         member: &MemberConfig,
@@ -76,7 +76,8 @@ impl CheckTable {
     }
 }
 
-/// What a member says for itself, then its template, then httpd.
+/// Returns the settings: the member's own, then those of its template, then httpd's
+/// defaults.
 fn settings(
     about: &str,
     member: &MemberConfig,
@@ -98,7 +99,7 @@ fn settings(
             Some(&found.check)
         }
     };
-    // A template that says nothing of it connects, as in httpd.
+    // A template without a method connects only, as in httpd.
     let templated = template.map(|it| it.method.unwrap_or(CheckMethod::Tcp));
     let method = own.method.or(templated).unwrap_or(CheckMethod::None);
     if method == CheckMethod::None {
@@ -200,7 +201,7 @@ impl Checks {
         }
     }
 
-    /// Checks by another table from now on: at once, where anything has changed.
+    /// Replaces the table; changed checks run at once.
     pub(super) fn change(
         &self,
         table: CheckTable,
@@ -239,7 +240,7 @@ impl Checks {
         Some(builder.spawn(balancer))
     }
 
-    /// The members that another table would check no more.
+    /// Returns the members that the new table no longer checks.
     pub(super) fn unlike(&self, table: &CheckTable) -> Vec<String> {
         let running = self.table.load();
         let names = running.0.keys();
@@ -249,7 +250,7 @@ impl Checks {
             .collect()
     }
 
-    /// Ends them.
+    /// Ends all checks.
     pub(in crate::config) fn end(&self) {
         let ended = self.running.lock().take();
         drop(ended);

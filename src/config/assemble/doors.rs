@@ -1,5 +1,4 @@
-//! Where clients come in: sockets, with their certificates. [`open`] makes ready what can
-//! fail.
+//! Listeners: sockets, with their certificates. [`open`] does everything that can fail.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,20 +11,20 @@ use crate::config::{Config, Host, HostAddress, ListenAddress};
 use crate::net::{Identity, Listener, ServerTls};
 use crate::proxy::Server;
 
-/// A door that is open.
+/// An open listener.
 #[derive(Debug)]
 pub(in crate::config) struct OpenListener {
-    /// What was asked for, by which it is known again.
+    /// The configured address, which identifies the listener.
     asked: SocketAddr,
     pub(in crate::config) local: SocketAddr,
     tls: Option<ServerTls>,
-    /// Says `true` once it is to be closed.
+    /// `true` closes the listener.
     pub(in crate::config) close: watch::Sender<bool>,
-    /// `None` once somebody stands there.
+    /// `None` once it is being served.
     pub(in crate::config) unserved: Option<(Server, Listener)>,
 }
 
-/// What doors there are to be, in order.
+/// The wanted listeners, in order.
 #[derive(Debug, Default)]
 pub(in crate::config) struct ListenerPlan {
     planned: Vec<PlannedListener>,
@@ -33,12 +32,12 @@ pub(in crate::config) struct ListenerPlan {
 
 #[derive(Debug)]
 enum PlannedListener {
-    /// By its place among those that are open, perhaps with new certificates.
+    /// The index among the open listeners, and new certificates if they change.
     Kept(usize, Option<Vec<Identity>>),
     Opened(Box<OpenListener>),
 }
 
-/// Opens what is not open yet. Nothing that runs is touched.
+/// Opens listeners that are not open yet, without changing the running ones.
 pub(in crate::config) fn open(
     config: &Config,
     running: &[OpenListener],
@@ -62,7 +61,7 @@ pub(in crate::config) fn open(
             doors.planned.push(PlannedListener::Kept(place, identities));
             continue;
         }
-        // A certificate that is missing has been complained of.
+        // A missing certificate has been reported.
         let Ok(tls) = identities.map(ServerTls::new).transpose() else {
             continue;
         };
@@ -93,14 +92,14 @@ pub(in crate::config) fn open(
     doors
 }
 
-/// Looks whether doors could be opened, but for the sockets.
+/// Checks whether listeners could be opened, without opening sockets.
 pub(in crate::config) fn check(config: &Config, around: &BuildEnvironment, faults: &mut Faults) {
     for (address, protocol) in asked(config, around, faults) {
         identities(config, address, protocol, around, faults);
     }
 }
 
-/// Where to listen, and what was said about the protocol there.
+/// Returns the addresses to listen on, with the configured protocol.
 fn asked<'c>(
     config: &'c Config,
     around: &BuildEnvironment,
@@ -117,7 +116,7 @@ fn asked<'c>(
         }
         asked.push((address, listen.protocol.as_deref()));
     }
-    // A listener at all addresses of IPv6 has those of IPv4, too.
+    // A listener on all IPv6 addresses also accepts IPv4.
     let both: Vec<u16> = asked
         .iter()
         .filter(|(address, _)| address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
@@ -137,7 +136,7 @@ fn asked<'c>(
 }
 
 impl ListenerPlan {
-    /// Closes and renews what runs.
+    /// Closes listeners that are not wanted, and renews certificates.
     pub(in crate::config) fn carry_out(self, running: &mut Vec<OpenListener>) {
         let mut before: Vec<Option<OpenListener>> = running.drain(..).map(Some).collect();
         for planned in self.planned {
@@ -148,7 +147,7 @@ impl ListenerPlan {
                         continue;
                     };
                     if let (Some(tls), Some(identities)) = (&door.tls, identities) {
-                        // There is one at least: who has none is refused before.
+                        // There is at least one: a listener without any is refused earlier.
                         drop(tls.replace(identities));
                     }
                     running.push(door);
@@ -166,7 +165,8 @@ fn address_of(listen: &ListenAddress) -> SocketAddr {
     SocketAddr::new(ip, listen.port)
 }
 
-/// All addresses are those of both families, unless the system knows one only.
+/// Binds a socket. All IPv6 addresses include all IPv4 addresses, unless the system
+/// supports only one family.
 fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
     let everywhere = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
     let listener = match Listener::bind(address) {
@@ -187,8 +187,8 @@ fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server
     } else {
         server = server.body_timeout(Duration::from_secs(60));
     }
-    // Only then does it take a connection to know. A reload may ask for it at any time:
-    // for a host of one address, or for who is local.
+    // Only then must the local address of each connection be determined. A reload may need
+    // it at any time: for a host with its own address, or for `Require local`.
     if local.ip().is_unspecified() {
         server = server.server_addr();
     }
@@ -198,7 +198,7 @@ fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server
     }
 }
 
-/// The certificates of a door; `None` if it has no TLS.
+/// Returns the certificates of a listener; `None` if it does not use TLS.
 fn identities(
     config: &Config,
     address: SocketAddr,

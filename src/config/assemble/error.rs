@@ -1,11 +1,11 @@
-//! Why nothing was built: [`ConfigError`].
+//! The error of building a configuration: [`ConfigError`].
 
 use std::collections::HashSet;
 use std::fmt;
 
 use crate::config::{Config, Diagnostic, Reader, secret};
 
-/// Why a configuration is not carried out; nothing of it is.
+/// The error of building a configuration. Nothing of the configuration has been applied.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Returns all that is wrong, one at least.
+    /// Returns all errors, at least one.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
@@ -46,7 +46,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Collects all that is wrong, so that it is said at once.
+/// Collects all errors, so that they are reported together.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Faults {
     diagnostics: Vec<Diagnostic>,
@@ -56,15 +56,15 @@ pub(in crate::config) struct Faults {
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
         let message = secret::masked_message(&message.into()).into_owned();
-        // A balancer that is used twice is complained of once.
+        // A balancer that is used twice is reported once.
         if self.said.insert((message.clone(), hint.to_owned())) {
             let diagnostic = Diagnostic::error(message).with_hint(hint);
             self.diagnostics.push(diagnostic);
         }
     }
 
-    /// Complains of everything that a text of httpd's could not have said: values that came
-    /// in another way were not looked at yet.
+    /// Reports values that Apache's format cannot express: a configuration that was not
+    /// parsed from it has not been checked yet.
     pub(in crate::config) fn look_at(&mut self, config: &Config) {
         if config.incomplete {
             let message = "the text of the configuration has errors";
@@ -89,7 +89,7 @@ impl Faults {
         }
     }
 
-    /// Notes what went wrong, and goes on without it.
+    /// Records an error, and continues.
     pub(in crate::config) fn note<T, E: fmt::Display>(
         &mut self,
         result: Result<T, E>,
@@ -115,7 +115,7 @@ impl Faults {
     }
 }
 
-/// The first of what is not read as it was said.
+/// Returns the first value that does not read back as itself.
 fn difference(said: &Config, read: &Config) -> String {
     let (said, read) = (format!("{said:#?}"), format!("{read:#?}"));
     let mut lines = said.lines().zip(read.lines());

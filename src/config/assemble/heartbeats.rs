@@ -1,6 +1,6 @@
-//! Heartbeats: where they come in and go out. [`Heart`].
+//! Receives and sends heartbeats: [`Heart`].
 //!
-//! What does not live here: the file (`storage`), messages and sockets (`heartbeat`).
+//! Elsewhere: the file (`storage`), messages and sockets (`heartbeat`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,10 +20,11 @@ use crate::heartbeat::{
 use crate::proxy::Endpoint;
 use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
-/// How many requests this server serves at once, by httpd's default of `MaxRequestWorkers`.
+/// How many requests this server can serve at once, by httpd's default of
+/// `MaxRequestWorkers`.
 const CAPACITY: u32 = 400;
 
-/// What takes reports in, and sends them.
+/// The running tasks that receive and send heartbeats.
 pub(in crate::config) struct Heart {
     pub(in crate::config) monitor: HeartbeatMonitor,
     listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
@@ -31,14 +32,14 @@ pub(in crate::config) struct Heart {
     sending: Option<((SocketAddr, u32), HeartbeatSenderGuard)>,
 }
 
-/// What is done with a file.
+/// How the file of heartbeats is used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Storage {
     Read(PathBuf),
     Written(PathBuf),
 }
 
-/// What is to become of it, made ready.
+/// A prepared change.
 #[derive(Debug, Default)]
 pub(in crate::config) struct HeartChange {
     listen: Listen,
@@ -68,7 +69,7 @@ impl Heart {
         }
     }
 
-    /// Opens what is not open yet. Nothing that runs is touched.
+    /// Opens sockets that are not open yet, without changing the running ones.
     pub(in crate::config) fn prepare(
         &self,
         config: &Config,
@@ -111,7 +112,7 @@ impl Heart {
         change
     }
 
-    /// Does it. It cannot fail.
+    /// Applies the change. It cannot fail.
     pub(in crate::config) fn carry_out(
         &mut self,
         change: HeartChange,
@@ -152,7 +153,7 @@ impl Heart {
         }
     }
 
-    /// Gives a balancer what comes in.
+    /// Subscribes a balancer to heartbeats.
     pub(super) fn feed(
         &self,
         balancer: &Balancer<Endpoint>,
@@ -166,7 +167,7 @@ impl Heart {
             })
     }
 
-    /// Ends all of it.
+    /// Ends all tasks.
     pub(in crate::config) fn end(&mut self) {
         self.listening = None;
         self.storing = None;
@@ -174,7 +175,8 @@ impl Heart {
     }
 }
 
-/// With a listener, reports are in memory, and the file is for other programs.
+/// With a listener, heartbeats are kept in memory, and the file is written for other
+/// programs.
 fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storage> {
     let path = around.file(wanted.storage.as_ref()?);
     match (wanted.listen, wanted.max_members) {

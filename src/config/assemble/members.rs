@@ -1,5 +1,5 @@
-//! A member as the balancer and the wire have it: its [`MemberSpec`], and its [`Wire`], of
-//! which an [`Endpoint`] is made.
+//! Converts a member: its [`MemberSpec`] for the balancer, and its [`Wire`], from which an
+//! [`Endpoint`] is built.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::member::{MemberSpec, Weight};
 use crate::net::MemberTls;
 use crate::proxy::Endpoint;
 
-/// What members inherit from the host that their balancer stands in.
+/// The settings that members inherit from the host of their balancer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inherited {
     pub(super) timeout: Duration,
     pub(super) tls: MemberTlsConfig,
 }
 
-/// How a member is spoken to. Two that are equal may share connections.
+/// The connection settings of a member. Members with equal settings may share connections.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wire {
     url: String,
@@ -30,12 +30,12 @@ pub(super) struct Wire {
     idle_lifetime: Option<Duration>,
     max_line: Option<u32>,
     inherited: Inherited,
-    /// The certificates to trust, which may change while their file's name does not.
+    /// The hash of the trusted certificates, which may change while the file name does not.
     roots: Option<u64>,
 }
 
-/// How long a connection may take if nobody says: httpd's `timeout` is for connections,
-/// too, but a minute is a long time before another member is asked.
+/// The default time limit for connecting. httpd uses `timeout` for connecting too, but one
+/// minute is too long before another member is tried.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 impl Wire {
@@ -61,14 +61,14 @@ impl Wire {
             max_line: member.response_field_size.filter(|&size| size > 0),
             inherited: inherited.clone(),
             roots: inherited.tls.roots.as_ref().and_then(|roots| {
-                // What cannot be read is complained of where it is needed.
+                // An unreadable file is reported where it is used.
                 let pem = std::fs::read(around.file(roots)).ok()?;
                 Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(pem))
             }),
         }
     }
 
-    /// How long a health check may take.
+    /// Returns the time limit of a health check.
     pub(super) fn check_limit(&self, connects_only: bool) -> Duration {
         let answer = if connects_only {
             Duration::ZERO
@@ -78,7 +78,7 @@ impl Wire {
         self.connect.saturating_add(answer)
     }
 
-    /// Creates a member of it that has no connection yet.
+    /// Creates an endpoint, without connecting.
     pub(super) fn endpoint(
         &self,
         around: &BuildEnvironment,
@@ -133,7 +133,7 @@ impl Wire {
             builder = builder.idle_lifetime(life);
         }
         if let Some(line) = self.max_line {
-            // One line may be as long as was said, and there may be others.
+            // The line limit; the head may have more lines.
             let line = usize::try_from(line).unwrap_or(usize::MAX);
             builder = builder.max_head(line.max(64 * 1024));
         }
@@ -149,7 +149,8 @@ impl Wire {
         )
     }
 
-    /// Settings for TLS, if they are not those of the system; the outer `None` is an error.
+    /// Returns the TLS settings if they differ from the system's; the outer `None` is an
+    /// error.
     fn tls(&self, around: &BuildEnvironment, faults: &mut Faults) -> Option<Option<MemberTls>> {
         let tls = &self.inherited.tls;
         if tls.verify == Some(false) {
@@ -172,7 +173,7 @@ impl Wire {
     }
 }
 
-/// What the balancer knows of a member.
+/// Returns the settings for the balancer.
 pub(super) fn spec(member: &MemberConfig) -> MemberSpec {
     let mut spec = MemberSpec::new()
         .with_weight(member.weight.unwrap_or(Weight::ONE))

@@ -1,6 +1,6 @@
-//! Hosts made ready: what holds in their places, and where their mappings lead.
+//! Builds the hosts, with their locations and mappings.
 //!
-//! What does not live here: what a host inherits, and which balancers it means (`scope`).
+//! Elsewhere: inherited settings, and the balancers of a host (`scope`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::config::front::{HostDestination, Hosts, MappingRoute, PathSettings, S
 use crate::config::{self, Config};
 use crate::heartbeat::HeartbeatMonitor;
 
-/// Makes all hosts ready, over balancers that are.
+/// Builds all hosts, using balancers that are prepared.
 pub(in crate::config) fn sites(
     config: &Config,
     changes: &BTreeMap<BalancerKey, BalancerChange>,
@@ -31,7 +31,7 @@ pub(in crate::config) fn sites(
     let scopes = virtual_scopes(config).into_iter();
     for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
         let site = Arc::new(site(&scope, faults));
-        // As in httpd, a host without a name has the main server's.
+        // As in httpd, a host without a name uses the main server's.
         let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
         let names = name.into_iter().map(str::to_owned);
         let names = names.chain(scope.host.aliases.iter().cloned());

@@ -1,5 +1,5 @@
-//! The file of heartbeats (Apache: `HeartbeatStorage`), read or written as long as the system
-//! runs.
+//! The file of heartbeats (Apache: `HeartbeatStorage`), which is read or written while the
+//! configuration runs.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -12,19 +12,20 @@ use tokio::time::{Instant, sleep};
 use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor, HeartbeatRecord, SenderId};
 use crate::scheduler::HeartbeatReading;
 
-/// How often it is looked whether a file has changed.
+/// How often the file is checked for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a file is written, as httpd does.
+/// How often the file is written, as in httpd.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// Beyond this age a record does not count.
+/// Records older than this are ignored.
 const STALE: Duration = Duration::from_secs(10);
 
-/// By how much a report is newer than the one before at least, so that no clock is too coarse.
+/// The least difference between the times of two reports, so that a coarse clock cannot
+/// make them equal.
 const STEP: Duration = Duration::from_millis(5);
 
-/// A task that ends when this is dropped.
+/// A task that is aborted on drop.
 #[derive(Debug)]
 pub(super) struct Storing(AbortHandle);
 
@@ -40,7 +41,7 @@ impl Drop for Storing {
     }
 }
 
-/// Takes over what a file says, again when it has changed.
+/// Adds the records of a file to a monitor, again after each change.
 pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
     let names = monitor.clone();
     let reading = async move {
@@ -54,7 +55,7 @@ pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
                     taken.take(file.records(), Instant::now(), &monitor);
                 }
                 Ok(Ok(None)) => {}
-                // Without a file nothing is reported.
+                // Without the file, there are no reports.
                 Ok(Err(_)) | Err(_) => {
                     known = None;
                     taken.take(&[], Instant::now(), &monitor);
@@ -69,7 +70,7 @@ pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
     }
 }
 
-/// By which a file is known to be the same.
+/// The modification time and the size, to detect a change.
 type FileState = (SystemTime, u64);
 
 fn read_if_changed(
@@ -81,13 +82,13 @@ fn read_if_changed(
     if known == Some(state) {
         return Ok(None);
     }
-    // What is wrong in a line is skipped.
+    // Invalid lines are skipped.
     let (file, _) = HeartbeatFile::read(path)?;
     Ok(Some((state, file)))
 }
 
-/// What has been taken over: the file is all that counts, so that what is there no more, or too
-/// old, is taken back.
+/// The records that have been added. A record that is no longer in the file, or is too old,
+/// is withdrawn from the monitor.
 #[derive(Debug, Default)]
 struct TakenReports {
     seen: HashMap<SenderId, Last>,
@@ -97,7 +98,8 @@ struct TakenReports {
 #[derive(Debug)]
 struct Last {
     at: Instant,
-    /// It was there no more, or too old. It is remembered as long as a later report can seem older.
+    /// Whether it has been withdrawn. It is kept as long as a later report might seem
+    /// older.
     is_taken_back: bool,
 }
 
@@ -115,14 +117,15 @@ impl TakenReports {
                 is_taken_back: false,
             });
             last.is_taken_back = false;
-            // An age that has grown faster than time would be taken for that of an older report.
+            // If the age has grown faster than time has passed, the report would be treated
+            // as an older one.
             if last.at >= seen {
                 last.at += STEP;
             } else {
                 last.at = seen;
             }
             let age = now.saturating_duration_since(last.at);
-            // What is beyond the monitor's bound is counted by it.
+            // The monitor counts reports beyond its limit.
             let _ = monitor.report(record.with_last_seen(age));
         }
         self.seen.retain(|sender, last| {
@@ -137,11 +140,11 @@ impl TakenReports {
     }
 }
 
-/// Writes what has come in, for other programs.
+/// Writes received reports to a file, for other programs.
 pub(super) async fn keep_writing(path: PathBuf, monitor: HeartbeatMonitor) {
     loop {
         let (file, records) = (path.clone(), monitor.records());
-        // The next time comes soon.
+        // The next write follows soon, so an error is ignored.
         let _ = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
         sleep(WRITE_EVERY).await;
     }

@@ -1,4 +1,4 @@
-//! Where mappings lead: paths, and the proxies before balancers.
+//! Targets of mappings: paths, and the proxies for balancers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::service::{BalanceLayer, Failover, Timeouts};
 use crate::session::StickySession;
 use crate::timer::TokioTimer;
 
-/// Adds a rule to a map, if it is one; tells whether it is.
+/// Adds a rule to a map if it is valid; returns whether it is.
 pub(super) fn add_rule(
     map: &mut PathMap,
     from: &str,
@@ -31,11 +31,11 @@ pub(super) fn add_rule(
             map.with_prefix(from, path)
         }
         (ProxyTarget::Balancer { path, .. } | ProxyTarget::Member { path, .. }, true) => {
-            // Without a group all of the path follows, and that begins with a slash.
+            // Without a group, the whole path follows, which begins with a slash.
             map.with_pattern(from, if path.is_empty() { "/" } else { path })
         }
     };
-    // A rule that is none takes its map with it: it is tried on one of its own.
+    // A map with an invalid rule is unusable: try the rule on an empty map first.
     let tried = rule(PathMap::new());
     let about = format!("`{from}` cannot lead to `{target}`");
     if faults.note(tried, about, "correct the two paths").is_none() {
@@ -47,7 +47,7 @@ pub(super) fn add_rule(
     true
 }
 
-/// The paths that lie in a place.
+/// Returns the paths of a location.
 pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths> {
     let path = &location.path;
     if location.is_pattern {
@@ -63,7 +63,7 @@ pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths
     Some(Paths::Prefix(path.clone()))
 }
 
-/// A balancer as it is reached from one host, over balancers that are ready.
+/// Returns a balancer as one host uses it; the balancers are prepared.
 pub(super) fn destination(
     scope: &HostScope<'_>,
     meant: &Meant,
@@ -74,7 +74,7 @@ pub(super) fn destination(
     let config = &meant.config;
     let sticky = sticky(&config.name, &config.session, faults);
     let failover = failover(config, faults);
-    // What could not be made ready has been complained of.
+    // A balancer that could not be prepared has been reported.
     let balancer = changes.get(&meant.key)?.balancer();
     let mut lanes = Vec::new();
     for &forwarded_headers in looks {
@@ -127,7 +127,7 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
     Some(sticky)
 }
 
-/// As httpd does it: what may have been sent is never repeated.
+/// As in httpd, a request that may have been sent is not retried.
 fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
     let mut failover = Failover::new().without_retries();
     if let Some(more) = config.max_failovers {
@@ -148,7 +148,7 @@ fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
 
 fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Faults) -> Forwarding {
     let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
-    // An address of IPv6 has brackets only where a port may follow.
+    // An IPv6 address has brackets only where a port may follow.
     let name = name.map(|name| name.trim_matches(['[', ']']));
     let mut forwarding = Forwarding::new().with_client_headers_kept();
     if !forwarded_headers {
@@ -173,7 +173,8 @@ fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Fault
     forwarding
 }
 
-/// To what connections may switch: what any of the members may.
+/// Returns the protocols that connections may be upgraded to: those that any of the members
+/// allows.
 fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
     let mut protocols = BTreeSet::new();
     for member in &config.members {
@@ -183,7 +184,7 @@ fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
         }
         match member.upgrade.as_deref() {
             None => {}
-            // Whatever comes: of what there is, nothing else is in use.
+            // `*` allows any protocol; of the known ones, only this one is in use.
             Some("*") => {
                 protocols.insert("websocket".to_owned());
             }

@@ -1,7 +1,7 @@
-//! Who may ask, and who answers instead of a member: `Require`, `SetHandler`.
+//! Access control, and handlers that respond in place of a member: `Require`, `SetHandler`.
 //!
-//! Whatever cannot be carried out is an error here, and never passed over: it would let
-//! in whom it was to keep out.
+//! A directive that cannot be applied is an error and is never skipped: skipping it would
+//! grant access to clients that it denies.
 
 use std::net::IpAddr;
 
@@ -22,10 +22,10 @@ pub(super) fn require(
     let usage = "Require ip|local|all ..";
     let words = reading.words(directive, 1..=usize::MAX, usage);
     let access = words.and_then(|words| rule(reading, &words[0], &words[1..]));
-    // What cannot be read closes, whatever becomes of the error.
+    // A rule that cannot be parsed denies access, even if the error is ignored.
     let access = access.unwrap_or(AccessRule::Denied);
     if scope.within == Within::Proxy {
-        // Everybody may ask anyway, unless a location says otherwise.
+        // All clients have access by default, unless a location denies it.
         if access != AccessRule::Granted {
             let remark = Remark::new("`Require` cannot be carried out inside `<Proxy>`");
             let hint = "write it in a `<Location>` with the paths that lead there";
@@ -107,7 +107,8 @@ fn networks(
     (networks.len() == words.len()).then_some(networks)
 }
 
-/// `10.1.2.3`, `10.1`, `10.1.0.0/16`, `10.1.0.0/255.255.0.0`, or the like of IPv6.
+/// Parses `10.1.2.3`, `10.1`, `10.1.0.0/16`, `10.1.0.0/255.255.0.0`, or an IPv6 address or
+/// network.
 fn network(text: &str) -> Option<IpNet> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Some(IpNet::from(ip));
@@ -131,7 +132,7 @@ fn network(text: &str) -> Option<IpNet> {
     IpNet::new(IpAddr::from(whole), bits).ok()
 }
 
-/// What the manager comes to until there is such a page.
+/// What the manager does until the page exists.
 const NO_PAGE: &str = "this version has no such page, and answers 501";
 
 pub(super) fn set_handler(

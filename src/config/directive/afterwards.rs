@@ -1,5 +1,5 @@
-//! What only the whole configuration can show: rules that hide others, and balancers
-//! that nobody defines.
+//! Checks that need the whole configuration: rules that hide others, and balancers that are
+//! not defined.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::reading::DirectiveContext;
 use super::routes::not_kept;
 use crate::config::model::ProxyTarget;
 
-/// Looks at all that was read.
+/// Runs all checks.
 pub(super) fn look(reading: &mut DirectiveContext<'_>) {
     heartbeats(reading);
     let targets = std::mem::take(&mut reading.targets);
@@ -54,7 +54,7 @@ pub(super) fn look(reading: &mut DirectiveContext<'_>) {
     }
 }
 
-/// Where reports come from, and that they come from somewhere.
+/// Checks that heartbeats have a source.
 fn heartbeats(reading: &mut DirectiveContext<'_>) {
     let known = &reading.config.heartbeats;
     let (listen, storage, most) = (known.listen, known.storage.is_some(), known.max_members);
@@ -72,11 +72,11 @@ fn heartbeats(reading: &mut DirectiveContext<'_>) {
     }
 }
 
-/// Returns whether a host has a balancer, or has it from the main server.
+/// Returns whether a host defines a balancer, or inherits it from the main server.
 fn is_defined(reading: &DirectiveContext<'_>, host: Option<usize>, name: &str) -> bool {
     let defined = |host| reading.defined.contains(&(host, name.to_owned()));
     let own = host.and_then(|at| reading.config.virtual_hosts.get(at));
-    // httpd takes them away only if both are off.
+    // httpd removes them only if both are off.
     let inherits = own.is_none_or(|virtual_host| {
         let host = &virtual_host.host;
         host.inherit_balancers != Some(false) || host.inherit_mappings != Some(false)

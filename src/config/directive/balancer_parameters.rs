@@ -1,6 +1,6 @@
 //! All parameters of balancers, with their ranges: [`BALANCER`].
 //!
-//! What does not live here: how a kind of value is read (`parameter`).
+//! Elsewhere: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 

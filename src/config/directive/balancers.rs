@@ -1,7 +1,6 @@
 //! Balancers and their members: `<Proxy balancer://..>`, `BalancerMember`, `ProxySet`.
 //!
-//! What does not live here: which parameters there are (`balancer_parameters`,
-//! `member_parameters`).
+//! Elsewhere: the list of parameters (`balancer_parameters`, `member_parameters`).
 
 use super::balancer_parameters::BALANCER;
 use super::health::{look_up, not_a_pair};
@@ -13,7 +12,7 @@ use crate::config::member_url::MemberUrl;
 use crate::config::model::{BalancerConfig, Host, MemberConfig};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// The name in `balancer://name/path`, if that is what it is.
+/// Returns the name in `balancer://name/path`; `None` for other URLs.
 pub(super) fn name_of(text: &str) -> Option<String> {
     let start = text.get(.."balancer://".len())?;
     if !start.eq_ignore_ascii_case("balancer://") {
@@ -23,7 +22,8 @@ pub(super) fn name_of(text: &str) -> Option<String> {
     Some(name.to_ascii_lowercase())
 }
 
-/// Reads the head of `<Proxy ..>`; the name of the balancer that it is about, if it is.
+/// Parses the head of `<Proxy ..>`; returns the name of its balancer, if it is for a
+/// balancer.
 pub(super) fn section(
     reading: &mut DirectiveContext<'_>,
     section: &Section,
@@ -37,7 +37,7 @@ pub(super) fn section(
         );
         return None;
     };
-    // What else a section can be about has an effect by `Require` only, which sees to it.
+    // A section for anything else has an effect only with `Require`, which checks it.
     let name = name_of(&word.text)?;
     let name = checked_name(reading, word, name)?;
     let pairs = pairs(reading, "<Proxy>", &section.words[1..]);
@@ -59,7 +59,7 @@ fn checked_name(
     Some(name)
 }
 
-/// The balancer of that name, which is made if there is none.
+/// Returns the balancer of that name; creates it if necessary.
 fn balancer<'h>(
     reading: &mut DirectiveContext<'_>,
     host: &'h mut Host,
@@ -79,7 +79,7 @@ fn balancer<'h>(
     &mut host.balancers[place]
 }
 
-/// Sets parameters of a balancer, which is made if there is none.
+/// Sets parameters of a balancer; creates it if necessary.
 pub(super) fn set(
     reading: &mut DirectiveContext<'_>,
     host: &mut Host,
@@ -107,7 +107,7 @@ pub(super) fn set(
     }
 }
 
-/// Splits words, and complains of those that are no pairs.
+/// Splits words at `=`, and adds a diagnostic for words without one.
 pub(super) fn pairs<'w>(
     reading: &mut DirectiveContext<'_>,
     directive: &str,
@@ -196,7 +196,7 @@ fn add(
         );
         return reading.warning(word.span, Remark::new(message));
     }
-    // httpd takes a URL that begins like another for the other.
+    // httpd treats a URL that begins with another member's URL as that member.
     let origin = MemberUrl::parse(&member.url).map_or(0, |url| url.origin().len());
     if let Some(other) = known.filter(|known| known.len() >= origin) {
         let message = format!("this is a member of its own here, and httpd takes it for `{other}`");

@@ -1,5 +1,5 @@
-//! What is done to headers, and the variables that it may depend on: `Header`,
-//! `RequestHeader`, `SetEnv`.
+//! Changes to headers, and the variables in their conditions: `Header`, `RequestHeader`,
+//! `SetEnv`.
 
 use http::header::HeaderName;
 
@@ -104,7 +104,7 @@ fn rule(
     })
 }
 
-/// Reads `env=NAME`; the inner `None` if it is not there.
+/// Parses `env=NAME`; the inner `None` means that there is no condition.
 #[expect(clippy::option_option, reason = "outside: a complaint was made")]
 fn condition(
     reading: &mut DirectiveContext<'_>,
@@ -137,7 +137,8 @@ fn condition(
     Some(Some(name.to_owned()))
 }
 
-/// Refuses what would not come out as it stands.
+/// Refuses values with expressions, unknown formats, or characters that a header cannot
+/// contain.
 fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<()> {
     if word
         .text
@@ -177,8 +178,8 @@ fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<
     Some(())
 }
 
-/// The variables by which httpd is told how to treat members, and what happens here. But for
-/// this: `proxy-initial-not-pooled` has its effect.
+/// The variables that change how httpd treats members, and what this crate does. Of httpd's
+/// variables, only `proxy-initial-not-pooled` has an effect here.
 const HONOURED_BY_HTTPD: [(&str, &str); 7] = [
     ("force-proxy-request-1.0", "members are asked by HTTP/1.1"),
     ("proxy-chain-auth", "`Proxy-Authorization` is not passed on"),

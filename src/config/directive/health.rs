@@ -1,5 +1,5 @@
-//! Health checks and heartbeats, as far as they are named on their own: `ProxyHCExpr`,
-//! `ProxyHCTemplate`, `HeartbeatListen` and its like.
+//! Named health checks and heartbeats: `ProxyHCExpr`, `ProxyHCTemplate`, `HeartbeatListen`
+//! and related directives.
 
 use std::net::SocketAddr;
 
@@ -23,12 +23,12 @@ pub(super) fn condition(
     let Some(name) = reading.checked(words[0].span, read) else {
         return;
     };
-    // The braces are quotes, and gone already.
+    // The braces are quotes, and have been removed already.
     let expression = words[1].text.trim().to_owned();
     if let Err(error) = check_terms::read(&expression) {
         let remark = Remark::new(error.message()).with_hint(check_terms::TERMS);
         reading.error(place_in(&words[1], &error), remark);
-        // It is known all the same, so that this is all that is said of it.
+        // The name is defined even so, to avoid a second diagnostic where it is used.
     }
     let condition = CheckCondition {
         name: name.clone(),
@@ -40,7 +40,8 @@ pub(super) fn condition(
     }
 }
 
-/// The place of an error in an expression, if that stands in one line as it is read.
+/// Returns the position of an error in an expression, if the expression stands on one line
+/// without escapes.
 fn place_in(word: &ConfigWord, error: &ExpressionError) -> Span {
     let span = word.span;
     let lead = word.text.chars().take_while(|c| c.is_whitespace()).count();
@@ -50,7 +51,7 @@ fn place_in(word: &ConfigWord, error: &ExpressionError) -> Span {
     if error.line() > 1 || !is_verbatim {
         return span;
     }
-    // One for the brace.
+    // One more for the brace.
     let before = lead.saturating_add(error.column());
     Span {
         column: span.column.saturating_add(before),
@@ -91,7 +92,7 @@ pub(super) fn not_a_pair(reading: &mut DirectiveContext<'_>, span: Span, directi
     reading.error(span, remark);
 }
 
-/// Complains of conditions and templates that nobody has defined so far.
+/// Adds a diagnostic for conditions and templates that have not been defined before.
 pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], check: &CheckConfig) {
     let span = |key: &str| {
         let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case(key);
@@ -115,8 +116,8 @@ pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], ch
     }
 }
 
-/// In httpd a template takes the place of what stands before it; here, what is said of the member
-/// itself counts, wherever it stands.
+/// In httpd a template replaces the parameters before it. In this crate the parameters of
+/// the member itself win, wherever they stand.
 fn after_others(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>]) {
     let is_own = |pair: &Pair<'_>| pair.key.len() > 2 && pair.key[..2].eq_ignore_ascii_case("hc");
     let is_template = |pair: &Pair<'_>| pair.key.eq_ignore_ascii_case("hctemplate");

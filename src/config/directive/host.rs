@@ -1,6 +1,6 @@
-//! Directives of a whole server: where it listens, its names, time limits and TLS.
+//! Directives for a whole server: addresses, names, time limits and TLS.
 //!
-//! What does not live here: where requests go (`mappings`).
+//! Elsewhere: mappings of paths (`mappings`).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::reading::{DirectiveContext, DirectiveScope};
 use crate::config::model::{ErrorOverride, HostAddress, ListenAddress, ViaPolicy};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// Reads the addresses of `<VirtualHost ..>`.
+/// Parses the addresses of `<VirtualHost ..>`.
 pub(super) fn addresses(reading: &mut DirectiveContext<'_>, section: &Section) -> Vec<HostAddress> {
     if section.words.is_empty() {
         let remark = Remark::new("`<VirtualHost>` names no address");
@@ -271,7 +271,7 @@ pub(super) fn verify_client(
     }
 }
 
-/// Accepts `Off` in silence.
+/// Accepts `Off` without a diagnostic.
 fn off_only(reading: &mut DirectiveContext<'_>, directive: &Directive, message: &str, hint: &str) {
     if let Some((word, true)) = flag(reading, directive) {
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
@@ -337,7 +337,7 @@ pub(super) fn tls_key(
     only_one(reading, directive, &mut scope.host.tls.key);
 }
 
-/// httpd takes several, for several kinds of keys.
+/// httpd accepts several, for several types of keys.
 fn only_one(reading: &mut DirectiveContext<'_>, directive: &Directive, field: &mut Option<String>) {
     if let Some(word) = one(reading, directive, &format!("{} file", directive.name.text)) {
         if field.as_ref().is_some_and(|other| *other != word.text) {

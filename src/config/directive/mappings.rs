@@ -1,6 +1,7 @@
-//! Where requests go, and how answers are mapped back: `ProxyPass` and its like.
+//! Mappings of paths to members, and rewriting of responses: `ProxyPass` and related
+//! directives.
 //!
-//! What does not live here: what shows only when all mappings are known (`afterwards`).
+//! Elsewhere: checks that need all mappings (`afterwards`).
 
 use regex::Regex;
 
@@ -14,7 +15,7 @@ use super::reading::{DirectiveContext, DirectiveScope, Within};
 use crate::config::model::{CookieMapping, Mapping, MappingKind, ProxyTarget, ReverseMapping};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// Reads the head of `<Location ..>`: its path, and whether it is a regular expression.
+/// Parses the head of `<Location ..>`: its path, and whether it is a regular expression.
 pub(super) fn location(
     reading: &mut DirectiveContext<'_>,
     section: &Section,
@@ -181,7 +182,7 @@ fn mapping(
                     Remark::new("`interpolate` has no effect: requests have no variables here");
                 reading.warning(word.span, remark);
             }
-            // Paths are compared as they came in any case.
+            // Paths are always compared in encoded form.
             "mapping=encoded" => {}
             "mapping=servlet" => {
                 let message = "`mapping=servlet` is read as `mapping=encoded`: parameters of segments \
@@ -247,7 +248,7 @@ fn read_target(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<
             .map_err(|error| Remark::new(error.to_string()));
         return reading.checked(word.span, target);
     }
-    // Groups of the expression begin wherever the path does, if not after.
+    // The groups of the expression begin where the path begins, or after that.
     let at = text.find('$').unwrap_or(text.len());
     let after_scheme = text.find("://").map_or(0, |at| at + 3);
     let slash = text[after_scheme..]
@@ -278,7 +279,7 @@ fn check_join(
         return;
     };
     if mapping.kind == MappingKind::Prefix {
-        // The rule is that of `PathMap::lint`.
+        // The same rule as in `PathMap::lint`.
         let fine = to.is_empty() && !from.ends_with('/');
         if from.ends_with('/') != to.ends_with('/') && !fine {
             let httpd = if to.ends_with('/') {
@@ -366,7 +367,7 @@ pub(super) fn reverse(
     scope.settings().reverse.push(ReverseMapping { path, url });
 }
 
-/// A balancer, a path, or a URL, which need not be one of a member.
+/// Parses a balancer, a path, or a URL, which need not be the URL of a member.
 fn reverse_url(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<String> {
     if word.text.starts_with('/') {
         return Some(word.text.clone());

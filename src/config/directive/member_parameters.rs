@@ -1,6 +1,6 @@
 //! All parameters of members, with their ranges: [`MEMBER`], [`CHECK`].
 //!
-//! What does not live here: how a kind of value is read (`parameter`).
+//! Elsewhere: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::member::{Flag, Weight};
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a setting of TCP or of buffers has to hear.
+/// The note for settings of TCP and of buffers.
 const SYSTEM: Moot = Moot::Note("is left to the system here");
 const POOL: Moot =
     Moot::Note("means nothing here, where connections are opened when they are needed");
@@ -23,7 +23,7 @@ const FLUSH: Moot =
     Moot::Note("means nothing here, where every piece of an answer is passed on at once");
 const AJP: Moot = Moot::Note("means nothing without AJP");
 
-/// The parameters of `BalancerMember`, and of a `ProxyPass` to a member of its own.
+/// The parameters of `BalancerMember`, and of a `ProxyPass` to a single member.
 pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
     special("loadfactor", read_weight, |m| Some(m.weight?.to_string())),
     Parameter::new(
@@ -235,7 +235,7 @@ fn read_weight(member: &mut MemberConfig, value: &str) -> ReadOutcome {
         return Err(range());
     }
     member.weight = Weight::from_hundredths(exact).ok();
-    // httpd multiplies by 100 and drops the fraction, and with it what binary cannot hold.
+    // httpd multiplies by 100 in floating point and truncates, which can lose a hundredth.
     let in_httpd = value
         .parse::<f64>()
         .map_or(0.0, |number| (number * 100.0).trunc());
@@ -339,7 +339,7 @@ fn read_upgrade(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     Ok(None)
 }
 
-/// Names and whether HTTP/1.1 is spoken are part of the word.
+/// The word includes the method and whether HTTP/1.1 is used.
 const METHODS: [(&str, CheckMethod); 8] = [
     ("NONE", CheckMethod::None),
     ("TCP", CheckMethod::Tcp),

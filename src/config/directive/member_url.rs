@@ -1,13 +1,13 @@
-//! What a member is called: its URL, normalised.
+//! Normalises the URL of a member.
 //!
-//! What does not live here: parameters of members (`member_parameters`).
+//! Elsewhere: the parameters of members (`member_parameters`).
 
 use http::uri::Authority;
 
 use super::parameter::{Remark, nearest};
 use crate::config::member_url::{MemberUrl, NoMemberUrl};
 
-/// The schemes that are spoken, with their default ports.
+/// The supported schemes, with their default ports.
 const SCHEMES: [(&str, u16); 6] = [
     ("http", 80),
     ("https", 443),
@@ -17,7 +17,8 @@ const SCHEMES: [(&str, u16); 6] = [
     ("wss", 443),
 ];
 
-/// Reads a URL: scheme and host in lower case, without the scheme's own port.
+/// Parses a URL and normalises it: scheme and host in lower case, without the scheme's
+/// default port.
 pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
     let no_url = || {
         let remark = Remark::new(format!("`{text}` is no URL of a member"));
@@ -73,7 +74,7 @@ fn default_port(scheme: &str) -> Result<u16, Remark> {
     }))
 }
 
-/// Host and port in lower case, without the default port.
+/// Returns host and port in lower case, without the default port.
 fn authority_of(text: &str, default: u16) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let after_host = text.rfind(']').map_or(0, |at| at + 1);

@@ -1,4 +1,4 @@
-//! What directives mean: [`understand`] makes a configuration of a tree.
+//! The meaning of directives: [`understand`] converts a tree into a configuration.
 //!
 //! ```text
 //! names      which directives there are, where they may stand, and what reads them
@@ -12,8 +12,8 @@
 //! afterwards  what only the whole can show: rules that hide others (hidden), unknown balancers
 //! ```
 //!
-//! What does not live here: lines and words (`syntax`), and how all of it is written
-//! again (`print`), except that the tables of parameters serve both.
+//! Elsewhere: lines and words (`syntax`), and printing (`print`), except that the tables of
+//! parameters are used for both.
 
 mod access;
 mod afterwards;
@@ -43,8 +43,8 @@ use super::complaints::Complaints;
 use super::syntax::{Sources, SyntaxNode};
 use reading::DirectiveContext;
 
-/// Creates a configuration of a tree. Whatever cannot be understood is left out and
-/// complained of.
+/// Converts a tree into a configuration. Directives that cannot be applied are left out,
+/// with a diagnostic.
 pub(super) fn understand(
     nodes: &[SyntaxNode],
     sources: &Sources,

@@ -1,7 +1,7 @@
-//! Which directives there are, where they may stand, and what becomes of each:
-//! [`DIRECTIVES`].
+//! The list of directives, with the contexts in which each is allowed and how it is
+//! treated: [`DIRECTIVES`].
 //!
-//! What does not live here: what they mean (the functions named here).
+//! Elsewhere: what a directive does (the functions named in the list).
 
 use super::reading::{DirectiveContext, DirectiveScope, Within};
 use super::{access, balancers, headers, health, host, mappings};
@@ -9,21 +9,21 @@ use crate::config::syntax::Directive;
 
 type ReadDirective = fn(&mut DirectiveContext<'_>, &mut DirectiveScope<'_>, &Directive);
 
-/// A directive.
+/// A known directive.
 pub(super) struct KnownDirective {
     pub(super) name: &'static str,
     pub(super) meaning: Meaning,
 }
 
-/// What becomes of a directive.
+/// How a directive is treated.
 pub(super) enum Meaning {
-    /// It is read, if it stands where it may.
+    /// Applied in these contexts.
     Do(&'static [Within], ReadDirective),
-    /// It is passed over, which does no harm.
+    /// Ignored, with a note: it has no effect on requests.
     Note(&'static str),
-    /// It asks for what cannot be done, and must not be passed over. Then a hint.
+    /// Refused with an error and a hint, because ignoring it would be harmful.
     Refuse(&'static str, &'static str),
-    /// It is passed over, which makes a difference.
+    /// Ignored, with a warning: requests are treated differently than by httpd.
     Warn(&'static str),
 }
 
@@ -32,7 +32,7 @@ use Within::{Location, Main, Proxy, VirtualHost};
 const ONCE: &[Within] = &[Main];
 const HOST: &[Within] = &[Main, VirtualHost];
 const PATHS: &[Within] = &[Main, VirtualHost, Location];
-/// Inside `<Proxy>` they are read as if they stood outside, which is said.
+/// Inside `<Proxy>` they apply to the whole host, with a diagnostic.
 const BALANCED: &[Within] = &[Main, VirtualHost, Location, Proxy];
 const BALANCERS: &[Within] = &[Main, VirtualHost, Proxy];
 const ACCESS: &[Within] = &[Location, Proxy];

@@ -1,8 +1,9 @@
-//! Directives of httpd's other modules, so that nobody is told that they do not exist:
+//! Directives of httpd's other modules, so that they are not reported as unknown:
 //! [`other`].
 //!
-//! What does not live here: directives that somebody with a balancer is likely to have
-//! (`names`). Source: what httpd 2.4.71 lists with all modules of its distribution loaded.
+//! Elsewhere: directives that are common in configurations with a balancer (`names`).
+//! Source: the directives that httpd 2.4.71 lists with all modules of its distribution
+//! loaded.
 
 use super::names::Meaning;
 
@@ -28,7 +29,7 @@ const CLIENTS: Meaning = Meaning::Refuse(
 );
 const TLS: Meaning = Meaning::Note("is not needed");
 
-/// Names, and what becomes of each of them.
+/// The names, and how each of them is treated.
 const OTHERS: &[(Meaning, &str)] = &[
     (
         FILES,
@@ -169,7 +170,8 @@ const OTHERS: &[(Meaning, &str)] = &[
     ),
 ];
 
-/// A directive of another module: its name as httpd writes it, and what becomes of it.
+/// Returns a directive of another module: its name in httpd's spelling, and how it is
+/// treated.
 pub(super) fn other(name: &str) -> Option<(&'static str, &'static Meaning)> {
     OTHERS.iter().find_map(|(meaning, names)| {
         let mut names = names.split_ascii_whitespace();
@@ -178,7 +180,7 @@ pub(super) fn other(name: &str) -> Option<(&'static str, &'static Meaning)> {
     })
 }
 
-/// All of them, for who looks for the nearest.
+/// Returns all names, for the search for a similar name.
 pub(super) fn others() -> impl Iterator<Item = &'static str> {
     let groups = OTHERS.iter().map(|(_, names)| *names);
     groups.flat_map(str::split_ascii_whitespace)

@@ -1,16 +1,16 @@
-//! Sessions that stay with no member, as the configuration has it: [`not_kept`].
+//! Detects sessions that cannot stay with a member: [`not_kept`].
 //!
-//! What does not live here: what happens to a session that is presented (`session`).
+//! Elsewhere: handling the session of a request (`session`).
 
 use super::parameter::Remark;
 use super::reading::DirectiveContext;
 use crate::config::model::{BalancerConfig, Host};
 use crate::session::{CookieRouteError, StickySession};
 
-/// So many members are named.
+/// The number of members that a message names.
 const SHOWN: usize = 3;
 
-/// What there is to say of the sessions of a balancer, as one host means it.
+/// Returns a warning about the sessions of a balancer, as one host uses it.
 pub(super) fn not_kept(
     reading: &DirectiveContext<'_>,
     host: Option<usize>,
@@ -28,7 +28,7 @@ pub(super) fn not_kept(
     let names = both().find_map(|it| it.session.names.as_ref())?;
     let session = names.parse::<StickySession>().ok()?;
     let members = both().map(|it| &it.members).find(|it| !it.is_empty())?;
-    // The cookies are those of members, so nothing is known of what stands before the route.
+    // The members set the cookies, so the text before the route is unknown.
     let session = session.without_separator();
     let mut found = members.iter().filter_map(|member| {
         let checked = session.check_cookie_route(member.route.as_deref());

@@ -1,8 +1,8 @@
-//! One pass over the tree: which directives and sections stand where they may, and what
-//! reads each of them.
+//! Walks the tree once: checks where directives and sections are allowed, and calls the
+//! function for each of them.
 //!
-//! What does not live here: what was read, and what there is to say about it (`reading`);
-//! what single directives mean (the files that `names` calls).
+//! Elsewhere: the configuration so far and its diagnostics (`reading`); single directives
+//! (the functions listed in `names`).
 
 use super::found::Ordered;
 use super::names::{DIRECTIVES, KnownDirective, Meaning, SECTIONS};
@@ -27,7 +27,7 @@ pub(super) fn read_whole(mut reading: DirectiveContext<'_>, nodes: &[SyntaxNode]
     reading.config
 }
 
-/// Reads all that stands in a host.
+/// Reads the content of a host.
 fn read_host(
     reading: &mut DirectiveContext<'_>,
     nodes: &[SyntaxNode],
@@ -114,7 +114,7 @@ fn read_as(
     }
 }
 
-/// Settings of paths in a section of a balancer hold for its whole host.
+/// Path settings inside a balancer's section apply to its whole host.
 fn for_all_balancers(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
     if known != "Require" {
         let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
@@ -224,7 +224,7 @@ fn read_proxy(
         host: &mut *scope.host,
         location: None,
         balancer,
-        // Inside of it, they are the host's.
+        // Inside the section, the variables of the host apply.
         variables: std::mem::take(&mut scope.variables),
     };
     read_nodes(reading, &section.children, &mut inner);
@@ -252,7 +252,7 @@ fn unknown<'k>(
     );
 }
 
-/// `a, b or c`
+/// Joins words: `a, b or c`.
 fn either(words: &[String]) -> String {
     match words {
         [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),

@@ -1,4 +1,4 @@
-//! Whether an expression holds: [`Expression::evaluate`].
+//! Evaluates an expression: [`Expression::evaluate`].
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,17 +12,17 @@ use super::pattern::Groups;
 use super::read::Expression;
 use super::tree::{At, Binary, Comparison, ExpressionNode, ExpressionPiece, ExpressionWord, Unary};
 
-/// How long a value may become, in bytes.
+/// The longest value, in bytes.
 const LONGEST: usize = 1 << 20;
 
 impl Expression {
-    /// Returns whether it holds. What does not matter any more, behind `&&` and `||`, is not looked
-    /// at.
+    /// Returns whether the expression is true. `&&` and `||` skip their right side where it
+    /// does not matter.
     ///
     /// # Errors
     ///
-    /// If it cannot be decided: a name that is not known, an integer that is none, a function
-    /// without a value, a regular expression that takes too long.
+    /// If the result is undefined: an unknown name, an integer that is not valid, a
+    /// function without a value, or a regular expression that takes too long.
     ///
     /// # Examples
     ///
@@ -63,7 +63,7 @@ impl Expression {
 
 struct Evaluation<'l> {
     lookup: &'l dyn ExpressionLookup,
-    /// Those of the last match that had any.
+    /// The groups of the last match that had groups.
     groups: Groups,
 }
 
@@ -163,7 +163,7 @@ impl<'l> Evaluation<'l> {
     fn integer(&self, word: &ExpressionWord) -> Result<i128, ExpressionError> {
         let value = self.value(word)?;
         let text = std::str::from_utf8(&value).ok();
-        // httpd takes what is none for 0, so that a header that is missing is less than any limit.
+        // httpd reads an invalid number as 0, so that a missing header is below any limit.
         let number = text.and_then(|text| text.trim_ascii().parse::<i128>().ok());
         number.ok_or_else(|| {
             let shown: String = String::from_utf8_lossy(&value).chars().take(40).collect();
@@ -225,11 +225,12 @@ fn wrong(at: At, message: impl Into<String>) -> ExpressionError {
     ExpressionError::new(at.0, message)
 }
 
-/// Whether a text fits a pattern of `*` and `?`, in time that grows with both, not with their
-/// powers.
+/// Returns whether a text matches a pattern with `*` and `?`. The time grows with the
+/// product of their lengths at most.
 fn is_like(text: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut expected) = (0, 0);
-    // Where the last star stands, and where what follows it began to be tried.
+    // The position of the last star, and the position where the text after it was last
+    // tried.
     let mut star: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(expected) {

@@ -1,11 +1,11 @@
-//! The functions that every expression has: [`find`].
+//! The built-in functions of expressions: [`find`].
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 type Function = fn(&[u8]) -> Result<Vec<u8>, String>;
 
-/// A function by its name; letter case does not count.
+/// Returns a function by its name; letter case is ignored.
 pub(super) fn find(name: &str) -> Option<Function> {
     const ALL: [(&str, Function); 6] = [
         ("tolower", |value| Ok(value.to_ascii_lowercase())),

@@ -1,17 +1,17 @@
-//! From tokens to a tree: [`condition`].
+//! Parses tokens into a tree: [`condition`].
 
 use super::error::{ExpressionError, TextPosition};
 use super::pattern::Pattern;
 use super::token::{Token, tokens};
 use super::tree::{At, ExpressionNode, ExpressionPiece, ExpressionWord};
 
-/// How long a text may be, in bytes.
+/// The longest text, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// How deep parentheses, negations and calls may be nested.
+/// The maximum depth of nested parentheses, negations and calls.
 const DEEPEST: usize = 50;
 
-/// Reads a whole expression.
+/// Parses a whole expression.
 pub(super) fn condition(text: &str) -> Result<ExpressionNode, ExpressionError> {
     if text.len() > LONGEST {
         let at = TextPosition::of(text, 0);
@@ -47,7 +47,7 @@ impl Parser<'_> {
         found
     }
 
-    /// Where the next token begins, or the text ends.
+    /// Returns the position of the next token, or of the end.
     fn here(&self) -> TextPosition {
         let next = self.tokens.get(self.next);
         TextPosition::of(self.text, next.map_or(self.text.len(), |(_, at)| *at))
@@ -169,7 +169,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A value, with all that is joined to it by dots.
+    /// Parses a value, with all values joined to it by dots.
     fn word(&mut self, depth: usize) -> Result<ExpressionWord, ExpressionError> {
         let mut word = ExpressionWord {
             pieces: Vec::new(),

@@ -1,14 +1,14 @@
-//! Regular expressions, with a bound on what they cost: [`Pattern`].
+//! Regular expressions with a cost limit: [`Pattern`].
 //!
-//! As in httpd, they are matched against bytes; `.` matches a line's end, and `$` the end of the
-//! text alone.
+//! As in httpd, they match bytes; `.` matches a line feed, and `$` matches only at the end
+//! of the text.
 
 use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
-/// How many steps back a search may take before it is given up.
+/// The number of backtracking steps after which a search fails.
 const MOST_BACKTRACKS: usize = 50_000;
 
-/// How large a compiled expression may be, in bytes, about.
+/// The approximate size limit of a compiled expression, in bytes.
 const MOST_BYTES: usize = 1 << 20;
 
 /// A compiled regular expression.
@@ -31,7 +31,7 @@ impl Eq for Pattern {}
 pub(super) type Groups = Vec<Option<Vec<u8>>>;
 
 impl Pattern {
-    /// Compiles one; why not, otherwise.
+    /// Compiles an expression; the error is the reason why it cannot be compiled.
     pub(super) fn new(text: &str, ignores_case: bool) -> Result<Self, String> {
         let regex = RegexBuilder::new(text)
             .bytes_mode(BytesMode::Ascii)
@@ -57,12 +57,14 @@ impl Pattern {
         self.ignores_case
     }
 
-    /// Whether it has groups, without which httpd remembers nothing of a match.
+    /// Returns whether it has groups. httpd stores the groups of a match only if there are
+    /// any.
     pub(super) fn has_groups(&self) -> bool {
         self.regex.captures_len() > 1
     }
 
-    /// Whether it matches, and its groups if it has any; that it is too costly, otherwise.
+    /// Searches for a match; returns its groups, if there are any. The error is that the
+    /// search takes too many steps.
     pub(super) fn search(&self, value: &[u8]) -> Result<Option<Groups>, String> {
         let costly = |_| "the regular expression takes too many steps".to_owned();
         if !self.has_groups() {

@@ -1,6 +1,6 @@
-//! An expression as users have it: [`Expression`].
+//! The public type of an expression: [`Expression`].
 //!
-//! What does not live here: reading (`parse`), printing (`print`) and deciding it (`evaluate`).
+//! Elsewhere: parsing (`parse`), printing (`print`) and evaluating (`evaluate`).
 
 use std::str::FromStr;
 
@@ -23,13 +23,13 @@ use super::tree::ExpressionNode;
 /// | `-n x`, `-z x`, `-T x` | not empty; empty; neither of empty, `0`, `off`, `false` and `no` |
 /// | `x -ipmatch y`, `-strmatch`, `-strcmatch` | an address in a network; wildcards `*` and `?`; these without regard to case |
 ///
-/// Values are `'text'` and `"text"`, with `%{VARIABLE}`, `%{function:argument}`, `$1` and
-/// backslashes in them, numbers, `%{VARIABLE}`, `function(value)`, and `value . value` for both one
-/// after the other.
+/// Values are `'text'` and `"text"`, which may contain `%{VARIABLE}`,
+/// `%{function:argument}`, `$1` and backslash escapes; also numbers, `%{VARIABLE}`,
+/// `function(value)`, and `value . value` to join two values.
 ///
-/// One has 16 KiB and 50 levels of parentheses at most, and values have 1 MiB. Regular
-/// expressions are those of the crate `fancy_regex`, and a search that goes back too often ends in
-/// an error.
+/// An expression has at most 16 KiB and 50 levels of parentheses, and a value at most 1
+/// MiB. Regular expressions are those of the crate `fancy_regex`. A search that backtracks
+/// too often is an error.
 ///
 /// # Examples
 ///
@@ -46,21 +46,22 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     ///
-    /// If it is none. Names are not looked at: [`check`](Self::check) does that.
+    /// If the text is not a valid expression. Names are not checked; [`check`](Self::check)
+    /// does that.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let condition = parse::condition(text)?;
         Ok(Self { condition })
     }
 
-    /// Looks whether all names in it are known.
+    /// Checks that all names are known.
     ///
     /// # Errors
     ///
-    /// The first name that is not, with its place.
+    /// For the first unknown name, with its position.
     ///
     /// # Examples
     ///
@@ -87,7 +88,7 @@ impl Expression {
         first.map_or(Ok(()), Err)
     }
 
-    /// Returns whether a function of this name is called in it.
+    /// Returns whether the expression calls this function.
     pub(in crate::config) fn calls(&self, function: &str) -> bool {
         let mut calls = false;
         self.condition.visit(&mut |name, _| {

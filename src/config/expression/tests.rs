@@ -1,4 +1,4 @@
-//! Tables and laws of expressions.
+//! Tables and properties of expressions.
 
 use std::borrow::Cow;
 
@@ -128,7 +128,7 @@ fn what_cannot_be_decided_is_an_error_and_never_true() {
 
 #[test]
 fn a_search_that_goes_back_without_end_is_given_up() {
-    // Without groups that are referred to, no search goes back at all.
+    // Without references to groups, a search does not backtrack.
     let text = format!("'{}' =~ /^(a|a|aa)+\\1b$/", "a".repeat(3_000));
     let error = decided(&text).unwrap_err();
     assert!(error.contains("takes too many steps"), "{error}");
@@ -205,7 +205,7 @@ fn piece() -> impl Strategy<Value = ExpressionPiece> {
         name.prop_map(|name| ExpressionPiece::Variable(name, At::default())),
     ];
     leaf.prop_recursive(3, 8, 3, move |inner| {
-        // A word without quotes that is an operator is no name.
+        // A word without quotes that is an operator is not a name.
         let name = "fn_[a-z]{0,4}";
         (name, prop::collection::vec(inner, 0..3))
             .prop_map(|(name, pieces)| ExpressionPiece::Call(name, word_of(pieces), At::default()))

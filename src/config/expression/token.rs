@@ -1,14 +1,14 @@
-//! The words of an expression: [`tokens`].
+//! Splits an expression into tokens: [`tokens`].
 //!
-//! Which characters make a word was found out by asking httpd 2.4.71; the tests do so again.
+//! The characters of words were determined by running httpd 2.4.71; the tests repeat this.
 
 use super::error::{ExpressionError, TextPosition};
 use super::tree::{At, Binary, Comparator, Comparison, ExpressionPiece, ExpressionWord, Unary};
 
-/// What may stand around a regular expression; around `/` without an `m` before it.
+/// The delimiters of a regular expression; without `m` before it, only `/`.
 pub(super) const DELIMITERS: &str = "/#,;:|!?.'\"_-^%$";
 
-/// How deep variables may stand in the arguments of others.
+/// The maximum depth of variables in the arguments of others.
 const DEEPEST: usize = 50;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) enum Token {
     Value(ExpressionWord),
 }
 
-/// All tokens with the places where they begin, in bytes.
+/// Returns all tokens with their start positions, in bytes.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, ExpressionError> {
     let mut scanner = Scanner { text, at: 0 };
     let mut tokens = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, ExpressionError>
 
 struct Scanner<'t> {
     text: &'t str,
-    /// The next byte; it begins a character.
+    /// The position of the next byte, which begins a character.
     at: usize,
 }
 
@@ -192,7 +192,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// `-eq`, `-n`, `-ipmatch` and their like.
+    /// Parses `-eq`, `-n`, `-ipmatch` and similar operators.
     fn dashed(&mut self, begin: usize) -> Result<Token, ExpressionError> {
         self.take();
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -244,7 +244,7 @@ impl<'t> Scanner<'t> {
         ExpressionPiece::Group(digit.and_then(|it| usize::try_from(it).ok()).unwrap_or(0))
     }
 
-    /// `%{NAME}` or `%{function:argument}`.
+    /// Parses `%{NAME}` or `%{function:argument}`.
     fn variable(&mut self, depth: usize) -> Result<ExpressionPiece, ExpressionError> {
         let begin = self.at;
         if depth > DEEPEST {
@@ -267,7 +267,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The inside of a string up to its quote, or of an argument up to `}`.
+    /// Parses the content of a string up to its quote, or of an argument up to `}`.
     fn pieces(
         &mut self,
         quote: Option<char>,
@@ -306,12 +306,13 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// What a backslash stands for, behind it.
+    /// Parses an escape, after its backslash.
     fn escaped(&mut self, begin: usize) -> Result<Vec<u8>, ExpressionError> {
         let rest = self.rest();
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         if digits > 0 {
-            // As in httpd, digits are taken together: `\1011` is none, not `\101` and a 1.
+            // As in httpd, all digits belong together: `\1011` is invalid, not `\101` and a
+            // 1.
             let byte = (digits <= 3).then(|| u8::from_str_radix(&rest[..digits], 8));
             self.at += digits;
             return match byte {

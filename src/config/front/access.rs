@@ -1,4 +1,4 @@
-//! Who may ask: [`AccessCheck`].
+//! Access control: [`AccessCheck`].
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::config::AccessRule;
 use crate::proxy::ClientAddr;
 
-/// Lets in whoever one of its rules lets in.
+/// Grants access if at least one of its rules matches.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct AccessCheck {
     rules: Vec<AccessRule>,
@@ -20,8 +20,9 @@ impl AccessCheck {
         (!rules.is_empty()).then_some(Self { rules })
     }
 
-    /// Whether the sender of a request that came in `here`, by what its server says of it,
-    /// may ask. Who is not known is let in only where everybody is.
+    /// Returns whether the client of a request has access, by the client address that its
+    /// server has recorded and the local address `here`. A client without a known address
+    /// has access only if all clients have.
     pub(super) fn lets_in(&self, extensions: &Extensions, here: SocketAddr) -> bool {
         let client = extensions.get::<ClientAddr>();
         let client = client.map(|client| client.0.ip().to_canonical());
@@ -37,7 +38,7 @@ impl AccessCheck {
     }
 }
 
-/// On this machine, or from the very address that was asked.
+/// Returns whether the client is on this machine, or uses the same address as the listener.
 fn is_local(client: IpAddr, here: IpAddr) -> bool {
     client.is_loopback() || here == client
 }

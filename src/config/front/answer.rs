@@ -1,4 +1,4 @@
-//! What is done to an answer, and what is known of its request: [`RequestContext`].
+//! Changes to a response, and the data of its request: [`RequestContext`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::proxy::{AnsweredBadly, Endpoint, Origin, ProxyBody};
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ServedBy};
 use crate::session;
 
-/// The headers of answers that hold URLs.
+/// Response headers that contain URLs.
 const HOLD_URLS: [&str; 5] = [
     "content-location",
     "destination",
@@ -23,15 +23,15 @@ const HOLD_URLS: [&str; 5] = [
     "uri",
 ];
 
-/// What a client gets.
+/// The response to a client.
 pub(super) type FrontResponse = Response<ProxyBody>;
 
-/// What is known of a request while a member answers it.
+/// The data of a request while it is being answered.
 #[derive(Debug)]
 pub(super) struct RequestContext {
     pub(super) site: Arc<Site>,
     pub(super) wanted: PreferredFormat,
-    /// Which places of the site it asks in.
+    /// The locations of the site that match the request.
     pub(super) places: Vec<usize>,
     pub(super) secure: bool,
     pub(super) destination: Option<Arc<HostDestination>>,
@@ -40,7 +40,7 @@ pub(super) struct RequestContext {
     pub(super) presented: Option<RequestSession>,
 }
 
-/// The session that a request presented.
+/// The session of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSession {
     name: String,
@@ -56,7 +56,7 @@ impl RequestSession {
     }
 }
 
-/// The member that was chosen last.
+/// The member that was picked last.
 struct Chosen {
     member: Arc<str>,
     route: String,
@@ -77,7 +77,7 @@ impl RequestContext {
         }
     }
 
-    /// Creates the client's answer of what has come.
+    /// Converts a response to the one for the client.
     pub(super) fn finish(&self, answer: FrontResponse) -> FrontResponse {
         let layers = self.site.layers(&self.places);
         let chosen = self.chosen(&answer);
@@ -86,7 +86,7 @@ impl RequestContext {
         if delivered && is_overridden(&layers, answer.status()) {
             let mut page: FrontResponse =
                 ErrorPage::new(answer.status(), "", self.wanted).answer(None);
-            // Without it nobody could log in, or know what is allowed.
+            // Without these headers, clients could not log in, or know the allowed methods.
             page.headers_mut().remove(ALLOW);
             for name in [ALLOW, WWW_AUTHENTICATE] {
                 for said in answer.headers().get_all(&name) {
@@ -114,8 +114,8 @@ impl RequestContext {
         answer
     }
 
-    /// Maps URLs and cookies back: of the rules of each kind, the first that fits a value
-    /// counts, wherever it stands.
+    /// Rewrites URLs and cookies. For each kind, the first rule that matches a value
+    /// applies, in the order of all layers.
     fn map_back(&self, layers: &RequestLayers<'_>, headers: &mut HeaderMap) {
         let origin = self.origin.as_ref();
         for (name, value) in headers.iter_mut() {
@@ -151,8 +151,8 @@ impl RequestContext {
         }
     }
 
-    /// httpd says 503 if no member could be connected to, and 502 also for one that is too
-    /// slow.
+    /// httpd responds with 503 if it could not connect to any member, and with 502 also if
+    /// a member is too slow.
     fn with_status_of_httpd(&self, answer: FrontResponse) -> FrontResponse {
         let error = answer.extensions().get::<Arc<BalanceError>>().cloned();
         let (status, why) = match error.as_deref() {
@@ -204,7 +204,7 @@ impl RequestContext {
         })
     }
 
-    /// The variables that are known before a member is.
+    /// Returns the value of a variable that is known before a member is picked.
     pub(super) fn early_variable<'v>(
         &self,
         layers: &RequestLayers<'v>,
@@ -227,7 +227,7 @@ impl RequestContext {
             return self.early_variable(layers, name);
         };
         let presented = self.presented.as_ref();
-        // As httpd's tables, which mind no case.
+        // Letter case is ignored, as in httpd's tables.
         match name.to_ascii_uppercase().as_str() {
             "BALANCER_NAME" => Some(Cow::Owned(format!("balancer://{balancer}"))),
             "BALANCER_WORKER_NAME" => Some(Cow::Borrowed(&chosen.member)),

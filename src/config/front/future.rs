@@ -1,4 +1,4 @@
-//! A request that is being answered: [`FrontFuture`].
+//! A request that is being served: [`FrontFuture`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +16,7 @@ type DispatchFuture =
     ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 
 pin_project! {
-    /// One request on its way through a front.
+    /// A request that is being served.
     #[must_use = "a future does nothing unless it is awaited"]
     pub(in crate::config) struct FrontFuture {
         #[pin]
@@ -27,7 +27,7 @@ pin_project! {
 pin_project! {
     #[project = CourseProjected]
     enum FrontState {
-        // `None` once it has been given.
+        // `None` once it has been returned.
         Answered { answer: Option<FrontResponse> },
         Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, trip: RequestContext },
         Sent { #[pin] sent: DispatchFuture, trip: RequestContext },

@@ -1,7 +1,6 @@
-//! Receives a request: answers it, or sends it on. [`receive`]
+//! Handles a request: responds to it, or forwards it. [`receive`]
 //!
-//! What does not live here: what the host has for it (`site`), and what is done to the
-//! answer (`answer`).
+//! Elsewhere: the settings of the host (`site`), and changes to the response (`answer`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,8 +23,8 @@ use crate::proxy::{
 };
 use crate::service::{ErrorPage, FreshConnection, HostKept, PreferredFormat};
 
-/// Takes a request: answers it, or sends it on. One is misdirected if it came on a
-/// connection that is for a host with another certificate.
+/// Responds to a request, or forwards it. A request is misdirected if its connection was
+/// made for a host with another certificate.
 pub(super) fn receive(
     site: &Arc<Site>,
     here: SocketAddr,
@@ -84,7 +83,7 @@ pub(super) fn receive(
         Err(error) => return refuse(&trip, error.status(), "it cannot be passed on as it is"),
     };
     drop(readings);
-    // By the name that the client asked for, whatever members get to see.
+    // Uses the name in the client's request, even if members receive another one.
     if layers.upwards().any(|layer| layer.reverse.is_some()) {
         trip.origin = origin(&head.headers, &head.uri, trip.secure);
     }
@@ -137,7 +136,7 @@ fn refuse(trip: &RequestContext, status: StatusCode, why: &'static str) -> Front
     FrontFuture::answered(answer)
 }
 
-/// Takes a report of idle capacity in.
+/// Accepts a heartbeat.
 fn report(trip: RequestContext, request: Request<ClientBody>) -> FrontFuture {
     let Some(monitor) = &trip.site.heartbeats else {
         let why = "this server does not listen to heartbeats";
@@ -155,7 +154,8 @@ fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::Inval
     Ok(())
 }
 
-/// As what the client knows this server, so far as it says so.
+/// Returns the origin of this server as the client knows it, as far as the request contains
+/// it.
 fn origin(headers: &HeaderMap, uri: &Uri, secure: bool) -> Option<Origin> {
     let authority = match uri.authority() {
         Some(authority) => authority.as_str(),

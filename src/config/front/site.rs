@@ -1,6 +1,6 @@
-//! One host, made ready: its places, its mappings, and where they lead. [`Site`].
+//! A prepared host: its locations, its mappings, and their targets. [`Site`].
 //!
-//! What does not live here: what is done with a request (`receive`).
+//! Elsewhere: handling a request (`receive`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::heartbeat::HeartbeatMonitor;
 use crate::proxy::{Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
-/// One host: the main server, or a virtual one with what it inherits.
+/// A host: the main server, or a virtual host with its inherited settings.
 #[derive(Debug)]
 pub(in crate::config) struct Site {
     pub(in crate::config) layer: HostLayer,
@@ -26,18 +26,18 @@ pub(in crate::config) struct Site {
     pub(in crate::config) via: ViaHandling,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
-    /// What takes reports of idle capacity in; `None` unless it listens to them.
+    /// Receives heartbeats over HTTP; `None` unless the handler is enabled.
     pub(in crate::config) heartbeats: Option<HeartbeatMonitor>,
 }
 
-/// What becomes of the `ViaHandling` of requests before anything is added to it.
+/// What happens to the `Via` header of requests before this proxy adds itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::config) enum ViaHandling {
     Passed,
     Removed,
 }
 
-/// What holds for some paths, and perhaps leads somewhere.
+/// The settings for some paths, and the mapping if there is one.
 #[derive(Debug)]
 pub(in crate::config) struct PathSettings {
     pub(in crate::config) paths: Paths,
@@ -45,24 +45,24 @@ pub(in crate::config) struct PathSettings {
     pub(in crate::config) way: Option<MappingRoute>,
 }
 
-/// Mappings, and where each of them leads.
+/// Mappings, and the target of each.
 #[derive(Debug, Default)]
 pub(in crate::config) struct MappingRoute {
     pub(in crate::config) map: PathMap,
-    /// By rule of the map; `None` for exclusions.
+    /// Targets by rule of the map; `None` for exclusions.
     pub(in crate::config) destinations: Vec<Option<Arc<HostDestination>>>,
 }
 
-/// A balancer as it is reached from one host.
+/// A balancer as one host uses it.
 pub(in crate::config) struct HostDestination {
-    /// Its name, unless it is a member that is alone.
+    /// The name of the balancer; `None` for a single member.
     pub(in crate::config) name: Option<String>,
     pub(in crate::config) sticky: Option<StickySession>,
-    /// As its members are told who asks.
+    /// One client for each value of `ProxyAddHeaders` in use.
     pub(in crate::config) lanes: Vec<MemberClient>,
 }
 
-/// One way of speaking to the members of a destination.
+/// Sends requests to the members of a destination, with or without `X-Forwarded-*`.
 pub(in crate::config) struct MemberClient {
     pub(in crate::config) forwarded_headers: bool,
     pub(in crate::config) balancer: Balancer<Endpoint>,
@@ -70,7 +70,7 @@ pub(in crate::config) struct MemberClient {
 }
 
 impl MappingRoute {
-    /// Whether it leads nowhere, and only keeps others from it.
+    /// Returns whether all rules are exclusions.
     fn keeps_back(&self) -> bool {
         self.destinations.iter().all(Option::is_none)
     }
@@ -86,22 +86,23 @@ impl fmt::Debug for HostDestination {
 }
 
 impl HostDestination {
-    /// The lane of this setting; all that the host can ask for were made.
+    /// Returns the client with this setting; one exists for each value that the host can
+    /// use.
     pub(super) fn lane(&self, forwarded_headers: bool) -> Option<&MemberClient> {
         let mut lanes = self.lanes.iter();
         lanes.find(|lane| lane.forwarded_headers == forwarded_headers)
     }
 }
 
-/// Where a request goes.
+/// The target of a request.
 pub(super) enum RequestRoute {
     To(Arc<HostDestination>, PathAndQuery),
-    /// No member is to answer it.
+    /// The request is not forwarded.
     Nowhere,
 }
 
 impl Site {
-    /// The layers that hold where a request asks.
+    /// Returns the layers of these locations.
     pub(super) fn layers(&self, places: &[usize]) -> RequestLayers<'_> {
         let places = places.iter().filter_map(|&place| self.places.get(place));
         RequestLayers {
@@ -116,7 +117,7 @@ impl Site {
         here.map(|(index, _)| index).collect()
     }
 
-    /// Whether a client may ask there, however the path is read.
+    /// Returns whether a client has access to a path, in every reading of the path.
     pub(super) fn lets_in(
         &self,
         path: &Readings<'_>,
@@ -127,7 +128,8 @@ impl Site {
         gates.all(|gate| gate.lets_in(client, here))
     }
 
-    /// Who may ask there, by one reading; the last place that says so counts.
+    /// Returns the access check for one reading of a path: that of the last matching
+    /// location with one.
     fn gate_of(&self, reading: &str) -> Option<&AccessCheck> {
         let mut places = self.places.iter().rev();
         let gate = places.find_map(|place| {
@@ -137,8 +139,8 @@ impl Site {
         gate.or(self.layer.access.as_ref())
     }
 
-    /// The mapping of the last place counts before those of the host. One that keeps
-    /// something back does so in every reading of the path.
+    /// Returns the target. The mapping of the last location comes before those of the host.
+    /// An exclusion applies in every reading of the path.
     pub(super) fn onward(
         &self,
         path: &Readings<'_>,

@@ -1,4 +1,4 @@
-//! What a host serves, in Apache's words.
+//! Prints a host in Apache's format.
 
 use super::line::PrintedLines;
 use crate::config::directive::{BALANCER, MEMBER, print_all, print_switch};

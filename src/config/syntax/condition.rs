@@ -1,18 +1,18 @@
-//! Which conditions hold: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
+//! Conditional sections: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
 //!
-//! What does not live here: what becomes of their content (`tree`).
+//! Elsewhere: what happens to their content (`tree`).
 
 use std::cmp::Ordering;
 
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic};
 
-/// The httpd whose behaviour is followed.
+/// The version of httpd that this crate follows.
 const VERSION: [u32; 3] = [2, 4, 71];
 
-/// The modules of httpd's distribution: `x` for `mod_x.c` and `x_module`. What their
-/// directives mean here is known of every one of them, if only that they cannot be carried
-/// out, so all of them count as loaded: who may ask must not depend on it.
+/// The modules of httpd's distribution: `x` for `mod_x.c` and `x_module`. All of them count
+/// as loaded, because this crate knows their directives, even if only to refuse them.
+/// Access control must not depend on it.
 const MODULES: &str = "access_compat actions alias allowmethods asis auth_basic auth_digest auth_form \
      authn_anon authn_core authn_dbd authn_dbm authn_file authn_socache authnz_fcgi \
      authnz_ldap authz_core authz_dbd authz_dbm authz_groupfile authz_host authz_owner \
@@ -29,7 +29,7 @@ const MODULES: &str = "access_compat actions alias allowmethods asis auth_basic 
      socache_memcache socache_redis socache_shmcb speling ssl status substitute suexec \
      unique_id unixd userdir usertrack version vhost_alias watchdog xml2enc";
 
-/// Those with names of another kind, by file and by identifier.
+/// Modules whose file or identifier has another form.
 const OTHERS: [(&str, &str); 4] = [
     ("core.c", "core_module"),
     ("event.c", "mpm_event_module"),
@@ -37,22 +37,23 @@ const OTHERS: [(&str, &str); 4] = [
     ("util_ldap.c", "ldap_module"),
 ];
 
-/// Those of which another takes the place.
+/// Modules that another module replaces.
 const ABSENT: [(&str, &str); 2] = [
     ("prefork.c", "mpm_prefork_module"),
     ("worker.c", "mpm_worker_module"),
 ];
 
-/// What a section says about its content.
+/// The value of a condition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SectionCondition {
     False,
-    /// It is no condition.
+    /// The section is not a condition.
     None,
     True,
 }
 
-/// Whether the content of a section counts; false, after a complaint, if nobody can tell.
+/// Returns whether the content of a section is read. If the condition cannot be evaluated,
+/// adds a diagnostic and returns false.
 pub(super) fn holds(
     state: &mut ParserState<'_>,
     name: &ConfigWord,
@@ -77,7 +78,7 @@ pub(super) fn holds(
     }
 }
 
-/// `<IfDefine NAME>`, `<IfDefine !NAME>`
+/// Evaluates `<IfDefine NAME>` or `<IfDefine !NAME>`.
 fn one(
     state: &mut ParserState<'_>,
     name: &ConfigWord,
@@ -112,7 +113,8 @@ fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
     known.iter().any(is)
 }
 
-/// Whether a section is for an httpd of before 2.4, as recipes for both have it.
+/// Returns whether a section is for an httpd before 2.4, as in configurations that support
+/// both.
 pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let name = word.text.strip_prefix('!').unwrap_or_default();
@@ -125,14 +127,14 @@ pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
     new.contains(&name)
 }
 
-/// Whether a section is for a module that is none of httpd's.
+/// Returns whether a section is for a module that is not part of httpd.
 pub(super) fn is_stranger(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let known = word.text.starts_with('!') || is_one_of(&word.text, &ABSENT);
     !known && !is_loaded(&word.text)
 }
 
-/// Says that something is not read for want of a module that is none of httpd's.
+/// Adds a note that a section is not read because its module is not part of httpd.
 fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
     let [word] = words else { return };
     if !holds && is_stranger(words) {
@@ -144,7 +146,7 @@ fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord])
     }
 }
 
-/// `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>`, `<IfVersion 2.4.71>`
+/// Evaluates `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>` or `<IfVersion 2.4.71>`.
 fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) -> bool {
     let (operator, version) = match words {
         [version] => (None, version),
@@ -184,7 +186,7 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
     holds != negated
 }
 
-/// What is left out is 0.
+/// Parts that are left out are 0.
 fn parse_version(text: &str) -> Option<[u32; 3]> {
     let mut version = [0; 3];
     let mut parts = text.split('.');

@@ -1,7 +1,6 @@
-//! `Include`: which files a path names, and their texts.
+//! `Include`: finds and reads the files.
 //!
-//! What does not live here: how a pattern matches a name (`glob`), and what stands in a
-//! text (`tree`).
+//! Elsewhere: pattern matching (`glob`), and parsing (`tree`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,12 @@ use super::lines::number;
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic, Span, glob};
 
-/// How many files may include each other.
+/// The maximum depth of nested includes.
 const DEPTH: usize = 16;
 
 const MISSING: &str = "write `IncludeOptional` if it may be missing";
 
-/// The files that a path names, in the order of their names.
+/// Returns the files that a path names, sorted by name.
 pub(super) fn files(
     state: &mut ParserState<'_>,
     word: &ConfigWord,
@@ -45,8 +44,8 @@ pub(super) fn files(
     }
 }
 
-/// Opens a file that is included: its number and its text. It is the last of
-/// `open_files` then. `None`, perhaps after a complaint, if it is not to be read.
+/// Opens an included file, and appends it to `open_files`; returns its source number and
+/// text. Returns `None`, sometimes with a diagnostic, if it is not to be read.
 pub(super) fn open(
     state: &mut ParserState<'_>,
     span: Span,
@@ -85,7 +84,7 @@ pub(super) fn open(
             return None;
         }
     };
-    // An empty file costs something too, lest there be any number of them.
+    // An empty file counts as one byte, so that the number of files is limited.
     if !state.spend(bytes.len() as u64 + 1) {
         state.too_large(span);
         return None;
@@ -94,9 +93,9 @@ pub(super) fn open(
     Some(add(state, &file.display().to_string(), &bytes))
 }
 
-/// Adds to the sources what may be no text at all; its number and its text.
+/// Adds bytes that may not be UTF-8 to the sources; returns the source number and the text.
 pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32, Arc<str>) {
-    // Editors put a mark before a text; it belongs to the file, not to the first line.
+    // A byte order mark is part of the file, not of the first line.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     let (source, text) = state.sources.add(name, &text);
@@ -116,9 +115,9 @@ pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32
     (source, text)
 }
 
-/// One byte more than there may be is enough to know that it is too much.
+/// Reads one byte more than the limit, to detect a file that is too large.
 fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
-    // A pipe might never end, and opening one might never return.
+    // Opening or reading a pipe might block for ever.
     if !std::fs::metadata(file)?.is_file() {
         return Err(std::io::Error::other("it is no regular file"));
     }
@@ -133,7 +132,7 @@ fn unreadable(state: &mut ParserState<'_>, span: Span, file: &Path, error: &std:
     state.complain(span, complaint);
 }
 
-/// The one name of a file that may be reached by several.
+/// Returns the canonical path of a file.
 pub(super) fn identity(file: &Path) -> PathBuf {
     file.canonicalize().unwrap_or_else(|_| file.to_path_buf())
 }

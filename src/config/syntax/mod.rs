@@ -1,7 +1,7 @@
-//! From text to a tree of directives and sections: lines, words, variables, conditions
-//! and included files.
+//! Parses a text into a tree of directives and sections: lines, words, variables,
+//! conditions and included files.
 //!
-//! What does not live here: what a directive means (`directive`).
+//! Elsewhere: the meaning of a directive (`directive`).
 
 mod condition;
 mod fill;
@@ -25,8 +25,8 @@ use super::complaints::Complaints;
 use super::diagnostic::Diagnostic;
 use state::ParserState;
 
-/// Reads a text, and those it includes, into a tree. Whatever cannot be read is left out
-/// and complained of.
+/// Parses a text, and the files it includes, into a tree. Parts that cannot be parsed are
+/// left out, with a diagnostic.
 pub(super) fn read(
     text: &str,
     surroundings: &ReadEnvironment,
@@ -34,7 +34,7 @@ pub(super) fn read(
     read_bytes(text.as_bytes(), surroundings)
 }
 
-/// Reads what may be no text at all; see [`read`].
+/// Parses bytes that may not be UTF-8; see [`read`].
 pub(super) fn read_bytes(
     bytes: &[u8],
     surroundings: &ReadEnvironment,

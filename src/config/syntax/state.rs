@@ -1,7 +1,6 @@
-//! What is carried along while reading: what was told from outside, sources, variables,
-//! complaints and bounds.
+//! The state of the parser: environment, sources, variables, diagnostics and limits.
 //!
-//! What does not live here: the open sections, which end with their file (`tree`).
+//! Elsewhere: open sections, which end with their file (`tree`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,24 +11,24 @@ use super::variables::Variables;
 use crate::config::complaints::Complaints;
 use crate::config::diagnostic::Diagnostic;
 
-/// How many bytes included files and values of variables may have together. A few lines
-/// that define a variable as twice the one before are enough to ask for more than there is.
+/// The total size in bytes of included files and values of variables. Without a limit, a
+/// few lines that each define a variable as twice the previous one could use all memory.
 const BYTES: u64 = 16 << 20;
 
-/// What the reader is told from outside.
+/// The parser's input from outside the text.
 #[derive(Clone, Default)]
 pub(in crate::config) struct ReadEnvironment {
     /// The name of the first text.
     pub(in crate::config) name: Option<String>,
-    /// Where relative names in `Include` begin; without it there are no includes.
+    /// The directory for relative names in `Include`; without it, includes are an error.
     pub(in crate::config) base: Option<PathBuf>,
-    /// Where they begin as long as neither `base` nor a `ServerRoot` says so.
+    /// The directory for relative names if neither `base` nor `ServerRoot` is set.
     pub(in crate::config) nearby: Option<PathBuf>,
-    /// The file that the first text is from, which then is not to be included.
+    /// The file of the first text, which must not include itself.
     pub(in crate::config) file: Option<PathBuf>,
-    /// What is defined (httpd: `-D`), with a value or without.
+    /// The definitions (httpd: `-D`), with or without a value.
     pub(in crate::config) defines: Vec<(String, String)>,
-    /// What `${NAME}` stands for where nothing of that name is defined.
+    /// The values of `${NAME}` for names that are not defined.
     pub(in crate::config) environment: Vec<(String, String)>,
 }
 
@@ -51,16 +50,16 @@ impl fmt::Debug for ReadEnvironment {
 #[derive(Debug)]
 pub(super) struct ParserState<'a> {
     pub(super) surroundings: &'a ReadEnvironment,
-    /// Where relative names of files begin.
+    /// The directory for relative file names.
     pub(super) base: Option<PathBuf>,
     pub(super) sources: Sources,
     pub(super) complaints: Complaints,
     pub(super) variables: Variables,
-    /// The files that are being read, from the outermost.
+    /// The files that are being read, from the outermost to the innermost.
     pub(super) open_files: Vec<PathBuf>,
-    /// How many sections are open, in all files that are being read.
+    /// The number of open sections in all files that are being read.
     pub(super) depth: usize,
-    /// Nothing more is to be read.
+    /// Whether reading has stopped.
     pub(super) stopped: bool,
     budget: u64,
 }
@@ -80,7 +79,7 @@ impl<'a> ParserState<'a> {
         }
     }
 
-    /// `ServerRoot`, unless somebody from outside has said it.
+    /// Applies `ServerRoot`, unless the caller has set the directory.
     pub(super) fn server_root(&mut self, root: &str) {
         let from_file = self.surroundings.nearby.is_some() && self.surroundings.base.is_none();
         if from_file && Path::new(root).is_absolute() {
@@ -98,7 +97,7 @@ impl<'a> ParserState<'a> {
         self.stopped |= self.complaints.are_too_many();
     }
 
-    /// Complains that a directive, or a condition, does not take these words.
+    /// Adds a diagnostic for a directive or a condition with the wrong number of words.
     pub(super) fn wrong_count(&mut self, name: &ConfigWord, words: &[ConfigWord], takes: &str) {
         let span = words.last().map_or(name.span, |word| word.span);
         let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
@@ -106,7 +105,7 @@ impl<'a> ParserState<'a> {
     }
 
     pub(super) fn undefined(&mut self, span: Span, name: &str) {
-        // Likeness is not cheap; nobody would see it.
+        // Comparing names is slow, and the result would not be shown.
         if !self.complaints.take_warnings() {
             return;
         }
@@ -118,19 +117,19 @@ impl<'a> ParserState<'a> {
         self.complain(span, complaint.with_hint(hint));
     }
 
-    /// Takes from the bytes that may still come; false if there are not as many.
+    /// Subtracts from the remaining bytes; returns false if too few remain.
     pub(super) fn spend(&mut self, bytes: u64) -> bool {
         let left = self.budget.checked_sub(bytes);
         self.budget = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// How many bytes may still come.
+    /// Returns the remaining bytes.
     pub(super) fn budget(&self) -> u64 {
         self.budget
     }
 
-    /// Stops, since [`ParserState::spend`] said no.
+    /// Stops reading, after [`ParserState::spend`] has returned false.
     pub(super) fn too_large(&mut self, span: Span) {
         let mebibytes = BYTES >> 20;
         let complaint = Diagnostic::error(format!(

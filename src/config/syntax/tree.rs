@@ -1,7 +1,8 @@
-//! Lines to a tree: directives, sections, and those of them that steer the reading.
+//! Parses lines into a tree of directives and sections, and evaluates the directives that
+//! control parsing.
 //!
-//! What does not live here: which conditions hold (`condition`), which files an `Include`
-//! names, and their opening (`include`).
+//! Elsewhere: evaluating conditions (`condition`), and finding and opening the files of an
+//! `Include` (`include`).
 
 use std::ops::Range;
 
@@ -11,10 +12,10 @@ use super::state::ParserState;
 use super::words::words;
 use super::{ConfigWord, Diagnostic, Directive, Section, SyntaxNode, fill, include};
 
-/// How many sections may be open at once. Whoever walks the tree does it by recursion.
+/// The maximum depth of nested sections. The tree is walked by recursion.
 const DEPTH: usize = 64;
 
-/// A section that waits for its end.
+/// An open section.
 #[derive(Debug)]
 struct OpenSection {
     name: ConfigWord,
@@ -27,19 +28,19 @@ struct OpenSection {
 enum SectionKind {
     /// A condition that holds: its content belongs to the section around it.
     On,
-    /// A condition that does not hold, or a section in one.
+    /// A condition that does not hold, or a section inside of one.
     Off,
     Section,
 }
 
-/// The sections that are open in one file; each ends in the file in which it began.
+/// The open sections of one file. A section must end in the file in which it began.
 #[derive(Debug, Default)]
 struct Tree {
     nodes: Vec<SyntaxNode>,
     open: Vec<OpenSection>,
 }
 
-/// Reads one source.
+/// Parses one source.
 pub(super) fn read(state: &mut ParserState<'_>, source: u32, text: &str) -> Vec<SyntaxNode> {
     let mut tree = Tree::default();
     for mut line in LogicalLines::new(source, text) {
@@ -55,7 +56,7 @@ pub(super) fn read(state: &mut ParserState<'_>, source: u32, text: &str) -> Vec<
     tree.nodes
 }
 
-/// Directives that say who may ask, or could hold such.
+/// Directives for access control, and sections that can contain them.
 const ACCESS: [&str; 20] = [
     "Allow",
     "AllowMethods",
@@ -103,7 +104,7 @@ impl Tree {
         }
     }
 
-    /// Passes over a line, but not in silence if it says who may ask.
+    /// Skips a line; adds a diagnostic if it is about access control.
     fn skip(&self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let off = self.open.iter().find(|open| open.kind == SectionKind::Off);
         let for_module = |open: &OpenSection| {
@@ -199,10 +200,10 @@ impl Tree {
         }
     }
 
-    /// `<Name word word>`
+    /// Parses `<Name word word>`.
     fn begin(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
-        // httpd looks for the last one too: a regular expression may have some.
+        // httpd also looks for the last `>`: a regular expression may contain others.
         let last = chars[stretch.start..].iter().rposition(|&c| c == '>');
         let end = last.map_or(stretch.end, |at| stretch.start + at);
         let begin = stretch.start + 1;
@@ -234,7 +235,8 @@ impl Tree {
         };
         let mut arguments = Vec::new();
         if kind == SectionKind::Section {
-            // Even without words it is opened, lest its end and its content be complained of.
+            // A section without words is opened as well, so that its end and its content
+            // are not reported too.
             match words(state, line, name_end..end, false) {
                 Some(words) => arguments = words,
                 None => kind = SectionKind::Off,
@@ -262,7 +264,7 @@ impl Tree {
         });
     }
 
-    /// `</Name>`
+    /// Parses `</Name>`.
     fn end(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
         let begin = stretch.start + 2;
@@ -314,9 +316,9 @@ impl Tree {
     }
 }
 
-/// Notes what looks like something that it is not.
+/// Adds notes for text that does not mean what it seems to mean.
 fn traps(state: &mut ParserState<'_>, line: &LogicalLine, end: usize, words: &[ConfigWord]) {
-    // With quotes it would be longer.
+    // A word with quotes has a longer span.
     let bare = |word: &&ConfigWord, text: &str| word.text == text && word.span.length == 1;
     if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
         let note = Diagnostic::note("a `#` behind a directive begins no comment");

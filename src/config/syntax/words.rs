@@ -1,7 +1,7 @@
-//! Words of a line: blanks, quotes, backslashes.
+//! Splits a line into words: blanks, quotes, backslashes.
 //!
-//! The rules are those of httpd's `ap_getword_conf` and `ap_getword_conf2`, but that a
-//! quote has to be closed.
+//! The rules are those of httpd's `ap_getword_conf` and `ap_getword_conf2`, except that a
+//! quote must be closed.
 
 use std::ops::Range;
 
@@ -9,8 +9,8 @@ use super::lines::{LogicalLine, is_blank};
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic};
 
-/// The words in a stretch of a line. `None`, after a complaint, if they cannot be read.
-/// With `braces`, what stands in `{` and `}` is one word.
+/// Returns the words in a range of a line. Returns `None`, after a diagnostic, if they
+/// cannot be parsed. With `braces`, text between `{` and `}` is one word.
 pub(super) fn words(
     state: &mut ParserState<'_>,
     line: &LogicalLine,
@@ -26,7 +26,8 @@ pub(super) fn words(
     Some(words)
 }
 
-/// The next word, and where to go on behind it; or that there is none, or none to be read.
+/// Returns the next word and the position after it; or that there is no more word, or an
+/// error.
 fn next(
     state: &mut ParserState<'_>,
     line: &LogicalLine,
@@ -93,8 +94,8 @@ fn brace_end(chars: &[char], begin: usize) -> Option<usize> {
     }
 }
 
-/// Takes the backslash away before a backslash, in words without quotes too, and before
-/// the quote that the word is in.
+/// Removes the backslash before a backslash, also in words without quotes, and before the
+/// quote character around the word.
 fn unescaped(chars: &[char], stretch: Range<usize>, quote: Option<char>) -> String {
     let mut found = String::new();
     let mut at = stretch.start;

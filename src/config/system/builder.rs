@@ -1,4 +1,4 @@
-//! Making a configuration run: [`RunningConfigBuilder`], [`build`].
+//! Builds a running configuration: [`RunningConfigBuilder`], [`build`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,18 +18,18 @@ use crate::config::assemble::{
 };
 use crate::sync::{Mutex, Published};
 
-/// Creates a configuration run: opens what it listens on, reads its certificates, makes its
-/// balancers, and begins to check members and to take in their heartbeats. Nothing is served
-/// before [`RunningConfig::serve`].
+/// Builds a running configuration: binds its listeners, reads its certificates, creates its
+/// balancers, and starts health checks and heartbeats. Nothing is served before
+/// [`RunningConfig::serve`].
 ///
 /// # Errors
 ///
-/// If any of it cannot be done; then nothing is.
+/// If any part of it fails. Then nothing is started.
 pub fn build(config: Config) -> Result<RunningConfig, ConfigError> {
     RunningConfig::builder(config).build()
 }
 
-/// Creates a [`RunningConfig`].
+/// Builds a [`RunningConfig`].
 ///
 /// # Examples
 ///
@@ -55,8 +55,8 @@ pub struct RunningConfigBuilder {
 }
 
 impl RunningConfigBuilder {
-    /// Sets the directory in which relative names of files begin, such as those of
-    /// certificates; that of the process by default.
+    /// Sets the directory for relative file names, such as those of certificates; the
+    /// current directory by default.
     ///
     /// # Examples
     ///
@@ -70,14 +70,14 @@ impl RunningConfigBuilder {
         self
     }
 
-    /// Adds an address to listen on if the configuration names none.
+    /// Adds an address to listen on if the configuration contains no `Listen`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.around.listen.push(address);
         self
     }
 
-    /// Says where the members of a host name are, instead of asking the DNS. With port 0
-    /// the port is the one that the member's URL says.
+    /// Sets the address of a host name of members, in place of DNS. With port 0, the port
+    /// of the member's URL is used.
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         let host = host.into().to_ascii_lowercase();
         self.around.addresses.insert(host, address);
@@ -101,12 +101,12 @@ impl RunningConfigBuilder {
         self
     }
 
-    /// Looks whether it could be built, without opening anything: members, mappings and
+    /// Checks whether it can be built, without opening sockets: members, mappings and
     /// certificates.
     ///
     /// # Errors
     ///
-    /// As for [`build`], but for what the system says when sockets are opened.
+    /// As [`build`], except for errors of the operating system when sockets are opened.
     ///
     /// # Examples
     ///
@@ -131,7 +131,7 @@ impl RunningConfigBuilder {
     ///
     /// # Errors
     ///
-    /// As for [`build`]; and outside a tokio runtime with `enable_io`.
+    /// As [`build`]; also outside of a tokio runtime with `enable_io`.
     pub fn build(self) -> Result<RunningConfig, ConfigError> {
         let mut faults = Faults::default();
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
@@ -172,7 +172,7 @@ impl RunningConfigBuilder {
 }
 
 impl RunningConfig {
-    /// Begins with a configuration.
+    /// Returns a builder for a configuration.
     pub fn builder(config: Config) -> RunningConfigBuilder {
         RunningConfigBuilder {
             config,

@@ -1,4 +1,4 @@
-//! A configuration that runs, as users have it: [`RunningConfig`].
+//! A handle to a running configuration: [`RunningConfig`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::net::Stopped;
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 
-/// A configuration that runs; clones are the same one.
+/// A handle to a running configuration; clones refer to the same one.
 ///
 /// # Examples
 ///
@@ -50,16 +50,16 @@ pub struct RunningConfig {
 }
 
 impl RunningConfig {
-    /// Returns the addresses at which it listens, in the order of the configuration.
+    /// Returns the addresses it listens on, in the order of the configuration.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
         state.doors.iter().map(|door| door.local).collect()
     }
 
-    /// Returns a balancer by its name, or a member that is alone by its URL: the main
-    /// server's, or else that of the first virtual host that has one. To change its members
-    /// while it runs, and to look at them.
+    /// Returns a balancer by its name, or a single member by its URL. The main server is
+    /// searched first, then the virtual hosts in order. Use it to inspect members and to
+    /// change them at run time.
     ///
     /// # Examples
     ///
@@ -81,9 +81,9 @@ impl RunningConfig {
         self.running(name, |running| running.balancer.clone())
     }
 
-    /// Returns where the reports of a balancer's members are put in, for one that picks
-    /// by heartbeats. What comes in by `HeartbeatListen` and `HeartbeatStorage` is put in
-    /// already.
+    /// Returns the handle that accepts heartbeats for a balancer's members, if the balancer
+    /// picks by heartbeats. Heartbeats from `HeartbeatListen` and `HeartbeatStorage` are
+    /// added without it.
     ///
     /// # Examples
     ///
@@ -110,8 +110,8 @@ impl RunningConfig {
         self.running(name, |running| running.readings.clone())
     }
 
-    /// Returns what takes in the heartbeats of members: to look at what has come in and what was
-    /// dropped, and to put in what came in another way.
+    /// Returns the monitor that receives heartbeats. Use it to inspect received and dropped
+    /// heartbeats, and to add heartbeats that arrive in another way.
     ///
     /// # Examples
     ///
@@ -132,8 +132,8 @@ impl RunningConfig {
         self.shared.state.lock().heart.monitor.clone()
     }
 
-    /// Returns all balancers with their names, the main server's first. Virtual
-    /// hosts can have others of the same name.
+    /// Returns all balancers with their names, those of the main server first. Names can
+    /// occur several times, once per virtual host.
     ///
     /// # Examples
     ///
@@ -166,24 +166,25 @@ impl RunningConfig {
         first.map(|(_, running)| of(running))
     }
 
-    /// Returns the configuration that runs.
+    /// Returns the running configuration.
     #[must_use]
     pub fn config(&self) -> Config {
         self.shared.state.lock().config.clone()
     }
 
-    /// Changes to another configuration: to all of it, or to nothing.
+    /// Replaces the running configuration with another one, completely or not at all.
     ///
-    /// Requests that have begun end as they began. Members that stay keep their counters,
-    /// sessions and connections. Listeners that stay are not closed. A new `Timeout` holds
-    /// for listeners that are opened from now on. [Overrides](Balancer::override_member) stay
-    /// until they are cleared; what [`Balancer::update`] did lasts until the file changes
-    /// anything about that member. Health changes where the file begins or ends to name it.
+    /// Requests in flight are not affected. Members that stay keep their counters, sessions
+    /// and connections. Listeners that stay are not closed. A new `Timeout` applies to
+    /// listeners that are opened from now on. [Overrides](Balancer::override_member) stay
+    /// until they are cleared. Changes by [`Balancer::update`] stay until the file changes
+    /// something about that member. Health changes where the file starts or stops setting
+    /// it.
     ///
     /// # Errors
     ///
-    /// As for [`build`](super::build); and if a listener is to change between TLS and plain HTTP, or from
-    /// one address to all of them, or if serving has ended.
+    /// As [`build`](super::build). Also if a listener would change between TLS and plain
+    /// HTTP, or from one address to all addresses, and if serving has ended.
     ///
     /// # Examples
     ///
@@ -205,7 +206,7 @@ impl RunningConfig {
         let observer = shared.observer.as_ref();
         let mut faults = Faults::default();
         faults.look_at(&config);
-        // Held to the end, so that two reloads do not mix.
+        // The lock is held to the end, so that two reloads do not interleave.
         let mut state = shared.state.lock();
         if state.ended {
             faults.add("serving has ended", "build it anew");
@@ -242,16 +243,16 @@ impl RunningConfig {
         Ok(())
     }
 
-    /// Serves until `stop` resolves; then it ends as [`Server::serve`] does, at all
+    /// Serves until `stop` resolves; then it shuts down as [`Server::serve`] does, at all
     /// listeners at once, which are closed.
     ///
-    /// It is to be called once; after it has ended, nothing is reloaded any more.
+    /// Call it once. After it has ended, a reload is an error.
     ///
     /// [`Server::serve`]: crate::proxy::Server::serve
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all connections at once.
+    /// If the future is dropped, all connections are closed at once.
     pub async fn serve(&self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         let mut tasks = JoinSet::new();
@@ -292,6 +293,6 @@ impl fmt::Debug for RunningConfig {
 }
 
 async fn closed(mut close: watch::Receiver<bool>) {
-    // If nobody can say so any more, it is time as well.
+    // If the sender is gone, the listener closes as well.
     drop(close.wait_for(|closed| *closed).await);
 }

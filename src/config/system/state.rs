@@ -1,4 +1,5 @@
-//! What runs, and what a reload changes: [`SharedConfig`], [`RunningState`].
+//! The state of a running configuration, and the part that a reload changes:
+//! [`SharedConfig`], [`RunningState`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,26 +19,26 @@ use crate::sync::{Mutex, Published};
 pub(super) struct SharedConfig {
     pub(super) around: BuildEnvironment,
     pub(super) observer: Option<Arc<dyn Observer>>,
-    /// Where checks and heartbeats run.
+    /// The runtime for health checks and heartbeats.
     pub(super) runtime: Option<Handle>,
     pub(super) hosts: Arc<Published<Hosts>>,
     pub(super) state: Mutex<RunningState>,
-    /// There is another door to stand at.
+    /// Notified when a listener has been opened.
     pub(super) opened: Notify,
 }
 
-/// What a reload changes.
+/// The part that a reload changes.
 pub(super) struct RunningState {
     pub(super) config: Config,
     pub(super) balancers: BTreeMap<BalancerKey, RunningBalancer>,
     pub(super) heart: Heart,
     pub(super) doors: Vec<OpenListener>,
-    /// Serving has ended.
+    /// Whether serving has ended.
     pub(super) ended: bool,
 }
 
 impl RunningState {
-    /// Closes all doors for good, and ends what runs beside them.
+    /// Closes all listeners, and ends health checks and heartbeats.
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.balancers.values().for_each(|it| it.checks.end());
@@ -49,7 +50,7 @@ impl RunningState {
 }
 
 impl SharedConfig {
-    /// Carries out what is to become of heartbeats.
+    /// Applies a change of the heartbeats.
     pub(super) fn beat(self: &Arc<Self>, state: &mut RunningState, change: HeartChange) {
         let system = Arc::downgrade(self);
         let busy = move || {
@@ -60,7 +61,7 @@ impl SharedConfig {
     }
 }
 
-/// How many requests members have in flight.
+/// Returns how many requests are in flight at members.
 fn in_flight(balancers: &BTreeMap<BalancerKey, RunningBalancer>) -> u32 {
     let members = balancers.values().flat_map(|it| it.balancer.members());
     members.fold(0, |sum: u32, member| sum.saturating_add(member.in_flight()))

@@ -1,8 +1,8 @@
-//! What is said of texts that cannot be read, letter for letter.
+//! The exact diagnostics for texts that cannot be parsed.
 
 use super::*;
 
-/// All that is said of a text.
+/// Returns all diagnostics for a text.
 fn said(text: &str) -> String {
     let (_, _, complaints) = read(text, &ReadEnvironment::default());
     let complaints = complaints.into_vec();

@@ -1,4 +1,4 @@
-//! Files that include files.
+//! Files that include other files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-/// A directory that ends with the test.
+/// A temporary directory, removed at the end of the test.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new(files: &[(&str, &str)]) -> Self {
-        // Relaxed: a number that no other has is all it gives.
+        // Relaxed: only the uniqueness of the number matters.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("equipoise-syntax-{}-{count}", std::process::id());
@@ -28,7 +28,8 @@ impl Directory {
         &self.0
     }
 
-    /// The tree of a text, and all that is said of it, with `.` for the directory.
+    /// Returns the tree of a text and all its diagnostics, with `.` in place of the
+    /// directory.
     fn read(&self, text: &str) -> (String, String) {
         let surroundings = ReadEnvironment {
             base: Some(self.0.clone()),
@@ -43,7 +44,7 @@ impl Directory {
         )
     }
 
-    /// The tree of a text of which nothing is to be said.
+    /// Returns the tree of a text without diagnostics.
     fn tree(&self, text: &str) -> String {
         let (tree, said) = self.read(text);
         assert_eq!(said, "");

@@ -1,13 +1,13 @@
-//! Whole texts, to trees.
+//! Parses whole texts into trees.
 //!
-//! What does not live here: what is said of those that are wrong (`complaints`).
+//! Elsewhere: diagnostics for wrong texts (`complaints`).
 
 mod complaints;
 mod files;
 
 use super::*;
 
-/// A tree as one can read it: `name[word|word]`, `name[word]{ ... }`.
+/// Prints a tree: `name[word|word]`, `name[word]{ ... }`.
 fn shown(nodes: &[SyntaxNode]) -> String {
     let joined = |words: &[ConfigWord]| {
         let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
@@ -23,7 +23,7 @@ fn shown(nodes: &[SyntaxNode]) -> String {
     nodes.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// The tree of a text of which nothing is to be said.
+/// Returns the tree of a text without diagnostics.
 fn tree(text: &str) -> String {
     let (nodes, _, complaints) = read(text, &ReadEnvironment::default());
     let complaints = complaints.into_vec();
@@ -48,7 +48,7 @@ fn a_word_may_be_quoted_by_either_quote() {
     assert_eq!(tree("A b\"c d"), "A[b\"c|d]");
 }
 
-// `substring_conf` in httpd's server/util.c does so with or without quotes.
+// `substring_conf` in httpd's server/util.c does this with or without quotes.
 #[test]
 fn two_backslashes_are_one_without_quotes_too() {
     assert_eq!(tree(r"A ^/a\.b\\c$"), r"A[^/a\.b\c$]");
@@ -94,7 +94,7 @@ fn variables_are_filled_in_everywhere() {
     );
 }
 
-// Apache/2.4.71 with `-t -D DUMP_RUN_CFG` shows it, and the next two.
+// Apache/2.4.71 with `-t -D DUMP_RUN_CFG` shows this and the next two.
 #[test]
 fn a_value_is_put_in_before_words_are_looked_for() {
     assert_eq!(tree("Define A \"b c\"\nX ${A} \"${A}\""), "X[b|c|b c]");
