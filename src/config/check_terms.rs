@@ -11,7 +11,7 @@ use crate::health::{CheckAnswer, ProbeError};
 
 /// The supported terms, for a hint.
 pub(super) const TERMS: &str =
-    "`%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')` are there";
+    "supported are `%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')`";
 
 /// Parses a condition, and checks that it uses only supported terms.
 pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
@@ -34,10 +34,10 @@ pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(),
         Ok(true) => Ok(()),
         Ok(false) => {
             let status = answer.status().as_u16();
-            Err(format!("it answered {status}, and its condition does not hold").into())
+            Err(format!("the response with status {status} does not meet the condition").into())
         }
         Err(error) => Err(ProbeError::caused_by(
-            "its condition cannot be decided",
+            "the condition cannot be evaluated",
             error,
         )),
     }
@@ -64,7 +64,7 @@ impl ExpressionLookup for CheckLookup<'_> {
             return None;
         }
         Some(if !argument.eq_ignore_ascii_case(b"body") {
-            Err("only `hc('body')` has one".to_owned())
+            Err("only `hc('body')` is supported".to_owned())
         } else if answer.is_cut() {
             let read = answer.body().len();
             Err(format!("the body is longer than {read} bytes"))
@@ -101,11 +101,11 @@ mod tests {
             ("HC('body') == ''", None),
             (
                 "%{REQUEST_URI} == '/'",
-                Some("1:1: there is no variable `REQUEST_URI`"),
+                Some("1:1: unknown variable `REQUEST_URI`"),
             ),
             (
                 "true || req('Host') == ''",
-                Some("1:9: there is no function `req`"),
+                Some("1:9: unknown function `req`"),
             ),
             ("%{REQUEST_STATUS}", Some("1:18: the expression ends here")),
         ] {

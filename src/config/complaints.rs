@@ -49,9 +49,9 @@ impl Complaints {
         *count += 1;
         if *count == MOST {
             let more = if is_error {
-                format!("after {MOST} errors the rest is not read")
+                format!("reading stopped after {MOST} errors")
             } else {
-                format!("after {MOST} warnings no others are shown")
+                format!("only the first {MOST} warnings are shown")
             };
             self.all.push(Diagnostic::note(more));
         }

@@ -20,7 +20,7 @@ use super::secret;
 /// assert_eq!(
 ///     complaints[0].to_string(),
 ///     "\
-/// error: there is no directive `ProxyPas`
+/// error: unknown directive `ProxyPas`
 ///  --> configuration:1:1
 ///   |
 /// 1 | ProxyPas /app http://10.0.0.1/

@@ -146,7 +146,7 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
     file.take(MOST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST {
-        return Err(io::Error::other("it has more than 16 MiB"));
+        return Err(io::Error::other("the file is larger than 16 MiB"));
     }
     Ok(bytes)
 }

@@ -88,7 +88,7 @@ pub(super) mod duration {
         let duration = super::parse_duration(&text, Duration::from_secs(1)).filter(|_| !bare);
         let error = || {
             D::Error::custom(format!(
-                "{text:?} is no duration: write 10s, 500ms, 5min or 2h"
+                "{text:?} is not a duration: write 10s, 500ms, 5min or 2h"
             ))
         };
         duration.map(Some).ok_or_else(error)
@@ -152,7 +152,7 @@ pub(super) mod flags {
             row.map(|row| row.2).ok_or_else(|| {
                 let known: Vec<_> = FLAGS.iter().map(|row| row.1).collect();
                 D::Error::custom(format!(
-                    "there is no flag {name:?}: take one of {}",
+                    "unknown flag {name:?}: use one of {}",
                     known.join(", ")
                 ))
             })

@@ -90,7 +90,7 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
                 "balancer `{}` has two members `{}`",
                 config.name, member.url
             );
-            faults.add(message, "leave one of them out, or give it another path");
+            faults.add(message, "remove one of them, or give it another path");
         }
     }
 }
@@ -128,7 +128,7 @@ fn create(
     }
     let balancer = builder.build();
     let about = format!("balancer `{}`", key.name);
-    let balancer = faults.note(balancer, about, "correct its members")?;
+    let balancer = faults.note(balancer, about, "fix its members")?;
     let running = RunningBalancer {
         config: wanted.config,
         wires,

@@ -92,8 +92,8 @@ fn settings(
             let mut known = config.check_templates.iter();
             let found = known.find(|it| it.name.eq_ignore_ascii_case(name));
             let Some(found) = found else {
-                let message = format!("{about}: there is no template `{name}`");
-                faults.add(message, "define it by `ProxyHCTemplate`");
+                let message = format!("{about}: template `{name}` is not defined");
+                faults.add(message, "define it with `ProxyHCTemplate`");
                 return None;
             };
             Some(&found.check)
@@ -138,16 +138,17 @@ fn condition_of(
 ) -> Option<Expression> {
     let mut known = config.conditions.iter();
     let Some(found) = known.find(|it| it.name == name) else {
-        let message = format!("{about}: there is no condition `{name}`");
-        faults.add(message, "define it by `ProxyHCExpr`");
+        let message = format!("{about}: condition `{name}` is not defined");
+        faults.add(message, "define it with `ProxyHCExpr`");
         return None;
     };
     let read = check_terms::read(&found.expression);
     let expression = faults.note(read, format!("`ProxyHCExpr {name}`"), check_terms::TERMS)?;
     let has_body = matches!(method, CheckMethod::Get | CheckMethod::Get11);
     if check_terms::looks_at_body(&expression) && !has_body {
-        let message = format!("{about}: `{name}` looks at a body, and its answers have none");
-        faults.add(message, "take `hcmethod=GET`");
+        let message =
+            format!("{about}: condition `{name}` uses the body, but the responses have none");
+        faults.add(message, "use `hcmethod=GET`");
         return None;
     }
     Some(expression)
@@ -163,7 +164,7 @@ fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<C
         CheckMethod::Options11 => (Method::OPTIONS, Version::HTTP_11),
         CheckMethod::None | CheckMethod::Tcp => {
             let built = timed(Check::builder(TcpProbe::new()), settings);
-            return faults.note(built, about, "correct its times");
+            return faults.note(built, about, "fix its times");
         }
     };
     let mut probe = match method {
@@ -176,9 +177,9 @@ fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<C
             .max_body(LONGEST_BODY)
             .expect_by(move |answer| check_terms::holds(&condition, answer));
     }
-    let probe = faults.note(probe.build(), about, "correct `hcuri`")?;
+    let probe = faults.note(probe.build(), about, "fix `hcuri`")?;
     let built = timed(Check::builder(probe), settings);
-    faults.note(built, about, "correct its times")
+    faults.note(built, about, "fix its times")
 }
 
 fn timed(

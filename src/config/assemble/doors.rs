@@ -54,7 +54,7 @@ pub(in crate::config) fn open(
             if door.tls.is_some() != identities.is_some() {
                 faults.add(
                     format!("{address} cannot change between TLS and plain HTTP while it is open"),
-                    "close it first, or restart",
+                    "remove the listener first, or restart",
                 );
             }
             kept.push(place);
@@ -70,9 +70,10 @@ pub(in crate::config) fn open(
             .iter()
             .any(|door| door.local.port() == address.port());
         let hint = if ours {
-            "this server itself listens there, at other addresses: restart, or close those first"
+            "this server already listens on this port at other addresses: remove those \
+                first, or restart"
         } else {
-            "take another address, or stop who listens there"
+            "use another address, or stop the program that listens there"
         };
         let about = format!("cannot listen on {address}");
         let Some((listener, local)) = faults.note(listener, about, hint) else {
@@ -110,8 +111,8 @@ fn asked<'c>(
         let address = address_of(listen);
         if asked.iter().any(|(known, _)| *known == address) && address.port() != 0 {
             faults.add(
-                format!("`Listen {listen}` stands there twice"),
-                "leave one of them out",
+                format!("`Listen {listen}` occurs twice"),
+                "remove one of them",
             );
         }
         asked.push((address, listen.protocol.as_deref()));
@@ -130,7 +131,7 @@ fn asked<'c>(
         asked.extend(around.listen.iter().map(|&address| (address, None)));
     }
     if asked.is_empty() {
-        faults.add("there is nothing to listen on", "add `Listen 8080`");
+        faults.add("there is no address to listen on", "add `Listen 8080`");
     }
     asked
 }
@@ -223,8 +224,8 @@ fn identities(
     }
     if by_tls < hosts.len() {
         faults.add(
-            format!("some hosts at {address} have TLS and some have not"),
-            "give each of them `SSLEngine On`, or a port of its own",
+            format!("some hosts at {address} use TLS and others do not"),
+            "set `SSLEngine On` for each of them, or use separate ports",
         );
     }
     let mut identities = Vec::new();
@@ -232,7 +233,7 @@ fn identities(
         let name = host.name.as_deref().unwrap_or("without a name");
         let certificate = host.tls.certificate.as_ref().or(main.certificate.as_ref());
         let Some(certificate) = certificate else {
-            let message = format!("host `{name}` at {address} has TLS, but no certificate");
+            let message = format!("host `{name}` at {address} uses TLS but has no certificate");
             faults.add(
                 message,
                 "add `SSLCertificateFile` and `SSLCertificateKeyFile`",
@@ -247,7 +248,11 @@ fn identities(
             .unwrap_or(certificate);
         let identity = Identity::from_pem_files(around.file(certificate), around.file(key));
         let about = format!("host `{name}`");
-        identities.extend(faults.note(identity, about, "give a certificate and its key, in PEM"));
+        identities.extend(faults.note(
+            identity,
+            about,
+            "provide a certificate and its key in PEM format",
+        ));
     }
     Some(identities)
 }

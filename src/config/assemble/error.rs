@@ -36,7 +36,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot be carried out")?;
+        f.write_str("the configuration cannot be built")?;
         for diagnostic in &self.diagnostics {
             write!(f, "; {}", diagnostic.message)?;
         }
@@ -68,24 +68,29 @@ impl Faults {
     pub(in crate::config) fn look_at(&mut self, config: &Config) {
         if config.incomplete {
             let message = "the text of the configuration has errors";
-            return self.add(message, "mend what the reader complained of");
+            return self.add(message, "fix the errors that the reader has reported");
         }
         let hosts = config.virtual_hosts.iter().map(|it| &it.host);
         let mut hosts = std::iter::once(&config.server).chain(hosts);
         if hosts.any(|host| !host.settings.access.is_empty()) {
-            let message = "who may ask is said of a host, and not of a location of it";
+            let message = "access rules are set for a host instead of a location";
             return self.add(
                 message,
-                "say it of the location `/`, which is all of the host",
+                "set them for the location `/`, which covers the whole host",
             );
         }
         let text = config.to_string();
-        let (again, diagnostics) = Reader::new().name("as httpd writes it").parse(&text);
+        let (again, diagnostics) = Reader::new()
+            .name("the text in Apache's format")
+            .parse(&text);
         let errors = diagnostics.into_iter().filter(Diagnostic::is_error);
         let before = self.diagnostics.len();
         self.diagnostics.extend(errors);
         if self.diagnostics.len() == before && again != *config {
-            self.add(difference(config, &again), "write it as it is read");
+            self.add(
+                difference(config, &again),
+                "use the value that is read back",
+            );
         }
     }
 
@@ -120,7 +125,7 @@ fn difference(said: &Config, read: &Config) -> String {
     let (said, read) = (format!("{said:#?}"), format!("{read:#?}"));
     let mut lines = said.lines().zip(read.lines());
     match lines.find(|(said, read)| said != read) {
-        Some((said, read)) => format!("`{}` would be read as `{}`", said.trim(), read.trim()),
-        None => "some of it would be read in another way".to_owned(),
+        Some((said, read)) => format!("`{}` would be read back as `{}`", said.trim(), read.trim()),
+        None => "a value would be read back differently".to_owned(),
     }
 }

@@ -89,7 +89,10 @@ impl Heart {
             return change;
         }
         let Some(runtime) = runtime else {
-            faults.add("heartbeats need a tokio runtime", "build it inside of one");
+            faults.add(
+                "heartbeats need a tokio runtime",
+                "build the configuration inside a tokio runtime",
+            );
             return change;
         };
         let Some(address) = wanted.listen else {
@@ -105,7 +108,7 @@ impl Heart {
         }
         let _inside = runtime.enter();
         let about = format!("`HeartbeatListen {address}`");
-        let hint = "take an address of this machine, or a group that a route leads to";
+        let hint = "use an address of this machine, or a multicast group with a route";
         if let Some(listener) = faults.note(HeartbeatListener::bind(address), about, hint) {
             change.listen = Listen::Now(address, listener);
         }

@@ -50,10 +50,10 @@ fn cookies<'r>(
     let mut map = None;
     for rule in rules {
         let (from, to) = (&rule.internal, &rule.public);
-        let about = format!("cookies' {what} `{from}` cannot become `{to}`");
+        let about = format!("the {what} `{from}` of cookies cannot be rewritten to `{to}`");
         // A map with an invalid rule is unusable: try the rule on an empty map first.
         let tried = with(CookieMap::new(), from, to);
-        if faults.note(tried, about, "correct the two names").is_some() {
+        if faults.note(tried, about, "fix the two values").is_some() {
             map = with(map.take().unwrap_or_default(), from, to).ok();
         }
     }
@@ -64,7 +64,7 @@ fn edits(rules: &[HeaderRule], faults: &mut Faults) -> Vec<HeaderEdit> {
     let mut edits = Vec::new();
     for rule in rules {
         let about = format!("header `{}`", rule.name);
-        let edit = faults.note(HeaderEdit::new(rule), about, "correct its name or value");
+        let edit = faults.note(HeaderEdit::new(rule), about, "fix its name or value");
         edits.extend(edit);
     }
     edits
@@ -92,7 +92,7 @@ fn reverse(
             _ => vec![rule.url.clone()],
         };
         for url in urls {
-            let about = format!("`{url}` cannot be mapped back to `{local}`");
+            let about = format!("`{url}` cannot be rewritten to `{local}`");
             let tried = ReverseMap::new().with_member(&url, local);
             let hint = "write a path, and a URL or another path";
             if faults.note(tried, about, hint).is_some() {

@@ -91,8 +91,8 @@ impl Wire {
         else {
             let scheme = parts.map(|parts| parts.scheme).unwrap_or_default();
             faults.add(
-                format!("members are not spoken to by `{scheme}`: `{url}`"),
-                "take http, https, ws, wss, h2 or h2c",
+                format!("unsupported scheme `{scheme}` in `{url}`"),
+                "use http, https, ws, wss, h2 or h2c",
             );
             return None;
         };
@@ -100,7 +100,7 @@ impl Wire {
         let uri = format!("{scheme}://{host}{path}").parse::<Uri>();
         let uri = faults.note(
             uri,
-            format_args!("`{url}` is no URL"),
+            format_args!("`{url}` is not a URL"),
             "write http://host:port/path",
         )?;
         let mut builder = Endpoint::builder(uri.clone())
@@ -115,8 +115,8 @@ impl Wire {
         #[cfg(not(unix))]
         if parts.socket.is_some() {
             faults.add(
-                format!("there are no such sockets here: `{url}`"),
-                "reach it by TCP",
+                format!("this system has no Unix sockets: `{url}`"),
+                "connect to the member over TCP",
             );
             return None;
         }
@@ -145,7 +145,7 @@ impl Wire {
         faults.note(
             builder.build(),
             format_args!("member `{url}`"),
-            "correct its URL",
+            "fix its URL",
         )
     }
 
@@ -161,14 +161,14 @@ impl Wire {
         };
         let file = around.file(roots);
         let about = format!("cannot read the certificates of `{}`", file.display());
-        let pem = faults.note(
-            std::fs::read(&file),
-            &about,
-            "give a file of PEM that exists",
-        )?;
+        let pem = faults.note(std::fs::read(&file), &about, "name an existing PEM file")?;
         let tls = MemberTls::with_roots(&pem);
         faults
-            .note(tls, &about, "it has to hold certificates in PEM")
+            .note(
+                tls,
+                &about,
+                "the file must contain certificates in PEM format",
+            )
             .map(Some)
     }
 }

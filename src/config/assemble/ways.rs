@@ -37,8 +37,8 @@ pub(super) fn add_rule(
     };
     // A map with an invalid rule is unusable: try the rule on an empty map first.
     let tried = rule(PathMap::new());
-    let about = format!("`{from}` cannot lead to `{target}`");
-    if faults.note(tried, about, "correct the two paths").is_none() {
+    let about = format!("`{from}` cannot be mapped to `{target}`");
+    if faults.note(tried, about, "fix the two paths").is_none() {
         return false;
     }
     if let Ok(more) = rule(std::mem::take(map)) {
@@ -52,12 +52,15 @@ pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths
     let path = &location.path;
     if location.is_pattern {
         let regex = Regex::new(path);
-        let about = format!("`{path}` is no location");
-        let regex = faults.note(regex, about, "correct the regular expression");
+        let about = format!("`{path}` is not a location");
+        let regex = faults.note(regex, about, "fix the regular expression");
         return regex.map(Paths::Pattern);
     }
     if !path.starts_with('/') {
-        faults.add(format!("`{path}` is no location"), "begin it with `/`");
+        faults.add(
+            format!("`{path}` is not a location"),
+            "begin the path with `/`",
+        );
         return None;
     }
     Some(Paths::Prefix(path.clone()))
@@ -113,8 +116,8 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
             if let (Some(character), None) = (characters.next(), characters.next()) {
                 sticky = sticky.with_separator(character);
             } else {
-                let message = format!("{about}: `{separator}` cannot separate a route");
-                faults.add(message, "take one character, or `off`");
+                let message = format!("{about}: `{separator}` is not a separator");
+                faults.add(message, "use one character, or `off`");
             }
         }
     }
@@ -137,7 +140,7 @@ fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
     for &status in &config.fail_on_status {
         let about = format!("balancer `{}`: status {status}", config.name);
         let status = StatusCode::from_u16(status);
-        statuses.extend(faults.note(status, about, "take statuses from 100 to 599"));
+        statuses.extend(faults.note(status, about, "use statuses from 100 to 599"));
     }
     failover = failover.with_fail_on_status(statuses);
     if config.fail_on_timeout == Some(true) {
@@ -154,7 +157,7 @@ fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Fault
     if !forwarded_headers {
         forwarding = forwarding.without_x_forwarded();
     }
-    let hint = "correct `ServerName`";
+    let hint = "fix `ServerName`";
     if let Some(name) = name {
         let named = forwarding.clone().with_server_name(name);
         forwarding = faults

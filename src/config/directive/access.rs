@@ -12,7 +12,7 @@ use super::reading::{DirectiveContext, DirectiveScope, Within};
 use crate::config::model::{AccessRule, Handler};
 use crate::config::syntax::{ConfigWord, Directive};
 
-const HINT: &str = "`all granted`, `all denied`, `local` and `ip ..` are understood";
+const HINT: &str = "supported are `all granted`, `all denied`, `local` and `ip ..`";
 
 pub(super) fn require(
     reading: &mut DirectiveContext<'_>,
@@ -27,8 +27,8 @@ pub(super) fn require(
     if scope.within == Within::Proxy {
         // All clients have access by default, unless a location denies it.
         if access != AccessRule::Granted {
-            let remark = Remark::new("`Require` cannot be carried out inside `<Proxy>`");
-            let hint = "write it in a `<Location>` with the paths that lead there";
+            let remark = Remark::new("`Require` is not supported inside `<Proxy>`");
+            let hint = "write it in a `<Location>` for the paths that are mapped to the balancer";
             reading.error(directive.name.span, remark.with_hint(hint));
         }
         return;
@@ -43,13 +43,13 @@ fn rule(
 ) -> Option<AccessRule> {
     let surplus = |reading: &mut DirectiveContext<'_>, words: &[ConfigWord]| {
         let first = words.first()?;
-        reading.error(first.span, Remark::new("`Require` has a word too many"));
+        reading.error(first.span, Remark::new("`Require` has too many words"));
         Some(())
     };
     match kind.text.to_ascii_lowercase().as_str() {
         "all" => {
             let Some(word) = words.first() else {
-                let remark = Remark::new("`Require all` is not complete");
+                let remark = Remark::new("`Require all` is incomplete");
                 reading.error(kind.span, remark.with_hint(HINT));
                 return None;
             };
@@ -74,7 +74,7 @@ fn rule(
             .is_none()
             .then_some(AccessRule::Local),
         _ => {
-            let message = format!("`Require {}` cannot be carried out", kind.text);
+            let message = format!("`Require {}` is not supported", kind.text);
             reading.error(kind.span, Remark::new(message).with_hint(HINT));
             None
         }
@@ -87,7 +87,7 @@ fn networks(
     words: &[ConfigWord],
 ) -> Option<Vec<IpNet>> {
     if words.is_empty() {
-        let remark = Remark::new("`Require ip` names no address");
+        let remark = Remark::new("`Require ip` needs an address");
         reading.error(kind.span, remark.with_hint("write `Require ip 10.0.0.0/8`"));
         return None;
     }
@@ -133,7 +133,8 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 /// What the manager does until the page exists.
-const NO_PAGE: &str = "this version has no such page, and answers 501";
+const NO_PAGE: &str =
+    "the balancer manager is not implemented in this version; requests get status 501";
 
 pub(super) fn set_handler(
     reading: &mut DirectiveContext<'_>,
@@ -153,15 +154,15 @@ pub(super) fn set_handler(
         "heartbeat" => Some(Handler::Heartbeat),
         "none" => None,
         "server-info" | "server-status" => {
-            let message = format!("there is no page `{name}` here");
+            let message = format!("the page `{name}` is not supported");
             return reading.warning(words[0].span, Remark::new(message));
         }
         _ => {
-            let remark = Remark::new(format!("there is no handler `{}`", words[0].text));
+            let remark = Remark::new(format!("unknown handler `{}`", words[0].text));
             let hint = if name.starts_with("proxy:") {
                 "`ProxyPass` in the same `<Location>` sends requests to a balancer"
             } else {
-                "`balancer-manager` and `heartbeat` are understood"
+                "supported are `balancer-manager` and `heartbeat`"
             };
             return reading.error(words[0].span, remark.with_hint(hint));
         }

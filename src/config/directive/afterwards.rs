@@ -21,7 +21,7 @@ pub(super) fn look(reading: &mut DirectiveContext<'_>) {
         let hidden = (!mapped.in_location).then(|| list.add(at, mapped.kind, &mapped.from));
         if let Some(earlier) = hidden.flatten().map(|earlier| &targets[earlier]) {
             let message = format!(
-                "`{}` before this line takes all that would come here",
+                "this mapping is never used: `{}` before this line matches first",
                 earlier.from
             );
             let remark = Remark::new(message);
@@ -37,7 +37,7 @@ pub(super) fn look(reading: &mut DirectiveContext<'_>) {
                 }
             }
             if reading.take_warnings() && !is_defined(reading, mapped.host, name) {
-                let message = format!("no balancer `{name}` is defined, and the answer is 503");
+                let message = format!("balancer `{name}` is not defined: requests get status 503");
                 let remark = Remark::new(message);
                 let known = reading.defined.iter().map(|(_, name)| name.as_str());
                 let near = nearest(name, known).filter(|near| near != name);
@@ -59,13 +59,13 @@ fn heartbeats(reading: &mut DirectiveContext<'_>) {
     let known = &reading.config.heartbeats;
     let (listen, storage, most) = (known.listen, known.storage.is_some(), known.max_members);
     if let (Some(_), Some(span), true) = (listen, reading.storage_span, most != Some(0)) {
-        let message = "the file is neither read nor written: reports are kept in memory";
-        let hint = "`HeartbeatMaxServers 0` has it written for others";
+        let message = "the file is neither read nor written: heartbeats are kept in memory";
+        let hint = "write `HeartbeatMaxServers 0` to have the file written for other programs";
         reading.warning(span, Remark::new(message).with_hint(hint));
     }
     if listen.is_none() && !storage {
-        let message = "no reports come in, and without any no member is elected";
-        let hint = "name a source by `HeartbeatListen` or `HeartbeatStorage`";
+        let message = "there is no source of heartbeats, so no member will be picked";
+        let hint = "write `HeartbeatListen` or `HeartbeatStorage`";
         for span in std::mem::take(&mut reading.elect_by_heartbeats) {
             reading.warning(span, Remark::new(message).with_hint(hint));
         }

@@ -35,7 +35,10 @@ pub(super) fn condition(
         expression,
     };
     if reading.conditions.set(&name, condition) {
-        let message = format!("`{}` is defined twice, and this one counts", words[0].text);
+        let message = format!(
+            "`{}` is defined twice; this definition is used",
+            words[0].text
+        );
         reading.warning(words[0].span, Remark::new(message));
     }
 }
@@ -82,7 +85,10 @@ pub(super) fn template(
     let name = words[0].text.clone();
     let key = name.to_ascii_lowercase();
     if reading.templates.set(&key, CheckTemplate { name, check }) {
-        let message = format!("`{}` is defined twice, and this one counts", words[0].text);
+        let message = format!(
+            "`{}` is defined twice; this definition is used",
+            words[0].text
+        );
         reading.warning(words[0].span, Remark::new(message));
     }
 }
@@ -127,7 +133,7 @@ fn after_others(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>]) {
         .find(|pair| is_own(pair) && !is_template(pair));
     if let Some(before) = before {
         let message = format!(
-            "`{}` counts here, and not in httpd, where the template behind it takes its place",
+            "`{}` overrides the template after it; in httpd the template would win",
             before.key
         );
         let remark = Remark::new(message);
@@ -185,7 +191,7 @@ fn address(
     let words = reading.words(directive, 1..=1, usage)?;
     let address = words[0].text.parse().ok();
     if address.is_none() {
-        let remark = Remark::new(format!("`{}` is no address with a port", words[0].text));
+        let remark = Remark::new(format!("`{}` is not an address with a port", words[0].text));
         reading.error(words[0].span, remark.with_hint("write `239.0.0.1:27999`"));
     }
     address
@@ -203,7 +209,8 @@ pub(super) fn capacity(
     let capacity = reading.checked(words[0].span, read);
     let known = &mut reading.config.heartbeats.capacity;
     *known = capacity.or(*known);
-    let message = "`MaxRequestWorkers` limits nothing here, and is what `HeartbeatAddress` reports";
+    let message = "`MaxRequestWorkers` is not a limit: it only sets the capacity that \
+        `HeartbeatAddress` reports";
     reading.once(Severity::Note, directive.name.span, message.to_owned());
 }
 
@@ -231,7 +238,7 @@ pub(super) fn heartbeat_max(
         return;
     };
     if members != 0 && members < 10 {
-        let message = "`HeartbeatMaxServers` is 0, for the file, or 10 and more";
+        let message = "`HeartbeatMaxServers` must be 0, to write the file, or at least 10";
         return reading.error(words[0].span, Remark::new(message));
     }
     reading.config.heartbeats.max_members = Some(members);

@@ -7,25 +7,25 @@
 
 use super::names::Meaning;
 
-const FILES: Meaning = Meaning::Note("concerns files and programs, and none are served");
-const HTTPD: Meaning = Meaning::Note("concerns httpd itself");
-const LOGS: Meaning = Meaning::Note("is left to whoever embeds this");
-const CONTENT: Meaning = Meaning::Warn("has no effect: answers are passed on as they are");
+const FILES: Meaning = Meaning::Note("has no effect: files and programs are not served");
+const HTTPD: Meaning = Meaning::Note("has no effect: it configures httpd itself");
+const LOGS: Meaning = Meaning::Note("has no effect: the embedding program is responsible for it");
+const CONTENT: Meaning = Meaning::Warn("has no effect: responses are forwarded unchanged");
 const ACCESS: Meaning = Meaning::Refuse(
-    "cannot be carried out, and who may ask must not be guessed",
-    "`Require ip` and `Require local` are understood; leave the rest to the members",
+    "is not supported; access rules must not be guessed",
+    "use `Require ip` or `Require local`, or restrict access in the members",
 );
 const REWRITTEN: Meaning = Meaning::Refuse(
-    "cannot be carried out: what is sent through here is not rewritten",
-    "let the members do it, or leave it out",
+    "is not supported: requests and responses are not rewritten",
+    "do it in the members, or remove this line",
 );
 const CERTIFICATES: Meaning = Meaning::Refuse(
-    "cannot be carried out",
-    "`SSLCertificateFile` names a certificate; a reload reads it again",
+    "is not supported",
+    "use `SSLCertificateFile`; a reload reads the certificate again",
 );
 const CLIENTS: Meaning = Meaning::Refuse(
-    "cannot be carried out: a client is who connects",
-    "let the members read `X-Forwarded-For`",
+    "is not supported: the client is the peer of the connection",
+    "read `X-Forwarded-For` in the members",
 );
 const TLS: Meaning = Meaning::Note("is not needed");
 

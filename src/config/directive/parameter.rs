@@ -123,7 +123,7 @@ impl<T: Clone> Parameter<T> {
                 let size = number(key, value, &(0..=u32::MAX))?;
                 if size != 0 && size < *least {
                     let message =
-                        format!("`{key}` has to be 0, for the default, or at least {least}");
+                        format!("`{key}` must be 0, for the default, or at least {least}");
                     return Err(Remark::new(message));
                 }
                 *field(target) = Some(size);
@@ -186,16 +186,16 @@ pub(super) fn number(what: &str, value: &str, range: &RangeInclusive<u32>) -> Re
     match in_range {
         Some(number) if all_digits => Ok(number),
         _ if all_digits => Err(Remark::new(format!(
-            "`{what}` is {}, not {value}",
+            "`{what}` must be {}, not {value}",
             within(range)
         ))),
         _ => {
-            let remark = Remark::new(format!("`{value}` is no whole number"));
+            let remark = Remark::new(format!("`{value}` is not a whole number"));
             let junk = value.trim_start_matches(|c: char| c.is_ascii_digit());
             Err(if junk.len() < value.len() && !value.is_empty() {
-                remark.with_hint(format!("httpd 2.4 would pass over `{junk}`; leave it out"))
+                remark.with_hint(format!("httpd 2.4 would ignore `{junk}`: remove it"))
             } else {
-                remark.with_hint(format!("`{what}` is {}", within(range)))
+                remark.with_hint(format!("`{what}` must be {}", within(range)))
             })
         }
     }
@@ -220,15 +220,15 @@ pub(super) fn duration(
         Unit::Seconds | Unit::WholeSeconds => SECOND,
     };
     let Some(duration) = parse_duration(value, default) else {
-        let remark = Remark::new(format!("`{value}` is no duration"));
+        let remark = Remark::new(format!("`{value}` is not a duration"));
         return Err(remark.with_hint("write 10s, 500ms, 5min or 2h"));
     };
     if !range.contains(&duration) {
         let (start, end) = (print_duration(*range.start()), print_duration(*range.end()));
         return Err(Remark::new(if *range.end() == Duration::MAX {
-            format!("`{what}` has to be {start} at least")
+            format!("`{what}` must be at least {start}")
         } else {
-            format!("`{what}` has to be {start} to {end}")
+            format!("`{what}` must be {start} to {end}")
         }));
     }
     let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -238,7 +238,7 @@ pub(super) fn duration(
     };
     let warning = in_httpd.filter(|other| *other != duration).map(|other| {
         Remark::new(format!(
-            "`{what}={value}` is {} here, and {} in httpd 2.4, which passes over the unit",
+            "`{what}={value}` is {}; httpd 2.4 ignores the unit and would use {}",
             print_duration(duration),
             print_duration(other),
         ))
@@ -254,7 +254,7 @@ pub(super) fn switch(what: &str, value: &str) -> Result<bool, Remark> {
         Ok(false)
     } else {
         Err(Remark::new(format!(
-            "`{what}` is `On` or `Off`, not `{value}`"
+            "`{what}` must be `On` or `Off`, not `{value}`"
         )))
     }
 }
@@ -269,7 +269,7 @@ pub(super) fn text(what: &str, value: &str, longest: usize) -> Result<String, Re
         return Ok(value.to_owned());
     }
     let length = value.len();
-    let message = format!("`{what}` has {length} bytes, and may have {longest}");
+    let message = format!("`{what}` has {length} bytes; the limit is {longest}");
     Err(Remark::new(message))
 }
 

@@ -157,7 +157,7 @@ impl<'a> DirectiveContext<'a> {
         for pair in pairs {
             let is_it = |row: &&Parameter<T>| row.key.eq_ignore_ascii_case(pair.key);
             let Some(row) = table.iter().find(is_it) else {
-                let remark = Remark::new(format!("{what} has no parameter `{}`", pair.key));
+                let remark = Remark::new(format!("unknown parameter `{}` for {what}", pair.key));
                 let remark = if is_key(&MEMBER, pair.key) {
                     remark.with_hint("it is a parameter of members")
                 } else if is_key(&BALANCER, pair.key) {
@@ -173,7 +173,7 @@ impl<'a> DirectiveContext<'a> {
             };
             // The letters of `status` accumulate, also over several pairs.
             if !seen.insert(row.key) && row.key != "status" {
-                let message = format!("`{}` is said twice, and this one counts", row.key);
+                let message = format!("`{}` is set twice; this value is used", row.key);
                 self.warning(pair.key_span, Remark::new(message));
             }
             let read = row.read(target, pair.value);
@@ -225,8 +225,8 @@ impl<'a> DirectiveContext<'a> {
             return Some(words);
         }
         let (span, message) = match words.get(*number.end()) {
-            Some(surplus) => (surplus.span, "has a word too many"),
-            None => (directive.name.span, "is not complete"),
+            Some(surplus) => (surplus.span, "has too many words"),
+            None => (directive.name.span, "is incomplete"),
         };
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
         self.error(span, remark.with_hint(format!("write `{usage}`")));

@@ -41,11 +41,12 @@ pub(super) fn not_kept(
     if more > 0 {
         which = format!("{which} and {more} more");
     }
-    let message = format!("no session of balancer `{name}` stays with {which}");
+    let message = format!("sessions of balancer `{name}` cannot stay with {which}");
     let remark = Remark::new(message);
     Some(match &first.first()?.1 {
-        CookieRouteError::NoRoute => remark
-            .with_hint("give each member a `route=..`, with which the value of its cookie ends"),
+        CookieRouteError::NoRoute => remark.with_hint(
+            "give each member a `route=..`, and let the value of its cookie end with it",
+        ),
         why => remark.with_hint(why.to_string()),
     })
 }

@@ -95,9 +95,9 @@ fn read_as(
                 }
                 read(reading, scope, directive);
             } else {
-                let message = format!("`{known}` cannot stand {}", scope.within);
+                let message = format!("`{known}` is not allowed {}", scope.within);
                 let places: Vec<_> = within.iter().map(Within::to_string).collect();
-                let hint = format!("it belongs {}", either(&places));
+                let hint = format!("it is allowed {}", either(&places));
                 reading.error(name.span, Remark::new(message).with_hint(hint));
             }
         }
@@ -117,8 +117,8 @@ fn read_as(
 /// Path settings inside a balancer's section apply to its whole host.
 fn for_all_balancers(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
     if known != "Require" {
-        let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
-        let hint = "write it in a `<Location>` if other paths are not to have it";
+        let message = format!("`{known}` inside `<Proxy>` applies to the whole host");
+        let hint = "write it in a `<Location>` to limit it to some paths";
         reading.warning(name.span, Remark::new(message).with_hint(hint));
     }
 }
@@ -143,26 +143,26 @@ fn read_section(
         }
         "Proxy" if top => read_proxy(reading, section, scope),
         "Directory" | "DirectoryMatch" | "Files" | "FilesMatch" => {
-            let message = format!("`<{known}>` concerns files, and none are served");
+            let message = format!("`<{known}>` has no effect: files are not served");
             reading.once(Severity::Note, name.span, message);
         }
         "RequireAny" if scope.within != Within::Main => {
             read_nodes(reading, &section.children, scope);
         }
         "VirtualHost" | "Location" | "LocationMatch" | "Proxy" | "RequireAny" => {
-            let message = format!("`<{known}>` cannot stand {}", scope.within);
+            let message = format!("`<{known}>` is not allowed {}", scope.within);
             reading.error(name.span, Remark::new(message));
         }
         _ => {
-            let remark = Remark::new(format!("`<{known}>` cannot be carried out"));
+            let remark = Remark::new(format!("`<{known}>` is not supported"));
             reading.error(
                 name.span,
                 remark.with_hint(match *known {
                     "Limit" | "LimitExcept" | "RequireAll" | "RequireNone" => {
-                        "who may ask is said by `Require` in `<Location>`, of which one has to hold"
+                        "write `Require` in a `<Location>`: a client needs to match one of them"
                     }
                     "ProxyMatch" => "name the balancer: `<Proxy balancer://name>`",
-                    _ => "write what is to hold without a condition",
+                    _ => "write the content without a condition",
                 }),
             );
         }
@@ -238,9 +238,9 @@ fn unknown<'k>(
     known: impl Iterator<Item = &'k str>,
 ) {
     let remark = Remark::new(if what == "section" {
-        format!("there is no section `<{}>`", name.text)
+        format!("unknown section `<{}>`", name.text)
     } else {
-        format!("there is no {what} `{}`", name.text)
+        format!("unknown {what} `{}`", name.text)
     });
     let near = nearest(&name.text, known);
     reading.error(

@@ -145,12 +145,12 @@ impl<'l> Evaluation<'l> {
             Binary::InNetwork => {
                 let text = String::from_utf8_lossy(&value);
                 let ip = text.parse::<IpAddr>();
-                let ip = ip.map_err(|_| wrong(left.at, "the left side is no IP address"))?;
+                let ip = ip.map_err(|_| wrong(left.at, "the left side is not an IP address"))?;
                 let text = String::from_utf8_lossy(&against);
                 let network = text.parse::<IpNet>().ok();
                 let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
                 let network =
-                    network.ok_or_else(|| wrong(right.at, "the right side is no network"))?;
+                    network.ok_or_else(|| wrong(right.at, "the right side is not a network"))?;
                 network.contains(&ip.to_canonical())
             }
             Binary::Like => is_like(&value, &against),
@@ -167,7 +167,10 @@ impl<'l> Evaluation<'l> {
         let number = text.and_then(|text| text.trim_ascii().parse::<i128>().ok());
         number.ok_or_else(|| {
             let shown: String = String::from_utf8_lossy(&value).chars().take(40).collect();
-            wrong(word.at, format!("`{}` is no integer", shown.escape_debug()))
+            wrong(
+                word.at,
+                format!("`{}` is not an integer", shown.escape_debug()),
+            )
         })
     }
 
@@ -181,7 +184,7 @@ impl<'l> Evaluation<'l> {
             if value.len().saturating_add(more.len()) > LONGEST {
                 return Err(wrong(
                     word.at,
-                    format!("this becomes longer than {LONGEST} bytes"),
+                    format!("the value is longer than {LONGEST} bytes"),
                 ));
             }
             if value.is_empty() {
@@ -205,7 +208,7 @@ impl<'l> Evaluation<'l> {
                     None => self.lookup.function(name, &argument),
                 };
                 let found =
-                    found.ok_or_else(|| wrong(*at, format!("there is no function `{name}`")))?;
+                    found.ok_or_else(|| wrong(*at, format!("unknown function `{name}`")))?;
                 found.map_err(|why| wrong(*at, format!("`{name}` has no value: {why}")))?
             }
             ExpressionPiece::Group(number) => {
@@ -215,7 +218,7 @@ impl<'l> Evaluation<'l> {
             ExpressionPiece::Literal(bytes) => Cow::Borrowed(bytes),
             ExpressionPiece::Variable(name, at) => {
                 let found = self.lookup.variable(name);
-                found.ok_or_else(|| wrong(*at, format!("there is no variable `{name}`")))?
+                found.ok_or_else(|| wrong(*at, format!("unknown variable `{name}`")))?
             }
         })
     }

@@ -16,7 +16,7 @@ pub(super) fn find(name: &str) -> Option<Function> {
         ("unbase64", |value| {
             STANDARD
                 .decode(value)
-                .map_err(|_| "its argument is no base64".to_owned())
+                .map_err(|_| "the argument is not base64".to_owned())
         }),
     ];
     let mut all = ALL.iter();

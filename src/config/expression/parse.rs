@@ -15,7 +15,7 @@ const DEEPEST: usize = 50;
 pub(super) fn condition(text: &str) -> Result<ExpressionNode, ExpressionError> {
     if text.len() > LONGEST {
         let at = TextPosition::of(text, 0);
-        let message = format!("an expression has {LONGEST} bytes at most");
+        let message = format!("the expression is longer than {LONGEST} bytes");
         return Err(ExpressionError::new(at, message));
     }
     let mut parser = Parser {
@@ -56,9 +56,9 @@ impl Parser<'_> {
     fn unexpected(&self, wanted: &str) -> ExpressionError {
         let found = match self.peek() {
             None => "the expression ends here",
-            Some(_) => "this cannot stand here",
+            Some(_) => "unexpected token",
         };
-        ExpressionError::new(self.here(), format!("{found}, but {wanted} is needed"))
+        ExpressionError::new(self.here(), format!("{found}: expected {wanted}"))
     }
 
     fn expect(&mut self, wanted: &Token, name: &str) -> Result<(), ExpressionError> {
@@ -71,7 +71,10 @@ impl Parser<'_> {
     fn deeper(&self, depth: usize) -> Result<usize, ExpressionError> {
         match depth < DEEPEST {
             true => Ok(depth + 1),
-            false => Err(ExpressionError::new(self.here(), "it is nested too deeply")),
+            false => Err(ExpressionError::new(
+                self.here(),
+                "the expression is nested too deeply",
+            )),
         }
     }
 
@@ -165,7 +168,7 @@ impl Parser<'_> {
                 self.expect(&Token::BraceClosed, "`,` or `}`")?;
                 Ok(ExpressionNode::In(left, list))
             }
-            _ => Err(self.unexpected("a comparison, such as `==` or `=~`,")),
+            _ => Err(self.unexpected("a comparison, such as `==` or `=~`")),
         }
     }
 
@@ -184,12 +187,15 @@ impl Parser<'_> {
                 }
                 Some(Token::Name(name)) => {
                     self.next += 1;
-                    self.expect(&Token::Open, "`(`, as names without quotes are functions,")?;
+                    self.expect(
+                        &Token::Open,
+                        "`(`, because names without quotes are functions",
+                    )?;
                     let argument = self.word(self.deeper(depth)?)?;
                     self.expect(&Token::Closed, "`)`")?;
                     word.push(ExpressionPiece::Call(name, argument, at));
                 }
-                _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`,")),
+                _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`")),
             }
             if !self.takes(&Token::Dot) {
                 return Ok(word);

@@ -71,7 +71,7 @@ impl Expression {
     /// let expression = Expression::parse("resp('X-Load') -lt 80 && %{NOSUCH} == ''")?;
     /// let knows = |name: ExpressionName<'_>| name == ExpressionName::Function("resp");
     /// let error = expression.check(knows).unwrap_err();
-    /// assert_eq!(error.to_string(), "1:26: there is no variable `NOSUCH`");
+    /// assert_eq!(error.to_string(), "1:26: unknown variable `NOSUCH`");
     /// # Ok::<(), equipoise::config::ExpressionError>(())
     /// ```
     pub fn check(&self, knows: impl Fn(ExpressionName<'_>) -> bool) -> Result<(), ExpressionError> {
@@ -79,8 +79,8 @@ impl Expression {
         self.condition.visit(&mut |name, at| {
             if first.is_none() && !knows(name) {
                 let message = match name {
-                    ExpressionName::Function(name) => format!("there is no function `{name}`"),
-                    ExpressionName::Variable(name) => format!("there is no variable `{name}`"),
+                    ExpressionName::Function(name) => format!("unknown function `{name}`"),
+                    ExpressionName::Variable(name) => format!("unknown variable `{name}`"),
                 };
                 first = Some(ExpressionError::new(at.0, message));
             }

@@ -208,10 +208,10 @@ impl<'t> Scanner<'t> {
             "strmatch" => Token::Binary(Binary::Like),
             "strcmatch" => Token::Binary(Binary::LikeInAnyCase),
             "A" | "F" | "L" | "R" | "U" | "d" | "e" | "f" | "fnmatch" | "h" | "s" | "x" => {
-                let message = format!("`-{name}` cannot be carried out here");
+                let message = format!("operator `-{name}` is not supported");
                 return Err(self.error(begin, message));
             }
-            _ => return Err(self.error(begin, format!("there is no operator `-{name}`"))),
+            _ => return Err(self.error(begin, format!("unknown operator `-{name}`"))),
         })
     }
 
@@ -220,7 +220,7 @@ impl<'t> Scanner<'t> {
         self.at += skip;
         let text = self.take_while(|c| c != delimiter);
         if self.take().is_none() {
-            return Err(self.error(begin, "the regular expression has no end"));
+            return Err(self.error(begin, "the regular expression is not closed"));
         }
         // As in httpd, which has no other flag.
         let flags = self.take_while(|c| c.is_ascii_alphanumeric());
@@ -228,7 +228,9 @@ impl<'t> Scanner<'t> {
             "" => false,
             "i" => true,
             _ => {
-                let message = format!("a regular expression has no flags `{flags}`, only `i`");
+                let message = format!(
+                    "unsupported flags `{flags}` of a regular expression: only `i` is supported"
+                );
                 return Err(self.error(begin, message));
             }
         };
@@ -253,7 +255,7 @@ impl<'t> Scanner<'t> {
         self.takes("%{");
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(self.error(begin, "`%{` is followed by no name"));
+            return Err(self.error(begin, "a name is missing after `%{`"));
         }
         let (name, at) = (name.to_owned(), self.place(begin));
         if self.takes(":") {
@@ -282,7 +284,7 @@ impl<'t> Scanner<'t> {
             let (first, second) = (ahead.next(), ahead.next());
             match first {
                 None | Some('\n') => {
-                    let message = format!("`{end}` is missing at the end of this text");
+                    let message = format!("`{end}` is missing at the end of the text");
                     return Err(self.error(begin, message));
                 }
                 Some(c) if c == end => {
@@ -317,11 +319,11 @@ impl<'t> Scanner<'t> {
             self.at += digits;
             return match byte {
                 Some(Ok(byte)) => Ok(vec![byte]),
-                _ => Err(self.error(begin, "the number behind `\\` is no octal byte")),
+                _ => Err(self.error(begin, "the number after `\\` is not an octal byte")),
             };
         }
         let Some(escaped) = self.take() else {
-            return Err(self.error(begin, "`\\` is followed by nothing"));
+            return Err(self.error(begin, "a character is missing after `\\`"));
         };
         Ok(match escaped {
             'n' => vec![b'\n'],

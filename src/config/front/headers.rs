@@ -35,11 +35,13 @@ enum HeaderPiece {
 /// Why a header cannot be changed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(in crate::config) enum HeaderError {
-    #[error("no header can be called {0:?}")]
+    #[error("{0:?} is not a header name")]
     Name(String),
-    #[error("{0} says where a body ends, and only who sends it knows")]
+    #[error("{0} determines the length of a body and cannot be changed")]
     Framing(String),
-    #[error("{0:?} is no format: take `%{{NAME}}e` for a variable and `%%` for a percent sign")]
+    #[error(
+        "{0:?} is not a valid format: use `%{{NAME}}e` for a variable and `%%` for a percent sign"
+    )]
     Format(String),
 }
 

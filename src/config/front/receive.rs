@@ -36,20 +36,24 @@ pub(super) fn receive(
     let mut trip = RequestContext::new(site.clone(), wanted);
     trip.secure = head.extensions.get::<TlsSession>().is_some();
     if head.method == Method::CONNECT {
-        return refuse(&trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        return refuse(
+            &trip,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this server does not support CONNECT",
+        );
     }
     if !is_for_http(&head) {
         return refuse(
             &trip,
             StatusCode::BAD_REQUEST,
-            "it is for another scheme than http",
+            "the scheme of the request is not http",
         );
     }
     if !names_its_host(&head) {
         return refuse(
             &trip,
             StatusCode::BAD_REQUEST,
-            "it does not say for which host it is",
+            "the request does not name a host",
         );
     }
     if misdirected {
@@ -62,7 +66,7 @@ pub(super) fn receive(
     let readings = Readings::of(head.uri.path());
     trip.places = site.places_of(&readings.httpd);
     if !site.lets_in(&readings, &head.extensions, here) {
-        return refuse(&trip, StatusCode::FORBIDDEN, "this is not for everybody");
+        return refuse(&trip, StatusCode::FORBIDDEN, "access is denied");
     }
     let layers = site.layers(&trip.places);
     let (destination, path) = match site.onward(&readings, &trip.places, &head.uri) {
@@ -71,7 +75,7 @@ pub(super) fn receive(
             return match layers.top(|layer| layer.handler) {
                 Some(Handler::Heartbeat) => report(trip, Request::from_parts(head, body)),
                 Some(Handler::Manager) => {
-                    let why = "this version has no such page";
+                    let why = "the balancer manager is not implemented in this version";
                     refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
                 }
                 None => {
@@ -122,7 +126,11 @@ pub(super) fn receive(
         trip.presented = found.and_then(|it| RequestSession::of(&it));
     }
     let Some(lane) = destination.lane(forwarded) else {
-        return refuse(&trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
+        return refuse(
+            &trip,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the mapping has no target",
+        );
     };
     let sent = lane.proxy.clone().call(Request::from_parts(head, body));
     trip.balancer = Some(lane.balancer.clone());
@@ -139,7 +147,7 @@ fn refuse(trip: &RequestContext, status: StatusCode, why: &'static str) -> Front
 /// Accepts a heartbeat.
 fn report(trip: RequestContext, request: Request<ClientBody>) -> FrontFuture {
     let Some(monitor) = &trip.site.heartbeats else {
-        let why = "this server does not listen to heartbeats";
+        let why = "this server does not receive heartbeats";
         return refuse(&trip, StatusCode::SERVICE_UNAVAILABLE, why);
     };
     let client = |known: &Extensions| known.get::<ClientAddr>().map(|it| it.0.ip());

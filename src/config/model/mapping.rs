@@ -96,11 +96,14 @@ pub enum ProxyTarget {
 /// use equipoise::config::ProxyTarget;
 ///
 /// let error = "nowhere".parse::<ProxyTarget>().unwrap_err();
-/// assert_eq!(error.to_string(), "\"nowhere\" is neither `!` nor a URL like `http://host/` or `balancer://name/`");
+/// assert_eq!(
+///     error.to_string(),
+///     "\"nowhere\" is not a target: write `!`, `http://host/` or `balancer://name/`"
+/// );
 /// ```
 #[derive(Clone, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{:?} is neither `!` nor a URL like `http://host/` or `balancer://name/`",
+    "{:?} is not a target: write `!`, `http://host/` or `balancer://name/`",
     masked(text)
 )]
 #[non_exhaustive]

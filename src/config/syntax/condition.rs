@@ -139,7 +139,7 @@ fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord])
     let [word] = words else { return };
     if !holds && is_stranger(words) {
         let message = format!(
-            "there is no module `{}` here: what it is for is not read",
+            "unknown module `{}`: the section for it is not read",
             word.text
         );
         state.complain(word.span, Diagnostic::note(message));
@@ -157,8 +157,8 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         }
     };
     let Some(wanted) = parse_version(&version.text) else {
-        let complaint = Diagnostic::error(format!("`{}` is no version", version.text));
-        let hint = "write it in numbers, as in `2.4.71`; a regular expression is not read";
+        let complaint = Diagnostic::error(format!("`{}` is not a version", version.text));
+        let hint = "write numbers, as in `2.4.71`; regular expressions are not supported";
         state.complain(version.span, complaint.with_hint(hint));
         return false;
     };
@@ -175,9 +175,9 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         "<" => order == Ordering::Less,
         "<=" | "=<" => order != Ordering::Greater,
         _ => {
-            let complaint = Diagnostic::error(format!("`{text}` compares no versions"));
+            let complaint = Diagnostic::error(format!("`{text}` is not a comparison of versions"));
             let hint =
-                "write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite";
+                "write `=`, `==`, `>`, `>=`, `<` or `<=`, or one of them after `!` to negate it";
             let span = operator.map_or(name.span, |operator| operator.span);
             state.complain(span, complaint.with_hint(hint));
             return false;

@@ -13,7 +13,7 @@ use super::{ConfigWord, Diagnostic, Span, glob};
 /// The maximum depth of nested includes.
 const DEPTH: usize = 16;
 
-const MISSING: &str = "write `IncludeOptional` if it may be missing";
+const MISSING: &str = "write `IncludeOptional` if the file may be missing";
 
 /// Returns the files that a path names, sorted by name.
 pub(super) fn files(
@@ -23,8 +23,8 @@ pub(super) fn files(
 ) -> Vec<PathBuf> {
     let path = &word.text;
     let Some(base) = &state.base else {
-        let complaint = Diagnostic::error("there is no directory to include files from");
-        let hint = "name one by `Reader::base`, or read the file by `Reader::parse_file`";
+        let complaint = Diagnostic::error("`Include` needs a base directory");
+        let hint = "set one with `Reader::base`, or read the file with `Reader::parse_file`";
         state.complain(word.span, complaint.with_hint(hint));
         return Vec::new();
     };
@@ -54,7 +54,7 @@ pub(super) fn open(
 ) -> Option<(u32, Arc<str>)> {
     if !file.exists() {
         if !optional {
-            let complaint = format!("there is no file `{}`", file.display());
+            let complaint = format!("file `{}` does not exist", file.display());
             state.complain(span, Diagnostic::error(complaint).with_hint(MISSING));
         }
         return None;
@@ -62,19 +62,17 @@ pub(super) fn open(
     let identity = identity(file);
     if state.open_files.contains(&identity) {
         let complaint = Diagnostic::error(format!("`{}` includes itself", file.display()));
-        let complaint = complaint.with_hint("it is being read already when it is read here");
+        let complaint =
+            complaint.with_hint("the file is already being read: remove this `Include`");
         state.complain(span, complaint);
         return None;
     }
     if state.open_files.len() >= DEPTH {
         let complaint = Diagnostic::error(format!(
-            "`{}` is not read: more than {DEPTH} files are within each other",
+            "`{}` is not read: includes are nested more than {DEPTH} deep",
             file.display()
         ));
-        state.complain(
-            span,
-            complaint.with_hint("include it from a file further out"),
-        );
+        state.complain(span, complaint.with_hint("include it from an outer file"));
         return None;
     }
     let bytes = match read_bytes(file, state.budget()) {
@@ -108,8 +106,8 @@ pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32
             column: number(line.chars().count()).saturating_add(1),
             length: 1,
         };
-        let complaint = Diagnostic::error("this is not UTF-8");
-        let hint = "save the file as UTF-8, or write what is not ASCII in another way";
+        let complaint = Diagnostic::error("the file is not UTF-8");
+        let hint = "save the file as UTF-8, or use only ASCII characters";
         state.complain(span, complaint.with_hint(hint));
     }
     (source, text)
@@ -119,7 +117,7 @@ pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32
 fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     // Opening or reading a pipe might block for ever.
     if !std::fs::metadata(file)?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
+        return Err(std::io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(file)?;

@@ -112,7 +112,9 @@ impl<'a> ParserState<'a> {
         let complaint = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
         let hint = match self.variables.nearest(name) {
             Some(near) => format!("did you mean `${{{near}}}`?"),
-            None => format!("write `Define {name} value` above, or give it to the reader"),
+            None => format!(
+                "write `Define {name} value` before this line, or pass it with `Reader::define`"
+            ),
         };
         self.complain(span, complaint.with_hint(hint));
     }
@@ -133,7 +135,7 @@ impl<'a> ParserState<'a> {
     pub(super) fn too_large(&mut self, span: Span) {
         let mebibytes = BYTES >> 20;
         let complaint = Diagnostic::error(format!(
-            "included files and values of variables are larger than {mebibytes} MiB together"
+            "included files and values of variables exceed {mebibytes} MiB in total"
         ));
         self.complain(span, complaint.with_hint("the rest is not read"));
         self.stopped = true;

@@ -87,8 +87,8 @@ impl Tree {
             return;
         }
         if let Some(nul) = line.chars.iter().position(|&c| c == '\0') {
-            let complaint = Diagnostic::error("there is a NUL character in this line");
-            let complaint = complaint.with_hint("is it a text at all?");
+            let complaint = Diagnostic::error("this line contains a NUL character");
+            let complaint = complaint.with_hint("check that the file is a text file");
             state.complain(line.span(nul..nul + 1), complaint);
             return;
         }
@@ -120,8 +120,8 @@ impl Tree {
         let name = line.text(stretch.start..end);
         if ACCESS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
             let complaint =
-                Diagnostic::warning(format!("`{name}` is not read, and may close something"));
-            let complaint = complaint.with_hint("close it outside of the `<IfModule>`");
+                Diagnostic::warning(format!("`{name}` is not read, and may restrict access"));
+            let complaint = complaint.with_hint("restrict access outside of the `<IfModule>`");
             state.complain(line.span(stretch.start..end), complaint);
         }
     }
@@ -157,7 +157,7 @@ impl Tree {
         }
         let name = words.remove(0);
         if name.text.is_empty() {
-            let complaint = Diagnostic::error("the name of a directive is empty");
+            let complaint = Diagnostic::error("the directive has an empty name");
             state.complain(name.span, complaint);
             return;
         }
@@ -184,7 +184,7 @@ impl Tree {
         optional: bool,
     ) {
         let [path] = words else {
-            state.wrong_count(name, words, "one path: put quotes around blanks");
+            state.wrong_count(name, words, "one path: quote a path that contains blanks");
             return;
         };
         for file in include::files(state, path, optional) {
@@ -219,12 +219,12 @@ impl Tree {
             let complaint = complaint.with_hint(format!("write `{whole}>`"));
             state.complain(line.span(stretch.clone()), complaint);
         } else if name.text.is_empty() && !self.is_off() {
-            let complaint = Diagnostic::error("a section has no name");
-            let complaint = complaint.with_hint("write its name just behind the `<`");
+            let complaint = Diagnostic::error("the section has no name");
+            let complaint = complaint.with_hint("write its name directly after the `<`");
             state.complain(line.span(stretch.clone()), complaint);
         } else if end + 1 < stretch.end && !self.is_off() {
-            let note = Diagnostic::note("what follows `>` is not read");
-            let note = note.with_hint("a comment needs a line of its own");
+            let note = Diagnostic::note("text after `>` is not read");
+            let note = note.with_hint("put the comment on its own line");
             let rest = (end + 1..stretch.end).find(|&at| !is_blank(chars[at]));
             state.complain(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
         }
@@ -252,7 +252,7 @@ impl Tree {
         state.depth += 1;
         if state.depth > DEPTH {
             let complaint =
-                Diagnostic::error(format!("more than {DEPTH} sections are within each other"));
+                Diagnostic::error(format!("sections are nested more than {DEPTH} deep"));
             state.complain(name.span, complaint.with_hint("the rest is not read"));
             state.stopped = true;
         }
@@ -278,13 +278,13 @@ impl Tree {
         }
         let opened = |open: &OpenSection| open.name.text.eq_ignore_ascii_case(name);
         let Some(place) = self.open.iter().rposition(opened) else {
-            let complaint = Diagnostic::error(format!("`</{name}>` closes nothing"));
+            let complaint = Diagnostic::error(format!("`</{name}>` does not close a section"));
             let hint = match self.open.last() {
                 Some(open) => {
                     let (name, line) = (&open.name.text, open.name.span.line);
-                    format!("`<{name}>` of line {line} is to be closed first, by `</{name}>`")
+                    format!("close `<{name}>` of line {line} first, with `</{name}>`")
                 }
-                None => format!("there is no `<{name}>` above that is still open"),
+                None => format!("no open `<{name}>` precedes it"),
             };
             state.complain(span, complaint.with_hint(hint));
             return;
@@ -321,14 +321,15 @@ fn traps(state: &mut ParserState<'_>, line: &LogicalLine, end: usize, words: &[C
     // A word with quotes has a longer span.
     let bare = |word: &&ConfigWord, text: &str| word.text == text && word.span.length == 1;
     if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
-        let note = Diagnostic::note("a `#` behind a directive begins no comment");
-        let note = note.with_hint("a comment needs a line of its own; a word needs quotes");
+        let note = Diagnostic::note("a `#` after a directive does not begin a comment");
+        let note = note.with_hint("put a comment on its own line, and a word with `#` in quotes");
         state.complain(word.span, note);
     }
     let last = words.last().filter(|word| bare(word, "\\"));
     if let Some(word) = last.filter(|_| end < line.chars.len()) {
-        let note = Diagnostic::note("blanks follow this backslash, so that the line ends here");
-        let note = note.with_hint("take them away if the next line belongs to this one");
+        let note =
+            Diagnostic::note("blanks follow this backslash, so the next line is a separate one");
+        let note = note.with_hint("remove the blanks to join the lines");
         state.complain(word.span, note);
     }
 }
@@ -348,7 +349,7 @@ fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) 
             return state.wrong_count(
                 name,
                 words,
-                "a name and, if any, one value: put quotes around blanks",
+                "a name and at most one value: quote a value that contains blanks",
             );
         }
     };

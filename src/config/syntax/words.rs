@@ -43,7 +43,7 @@ fn next(
             let Some(end) = quote_end(chars, begin + 1, quote) else {
                 let span = line.span(begin..stretch.end);
                 let complaint = Diagnostic::error(format!("the quote `{quote}` is not closed"));
-                let hint = format!("write `{quote}` where the word ends");
+                let hint = format!("write `{quote}` at the end of the word");
                 state.complain(span, complaint.with_hint(hint));
                 return None;
             };
@@ -53,7 +53,10 @@ fn next(
             let Some(end) = brace_end(chars, begin + 1) else {
                 let span = line.span(begin..stretch.end);
                 let complaint = Diagnostic::error("the brace `{` is not closed");
-                state.complain(span, complaint.with_hint("write `}` where the word ends"));
+                state.complain(
+                    span,
+                    complaint.with_hint("write `}` at the end of the word"),
+                );
                 return None;
             };
             (unescaped(chars, begin + 1..end, None), end + 1)

@@ -209,7 +209,7 @@ impl RunningConfig {
         // The lock is held to the end, so that two reloads do not interleave.
         let mut state = shared.state.lock();
         if state.ended {
-            faults.add("serving has ended", "build it anew");
+            faults.add("serving has ended", "build the configuration again");
         }
         let changes = prepare(
             &config,

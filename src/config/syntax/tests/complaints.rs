@@ -19,7 +19,7 @@ error: the quote `\"` is not closed
   |
 1 | A b \"c d
   |     ^^^^
-  = help: write `\"` where the word ends
+  = help: write `\"` at the end of the word
 "
     );
 }
@@ -34,7 +34,7 @@ error: the brace `{` is not closed
   |
 1 | ProxyHCExpr a {b {c}
   |               ^^^^^^
-  = help: write `}` where the word ends
+  = help: write `}` at the end of the word
 "
     );
 }
@@ -44,7 +44,7 @@ fn of_a_directive_without_a_name() {
     assert_eq!(
         said("\"\" b\n"),
         "\
-error: the name of a directive is empty
+error: the directive has an empty name
  --> configuration:1:1
   |
 1 | \"\" b
@@ -79,12 +79,12 @@ fn of_a_section_without_a_name() {
     assert_eq!(
         said("< Location /a>\n</>\n"),
         "\
-error: a section has no name
+error: the section has no name
  --> configuration:1:1
   |
 1 | < Location /a>
   | ^^^^^^^^^^^^^^
-  = help: write its name just behind the `<`
+  = help: write its name directly after the `<`
 "
     );
 }
@@ -94,12 +94,12 @@ fn of_words_behind_a_section() {
     assert_eq!(
         said("<Location /a> # all\n</Location>"),
         "\
-note: what follows `>` is not read
+note: text after `>` is not read
  --> configuration:1:15
   |
 1 | <Location /a> # all
   |               ^^^^^
-  = help: a comment needs a line of its own
+  = help: put the comment on its own line
 "
     );
 }
@@ -124,12 +124,12 @@ fn of_an_end_that_closes_nothing() {
     assert_eq!(
         said("A\n</VirtualHost>\n"),
         "\
-error: `</VirtualHost>` closes nothing
+error: `</VirtualHost>` does not close a section
  --> configuration:2:1
   |
 2 | </VirtualHost>
   | ^^^^^^^^^^^^^^
-  = help: there is no `<VirtualHost>` above that is still open
+  = help: no open `<VirtualHost>` precedes it
 "
     );
 }
@@ -139,12 +139,12 @@ fn of_an_end_of_another_section() {
     assert_eq!(
         said("A\n<Proxy x>\n</Location>\n</Proxy>"),
         "\
-error: `</Location>` closes nothing
+error: `</Location>` does not close a section
  --> configuration:3:1
   |
 3 | </Location>
   | ^^^^^^^^^^^
-  = help: `<Proxy>` of line 2 is to be closed first, by `</Proxy>`
+  = help: close `<Proxy>` of line 2 first, with `</Proxy>`
 "
     );
 }
@@ -169,12 +169,12 @@ fn of_sections_that_are_wrong_where_nothing_is_read() {
     assert_eq!(
         said("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
         "\
-error: `</C>` closes nothing
+error: `</C>` does not close a section
  --> configuration:3:1
   |
 3 | </C>
   | ^^^^
-  = help: `<B>` of line 2 is to be closed first, by `</B>`
+  = help: close `<B>` of line 2 first, with `</B>`
 error: `</IfDefine>` comes before `</B>`
  --> configuration:4:1
   |
@@ -201,7 +201,7 @@ warning: the variable `${HOME}` is not defined
   |
 3 | A ${HOME}
   |   ^^^^^^^
-  = help: write `Define HOME value` above, or give it to the reader
+  = help: write `Define HOME value` before this line, or pass it with `Reader::define`
 "
     );
 }
@@ -211,12 +211,12 @@ fn of_what_define_does_not_take() {
     assert_eq!(
         said("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
         "\
-error: `Define` takes a name and, if any, one value: put quotes around blanks
+error: `Define` takes a name and at most one value: quote a value that contains blanks
  --> configuration:1:1
   |
 1 | Define
   | ^^^^^^
-error: `Define` takes a name and, if any, one value: put quotes around blanks
+error: `Define` takes a name and at most one value: quote a value that contains blanks
  --> configuration:2:12
   |
 2 | Define A b c
@@ -260,18 +260,18 @@ error: `IfVersion` takes an operator and a version
     assert_eq!(
         said("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
         "\
-error: `~` compares no versions
+error: `~` is not a comparison of versions
  --> configuration:1:12
   |
 1 | <IfVersion ~ 2.4>
   |            ^
-  = help: write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite
-error: `/2.4/` is no version
+  = help: write `=`, `==`, `>`, `>=`, `<` or `<=`, or one of them after `!` to negate it
+error: `/2.4/` is not a version
  --> configuration:3:14
   |
 3 | <IfVersion = /2.4/>
   |              ^^^^^
-  = help: write it in numbers, as in `2.4.71`; a regular expression is not read
+  = help: write numbers, as in `2.4.71`; regular expressions are not supported
 "
     );
 }
@@ -281,17 +281,17 @@ fn of_a_comment_behind_a_directive() {
     assert_eq!(
         said("Listen 80 # all\nA b \\ \nC\n"),
         "\
-note: a `#` behind a directive begins no comment
+note: a `#` after a directive does not begin a comment
  --> configuration:1:11
   |
 1 | Listen 80 # all
   |           ^
-  = help: a comment needs a line of its own; a word needs quotes
-note: blanks follow this backslash, so that the line ends here
+  = help: put a comment on its own line, and a word with `#` in quotes
+note: blanks follow this backslash, so the next line is a separate one
  --> configuration:2:5
   |
 2 | A b \\\n  |     ^
-  = help: take them away if the next line belongs to this one
+  = help: remove the blanks to join the lines
 "
     );
 }
@@ -301,12 +301,12 @@ fn of_a_nul_character() {
     assert_eq!(
         said("A\nB\0C\n"),
         "\
-error: there is a NUL character in this line
+error: this line contains a NUL character
  --> configuration:2:2
   |
 2 | B C
   |  ^
-  = help: is it a text at all?
+  = help: check that the file is a text file
 "
     );
 }
@@ -316,18 +316,18 @@ fn of_an_include_without_a_base() {
     assert_eq!(
         said("Include a.conf\n"),
         "\
-error: there is no directory to include files from
+error: `Include` needs a base directory
  --> configuration:1:9
   |
 1 | Include a.conf
   |         ^^^^^^
-  = help: name one by `Reader::base`, or read the file by `Reader::parse_file`
+  = help: set one with `Reader::base`, or read the file with `Reader::parse_file`
 "
     );
     assert_eq!(
         said("Include\n"),
         "\
-error: `Include` takes one path: put quotes around blanks
+error: `Include` takes one path: quote a path that contains blanks
  --> configuration:1:1
   |
 1 | Include
@@ -342,7 +342,7 @@ fn of_too_many_sections() {
     assert_eq!(
         said,
         "\
-error: more than 64 sections are within each other
+error: sections are nested more than 64 deep
   --> configuration:65:2
    |
 65 | <A>
@@ -361,7 +361,7 @@ fn of_values_that_grow_without_end() {
     assert_eq!(
         said(&text),
         "\
-error: included files and values of variables are larger than 16 MiB together
+error: included files and values of variables exceed 16 MiB in total
   --> configuration:21:18
    |
 21 | Define A20 ${A19}${A19}
@@ -379,7 +379,7 @@ fn no_more_than_two_hundred_errors_and_warnings_are_told() {
     assert_eq!(
         complaints[200].to_string(),
         "\
-note: after 200 errors the rest is not read
+note: reading stopped after 200 errors
 "
     );
     let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
@@ -389,7 +389,7 @@ note: after 200 errors the rest is not read
     assert_eq!(
         complaints[200].to_string(),
         "\
-note: after 200 warnings no others are shown
+note: only the first 200 warnings are shown
 "
     );
     assert!(complaints[201].is_error());
@@ -403,12 +403,12 @@ fn of_what_is_not_utf_8() {
     assert_eq!(
         complaints[0].to_string(),
         "\
-error: this is not UTF-8
+error: the file is not UTF-8
  --> configuration:2:3
   |
 2 | B � c
   |   ^
-  = help: save the file as UTF-8, or write what is not ASCII in another way
+  = help: save the file as UTF-8, or use only ASCII characters
 "
     );
 }

@@ -113,13 +113,13 @@ error: no file matches `none/*`
   |
 1 | Include none/*
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
-error: there is no file `./none/a.conf`
+  = help: write `IncludeOptional` if the file may be missing
+error: file `./none/a.conf` does not exist
  --> configuration:2:9
   |
 2 | Include */a.conf
   |         ^^^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 "
     );
 }
@@ -138,12 +138,12 @@ error: `<C>` is never closed
 2 | <C>
   |  ^
   = help: write `</C>` where it ends
-error: `</C>` closes nothing
+error: `</C>` does not close a section
  --> configuration:4:1
   |
 4 | </C>
   | ^^^^
-  = help: there is no `<C>` above that is still open
+  = help: no open `<C>` precedes it
 "
     );
 }
@@ -155,18 +155,18 @@ fn a_missing_file_is_an_error_unless_it_may_be_missing() {
     assert_eq!(
         said,
         "\
-error: there is no file `./b.conf`
+error: file `./b.conf` does not exist
  --> configuration:1:9
   |
 1 | Include b.conf
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 error: no file matches `*.conf`
  --> configuration:2:9
   |
 2 | Include *.conf
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 "
     );
 }
@@ -184,13 +184,13 @@ error: `./a` includes itself
   |
 1 | Include ./a
   |         ^^^
-  = help: it is being read already when it is read here
+  = help: the file is already being read: remove this `Include`
 error: `./b` includes itself
  --> ./a:2:9
   |
 2 | Include b
   |         ^
-  = help: it is being read already when it is read here
+  = help: the file is already being read: remove this `Include`
 "
     );
 }
@@ -210,12 +210,12 @@ fn files_within_files_have_an_end() {
     assert_eq!(
         said,
         "\
-error: `./f16` is not read: more than 16 files are within each other
+error: `./f16` is not read: includes are nested more than 16 deep
  --> ./f15:2:9
   |
 2 | Include f16
   |         ^^^
-  = help: include it from a file further out
+  = help: include it from an outer file
 "
     );
 }
@@ -228,7 +228,7 @@ fn files_have_a_size_together() {
     assert_eq!(
         said,
         "\
-error: included files and values of variables are larger than 16 MiB together
+error: included files and values of variables exceed 16 MiB in total
   --> configuration:16:9
    |
 16 | Include a
