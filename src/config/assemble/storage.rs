@@ -4,12 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
-use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor, HeartbeatRecord, SenderId};
+use super::heartbeat_faults::HeartbeatFaults;
+use crate::heartbeat::{
+    HeartbeatFile, HeartbeatLineError, HeartbeatMonitor, HeartbeatRecord, SenderId,
+};
 use crate::scheduler::HeartbeatReading;
 
 /// How often the file is checked for changes.
@@ -42,24 +46,38 @@ impl Drop for Storing {
 }
 
 /// Adds the records of a file to a monitor, again after each change.
-pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
+pub(super) async fn keep_reading(
+    path: PathBuf,
+    monitor: HeartbeatMonitor,
+    faults: Arc<HeartbeatFaults>,
+) {
     let names = monitor.clone();
     let reading = async move {
         let (mut known, mut taken) = (None, TakenReports::default());
+        let mut was_empty = true;
         loop {
             let (file, before) = (path.clone(), known);
             let read = spawn_blocking(move || read_if_changed(&file, before)).await;
             match read {
-                Ok(Ok(Some((state, file)))) => {
-                    known = Some(state);
-                    taken.take(file.records(), Instant::now(), &monitor);
+                Ok(Ok(Some((state, file, errors)))) => {
+                    faults.read(&path, Ok(&errors));
+                    // A file that is being rewritten in place is empty for a moment.
+                    let is_empty = file.records().is_empty();
+                    if was_empty || !is_empty {
+                        known = Some(state);
+                        taken.take(file.records(), Instant::now(), &monitor);
+                    }
+                    was_empty = is_empty;
                 }
                 Ok(Ok(None)) => {}
-                // Without the file, there are no reports.
-                Ok(Err(_)) | Err(_) => {
+                // The file is being replaced, or no file descriptor is free. Its records
+                // stay valid until they are too old.
+                Ok(Err(error)) => {
                     known = None;
-                    taken.take(&[], Instant::now(), &monitor);
+                    faults.read(&path, Err(&error));
                 }
+                // The runtime is shutting down.
+                Err(_) => known = None,
             }
             sleep(LOOK_EVERY).await;
         }
@@ -73,18 +91,17 @@ pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
 /// The modification time and the size, to detect a change.
 type FileState = (SystemTime, u64);
 
-fn read_if_changed(
-    path: &Path,
-    known: Option<FileState>,
-) -> io::Result<Option<(FileState, HeartbeatFile)>> {
+/// The content of a file that has changed.
+type Changed = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
+
+fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<Changed>> {
     let metadata = std::fs::metadata(path)?;
     let state = (metadata.modified()?, metadata.len());
     if known == Some(state) {
         return Ok(None);
     }
-    // Invalid lines are skipped.
-    let (file, _) = HeartbeatFile::read(path)?;
-    Ok(Some((state, file)))
+    let (file, errors) = HeartbeatFile::read(path)?;
+    Ok(Some((state, file, errors)))
 }
 
 /// The records that have been added. A record that is no longer in the file, or is too old,
@@ -141,11 +158,18 @@ impl TakenReports {
 }
 
 /// Writes received reports to a file, for other programs.
-pub(super) async fn keep_writing(path: PathBuf, monitor: HeartbeatMonitor) {
+pub(super) async fn keep_writing(
+    path: PathBuf,
+    monitor: HeartbeatMonitor,
+    faults: Arc<HeartbeatFaults>,
+) {
     loop {
         let (file, records) = (path.clone(), monitor.records());
-        // The next write follows soon, so an error is ignored.
-        let _ = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
+        // The next write follows soon.
+        let written = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
+        if let Ok(written) = &written {
+            faults.written(&path, written);
+        }
         sleep(WRITE_EVERY).await;
     }
 }

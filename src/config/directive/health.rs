@@ -30,11 +30,9 @@ pub(super) fn condition(
         reading.error(place_in(&words[1], &error), remark);
         // The name is defined even so, to avoid a second diagnostic where it is used.
     }
-    let condition = CheckCondition {
-        name: name.clone(),
-        expression,
-    };
-    if reading.conditions.set(&name, condition) {
+    let key = name.to_ascii_lowercase();
+    let condition = CheckCondition { name, expression };
+    if reading.conditions.set(&key, condition) {
         let message = format!(
             "`{}` is defined twice; this definition is used",
             words[0].text
@@ -105,7 +103,7 @@ pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], ch
         pairs.iter().rfind(is_it).map(|pair| pair.value_span)
     };
     if let (Some(name), Some(span)) = (&check.condition, span("hcexpr")) {
-        if !reading.conditions.contains(name) {
+        if !reading.conditions.contains(&name.to_ascii_lowercase()) {
             let known = reading.conditions.values().map(|it| it.name.as_str());
             let near = nearest(name, known).map(str::to_owned);
             undefined(reading, span, name, "ProxyHCExpr", near);
@@ -168,9 +166,14 @@ pub(super) fn heartbeat_listen(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let listen = address(reading, directive, "HeartbeatListen address:port");
-    let known = &mut reading.config.heartbeats.listen;
-    *known = listen.or(*known);
+    let usage = "HeartbeatListen address:port";
+    let Some(listen) = address(reading, directive, usage) else {
+        return;
+    };
+    if reading.config.heartbeats.listen.is_some() {
+        return twice(reading, directive);
+    }
+    reading.config.heartbeats.listen = Some(listen);
 }
 
 pub(super) fn heartbeat_address(
@@ -178,9 +181,20 @@ pub(super) fn heartbeat_address(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let send_to = address(reading, directive, "HeartbeatAddress address:port");
-    let known = &mut reading.config.heartbeats.send_to;
-    *known = send_to.or(*known);
+    let usage = "HeartbeatAddress address:port";
+    let Some(send_to) = address(reading, directive, usage) else {
+        return;
+    };
+    if reading.config.heartbeats.send_to.is_some() {
+        return twice(reading, directive);
+    }
+    reading.config.heartbeats.send_to = Some(send_to);
+}
+
+fn twice(reading: &mut DirectiveContext<'_>, directive: &Directive) {
+    let name = &directive.name.text;
+    let remark = Remark::new(format!("`{name}` occurs twice"));
+    reading.error(directive.name.span, remark.with_hint("remove one of them"));
 }
 
 fn address(

@@ -50,17 +50,13 @@ pub(super) fn receive(
         );
     }
     if !names_its_host(&head) {
-        return refuse(
-            &trip,
-            StatusCode::BAD_REQUEST,
-            "the request does not name a host",
-        );
+        return refuse(&trip, StatusCode::BAD_REQUEST, "it names no host");
     }
     if misdirected {
         return refuse(
             &trip,
             StatusCode::MISDIRECTED_REQUEST,
-            "its connection is for another host",
+            "the connection was made for another host",
         );
     }
     let readings = Readings::of(head.uri.path());
@@ -79,12 +75,12 @@ pub(super) fn receive(
                     refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
                 }
                 None => {
-                    let why = "nothing is served under this address";
+                    let why = "there is nothing at this address";
                     refuse(&trip, StatusCode::NOT_FOUND, why)
                 }
             };
         }
-        Err(error) => return refuse(&trip, error.status(), "it cannot be passed on as it is"),
+        Err(error) => return refuse(&trip, error.status(), "the request cannot be forwarded"),
     };
     drop(readings);
     // Uses the name in the client's request, even if members receive another one.
@@ -118,7 +114,7 @@ pub(super) fn receive(
         return refuse(
             &trip,
             StatusCode::BAD_REQUEST,
-            "it cannot be passed on as it is",
+            "the request cannot be forwarded",
         );
     }
     if let Some(sticky) = destination.sticky.as_ref().filter(|_| speaks) {

@@ -107,7 +107,7 @@ fn begin_at(base: &Path, file: &mut String) {
 )]
 #[non_exhaustive]
 pub struct CheckCondition {
-    /// The name, at most 15 bytes.
+    /// The name, at most 15 bytes; letter case is ignored.
     pub name: String,
     /// The expression as it is written, without braces.
     pub expression: String,
