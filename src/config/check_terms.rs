@@ -29,11 +29,11 @@ pub(super) fn looks_at_body(expression: &Expression) -> bool {
 }
 
 /// Checks that a response meets a condition.
-pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
-    match expression.evaluate(&CheckLookup(answer)) {
+pub(super) fn holds(expression: &Expression, response: &CheckAnswer) -> Result<(), ProbeError> {
+    match expression.evaluate(&CheckLookup(response)) {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let status = answer.status().as_u16();
+            let status = response.status().as_u16();
             Err(format!("the response with status {status} does not meet the condition").into())
         }
         Err(error) => Err(ProbeError::caused_by(
@@ -56,30 +56,30 @@ impl ExpressionLookup for CheckLookup<'_> {
     }
 
     fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
-        let answer = self.0;
+        let response = self.0;
         if same("resp", name) {
-            return Some(Ok(header(answer, argument)));
+            return Some(Ok(header(response, argument)));
         }
         if !same("hc", name) {
             return None;
         }
         Some(if !argument.eq_ignore_ascii_case(b"body") {
             Err("only `hc('body')` is supported".to_owned())
-        } else if answer.is_cut() {
-            let read = answer.body().len();
+        } else if response.is_cut() {
+            let read = response.body().len();
             Err(format!("the body is longer than {read} bytes"))
         } else {
-            Ok(answer.body().into())
+            Ok(response.body().into())
         })
     }
 }
 
 /// Returns the values of a header, joined by commas.
-fn header<'a>(answer: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
+fn header<'a>(response: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
     let Ok(name) = http::HeaderName::from_bytes(name) else {
         return Cow::Borrowed(b"");
     };
-    let fields = answer.headers().get_all(name).iter();
+    let fields = response.headers().get_all(name).iter();
     let fields: Vec<&[u8]> = fields.map(http::HeaderValue::as_bytes).collect();
     match fields[..] {
         [only] => only.into(),

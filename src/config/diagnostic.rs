@@ -15,10 +15,10 @@ use super::secret;
 /// # Examples
 ///
 /// ```
-/// let (_, complaints) = equipoise::config::parse("ProxyPas /app http://10.0.0.1/\n");
-/// assert!(complaints[0].is_error());
+/// let (_, diagnostics) = equipoise::config::parse("ProxyPas /app http://10.0.0.1/\n");
+/// assert!(diagnostics[0].is_error());
 /// assert_eq!(
-///     complaints[0].to_string(),
+///     diagnostics[0].to_string(),
 ///     "\
 /// error: unknown directive `ProxyPas`
 ///  --> configuration:1:1
@@ -184,8 +184,8 @@ mod tests {
             format!("ProxyPass / http://h/{blanks}foo bar\n"),
             format!("ProxyPass / http://h/{blanks}foo{blanks}bar\n"),
         ] {
-            let (_, complaints) = parse(&text);
-            let said = complaints[0].to_string();
+            let (_, diagnostics) = parse(&text);
+            let said = diagnostics[0].to_string();
             // The message may name a word in full.
             let picture: Vec<_> = said.lines().skip(1).collect();
             assert!(picture.iter().all(|line| line.len() < 300), "{picture:?}");

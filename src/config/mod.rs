@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! text ─► syntax ─► directive ─► Config ─► assemble ─► RunningConfig
-//!   lines, words,   what they    nouns     balancers, proxies,
-//!   Define, If..    mean         ▲         hosts, listeners
+//!   lines, words,   their        types     balancers, proxies,
+//!   Define, If..    meaning      ▲         hosts, listeners
 //!                                └── TOML, YAML, JSON (feature `serde`)
 //! ```
 //!
@@ -16,7 +16,7 @@
 //! ```
 //! use equipoise::config::parse;
 //!
-//! let (config, complaints) = parse(
+//! let (config, diagnostics) = parse(
 //!     "Listen 8080
 //!      <Proxy balancer://shop>
 //!        BalancerMember http://10.0.0.1:8080 loadfactor=2.5 route=a
@@ -25,7 +25,7 @@
 //!      </Proxy>
 //!      ProxyPass /shop balancer://shop",
 //! );
-//! assert!(complaints.is_empty());
+//! assert!(diagnostics.is_empty());
 //! # #[cfg(feature = "serde")]
 //! # {
 //! // The same by our own names (feature `serde`).
@@ -59,8 +59,8 @@
 
 mod assemble;
 mod check_terms;
-mod complaints;
 mod diagnostic;
+mod diagnostic_list;
 mod directive;
 mod expression;
 mod front;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::complaints::Complaints;
+use super::diagnostic_list::DiagnosticList;
 use super::directive;
 use super::syntax::{self, ReadEnvironment, Sources, SyntaxNode};
 use super::{Config, Diagnostic};
@@ -25,8 +25,8 @@ pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
 /// use equipoise::config::Reader;
 ///
 /// let reader = Reader::new().name("site.conf").define("PORT", "8080");
-/// let (config, complaints) = reader.parse("Listen ${PORT}\n");
-/// assert!(complaints.is_empty());
+/// let (config, diagnostics) = reader.parse("Listen ${PORT}\n");
+/// assert!(diagnostics.is_empty());
 /// assert_eq!(config.listeners[0].port, 8080);
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -56,8 +56,8 @@ impl Reader {
     /// use equipoise::config::Reader;
     ///
     /// let text = std::fs::read_to_string("/etc/apache2/apache2.conf")?;
-    /// let (config, complaints) = Reader::new().base("/etc/apache2").parse(&text);
-    /// # let _ = (config, complaints);
+    /// let (config, diagnostics) = Reader::new().base("/etc/apache2").parse(&text);
+    /// # let _ = (config, diagnostics);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -97,7 +97,7 @@ impl Reader {
     /// Reads a configuration; see [`parse`].
     #[must_use]
     pub fn parse(&self, text: &str) -> (Config, Vec<Diagnostic>) {
-        understood(syntax::read(text, &self.surroundings))
+        interpreted(syntax::read(text, &self.surroundings))
     }
 
     /// Reads a configuration from a file.
@@ -111,9 +111,9 @@ impl Reader {
     /// ```no_run
     /// use equipoise::config::Reader;
     ///
-    /// let (config, complaints) = Reader::new().parse_file("/etc/apache2/apache2.conf")?;
-    /// for complaint in &complaints {
-    ///     eprint!("{complaint}");
+    /// let (config, diagnostics) = Reader::new().parse_file("/etc/apache2/apache2.conf")?;
+    /// for diagnostic in &diagnostics {
+    ///     eprint!("{diagnostic}");
     /// }
     /// # let _ = config;
     /// # Ok::<(), std::io::Error>(())
@@ -133,9 +133,9 @@ impl Reader {
         surroundings.name.get_or_insert_with(|| shown.to_string());
         // The names in diagnostics must not depend on the current directory.
         let directory = std::path::absolute(path.parent().unwrap_or(Path::new("")));
-        surroundings.nearby = Some(directory.or_else(|_| std::env::current_dir())?);
+        surroundings.fallback_base = Some(directory.or_else(|_| std::env::current_dir())?);
         surroundings.file = Some(path.to_path_buf());
-        Ok(understood(syntax::read_bytes(&bytes, &surroundings)))
+        Ok(interpreted(syntax::read_bytes(&bytes, &surroundings)))
     }
 }
 
@@ -151,11 +151,11 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn understood(
-    (nodes, sources, mut complaints): (Vec<SyntaxNode>, Sources, Complaints),
+fn interpreted(
+    (nodes, sources, mut diagnostics): (Vec<SyntaxNode>, Sources, DiagnosticList),
 ) -> (Config, Vec<Diagnostic>) {
-    let mut config = directive::understand(&nodes, &sources, &mut complaints);
-    let mut diagnostics = complaints.into_vec();
+    let mut config = directive::interpret(&nodes, &sources, &mut diagnostics);
+    let mut diagnostics = diagnostics.into_vec();
     // In the order of the files and lines.
     diagnostics.sort_by_key(|diagnostic| sources.rank(diagnostic.place.as_ref()));
     if let Some(base) = &sources.base {

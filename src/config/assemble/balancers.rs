@@ -1,5 +1,5 @@
 //! Wanted and running balancers: [`prepare`] does everything that can fail,
-//! [`BalancerChange::carry_out`] applies the change and cannot fail.
+//! [`BalancerChange::apply`] applies the change and cannot fail.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::checks::{CheckTable, Checks};
-use super::heartbeats::Heart;
+use super::heartbeats::HeartbeatTasks;
 use super::members::{Wire, spec};
 use super::scope::{BalancerKey, WantedBalancer, wanted};
 use super::{BuildEnvironment, Faults};
@@ -29,7 +29,7 @@ pub(in crate::config) struct RunningBalancer {
     wires: BTreeMap<String, Wire>,
     pub(in crate::config) checks: Checks,
     /// Keeps the balancer subscribed to heartbeats, if it picks by them.
-    following: Option<Arc<FollowGuard>>,
+    subscription: Option<Arc<FollowGuard>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
 }
@@ -44,34 +44,34 @@ pub(in crate::config) enum BalancerChange {
         after: Box<RunningBalancer>,
         /// The changed members, with the new endpoint if it changes.
         changed: Vec<(MemberConfig, Option<Endpoint>)>,
-        gone: Vec<String>,
+        removed: Vec<String>,
         table: CheckTable,
     },
 }
 
 /// What is needed to apply a change.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::config) struct Means<'m> {
+pub(in crate::config) struct ApplyContext<'m> {
     /// The runtime for health checks.
     pub(in crate::config) runtime: Option<&'m Handle>,
-    pub(in crate::config) heart: &'m Heart,
-    pub(in crate::config) around: &'m BuildEnvironment,
+    pub(in crate::config) heartbeat_tasks: &'m HeartbeatTasks,
+    pub(in crate::config) environment: &'m BuildEnvironment,
 }
 
 /// Prepares the wanted balancers, without changing the running ones.
 pub(in crate::config) fn prepare(
     config: &Config,
     running: &BTreeMap<BalancerKey, RunningBalancer>,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
 ) -> BTreeMap<BalancerKey, BalancerChange> {
     let mut changes = BTreeMap::new();
     for (key, wanted) in wanted(config) {
-        complain(&wanted.config, faults);
+        report_duplicates(&wanted.config, faults);
         let change = match running.get(&key) {
-            Some(running) => edit(running, wanted, (config, around), faults),
-            None => create(&key, wanted, (config, around), observer, faults),
+            Some(running) => edit(running, wanted, (config, environment), faults),
+            None => create(&key, wanted, (config, environment), observer, faults),
         };
         if let Some(change) = change {
             changes.insert(key, change);
@@ -82,7 +82,7 @@ pub(in crate::config) fn prepare(
 
 /// Reports members with the same URL: they could not be distinguished. The parser drops
 /// such members, but a configuration can also be built in other ways.
-fn complain(config: &BalancerConfig, faults: &mut Faults) {
+fn report_duplicates(config: &BalancerConfig, faults: &mut Faults) {
     let mut names = HashSet::new();
     for member in &config.members {
         if !names.insert(&member.url) {
@@ -98,7 +98,7 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
 fn create(
     key: &BalancerKey,
     wanted: WantedBalancer,
-    (config, around): (&Config, &BuildEnvironment),
+    (config, environment): (&Config, &BuildEnvironment),
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
 ) -> Option<BalancerChange> {
@@ -115,9 +115,9 @@ fn create(
     let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, around);
+        let wire = Wire::of(member, &wanted.inherited, environment);
         table.add(member, &wire, config, faults);
-        match wire.endpoint(around, faults) {
+        match wire.endpoint(environment, faults) {
             Some(endpoint) => builder = builder.member(&*member.url, endpoint, spec(member)),
             None => whole = false,
         }
@@ -133,7 +133,7 @@ fn create(
         config: wanted.config,
         wires,
         checks: Checks::new(),
-        following: None,
+        subscription: None,
         balancer,
         readings,
     };
@@ -143,7 +143,7 @@ fn create(
 fn edit(
     running: &RunningBalancer,
     wanted: WantedBalancer,
-    (config, around): (&Config, &BuildEnvironment),
+    (config, environment): (&Config, &BuildEnvironment),
     faults: &mut Faults,
 ) -> Option<BalancerChange> {
     let before: BTreeMap<_, _> = by_url(&running.config);
@@ -151,11 +151,11 @@ fn edit(
     let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, around);
+        let wire = Wire::of(member, &wanted.inherited, environment);
         table.add(member, &wire, config, faults);
         let known = before.get(member.url.as_str());
         if known.is_none() || running.wires.get(&member.url) != Some(&wire) {
-            match wire.endpoint(around, faults) {
+            match wire.endpoint(environment, faults) {
                 Some(endpoint) => changed.push((member.clone(), Some(endpoint))),
                 None => whole = false,
             }
@@ -171,20 +171,20 @@ fn edit(
     // some member is always available.
     changed.sort_by_key(|(member, _)| !member.flags.is_empty());
     let after = by_url(&wanted.config);
-    let gone = before.keys().filter(|url| !after.contains_key(*url));
-    let gone = gone.map(|url| (*url).to_owned()).collect();
+    let removed = before.keys().filter(|url| !after.contains_key(*url));
+    let removed = removed.map(|url| (*url).to_owned()).collect();
     Some(BalancerChange::Edit {
         after: Box::new(RunningBalancer {
             config: wanted.config,
             wires,
             checks: running.checks.clone(),
-            following: running.following.clone(),
+            subscription: running.subscription.clone(),
             balancer: running.balancer.clone(),
             readings: running.readings.clone(),
         }),
         running: Box::new(running.clone()),
         changed,
-        gone,
+        removed,
         table,
     })
 }
@@ -206,27 +206,27 @@ impl BalancerChange {
     }
 
     /// Applies the change. It cannot fail.
-    pub(in crate::config) fn carry_out(self, means: Means<'_>) -> RunningBalancer {
-        let (running, after, changed, gone, table) = match self {
+    pub(in crate::config) fn apply(self, context: ApplyContext<'_>) -> RunningBalancer {
+        let (running, after, changed, removed, table) = match self {
             Self::New(running, table) => {
                 running
                     .checks
-                    .change(table, &running.balancer, means.runtime);
-                return running.fed(means);
+                    .change(table, &running.balancer, context.runtime);
+                return running.with_heartbeats(context);
             }
             Self::Edit {
                 running,
                 after,
                 changed,
-                gone,
+                removed,
                 table,
-            } => (running, after, changed, gone, table),
+            } => (running, after, changed, removed, table),
         };
         let balancer = &running.balancer;
         let unchecked = running.checks.unlike(&table);
         // Checks change first, so that new members are checked with their own settings.
-        running.checks.change(table, balancer, means.runtime);
-        change_members(balancer, &by_url(&running.config), &changed, &gone);
+        running.checks.change(table, balancer, context.runtime);
+        change_members(balancer, &by_url(&running.config), &changed, &removed);
         let members = by_url(&after.config);
         let flagged = |url: &str| {
             let member = members.get(url);
@@ -243,20 +243,21 @@ impl BalancerChange {
         if old.forced_recovery != new.forced_recovery {
             balancer.set_forced_recovery(new.forced_recovery.unwrap_or(true));
         }
-        after.fed(means)
+        after.with_heartbeats(context)
     }
 }
 
 impl RunningBalancer {
     /// Subscribes the balancer to heartbeats, if it picks by them.
-    fn fed(mut self, means: Means<'_>) -> Self {
-        let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
-        if !elects_by_them {
-            self.following = None;
-        } else if self.following.is_none() {
-            let heart = means.heart;
-            let following = heart.feed(&self.balancer, &self.readings, means.around);
-            self.following = Some(Arc::new(following));
+    fn with_heartbeats(mut self, context: ApplyContext<'_>) -> Self {
+        let picks_by_heartbeats = self.config.scheduler == Some(SchedulerName::Heartbeat);
+        if !picks_by_heartbeats {
+            self.subscription = None;
+        } else if self.subscription.is_none() {
+            let heartbeat_tasks = context.heartbeat_tasks;
+            let subscription =
+                heartbeat_tasks.subscribe(&self.balancer, &self.readings, context.environment);
+            self.subscription = Some(Arc::new(subscription));
         }
         self
     }
@@ -268,7 +269,7 @@ fn change_members(
     balancer: &Balancer<Endpoint>,
     known: &BTreeMap<&str, &MemberConfig>,
     changed: &[(MemberConfig, Option<Endpoint>)],
-    gone: &[String],
+    removed: &[String],
 ) {
     let mut refused: HashSet<String> = HashSet::new();
     loop {
@@ -277,8 +278,8 @@ fn change_members(
             let url = &*member.url;
             let before = known.get(url);
             // A member that was removed in the meantime is not added again.
-            let stays_away = before.is_some() && balancer.member(url).is_none();
-            if stays_away || refused.contains(url) {
+            let was_removed = before.is_some() && balancer.member(url).is_none();
+            if was_removed || refused.contains(url) {
                 continue;
             }
             let spec = spec(member);
@@ -290,7 +291,7 @@ fn change_members(
                 change_health(&mut edit, before, member);
             }
         }
-        for url in gone.iter().filter(|url| !refused.contains(*url)) {
+        for url in removed.iter().filter(|url| !refused.contains(*url)) {
             edit.remove(&**url);
         }
         let Err(error) = edit.apply() else {

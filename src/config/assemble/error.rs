@@ -50,14 +50,14 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Default)]
 pub(in crate::config) struct Faults {
     diagnostics: Vec<Diagnostic>,
-    said: HashSet<(String, String)>,
+    reported: HashSet<(String, String)>,
 }
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
         let message = secret::masked_message(&message.into()).into_owned();
         // A balancer that is used twice is reported once.
-        if self.said.insert((message.clone(), hint.to_owned())) {
+        if self.reported.insert((message.clone(), hint.to_owned())) {
             let diagnostic = Diagnostic::error(message).with_hint(hint);
             self.diagnostics.push(diagnostic);
         }
@@ -65,7 +65,7 @@ impl Faults {
 
     /// Reports values that Apache's format cannot express: a configuration that was not
     /// parsed from it has not been checked yet.
-    pub(in crate::config) fn look_at(&mut self, config: &Config) {
+    pub(in crate::config) fn check(&mut self, config: &Config) {
         if config.incomplete {
             let message = "the text of the configuration has errors";
             return self.add(message, "fix the errors that the reader has reported");
@@ -121,11 +121,15 @@ impl Faults {
 }
 
 /// Returns the first value that does not read back as itself.
-fn difference(said: &Config, read: &Config) -> String {
-    let (said, read) = (format!("{said:#?}"), format!("{read:#?}"));
-    let mut lines = said.lines().zip(read.lines());
-    match lines.find(|(said, read)| said != read) {
-        Some((said, read)) => format!("`{}` would be read back as `{}`", said.trim(), read.trim()),
+fn difference(written: &Config, read: &Config) -> String {
+    let (written, read) = (format!("{written:#?}"), format!("{read:#?}"));
+    let mut lines = written.lines().zip(read.lines());
+    match lines.find(|(written, read)| written != read) {
+        Some((written, read)) => format!(
+            "`{}` would be read back as `{}`",
+            written.trim(),
+            read.trim()
+        ),
         None => "a value would be read back differently".to_owned(),
     }
 }

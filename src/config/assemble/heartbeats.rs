@@ -1,4 +1,4 @@
-//! Receives and sends heartbeats: [`Heart`].
+//! Receives and sends heartbeats: [`HeartbeatTasks`].
 //!
 //! Elsewhere: the file (`storage`), messages and sockets (`heartbeat`).
 
@@ -28,7 +28,7 @@ use crate::scheduler::HeartbeatReadings;
 const CAPACITY: u32 = 400;
 
 /// The running tasks that receive and send heartbeats.
-pub(in crate::config) struct Heart {
+pub(in crate::config) struct HeartbeatTasks {
     pub(in crate::config) monitor: HeartbeatMonitor,
     faults: Arc<HeartbeatFaults>,
     listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
@@ -45,7 +45,7 @@ enum Storage {
 
 /// A prepared change.
 #[derive(Debug, Default)]
-pub(in crate::config) struct HeartChange {
+pub(in crate::config) struct HeartbeatChange {
     listen: Listen,
     storage: Option<Storage>,
     send: Option<(SocketAddr, u32)>,
@@ -60,7 +60,7 @@ enum Listen {
     Still,
 }
 
-impl Heart {
+impl HeartbeatTasks {
     pub(in crate::config) fn new(
         config: &HeartbeatConfig,
         observer: Option<&Arc<dyn Observer>>,
@@ -83,13 +83,13 @@ impl Heart {
     pub(in crate::config) fn prepare(
         &self,
         config: &Config,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
         runtime: Option<&Handle>,
         faults: &mut Faults,
-    ) -> HeartChange {
+    ) -> HeartbeatChange {
         let wanted = &config.heartbeats;
-        let mut change = HeartChange {
-            storage: storage(wanted, around),
+        let mut change = HeartbeatChange {
+            storage: storage(wanted, environment),
             send: wanted
                 .send_to
                 .map(|to| (to, wanted.capacity.unwrap_or(CAPACITY))),
@@ -127,9 +127,9 @@ impl Heart {
     }
 
     /// Applies the change. It cannot fail.
-    pub(in crate::config) fn carry_out(
+    pub(in crate::config) fn apply(
         &mut self,
-        change: HeartChange,
+        change: HeartbeatChange,
         runtime: Option<&Handle>,
         busy: impl Fn() -> u32 + Send + Sync + 'static,
     ) {
@@ -168,16 +168,16 @@ impl Heart {
     }
 
     /// Subscribes a balancer to heartbeats.
-    pub(super) fn feed(
+    pub(super) fn subscribe(
         &self,
         balancer: &Balancer<Endpoint>,
         readings: &HeartbeatReadings,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
     ) -> FollowGuard {
-        let around = around.clone();
+        let environment = environment.clone();
         self.monitor
             .follow(balancer, readings, move |endpoint: &Endpoint| {
-                address_of(endpoint.uri(), &around)
+                address_of(endpoint.uri(), &environment)
             })
     }
 
@@ -198,8 +198,8 @@ fn max_senders(wanted: &HeartbeatConfig) -> usize {
 
 /// With a listener, heartbeats are kept in memory, and the file is written for other
 /// programs.
-fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storage> {
-    let path = around.file(wanted.storage.as_ref()?);
+fn storage(wanted: &HeartbeatConfig, environment: &BuildEnvironment) -> Option<Storage> {
+    let path = environment.file(wanted.storage.as_ref()?);
     match (wanted.listen, wanted.max_members) {
         (None, _) => Some(Storage::Read(path)),
         (Some(_), Some(0)) => Some(Storage::Written(path)),
@@ -207,18 +207,18 @@ fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storag
     }
 }
 
-fn address_of(uri: &Uri, around: &BuildEnvironment) -> Option<MemberAddress> {
+fn address_of(uri: &Uri, environment: &BuildEnvironment) -> Option<MemberAddress> {
     let secure = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    match around.address(uri.host()?, port) {
+    match environment.address(uri.host()?, port) {
         Some(address) => Some(address.into()),
         None => MemberAddress::of_uri(uri),
     }
 }
 
-impl fmt::Debug for Heart {
+impl fmt::Debug for HeartbeatTasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heart")
+        f.debug_struct("HeartbeatTasks")
             .field("monitor", &self.monitor)
             .finish_non_exhaustive()
     }

@@ -42,7 +42,7 @@ impl Wire {
     pub(super) fn of(
         member: &MemberConfig,
         inherited: &Inherited,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
     ) -> Self {
         let timeout = member.timeout.unwrap_or(inherited.timeout);
         let connect = match (member.connect_timeout, member.timeout) {
@@ -62,7 +62,7 @@ impl Wire {
             inherited: inherited.clone(),
             roots: inherited.tls.roots.as_ref().and_then(|roots| {
                 // An unreadable file is reported where it is used.
-                let pem = std::fs::read(around.file(roots)).ok()?;
+                let pem = std::fs::read(environment.file(roots)).ok()?;
                 Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(pem))
             }),
         }
@@ -81,7 +81,7 @@ impl Wire {
     /// Creates an endpoint, without connecting.
     pub(super) fn endpoint(
         &self,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
         faults: &mut Faults,
     ) -> Option<Endpoint> {
         let url = &self.url;
@@ -123,7 +123,7 @@ impl Wire {
         let secure = scheme == "https";
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        if let Some(address) = around.address(host, port) {
+        if let Some(address) = environment.address(host, port) {
             builder = builder.address(address);
         }
         if let Some(connections) = self.max_idle {
@@ -138,7 +138,7 @@ impl Wire {
             builder = builder.max_head(line.max(64 * 1024));
         }
         if secure {
-            if let Some(tls) = self.tls(around, faults)? {
+            if let Some(tls) = self.tls(environment, faults)? {
                 builder = builder.tls(&tls);
             }
         }
@@ -151,7 +151,11 @@ impl Wire {
 
     /// Returns the TLS settings if they differ from the system's; the outer `None` is an
     /// error.
-    fn tls(&self, around: &BuildEnvironment, faults: &mut Faults) -> Option<Option<MemberTls>> {
+    fn tls(
+        &self,
+        environment: &BuildEnvironment,
+        faults: &mut Faults,
+    ) -> Option<Option<MemberTls>> {
         let tls = &self.inherited.tls;
         if tls.verify == Some(false) {
             return Some(Some(MemberTls::dangerously_without_verification()));
@@ -159,7 +163,7 @@ impl Wire {
         let Some(roots) = &tls.roots else {
             return Some(None);
         };
-        let file = around.file(roots);
+        let file = environment.file(roots);
         let about = format!("cannot read the certificates of `{}`", file.display());
         let pem = faults.note(std::fs::read(&file), &about, "name an existing PEM file")?;
         let tls = MemberTls::with_roots(&pem);

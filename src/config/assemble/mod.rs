@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! Config ─► scope ─► balancers: members, schedulers ─┐
-//!                 ─► sites: hosts, places, mappings ─┼─► RunningConfig
-//!        ─► doors: sockets, certificates ────────────┤
+//!                 ─► sites: locations, mappings ─────┼─► RunningConfig
+//!        ─► listeners: sockets, certificates ────────┤
 //!        ─► heartbeats: listener, file, sender ──────┘
 //! ```
 //!
@@ -12,22 +12,22 @@
 
 mod balancers;
 mod checks;
-mod doors;
 mod error;
 mod heartbeat_faults;
 mod heartbeats;
 mod layers;
+mod listeners;
+mod mappings;
 mod members;
 mod scope;
 mod sites;
 mod storage;
-mod ways;
 
-pub(super) use balancers::{BalancerChange, Means, RunningBalancer, prepare};
-pub(super) use doors::{OpenListener, check as check_doors, open};
+pub(super) use balancers::{ApplyContext, BalancerChange, RunningBalancer, prepare};
 pub use error::ConfigError;
 pub(super) use error::Faults;
-pub(super) use heartbeats::{Heart, HeartChange};
+pub(super) use heartbeats::{HeartbeatChange, HeartbeatTasks};
+pub(super) use listeners::{OpenListener, check as check_listeners, open};
 pub(super) use scope::{BalancerKey, order};
 pub(super) use sites::sites;
 

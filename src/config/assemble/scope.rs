@@ -51,7 +51,7 @@ fn by_name(host: &Host) -> BalancersByName<'_> {
 
 /// A balancer as one host uses it.
 #[derive(Clone, Debug)]
-pub(super) struct Meant {
+pub(super) struct UsedBalancer {
     pub(super) key: BalancerKey,
     /// The configuration, with the settings of this host.
     pub(super) config: BalancerConfig,
@@ -144,12 +144,12 @@ impl<'c> HostScope<'c> {
     }
 
     /// Returns the values of `ProxyAddHeaders` that can apply to a request.
-    pub(super) fn looks(&self) -> BTreeSet<bool> {
+    pub(super) fn forwarded_header_settings(&self) -> BTreeSet<bool> {
         let everywhere = self.settings();
         let base = everywhere.iter().rev().find_map(|it| it.forwarded_headers);
-        let places = self.locations();
-        let places = places.filter_map(|place| place.settings.forwarded_headers);
-        places.chain([base.unwrap_or(true)]).collect()
+        let locations = self.locations();
+        let locations = locations.filter_map(|location| location.settings.forwarded_headers);
+        locations.chain([base.unwrap_or(true)]).collect()
     }
 
     /// Returns the text that identifies a mapping's balancer in this host: its name, or the
@@ -164,7 +164,7 @@ impl<'c> HostScope<'c> {
     }
 
     /// Returns the balancer of a mapping; `None` for an exclusion.
-    pub(super) fn meant(&self, mapping: &Mapping) -> Option<Meant> {
+    pub(super) fn used_balancer(&self, mapping: &Mapping) -> Option<UsedBalancer> {
         match &mapping.target {
             ProxyTarget::Exclude => None,
             ProxyTarget::Balancer { name, .. } => Some(self.balancer(name)),
@@ -178,7 +178,7 @@ impl<'c> HostScope<'c> {
                     members: vec![member],
                     ..BalancerConfig::default()
                 };
-                Some(Meant {
+                Some(UsedBalancer {
                     key: self.key(url),
                     config,
                     is_named: false,
@@ -189,7 +189,7 @@ impl<'c> HostScope<'c> {
 
     /// Returns the balancer of a name: this host's if it has members, or else the main
     /// server's with the settings of this host.
-    pub(super) fn balancer(&self, name: &str) -> Meant {
+    pub(super) fn balancer(&self, name: &str) -> UsedBalancer {
         let own = self.balancers.get(name).copied();
         let inherits = self.host.inherit_balancers != Some(false);
         let main = self.main_balancers.get(name).copied();
@@ -216,7 +216,7 @@ impl<'c> HostScope<'c> {
             scope: scope.to_owned(),
             ..self.key(name)
         };
-        Meant {
+        UsedBalancer {
             key,
             config,
             is_named: true,
@@ -295,22 +295,22 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<BalancerKey, WantedBalancer> {
     for scope in &scopes {
         // Many mappings may use one large balancer, so each balancer is visited once.
         let mut seen = HashSet::new();
-        let in_places = scope.locations().flat_map(|it| &it.settings.mappings);
-        let mappings = scope.mappings().chain(in_places);
+        let in_locations = scope.locations().flat_map(|it| &it.settings.mappings);
+        let mappings = scope.mappings().chain(in_locations);
         let named = scope.host.balancers.iter();
         let named = named.filter(|balancer| seen.insert(balancer.name.as_str()));
         let named: Vec<_> = named.map(|it| scope.balancer(&it.name)).collect();
         let mut is_new =
             |mapping| HostScope::name_of(mapping).is_some_and(|name| seen.insert(name));
         let mappings: Vec<_> = mappings.filter(|&mapping| is_new(mapping)).collect();
-        let meant = mappings.into_iter();
-        let meant = meant.filter_map(|mapping| scope.meant(mapping));
-        for meant in named.into_iter().chain(meant) {
+        let used = mappings.into_iter();
+        let used = used.filter_map(|mapping| scope.used_balancer(mapping));
+        for used in named.into_iter().chain(used) {
             // The settings of members come from the host that defines them.
-            let owner = owners.get(meant.key.scope.as_str());
-            let known = wanted.entry(meant.key);
+            let owner = owners.get(used.key.scope.as_str());
+            let known = wanted.entry(used.key);
             known.or_insert_with(|| WantedBalancer {
-                config: meant.config,
+                config: used.config,
                 inherited: owner.copied().unwrap_or(scope).inherited(),
             });
         }

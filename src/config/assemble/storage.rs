@@ -117,7 +117,7 @@ struct Last {
     at: Instant,
     /// Whether it has been withdrawn. It is kept as long as a later report might seem
     /// older.
-    is_taken_back: bool,
+    is_withdrawn: bool,
 }
 
 impl TakenReports {
@@ -131,9 +131,9 @@ impl TakenReports {
             let seen = now.checked_sub(age).unwrap_or(now);
             let last = self.seen.entry(record.sender()).or_insert(Last {
                 at: seen,
-                is_taken_back: false,
+                is_withdrawn: false,
             });
-            last.is_taken_back = false;
+            last.is_withdrawn = false;
             // If the age has grown faster than time has passed, the report would be treated
             // as an older one.
             if last.at >= seen {
@@ -146,13 +146,13 @@ impl TakenReports {
             let _ = monitor.report(record.with_last_seen(age));
         }
         self.seen.retain(|sender, last| {
-            if !fresh.contains(sender) && !last.is_taken_back {
+            if !fresh.contains(sender) && !last.is_withdrawn {
                 let nothing = HeartbeatReading { ready: 0, busy: 1 };
                 let record = HeartbeatRecord::new(*sender, nothing);
                 let _ = monitor.report(record.with_last_seen(Duration::ZERO));
-                (last.at, last.is_taken_back) = (now.max(last.at), true);
+                (last.at, last.is_withdrawn) = (now.max(last.at), true);
             }
-            !last.is_taken_back || now.saturating_duration_since(last.at) < STALE
+            !last.is_withdrawn || now.saturating_duration_since(last.at) < STALE
         });
     }
 }

@@ -65,7 +65,7 @@ fn balancer<'h>(
     host: &'h mut Host,
     name: &str,
 ) -> &'h mut BalancerConfig {
-    let known = reading.found.balancer(reading.virtual_host, name);
+    let known = reading.definitions.balancer(reading.virtual_host, name);
     let place = known.unwrap_or_else(|| {
         let place = host.balancers.len();
         host.balancers.push(BalancerConfig {
@@ -73,7 +73,7 @@ fn balancer<'h>(
             ..BalancerConfig::default()
         });
         let at = reading.virtual_host;
-        reading.found.add_balancer(at, name, place);
+        reading.definitions.add_balancer(at, name, place);
         place
     });
     &mut host.balancers[place]
@@ -94,7 +94,7 @@ pub(super) fn set(
         .rfind(|it| it.key.eq_ignore_ascii_case("lbmethod"));
     let by_heartbeats = method.filter(|it| it.value == "heartbeat");
     let spans = by_heartbeats.map(|it| it.value_span);
-    reading.elect_by_heartbeats.extend(spans);
+    reading.picks_by_heartbeats.extend(spans);
     let after = &balancer.session.names;
     let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case("stickysession");
     if let (Some(before), Some(pair)) = (before, pairs.iter().rfind(is_it)) {
@@ -188,7 +188,9 @@ fn add(
     word: &ConfigWord,
 ) {
     let host = reading.virtual_host;
-    let known = reading.found.member(host, &balancer.name, &member.url);
+    let known = reading
+        .definitions
+        .member(host, &balancer.name, &member.url);
     if known.is_some_and(|known| known == member.url) {
         let message = format!("`{}` is already a member: this line is ignored", member.url);
         return reading.warning(word.span, Remark::new(message));
@@ -200,7 +202,9 @@ fn add(
         reading.warning(word.span, Remark::new(message));
     }
     let host = reading.virtual_host;
-    reading.found.add_member(host, &balancer.name, &member.url);
+    reading
+        .definitions
+        .add_member(host, &balancer.name, &member.url);
     balancer.members.push(member);
 }
 
@@ -228,7 +232,9 @@ pub(super) fn proxy_set(
             return reading.error(name.span, remark.with_hint(hint));
         };
         words = &words[1..];
-        let known = reading.found.balancer(reading.virtual_host, &balancer);
+        let known = reading
+            .definitions
+            .balancer(reading.virtual_host, &balancer);
         if known.is_none() {
             let names = scope.host.balancers.iter().map(|it| it.name.as_str());
             let message = format!("balancer `{balancer}` is not defined before this line");

@@ -105,7 +105,7 @@ fn rule(
 }
 
 /// Parses `env=NAME`; the inner `None` means that there is no condition.
-#[expect(clippy::option_option, reason = "outside: a complaint was made")]
+#[expect(clippy::option_option, reason = "outside: a diagnostic was made")]
 fn condition(
     reading: &mut DirectiveContext<'_>,
     directive_name: &str,

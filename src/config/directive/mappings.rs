@@ -1,12 +1,12 @@
 //! Mappings of paths to members, and rewriting of responses: `ProxyPass` and related
 //! directives.
 //!
-//! Elsewhere: checks that need all mappings (`afterwards`).
+//! Elsewhere: checks that need all mappings (`final_checks`).
 
 use regex::Regex;
 
 use super::balancers::{self, pairs};
-use super::found::ParsedMapping;
+use super::definitions::ParsedMapping;
 use super::health::look_up;
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::parameter::{
-    Moot, Parameter, ParameterKind, ReadOutcome, Remark, Unit, duration, nearest, print_switch,
-    switch,
+    Parameter, ParameterEffect, ParameterKind, ReadOutcome, Remark, Unit, duration, nearest,
+    print_switch, switch,
 };
 use crate::config::model::{CheckConfig, CheckMethod, FlushPolicy, MemberConfig};
 use crate::config::text::FLAGS;
@@ -16,10 +16,13 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The note for settings of TCP and of buffers.
-const SYSTEM: Moot = Moot::Note("has no effect: the operating system decides");
-const POOL: Moot = Moot::Note("has no effect: connections are opened on demand");
-const FLUSH: Moot = Moot::Note("has no effect: each part of a response is forwarded at once");
-const AJP: Moot = Moot::Note("has no effect without AJP");
+const SYSTEM: ParameterEffect =
+    ParameterEffect::Note("has no effect: the operating system decides");
+const POOL: ParameterEffect =
+    ParameterEffect::Note("has no effect: connections are opened on demand");
+const FLUSH: ParameterEffect =
+    ParameterEffect::Note("has no effect: each part of a response is forwarded at once");
+const AJP: ParameterEffect = ParameterEffect::Note("has no effect without AJP");
 
 /// The parameters of `BalancerMember`, and of a `ProxyPass` to a single member.
 pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
@@ -47,7 +50,7 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
         Unit::Seconds,
         MS,
     ),
-    time("ping", |m| &mut m.continue_timeout, Unit::Seconds, MS).moot(Moot::Warning(
+    time("ping", |m| &mut m.continue_timeout, Unit::Seconds, MS).effect(ParameterEffect::Warning(
         "has no effect: the body is sent without waiting",
     )),
     time(
@@ -56,23 +59,23 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
         Unit::Milliseconds,
         MS,
     )
-    .moot(Moot::Note(
+    .effect(ParameterEffect::Note(
         "has no effect: a member at its limit is skipped at once",
     )),
-    count("min", |m| &mut m.min_connections).moot(POOL),
+    count("min", |m| &mut m.min_connections).effect(POOL),
     count("max", |m| &mut m.max_in_flight),
     count("smax", |m| &mut m.max_idle),
     time("ttl", |m| &mut m.idle_lifetime, Unit::WholeSeconds, MS),
-    on_off("keepalive", |m| &mut m.tcp_keepalive).moot(SYSTEM),
+    on_off("keepalive", |m| &mut m.tcp_keepalive).effect(SYSTEM),
     on_off("enablereuse", |m| &mut m.reuse),
     special("disablereuse", read_disable_reuse, |_| None),
     special("addressttl", read_address_lifetime, |m| {
         Some(m.address_lifetime?.to_string())
     })
-    .moot(Moot::Warning(
+    .effect(ParameterEffect::Warning(
         "has no effect: host names are resolved for each connection",
     )),
-    special("flushpackets", read_flush, print_flush).moot(FLUSH),
+    special("flushpackets", read_flush, print_flush).effect(FLUSH),
     Parameter::new(
         "flushwait",
         ParameterKind::Duration {
@@ -81,13 +84,13 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
             range: Duration::ZERO..=SECOND,
         },
     )
-    .moot(FLUSH),
-    size("iobuffersize", |m| &mut m.io_buffer, 512).moot(SYSTEM),
-    size("receivebuffersize", |m| &mut m.receive_buffer, 512).moot(SYSTEM),
+    .effect(FLUSH),
+    size("iobuffersize", |m| &mut m.io_buffer, 512).effect(SYSTEM),
+    size("receivebuffersize", |m| &mut m.receive_buffer, 512).effect(SYSTEM),
     size("responsefieldsize", |m| &mut m.response_field_size, 1),
-    text("secret", |m| &mut m.secret, 63).moot(AJP),
+    text("secret", |m| &mut m.secret, 63).effect(AJP),
     special("upgrade", read_upgrade, |m| m.upgrade.clone()),
-    text("flusher", |m| &mut m.flusher, 15).moot(FLUSH),
+    text("flusher", |m| &mut m.flusher, 15).effect(FLUSH),
     special(
         "hcmethod",
         |m, v| read_method(&mut m.check, v),

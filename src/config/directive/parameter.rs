@@ -15,12 +15,12 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 pub(in crate::config) struct Parameter<T> {
     pub(super) key: &'static str,
     pub(super) kind: ParameterKind<T>,
-    pub(super) moot: Moot,
+    pub(super) effect: ParameterEffect,
 }
 
 /// Whether a setting has less effect than in httpd.
 #[derive(Clone, Copy)]
-pub(super) enum Moot {
+pub(super) enum ParameterEffect {
     No,
     /// It has no effect, and none is needed.
     Note(&'static str),
@@ -103,12 +103,12 @@ impl<T: Clone> Parameter<T> {
         Self {
             key,
             kind,
-            moot: Moot::No,
+            effect: ParameterEffect::Full,
         }
     }
 
-    pub(super) const fn moot(mut self, moot: Moot) -> Self {
-        self.moot = moot;
+    pub(super) const fn effect(mut self, effect: ParameterEffect) -> Self {
+        self.effect = effect;
         self
     }
 

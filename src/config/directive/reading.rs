@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::balancer_parameters::BALANCER;
-use super::found::{Definitions, Ordered, ParsedMapping};
+use super::definitions::{Definitions, Ordered, ParsedMapping};
 use super::member_parameters::MEMBER;
-use super::parameter::{Moot, Parameter, ReadOutcome, Remark, nearest};
-use crate::config::complaints::Complaints;
+use super::parameter::{Parameter, ParameterEffect, ReadOutcome, Remark, nearest};
+use crate::config::diagnostic_list::DiagnosticList;
 use crate::config::model::{CheckCondition, CheckTemplate, Config, Host, HostSettings, Location};
 use crate::config::syntax::{ConfigWord, Directive, Sources, Span};
 use crate::config::{Diagnostic, Severity, secret};
@@ -18,19 +18,19 @@ use crate::config::{Diagnostic, Severity, secret};
 /// The configuration so far, and its diagnostics.
 pub(super) struct DirectiveContext<'a> {
     sources: &'a Sources,
-    complaints: &'a mut Complaints,
+    diagnostics: &'a mut DiagnosticList,
     /// Messages that are reported once, and not for each line.
-    said: BTreeSet<String>,
+    reported: BTreeSet<String>,
     pub(super) config: Config,
-    /// The targets of mappings and their positions, for `afterwards`.
+    /// The targets of mappings and their positions, for `final_checks`.
     pub(super) targets: Vec<ParsedMapping>,
     /// Balancers that have a section or members, by host.
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
     /// The virtual host that is being read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
-    pub(super) found: Definitions,
-    /// The positions where a balancer is set to pick by heartbeats, for `afterwards`.
-    pub(super) elect_by_heartbeats: Vec<Span>,
+    pub(super) definitions: Definitions,
+    /// The positions where a balancer is set to pick by heartbeats, for `final_checks`.
+    pub(super) picks_by_heartbeats: Vec<Span>,
     pub(super) storage_span: Option<Span>,
     /// The secrets of the directive that is being read.
     secrets: Vec<String>,
@@ -114,17 +114,17 @@ impl<'w> Pair<'w> {
 }
 
 impl<'a> DirectiveContext<'a> {
-    pub(super) fn new(sources: &'a Sources, complaints: &'a mut Complaints) -> Self {
+    pub(super) fn new(sources: &'a Sources, diagnostics: &'a mut DiagnosticList) -> Self {
         Self {
             sources,
-            complaints,
-            said: BTreeSet::new(),
+            diagnostics,
+            reported: BTreeSet::new(),
             config: Config::default(),
             targets: Vec::new(),
             defined: BTreeSet::new(),
             virtual_host: None,
-            found: Definitions::default(),
-            elect_by_heartbeats: Vec::new(),
+            definitions: Definitions::default(),
+            picks_by_heartbeats: Vec::new(),
             storage_span: None,
             secrets: Vec::new(),
             conditions: Ordered::default(),
@@ -182,12 +182,12 @@ impl<'a> DirectiveContext<'a> {
             if refused {
                 continue;
             }
-            let moot = |why: &str| format!("`{}` {why}", row.key);
-            match row.moot {
-                Moot::No => {}
-                Moot::Note(why) => self.once(Severity::Note, pair.key_span, moot(why)),
-                Moot::Warning(why) => {
-                    self.once(Severity::Warning, pair.key_span, moot(why));
+            let effect = |why: &str| format!("`{}` {why}", row.key);
+            match row.effect {
+                ParameterEffect::Full => {}
+                ParameterEffect::Note(why) => self.once(Severity::Note, pair.key_span, effect(why)),
+                ParameterEffect::Warning(why) => {
+                    self.once(Severity::Warning, pair.key_span, effect(why));
                 }
             }
         }
@@ -235,12 +235,12 @@ impl<'a> DirectiveContext<'a> {
 
     /// Returns whether there are so many errors that reading should stop.
     pub(super) fn is_stopped(&self) -> bool {
-        self.complaints.are_too_many()
+        self.diagnostics.are_too_many()
     }
 
     /// Returns whether another warning would be kept; its message may be slow to compute.
     pub(super) fn take_warnings(&self) -> bool {
-        self.complaints.take_warnings()
+        self.diagnostics.take_warnings()
     }
 
     pub(super) fn error(&mut self, span: Span, remark: Remark) {
@@ -253,7 +253,7 @@ impl<'a> DirectiveContext<'a> {
 
     /// Adds a diagnostic once, at its first position.
     pub(super) fn once(&mut self, severity: Severity, span: Span, message: String) {
-        if self.said.insert(message.clone()) {
+        if self.reported.insert(message.clone()) {
             let diagnostic = match severity {
                 Severity::Error => Diagnostic::error(message),
                 Severity::Note => Diagnostic::note(message),
@@ -268,7 +268,7 @@ impl<'a> DirectiveContext<'a> {
         let variables = self.sources.secrets.iter();
         let secrets = self.secrets.iter().chain(variables);
         let secrets = secrets.map(String::as_str);
-        self.complaints
+        self.diagnostics
             .add(diagnostic, secrets, || self.sources.place(span));
     }
 }

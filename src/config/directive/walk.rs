@@ -4,12 +4,12 @@
 //! Elsewhere: the configuration so far and its diagnostics (`reading`); single directives
 //! (the functions listed in `names`).
 
-use super::found::Ordered;
+use super::definitions::Ordered;
 use super::names::{DIRECTIVES, KnownDirective, Meaning, SECTIONS};
 use super::others::{other, others};
 use super::parameter::{Remark, nearest};
 use super::reading::{DirectiveContext, DirectiveScope, Within};
-use super::{afterwards, balancers, host, mappings};
+use super::{balancers, final_checks, host, mappings};
 use crate::config::Severity;
 use crate::config::model::{Config, Host, HostSettings, Location, VirtualHost};
 use crate::config::syntax::{ConfigWord, Directive, Section, SyntaxNode};
@@ -23,7 +23,7 @@ pub(super) fn read_whole(mut reading: DirectiveContext<'_>, nodes: &[SyntaxNode]
     reading.config.conditions = conditions.map(|(_, condition)| condition).collect();
     let templates = std::mem::take(&mut reading.templates).into_values();
     reading.config.check_templates = templates.map(|(_, template)| template).collect();
-    afterwards::look(&mut reading);
+    final_checks::check(&mut reading);
     reading.config
 }
 
@@ -91,7 +91,7 @@ fn read_as(
         Meaning::Do(within, read) => {
             if within.contains(&scope.within) {
                 if scope.within == Within::Proxy && within.contains(&Within::Location) {
-                    for_all_balancers(reading, known, name);
+                    warn_whole_host(reading, known, name);
                 }
                 read(reading, scope, directive);
             } else {
@@ -115,7 +115,7 @@ fn read_as(
 }
 
 /// Path settings inside a balancer's section apply to its whole host.
-fn for_all_balancers(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
+fn warn_whole_host(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
     if known != "Require" {
         let message = format!("`{known}` inside `<Proxy>` applies to the whole host");
         let hint = "write it in a `<Location>` to limit it to some paths";

@@ -15,11 +15,11 @@ use super::tree::ExpressionNode;
 /// | written | true if |
 /// |---|---|
 /// | `true`, `false`, `( .. )` | |
-/// | `! a`, `not a`; `a && b`, `a and b`; `a \|\| b`, `a or b` | `!` binds most, `\|\|` least |
-/// | `x == y`, `=`, `!=`, `<`, `<=`, `>`, `>=` | so by bytes |
-/// | `x -eq y`, `-ne`, `-lt`, `-le`, `-gt`, `-ge`, also without the `-` | so as integers |
-/// | `x =~ /regex/`, `x =~ m#regex#i`, `x !~ ..` | it matches, or does not; `$0` to `$9` are its groups |
-/// | `x in { y, z }`, `-in` | it is one of them |
+/// | `! a`, `not a`; `a && b`, `a and b`; `a \|\| b`, `a or b` | `!` binds tightest, `\|\|` loosest |
+/// | `x == y`, `=`, `!=`, `<`, `<=`, `>`, `>=` | compared by bytes |
+/// | `x -eq y`, `-ne`, `-lt`, `-le`, `-gt`, `-ge`, also without the `-` | compared as integers |
+/// | `x =~ /regex/`, `x =~ m#regex#i`, `x !~ ..` | it matches, or does not match; `$0` to `$9` are the groups |
+/// | `x in { y, z }`, `-in` | `x` is one of the values |
 /// | `-n x`, `-z x`, `-T x` | not empty; empty; neither of empty, `0`, `off`, `false` and `no` |
 /// | `x -ipmatch y`, `-strmatch`, `-strcmatch` | an address in a network; wildcards `*` and `?`; these without regard to case |
 ///

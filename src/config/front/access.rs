@@ -23,7 +23,7 @@ impl AccessCheck {
     /// Returns whether the client of a request has access, by the client address that its
     /// server has recorded and the local address `here`. A client without a known address
     /// has access only if all clients have.
-    pub(super) fn lets_in(&self, extensions: &Extensions, here: SocketAddr) -> bool {
+    pub(super) fn allows(&self, extensions: &Extensions, here: SocketAddr) -> bool {
         let client = extensions.get::<ClientAddr>();
         let client = client.map(|client| client.0.ip().to_canonical());
         let here = here.ip().to_canonical();
@@ -58,11 +58,11 @@ mod tests {
     use crate::proxy::ClientAddr;
     use http::Extensions;
 
-    fn lets_in(rules: &[AccessRule], client: &str) -> bool {
+    fn allows(rules: &[AccessRule], client: &str) -> bool {
         let mut extensions = Extensions::new();
         extensions.insert(ClientAddr(client.parse().unwrap()));
         let here = "192.0.2.7:80".parse().unwrap();
-        AccessCheck::new(rules).unwrap().lets_in(&extensions, here)
+        AccessCheck::new(rules).unwrap().allows(&extensions, here)
     }
 
     #[test]
@@ -72,13 +72,13 @@ mod tests {
             AccessRule::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
             AccessRule::Local,
         ];
-        assert!(lets_in(&rules, "10.1.2.3:1"));
-        assert!(lets_in(&rules, "[::ffff:10.1.2.3]:1"));
-        assert!(lets_in(&rules, "127.0.0.9:1"));
-        assert!(lets_in(&rules, "[::1]:1"));
-        assert!(lets_in(&rules, "192.0.2.7:1"));
-        assert!(!lets_in(&rules, "192.0.2.1:1"));
-        assert!(!lets_in(&rules[..1], "127.0.0.1:1"));
+        assert!(allows(&rules, "10.1.2.3:1"));
+        assert!(allows(&rules, "[::ffff:10.1.2.3]:1"));
+        assert!(allows(&rules, "127.0.0.9:1"));
+        assert!(allows(&rules, "[::1]:1"));
+        assert!(allows(&rules, "192.0.2.7:1"));
+        assert!(!allows(&rules, "192.0.2.1:1"));
+        assert!(!allows(&rules[..1], "127.0.0.1:1"));
     }
 
     #[test]
@@ -88,12 +88,12 @@ mod tests {
         assert!(
             !AccessCheck::new(&[AccessRule::Local])
                 .unwrap()
-                .lets_in(&nobody, here)
+                .allows(&nobody, here)
         );
         assert!(
             AccessCheck::new(&[AccessRule::Granted])
                 .unwrap()
-                .lets_in(&nobody, here)
+                .allows(&nobody, here)
         );
         assert!(AccessCheck::new(&[]).is_none());
     }

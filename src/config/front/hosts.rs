@@ -48,13 +48,13 @@ impl Hosts {
         for address in addresses {
             let ip = address.ip.map(|ip| ip.to_canonical());
             let group = self.groups.entry((ip, address.port)).or_default();
-            let place = group.sites.len();
+            let index = group.sites.len();
             group.sites.push(site.clone());
             for name in &names {
                 if name.contains(['*', '?']) {
-                    group.by_pattern.push((name.clone(), place));
+                    group.by_pattern.push((name.clone(), index));
                 } else {
-                    group.by_name.entry(name.clone()).or_insert(place);
+                    group.by_name.entry(name.clone()).or_insert(index);
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Hosts {
 
     /// Returns the host that a client has named in its TLS handshake; without a name, the
     /// first one.
-    pub(super) fn greeted(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
+    pub(super) fn host_of_handshake(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
         let name = session.server_name().unwrap_or_default();
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         self.named(here, Some(&name))
@@ -92,10 +92,10 @@ impl Hosts {
         let named = group.by_name.get(host).copied();
         // Only patterns that come before the exact name are preferred to it.
         let earlier = group.by_pattern.iter();
-        let mut earlier = earlier.take_while(|(_, place)| named.is_none_or(|named| *place < named));
-        let fitting = earlier.find(|(pattern, _)| fits(pattern, host));
-        let place = fitting.map(|(_, place)| *place).or(named).unwrap_or(0);
-        group.sites.get(place).unwrap_or(&self.main)
+        let mut earlier = earlier.take_while(|(_, index)| named.is_none_or(|named| *index < named));
+        let fitting = earlier.find(|(pattern, _)| matches_pattern(pattern, host));
+        let index = fitting.map(|(_, index)| *index).or(named).unwrap_or(0);
+        group.sites.get(index).unwrap_or(&self.main)
     }
 }
 
@@ -114,7 +114,7 @@ fn host_of<B>(request: &Request<B>) -> Option<String> {
 
 /// Returns whether a name matches a pattern, where `*` matches any text and `?` any
 /// character.
-fn fits(pattern: &str, name: &str) -> bool {
+fn matches_pattern(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut of) = (0, 0);
     // The position of the last star, and the end of the text it matches.
@@ -143,7 +143,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{fits, host_of};
+    use super::{host_of, matches_pattern};
     use http::Request;
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             ("*a*b", "xaxbxab", true),
             ("*a*b", "xaxbx", false),
         ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+            assert_eq!(matches_pattern(pattern, name), expected, "{pattern} {name}");
         }
     }
 

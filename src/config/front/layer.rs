@@ -30,19 +30,21 @@ impl HostLayer {
 /// The layers that apply to a request, the host's first.
 pub(super) struct RequestLayers<'s> {
     pub(super) host: &'s HostLayer,
-    pub(super) places: Vec<&'s HostLayer>,
+    pub(super) locations: Vec<&'s HostLayer>,
 }
 
 impl<'s> RequestLayers<'s> {
     /// Iterates from the host's layer to that of the last location.
     pub(super) fn upwards(&self) -> impl Iterator<Item = &'s HostLayer> {
-        std::iter::once(self.host).chain(self.places.iter().copied())
+        std::iter::once(self.host).chain(self.locations.iter().copied())
     }
 
     /// Returns the setting of the last layer that has one.
     pub(super) fn top<T>(&self, setting: impl Fn(&'s HostLayer) -> Option<T>) -> Option<T> {
-        let places = self.places.iter().rev().copied();
-        places.chain(std::iter::once(self.host)).find_map(setting)
+        let locations = self.locations.iter().rev().copied();
+        locations
+            .chain(std::iter::once(self.host))
+            .find_map(setting)
     }
 
     /// Returns the value that `SetEnv` has set.

@@ -2,21 +2,21 @@
 //! headers of request and response.
 //!
 //! ```text
-//! Server ─► Front ─► host ─► places ─► access ─► mapping ─► ReverseProxy ─► member
-//!                                          answer ◄─ headers ◄─ URLs, cookies ◄┘
+//! Server ─► host ─► locations ─► access ─► mapping ─► ReverseProxy ─► member
+//!                              response ◄─ headers ◄─ URLs, cookies ◄───┘
 //! ```
 //!
 //! Elsewhere: building the configuration (`assemble`), and forwarding to the member
 //! (`proxy`, `service`).
 
 mod access;
-mod answer;
 mod future;
 mod headers;
 mod hosts;
 mod layer;
-mod places;
+mod paths;
 mod receive;
+mod response;
 mod site;
 
 use std::convert::Infallible;
@@ -37,7 +37,7 @@ pub(super) use future::FrontFuture;
 pub(super) use headers::HeaderEdit;
 pub(super) use hosts::Hosts;
 pub(super) use layer::HostLayer;
-pub(super) use places::Paths;
+pub(super) use paths::Paths;
 pub(super) use site::{
     HostDestination, MappingRoute, MemberClient, PathSettings, Site, ViaHandling,
 };
@@ -83,8 +83,8 @@ impl Service<Request<ClientBody>> for AddressService {
         // HTTP/2 clients use one connection for all hosts of a certificate. For a host with
         // another certificate they must open another connection.
         let misdirected = session.is_some_and(|session| {
-            let greeted = hosts.greeted(here, session);
-            greeted.certificate != site.certificate
+            let host_of_handshake = hosts.host_of_handshake(here, session);
+            host_of_handshake.certificate != site.certificate
         });
         receive::receive(site, here, request, misdirected)
     }

@@ -11,7 +11,7 @@ use http::{Extensions, Uri};
 
 use super::access::AccessCheck;
 use super::layer::{HostLayer, RequestLayers};
-use super::places::Paths;
+use super::paths::Paths;
 use crate::balancer::Balancer;
 use crate::heartbeat::HeartbeatMonitor;
 use crate::proxy::{Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
@@ -21,8 +21,8 @@ use crate::session::StickySession;
 #[derive(Debug)]
 pub(in crate::config) struct Site {
     pub(in crate::config) layer: HostLayer,
-    pub(in crate::config) places: Vec<PathSettings>,
-    pub(in crate::config) way: MappingRoute,
+    pub(in crate::config) locations: Vec<PathSettings>,
+    pub(in crate::config) mappings: MappingRoute,
     pub(in crate::config) via: ViaHandling,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
@@ -42,7 +42,7 @@ pub(in crate::config) enum ViaHandling {
 pub(in crate::config) struct PathSettings {
     pub(in crate::config) paths: Paths,
     pub(in crate::config) layer: HostLayer,
-    pub(in crate::config) way: Option<MappingRoute>,
+    pub(in crate::config) mappings: Option<MappingRoute>,
 }
 
 /// Mappings, and the target of each.
@@ -59,7 +59,7 @@ pub(in crate::config) struct HostDestination {
     pub(in crate::config) name: Option<String>,
     pub(in crate::config) sticky: Option<StickySession>,
     /// One client for each value of `ProxyAddHeaders` in use.
-    pub(in crate::config) lanes: Vec<MemberClient>,
+    pub(in crate::config) clients: Vec<MemberClient>,
 }
 
 /// Sends requests to the members of a destination, with or without `X-Forwarded-*`.
@@ -71,7 +71,7 @@ pub(in crate::config) struct MemberClient {
 
 impl MappingRoute {
     /// Returns whether all rules are exclusions.
-    fn keeps_back(&self) -> bool {
+    fn excludes_all(&self) -> bool {
         self.destinations.iter().all(Option::is_none)
     }
 }
@@ -88,9 +88,9 @@ impl fmt::Debug for HostDestination {
 impl HostDestination {
     /// Returns the client with this setting; one exists for each value that the host can
     /// use.
-    pub(super) fn lane(&self, forwarded_headers: bool) -> Option<&MemberClient> {
-        let mut lanes = self.lanes.iter();
-        lanes.find(|lane| lane.forwarded_headers == forwarded_headers)
+    pub(super) fn client(&self, forwarded_headers: bool) -> Option<&MemberClient> {
+        let mut clients = self.clients.iter();
+        clients.find(|client| client.forwarded_headers == forwarded_headers)
     }
 }
 
@@ -103,69 +103,78 @@ pub(super) enum RequestRoute {
 
 impl Site {
     /// Returns the layers of these locations.
-    pub(super) fn layers(&self, places: &[usize]) -> RequestLayers<'_> {
-        let places = places.iter().filter_map(|&place| self.places.get(place));
+    pub(super) fn layers(&self, locations: &[usize]) -> RequestLayers<'_> {
+        let locations = locations
+            .iter()
+            .filter_map(|&location| self.locations.get(location));
         RequestLayers {
             host: &self.layer,
-            places: places.map(|place| &place.layer).collect(),
+            locations: locations.map(|location| &location.layer).collect(),
         }
     }
 
-    pub(super) fn places_of(&self, reading: &str) -> Vec<usize> {
-        let places = self.places.iter().enumerate();
-        let here = places.filter(|(_, place)| place.paths.contain(reading));
+    pub(super) fn locations_of(&self, reading: &str) -> Vec<usize> {
+        let locations = self.locations.iter().enumerate();
+        let here = locations.filter(|(_, location)| location.paths.contain(reading));
         here.map(|(index, _)| index).collect()
     }
 
     /// Returns whether a client has access to a path, in every reading of the path.
-    pub(super) fn lets_in(
+    pub(super) fn allows(
         &self,
         path: &Readings<'_>,
         client: &Extensions,
         here: SocketAddr,
     ) -> bool {
-        let mut gates = path.all().filter_map(|reading| self.gate_of(reading));
-        gates.all(|gate| gate.lets_in(client, here))
+        let mut checks = path.all().filter_map(|reading| self.access_check(reading));
+        checks.all(|check| check.allows(client, here))
     }
 
     /// Returns the access check for one reading of a path: that of the last matching
     /// location with one.
-    fn gate_of(&self, reading: &str) -> Option<&AccessCheck> {
-        let mut places = self.places.iter().rev();
-        let gate = places.find_map(|place| {
-            let gate = place.layer.access.as_ref()?;
-            place.paths.contain(reading).then_some(gate)
+    fn access_check(&self, reading: &str) -> Option<&AccessCheck> {
+        let mut locations = self.locations.iter().rev();
+        let check = locations.find_map(|location| {
+            let check = location.layer.access.as_ref()?;
+            location.paths.contain(reading).then_some(check)
         });
-        gate.or(self.layer.access.as_ref())
+        check.or(self.layer.access.as_ref())
     }
 
     /// Returns the target. The mapping of the last location comes before those of the host.
     /// An exclusion applies in every reading of the path.
-    pub(super) fn onward(
+    pub(super) fn route(
         &self,
         path: &Readings<'_>,
-        places: &[usize],
+        locations: &[usize],
         uri: &Uri,
     ) -> Result<RequestRoute, MapError> {
-        let Some(asked) = uri.path_and_query() else {
+        let Some(requested) = uri.path_and_query() else {
             return Ok(RequestRoute::Nowhere);
         };
-        let way_of = |place: &usize| self.places.get(*place)?.way.as_ref();
-        let last = places
+        let mappings_of = |location: &usize| self.locations.get(*location)?.mappings.as_ref();
+        let last = locations
             .iter()
             .copied()
-            .rfind(|place| way_of(place).is_some());
-        let later = self.places.iter().skip(last.map_or(0, |last| last + 1));
-        let mut kept_back =
-            later.filter(|place| place.way.as_ref().is_some_and(MappingRoute::keeps_back));
-        if kept_back.any(|place| path.all().any(|reading| place.paths.contain(reading))) {
+            .rfind(|location| mappings_of(location).is_some());
+        let later = self.locations.iter().skip(last.map_or(0, |last| last + 1));
+        let mut excluding = later.filter(|location| {
+            location
+                .mappings
+                .as_ref()
+                .is_some_and(MappingRoute::excludes_all)
+        });
+        if excluding.any(|location| path.all().any(|reading| location.paths.contain(reading))) {
             return Ok(RequestRoute::Nowhere);
         }
-        let way = last.as_ref().and_then(way_of).unwrap_or(&self.way);
-        let Some((rule, mapped)) = way.map.find(asked)? else {
+        let mappings = last
+            .as_ref()
+            .and_then(mappings_of)
+            .unwrap_or(&self.mappings);
+        let Some((rule, mapped)) = mappings.map.find(requested)? else {
             return Ok(RequestRoute::Nowhere);
         };
-        let destination = way.destinations.get(rule).cloned().flatten();
+        let destination = mappings.destinations.get(rule).cloned().flatten();
         Ok(match (mapped, destination) {
             (MappedPath::To(path), Some(destination)) => RequestRoute::To(destination, path),
             _ => RequestRoute::Nowhere,

@@ -41,12 +41,12 @@ use std::path::Path;
 /// # Examples
 ///
 /// ```
-/// let (config, complaints) = equipoise::config::parse(
+/// let (config, diagnostics) = equipoise::config::parse(
 ///     "Listen 8080\n\
 ///      ProxyPass /app balancer://c\n\
 ///      <Proxy balancer://c>\n  BalancerMember http://10.0.0.1 loadfactor=2\n</Proxy>\n",
 /// );
-/// assert!(complaints.is_empty());
+/// assert!(diagnostics.is_empty());
 /// assert_eq!(config.server.balancers[0].members[0].url, "http://10.0.0.1");
 /// let (again, _) = equipoise::config::parse(&config.to_string());
 /// assert_eq!(again, config);

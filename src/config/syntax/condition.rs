@@ -65,7 +65,7 @@ pub(super) fn holds(
         }),
         "ifmodule" => {
             let holds = one(state, name, words, |_, name| is_loaded(name));
-            note_stranger(state, holds, words);
+            note_unknown_module(state, holds, words);
             holds
         }
         "ifversion" => version(state, name, words),
@@ -115,7 +115,7 @@ fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
 
 /// Returns whether a section is for an httpd before 2.4, as in configurations that support
 /// both.
-pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
+pub(super) fn is_for_old_httpd(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let name = word.text.strip_prefix('!').unwrap_or_default();
     let new = [
@@ -128,21 +128,21 @@ pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
 }
 
 /// Returns whether a section is for a module that is not part of httpd.
-pub(super) fn is_stranger(words: &[ConfigWord]) -> bool {
+pub(super) fn is_unknown_module(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let known = word.text.starts_with('!') || is_one_of(&word.text, &ABSENT);
     !known && !is_loaded(&word.text)
 }
 
 /// Adds a note that a section is not read because its module is not part of httpd.
-fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
+fn note_unknown_module(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
     let [word] = words else { return };
-    if !holds && is_stranger(words) {
+    if !holds && is_unknown_module(words) {
         let message = format!(
             "unknown module `{}`: the section for it is not read",
             word.text
         );
-        state.complain(word.span, Diagnostic::note(message));
+        state.report(word.span, Diagnostic::note(message));
     }
 }
 
@@ -157,9 +157,9 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         }
     };
     let Some(wanted) = parse_version(&version.text) else {
-        let complaint = Diagnostic::error(format!("`{}` is not a version", version.text));
+        let diagnostic = Diagnostic::error(format!("`{}` is not a version", version.text));
         let hint = "write numbers, as in `2.4.71`; regular expressions are not supported";
-        state.complain(version.span, complaint.with_hint(hint));
+        state.report(version.span, diagnostic.with_hint(hint));
         return false;
     };
     let order = VERSION.cmp(&wanted);
@@ -175,11 +175,11 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         "<" => order == Ordering::Less,
         "<=" | "=<" => order != Ordering::Greater,
         _ => {
-            let complaint = Diagnostic::error(format!("`{text}` is not a comparison of versions"));
+            let diagnostic = Diagnostic::error(format!("`{text}` is not a comparison of versions"));
             let hint =
                 "write `=`, `==`, `>`, `>=`, `<` or `<=`, or one of them after `!` to negate it";
             let span = operator.map_or(name.span, |operator| operator.span);
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             return false;
         }
     };

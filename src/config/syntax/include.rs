@@ -23,17 +23,17 @@ pub(super) fn files(
 ) -> Vec<PathBuf> {
     let path = &word.text;
     let Some(base) = &state.base else {
-        let complaint = Diagnostic::error("`Include` needs a base directory");
+        let diagnostic = Diagnostic::error("`Include` needs a base directory");
         let hint = "set one with `Reader::base`, or read the file with `Reader::parse_file`";
-        state.complain(word.span, complaint.with_hint(hint));
+        state.report(word.span, diagnostic.with_hint(hint));
         return Vec::new();
     };
     match glob::files(base, path) {
         Ok(Some(files)) => files,
         Ok(None) => {
             if !optional {
-                let complaint = Diagnostic::error(format!("no file matches `{path}`"));
-                state.complain(word.span, complaint.with_hint(MISSING));
+                let diagnostic = Diagnostic::error(format!("no file matches `{path}`"));
+                state.report(word.span, diagnostic.with_hint(MISSING));
             }
             Vec::new()
         }
@@ -54,25 +54,25 @@ pub(super) fn open(
 ) -> Option<(u32, Arc<str>)> {
     if !file.exists() {
         if !optional {
-            let complaint = format!("file `{}` does not exist", file.display());
-            state.complain(span, Diagnostic::error(complaint).with_hint(MISSING));
+            let message = format!("file `{}` does not exist", file.display());
+            state.report(span, Diagnostic::error(message).with_hint(MISSING));
         }
         return None;
     }
     let identity = identity(file);
     if state.open_files.contains(&identity) {
-        let complaint = Diagnostic::error(format!("`{}` includes itself", file.display()));
-        let complaint =
-            complaint.with_hint("the file is already being read: remove this `Include`");
-        state.complain(span, complaint);
+        let diagnostic = Diagnostic::error(format!("`{}` includes itself", file.display()));
+        let diagnostic =
+            diagnostic.with_hint("the file is already being read: remove this `Include`");
+        state.report(span, diagnostic);
         return None;
     }
     if state.open_files.len() >= DEPTH {
-        let complaint = Diagnostic::error(format!(
+        let diagnostic = Diagnostic::error(format!(
             "`{}` is not read: includes are nested more than {DEPTH} deep",
             file.display()
         ));
-        state.complain(span, complaint.with_hint("include it from an outer file"));
+        state.report(span, diagnostic.with_hint("include it from an outer file"));
         return None;
     }
     let bytes = match read_bytes(file, state.budget()) {
@@ -106,9 +106,9 @@ pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32
             column: number(line.chars().count()).saturating_add(1),
             length: 1,
         };
-        let complaint = Diagnostic::error("the file is not UTF-8");
+        let diagnostic = Diagnostic::error("the file is not UTF-8");
         let hint = "save the file as UTF-8, or use only ASCII characters";
-        state.complain(span, complaint.with_hint(hint));
+        state.report(span, diagnostic.with_hint(hint));
     }
     (source, text)
 }
@@ -126,8 +126,8 @@ fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
 }
 
 fn unreadable(state: &mut ParserState<'_>, span: Span, file: &Path, error: &std::io::Error) {
-    let complaint = Diagnostic::error(format!("cannot read `{}`: {error}", file.display()));
-    state.complain(span, complaint);
+    let diagnostic = Diagnostic::error(format!("cannot read `{}`: {error}", file.display()));
+    state.report(span, diagnostic);
 }
 
 /// Returns the canonical path of a file.

@@ -21,8 +21,8 @@ pub(super) use node::{ConfigWord, Directive, Section, Span, SyntaxNode};
 pub(super) use sources::Sources;
 pub(super) use state::ReadEnvironment;
 
-use super::complaints::Complaints;
 use super::diagnostic::Diagnostic;
+use super::diagnostic_list::DiagnosticList;
 use state::ParserState;
 
 /// Parses a text, and the files it includes, into a tree. Parts that cannot be parsed are
@@ -30,7 +30,7 @@ use state::ParserState;
 pub(super) fn read(
     text: &str,
     surroundings: &ReadEnvironment,
-) -> (Vec<SyntaxNode>, Sources, Complaints) {
+) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
     read_bytes(text.as_bytes(), surroundings)
 }
 
@@ -38,7 +38,7 @@ pub(super) fn read(
 pub(super) fn read_bytes(
     bytes: &[u8],
     surroundings: &ReadEnvironment,
-) -> (Vec<SyntaxNode>, Sources, Complaints) {
+) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
     let mut state = ParserState::new(surroundings);
     if let Some(file) = &surroundings.file {
         state.open_files.push(include::identity(file));
@@ -48,5 +48,5 @@ pub(super) fn read_bytes(
     let nodes = tree::read(&mut state, source, &text);
     state.sources.base = state.base;
     state.sources.secrets = state.variables.secrets().map(str::to_owned).collect();
-    (nodes, state.sources, state.complaints)
+    (nodes, state.sources, state.diagnostics)
 }

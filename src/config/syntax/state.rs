@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::node::{ConfigWord, Span};
 use super::sources::Sources;
 use super::variables::Variables;
-use crate::config::complaints::Complaints;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic_list::DiagnosticList;
 
 /// The total size in bytes of included files and values of variables. Without a limit, a
 /// few lines that each define a variable as twice the previous one could use all memory.
@@ -23,7 +23,7 @@ pub(in crate::config) struct ReadEnvironment {
     /// The directory for relative names in `Include`; without it, includes are an error.
     pub(in crate::config) base: Option<PathBuf>,
     /// The directory for relative names if neither `base` nor `ServerRoot` is set.
-    pub(in crate::config) nearby: Option<PathBuf>,
+    pub(in crate::config) fallback_base: Option<PathBuf>,
     /// The file of the first text, which must not include itself.
     pub(in crate::config) file: Option<PathBuf>,
     /// The definitions (httpd: `-D`), with or without a value.
@@ -53,7 +53,7 @@ pub(super) struct ParserState<'a> {
     /// The directory for relative file names.
     pub(super) base: Option<PathBuf>,
     pub(super) sources: Sources,
-    pub(super) complaints: Complaints,
+    pub(super) diagnostics: DiagnosticList,
     pub(super) variables: Variables,
     /// The files that are being read, from the outermost to the innermost.
     pub(super) open_files: Vec<PathBuf>,
@@ -68,9 +68,12 @@ impl<'a> ParserState<'a> {
     pub(super) fn new(surroundings: &'a ReadEnvironment) -> Self {
         Self {
             surroundings,
-            base: surroundings.base.clone().or(surroundings.nearby.clone()),
+            base: surroundings
+                .base
+                .clone()
+                .or(surroundings.fallback_base.clone()),
             sources: Sources::default(),
-            complaints: Complaints::default(),
+            diagnostics: DiagnosticList::default(),
             variables: Variables::new(&surroundings.defines, &surroundings.environment),
             open_files: Vec::new(),
             depth: 0,
@@ -81,42 +84,43 @@ impl<'a> ParserState<'a> {
 
     /// Applies `ServerRoot`, unless the caller has set the directory.
     pub(super) fn server_root(&mut self, root: &str) {
-        let from_file = self.surroundings.nearby.is_some() && self.surroundings.base.is_none();
+        let from_file =
+            self.surroundings.fallback_base.is_some() && self.surroundings.base.is_none();
         if from_file && Path::new(root).is_absolute() {
             self.base = Some(PathBuf::from(root));
         }
     }
 
-    pub(super) fn complain(&mut self, span: Span, complaint: Diagnostic) {
+    pub(super) fn report(&mut self, span: Span, diagnostic: Diagnostic) {
         if self.stopped {
             return;
         }
         let secrets = self.variables.secrets();
-        self.complaints
-            .add(complaint, secrets, || self.sources.place(span));
-        self.stopped |= self.complaints.are_too_many();
+        self.diagnostics
+            .add(diagnostic, secrets, || self.sources.place(span));
+        self.stopped |= self.diagnostics.are_too_many();
     }
 
     /// Adds a diagnostic for a directive or a condition with the wrong number of words.
     pub(super) fn wrong_count(&mut self, name: &ConfigWord, words: &[ConfigWord], takes: &str) {
         let span = words.last().map_or(name.span, |word| word.span);
-        let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
-        self.complain(span, complaint);
+        let diagnostic = Diagnostic::error(format!("`{}` takes {takes}", name.text));
+        self.report(span, diagnostic);
     }
 
     pub(super) fn undefined(&mut self, span: Span, name: &str) {
         // Comparing names is slow, and the result would not be shown.
-        if !self.complaints.take_warnings() {
+        if !self.diagnostics.take_warnings() {
             return;
         }
-        let complaint = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
+        let diagnostic = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
         let hint = match self.variables.nearest(name) {
             Some(near) => format!("did you mean `${{{near}}}`?"),
             None => format!(
                 "write `Define {name} value` before this line, or pass it with `Reader::define`"
             ),
         };
-        self.complain(span, complaint.with_hint(hint));
+        self.report(span, diagnostic.with_hint(hint));
     }
 
     /// Subtracts from the remaining bytes; returns false if too few remain.
@@ -134,10 +138,10 @@ impl<'a> ParserState<'a> {
     /// Stops reading, after [`ParserState::spend`] has returned false.
     pub(super) fn too_large(&mut self, span: Span) {
         let mebibytes = BYTES >> 20;
-        let complaint = Diagnostic::error(format!(
+        let diagnostic = Diagnostic::error(format!(
             "included files and values of variables exceed {mebibytes} MiB in total"
         ));
-        self.complain(span, complaint.with_hint("the rest is not read"));
+        self.report(span, diagnostic.with_hint("the rest is not read"));
         self.stopped = true;
     }
 }

@@ -87,9 +87,9 @@ impl Tree {
             return;
         }
         if let Some(nul) = line.chars.iter().position(|&c| c == '\0') {
-            let complaint = Diagnostic::error("this line contains a NUL character");
-            let complaint = complaint.with_hint("check that the file is a text file");
-            state.complain(line.span(nul..nul + 1), complaint);
+            let diagnostic = Diagnostic::error("this line contains a NUL character");
+            let diagnostic = diagnostic.with_hint("check that the file is a text file");
+            state.report(line.span(nul..nul + 1), diagnostic);
             return;
         }
         if !self.is_off() && !fill::fill(state, line) {
@@ -108,7 +108,8 @@ impl Tree {
     fn skip(&self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let off = self.open.iter().find(|open| open.kind == SectionKind::Off);
         let for_module = |open: &OpenSection| {
-            open.name.text.eq_ignore_ascii_case("IfModule") && !condition::is_of_old(&open.words)
+            open.name.text.eq_ignore_ascii_case("IfModule")
+                && !condition::is_for_old_httpd(&open.words)
         };
         if !off.is_some_and(for_module) {
             return;
@@ -119,10 +120,10 @@ impl Tree {
         let end = first.map_or(stretch.end, |at| stretch.start + at);
         let name = line.text(stretch.start..end);
         if ACCESS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            let complaint =
+            let diagnostic =
                 Diagnostic::warning(format!("`{name}` is not read, and may restrict access"));
-            let complaint = complaint.with_hint("restrict access outside of the `<IfModule>`");
-            state.complain(line.span(stretch.start..end), complaint);
+            let diagnostic = diagnostic.with_hint("restrict access outside of the `<IfModule>`");
+            state.report(line.span(stretch.start..end), diagnostic);
         }
     }
 
@@ -157,8 +158,8 @@ impl Tree {
         }
         let name = words.remove(0);
         if name.text.is_empty() {
-            let complaint = Diagnostic::error("the directive has an empty name");
-            state.complain(name.span, complaint);
+            let diagnostic = Diagnostic::error("the directive has an empty name");
+            state.report(name.span, diagnostic);
             return;
         }
         traps(state, line, stretch.end, &words);
@@ -214,19 +215,19 @@ impl Tree {
             span: line.span(begin..name_end),
         };
         if last.is_none() && !self.is_off() {
-            let complaint = Diagnostic::error(format!("`<{}` has no `>`", name.text));
+            let diagnostic = Diagnostic::error(format!("`<{}` has no `>`", name.text));
             let whole = line.text(stretch.clone());
-            let complaint = complaint.with_hint(format!("write `{whole}>`"));
-            state.complain(line.span(stretch.clone()), complaint);
+            let diagnostic = diagnostic.with_hint(format!("write `{whole}>`"));
+            state.report(line.span(stretch.clone()), diagnostic);
         } else if name.text.is_empty() && !self.is_off() {
-            let complaint = Diagnostic::error("the section has no name");
-            let complaint = complaint.with_hint("write its name directly after the `<`");
-            state.complain(line.span(stretch.clone()), complaint);
+            let diagnostic = Diagnostic::error("the section has no name");
+            let diagnostic = diagnostic.with_hint("write its name directly after the `<`");
+            state.report(line.span(stretch.clone()), diagnostic);
         } else if end + 1 < stretch.end && !self.is_off() {
             let note = Diagnostic::note("text after `>` is not read");
             let note = note.with_hint("put the comment on its own line");
             let rest = (end + 1..stretch.end).find(|&at| !is_blank(chars[at]));
-            state.complain(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
+            state.report(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
         }
         let mut kind = if self.is_off() {
             SectionKind::Off
@@ -251,9 +252,9 @@ impl Tree {
         }
         state.depth += 1;
         if state.depth > DEPTH {
-            let complaint =
+            let diagnostic =
                 Diagnostic::error(format!("sections are nested more than {DEPTH} deep"));
-            state.complain(name.span, complaint.with_hint("the rest is not read"));
+            state.report(name.span, diagnostic.with_hint("the rest is not read"));
             state.stopped = true;
         }
         self.open.push(OpenSection {
@@ -273,12 +274,12 @@ impl Tree {
         let name = name.trim_end_matches(is_blank);
         let span = line.span(stretch.start..end.map_or(stretch.end, |at| at + 1));
         if end.is_none() {
-            let complaint = Diagnostic::error(format!("`</{name}` has no `>`"));
-            state.complain(span, complaint.with_hint(format!("write `</{name}>`")));
+            let diagnostic = Diagnostic::error(format!("`</{name}` has no `>`"));
+            state.report(span, diagnostic.with_hint(format!("write `</{name}>`")));
         }
         let opened = |open: &OpenSection| open.name.text.eq_ignore_ascii_case(name);
         let Some(place) = self.open.iter().rposition(opened) else {
-            let complaint = Diagnostic::error(format!("`</{name}>` does not close a section"));
+            let diagnostic = Diagnostic::error(format!("`</{name}>` does not close a section"));
             let hint = match self.open.last() {
                 Some(open) => {
                     let (name, line) = (&open.name.text, open.name.span.line);
@@ -286,15 +287,15 @@ impl Tree {
                 }
                 None => format!("no open `<{name}>` precedes it"),
             };
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             return;
         };
         while self.open.len() > place + 1 {
             let Some(open) = self.open.pop() else { break };
             let (opened, at) = (&open.name.text, open.name.span.line);
-            let complaint = Diagnostic::error(format!("`</{name}>` comes before `</{opened}>`"));
+            let diagnostic = Diagnostic::error(format!("`</{name}>` comes before `</{opened}>`"));
             let hint = format!("`<{opened}>` was opened in line {at} and is still open");
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             self.close(state, open);
         }
         if let Some(open) = self.open.pop() {
@@ -323,22 +324,22 @@ fn traps(state: &mut ParserState<'_>, line: &LogicalLine, end: usize, words: &[C
     if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
         let note = Diagnostic::note("a `#` after a directive does not begin a comment");
         let note = note.with_hint("put a comment on its own line, and a word with `#` in quotes");
-        state.complain(word.span, note);
+        state.report(word.span, note);
     }
     let last = words.last().filter(|word| bare(word, "\\"));
     if let Some(word) = last.filter(|_| end < line.chars.len()) {
         let note =
             Diagnostic::note("blanks follow this backslash, so the next line is a separate one");
         let note = note.with_hint("remove the blanks to join the lines");
-        state.complain(word.span, note);
+        state.report(word.span, note);
     }
 }
 
 fn unclosed(state: &mut ParserState<'_>, open: &OpenSection) {
     let name = &open.name.text;
-    let complaint = Diagnostic::error(format!("`<{name}>` is never closed"));
-    let complaint = complaint.with_hint(format!("write `</{name}>` where it ends"));
-    state.complain(open.name.span, complaint);
+    let diagnostic = Diagnostic::error(format!("`<{name}>` is never closed"));
+    let diagnostic = diagnostic.with_hint(format!("write `</{name}>` where it ends"));
+    state.report(open.name.span, diagnostic);
 }
 
 fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) {
@@ -354,8 +355,8 @@ fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) 
         }
     };
     if variable.text.contains(':') {
-        let complaint = Diagnostic::error("the name of a variable must not contain `:`");
-        return state.complain(variable.span, complaint);
+        let diagnostic = Diagnostic::error("the name of a variable must not contain `:`");
+        return state.report(variable.span, diagnostic);
     }
     state.variables.define(&variable.text, value);
 }

@@ -42,9 +42,9 @@ fn next(
         quote @ ('"' | '\'') => {
             let Some(end) = quote_end(chars, begin + 1, quote) else {
                 let span = line.span(begin..stretch.end);
-                let complaint = Diagnostic::error(format!("the quote `{quote}` is not closed"));
+                let diagnostic = Diagnostic::error(format!("the quote `{quote}` is not closed"));
                 let hint = format!("write `{quote}` at the end of the word");
-                state.complain(span, complaint.with_hint(hint));
+                state.report(span, diagnostic.with_hint(hint));
                 return None;
             };
             (unescaped(chars, begin + 1..end, Some(quote)), end + 1)
@@ -52,10 +52,10 @@ fn next(
         '{' if braces => {
             let Some(end) = brace_end(chars, begin + 1) else {
                 let span = line.span(begin..stretch.end);
-                let complaint = Diagnostic::error("the brace `{` is not closed");
-                state.complain(
+                let diagnostic = Diagnostic::error("the brace `{` is not closed");
+                state.report(
                     span,
-                    complaint.with_hint("write `}` at the end of the word"),
+                    diagnostic.with_hint("write `}` at the end of the word"),
                 );
                 return None;
             };

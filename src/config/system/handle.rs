@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::state::{SharedConfig, carry_out};
+use super::state::{SharedConfig, apply};
 use crate::balancer::Balancer;
 use crate::config::Config;
 use crate::config::assemble::{
-    ConfigError, Faults, Means, RunningBalancer, open, order, prepare, sites,
+    ApplyContext, ConfigError, Faults, RunningBalancer, open, order, prepare, sites,
 };
 use crate::config::front::AddressService;
 use crate::heartbeat::HeartbeatMonitor;
@@ -27,14 +27,14 @@ use crate::scheduler::HeartbeatReadings;
 /// use equipoise::config::{build, parse};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let (config, complaints) = parse(
+/// let (config, diagnostics) = parse(
 ///     "Listen 127.0.0.1:0\n\
 ///      <Proxy balancer://app>\n\
 ///        BalancerMember http://10.0.0.1:8080 route=one\n\
 ///      </Proxy>\n\
 ///      ProxyPass / balancer://app/ stickysession=JSESSIONID\n",
 /// );
-/// assert!(complaints.is_empty());
+/// assert!(diagnostics.is_empty());
 /// let system = build(config)?;
 /// println!("listening on {}", system.local_addrs()[0]);
 /// # let stop = async {};
@@ -54,7 +54,7 @@ impl RunningConfig {
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
-        state.doors.iter().map(|door| door.local).collect()
+        state.listeners.iter().map(|opened| opened.local).collect()
     }
 
     /// Returns a balancer by its name, or a single member by its URL. The main server is
@@ -129,7 +129,7 @@ impl RunningConfig {
     /// ```
     #[must_use]
     pub fn heartbeats(&self) -> HeartbeatMonitor {
-        self.shared.state.lock().heart.monitor.clone()
+        self.shared.state.lock().heartbeat_tasks.monitor.clone()
     }
 
     /// Returns all balancers with their names, those of the main server first. Names can
@@ -205,7 +205,7 @@ impl RunningConfig {
         let shared = &self.shared;
         let observer = shared.observer.as_ref();
         let mut faults = Faults::default();
-        faults.look_at(&config);
+        faults.check(&config);
         // The lock is held to the end, so that two reloads do not interleave.
         let mut state = shared.state.lock();
         if state.ended {
@@ -214,28 +214,29 @@ impl RunningConfig {
         let changes = prepare(
             &config,
             &state.balancers,
-            &shared.around,
+            &shared.environment,
             observer,
             &mut faults,
         );
-        let monitor = state.heart.monitor.clone();
+        let monitor = state.heartbeat_tasks.monitor.clone();
         let hosts = sites(&config, &changes, &monitor, &mut faults);
-        let doors = open(&config, &state.doors, &shared.around, &mut faults);
+        let listeners = open(&config, &state.listeners, &shared.environment, &mut faults);
         let runtime = shared.runtime.as_ref();
-        let beats = state
-            .heart
-            .prepare(&config, &shared.around, runtime, &mut faults);
-        let made = (changes, hosts, doors, beats);
-        let (changes, hosts, doors, beats) = faults.into_result(made)?;
-        let means = Means {
+        let heartbeat_change =
+            state
+                .heartbeat_tasks
+                .prepare(&config, &shared.environment, runtime, &mut faults);
+        let made = (changes, hosts, listeners, heartbeat_change);
+        let (changes, hosts, listeners, heartbeat_change) = faults.into_result(made)?;
+        let context = ApplyContext {
             runtime,
-            heart: &state.heart,
-            around: &shared.around,
+            heartbeat_tasks: &state.heartbeat_tasks,
+            environment: &shared.environment,
         };
-        state.balancers = carry_out(changes, means);
-        shared.beat(&mut state, beats);
+        state.balancers = apply(changes, context);
+        shared.apply_heartbeats(&mut state, heartbeat_change);
         let before = shared.hosts.swap(hosts);
-        doors.carry_out(&mut state.doors);
+        listeners.apply(&mut state.listeners);
         state.config = config;
         drop(state);
         drop(before);
@@ -273,10 +274,10 @@ impl RunningConfig {
     }
 
     fn stand_at_doors(&self, tasks: &mut JoinSet<Stopped>) {
-        for door in &mut self.shared.state.lock().doors {
-            if let Some((server, listener)) = door.unserved.take() {
-                let front = AddressService::new(self.shared.hosts.clone(), door.local);
-                let closed = closed(door.close.subscribe());
+        for opened in &mut self.shared.state.lock().listeners {
+            if let Some((server, listener)) = opened.unserved.take() {
+                let front = AddressService::new(self.shared.hosts.clone(), opened.local);
+                let closed = closed(opened.close.subscribe());
                 tasks.spawn(server.serve(listener, front, closed));
             }
         }

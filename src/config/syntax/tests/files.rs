@@ -35,9 +35,9 @@ impl Directory {
             base: Some(self.0.clone()),
             ..ReadEnvironment::default()
         };
-        let (nodes, _, complaints) = read(text, &surroundings);
-        let complaints = complaints.into_vec();
-        let said: String = complaints.iter().map(ToString::to_string).collect();
+        let (nodes, _, diagnostics) = read(text, &surroundings);
+        let diagnostics = diagnostics.into_vec();
+        let said: String = diagnostics.iter().map(ToString::to_string).collect();
         (
             shown(&nodes),
             said.replace(&self.0.display().to_string(), "."),
@@ -274,9 +274,9 @@ fn the_file_that_is_read_is_the_first() {
         file: Some(main),
         ..ReadEnvironment::default()
     };
-    let (nodes, _, complaints) = read_bytes(&text, &surroundings);
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read_bytes(&text, &surroundings);
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[]");
-    assert_eq!(complaints.len(), 1);
-    assert!(complaints[0].message.ends_with("includes itself"));
+    assert_eq!(diagnostics.len(), 1);
+    assert!(diagnostics[0].message.ends_with("includes itself"));
 }

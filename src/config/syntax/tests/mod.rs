@@ -1,8 +1,8 @@
 //! Parses whole texts into trees.
 //!
-//! Elsewhere: diagnostics for wrong texts (`complaints`).
+//! Elsewhere: diagnostics for wrong texts (`diagnostics`).
 
-mod complaints;
+mod diagnostics;
 mod files;
 
 use super::*;
@@ -25,9 +25,9 @@ fn shown(nodes: &[SyntaxNode]) -> String {
 
 /// Returns the tree of a text without diagnostics.
 fn tree(text: &str) -> String {
-    let (nodes, _, complaints) = read(text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints, []);
+    let (nodes, _, diagnostics) = read(text, &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics, []);
     shown(&nodes)
 }
 
@@ -112,18 +112,18 @@ fn a_value_is_not_looked_through_again() {
 
 #[test]
 fn an_empty_value_is_none() {
-    let (nodes, _, complaints) = read("Define A \"\"\nX ${A}", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read("Define A \"\"\nX ${A}", &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "X[${A}]");
-    assert_eq!(complaints[0].message, "the variable `${A}` is not defined");
+    assert_eq!(diagnostics[0].message, "the variable `${A}` is not defined");
 }
 
 #[test]
 fn the_environment_is_not_read() {
-    let (nodes, _, complaints) = read("A ${PATH}", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read("A ${PATH}", &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[${PATH}]");
-    assert!(!complaints[0].is_error());
+    assert!(!diagnostics[0].is_error());
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn what_is_given_from_outside_is_defined() {
         defines: vec![("A".into(), "1".into())],
         ..ReadEnvironment::default()
     };
-    let (nodes, _, complaints) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &surroundings);
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints, []);
+    let (nodes, _, diagnostics) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &surroundings);
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics, []);
     assert_eq!(shown(&nodes), "X[1]");
 }
 

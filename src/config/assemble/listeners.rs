@@ -15,7 +15,7 @@ use crate::proxy::Server;
 #[derive(Debug)]
 pub(in crate::config) struct OpenListener {
     /// The configured address, which identifies the listener.
-    asked: SocketAddr,
+    address: SocketAddr,
     pub(in crate::config) local: SocketAddr,
     tls: Option<ServerTls>,
     /// `true` closes the listener.
@@ -41,24 +41,27 @@ enum PlannedListener {
 pub(in crate::config) fn open(
     config: &Config,
     running: &[OpenListener],
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> ListenerPlan {
-    let mut doors = ListenerPlan::default();
+    let mut listeners = ListenerPlan::default();
     let mut kept = Vec::new();
-    for (address, protocol) in asked(config, around, faults) {
-        let identities = identities(config, address, protocol, around, faults);
+    for (address, protocol) in wanted_addresses(config, environment, faults) {
+        let identities = identities(config, address, protocol, environment, faults);
         let mut known = running.iter().enumerate();
-        let known = known.find(|(place, door)| door.asked == address && !kept.contains(place));
-        if let Some((place, door)) = known {
-            if door.tls.is_some() != identities.is_some() {
+        let known =
+            known.find(|(place, opened)| opened.address == address && !kept.contains(place));
+        if let Some((place, opened)) = known {
+            if opened.tls.is_some() != identities.is_some() {
                 faults.add(
                     format!("{address} cannot change between TLS and plain HTTP while it is open"),
                     "remove the listener first, or restart",
                 );
             }
             kept.push(place);
-            doors.planned.push(PlannedListener::Kept(place, identities));
+            listeners
+                .planned
+                .push(PlannedListener::Kept(place, identities));
             continue;
         }
         // A missing certificate has been reported.
@@ -68,7 +71,7 @@ pub(in crate::config) fn open(
         let listener = bind(address);
         let ours = running
             .iter()
-            .any(|door| door.local.port() == address.port());
+            .any(|opened| opened.local.port() == address.port());
         let hint = if ours {
             "this server already listens on this port at other addresses: remove those \
                 first, or restart"
@@ -80,83 +83,87 @@ pub(in crate::config) fn open(
             continue;
         };
         let server = server(config, tls.as_ref(), local);
-        doors
+        listeners
             .planned
             .push(PlannedListener::Opened(Box::new(OpenListener {
-                asked: address,
+                address,
                 local,
                 tls,
                 close: watch::Sender::new(false),
                 unserved: Some((server, listener)),
             })));
     }
-    doors
+    listeners
 }
 
 /// Checks whether listeners could be opened, without opening sockets.
-pub(in crate::config) fn check(config: &Config, around: &BuildEnvironment, faults: &mut Faults) {
-    for (address, protocol) in asked(config, around, faults) {
-        identities(config, address, protocol, around, faults);
+pub(in crate::config) fn check(
+    config: &Config,
+    environment: &BuildEnvironment,
+    faults: &mut Faults,
+) {
+    for (address, protocol) in wanted_addresses(config, environment, faults) {
+        identities(config, address, protocol, environment, faults);
     }
 }
 
 /// Returns the addresses to listen on, with the configured protocol.
-fn asked<'c>(
+fn wanted_addresses<'c>(
     config: &'c Config,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Vec<(SocketAddr, Option<&'c str>)> {
-    let mut asked: Vec<(SocketAddr, Option<&str>)> = Vec::new();
+    let mut wanted: Vec<(SocketAddr, Option<&str>)> = Vec::new();
     for listen in &config.listeners {
         let address = address_of(listen);
-        if asked.iter().any(|(known, _)| *known == address) && address.port() != 0 {
+        if wanted.iter().any(|(known, _)| *known == address) && address.port() != 0 {
             faults.add(
                 format!("`Listen {listen}` occurs twice"),
                 "remove one of them",
             );
         }
-        asked.push((address, listen.protocol.as_deref()));
+        wanted.push((address, listen.protocol.as_deref()));
     }
     // A listener on all IPv6 addresses also accepts IPv4.
-    let both: Vec<u16> = asked
+    let both: Vec<u16> = wanted
         .iter()
         .filter(|(address, _)| address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
         .map(|(address, _)| address.port())
         .collect();
-    asked.retain(|(address, _)| {
+    wanted.retain(|(address, _)| {
         let is_there = both.contains(&address.port()) && address.port() != 0;
         address.ip() != IpAddr::from(Ipv4Addr::UNSPECIFIED) || !is_there
     });
-    if asked.is_empty() {
-        asked.extend(around.listen.iter().map(|&address| (address, None)));
+    if wanted.is_empty() {
+        wanted.extend(environment.listen.iter().map(|&address| (address, None)));
     }
-    if asked.is_empty() {
+    if wanted.is_empty() {
         faults.add("there is no address to listen on", "add `Listen 8080`");
     }
-    asked
+    wanted
 }
 
 impl ListenerPlan {
     /// Closes listeners that are not wanted, and renews certificates.
-    pub(in crate::config) fn carry_out(self, running: &mut Vec<OpenListener>) {
+    pub(in crate::config) fn apply(self, running: &mut Vec<OpenListener>) {
         let mut before: Vec<Option<OpenListener>> = running.drain(..).map(Some).collect();
         for planned in self.planned {
             match planned {
-                PlannedListener::Opened(door) => running.push(*door),
+                PlannedListener::Opened(opened) => running.push(*opened),
                 PlannedListener::Kept(place, identities) => {
-                    let Some(door) = before.get_mut(place).and_then(Option::take) else {
+                    let Some(opened) = before.get_mut(place).and_then(Option::take) else {
                         continue;
                     };
-                    if let (Some(tls), Some(identities)) = (&door.tls, identities) {
+                    if let (Some(tls), Some(identities)) = (&opened.tls, identities) {
                         // There is at least one: a listener without any is refused earlier.
                         drop(tls.replace(identities));
                     }
-                    running.push(door);
+                    running.push(opened);
                 }
             }
         }
-        for door in before.into_iter().flatten() {
-            door.close.send_replace(true);
+        for opened in before.into_iter().flatten() {
+            opened.close.send_replace(true);
         }
     }
 }
@@ -204,7 +211,7 @@ fn identities(
     config: &Config,
     address: SocketAddr,
     protocol: Option<&str>,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Option<Vec<Identity>> {
     let virtual_hosts = config.virtual_hosts.iter();
@@ -246,7 +253,8 @@ fn identities(
             .as_ref()
             .or(main.key.as_ref())
             .unwrap_or(certificate);
-        let identity = Identity::from_pem_files(around.file(certificate), around.file(key));
+        let identity =
+            Identity::from_pem_files(environment.file(certificate), environment.file(key));
         let about = format!("host `{name}`");
         identities.extend(faults.note(
             identity,
@@ -257,9 +265,9 @@ fn identities(
     Some(identities)
 }
 
-fn leads_to(host: &HostAddress, door: SocketAddr) -> bool {
+fn leads_to(host: &HostAddress, opened: SocketAddr) -> bool {
     let ip = host
         .ip
-        .is_none_or(|ip| door.ip().is_unspecified() || ip == door.ip());
-    ip && host.port.is_none_or(|port| port == door.port())
+        .is_none_or(|ip| opened.ip().is_unspecified() || ip == opened.ip());
+    ip && host.port.is_none_or(|port| port == opened.port())
 }

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use super::hidden::Rules;
 use super::parameter::{Remark, nearest};
 use super::reading::DirectiveContext;
-use super::routes::not_kept;
+use super::session_warning::session_warning;
 use crate::config::model::ProxyTarget;
 
 /// Runs all checks.
-pub(super) fn look(reading: &mut DirectiveContext<'_>) {
+pub(super) fn check(reading: &mut DirectiveContext<'_>) {
     heartbeats(reading);
     let targets = std::mem::take(&mut reading.targets);
     let mut looked_at = HashSet::new();
@@ -32,7 +32,7 @@ pub(super) fn look(reading: &mut DirectiveContext<'_>) {
         }
         if let ProxyTarget::Balancer { name, .. } = &mapped.target {
             if looked_at.insert((mapped.host, name)) && reading.take_warnings() {
-                if let Some(remark) = not_kept(reading, mapped.host, name) {
+                if let Some(remark) = session_warning(reading, mapped.host, name) {
                     reading.warning(mapped.target_span, remark);
                 }
             }
@@ -66,7 +66,7 @@ fn heartbeats(reading: &mut DirectiveContext<'_>) {
     if listen.is_none() && !storage {
         let message = "there is no source of heartbeats, so no member will be picked";
         let hint = "write `HeartbeatListen` or `HeartbeatStorage`";
-        for span in std::mem::take(&mut reading.elect_by_heartbeats) {
+        for span in std::mem::take(&mut reading.picks_by_heartbeats) {
             reading.warning(span, Remark::new(message).with_hint(hint));
         }
     }

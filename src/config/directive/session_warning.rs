@@ -1,4 +1,4 @@
-//! Detects sessions that cannot stay with a member: [`not_kept`].
+//! Detects sessions that cannot stay with a member: [`session_warning`].
 //!
 //! Elsewhere: handling the session of a request (`session`).
 
@@ -11,7 +11,7 @@ use crate::session::{CookieRouteError, StickySession};
 const SHOWN: usize = 3;
 
 /// Returns a warning about the sessions of a balancer, as one host uses it.
-pub(super) fn not_kept(
+pub(super) fn session_warning(
     reading: &DirectiveContext<'_>,
     host: Option<usize>,
     name: &str,
@@ -21,7 +21,7 @@ pub(super) fn not_kept(
             None => &reading.config.server,
             Some(at) => &reading.config.virtual_hosts.get(at)?.host,
         };
-        host.balancers.get(reading.found.balancer(at, name)?)
+        host.balancers.get(reading.definitions.balancer(at, name)?)
     };
     let (own, main) = (balancer_of(host), balancer_of(None));
     let both = || own.into_iter().chain(main);

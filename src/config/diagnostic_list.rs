@@ -1,4 +1,4 @@
-//! The diagnostics of one text, up to a limit: [`Complaints`].
+//! The diagnostics of one text, up to a limit: [`DiagnosticList`].
 //!
 //! Elsewhere: how a diagnostic is shown (`diagnostic`).
 
@@ -11,13 +11,13 @@ const MOST: usize = 200;
 /// A list of diagnostics with a maximum length. Each diagnostic holds a line of text, so an
 /// unlimited list could use too much memory.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(super) struct DiagnosticList {
     all: Vec<Diagnostic>,
     errors: usize,
     others: usize,
 }
 
-impl Complaints {
+impl DiagnosticList {
     /// Returns whether there are so many errors that reading should stop.
     pub(super) fn are_too_many(&self) -> bool {
         self.errors >= MOST
@@ -32,15 +32,15 @@ impl Complaints {
     /// both are slow.
     pub(super) fn add<'s>(
         &mut self,
-        complaint: Diagnostic,
+        diagnostic: Diagnostic,
         secrets: impl IntoIterator<Item = &'s str>,
         place: impl FnOnce() -> Position,
     ) {
-        let is_error = complaint.is_error();
+        let is_error = diagnostic.is_error();
         if self.are_too_many() || !(is_error || self.take_warnings()) {
             return;
         }
-        self.all.push(complaint.without(secrets).at(place()));
+        self.all.push(diagnostic.without(secrets).at(place()));
         let count = if is_error {
             &mut self.errors
         } else {

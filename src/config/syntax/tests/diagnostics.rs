@@ -4,9 +4,9 @@ use super::*;
 
 /// Returns all diagnostics for a text.
 fn said(text: &str) -> String {
-    let (_, _, complaints) = read(text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    complaints.iter().map(ToString::to_string).collect()
+    let (_, _, diagnostics) = read(text, &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
+    diagnostics.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -373,35 +373,35 @@ error: included files and values of variables exceed 16 MiB in total
 
 #[test]
 fn no_more_than_two_hundred_errors_and_warnings_are_told() {
-    let (_, _, complaints) = read(&"</A>\n".repeat(300), &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints.len(), 201);
+    let (_, _, diagnostics) = read(&"</A>\n".repeat(300), &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics.len(), 201);
     assert_eq!(
-        complaints[200].to_string(),
+        diagnostics[200].to_string(),
         "\
 note: reading stopped after 200 errors
 "
     );
     let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
-    let (_, _, complaints) = read(&text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints.len(), 202);
+    let (_, _, diagnostics) = read(&text, &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics.len(), 202);
     assert_eq!(
-        complaints[200].to_string(),
+        diagnostics[200].to_string(),
         "\
 note: only the first 200 warnings are shown
 "
     );
-    assert!(complaints[201].is_error());
+    assert!(diagnostics[201].is_error());
 }
 
 #[test]
 fn of_what_is_not_utf_8() {
-    let (nodes, _, complaints) = read_bytes(b"A\nB \xff c\n", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read_bytes(b"A\nB \xff c\n", &ReadEnvironment::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[] B[\u{fffd}|c]");
     assert_eq!(
-        complaints[0].to_string(),
+        diagnostics[0].to_string(),
         "\
 error: the file is not UTF-8
  --> configuration:2:3

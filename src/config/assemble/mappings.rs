@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::Faults;
 use super::balancers::BalancerChange;
-use super::scope::{BalancerKey, HostScope, Meant, bare_name};
+use super::scope::{BalancerKey, HostScope, UsedBalancer, bare_name};
 use crate::config::front::{HostDestination, MemberClient, Paths};
 use crate::config::member_url::MemberUrl;
 use crate::config::{BalancerConfig, Location, ProxyTarget, SessionConfig, ViaPolicy};
@@ -48,7 +48,7 @@ pub(super) fn add_rule(
 }
 
 /// Returns the paths of a location.
-pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths> {
+pub(super) fn paths_of(location: &Location, faults: &mut Faults) -> Option<Paths> {
     let path = &location.path;
     if location.is_pattern {
         let regex = Regex::new(path);
@@ -69,18 +69,18 @@ pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths
 /// Returns a balancer as one host uses it; the balancers are prepared.
 pub(super) fn destination(
     scope: &HostScope<'_>,
-    meant: &Meant,
-    looks: &BTreeSet<bool>,
+    used: &UsedBalancer,
+    forwarded_headers_used: &BTreeSet<bool>,
     changes: &BTreeMap<BalancerKey, BalancerChange>,
     faults: &mut Faults,
 ) -> Option<HostDestination> {
-    let config = &meant.config;
+    let config = &used.config;
     let sticky = sticky(&config.name, &config.session, faults);
     let failover = failover(config, faults);
     // A balancer that could not be prepared has been reported.
-    let balancer = changes.get(&meant.key)?.balancer();
-    let mut lanes = Vec::new();
-    for &forwarded_headers in looks {
+    let balancer = changes.get(&used.key)?.balancer();
+    let mut clients = Vec::new();
+    for &forwarded_headers in forwarded_headers_used {
         let mut layer = BalanceLayer::new(balancer.clone()).failover(failover.clone());
         if let Some(sticky) = &sticky {
             layer = layer.sticky(sticky.clone());
@@ -90,16 +90,16 @@ pub(super) fn destination(
         }
         let forwarding = forwarding(scope, forwarded_headers, faults);
         let edge = EdgeLayer::new(forwarding).upgrades(upgrades(config));
-        lanes.push(MemberClient {
+        clients.push(MemberClient {
             forwarded_headers,
             balancer: balancer.clone(),
             proxy: ReverseProxy::from_parts(layer, edge),
         });
     }
     Some(HostDestination {
-        name: meant.is_named.then(|| config.name.clone()),
+        name: used.is_named.then(|| config.name.clone()),
         sticky,
-        lanes,
+        clients,
     })
 }
 
