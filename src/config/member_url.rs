@@ -19,7 +19,7 @@ pub(super) struct MemberUrl {
 
 /// Why a text is not the URL of a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NoMemberUrl {
+pub(super) enum MemberUrlError {
     /// There is no scheme, or no `//` after it.
     NoScheme,
     NoSocket,
@@ -29,23 +29,23 @@ pub(super) enum NoMemberUrl {
 
 impl MemberUrl {
     /// Splits a URL into its parts, without checking the parts.
-    pub(super) fn parse(text: &str) -> Result<Self, NoMemberUrl> {
+    pub(super) fn parse(text: &str) -> Result<Self, MemberUrlError> {
         let (socket, url) = match text.get(..5) {
             Some(unix) if unix.eq_ignore_ascii_case("unix:") => {
                 let parts = text[5..].split_once('|');
-                let (socket, url) = parts.ok_or(NoMemberUrl::SocketAlone)?;
+                let (socket, url) = parts.ok_or(MemberUrlError::SocketAlone)?;
                 (Some(socket), url)
             }
             _ => (None, text),
         };
         if socket == Some("") {
-            return Err(NoMemberUrl::NoSocket);
+            return Err(MemberUrlError::NoSocket);
         }
-        let (scheme, rest) = url.split_once(':').ok_or(NoMemberUrl::NoScheme)?;
+        let (scheme, rest) = url.split_once(':').ok_or(MemberUrlError::NoScheme)?;
         let rest = match rest.strip_prefix("//") {
             Some(rest) => rest,
             None if rest.is_empty() && socket.is_some() => "",
-            None => return Err(NoMemberUrl::NoScheme),
+            None => return Err(MemberUrlError::NoScheme),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -89,7 +89,7 @@ impl MemberUrl {
 
 #[cfg(test)]
 mod tests {
-    use super::{MemberUrl, NoMemberUrl};
+    use super::{MemberUrl, MemberUrlError};
 
     #[test]
     fn a_url_is_split_as_it_stands() {
@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn a_missing_part_is_an_error() {
         for (text, missing) in [
-            ("", NoMemberUrl::NoScheme),
-            ("10.0.0.1:8080", NoMemberUrl::NoScheme),
-            ("http:", NoMemberUrl::NoScheme),
-            ("unix:|http://a", NoMemberUrl::NoSocket),
-            ("unix:/a", NoMemberUrl::SocketAlone),
+            ("", MemberUrlError::NoScheme),
+            ("10.0.0.1:8080", MemberUrlError::NoScheme),
+            ("http:", MemberUrlError::NoScheme),
+            ("unix:|http://a", MemberUrlError::NoSocket),
+            ("unix:/a", MemberUrlError::SocketAlone),
         ] {
             assert_eq!(MemberUrl::parse(text), Err(missing), "{text}");
         }

@@ -1,11 +1,11 @@
-//! Reads a configuration: [`parse`], and [`Reader`] with its surroundings.
+//! Reads a configuration: [`parse`], and [`Reader`] with its input.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic_list::DiagnosticList;
 use super::directive;
-use super::syntax::{self, ReadEnvironment, Sources, SyntaxNode};
+use super::syntax::{self, ReaderInput, Sources, SyntaxNode};
 use super::{Config, Diagnostic};
 
 /// Parses a configuration that does not include files; see [`Reader`] for one that does.
@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Reader {
-    surroundings: ReadEnvironment,
+    input: ReaderInput,
 }
 
 impl Reader {
@@ -43,7 +43,7 @@ impl Reader {
 
     /// Sets the name of the text in diagnostics; `configuration` by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.surroundings.name = Some(name.into());
+        self.input.name = Some(name.into());
         self
     }
 
@@ -61,13 +61,13 @@ impl Reader {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.surroundings.base = Some(directory.into());
+        self.input.base = Some(directory.into());
         self
     }
 
     /// Defines a variable for `${NAME}` and `<IfDefine NAME>` (httpd: `-D`).
     pub fn define(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.surroundings.defines.push((name.into(), value.into()));
+        self.input.defines.push((name.into(), value.into()));
         self
     }
 
@@ -90,14 +90,14 @@ impl Reader {
     {
         let variables = variables.into_iter();
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        self.surroundings.environment.extend(variables);
+        self.input.environment.extend(variables);
         self
     }
 
     /// Reads a configuration; see [`parse`].
     #[must_use]
     pub fn parse(&self, text: &str) -> (Config, Vec<Diagnostic>) {
-        interpreted(syntax::read(text, &self.surroundings))
+        interpreted(syntax::read(text, &self.input))
     }
 
     /// Reads a configuration from a file.
@@ -126,21 +126,21 @@ impl Reader {
     pub fn parse_file(&self, path: impl AsRef<Path>) -> io::Result<(Config, Vec<Diagnostic>)> {
         let path = path.as_ref();
         let shown = path.display();
-        let bytes = bounded(path).map_err(|error| {
+        let bytes = read_bounded(path).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot read `{shown}`: {error}"))
         })?;
-        let mut surroundings = self.surroundings.clone();
-        surroundings.name.get_or_insert_with(|| shown.to_string());
+        let mut input = self.input.clone();
+        input.name.get_or_insert_with(|| shown.to_string());
         // The names in diagnostics must not depend on the current directory.
         let directory = std::path::absolute(path.parent().unwrap_or(Path::new("")));
-        surroundings.fallback_base = Some(directory.or_else(|_| std::env::current_dir())?);
-        surroundings.file = Some(path.to_path_buf());
-        Ok(interpreted(syntax::read_bytes(&bytes, &surroundings)))
+        input.fallback_base = Some(directory.or_else(|_| std::env::current_dir())?);
+        input.file = Some(path.to_path_buf());
+        Ok(interpreted(syntax::read_bytes(&bytes, &input)))
     }
 }
 
 /// Reads a file that may be a pipe, up to a size limit.
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     const MOST: u64 = 16 << 20;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;

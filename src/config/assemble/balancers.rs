@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::checks::{CheckTable, Checks};
 use super::heartbeats::HeartbeatTasks;
-use super::members::{Wire, spec};
+use super::members::{ConnectionSettings, spec};
 use super::scope::{BalancerKey, WantedBalancer, wanted};
 use super::{BuildEnvironment, Faults};
 use crate::balancer::events::Observer;
@@ -26,7 +26,7 @@ use crate::scheduler::{
 #[derive(Clone, Debug)]
 pub(in crate::config) struct RunningBalancer {
     config: BalancerConfig,
-    wires: BTreeMap<String, Wire>,
+    connections: BTreeMap<String, ConnectionSettings>,
     pub(in crate::config) checks: Checks,
     /// Keeps the balancer subscribed to heartbeats, if it picks by them.
     subscription: Option<Arc<FollowGuard>>,
@@ -112,16 +112,16 @@ fn create(
     if wanted.config.forced_recovery == Some(false) {
         builder = builder.forced_recovery(false);
     }
-    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
+    let (mut connections, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, environment);
-        table.add(member, &wire, config, faults);
-        match wire.endpoint(environment, faults) {
+        let connection = ConnectionSettings::of(member, &wanted.inherited, environment);
+        table.add(member, &connection, config, faults);
+        match connection.endpoint(environment, faults) {
             Some(endpoint) => builder = builder.member(&*member.url, endpoint, spec(member)),
             None => whole = false,
         }
-        wires.insert(member.url.clone(), wire);
+        connections.insert(member.url.clone(), connection);
     }
     if !whole {
         return None;
@@ -131,7 +131,7 @@ fn create(
     let balancer = faults.note(balancer, about, "fix its members")?;
     let running = RunningBalancer {
         config: wanted.config,
-        wires,
+        connections,
         checks: Checks::new(),
         subscription: None,
         balancer,
@@ -148,21 +148,21 @@ fn edit(
 ) -> Option<BalancerChange> {
     let before: BTreeMap<_, _> = by_url(&running.config);
     let mut changed = Vec::new();
-    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
+    let (mut connections, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, environment);
-        table.add(member, &wire, config, faults);
+        let connection = ConnectionSettings::of(member, &wanted.inherited, environment);
+        table.add(member, &connection, config, faults);
         let known = before.get(member.url.as_str());
-        if known.is_none() || running.wires.get(&member.url) != Some(&wire) {
-            match wire.endpoint(environment, faults) {
+        if known.is_none() || running.connections.get(&member.url) != Some(&connection) {
+            match connection.endpoint(environment, faults) {
                 Some(endpoint) => changed.push((member.clone(), Some(endpoint))),
                 None => whole = false,
             }
         } else if known.is_some_and(|&known| known != member) {
             changed.push((member.clone(), None));
         }
-        wires.insert(member.url.clone(), wire);
+        connections.insert(member.url.clone(), connection);
     }
     if !whole {
         return None;
@@ -176,7 +176,7 @@ fn edit(
     Some(BalancerChange::Edit {
         after: Box::new(RunningBalancer {
             config: wanted.config,
-            wires,
+            connections,
             checks: running.checks.clone(),
             subscription: running.subscription.clone(),
             balancer: running.balancer.clone(),

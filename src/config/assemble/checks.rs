@@ -12,7 +12,7 @@ use http::{Method, Version};
 use tokio::runtime::Handle;
 
 use super::Faults;
-use super::members::Wire;
+use super::members::ConnectionSettings;
 use crate::balancer::Balancer;
 use crate::config::{CheckConfig, CheckMethod, Config, Expression, MemberConfig, check_terms};
 use crate::health::{Check, CheckError, FirstCheck, HealthChecks, HttpProbe, TcpProbe};
@@ -60,12 +60,12 @@ impl CheckTable {
     pub(super) fn add(
         &mut self,
         member: &MemberConfig,
-        wire: &Wire,
+        connection: &ConnectionSettings,
         config: &Config,
         faults: &mut Faults,
     ) {
         let about = format!("health checks of `{}`", member.url);
-        let Some(settings) = self.settings(&about, member, wire, config, faults) else {
+        let Some(settings) = self.settings(&about, member, connection, config, faults) else {
             return;
         };
         if let Some(check) = check(&about, &settings, faults) {
@@ -79,7 +79,7 @@ impl CheckTable {
         &mut self,
         about: &str,
         member: &MemberConfig,
-        wire: &Wire,
+        connection: &ConnectionSettings,
         config: &Config,
         faults: &mut Faults,
     ) -> Option<CheckSettings> {
@@ -108,7 +108,7 @@ impl CheckTable {
             fails: first(&layers, |it| it.fails).unwrap_or(1),
             uri: first(&layers, |it| it.uri.clone()).unwrap_or_default(),
             condition,
-            limit: wire.check_limit(method == CheckMethod::Tcp),
+            limit: connection.check_limit(method == CheckMethod::Tcp),
         })
     }
 

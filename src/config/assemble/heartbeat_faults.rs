@@ -29,8 +29,8 @@ const UNSENT_EVERY: Duration = Duration::from_secs(60);
 /// Reports problems, but limits floods and does not repeat a problem that lasts.
 pub(super) struct HeartbeatFaults {
     observer: Option<Arc<dyn Observer>>,
-    dropped: Mutex<Spaced>,
-    unsent: Mutex<Spaced>,
+    dropped: Mutex<RateLimit>,
+    unsent: Mutex<RateLimit>,
     /// The problems of the file that have been reported.
     file: Mutex<Vec<String>>,
 }
@@ -51,18 +51,22 @@ impl HeartbeatFaults {
         if self.observer.is_none() {
             return;
         }
-        let untold = self.dropped.lock().next(Instant::now(), DROPPED_EVERY);
-        if let Some(untold) = untold {
+        let suppressed = self.dropped.lock().next(Instant::now(), DROPPED_EVERY);
+        if let Some(suppressed) = suppressed {
             let error = with_source(error);
-            self.tell(&format!("dropped a heartbeat from {from}: {error}{untold}"));
+            self.notify(&format!(
+                "dropped a heartbeat from {from}: {error}{suppressed}"
+            ));
         }
     }
 
     /// Records that a heartbeat could not be sent.
     pub(super) fn unsent(&self, to: SocketAddr, error: &io::Error) {
-        let untold = self.unsent.lock().next(Instant::now(), UNSENT_EVERY);
-        if let Some(untold) = untold {
-            self.tell(&format!("cannot send a heartbeat to {to}: {error}{untold}"));
+        let suppressed = self.unsent.lock().next(Instant::now(), UNSENT_EVERY);
+        if let Some(suppressed) = suppressed {
+            self.notify(&format!(
+                "cannot send a heartbeat to {to}: {error}{suppressed}"
+            ));
         }
     }
 
@@ -93,12 +97,12 @@ impl HeartbeatFaults {
     fn file_has(&self, faults: &[String]) {
         let before = std::mem::replace(&mut *self.file.lock(), faults.to_vec());
         for fault in faults.iter().filter(|it| !before.contains(it)) {
-            self.tell(fault);
+            self.notify(fault);
         }
     }
 
     /// Calls the observer. A panic of the observer does not end the calling task.
-    fn tell(&self, why: &str) {
+    fn notify(&self, why: &str) {
         let Some(observer) = &self.observer else {
             return;
         };
@@ -121,24 +125,24 @@ fn with_source(error: &ReportError) -> String {
 
 /// Limits a message to one per interval.
 #[derive(Debug, Default)]
-struct Spaced {
-    told_at: Option<Instant>,
-    untold: u64,
+struct RateLimit {
+    sent_at: Option<Instant>,
+    suppressed: u64,
 }
 
-impl Spaced {
+impl RateLimit {
     /// Returns a text with the number of messages suppressed since the last one; `None` to
     /// suppress this one.
     fn next(&mut self, now: Instant, every: Duration) -> Option<impl Display + use<>> {
         let is_soon = |at: Instant| now.saturating_duration_since(at) < every;
-        if self.told_at.is_some_and(is_soon) {
-            self.untold = self.untold.saturating_add(1);
+        if self.sent_at.is_some_and(is_soon) {
+            self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.told_at = Some(now);
-        Some(match std::mem::take(&mut self.untold) {
+        self.sent_at = Some(now);
+        Some(match std::mem::take(&mut self.suppressed) {
             0 => String::new(),
-            untold => format!(" ({untold} more before it)"),
+            suppressed => format!(" ({suppressed} more before it)"),
         })
     }
 }
@@ -165,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_flood_of_bad_reports_one_a_second_is_told() {
+    async fn at_most_one_dropped_report_per_second_is_reported() {
         let (faults, told) = told();
         let error = HeartbeatMessage::parse(b"v=1&busy=1").unwrap_err();
         let error = ReportError::from(error);
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_a_file_is_told_once_as_long_as_it_lasts() {
+    fn a_fault_of_a_file_is_reported_once_while_it_lasts() {
         let (faults, told) = told();
         let path = Path::new("hb.dat");
         let (_, errors) = HeartbeatFile::parse(b"10.0.0.1 ready=x&busy=1\n");
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observer_that_panics_ends_nothing() {
+    fn a_panic_of_the_observer_is_caught() {
         let observer: Arc<dyn Observer> = Arc::new(|_: &Event<'_>| panic!("it cannot be told"));
         let faults = HeartbeatFaults::new(Some(&observer));
         faults.written(

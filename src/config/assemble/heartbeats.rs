@@ -11,7 +11,7 @@ use http::Uri;
 use tokio::runtime::Handle;
 
 use super::heartbeat_faults::HeartbeatFaults;
-use super::storage::{Storing, keep_reading, keep_writing};
+use super::storage::{StorageTask, keep_reading, keep_writing};
 use super::{BuildEnvironment, Faults};
 use crate::balancer::Balancer;
 use crate::balancer::events::Observer;
@@ -32,7 +32,7 @@ pub(in crate::config) struct HeartbeatTasks {
     pub(in crate::config) monitor: HeartbeatMonitor,
     faults: Arc<HeartbeatFaults>,
     listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
-    storing: Option<(Storage, Storing)>,
+    storing: Option<(Storage, StorageTask)>,
     sending: Option<((SocketAddr, u32), HeartbeatSenderGuard)>,
 }
 
@@ -149,8 +149,10 @@ impl HeartbeatTasks {
             self.storing = change.storage.map(|storage| {
                 let (monitor, faults) = (self.monitor.clone(), self.faults.clone());
                 let storing = match storage.clone() {
-                    Storage::Read(path) => Storing::spawn(keep_reading(path, monitor, faults)),
-                    Storage::Written(path) => Storing::spawn(keep_writing(path, monitor, faults)),
+                    Storage::Read(path) => StorageTask::spawn(keep_reading(path, monitor, faults)),
+                    Storage::Written(path) => {
+                        StorageTask::spawn(keep_writing(path, monitor, faults))
+                    }
                 };
                 (storage, storing)
             });

@@ -1,4 +1,4 @@
-//! Converts a member: its [`MemberSpec`] for the balancer, and its [`Wire`], from which an
+//! Converts a member: its [`MemberSpec`] for the balancer, and its [`ConnectionSettings`], from which an
 //! [`Endpoint`] is built.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -22,7 +22,7 @@ pub(super) struct Inherited {
 
 /// The connection settings of a member. Members with equal settings may share connections.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Wire {
+pub(super) struct ConnectionSettings {
     url: String,
     connect: Duration,
     timeout: Duration,
@@ -38,7 +38,7 @@ pub(super) struct Wire {
 /// minute is too long before another member is tried.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
-impl Wire {
+impl ConnectionSettings {
     pub(super) fn of(
         member: &MemberConfig,
         inherited: &Inherited,

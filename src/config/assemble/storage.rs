@@ -31,15 +31,15 @@ const STEP: Duration = Duration::from_millis(5);
 
 /// A task that is aborted on drop.
 #[derive(Debug)]
-pub(super) struct Storing(AbortHandle);
+pub(super) struct StorageTask(AbortHandle);
 
-impl Storing {
+impl StorageTask {
     pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(task).abort_handle())
     }
 }
 
-impl Drop for Storing {
+impl Drop for StorageTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -53,7 +53,7 @@ pub(super) async fn keep_reading(
 ) {
     let names = monitor.clone();
     let reading = async move {
-        let (mut known, mut taken) = (None, TakenReports::default());
+        let (mut known, mut taken) = (None, AppliedReports::default());
         let mut was_empty = true;
         loop {
             let (file, before) = (path.clone(), known);
@@ -65,7 +65,7 @@ pub(super) async fn keep_reading(
                     let is_empty = file.records().is_empty();
                     if was_empty || !is_empty {
                         known = Some(state);
-                        taken.take(file.records(), Instant::now(), &monitor);
+                        taken.apply(file.records(), Instant::now(), &monitor);
                     }
                     was_empty = is_empty;
                 }
@@ -107,21 +107,21 @@ fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<C
 /// The records that have been added. A record that is no longer in the file, or is too old,
 /// is withdrawn from the monitor.
 #[derive(Debug, Default)]
-struct TakenReports {
-    seen: HashMap<SenderId, Last>,
+struct AppliedReports {
+    seen: HashMap<SenderId, LastReport>,
 }
 
 /// The last report of a sender.
 #[derive(Debug)]
-struct Last {
+struct LastReport {
     at: Instant,
     /// Whether it has been withdrawn. It is kept as long as a later report might seem
     /// older.
     is_withdrawn: bool,
 }
 
-impl TakenReports {
-    fn take(&mut self, records: &[HeartbeatRecord], now: Instant, monitor: &HeartbeatMonitor) {
+impl AppliedReports {
+    fn apply(&mut self, records: &[HeartbeatRecord], now: Instant, monitor: &HeartbeatMonitor) {
         let mut fresh = HashSet::new();
         for record in records {
             let Some(age) = record.last_seen().filter(|age| *age < STALE) else {
@@ -176,17 +176,17 @@ pub(super) async fn keep_writing(
 
 #[cfg(test)]
 mod tests {
-    use super::TakenReports;
+    use super::AppliedReports;
     use crate::clock::ManualClock;
     use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor};
     use std::time::Duration;
     use tokio::time::Instant;
 
     #[test]
-    fn a_file_is_all_that_counts_whatever_it_said_before() {
+    fn only_the_current_content_of_a_file_is_used() {
         let clock = ManualClock::new();
         let monitor = HeartbeatMonitor::builder().clock(clock.clone()).build();
-        let mut taken = TakenReports::default();
+        let mut taken = AppliedReports::default();
         let mut now = Instant::now();
         for (passed, text, idle) in [
             (0, "10.0.0.1 &ready=7&busy=1&lastseen=2\n", &[7][..]),
@@ -205,7 +205,7 @@ mod tests {
             let passed = Duration::from_secs(passed);
             clock.advance(passed);
             now += passed;
-            taken.take(file.records(), now, &monitor);
+            taken.apply(file.records(), now, &monitor);
             let records = monitor.records();
             let found: Vec<u32> = records.iter().map(|it| it.reading().ready).collect();
             assert_eq!(found, idle, "{text:?}");

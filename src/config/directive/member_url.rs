@@ -5,7 +5,7 @@
 use http::uri::Authority;
 
 use super::parameter::{Remark, nearest};
-use crate::config::member_url::{MemberUrl, NoMemberUrl};
+use crate::config::member_url::{MemberUrl, MemberUrlError};
 
 /// The supported schemes, with their default ports.
 const SCHEMES: [(&str, u16); 6] = [
@@ -25,9 +25,9 @@ pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
         remark.with_hint("write `http://host:8080`")
     };
     let url = MemberUrl::parse(text).map_err(|missing| match missing {
-        NoMemberUrl::NoScheme => no_url(),
-        NoMemberUrl::NoSocket => Remark::new("the path of the socket is missing"),
-        NoMemberUrl::SocketAlone => {
+        MemberUrlError::NoScheme => no_url(),
+        MemberUrlError::NoSocket => Remark::new("the path of the socket is missing"),
+        MemberUrlError::SocketAlone => {
             let remark = Remark::new(format!("`{text}` has a socket, but no URL after it"));
             remark.with_hint("write `unix:/path|http://host/`")
         }

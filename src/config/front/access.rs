@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn one_rule_that_lets_in_is_enough() {
+    fn one_matching_rule_grants_access() {
         let rules = [
             AccessRule::Denied,
             AccessRule::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_known_is_let_in_only_where_everybody_is() {
+    fn an_unknown_client_has_access_only_if_all_clients_have() {
         let nobody = Extensions::new();
         let here = "127.0.0.1:80".parse().unwrap();
         assert!(

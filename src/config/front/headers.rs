@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_body_ends_is_not_to_be_said() {
+    fn headers_that_determine_the_length_of_a_body_are_refused() {
         for name in ["Content-Length", "transfer-encoding"] {
             let rule = HeaderRule {
                 action: HeaderAction::Set,
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_nobody_fills_are_refused() {
+    fn unknown_formats_are_refused() {
         for text in ["%", "%t", "%{V}", "%{V", "%{V}i"] {
             assert!(HeaderTemplate::new(text).is_err(), "{text}");
         }

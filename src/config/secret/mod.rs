@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_no_secret_of_its_line() {
+    fn a_message_masks_the_secrets_of_its_line() {
         let words = ["ProxyPas", "/", "http://u:pw@h/", "secret=a", "x"];
         assert_eq!(of_words(&words), ["u:pw", "a"]);
         let said = without("`http://u:pw@h/` and `a`, not about", ["u:pw", "a"]);

@@ -19,7 +19,7 @@ mod words;
 
 pub(super) use node::{ConfigWord, Directive, Section, Span, SyntaxNode};
 pub(super) use sources::Sources;
-pub(super) use state::ReadEnvironment;
+pub(super) use state::ReaderInput;
 
 use super::diagnostic::Diagnostic;
 use super::diagnostic_list::DiagnosticList;
@@ -27,23 +27,20 @@ use state::ParserState;
 
 /// Parses a text, and the files it includes, into a tree. Parts that cannot be parsed are
 /// left out, with a diagnostic.
-pub(super) fn read(
-    text: &str,
-    surroundings: &ReadEnvironment,
-) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
-    read_bytes(text.as_bytes(), surroundings)
+pub(super) fn read(text: &str, input: &ReaderInput) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
+    read_bytes(text.as_bytes(), input)
 }
 
 /// Parses bytes that may not be UTF-8; see [`read`].
 pub(super) fn read_bytes(
     bytes: &[u8],
-    surroundings: &ReadEnvironment,
+    input: &ReaderInput,
 ) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
-    let mut state = ParserState::new(surroundings);
-    if let Some(file) = &surroundings.file {
+    let mut state = ParserState::new(input);
+    if let Some(file) = &input.file {
         state.open_files.push(include::identity(file));
     }
-    let name = surroundings.name.as_deref().unwrap_or("configuration");
+    let name = input.name.as_deref().unwrap_or("configuration");
     let (source, text) = include::add(&mut state, name, bytes);
     let nodes = tree::read(&mut state, source, &text);
     state.sources.base = state.base;

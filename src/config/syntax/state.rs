@@ -17,7 +17,7 @@ const BYTES: u64 = 16 << 20;
 
 /// The parser's input from outside the text.
 #[derive(Clone, Default)]
-pub(in crate::config) struct ReadEnvironment {
+pub(in crate::config) struct ReaderInput {
     /// The name of the first text.
     pub(in crate::config) name: Option<String>,
     /// The directory for relative names in `Include`; without it, includes are an error.
@@ -32,13 +32,13 @@ pub(in crate::config) struct ReadEnvironment {
     pub(in crate::config) environment: Vec<(String, String)>,
 }
 
-impl fmt::Debug for ReadEnvironment {
+impl fmt::Debug for ReaderInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |all: &[(String, String)]| -> Vec<String> {
             all.iter().map(|(name, _)| name.clone()).collect()
         };
         // Values may be secret.
-        f.debug_struct("ReadEnvironment")
+        f.debug_struct("ReaderInput")
             .field("name", &self.name)
             .field("base", &self.base)
             .field("defines", &names(&self.defines))
@@ -49,7 +49,7 @@ impl fmt::Debug for ReadEnvironment {
 
 #[derive(Debug)]
 pub(super) struct ParserState<'a> {
-    pub(super) surroundings: &'a ReadEnvironment,
+    pub(super) input: &'a ReaderInput,
     /// The directory for relative file names.
     pub(super) base: Option<PathBuf>,
     pub(super) sources: Sources,
@@ -65,16 +65,13 @@ pub(super) struct ParserState<'a> {
 }
 
 impl<'a> ParserState<'a> {
-    pub(super) fn new(surroundings: &'a ReadEnvironment) -> Self {
+    pub(super) fn new(input: &'a ReaderInput) -> Self {
         Self {
-            surroundings,
-            base: surroundings
-                .base
-                .clone()
-                .or(surroundings.fallback_base.clone()),
+            input,
+            base: input.base.clone().or(input.fallback_base.clone()),
             sources: Sources::default(),
             diagnostics: DiagnosticList::default(),
-            variables: Variables::new(&surroundings.defines, &surroundings.environment),
+            variables: Variables::new(&input.defines, &input.environment),
             open_files: Vec::new(),
             depth: 0,
             stopped: false,
@@ -84,8 +81,7 @@ impl<'a> ParserState<'a> {
 
     /// Applies `ServerRoot`, unless the caller has set the directory.
     pub(super) fn server_root(&mut self, root: &str) {
-        let from_file =
-            self.surroundings.fallback_base.is_some() && self.surroundings.base.is_none();
+        let from_file = self.input.fallback_base.is_some() && self.input.base.is_none();
         if from_file && Path::new(root).is_absolute() {
             self.base = Some(PathBuf::from(root));
         }

@@ -259,7 +259,7 @@ impl RunningConfig {
         let mut tasks = JoinSet::new();
         let mut cut = 0;
         loop {
-            self.stand_at_doors(&mut tasks);
+            self.serve_listeners(&mut tasks);
             tokio::select! {
                 () = &mut stop => break,
                 () = self.shared.opened.notified() => {}
@@ -273,7 +273,7 @@ impl RunningConfig {
         Stopped::after(cut)
     }
 
-    fn stand_at_doors(&self, tasks: &mut JoinSet<Stopped>) {
+    fn serve_listeners(&self, tasks: &mut JoinSet<Stopped>) {
         for opened in &mut self.shared.state.lock().listeners {
             if let Some((server, listener)) = opened.unserved.take() {
                 let front = AddressService::new(self.shared.hosts.clone(), opened.local);

@@ -4,7 +4,7 @@ use super::*;
 
 /// Returns all diagnostics for a text.
 fn said(text: &str) -> String {
-    let (_, _, diagnostics) = read(text, &ReadEnvironment::default());
+    let (_, _, diagnostics) = read(text, &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     diagnostics.iter().map(ToString::to_string).collect()
 }
@@ -373,7 +373,7 @@ error: included files and values of variables exceed 16 MiB in total
 
 #[test]
 fn no_more_than_two_hundred_errors_and_warnings_are_told() {
-    let (_, _, diagnostics) = read(&"</A>\n".repeat(300), &ReadEnvironment::default());
+    let (_, _, diagnostics) = read(&"</A>\n".repeat(300), &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(diagnostics.len(), 201);
     assert_eq!(
@@ -383,7 +383,7 @@ note: reading stopped after 200 errors
 "
     );
     let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
-    let (_, _, diagnostics) = read(&text, &ReadEnvironment::default());
+    let (_, _, diagnostics) = read(&text, &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(diagnostics.len(), 202);
     assert_eq!(
@@ -397,7 +397,7 @@ note: only the first 200 warnings are shown
 
 #[test]
 fn of_what_is_not_utf_8() {
-    let (nodes, _, diagnostics) = read_bytes(b"A\nB \xff c\n", &ReadEnvironment::default());
+    let (nodes, _, diagnostics) = read_bytes(b"A\nB \xff c\n", &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[] B[\u{fffd}|c]");
     assert_eq!(

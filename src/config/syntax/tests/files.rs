@@ -31,11 +31,11 @@ impl Directory {
     /// Returns the tree of a text and all its diagnostics, with `.` in place of the
     /// directory.
     fn read(&self, text: &str) -> (String, String) {
-        let surroundings = ReadEnvironment {
+        let input = ReaderInput {
             base: Some(self.0.clone()),
-            ..ReadEnvironment::default()
+            ..ReaderInput::default()
         };
-        let (nodes, _, diagnostics) = read(text, &surroundings);
+        let (nodes, _, diagnostics) = read(text, &input);
         let diagnostics = diagnostics.into_vec();
         let said: String = diagnostics.iter().map(ToString::to_string).collect();
         (
@@ -269,12 +269,12 @@ fn the_file_that_is_read_is_the_first() {
     let files = Directory::new(&[("main", "Include main\nInclude other"), ("other", "A")]);
     let main = files.path().join("main");
     let text = fs::read(&main).expect("a file");
-    let surroundings = ReadEnvironment {
+    let input = ReaderInput {
         base: Some(files.path().to_path_buf()),
         file: Some(main),
-        ..ReadEnvironment::default()
+        ..ReaderInput::default()
     };
-    let (nodes, _, diagnostics) = read_bytes(&text, &surroundings);
+    let (nodes, _, diagnostics) = read_bytes(&text, &input);
     let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[]");
     assert_eq!(diagnostics.len(), 1);

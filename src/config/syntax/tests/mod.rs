@@ -25,7 +25,7 @@ fn shown(nodes: &[SyntaxNode]) -> String {
 
 /// Returns the tree of a text without diagnostics.
 fn tree(text: &str) -> String {
-    let (nodes, _, diagnostics) = read(text, &ReadEnvironment::default());
+    let (nodes, _, diagnostics) = read(text, &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(diagnostics, []);
     shown(&nodes)
@@ -112,7 +112,7 @@ fn a_value_is_not_looked_through_again() {
 
 #[test]
 fn an_empty_value_is_none() {
-    let (nodes, _, diagnostics) = read("Define A \"\"\nX ${A}", &ReadEnvironment::default());
+    let (nodes, _, diagnostics) = read("Define A \"\"\nX ${A}", &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "X[${A}]");
     assert_eq!(diagnostics[0].message, "the variable `${A}` is not defined");
@@ -120,7 +120,7 @@ fn an_empty_value_is_none() {
 
 #[test]
 fn the_environment_is_not_read() {
-    let (nodes, _, diagnostics) = read("A ${PATH}", &ReadEnvironment::default());
+    let (nodes, _, diagnostics) = read("A ${PATH}", &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[${PATH}]");
     assert!(!diagnostics[0].is_error());
@@ -128,11 +128,11 @@ fn the_environment_is_not_read() {
 
 #[test]
 fn what_is_given_from_outside_is_defined() {
-    let surroundings = ReadEnvironment {
+    let input = ReaderInput {
         defines: vec![("A".into(), "1".into())],
-        ..ReadEnvironment::default()
+        ..ReaderInput::default()
     };
-    let (nodes, _, diagnostics) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &surroundings);
+    let (nodes, _, diagnostics) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &input);
     let diagnostics = diagnostics.into_vec();
     assert_eq!(diagnostics, []);
     assert_eq!(shown(&nodes), "X[1]");
@@ -205,7 +205,7 @@ fn versions_are_compared_by_their_numbers() {
 #[test]
 fn the_place_of_a_value_is_that_of_its_variable() {
     let text = "Define A \"bcd ef\"\nX ${A}g \\\n h${A} i";
-    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let (nodes, sources, _) = read(text, &ReaderInput::default());
     let SyntaxNode::Directive(directive) = &nodes[0] else {
         panic!("{nodes:?}");
     };
@@ -221,7 +221,7 @@ fn the_place_of_a_value_is_that_of_its_variable() {
 #[test]
 fn places_are_those_of_the_physical_lines() {
     let text = "A\n\t<B \\\r\n  cé ${d}>\r\n</B>";
-    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let (nodes, sources, _) = read(text, &ReaderInput::default());
     let SyntaxNode::Section(section) = &nodes[1] else {
         panic!("{nodes:?}");
     };
