@@ -199,7 +199,7 @@ pub(super) fn error_override(
     };
     let mut statuses = Vec::new();
     for word in &words[1..] {
-        let read = number("a status", &word.text, &(400..=599));
+        let read = number("status", &word.text, &(400..=599));
         let status = reading.checked(word.span, read);
         statuses.extend(status.and_then(|status| u16::try_from(status).ok()));
     }

@@ -28,17 +28,17 @@ pin_project! {
     #[project = FrontStateProjected]
     enum FrontState {
         // `None` once it has been returned.
-        Answered { response: Option<FrontResponse> },
+        Ready { response: Option<FrontResponse> },
         Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, context: RequestContext },
         Sent { #[pin] sent: DispatchFuture, context: RequestContext },
     }
 }
 
 impl FrontFuture {
-    pub(super) fn answered(response: FrontResponse) -> Self {
+    pub(super) fn ready(response: FrontResponse) -> Self {
         let response = Some(response);
         Self {
-            state: FrontState::Answered { response },
+            state: FrontState::Ready { response },
         }
     }
 
@@ -63,7 +63,7 @@ impl Future for FrontFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            FrontStateProjected::Answered { response } => match response.take() {
+            FrontStateProjected::Ready { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
                 None => panic!("a future was polled after it had completed"),
             },

@@ -139,7 +139,7 @@ pub(super) fn receive(
 fn refuse(context: &RequestContext, status: StatusCode, why: &'static str) -> FrontFuture {
     let response: FrontResponse = ErrorPage::new(status, why, context.wanted).answer(None);
     let response = context.finish(response);
-    FrontFuture::answered(response)
+    FrontFuture::ready(response)
 }
 
 /// Accepts a heartbeat.

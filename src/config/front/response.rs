@@ -26,7 +26,7 @@ const URL_HEADERS: [&str; 5] = [
 /// The response to a client.
 pub(super) type FrontResponse = Response<ProxyBody>;
 
-/// The data of a request while it is being answered.
+/// The data of a request while it is being served.
 #[derive(Debug)]
 pub(super) struct RequestContext {
     pub(super) site: Arc<Site>,
