@@ -92,9 +92,9 @@ pub(super) async fn keep_reading(
 type FileState = (SystemTime, u64);
 
 /// The content of a file that has changed.
-type Changed = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
+type ChangedFile = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
 
-fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<Changed>> {
+fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<ChangedFile>> {
     let metadata = std::fs::metadata(path)?;
     let state = (metadata.modified()?, metadata.len());
     if known == Some(state) {

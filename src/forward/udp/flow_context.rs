@@ -1,4 +1,5 @@
-//! What the flows of one socket share: [`Common`], and the limits, [`UdpLimits`].
+//! The state that all flows of one socket share: [`FlowContext`], and the limits,
+//! [`UdpLimits`].
 
 use std::time::Duration;
 
@@ -6,37 +7,37 @@ use tokio::time::Instant;
 
 use super::dropped::Dropped;
 use super::flow_key::FlowKey;
-use super::inbound::Inbound;
+use super::inbound_socket::InboundSocket;
+use super::socket_fault::SocketFault;
 use super::statistics::UdpStatistics;
-use super::trouble::Trouble;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// What limits flows and datagrams.
+/// The limits of flows and datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UdpLimits {
-    /// How many answers each datagram of a client has; zero if that is not known.
-    pub(super) answers: u32,
-    /// Whether a member that leaves a flow without an answer is put in error.
+    /// The number of responses to each datagram of a client; zero if it is unknown.
+    pub(super) responses: u32,
+    /// Whether a member is put in error when a flow ends without a response.
     pub(super) fails_silent: bool,
     pub(super) datagram: usize,
     pub(super) drain: Duration,
     pub(super) flows: Option<u32>,
     pub(super) flows_per_client: Option<u32>,
     pub(super) idle: Duration,
-    /// How long flows stay with a member that serves no more.
-    pub(super) leave: Option<Duration>,
+    /// How long flows stay with a member that is lost.
+    pub(super) loss_delay: Option<Duration>,
     pub(super) new_flows_per_client: u32,
     /// Whether each datagram to a member begins with a PROXY header.
     pub(super) proxy_header: bool,
 }
 
-/// How long a flow may be quiet once the forwarder stops.
-const LAST_CALL: Duration = Duration::from_secs(1);
+/// The maximum time without a datagram once the forwarder stops.
+const IDLE_AFTER_STOP: Duration = Duration::from_secs(1);
 
-/// What the flows of one socket share.
+/// The state that all flows of one socket share.
 #[derive(Debug)]
-pub(super) struct Common {
-    pub(super) inbound: Inbound,
+pub(super) struct FlowContext {
+    pub(super) inbound: InboundSocket,
     pub(super) limits: UdpLimits,
     pub(super) statistics: UdpStatistics,
     started: Instant,
@@ -44,8 +45,12 @@ pub(super) struct Common {
     stopping: AtomicU32,
 }
 
-impl Common {
-    pub(super) fn new(inbound: Inbound, limits: UdpLimits, statistics: UdpStatistics) -> Self {
+impl FlowContext {
+    pub(super) fn new(
+        inbound: InboundSocket,
+        limits: UdpLimits,
+        statistics: UdpStatistics,
+    ) -> Self {
         Self {
             inbound,
             limits,
@@ -55,21 +60,21 @@ impl Common {
         }
     }
 
-    /// Nanoseconds since it began.
+    /// Returns the nanoseconds since the start.
     pub(super) fn now(&self) -> u64 {
         nanos(self.started.elapsed())
     }
 
-    /// The moment of which [`now`](Self::now) tells.
+    /// Returns the instant of a time that [`now`](Self::now) returned.
     pub(super) fn moment(&self, now: u64) -> Instant {
         self.started + Duration::from_nanos(now)
     }
 
-    /// For how many nanoseconds a flow may be quiet.
+    /// Returns the maximum nanoseconds without a datagram.
     pub(super) fn quiet(&self) -> u64 {
         let idle = self.limits.idle;
         nanos(if self.is_stopping() {
-            idle.min(LAST_CALL)
+            idle.min(IDLE_AFTER_STOP)
         } else {
             idle
         })
@@ -83,23 +88,23 @@ impl Common {
         self.stopping.store(1, Relaxed);
     }
 
-    /// Sends an answer to a client, without waiting.
-    pub(super) fn answer(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
+    /// Sends a response to a client, without waiting.
+    pub(super) fn respond(&self, datagram: &[u8], key: FlowKey) -> Result<(), Dropped> {
         if datagram.len() > self.limits.datagram {
             return Err(Dropped::Oversize);
         }
         let sent = self.inbound.send(datagram, key);
-        sent.map_err(|error| dropped_by(Trouble::of(&error)))
+        sent.map_err(|error| dropped_by(SocketFault::of(&error)))
     }
 }
 
-/// Why a datagram is dropped that the system does not send.
-pub(super) fn dropped_by(trouble: Trouble) -> Dropped {
-    match trouble {
-        Trouble::Backlog => Dropped::Backlog,
-        Trouble::Oversize => Dropped::Oversize,
-        Trouble::Shortage => Dropped::NoSocket,
-        Trouble::Refused | Trouble::Unknown => Dropped::Failed,
+/// Returns why a datagram is dropped that the system did not send.
+pub(super) fn dropped_by(fault: SocketFault) -> Dropped {
+    match fault {
+        SocketFault::Backlog => Dropped::Backlog,
+        SocketFault::Oversize => Dropped::Oversize,
+        SocketFault::Shortage => Dropped::NoSocket,
+        SocketFault::Refused | SocketFault::Unknown => Dropped::Failed,
     }
 }
 

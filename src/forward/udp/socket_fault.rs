@@ -1,23 +1,23 @@
-//! What an error of a socket means for a datagram: [`Trouble`].
+//! What an error of a socket means for a datagram: [`SocketFault`].
 
 use std::io::{Error, ErrorKind};
 
-/// What an error of a socket means.
+/// The meaning of a socket error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Trouble {
-    /// A buffer is full; the next datagram may do better.
+pub(super) enum SocketFault {
+    /// A buffer is full; the next datagram may succeed.
     Backlog,
-    /// The datagram is longer than the way allows.
+    /// The datagram is longer than the network path allows.
     Oversize,
-    /// Nothing listens at the member's port, or no way leads to it.
+    /// Nothing listens at the member's port, or the member is unreachable.
     Refused,
     /// This machine has no port left.
     Shortage,
-    /// Something else, which is not the member's.
+    /// Another error, which does not concern the member.
     Unknown,
 }
 
-impl Trouble {
+impl SocketFault {
     pub(super) fn of(error: &Error) -> Self {
         if is_too_long(error) {
             return Self::Oversize;
@@ -48,7 +48,7 @@ fn is_too_long(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Trouble;
+    use super::SocketFault;
     use std::io::ErrorKind;
     use std::net::UdpSocket;
 
@@ -57,10 +57,10 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
         let error = socket.send_to(&[0; 65_508], to).unwrap_err();
-        assert_eq!(Trouble::of(&error), Trouble::Oversize);
+        assert_eq!(SocketFault::of(&error), SocketFault::Oversize);
         let refused = ErrorKind::ConnectionRefused.into();
-        assert_eq!(Trouble::of(&refused), Trouble::Refused);
+        assert_eq!(SocketFault::of(&refused), SocketFault::Refused);
         let full = ErrorKind::WouldBlock.into();
-        assert_eq!(Trouble::of(&full), Trouble::Backlog);
+        assert_eq!(SocketFault::of(&full), SocketFault::Backlog);
     }
 }

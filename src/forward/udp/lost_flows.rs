@@ -1,4 +1,4 @@
-//! The flows of members that serve no more: [`Leaving`] ends them after a while.
+//! The flows of lost members: [`LostMemberFlows`] ends them after a while.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,15 +15,16 @@ use crate::balancer::events::{Event, EventKind, Interest, Observer, ObserverGuar
 use crate::member::{Flag, MemberId, Status};
 use crate::timer::Deadline;
 
-/// Ends the flows of members that were removed, disabled, stopped, or failed a check.
-pub(super) struct Leaving {
-    /// `None` if they end by themselves.
-    watch: Option<LeavingWatch>,
-    /// All have the same time, so the first is due first.
+/// Ends the flows of members that were removed, disabled, stopped, or that failed a health
+/// check.
+pub(super) struct LostMemberFlows {
+    /// `None` if such flows continue.
+    watch: Option<LossSubscription>,
+    /// All flows have the same delay, so the first in the queue is due first.
     due: VecDeque<DueMember>,
 }
 
-struct LeavingWatch {
+struct LossSubscription {
     after: Duration,
     changed: Arc<Notify>,
     _observing: ObserverGuard,
@@ -35,16 +36,16 @@ struct DueMember {
     number: u64,
 }
 
-/// Tells that a member may serve no more, or again.
-struct LeavingObserver(Arc<Notify>);
+/// Notifies that a member was lost, or is available again.
+struct LostFlowObserver(Arc<Notify>);
 
-impl Observer for LeavingObserver {
+impl Observer for LostFlowObserver {
     fn observe(&self, event: &Event<'_>) {
-        let is_news = match event.kind {
-            EventKind::Changed { before, after, .. } => leaves(before) != leaves(after),
+        let is_relevant = match event.kind {
+            EventKind::Changed { before, after, .. } => is_lost(before) != is_lost(after),
             _ => true,
         };
-        if is_news {
+        if is_relevant {
             self.0.notify_one();
         }
     }
@@ -55,18 +56,18 @@ impl Observer for LeavingObserver {
 }
 
 /// A member that is only in error, or that drains, keeps its flows.
-fn leaves(status: Status) -> bool {
+fn is_lost(status: Status) -> bool {
     let flags = [Flag::Disabled, Flag::FailedCheck, Flag::Stopped];
     flags.into_iter().any(|flag| status.contains(flag))
 }
 
-impl Leaving {
+impl LostMemberFlows {
     pub(super) fn new<W>(balancer: &Balancer<W>, after: Option<Duration>) -> Self {
         let watch = after.map(|after| {
             let changed = Arc::new(Notify::new());
-            LeavingWatch {
+            LossSubscription {
                 after,
-                _observing: balancer.observe(LeavingObserver(changed.clone())),
+                _observing: balancer.observe(LostFlowObserver(changed.clone())),
                 changed,
             }
         });
@@ -74,11 +75,11 @@ impl Leaving {
         Self { watch, due }
     }
 
-    /// Resolves when there is something to [`look`](Self::look) at.
+    /// Resolves when [`look`](Self::look) should be called.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Cancel safe: no event is lost.
     pub(super) async fn next(&self) {
         let Some(watch) = &self.watch else {
             return std::future::pending().await;
@@ -95,22 +96,23 @@ impl Leaving {
         }
     }
 
-    /// Ends the flows whose time is over, and sets the time of those whose member has left.
+    /// Ends the flows whose delay has elapsed, and starts the delay for flows whose member
+    /// was lost.
     pub(super) fn look<W>(&mut self, balancer: &Balancer<W>, flows: &mut FlowTable<Arc<Flow>>) {
         let Some(watch) = &self.watch else {
             return;
         };
         let members = balancer.members();
-        let staying = members.iter().filter(|member| !leaves(member.status()));
-        let staying: HashSet<MemberId> = staying.map(|member| member.id()).collect();
+        let kept = members.iter().filter(|member| !is_lost(member.status()));
+        let kept: HashSet<MemberId> = kept.map(|member| member.id()).collect();
         let now = Instant::now();
         let mut is_back = false;
         for (key, entry) in flows.entries_mut() {
-            if staying.contains(&entry.flow.member) {
-                is_back |= entry.leaves_at.take().is_some();
-            } else if entry.leaves_at.is_none() {
+            if kept.contains(&entry.flow.member) {
+                is_back |= entry.ends_at.take().is_some();
+            } else if entry.ends_at.is_none() {
                 let at = now + watch.after;
-                entry.leaves_at = Some(at);
+                entry.ends_at = Some(at);
                 let number = entry.number;
                 self.due.push_back(DueMember { at, key, number });
             }
@@ -129,9 +131,10 @@ impl Leaving {
 }
 
 impl DueMember {
-    /// Whether it still holds: the flow is there, and its member has not been back.
+    /// Returns whether the entry is still valid: the flow exists, and its member has not
+    /// been available meanwhile.
     fn is_of<T>(&self, flows: &mut FlowTable<T>) -> bool {
         let entry = flows.get_mut(self.key);
-        entry.is_some_and(|entry| entry.number == self.number && entry.leaves_at == Some(self.at))
+        entry.is_some_and(|entry| entry.number == self.number && entry.ends_at == Some(self.at))
     }
 }

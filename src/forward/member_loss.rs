@@ -1,4 +1,5 @@
-//! What becomes of connections whose member is lost: [`OnMemberLoss`], and `Lost`, which notices it.
+//! What happens to connections of a lost member: [`OnMemberLoss`], and `LossWatcher`, which
+//! detects the loss.
 //!
 //! What does not live here: which members are picked (`balancer`).
 
@@ -14,10 +15,10 @@ use crate::balancer::events::{Event, Interest, Observer, ObserverGuard};
 use crate::member::{Flag, MemberId};
 use crate::timer::timeout;
 
-/// What becomes of the connections to a member that is lost: disabled, stopped, failed by a
-/// health check, or removed.
+/// What happens to the connections of a lost member: one that is disabled, stopped, failed
+/// by a health check, or removed.
 ///
-/// A member that is only in error, or that drains, keeps its connections in any case.
+/// A member that is only in error, or that drains, always keeps its connections.
 ///
 /// # Examples
 ///
@@ -27,34 +28,35 @@ use crate::timer::timeout;
 /// use std::time::Duration;
 ///
 /// let balancer: Balancer<Address> = Balancer::builder().build()?;
-/// let forwarder = TcpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
+/// let forwarder = TcpForwarder::new(balancer)
+///     .on_member_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
 /// # let _ = forwarder;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnMemberLoss {
-    /// They end at once.
+    /// Connections end at once.
     End,
-    /// They end after this time, unless the member is back by then.
+    /// Connections end after this time, unless the member is available again by then.
     EndAfter(Duration),
-    /// They go on, which is the default.
+    /// Connections continue. This is the default.
     #[default]
     Stay,
 }
 
-/// Tells connections that their member is lost.
+/// Notifies connections that their member is lost.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct LossWatcher {
     changes: Arc<watch::Sender<()>>,
     grace: Duration,
     _observing: ObserverGuard,
 }
 
-/// Tells all connections that something has changed. Each looks after its own member.
-struct Tell(Arc<watch::Sender<()>>);
+/// Notifies all connections of a change. Each checks its own member.
+struct LossObserver(Arc<watch::Sender<()>>);
 
-impl Observer for Tell {
+impl Observer for LossObserver {
     fn observe(&self, _: &Event<'_>) {
         self.0.send_replace(());
     }
@@ -64,22 +66,23 @@ impl Observer for Tell {
     }
 }
 
-impl Lost {
-    pub(super) fn new(balancer: &Balancer<Address>, on_loss: OnMemberLoss) -> Option<Self> {
-        let grace = match on_loss {
+impl LossWatcher {
+    pub(super) fn new(balancer: &Balancer<Address>, on_member_loss: OnMemberLoss) -> Option<Self> {
+        let grace = match on_member_loss {
             OnMemberLoss::End => Duration::ZERO,
             OnMemberLoss::EndAfter(grace) => grace,
             OnMemberLoss::Stay => return None,
         };
         let changes = Arc::new(watch::Sender::new(()));
         Some(Self {
-            _observing: balancer.observe(Tell(changes.clone())),
+            _observing: balancer.observe(LossObserver(changes.clone())),
             changes,
             grace,
         })
     }
 
-    /// Resolves when the member has been lost for as long as its connections may go on.
+    /// Resolves when the member has been lost for the time that its connections may
+    /// continue.
     pub(super) async fn is_lost(&self, balancer: &Balancer<Address>, id: MemberId, name: &str) {
         let mut changes = self.changes.subscribe();
         loop {
@@ -92,8 +95,8 @@ impl Lost {
     }
 }
 
-/// Resolves when it is so, which is looked at after each change; also in a task whose budget is
-/// used up by bytes that flow without a pause.
+/// Resolves when `is_so` is true; it is checked after each change. This also works in a
+/// task whose tokio budget is used up by a continuous flow of bytes.
 async fn until(changes: &mut watch::Receiver<()>, is_so: impl Fn() -> bool) {
     loop {
         changes.borrow_and_update();
@@ -116,7 +119,7 @@ fn is_gone(balancer: &Balancer<Address>, id: MemberId, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lost, OnMemberLoss};
+    use super::{LossWatcher, OnMemberLoss};
     use crate::balancer::Balancer;
     use crate::forward::Address;
     use crate::member::Flag;
@@ -131,7 +134,7 @@ mod tests {
         let member = ("a", Address::host("db.internal", None));
         let balancer = Balancer::new([member]).unwrap();
         let id = balancer.member("a").unwrap().id();
-        let lost = Lost::new(&balancer, OnMemberLoss::End).unwrap();
+        let lost = LossWatcher::new(&balancer, OnMemberLoss::End).unwrap();
         let mut is_lost = pin!(lost.is_lost(&balancer, id, "a"));
         let first = std::future::poll_fn(|context| Poll::Ready(is_lost.as_mut().poll(context)));
         assert!(first.await.is_pending());

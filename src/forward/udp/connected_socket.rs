@@ -6,27 +6,27 @@ use std::net::SocketAddr;
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::trouble::Trouble;
-use crate::forward::itself::{is_itself, itself};
+use super::socket_fault::SocketFault;
+use crate::forward::self_loop::{is_forwarder_itself, self_loop_cause};
 use crate::member::Cause;
 
-/// Why there is no socket to a member.
+/// The reason why there is no socket to a member.
 #[derive(Debug)]
-pub(super) enum Unopened {
-    /// It is the member's, which is put in error.
+pub(super) enum OpenFailure {
+    /// A failure of the member, which is put in error.
     Member(Cause),
     /// The member's name is being resolved.
     Resolving,
-    /// This machine has none left.
+    /// This machine has no socket left.
     Shortage,
 }
 
-/// The addresses of a name, in the order in which they are to be tried.
+/// The addresses of a name, in the order in which to try them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResolvedAddresses<'a> {
-    /// Those that have refused datagrams come last.
+    /// Addresses that have refused datagrams come last.
     pub(super) addresses: &'a [SocketAddr],
-    /// How many have refused none.
+    /// The number of addresses that have not refused datagrams.
     pub(super) unrefused: usize,
 }
 
@@ -35,24 +35,24 @@ pub(super) struct ResolvedAddresses<'a> {
 pub(super) struct ConnectedSocket {
     pub(super) socket: UdpSocket,
     pub(super) to: SocketAddr,
-    /// Whether the member has another address, which may do better if this one refuses.
+    /// Whether the member has another address to try if this one refuses.
     pub(super) has_other: bool,
 }
 
-/// Opens a socket to the first of a member's addresses to which a way leads.
+/// Opens a socket to the first reachable address of a member.
 pub(super) fn connect_to_any(
     found: ResolvedAddresses<'_>,
     here: SocketAddr,
-) -> Result<ConnectedSocket, Unopened> {
-    let mut failed = Unopened::Member(Cause::Unresolved);
+) -> Result<ConnectedSocket, OpenFailure> {
+    let mut failed = OpenFailure::Member(Cause::Unresolved);
     for (place, &address) in found.addresses.iter().enumerate() {
         match connect(address, here) {
-            Err(Unopened::Member(cause)) => failed = Unopened::Member(cause),
+            Err(OpenFailure::Member(cause)) => failed = OpenFailure::Member(cause),
             Err(error) => return Err(error),
-            Ok(way) => {
+            Ok(connected) => {
                 return Ok(ConnectedSocket {
                     has_other: place + 1 < found.unrefused,
-                    ..way
+                    ..connected
                 });
             }
         }
@@ -60,26 +60,27 @@ pub(super) fn connect_to_any(
     Err(failed)
 }
 
-/// Opens a socket to a member for the forwarder that listens at `here`. Nothing is sent yet.
-pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, Unopened> {
+/// Opens a socket to a member, for the forwarder that listens at `here`. Nothing is sent
+/// yet.
+pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocket, OpenFailure> {
     if to.port() == 0 {
-        return Err(Unopened::Member("the member has no port".into()));
+        return Err(OpenFailure::Member("the member has no port".into()));
     }
-    let socket = new_socket(to).map_err(|error| unopened_by(&error, Unopened::Shortage))?;
+    let socket = new_socket(to).map_err(|error| open_failure(&error, OpenFailure::Shortage))?;
     socket.connect(&to.into()).map_err(|error| {
-        let unopened = match Trouble::of(&error) {
-            // The system calls it so if each port is taken.
-            Trouble::Backlog | Trouble::Shortage => Unopened::Shortage,
-            Trouble::Refused => Unopened::Member(Cause::Refused),
-            Trouble::Oversize | Trouble::Unknown => Unopened::Member(Cause::Unsent),
+        let failure = match SocketFault::of(&error) {
+            // The system returns these errors if all local ports are in use.
+            SocketFault::Backlog | SocketFault::Shortage => OpenFailure::Shortage,
+            SocketFault::Refused => OpenFailure::Member(Cause::Refused),
+            SocketFault::Oversize | SocketFault::Unknown => OpenFailure::Member(Cause::Unsent),
         };
-        unopened_by(&error, unopened)
+        open_failure(&error, failure)
     })?;
     let from = socket.local_addr().ok().and_then(|it| it.as_socket());
-    if from.is_some_and(|from| is_itself(to, from.ip(), here)) {
-        return Err(Unopened::Member(itself()));
+    if from.is_some_and(|from| is_forwarder_itself(to, from.ip(), here)) {
+        return Err(OpenFailure::Member(self_loop_cause()));
     }
-    let socket = UdpSocket::from_std(socket.into()).map_err(|_| Unopened::Shortage)?;
+    let socket = UdpSocket::from_std(socket.into()).map_err(|_| OpenFailure::Shortage)?;
     Ok(ConnectedSocket {
         socket,
         to,
@@ -87,14 +88,14 @@ pub(super) fn connect(to: SocketAddr, here: SocketAddr) -> Result<ConnectedSocke
     })
 }
 
-/// What an error means: that this machine has no address of the member's kind, such as IPv6 where
-/// that is turned off, or else `otherwise`.
-fn unopened_by(error: &io::Error, otherwise: Unopened) -> Unopened {
-    // Systems other than Linux may mean that no port is left.
+/// Interprets an error: this machine has no address of the member's family, for example
+/// because IPv6 is disabled, or else `otherwise`.
+fn open_failure(error: &io::Error, otherwise: OpenFailure) -> OpenFailure {
+    // On systems other than Linux, this error may mean that no port is left.
     let has_no_address = cfg!(any(target_os = "linux", target_os = "android"))
         && error.kind() == ErrorKind::AddrNotAvailable;
     if has_no_address || is_of_no_family(error) {
-        return Unopened::Member(Cause::Unsent);
+        return OpenFailure::Member(Cause::Unsent);
     }
     otherwise
 }
@@ -118,7 +119,7 @@ fn new_socket(to: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ResolvedAddresses, Unopened, connect, connect_to_any, unopened_by};
+    use super::{OpenFailure, ResolvedAddresses, connect, connect_to_any, open_failure};
     use std::io::{Error, ErrorKind};
     use std::net::UdpSocket;
 
@@ -126,7 +127,7 @@ mod tests {
     async fn a_member_without_a_port_is_its_own_failure() {
         let here = "127.0.0.1:53".parse().unwrap();
         let error = connect("127.0.0.1:0".parse().unwrap(), here).unwrap_err();
-        assert!(matches!(error, Unopened::Member(_)), "{error:?}");
+        assert!(matches!(error, OpenFailure::Member(_)), "{error:?}");
     }
 
     #[cfg(target_os = "linux")]
@@ -134,12 +135,12 @@ mod tests {
     fn a_machine_without_addresses_of_the_members_kind_has_sockets_left() {
         use rustix::io::Errno;
         for errno in [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT] {
-            let unopened = unopened_by(&errno.into(), Unopened::Shortage);
-            assert!(matches!(unopened, Unopened::Member(_)), "{unopened:?}");
+            let failure = open_failure(&errno.into(), OpenFailure::Shortage);
+            assert!(matches!(failure, OpenFailure::Member(_)), "{failure:?}");
         }
         for error in [Errno::MFILE.into(), Error::from(ErrorKind::WouldBlock)] {
-            let unopened = unopened_by(&error, Unopened::Shortage);
-            assert!(matches!(unopened, Unopened::Shortage), "{unopened:?}");
+            let failure = open_failure(&error, OpenFailure::Shortage);
+            assert!(matches!(failure, OpenFailure::Shortage), "{failure:?}");
         }
     }
 
@@ -153,8 +154,11 @@ mod tests {
                 addresses,
                 unrefused,
             };
-            let way = connect_to_any(found, here).unwrap();
-            assert_eq!((way.to, way.has_other), (addresses[0], has_other));
+            let connected = connect_to_any(found, here).unwrap();
+            assert_eq!(
+                (connected.to, connected.has_other),
+                (addresses[0], has_other)
+            );
         }
     }
 }

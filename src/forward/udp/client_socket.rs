@@ -1,8 +1,8 @@
-//! The side of the clients: [`ClientSocket`] takes their datagrams and gives each to its flow, or
-//! opens one.
+//! The client side: [`ClientSocket`] receives the clients' datagrams and passes each to its
+//! flow, or opens one.
 //!
-//! It is one task and owns all that knows of flows, so nothing of that is locked. It waits for
-//! no flow and no member: what cannot be sent at once is dropped.
+//! It is one task and owns all state about flows, so no lock is needed. It waits for
+//! neither flows nor members: what cannot be sent at once is dropped.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,71 +13,72 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::common::{Common, dropped_by};
+use super::connected_socket::{self, ConnectedSocket, OpenFailure};
 use super::dropped::Dropped;
 use super::flow::{Flow, FlowGone, RunningFlow};
+use super::flow_context::{FlowContext, dropped_by};
 use super::flow_key::FlowKey;
-use super::held::HeldDatagrams;
-use super::leaving::Leaving;
+use super::held_datagrams::HeldDatagrams;
 use super::local_address;
 use super::lookups::AddressLookups;
-use super::opening::{self, ConnectedSocket, Unopened};
-use super::picked::{Elected, Tried};
+use super::lost_flows::LostMemberFlows;
+use super::picked::{FailedMembers, PickedMember};
+use super::socket_fault::SocketFault;
 use super::table::FlowTable;
-use super::trouble::Trouble;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::Address;
-use crate::forward::client_hash::hash_of;
+use crate::forward::client_hash::client_hash;
 use crate::forward::per_client::{Clients, Exceeded, PerClientLimits};
 use crate::forward::scratch;
-use crate::forward::sticking::Sticking;
+use crate::forward::sticky_client::StickyClient;
 use crate::member::{Cause, Outcome};
 use crate::net::{DatagramsTo, ProxyHeader, Stopped, default_connections};
 use crate::session::StickTable;
 use crate::timer::timeout;
 
-/// So many datagrams are taken before other tasks, and flows that have ended, have their turn.
+/// The number of datagrams received before other tasks, and ended flows, are served.
 const BATCH: usize = 64;
 
-/// So many members are tried for one datagram.
+/// The maximum number of members that are tried for one datagram.
 const TRIES: usize = 8;
 
-/// After an error of the socket, which may last.
+/// The pause after an error of the socket, which may persist.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Of this many batches, those that had come before the stop.
+/// The maximum number of batches received after the stop, for datagrams that had arrived
+/// before.
 const LAST_BATCHES: usize = 64;
 
-/// What was there to take.
+/// The result of receiving available datagrams.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum ReceivedDatagram {
+enum ReceiveBatch {
     /// The queue of the system is empty.
-    All,
+    Drained,
     /// There may be more.
-    Some,
+    Full,
 }
 
 pub(super) struct ClientSocket {
     balancer: Balancer<Address>,
-    common: Arc<Common>,
+    context: Arc<FlowContext>,
     flows: FlowTable<Arc<Flow>>,
     most: usize,
     clients: Clients,
-    leaving: Leaving,
+    lost_flows: LostMemberFlows,
     lookups: AddressLookups,
-    held: HeldDatagrams<Elected>,
+    held: HeldDatagrams<PickedMember>,
     stick: Option<StickTable>,
-    /// For what the system tells of a datagram.
+    /// Memory for the system's information about a datagram.
     notes: Vec<u8>,
     tasks: JoinSet<()>,
     gone: mpsc::UnboundedSender<FlowGone>,
     ended: mpsc::UnboundedReceiver<FlowGone>,
 }
 
-/// What became of a datagram that was not dropped.
+/// What happened to a datagram that was not dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum DatagramFate {
-    /// It waits for the name of its member.
+    /// It waits until the name of its member is resolved.
     Held,
     Sent,
 }
@@ -85,10 +86,10 @@ enum DatagramFate {
 impl ClientSocket {
     pub(super) fn new(
         balancer: Balancer<Address>,
-        common: Common,
+        context: FlowContext,
         stick: Option<StickTable>,
     ) -> Self {
-        let limits = common.limits;
+        let limits = context.limits;
         let most = limits.flows.unwrap_or_else(default_connections).max(1);
         let per_client = PerClientLimits {
             open: Some(limits.flows_per_client.unwrap_or(most.div_ceil(4))),
@@ -98,9 +99,9 @@ impl ClientSocket {
         let (gone, ended) = mpsc::unbounded_channel();
         Self {
             clients: Clients::new(per_client, most),
-            leaving: Leaving::new(&balancer, limits.leave),
+            lost_flows: LostMemberFlows::new(&balancer, limits.loss_delay),
             balancer,
-            common: Arc::new(common),
+            context: Arc::new(context),
             flows: FlowTable::new(),
             most,
             lookups: AddressLookups::default(),
@@ -113,8 +114,8 @@ impl ClientSocket {
         }
     }
 
-    /// Serves until `stop` resolves, and then what flows there are until they have ended, or
-    /// the time for that is over.
+    /// Serves until `stop` resolves, and then the existing flows until they have ended or
+    /// the drain timeout has passed.
     pub(super) async fn serve(mut self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         self.resolve_all();
@@ -124,20 +125,20 @@ impl ClientSocket {
                 () = stop.as_mut() => break,
             }
         }
-        // What came before the stop is served.
+        // Datagrams that arrived before the stop are served.
         for _ in 0..LAST_BATCHES {
-            if !matches!(self.take(), Ok(ReceivedDatagram::Some)) {
+            if !matches!(self.take(), Ok(ReceiveBatch::Full)) {
                 break;
             }
         }
-        self.common.begin_to_stop();
+        self.context.begin_to_stop();
         for _ in self.held.take() {
-            self.common.statistics.count_dropped(Dropped::Stopping);
+            self.context.statistics.count_dropped(Dropped::Stopping);
         }
         for (_, entry) in self.flows.entries_mut() {
             entry.flow.look();
         }
-        let drain = self.common.limits.drain;
+        let drain = self.context.limits.drain;
         let emptied = async {
             while !self.tasks.is_empty() {
                 self.turn().await;
@@ -152,7 +153,7 @@ impl ClientSocket {
         Stopped::after(cut)
     }
 
-    /// Waits for something to do, and does it.
+    /// Waits for one event, and processes it.
     async fn turn(&mut self) {
         tokio::select! {
             Some(gone) = self.ended.recv() => {
@@ -162,29 +163,29 @@ impl ClientSocket {
                 }
             }
             Some(_) = self.tasks.join_next() => while self.tasks.try_join_next().is_some() {},
-            () = self.leaving.next() => self.leaving.look(&self.balancer, &mut self.flows),
-            () = self.lookups.next(|| self.common.now()) => self.take_held(),
-            ready = self.common.inbound.readable() => {
+            () = self.lost_flows.next() => self.lost_flows.look(&self.balancer, &mut self.flows),
+            () = self.lookups.next(|| self.context.now()) => self.take_held(),
+            ready = self.context.inbound.readable() => {
                 match ready.and_then(|()| self.take()) {
-                    Ok(ReceivedDatagram::All) => {}
-                    // Under a flood there is always more.
-                    Ok(ReceivedDatagram::Some) => tokio::task::yield_now().await,
+                    Ok(ReceiveBatch::Drained) => {}
+                    // During a flood there are always more datagrams.
+                    Ok(ReceiveBatch::Full) => tokio::task::yield_now().await,
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
         }
     }
 
-    /// Takes the datagrams that are there, but not too many at once.
-    fn take(&mut self) -> io::Result<ReceivedDatagram> {
-        let now = self.common.now();
+    /// Receives the available datagrams, up to a limit.
+    fn take(&mut self) -> io::Result<ReceiveBatch> {
+        let now = self.context.now();
         let mut memory = scratch::take();
-        let mut taken = Ok(ReceivedDatagram::Some);
+        let mut taken = Ok(ReceiveBatch::Full);
         for _ in 0..BATCH {
-            match self.common.inbound.receive(&mut memory, &mut self.notes) {
+            match self.context.inbound.receive(&mut memory, &mut self.notes) {
                 Ok((length, key)) => self.datagram(key, &memory[..length], now, None),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    taken = Ok(ReceivedDatagram::All);
+                    taken = Ok(ReceiveBatch::Drained);
                     break;
                 }
                 Err(error) => {
@@ -207,45 +208,45 @@ impl ClientSocket {
 
     /// Begins to resolve the names of all members.
     fn resolve_all(&mut self) {
-        let (now, port) = (self.common.now(), self.common.inbound.here().port());
+        let (now, port) = (self.context.now(), self.context.inbound.here().port());
         for member in self.balancer.members() {
             let Some(to) = self.balancer.payload(member.name()) else {
                 continue;
             };
             if let Ok(DatagramsTo::Host(host, port)) = to.datagrams_to(port) {
-                // It is asked for again with the first datagram.
+                // The first datagram looks it up again.
                 let _ = self.lookups.find(host, port, now);
             }
         }
     }
 
-    /// Takes the datagrams that have waited for a name. Some may have to wait on.
+    /// Processes the datagrams that have waited for a name. Some may have to wait further.
     fn take_held(&mut self) {
-        let now = self.common.now();
-        for (key, datagram, elected) in self.held.take() {
-            self.datagram(key, &datagram, now, elected);
+        let now = self.context.now();
+        for (key, datagram, picked) in self.held.take() {
+            self.datagram(key, &datagram, now, picked);
         }
     }
 
-    /// Sends a datagram to a member: the one of its flow, or if it has none, the one that was
-    /// picked for it before.
-    fn datagram(&mut self, key: FlowKey, datagram: &[u8], now: u64, elected: Option<Elected>) {
-        let statistics = &self.common.statistics;
-        if datagram.len() > self.common.limits.datagram {
+    /// Sends a datagram to a member: that of its flow, or if it has none, the one that was
+    /// picked before.
+    fn datagram(&mut self, key: FlowKey, datagram: &[u8], now: u64, picked: Option<PickedMember>) {
+        let statistics = &self.context.statistics;
+        if datagram.len() > self.context.limits.datagram {
             statistics.count_dropped(Dropped::Oversize);
             return;
         }
-        let mut tried = Tried::default();
-        let sent = match self.by_flow(key, datagram, now, &mut tried) {
+        let mut failed_members = FailedMembers::default();
+        let sent = match self.by_flow(key, datagram, now, &mut failed_members) {
             Some(sent) => {
-                if let Some(elected) = elected {
-                    elected.lease.finish(Outcome::Cancelled);
+                if let Some(picked) = picked {
+                    picked.lease.finish(Outcome::Cancelled);
                 }
                 sent
             }
-            None => self.by_new_flow(key, datagram, now, tried, elected),
+            None => self.by_new_flow(key, datagram, now, failed_members, picked),
         };
-        let statistics = &self.common.statistics;
+        let statistics = &self.context.statistics;
         match sent {
             Ok(DatagramFate::Held) => {}
             Ok(DatagramFate::Sent) => statistics.count_to_member(),
@@ -253,13 +254,13 @@ impl ClientSocket {
         }
     }
 
-    /// Sends a datagram by the flow that the client has; `None` if it needs a new one.
+    /// Sends a datagram through the client's existing flow; `None` if it needs a new one.
     fn by_flow(
         &mut self,
         key: FlowKey,
         datagram: &[u8],
         now: u64,
-        tried: &mut Tried,
+        failed_members: &mut FailedMembers,
     ) -> Option<Result<DatagramFate, Dropped>> {
         let entry = self.flows.get_mut(key)?;
         if !entry.flow.gate.pass(now) {
@@ -267,22 +268,22 @@ impl ClientSocket {
         }
         match entry.flow.send(datagram) {
             Ok(()) => {
-                if !entry.is_confirmed() && entry.flow.is_answered() {
+                if !entry.is_confirmed() && entry.flow.has_response() {
                     self.flows.confirm(key, now);
                 }
                 Some(Ok(DatagramFate::Sent))
             }
-            Err(error) => match Trouble::of(&error) {
-                // It answers an earlier datagram; this one has not been sent.
-                Trouble::Refused => {
+            Err(error) => match SocketFault::of(&error) {
+                // The error is about an earlier datagram; this one has not been sent.
+                SocketFault::Refused => {
                     entry.flow.refuse();
                     match entry.flow.one_of_several() {
                         Some(address) => self.lookups.refused(address),
-                        None => tried.failed(entry.flow.member, Cause::Refused),
+                        None => failed_members.failed(entry.flow.member, Cause::Refused),
                     }
                     None
                 }
-                trouble => Some(Err(dropped_by(trouble))),
+                fault => Some(Err(dropped_by(fault))),
             },
         }
     }
@@ -292,17 +293,17 @@ impl ClientSocket {
         key: FlowKey,
         datagram: &[u8],
         now: u64,
-        tried: Tried,
-        elected: Option<Elected>,
+        failed_members: FailedMembers,
+        picked: Option<PickedMember>,
     ) -> Result<DatagramFate, Dropped> {
-        if self.common.is_stopping() {
+        if self.context.is_stopping() {
             return Err(Dropped::Stopping);
         }
-        // Flows that were given up have sockets until their tasks have ended.
+        // Flows that were given up use a socket until their tasks have ended.
         if self.tasks.len() >= self.most.saturating_add(BATCH) {
             return Err(Dropped::Full);
         }
-        if elected.is_none() && self.held.has(key) {
+        if picked.is_none() && self.held.has(key) {
             return self.hold(key, datagram, None);
         }
         let client = key.client.ip();
@@ -314,10 +315,10 @@ impl ClientSocket {
             })?;
         let opened = self
             .make_room(key, now)
-            .and_then(|()| self.open(key, datagram, now, tried, elected));
+            .and_then(|()| self.open(key, datagram, now, failed_members, picked));
         match opened {
             Ok(DatagramFate::Sent) => {}
-            // It begins when the name is resolved, and counts then.
+            // The flow begins when the name is resolved, and counts then.
             Ok(DatagramFate::Held) => self.clients.take_back(client),
             Err(_) => self.clients.end(client),
         }
@@ -331,13 +332,13 @@ impl ClientSocket {
         self.give_up(now).then_some(()).ok_or(Dropped::Full)
     }
 
-    /// Ends the flow that is worth least; returns whether there was one to end.
+    /// Ends the least valuable flow; returns whether there was one to end.
     fn give_up(&mut self, now: u64) -> bool {
         let Some(flow) = self.flows.give_up(now, |flow| flow.gate.used()) else {
             return false;
         };
         flow.cut();
-        self.common.statistics.count_replaced();
+        self.context.statistics.count_replaced();
         true
     }
 
@@ -346,13 +347,13 @@ impl ClientSocket {
         &mut self,
         key: FlowKey,
         datagram: &[u8],
-        elected: Option<Elected>,
+        picked: Option<PickedMember>,
     ) -> Result<DatagramFate, Dropped> {
-        match self.held.keep(key, datagram, elected) {
+        match self.held.keep(key, datagram, picked) {
             Ok(()) => Ok(DatagramFate::Held),
-            Err(elected) => {
-                if let Some(elected) = elected {
-                    elected.lease.finish(Outcome::Cancelled);
+            Err(picked) => {
+                if let Some(picked) = picked {
+                    picked.lease.finish(Outcome::Cancelled);
                 }
                 Err(Dropped::Resolving)
             }
@@ -365,22 +366,22 @@ impl ClientSocket {
         key: FlowKey,
         datagram: &[u8],
         now: u64,
-        mut tried: Tried,
-        elected: Option<Elected>,
+        mut failed_members: FailedMembers,
+        picked: Option<PickedMember>,
     ) -> Result<DatagramFate, Dropped> {
         let client = key.client.ip();
-        let (mut elected, mut sticking) = match elected {
-            Some(Elected { lease, sticking }) => (Some(lease), sticking),
+        let (mut picked, mut sticking) = match picked {
+            Some(PickedMember { lease, sticking }) => (Some(lease), sticking),
             None => {
                 let table = self.stick.as_ref();
-                (None, table.map(|table| Sticking::new(table, client)))
+                (None, table.map(|table| StickyClient::new(table, client)))
             }
         };
         for _ in 0..TRIES {
-            let mut lease = match elected.take() {
+            let mut lease = match picked.take() {
                 Some(lease) => lease,
                 None => {
-                    let lease = self.elect(client, &tried, sticking.as_ref())?;
+                    let lease = self.pick(client, &failed_members, sticking.as_ref())?;
                     if let Some(sticking) = &mut sticking {
                         if !sticking.accepts(lease.name_handle()) {
                             continue;
@@ -390,24 +391,25 @@ impl ClientSocket {
                 }
             };
             let sent = match self.connect(&lease, now) {
-                Ok(way) => {
-                    let flow = Arc::new(Flow::new(way, self.header(key), &mut lease, now));
+                Ok(connected) => {
+                    let flow = Arc::new(Flow::new(connected, self.header(key), &mut lease, now));
                     flow.send(datagram)
                         .map(|()| flow)
-                        .map_err(|error| Trouble::of(&error))
+                        .map_err(|error| SocketFault::of(&error))
                 }
-                Err(Unopened::Resolving) => {
-                    return self.hold(key, datagram, Some(Elected { lease, sticking }));
+                Err(OpenFailure::Resolving) => {
+                    return self.hold(key, datagram, Some(PickedMember { lease, sticking }));
                 }
-                Err(Unopened::Shortage) => {
-                    // Later ones find room, unless another flow is about to make it.
+                Err(OpenFailure::Shortage) => {
+                    // Makes room for later ones, unless another ended flow is about to do
+                    // so.
                     if self.tasks.len() <= self.flows.len() {
                         self.give_up(now);
                     }
                     return Err(Dropped::NoSocket);
                 }
-                Err(Unopened::Member(cause)) => {
-                    tried.failed(lease.member().id(), cause.clone());
+                Err(OpenFailure::Member(cause)) => {
+                    failed_members.failed(lease.member().id(), cause.clone());
                     lease.put_in_error_because(cause.clone());
                     lease.fail(cause);
                     continue;
@@ -419,34 +421,34 @@ impl ClientSocket {
                         sticking.connected(lease.name_handle());
                     }
                     let number = self.flows.insert(key, flow.clone());
-                    let (common, gone) = (self.common.clone(), self.gone.clone());
-                    let stick_use = sticking.and_then(Sticking::into_use);
+                    let (context, gone) = (self.context.clone(), self.gone.clone());
+                    let stick_use = sticking.and_then(StickyClient::into_use);
                     let running =
-                        RunningFlow::new(flow, common, lease, key, number, gone, stick_use);
+                        RunningFlow::new(flow, context, lease, key, number, gone, stick_use);
                     self.tasks.spawn(running.run());
                     return Ok(DatagramFate::Sent);
                 }
-                Err(Trouble::Refused) => {
-                    tried.failed(lease.member().id(), Cause::Refused);
+                Err(SocketFault::Refused) => {
+                    failed_members.failed(lease.member().id(), Cause::Refused);
                     lease.put_in_error_because(Cause::Refused);
                     lease.fail(Cause::Refused);
                 }
-                Err(trouble) => return Err(dropped_by(trouble)),
+                Err(fault) => return Err(dropped_by(fault)),
             }
         }
         Err(Dropped::NoMember)
     }
 
-    fn elect(
+    fn pick(
         &self,
         client: IpAddr,
-        tried: &Tried,
-        sticking: Option<&Sticking>,
+        failed_members: &FailedMembers,
+        sticking: Option<&StickyClient>,
     ) -> Result<Lease<Address>, Dropped> {
         let request = PickRequest::new()
-            .with_hash(hash_of(client))
-            .with_tried(&tried.members)
-            .with_cause(tried.cause.as_ref());
+            .with_hash(client_hash(client))
+            .with_tried(&failed_members.members)
+            .with_cause(failed_members.cause.as_ref());
         let request = match sticking {
             Some(sticking) => sticking.request(request),
             None => request,
@@ -461,24 +463,24 @@ impl ClientSocket {
     }
 
     /// Opens a socket to a member.
-    fn connect(&mut self, to: &Address, now: u64) -> Result<ConnectedSocket, Unopened> {
-        let here = self.common.inbound.here();
+    fn connect(&mut self, to: &Address, now: u64) -> Result<ConnectedSocket, OpenFailure> {
+        let here = self.context.inbound.here();
         match to.datagrams_to(here.port()) {
-            Ok(DatagramsTo::Address(to)) => opening::connect(to, here),
+            Ok(DatagramsTo::Address(to)) => connected_socket::connect(to, here),
             Ok(DatagramsTo::Host(host, port)) => {
                 let found = self.lookups.find(host, port, now)?;
-                opening::connect_to_any(found, here)
+                connected_socket::connect_to_any(found, here)
             }
-            Err(why) => Err(Unopened::Member(why.into())),
+            Err(why) => Err(OpenFailure::Member(why.into())),
         }
     }
 
-    /// What each datagram of a flow begins with.
+    /// Returns the bytes at the beginning of each datagram of a flow.
     fn header(&self, key: FlowKey) -> Bytes {
-        if !self.common.limits.proxy_header {
+        if !self.context.limits.proxy_header {
             return Bytes::new();
         }
-        let local = self.common.inbound.local(key);
+        let local = self.context.inbound.local(key);
         ProxyHeader::new(key.client, local).encode_for_datagram()
     }
 }

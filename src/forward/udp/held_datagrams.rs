@@ -2,20 +2,20 @@
 
 use super::flow_key::FlowKey;
 
-/// So many may wait.
+/// The maximum number of waiting datagrams.
 const MOST: usize = 256;
 
-/// So many of one flow may wait.
+/// The maximum number of waiting datagrams of one flow.
 const MOST_OF_FLOW: usize = 8;
 
-/// So many bytes may wait.
+/// The maximum number of waiting bytes.
 const MOST_BYTES: usize = 512 * 1024;
 
-/// A datagram that waits, with the lease of the member that was picked for it; `None` if that
-/// is for an earlier one of its flow to have.
+/// A waiting datagram, with the lease of the member that was picked for it; `None` if an
+/// earlier datagram of its flow has the lease.
 type WaitingDatagram<L> = (FlowKey, Box<[u8]>, Option<L>);
 
-/// The datagrams that wait, in their order.
+/// The waiting datagrams, in order of arrival.
 #[derive(Debug)]
 pub(super) struct HeldDatagrams<L> {
     datagrams: Vec<WaitingDatagram<L>>,
@@ -30,7 +30,7 @@ impl<L> HeldDatagrams<L> {
         }
     }
 
-    /// Whether a datagram of that flow waits.
+    /// Returns whether a datagram of that flow waits.
     pub(super) fn has(&self, key: FlowKey) -> bool {
         self.of(key).next().is_some()
     }
@@ -43,7 +43,7 @@ impl<L> HeldDatagrams<L> {
     ///
     /// # Errors
     ///
-    /// The lease, if there is no room.
+    /// Returns the lease, if there is no room.
     pub(super) fn keep(
         &mut self,
         key: FlowKey,
@@ -60,7 +60,7 @@ impl<L> HeldDatagrams<L> {
         Ok(())
     }
 
-    /// Takes all that wait.
+    /// Takes all waiting datagrams.
     pub(super) fn take(&mut self) -> Vec<WaitingDatagram<L>> {
         self.bytes = 0;
         std::mem::take(&mut self.datagrams)

@@ -1,4 +1,4 @@
-//! The course of one connection: from its client's first address to its end. [`ConnectionSetup`].
+//! One connection, from its accept to its end: [`ConnectionSetup`].
 //!
 //! ```text
 //! pick ─► connect ─► join ─► end
@@ -6,7 +6,7 @@
 //!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
 //! ```
 //!
-//! What does not live here: how bytes pass (`join`), and the settings (`settings`).
+//! What does not live here: how bytes are copied (`join`), and the settings (`settings`).
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -17,67 +17,68 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::aborted::Aborted;
-use super::cut::ResetOnDrop;
-use super::join::{JoinEnd, Joint, Lasting, join};
+use super::join::{JoinEnd, JoinLimits, JoinedStreams, join};
 use super::pump::Pump;
+use super::reset_on_drop::ResetOnDrop;
 use super::splice::Pipes;
 use super::statistics::TcpStatistics;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
 use crate::forward::address::Address;
-use crate::forward::client_hash::hash_of;
-use crate::forward::itself::{is_itself, itself};
-use crate::forward::lost::Lost;
+use crate::forward::client_hash::client_hash;
+use crate::forward::member_loss::LossWatcher;
 use crate::forward::per_client::{Exceeded, PerClient};
-use crate::forward::sticking::Sticking;
+use crate::forward::self_loop::{is_forwarder_itself, self_loop_cause};
+use crate::forward::sticky_client::StickyClient;
 use crate::member::{Cause, MemberId, Outcome};
-use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, Stream, Watching};
+use crate::net::{ConnectError, Connector, ProxyHeader, ProxyVersion, SocketLiveness, Stream};
 use crate::session::StickTable;
 use crate::timer::{Deadline, timeout};
 
-/// So many members are tried for one connection.
+/// The maximum number of members that are tried for one connection.
 const TRIES: usize = 64;
 
-/// What holds for each connection.
+/// The settings and state shared by all connections.
 ///
-/// What passes before the bytes do is boxed, so that it costs no memory afterwards.
+/// Futures that are needed only before bytes are copied are boxed, so that they use no
+/// memory afterwards.
 #[derive(Debug)]
 pub(super) struct ConnectionSetup {
     pub(super) balancer: Balancer<Address>,
-    /// For one attempt.
+    /// Time limit for one attempt.
     pub(super) connect: Duration,
-    /// Until a member is connected.
+    /// Time limit until a member is connected.
     pub(super) opening: Duration,
     pub(super) idle: Duration,
-    /// Without a byte, once one side has ended.
+    /// Maximum time without a byte, once one side has ended.
     pub(super) half_close: Duration,
     pub(super) lifetime: Duration,
-    /// One permit for each connection that may wait for a member.
+    /// One permit for each connection that waits for a member.
     pub(super) waiting: Semaphore,
-    /// Whether a member that fails is put in error, and its client goes to another.
+    /// Whether a failed member is put in error, and its client goes to another member.
     pub(super) fails_over: bool,
-    /// Whether a member that ends without a byte has failed.
+    /// Whether a member that ends its connection without a byte has failed.
     pub(super) fails_silent: bool,
-    pub(super) watching: Watching,
-    pub(super) lost: Option<Lost>,
+    pub(super) liveness: SocketLiveness,
+    pub(super) loss: Option<LossWatcher>,
     pub(super) pipes: Option<Arc<Pipes>>,
     pub(super) per_client: Option<PerClient>,
     pub(super) stick: Option<StickTable>,
     pub(super) statistics: TcpStatistics,
 }
 
-/// Whose connection it is.
+/// The client of a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionClient {
     pub(super) address: Option<SocketAddr>,
-    /// What members are told of it first.
+    /// The PROXY header that members receive first.
     pub(super) header: Option<(ProxyHeader, ProxyVersion)>,
 }
 
-/// What one client's connection has come through.
+/// The attempts to serve one connection so far.
 struct Attempts {
     fails_over: bool,
     hash: Option<u64>,
-    sticking: Option<Sticking>,
+    sticking: Option<StickyClient>,
     tried: Vec<MemberId>,
     cause: Option<Cause>,
 }
@@ -97,7 +98,8 @@ impl Attempts {
         }
     }
 
-    /// Ends the use of a member as its failure. Another is picked next, if any may be.
+    /// Ends the lease of a member with a failure. The connection then goes to another
+    /// member, if that is allowed.
     fn failed(&mut self, lease: Lease<Address>, failure: Failure) {
         self.tried.push(lease.member().id());
         let Failure { cause, is_members } = failure;
@@ -109,10 +111,10 @@ impl Attempts {
     }
 }
 
-/// Why a member did not serve a connection.
+/// The reason why a member did not serve a connection.
 struct Failure {
     cause: Cause,
-    /// Whether it is held against the member.
+    /// Whether the failure counts against the member.
     is_members: bool,
 }
 
@@ -126,11 +128,11 @@ impl Failure {
 }
 
 impl ConnectionSetup {
-    /// Serves one connection, to its end.
+    /// Serves one connection until it ends.
     ///
     /// # Errors
     ///
-    /// If it did not end well.
+    /// The reason, if it did not end normally.
     pub(super) async fn serve(
         &self,
         stream: Stream,
@@ -148,27 +150,29 @@ impl ConnectionSetup {
             }
             _ => None,
         };
-        // One that is gone already needs no member.
+        // A client that is gone already needs no member.
         if client_stream.is_broken() {
-            return Err(Aborted::ClientBroke);
+            return Err(Aborted::ClientDisconnected);
         }
-        client_stream.watch(self.watching);
+        client_stream.watch(self.liveness);
         let mut up = Pump::new(self.pipes.clone());
         let mut attempts = Attempts {
             fails_over: self.fails_over,
-            hash: client.address.map(|client| hash_of(client.ip())),
+            hash: client.address.map(|client| client_hash(client.ip())),
             sticking: self
                 .stick
                 .as_ref()
                 .zip(client.address)
-                .map(|(table, client)| Sticking::new(table, client.ip())),
+                .map(|(table, client)| StickyClient::new(table, client.ip())),
             tried: Vec::new(),
             cause: None,
         };
         let here = client_stream.local_addr();
         let give_up = now + self.opening;
         loop {
-            let mut lease = self.elect(&attempts, give_up, &client_stream).await?;
+            let mut lease = self
+                .pick_or_wait(&attempts, give_up, &client_stream)
+                .await?;
             if let Some(sticking) = &mut attempts.sticking {
                 if !sticking.accepts(lease.name_handle()) {
                     continue;
@@ -180,7 +184,7 @@ impl ConnectionSetup {
             let mut connector = lease.connector(|| here.map(|here| here.port()));
             let address = connector.address();
             if leads_back(address, here) {
-                attempts.failed(lease, Failure::of_member(itself()));
+                attempts.failed(lease, Failure::of_member(self_loop_cause()));
                 continue;
             }
             if let Some((header, version)) = &client.header {
@@ -188,9 +192,10 @@ impl ConnectionSetup {
             }
             let member = match self.connect(connector, give_up, &client_stream).await {
                 Some(Ok(member)) if address.is_none() && leads_back(member.peer_addr(), here) => {
-                    // Its other end is a client here, which is to need no member.
+                    // The other end of this connection is accepted here as a client; the
+                    // reset keeps it from using a member.
                     member.reset_when_dropped();
-                    attempts.failed(lease, Failure::of_member(itself()));
+                    attempts.failed(lease, Failure::of_member(self_loop_cause()));
                     continue;
                 }
                 Some(Ok(member)) => member,
@@ -200,44 +205,44 @@ impl ConnectionSetup {
                 }
                 None => {
                     lease.finish(Outcome::Cancelled);
-                    return Err(Aborted::ClientBroke);
+                    return Err(Aborted::ClientDisconnected);
                 }
             };
             if let Some(sticking) = &mut attempts.sticking {
                 sticking.connected(lease.name_handle());
             }
-            member.watch(self.watching);
+            member.watch(self.liveness);
             let mut member = ResetOnDrop::new(member);
-            let mut joint = Joint {
+            let mut streams = JoinedStreams {
                 client: &mut client_stream,
                 member: &mut member,
                 up: &mut up,
                 down: if self.fails_silent {
-                    Pump::new(self.pipes.clone()).telling_nothing()
+                    Pump::new(self.pipes.clone()).reporting_silence()
                 } else {
                     Pump::new(self.pipes.clone())
                 },
             };
-            let lasting = Lasting {
+            let limits = JoinLimits {
                 idle: self.idle,
                 half_close: self.half_close,
                 until: now + self.lifetime,
             };
             let id = lease.member().id();
-            let end = match &self.lost {
-                None => join(&mut joint, &mut lease, lasting).await,
-                Some(lost) => {
+            let end = match &self.loss {
+                None => join(&mut streams, &mut lease, limits).await,
+                Some(loss) => {
                     let name = lease.member().name().to_owned();
-                    let lost = Box::pin(lost.is_lost(&self.balancer, id, &name));
+                    let loss = Box::pin(loss.is_lost(&self.balancer, id, &name));
                     tokio::select! {
                         biased;
-                        end = join(&mut joint, &mut lease, lasting) => end,
-                        () = lost => JoinEnd::Cut(Aborted::MemberLost),
+                        end = join(&mut streams, &mut lease, limits) => end,
+                        () = loss => JoinEnd::Cut(Aborted::MemberLost),
                     }
                 }
             };
-            let is_answered = joint.down.read() > 0;
-            // The member's side is closed before it is counted out.
+            let is_answered = streams.down.read() > 0;
+            // The member's connection is closed before its lease ends.
             if end == JoinEnd::Both {
                 member.close();
                 client_stream.close();
@@ -246,32 +251,32 @@ impl ConnectionSetup {
             }
             drop(member);
             let aborted = match end {
-                JoinEnd::MemberBroke if is_answered => {
+                JoinEnd::MemberFailed if is_answered => {
                     lease.fail(Cause::BrokenBody);
-                    return Err(Aborted::MemberBroke);
+                    return Err(Aborted::MemberDisconnected);
                 }
-                JoinEnd::MemberBroke | JoinEnd::MemberSilent => {
+                JoinEnd::MemberFailed | JoinEnd::MemberSilent => {
                     let failure = Failure {
                         cause: Cause::Broken,
                         is_members: self.fails_silent,
                     };
                     attempts.failed(lease, failure);
                     if !self.fails_silent || up.written() > 0 {
-                        return Err(Aborted::MemberBroke);
+                        return Err(Aborted::MemberDisconnected);
                     }
-                    up.begin_again();
+                    up.replace_sink();
                     continue;
                 }
                 JoinEnd::Cut(reason) => reason,
-                JoinEnd::Both | JoinEnd::ClientBroke => Aborted::ClientBroke,
+                JoinEnd::Both | JoinEnd::ClientFailed => Aborted::ClientDisconnected,
             };
             lease.finish(Outcome::Cancelled);
             return Err(aborted);
         }
     }
 
-    /// Picks a member, or waits for one that has room, as long as the client does.
-    async fn elect(
+    /// Picks a member, or waits for one with free capacity as long as the client stays.
+    async fn pick_or_wait(
         &self,
         attempts: &Attempts,
         give_up: Instant,
@@ -302,12 +307,12 @@ impl ConnectionSetup {
             Some(Ok(lease)) => Ok(lease),
             Some(Err(PickError::AtCapacity)) => Err(Aborted::OpeningTimeout),
             Some(Err(_)) => Err(Aborted::NoMember),
-            None => Err(Aborted::ClientBroke),
+            None => Err(Aborted::ClientDisconnected),
         }
     }
 
-    /// Picks a member that has not been tried, or one that stands in for those. Observers are
-    /// not told if there is none: the connection may wait for one.
+    /// Picks a member that has not been tried, or else one from the reserve. Observers are
+    /// not notified if there is none, because the connection may wait for one.
     fn pick(
         &self,
         request: &PickRequest<'_>,
@@ -323,7 +328,8 @@ impl ConnectionSetup {
         reserve.map_or(picked, Ok)
     }
 
-    /// Opens a connection to a member. `None` if the client's breaks meanwhile.
+    /// Opens a connection to a member. Returns `None` if the client's connection fails
+    /// meanwhile.
     async fn connect(
         &self,
         to: Connector,
@@ -332,21 +338,21 @@ impl ConnectionSetup {
     ) -> Option<Result<Stream, Failure>> {
         let limit = self.connect.min(give_up - Instant::now());
         let connector = to.timeout(limit);
-        // Boxed before all else, as it is large, and each future around it would move it.
+        // Boxed first, as it is large, and each future around it would move it.
         let opening = Box::pin(connector.open(Vec::new()));
         let mut failure = match unless_broken(client, timeout(limit, opening)).await? {
             Ok(Ok(member)) => return Some(Ok(member)),
             Ok(Err(error)) => failure_of(&error),
             Err(_) => Failure::of_member(Cause::TimedOut),
         };
-        // It did not have all of its time if other members took most of it.
+        // The member did not have its full time if other members used most of it.
         failure.is_members &= limit == self.connect || !matches!(failure.cause, Cause::TimedOut);
         Some(Err(failure))
     }
 }
 
-/// Resolves with the future, or with `None` as soon as the client's connection breaks. A client
-/// that has only ended its side may have sent all that it wants to.
+/// Resolves with the future, or with `None` as soon as the client's connection fails. A
+/// client that has only ended its sending side may have sent all it wants to.
 async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -355,17 +361,18 @@ async fn unless_broken<F: Future>(client: &Stream, future: F) -> Option<F::Outpu
     }
 }
 
-/// Whether a connection to this address comes in where the client's did.
+/// Returns whether a connection to this address would be accepted by the client's own
+/// listener.
 fn leads_back(to: Option<SocketAddr>, here: Option<SocketAddr>) -> bool {
     to.zip(here)
-        .is_some_and(|(to, here)| is_itself(to, here.ip(), here))
+        .is_some_and(|(to, here)| is_forwarder_itself(to, here.ip(), here))
 }
 
 fn failure_of(error: &ConnectError) -> Failure {
     let cause = match error {
         error if error.is_exhaustion() => Cause::Unsent,
         ConnectError::Resolve { .. } => Cause::Unresolved,
-        ConnectError::Secure { .. } => Cause::Tls,
+        ConnectError::Tls { .. } => Cause::Tls,
         ConnectError::TimedOut { .. } => Cause::TimedOut,
         ConnectError::Open { source } if source.kind() == ErrorKind::TimedOut => Cause::TimedOut,
         ConnectError::Open { .. } => Cause::Refused,
@@ -380,14 +387,14 @@ fn failure_of(error: &ConnectError) -> Failure {
 mod tests {
     use super::{ConnectionClient, ConnectionSetup, TcpStatistics};
     use crate::balancer::Balancer;
-    use crate::net::{Stream, Watching};
+    use crate::net::{SocketLiveness, Stream};
     use std::time::Duration;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::Semaphore;
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {
-        let course = ConnectionSetup {
+        let setup = ConnectionSetup {
             balancer: Balancer::builder().build().unwrap(),
             connect: Duration::ZERO,
             opening: Duration::ZERO,
@@ -397,8 +404,8 @@ mod tests {
             waiting: Semaphore::new(1),
             fails_over: true,
             fails_silent: false,
-            watching: Watching::default(),
-            lost: None,
+            liveness: SocketLiveness::default(),
+            loss: None,
             pipes: None,
             per_client: None,
             stick: None,
@@ -410,7 +417,7 @@ mod tests {
             address: None,
             header: None,
         };
-        let serving = course.serve(Stream::from(stream.unwrap()), client);
+        let serving = setup.serve(Stream::from(stream.unwrap()), client);
         let size = size_of_val(&serving);
         assert!(size <= 4_096, "{size} bytes");
     }

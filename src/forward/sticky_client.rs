@@ -1,4 +1,5 @@
-//! Keeping a client on its member by a stick table: [`Sticking`], for one connection or flow.
+//! Keeping a client on its member with a stick table: [`StickyClient`], for one connection
+//! or flow.
 //!
 //! What does not live here: the table (`session`), and the pick (`balancer`).
 
@@ -8,53 +9,55 @@ use std::sync::Arc;
 use crate::balancer::PickRequest;
 use crate::session::{StickTable, StickUse};
 
-/// So many picks give way to another connection of the same client.
-const GIVEN_WAY: u32 = 3;
+/// How many picks of a connection yield to another connection of the same client.
+const MAX_YIELDS: u32 = 3;
 
-/// Where a client belongs while one connection or flow of it lasts, which is one use of its entry.
+/// The member of a client during one connection or flow, which is one use of its table
+/// entry.
 ///
-/// A client without an entry gets one with its first pick, so what else it opens meanwhile
-/// goes to the same member. One that has an entry moves when another member is connected.
+/// A client without an entry gets one with its first pick, so that its other connections
+/// meanwhile go to the same member. An existing entry moves once another member is
+/// connected.
 #[derive(Debug)]
-pub(super) struct Sticking {
+pub(super) struct StickyClient {
     table: StickTable,
     client: IpAddr,
-    /// Where it belonged when that was looked up last.
+    /// The member in the entry at the last lookup.
     home: Option<Arc<str>>,
     /// `None` before the first pick.
     in_use: Option<StickUse>,
-    given_way: u32,
+    yields: u32,
 }
 
-impl Sticking {
+impl StickyClient {
     pub(super) fn new(table: &StickTable, client: IpAddr) -> Self {
         Self {
             home: table.find(client),
             table: table.clone(),
             client,
             in_use: None,
-            given_way: 0,
+            yields: 0,
         }
     }
 
-    /// Tells a pick where the client belongs.
+    /// Adds the client's member to a pick.
     pub(super) fn request<'r>(&'r self, request: PickRequest<'r>) -> PickRequest<'r> {
         request.with_session_member(self.home.as_deref())
     }
 
-    /// Returns whether a member that was picked may be connected. It may not if another connection
-    /// of the client has just decided for another one: that is to be picked then.
+    /// Returns whether the picked member may be connected. It may not if another connection
+    /// of the client has just chosen another member; then that one should be picked.
     pub(super) fn accepts(&mut self, picked: &Arc<str>) -> bool {
         let enter = || self.table.stick(self.client, picked.clone());
         let now = self.in_use.get_or_insert_with(enter).member();
         let is_agreed = now.is_none() || now == self.home || now.as_ref() == Some(picked);
         self.home = now;
-        self.given_way += u32::from(!is_agreed);
-        is_agreed || self.given_way > GIVEN_WAY
+        self.yields += u32::from(!is_agreed);
+        is_agreed || self.yields > MAX_YIELDS
     }
 
-    /// A member is connected, and the client is moved to it, unless another connection of it was
-    /// faster.
+    /// Records that a member is connected: the client moves to it, unless another
+    /// connection of the client was faster.
     pub(super) fn connected(&mut self, member: &Arc<str>) {
         let Some(in_use) = &self.in_use else {
             return;
@@ -65,7 +68,7 @@ impl Sticking {
         }
     }
 
-    /// What is left to hold once a member is connected, and no other is wanted any more.
+    /// Returns what must be kept once a member is connected and no other is needed.
     pub(super) fn into_use(self) -> Option<StickUse> {
         self.in_use
     }
@@ -73,7 +76,7 @@ impl Sticking {
 
 #[cfg(test)]
 mod tests {
-    use super::Sticking;
+    use super::StickyClient;
     use crate::session::StickTable;
     use std::net::IpAddr;
     use std::sync::Arc;
@@ -85,13 +88,14 @@ mod tests {
     #[test]
     fn connections_that_a_new_client_opens_at_once_go_to_one_member() {
         let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
-        let mut first = Sticking::new(&table, client);
-        let mut second = Sticking::new(&table, client);
+        let mut first = StickyClient::new(&table, client);
+        let mut second = StickyClient::new(&table, client);
         assert!(first.accepts(&name("a")));
         assert!(!second.accepts(&name("b")));
         assert_eq!(second.home, Some(name("a")));
         assert!(second.accepts(&name("a")));
-        // The member of both cannot be connected; the first that reaches another decides.
+        // The member of both cannot be connected; the first connection to reach another
+        // decides.
         assert!(first.accepts(&name("b")) && second.accepts(&name("c")));
         first.connected(&name("b"));
         second.connected(&name("c"));
@@ -102,7 +106,7 @@ mod tests {
     fn a_client_that_is_known_moves_only_once_another_member_is_connected() {
         let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
         drop(table.stick(client, "a"));
-        let mut sticking = Sticking::new(&table, client);
+        let mut sticking = StickyClient::new(&table, client);
         assert!(sticking.accepts(&name("b")));
         assert_eq!(table.find(client), Some(name("a")));
         assert!(sticking.accepts(&name("c")));
@@ -113,22 +117,22 @@ mod tests {
     #[test]
     fn a_client_without_room_for_an_entry_is_served_all_the_same() {
         let table = StickTable::new(0);
-        let mut sticking = Sticking::new(&table, [10, 0, 0, 1].into());
+        let mut sticking = StickyClient::new(&table, [10, 0, 0, 1].into());
         assert!(sticking.accepts(&name("a")));
         sticking.connected(&name("a"));
         assert!(table.is_empty());
     }
 
     #[test]
-    fn giving_way_has_an_end() {
+    fn a_connection_yields_only_so_often() {
         let (table, client) = (StickTable::new(9), IpAddr::from([10, 0, 0, 1]));
         let other = table.stick(client, "a");
-        let mut sticking = Sticking::new(&table, client);
+        let mut sticking = StickyClient::new(&table, client);
         let mut ways = 0;
         while !sticking.accepts(&name("z")) {
             ways += 1;
             other.move_to(ways.to_string());
         }
-        assert!(ways <= super::GIVEN_WAY);
+        assert!(ways <= super::MAX_YIELDS);
     }
 }

@@ -1,22 +1,22 @@
 //! Whether a flow may still be used: [`ClientGate`].
 //!
-//! The datagrams of the client pass it in one task, and the flow closes it in another. A
+//! The client's datagrams pass the gate in one task, and the flow closes it in another. A
 //! datagram that passes keeps the flow open; after the gate is closed, none passes. So no
-//! datagram is sent by a flow that has just ended.
+//! datagram is sent through a flow that has just ended.
 
 use crate::sync::{AtomicU64, Relaxed, SeqCst};
 
-/// In the word of a gate, beside the number of datagrams.
+/// The flag of a closed gate in its word, next to the number of datagrams.
 const CLOSED: u64 = 1 << 63;
 
-/// Counts the datagrams of a client, until it is closed. Times are nanoseconds since a moment
-/// of the caller's choice.
+/// Counts the datagrams of a client, until it is closed. Times are nanoseconds since a
+/// moment that the caller chooses.
 #[derive(Debug)]
 pub(super) struct ClientGate {
-    // SeqCst read-modify-writes: a datagram is either seen by what closes the gate, or sees
-    // that it is closed.
+    // SeqCst read-modify-writes: a datagram is either seen by the task that closes the
+    // gate, or sees that it is closed.
     word: AtomicU64,
-    // Relaxed: the client's side writes it before the word. If the flow's side misses that,
+    // Relaxed: the client side writes it before the word. If the flow's side misses that,
     // its exchange of the word fails.
     used: AtomicU64,
 }
@@ -30,32 +30,33 @@ impl ClientGate {
         }
     }
 
-    /// Lets a datagram of the client pass, unless the gate is closed.
+    /// Lets a datagram of the client pass, unless the gate is closed. Returns whether it
+    /// passed.
     pub(super) fn pass(&self, now: u64) -> bool {
         self.used.store(now, Relaxed);
         self.word.fetch_add(1, SeqCst) & CLOSED == 0
     }
 
-    /// When something passed last, in either direction.
+    /// Returns when a datagram passed last, in either direction.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }
 
-    /// Notes that an answer has passed in the other direction.
-    pub(super) fn answered(&self, now: u64) {
+    /// Records that a response has passed in the other direction.
+    pub(super) fn response_passed(&self, now: u64) {
         self.used.store(now, Relaxed);
     }
 
-    /// Closes the gate for whatever reason.
+    /// Closes the gate unconditionally.
     pub(super) fn close(&self) {
         self.word.fetch_or(CLOSED, SeqCst);
     }
 
-    /// Closes the gate if nothing has passed for so long.
+    /// Closes the gate if no datagram has passed for the time `quiet`.
     ///
     /// # Errors
     ///
-    /// The moment at which it is worth the next look.
+    /// The time of the next check, if the gate stays open.
     pub(super) fn close_after(&self, quiet: u64, now: u64) -> Result<(), u64> {
         let word = self.word.load(SeqCst);
         let until = self.used.load(Relaxed).saturating_add(quiet);
@@ -66,11 +67,11 @@ impl ClientGate {
             .map_err(|()| now.saturating_add(quiet))
     }
 
-    /// Closes the gate if each datagram of the client has had `each` answers.
-    pub(super) fn close_if_answered(&self, answers: u64, each: u64) -> bool {
+    /// Closes the gate if each datagram of the client has had `each` responses.
+    pub(super) fn close_if_complete(&self, responses: u64, each: u64) -> bool {
         let word = self.word.load(SeqCst);
         let expected = (word & !CLOSED).saturating_mul(each);
-        answers >= expected && self.close_unless_passed(word).is_ok()
+        responses >= expected && self.close_unless_passed(word).is_ok()
     }
 
     /// Closes the gate unless a datagram has passed since the word was read.
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(gate.close_after(5, 14), Err(15));
         assert!(gate.pass(12));
         assert_eq!(gate.close_after(5, 15), Err(17));
-        gate.answered(16);
+        gate.response_passed(16);
         assert_eq!(gate.close_after(5, 17), Err(21));
         assert!(gate.pass(20));
         assert_eq!(gate.close_after(5, 25), Ok(()));
@@ -112,8 +113,8 @@ mod tests {
     fn a_gate_closes_when_each_datagram_has_its_answers() {
         let gate = ClientGate::passed_at(0);
         assert!(gate.pass(0));
-        assert!(!gate.close_if_answered(3, 2));
-        assert!(gate.close_if_answered(4, 2));
+        assert!(!gate.close_if_complete(3, 2));
+        assert!(gate.close_if_complete(4, 2));
         assert!(!gate.pass(1));
     }
 

@@ -1,25 +1,26 @@
-//! A member that is the forwarder itself, which would make a loop: [`is_itself`].
+//! Detecting that a member is the forwarder itself, which would create a loop:
+//! [`is_forwarder_itself`].
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::member::Cause;
 
-/// Whether what is sent to a member would return to the forwarder that listens at `here`.
-/// `own` is an address of this machine.
-pub(super) fn is_itself(to: SocketAddr, own: IpAddr, here: SocketAddr) -> bool {
+/// Returns whether traffic sent to a member would return to the forwarder that listens at
+/// `here`. `own` is the local address of the connection.
+pub(super) fn is_forwarder_itself(to: SocketAddr, own: IpAddr, here: SocketAddr) -> bool {
     let (to_ip, here_ip) = (to.ip().to_canonical(), here.ip().to_canonical());
     let is_own = to_ip.is_loopback() || to_ip.is_unspecified() || to_ip == own.to_canonical();
     to.port() == here.port() && (to_ip == here_ip || (here_ip.is_unspecified() && is_own))
 }
 
-/// Why such a member fails.
-pub(super) fn itself() -> Cause {
+/// Returns the cause of that failure.
+pub(super) fn self_loop_cause() -> Cause {
     "the member is the forwarder itself".into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_itself;
+    use super::is_forwarder_itself;
 
     #[test]
     fn a_member_that_is_the_forwarder_itself_is_recognised() {
@@ -34,7 +35,11 @@ mod tests {
         ] {
             let (to, own) = (to.parse().unwrap(), own.parse().unwrap());
             let here = here.parse().unwrap();
-            assert_eq!(is_itself(to, own, here), expected, "{to} with {own}");
+            assert_eq!(
+                is_forwarder_itself(to, own, here),
+                expected,
+                "{to} with {own}"
+            );
         }
     }
 }

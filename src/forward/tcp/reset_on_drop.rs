@@ -1,11 +1,11 @@
-//! A stream that is reset unless it ends well: [`ResetOnDrop`].
+//! A stream that is reset unless it is closed explicitly: [`ResetOnDrop`].
 
 use std::ops::{Deref, DerefMut};
 
 use crate::net::Stream;
 
-/// A stream whose connection is reset when this is dropped, so that the other side does not
-/// take what has arrived for all there is.
+/// A stream whose connection is reset on drop, so that the other side does not take the
+/// bytes that have arrived for all there are.
 #[derive(Debug)]
 pub(super) struct ResetOnDrop {
     stream: Stream,
@@ -20,7 +20,7 @@ impl ResetOnDrop {
         }
     }
 
-    /// Both of its directions have ended, or nothing has gone over it: it is closed as usual.
+    /// Closes the stream normally: both of its directions have ended, or nothing was sent.
     pub(super) fn close(mut self) {
         self.has_ended = true;
     }
