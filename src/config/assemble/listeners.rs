@@ -265,9 +265,9 @@ fn identities(
     Some(identities)
 }
 
-fn leads_to(host: &HostAddress, opened: SocketAddr) -> bool {
+fn leads_to(host: &HostAddress, local: SocketAddr) -> bool {
     let ip = host
         .ip
-        .is_none_or(|ip| opened.ip().is_unspecified() || ip == opened.ip());
-    ip && host.port.is_none_or(|port| port == opened.port())
+        .is_none_or(|ip| local.ip().is_unspecified() || ip == local.ip());
+    ip && host.port.is_none_or(|port| port == local.port())
 }

@@ -57,7 +57,7 @@ impl RequestSession {
 }
 
 /// The member that was picked last.
-struct PickedMember {
+struct ServingMember {
     member: Arc<str>,
     route: String,
     route_changed: bool,
@@ -175,13 +175,13 @@ impl RequestContext {
         page
     }
 
-    fn picked(&self, response: &FrontResponse) -> Option<PickedMember> {
+    fn picked(&self, response: &FrontResponse) -> Option<ServingMember> {
         let badly = response
             .extensions()
             .get::<RejectedResponse>()
             .map(|by| &by.0);
         if let Some(served) = response.extensions().get::<ServedBy>().or(badly) {
-            return Some(PickedMember {
+            return Some(ServingMember {
                 member: served.member.clone(),
                 route: served.route.as_deref().unwrap_or_default().to_owned(),
                 route_changed: served.session.route_changed(),
@@ -200,7 +200,7 @@ impl RequestContext {
             .unwrap_or_default();
         let presented = self.presented.as_ref().map(|it| it.route.as_str());
         let sticky = self.destination.as_ref()?.sticky.is_some();
-        Some(PickedMember {
+        Some(ServingMember {
             member: member.clone(),
             route: route.to_owned(),
             route_changed: sticky && presented != Some(route),
@@ -223,7 +223,7 @@ impl RequestContext {
         &'v self,
         layers: &RequestLayers<'v>,
         name: &str,
-        picked: Option<&'v PickedMember>,
+        picked: Option<&'v ServingMember>,
     ) -> Option<Cow<'v, str>> {
         let balancer = self.destination.as_ref().and_then(|it| it.name.as_deref());
         let (Some(picked), Some(balancer)) = (picked, balancer) else {

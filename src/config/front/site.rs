@@ -26,7 +26,7 @@ pub(in crate::config) struct Site {
     pub(in crate::config) via: ViaHandling,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
-    /// Receives heartbeats over HTTP; `None` unless the handler is enabled.
+    /// Receives heartbeats over HTTP; `None` without `HeartbeatListen`.
     pub(in crate::config) heartbeats: Option<HeartbeatMonitor>,
 }
 

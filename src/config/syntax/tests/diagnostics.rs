@@ -3,7 +3,7 @@
 use super::*;
 
 /// Returns all diagnostics for a text.
-fn said(text: &str) -> String {
+fn diagnostics_of(text: &str) -> String {
     let (_, _, diagnostics) = read(text, &ReaderInput::default());
     let diagnostics = diagnostics.into_vec();
     diagnostics.iter().map(ToString::to_string).collect()
@@ -12,7 +12,7 @@ fn said(text: &str) -> String {
 #[test]
 fn of_an_open_quote() {
     assert_eq!(
-        said("A b \"c d\nB\n"),
+        diagnostics_of("A b \"c d\nB\n"),
         "\
 error: the quote `\"` is not closed
  --> configuration:1:5
@@ -27,7 +27,7 @@ error: the quote `\"` is not closed
 #[test]
 fn of_an_open_brace() {
     assert_eq!(
-        said("ProxyHCExpr a {b {c}"),
+        diagnostics_of("ProxyHCExpr a {b {c}"),
         "\
 error: the brace `{` is not closed
  --> configuration:1:15
@@ -42,7 +42,7 @@ error: the brace `{` is not closed
 #[test]
 fn of_a_directive_without_a_name() {
     assert_eq!(
-        said("\"\" b\n"),
+        diagnostics_of("\"\" b\n"),
         "\
 error: the directive has an empty name
  --> configuration:1:1
@@ -56,7 +56,7 @@ error: the directive has an empty name
 #[test]
 fn of_a_section_without_its_bracket() {
     assert_eq!(
-        said("<Location /a\n</Location\n"),
+        diagnostics_of("<Location /a\n</Location\n"),
         "\
 error: `<Location` has no `>`
  --> configuration:1:1
@@ -77,7 +77,7 @@ error: `</Location` has no `>`
 #[test]
 fn of_a_section_without_a_name() {
     assert_eq!(
-        said("< Location /a>\n</>\n"),
+        diagnostics_of("< Location /a>\n</>\n"),
         "\
 error: the section has no name
  --> configuration:1:1
@@ -92,7 +92,7 @@ error: the section has no name
 #[test]
 fn of_words_behind_a_section() {
     assert_eq!(
-        said("<Location /a> # all\n</Location>"),
+        diagnostics_of("<Location /a> # all\n</Location>"),
         "\
 note: text after `>` is not read
  --> configuration:1:15
@@ -107,7 +107,7 @@ note: text after `>` is not read
 #[test]
 fn of_a_section_that_is_never_closed() {
     assert_eq!(
-        said("<VirtualHost *:80>\nA\n"),
+        diagnostics_of("<VirtualHost *:80>\nA\n"),
         "\
 error: `<VirtualHost>` is never closed
  --> configuration:1:2
@@ -122,7 +122,7 @@ error: `<VirtualHost>` is never closed
 #[test]
 fn of_an_end_that_closes_nothing() {
     assert_eq!(
-        said("A\n</VirtualHost>\n"),
+        diagnostics_of("A\n</VirtualHost>\n"),
         "\
 error: `</VirtualHost>` does not close a section
  --> configuration:2:1
@@ -137,7 +137,7 @@ error: `</VirtualHost>` does not close a section
 #[test]
 fn of_an_end_of_another_section() {
     assert_eq!(
-        said("A\n<Proxy x>\n</Location>\n</Proxy>"),
+        diagnostics_of("A\n<Proxy x>\n</Location>\n</Proxy>"),
         "\
 error: `</Location>` does not close a section
  --> configuration:3:1
@@ -152,7 +152,7 @@ error: `</Location>` does not close a section
 #[test]
 fn of_ends_in_the_wrong_order() {
     assert_eq!(
-        said("<VirtualHost *:80>\n<Proxy x>\n</VirtualHost>"),
+        diagnostics_of("<VirtualHost *:80>\n<Proxy x>\n</VirtualHost>"),
         "\
 error: `</VirtualHost>` comes before `</Proxy>`
  --> configuration:3:1
@@ -167,7 +167,7 @@ error: `</VirtualHost>` comes before `</Proxy>`
 #[test]
 fn of_sections_that_are_wrong_where_nothing_is_read() {
     assert_eq!(
-        said("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
+        diagnostics_of("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
         "\
 error: `</C>` does not close a section
  --> configuration:3:1
@@ -188,7 +188,7 @@ error: `</IfDefine>` comes before `</B>`
 #[test]
 fn of_undefined_variables() {
     assert_eq!(
-        said("Define PORT 80\nListen *:${PROT}\nA ${HOME}\n"),
+        diagnostics_of("Define PORT 80\nListen *:${PROT}\nA ${HOME}\n"),
         "\
 warning: the variable `${PROT}` is not defined
  --> configuration:2:10
@@ -209,7 +209,7 @@ warning: the variable `${HOME}` is not defined
 #[test]
 fn of_what_define_does_not_take() {
     assert_eq!(
-        said("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
+        diagnostics_of("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
         "\
 error: `Define` takes a name and at most one value: quote a value that contains blanks
  --> configuration:1:1
@@ -238,7 +238,9 @@ error: `UnDefine` takes one name
 #[test]
 fn of_conditions_that_cannot_be_told() {
     assert_eq!(
-        said("<IfModule>\n</IfModule>\n<IfDefine a b>\n</IfDefine>\n<IfVersion>\n</IfVersion>"),
+        diagnostics_of(
+            "<IfModule>\n</IfModule>\n<IfDefine a b>\n</IfDefine>\n<IfVersion>\n</IfVersion>"
+        ),
         "\
 error: `IfModule` takes one name, or `!` and a name
  --> configuration:1:2
@@ -258,7 +260,7 @@ error: `IfVersion` takes an operator and a version
 "
     );
     assert_eq!(
-        said("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
+        diagnostics_of("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
         "\
 error: `~` is not a comparison of versions
  --> configuration:1:12
@@ -279,7 +281,7 @@ error: `/2.4/` is not a version
 #[test]
 fn of_a_comment_behind_a_directive() {
     assert_eq!(
-        said("Listen 80 # all\nA b \\ \nC\n"),
+        diagnostics_of("Listen 80 # all\nA b \\ \nC\n"),
         "\
 note: a `#` after a directive does not begin a comment
  --> configuration:1:11
@@ -299,7 +301,7 @@ note: blanks follow this backslash, so the next line is a separate one
 #[test]
 fn of_a_nul_character() {
     assert_eq!(
-        said("A\nB\0C\n"),
+        diagnostics_of("A\nB\0C\n"),
         "\
 error: this line contains a NUL character
  --> configuration:2:2
@@ -314,7 +316,7 @@ error: this line contains a NUL character
 #[test]
 fn of_an_include_without_a_base() {
     assert_eq!(
-        said("Include a.conf\n"),
+        diagnostics_of("Include a.conf\n"),
         "\
 error: `Include` needs a base directory
  --> configuration:1:9
@@ -325,7 +327,7 @@ error: `Include` needs a base directory
 "
     );
     assert_eq!(
-        said("Include\n"),
+        diagnostics_of("Include\n"),
         "\
 error: `Include` takes one path: quote a path that contains blanks
  --> configuration:1:1
@@ -338,9 +340,9 @@ error: `Include` takes one path: quote a path that contains blanks
 
 #[test]
 fn of_too_many_sections() {
-    let said = said(&"<A>\n".repeat(100_000));
+    let reported = diagnostics_of(&"<A>\n".repeat(100_000));
     assert_eq!(
-        said,
+        reported,
         "\
 error: sections are nested more than 64 deep
   --> configuration:65:2
@@ -359,7 +361,7 @@ fn of_values_that_grow_without_end() {
         text += &format!("Define A{n} ${{A{}}}${{A{}}}\n", n - 1, n - 1);
     }
     assert_eq!(
-        said(&text),
+        diagnostics_of(&text),
         "\
 error: included files and values of variables exceed 16 MiB in total
   --> configuration:21:18

@@ -37,17 +37,17 @@ impl Directory {
         };
         let (nodes, _, diagnostics) = read(text, &input);
         let diagnostics = diagnostics.into_vec();
-        let said: String = diagnostics.iter().map(ToString::to_string).collect();
+        let reported: String = diagnostics.iter().map(ToString::to_string).collect();
         (
             shown(&nodes),
-            said.replace(&self.0.display().to_string(), "."),
+            reported.replace(&self.0.display().to_string(), "."),
         )
     }
 
     /// Returns the tree of a text without diagnostics.
     fn tree(&self, text: &str) -> String {
-        let (tree, said) = self.read(text);
-        assert_eq!(said, "");
+        let (tree, reported) = self.read(text);
+        assert_eq!(reported, "");
         tree
     }
 }
@@ -123,10 +123,10 @@ fn an_empty_directory_is_no_error_but_a_pattern_without_a_match_is() {
     fs::create_dir(files.path().join("none")).expect("a directory");
     assert_eq!(files.tree("Include none\nInclude *"), "A[]");
     assert_eq!(files.tree("IncludeOptional */a.conf"), "A[]");
-    let (tree, said) = files.read("Include none/*\nInclude */a.conf");
+    let (tree, reported) = files.read("Include none/*\nInclude */a.conf");
     assert_eq!(tree, "A[]");
     assert_eq!(
-        said,
+        reported,
         "\
 error: no file matches `none/*`
  --> configuration:1:9
@@ -147,10 +147,10 @@ error: file `./none/a.conf` does not exist
 #[test]
 fn a_complaint_names_the_included_file() {
     let files = Directory::new(&[("a.conf", "B\n<C>\n")]);
-    let (tree, said) = files.read("<S>\nInclude a.conf\n</S>\n</C>\n");
+    let (tree, reported) = files.read("<S>\nInclude a.conf\n</S>\n</C>\n");
     assert_eq!(tree, "S[]{ B[] C[]{  } }");
     assert_eq!(
-        said,
+        reported,
         "\
 error: `<C>` is never closed
  --> ./a.conf:2:2
@@ -171,9 +171,9 @@ error: `</C>` does not close a section
 #[test]
 fn a_missing_file_is_an_error_unless_it_may_be_missing() {
     let files = Directory::new(&[("a", "")]);
-    let (_, said) = files.read("Include b.conf\nInclude *.conf\n");
+    let (_, reported) = files.read("Include b.conf\nInclude *.conf\n");
     assert_eq!(
-        said,
+        reported,
         "\
 error: file `./b.conf` does not exist
  --> configuration:1:9
@@ -194,10 +194,10 @@ error: no file matches `*.conf`
 #[test]
 fn a_file_that_includes_itself_is_not_read_again() {
     let files = Directory::new(&[("a", "A\nInclude b\n"), ("b", "Include ./a\nB\n")]);
-    let (tree, said) = files.read("Include a\nInclude b");
+    let (tree, reported) = files.read("Include a\nInclude b");
     assert_eq!(tree, "A[] B[] A[] B[]");
     assert_eq!(
-        said,
+        reported,
         "\
 error: `./a` includes itself
  --> ./b:1:9
@@ -225,10 +225,10 @@ fn files_within_files_have_an_end() {
         .iter()
         .map(|(a, b)| (a.as_str(), b.as_str()))
         .collect();
-    let (tree, said) = Directory::new(&names).read("Include f0");
+    let (tree, reported) = Directory::new(&names).read("Include f0");
     assert_eq!(tree.matches("A[]").count(), 16);
     assert_eq!(
-        said,
+        reported,
         "\
 error: `./f16` is not read: includes are nested more than 16 deep
  --> ./f15:2:9
@@ -244,9 +244,9 @@ error: `./f16` is not read: includes are nested more than 16 deep
 fn files_have_a_size_together() {
     let large = "#".repeat(1 << 20);
     let files = Directory::new(&[("a", &large)]);
-    let (_, said) = files.read(&"Include a\n".repeat(20));
+    let (_, reported) = files.read(&"Include a\n".repeat(20));
     assert_eq!(
-        said,
+        reported,
         "\
 error: included files and values of variables exceed 16 MiB in total
   --> configuration:16:9
