@@ -1,4 +1,4 @@
-//! What is done to an answer, and what is known of its request: [`RequestContext`].
+//! Changes to a response, and the data of its request: [`RequestContext`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::proxy::{Endpoint, Origin, ProxyBody, RejectedResponse};
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ServedBy};
 use crate::session;
 
-/// The headers of answers that hold URLs.
-const HOLD_URLS: [&str; 5] = [
+/// Response headers that contain URLs.
+const URL_HEADERS: [&str; 5] = [
     "content-location",
     "destination",
     "location",
@@ -23,16 +23,16 @@ const HOLD_URLS: [&str; 5] = [
     "uri",
 ];
 
-/// What a client gets.
+/// The response to a client.
 pub(super) type FrontResponse = Response<ProxyBody>;
 
-/// What is known of a request while a member answers it.
+/// The data of a request while it is being served.
 #[derive(Debug)]
 pub(super) struct RequestContext {
     pub(super) site: Arc<Site>,
     pub(super) wanted: PreferredFormat,
-    /// Which places of the site it asks in.
-    pub(super) places: Vec<usize>,
+    /// The locations of the site that match the request.
+    pub(super) locations: Vec<usize>,
     pub(super) secure: bool,
     pub(super) destination: Option<Arc<HostDestination>>,
     pub(super) balancer: Option<Balancer<Endpoint>>,
@@ -40,7 +40,7 @@ pub(super) struct RequestContext {
     pub(super) presented: Option<RequestSession>,
 }
 
-/// The session that a request presented.
+/// The session of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSession {
     name: String,
@@ -56,8 +56,8 @@ impl RequestSession {
     }
 }
 
-/// The member that was chosen last.
-struct Chosen {
+/// The member that was picked last.
+struct ServingMember {
     member: Arc<str>,
     route: String,
     route_changed: bool,
@@ -68,7 +68,7 @@ impl RequestContext {
         Self {
             site,
             wanted,
-            places: Vec::new(),
+            locations: Vec::new(),
             secure: false,
             destination: None,
             balancer: None,
@@ -77,45 +77,45 @@ impl RequestContext {
         }
     }
 
-    /// Creates the client's answer of what has come.
-    pub(super) fn finish(&self, answer: FrontResponse) -> FrontResponse {
-        let layers = self.site.layers(&self.places);
-        let chosen = self.chosen(&answer);
-        let mut delivered = answer.extensions().get::<ServedBy>().is_some();
-        let mut answer = self.with_status_of_httpd(answer);
-        if delivered && is_overridden(&layers, answer.status()) {
+    /// Converts a response to the one for the client.
+    pub(super) fn finish(&self, response: FrontResponse) -> FrontResponse {
+        let layers = self.site.layers(&self.locations);
+        let picked = self.picked(&response);
+        let mut delivered = response.extensions().get::<ServedBy>().is_some();
+        let mut response = self.with_status_of_httpd(response);
+        if delivered && is_overridden(&layers, response.status()) {
             let mut page: FrontResponse =
-                ErrorPage::new(answer.status(), "", self.wanted).answer(None);
-            // Without it nobody could log in, or know what is allowed.
+                ErrorPage::new(response.status(), "", self.wanted).answer(None);
+            // Without these headers, clients could not log in, or know the allowed methods.
             page.headers_mut().remove(ALLOW);
             for name in [ALLOW, WWW_AUTHENTICATE] {
-                for said in answer.headers().get_all(&name) {
+                for said in response.headers().get_all(&name) {
                     page.headers_mut().append(&name, said.clone());
                 }
             }
-            answer = page;
+            response = page;
             delivered = false;
         }
         let edits = || layers.upwards().flat_map(|layer| &layer.response_headers);
-        if let Some(body) = answer.body_mut().inner_mut() {
+        if let Some(body) = response.body_mut().inner_mut() {
             body.without_trailers(edits().map(|edit| edit.name().clone()));
         }
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         if delivered && layers.upwards().any(HostLayer::maps_back) {
             self.map_back(&layers, headers);
         }
         for edit in edits() {
             if edit.is_for(delivered) {
                 edit.apply(headers, |name| {
-                    self.variable(&layers, name, chosen.as_ref())
+                    self.variable(&layers, name, picked.as_ref())
                 });
             }
         }
-        answer
+        response
     }
 
-    /// Maps URLs and cookies back: of the rules of each kind, the first that fits a value
-    /// counts, wherever it stands.
+    /// Rewrites URLs and cookies. For each kind, the first rule that matches a value
+    /// applies, in the order of all layers.
     fn map_back(&self, layers: &RequestLayers<'_>, headers: &mut HeaderMap) {
         let origin = self.origin.as_ref();
         for (name, value) in headers.iter_mut() {
@@ -139,7 +139,7 @@ impl RequestContext {
                 };
                 first(&domains, value);
                 first(&paths, value);
-            } else if HOLD_URLS.contains(&name.as_str()) {
+            } else if URL_HEADERS.contains(&name.as_str()) {
                 let urls = |layer: &HostLayer, one: &mut HeaderMap| {
                     layer
                         .reverse
@@ -151,10 +151,10 @@ impl RequestContext {
         }
     }
 
-    /// httpd says 503 if no member could be connected to, and 502 also for one that is too
-    /// slow.
-    fn with_status_of_httpd(&self, answer: FrontResponse) -> FrontResponse {
-        let error = answer.extensions().get::<Arc<BalanceError>>().cloned();
+    /// httpd responds with 503 if it could not connect to any member, and with 502 also if
+    /// a member is too slow.
+    fn with_status_of_httpd(&self, response: FrontResponse) -> FrontResponse {
+        let error = response.extensions().get::<Arc<BalanceError>>().cloned();
         let (status, why) = match error.as_deref() {
             Some(BalanceError::Member {
                 nothing_sent: true, ..
@@ -168,26 +168,26 @@ impl RequestContext {
                 StatusCode::BAD_GATEWAY,
                 "the server behind this one did not answer in time",
             ),
-            _ => return answer,
+            _ => return response,
         };
         let mut page: FrontResponse = ErrorPage::new(status, why, self.wanted).answer(None);
-        page.extensions_mut().extend(answer.extensions().clone());
+        page.extensions_mut().extend(response.extensions().clone());
         page
     }
 
-    fn chosen(&self, answer: &FrontResponse) -> Option<Chosen> {
-        let badly = answer
+    fn picked(&self, response: &FrontResponse) -> Option<ServingMember> {
+        let badly = response
             .extensions()
             .get::<RejectedResponse>()
             .map(|by| &by.0);
-        if let Some(served) = answer.extensions().get::<ServedBy>().or(badly) {
-            return Some(Chosen {
+        if let Some(served) = response.extensions().get::<ServedBy>().or(badly) {
+            return Some(ServingMember {
                 member: served.member.clone(),
                 route: served.route.as_deref().unwrap_or_default().to_owned(),
                 route_changed: served.session.route_changed(),
             });
         }
-        let error = answer.extensions().get::<Arc<BalanceError>>()?;
+        let error = response.extensions().get::<Arc<BalanceError>>()?;
         let (BalanceError::Member { member, .. } | BalanceError::SessionLost { member, .. }) =
             &**error
         else {
@@ -200,14 +200,14 @@ impl RequestContext {
             .unwrap_or_default();
         let presented = self.presented.as_ref().map(|it| it.route.as_str());
         let sticky = self.destination.as_ref()?.sticky.is_some();
-        Some(Chosen {
+        Some(ServingMember {
             member: member.clone(),
             route: route.to_owned(),
             route_changed: sticky && presented != Some(route),
         })
     }
 
-    /// The variables that are known before a member is.
+    /// Returns the value of a variable that is known before a member is picked.
     pub(super) fn early_variable<'v>(
         &self,
         layers: &RequestLayers<'v>,
@@ -223,21 +223,21 @@ impl RequestContext {
         &'v self,
         layers: &RequestLayers<'v>,
         name: &str,
-        chosen: Option<&'v Chosen>,
+        picked: Option<&'v ServingMember>,
     ) -> Option<Cow<'v, str>> {
         let balancer = self.destination.as_ref().and_then(|it| it.name.as_deref());
-        let (Some(chosen), Some(balancer)) = (chosen, balancer) else {
+        let (Some(picked), Some(balancer)) = (picked, balancer) else {
             return self.early_variable(layers, name);
         };
         let presented = self.presented.as_ref();
-        // As httpd's tables, which mind no case.
+        // Letter case is ignored, as in httpd's tables.
         match name.to_ascii_uppercase().as_str() {
             "BALANCER_NAME" => Some(Cow::Owned(format!("balancer://{balancer}"))),
-            "BALANCER_WORKER_NAME" => Some(Cow::Borrowed(&chosen.member)),
-            "BALANCER_WORKER_ROUTE" => Some(Cow::Borrowed(&chosen.route)),
+            "BALANCER_WORKER_NAME" => Some(Cow::Borrowed(&picked.member)),
+            "BALANCER_WORKER_ROUTE" => Some(Cow::Borrowed(&picked.route)),
             "BALANCER_SESSION_STICKY" => presented.map(|it| Cow::Borrowed(&*it.name)),
             "BALANCER_SESSION_ROUTE" => presented.map(|it| Cow::Borrowed(&*it.route)),
-            "BALANCER_ROUTE_CHANGED" => chosen.route_changed.then_some(Cow::Borrowed("1")),
+            "BALANCER_ROUTE_CHANGED" => picked.route_changed.then_some(Cow::Borrowed("1")),
             _ => self.early_variable(layers, name),
         }
     }

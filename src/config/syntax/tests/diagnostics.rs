@@ -1,25 +1,25 @@
-//! What is said of texts that cannot be read, letter for letter.
+//! The exact diagnostics for texts that cannot be parsed.
 
 use super::*;
 
-/// All that is said of a text.
-fn said(text: &str) -> String {
-    let (_, _, complaints) = read(text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    complaints.iter().map(ToString::to_string).collect()
+/// Returns all diagnostics for a text.
+fn diagnostics_of(text: &str) -> String {
+    let (_, _, diagnostics) = read(text, &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
+    diagnostics.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn of_an_open_quote() {
     assert_eq!(
-        said("A b \"c d\nB\n"),
+        diagnostics_of("A b \"c d\nB\n"),
         "\
 error: the quote `\"` is not closed
  --> configuration:1:5
   |
 1 | A b \"c d
   |     ^^^^
-  = help: write `\"` where the word ends
+  = help: write `\"` at the end of the word
 "
     );
 }
@@ -27,14 +27,14 @@ error: the quote `\"` is not closed
 #[test]
 fn of_an_open_brace() {
     assert_eq!(
-        said("ProxyHCExpr a {b {c}"),
+        diagnostics_of("ProxyHCExpr a {b {c}"),
         "\
 error: the brace `{` is not closed
  --> configuration:1:15
   |
 1 | ProxyHCExpr a {b {c}
   |               ^^^^^^
-  = help: write `}` where the word ends
+  = help: write `}` at the end of the word
 "
     );
 }
@@ -42,9 +42,9 @@ error: the brace `{` is not closed
 #[test]
 fn of_a_directive_without_a_name() {
     assert_eq!(
-        said("\"\" b\n"),
+        diagnostics_of("\"\" b\n"),
         "\
-error: the name of a directive is empty
+error: the directive has an empty name
  --> configuration:1:1
   |
 1 | \"\" b
@@ -56,7 +56,7 @@ error: the name of a directive is empty
 #[test]
 fn of_a_section_without_its_bracket() {
     assert_eq!(
-        said("<Location /a\n</Location\n"),
+        diagnostics_of("<Location /a\n</Location\n"),
         "\
 error: `<Location` has no `>`
  --> configuration:1:1
@@ -77,14 +77,14 @@ error: `</Location` has no `>`
 #[test]
 fn of_a_section_without_a_name() {
     assert_eq!(
-        said("< Location /a>\n</>\n"),
+        diagnostics_of("< Location /a>\n</>\n"),
         "\
-error: a section has no name
+error: the section has no name
  --> configuration:1:1
   |
 1 | < Location /a>
   | ^^^^^^^^^^^^^^
-  = help: write its name just behind the `<`
+  = help: write its name directly after the `<`
 "
     );
 }
@@ -92,14 +92,14 @@ error: a section has no name
 #[test]
 fn of_words_behind_a_section() {
     assert_eq!(
-        said("<Location /a> # all\n</Location>"),
+        diagnostics_of("<Location /a> # all\n</Location>"),
         "\
-note: what follows `>` is not read
+note: text after `>` is not read
  --> configuration:1:15
   |
 1 | <Location /a> # all
   |               ^^^^^
-  = help: a comment needs a line of its own
+  = help: put the comment on its own line
 "
     );
 }
@@ -107,7 +107,7 @@ note: what follows `>` is not read
 #[test]
 fn of_a_section_that_is_never_closed() {
     assert_eq!(
-        said("<VirtualHost *:80>\nA\n"),
+        diagnostics_of("<VirtualHost *:80>\nA\n"),
         "\
 error: `<VirtualHost>` is never closed
  --> configuration:1:2
@@ -122,14 +122,14 @@ error: `<VirtualHost>` is never closed
 #[test]
 fn of_an_end_that_closes_nothing() {
     assert_eq!(
-        said("A\n</VirtualHost>\n"),
+        diagnostics_of("A\n</VirtualHost>\n"),
         "\
-error: `</VirtualHost>` closes nothing
+error: `</VirtualHost>` does not close a section
  --> configuration:2:1
   |
 2 | </VirtualHost>
   | ^^^^^^^^^^^^^^
-  = help: there is no `<VirtualHost>` above that is still open
+  = help: no open `<VirtualHost>` precedes it
 "
     );
 }
@@ -137,14 +137,14 @@ error: `</VirtualHost>` closes nothing
 #[test]
 fn of_an_end_of_another_section() {
     assert_eq!(
-        said("A\n<Proxy x>\n</Location>\n</Proxy>"),
+        diagnostics_of("A\n<Proxy x>\n</Location>\n</Proxy>"),
         "\
-error: `</Location>` closes nothing
+error: `</Location>` does not close a section
  --> configuration:3:1
   |
 3 | </Location>
   | ^^^^^^^^^^^
-  = help: `<Proxy>` of line 2 is to be closed first, by `</Proxy>`
+  = help: close `<Proxy>` of line 2 first, with `</Proxy>`
 "
     );
 }
@@ -152,7 +152,7 @@ error: `</Location>` closes nothing
 #[test]
 fn of_ends_in_the_wrong_order() {
     assert_eq!(
-        said("<VirtualHost *:80>\n<Proxy x>\n</VirtualHost>"),
+        diagnostics_of("<VirtualHost *:80>\n<Proxy x>\n</VirtualHost>"),
         "\
 error: `</VirtualHost>` comes before `</Proxy>`
  --> configuration:3:1
@@ -167,14 +167,14 @@ error: `</VirtualHost>` comes before `</Proxy>`
 #[test]
 fn of_sections_that_are_wrong_where_nothing_is_read() {
     assert_eq!(
-        said("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
+        diagnostics_of("<IfDefine A>\n<B>\n</C>\n</IfDefine>"),
         "\
-error: `</C>` closes nothing
+error: `</C>` does not close a section
  --> configuration:3:1
   |
 3 | </C>
   | ^^^^
-  = help: `<B>` of line 2 is to be closed first, by `</B>`
+  = help: close `<B>` of line 2 first, with `</B>`
 error: `</IfDefine>` comes before `</B>`
  --> configuration:4:1
   |
@@ -188,7 +188,7 @@ error: `</IfDefine>` comes before `</B>`
 #[test]
 fn of_undefined_variables() {
     assert_eq!(
-        said("Define PORT 80\nListen *:${PROT}\nA ${HOME}\n"),
+        diagnostics_of("Define PORT 80\nListen *:${PROT}\nA ${HOME}\n"),
         "\
 warning: the variable `${PROT}` is not defined
  --> configuration:2:10
@@ -201,7 +201,7 @@ warning: the variable `${HOME}` is not defined
   |
 3 | A ${HOME}
   |   ^^^^^^^
-  = help: write `Define HOME value` above, or give it to the reader
+  = help: write `Define HOME value` before this line, or pass it with `Reader::define`
 "
     );
 }
@@ -209,14 +209,14 @@ warning: the variable `${HOME}` is not defined
 #[test]
 fn of_what_define_does_not_take() {
     assert_eq!(
-        said("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
+        diagnostics_of("Define\nDefine A b c\nDefine A:b\nUnDefine\n"),
         "\
-error: `Define` takes a name and, if any, one value: put quotes around blanks
+error: `Define` takes a name and at most one value: quote a value that contains blanks
  --> configuration:1:1
   |
 1 | Define
   | ^^^^^^
-error: `Define` takes a name and, if any, one value: put quotes around blanks
+error: `Define` takes a name and at most one value: quote a value that contains blanks
  --> configuration:2:12
   |
 2 | Define A b c
@@ -238,7 +238,9 @@ error: `UnDefine` takes one name
 #[test]
 fn of_conditions_that_cannot_be_told() {
     assert_eq!(
-        said("<IfModule>\n</IfModule>\n<IfDefine a b>\n</IfDefine>\n<IfVersion>\n</IfVersion>"),
+        diagnostics_of(
+            "<IfModule>\n</IfModule>\n<IfDefine a b>\n</IfDefine>\n<IfVersion>\n</IfVersion>"
+        ),
         "\
 error: `IfModule` takes one name, or `!` and a name
  --> configuration:1:2
@@ -258,20 +260,20 @@ error: `IfVersion` takes an operator and a version
 "
     );
     assert_eq!(
-        said("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
+        diagnostics_of("<IfVersion ~ 2.4>\n</IfVersion>\n<IfVersion = /2.4/>\n</IfVersion>"),
         "\
-error: `~` compares no versions
+error: `~` is not a comparison of versions
  --> configuration:1:12
   |
 1 | <IfVersion ~ 2.4>
   |            ^
-  = help: write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite
-error: `/2.4/` is no version
+  = help: write `=`, `==`, `>`, `>=`, `<` or `<=`, or one of them after `!` to negate it
+error: `/2.4/` is not a version
  --> configuration:3:14
   |
 3 | <IfVersion = /2.4/>
   |              ^^^^^
-  = help: write it in numbers, as in `2.4.71`; a regular expression is not read
+  = help: write numbers, as in `2.4.71`; regular expressions are not supported
 "
     );
 }
@@ -279,19 +281,19 @@ error: `/2.4/` is no version
 #[test]
 fn of_a_comment_behind_a_directive() {
     assert_eq!(
-        said("Listen 80 # all\nA b \\ \nC\n"),
+        diagnostics_of("Listen 80 # all\nA b \\ \nC\n"),
         "\
-note: a `#` behind a directive begins no comment
+note: a `#` after a directive does not begin a comment
  --> configuration:1:11
   |
 1 | Listen 80 # all
   |           ^
-  = help: a comment needs a line of its own; a word needs quotes
-note: blanks follow this backslash, so that the line ends here
+  = help: put a comment on its own line, and a word with `#` in quotes
+note: blanks follow this backslash, so the next line is a separate one
  --> configuration:2:5
   |
 2 | A b \\\n  |     ^
-  = help: take them away if the next line belongs to this one
+  = help: remove the blanks to join the lines
 "
     );
 }
@@ -299,14 +301,14 @@ note: blanks follow this backslash, so that the line ends here
 #[test]
 fn of_a_nul_character() {
     assert_eq!(
-        said("A\nB\0C\n"),
+        diagnostics_of("A\nB\0C\n"),
         "\
-error: there is a NUL character in this line
+error: this line contains a NUL character
  --> configuration:2:2
   |
 2 | B C
   |  ^
-  = help: is it a text at all?
+  = help: check that the file is a text file
 "
     );
 }
@@ -314,20 +316,20 @@ error: there is a NUL character in this line
 #[test]
 fn of_an_include_without_a_base() {
     assert_eq!(
-        said("Include a.conf\n"),
+        diagnostics_of("Include a.conf\n"),
         "\
-error: there is no directory to include files from
+error: `Include` needs a base directory
  --> configuration:1:9
   |
 1 | Include a.conf
   |         ^^^^^^
-  = help: name one by `Reader::base`, or read the file by `Reader::parse_file`
+  = help: set one with `Reader::base`, or read the file with `Reader::parse_file`
 "
     );
     assert_eq!(
-        said("Include\n"),
+        diagnostics_of("Include\n"),
         "\
-error: `Include` takes one path: put quotes around blanks
+error: `Include` takes one path: quote a path that contains blanks
  --> configuration:1:1
   |
 1 | Include
@@ -338,11 +340,11 @@ error: `Include` takes one path: put quotes around blanks
 
 #[test]
 fn of_too_many_sections() {
-    let said = said(&"<A>\n".repeat(100_000));
+    let reported = diagnostics_of(&"<A>\n".repeat(100_000));
     assert_eq!(
-        said,
+        reported,
         "\
-error: more than 64 sections are within each other
+error: sections are nested more than 64 deep
   --> configuration:65:2
    |
 65 | <A>
@@ -359,9 +361,9 @@ fn of_values_that_grow_without_end() {
         text += &format!("Define A{n} ${{A{}}}${{A{}}}\n", n - 1, n - 1);
     }
     assert_eq!(
-        said(&text),
+        diagnostics_of(&text),
         "\
-error: included files and values of variables are larger than 16 MiB together
+error: included files and values of variables exceed 16 MiB in total
   --> configuration:21:18
    |
 21 | Define A20 ${A19}${A19}
@@ -373,42 +375,42 @@ error: included files and values of variables are larger than 16 MiB together
 
 #[test]
 fn no_more_than_two_hundred_errors_and_warnings_are_told() {
-    let (_, _, complaints) = read(&"</A>\n".repeat(300), &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints.len(), 201);
+    let (_, _, diagnostics) = read(&"</A>\n".repeat(300), &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics.len(), 201);
     assert_eq!(
-        complaints[200].to_string(),
+        diagnostics[200].to_string(),
         "\
-note: after 200 errors the rest is not read
+note: reading stopped after 200 errors
 "
     );
     let text = format!("A {}\n</B>\n", "${C} ".repeat(300));
-    let (_, _, complaints) = read(&text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints.len(), 202);
+    let (_, _, diagnostics) = read(&text, &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics.len(), 202);
     assert_eq!(
-        complaints[200].to_string(),
+        diagnostics[200].to_string(),
         "\
-note: after 200 warnings no others are shown
+note: only the first 200 warnings are shown
 "
     );
-    assert!(complaints[201].is_error());
+    assert!(diagnostics[201].is_error());
 }
 
 #[test]
 fn of_what_is_not_utf_8() {
-    let (nodes, _, complaints) = read_bytes(b"A\nB \xff c\n", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read_bytes(b"A\nB \xff c\n", &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[] B[\u{fffd}|c]");
     assert_eq!(
-        complaints[0].to_string(),
+        diagnostics[0].to_string(),
         "\
-error: this is not UTF-8
+error: the file is not UTF-8
  --> configuration:2:3
   |
 2 | B � c
   |   ^
-  = help: save the file as UTF-8, or write what is not ASCII in another way
+  = help: save the file as UTF-8, or use only ASCII characters
 "
     );
 }

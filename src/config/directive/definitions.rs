@@ -1,7 +1,8 @@
-//! What was read so far: mappings ([`ParsedMapping`]), and what is found by name ([`Definitions`] and
-//! [`Ordered`]). Each look-up costs the same however long the configuration is.
+//! Indexes of what was read: mappings ([`ParsedMapping`]), and definitions by name
+//! ([`Definitions`] and [`Ordered`]). The cost of a look-up does not depend on the length
+//! of the configuration.
 //!
-//! What does not live here: the nouns themselves, which are in the configuration.
+//! Elsewhere: the configuration that holds the values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -9,8 +10,8 @@ use std::ops::Bound;
 use crate::config::model::{MappingKind, ProxyTarget};
 use crate::config::syntax::Span;
 
-/// Where the balancers and members of all hosts are. A host is `None` for the main server,
-/// or the number of its virtual host.
+/// The positions of balancers and members in their lists, for all hosts. A host is `None`
+/// for the main server, or the number of its virtual host.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     balancers: HashMap<Option<usize>, HashMap<String, DefinedBalancer>>,
@@ -23,7 +24,7 @@ struct DefinedBalancer {
 }
 
 impl Definitions {
-    /// The place of a balancer in its host's list.
+    /// Returns the index of a balancer in its host's list.
     pub(super) fn balancer(&self, host: Option<usize>, name: &str) -> Option<usize> {
         Some(self.balancers.get(&host)?.get(name)?.place)
     }
@@ -37,7 +38,8 @@ impl Definitions {
         known.insert(name.to_owned(), balancer);
     }
 
-    /// The longest URL of a member of that balancer that `url` begins with, or that it is.
+    /// Returns the longest URL of a member of that balancer that is equal to `url` or a
+    /// prefix of it.
     pub(super) fn member(&self, host: Option<usize>, balancer: &str, url: &str) -> Option<&str> {
         let balancer = self.balancers.get(&host)?.get(balancer)?;
         longest_prefix(&balancer.members, url)
@@ -68,9 +70,9 @@ fn longest_prefix<'s>(texts: &'s BTreeSet<String>, of: &str) -> Option<&'s str> 
 
 /// A mapping that was read.
 pub(super) struct ParsedMapping {
-    /// Of which virtual host; `None` for the main server.
+    /// The virtual host; `None` for the main server.
     pub(super) host: Option<usize>,
-    /// The path, or the location's.
+    /// The path, or the location's path.
     pub(super) from: String,
     pub(super) kind: MappingKind,
     pub(super) in_location: bool,
@@ -79,7 +81,7 @@ pub(super) struct ParsedMapping {
     pub(super) target_span: Span,
 }
 
-/// Values by name, in the order in which they were set last.
+/// Values by name, in the order in which they were last set.
 #[derive(Debug)]
 pub(super) struct Ordered<V> {
     places: HashMap<String, u64>,
@@ -88,7 +90,7 @@ pub(super) struct Ordered<V> {
 }
 
 impl<V> Ordered<V> {
-    /// Sets a value; returns whether there was one of that name.
+    /// Sets a value; returns whether the name was already set.
     pub(super) fn set(&mut self, name: &str, value: V) -> bool {
         let was_there = self.remove(name);
         self.places.insert(name.to_owned(), self.next);
@@ -97,7 +99,7 @@ impl<V> Ordered<V> {
         was_there
     }
 
-    /// Removes a value; returns whether there was one of that name.
+    /// Removes a value; returns whether the name was set.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let place = self.places.remove(name);
         place.is_some_and(|place| self.values.remove(&place).is_some())

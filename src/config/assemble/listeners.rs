@@ -1,5 +1,4 @@
-//! Where clients come in: sockets, with their certificates. [`open`] makes ready what can
-//! fail.
+//! Listeners: sockets, with their certificates. [`open`] does everything that can fail.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,20 +11,20 @@ use crate::config::{Config, Host, HostAddress, ListenAddress};
 use crate::net::{Identity, Listener, ServerTls};
 use crate::proxy::Server;
 
-/// A door that is open.
+/// An open listener.
 #[derive(Debug)]
 pub(in crate::config) struct OpenListener {
-    /// What was asked for, by which it is known again.
-    asked: SocketAddr,
+    /// The configured address, which identifies the listener.
+    address: SocketAddr,
     pub(in crate::config) local: SocketAddr,
     tls: Option<ServerTls>,
-    /// Says `true` once it is to be closed.
+    /// `true` closes the listener.
     pub(in crate::config) close: watch::Sender<bool>,
-    /// `None` once somebody stands there.
+    /// `None` once it is being served.
     pub(in crate::config) unserved: Option<(Server, Listener)>,
 }
 
-/// What doors there are to be, in order.
+/// The wanted listeners, in order.
 #[derive(Debug, Default)]
 pub(in crate::config) struct ListenerPlan {
     planned: Vec<PlannedListener>,
@@ -33,130 +32,138 @@ pub(in crate::config) struct ListenerPlan {
 
 #[derive(Debug)]
 enum PlannedListener {
-    /// By its place among those that are open, perhaps with new certificates.
+    /// The index among the open listeners, and new certificates if they change.
     Kept(usize, Option<Vec<Identity>>),
     Opened(Box<OpenListener>),
 }
 
-/// Opens what is not open yet. Nothing that runs is touched.
+/// Opens listeners that are not open yet, without changing the running ones.
 pub(in crate::config) fn open(
     config: &Config,
     running: &[OpenListener],
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> ListenerPlan {
-    let mut doors = ListenerPlan::default();
+    let mut listeners = ListenerPlan::default();
     let mut kept = Vec::new();
-    for (address, protocol) in asked(config, around, faults) {
-        let identities = identities(config, address, protocol, around, faults);
+    for (address, protocol) in wanted_addresses(config, environment, faults) {
+        let identities = identities(config, address, protocol, environment, faults);
         let mut known = running.iter().enumerate();
-        let known = known.find(|(place, door)| door.asked == address && !kept.contains(place));
-        if let Some((place, door)) = known {
-            if door.tls.is_some() != identities.is_some() {
+        let known =
+            known.find(|(place, opened)| opened.address == address && !kept.contains(place));
+        if let Some((place, opened)) = known {
+            if opened.tls.is_some() != identities.is_some() {
                 faults.add(
                     format!("{address} cannot change between TLS and plain HTTP while it is open"),
-                    "close it first, or restart",
+                    "remove the listener first, or restart",
                 );
             }
             kept.push(place);
-            doors.planned.push(PlannedListener::Kept(place, identities));
+            listeners
+                .planned
+                .push(PlannedListener::Kept(place, identities));
             continue;
         }
-        // A certificate that is missing has been complained of.
+        // A missing certificate has been reported.
         let Ok(tls) = identities.map(ServerTls::new).transpose() else {
             continue;
         };
         let listener = bind(address);
         let ours = running
             .iter()
-            .any(|door| door.local.port() == address.port());
+            .any(|opened| opened.local.port() == address.port());
         let hint = if ours {
-            "this server itself listens there, at other addresses: restart, or close those first"
+            "this server already listens on this port at other addresses: remove those \
+                first, or restart"
         } else {
-            "take another address, or stop who listens there"
+            "use another address, or stop the program that listens there"
         };
         let about = format!("cannot listen on {address}");
         let Some((listener, local)) = faults.note(listener, about, hint) else {
             continue;
         };
         let server = server(config, tls.as_ref(), local);
-        doors
+        listeners
             .planned
             .push(PlannedListener::Opened(Box::new(OpenListener {
-                asked: address,
+                address,
                 local,
                 tls,
                 close: watch::Sender::new(false),
                 unserved: Some((server, listener)),
             })));
     }
-    doors
+    listeners
 }
 
-/// Looks whether doors could be opened, but for the sockets.
-pub(in crate::config) fn check(config: &Config, around: &BuildEnvironment, faults: &mut Faults) {
-    for (address, protocol) in asked(config, around, faults) {
-        identities(config, address, protocol, around, faults);
+/// Checks whether listeners could be opened, without opening sockets.
+pub(in crate::config) fn check(
+    config: &Config,
+    environment: &BuildEnvironment,
+    faults: &mut Faults,
+) {
+    for (address, protocol) in wanted_addresses(config, environment, faults) {
+        identities(config, address, protocol, environment, faults);
     }
 }
 
-/// Where to listen, and what was said about the protocol there.
-fn asked<'c>(
+/// Returns the addresses to listen on, with the configured protocol.
+fn wanted_addresses<'c>(
     config: &'c Config,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Vec<(SocketAddr, Option<&'c str>)> {
-    let mut asked: Vec<(SocketAddr, Option<&str>)> = Vec::new();
+    let mut wanted: Vec<(SocketAddr, Option<&str>)> = Vec::new();
     for listen in &config.listeners {
         let address = address_of(listen);
-        if asked.iter().any(|(known, _)| *known == address) && address.port() != 0 {
+        if wanted.iter().any(|(known, _)| *known == address) && address.port() != 0 {
             faults.add(
-                format!("`Listen {listen}` stands there twice"),
-                "leave one of them out",
+                format!("`Listen {listen}` occurs twice"),
+                "remove one of them",
             );
         }
-        asked.push((address, listen.protocol.as_deref()));
+        wanted.push((address, listen.protocol.as_deref()));
     }
-    // A listener at all addresses of IPv6 has those of IPv4, too.
-    let both: Vec<u16> = asked
+    // A listener on all IPv6 addresses also accepts IPv4.
+    let both: Vec<u16> = wanted
         .iter()
         .filter(|(address, _)| address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
         .map(|(address, _)| address.port())
         .collect();
-    asked.retain(|(address, _)| {
+    wanted.retain(|(address, _)| {
         let is_there = both.contains(&address.port()) && address.port() != 0;
         address.ip() != IpAddr::from(Ipv4Addr::UNSPECIFIED) || !is_there
     });
-    if asked.is_empty() {
-        asked.extend(around.listen.iter().map(|&address| (address, None)));
+    if wanted.is_empty() {
+        wanted.extend(environment.listen.iter().map(|&address| (address, None)));
     }
-    if asked.is_empty() {
-        faults.add("there is nothing to listen on", "add `Listen 8080`");
+    if wanted.is_empty() {
+        faults.add("there is no address to listen on", "add `Listen 8080`");
     }
-    asked
+    wanted
 }
 
 impl ListenerPlan {
-    /// Closes and renews what runs.
-    pub(in crate::config) fn carry_out(self, running: &mut Vec<OpenListener>) {
+    /// Closes listeners that are not wanted, and renews certificates.
+    pub(in crate::config) fn apply(self, running: &mut Vec<OpenListener>) {
         let mut before: Vec<Option<OpenListener>> = running.drain(..).map(Some).collect();
         for planned in self.planned {
             match planned {
-                PlannedListener::Opened(door) => running.push(*door),
+                PlannedListener::Opened(opened) => running.push(*opened),
                 PlannedListener::Kept(place, identities) => {
-                    let Some(door) = before.get_mut(place).and_then(Option::take) else {
+                    let Some(opened) = before.get_mut(place).and_then(Option::take) else {
                         continue;
                     };
-                    if let (Some(tls), Some(identities)) = (&door.tls, identities) {
-                        // There is one at least: who has none is refused before.
+                    if let (Some(tls), Some(identities)) = (&opened.tls, identities) {
+                        // There is at least one: a listener without any is refused earlier.
                         drop(tls.replace(identities));
                     }
-                    running.push(door);
+                    running.push(opened);
                 }
             }
         }
-        for door in before.into_iter().flatten() {
-            door.close.send_replace(true);
+        for opened in before.into_iter().flatten() {
+            opened.close.send_replace(true);
         }
     }
 }
@@ -166,7 +173,8 @@ fn address_of(listen: &ListenAddress) -> SocketAddr {
     SocketAddr::new(ip, listen.port)
 }
 
-/// All addresses are those of both families, unless the system knows one only.
+/// Binds a socket. All IPv6 addresses include all IPv4 addresses, unless the system
+/// supports only one family.
 fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
     let everywhere = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
     let listener = match Listener::bind(address) {
@@ -187,8 +195,8 @@ fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server
     } else {
         server = server.body_timeout(Duration::from_secs(60));
     }
-    // Only then does it take a connection to know. A reload may ask for it at any time:
-    // for a host of one address, or for who is local.
+    // Only then must the local address of each connection be determined. A reload may need
+    // it at any time: for a host with its own address, or for `Require local`.
     if local.ip().is_unspecified() {
         server = server.server_addr();
     }
@@ -198,12 +206,12 @@ fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server
     }
 }
 
-/// The certificates of a door; `None` if it has no TLS.
+/// Returns the certificates of a listener; `None` if it does not use TLS.
 fn identities(
     config: &Config,
     address: SocketAddr,
     protocol: Option<&str>,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     faults: &mut Faults,
 ) -> Option<Vec<Identity>> {
     let virtual_hosts = config.virtual_hosts.iter();
@@ -223,8 +231,8 @@ fn identities(
     }
     if by_tls < hosts.len() {
         faults.add(
-            format!("some hosts at {address} have TLS and some have not"),
-            "give each of them `SSLEngine On`, or a port of its own",
+            format!("some hosts at {address} use TLS and others do not"),
+            "set `SSLEngine On` for each of them, or use separate ports",
         );
     }
     let mut identities = Vec::new();
@@ -232,7 +240,7 @@ fn identities(
         let name = host.name.as_deref().unwrap_or("without a name");
         let certificate = host.tls.certificate.as_ref().or(main.certificate.as_ref());
         let Some(certificate) = certificate else {
-            let message = format!("host `{name}` at {address} has TLS, but no certificate");
+            let message = format!("host `{name}` at {address} uses TLS but has no certificate");
             faults.add(
                 message,
                 "add `SSLCertificateFile` and `SSLCertificateKeyFile`",
@@ -245,16 +253,21 @@ fn identities(
             .as_ref()
             .or(main.key.as_ref())
             .unwrap_or(certificate);
-        let identity = Identity::from_pem_files(around.file(certificate), around.file(key));
+        let identity =
+            Identity::from_pem_files(environment.file(certificate), environment.file(key));
         let about = format!("host `{name}`");
-        identities.extend(faults.note(identity, about, "give a certificate and its key, in PEM"));
+        identities.extend(faults.note(
+            identity,
+            about,
+            "provide a certificate and its key in PEM format",
+        ));
     }
     Some(identities)
 }
 
-fn leads_to(host: &HostAddress, door: SocketAddr) -> bool {
+fn leads_to(host: &HostAddress, local: SocketAddr) -> bool {
     let ip = host
         .ip
-        .is_none_or(|ip| door.ip().is_unspecified() || ip == door.ip());
-    ip && host.port.is_none_or(|port| port == door.port())
+        .is_none_or(|ip| local.ip().is_unspecified() || ip == local.ip());
+    ip && host.port.is_none_or(|port| port == local.port())
 }

@@ -1,17 +1,17 @@
-//! Sessions that stay with no member, as the configuration has it: [`not_kept`].
+//! Detects sessions that cannot stay with a member: [`session_warning`].
 //!
-//! What does not live here: what happens to a session that is presented (`session`).
+//! Elsewhere: handling the session of a request (`session`).
 
 use super::parameter::Remark;
 use super::reading::DirectiveContext;
 use crate::config::model::{BalancerConfig, Host};
 use crate::session::{CookieRouteError, StickySession};
 
-/// So many members are named.
+/// The number of members that a message names.
 const SHOWN: usize = 3;
 
-/// What there is to say of the sessions of a balancer, as one host means it.
-pub(super) fn not_kept(
+/// Returns a warning about the sessions of a balancer, as one host uses it.
+pub(super) fn session_warning(
     reading: &DirectiveContext<'_>,
     host: Option<usize>,
     name: &str,
@@ -21,14 +21,14 @@ pub(super) fn not_kept(
             None => &reading.config.server,
             Some(at) => &reading.config.virtual_hosts.get(at)?.host,
         };
-        host.balancers.get(reading.found.balancer(at, name)?)
+        host.balancers.get(reading.definitions.balancer(at, name)?)
     };
     let (own, main) = (balancer_of(host), balancer_of(None));
     let both = || own.into_iter().chain(main);
     let names = both().find_map(|it| it.session.names.as_ref())?;
     let session = names.parse::<StickySession>().ok()?;
     let members = both().map(|it| &it.members).find(|it| !it.is_empty())?;
-    // The cookies are those of members, so nothing is known of what stands before the route.
+    // The members set the cookies, so the text before the route is unknown.
     let session = session.without_separator();
     let mut found = members.iter().filter_map(|member| {
         let checked = session.check_cookie_route(member.route.as_deref());
@@ -41,11 +41,12 @@ pub(super) fn not_kept(
     if more > 0 {
         which = format!("{which} and {more} more");
     }
-    let message = format!("no session of balancer `{name}` stays with {which}");
+    let message = format!("sessions of balancer `{name}` cannot stay with {which}");
     let remark = Remark::new(message);
     Some(match &first.first()?.1 {
-        CookieRouteError::NoRoute => remark
-            .with_hint("give each member a `route=..`, with which the value of its cookie ends"),
+        CookieRouteError::NoRoute => remark.with_hint(
+            "give each member a `route=..`, and let the value of its cookie end with it",
+        ),
         why => remark.with_hint(why.to_string()),
     })
 }

@@ -1,16 +1,16 @@
-//! Which paths lie in a place: [`Paths`].
+//! Matches paths to locations: [`Paths`].
 //!
-//! What does not live here: the ways in which a path can be read, which are the proxy's.
-//! What holds in a place goes by httpd's; who may ask has to hold in all of them.
+//! Elsewhere: the ways in which a path can be read, which are in `proxy`. Settings use
+//! httpd's reading; access must be granted in all readings.
 
 use regex::Regex;
 
-/// The paths of a place.
+/// The paths of a location.
 #[derive(Clone, Debug)]
 pub(in crate::config) enum Paths {
-    /// Those that a regular expression matches anywhere.
+    /// Paths that contain a match of this regular expression.
     Pattern(Regex),
-    /// Those below this one; whole segments count.
+    /// Paths below this one, compared by whole segments.
     Prefix(String),
 }
 

@@ -1,45 +1,46 @@
-//! What there is to say about a text, up to as much as anybody reads: [`Complaints`].
+//! The diagnostics of one text, up to a limit: [`DiagnosticList`].
 //!
-//! What does not live here: how it is shown (`diagnostic`).
+//! Elsewhere: how a diagnostic is shown (`diagnostic`).
 
 use super::diagnostic::{Diagnostic, Position};
 
-/// After how many errors nobody reads on, and how many warnings anybody reads.
+/// The number of errors after which reading stops, and the number of warnings after which
+/// no more are kept.
 const MOST: usize = 200;
 
-/// A list that is full at some point: each complaint holds its line, and what is wrong a
-/// hundred thousand times is not to be said a hundred thousand times.
+/// A list of diagnostics with a maximum length. Each diagnostic holds a line of text, so an
+/// unlimited list could use too much memory.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(super) struct DiagnosticList {
     all: Vec<Diagnostic>,
     errors: usize,
     others: usize,
 }
 
-impl Complaints {
-    /// Whether there are so many errors that the rest need not be read.
+impl DiagnosticList {
+    /// Returns whether there are so many errors that reading should stop.
     pub(super) fn are_too_many(&self) -> bool {
         self.errors >= MOST
     }
 
-    /// Whether another warning would be shown.
+    /// Returns whether another warning would be kept.
     pub(super) fn take_warnings(&self) -> bool {
         self.others < MOST && !self.are_too_many()
     }
 
-    /// Adds one. If it is shown, its place is looked for and the secrets are taken out of it,
-    /// neither of which is cheap.
+    /// Adds a diagnostic. If it is kept, its position is computed and secrets are masked;
+    /// both are slow.
     pub(super) fn add<'s>(
         &mut self,
-        complaint: Diagnostic,
+        diagnostic: Diagnostic,
         secrets: impl IntoIterator<Item = &'s str>,
         place: impl FnOnce() -> Position,
     ) {
-        let is_error = complaint.is_error();
+        let is_error = diagnostic.is_error();
         if self.are_too_many() || !(is_error || self.take_warnings()) {
             return;
         }
-        self.all.push(complaint.without(secrets).at(place()));
+        self.all.push(diagnostic.without(secrets).at(place()));
         let count = if is_error {
             &mut self.errors
         } else {
@@ -48,9 +49,9 @@ impl Complaints {
         *count += 1;
         if *count == MOST {
             let more = if is_error {
-                format!("after {MOST} errors the rest is not read")
+                format!("reading stopped after {MOST} errors")
             } else {
-                format!("after {MOST} warnings no others are shown")
+                format!("only the first {MOST} warnings are shown")
             };
             self.all.push(Diagnostic::note(more));
         }

@@ -1,4 +1,4 @@
-//! Where mappings lead: paths, and the proxies before balancers.
+//! Targets of mappings: paths, and the proxies for balancers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::Faults;
 use super::balancers::BalancerChange;
-use super::scope::{BalancerKey, HostScope, Meant, bare_name};
+use super::scope::{BalancerKey, HostScope, UsedBalancer, bare_name};
 use crate::config::front::{HostDestination, MemberClient, Paths};
 use crate::config::member_url::MemberUrl;
 use crate::config::{BalancerConfig, Location, ProxyTarget, SessionConfig, ViaPolicy};
@@ -16,7 +16,7 @@ use crate::service::{BalanceLayer, Failover, Timeouts};
 use crate::session::StickySession;
 use crate::timer::TokioTimer;
 
-/// Adds a rule to a map, if it is one; tells whether it is.
+/// Adds a rule to a map if it is valid; returns whether it is.
 pub(super) fn add_rule(
     map: &mut PathMap,
     from: &str,
@@ -31,14 +31,14 @@ pub(super) fn add_rule(
             map.with_prefix(from, path)
         }
         (ProxyTarget::Balancer { path, .. } | ProxyTarget::Member { path, .. }, true) => {
-            // Without a group all of the path follows, and that begins with a slash.
+            // Without a group, the whole path follows, which begins with a slash.
             map.with_pattern(from, if path.is_empty() { "/" } else { path })
         }
     };
-    // A rule that is none takes its map with it: it is tried on one of its own.
+    // A map with an invalid rule is unusable: try the rule on an empty map first.
     let tried = rule(PathMap::new());
-    let about = format!("`{from}` cannot lead to `{target}`");
-    if faults.note(tried, about, "correct the two paths").is_none() {
+    let about = format!("`{from}` cannot be mapped to `{target}`");
+    if faults.note(tried, about, "fix the two paths").is_none() {
         return false;
     }
     if let Ok(more) = rule(std::mem::take(map)) {
@@ -47,37 +47,40 @@ pub(super) fn add_rule(
     true
 }
 
-/// The paths that lie in a place.
-pub(super) fn place_of(location: &Location, faults: &mut Faults) -> Option<Paths> {
+/// Returns the paths of a location.
+pub(super) fn paths_of(location: &Location, faults: &mut Faults) -> Option<Paths> {
     let path = &location.path;
     if location.is_pattern {
         let regex = Regex::new(path);
-        let about = format!("`{path}` is no location");
-        let regex = faults.note(regex, about, "correct the regular expression");
+        let about = format!("`{path}` is not a location");
+        let regex = faults.note(regex, about, "fix the regular expression");
         return regex.map(Paths::Pattern);
     }
     if !path.starts_with('/') {
-        faults.add(format!("`{path}` is no location"), "begin it with `/`");
+        faults.add(
+            format!("`{path}` is not a location"),
+            "begin the path with `/`",
+        );
         return None;
     }
     Some(Paths::Prefix(path.clone()))
 }
 
-/// A balancer as it is reached from one host, over balancers that are ready.
+/// Returns a balancer as one host uses it; the balancers are prepared.
 pub(super) fn destination(
     scope: &HostScope<'_>,
-    meant: &Meant,
-    looks: &BTreeSet<bool>,
+    used: &UsedBalancer,
+    forwarded_headers_used: &BTreeSet<bool>,
     changes: &BTreeMap<BalancerKey, BalancerChange>,
     faults: &mut Faults,
 ) -> Option<HostDestination> {
-    let config = &meant.config;
+    let config = &used.config;
     let sticky = sticky(&config.name, &config.session, faults);
     let failover = failover(config, faults);
-    // What could not be made ready has been complained of.
-    let balancer = changes.get(&meant.key)?.balancer();
-    let mut lanes = Vec::new();
-    for &forwarded_headers in looks {
+    // A balancer that could not be prepared has been reported.
+    let balancer = changes.get(&used.key)?.balancer();
+    let mut clients = Vec::new();
+    for &forwarded_headers in forwarded_headers_used {
         let mut layer = BalanceLayer::new(balancer.clone()).failover(failover.clone());
         if let Some(sticky) = &sticky {
             layer = layer.sticky(sticky.clone());
@@ -87,16 +90,16 @@ pub(super) fn destination(
         }
         let forwarding = forwarding(scope, forwarded_headers, faults);
         let edge = EdgeLayer::new(forwarding).upgrades(upgrades(config));
-        lanes.push(MemberClient {
+        clients.push(MemberClient {
             forwarded_headers,
             balancer: balancer.clone(),
             proxy: ReverseProxy::from_parts(layer, edge),
         });
     }
     Some(HostDestination {
-        name: meant.is_named.then(|| config.name.clone()),
+        name: used.is_named.then(|| config.name.clone()),
         sticky,
-        lanes,
+        clients,
     })
 }
 
@@ -113,8 +116,8 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
             if let (Some(character), None) = (characters.next(), characters.next()) {
                 sticky = sticky.with_separator(character);
             } else {
-                let message = format!("{about}: `{separator}` cannot separate a route");
-                faults.add(message, "take one character, or `off`");
+                let message = format!("{about}: `{separator}` is not a separator");
+                faults.add(message, "use one character, or `off`");
             }
         }
     }
@@ -127,7 +130,7 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
     Some(sticky)
 }
 
-/// As httpd does it: what may have been sent is never repeated.
+/// As in httpd, a request that may have been sent is not retried.
 fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
     let mut failover = Failover::new().without_retries();
     if let Some(more) = config.max_failovers {
@@ -137,7 +140,7 @@ fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
     for &status in &config.fail_on_status {
         let about = format!("balancer `{}`: status {status}", config.name);
         let status = StatusCode::from_u16(status);
-        statuses.extend(faults.note(status, about, "take statuses from 100 to 599"));
+        statuses.extend(faults.note(status, about, "use statuses from 100 to 599"));
     }
     failover = failover.with_fail_on_status(statuses);
     if config.fail_on_timeout == Some(true) {
@@ -148,13 +151,13 @@ fn failover(config: &BalancerConfig, faults: &mut Faults) -> Failover {
 
 fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Faults) -> Forwarding {
     let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
-    // An address of IPv6 has brackets only where a port may follow.
+    // An IPv6 address has brackets only where a port may follow.
     let name = name.map(|name| name.trim_matches(['[', ']']));
     let mut forwarding = Forwarding::new().with_client_headers_kept();
     if !forwarded_headers {
         forwarding = forwarding.without_x_forwarded();
     }
-    let hint = "correct `ServerName`";
+    let hint = "fix `ServerName`";
     if let Some(name) = name {
         let named = forwarding.clone().with_server_name(name);
         forwarding = faults
@@ -173,7 +176,8 @@ fn forwarding(scope: &HostScope<'_>, forwarded_headers: bool, faults: &mut Fault
     forwarding
 }
 
-/// To what connections may switch: what any of the members may.
+/// Returns the protocols that connections may be upgraded to: those that any of the members
+/// allows.
 fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
     let mut protocols = BTreeSet::new();
     for member in &config.members {
@@ -183,7 +187,7 @@ fn upgrades(config: &BalancerConfig) -> BTreeSet<String> {
         }
         match member.upgrade.as_deref() {
             None => {}
-            // Whatever comes: of what there is, nothing else is in use.
+            // `*` allows any protocol; of the known ones, only this one is in use.
             Some("*") => {
                 protocols.insert("websocket".to_owned());
             }
