@@ -129,7 +129,7 @@ impl AppliedReports {
             };
             fresh.insert(record.sender());
             let seen = now.checked_sub(age).unwrap_or(now);
-            let last = self.seen.entry(record.sender()).or_insert(Last {
+            let last = self.seen.entry(record.sender()).or_insert(LastReport {
                 at: seen,
                 is_withdrawn: false,
             });

@@ -21,7 +21,7 @@ pub(in crate::config) struct Parameter<T> {
 /// Whether a setting has less effect than in httpd.
 #[derive(Clone, Copy)]
 pub(super) enum ParameterEffect {
-    No,
+    Full,
     /// It has no effect, and none is needed.
     Note(&'static str),
     /// It has a different effect.
