@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
-use crate::health::{CheckAnswer, ProbeError};
+use crate::health::{CheckResponse, ProbeError};
 
 /// What there is, for a hint.
 pub(super) const TERMS: &str =
@@ -29,7 +29,7 @@ pub(super) fn looks_at_body(expression: &Expression) -> bool {
 }
 
 /// Looks whether an answer is a good one by a condition.
-pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
+pub(super) fn holds(expression: &Expression, answer: &CheckResponse) -> Result<(), ProbeError> {
     match expression.evaluate(&CheckLookup(answer)) {
         Ok(true) => Ok(()),
         Ok(false) => {
@@ -47,7 +47,7 @@ fn same(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name)
 }
 
-struct CheckLookup<'a>(&'a CheckAnswer);
+struct CheckLookup<'a>(&'a CheckResponse);
 
 impl ExpressionLookup for CheckLookup<'_> {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -75,7 +75,7 @@ impl ExpressionLookup for CheckLookup<'_> {
 }
 
 /// The fields of a name, with commas between them.
-fn header<'a>(answer: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
+fn header<'a>(answer: &'a CheckResponse, name: &[u8]) -> Cow<'a, [u8]> {
     let Ok(name) = http::HeaderName::from_bytes(name) else {
         return Cow::Borrowed(b"");
     };

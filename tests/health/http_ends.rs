@@ -19,26 +19,26 @@ fn get() -> HttpProbe {
 #[tokio::test]
 async fn what_is_no_answer_fails_with_the_reason() {
     for (bytes, why) in [
-        ("", "GET /: it closed the connection without an answer"),
+        ("", "GET /: the connection was closed without a response"),
         (
             "HTTP/1.1 2",
-            "GET /: it closed the connection without an answer",
+            "GET /: the connection was closed without a response",
         ),
         (
             "SSH-2.0-OpenSSH_9.2\r\n",
-            "GET /: what it answered is no HTTP",
+            "GET /: the response is not HTTP",
         ),
         (
             "<html>fine</html>\r\n\r\n",
-            "GET /: what it answered is no HTTP",
+            "GET /: the response is not HTTP",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nread",
-            "GET /: its body broke off",
+            "GET /: the response body is incomplete",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nread\r\n",
-            "GET /: its body broke off",
+            "GET /: the response body is incomplete",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",

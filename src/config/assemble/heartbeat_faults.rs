@@ -174,7 +174,7 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(1)).await;
         faults.dropped([10, 0, 0, 2].into(), &error);
-        let expected = "heartbeats: a report of 10.0.0.2 is dropped: it is no heartbeat: \
+        let expected = "heartbeats: a report of 10.0.0.2 is dropped: the message is not a heartbeat: \
                         `ready` is missing, and 999 before it";
         assert_eq!(told(), [expected]);
     }
@@ -185,7 +185,7 @@ mod tests {
         let path = Path::new("hb.dat");
         let (_, errors) = HeartbeatFile::parse(b"10.0.0.1 ready=x&busy=1\n");
         let missing = io::Error::from(io::ErrorKind::NotFound);
-        let line = "heartbeats: `hb.dat`, line 1: `ready` is no number: \"x\"; the line is skipped";
+        let line = "heartbeats: `hb.dat`, line 1: `ready` is not a number: \"x\"; the line is skipped";
         for _ in 0..2 {
             faults.read(path, Ok(&errors));
         }

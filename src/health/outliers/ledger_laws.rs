@@ -1,4 +1,4 @@
-//! What holds for a [`Ledger`] after any course of events, and its tables.
+//! Properties of a [`Ledger`] after any sequence of events, and tables of examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn all_well(count: u32) -> impl Iterator<Item = (u32, MemberFacts)> + Clone {
     (0..count).map(|key| (key, WELL))
 }
 
-/// Ejects and carries it out.
+/// Ejects a member and carries it out.
 fn eject(ledger: &mut Ledger<u32>, key: u32, count: u32, now: u32) -> Option<u64> {
     let when = (at(now), Duration::ZERO);
     let time = ledger.eject(key, all_well(count), |_| false, when)?;

@@ -1,6 +1,6 @@
-//! What the checks are told while they run: [`News`].
+//! Events that wake the checks: [`CheckEvents`].
 //!
-//! What does not live here: what follows from it (`driver`).
+//! What does not live here: how they are handled (`driver`).
 
 use std::collections::HashMap;
 use std::mem::take;
@@ -12,57 +12,56 @@ use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::member::{Flag, MemberId};
 use crate::sync::Mutex;
 
-/// What has happened since it was last looked at. Whatever happens to a member, it is in it
-/// once.
+/// Events since the last look. It has at most one entry for each member.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    all: Mutex<Gathered>,
+pub(super) struct CheckEvents {
+    all: Mutex<PendingEvents>,
     wake: Notify,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) members: HashMap<MemberId, Moved>,
-    /// Whether all are to be checked now.
+pub(super) struct PendingEvents {
+    pub(super) members: HashMap<MemberId, ChangedMember>,
+    /// Whether all members are to be checked now.
     pub(super) now: bool,
 }
 
-/// What has happened to a member.
+/// A member that was added, changed or removed.
 #[derive(Debug)]
-pub(super) struct Moved {
+pub(super) struct ChangedMember {
     pub(super) name: Arc<str>,
-    /// Whether it has left, perhaps to return.
+    /// Whether it was removed; it may have been added again since.
     pub(super) left: bool,
 }
 
-impl News {
+impl CheckEvents {
     pub(super) fn check_now(&self) {
         self.all.lock().now = true;
         self.wake.notify_one();
     }
 
-    pub(super) fn gather(&self) -> Gathered {
+    pub(super) fn gather(&self) -> PendingEvents {
         take(&mut *self.all.lock())
     }
 
-    /// Resolves when there may be news.
+    /// Resolves when there may be events.
     pub(super) async fn arrive(&self) {
         self.wake.notified().await;
     }
 }
 
-/// Brings news of one balancer; dropped with it.
+/// Records the events of one balancer; dropped with the balancer.
 #[derive(Debug)]
-pub(super) struct Reporter {
-    pub(super) news: Arc<News>,
+pub(super) struct EventRecorder {
+    pub(super) events: Arc<CheckEvents>,
 }
 
-impl Observer for Reporter {
+impl Observer for EventRecorder {
     fn observe(&self, event: &Event<'_>) {
         let left = match event.kind {
             EventKind::Joined => false,
             EventKind::Left => true,
-            // One that is no longer stopped may be due.
+            // A member that is no longer stopped may be due.
             EventKind::Changed { before, after, .. }
                 if before.contains(Flag::Stopped) && !after.contains(Flag::Stopped) =>
             {
@@ -71,14 +70,14 @@ impl Observer for Reporter {
             _ => return,
         };
         let Some(member) = event.member else { return };
-        let mut all = self.news.all.lock();
-        let moved = all.members.entry(member.id()).or_insert_with(|| Moved {
+        let mut all = self.events.all.lock();
+        let changed = all.members.entry(member.id()).or_insert_with(|| ChangedMember {
             name: member.name().into(),
             left,
         });
-        moved.left |= left;
+        changed.left |= left;
         drop(all);
-        self.news.wake.notify_one();
+        self.events.wake.notify_one();
     }
 
     fn interest(&self) -> Interest {
@@ -86,9 +85,9 @@ impl Observer for Reporter {
     }
 }
 
-impl Drop for Reporter {
+impl Drop for EventRecorder {
     fn drop(&mut self) {
-        // The balancer is gone, or the checks are.
-        self.news.wake.notify_one();
+        // The balancer was dropped, or the checks were.
+        self.events.wake.notify_one();
     }
 }
