@@ -1,5 +1,5 @@
-//! A reverse proxy in an axum application: the first sample of the README. It takes no
-//! arguments; its backends are yours, such as two of `python3 -m http.server 8081`.
+//! A reverse proxy in an axum application: the first sample of the README. It has no
+//! options. Start two backends first, such as `python3 -m http.server 8081`.
 //!
 //! `cargo run --features proxy --example axum_proxy`
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]

@@ -19,7 +19,7 @@ mod outliers;
 #[cfg(feature = "tls")]
 pub use checks::TlsProbe;
 pub use checks::{
-    Check, CheckResponse, CheckBuilder, CheckError, Checkable, FirstCheck, GrpcProbe, HealthChecks,
+    Check, CheckBuilder, CheckError, CheckResponse, Checkable, FirstCheck, GrpcProbe, HealthChecks,
     HealthChecksBuilder, HttpProbe, HttpProbeBuilder, HttpProbeError, Probe, ProbeError,
     ProbeTarget, Probing, TcpProbe,
 };

@@ -322,7 +322,10 @@ mod tests {
         };
         assert!(read(&filled(1000)).is_ok());
         let error = read(&filled(1001)).unwrap_err();
-        assert_eq!(error.to_string(), "the message has 1001 bytes, more than 1000");
+        assert_eq!(
+            error.to_string(),
+            "the message has 1001 bytes, more than 1000"
+        );
     }
 
     #[test]

@@ -53,19 +53,19 @@ async fn what_is_no_answer_of_the_health_service_fails_with_the_reason() {
     let serving: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
     for (status, code, body, why) in [
         (200, Some("0"), serving, None),
-        (200, Some("12"), &[][..], Some("the server has no health service")),
+        (
+            200,
+            Some("12"),
+            &[][..],
+            Some("the server has no health service"),
+        ),
         (
             200,
             Some("14"),
             serving,
             Some("failed with the gRPC status 14"),
         ),
-        (
-            200,
-            None,
-            serving,
-            Some("the response has no gRPC status"),
-        ),
+        (200, None, serving, Some("the response has no gRPC status")),
         (200, Some("0"), &[], Some("the response has no message")),
         (
             200,
@@ -121,7 +121,8 @@ async fn an_answer_of_another_content_type_is_no_answer_of_the_health_service() 
         });
         let found = probed(&GrpcProbe::new(), member.address.into()).await;
         let found = found.err().map(|error| error.cause().to_string());
-        let why = (!passes).then(|| "gRPC health: the content type of the response is not gRPC".to_owned());
+        let why = (!passes)
+            .then(|| "gRPC health: the content type of the response is not gRPC".to_owned());
         assert_eq!(found, why, "{kind:?}");
     }
 }

@@ -24,10 +24,7 @@ async fn what_is_no_answer_fails_with_the_reason() {
             "HTTP/1.1 2",
             "GET /: the connection was closed without a response",
         ),
-        (
-            "SSH-2.0-OpenSSH_9.2\r\n",
-            "GET /: the response is not HTTP",
-        ),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "GET /: the response is not HTTP"),
         (
             "<html>fine</html>\r\n\r\n",
             "GET /: the response is not HTTP",
@@ -141,7 +138,7 @@ async fn an_answer_that_drips_is_over_at_the_time_limit() {
     let balancer = Balancer::new([("slow", member.address)]).unwrap();
     let _checks = HealthChecks::new(&balancer, hasty(get()));
     until(|| is_failed(&balancer, "slow")).await;
-    let why = "GET /: not over after 200ms";
+    let why = "GET /: timed out after 200ms";
     assert_eq!(cause(&balancer, "slow").as_deref(), Some(why));
 }
 

@@ -48,8 +48,16 @@ async fn a_report_counts_at_once() {
 async fn what_is_wrong_with_a_report_is_answered() {
     let monitor = HeartbeatMonitor::new();
     for (body, status, text) in [
-        ("", 400, "the message is not a heartbeat: `ready` is missing\n"),
-        ("ready=1", 400, "the message is not a heartbeat: `busy` is missing\n"),
+        (
+            "",
+            400,
+            "the message is not a heartbeat: `ready` is missing\n",
+        ),
+        (
+            "ready=1",
+            400,
+            "the message is not a heartbeat: `busy` is missing\n",
+        ),
         (
             "ready=1.5&busy=0",
             400,

@@ -185,7 +185,8 @@ mod tests {
         let path = Path::new("hb.dat");
         let (_, errors) = HeartbeatFile::parse(b"10.0.0.1 ready=x&busy=1\n");
         let missing = io::Error::from(io::ErrorKind::NotFound);
-        let line = "heartbeats: `hb.dat`, line 1: `ready` is not a number: \"x\"; the line is skipped";
+        let line =
+            "heartbeats: `hb.dat`, line 1: `ready` is not a number: \"x\"; the line is skipped";
         for _ in 0..2 {
             faults.read(path, Ok(&errors));
         }

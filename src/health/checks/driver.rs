@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::catch_panic::CatchPanic;
+use super::events::{CheckEvents, EventRecorder};
 use super::examine::{CheckReport, Examination, Finding, examine};
 use super::kept_connection::KeptConnection;
 use super::lookup::Pending;
-use super::events::{CheckEvents, EventRecorder};
 use super::plan::CheckPlan;
 use super::queue::{CheckKey, CheckQueue, Speed};
-use super::catch_panic::CatchPanic;
 use super::tally::{CheckChange, CheckTally};
 use super::{Check, FirstCheck, ProbeError};
 use crate::balancer::events::ObserverGuard;
@@ -62,9 +62,15 @@ struct Tracked {
 }
 
 impl<W: Send + Sync + 'static> Driver<W> {
-    pub(super) fn new(balancer: &Balancer<W>, plan: CheckPlan<W>, events: Arc<CheckEvents>) -> Self {
+    pub(super) fn new(
+        balancer: &Balancer<W>,
+        plan: CheckPlan<W>,
+        events: Arc<CheckEvents>,
+    ) -> Self {
         // Observed first, so that members that are added meanwhile are not missed.
-        let observing = balancer.observe(EventRecorder { events: events.clone() });
+        let observing = balancer.observe(EventRecorder {
+            events: events.clone(),
+        });
         let mut driver = Self {
             balancer: balancer.downgrade(),
             queue: CheckQueue::new(plan.slots),

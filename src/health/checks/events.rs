@@ -71,10 +71,13 @@ impl Observer for EventRecorder {
         };
         let Some(member) = event.member else { return };
         let mut all = self.events.all.lock();
-        let changed = all.members.entry(member.id()).or_insert_with(|| ChangedMember {
-            name: member.name().into(),
-            left,
-        });
+        let changed = all
+            .members
+            .entry(member.id())
+            .or_insert_with(|| ChangedMember {
+                name: member.name().into(),
+                left,
+            });
         changed.left |= left;
         drop(all);
         self.events.wake.notify_one();

@@ -80,7 +80,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     let result = match timeout_at(until, probing).await {
         Ok(result) => result,
         Err(_) => Err(ProbeError::from(format!(
-            "{}: not over after {:?}",
+            "{}: timed out after {:?}",
             check.probe().name(),
             check.limit()
         ))),

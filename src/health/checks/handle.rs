@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::driver::Driver;
-use super::lookup::BoundedLookups;
 use super::events::CheckEvents;
+use super::lookup::BoundedLookups;
 use super::plan::{CheckPlan, ChooseCheck, FindTarget};
 use super::{Check, Checkable, FirstCheck, ProbeError, ProbeTarget};
 use crate::balancer::Balancer;

@@ -30,7 +30,11 @@ impl KeptConnection {
     }
 
     pub(super) fn put(&self, by: Connector, by_2: bool, connection: CheckConnection) {
-        let former = self.connection.lock().replace(KeptEntry { by, by_2, connection });
+        let former = self.connection.lock().replace(KeptEntry {
+            by,
+            by_2,
+            connection,
+        });
         drop(former);
     }
 }

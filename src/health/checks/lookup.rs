@@ -157,7 +157,9 @@ impl BoundedLookups {
             pending,
         };
         let Some(found) = waiting.await else {
-            return Err(ProbeError::from("the lookup of the member's name was cancelled").inconclusive());
+            return Err(
+                ProbeError::from("the lookup of the member's name was cancelled").inconclusive(),
+            );
         };
         let found = found.map(Arc::<[SocketAddr]>::from);
         let last = found.as_ref().ok();

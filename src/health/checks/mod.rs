@@ -17,20 +17,20 @@
 //! What does not live here: connections (`net`), and what a failed check means for picks
 //! (`balancer`).
 
+mod catch_panic;
 mod check;
 mod driver;
 mod error;
+mod events;
 mod examine;
 mod grpc;
 mod handle;
 mod http;
 mod kept_connection;
 mod lookup;
-mod events;
 mod plan;
 mod probe;
 mod queue;
-mod catch_panic;
 mod tally;
 mod target;
 mod tcp;

@@ -65,7 +65,9 @@ impl Probe for TlsProbe {
                     .tls(tls)
                     .map_err(|source| ProbeError::caused_by("the TLS handshake failed", source))?,
                 None if connector.is_secured() => connector,
-                None => return Err("the member has no TLS settings: use a probe with its own".into()),
+                None => {
+                    return Err("the member has no TLS settings: use a probe with its own".into());
+                }
             };
             connector.open(Vec::new()).await?;
             Ok(())

@@ -94,7 +94,10 @@ impl Gauge {
     }
 
     fn drain(&self) -> LimitSample {
-        let (micros, responses) = (self.micros.swap(0, Relaxed), self.responses.swap(0, Relaxed));
+        let (micros, responses) = (
+            self.micros.swap(0, Relaxed),
+            self.responses.swap(0, Relaxed),
+        );
         let mean = micros.checked_div(responses.into()).unwrap_or(0);
         LimitSample::new(Duration::from_micros(mean))
             .with_in_flight(self.in_flight.swap(0, Relaxed))

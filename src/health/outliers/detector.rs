@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::judge::OutlierJudge;
+use super::observer::OutlierObserver;
 use super::settings::OutlierSettings;
 use super::signals::{FailurePercentage, SlowMembers, SuccessRate};
-use super::observer::OutlierObserver;
 use crate::balancer::Balancer;
 use crate::balancer::events::ObserverGuard;
 use crate::member::MemberId;

@@ -108,7 +108,11 @@ impl OutlierJudge {
         self.execute_commands();
     }
 
-    fn update_trial_limit(state: &mut DetectorState, member: MemberId, change: impl FnOnce(u32) -> u32) {
+    fn update_trial_limit(
+        state: &mut DetectorState,
+        member: MemberId,
+        change: impl FnOnce(u32) -> u32,
+    ) {
         let Some(trial) = state.limits.get_mut(&member) else {
             return;
         };
@@ -170,10 +174,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::watched_balancer::WatchedBalancer;
+    use super::super::evidence::{Evidence, FailureKind};
     use super::super::judge::OutlierJudge;
     use super::super::settings::OutlierSettings;
-    use super::super::evidence::{Evidence, FailureKind};
+    use super::super::watched_balancer::WatchedBalancer;
     use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
     use crate::member::{Cause, Flag, MemberId, MemberSpec};
     use crate::random::Random;

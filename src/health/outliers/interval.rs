@@ -41,7 +41,8 @@ impl OutlierJudge {
                 .filter(|it| is_there(&roster, it.id))
         };
         let mut counts = HistogramCounts::new();
-        let (mut members, mut by_response, mut local, mut medians) = (vec![], vec![], vec![], vec![]);
+        let (mut members, mut by_response, mut local, mut medians) =
+            (vec![], vec![], vec![], vec![]);
         for tally in present() {
             let (responses, connections) = tally.drain(&mut counts);
             if tally.standing() != TallyState::Serving {

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::detector_state::{BalancerCommand, DetectorState};
-use super::watched_balancer::{WatchedBalancer, facts};
 use super::ledger::{EjectionStage, Ledger, Recovery};
 use super::settings::OutlierSettings;
 use super::signals::Signal;
 use super::tally::{OutlierTally, TallyState};
+use super::watched_balancer::{WatchedBalancer, facts};
 use crate::clock::{Clock, Timestamp};
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
 use crate::member::{Cause, Flag, MemberId};
@@ -240,7 +240,8 @@ impl OutlierJudge {
         let reason = state.reasons.get(&member).map(ToString::to_string);
         let is_own = reason.is_some_and(|reason| is_ejected_for(&roster, member, reason));
         if is_own && state.ledger.shorten(member, self.clock.now()) {
-            state.commands
+            state
+                .commands
                 .push_back(BalancerCommand::EndEjections(vec![member]));
         }
         drop(state);
@@ -392,7 +393,9 @@ impl OutlierJudge {
             .filter(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
         let away: Vec<_> = away.map(|&(member, _)| member).collect();
         if !away.is_empty() {
-            state.commands.push_back(BalancerCommand::EndEjections(away));
+            state
+                .commands
+                .push_back(BalancerCommand::EndEjections(away));
         }
     }
 
@@ -400,7 +403,8 @@ impl OutlierJudge {
     pub(super) fn serve(&self, state: &mut DetectorState, member: MemberId) {
         state.reasons.remove(&member);
         if let Some(trial) = state.limits.remove(&member) {
-            state.commands
+            state
+                .commands
                 .push_back(BalancerCommand::Limit(trial.limit, None));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {

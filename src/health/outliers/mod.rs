@@ -13,22 +13,22 @@
 //! What does not live here: ejections themselves (`balancer/eject.rs`), and errors of
 //! members (`service`).
 
-mod execute;
-mod detector_state;
 mod detector;
-mod watched_balancer;
+mod detector_state;
+mod evidence;
+mod execute;
 mod histogram;
 mod interval;
 mod judge;
 mod ledger;
 #[cfg(test)]
 mod ledger_laws;
+mod observer;
 mod settings;
 mod signals;
 mod statistics;
 mod tally;
-mod evidence;
-mod observer;
+mod watched_balancer;
 
 pub use detector::{OutlierDetector, OutlierDetectorBuilder};
 pub use signals::{FailurePercentage, SlowMembers, SuccessRate};

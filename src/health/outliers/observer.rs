@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::watched_balancer::facts_of;
+use super::evidence::{Evidence, of_end, of_head};
 use super::judge::OutlierJudge;
 use super::tally::{FollowUp, TallyState};
-use super::evidence::{Evidence, of_end, of_head};
+use super::watched_balancer::facts_of;
 use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::member::{Flag, MemberId};
 

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use super::evidence::{Evidence, FailureKind};
 use super::histogram::{Histogram, HistogramCounts};
 use super::signals::{Runs, Signal};
-use super::evidence::{Evidence, FailureKind};
 use crate::health::by_slot::OfMember;
 use crate::member::MemberId;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
@@ -296,8 +296,8 @@ impl Volume {
 #[cfg(test)]
 mod tests {
     use super::{FollowUp, HistogramCounts, OutlierTally, Volume};
-    use crate::health::outliers::signals::{Runs, Signal};
     use crate::health::outliers::evidence::{Evidence, FailureKind};
+    use crate::health::outliers::signals::{Runs, Signal};
     use crate::member::MemberId;
 
     const RUNS: Runs = Runs {

@@ -116,8 +116,8 @@ impl HeartbeatFile {
                             values,
                         });
                     } else {
-                        merged[index].line = number;
-                        merged[index].values.update(values);
+                        merged[slot].line = number;
+                        merged[slot].values.update(values);
                     }
                 }
                 Err(wrong) => push_error(&mut errors, HeartbeatLineError::new(number, wrong)),

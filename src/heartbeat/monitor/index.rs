@@ -92,11 +92,12 @@ impl AddressIndex {
     /// Returns the names in the addresses of members, without duplicates.
     pub(super) fn names(&self) -> HashSet<Arc<str>> {
         let addresses = self.members.values().flat_map(|known| &known.addresses);
-        addresses.filter_map(|address| match address.host_or_ip() {
-            HostOrIp::Name(name) => Some(name.clone()),
-            HostOrIp::Ip(_) => None,
-        })
-        .collect()
+        addresses
+            .filter_map(|address| match address.host_or_ip() {
+                HostOrIp::Name(name) => Some(name.clone()),
+                HostOrIp::Ip(_) => None,
+            })
+            .collect()
     }
 
     /// Returns whether an address is a name without a successful lookup yet.
@@ -170,7 +171,8 @@ impl AddressIndex {
         }
         let new = keys.iter().filter(|it| !former.keys.contains(it));
         let new = new.copied().collect();
-        self.members.insert(target.clone(), MemberKeys { addresses, keys });
+        self.members
+            .insert(target.clone(), MemberKeys { addresses, keys });
         new
     }
 

@@ -230,7 +230,10 @@ impl MonitorState {
                 Some(addresses) if state.groups.contains_key(&number) => {
                     has_new_name = addresses.iter().any(|address| state.index.lacks(address));
                     let keys = state.index.put(&target, addresses);
-                    state.earlier_reports(&target, keys, now).into_iter().collect()
+                    state
+                        .earlier_reports(&target, keys, now)
+                        .into_iter()
+                        .collect()
                 }
                 _ => {
                     state.index.remove(&target);
@@ -250,7 +253,8 @@ impl MonitorState {
         let deliveries = {
             let mut state = self.state.lock();
             let moved = state.index.resolve(found).into_iter();
-            let earlier_reports = moved.filter_map(|(target, keys)| state.earlier_reports(&target, keys, now));
+            let earlier_reports =
+                moved.filter_map(|(target, keys)| state.earlier_reports(&target, keys, now));
             earlier_reports.collect()
         };
         deliver(deliveries);

@@ -221,13 +221,19 @@ mod tests {
         for (text, error) in [
             ("JSON {\"eps\": 1}", "the report does not begin with `TEXT`"),
             ("BIN CZqZmZmZmbk/", "the report does not begin with `TEXT`"),
-            ("cpu_utilization=0.3", "the report does not begin with `TEXT`"),
+            (
+                "cpu_utilization=0.3",
+                "the report does not begin with `TEXT`",
+            ),
             ("", "the report does not begin with `TEXT`"),
             ("TEXT eps", "not a name and a value: \"eps\""),
             ("TEXT =1", "not a name and a value: \"=1\""),
             ("TEXT eps=1,eps=1", "the metric \"eps\" occurs twice"),
             ("TEXT eps=-1", "`eps` is not a number in its range: \"-1\""),
-            ("TEXT eps=inf", "`eps` is not a number in its range: \"inf\""),
+            (
+                "TEXT eps=inf",
+                "`eps` is not a number in its range: \"inf\"",
+            ),
             (
                 "TEXT eps=1e999",
                 "`eps` is not a number in its range: \"1e999\"",

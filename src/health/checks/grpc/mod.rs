@@ -97,7 +97,8 @@ impl GrpcProbe {
         let mut parts = Uri::from(path).into_parts();
         parts.authority = Some(authority);
         parts.scheme = Some(scheme(target));
-        let uri = Uri::from_parts(parts).map_err(|_| ProbeError::from("the host is not valid in a URI"))?;
+        let uri = Uri::from_parts(parts)
+            .map_err(|_| ProbeError::from("the host is not valid in a URI"))?;
         let mut request = Request::new(Full::new(message::request(&self.service)));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = Version::HTTP_2;

@@ -196,7 +196,8 @@ async fn read(
         let Some(frame) = body.frame().await else {
             break;
         };
-        let frame = frame.map_err(|source| ProbeError::caused_by("the response body is incomplete", source))?;
+        let frame = frame
+            .map_err(|source| ProbeError::caused_by("the response body is incomplete", source))?;
         match frame.into_data() {
             Ok(data) => {
                 let room = most_read - read.len();

@@ -3,13 +3,13 @@
 //! What does not live here: the request's path (`path`), which responses are good
 //! (`conditions`), and the connection (`connection`).
 
-mod response;
 mod builder;
 mod conditions;
-mod exchange;
 mod connection;
-mod stream;
+mod exchange;
 mod path;
+mod response;
+mod stream;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
 
-pub use response::CheckResponse;
 pub use builder::{HttpProbeBuilder, HttpProbeError};
-pub(super) use exchange::{Manner, exchange};
 pub(super) use connection::CheckConnection;
+pub(super) use exchange::{Manner, exchange};
+pub use response::CheckResponse;
 
 use super::{Probe, ProbeError, ProbeTarget, Probing};
 use conditions::ResponseConditions;
