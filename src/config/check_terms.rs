@@ -65,7 +65,7 @@ impl ExpressionLookup for CheckLookup<'_> {
         }
         Some(if !argument.eq_ignore_ascii_case(b"body") {
             Err("only `hc('body')` has one".to_owned())
-        } else if answer.is_cut() {
+        } else if answer.is_truncated() {
             let read = answer.body().len();
             Err(format!("the body is longer than {read} bytes"))
         } else {

@@ -159,10 +159,10 @@ fn slots(field: &'static str, value: Option<Vec<u8>>) -> Result<u32, MessageErro
 }
 
 /// The most bytes of a value that an error shows.
-const SHOWN: usize = 40;
+const MAX_SHOWN: usize = 40;
 
 pub(super) fn shown(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&value[..value.len().min(SHOWN)]);
+    let text = String::from_utf8_lossy(&value[..value.len().min(MAX_SHOWN)]);
     text.into_owned()
 }
 

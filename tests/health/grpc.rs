@@ -23,7 +23,7 @@ async fn only_a_service_that_serves_passes() {
         .set_service_status("", ServingStatus::NotServing)
         .await;
     let why = failure(&whole, target.clone()).await;
-    assert_eq!(why, "gRPC health: it is NOT_SERVING");
+    assert_eq!(why, "gRPC health: the status is NOT_SERVING");
 
     for cart in [
         GrpcProbe::service("shop.Cart"),
@@ -33,8 +33,11 @@ async fn only_a_service_that_serves_passes() {
         for (status, why) in [
             (None, Some("the server does not know the service")),
             (Some(ServingStatus::Serving), None),
-            (Some(ServingStatus::NotServing), Some("it is NOT_SERVING")),
-            (Some(ServingStatus::Unknown), Some("it is UNKNOWN")),
+            (
+                Some(ServingStatus::NotServing),
+                Some("the status is NOT_SERVING"),
+            ),
+            (Some(ServingStatus::Unknown), Some("the status is UNKNOWN")),
         ] {
             match status {
                 Some(status) => reporter.set_service_status("shop.Cart", status).await,

@@ -106,7 +106,7 @@ async fn a_body_of_just_the_bound_is_whole() {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
         let member = Served::answering(answer).await;
         let probe = HttpProbe::get("/").max_body(8).expect_by(move |answer| {
-            assert_eq!((answer.body().len(), answer.is_cut()), (8, is_cut));
+            assert_eq!((answer.body().len(), answer.is_truncated()), (8, is_cut));
             Ok(())
         });
         probed(&probe.build().unwrap(), member.target())

@@ -55,7 +55,7 @@ pub struct CheckBuilder {
 }
 
 /// The shortest interval, as in Apache.
-const SHORTEST: Duration = Duration::from_millis(100);
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Check {
     /// Returns a builder of a check that uses this probe.
@@ -178,13 +178,13 @@ impl CheckBuilder {
     /// [`CheckError`] if the interval is below 100 ms, or the time limit is zero.
     pub fn build(self) -> Result<Check, CheckError> {
         let interval = self.interval;
-        if interval < SHORTEST {
+        if interval < MIN_INTERVAL {
             return Err(CheckError::Interval { interval });
         }
         if self.limit.is_zero() {
             return Err(CheckError::Timeout);
         }
-        let bounded = |time: Duration| time.min(LONGEST);
+        let bounded = |time: Duration| time.min(MAX_DURATION);
         let settings = CheckOptions {
             probe: self.probe,
             interval: bounded(interval),
@@ -199,7 +199,7 @@ impl CheckBuilder {
 }
 
 /// As good as never, and short enough that no time overflows.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Why a [`Check`] cannot be built.
 ///

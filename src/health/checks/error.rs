@@ -100,10 +100,10 @@ impl ProbeError {
 
 /// Returns one line that fits into a log and a table.
 fn one_line(words: &str) -> String {
-    const MOST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     let plain = |it: char| if it.is_control() { ' ' } else { it };
-    let mut line: String = words.chars().take(MOST).map(plain).collect();
-    if words.chars().nth(MOST).is_some() {
+    let mut line: String = words.chars().take(MAX_LENGTH).map(plain).collect();
+    if words.chars().nth(MAX_LENGTH).is_some() {
         line.push_str("...");
     }
     line

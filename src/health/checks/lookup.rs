@@ -26,9 +26,9 @@ use crate::sync::Mutex;
 use crate::timer::timeout_at;
 
 /// Out of the 512 blocking threads that a runtime has by default.
-const MOST: usize = 48;
+const MAX_LOOKUPS: usize = 48;
 /// The same, for names whose last lookup exceeded its time.
-const MOST_SLOW: usize = 16;
+const MAX_SLOW_LOOKUPS: usize = 16;
 
 /// Limits the number of concurrent lookups.
 #[derive(Clone)]
@@ -40,8 +40,8 @@ struct Permits {
 impl Permits {
     fn new() -> Self {
         Self {
-            quick: Arc::new(Semaphore::new(MOST)),
-            slow: Arc::new(Semaphore::new(MOST_SLOW)),
+            quick: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            slow: Arc::new(Semaphore::new(MAX_SLOW_LOOKUPS)),
         }
     }
 }
@@ -208,7 +208,7 @@ impl fmt::Debug for BoundedLookups {
 
 #[cfg(test)]
 mod tests {
-    use super::{BoundedLookups, MOST, MOST_SLOW, Pending};
+    use super::{BoundedLookups, MAX_LOOKUPS, MAX_SLOW_LOOKUPS, Pending};
     use crate::sync::{AtomicU32, SeqCst};
     use crate::timer::timeout;
     use std::net::SocketAddr;
@@ -255,17 +255,17 @@ mod tests {
     async fn lookups_that_find_no_place_count_neither_way() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
-        let members: Vec<_> = (0..=MOST).map(|_| Pending::default()).collect();
-        for pending in &members[..MOST] {
+        let members: Vec<_> = (0..=MAX_LOOKUPS).map(|_| Pending::default()).collect();
+        for pending in &members[..MAX_LOOKUPS] {
             let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
             assert!(timeout(LIMIT, find).await.is_err());
         }
-        let find = || lookups.find((&name, 7), &members[MOST], Instant::now() + LIMIT);
+        let find = || lookups.find((&name, 7), &members[MAX_LOOKUPS], Instant::now() + LIMIT);
         let error = timeout(LIMIT, find()).await.unwrap().unwrap_err();
         assert!(error.is_inconclusive());
         assert_eq!(begun.load(SeqCst), 48);
         let plain = Arc::from("::1");
-        let found = lookups.find((&plain, 7), &members[MOST], Instant::now() + LIMIT);
+        let found = lookups.find((&plain, 7), &members[MAX_LOOKUPS], Instant::now() + LIMIT);
         assert_eq!(found.await.unwrap()[..], ["[::1]:7".parse().unwrap()]);
         go_on.notify_waiters();
         tokio::task::yield_now().await;
@@ -297,7 +297,7 @@ mod tests {
     async fn names_that_hang_again_leave_the_threads_to_the_others() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
-        let members: Vec<_> = (0..MOST).map(|_| Pending::default()).collect();
+        let members: Vec<_> = (0..MAX_LOOKUPS).map(|_| Pending::default()).collect();
         let give_up = async |pending: &Pending| {
             let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
             timeout(LIMIT, find).await.is_err()
@@ -312,13 +312,16 @@ mod tests {
             assert!(find.await.is_ok(), "found meanwhile");
         }
         begun.store(0, SeqCst);
-        for pending in &members[..MOST_SLOW] {
+        for pending in &members[..MAX_SLOW_LOOKUPS] {
             assert!(give_up(pending).await);
         }
-        assert!(!give_up(&members[MOST_SLOW]).await, "it finds no permit");
+        assert!(
+            !give_up(&members[MAX_SLOW_LOOKUPS]).await,
+            "it finds no permit"
+        );
         assert_eq!(begun.load(SeqCst), 16);
         // Others do, as many as before.
-        for _ in 0..MOST {
+        for _ in 0..MAX_LOOKUPS {
             assert!(give_up(&Pending::default()).await);
         }
         assert_eq!(begun.load(SeqCst), 64);
@@ -338,7 +341,7 @@ mod tests {
         };
         go_on.notify_one();
         let first = timeout(LIMIT, find(7)).await.unwrap().unwrap();
-        for _ in 0..MOST {
+        for _ in 0..MAX_LOOKUPS {
             let other = Pending::default();
             let find = lookups.find((&name, 7), &other, Instant::now() + LIMIT);
             assert!(timeout(LIMIT, find).await.is_err());

@@ -188,12 +188,12 @@ impl<W: Send + Sync> LimitTable<W> {
         if let Some(gauge) = of(&self.gauges.load(), member) {
             return Some(then(gauge));
         }
-        self.look_for(member);
+        self.refresh_gauges(member);
         of(&self.gauges.load(), member).map(|gauge| then(gauge))
     }
 
     #[cold]
-    fn look_for(&self, member: MemberId) {
+    fn refresh_gauges(&self, member: MemberId) {
         let Some(roster) = self.roster().filter(|roster| is_there(roster, member)) else {
             return;
         };

@@ -69,7 +69,7 @@ impl Aimd {
     }
 
     /// Sets the mean time to the response head that counts as a drop; 5 s by default.
-    pub const fn with_too_slow(mut self, time: Duration) -> Self {
+    pub const fn with_timeout(mut self, time: Duration) -> Self {
         self.too_slow = time;
         self
     }

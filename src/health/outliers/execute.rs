@@ -55,7 +55,7 @@ impl OutlierJudge {
             let is_due = |ledger: &Ledger<MemberId>, member| {
                 matches!(
                     ledger.stage(member),
-                    EjectionStage::Away { is_done: false, .. }
+                    EjectionStage::Ejected { is_done: false, .. }
                 )
             };
             // Some may have been revoked before they were carried out.
@@ -95,14 +95,14 @@ impl OutlierJudge {
         let id = member.id();
         match state.ledger.stage(id) {
             // While the member is out, no request starts: all of these began before.
-            EjectionStage::Away { is_done: true, .. } => {
+            EjectionStage::Ejected { is_done: true, .. } => {
                 let in_flight = member.in_flight();
                 Self::update_trial_limit(&mut state, id, |_| in_flight);
             }
             EjectionStage::Trial { .. } => {
                 Self::update_trial_limit(&mut state, id, |older| older.saturating_sub(1))
             }
-            EjectionStage::Away { .. } | EjectionStage::Serving => {}
+            EjectionStage::Ejected { .. } | EjectionStage::Serving => {}
         }
         drop(state);
         self.execute_commands();
@@ -155,7 +155,7 @@ impl Drop for Carried<'_> {
         // Members that became unhealthy after the count, and before this ejection was
         // visible, were reported too early. Check again.
         if let Some(roster) = &roster {
-            self.judge.mend(&mut state, roster, &[]);
+            self.judge.restore(&mut state, roster, &[]);
         }
     }
 }

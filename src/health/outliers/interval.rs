@@ -45,7 +45,7 @@ impl OutlierJudge {
             (vec![], vec![], vec![], vec![]);
         for tally in present() {
             let (responses, connections) = tally.drain(&mut counts);
-            if tally.standing() != TallyState::Serving {
+            if tally.state() != TallyState::Serving {
                 continue;
             }
             members.push(tally);
@@ -86,8 +86,8 @@ impl OutlierJudge {
             .map(|&(number, _)| members[number].id)
             .collect();
         found.sort_unstable();
-        self.notice_missed(&mut state, &roster);
-        self.mend(&mut state, &roster, &found);
+        self.handle_missed_ends(&mut state, &roster);
+        self.restore(&mut state, &roster, &found);
         state.ledger.decay(now, self.settings.interval);
         self.widen_trials(&mut state, now);
         // An ejection that was refused while most members were unhealthy may be granted
@@ -100,7 +100,7 @@ impl OutlierJudge {
         let outliers = outliers.map(|&(number, signal)| (&**members[number], signal));
         let asked: Vec<_> = overdue.chain(outliers).collect();
         self.eject_all(&mut state, &roster, &asked, &found);
-        self.note_busy(&state);
+        self.update_busy(&state);
         drop(state);
         self.execute_commands();
     }
@@ -124,7 +124,7 @@ impl OutlierJudge {
     }
 
     /// Handles ejections whose end was not observed.
-    fn notice_missed(&self, state: &mut DetectorState, roster: &Roster) {
+    fn handle_missed_ends(&self, state: &mut DetectorState, roster: &Roster) {
         let out: Vec<_> = state.reasons.keys().copied().collect();
         for member in out {
             if !is_there(roster, member) {

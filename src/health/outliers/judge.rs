@@ -44,7 +44,7 @@ pub(super) struct OutlierJudge {
     /// Whether a member is ejected or on trial: 0 or 1. SeqCst: it is set before the member
     /// is ejected, and read by event handlers afterwards.
     is_busy: AtomicU64,
-    /// One more than the generation of the last snapshot for which `look_again` has run.
+    /// One more than the generation of the last snapshot for which `recheck` has run.
     looked: AtomicU64,
     pub(super) state: Mutex<DetectorState>,
 }
@@ -92,14 +92,14 @@ impl OutlierJudge {
         if let Some(tally) = of(&self.tallies.load(), member) {
             return Some(then(tally));
         }
-        self.look_for(member);
+        self.refresh_tallies(member);
         let tallies = self.tallies.load();
         of(&tallies, member).map(|tally| then(tally))
     }
 
     /// Creates tallies for members that were added, and drops those of removed members.
     #[cold]
-    fn look_for(&self, member: MemberId) {
+    fn refresh_tallies(&self, member: MemberId) {
         let roster = self.group.roster();
         // A request of a removed member may still end.
         let Some(roster) = roster.filter(|roster| is_there(roster, member)) else {
@@ -111,8 +111,8 @@ impl OutlierJudge {
         let tallies = renewed(&known, &roster, |seat| {
             let id = seat.state.id();
             let tally = OutlierTally::new(id, with_times);
-            tally.stand(match state.ledger.stage(id) {
-                EjectionStage::Away { .. } => TallyState::Away,
+            tally.set_state(match state.ledger.stage(id) {
+                EjectionStage::Ejected { .. } => TallyState::Ejected,
                 EjectionStage::Serving => TallyState::Serving,
                 EjectionStage::Trial { .. } => TallyState::Trial,
             });
@@ -151,11 +151,11 @@ impl OutlierJudge {
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
             let signal = tally.tripped(&self.settings.runs);
-            let serves = tally.standing() == TallyState::Serving;
+            let serves = tally.state() == TallyState::Serving;
             if let (Some(signal), true) = (signal, serves) {
                 if !self.eject(&mut state, &roster, tally, signal) {
                     tally.refuse();
-                    self.mend(&mut state, &roster, &[]);
+                    self.restore(&mut state, &roster, &[]);
                 }
             }
         }
@@ -183,7 +183,7 @@ impl OutlierJudge {
                         Some(_) | None => Signal::Trial,
                     };
                     if !self.eject(&mut state, &roster, tally, why) {
-                        self.mend(&mut state, &roster, &[]);
+                        self.restore(&mut state, &roster, &[]);
                     }
                 }
             }
@@ -224,7 +224,7 @@ impl OutlierJudge {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.forget();
             }
-            self.put_back(&mut state, &[(member, stage)]);
+            self.return_to_service(&mut state, &[(member, stage)]);
         }
         drop(state);
         self.execute_commands();
@@ -232,7 +232,7 @@ impl OutlierJudge {
 
     /// Handles a row of passed checks: the ejection ends as if its time had elapsed, and a
     /// request tries the member next. Ejections from other sources are not affected.
-    pub(super) fn end_by_check(&self, member: MemberId) {
+    pub(super) fn end_ejection_by_check(&self, member: MemberId) {
         let Some(roster) = self.group.roster() else {
             return;
         };
@@ -253,7 +253,7 @@ impl OutlierJudge {
     ///
     /// It runs once for each snapshot: if one snapshot has many newly unhealthy members,
     /// there is an event for each of them, but all are in the roster already.
-    pub(super) fn look_again(&self, generation: u64) {
+    pub(super) fn recheck(&self, generation: u64) {
         let next = generation.saturating_add(1);
         if !self.is_busy() || self.looked.fetch_max(next, SeqCst) >= next {
             return;
@@ -262,7 +262,7 @@ impl OutlierJudge {
             return;
         };
         let mut state = self.state.lock();
-        self.mend(&mut state, &roster, &[]);
+        self.restore(&mut state, &roster, &[]);
         drop(state);
         self.execute_commands();
     }
@@ -282,7 +282,7 @@ impl OutlierJudge {
         }
         self.serve(&mut state, member);
         if self.is_busy() {
-            self.mend(&mut state, &roster, &[]);
+            self.restore(&mut state, &roster, &[]);
         }
         drop(state);
         self.execute_commands();
@@ -300,10 +300,10 @@ impl OutlierJudge {
         state.commands.extend(lifted);
         for (member, _) in state.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
-                tally.stand(TallyState::Serving);
+                tally.set_state(TallyState::Serving);
             }
         }
-        self.note_busy(&state);
+        self.update_busy(&state);
         drop(state);
         self.execute_commands();
     }
@@ -345,7 +345,7 @@ impl OutlierJudge {
         let mut ejections = Vec::new();
         for &(tally, signal) in asked {
             if let Some(time) = times.remove(&tally.id) {
-                tally.stand(TallyState::Away);
+                tally.set_state(TallyState::Ejected);
                 tally.forget();
                 state.reasons.insert(tally.id, signal);
                 ejections.push((tally.id, time, signal));
@@ -354,7 +354,7 @@ impl OutlierJudge {
         let is_any = !ejections.is_empty();
         if is_any {
             state.commands.push_back(BalancerCommand::Eject(ejections));
-            self.note_busy(state);
+            self.update_busy(state);
         }
         is_any
     }
@@ -364,7 +364,7 @@ impl OutlierJudge {
         if let (Some(_), Some(tally)) = (recovery, of(&self.tallies.load(), member)) {
             tally.count_since(generation);
             tally.forget();
-            tally.stand(TallyState::Trial);
+            tally.set_state(TallyState::Trial);
         }
         if recovery == Some(Recovery::Full) {
             self.serve(state, member);
@@ -372,25 +372,25 @@ impl OutlierJudge {
     }
 
     /// Returns members to service that may no longer stay out.
-    pub(super) fn mend(&self, state: &mut DetectorState, roster: &Roster, found: &[MemberId]) {
+    pub(super) fn restore(&self, state: &mut DetectorState, roster: &Roster, found: &[MemberId]) {
         let tallies = self.tallies.load();
         let runs = &self.settings.runs;
         let is_bad = |member| {
             found.binary_search(&member).is_ok()
                 || of(&tallies, member).is_some_and(|it| it.is_bad(runs))
         };
-        let back = state.ledger.mend(facts(roster), is_bad);
-        self.put_back(state, &back);
+        let back = state.ledger.restore(facts(roster), is_bad);
+        self.return_to_service(state, &back);
     }
 
     /// Returns members that were in these stages to service.
-    fn put_back(&self, state: &mut DetectorState, members: &[(MemberId, EjectionStage)]) {
+    fn return_to_service(&self, state: &mut DetectorState, members: &[(MemberId, EjectionStage)]) {
         for &(member, _) in members {
             self.serve(state, member);
         }
         let away = members
             .iter()
-            .filter(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
+            .filter(|(_, stage)| matches!(stage, EjectionStage::Ejected { .. }));
         let away: Vec<_> = away.map(|&(member, _)| member).collect();
         if !away.is_empty() {
             state
@@ -408,12 +408,12 @@ impl OutlierJudge {
                 .push_back(BalancerCommand::Limit(trial.limit, None));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
-            tally.stand(TallyState::Serving);
+            tally.set_state(TallyState::Serving);
         }
-        self.note_busy(state);
+        self.update_busy(state);
     }
 
-    pub(super) fn note_busy(&self, state: &DetectorState) {
+    pub(super) fn update_busy(&self, state: &DetectorState) {
         self.is_busy.store(state.ledger.is_busy().into(), SeqCst);
     }
 
@@ -477,11 +477,11 @@ mod tests {
         let clock = Arc::new(ManualClock::new());
         let group = Box::new(Counted(looks.clone()));
         let judge = OutlierJudge::new(OutlierSettings::new(), clock, group, Random::seeded(1));
-        judge.look_again(4);
+        judge.recheck(4);
         assert_eq!(looks.load(Relaxed), 0, "none is out");
         judge.is_busy.store(1, SeqCst);
         for generation in [4, 4, 4, 5, 4, 5] {
-            judge.look_again(generation);
+            judge.recheck(generation);
         }
         assert_eq!(looks.load(Relaxed), 2);
     }

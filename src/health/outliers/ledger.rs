@@ -8,11 +8,11 @@
 //!
 //! ```text
 //!            eject              its time is over, a check passes
-//! Serving ──────────► Away { until } ──────────────────► Trial ──┐ a request succeeds
-//!    ▲                  ▲   │ ended early: forced recovery,  │   │
-//!    │                  │   │ an operator, a failed check's end  │
-//!    │                  └───┼─────── a request fails ────────┘   │
-//!    └──────────────────────┴────────────────────────────────────┘
+//! Serving ─────────► Ejected { until } ──────────────────► Trial ──┐ a request succeeds
+//!    ▲                 ▲   │ ended early: forced recovery,   │   │
+//!    │                 │   │ an operator, a failed check's end   │
+//!    │                 └───┼─────── a request fails ─────────┘   │
+//!    └─────────────────────┴─────────────────────────────────────┘
 //! ```
 //!
 //! What does not live here: why a member is ejected, and changes of the balancer.
@@ -46,7 +46,7 @@ pub(super) struct EjectionLimits {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum EjectionStage {
-    Away {
+    Ejected {
         until: Timestamp,
         /// Whether the balancer has carried out the ejection.
         is_done: bool,
@@ -153,7 +153,7 @@ impl<K: Copy + Ord> Ledger<K> {
                 continue;
             };
             let entry = *self.entries.get(&key).unwrap_or(&LedgerEntry::NEW);
-            let is_away = own.is_ejected || matches!(entry.stage, EjectionStage::Away { .. });
+            let is_away = own.is_ejected || matches!(entry.stage, EjectionStage::Ejected { .. });
             let others = serving - usize::from(self.serves(key, own));
             if is_away || !own.in_rotation || others == 0 {
                 continue;
@@ -168,7 +168,7 @@ impl<K: Copy + Ord> Ledger<K> {
                 break;
             }
             (census, serving) = (after, others);
-            let time = self.away(key, entry, now, jitter());
+            let time = self.eject_at(key, entry, now, jitter());
             granted.push((key, time));
         }
         granted
@@ -179,16 +179,22 @@ impl<K: Copy + Ord> Ledger<K> {
         facts.is_usable && self.stage(key) == EjectionStage::Serving
     }
 
-    fn away(&mut self, key: K, entry: LedgerEntry, now: Timestamp, jitter: Duration) -> Duration {
+    fn eject_at(
+        &mut self,
+        key: K,
+        entry: LedgerEntry,
+        now: Timestamp,
+        jitter: Duration,
+    ) -> Duration {
         let multiplier = match entry.stage {
             EjectionStage::Trial { .. } => entry.multiplier.saturating_mul(2),
-            EjectionStage::Away { .. } | EjectionStage::Serving => {
+            EjectionStage::Ejected { .. } | EjectionStage::Serving => {
                 entry.multiplier.saturating_add(1)
             }
         };
         let multiplier = multiplier.clamp(1, self.longest());
         let time = self.time(multiplier).saturating_add(jitter);
-        let stage = EjectionStage::Away {
+        let stage = EjectionStage::Ejected {
             until: now + time,
             is_done: false,
         };
@@ -204,14 +210,14 @@ impl<K: Copy + Ord> Ledger<K> {
     /// Records that the balancer has ejected a member, as [`eject_all`](Self::eject_all)
     /// decided.
     pub(super) fn ejected(&mut self, key: K) {
-        if let Some(EjectionStage::Away { is_done, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Ejected { is_done, .. }) = self.stage_mut(key) {
             *is_done = true;
         }
     }
 
     /// Records that an ejection was prolonged.
     pub(super) fn prolong(&mut self, key: K, later: Timestamp) {
-        if let Some(EjectionStage::Away { until, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Ejected { until, .. }) = self.stage_mut(key) {
             *until = later.max(*until);
         }
     }
@@ -220,7 +226,7 @@ impl<K: Copy + Ord> Ledger<K> {
     /// next. Returns whether it was out.
     pub(super) fn shorten(&mut self, key: K, now: Timestamp) -> bool {
         match self.stage_mut(key) {
-            Some(EjectionStage::Away {
+            Some(EjectionStage::Ejected {
                 until,
                 is_done: true,
             }) => {
@@ -235,7 +241,7 @@ impl<K: Copy + Ord> Ledger<K> {
     /// `None` if this ledger did not decide it, or if it is not carried out yet.
     pub(super) fn recover(&mut self, key: K, now: Timestamp) -> Option<Recovery> {
         let entry = self.entries.get_mut(&key)?;
-        let EjectionStage::Away {
+        let EjectionStage::Ejected {
             until,
             is_done: true,
         } = entry.stage
@@ -313,7 +319,7 @@ impl<K: Copy + Ord> Ledger<K> {
     /// Returns the members that must return to service because others were removed or
     /// became unhealthy, or because most are bad. `is_bad` returns whether a member in
     /// service is bad.
-    pub(super) fn mend(
+    pub(super) fn restore(
         &mut self,
         all: impl Iterator<Item = (K, MemberFacts)>,
         is_bad: impl Fn(K) -> bool,
@@ -333,10 +339,10 @@ impl<K: Copy + Ord> Ledger<K> {
         } else {
             let surplus = census.away.saturating_sub(self.allowed(census.members));
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            ours.retain(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
+            ours.retain(|(_, stage)| matches!(stage, EjectionStage::Ejected { .. }));
             // Members whose ejections end first.
             ours.sort_by_key(|&(_, stage)| match stage {
-                EjectionStage::Away { until, .. } => until,
+                EjectionStage::Ejected { until, .. } => until,
                 EjectionStage::Serving | EjectionStage::Trial { .. } => Timestamp::ORIGIN,
             });
             ours.truncate(surplus);
@@ -359,7 +365,7 @@ impl<K: Copy + Ord> Ledger<K> {
         if !facts.in_rotation {
             return;
         }
-        let is_away = facts.is_ejected || matches!(self.stage(key), EjectionStage::Away { .. });
+        let is_away = facts.is_ejected || matches!(self.stage(key), EjectionStage::Ejected { .. });
         census.members += 1;
         census.away += u64::from(is_away);
         census.bad += u64::from(is_away || !facts.is_usable || is_bad(key));

@@ -223,14 +223,14 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
     };
     let keys =
         |back: Vec<(u32, EjectionStage)>| back.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-    assert_eq!(keys(out().mend(all_well(10), |key| key > 6)), [0_u32; 0]);
+    assert_eq!(keys(out().restore(all_well(10), |key| key > 6)), [0_u32; 0]);
     assert_eq!(
-        keys(out().mend(all_well(10), |key| key > 5)),
+        keys(out().restore(all_well(10), |key| key > 5)),
         [3, 4],
         "most are bad"
     );
     assert_eq!(
-        keys(out().mend(all_well(9), |_| false)),
+        keys(out().restore(all_well(9), |_| false)),
         [3],
         "of nine only one may be out"
     );
@@ -249,7 +249,10 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
             },
         )
     };
-    assert_eq!(keys(no_panic().mend((0..10).map(ill), |_| false)), [3, 4]);
+    assert_eq!(
+        keys(no_panic().restore((0..10).map(ill), |_| false)),
+        [3, 4]
+    );
     assert_eq!(keys(out().clear_all().into_iter().collect()), [3, 4]);
 }
 
@@ -355,7 +358,7 @@ proptest! {
                     ledger.remove(key);
                 }
                 Step::Mend(bad) => {
-                    let back = ledger.mend(all(), |key| key < u32::from(bad % 24));
+                    let back = ledger.restore(all(), |key| key < u32::from(bad % 24));
                     for (key, _) in back {
                         out.remove(&key);
                     }
@@ -377,7 +380,7 @@ proptest! {
                 Step::Wait(seconds) => now += seconds,
             }
             for key in 0..24 {
-                let is_away = matches!(ledger.stage(key), EjectionStage::Away { .. });
+                let is_away = matches!(ledger.stage(key), EjectionStage::Ejected { .. });
                 prop_assert_eq!(is_away, out.contains(&key));
             }
         }

@@ -28,8 +28,8 @@ impl OutlierObserver {
             if !tally.counts(generation) {
                 return FollowUp::Nothing;
             }
-            match tally.standing() {
-                TallyState::Away => FollowUp::Look,
+            match tally.state() {
+                TallyState::Ejected => FollowUp::Look,
                 TallyState::Serving => {
                     if let Some(time) = time {
                         tally.time(time);
@@ -60,8 +60,8 @@ impl OutlierObserver {
     /// Returns whether a request of this snapshot began before the ejection of its member,
     /// if that is ejected or on trial now.
     fn began_before(&self, member: MemberId, generation: u64) -> bool {
-        let is_older = self.0.with_tally(member, |tally| match tally.standing() {
-            TallyState::Away => true,
+        let is_older = self.0.with_tally(member, |tally| match tally.state() {
+            TallyState::Ejected => true,
             TallyState::Serving => false,
             TallyState::Trial => !tally.counts(generation),
         });
@@ -92,7 +92,7 @@ impl Observer for OutlierObserver {
                 let was = facts_of(before.without(Flag::Ejected));
                 let is = facts_of(after.without(Flag::Ejected));
                 if was.is_usable && !is.is_usable {
-                    judge.look_again(generation);
+                    judge.recheck(generation);
                 }
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
@@ -105,7 +105,7 @@ impl Observer for OutlierObserver {
                 }
             }
             EventKind::Left => judge.left(id),
-            EventKind::PassedCheck if judge.is_busy() => judge.end_by_check(id),
+            EventKind::PassedCheck if judge.is_busy() => judge.end_ejection_by_check(id),
             EventKind::Recovered => judge.recovered(id, generation),
             _ => {}
         }

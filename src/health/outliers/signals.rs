@@ -179,15 +179,15 @@ impl Default for FailurePercentage {
 /// use equipoise::health::{OutlierDetector, SlowMembers};
 /// use std::time::Duration;
 ///
-/// let slow = SlowMembers::new().with_times(5).with_least(Duration::from_millis(50));
+/// let slow = SlowMembers::new().with_multiple(5).with_min_median(Duration::from_millis(50));
 /// let builder = OutlierDetector::builder().slow_members(slow);
 /// # let _ = builder;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct SlowMembers {
-    pub(super) times: u32,
-    pub(super) least_micros: u64,
+    pub(super) multiple: u32,
+    pub(super) min_micros: u64,
     pub(super) min_members: u32,
     pub(super) min_requests: u32,
 }
@@ -205,23 +205,23 @@ impl SlowMembers {
     /// ```
     pub const fn new() -> Self {
         Self {
-            times: 3,
-            least_micros: 10_000,
+            multiple: 3,
+            min_micros: 10_000,
             min_members: 3,
             min_requests: 20,
         }
     }
 
     /// Sets the multiple of the group's median that is too slow; less than 2 is 2.
-    pub const fn with_times(mut self, times: u32) -> Self {
-        self.times = if times < 2 { 2 } else { times };
+    pub const fn with_multiple(mut self, multiple: u32) -> Self {
+        self.multiple = if multiple < 2 { 2 } else { multiple };
         self
     }
 
     /// Sets the smallest median of an outlier: a member with a smaller median is never too
     /// slow.
-    pub fn with_least(mut self, median: Duration) -> Self {
-        self.least_micros = u64::try_from(median.as_micros()).unwrap_or(u64::MAX);
+    pub fn with_min_median(mut self, median: Duration) -> Self {
+        self.min_micros = u64::try_from(median.as_micros()).unwrap_or(u64::MAX);
         self
     }
 

@@ -68,8 +68,8 @@ pub(super) fn by_time(
     rated.sort_by_key(|&(_, median)| median);
     let (_, group) = rated[(rated.len() - 1) / 2];
     let line = group
-        .saturating_mul(with.times.into())
-        .max(with.least_micros);
+        .saturating_mul(with.multiple.into())
+        .max(with.min_micros);
     let slow = rated.into_iter().rev().take_while(|&(_, it)| it >= line);
     let signal = |median| Signal::Slow { median, group };
     let outliers = slow.map(|(number, median)| (number, signal(median)));

@@ -15,7 +15,7 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TallyState {
     /// Ejected: outcomes of its requests are ignored.
-    Away,
+    Ejected,
     /// In service.
     Serving,
     /// On trial: one request at a time until one succeeds.
@@ -28,13 +28,13 @@ pub(super) enum TallyState {
 /// # Orderings
 ///
 /// Counters are relaxed: each is correct by itself, and a decision based on them is made
-/// again under the lock. `standing` and `since` are written under that lock and read by
+/// again under the lock. `state` and `since` are written under that lock and read by
 /// requests; they are sequentially consistent, which makes `since` visible before the
-/// standing.
+/// state.
 #[repr(align(128))]
 pub(super) struct OutlierTally {
     pub(super) id: MemberId,
-    standing: AtomicU32,
+    state: AtomicU32,
     /// Requests of older snapshots are ignored.
     since: AtomicU64,
     /// Requests, and failed requests, since the last interval.
@@ -68,11 +68,11 @@ pub(super) struct Volume {
     pub(super) failed: u32,
 }
 
-const ONE: u64 = 1 << 32;
+const ONE_REQUEST: u64 = 1 << 32;
 
 /// One in this many good responses of a member checks whether the interval is over: reading
 /// the clock costs as much as everything else.
-const LOOK_EVERY: u64 = 8;
+const CLOCK_CHECK_INTERVAL: u64 = 8;
 
 /// What follows from a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,7 +91,7 @@ impl OutlierTally {
         let zero = || AtomicU32::new(0);
         Self {
             id,
-            standing: AtomicU32::new(TallyState::Serving as u32),
+            state: AtomicU32::new(TallyState::Serving as u32),
             since: AtomicU64::new(0),
             responses: AtomicU64::new(0),
             local: AtomicU64::new(0),
@@ -106,17 +106,17 @@ impl OutlierTally {
     }
 
     #[inline]
-    pub(super) fn standing(&self) -> TallyState {
-        match self.standing.load(SeqCst) {
-            0 => TallyState::Away,
+    pub(super) fn state(&self) -> TallyState {
+        match self.state.load(SeqCst) {
+            0 => TallyState::Ejected,
             1 => TallyState::Serving,
             _ => TallyState::Trial,
         }
     }
 
     /// Sets the state, under the lock of the decisions.
-    pub(super) fn stand(&self, standing: TallyState) {
-        self.standing.store(standing as u32, SeqCst);
+    pub(super) fn set_state(&self, state: TallyState) {
+        self.state.store(state as u32, SeqCst);
     }
 
     /// Ignores requests that were picked by older snapshots from now on.
@@ -135,12 +135,12 @@ impl OutlierTally {
         let split = runs.local.is_some();
         match evidence {
             Evidence::Good => {
-                let before = self.responses.fetch_add(ONE, Relaxed) >> 32;
+                let before = self.responses.fetch_add(ONE_REQUEST, Relaxed) >> 32;
                 if split {
-                    self.local.fetch_add(ONE, Relaxed);
+                    self.local.fetch_add(ONE_REQUEST, Relaxed);
                 }
                 self.end_runs();
-                return if before % LOOK_EVERY == 0 {
+                return if before % CLOCK_CHECK_INTERVAL == 0 {
                     FollowUp::Look
                 } else {
                     FollowUp::Nothing
@@ -156,14 +156,14 @@ impl OutlierTally {
                 self.broken_run.fetch_add(1, Relaxed);
             }
             Evidence::Failed(FailureKind::Local) if split => {
-                self.local.fetch_add(ONE + 1, Relaxed);
+                self.local.fetch_add(ONE_REQUEST + 1, Relaxed);
                 self.local_run.fetch_add(1, Relaxed);
             }
             Evidence::Failed(fault) => {
-                self.responses.fetch_add(ONE + 1, Relaxed);
+                self.responses.fetch_add(ONE_REQUEST + 1, Relaxed);
                 self.run.fetch_add(1, Relaxed);
                 if split {
-                    self.local.fetch_add(ONE, Relaxed);
+                    self.local.fetch_add(ONE_REQUEST, Relaxed);
                     clear(&self.local_run);
                 }
                 if fault == FailureKind::ErrorResponse {

@@ -14,7 +14,7 @@ use crate::scheduler::HeartbeatReading;
 pub(super) const NO_PORT: u16 = 80;
 
 /// The most errors that are returned.
-const MOST_ERRORS: usize = 100;
+const MAX_ERRORS: usize = 100;
 
 /// The reports of servers in the format of httpd's `HeartbeatStorage`, one line for each
 /// server.
@@ -161,7 +161,7 @@ impl Values {
 
 /// An error takes more memory than the shortest invalid line, hence the bound.
 fn push_error(errors: &mut Vec<HeartbeatLineError>, error: HeartbeatLineError) {
-    if errors.len() < MOST_ERRORS {
+    if errors.len() < MAX_ERRORS {
         errors.push(error);
     }
 }

@@ -84,7 +84,7 @@ pub struct HeartbeatService<F> {
 }
 
 /// As good as no limit, and short enough that no time overflows.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl<F> HeartbeatService<F>
 where
@@ -106,7 +106,7 @@ impl<F> HeartbeatService<F> {
     /// Sets the time limit of a body; 10 s by default.
     #[must_use]
     pub fn body_timeout(mut self, limit: Duration) -> Self {
-        self.body_timeout = limit.min(LONGEST);
+        self.body_timeout = limit.min(MAX_DURATION);
         self
     }
 }

@@ -18,7 +18,7 @@ impl HeartbeatMonitor {
     /// `addresses` returns the addresses of a member from its payload; a report from one of
     /// these addresses belongs to the member. Return several addresses for a server that
     /// sends its datagrams from another address than that for requests.
-    /// [`keep_current`](Self::keep_current), which listeners also run, looks up names.
+    /// [`run_maintenance`](Self::run_maintenance), which listeners also run, looks up names.
     /// Reports that arrived before the member was added count from then on.
     ///
     /// Added and removed members are noticed at once, replaced payloads within 30 s

@@ -48,10 +48,10 @@ impl HeartbeatMonitor {
     /// # async fn main() {
     /// let monitor = HeartbeatMonitor::new();
     /// let kept = monitor.clone();
-    /// tokio::spawn(async move { kept.keep_current(std::future::pending()).await });
+    /// tokio::spawn(async move { kept.run_maintenance(std::future::pending()).await });
     /// # }
     /// ```
-    pub async fn keep_current(&self, stop: impl Future<Output = ()>) {
+    pub async fn run_maintenance(&self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = stop => {}
             () = self.keep() => {}

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
 
 /// During a flood, outdated entries are removed at most once in this time.
-const SWEEPS: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Senders {
@@ -100,7 +100,7 @@ impl Senders {
         }
         // Within that time, no entry becomes outdated that was not there at the last sweep,
         // unless the clock was set back.
-        if now.since(self.swept_at) >= SWEEPS || is_ahead(self.swept_at, now) {
+        if now.since(self.swept_at) >= SWEEP_INTERVAL || is_ahead(self.swept_at, now) {
             self.sweep(now);
         }
         self.occupied(is_member) < self.most
@@ -154,7 +154,7 @@ impl Senders {
 /// Returns whether the clock was set back since; reports that arrive at the same time may
 /// overtake each other by a little.
 fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
-    at.since(now) > SWEEPS
+    at.since(now) > SWEEP_INTERVAL
 }
 
 #[cfg(test)]

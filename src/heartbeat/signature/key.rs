@@ -14,10 +14,10 @@ use crate::heartbeat::pairs::{Pairs, decimal};
 const PURPOSE: &[u8] = b"equipoise heartbeat 1\n";
 
 /// The separator between the text and its code.
-const MARK: &[u8] = b"&mac=";
+const CODE_SEPARATOR: &[u8] = b"&mac=";
 
 /// Hexadecimal digits of a code.
-const DIGITS: usize = 64;
+const CODE_DIGITS: usize = 64;
 
 /// A key that senders and monitors share: only senders with the key can report.
 ///
@@ -119,9 +119,13 @@ impl HeartbeatKey {
     /// Verifies the code of a message.
     pub(in crate::heartbeat) fn verify(&self, message: &[u8]) -> Result<Stamp, Unverified> {
         let message = message.trim_ascii_end();
-        let signed = message.len().checked_sub(MARK.len() + DIGITS);
+        let signed = message
+            .len()
+            .checked_sub(CODE_SEPARATOR.len() + CODE_DIGITS);
         let (text, code) = match signed.map(|end| message.split_at(end)) {
-            Some((text, rest)) if rest.starts_with(MARK) => (text, &rest[MARK.len()..]),
+            Some((text, rest)) if rest.starts_with(CODE_SEPARATOR) => {
+                (text, &rest[CODE_SEPARATOR.len()..])
+            }
             _ => return Err(Unverified::NotSigned),
         };
         let code = bytes_of(code).ok_or(Unverified::Wrong)?;

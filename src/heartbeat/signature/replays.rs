@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::Stamp;
 
 /// The most senders that are kept. Only holders of the key can add one.
-const MOST: usize = 65_536;
+const MAX_SENDERS: usize = 65_536;
 
 /// The latest message of each sender.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Replays {
             if moved || latest.time >= time {
                 return Err(Unacceptable::Replayed);
             }
-        } else if self.latest.len() >= MOST {
+        } else if self.latest.len() >= MAX_SENDERS {
             let (tolerance, before) = (self.tolerance, self.latest.len());
             self.latest
                 .retain(|_, latest| latest.time.saturating_add(tolerance) >= now);
@@ -77,7 +77,7 @@ impl Replays {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Replays, Stamp, Unacceptable};
+    use super::{MAX_SENDERS, Replays, Stamp, Unacceptable};
     use std::net::{IpAddr, Ipv4Addr};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn senders_are_forgotten_once_their_messages_are_too_old() {
         let mut replays = Replays::new(30_000);
-        for instance in 0..MOST as u64 {
+        for instance in 0..MAX_SENDERS as u64 {
             assert_eq!(replays.accept(stamp(NOW, instance), HERE, NOW), Ok(()));
         }
         let full = replays.accept(stamp(NOW, u64::MAX), HERE, NOW);

@@ -10,7 +10,7 @@ use crate::heartbeat::{HeartbeatMessage, wall_clock};
 use crate::random::Random;
 
 /// A clock may be set back by this many milliseconds without a new sender number.
-const JUMP: u64 = 1_000;
+const MAX_CLOCK_STEP_BACK: u64 = 1_000;
 
 pub(super) struct HeartbeatDestination {
     address: SocketAddr,
@@ -62,7 +62,7 @@ impl HeartbeatDestination {
 impl Signer {
     fn sign(&mut self, text: &mut String, now: u64) {
         let next = self.last.saturating_add(1);
-        if next.saturating_sub(now) > JUMP {
+        if next.saturating_sub(now) > MAX_CLOCK_STEP_BACK {
             // The clock was ahead, and was set back. A monitor would refuse all times until
             // the clock has caught up, because it accepts each time of a sender only once.
             // A new number avoids that.

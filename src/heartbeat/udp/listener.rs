@@ -13,11 +13,11 @@ use crate::heartbeat::{HeartbeatMessage, HeartbeatMonitor};
 use crate::timer::Deadline;
 
 /// The pause after an error of the socket, which may persist.
-const PAUSE: Duration = Duration::from_millis(50);
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Receives heartbeats by UDP that are sent to an address or a multicast group.
 ///
-/// It also runs the periodic work of its monitor ([`HeartbeatMonitor::keep_current`]). It
+/// It also runs the periodic work of its monitor ([`HeartbeatMonitor::run_maintenance`]). It
 /// handles one datagram at a time, in constant memory; the monitor counts what is dropped.
 ///
 /// Apache httpd sends heartbeats to the group `239.0.0.1:27999` with `mod_heartbeat` and
@@ -171,7 +171,7 @@ impl HeartbeatListener {
                     // the closure must not stop the listener.
                     let _ = catch_unwind(AssertUnwindSafe(received));
                 }
-                Err(_) => Deadline::after(PAUSE).await,
+                Err(_) => Deadline::after(ERROR_PAUSE).await,
             }
         }
     }

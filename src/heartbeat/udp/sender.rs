@@ -18,7 +18,7 @@ use crate::scheduler::HeartbeatReading;
 use crate::timer::Deadline;
 
 /// The shortest time between two reports.
-const SOONEST: Duration = Duration::from_millis(1);
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Reports the idle capacity of this server by UDP, once a second, to a multicast group or
 /// to single addresses. The receiver is a [`HeartbeatListener`](super::HeartbeatListener),
@@ -218,7 +218,7 @@ impl HeartbeatSender {
 
     /// Sets the time between two reports, at least 1 ms.
     pub fn interval(mut self, every: Duration) -> Self {
-        self.every = every.max(SOONEST);
+        self.every = every.max(MIN_INTERVAL);
         self
     }
 

@@ -25,7 +25,7 @@ impl fmt::Display for HealthReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotServing => f.write_str("NOT_SERVING"),
-            Self::Other(number) => write!(f, "in status {number}"),
+            Self::Other(number) => write!(f, "{number}"),
             Self::ServiceUnknown => f.write_str("SERVICE_UNKNOWN"),
             Self::Serving => f.write_str("SERVING"),
             Self::Unknown => f.write_str("UNKNOWN"),

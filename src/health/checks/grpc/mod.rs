@@ -44,7 +44,7 @@ pub struct GrpcProbe {
 const GRPC: &str = "application/grpc";
 
 /// More than any response needs.
-const MOST: usize = 4 * 1024;
+const MAX_BODY: usize = 4 * 1024;
 
 impl GrpcProbe {
     /// Creates a probe for the server as a whole.
@@ -84,7 +84,7 @@ impl GrpcProbe {
         let manner = Manner {
             by_2: true,
             keeps: self.keeps,
-            most: Some(MOST),
+            most: Some(MAX_BODY),
         };
         let response = exchange(target, self.request_to(target)?, manner).await?;
         check(&response)
@@ -130,7 +130,7 @@ fn check(response: &CheckResponse) -> Result<(), ProbeError> {
     }
     match message::read(response.body()) {
         Ok(HealthReply::Serving) => Ok(()),
-        Ok(other) => Err(format!("it is {other}").into()),
+        Ok(other) => Err(format!("the status is {other}").into()),
         Err(why) => Err(why.into()),
     }
 }

@@ -77,7 +77,7 @@ impl ResponseConditions {
         }
         let missing = |what: fmt::Arguments<'_>| -> ProbeError {
             let read = response.body.len();
-            let place = if response.is_cut {
+            let place = if response.is_truncated {
                 format!("the first {read} bytes of the body")
             } else {
                 "the body".to_owned()
@@ -141,7 +141,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             body: body.into(),
-            is_cut: false,
+            is_truncated: false,
             trailers: None,
         }
     }
@@ -201,7 +201,7 @@ mod tests {
             "GET /: a match of \"lag=[0-9]$\" is not in the body"
         );
         let mut cut = response_with(200, "read");
-        cut.is_cut = true;
+        cut.is_truncated = true;
         let no = wrong(&expected, &cut).unwrap();
         assert_eq!(
             no,

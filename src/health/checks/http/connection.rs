@@ -190,9 +190,9 @@ async fn read(
 ) -> Result<(CheckResponse, bool), ProbeError> {
     let (head, mut body) = response.into_parts();
     let mut read = BytesMut::new();
-    let (mut is_cut, mut trailers) = (false, None);
+    let (mut is_truncated, mut trailers) = (false, None);
     let most_read = most.unwrap_or(0);
-    while !is_cut && most.is_some() {
+    while !is_truncated && most.is_some() {
         let Some(frame) = body.frame().await else {
             break;
         };
@@ -201,18 +201,18 @@ async fn read(
         match frame.into_data() {
             Ok(data) => {
                 let room = most_read - read.len();
-                is_cut = data.len() > room;
+                is_truncated = data.len() > room;
                 read.extend_from_slice(&data[..data.len().min(room)]);
             }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    let is_whole = !is_cut && (most.is_some() || body.is_end_stream());
+    let is_whole = !is_truncated && (most.is_some() || body.is_end_stream());
     let response = CheckResponse {
         status: head.status,
         headers: head.headers,
         body: read.freeze(),
-        is_cut,
+        is_truncated,
         trailers,
     };
     Ok((response, is_whole))

@@ -11,7 +11,7 @@ pub struct CheckResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
     pub(super) trailers: Option<HeaderMap>,
 }
 
@@ -36,8 +36,8 @@ impl CheckResponse {
 
     /// Returns whether the body is longer than the part that was read.
     #[must_use]
-    pub const fn is_cut(&self) -> bool {
-        self.is_cut
+    pub const fn is_truncated(&self) -> bool {
+        self.is_truncated
     }
 
     /// Returns the trailers.

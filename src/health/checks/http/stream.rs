@@ -22,20 +22,22 @@ use crate::sync::{AtomicU64, Relaxed};
 pub(super) struct Allowance(Arc<AtomicU64>);
 
 /// Heads, settings, and everything else that is not a body.
-const BESIDES: u64 = 256 * 1024;
+const OVERHEAD: u64 = 256 * 1024;
 
 /// Bytes on the wire for each byte of a body; a chunk for one byte takes six.
-const EACH: u64 = 8;
+const WIRE_BYTES_PER_BODY_BYTE: u64 = 8;
 
 impl Allowance {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BESIDES)))
+        Self(Arc::new(AtomicU64::new(OVERHEAD)))
     }
 
     /// Renews the allowance for a response with at most `most` bytes of body.
     pub(super) fn renew(&self, most: usize) {
         let body = u64::try_from(most).unwrap_or(u64::MAX);
-        let bytes = body.saturating_mul(EACH).saturating_add(BESIDES);
+        let bytes = body
+            .saturating_mul(WIRE_BYTES_PER_BODY_BYTE)
+            .saturating_add(OVERHEAD);
         // Relaxed: a connection is read, and its allowance renewed, by one task at a time.
         self.0.store(bytes, Relaxed);
     }
@@ -71,7 +73,7 @@ enum Gate {
 }
 
 /// The most bytes that are read before other tasks have their turn.
-const TURN: usize = 16 * 1024;
+const MAX_READ_PER_TURN: usize = 16 * 1024;
 
 impl<I> CheckStream<I> {
     pub(super) fn new(io: I, allowance: Allowance) -> Self {
@@ -106,7 +108,7 @@ where
             *waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if self.read >= TURN {
+        if self.read >= MAX_READ_PER_TURN {
             self.read = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -167,7 +169,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, BESIDES, CheckStream, TURN};
+    use super::{Allowance, CheckStream, MAX_READ_PER_TURN, OVERHEAD};
     use bytes::Bytes;
     use http::Request;
     use http_body_util::Full;
@@ -219,13 +221,16 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_in_turns_and_up_to_the_allowance() {
-        let besides = usize::try_from(BESIDES).unwrap();
+        let besides = usize::try_from(OVERHEAD).unwrap();
         let flood = vec![0; 4 * besides];
         let allowance = Allowance::new();
         let mut paced = CheckStream::new(&flood[..], allowance.clone());
         paced.gate = super::Gate::Open;
         let (longest, all) = read_out(&mut paced);
-        assert!((TURN..TURN + 1000).contains(&longest), "{longest}");
+        assert!(
+            (MAX_READ_PER_TURN..MAX_READ_PER_TURN + 1000).contains(&longest),
+            "{longest}"
+        );
         assert!((besides - 1000..=besides).contains(&all), "{all}");
         // The next exchange has its own allowance, by the size of the body that it reads.
         allowance.renew(10_000);
