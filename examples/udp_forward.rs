@@ -6,7 +6,7 @@
 //! Ctrl-C; this is for DNS, where each datagram has one response:
 //!
 //! ```sh
-//! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --answers 1
+//! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --responses 1
 //! ```
 
 #![allow(
@@ -58,7 +58,7 @@ struct Options {
     stick: Option<usize>,
     /// How many responses a datagram has; 0 if that is unknown.
     #[arg(long, default_value_t = 0, requires = "backends")]
-    answers: u32,
+    responses: u32,
     /// Starts each datagram to a member with a PROXY header, version 2.
     #[arg(long, requires = "backends")]
     proxy_protocol: bool,
@@ -124,7 +124,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
     let mut forwarder = UdpForwarder::new(balancer.clone())
-        .answers(options.answers)
+        .responses(options.responses)
         .idle_timeout(Duration::from_secs(options.idle));
     if let Some(entries) = options.stick {
         forwarder = forwarder.stick(StickTable::new(entries));

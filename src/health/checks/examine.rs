@@ -59,7 +59,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     if it.state.status().contains(Flag::Stopped) {
         return CheckReport::of(None, Finding::Stopped);
     }
-    let Some(Chosen {
+    let Some(ChosenCheck {
         check,
         payload,
         target,
@@ -99,7 +99,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
 }
 
 /// The check of a member and its target, chosen for this run.
-struct Chosen<W> {
+struct ChosenCheck<W> {
     check: Check,
     payload: Weak<W>,
     target: Result<ProbeTarget, ProbeError>,
@@ -107,7 +107,7 @@ struct Chosen<W> {
 
 /// Chooses the check of the member and its target. The payload is not kept alive any
 /// longer.
-fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
+fn choose<W>(it: &Examination<W>) -> Option<ChosenCheck<W>> {
     let balancer = it.balancer.upgrade()?;
     let name = it.state.name();
     let payload = balancer.payload(name)?;
@@ -116,7 +116,7 @@ fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
         None => it.plan.check.clone(),
     };
     let target = (it.plan.target)(&payload);
-    Some(Chosen {
+    Some(ChosenCheck {
         check,
         payload: Arc::downgrade(&payload),
         target,

@@ -274,18 +274,18 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
             return;
         };
         match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 status: Some(429 | 503),
                 ..
             } => self
                 .0
                 .take(member, |gauge| gauge.dropped(member.in_flight())),
             // A fast failure says nothing about the duration of work.
-            EventKind::Answered {
+            EventKind::Responded {
                 status: Some(500..),
                 ..
             } => {}
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head: Some(time),
                 ..
             } => self
@@ -308,7 +308,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
+    ended.outcome == Outcome::Failure && timed_out && !ended.has_response
 }
 
 impl fmt::Debug for AdaptiveLimit {
