@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_httpd_sends_is_understood() {
+    fn messages_of_httpd_are_parsed() {
         assert_eq!(read("v=1&ready=64&busy=0"), Ok((64, 0, None)));
     }
 
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error_and_never_a_huge_capacity() {
+    fn an_invalid_number_is_an_error_and_never_a_huge_capacity() {
         let huge = format!("1{}", "0".repeat(40));
         for number in [
             "",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_a_part_of_what_is_wrong_and_no_control_characters() {
+    fn an_error_shows_a_bounded_part_without_control_characters() {
         let error = read(&format!("v=1&busy=1&ready=%00{}", "x".repeat(500))).unwrap_err();
         let text = error.to_string();
         assert!(text.len() < 120, "{text}");

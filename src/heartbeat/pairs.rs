@@ -68,7 +68,7 @@ mod tests {
     use std::borrow::Cow;
 
     #[test]
-    fn an_escape_that_is_none_stays_as_it_is() {
+    fn an_invalid_escape_stays_as_it_is() {
         for (text, plain) in [
             ("%41b", "Ab"),
             ("%4", "%4"),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_escape_is_not_copied() {
+    fn text_without_escapes_is_not_copied() {
         assert!(matches!(unescape(b"a+b%zz"), Cow::Borrowed(_)));
     }
 

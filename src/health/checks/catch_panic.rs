@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_none_wherever_it_happens() {
+    fn a_panic_is_none_also_on_drop() {
         assert_eq!(now(CatchPanic::new(async { 7 })), Poll::Ready(Some(7)));
         let fails = std::future::poll_fn(|_| -> Poll<u32> { panic_any("at once") });
         assert_eq!(now(CatchPanic::new(fails)), Poll::Ready(None));

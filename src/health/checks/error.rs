@@ -81,10 +81,10 @@ impl ProbeError {
         let mut words = self.words.clone();
         let mut source = self.source();
         while let Some(error) = source {
-            let told = error.to_string();
-            if !words.ends_with(&told) {
+            let text = error.to_string();
+            if !words.ends_with(&text) {
                 words.push_str(": ");
-                words.push_str(&told);
+                words.push_str(&text);
             }
             source = error.source();
         }
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_cause_is_one_line_of_bounded_length() {
-        let told = ProbeError::from("a\r\nb\u{1b}c").cause().to_string();
-        assert_eq!(told, "a  b c");
+        let text = ProbeError::from("a\r\nb\u{1b}c").cause().to_string();
+        assert_eq!(text, "a  b c");
         let long = ProbeError::from("x".repeat(10_000)).cause().to_string();
         assert_eq!(long.len(), 203);
         // A source that the text contains already is not repeated.

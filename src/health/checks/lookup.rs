@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lookups_that_find_no_place_count_neither_way() {
+    async fn lookups_without_a_permit_are_inconclusive() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
         let members: Vec<_> = (0..=MAX_LOOKUPS).map(|_| Pending::default()).collect();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_name_is_found_at_is_not_the_members_address() {
+    async fn addresses_of_another_name_are_not_used() {
         let (lookups, begun, go_on) = hanging();
         let pending = Pending::default();
         let (old, new) = (Arc::from("old.internal"), Arc::from("new.internal"));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn names_that_hang_again_leave_the_threads_to_the_others() {
+    async fn names_that_hang_again_leave_threads_to_others() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
         let members: Vec<_> = (0..MAX_LOOKUPS).map(|_| Pending::default()).collect();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_member_without_a_place_is_checked_where_it_was_found_last() {
+    async fn a_member_without_a_permit_is_checked_at_its_last_addresses() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
         let known = Pending::default();

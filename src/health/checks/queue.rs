@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs_or_waits_is_put_nowhere_else() {
+    fn a_running_or_waiting_member_is_not_scheduled_again() {
         let mut queue = CheckQueue::new(1);
         queue.put(1, 0);
         queue.put(2, 0);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_ones_leave_half_of_the_slots_to_the_others() {
+    fn slow_members_leave_half_of_the_slots_to_others() {
         let mut queue = CheckQueue::new(4);
         for key in 0..8 {
             queue.put(key, 0);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_slot_is_for_slow_ones_in_their_turn() {
+    fn a_single_slot_alternates_between_quick_and_slow_members() {
         let mut queue = CheckQueue::new(1);
         queue.put(1, 0);
         assert_eq!(queue.start(0), Some(1));

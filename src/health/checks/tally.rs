@@ -98,7 +98,7 @@ mod tests {
 
     /// Applies changes as the balancer does. `+` passes, `-` fails; the result has, for
     /// each check, `x` if the member is out afterwards.
-    fn course(needed: Needed, mut status: Status, checks: &str) -> String {
+    fn run_checks(needed: Needed, mut status: Status, checks: &str) -> String {
         let mut tally = CheckTally::default();
         let mut shown = String::new();
         for check in checks.chars() {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_takes_a_member_out_and_another_brings_it_back() {
+    fn a_row_of_fails_takes_a_member_out_and_a_row_of_passes_returns_it() {
         let (failed, error) = (out(Flag::FailedCheck), out(Flag::InError));
         for (passes, fails, status, checks, shown) in [
             (1, 1, OK, "+-+--+", ".x.xx."),
@@ -128,7 +128,7 @@ mod tests {
             // Apache's hcpasses=0 and hcfails=0.
             (0, 0, OK, "-+", "x."),
         ] {
-            let found = course(needed(passes, fails), status, checks);
+            let found = run_checks(needed(passes, fails), status, checks);
             assert_eq!(found, shown, "{passes} passes, {fails} fails: {checks}");
         }
     }
@@ -170,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn each_row_of_passes_of_an_ejected_member_is_noted_and_fails_take_it_out_too() {
+    fn rows_of_passes_of_an_ejected_member_are_reported_and_fails_count() {
         let (ejected, mut tally) = (out(Flag::Ejected), CheckTally::default());
-        let mut course = |checks: &str| -> Vec<CheckChange> {
+        let mut run_checks = |checks: &str| -> Vec<CheckChange> {
             let checks = checks.chars();
             checks
                 .map(|check| tally.note(ejected, check == '+', needed(2, 2)))
                 .collect()
         };
         use CheckChange::{Fail, Nothing, Pass};
-        assert_eq!(course("++++"), [Nothing, Pass, Nothing, Pass]);
-        assert_eq!(course("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
-        assert_eq!(course("--"), [Fail, Nothing], "the fail before counts");
-        assert_eq!(course("+"), [Nothing]);
+        assert_eq!(run_checks("++++"), [Nothing, Pass, Nothing, Pass]);
+        assert_eq!(run_checks("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
+        assert_eq!(run_checks("--"), [Fail, Nothing], "the fail before counts");
+        assert_eq!(run_checks("+"), [Nothing]);
     }
 
     proptest! {

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_where_less_than_half_is_in_flight_or_nothing_is_answered() {
+    fn the_limit_stays_if_less_than_half_is_in_flight_or_there_is_no_response() {
         let mut rule = Gradient2::new();
         let before = rule;
         rule.update(LimitSample::new(Duration::ZERO).with_in_flight(99));

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_tells_only_what_its_head_has_not_told() {
+    fn the_end_of_a_request_adds_only_what_its_head_did_not_show() {
         use Outcome::{Cancelled, Failure, Success};
         let failed = |fault| Some(Evidence::Failed(fault));
         let (none, good, bad) = (None, Some(Some(200)), Some(Some(503)));

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_back_if_the_last_other_one_falls_ill_while_it_is_ejected() {
+    fn a_member_returns_if_the_last_other_one_fails_during_its_ejection() {
         let balancer = Balancer::builder()
             .forced_recovery(false)
             .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))

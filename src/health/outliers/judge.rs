@@ -472,13 +472,13 @@ mod tests {
     }
 
     #[test]
-    fn members_that_fall_ill_together_are_looked_at_once() {
+    fn members_that_fail_together_are_inspected_once() {
         let looks = Arc::new(AtomicU32::new(0));
         let clock = Arc::new(ManualClock::new());
         let group = Box::new(Counted(looks.clone()));
         let judge = OutlierJudge::new(OutlierSettings::new(), clock, group, Random::seeded(1));
         judge.recheck(4);
-        assert_eq!(looks.load(Relaxed), 0, "none is out");
+        assert_eq!(looks.load(Relaxed), 0, "no member is out");
         judge.is_busy.store(1, SeqCst);
         for generation in [4, 4, 4, 5, 4, 5] {
             judge.recheck(generation);

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_doubles_the_run_that_asks_again() {
+    fn each_refusal_doubles_the_required_run() {
         let tally = tally();
         let mut asked = Vec::new();
         for length in 1..=45 {
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_a_member_without_requests_is_no_suspicion() {
+    fn a_run_of_a_member_without_requests_is_ignored() {
         let tally = tally();
         for _ in 0..6 {
             tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS);

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_httpd_writes_is_understood() {
+    fn files_of_httpd_are_parsed() {
         let text = "10.0.0.1 &ready=30&busy=2&lastseen=3&port=80\n\
                     2001:db8::1 &ready=1&busy=0&lastseen=0&port=8080\n";
         let expected = ["10.0.0.1 30 2 Some(3)", "[2001:db8::1]:8080 1 0 Some(0)"];
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_lines_for_a_server_the_later_values_win_one_by_one() {
+    fn later_values_of_a_server_win_one_by_one() {
         let text = "10.0.0.1 ready=30&busy=2&lastseen=1\n\
                     10.0.0.2 ready=5&busy=5&lastseen=5\n\
                     10.0.0.1 ready=8&lastseen=4\n\
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_an_error_is_skipped_and_told_and_the_others_count() {
+    fn a_line_with_an_error_is_skipped_and_reported() {
         let huge = "9".repeat(60);
         let text = format!(
             "localhost &ready=1&busy=1&lastseen=1\n\
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_nothing_but_errors_costs_no_more_than_a_hundred_of_them() {
+    fn at_most_a_hundred_errors_are_reported() {
         let text = "x\n".repeat(100_000) + "10.0.0.1 ready=1&busy=1&lastseen=1\n10.0.0.2 ready=1\n";
         let (records, errors) = read(&text);
         assert_eq!(records, ["10.0.0.1 1 1 Some(1)"]);

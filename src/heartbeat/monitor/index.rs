@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_tells_members_of_one_address_apart() {
+    fn a_port_distinguishes_members_at_one_address() {
         let mut index = AddressIndex::default();
         put(&mut index, "a", &["10.0.0.1:80"]);
         put(&mut index, "b", &["10.0.0.1:81"]);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_moves_or_leaves_leaves_nothing_behind() {
+    fn a_member_that_moves_or_is_removed_leaves_no_keys() {
         let mut index = AddressIndex::default();
         assert_eq!(put(&mut index, "a", &["10.0.0.1:80"]), ["10.0.0.1:80"]);
         assert!(put(&mut index, "a", &["10.0.0.1:80"]).is_empty());
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_by_what_it_stands_for_now() {
+    fn a_name_is_found_by_its_current_addresses() {
         let mut index = AddressIndex::default();
         assert!(put(&mut index, "a", &["app.internal:80"]).is_empty());
         let address = MemberAddress::host("app.internal", None);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_makes_room() {
+    fn outdated_entries_make_room() {
         let mut senders = Senders::new(2, FORGOTTEN);
         assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Newest);
         assert_eq!(take(&mut senders, 2, false, 10), ReportResult::Newest);

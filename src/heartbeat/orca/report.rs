@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_names_it() {
+    fn an_invalid_report_is_an_error_that_names_the_part() {
         for (text, error) in [
             ("JSON {\"eps\": 1}", "the report does not begin with `TEXT`"),
             ("BIN CZqZmZmZmbk/", "the report does not begin with `TEXT`"),

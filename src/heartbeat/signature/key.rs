@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_is_verified_by_the_same_key_only_and_still_a_message() {
+    fn a_signed_message_parses_and_is_verified_by_the_same_key_only() {
         let (key, other) = (HeartbeatKey::new(b"one"), HeartbeatKey::new(b"other"));
         let message = signed(&key);
         assert_eq!(key.verify(message.as_bytes()), Ok(STAMP));

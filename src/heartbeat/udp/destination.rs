@@ -86,7 +86,7 @@ mod tests {
     use crate::heartbeat::signature::{Replays, Unacceptable};
 
     #[test]
-    fn the_times_of_a_sender_grow_also_if_its_clock_jumps_back() {
+    fn the_times_of_a_sender_grow_even_if_its_clock_is_set_back() {
         let key = HeartbeatKey::new(b"key");
         let mut signer = Signer {
             key: key.clone(),

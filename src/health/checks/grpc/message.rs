@@ -135,23 +135,23 @@ mod tests {
 
     #[test]
     fn a_response_is_one_number() {
-        let told = |message: &[u8]| {
+        let parsed = |message: &[u8]| {
             let mut body = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
             body.extend_from_slice(message);
             read(&body)
         };
-        assert_eq!(told(&[8, 1]), Ok(HealthReply::Serving));
-        assert_eq!(told(&[8, 2]), Ok(HealthReply::NotServing));
-        assert_eq!(told(&[8, 3]), Ok(HealthReply::ServiceUnknown));
-        assert_eq!(told(&[]), Ok(HealthReply::Unknown));
-        assert_eq!(told(&[8, 0x81, 1]), Ok(HealthReply::Other(129)));
+        assert_eq!(parsed(&[8, 1]), Ok(HealthReply::Serving));
+        assert_eq!(parsed(&[8, 2]), Ok(HealthReply::NotServing));
+        assert_eq!(parsed(&[8, 3]), Ok(HealthReply::ServiceUnknown));
+        assert_eq!(parsed(&[]), Ok(HealthReply::Unknown));
+        assert_eq!(parsed(&[8, 0x81, 1]), Ok(HealthReply::Other(129)));
         // Unknown fields are skipped.
         assert_eq!(
-            told(b"\x12\x02ab\x08\x01\x1d1234\x2112345678"),
+            parsed(b"\x12\x02ab\x08\x01\x1d1234\x2112345678"),
             Ok(HealthReply::Serving)
         );
         for broken in [&[8][..], &[8, 0x80], &[0x12, 9, 1], &[0x0b], &[0xff; 12]] {
-            assert!(told(broken).is_err(), "{broken:?}");
+            assert!(parsed(broken).is_err(), "{broken:?}");
         }
         assert!(read(&[]).is_err() && read(&[0, 0, 0, 0, 9, 8, 1]).is_err());
         assert_eq!(

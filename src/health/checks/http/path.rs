@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stand_in_a_request_line_is_refused() {
+    fn a_path_that_is_invalid_in_a_request_line_is_refused() {
         for path in [
             "/x\r\nHost: evil",
             "/x\n",
@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_accepted_is_one_line(path in any::<String>(), base in "(/[a-z]{0,3}){0,3}") {
+        fn every_accepted_path_is_one_line(path in any::<String>(), base in "(/[a-z]{0,3}){0,3}") {
             if let Some(parsed) = CheckPath::parse(&path) {
                 let whole = parsed.below(&base).unwrap();
                 prop_assert!(!whole.as_str().bytes().any(|it| it <= b' ' || it == 0x7f));

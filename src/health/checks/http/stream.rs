@@ -180,12 +180,12 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, duplex};
 
     #[tokio::test]
-    async fn an_answer_that_is_there_before_the_request_is_its_answer() {
+    async fn a_response_that_arrives_before_the_request_is_read() {
         let (mut member, ours) = duplex(1024);
         let response = b"HTTP/1.1 204 No Content\r\n\r\n";
         member.write_all(response).await.unwrap();
-        let paced = CheckStream::new(ours, Allowance::new());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(paced)).await.unwrap();
+        let stream = CheckStream::new(ours, Allowance::new());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
         // Until the connection was polled once.
         sender.ready().await.unwrap();
@@ -197,13 +197,13 @@ mod tests {
     }
 
     /// How much is read in one turn, and in total.
-    fn read_out(paced: &mut CheckStream<&[u8]>) -> (usize, usize) {
+    fn read_out(stream: &mut CheckStream<&[u8]>) -> (usize, usize) {
         let mut context = Context::from_waker(Waker::noop());
         let (mut longest, mut turn, mut all) = (0, 0, 0);
         loop {
             let mut bytes = [0; 1000];
             let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut *paced).poll_read(&mut context, &mut buffer) {
+            match Pin::new(&mut *stream).poll_read(&mut context, &mut buffer) {
                 Poll::Pending => turn = 0,
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => return (longest, all),
                 Poll::Ready(Ok(())) => {
@@ -221,24 +221,24 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_in_turns_and_up_to_the_allowance() {
-        let besides = usize::try_from(OVERHEAD).unwrap();
-        let flood = vec![0; 4 * besides];
+        let overhead = usize::try_from(OVERHEAD).unwrap();
+        let flood = vec![0; 4 * overhead];
         let allowance = Allowance::new();
-        let mut paced = CheckStream::new(&flood[..], allowance.clone());
-        paced.gate = super::Gate::Open;
-        let (longest, all) = read_out(&mut paced);
+        let mut stream = CheckStream::new(&flood[..], allowance.clone());
+        stream.gate = super::Gate::Open;
+        let (longest, all) = read_out(&mut stream);
         assert!(
             (MAX_READ_PER_TURN..MAX_READ_PER_TURN + 1000).contains(&longest),
             "{longest}"
         );
-        assert!((besides - 1000..=besides).contains(&all), "{all}");
+        assert!((overhead - 1000..=overhead).contains(&all), "{all}");
         // The next exchange has its own allowance, by the size of the body that it reads.
         allowance.renew(10_000);
-        let (_, all) = read_out(&mut paced);
-        let most = besides + 80_000;
+        let (_, all) = read_out(&mut stream);
+        let most = overhead + 80_000;
         assert!((most - 1000..=most).contains(&all), "{all}");
         allowance.renew(usize::MAX);
-        let (_, all) = read_out(&mut paced);
-        assert!(all > besides, "{all}");
+        let (_, all) = read_out(&mut stream);
+        assert!(all > overhead, "{all}");
     }
 }
