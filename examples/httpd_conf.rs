@@ -169,7 +169,7 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
     }
     if options.exit {
         let here = system.local_addrs();
-        let stopped = system.serve(async { ask(here[0]).await });
+        let stopped = system.serve(async { test_session(here[0]).await });
         println!("\nStopped. Connections cut off: {}.", stopped.await.cut());
         return Ok(ExitCode::SUCCESS);
     }

@@ -219,14 +219,14 @@ async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> 
         clients.push(client);
     }
     println!("{CLIENTS} clients send {ROUNDS} datagrams each.");
-    clients = ask(clients).await?;
+    clients = send(clients).await?;
     println!("The member c stops: its clients send again, and go to the others.");
     if let Some(member) = members.pop() {
         member.abort();
         // The task ends as cancelled.
         let _ = member.await;
     }
-    ask(clients).await?;
+    send(clients).await?;
     drop(stop);
     let stopped = serving.await??;
     print_table(&balancer);

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::backends::{PROFILES, Profile};
 use crate::fleet::Fleet;
-use crate::load::{self, Supply, Tally};
+use crate::load::{self, RequestBudget, Tally};
 use crate::report::{Checks, megabytes, millis, percent, print_table};
 use crate::schedulers::SchedulerName;
 
@@ -47,7 +47,13 @@ pub(crate) async fn show(
     let before = fleet.received();
 
     let progress = progress(name)?;
-    let tally = load::drive(CLIENTS, proxy, Supply::of(REQUESTS), progress.clone()).await;
+    let tally = load::drive(
+        CLIENTS,
+        proxy,
+        RequestBudget::of(REQUESTS),
+        progress.clone(),
+    )
+    .await;
     progress.finish_and_clear();
 
     // Without delay: from now on heartbeats report that no slot is busy.

@@ -70,14 +70,14 @@ impl Fleet {
     /// Returns the number of requests in flight at each backend once all have ended; it
     /// waits up to one second for that.
     pub(crate) async fn left_in_flight(&self) -> Vec<u32> {
-        let mut patience = 100;
+        let mut attempts = 100;
         loop {
             let members = self.balancer.members();
             let left: Vec<u32> = members.iter().map(|it| it.in_flight()).collect();
-            if patience == 0 || left.iter().all(|&left| left == 0) {
+            if attempts == 0 || left.iter().all(|&left| left == 0) {
                 return left;
             }
-            patience -= 1;
+            attempts -= 1;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -31,7 +31,7 @@ enum CheckState<T> {
 /// slots.
 #[derive(Debug)]
 pub(super) struct CheckQueue<T> {
-    places: HashMap<CheckKey, (CheckState<T>, Speed)>,
+    states: HashMap<CheckKey, (CheckState<T>, Speed)>,
     times: BTreeSet<(T, CheckKey)>,
     /// Members that are due; a key whose state has changed since is skipped.
     quick: VecDeque<CheckKey>,
@@ -46,7 +46,7 @@ pub(super) struct CheckQueue<T> {
 impl<T: Copy + Ord> CheckQueue<T> {
     pub(super) fn new(slots: usize) -> Self {
         Self {
-            places: HashMap::new(),
+            states: HashMap::new(),
             times: BTreeSet::new(),
             quick: VecDeque::new(),
             slow: VecDeque::new(),
@@ -59,7 +59,7 @@ impl<T: Copy + Ord> CheckQueue<T> {
 
     /// Schedules a member at `at`, unless it waits for a slot or runs.
     pub(super) fn put(&mut self, key: CheckKey, at: T) {
-        let speed = match self.places.get(&key) {
+        let speed = match self.states.get(&key) {
             None => Speed::Quick,
             Some(&(CheckState::Later(before), speed)) => {
                 self.times.remove(&(before, key));
@@ -67,23 +67,23 @@ impl<T: Copy + Ord> CheckQueue<T> {
             }
             Some(_) => return,
         };
-        self.places.insert(key, (CheckState::Later(at), speed));
+        self.states.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
     /// Records the end of a member's check; it is due again at `at`.
     pub(super) fn ended(&mut self, key: CheckKey, speed: Speed, at: T) {
-        let Some(&(CheckState::Running(slot), _)) = self.places.get(&key) else {
+        let Some(&(CheckState::Running(slot), _)) = self.states.get(&key) else {
             return;
         };
         self.free_slot(slot);
-        self.places.insert(key, (CheckState::Later(at), speed));
+        self.states.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
     /// Removes a member, and frees its slot if it has one.
     pub(super) fn remove(&mut self, key: CheckKey) {
-        match self.places.remove(&key) {
+        match self.states.remove(&key) {
             Some((CheckState::Later(at), _)) => {
                 self.times.remove(&(at, key));
             }
@@ -103,14 +103,14 @@ impl<T: Copy + Ord> CheckQueue<T> {
     /// Keeps stale keys from piling up when members come and go while all slots are taken.
     fn tidy(&mut self) {
         let Self {
-            places,
+            states,
             quick,
             slow,
             ..
         } = self;
-        if quick.len() + slow.len() > 2 * places.len() + 64 {
-            for line in [quick, slow] {
-                line.retain(|key| places.contains_key(key));
+        if quick.len() + slow.len() > 2 * states.len() + 64 {
+            for queue in [quick, slow] {
+                queue.retain(|key| states.contains_key(key));
             }
         }
     }
@@ -128,8 +128,8 @@ impl<T: Copy + Ord> CheckQueue<T> {
                 break;
             }
             self.times.pop_first();
-            if let Some((place, speed)) = self.places.get_mut(&key) {
-                *place = CheckState::Waiting(*speed);
+            if let Some((state, speed)) = self.states.get_mut(&key) {
+                *state = CheckState::Waiting(*speed);
                 match speed {
                     Speed::Quick => self.quick.push_back(key),
                     Speed::Slow => self.slow.push_back(key),
@@ -152,7 +152,7 @@ impl<T: Copy + Ord> CheckQueue<T> {
         if speed == Speed::Slow {
             self.running_slow += 1;
         }
-        self.places.insert(key, (CheckState::Running(speed), speed));
+        self.states.insert(key, (CheckState::Running(speed), speed));
         Some(key)
     }
 
@@ -167,13 +167,13 @@ impl<T: Copy + Ord> CheckQueue<T> {
         if is_full {
             return None;
         }
-        let line = match speed {
+        let queue = match speed {
             Speed::Quick => &mut self.quick,
             Speed::Slow => &mut self.slow,
         };
         loop {
-            let key = line.pop_front()?;
-            if self.places.get(&key) == Some(&(CheckState::Waiting(speed), speed)) {
+            let key = queue.pop_front()?;
+            if self.states.get(&key) == Some(&(CheckState::Waiting(speed), speed)) {
                 return Some(key);
             }
         }

@@ -74,10 +74,10 @@ impl OutlierJudge {
                 );
             }
             if let Some(with) = settings.slow_members {
-                let (slow, line) = by_time(&medians, with);
+                let (slow, threshold) = by_time(&medians, with);
                 outliers.extend(slow);
-                if let Some(line) = line {
-                    self.slow_line.store(line, Relaxed);
+                if let Some(threshold) = threshold {
+                    self.slow_from_micros.store(threshold, Relaxed);
                 }
             }
         }

@@ -40,7 +40,7 @@ pub(super) struct OutlierJudge {
     pub(super) interval_ends: AtomicU64,
     /// The time to the response head from which a response is slow, in microseconds.
     /// Relaxed: a hint.
-    pub(super) slow_line: AtomicU64,
+    pub(super) slow_from_micros: AtomicU64,
     /// Whether a member is ejected or on trial: 0 or 1. SeqCst: it is set before the member
     /// is ejected, and read by event handlers afterwards.
     is_busy: AtomicU64,
@@ -66,7 +66,7 @@ impl OutlierJudge {
             random,
             tallies: Published::new(Vec::new()),
             interval_ends: AtomicU64::new((now + settings.interval).as_nanos()),
-            slow_line: AtomicU64::new(NEVER_SLOW),
+            slow_from_micros: AtomicU64::new(NEVER_SLOW),
             is_busy: AtomicU64::new(0),
             looked: AtomicU64::new(0),
             state: Mutex::new(DetectorState {
@@ -133,8 +133,8 @@ impl OutlierJudge {
     /// Returns whether this time to the response head is as slow as those of members that
     /// were ejected for slowness.
     pub(super) fn is_slow(&self, time: Option<Duration>) -> bool {
-        let line = self.slow_line.load(Relaxed);
-        time.is_some_and(|time| u64::try_from(time.as_micros()).is_ok_and(|it| it >= line))
+        let slow_from = self.slow_from_micros.load(Relaxed);
+        time.is_some_and(|time| u64::try_from(time.as_micros()).is_ok_and(|it| it >= slow_from))
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -67,13 +67,16 @@ pub(super) fn by_time(
     }
     rated.sort_by_key(|&(_, median)| median);
     let (_, group) = rated[(rated.len() - 1) / 2];
-    let line = group
+    let threshold = group
         .saturating_mul(with.multiple.into())
         .max(with.min_micros);
-    let slow = rated.into_iter().rev().take_while(|&(_, it)| it >= line);
+    let slow = rated
+        .into_iter()
+        .rev()
+        .take_while(|&(_, it)| it >= threshold);
     let signal = |median| Signal::Slow { median, group };
     let outliers = slow.map(|(number, median)| (number, signal(median)));
-    (outliers.collect(), Some(line))
+    (outliers.collect(), Some(threshold))
 }
 
 fn enough(volumes: &[Volume], min_requests: u32) -> Vec<(usize, Volume)> {
