@@ -35,9 +35,9 @@ examples() {
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
   story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
-    'c goes from ok to failed check: GET /status: not over after' 'd goes from failed check to ok' || return
+    'c goes from ok to failed check: GET /status: timed out after' 'd goes from failed check to ok' || return
   story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \
-    'e stops in order' '^ *e *stopped *0 ' 'each has its share again' || return
+    'e stops gracefully' '^ *e *stopped *0 ' 'each has its share again' || return
 }
 
 # An example that takes so many seconds, and what its output has to have, as plain text.

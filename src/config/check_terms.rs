@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
-use crate::health::{CheckAnswer, ProbeError};
+use crate::health::{CheckResponse, ProbeError};
 
 /// The supported terms, for a hint.
 pub(super) const TERMS: &str =
@@ -29,7 +29,7 @@ pub(super) fn looks_at_body(expression: &Expression) -> bool {
 }
 
 /// Checks that a response meets a condition.
-pub(super) fn holds(expression: &Expression, response: &CheckAnswer) -> Result<(), ProbeError> {
+pub(super) fn holds(expression: &Expression, response: &CheckResponse) -> Result<(), ProbeError> {
     match expression.evaluate(&CheckLookup(response)) {
         Ok(true) => Ok(()),
         Ok(false) => {
@@ -47,7 +47,7 @@ fn same(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name)
 }
 
-struct CheckLookup<'a>(&'a CheckAnswer);
+struct CheckLookup<'a>(&'a CheckResponse);
 
 impl ExpressionLookup for CheckLookup<'_> {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -65,7 +65,7 @@ impl ExpressionLookup for CheckLookup<'_> {
         }
         Some(if !argument.eq_ignore_ascii_case(b"body") {
             Err("only `hc('body')` is supported".to_owned())
-        } else if response.is_cut() {
+        } else if response.is_truncated() {
             let read = response.body().len();
             Err(format!("the body is longer than {read} bytes"))
         } else {
@@ -75,7 +75,7 @@ impl ExpressionLookup for CheckLookup<'_> {
 }
 
 /// Returns the values of a header, joined by commas.
-fn header<'a>(response: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
+fn header<'a>(response: &'a CheckResponse, name: &[u8]) -> Cow<'a, [u8]> {
     let Ok(name) = http::HeaderName::from_bytes(name) else {
         return Cow::Borrowed(b"");
     };

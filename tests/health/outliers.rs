@@ -193,7 +193,7 @@ fn failures_without_an_answer_have_a_threshold_of_their_own_if_they_are_told_apa
     }
     let health = apart.member("b").unwrap().health().to_string();
     assert!(
-        health.ends_with("7 requests in a row without an answer"),
+        health.ends_with("7 requests in a row without a response"),
         "{health}"
     );
     drop(detector);

@@ -81,7 +81,10 @@ async fn a_certificate_that_holds_passes_and_one_that_does_not_fails() {
         "{why}"
     );
     let plain = failure(&TlsProbe::new(), good.address.into()).await;
-    assert_eq!(plain, "the member's connections are not secured");
+    assert_eq!(
+        plain,
+        "the member has no TLS settings: use a probe with its own"
+    );
     // TCP asks for less, with HTTP for more.
     probed(&TcpProbe::new(), good.target("other.internal"))
         .await

@@ -230,7 +230,7 @@ fn checks_that_cannot_be_carried_out_are_refused() {
         (
             "",
             "hcmethod=GET \"hcuri=/a b\"",
-            "health checks of `http://a`: \"/a b\" is no path of a request",
+            "health checks of `http://a`: the path \"/a b\" is invalid in a request",
         ),
     ] {
         assert_eq!(with(before, words), [wrong]);

@@ -83,7 +83,7 @@ pub(super) async fn keep_reading(
         }
     };
     tokio::select! {
-        () = names.keep_current(std::future::pending()) => {}
+        () = names.run_maintenance(std::future::pending()) => {}
         () = reading => {}
     }
 }

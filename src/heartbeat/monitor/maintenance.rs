@@ -1,5 +1,5 @@
-//! What a monitor does from time to time: names of members are looked up, and what is too old
-//! is forgotten.
+//! Periodic work of a monitor: it looks up the names of members, and removes outdated
+//! reports.
 
 use std::future::pending;
 use std::io;
@@ -13,29 +13,31 @@ use tokio::task::JoinSet;
 use super::handle::HeartbeatMonitor;
 use crate::timer::{Deadline, timeout};
 
-/// So many look-ups at once: each has a thread of the runtime's.
-const AT_ONCE: usize = 8;
+/// The most concurrent lookups: each takes a thread of the runtime.
+const MAX_LOOKUPS: usize = 8;
 
-/// A look-up that takes longer is given up. Its thread goes on until the system does, too.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit of a lookup. Its thread continues until the system gives up, too.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
 
 impl HeartbeatMonitor {
     /// Looks up the names of members, at once and every 30 s
-    /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)), and forgets what is too old,
-    /// until `stop` resolves. A [`HeartbeatListener`](crate::heartbeat::HeartbeatListener) does it
-    /// for its monitor; without one, spawn this.
+    /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)), and removes outdated
+    /// reports, until `stop` resolves. A
+    /// [`HeartbeatListener`](crate::heartbeat::HeartbeatListener) runs it for its monitor;
+    /// without a listener, spawn it.
     ///
-    /// A name that cannot be looked up keeps the addresses that it had; that is counted in
-    /// [`unresolved`](super::HeartbeatStatistics::unresolved). At most eight names are looked up
-    /// at once, each for 10 s at most, so that one that hangs holds up few others.
+    /// If the lookup of a name fails, its previous addresses stay; the failure is counted
+    /// in [`unresolved`](super::HeartbeatStatistics::unresolved). At most eight names are
+    /// looked up at once, each for at most 10 s, which keeps one slow name from delaying
+    /// the others.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses no data.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_time`.
+    /// If polled outside a tokio runtime with `enable_time`.
     ///
     /// # Examples
     ///
@@ -46,17 +48,17 @@ impl HeartbeatMonitor {
     /// # async fn main() {
     /// let monitor = HeartbeatMonitor::new();
     /// let kept = monitor.clone();
-    /// tokio::spawn(async move { kept.keep_current(std::future::pending()).await });
+    /// tokio::spawn(async move { kept.run_maintenance(std::future::pending()).await });
     /// # }
     /// ```
-    pub async fn keep_current(&self, stop: impl Future<Output = ()>) {
+    pub async fn run_maintenance(&self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = stop => {}
             () = self.keep() => {}
         }
     }
 
-    /// Never ends.
+    /// Never returns.
     pub(in crate::heartbeat) async fn keep(&self) {
         loop {
             self.refresh();
@@ -66,7 +68,7 @@ impl HeartbeatMonitor {
             let named = async {
                 loop {
                     self.shared.named.notified().await;
-                    // Those that are known have their own time.
+                    // Names with known addresses have their own interval.
                     self.look_up(|is_known| !is_known).await;
                 }
             };
@@ -77,7 +79,8 @@ impl HeartbeatMonitor {
         }
     }
 
-    /// Looks up the names that are wanted, by whether they are known.
+    /// Looks up the names for which `is_wanted` returns true; its argument is whether their
+    /// addresses are known.
     async fn look_up(&self, is_wanted: impl Fn(bool) -> bool) {
         let mut names = {
             let state = self.shared.state.lock();
@@ -86,7 +89,7 @@ impl HeartbeatMonitor {
             names.into_iter()
         };
         let mut running = JoinSet::new();
-        for name in names.by_ref().take(AT_ONCE) {
+        for name in names.by_ref().take(MAX_LOOKUPS) {
             running.spawn(addresses_of(name));
         }
         while let Some(looked_up) = running.join_next().await {
@@ -102,7 +105,7 @@ impl HeartbeatMonitor {
 }
 
 async fn addresses_of(name: Arc<str>) -> (Arc<str>, io::Result<Vec<IpAddr>>) {
-    let found = match timeout(PATIENCE, lookup_host((&*name, 0))).await {
+    let found = match timeout(LOOKUP_LIMIT, lookup_host((&*name, 0))).await {
         Ok(Ok(found)) => Ok(found.map(|address| address.ip()).collect()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),

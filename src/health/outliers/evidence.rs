@@ -1,34 +1,34 @@
-//! What an event tells of a member, as a pure function: [`Evidence`].
+//! Classifies an event of a request, as a pure function: [`Evidence`].
 //!
-//! What does not live here: what is counted of it (`tally.rs`).
+//! What does not live here: counting (`tally.rs`).
 
 use crate::member::{Cause, Ended, Outcome};
 
-/// What one event of a request tells of its member.
+/// What one event of a request shows about its member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Evidence {
-    /// It broke after a head that had been good.
+    /// The response ended early, after a good head.
     BrokenAfterHead,
-    /// It failed; before a head, if it was not the head that failed it.
+    /// The request failed; without a response head, unless the head itself is the failure.
     Failed(FailureKind),
-    /// Its answer began well, or it was served without one.
+    /// The response has a good head, or the member served without one.
     Good,
-    /// An answer that began well has also ended well.
+    /// A response with a good head was completed.
     GoodEnd,
 }
 
-/// In what way it failed.
+/// The kind of failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FailureKind {
-    /// It answered with an error, or failed in another way that is its own.
-    Answered,
-    /// It answered with 502, 503 or 504.
+    /// A response with an error status, or another failure of the member.
+    ErrorResponse,
+    /// A response with 502, 503 or 504.
     Gateway,
-    /// No answer came: connection refused, TLS, no address, broken off, or timed out.
+    /// No response: connection refused, TLS, no address, connection broken, or timed out.
     Local,
 }
 
-/// What the head of an answer tells; `is_failure` decides on its status.
+/// Classifies a response head; `is_failure` classifies its status.
 pub(super) fn of_head(status: Option<u16>, is_failure: impl Fn(u16) -> bool) -> Evidence {
     match status {
         Some(status) if is_failure(status) => Evidence::Failed(fault_of(status)),
@@ -36,11 +36,11 @@ pub(super) fn of_head(status: Option<u16>, is_failure: impl Fn(u16) -> bool) -> 
     }
 }
 
-/// What the end of a request tells, beyond what its head has told.
+/// Classifies the end of a request, as far as its head was not counted.
 pub(super) fn of_end(ended: &Ended, is_failure: impl Fn(u16) -> bool) -> Option<Evidence> {
     let has_response = ended.has_response;
     if ended.status.is_some_and(is_failure) {
-        // The head has failed this attempt, whatever became of the rest of the answer.
+        // The head has failed this attempt; the rest of the response does not matter.
         return None;
     }
     match (ended.outcome, &ended.cause) {
@@ -57,7 +57,7 @@ pub(super) fn of_end(ended: &Ended, is_failure: impl Fn(u16) -> bool) -> Option<
                 | Cause::Unresolved
                 | Cause::Unsent,
             ) => FailureKind::Local,
-            Some(_) | None => FailureKind::Answered,
+            Some(_) | None => FailureKind::ErrorResponse,
         })),
         (Outcome::Cancelled, _) => None,
     }
@@ -67,7 +67,7 @@ fn fault_of(status: u16) -> FailureKind {
     if matches!(status, 502..=504) {
         FailureKind::Gateway
     } else {
-        FailureKind::Answered
+        FailureKind::ErrorResponse
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
         status >= 500
     }
 
-    /// `head` is `None` without one, and has the status that it has.
+    /// `head` is `None` without a response head, and otherwise has its status.
     fn ended(outcome: Outcome, cause: Option<Cause>, head: Option<Option<u16>>) -> Ended {
         Ended {
             outcome,
@@ -100,12 +100,12 @@ mod tests {
             (None, Evidence::Good),
             (Some(200), Evidence::Good),
             (Some(404), Evidence::Good),
-            (Some(500), Evidence::Failed(FailureKind::Answered)),
-            (Some(501), Evidence::Failed(FailureKind::Answered)),
+            (Some(500), Evidence::Failed(FailureKind::ErrorResponse)),
+            (Some(501), Evidence::Failed(FailureKind::ErrorResponse)),
             (Some(502), Evidence::Failed(FailureKind::Gateway)),
             (Some(503), Evidence::Failed(FailureKind::Gateway)),
             (Some(504), Evidence::Failed(FailureKind::Gateway)),
-            (Some(505), Evidence::Failed(FailureKind::Answered)),
+            (Some(505), Evidence::Failed(FailureKind::ErrorResponse)),
         ];
         for (status, evidence) in table {
             assert_eq!(of_head(status, is_failure), evidence, "{status:?}");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_tells_only_what_its_head_has_not_told() {
+    fn the_end_of_a_request_adds_only_what_its_head_did_not_show() {
         use Outcome::{Cancelled, Failure, Success};
         let failed = |fault| Some(Evidence::Failed(fault));
         let (none, good, bad) = (None, Some(Some(200)), Some(Some(503)));
@@ -163,9 +163,9 @@ mod tests {
                 Failure,
                 Some("disk full".into()),
                 none,
-                failed(FailureKind::Answered),
+                failed(FailureKind::ErrorResponse),
             ),
-            (Failure, None, none, failed(FailureKind::Answered)),
+            (Failure, None, none, failed(FailureKind::ErrorResponse)),
         ];
         for (outcome, cause, head, evidence) in table {
             let end = ended(outcome, cause, head);

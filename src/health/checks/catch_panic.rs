@@ -1,4 +1,4 @@
-//! A task whose panic is a value: [`Sheltered`].
+//! A future whose panic becomes a value: [`CatchPanic`].
 //!
 //! What does not live here: what a panic means (`driver`).
 
@@ -6,12 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Resolves with what the future comes to; `None` if that panics, also where it is dropped.
-pub(super) struct Sheltered<F> {
+/// Resolves with the output of the future; `None` if it panics, also on drop.
+pub(super) struct CatchPanic<F> {
     future: Option<Pin<Box<F>>>,
 }
 
-impl<F> Sheltered<F> {
+impl<F> CatchPanic<F> {
     pub(super) fn new(future: F) -> Self {
         Self {
             future: Some(Box::pin(future)),
@@ -19,7 +19,7 @@ impl<F> Sheltered<F> {
     }
 }
 
-impl<F: Future> Future for Sheltered<F> {
+impl<F: Future> Future for CatchPanic<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -41,7 +41,7 @@ impl<F: Future> Future for Sheltered<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::Sheltered;
+    use super::CatchPanic;
     use std::panic::panic_any;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -59,11 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_none_wherever_it_happens() {
-        assert_eq!(now(Sheltered::new(async { 7 })), Poll::Ready(Some(7)));
+    fn a_panic_is_none_also_on_drop() {
+        assert_eq!(now(CatchPanic::new(async { 7 })), Poll::Ready(Some(7)));
         let fails = std::future::poll_fn(|_| -> Poll<u32> { panic_any("at once") });
-        assert_eq!(now(Sheltered::new(fails)), Poll::Ready(None));
-        let on_drop = Sheltered::new({
+        assert_eq!(now(CatchPanic::new(fails)), Poll::Ready(None));
+        let on_drop = CatchPanic::new({
             let bomb = PanicsOnDrop;
             std::future::poll_fn(move |_| {
                 let _ = &bomb;

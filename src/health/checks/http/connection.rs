@@ -1,7 +1,7 @@
-//! A connection over which a check speaks HTTP: [`CheckConnection`].
+//! An HTTP connection of a check: [`CheckConnection`].
 //!
-//! What does not live here: which request is sent (`http`, `grpc`), and how much a member may
-//! send (`paced`).
+//! What does not live here: which request is sent (`http`, `grpc`), and how many bytes a
+//! member may send (`stream`).
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,18 +17,18 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 
-use super::CheckAnswer;
-use super::paced::{Allowance, Paced};
+use super::CheckResponse;
+use super::stream::{Allowance, CheckStream};
 use crate::health::checks::ProbeError;
 use crate::net::Connector;
 use crate::sync::Mutex;
 
 type CheckDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a head may have at most, as that of an `Endpoint`.
+/// The most bytes of a response head, as for an `Endpoint`.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// A connection. It moves while an exchange goes on, and is closed when it is dropped.
+/// A connection. It makes progress during an exchange, and is closed on drop.
 pub(in crate::health::checks) struct CheckConnection {
     sender: Sender,
     connection: CheckDriver,
@@ -46,7 +46,7 @@ enum Sender {
 /// Why an exchange failed.
 pub(in crate::health::checks) struct Broken {
     pub(in crate::health::checks) error: ProbeError,
-    /// Nothing of an answer has come.
+    /// No part of a response has arrived.
     pub(in crate::health::checks) is_unanswered: bool,
 }
 
@@ -64,21 +64,21 @@ impl CheckConnection {
         let agreed = stream.alpn();
         let speaks_2 = agreed == Some(b"h2");
         if agreed.is_some() && speaks_2 != by_2 {
-            return Err("it speaks another version of HTTP".into());
+            return Err("the member negotiated another version of HTTP".into());
         }
         let peer = stream.peer_addr();
         let allowance = Allowance::new();
-        let stream = TokioIo::new(Paced::new(stream, allowance.clone()));
+        let stream = TokioIo::new(CheckStream::new(stream, allowance.clone()));
         let spawner = Spawner::default();
-        // From here on, so that nothing is left if the handshake is given up.
+        // From here on, dropping this future ends the tasks of the connection.
         let tasks = Tasks {
             spawner: spawner.clone(),
         };
-        let failed = |source| ProbeError::caused_by("no HTTP", source);
+        let failed = |source| ProbeError::caused_by("the HTTP handshake failed", source);
         let (sender, connection): (_, CheckDriver) = if by_2 {
             let (sender, connection) = http2::Builder::new(spawner)
                 .max_header_list_size(64 * 1024)
-                // What is read ahead, at most.
+                // The most bytes that are read ahead.
                 .initial_stream_window_size(WINDOW)
                 .initial_connection_window_size(WINDOW)
                 .handshake(stream)
@@ -106,13 +106,13 @@ impl CheckConnection {
         })
     }
 
-    /// Sends a request, and reads the answer and at most `most` bytes of its body; none of the
-    /// body with `None`.
+    /// Sends a request, and reads the response and at most `most` bytes of its body; no
+    /// body if `None`.
     pub(in crate::health::checks) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         most: Option<usize>,
-    ) -> Result<CheckAnswer, Broken> {
+    ) -> Result<CheckResponse, Broken> {
         let Self {
             sender,
             connection,
@@ -123,36 +123,36 @@ impl CheckConnection {
         allowance.renew(most.unwrap_or(0));
         let exchanging = async {
             let unanswered = |source| Broken {
-                error: no_answer(source),
+                error: no_response(source),
                 is_unanswered: true,
             };
-            let answer = sender.send(request).await.map_err(unanswered)?;
-            let read = read(answer, most).await;
+            let response = sender.send(request).await.map_err(unanswered)?;
+            let read = read(response, most).await;
             read.map_err(|error| Broken {
                 error,
                 is_unanswered: false,
             })
         };
         let mut exchanging = pin!(exchanging);
-        let answer = poll_fn(|context| {
+        let response = poll_fn(|context| {
             if !*is_over && connection.as_mut().poll(context).is_ready() {
                 *is_over = true;
             }
             exchanging.as_mut().poll(context)
         });
-        let (answer, is_whole) = answer.await?;
+        let (response, is_whole) = response.await?;
         if !is_whole {
             self.is_over = true;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// The address that it goes to; `None` for a unix socket.
+    /// The address of the peer; `None` for a unix socket.
     pub(in crate::health::checks) const fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Whether another exchange is possible, as far as is known.
+    /// Returns whether another exchange is possible, as far as is known.
     pub(in crate::health::checks) fn is_open(&self) -> bool {
         !self.is_over
             && match &self.sender {
@@ -162,7 +162,7 @@ impl CheckConnection {
     }
 }
 
-/// For the connection and for each stream.
+/// The window of the connection and of each stream.
 const WINDOW: u32 = 64 * 1024;
 
 impl Sender {
@@ -183,47 +183,48 @@ impl Sender {
     }
 }
 
-/// Reads an answer; the connection can be used again only if that was all of it.
+/// Reads a response; the connection can be reused only if the response was read completely.
 async fn read(
-    answer: Response<Incoming>,
+    response: Response<Incoming>,
     most: Option<usize>,
-) -> Result<(CheckAnswer, bool), ProbeError> {
-    let (head, mut body) = answer.into_parts();
+) -> Result<(CheckResponse, bool), ProbeError> {
+    let (head, mut body) = response.into_parts();
     let mut read = BytesMut::new();
-    let (mut is_cut, mut trailers) = (false, None);
+    let (mut is_truncated, mut trailers) = (false, None);
     let most_read = most.unwrap_or(0);
-    while !is_cut && most.is_some() {
+    while !is_truncated && most.is_some() {
         let Some(frame) = body.frame().await else {
             break;
         };
-        let frame = frame.map_err(|source| ProbeError::caused_by("its body broke off", source))?;
+        let frame = frame
+            .map_err(|source| ProbeError::caused_by("the response body is incomplete", source))?;
         match frame.into_data() {
             Ok(data) => {
                 let room = most_read - read.len();
-                is_cut = data.len() > room;
+                is_truncated = data.len() > room;
                 read.extend_from_slice(&data[..data.len().min(room)]);
             }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    let is_whole = !is_cut && (most.is_some() || body.is_end_stream());
-    let answer = CheckAnswer {
+    let is_whole = !is_truncated && (most.is_some() || body.is_end_stream());
+    let response = CheckResponse {
         status: head.status,
         headers: head.headers,
         body: read.freeze(),
-        is_cut,
+        is_truncated,
         trailers,
     };
-    Ok((answer, is_whole))
+    Ok((response, is_whole))
 }
 
-fn no_answer(source: hyper::Error) -> ProbeError {
+fn no_response(source: hyper::Error) -> ProbeError {
     let words = if source.is_parse() {
-        "what it answered is no HTTP"
+        "the response is not HTTP"
     } else if source.is_incomplete_message() || source.is_closed() || source.is_canceled() {
-        "it closed the connection without an answer"
+        "the connection was closed without a response"
     } else {
-        "no answer"
+        "no response"
     };
     ProbeError::caused_by(words, source)
 }
@@ -246,7 +247,7 @@ where
     }
 }
 
-/// Ends the tasks of a connection when that is dropped, whatever the member does.
+/// Ends the tasks of a connection on drop, whatever the member does.
 struct Tasks {
     spawner: Spawner,
 }

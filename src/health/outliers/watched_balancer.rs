@@ -1,4 +1,5 @@
-//! A balancer as a detector needs it, whatever its payload: [`WatchedBalancer`].
+//! The operations on a balancer that a detector needs, for any payload type:
+//! [`WatchedBalancer`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +9,18 @@ use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
 use crate::member::{Cause, Flag, LimitOwner, MemberId, Status};
 use crate::snapshot::Roster;
 
-/// A balancer, without its payload, that is not kept alive.
+/// A balancer without its payload type; it is not kept alive.
 pub(super) trait WatchedBalancer: Send + Sync {
-    /// Ejects those of the members that are there.
+    /// Ejects those of the members that exist.
     fn eject(&self, members: Vec<(MemberId, Duration, Cause)>);
 
-    /// Ends ejections, and nothing else that keeps the members out.
+    /// Ends ejections; other reasons that keep the members out are not affected.
     fn end_ejections(&self, members: &[MemberId]);
 
-    /// The limit of a member on trial.
+    /// Returns the limit of a member on trial.
     fn trial_limit(&self, member: MemberId) -> Option<LearnedLimit>;
 
-    /// The members; `None` once the balancer is gone.
+    /// Returns the members; `None` once the balancer is dropped.
     fn roster(&self) -> Option<Arc<Roster>>;
 }
 
@@ -44,7 +45,7 @@ impl<W: Send + Sync> WatchedBalancer for WeakBalancer<W> {
             edit.clear_flag(seat.state.name_handle().clone(), Flag::Ejected);
         }
         if edit.apply().is_err() {
-            // One of them has left meanwhile, which is no reason for the others to stay out.
+            // One of them was removed meanwhile; the ejections of the others still end.
             for seat in seats {
                 let _ = balancer.clear_flag(seat.state.name(), Flag::Ejected);
             }
@@ -61,7 +62,7 @@ impl<W: Send + Sync> WatchedBalancer for WeakBalancer<W> {
     }
 }
 
-/// Members with their facts, as they are now.
+/// Returns the members with their current facts.
 pub(super) fn facts(roster: &Roster) -> impl Iterator<Item = (MemberId, MemberFacts)> {
     roster.by_tier().map(|seat| {
         let status = seat.state.status();

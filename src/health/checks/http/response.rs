@@ -1,21 +1,21 @@
-//! What a member has answered to a check: [`CheckAnswer`].
+//! The response to an HTTP check: [`CheckResponse`].
 //!
-//! What does not live here: whether that is a good answer (`conditions`).
+//! What does not live here: whether the response is good (`conditions`).
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-/// What a member has answered to an HTTP check.
+/// The response to an HTTP check.
 #[derive(Clone, Debug)]
-pub struct CheckAnswer {
+pub struct CheckResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
     pub(super) trailers: Option<HeaderMap>,
 }
 
-impl CheckAnswer {
+impl CheckResponse {
     /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -28,19 +28,19 @@ impl CheckAnswer {
         &self.headers
     }
 
-    /// Returns the body, as far as it was read; nothing of the answers to `HEAD` and `OPTIONS`.
+    /// Returns the part of the body that was read; empty for `HEAD` and `OPTIONS`.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Returns whether the body is longer than was read.
+    /// Returns whether the body is longer than the part that was read.
     #[must_use]
-    pub const fn is_cut(&self) -> bool {
-        self.is_cut
+    pub const fn is_truncated(&self) -> bool {
+        self.is_truncated
     }
 
-    /// The fields behind the body.
+    /// Returns the trailers.
     pub(in crate::health::checks) const fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_ref()
     }

@@ -1,11 +1,11 @@
-//! How what was decided is done to the balancer: in order, by one thread at a time, and without
-//! a lock.
+//! Carries out decisions on the balancer: in order, on one thread at a time, and without a
+//! lock.
 //!
 //! What does not live here: the decisions (`judge.rs`).
 
 use std::time::Duration;
 
-use super::desk::{BalancerCommand, DetectorState, TrialLimit};
+use super::detector_state::{BalancerCommand, DetectorState, TrialLimit};
 use super::judge::{OutlierJudge, is_ejected};
 use super::ledger::{EjectionStage, Ledger};
 use super::signals::Signal;
@@ -13,27 +13,28 @@ use crate::health::by_slot::is_there;
 use crate::member::{Cause, MemberId, MemberState};
 
 impl OutlierJudge {
-    /// Carries out what was ordered, unless another thread is at it: that sees it, too.
-    pub(super) fn act(&self) {
-        while let Some(order) = self.next_order() {
-            // Also if an observer panics that is told of it.
+    /// Carries out the queued commands, unless another thread does so already; that thread
+    /// then carries out these, too.
+    pub(super) fn execute_commands(&self) {
+        while let Some(command) = self.next_command() {
+            // Also if an observer panics.
             let _acting = Acting(self);
-            self.carry_out(order);
+            self.carry_out(command);
         }
     }
 
-    fn next_order(&self) -> Option<BalancerCommand> {
-        let mut desk = self.desk.lock();
-        if desk.is_acting {
+    fn next_command(&self) -> Option<BalancerCommand> {
+        let mut state = self.state.lock();
+        if state.is_acting {
             return None;
         }
-        let order = desk.orders.pop_front();
-        desk.is_acting = order.is_some();
-        order
+        let command = state.commands.pop_front();
+        state.is_acting = command.is_some();
+        command
     }
 
-    fn carry_out(&self, order: BalancerCommand) {
-        match order {
+    fn carry_out(&self, command: BalancerCommand) {
+        match command {
             BalancerCommand::Limit(limit, requests) => {
                 if let Some(limit) = limit.upgrade() {
                     limit.set(requests);
@@ -50,30 +51,30 @@ impl OutlierJudge {
         let limits = limits.filter_map(|&(member, ..)| self.group.trial_limit(member));
         let mut limits: Vec<_> = limits.collect();
         {
-            let mut desk = self.desk.lock();
+            let mut state = self.state.lock();
             let is_due = |ledger: &Ledger<MemberId>, member| {
                 matches!(
                     ledger.stage(member),
-                    EjectionStage::Away { is_done: false, .. }
+                    EjectionStage::Ejected { is_done: false, .. }
                 )
             };
-            // Some may have been given back before they were out.
-            ejections.retain(|&(member, ..)| is_due(&desk.ledger, member));
-            limits.retain(|limit| is_due(&desk.ledger, limit.member().id()));
+            // Some may have been revoked before they were carried out.
+            ejections.retain(|&(member, ..)| is_due(&state.ledger, member));
+            limits.retain(|limit| is_due(&state.ledger, limit.member().id()));
             for limit in &limits {
                 let trial = TrialLimit {
                     limit: limit.downgrade(),
                     older: 0,
                     tries: 1,
                 };
-                desk.limits.insert(limit.member().id(), trial);
+                state.limits.insert(limit.member().id(), trial);
             }
         }
         for limit in limits {
-            // Before the ejection, so that it holds when that ends.
+            // Before the ejection, because it must hold when the ejection ends.
             limit.set(Some(1));
         }
-        // Also if an observer panics that is told of it.
+        // Also if an observer panics.
         let carried = Carried {
             judge: self,
             members: ejections.iter().map(|&(member, ..)| member).collect(),
@@ -87,35 +88,39 @@ impl OutlierJudge {
         drop(carried);
     }
 
-    /// A request that began before the ejection of its member has ended.
+    /// Records the end of a request that began before the ejection of its member.
     #[cold]
     pub(super) fn ended_older(&self, member: &MemberState) {
-        let mut desk = self.desk.lock();
+        let mut state = self.state.lock();
         let id = member.id();
-        match desk.ledger.stage(id) {
-            // While it is out, nothing new begins: all of these began before.
-            EjectionStage::Away { is_done: true, .. } => {
+        match state.ledger.stage(id) {
+            // While the member is out, no request starts: all of these began before.
+            EjectionStage::Ejected { is_done: true, .. } => {
                 let in_flight = member.in_flight();
-                Self::note_older(&mut desk, id, |_| in_flight);
+                Self::update_trial_limit(&mut state, id, |_| in_flight);
             }
             EjectionStage::Trial { .. } => {
-                Self::note_older(&mut desk, id, |older| older.saturating_sub(1))
+                Self::update_trial_limit(&mut state, id, |older| older.saturating_sub(1))
             }
-            EjectionStage::Away { .. } | EjectionStage::Serving => {}
+            EjectionStage::Ejected { .. } | EjectionStage::Serving => {}
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    fn note_older(desk: &mut DetectorState, member: MemberId, change: impl FnOnce(u32) -> u32) {
-        let Some(trial) = desk.limits.get_mut(&member) else {
+    fn update_trial_limit(
+        state: &mut DetectorState,
+        member: MemberId,
+        change: impl FnOnce(u32) -> u32,
+    ) {
+        let Some(trial) = state.limits.get_mut(&member) else {
             return;
         };
         let before = trial.older;
         trial.older = change(before);
         if trial.older != before {
-            let order = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
-            desk.orders.push_back(order);
+            let command = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
+            state.commands.push_back(command);
         }
     }
 }
@@ -129,38 +134,38 @@ struct Carried<'j> {
 impl Drop for Carried<'_> {
     fn drop(&mut self) {
         let roster = self.judge.group.roster();
-        let mut desk = self.judge.desk.lock();
+        let mut state = self.judge.state.lock();
         for &member in &self.members {
-            desk.ledger.ejected(member);
+            state.ledger.ejected(member);
             if let Some(seat) = roster.as_ref().and_then(|it| it.seat(member.slot())) {
-                // Before the look at whether it is out: while it is, nothing new begins.
+                // Before the check whether it is out: while it is out, no request starts.
                 let in_flight = seat.state.in_flight();
-                OutlierJudge::note_older(&mut desk, member, |_| in_flight);
+                OutlierJudge::update_trial_limit(&mut state, member, |_| in_flight);
             }
             let is_there = roster.as_ref().is_some_and(|it| is_there(it, member));
             let is_out = roster.as_ref().is_some_and(|it| is_ejected(it, member));
             if !is_there {
-                desk.ledger.remove(member);
-                self.judge.serve(&mut desk, member);
+                state.ledger.remove(member);
+                self.judge.serve(&mut state, member);
             } else if !is_out {
                 // It has been ended meanwhile.
-                self.judge.recover(&mut desk, member, 0);
+                self.judge.recover(&mut state, member, 0);
             }
         }
-        // What fell ill after it was counted, and before it was known that a member is out, has
-        // been told of in vain.
+        // Members that became unhealthy after the count, and before this ejection was
+        // visible, were reported too early. Check again.
         if let Some(roster) = &roster {
-            self.judge.mend(&mut desk, roster, &[]);
+            self.judge.restore(&mut state, roster, &[]);
         }
     }
 }
 
-/// Lets others act if this thread unwinds.
+/// Lets other threads act if this thread unwinds.
 struct Acting<'j>(&'j OutlierJudge);
 
 impl Drop for Acting<'_> {
     fn drop(&mut self) {
-        self.0.desk.lock().is_acting = false;
+        self.0.state.lock().is_acting = false;
     }
 }
 
@@ -169,17 +174,17 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::group::WatchedBalancer;
+    use super::super::evidence::{Evidence, FailureKind};
     use super::super::judge::OutlierJudge;
     use super::super::settings::OutlierSettings;
-    use super::super::verdict::{Evidence, FailureKind};
+    use super::super::watched_balancer::WatchedBalancer;
     use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
     use crate::member::{Cause, Flag, MemberId, MemberSpec};
     use crate::random::Random;
     use crate::snapshot::Roster;
 
-    /// A group whose other member falls ill, of which the detector is not told, just before one
-    /// is ejected.
+    /// A group whose other member becomes unhealthy just before an ejection. The detector
+    /// gets no event.
     struct Falling(WeakBalancer<()>);
 
     impl WatchedBalancer for Falling {
@@ -203,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_back_if_the_last_other_one_falls_ill_while_it_is_ejected() {
+    fn a_member_returns_if_the_last_other_one_fails_during_its_ejection() {
         let balancer = Balancer::builder()
             .forced_recovery(false)
             .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
@@ -214,7 +219,7 @@ mod tests {
         let judge = OutlierJudge::new(OutlierSettings::new(), balancer.clock(), group, random);
         let member = balancer.member("a").unwrap();
         for _ in 0..5 {
-            let failed = Evidence::Failed(FailureKind::Answered);
+            let failed = Evidence::Failed(FailureKind::ErrorResponse);
             let runs = &judge.settings.runs;
             judge.with_tally(member.id(), |tally| tally.take(failed, runs));
         }

@@ -1,18 +1,18 @@
-//! What requests tell, on their own threads and without a lock: [`OutlierObserver`], the observer.
+//! Observes requests on their own threads and without a lock: [`OutlierObserver`].
 //!
-//! What does not live here: what follows from it (`judge.rs`).
+//! What does not live here: what follows from them (`judge.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::group::facts_of;
+use super::evidence::{Evidence, of_end, of_head};
 use super::judge::OutlierJudge;
 use super::tally::{FollowUp, TallyState};
-use super::verdict::{Evidence, of_end, of_head};
+use super::watched_balancer::facts_of;
 use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::member::{Flag, MemberId};
 
-/// Watches the requests of a balancer.
+/// Observes the requests of a balancer.
 pub(super) struct OutlierObserver(pub(super) Arc<OutlierJudge>);
 
 impl OutlierObserver {
@@ -28,8 +28,8 @@ impl OutlierObserver {
             if !tally.counts(generation) {
                 return FollowUp::Nothing;
             }
-            match tally.standing() {
-                TallyState::Away => FollowUp::Look,
+            match tally.state() {
+                TallyState::Ejected => FollowUp::Look,
                 TallyState::Serving => {
                     if let Some(time) = time {
                         tally.time(time);
@@ -57,11 +57,11 @@ impl OutlierObserver {
 }
 
 impl OutlierObserver {
-    /// Whether a request of this picture began before its member was ejected, which is out or on
-    /// trial now.
+    /// Returns whether a request of this snapshot began before the ejection of its member,
+    /// if that is ejected or on trial now.
     fn began_before(&self, member: MemberId, generation: u64) -> bool {
-        let is_older = self.0.with_tally(member, |tally| match tally.standing() {
-            TallyState::Away => true,
+        let is_older = self.0.with_tally(member, |tally| match tally.state() {
+            TallyState::Ejected => true,
             TallyState::Serving => false,
             TallyState::Trial => !tally.counts(generation),
         });
@@ -88,11 +88,11 @@ impl Observer for OutlierObserver {
                 if ends && judge.settings.checks_end_ejections {
                     judge.passed_check(id);
                 }
-                // Not of ejections: they are decided with an eye on the others.
+                // Ejections do not count: their decision has considered the other members.
                 let was = facts_of(before.without(Flag::Ejected));
                 let is = facts_of(after.without(Flag::Ejected));
                 if was.is_usable && !is.is_usable {
-                    judge.look_again(generation);
+                    judge.recheck(generation);
                 }
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
@@ -105,7 +105,7 @@ impl Observer for OutlierObserver {
                 }
             }
             EventKind::Left => judge.left(id),
-            EventKind::PassedCheck if judge.is_busy() => judge.end_by_check(id),
+            EventKind::PassedCheck if judge.is_busy() => judge.end_ejection_by_check(id),
             EventKind::Recovered => judge.recovered(id, generation),
             _ => {}
         }

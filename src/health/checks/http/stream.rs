@@ -1,11 +1,12 @@
-//! The bytes of a check's connection, of which a member may send only so many, and none
-//! before it was asked: [`Paced`].
+//! The byte stream of a check's connection, with a limit on what a member may send:
+//! [`CheckStream`].
 //!
-//! hyper and h2 read on within one poll as long as there is something to read. A member that
-//! floods them with what is no answer, such as interim answers or frames of SETTINGS, would keep
-//! a thread from all other checks, and their time limits from being noticed.
+//! Nothing is read before the request is written. hyper and h2 read within one poll for as
+//! long as there are bytes. A member that floods the connection, for example with interim
+//! responses or SETTINGS frames, would block the thread for other checks, and would delay
+//! their time limits.
 //!
-//! What does not live here: what the bytes mean (`line`).
+//! What does not live here: what the bytes mean (`connection`).
 
 use std::io;
 use std::pin::Pin;
@@ -16,30 +17,32 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// How many bytes the exchange that is under way may still read.
+/// How many bytes the current exchange may still read.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance(Arc<AtomicU64>);
 
-/// Heads, settings, and all else that is no body.
-const BESIDES: u64 = 256 * 1024;
+/// Heads, settings, and everything else that is not a body.
+const OVERHEAD: u64 = 256 * 1024;
 
-/// What each byte of a body may take; a chunk for one byte takes six.
-const EACH: u64 = 8;
+/// Bytes on the wire for each byte of a body; a chunk for one byte takes six.
+const WIRE_BYTES_PER_BODY_BYTE: u64 = 8;
 
 impl Allowance {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BESIDES)))
+        Self(Arc::new(AtomicU64::new(OVERHEAD)))
     }
 
-    /// For an answer of whose body so much is read.
+    /// Renews the allowance for a response with at most `most` bytes of body.
     pub(super) fn renew(&self, most: usize) {
         let body = u64::try_from(most).unwrap_or(u64::MAX);
-        let bytes = body.saturating_mul(EACH).saturating_add(BESIDES);
+        let bytes = body
+            .saturating_mul(WIRE_BYTES_PER_BODY_BYTE)
+            .saturating_add(OVERHEAD);
         // Relaxed: a connection is read, and its allowance renewed, by one task at a time.
         self.0.store(bytes, Relaxed);
     }
 
-    /// Whether it is not used up.
+    /// Takes bytes from the allowance; returns whether it is not used up.
     fn take(&self, bytes: usize) -> bool {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let left = self.0.load(Relaxed).checked_sub(bytes);
@@ -48,31 +51,31 @@ impl Allowance {
     }
 }
 
-/// A connection that is read within an allowance, a little in one go.
+/// A connection that is read within an allowance, with a limit for each turn.
 #[derive(Debug)]
-pub(super) struct Paced<I> {
+pub(super) struct CheckStream<I> {
     io: I,
     allowance: Allowance,
-    /// Since other tasks had their turn.
+    /// Bytes read since other tasks had their turn.
     read: usize,
     gate: Gate,
 }
 
-/// Whether something may be read.
+/// Whether the connection may be read.
 ///
-/// Some members answer as soon as they are connected to, as a script behind xinetd does. hyper
-/// takes bytes that come before its request for a fault, so they are left where they are.
+/// Some members respond on connect, as a script behind xinetd does. hyper treats bytes
+/// before its request as an error; they are not read until the request is written.
 #[derive(Debug)]
 enum Gate {
-    /// Nothing was written, and perhaps this task wants to read.
+    /// Nothing was written yet; a task may wait to read.
     Closed(Option<Waker>),
     Open,
 }
 
-/// What is read before other tasks have their turn.
-const TURN: usize = 16 * 1024;
+/// The most bytes that are read before other tasks have their turn.
+const MAX_READ_PER_TURN: usize = 16 * 1024;
 
-impl<I> Paced<I> {
+impl<I> CheckStream<I> {
     pub(super) fn new(io: I, allowance: Allowance) -> Self {
         Self {
             io,
@@ -92,7 +95,7 @@ impl<I> Paced<I> {
     }
 }
 
-impl<I> AsyncRead for Paced<I>
+impl<I> AsyncRead for CheckStream<I>
 where
     I: AsyncRead + Unpin,
 {
@@ -105,7 +108,7 @@ where
             *waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if self.read >= TURN {
+        if self.read >= MAX_READ_PER_TURN {
             self.read = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -121,13 +124,13 @@ where
         if self.allowance.take(bytes) {
             Poll::Ready(Ok(()))
         } else {
-            let flood = "too many bytes for an answer";
+            let flood = "the response has too many bytes";
             Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flood)))
         }
     }
 }
 
-impl<I> AsyncWrite for Paced<I>
+impl<I> AsyncWrite for CheckStream<I>
 where
     I: AsyncWrite + Unpin,
 {
@@ -166,7 +169,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, BESIDES, Paced, TURN};
+    use super::{Allowance, CheckStream, MAX_READ_PER_TURN, OVERHEAD};
     use bytes::Bytes;
     use http::Request;
     use http_body_util::Full;
@@ -177,30 +180,30 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, duplex};
 
     #[tokio::test]
-    async fn an_answer_that_is_there_before_the_request_is_its_answer() {
+    async fn a_response_that_arrives_before_the_request_is_read() {
         let (mut member, ours) = duplex(1024);
-        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-        member.write_all(answer).await.unwrap();
-        let paced = Paced::new(ours, Allowance::new());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(paced)).await.unwrap();
+        let response = b"HTTP/1.1 204 No Content\r\n\r\n";
+        member.write_all(response).await.unwrap();
+        let stream = CheckStream::new(ours, Allowance::new());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
         // Until the connection was polled once.
         sender.ready().await.unwrap();
         tokio::task::yield_now().await;
         let request = Request::new(Full::<Bytes>::default());
-        let answer = sender.send_request(request).await.unwrap();
-        assert_eq!(answer.status(), 204);
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 204);
         connection.abort();
     }
 
-    /// How much is read in one go, and in all.
-    fn read_out(paced: &mut Paced<&[u8]>) -> (usize, usize) {
+    /// How much is read in one turn, and in total.
+    fn read_out(stream: &mut CheckStream<&[u8]>) -> (usize, usize) {
         let mut context = Context::from_waker(Waker::noop());
         let (mut longest, mut turn, mut all) = (0, 0, 0);
         loop {
             let mut bytes = [0; 1000];
             let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut *paced).poll_read(&mut context, &mut buffer) {
+            match Pin::new(&mut *stream).poll_read(&mut context, &mut buffer) {
                 Poll::Pending => turn = 0,
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => return (longest, all),
                 Poll::Ready(Ok(())) => {
@@ -209,7 +212,7 @@ mod tests {
                     longest = longest.max(turn);
                 }
                 Poll::Ready(Err(error)) => {
-                    assert_eq!(error.to_string(), "too many bytes for an answer");
+                    assert_eq!(error.to_string(), "the response has too many bytes");
                     return (longest, all);
                 }
             }
@@ -218,21 +221,24 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_in_turns_and_up_to_the_allowance() {
-        let besides = usize::try_from(BESIDES).unwrap();
-        let flood = vec![0; 4 * besides];
+        let overhead = usize::try_from(OVERHEAD).unwrap();
+        let flood = vec![0; 4 * overhead];
         let allowance = Allowance::new();
-        let mut paced = Paced::new(&flood[..], allowance.clone());
-        paced.gate = super::Gate::Open;
-        let (longest, all) = read_out(&mut paced);
-        assert!((TURN..TURN + 1000).contains(&longest), "{longest}");
-        assert!((besides - 1000..=besides).contains(&all), "{all}");
-        // The next exchange has an allowance of its own, by the body that it reads.
+        let mut stream = CheckStream::new(&flood[..], allowance.clone());
+        stream.gate = super::Gate::Open;
+        let (longest, all) = read_out(&mut stream);
+        assert!(
+            (MAX_READ_PER_TURN..MAX_READ_PER_TURN + 1000).contains(&longest),
+            "{longest}"
+        );
+        assert!((overhead - 1000..=overhead).contains(&all), "{all}");
+        // The next exchange has its own allowance, by the size of the body that it reads.
         allowance.renew(10_000);
-        let (_, all) = read_out(&mut paced);
-        let most = besides + 80_000;
+        let (_, all) = read_out(&mut stream);
+        let most = overhead + 80_000;
         assert!((most - 1000..=most).contains(&all), "{all}");
         allowance.renew(usize::MAX);
-        let (_, all) = read_out(&mut paced);
-        assert!(all > besides, "{all}");
+        let (_, all) = read_out(&mut stream);
+        assert!(all > overhead, "{all}");
     }
 }

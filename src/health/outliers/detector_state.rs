@@ -1,6 +1,7 @@
-//! What is decided and not yet carried out: [`DetectorState`], under the one lock of a detector.
+//! The state of a detector under its one lock: [`DetectorState`].
 //!
-//! What does not live here: the decisions (`judge.rs`), and how they are carried out (`act.rs`).
+//! What does not live here: the decisions (`judge.rs`), and how they are carried out
+//! (`execute.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,41 +12,41 @@ use crate::balancer::WeakLimit;
 use crate::clock::Timestamp;
 use crate::member::MemberId;
 
-/// What is decided.
+/// Decisions, and commands that are not carried out yet.
 pub(super) struct DetectorState {
     pub(super) ledger: Ledger<MemberId>,
-    /// Why each that is out was ejected.
+    /// Why each ejected member was ejected.
     pub(super) reasons: BTreeMap<MemberId, Signal>,
-    /// The limits of those that are out or on trial.
+    /// The limits of members that are ejected or on trial.
     pub(super) limits: BTreeMap<MemberId, TrialLimit>,
-    pub(super) orders: VecDeque<BalancerCommand>,
+    pub(super) commands: VecDeque<BalancerCommand>,
     pub(super) is_acting: bool,
     pub(super) is_stopped: bool,
     pub(super) interval_began: Timestamp,
 }
 
-/// The limit of a member that is out or on trial: one request at first, beside those that were
-/// in flight when it was ejected. Some of these may last for hours, and must not keep it from
-/// being tried.
+/// The limit of a member that is ejected or on trial. It admits one request at first,
+/// besides the requests that were in flight at the ejection. Some of these may last for
+/// hours, and must not delay the trial.
 pub(super) struct TrialLimit {
     pub(super) limit: WeakLimit,
-    /// So many of those are still in flight.
+    /// The number of these requests that are still in flight.
     pub(super) older: u32,
-    /// So many requests may try it at a time.
+    /// How many trial requests are admitted at a time.
     pub(super) tries: u32,
 }
 
 impl TrialLimit {
-    /// How many requests may be in flight.
+    /// Returns how many requests may be in flight.
     pub(super) const fn most(&self) -> u32 {
         self.older.saturating_add(self.tries)
     }
 }
 
-/// What is to be done to the balancer.
+/// A command for the balancer.
 pub(super) enum BalancerCommand {
     Eject(Vec<(MemberId, Duration, Signal)>),
-    /// Lifts the limit of a trial, or sets another.
+    /// Removes the limit of a trial, or sets another.
     Limit(WeakLimit, Option<u32>),
     EndEjections(Vec<MemberId>),
 }
