@@ -174,9 +174,9 @@ async fn run(options: Options) -> Result<(), BoxError> {
         for (name, group) in &groups {
             routes = routes.name(name, options.forwarder(group).into())?;
         }
-        let mut router = StreamRouter::new().by_name(StreamRule::new(), routes);
+        let mut router = StreamRouter::new().route_by_name(StreamRule::new(), routes);
         if !options.backends.is_empty() {
-            router = router.any(StreamRule::new(), forwarder);
+            router = router.route(StreamRule::new(), forwarder);
         }
         println!("Forwarding from {here} by name until Ctrl-C.");
         let routed = router.statistics();

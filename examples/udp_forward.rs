@@ -123,7 +123,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
     let mut forwarder = UdpForwarder::new(balancer.clone())
-        .answers(options.answers)
+        .responses(options.answers)
         .idle_timeout(Duration::from_secs(options.idle));
     if let Some(entries) = options.stick {
         forwarder = forwarder.stick(StickTable::new(entries));

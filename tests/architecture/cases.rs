@@ -165,7 +165,7 @@ fn no_rule_reports_what_is_allowed() {
             "src/balancer/wait.rs",
             "use std::future::Future;\nuse std::task::Waker;",
         ),
-        ("src/balancer/wait/line.rs", "use std::task::Waker;"),
+        ("src/balancer/wait/wait_list.rs", "use std::task::Waker;"),
         (
             "src/clock.rs",
             "use crate::sync::AtomicU64;\nfn f() { Instant::now() }",

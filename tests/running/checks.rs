@@ -225,7 +225,7 @@ fn checks_that_cannot_be_carried_out_are_refused() {
         (
             body,
             "hcmethod=HEAD hcexpr=up",
-            "health checks of `http://a`: `up` looks at a body, and its answers have none",
+            "health checks of `http://a`: condition `up` uses the body, but the responses have none",
         ),
         (
             "",

@@ -209,7 +209,7 @@ async fn reports_that_are_dropped_and_files_that_cannot_be_written_are_told() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"v=1&ready=+5&busy=1", listen).unwrap();
     told.until(
-        "a report of 127.0.0.1 is dropped: it is no heartbeat: \
+        "dropped a heartbeat from 127.0.0.1: it is no heartbeat: \
          `ready` is no number from 0 to 4294967295: \"+5\"",
     )
     .await;

@@ -58,7 +58,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     if it.state.status().contains(Flag::Stopped) {
         return CheckReport::of(None, Finding::Stopped);
     }
-    let Some(Chosen {
+    let Some(ChosenCheck {
         check,
         payload,
         target,
@@ -98,14 +98,14 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
 }
 
 /// How a member is checked this time.
-struct Chosen<W> {
+struct ChosenCheck<W> {
     check: Check,
     payload: Weak<W>,
     target: Result<ProbeTarget, ProbeError>,
 }
 
 /// The check of the member, and where it is checked. No payload is held any longer.
-fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
+fn choose<W>(it: &Examination<W>) -> Option<ChosenCheck<W>> {
     let balancer = it.balancer.upgrade()?;
     let name = it.state.name();
     let payload = balancer.payload(name)?;
@@ -114,7 +114,7 @@ fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
         None => it.plan.check.clone(),
     };
     let target = (it.plan.target)(&payload);
-    Some(Chosen {
+    Some(ChosenCheck {
         check,
         payload: Arc::downgrade(&payload),
         target,

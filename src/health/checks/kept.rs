@@ -12,10 +12,10 @@ use crate::sync::Mutex;
 /// A place for one connection, which belongs to one member.
 #[derive(Clone, Default)]
 pub(super) struct KeptLine {
-    line: Arc<Mutex<Option<Kept>>>,
+    line: Arc<Mutex<Option<KeptConnection>>>,
 }
 
-struct Kept {
+struct KeptConnection {
     by: Connector,
     by_2: bool,
     line: CheckConnection,
@@ -30,7 +30,7 @@ impl KeptLine {
     }
 
     pub(super) fn put(&self, by: Connector, by_2: bool, line: CheckConnection) {
-        let former = self.line.lock().replace(Kept { by, by_2, line });
+        let former = self.line.lock().replace(KeptConnection { by, by_2, line });
         drop(former);
     }
 }

@@ -273,18 +273,18 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
             return;
         };
         match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 status: Some(429 | 503),
                 ..
             } => self
                 .0
                 .take(member, |gauge| gauge.dropped(member.in_flight())),
             // How soon it fails tells nothing of how long its work takes.
-            EventKind::Answered {
+            EventKind::Responded {
                 status: Some(500..),
                 ..
             } => {}
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head: Some(time),
                 ..
             } => self
@@ -307,7 +307,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
+    ended.outcome == Outcome::Failure && timed_out && !ended.has_response
 }
 
 impl fmt::Debug for AdaptiveLimit {

@@ -86,7 +86,7 @@ use crate::random::Random;
 /// let serve = |b_is_ill| {
 ///     let mut lease = balancer.pick(&PickRequest::new()).unwrap();
 ///     let is_b = lease.member().name() == "b";
-///     lease.answered(Some(if is_b && b_is_ill { 500 } else { 200 }));
+///     lease.record_head(Some(if is_b && b_is_ill { 500 } else { 200 }));
 ///     lease.finish(Outcome::Success);
 ///     is_b
 /// };

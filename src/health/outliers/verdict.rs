@@ -38,15 +38,15 @@ pub(super) fn of_head(status: Option<u16>, is_failure: impl Fn(u16) -> bool) -> 
 
 /// What the end of a request tells, beyond what its head has told.
 pub(super) fn of_end(ended: &Ended, is_failure: impl Fn(u16) -> bool) -> Option<Evidence> {
-    let is_answered = ended.is_answered;
+    let has_response = ended.has_response;
     if ended.status.is_some_and(is_failure) {
         // The head has failed this attempt, whatever became of the rest of the answer.
         return None;
     }
     match (ended.outcome, &ended.cause) {
-        (Outcome::Success, _) if is_answered => Some(Evidence::GoodEnd),
+        (Outcome::Success, _) if has_response => Some(Evidence::GoodEnd),
         (Outcome::Success, _) => Some(Evidence::Good),
-        (Outcome::Failure, _) if is_answered => Some(Evidence::BrokenAfterHead),
+        (Outcome::Failure, _) if has_response => Some(Evidence::BrokenAfterHead),
         (Outcome::Failure, cause) => Some(Evidence::Failed(match cause {
             Some(Cause::Status(status)) => fault_of(*status),
             Some(
@@ -87,7 +87,7 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head: None,
-            is_answered: head.is_some(),
+            has_response: head.is_some(),
             status: head.flatten(),
             bytes_sent: 0,
             bytes_received: 0,

@@ -78,7 +78,7 @@ impl Observer for OutlierObserver {
         let (id, generation) = (member.id(), event.generation);
         let is_failure = |status| judge.settings.is_failure(status);
         match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head,
                 status,
             } => self.take((id, generation), of_head(status, is_failure), time_to_head),
@@ -115,7 +115,7 @@ impl Observer for OutlierObserver {
         let settings = &self.0.settings;
         let heads = match settings.slow_members {
             Some(_) => Interest::TIME_TO_HEAD,
-            None => Interest::ANSWERED,
+            None => Interest::RESPONDED,
         };
         let checks = if settings.checks_end_ejections {
             Interest::PASSED_CHECK

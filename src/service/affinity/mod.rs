@@ -229,7 +229,7 @@ impl Wishes {
             Ok(()) => cookie.set(&sticky.session, &route.unwrap_or_default(), headers),
             Err(why) => {
                 if sticky.is_news(member.id()) {
-                    balancer.tell_not_kept(member, &why);
+                    balancer.report_not_kept(member, &why);
                 }
             }
         }
@@ -260,7 +260,7 @@ impl Wishes {
         };
         for (member, why) in self.not_kept(balancer) {
             if sticky.is_news(member.id()) {
-                balancer.tell_not_kept(&member, &why);
+                balancer.report_not_kept(&member, &why);
             }
         }
     }

@@ -65,7 +65,7 @@ impl Judgement {
 
     /// Tells of the answer, and puts its member in error if it means that.
     pub(in crate::service) fn tell<W>(self, lease: &mut Lease<W>) {
-        lease.answered(self.status);
+        lease.record_head(self.status);
         match self.cause() {
             Some(cause) if self.put_in_error => lease.put_in_error_because(cause),
             None if self.put_in_error => lease.put_in_error(),

@@ -149,7 +149,7 @@ impl TriedMembers {
     ) {
         if let Err(error) = picked {
             exchange.pick(balancer, |pick| {
-                balancer.tell_refused(&self.of(pick), error);
+                balancer.report_refused(&self.of(pick), error);
             });
         }
     }
@@ -174,7 +174,9 @@ impl TriedMembers {
         if reach == Reach::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }
-        let forgiven = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
+        let forgiven = exchange.pick(balancer, |pick| {
+            balancer.pick_with_forced_recovery(&self.of(pick))
+        });
         forgiven.map_or(picked, Ok)
     }
 
