@@ -1,7 +1,6 @@
-//! Files that need each other, each of them to be understood only with all the others:
-//! [`circles`].
+//! Finds files that import each other in a cycle: [`cycles`].
 //!
-//! What a file needs is found out in `names`.
+//! Not here: what a file needs (`names`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,15 +8,15 @@ use std::fmt;
 use crate::names::{Names, Need};
 use crate::source::Source;
 
-/// Some files, and what each needs of the others, which is what there is to cut.
+/// The files of a cycle, and what each needs of the others.
 #[derive(Debug)]
-pub(crate) struct Circle<'a> {
+pub(crate) struct Cycle<'a> {
     pub(crate) files: BTreeSet<&'a str>,
     needs: Vec<Need<'a>>,
 }
 
-/// All sets of files of which each leads to all others.
-pub(crate) fn circles(sources: &[Source]) -> Vec<Circle<'_>> {
+/// Returns all sets of files in which each file leads to all others.
+pub(crate) fn cycles(sources: &[Source]) -> Vec<Cycle<'_>> {
     let needs = Names::of(sources).needs();
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for need in &needs {
@@ -46,12 +45,12 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<Circle<'_>> {
         known.extend(&files);
         let within = |need: &&Need<'_>| files.contains(need.from) && files.contains(need.to);
         let needs = needs.iter().filter(within).cloned().collect();
-        found.push(Circle { files, needs });
+        found.push(Cycle { files, needs });
     }
     found
 }
 
-/// The files to which a file leads, itself only by a circle.
+/// Returns the files to which a file leads. The file itself is one of them if it is in a cycle.
 fn reached<'a>(file: &'a str, next: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut open = vec![file];
@@ -63,7 +62,7 @@ fn reached<'a>(file: &'a str, next: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BT
 }
 
 /// One line for each pair of files.
-impl fmt::Display for Circle<'_> {
+impl fmt::Display for Cycle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} files import each other:", self.files.len())?;
         let mut pairs: BTreeMap<_, (usize, BTreeSet<&str>)> = BTreeMap::new();
@@ -82,7 +81,7 @@ impl fmt::Display for Circle<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::circles;
+    use super::cycles;
     use crate::source::Source;
 
     type File = (&'static str, &'static str);
@@ -90,11 +89,11 @@ mod tests {
     fn found(files: &[File]) -> Vec<String> {
         let file = |&(path, text): &File| Source::new(path, text);
         let sources: Vec<_> = files.iter().map(file).collect();
-        circles(&sources).iter().map(ToString::to_string).collect()
+        cycles(&sources).iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn files_that_need_each_other_are_found() {
+    fn files_that_need_each_other_are_reported() {
         let cases: &[&[File]] = &[
             &[
                 ("src/a/b.rs", "use super::c::C;\npub struct B;"),
@@ -107,7 +106,7 @@ mod tests {
                 ),
                 ("src/b.rs", "pub enum B { X }\nfn b() { crate::a::a() }"),
             ],
-            // By what a `mod.rs` passes on, publicly or not.
+            // Through a re-export of a `mod.rs`, public or not.
             &[
                 ("src/a/mod.rs", "mod b;\nmod c;\npub use b::B;\nuse c::*;"),
                 ("src/a/b.rs", "use super::C;\npub struct B(C);"),
@@ -129,7 +128,7 @@ mod tests {
                 ),
                 ("src/a/b.rs", "pub trait B { fn b(self) -> super::A; }"),
             ],
-            // What a macro writes belongs to the file that calls it.
+            // What a macro defines belongs to the file that calls the macro.
             &[
                 ("src/a.rs", "id!(A);\nfn a() { crate::b::b() }"),
                 ("src/b.rs", "pub fn b() -> crate::a::A {}"),
@@ -141,7 +140,7 @@ mod tests {
                 ),
                 ("benches/a/b.rs", "pub fn run() { crate::A; }"),
             ],
-            // Beside a function of the same name.
+            // A module and a function of the same name.
             &[
                 (
                     "src/a.rs",
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_circle_is_told() {
+    fn the_needs_of_a_cycle_are_reported() {
         let files = [
             ("src/a.rs", "use crate::b::{B, b};\npub struct A(B);"),
             ("src/b.rs", "use crate::c::C;\npub struct B;\npub fn b() {}"),
@@ -179,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn files_that_lead_nowhere_back_are_no_circle() {
+    fn files_without_a_way_back_are_no_cycle() {
         let cases: &[&[File]] = &[
-            // Declaring a module and passing its names on are no need.
+            // The declaration of a module and a re-export are no need.
             &[
                 ("src/lib.rs", "pub mod a;\npub use a::A;"),
                 (
@@ -202,7 +201,7 @@ mod tests {
                     "pub struct B(crate::a::A);\nconst C: &str = \"crate::b\";",
                 ),
             ],
-            // Methods, fields and lifetimes that are called like something else.
+            // Methods, fields and lifetimes with the name of something else.
             &[
                 (
                     "src/a/mod.rs",
@@ -210,14 +209,14 @@ mod tests {
                 ),
                 ("src/a/b.rs", "pub fn b(_: super::A) {}"),
             ],
-            // Other crates: one of that name, and another bench.
+            // Other crates: one with that name, and another bench.
             &[
                 ("src/a.rs", "use ::b::B;\nuse http::Uri;\npub struct A;"),
                 ("src/b.rs", "pub struct B(crate::a::A);\npub struct Uri;"),
                 ("benches/a/main.rs", "fn main() { crate::b::b() }\nmod b;"),
                 ("benches/c/b.rs", "pub fn b() { crate::main() }"),
             ],
-            // A module that a function is called like.
+            // A module with the name of a function.
             &[
                 ("src/a/mod.rs", "mod b;\nfn b() { b::run() }"),
                 ("src/a/b.rs", "pub fn run() {}"),
