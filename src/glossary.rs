@@ -4,18 +4,18 @@
 //! |---|---|
 //! | **attempt** | One try to get a response from one member. A request has one or more. |
 //! | **cap** | The most requests that a member may have in flight: the smaller of its spec's limit and the learned limit. |
-//! | **draining** | A member that finishes its requests and keeps its sessions, but gets no new ones (Apache: `status=+N`). |
-//! | **ejected** | A member that is out of service for a time, by outlier detection or by [`eject`](crate::Balancer::eject). |
-//! | **eligible** | A member that the scheduler can pick now: usable, not draining, and in the group that serves (its tier, with spares or standbys). |
+//! | **draining** | The state of a member that finishes its requests and keeps its sessions, but gets no other requests (Apache: `status=+N`). |
+//! | **ejected** | The state of a member that is out of service for a time, by outlier detection or by [`eject`](crate::Balancer::eject). |
+//! | **eligible** | The state of a member that the scheduler can pick now: usable, not draining, and in the group that serves (its tier, with spares or standbys). |
 //! | **failed check** | The state of a member whose health check fails. It is out of service until the check passes. |
 //! | **failover** | Sending a request to another member after one has failed. |
-//! | **forced recovery** | When no member can serve, all members that only an error or an ejection keeps out are tried again at once. |
+//! | **forced recovery** | If no member can serve, the errors and ejections of all members that nothing else keeps out end at once, and these members are tried again. |
 //! | **group** | All members that are eligible at one time. |
 //! | **head** | The part of a message before its body: status or request line, and header fields. |
 //! | **health** | The flags *in error*, *failed check* and *ejected* of a member, with their causes and times: [`Health`](crate::member::Health). |
-//! | **in error** | The state of a member after a failed request has put it in error. It is not picked until its recovery delay has elapsed (Apache: `retry`). |
+//! | **in error** | The state of a member after a failed request, for example one whose connection was refused. It is not picked until its recovery delay has elapsed (Apache: `retry`). |
 //! | **in flight** | Requests that were picked and have not ended. A request ends with the last byte of its response, or when its future or body is dropped. |
-//! | **label** | A name and a text that the source gives a member, for schedulers to read. |
+//! | **label** | A text with a name, such as a zone or a version, that the source gives a member, for schedulers to read. |
 //! | **learned limit** | A limit on a member's requests in flight that is found while running: [`LearnedLimit`](crate::balancer::LearnedLimit). |
 //! | **lease** | The right to use a member that was picked. The request is in flight until its [`Lease`](crate::Lease) ends. |
 //! | **member** | One backend of a balancer: a payload (a client, an address, a service) with a name and a [`MemberSpec`](crate::MemberSpec). |
@@ -36,7 +36,7 @@
 //! | **spare** | A member that serves in place of one that cannot (Apache: `status=+R`). |
 //! | **standby** | A member that serves only when no other member of its tier can (Apache: `status=+H`). |
 //! | **standing** | The number by which a scheduler ranks a member (Apache: `lbstatus`). |
-//! | **tier** | Members with a lower tier serve first; a higher tier serves while no lower one can (Apache: `lbset`). |
+//! | **tier** | A number that groups members by priority: the members of a tier serve only while no member of a lower tier can (Apache: `lbset`). |
 //! | **trial** | The time after an ejection in which a member gets one request at a time, until one succeeds. |
-//! | **usable** | A member that is neither disabled, stopped, in error, ejected nor failed by a check. |
+//! | **usable** | The state of a member that is neither disabled, stopped, in error, ejected nor failed by a check. |
 //! | **weight** | A member's share of the work, relative to the others (Apache: `loadfactor`). |

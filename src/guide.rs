@@ -33,8 +33,8 @@
 //! # Which member can be picked
 //!
 //! 1. Members that are disabled, stopped, in error, ejected or failed by a check are out.
-//!    Draining members are out too, except for requests of their sessions.
-//! 2. The lowest tier with a member left serves. In that tier, one spare stands in for each
+//!    Draining members are out too, except for requests of their own sessions.
+//! 2. The lowest tier with a member left serves. In that tier, one spare replaces each
 //!    ordinary member that is out. Standbys serve only when neither ordinary members nor such
 //!    spares are left.
 //! 3. If no tier has a member left, all members that only an error or an ejection keeps out are
@@ -47,11 +47,11 @@
 //!
 //! # Sessions
 //!
-//! A request of a session goes to the member that has the session's route, if that member is
-//! usable and below its cap. Tiers, spares and draining do not matter for it; among members of
-//! the same route, standbys come last. If the member cannot serve, the members of its redirect
-//! route are tried, then other members of the same route. If none of them can serve, the
-//! scheduler picks as for any request, unless
+//! A request of a session goes to the member that has the session's route, if that member
+//! is usable and below its cap. Tiers, spares and draining do not matter for it; among
+//! members of the same route, standbys come last. If the member cannot serve, the members
+//! of its redirect route are tried, then other members of the same route. If none of them
+//! can serve, the scheduler picks as for any request, unless
 //! [`with_no_failover`](crate::PickRequest::with_no_failover) is set.
 //!
 //! # What takes a member out, and what ends it
@@ -72,13 +72,14 @@
 //! The *source* of a member (code, a configuration, discovery) sets its
 //! [`MemberSpec`](crate::MemberSpec). An *operator* overrides parts of it with
 //! [`set_flag`](crate::Balancer::set_flag) and
-//! [`override_member`](crate::Balancer::override_member). *Health* is what requests and checks
-//! find out. None of these overwrites another: when an override is removed, the source's
-//! setting holds again.
+//! [`override_member`](crate::Balancer::override_member). *Health* is set by the results of
+//! requests and checks. None of these overwrites another: when an override is removed, the
+//! source's setting holds again.
 //!
 //! # Time and random numbers
 //!
-//! Every pick makes the changes that are due, such as a recovery. To make them also without
-//! traffic, spawn [`run_timed_changes`](crate::Balancer::run_timed_changes) once. In a test, set
-//! a [`ManualClock`](crate::clock::ManualClock) as the [`Clock`](crate::clock::Clock), and a
-//! [`seed`](crate::balancer::Builder::seed): then each run gives the same picks.
+//! Every pick applies the timed changes that are due, such as a recovery. To apply them
+//! also without traffic, spawn [`run_timed_changes`](crate::Balancer::run_timed_changes)
+//! once. In a test, set a [`ManualClock`](crate::clock::ManualClock) as the
+//! [`Clock`](crate::clock::Clock), and a [`seed`](crate::balancer::Builder::seed): then
+//! each run gives the same picks.

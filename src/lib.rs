@@ -1,10 +1,10 @@
-//! An embeddable load balancer: a core, and the services and proxies that stand on it.
+//! An embeddable load balancer: a core, and the services and proxies that are built on it.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
 //! # Modules, in reading order
 //!
-//! * [`guide`] explains the ideas in ten minutes; [`glossary`] has the words.
+//! * [`guide`] explains the ideas in ten minutes; [`glossary`] defines the terms.
 //! * [`balancer`] has the [`Balancer`], its [`Lease`]s, changes of members, and events.
 //! * [`member`] describes a member: [`MemberSpec`], [`Weight`], [`Flag`], [`Ramp`](member::Ramp).
 //! * [`scheduler`] has the [`Scheduler`] trait and the schedulers.
@@ -32,8 +32,8 @@
     feature = "__net",
     doc = "* [`net`] has the sockets: listeners, PROXY headers, TLS."
 )]
-//! * [`timer`], [`clock`] and [`random`] are time and chance, which a test can replace.
-//! * [`stable_hash`] hashes keys equally in all processes.
+//! * [`timer`], [`clock`] and [`random`] are time and random numbers, which a test can replace.
+//! * [`stable_hash`] hashes keys in the same way in all processes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Level 0: base

@@ -301,9 +301,9 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Sets whether members that are in error or ejected are all tried again at once when
-    /// no other member is left; on by default. If it is off, they stay out until their time
-    /// has elapsed (Apache: `forcerecovery=Off`).
+    /// Sets whether all errors and ejections end at once when no other member can serve, so
+    /// that these members are tried again; on by default. If it is off, these members stay
+    /// out until their time has elapsed (Apache: `forcerecovery=Off`).
     ///
     /// # Examples
     ///

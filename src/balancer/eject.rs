@@ -11,13 +11,13 @@ impl<W> Balancer<W> {
     /// Takes a member out of service for `time`, whatever its spec contains. It keeps its
     /// leases and loses its sessions, like a member in error.
     ///
-    /// An ejection is a flag of its own, [`Flag::Ejected`](crate::Flag::Ejected), beside
-    /// that of an error: [`Lease::put_in_error`](crate::Lease::put_in_error) ejects no
-    /// member. If the member is ejected already, the later end holds, with its cause.
-    /// `time` is independent of the member's recovery delay, and
-    /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does not protect the member. When
-    /// no other member is left, forced recovery ends ejections at once, and observers are
-    /// notified of both the ejection and its end (see
+    /// An ejection is not an error: it has a flag of its own,
+    /// [`Flag::Ejected`](crate::Flag::Ejected), which
+    /// [`Lease::put_in_error`](crate::Lease::put_in_error) does not set. If the member is
+    /// ejected already, the later end holds, with its cause. `time` is independent of the
+    /// member's recovery delay, and [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does
+    /// not protect the member. When no other member is left, forced recovery ends ejections
+    /// at once, and observers are notified of both the ejection and its end (see
     /// [`forced_recovery`](crate::balancer::Builder::forced_recovery)). To keep a member
     /// out in any case, disable it.
     ///

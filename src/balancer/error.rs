@@ -37,10 +37,10 @@ pub enum PickError {
         /// The delay after which a member in error is tried again.
         retry_after: Option<Duration>,
     },
-    /// The session's own member cannot serve, and the request forbids another.
+    /// The session's own member cannot serve, and the request forbids any other member.
     #[error("the member of session route {route:?} cannot serve")]
     SessionLost {
-        /// The session's route, or the name of its member where the request gave that.
+        /// The session's route, or the name of its member if the request contained that.
         route: Arc<str>,
     },
 }

@@ -102,8 +102,8 @@ impl<W> Lease<W> {
         &self.entry().seat.state
     }
 
-    /// Returns the member's route, as it was at the pick: the one to mark a new session
-    /// with.
+    /// Returns the member's route, as it was at the pick. Put it into the cookie of a new
+    /// session.
     ///
     /// # Examples
     ///
@@ -254,7 +254,7 @@ impl<W> Lease<W> {
     ///
     /// # Panics
     ///
-    /// Only if an observer does.
+    /// If an observer panics.
     ///
     /// # Examples
     ///
@@ -307,7 +307,8 @@ impl<W> Lease<W> {
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the count was given back before.
+    /// If the scheduler or an observer panics; the in-flight count has been decremented
+    /// before.
     ///
     /// # Examples
     ///

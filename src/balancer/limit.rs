@@ -24,10 +24,10 @@ use crate::member::{LimitOwner, MemberId, MemberKey, MemberState};
 /// cap until enough of its requests have ended. Raising it wakes the requests that wait for
 /// a member.
 ///
-/// It is a handle: clones are cheap, and any thread may use them. It holds neither balancer
-/// nor payload, so a payload may hold one. If several handles set the limit of one member,
-/// the last call counts. The limits that this crate learns itself (an adaptive limit, the
-/// trial after an ejection) are separate, and the smallest counts.
+/// It is a handle: clones are cheap, and any thread may use them. It keeps neither the
+/// balancer nor the payload alive, so a payload may contain one. If several handles set the
+/// limit of one member, the last call counts. The limits that this crate learns itself (an
+/// adaptive limit, the trial after an ejection) are separate, and the smallest counts.
 ///
 /// [`MemberSpec::with_max_in_flight`]: crate::MemberSpec::with_max_in_flight
 ///
@@ -76,7 +76,7 @@ impl LearnedLimit {
     ///
     /// # Panics
     ///
-    /// Only if the scheduler does; the limit was set before.
+    /// If the scheduler panics; the limit has been set before.
     pub fn set(&self, limit: Option<u32>) {
         let has_room = self.state.learn_limit(self.owner, limit);
         if self.owner == LimitOwner::Trial {

@@ -2,8 +2,9 @@
 //! eligible, and hands out leases.
 //!
 //! ```text
-//! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
-//! change ─► under the editor's lock: copy, change, walk, notify the scheduler, publish
+//! pick ─► read the published view ─► session's member, or the scheduler's ─► Lease
+//! change ─► under the editor's lock: copy, change, compute the eligible members,
+//!        │  notify the scheduler, publish
 //!        └► outside it: notify observers, run the scheduler's planning, publish it
 //! ```
 //!

@@ -68,19 +68,19 @@ impl<W> Balancer<W> {
     ///
     /// A pick that finds a member does not wait for a change of the membership. A pick that
     /// finds none while a change is in progress waits for the change, for at most a tenth
-    /// of a second, and tries again. So it fails because of the former members only if the
-    /// change takes longer, which happens if the scheduler takes long when it is notified.
-    /// When a member's error or recovery is due, the next pick applies that change itself,
-    /// which includes notifying the scheduler.
+    /// of a second, and tries again. So an error reflects the members before the change
+    /// only if the change takes longer than that, for example because the scheduler is slow
+    /// when it is notified. If a member has been put in error, or its recovery is due, the
+    /// next pick applies that change itself, which includes notifying the scheduler.
     ///
     /// # Errors
     ///
-    /// [`PickError`] contains why no member can be picked, and the delay after which to try
-    /// again, if that is known.
+    /// [`PickError`] contains the reason why no member can be picked, and the delay after
+    /// which to try again, if that is known.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the request is not counted as in flight
+    /// If the scheduler or an observer panics; the request is not counted as in flight
     /// then.
     ///
     /// # Examples

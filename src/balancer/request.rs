@@ -96,13 +96,14 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Enables sessions, with the name of the member that the client's session is at, if
-    /// that is known. It replaces the route: members then need none.
+    /// Enables sessions, with the name of the member that has the client's session, if that
+    /// is known. The name replaces the route: members then need no route.
     ///
     /// The named member is treated like the member of a route: it is picked even if it
-    /// drains, is a standby, or is of a later tier. If it cannot be picked, its route is
-    /// followed, or otherwise its redirect route, before the scheduler picks another
-    /// member. Of this and [`with_session`](Self::with_session) the last call counts.
+    /// drains, is a standby, or is of a later tier. If it cannot be picked, the session is
+    /// served as one of that member's route, or of its redirect route if it has no route.
+    /// If that finds no member either, the scheduler picks one. Of this and
+    /// [`with_session`](Self::with_session), the last call counts.
     ///
     /// [`StickTable`](crate::session::StickTable) finds the name.
     ///
@@ -156,8 +157,8 @@ impl<'r> PickRequest<'r> {
     /// or with [`PickError::AtCapacity`](crate::PickError::AtCapacity) while its member is
     /// only at its cap.
     ///
-    /// A request without a session is picked for as usual, and so is a session whose route
-    /// no member has or whose member was removed.
+    /// This does not affect requests without a session, sessions with a route that no
+    /// member has, and sessions of a member that was removed.
     ///
     /// # Examples
     ///
@@ -223,12 +224,11 @@ impl<'r> PickRequest<'r> {
     /// Sets facts about the request, for schedulers that know their type; see
     /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
-    /// They are borrowed: nothing is allocated, and the schedulers of this crate do not
-    /// read them. A request has one value of one type; several facts are the fields of a
-    /// struct.
+    /// They are borrowed, so nothing is allocated. The schedulers of this crate do not read
+    /// them. A request has one value; to pass several facts, use a struct.
     ///
     /// Requests [wait](crate::Balancer::pick_wait) in one line, whatever their facts: a
-    /// request for which a scheduler accepts few members holds up those behind it.
+    /// request for which the scheduler accepts only a few members delays those behind it.
     ///
     /// # Examples
     ///
@@ -324,9 +324,10 @@ impl<'r> PickRequest<'r> {
 
     /// Sets the time, if the caller has just read it, so that it is not read again.
     ///
-    /// It must be read from the balancer's own clock. To find out which recovery is due, a
-    /// pick reads that clock itself, and only while a member is in error. A request that
-    /// has [waited](crate::Balancer::pick_wait) has the time at which it is picked.
+    /// It must be read from the balancer's own clock. While a member is in error, a pick
+    /// still reads that clock itself, to find out whether a recovery is due. A request that
+    /// has [waited](crate::Balancer::pick_wait) gets the time at which it is picked
+    /// instead.
     ///
     /// # Examples
     ///

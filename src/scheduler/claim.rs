@@ -46,7 +46,7 @@ pub enum Pick<'c> {
     ///
     /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
     /// request that [waits](crate::Balancer::pick_wait) continues to wait. It tries again
-    /// when a member below its cap has room, and when the membership or a status changes. A
+    /// when a member is below its cap again, and when the membership or a status changes. A
     /// scheduler that withholds room needs [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN),
     /// so that waiting requests also try again at every end of a request. If room can
     /// appear without the end of a request, for example as time passes, the balancer cannot

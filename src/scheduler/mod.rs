@@ -183,7 +183,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = group;
     }
 
-    /// Creates a table in advance of picks, from all members and their configured weights,
+    /// Computes a table for later picks, from all members and their configured weights,
     /// including overrides; called only if [`needs`](Self::needs) contains [`Needs::PLAN`].
     ///
     /// A plan is made after each change of the members, their weights, tiers or labels, and

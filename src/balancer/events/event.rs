@@ -125,8 +125,8 @@ pub enum EventKind<'e> {
     },
     /// A report of idle capacity was dropped or could not be read, or this server's own
     /// report could not be sent or written. The event belongs to no balancer: its
-    /// generation is 0. It is delivered to the observer of a system that was built from an
-    /// Apache configuration. Other programs read the monitor, the file and the sender.
+    /// generation is 0. Only the observer of a configuration that runs (feature `config`)
+    /// receives it. Other programs query the monitor, the file and the sender.
     HeartbeatFault {
         /// What is wrong, in one line.
         why: &'e str,

@@ -21,8 +21,8 @@
 //! A request is reported as *picked*, then as *responded*, and as *ended*; a change of the
 //! membership as *joined*, *left* or *changed*. An error of a member is reported as
 //! *changed*; an ejection as *changed*, *ejected* and, at its end, *recovered*. Only
-//! changes are reported: the hundredth failure of a member in error is the end of a
-//! request, and no change.
+//! changes are reported as such: if a request fails at a member that is in error already,
+//! only *ended* is reported.
 //!
 //! What does not live here: metrics, logs and traces. They are observers, and so is outlier
 //! detection.

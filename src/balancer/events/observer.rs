@@ -17,12 +17,11 @@ use super::{Event, Interest};
 /// * If it panics, all other observers are called first; then the panic continues into the
 ///   caller of the balancer. No count is lost. While the thread is panicking already, the
 ///   panic of an observer is dropped.
-/// * Calls of the balancer from [`observe`](Self::observe) cause events too. An observer
-///   that causes an event for each event does not end.
+/// * A call of the balancer from [`observe`](Self::observe) can cause events, too. An
+///   observer that causes an event for each event loops for ever.
 /// * An observer that acts on its balancer should hold a
 ///   [`WeakBalancer`](crate::balancer::WeakBalancer): the balancer owns its observers, and
 ///   a strong handle would keep both alive for ever.
-///   strong handle would keep both alive for ever.
 ///
 /// # Examples
 ///

@@ -43,8 +43,8 @@ impl<W> Balancer<W> {
     ///
     /// Dropping the future leaves the member in its present state until
     /// [`clear_flag`](Self::clear_flag) or [`clear_overrides`](Self::clear_overrides): it
-    /// keeps draining, or is disabled if the deadline has passed. The deadline and the
-    /// removal take effect during a poll, so not after the drop.
+    /// keeps draining, or is disabled if the deadline has passed. After the drop, neither
+    /// the deadline nor the removal takes effect, because both happen in a poll.
     ///
     /// # Examples
     ///

@@ -39,9 +39,10 @@ impl<W> Balancer<W> {
     /// has tried members, or that must be served by its session's member, waits beside the
     /// line and holds up no other request.
     ///
-    /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick))
-    /// requests [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then waiting
-    /// requests are also woken at every end of a request, and by
+    /// A scheduler can withhold room: it returns
+    /// [`Pick::AtCapacity`](crate::scheduler::Pick) although a member is below its cap. It
+    /// must then need [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN), so that
+    /// waiting requests are also woken at every end of a request, and by
     /// [`wake_waiting`](Self::wake_waiting).
     ///
     /// If a member's recovery becomes due while nothing else picks, it is applied when this
@@ -52,8 +53,8 @@ impl<W> Balancer<W> {
     ///
     /// # Errors
     ///
-    /// As [`pick`](Self::pick), once `deadline` resolves; [`PickError::SessionLost`] at
-    /// once.
+    /// As [`pick`](Self::pick), when `deadline` resolves. [`PickError::SessionLost`] is
+    /// returned without waiting.
     ///
     /// # Cancel safety
     ///
@@ -90,10 +91,10 @@ impl<W> Balancer<W> {
     /// Wakes waiting requests to check again whether a member can be picked: the first in
     /// line, the next one when that is served, and all that wait beside the line.
     ///
-    /// This is for schedulers that withhold room and now withhold less, when neither an end
-    /// of a request nor a change of the membership shows it. For example, code that adds a
-    /// token to a bucket calls it. It is called from outside the scheduler, which never
-    /// calls the balancer. If no request waits, it costs one load.
+    /// Call it if a scheduler that withholds room now withholds less, without the end of a
+    /// request or a change of the membership: for example after adding a token to a bucket.
+    /// A scheduler must not call it, because a scheduler never calls its balancer. If no
+    /// request waits, it costs one atomic load.
     ///
     /// # Examples
     ///

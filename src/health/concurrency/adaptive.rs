@@ -23,8 +23,9 @@ type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
 /// Adjusts the limit of each member on requests in flight to its latency, until it is
 /// dropped.
 ///
-/// The limit has the [owner](LimitOwner) `Adaptive`. The smallest of this limit, the limit
-/// in the spec and the limit of the protocol applies. Dropping it removes its limits.
+/// The smallest of this limit, the limit in the member's spec and the limit of its protocol
+/// applies. Dropping the `AdaptiveLimit` removes its limits. They are those of
+/// [`LimitOwner::Adaptive`].
 ///
 /// Each member has its own rule: [`Gradient2`](super::Gradient2), [`Aimd`](super::Aimd), or
 /// one of yours. The rule gets a sample for each window: the mean time to the response
