@@ -64,7 +64,7 @@ impl LearnedLimit {
         }
     }
 
-    /// Returns the handle of another owner's limit on the same member.
+    /// Returns a handle for the limit that another owner sets on the same member.
     #[must_use]
     pub const fn for_owner(mut self, owner: LimitOwner) -> Self {
         self.owner = owner;

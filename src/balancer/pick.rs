@@ -68,10 +68,11 @@ impl<W> Balancer<W> {
     ///
     /// A pick that finds a member does not wait for a change of the membership. A pick that
     /// finds none while a change is in progress waits for the change, for at most a tenth
-    /// of a second, and tries again. So an error reflects the members before the change
-    /// only if the change takes longer than that, for example because the scheduler is slow
-    /// when it is notified. If a member has been put in error, or its recovery is due, the
-    /// next pick applies that change itself, which includes notifying the scheduler.
+    /// of a second, and tries again. So the returned error reflects the members before the
+    /// change only if the change takes longer than that, for example because the scheduler
+    /// is slow when it is notified. If a member has been put in error, or its recovery is
+    /// due, the next pick applies that change itself, which includes notifying the
+    /// scheduler.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ pub const DEFAULT_SOURCE: &str = "default";
 ///
 /// A source is identified by its name: it exists as soon as a handle is created, and
 /// another handle of the same name continues with the same members. Dropping a handle
-/// leaves the members.
+/// removes no members.
 ///
 /// To move a member from one source to another, remove it from the first and insert it with
 /// the second. It keeps its id, counters and health if a lease of it is alive, and its

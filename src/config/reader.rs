@@ -11,7 +11,7 @@ use super::{Config, Diagnostic};
 /// Parses a configuration that does not include files; see [`Reader`] for one that does.
 ///
 /// All errors are reported together. If a diagnostic [is an error](Diagnostic::is_error),
-/// the configuration is incomplete, and [`build`](super::build()) refuses it.
+/// the configuration is incomplete, and [`build`](super::build()) returns an error for it.
 #[must_use]
 pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
     Reader::new().parse(text)

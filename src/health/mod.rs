@@ -6,7 +6,7 @@
 //! | [`OutlierDetector`] | the outcome of requests, and the time to the response head | ejects a member for a time, then tries it with one request |
 //! | [`AdaptiveLimit`] | the time to the response head, and the requests in flight | adjusts a member's limit on requests in flight |
 //!
-//! All of them are off until one is created.
+//! None of them runs until it is created.
 //!
 //! What does not live here: what a failed request does to its member (`service`), ejections
 //! and their end (`balancer`), and slow start ([`Ramp`](crate::member::Ramp)).

@@ -37,8 +37,8 @@ use crate::service::{
 /// Interim responses (1xx) of members are dropped, because hyper's server cannot send them.
 /// Clients get only 100, from the server itself, and 101.
 ///
-/// A request of which nothing was sent goes to another member: the name cannot be resolved,
-/// the connection is refused, or TLS fails. For all other failures, see
+/// A request goes to another member if nothing of it was sent, because the name cannot be
+/// resolved, the connection is refused, or TLS fails. For all other failures, see
 /// [`Failover`](crate::service::Failover).
 ///
 /// # Examples

@@ -18,7 +18,7 @@ use crate::sync::Mutex;
 ///
 /// A member that joins or becomes eligible again with fewer bytes than all others starts at
 /// the group's minimum, so that it does not get all requests until it has caught up.
-/// [`catching_up`](Self::catching_up) does as Apache does.
+/// [`catching_up`](Self::catching_up) behaves as Apache does.
 ///
 /// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: a pick does not scan the members,
 /// and recording bytes costs nothing extra. Bytes only grow, so a heap ordered by earlier

@@ -25,7 +25,8 @@ pub use tokio_timer::TokioTimer;
 /// A future that resolves after a duration.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Creates the sleeps of a driver: implement it for the timer of your runtime.
+/// Creates futures that resolve after a duration: implement it for the timer of your
+/// runtime.
 ///
 /// # Contract
 ///

@@ -103,8 +103,8 @@ impl RunningConfigBuilder {
         self
     }
 
-    /// Checks whether it can be built, without opening sockets: members, mappings and
-    /// certificates.
+    /// Checks whether the configuration can be built, without opening sockets: members,
+    /// mappings and certificates.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl RunningConfigBuilder {
         faults.into_result(())
     }
 
-    /// Builds it.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///

@@ -50,7 +50,8 @@ pub struct RunningConfig {
 }
 
 impl RunningConfig {
-    /// Returns the addresses it listens on, in the order of the configuration.
+    /// Returns the addresses on which the configuration listens, in the order of the
+    /// configuration.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
@@ -178,13 +179,13 @@ impl RunningConfig {
     /// and connections. Listeners that stay are not closed. A new `Timeout` applies to
     /// listeners that are opened from now on. [Overrides](Balancer::override_member) stay
     /// until they are cleared. Changes by [`Balancer::update`] stay until the file changes
-    /// something about that member. Health changes where the file starts or stops setting
-    /// it.
+    /// something about that member. A member's health stays, except that a flag of health
+    /// is set if only the new file sets it, and cleared if only the old one did.
     ///
     /// # Errors
     ///
     /// As [`build`](super::build). Also if a listener would change between TLS and plain
-    /// HTTP, or from one address to all addresses, and if serving has ended.
+    /// HTTP, or from one address to all addresses; and if serving has ended.
     ///
     /// # Examples
     ///

@@ -135,14 +135,14 @@ impl CheckBuilder {
     }
 
     /// Sets how many checks in a row must pass before a member that is out returns to
-    /// service, 1 by default (Apache: `hcpasses`); 0 is 1.
+    /// service, 1 by default (Apache: `hcpasses`); 0 counts as 1.
     pub fn passes(mut self, passes: u32) -> Self {
         self.needed.passes = passes;
         self
     }
 
     /// Sets how many checks in a row must fail before a member is taken out, 1 by default
-    /// (Apache: `hcfails`); 0 is 1.
+    /// (Apache: `hcfails`); 0 counts as 1.
     pub fn fails(mut self, fails: u32) -> Self {
         self.needed.fails = fails;
         self

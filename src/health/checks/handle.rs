@@ -63,7 +63,7 @@ use crate::member::MemberSpec;
 /// # Panics
 ///
 /// A panic of a probe, or of a closure passed to the builder, is a failed check of that
-/// member. A panic of an observer of the balancer while it handles a check is contained.
+/// member. A panic of an observer of the balancer while it handles a check is caught.
 ///
 /// # Examples
 ///
@@ -184,7 +184,7 @@ impl HealthChecks {
         HealthChecksBuilder::new(check, Box::new(target))
     }
 
-    /// Makes all members due now, whatever their intervals. This also applies changes in
+    /// Checks all members now, whatever their intervals. This also applies changes in
     /// the choice of their checks. A member that is being checked is checked again
     /// afterwards.
     ///
@@ -256,8 +256,8 @@ impl<W> HealthChecksBuilder<W> {
     }
 
     /// Sets how many checks may run at the same time, 256 by default (Apache:
-    /// `ProxyHCTPsize`, 16); 0 is 1. Each takes a file descriptor. It should be larger than
-    /// the number of checks per second times the seconds that one takes.
+    /// `ProxyHCTPsize`, 16); 0 counts as 1. Each takes a file descriptor. It should be
+    /// larger than the number of checks per second times the seconds that one takes.
     pub fn concurrency(mut self, checks: usize) -> Self {
         self.slots = checks.max(1);
         self

@@ -142,7 +142,8 @@ impl AdaptiveLimitBuilder {
         self
     }
 
-    /// Sets the least number of measured requests in a window, 10 by default; 0 is 1.
+    /// Sets the least number of measured requests in a window, 10 by default; 0 counts as
+    /// 1.
     pub fn min_requests(mut self, requests: u32) -> Self {
         self.min_requests = requests.max(1);
         self

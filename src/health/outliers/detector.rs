@@ -30,7 +30,7 @@ use crate::random::Random;
 /// | [failures without a response in a row](OutlierDetectorBuilder::consecutive_local_failures) | off: counted as failures (Envoy: 5) | Envoy `consecutive_local_origin_failure` |
 /// | [success rate](OutlierDetectorBuilder::success_rate) below mean − 1.9 × standard deviation | on: 5 members, 100 requests each | Envoy, gRPC A50 |
 /// | [percentage of failures](OutlierDetectorBuilder::failure_percentage) | off (Envoy: 85 %, 5 members, 50 requests, not enforced) | Envoy, gRPC A50 |
-/// | [slow](OutlierDetectorBuilder::slow_members): median time to the response head × 3 of the group's | off: 3 members, 20 requests, 10 ms | this crate |
+/// | [slow](OutlierDetectorBuilder::slow_members): median time to the response head above 3 × that of the group | off: 3 members, 20 requests, 10 ms | this crate |
 ///
 /// # What happens to an outlier
 ///
@@ -66,9 +66,9 @@ use crate::random::Random;
 /// | checks of a member | the ejection ends | then |
 /// |---|---|---|
 /// | had failed ([`Flag::FailedCheck`](crate::Flag::FailedCheck)), and pass | at once | it returns to full service: the checks cover what was wrong |
-/// | have passed all the time | with the next [row of passes](crate::health::CheckBuilder::passes) that begins while it is ejected | it is on [trial](OutlierDetectorBuilder::trial): its responses may fail although its checks pass |
+/// | have passed all the time | when the next [`passes`](crate::health::CheckBuilder::passes) checks in a row that began while it was ejected have passed | it is on [trial](OutlierDetectorBuilder::trial): its responses may fail although its checks pass |
 ///
-/// Thus one request for each row of passes finds out that such a member still fails.
+/// Thus a member that still fails gets only one request for each such series of checks.
 /// Ejections from other sources, such as [`Balancer::eject`], are not affected.
 ///
 /// # Examples
@@ -248,8 +248,8 @@ impl OutlierDetectorBuilder {
         }
     }
 
-    /// Sets how many failures in a row eject a member, 5 by default; `None` turns it off, 0
-    /// is 1.
+    /// Sets how many failures in a row eject a member, 5 by default; `None` turns it off,
+    /// and 0 counts as 1.
     ///
     /// A failure is a response with a status of 500 or above
     /// ([`failure_statuses`](Self::failure_statuses)), a request that ended as
@@ -261,18 +261,18 @@ impl OutlierDetectorBuilder {
     }
 
     /// Sets how many gateway errors in a row (502, 503, 504) eject a member; `None`, the
-    /// default, turns it off, 0 is 1. Failures without a response are gateway errors, too,
-    /// unless they are [counted separately](Self::consecutive_local_failures).
+    /// default, turns it off, and 0 counts as 1. Failures without a response are gateway
+    /// errors, too, unless they are [counted separately](Self::consecutive_local_failures).
     pub fn consecutive_gateway_errors(mut self, errors: impl Into<Option<u32>>) -> Self {
         self.settings.runs.gateway_errors = at_least_one(errors.into());
         self
     }
 
     /// Counts failures without a response separately, and sets how many in a row eject a
-    /// member; `None`, the default, counts them as any other failure; 0 is 1.
+    /// member; `None`, the default, counts them as any other failure; 0 counts as 1.
     ///
     /// These are: connection refused, TLS handshake failed, no address, connection broken
-    /// before the response head, time limit over before the response head (Envoy:
+    /// before the response head, time limit exceeded before the response head (Envoy:
     /// `split_external_local_origin_errors`). Success rates and percentages are then
     /// computed separately for responses and for connections.
     pub fn consecutive_local_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
@@ -332,7 +332,7 @@ impl OutlierDetectorBuilder {
     ///
     /// Each ejection lasts one `base` longer than the one before; after a failed
     /// [trial](Self::trial) it lasts twice as long. Each interval in which the member
-    /// serves takes one `base` off again. A `max` below `base` is `base`.
+    /// serves takes one `base` off again. If `max` is below `base`, `base` is used.
     pub fn ejection_time(mut self, base: Duration, max: Duration) -> Self {
         self.settings.terms.base = base;
         self.settings.terms.max = max;

@@ -66,7 +66,7 @@ impl SuccessRate {
         self
     }
 
-    /// Sets the least number of requests in an interval; 0 is 1.
+    /// Sets the least number of requests in an interval; 0 counts as 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self
@@ -151,7 +151,7 @@ impl FailurePercentage {
         self
     }
 
-    /// Sets the least number of requests in an interval; 0 is 1.
+    /// Sets the least number of requests in an interval; 0 counts as 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self
@@ -231,7 +231,7 @@ impl SlowMembers {
         self
     }
 
-    /// Sets the least number of responses in an interval; 0 is 1.
+    /// Sets the least number of responses in an interval; 0 counts as 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self

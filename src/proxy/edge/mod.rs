@@ -47,8 +47,8 @@ use heads::{AcceptedRequest, Edge};
 ///   ([`ReverseMap`], [`CookieMap`]).
 /// * Ambiguous or unsafe requests are rejected with 400: a request without a host (except
 ///   by HTTP/1.0), with more than one host or an invalid one, with user and password before
-///   the host, with a scheme other than `http` and `https`, with lengths that differ, with
-///   a path that has a segment `.` or `..` or broken escapes.
+///   the host, with a scheme other than `http` and `https`, with contradictory lengths,
+///   with a path that has a segment `.` or `..` or broken escapes.
 /// * Trailers follow the same rules as heads, in both directions ([`EdgeBody`]). A name
 ///   with underscores is treated as the name with hyphens, because many servers read it so.
 /// * `CONNECT` is rejected with 405. `Max-Forwards` of `TRACE` and `OPTIONS` is
@@ -60,8 +60,8 @@ use heads::{AcceptedRequest, Edge};
 ///   this layer. A 101 that was not requested becomes a 502.
 /// * `Expect: 100-continue` is handled by the server and not passed on. Any other
 ///   expectation, and a list in one line, is rejected with 417.
-/// * A response with 204 has no `Content-Length`. A member's response with lengths that
-///   differ becomes a 502.
+/// * A response with 204 has no `Content-Length`. A member's response with
+///   contradictory lengths becomes a 502.
 ///
 /// Put layers that add headers for members inside this one: outside, a client could have
 /// them removed by naming them in its `Connection` header. For upgrades, the server that
@@ -206,8 +206,8 @@ impl EdgeLayer {
         self
     }
 
-    /// Rejects with 421 a request by TLS for a host that the server's certificate is not
-    /// valid for.
+    /// Rejects a request with 421 if it arrives over TLS and is for a host that the
+    /// server's certificate is not valid for.
     ///
     /// The client must open another connection for that host, so a client that was admitted
     /// by the handshake for one name cannot reach the services of another. HTTP/2 clients

@@ -300,8 +300,8 @@ impl Rule {
         self.with(Share::percent(percent).map(RouteCondition::Share))
     }
 
-    /// Matches requests that one of these rules matches, too. The rules are checked one by
-    /// one: their hosts and paths are not indexed, unlike those of the rule itself.
+    /// Matches requests that at least one of these rules matches. The rules are checked one
+    /// by one: their hosts and paths are not indexed, unlike those of the rule itself.
     pub fn any_of(self, rules: impl IntoIterator<Item = Self>) -> Self {
         let rules = rules.into_iter().map(Self::conditions);
         let rules = rules.collect::<Result<Vec<_>, _>>();
