@@ -111,7 +111,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Gives a balancer the time.
+/// The source of the time that a balancer reads.
 ///
 /// # Contract
 ///

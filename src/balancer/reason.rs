@@ -33,7 +33,8 @@ pub enum Reason {
     NoneUsable,
     /// The scheduler picks this member.
     Scheduled {
-        /// The member that ranked equal, so that the earlier place decided.
+        /// Another member that ranked equal; the one that comes first in configuration order
+        /// was picked.
         tied_with: Option<Arc<str>>,
         /// The route that was presented, or the name of the session's member, if that
         /// member cannot serve.
@@ -41,7 +42,7 @@ pub enum Reason {
     },
     /// The session's own member serves.
     SessionHit,
-    /// The session's own member cannot serve, and no other may.
+    /// The session's own member cannot serve, and the request forbids any other member.
     SessionLost,
     /// The redirect route of the session's member serves.
     SessionRedirected,

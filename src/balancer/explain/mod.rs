@@ -194,8 +194,8 @@ impl Explanation {
 impl<W> Balancer<W> {
     /// Returns which member would be picked for a request, and why, without side effect.
     ///
-    /// Members whose recovery is due, or that forced recovery would end the errors of, are
-    /// shown as such a pick would find them. Costs O(n).
+    /// Statuses are those that such a pick would find: without the errors and ejections
+    /// that are due to end or that forced recovery would end. Costs O(n).
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
         let shared = self.shared();

@@ -150,7 +150,7 @@ impl PathMap {
     /// In `to`, `$1` to `$9` are replaced by the groups and `$0` by the whole match; `\$`
     /// is a dollar sign, as is `$` before any other character. Where the parts meet, two
     /// slashes become one. If `to` contains no group, **the whole path of the request** is
-    /// appended: `^/app` and `/shop` make `/shop/app/x` of `/app/x`.
+    /// appended: with `^/app` and `/shop`, `/app/x` becomes `/shop/app/x`.
     ///
     /// # Errors
     ///
