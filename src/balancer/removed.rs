@@ -13,7 +13,7 @@ use crate::member::{MemberId, MemberState};
 /// ```
 /// # async fn shut_down(balancer: equipoise::Balancer<()>) {
 /// if let Ok(removed) = balancer.remove("a") {
-///     removed.drained().await; // with a timeout of the runtime's, if you are in a hurry
+///     removed.drained().await; // add a timeout of the runtime to limit the wait
 /// }
 /// # }
 /// ```
