@@ -63,9 +63,9 @@
 //! | failed check | a health check | when the check passes again |
 //! | disabled, stopped, draining | an operator or the source | when cleared |
 //!
-//! [`recover`](crate::Balancer::recover) ends the first three by hand. An error of a stopped
-//! member does not end by itself. After a recovery, a member's share can grow slowly: see
-//! [`Ramp`](crate::member::Ramp).
+//! [`recover`](crate::Balancer::recover) ends the first three at once. An error of a
+//! stopped member does not end by itself. After a recovery, a member's share can grow
+//! slowly: see [`Ramp`](crate::member::Ramp).
 //!
 //! # Three layers of settings
 //!

@@ -20,8 +20,8 @@ impl<W> Balancer<W> {
     /// that outlier detection can end its own ejections. Names and ids of members that do
     /// not exist are ignored.
     ///
-    /// Use it for checks of your own; [`clear_flag`](Self::clear_flag) undoes a failed
-    /// check by hand.
+    /// Use it for checks of your own. [`clear_flag`](Self::clear_flag) also ends a failed
+    /// check.
     ///
     /// # Examples
     ///

@@ -14,7 +14,7 @@
 //! serves many services on one port, including HTTP services of this process.
 //!
 //! A client stays on its member with a hashing scheduler or with a
-//! [`StickTable`](crate::session::StickTable), whose documentation tells which to prefer.
+//! [`StickTable`](crate::session::StickTable), whose documentation compares the two.
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!

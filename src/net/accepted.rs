@@ -149,7 +149,7 @@ impl Accepted {
         header.clone().with_authority(name).unwrap_or(header)
     }
 
-    /// Returns what the TLS handshake told about the client, if the connection uses TLS.
+    /// Returns the properties of the TLS session, if the connection uses TLS.
     #[must_use]
     pub const fn tls_session(&self) -> Option<&TlsSession> {
         self.session.as_ref()

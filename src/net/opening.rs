@@ -17,7 +17,7 @@ use super::proxy_header::ProxyHeader;
 use super::stream::Stream;
 use super::tls_session::TlsSession;
 
-/// The result of a handshake: the secured stream, and what TLS told about the client.
+/// The result of a handshake: the secured stream, and the properties of its TLS session.
 pub(super) type Handshaking<'a> =
     Pin<Box<dyn Future<Output = io::Result<(Stream, TlsSession)>> + Send + 'a>>;
 

@@ -1,4 +1,4 @@
-//! What the TLS handshake told about a client: [`TlsSession`].
+//! The properties of a client's TLS session: [`TlsSession`].
 //!
 //! What does not live here: the handshake (`tls`).
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// What the TLS handshake told about a client.
+/// The properties of a client's TLS session, as the handshake has negotiated them.
 ///
 /// # Examples
 ///

@@ -18,10 +18,10 @@ use crate::random::Random;
 /// no report of an eligible member shows idle capacity, the fallback picks: [`ByRequests`]
 /// unless [`with_fallback`](Self::with_fallback) sets another.
 ///
-/// Unlike Apache's method, this one respects standbys, tiers, draining and caps, tells
-/// members with the same address apart, gives the last member no more than its share, and
-/// does not refuse all requests when no member reports (row 10 of `docs/deviations.md`).
-/// Weights do not matter, as in Apache.
+/// Unlike Apache's method, this one respects standbys, tiers, draining and caps,
+/// distinguishes members with the same address, gives the last member no more than its
+/// share, and does not refuse all requests when no member reports (row 10 of
+/// `docs/deviations.md`). Weights do not matter, as in Apache.
 ///
 /// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n) for each pick; once per
 /// maximum age of a report, all reports are scanned for expired ones.

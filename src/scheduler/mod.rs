@@ -265,7 +265,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Resets all that was learned and counted: all members start equal.
+    /// Resets the scheduler's state, so that all members start equal.
     fn reset(&self) {}
 
     /// Returns a member's standing as shown to operators (Apache: `lbstatus`), in units of
@@ -331,7 +331,7 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     }
 }
 
-/// What a scheduler knows about a pick besides the candidates.
+/// The inputs of a pick other than the candidates.
 ///
 /// # Examples
 ///

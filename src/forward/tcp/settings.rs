@@ -321,7 +321,7 @@ impl TcpForwarder {
     }
 
     /// Keeps each client on its member with a stick table. Forwarders may share a table,
-    /// including UDP forwarders. The documentation of [`StickTable`] tells when to prefer a
+    /// including UDP forwarders. The documentation of [`StickTable`] compares it with a
     /// hashing scheduler.
     ///
     /// A connection of a client with an entry goes to the member of that entry, even if the

@@ -39,7 +39,8 @@ use crate::net::canonical;
 /// Paths are case-sensitive, unless
 /// [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case) is set.
 /// Queries and the values of cookies and headers are compared as they are in the request.
-/// Leave access control to the services where possible: they know the meaning of a path.
+/// Leave access control to the services where possible: each of them defines what its paths
+/// mean.
 ///
 /// # Examples
 ///
