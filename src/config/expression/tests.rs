@@ -66,19 +66,19 @@ fn expressions_hold_as_they_do_in_httpd() {
 fn what_httpd_refuses_is_refused_at_its_place() {
     for (text, place) in [
         ("", "1:1: the expression ends here"),
-        ("('a') == 'a'", "1:5: this cannot stand here"),
-        ("true == true", "1:6: this cannot stand here"),
+        ("('a') == 'a'", "1:5: unexpected token"),
+        ("true == true", "1:6: unexpected token"),
         ("'a'", "1:4: the expression ends here"),
         ("%{QUERY_STRING}", "1:16: the expression ends here"),
-        ("TRUE", "1:5: the expression ends here, but `(`"),
-        ("'a' EQ 'a'", "1:5: this cannot stand here"),
+        ("TRUE", "1:5: the expression ends here: expected `(`"),
+        ("'a' EQ 'a'", "1:5: unexpected token"),
         ("'a' =~ /a/x", "1:8: a regular expression has no flags `x`"),
         ("'a' =~ /a/g", "1:8: a regular expression has no flags `g`"),
         ("'a' =~ /[/", "1:8: the regular expression cannot be used: "),
         ("'a' =~ /a", "1:8: the regular expression is not closed"),
-        ("'a' =~ 'a'", "1:8: this cannot stand here, but a regular"),
-        ("'a' in ('a')", "1:8: this cannot stand here, but a list"),
-        ("'a' in {}", "1:9: this cannot stand here, but a value"),
+        ("'a' =~ 'a'", "1:8: unexpected token: expected a regular"),
+        ("'a' in ('a')", "1:8: unexpected token: expected a list"),
+        ("'a' in {}", "1:9: unexpected token: expected a value"),
         ("'a' -foo 'b'", "1:5: unknown operator `-foo`"),
         ("-Q 'a'", "1:1: unknown operator `-Q`"),
         ("-f '/etc/passwd'", "1:1: operator `-f` is not supported"),
@@ -88,7 +88,7 @@ fn what_httpd_refuses_is_refused_at_its_place() {
         ("'\\400' == ''", "1:2: the number behind"),
         ("'\\9' == ''", "1:2: the number behind"),
         ("'ä' == ~", "1:8: `~` has no meaning here"),
-        ("(true", "1:6: the expression ends here, but `)`"),
+        ("(true", "1:6: the expression ends here: expected `)`"),
     ] {
         let error = decided(text).unwrap_err();
         assert!(error.starts_with(place), "{text}: {error}");
