@@ -134,7 +134,7 @@ impl<'r> PickRequest<'r> {
     /// ```
     /// use equipoise::{PickRequest, StickySession};
     ///
-    /// let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
+    /// let sticky = StickySession::new("JSESSIONID|jsessionid")?;
     /// let request = http::Request::get("/").header("cookie", "JSESSIONID=8F3A.node2").body(())?;
     /// let presented = sticky.find(request.uri(), request.headers());
     /// let pick = PickRequest::new().with_sticky(&sticky, presented.as_ref());

@@ -1,5 +1,5 @@
-//! What a [`StickySession`] finds in whole requests: tables of what Apache finds,
-//! with the ledger's number wherever we differ on purpose, and hostile input.
+//! Tables of what a [`StickySession`] finds in whole requests, compared with Apache: the
+//! ledger's number marks each deliberate difference. Also hostile input.
 
 use super::{ParseStickySessionError, SessionSource, StickySession};
 use http::{HeaderMap, HeaderValue, Request, Uri, header::COOKIE};
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 const BOTH: &str = "JSESSIONID|jsessionid";
 
 fn sticky(name: &str) -> StickySession {
-    name.parse().expect("the name of a session")
+    StickySession::new(name).expect("the name of a session")
 }
 
 fn headers(cookies: &[&[u8]]) -> HeaderMap {
@@ -242,7 +242,7 @@ fn a_session_in_the_url_comes_before_one_in_a_cookie() {
 #[test]
 fn a_value_without_separator_is_a_route_in_itself_where_that_is_allowed() {
     // Ledger 14, the option.
-    let sticky = sticky("SID").with_whole_value_routes();
+    let sticky = sticky("SID").with_optional_separator();
     assert_eq!(in_url(&sticky, "/?SID=C").as_deref(), Some("C"));
     assert_eq!(in_url(&sticky, "/a;SID=%43").as_deref(), Some("C"));
     assert_eq!(in_cookie(&sticky, &[b"SID=B"]).as_deref(), Some("B"));
@@ -410,7 +410,7 @@ fn the_first_bar_divides_the_names_and_one_name_serves_both() {
         assert_eq!(sticky.cookie_name(), cookie);
         assert_eq!(sticky.parameter_name(), parameter);
         assert_eq!(sticky.to_string(), displayed);
-        assert_eq!(displayed.parse(), Ok(sticky));
+        assert_eq!(StickySession::new(displayed), Ok(sticky));
     }
 }
 
@@ -431,7 +431,7 @@ fn a_name_that_could_never_be_found_is_refused() {
         ("SID,sid", Error::UnmatchableCharacter(',')),
     ];
     for (text, error) in rows {
-        assert_eq!(text.parse::<StickySession>(), Err(error), "{text:?}");
+        assert_eq!(StickySession::new(text), Err(error), "{text:?}");
     }
 }
 
@@ -441,17 +441,17 @@ fn a_setting_changes_itself_and_nothing_else() {
     assert_eq!(plain.separator(), Some('.'));
     assert!(!plain.is_no_failover());
     assert!(!plain.has_semicolon_path_delimiter());
-    assert!(!plain.has_whole_value_routes());
+    assert!(!plain.has_optional_separator());
 
     let set = plain
         .with_separator('!')
         .with_no_failover()
         .with_semicolon_path_delimiter()
-        .with_whole_value_routes();
+        .with_optional_separator();
     assert_eq!(set.separator(), Some('!'));
     assert!(set.is_no_failover());
     assert!(set.has_semicolon_path_delimiter());
-    assert!(set.has_whole_value_routes());
+    assert!(set.has_optional_separator());
     assert_eq!(set.to_string(), BOTH);
     assert_eq!(set.without_separator().separator(), None);
 }

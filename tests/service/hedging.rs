@@ -228,7 +228,7 @@ async fn a_session_stays_with_its_member_however_slow_that_is() {
     let cast = Cast::with_specs([(&[Hang], routed("r1")), (&[Answer(200)], routed("r2"))]);
     let service = cast
         .layer()
-        .sticky("S".parse().unwrap())
+        .sticky(equipoise::StickySession::new("S").unwrap())
         .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .over_members();
     let mut request = get("/");
@@ -397,7 +397,7 @@ async fn whoever_waits_for_a_member_leaves_the_shared_client_to_others() {
     let fine = tower::service_fn(async |_: http::Request<_>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
     });
-    let session: equipoise::StickySession = "S".parse().unwrap();
+    let session = equipoise::StickySession::new("S").unwrap();
     let service = equipoise::service::BalanceLayer::new(balancer.clone())
         .sticky(session.with_no_failover())
         .timeouts(TestTimer, Timeouts::new().with_pick_timeout(20 * SECOND))

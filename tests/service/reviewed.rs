@@ -352,7 +352,7 @@ async fn a_session_that_leaves_a_member_without_an_error_keeps_its_cookie() {
     let cookie = equipoise::service::RouteCookie::new();
     let layer = cast
         .layer()
-        .sticky_with_cookie("S".parse().unwrap(), cookie);
+        .sticky_with_cookie(equipoise::StickySession::new("S").unwrap(), cookie);
     let mut request = get("/");
     let value = http::HeaderValue::from_static("S=.r1");
     request.headers_mut().insert("cookie", value);

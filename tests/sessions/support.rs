@@ -26,7 +26,7 @@ pub(crate) fn site<const N: usize>(members: [(&str, MemberSpec); N]) -> Site {
             .build()
             .unwrap(),
         clock,
-        sticky: "SID|sid".parse().unwrap(),
+        sticky: StickySession::new("SID|sid").unwrap(),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn not_kept(
     let (own, main) = (balancer_of(host), balancer_of(None));
     let both = || own.into_iter().chain(main);
     let names = both().find_map(|it| it.session.names.as_ref())?;
-    let session = names.parse::<StickySession>().ok()?;
+    let session = StickySession::new(names).ok()?;
     let members = both().map(|it| &it.members).find(|it| !it.is_empty())?;
     // The cookies are those of members, so nothing is known of what stands before the route.
     let session = session.without_separator();

@@ -46,7 +46,7 @@ use crate::timer::Timer;
 ///     ("b", Uri::from_static("http://10.0.0.2:8080")),
 /// ])?;
 /// let layer = BalanceLayer::new(balancer)
-///     .sticky("JSESSIONID|jsessionid".parse()?)
+///     .sticky(StickySession::new("JSESSIONID|jsessionid")?)
 ///     .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE]));
 /// let proxy = ServiceBuilder::new()
 ///     .layer(layer)
