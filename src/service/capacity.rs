@@ -1,8 +1,9 @@
-//! How many requests a member takes at the same time, as its service finds out while it runs:
-//! [`Capacity`], and the error by which a balancer is told, [`AtCapacity`].
+//! How many requests a member takes at the same time, as its service finds out while it
+//! runs: [`Capacity`], and the error that reports the limit to a balancer, [`AtCapacity`].
 //!
-//! What does not live here: the limit itself, which is the balancer's
-//! ([`LearnedLimit`](crate::balancer::LearnedLimit)), and what a member's protocol says (`proxy/endpoint`).
+//! Not here: the limit itself, which the balancer keeps
+//! ([`LearnedLimit`](crate::balancer::LearnedLimit)), and how a member's protocol announces
+//! it (`proxy/endpoint`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use crate::balancer::{Lease, WeakLimit};
 use crate::sync::Mutex;
 
-/// Tells the balancers that have met the limit of a member when it changes.
+/// The limit of a member. It tells the balancers that have met the limit when it changes.
 #[derive(Clone, Default)]
 pub(crate) struct Capacity {
     state: Arc<Mutex<CapacityState>>,
@@ -20,7 +21,7 @@ pub(crate) struct Capacity {
 struct CapacityState {
     told: Vec<WeakLimit>,
     latest: Option<u32>,
-    /// How often it was set, so that a balancer does not learn what is past.
+    /// How often the limit was set, so that a balancer does not learn an outdated one.
     changes: u64,
 }
 
@@ -29,7 +30,7 @@ struct CapacityState {
     allow(dead_code, reason = "endpoints have one")
 )]
 impl Capacity {
-    /// The error for a request that is one too many.
+    /// Returns the error for a request above the limit.
     pub(crate) fn exceeded(&self, limit: u32) -> AtCapacity {
         let changes = self.state.lock().changes;
         AtCapacity {
@@ -39,7 +40,8 @@ impl Capacity {
         }
     }
 
-    /// Says how many requests the member takes now; `None` if there is no limit any more.
+    /// Sets how many requests the member takes at the same time now; `None` if there is no
+    /// limit any more.
     pub(crate) fn set(&self, limit: Option<u32>) {
         let mut state = self.state.lock();
         state.latest = limit;
@@ -59,18 +61,18 @@ impl Capacity {
     }
 }
 
-/// A member takes no more requests at the same time than it has. Nothing was sent.
+/// A member is at the limit of requests that it takes at the same time. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[error("all of its {limit} streams are in use")]
 pub(crate) struct AtCapacity {
     limit: u32,
-    /// When that was so.
+    /// The number of changes when the limit was met.
     changes: u64,
     capacity: Capacity,
 }
 
 impl AtCapacity {
-    /// Has the balancer send no more than the member takes, until that changes.
+    /// Limits the balancer to what the member takes, until that changes.
     pub(crate) fn teach<W>(&self, lease: &Lease<W>) {
         let learned = lease.learned_limit();
         let (mut limit, mut changes) = (Some(self.limit), self.changes);

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, as the caller is told: [`BalanceError`].
+//! Why a request failed: [`BalanceError`].
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::balancer::PickError;
 use crate::member::Cause;
 
-/// Any error, as inner services give it.
+/// Any error, as inner services return it.
 ///
 /// # Examples
 ///
@@ -21,7 +21,7 @@ use crate::member::Cause;
 /// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a request got no answer from any member.
+/// Why a request got no response from any member.
 ///
 /// # Examples
 ///
@@ -38,58 +38,58 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[non_exhaustive]
 pub enum BalanceError {
     /// This machine has no descriptors, local ports or memory left for a connection to a
-    /// member. No member is put in error for it.
+    /// member. No member is put in error for this.
     #[error("this machine has run out of what a connection needs")]
     Exhausted {
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The last member that was tried failed, and there is no other to try, or the
+    /// The last member that was tried failed, and there is no other one to try, or the
     /// request must not be sent again.
     #[error("member {member:?} failed in attempt {attempts}")]
     Member {
         /// The member's name.
         member: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether the member let a time limit pass.
+        /// Whether the member exceeded a time limit.
         timed_out: bool,
-        /// Whether it is certain that no member got a byte of the request.
+        /// Whether it is certain that no member received a byte of the request.
         nothing_sent: bool,
         /// Why it failed.
         cause: Cause,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The inner service that all members share was not ready, or failed before any
-    /// member was involved.
+    /// The inner service that all members share was not ready, or failed before a member
+    /// was picked.
     #[error("the inner service is not ready")]
     NotReady {
-        /// What it said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The last member that was tried had no room for the request, as all the others that
-    /// could take it. None of them got a byte of it.
+    /// The last member that was tried had no room for the request, and neither had the
+    /// others that could take it. None of them received a byte of it.
     #[error(
         "member {member:?} is overloaded in attempt {attempts}, and no other can take the request"
     )]
     Overloaded {
         /// The member's name.
         member: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// Nobody could be picked.
+    /// No member could be picked.
     #[error("no member was elected")]
     Pick(
-        /// Why.
+        /// The reason.
         #[from]
         #[source]
         PickError,
     ),
-    /// The member of the request's session failed, and the session forbids another.
+    /// The member of the request's session failed, and the session allows no other member.
     #[error(
         "member {member:?} failed in attempt {attempts}, and session route {route:?} allows no other"
     )]
@@ -98,31 +98,31 @@ pub enum BalanceError {
         member: Arc<str>,
         /// The session's route.
         route: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether it is certain that no member got a byte of the request.
+        /// Whether it is certain that no member received a byte of the request.
         nothing_sent: bool,
         /// Why it failed.
         cause: Cause,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// It was the request, or its client.
+    /// The request itself, or its client, is at fault.
     #[error("the request cannot be sent")]
     Request {
-        /// 400 if the client broke off its body, 408 if it was too slow with it, 414 if
-        /// the URI is too long for the member, or what an
-        /// [`RequestError`](super::RequestError) of yours says.
+        /// 400 if the client broke off its body, 408 if the body was too slow, 414 if the
+        /// URI is too long for the member, or the status of a
+        /// [`RequestError`](super::RequestError) of your own.
         status: StatusCode,
-        /// What is wrong.
+        /// The reason.
         source: BoxError,
     },
 }
 
 impl BalanceError {
-    /// Returns the status by which HTTP says it: 502 for a member that failed, 504 if
-    /// it let a time limit pass, 503 if nobody could take the request, and what a
-    /// [`Request`](Self::Request) says.
+    /// Returns the HTTP status for this error: 502 if a member failed, 504 if it exceeded a
+    /// time limit, 503 if no member could take the request, and the status of a
+    /// [`Request`](Self::Request).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -139,7 +139,7 @@ impl BalanceError {
         }
     }
 
-    /// Returns why the last member that was tried failed, if one did.
+    /// Returns why the last member that was tried failed, if one was tried.
     ///
     /// # Examples
     ///
@@ -165,7 +165,7 @@ impl BalanceError {
         }
     }
 
-    /// Returns after what time another try may do better, if that is known.
+    /// Returns the delay after which a retry may succeed, if that is known.
     ///
     /// # Examples
     ///
@@ -189,7 +189,7 @@ impl BalanceError {
     }
 }
 
-/// A limit of [`Timeouts`](super::Timeouts) that passed.
+/// A limit of [`Timeouts`](super::Timeouts) was exceeded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Elapsed {
     #[error("no answer in time")]
@@ -200,7 +200,7 @@ pub(super) enum Elapsed {
     Upload,
 }
 
-/// The body was read by an attempt that failed, and cannot be sent again.
+/// A failed attempt has read the body, which cannot be sent again.
 #[derive(Debug, thiserror::Error)]
 #[error("the request body cannot be sent again")]
 pub(super) struct BodyGone;

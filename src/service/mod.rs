@@ -10,13 +10,13 @@
 //!    └─ LeasedBody: counts bytes, ends the lease with the last one
 //! ```
 //!
-//! A pick is made in `call`, where the request is known; `poll_ready` reserves nothing.
-//! When a member fails, [`Failover`] decides whether the request goes on to another: by
-//! what [`Classify`] says of the error, by the method, and by what the
-//! [`RequestBody`] can still give.
+//! A member is picked in `call`, where the request is known; `poll_ready` reserves nothing.
+//! When a member fails, [`Failover`] decides whether the request is sent to another one.
+//! This depends on how [`Classify`] classifies the error, on the method, and on whether the
+//! [`RequestBody`] still has the body.
 //!
-//! What does not live here: connections, TLS, hop-by-hop headers, health checks. The
-//! inner service is yours.
+//! Not here: connections, TLS, hop-by-hop headers, health checks. The inner service is
+//! yours.
 
 mod affinity;
 mod answer;

@@ -1,8 +1,8 @@
-//! Which member a request wants: [`Affinity`], for requests of any type, and the
-//! sessions of HTTP requests.
+//! Which member a request prefers: [`Affinity`], for requests of any type, and the sessions
+//! of HTTP requests.
 //!
-//! What does not live here: reading the route out of URL and cookie (`session`), and
-//! whether the member can serve (`balancer`).
+//! Not here: reading the route from URL and cookie (`session`), and whether the member can
+//! serve (`balancer`).
 
 mod cookie_header;
 mod not_kept;
@@ -29,7 +29,7 @@ use crate::member::{MemberId, MemberState};
 use crate::session::{CookieRouteError, StickySession};
 use crate::sync::Mutex;
 
-/// What a request of any type says about the member that it wants; for
+/// Reads from a request of any type which member it should go to; for
 /// [`CallService`](crate::service::CallService).
 ///
 /// # Examples
@@ -64,14 +64,14 @@ pub trait Affinity<Request>: Send + Sync + 'static {
         None
     }
 
-    /// Returns a hash key, for schedulers that keep equal keys together.
+    /// Returns a hash key, for schedulers that send equal keys to the same member.
     fn hash(&self, request: &Request) -> Option<u64> {
         let _ = request;
         None
     }
 
-    /// Returns facts about the request, for schedulers of your own that know their type:
-    /// a part of the request, or all of it. See
+    /// Returns facts about the request, for schedulers of your own that know their type: a
+    /// part of the request, or all of it. See
     /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
     /// # Examples
@@ -108,13 +108,13 @@ const _: Option<&dyn Affinity<()>> = None;
 /// Reads a hash key from the head of a request.
 pub(in crate::service) type HashKey = Arc<dyn Fn(&Parts) -> Option<u64> + Send + Sync>;
 
-/// Facts about a request, of a type that only the user and its scheduler know.
+/// Facts about a request, of a type that only the user and the user's scheduler know.
 pub(in crate::service) type BoxFacts = Box<dyn Any + Send + Sync>;
 
 /// Reads facts from the head of a request.
 pub(in crate::service) type ReadFacts = Arc<dyn Fn(&Parts) -> Option<BoxFacts> + Send + Sync>;
 
-/// How HTTP requests say which member they want.
+/// How a member is chosen by an HTTP request's session, key and facts.
 #[derive(Clone, Default)]
 pub(in crate::service) struct Wishes {
     sticky: Option<Arc<Sticky>>,
@@ -125,11 +125,12 @@ pub(in crate::service) struct Wishes {
 struct Sticky {
     session: StickySession,
     cookie: Option<(RouteCookie, RouteEncoding)>,
-    /// Members of which it was told that sessions do not stay with them.
+    /// Members that were already reported as not keeping sessions.
     told: Mutex<HashSet<MemberId>>,
 }
 
-/// Of how many members this is remembered, lest it grow with those that come and go.
+/// How many such members are remembered at most, so that this does not grow with each
+/// member that is added and removed.
 const REMEMBERED: usize = 10_000;
 
 impl Wishes {
@@ -169,7 +170,7 @@ impl Wishes {
         self.facts.as_ref().and_then(|read| read(head))
     }
 
-    /// Makes of a request's head what its pick has to know.
+    /// Passes to `then` what a pick needs to know of a request's head.
     pub(in crate::service) fn pick<W, T>(
         &self,
         balancer: &Balancer<W>,
@@ -201,7 +202,7 @@ impl Wishes {
         }
     }
 
-    /// Takes out what is between this proxy and its clients only.
+    /// Removes the cookie that concerns only the client and this balancer.
     pub(in crate::service) fn strip(&self, headers: &mut HeaderMap) {
         if let Some(sticky) = self.sticky.as_deref() {
             if let Some((cookie, _)) = &sticky.cookie {
@@ -210,7 +211,7 @@ impl Wishes {
         }
     }
 
-    /// Tells the client the route by which it is served from now on.
+    /// Sets a cookie with the client's new route.
     pub(in crate::service) fn renew<W>(
         &self,
         balancer: &Balancer<W>,
@@ -235,7 +236,8 @@ impl Wishes {
         }
     }
 
-    /// The members to which no cookie of ours can bring a client back, and why.
+    /// Returns the members that cannot keep sessions with a cookie of the balancer, and
+    /// why.
     pub(in crate::service) fn not_kept<W>(
         &self,
         balancer: &Balancer<W>,
@@ -253,7 +255,7 @@ impl Wishes {
         balancer.routes().into_iter().filter_map(check).collect()
     }
 
-    /// Tells the observer of those.
+    /// Tells the observers about those members.
     pub(in crate::service) fn tell_not_kept<W>(&self, balancer: &Balancer<W>) {
         let Some(sticky) = self.sticky.as_deref() else {
             return;
@@ -267,7 +269,7 @@ impl Wishes {
 }
 
 impl Sticky {
-    /// Whether it was not yet told that sessions do not stay with a member.
+    /// Returns whether a member has not been reported yet.
     fn is_news(&self, member: MemberId) -> bool {
         let mut told = self.told.lock();
         if told.len() >= REMEMBERED {

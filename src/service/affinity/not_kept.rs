@@ -1,10 +1,11 @@
-//! Which members no session stays with: [`SessionsNotKept`].
+//! Members that cannot keep sessions: [`SessionsNotKept`].
 
 use std::fmt;
 
 use crate::session::CookieRouteError;
 
-/// Members to which no cookie can bring a client back, one at least.
+/// At least one member whose route cannot be in the balancer's cookie, so that it cannot
+/// keep sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionsNotKept {
     members: Vec<(String, CookieRouteError)>,

@@ -1,6 +1,6 @@
-//! What a client is told where nobody answers for it: [`ErrorPage`].
+//! The response to a client if no member gave one: [`ErrorPage`].
 //!
-//! What does not live here: why (`BalanceError`, and the proxy's own reasons).
+//! Not here: the reason (`BalanceError`, and the proxy's own reasons).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use http::{Method, Response, StatusCode};
 use super::body::ResponseBody;
 use crate::service::{BalanceError, RequestError, cause};
 
-/// A request that is answered by the proxy itself: with what status, and why. It becomes
-/// a line of text or, for clients that accept that rather, a JSON object (RFC 9457), or
-/// whatever you make of it.
+/// An error response that the balancer or the proxy creates itself: its status and the
+/// reason. By default it is a line of text or, for clients that prefer it, a JSON object
+/// (RFC 9457). You can create another page from it.
 ///
 /// # Examples
 ///
@@ -83,31 +83,31 @@ impl<'e> ErrorPage<'e> {
         }
     }
 
-    /// Returns the status of the answer, which it has whatever the page says.
+    /// Returns the status of the response; the page cannot change it.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Returns what the status is called.
+    /// Returns the reason phrase of the status.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Refused")
     }
 
-    /// Returns why, as the client may know it: half a sentence, or nothing.
+    /// Returns the reason, in words that the client may read; it may be empty.
     #[must_use]
     pub const fn detail(&self) -> &'static str {
         self.detail
     }
 
-    /// Returns whether the client would rather read JSON than text.
+    /// Returns whether the client prefers JSON to text.
     #[must_use]
     pub const fn wants_json(&self) -> bool {
         matches!(self.wanted.form, Form::Json)
     }
 
-    /// Returns the balancer's error, if it was one. It is not for the client's eyes.
+    /// Returns the balancer's error, if there is one. Do not show it to the client.
     #[must_use]
     pub const fn error(&self) -> Option<&'e BalanceError> {
         self.error
@@ -117,7 +117,7 @@ impl<'e> ErrorPage<'e> {
         self.error.and_then(BalanceError::retry_after)
     }
 
-    /// The page that is given unless there is another.
+    /// The default page.
     fn plain(&self) -> Response<Bytes> {
         let title = self.title();
         let (kind, text) = match self.wanted.form {
@@ -125,7 +125,7 @@ impl<'e> ErrorPage<'e> {
             Form::Json => {
                 let status = self.status.as_u16();
                 let detail = self.detail;
-                // None of the words has anything that JSON would have to escape.
+                // None of these texts contains a character that JSON must escape.
                 let detail = match detail {
                     "" => String::new(),
                     _ => format!(",\"detail\":\"{detail}\""),
@@ -147,7 +147,7 @@ impl<'e> ErrorPage<'e> {
         response
     }
 
-    /// Creates the answer for an error, which is in its extensions.
+    /// Creates the response for an error, which is in its extensions.
     pub(crate) fn answer_of<B>(
         error: BalanceError,
         wanted: PreferredFormat,
@@ -158,12 +158,12 @@ impl<'e> ErrorPage<'e> {
         answer
     }
 
-    /// Creates the answer, from `pages` if there are any.
+    /// Creates the response, with `pages` if there are any.
     pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<ResponseBody<B>> {
         self.page(pages).map(ResponseBody::text)
     }
 
-    /// The answer as it is sent.
+    /// Returns the response as it is sent.
     pub(crate) fn page(&self, pages: Option<&Pages>) -> Response<Bytes> {
         let page = match pages {
             Some(pages) => (pages.0)(self),
@@ -172,19 +172,20 @@ impl<'e> ErrorPage<'e> {
         let (mut head, bytes) = page.into_parts();
         head.status = self.status;
         if let Some(delay) = self.retry_after() {
-            // Rounded up: whoever comes a moment too early comes twice.
+            // Rounded up: a client that retries a moment too early would have to retry
+            // again.
             let seconds = delay.as_millis().div_ceil(1_000);
             if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
                 head.headers.insert(RETRY_AFTER, value);
             }
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            // RFC 9110, 15.5.6: it has to be there.
+            // RFC 9110, 15.5.6: `Allow` is required.
             let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE, TRACE";
             head.headers
                 .insert(http::header::ALLOW, HeaderValue::from_static(allow));
         }
-        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
+        // Over HTTP/2, hyper would send the body of a response to HEAD.
         head.headers.remove(CONTENT_LENGTH);
         let bytes = if self.wanted.head_only || self.status == StatusCode::NO_CONTENT {
             Bytes::new()
@@ -195,7 +196,7 @@ impl<'e> ErrorPage<'e> {
     }
 }
 
-/// Makes answers of refusals, in a way of the user's own.
+/// Creates error pages with a function of the user.
 #[derive(Clone)]
 pub(crate) struct Pages(Arc<Page>);
 
@@ -215,7 +216,7 @@ impl fmt::Debug for Pages {
     }
 }
 
-/// In what form a client wants to be refused; read before its request is sent on.
+/// In which format the client wants an error page; read before its request is sent on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PreferredFormat {
     form: Form,
@@ -243,8 +244,8 @@ impl PreferredFormat {
 }
 
 impl Form {
-    /// Text, unless `Accept` (RFC 9110, 12.5.1) names JSON and no text it likes as much.
-    /// Types and the name of `q` are without case.
+    /// Text, unless `Accept` (RFC 9110, 12.5.1) prefers JSON to any text. Types and the
+    /// name `q` are case-insensitive.
     fn of(headers: &HeaderMap) -> Self {
         let (mut json, mut text) = (0.0, 0.0);
         for value in headers.get_all(ACCEPT) {
@@ -281,7 +282,7 @@ fn is_json(text: &[u8]) -> bool {
     text.eq_ignore_ascii_case(b"json")
 }
 
-/// What is no weight (RFC 9110, 12.4.2) makes a range count for nothing.
+/// A range with an invalid weight (RFC 9110, 12.4.2) does not count.
 fn weight(quality: &str) -> Option<f32> {
     let is_of_it = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let number = quality.bytes().all(is_of_it).then(|| quality.parse().ok());
@@ -290,7 +291,7 @@ fn weight(quality: &str) -> Option<f32> {
         .filter(|weight| (0.0..=1.0).contains(weight))
 }
 
-/// The value of a parameter `q`.
+/// Returns the value of a parameter `q`.
 fn quality(parameter: &str) -> Option<&str> {
     let (name, value) = parameter.split_once('=')?;
     name.trim_end()

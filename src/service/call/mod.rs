@@ -1,7 +1,7 @@
 //! Balancing for requests of any type: [`CallService`].
 //!
-//! What does not live here: the answers (`leased`), and what is kept of a request for
-//! another attempt (`keep`).
+//! Not here: the responses (`leased`), and what is kept of a request for another attempt
+//! (`keep`).
 
 mod keep;
 mod leased;
@@ -27,9 +27,9 @@ use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeo
 use crate::timer::Timer;
 
 impl<W> Balancer<W> {
-    /// Creates a tower service of it for requests of any type `R`, where members are
-    /// services. A member that never becomes ready is waited for, unless
-    /// [`timeouts`](CallService::timeouts) gives it a timer.
+    /// Creates a tower service for requests of any type `R`, for members that are services.
+    /// A request waits without limit for a member that never becomes ready, unless
+    /// [`timeouts`](CallService::timeouts) sets a timer.
     ///
     /// # Examples
     ///
@@ -69,11 +69,11 @@ impl<W> Balancer<W> {
     }
 }
 
-/// A tower service that sends requests of type `R` to members that are services
-/// themselves. `K` says what is kept of a request for another attempt.
+/// A tower service that sends requests of type `R` to members that are services themselves.
+/// `K` determines what is kept of a request for another attempt.
 ///
-/// A request that was not handed to its member yet, because that was not ready, goes to
-/// another in any case.
+/// If a member is not ready, it has not received the request yet, so another member is
+/// tried in any case.
 pub struct CallService<W, R, K = NoRetry> {
     balancer: Balancer<W>,
     settings: Arc<CallSettings<R>>,
@@ -100,7 +100,7 @@ impl<W, R, K> CallService<W, R, K> {
         self
     }
 
-    /// Sets how requests say which member they want.
+    /// Sets how a member is chosen by a request's session or key.
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.affinity = Some(Arc::new(affinity)))
     }
 
-    /// Sets what is done when a member fails; lists of statuses do not matter here.
+    /// Sets what happens when a member fails; lists of statuses have no effect here.
     ///
     /// # Examples
     ///
@@ -147,7 +147,7 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.common.failover = failover)
     }
 
-    /// Sets what errors mean.
+    /// Sets how errors are classified.
     ///
     /// # Examples
     ///
@@ -171,7 +171,7 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.common.classify = Arc::new(classify))
     }
 
-    /// Sets how long is waited, and who keeps the time.
+    /// Sets the time limits, and the timer that enforces them.
     ///
     /// # Examples
     ///
@@ -195,8 +195,8 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.common.patience = Some(patience))
     }
 
-    /// Sets what is kept of a request for another attempt; [`NoRetry`], nothing, by
-    /// default.
+    /// Sets what is kept of a request for another attempt; by default nothing
+    /// ([`NoRetry`]).
     #[must_use]
     pub fn keep<K2>(self, keep: K2) -> CallService<W, R, K2> {
         CallService {
@@ -360,11 +360,11 @@ where
 }
 
 pin_project! {
-    /// One request on its way through a [`CallService`].
+    /// The future of one request through a [`CallService`].
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled again after it has completed.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct CallFuture<W, R, K = NoRetry>
     where

@@ -10,8 +10,8 @@ use tower_service::Service;
 use super::{RequestError, Target};
 use crate::service::BoxError;
 
-/// A client that sends whatever it gets to one [`Target`]: a member with a connection
-/// pool, limits or middleware of its own, for
+/// A client that sends all its requests to one [`Target`]: a member with a connection pool,
+/// limits or middleware of its own, for
 /// [`BalanceService::over`](crate::service::BalanceService::over).
 ///
 /// # Examples
@@ -77,8 +77,8 @@ where
 }
 
 pin_project! {
-    /// One request on its way through [`WithTarget`]; fails with an [`RequestError`] if it cannot
-    /// be pointed at the target.
+    /// The future of one request through [`WithTarget`]; it fails with a [`RequestError`]
+    /// if the target cannot take the request.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct WithTargetFuture<F> {

@@ -1,5 +1,5 @@
-//! The two ways from a member to an inner service: [`Rewrite`], one client for all, and
-//! [`PerMember`], where each member is a service.
+//! The two ways from a member to an inner service: [`Rewrite`] uses one client for all
+//! members; with [`PerMember`], each member is a service.
 
 mod aimed;
 mod target;
@@ -48,9 +48,9 @@ mod sealed {
 /// # }
 /// ```
 pub trait Dispatch<W, Request>: sealed::Sealed {
-    /// What is called.
+    /// The service that is called.
     type Service: Service<Request>;
-    /// What a request takes along from the service that was found ready.
+    /// What a request keeps of the service that was polled ready.
     #[doc(hidden)]
     type Held;
 
@@ -58,40 +58,42 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
     #[doc(hidden)]
     const SHARED: bool;
 
-    /// Polls what has to be ready before any member is chosen.
+    /// Polls what has to be ready before a member is picked.
     #[doc(hidden)]
     fn poll_ready(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), <Self::Service as Service<Request>>::Error>>;
 
-    /// Takes what was found ready, and leaves an equal in its place.
+    /// Takes the service that was polled ready, and leaves a clone in its place.
     #[doc(hidden)]
     fn hold(&mut self) -> Self::Held;
 
-    /// Lets go of what was found ready, for a wait; what is left has to be polled anew.
+    /// Releases the service that was polled ready while the request waits; the rest has to
+    /// be polled again.
     #[doc(hidden)]
     fn release(held: Self::Held) -> Self::Held;
 
-    /// The service for the first attempt.
+    /// Returns the service for the first attempt.
     #[doc(hidden)]
     fn first(held: Self::Held, member: &W) -> Self::Service;
 
-    /// The service for an attempt after another has ended.
+    /// Returns the service for an attempt after another one has ended.
     #[doc(hidden)]
     fn after(used: Self::Service, member: &W) -> Self::Service;
 
-    /// The service for an attempt while another goes on.
+    /// Returns the service for an attempt beside one that is still running.
     #[doc(hidden)]
     fn beside(busy: &Self::Service, member: &W) -> Self::Service;
 
-    /// Points a request at the member.
+    /// Rewrites the head of a request for the member.
     #[doc(hidden)]
     fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError>;
 }
 
-/// One inner service for all members, each request pointed at its member by [`Target`]:
-/// the form of a reverse proxy, made by [`BalanceLayer`](crate::service::BalanceLayer).
+/// One inner service for all members: each request is rewritten for its member by
+/// [`Target`]. This is what a reverse proxy needs;
+/// [`BalanceLayer`](crate::service::BalanceLayer) creates it.
 ///
 /// # Examples
 ///
@@ -134,7 +136,7 @@ where
     }
 
     fn hold(&mut self) -> S {
-        // The clone may not be ready: it stays, to be polled anew.
+        // The clone may not be ready: it stays here and is polled again.
         let clone = self.inner.clone();
         std::mem::replace(&mut self.inner, clone)
     }
@@ -160,8 +162,9 @@ where
     }
 }
 
-/// Each member is a service, which is cloned for each request: the form of client-side
-/// balancing, made by [`BalanceService::over`](crate::service::BalanceService::over).
+/// Each member is a service, which is cloned for each request. This is what client-side
+/// balancing needs; [`BalanceService::over`](crate::service::BalanceService::over) creates
+/// it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerMember {
     _private: (),

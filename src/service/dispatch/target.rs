@@ -1,8 +1,8 @@
-//! Pointing a request at a member: [`Target`], for members that are addresses.
+//! Rewriting a request for a member: [`Target`], for members that are addresses.
 //!
-//! What does not live here: headers that concern one connection only (`Connection`,
-//! `Keep-Alive`, `Upgrade` and their like). They are passed on as they are; whoever
-//! faces strangers strips them before.
+//! Not here: headers of one connection only (`Connection`, `Keep-Alive`, `Upgrade` and
+//! others). They are passed on unchanged; a proxy for untrusted clients removes them first
+//! (`EdgeLayer`).
 
 use std::net::SocketAddr;
 
@@ -14,11 +14,12 @@ use http::{StatusCode, Uri, Version};
 
 use crate::service::BoxError;
 
-/// A member that is an address: it points the head of a request at itself.
+/// A member that is an address: it rewrites the head of a request so that the request is
+/// sent to it.
 ///
-/// It is implemented for [`Uri`], [`Authority`], [`SocketAddr`] (the latter two with the
-/// scheme `http`), and for your own type. A `Uri` is the quickest; a `SocketAddr` is
-/// written out for each request.
+/// It is implemented for [`Uri`], [`Authority`] and [`SocketAddr`] (the latter two with the
+/// scheme `http`). You can implement it for a type of your own. A `Uri` is the fastest; a
+/// `SocketAddr` is formatted for each request.
 ///
 /// # Examples
 ///
@@ -38,7 +39,7 @@ use crate::service::BoxError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One of your own, with what a request should carry besides:
+/// A target of your own, which adds a header:
 ///
 /// ```
 /// use equipoise::service::{RequestError, Target};
@@ -62,18 +63,18 @@ use crate::service::BoxError;
 /// # assert_eq!(head.headers["x-api-key"], "k");
 /// ```
 pub trait Target {
-    /// Sets the scheme, authority and path prefix, the version and the `Host` of a
-    /// request as the member needs them. The authority of a `CONNECT` is replaced, too.
+    /// Sets the scheme, authority, path prefix, version and `Host` of a request as the
+    /// member needs them. The authority of a `CONNECT` is replaced as well.
     ///
     /// # Errors
     ///
-    /// If there is no such request; the balancer answers with the error's status, and
-    /// nothing is sent.
+    /// If the request cannot be rewritten. The balancer then responds with the error's
+    /// status, and nothing is sent.
     fn aim(&self, head: &mut Parts) -> Result<(), RequestError>;
 }
 
-/// Why a request cannot be sent to any member: it is the request, or its client. For a
-/// [`Target`] that cannot point at its member, a client that cannot send what it was given,
+/// Why a request cannot be sent to any member: the request itself or its client is at
+/// fault. For a [`Target`] that cannot rewrite the request, a client that cannot send it,
 /// and a request body that breaks off.
 ///
 /// # Examples
@@ -89,13 +90,13 @@ pub trait Target {
 #[error("it is the request, which is answered with {}", status.as_u16())]
 pub struct RequestError {
     status: StatusCode,
-    /// Why, in words that the client may read; empty if the status says it all.
+    /// The reason, in words that the client may read; empty if the status is enough.
     detail: &'static str,
     source: BoxError,
 }
 
 impl RequestError {
-    /// Creates an error that is answered with `status`.
+    /// Creates an error that is turned into a response with `status`.
     #[must_use]
     pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
         Self {
@@ -105,7 +106,8 @@ impl RequestError {
         }
     }
 
-    /// Tells the client why, as the [`ErrorPage`](crate::service::ErrorPage) words it.
+    /// Adds a reason for the client, which the [`ErrorPage`](crate::service::ErrorPage)
+    /// shows.
     #[cfg(feature = "proxy")]
     pub(crate) fn with_detail(self, detail: &'static str) -> Self {
         Self { detail, ..self }
@@ -115,7 +117,7 @@ impl RequestError {
         self.detail
     }
 
-    /// Returns with what status the request is answered.
+    /// Returns the status of the response to the client.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -158,11 +160,11 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
     }
 }
 
-/// A target that leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`).
-/// A host in the request line, which is where HTTP/2 has it, comes before the header.
+/// A target that keeps the client's `Host` (Apache: `ProxyPreserveHost On`). A host in the
+/// request line takes precedence over the header; this is where HTTP/2 has it.
 ///
-/// It is for members that speak HTTP/1.1: to one that speaks HTTP/2, the client behind
-/// the balancer names the member's own authority as well.
+/// It is for members that use HTTP/1.1. To a member that uses HTTP/2, the client behind the
+/// balancer sends the member's own authority as well.
 ///
 /// # Examples
 ///
@@ -187,7 +189,7 @@ pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
     fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-        // RFC 9112, 3.2.2: a host in the request line comes before the header.
+        // RFC 9112, 3.2.2: a host in the request line takes precedence over the header.
         let named = head.uri.authority().and_then(host_of);
         let host = named.or_else(|| head.headers.get(HOST).cloned());
         self.0.aim(head)?;
@@ -198,7 +200,7 @@ impl<T: Target> Target for PreserveHost<T> {
     }
 }
 
-/// Without a place, only the prefix can be meant.
+/// Without an authority, only the prefix is applied.
 fn point(
     head: &mut Parts,
     place: Option<(Scheme, &Authority)>,
@@ -219,7 +221,7 @@ fn point(
     }
     let uri = Uri::from_parts(parts);
     head.uri = uri.map_err(|error| RequestError::new(StatusCode::BAD_REQUEST, error))?;
-    // Clients that speak HTTP/2 to the member take no notice.
+    // A client that uses HTTP/2 to the member ignores this.
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
@@ -227,7 +229,7 @@ fn point(
     Ok(())
 }
 
-/// The user that an authority may name is no part of a `Host`, nor of HTTP/2's
+/// The user information of an authority is not part of a `Host`, nor of HTTP/2's
 /// `:authority` (RFC 9113, 8.3.1).
 fn host_text(authority: &Authority) -> &str {
     let text = authority.as_str();
@@ -246,7 +248,7 @@ pub(crate) fn without_user(authority: &Authority) -> Result<Authority, RequestEr
     host.parse().map_err(RequestError::too_long)
 }
 
-/// Joins with exactly one slash.
+/// Joins prefix and path with exactly one slash.
 pub(crate) fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, RequestError> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let slash = if asked.as_str().starts_with('/') {

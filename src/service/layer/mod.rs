@@ -1,6 +1,5 @@
-//! Everything that can be said of a balanced service before it starts:
-//! [`BalanceLayer`]; and [`BalanceService::over`], where that is nothing. How errors are read
-//! is in `errors.rs`.
+//! The settings of a balanced service: [`BalanceLayer`]; and [`BalanceService::over`] for
+//! the defaults. How errors are classified is in `errors.rs`.
 
 mod errors;
 
@@ -29,7 +28,7 @@ use crate::timer::Timer;
 /// * [`over_members`](Self::over_members) takes members that are services themselves:
 ///   client-side balancing.
 ///
-/// `P` is what becomes of request bodies (see [`RequestBody`](crate::service::RequestBody)).
+/// `P` is the policy for request bodies (see [`RequestBody`](crate::service::RequestBody)).
 ///
 /// # Examples
 ///
@@ -63,9 +62,9 @@ pub struct BalanceLayer<W, P = Counted> {
 }
 
 impl<W> BalanceLayer<W> {
-    /// Creates a layer without sessions, with the default [`Failover`], and without any
-    /// limit of time: a member that never becomes ready is waited for, unless
-    /// [`timeouts`](Self::timeouts) gives it a timer.
+    /// Creates a layer without sessions, with the default [`Failover`] and without time
+    /// limits. A request waits without limit for a member that never becomes ready, unless
+    /// [`timeouts`](Self::timeouts) sets a timer.
     pub fn new(balancer: Balancer<W>) -> Self {
         let common = ServiceSettings {
             failover: Failover::new(),
@@ -87,30 +86,32 @@ impl<W> BalanceLayer<W> {
 }
 
 impl<W, P> BalanceLayer<W, P> {
-    /// Lets clients come back to the member of the route that they present.
+    /// Turns sessions on: a request that presents the route of a member is sent to that
+    /// member.
     pub fn sticky(mut self, session: StickySession) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, None);
         self
     }
 
-    /// As [`sticky`](Self::sticky), for members that set no cookie of their own: the
-    /// route is set here.
+    /// Turns sessions on, like [`sticky`](Self::sticky), for members that set no cookie of
+    /// their own: the balancer sets a cookie with the route.
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
         self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
         self
     }
 
-    /// Checks that clients can come back to each of the members that are there now: that it
-    /// has a route, and one that can be in the cookie that is set here.
+    /// Checks that each current member has a route, and that the route can be in the cookie
+    /// that the balancer sets.
     ///
-    /// The services of this layer work in any case; they tell the
-    /// [observers](crate::balancer::events::EventKind::SessionNotKept) of such members, also of those that
-    /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
-    /// routes may be in cookies that members set.
+    /// The services of this layer work in any case. They tell the
+    /// [observers](crate::balancer::events::EventKind::SessionNotKept) about members that
+    /// fail this check, including those that are added later. Without a [cookie of the
+    /// balancer](Self::sticky_with_cookie) the check always succeeds, because the routes
+    /// may be in cookies that members set.
     ///
     /// # Errors
     ///
-    /// Lists the members with which sessions do not stay.
+    /// Lists the members that cannot keep sessions.
     ///
     /// # Examples
     ///
@@ -136,8 +137,8 @@ impl<W, P> BalanceLayer<W, P> {
         SessionsNotKept::of(found.iter().map(|(member, why)| (member.name(), why)))
     }
 
-    /// Reads a key from the head of each request, for schedulers that keep equal keys
-    /// together.
+    /// Computes a hash key from the head of each request, for schedulers that send equal
+    /// keys to the same member.
     ///
     /// # Examples
     ///
@@ -157,11 +158,12 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Reads facts from the head of each request, for schedulers of your own that know their
-    /// type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
+    /// Reads facts from the head of each request, for schedulers of your own that know
+    /// their type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
-    /// They are read once for each request, and all its picks get the same: also those
-    /// after a failure and while it waits. A request of which `read` returns `None` has none.
+    /// They are read once for each request. All its picks get the same facts, including
+    /// those after a failure and those during a wait. If `read` returns `None`, the request
+    /// has no facts.
     ///
     /// # Examples
     ///
@@ -189,20 +191,20 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Sets what is done when a member fails.
+    /// Sets what happens when a member fails.
     pub fn failover(mut self, failover: Failover) -> Self {
         self.settings.common.failover = failover;
         self
     }
 
-    /// Sets how long is waited, and who keeps the time.
+    /// Sets the time limits, and the timer that enforces them.
     pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
         self.settings.common.patience = Some(Arc::new(TimeLimits { timer, timeouts }));
         self
     }
 
-    /// Sets what becomes of request bodies; [`Counted`] by default.
+    /// Sets the policy for request bodies; the default is [`Counted`].
     pub fn request_body<P2>(self, bodies: P2) -> BalanceLayer<W, P2> {
         BalanceLayer {
             balancer: self.balancer,
@@ -211,7 +213,7 @@ impl<W, P> BalanceLayer<W, P> {
         }
     }
 
-    /// Keeps the extensions of requests from members, for whom copying them would be
+    /// Does not pass the extensions of requests to members, if copying them would be a
     /// waste.
     #[cfg(feature = "proxy")]
     pub(crate) fn without_extensions(mut self) -> Self {
@@ -219,7 +221,7 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Creates the service whose members are services themselves.
+    /// Creates the service for members that are services themselves.
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
         settings.wishes.tell_not_kept(&self.balancer);
@@ -228,12 +230,12 @@ impl<W, P> BalanceLayer<W, P> {
 }
 
 impl<W> BalanceService<W> {
-    /// Balances over members that are services: client-side balancing, with the defaults
-    /// of [`BalanceLayer::new`], which has the settings.
+    /// Balances over members that are services: client-side balancing with the defaults of
+    /// [`BalanceLayer::new`]. Use [`BalanceLayer`] to change the settings.
     ///
-    /// A member is cloned for each request, and made ready within it. How long that may take
-    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
-    /// without one.
+    /// A member is cloned for each request, and the clone is polled ready. With a
+    /// [`Timer`], this is limited to 5 s unless [`timeouts`](BalanceLayer::timeouts) sets
+    /// another limit; without a timer, there is no limit.
     ///
     /// # Examples
     ///
@@ -258,11 +260,12 @@ impl<W> BalanceService<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Members whose error is a [`BoxError`](crate::service::BoxError), as tower's `LoadShed`, `Timeout` and `Buffer`
-    /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
-    /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
-    /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`
-    /// over such a service. A `BoxCloneService` around the whole also helps.
+    /// If the error of the members is a [`BoxError`](crate::service::BoxError), as with
+    /// tower's `LoadShed`, `Timeout` and `Buffer`, use `ready` and `call` inside a spawned
+    /// task. There, awaiting `oneshot` may not compile ("implementation of `From` is not
+    /// general enough"), because the compiler loses the fact that the error is `'static`.
+    /// tower's own `Timeout` over such a service has the same problem. Wrapping the whole
+    /// service in a `BoxCloneService` also helps.
     ///
     /// ```
     /// use equipoise::Balancer;
