@@ -1,9 +1,9 @@
 //! Request bodies that are kept while they are sent, so that they can be sent again:
 //! [`BufferUpTo`] and [`ReplayBody`].
 //!
-//! Each attempt reads with a position of its own: first what is in the buffer, then on
-//! from the client's body, which it also puts into the buffer. A later attempt takes
-//! the client's body over from an earlier one, which is woken and reads an error.
+//! Each attempt has its own read position. It reads the buffer first, then the client's
+//! body, and appends what it reads to the buffer. A later attempt takes over the client's
+//! body from an earlier one, which is woken and reads an error.
 //!
 //! ```text
 //! buffer  ▓▓▓▓▓▓▓▓░░░░ limit      the client's body
@@ -11,7 +11,7 @@
 //! attempt 2  ──► replays ─────────┴─► goes on from here
 //! ```
 //!
-//! What does not live here: the buffer, and whose turn it is (`tape`).
+//! Not here: the buffer, and which attempt reads (`replay_buffer`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -30,13 +30,13 @@ use crate::service::BoxError;
 use crate::service::error::BodyGone;
 use crate::sync::Mutex;
 
-/// Keeps up to so many bytes of each request body while it is sent, so that another
-/// attempt can send it again; of a longer one, nothing is kept.
+/// Buffers up to this many bytes of each request body while it is sent, so that another
+/// attempt can send it again. Nothing is kept of a longer body.
 ///
-/// Another attempt may send a `PUT` again, or a request that is marked
-/// [`Idempotent`](crate::service::Idempotent); and a request of any method, as a `POST`, if
-/// the member has said that it did not process it (HTTP/2). Each request may take so much
-/// memory until its answer begins.
+/// Another attempt may send the body again if the method is idempotent, such as `PUT`, or
+/// the request is marked [`Idempotent`](crate::service::Idempotent). For any method, such
+/// as `POST`, it may do so if the member has reported that it did not process the request
+/// (HTTP/2). Each request may take this much memory until its response begins.
 ///
 /// # Examples
 ///
@@ -66,8 +66,8 @@ where
             return KeptInBuffer { tape: None };
         }
         let size = body.size_hint();
-        // A body that is known to be too long is not even begun to be kept. Of all others,
-        // as what a member verifiably did not process may be sent again by any method.
+        // A body that is known to be too long is not buffered. All others are, whatever the
+        // method: a request that a member provably did not process may be sent again.
         let limit = if size.lower() <= self.0 as u64 {
             self.0
         } else {
@@ -77,8 +77,7 @@ where
     }
 }
 
-/// A body that the next attempt gets as long as all that was read of it is in the
-/// buffer.
+/// A body for the next attempt, as long as everything that was read of it is in the buffer.
 ///
 /// # Examples
 ///
@@ -92,7 +91,7 @@ where
 /// assert!(!kept.is_shareable(), "not before all of it is in the buffer");
 /// ```
 pub struct KeptInBuffer<B> {
-    /// `None` if it is empty.
+    /// `None` if the body is empty.
     tape: Option<Arc<Mutex<Tape<B>>>>,
 }
 
@@ -115,7 +114,7 @@ impl<B> KeptBody for KeptInBuffer<B> {
 }
 
 impl<B: Body> KeptInBuffer<B> {
-    /// Keeps up to so many bytes, as they are read.
+    /// Buffers up to `limit` bytes as they are read.
     pub(crate) fn new(body: B, limit: usize) -> Self {
         let size = body.size_hint();
         Self {
@@ -125,7 +124,7 @@ impl<B: Body> KeptInBuffer<B> {
 }
 
 impl<B> KeptInBuffer<B> {
-    /// As [`next`](KeptBody::next), for bytes that are counted elsewhere.
+    /// Like [`next`](KeptBody::next), for bytes that are counted elsewhere.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints keep some")
@@ -163,7 +162,7 @@ impl<B> KeptInBuffer<B> {
 
 impl<B> Drop for KeptInBuffer<B> {
     fn drop(&mut self) {
-        // The body of an attempt may go on for long after its answer has begun.
+        // The body of an attempt may continue long after its response has begun.
         if let Some(tape) = &self.tape {
             tape.lock().keep_no_more();
         }
@@ -178,27 +177,27 @@ impl<B> fmt::Debug for KeptInBuffer<B> {
     }
 }
 
-/// A request body that can be sent again; made by [`BufferUpTo`].
+/// A request body that can be sent again; [`BufferUpTo`] creates it.
 pub struct ReplayBody<B> {
-    /// `None` if it is empty.
+    /// `None` if the body is empty.
     reader: Option<TapeReader<B>>,
 }
 
 struct TapeReader<B> {
     tape: Arc<Mutex<Tape<B>>>,
     attempt: u64,
-    /// So many bytes were read.
+    /// The number of bytes that were read.
     position: usize,
-    /// The size of what is still to be read.
+    /// The size of the rest.
     left: SizeHint,
     done: bool,
-    /// The client's body ended, but had not said that it would.
+    /// The client's body has ended, but its size hint had not announced the end.
     unsaid: bool,
     /// `None` if the bytes are counted elsewhere.
     meter: Option<SentMeter>,
 }
 
-/// What a reader comes upon.
+/// What a read returns.
 enum NextChunk {
     Data(Bytes),
     End(Option<HeaderMap>),
@@ -234,7 +233,7 @@ where
         Poll::Ready(next)
     }
 
-    /// Reads on from the client's body, outside the lock.
+    /// Reads from the client's body, without holding the lock.
     fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<NextChunk> {
         let mut hand = Hand {
             tape: &self.tape,
@@ -281,7 +280,8 @@ where
                 NextChunk::End(tape.trailers.clone())
             }
         };
-        // Whoever took over meanwhile reads on, or what has just been kept.
+        // An attempt that took over meanwhile continues with the client's body, or reads
+        // what was just buffered.
         let other = tape.wake(context.waker());
         drop(tape);
         wake(other);
@@ -303,8 +303,8 @@ where
     }
 }
 
-/// Whoever has the client's body in hand: should that panic, the others are told that it
-/// has failed.
+/// Holds the client's body while it is polled. If that panics, the other attempts see that
+/// it has failed.
 struct Hand<'t, B> {
     tape: &'t Mutex<Tape<B>>,
     empty: bool,
@@ -373,7 +373,8 @@ where
 }
 
 impl<B> ReplayBody<B> {
-    /// Notes that the client has broken its body off; `status` is what it is told.
+    /// Records that the client has broken off its body; `status` is the status of the
+    /// response to it.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints find out")

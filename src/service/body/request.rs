@@ -1,7 +1,7 @@
-//! What becomes of a request's body, so that another attempt may have it:
-//! [`RequestBody`], [`Counted`] and [`PassThrough`].
+//! How request bodies are kept for another attempt: [`RequestBody`], [`Counted`] and
+//! [`PassThrough`].
 //!
-//! What does not live here: bodies that are kept while they are sent (`replay`).
+//! Not here: bodies that are buffered while they are sent (`replay`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,17 +17,17 @@ use crate::balancer::SentMeter;
 use crate::service::{BoxError, RequestError, cause};
 use crate::sync::Mutex;
 
-/// How the bodies of requests are handed to members.
+/// The policy that passes request bodies to members.
 ///
 /// | policy | members receive | another attempt gets the body |
 /// |---|---|---|
-/// | [`Counted`] | [`CountedBody`] | if it is empty, or nobody has begun to read it |
-/// | [`PassThrough`] | the body as it came | if it is empty |
-/// | [`BufferUpTo`](crate::service::BufferUpTo) | [`ReplayBody`](crate::service::ReplayBody) | as long as what was read of it fits into the buffer |
+/// | [`Counted`] | [`CountedBody`] | if it is empty, or no attempt has begun to read it |
+/// | [`PassThrough`] | the body itself | if it is empty |
+/// | [`BufferUpTo`](crate::service::BufferUpTo) | [`ReplayBody`](crate::service::ReplayBody) | if everything that was read of it fits into the buffer |
 ///
 /// # Examples
 ///
-/// One of your own, for bodies that are cheap to clone:
+/// A policy of your own, for bodies that are cheap to clone:
 ///
 /// ```
 /// use equipoise::balancer::SentMeter;
@@ -71,36 +71,36 @@ use crate::sync::Mutex;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 pub trait RequestBody<B>: Clone {
-    /// What members receive.
+    /// The type of body that members receive.
     type Body;
-    /// What stays behind for another attempt.
+    /// What is kept for another attempt.
     type Kept: KeptBody<Body = Self::Body>;
 
-    /// Takes the body of a request into keeping; `repeatable` says whether the request
-    /// may go to another member once some of it was read.
+    /// Takes the body of a request. `repeatable` tells whether another attempt may send the
+    /// request after some of the body was read.
     fn keep(&self, body: B, repeatable: bool) -> Self::Kept;
 }
 
-/// The body of one request, while there may be another attempt.
+/// The body of one request, as long as another attempt is possible.
 pub trait KeptBody {
-    /// What members receive.
+    /// The type of body that members receive.
     type Body;
 
-    /// Returns whether [`next`](Self::next) would give a body now.
+    /// Returns whether [`next`](Self::next) would return a body now.
     fn is_left(&self) -> bool;
 
-    /// Returns whether two attempts may read it at the same time.
+    /// Returns whether two attempts may read the body at the same time.
     fn is_shareable(&self) -> bool;
 
-    /// The whole body for the next attempt, its bytes counted by the meter; `None` if it
-    /// is not to be had any more. Making the meter allocates.
+    /// Returns the whole body for the next attempt, whose bytes the meter counts; `None` if
+    /// it is not available any more. Creating the meter allocates.
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<Self::Body>;
 }
 
-/// Hands bodies on as they come, and counts their bytes; the default.
+/// Passes bodies on as they arrive, and counts their bytes; this is the default.
 ///
-/// A body that nobody has begun to read goes to the next attempt whole, so that any
-/// request can go on after a refused connection. Nothing is buffered.
+/// A body that no attempt has begun to read is passed to the next attempt, so any request
+/// can be sent to another member after a refused connection. Nothing is buffered.
 ///
 /// # Examples
 ///
@@ -140,7 +140,7 @@ where
     }
 }
 
-/// A body that the next attempt gets if nobody has begun to read it.
+/// A body for the next attempt, as long as no attempt has begun to read it.
 ///
 /// # Examples
 ///
@@ -151,7 +151,7 @@ where
 /// assert!(kept.is_left() && kept.is_shareable(), "an empty one always");
 /// ```
 pub struct KeptUntilRead<B> {
-    /// `None` if it is empty.
+    /// `None` if the body is empty.
     unread: Option<UnreadContent<B>>,
 }
 
@@ -162,9 +162,9 @@ struct UnreadContent<B> {
 
 /// Where the body is.
 enum BodyLocation<B> {
-    /// No attempt has had it.
+    /// No attempt has received it.
     Here(B),
-    /// In a slot, which is emptied by whoever reads first.
+    /// In a slot; the first attempt that reads takes it out.
     There(BodySlot<B>),
     Gone,
 }
@@ -198,7 +198,7 @@ impl<B> KeptBody for KeptUntilRead<B> {
             BodyLocation::There(slot) => slot.lock().take()?,
             BodyLocation::Gone => return None,
         };
-        // A slot of its own: what an earlier attempt still holds leads nowhere.
+        // A new slot: the one that an earlier attempt still holds is empty.
         let slot = Arc::new(Mutex::new(Some(body)));
         unread.body = BodyLocation::There(slot.clone());
         let state = CountState::Unread {
@@ -221,24 +221,25 @@ impl<B> fmt::Debug for KeptUntilRead<B> {
     }
 }
 
-/// With what status a request is answered whose body failed so.
+/// Returns the status of the response to a request whose body failed with this error.
 pub(super) fn status_of(error: &BoxError) -> u16 {
     let said = cause::<RequestError>(&**error).map(RequestError::status);
     said.unwrap_or(StatusCode::BAD_REQUEST).as_u16()
 }
 
-/// Notes that a client has broken its body off, which its end has not shown.
+/// Records that a client has broken off its body, if the end of the body does not show
+/// this.
 pub(super) fn note_failed(meter: &SentMeter, status: StatusCode) {
     let failed = Poll::Ready(Some(Err::<(), StatusCode>(status)));
     meter.upload_polled(&failed, StatusCode::as_u16);
 }
 
 pin_project! {
-    /// A request body whose bytes are counted as they are read; made by [`Counted`].
+    /// A request body whose bytes are counted as they are read; [`Counted`] creates it.
     ///
     /// # Examples
     ///
-    /// Members that want a type of their own get it by a map:
+    /// For members that require another type of body, convert it:
     ///
     /// ```
     /// use equipoise::service::CountedBody;
@@ -265,7 +266,7 @@ pin_project! {
         Empty,
         Unread { size: SizeHint, body: BodySlot<B> },
         Reading { #[pin] body: B },
-        // Another attempt has it.
+        // Another attempt has the body.
         Superseded,
     }
 }
@@ -326,7 +327,8 @@ where
 }
 
 impl<B> CountedBody<B> {
-    /// Notes that the client has broken its body off; `status` is what it is told.
+    /// Records that the client has broken off its body; `status` is the status of the
+    /// response to it.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints find out")
@@ -352,16 +354,16 @@ impl<B> fmt::Debug for CountedBody<B> {
     }
 }
 
-/// What the reader of an attempt that was given up is told.
+/// The error that an abandoned attempt reads from its body.
 #[derive(Debug, thiserror::Error)]
 #[error("the request went on to another member, and its body with it")]
 pub(in crate::service) struct Superseded;
 
-/// Hands bodies on as they are, of the same type, without counting; an empty one can be
-/// had again.
+/// Passes bodies on unchanged, without a type of its own and without counting. Only an
+/// empty body can be sent again.
 ///
-/// Choose it where the inner service insists on a type of body, and see [`CountedBody`]
-/// for the other way out.
+/// For an inner service that requires a certain type of body; see [`CountedBody`] for an
+/// alternative.
 ///
 /// # Examples
 ///
@@ -394,7 +396,7 @@ where
     }
 }
 
-/// A body that the next attempt gets if it is empty.
+/// A body for the next attempt, if it is empty.
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
-//! What is known of a request body that may be sent again, shared by the attempts that
-//! read it: the client's body itself, what was read of it, and whose turn it is.
+//! The state of a request body that may be sent again, shared by the attempts that read it:
+//! the client's body itself, what was read of it, and which attempt reads.
 //!
-//! Everything is under one lock, but for the client's body while it is polled: whoever
-//! polls it has it in hand. So there is no protocol between atomics for a model to check.
+//! All of it is under one lock, except that the client's body is taken out while it is
+//! polled. So no protocol between atomics needs a model check.
 
 use std::pin::Pin;
 use std::task::Waker;
@@ -16,15 +16,15 @@ pub(super) struct Tape<B> {
     pub(super) source: BodySource<B>,
     pub(super) trailers: Option<HeaderMap>,
     kept: Kept,
-    /// So many bytes are kept at most.
+    /// The maximum number of bytes that are kept.
     limit: usize,
-    /// So many bytes were read from the source.
+    /// The number of bytes that were read from the source.
     read: usize,
     /// More was read than is kept.
     lost: bool,
-    /// The attempt that may read on from the source.
+    /// The attempt that may read from the source.
     owner: u64,
-    /// Whoever found nothing to read last.
+    /// The waker of the last task that found nothing to read.
     asleep: Option<Waker>,
 }
 
@@ -36,16 +36,16 @@ pub(super) enum BodySource<B> {
     InHand,
 }
 
-/// What the tape has for an attempt that has read so far.
+/// What an attempt can read at its position.
 pub(super) enum TapeRead<B> {
     Data(Bytes),
     End(Option<HeaderMap>),
-    /// What comes next was not kept, or failed.
+    /// The next bytes were not kept, or the body failed.
     Gone,
-    /// It is this attempt's turn to read on.
+    /// This attempt reads from the source now.
     ReadOn(Pin<Box<B>>),
     Superseded,
-    /// Another has the client's body in hand.
+    /// Another attempt is polling the source.
     Wait,
 }
 
@@ -64,7 +64,7 @@ impl<B> Tape<B> {
         }
     }
 
-    /// All of it is in the buffer.
+    /// Returns whether the whole body is in the buffer.
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.source, BodySource::Ended) && !self.lost
     }
@@ -73,8 +73,8 @@ impl<B> Tape<B> {
         !self.lost && !matches!(self.source, BodySource::Failed)
     }
 
-    /// Makes room for another attempt; returns its number, and whom to wake, so that it
-    /// learns of it.
+    /// Starts another attempt. Returns its number, and the waker of the former attempt,
+    /// which must learn of it.
     pub(super) fn rewind(&mut self) -> (u64, Option<Waker>) {
         if self.is_complete() {
             return (self.owner, None);
@@ -110,7 +110,7 @@ impl<B> Tape<B> {
         }
     }
 
-    /// Keeps data if there is room for it; returns how far the reading has come.
+    /// Keeps data if there is room for it; returns the number of bytes read so far.
     pub(super) fn note(&mut self, data: &Bytes) -> usize {
         self.read += data.len();
         if self.read > self.limit {
@@ -122,13 +122,14 @@ impl<B> Tape<B> {
         self.read
     }
 
-    /// Keeps no more, as no other attempt will come. What is kept goes with the next data: only
-    /// then it is certain that nothing has yet to be read from it.
+    /// Stops keeping data, as no other attempt will follow. What is kept is dropped with
+    /// the next data: only then is it certain that it has been read.
     pub(super) fn keep_no_more(&mut self) {
         self.limit = 0;
     }
 
-    /// Notes who found nothing to read; returns who is to be woken instead.
+    /// Stores the waker of a task that found nothing to read; returns the waker that it
+    /// replaces.
     pub(super) fn sleep(&mut self, waker: &Waker) -> Option<Waker> {
         match &mut self.asleep {
             Some(asleep) if asleep.will_wake(waker) => None,
@@ -140,17 +141,18 @@ impl<B> Tape<B> {
         self.asleep.take()
     }
 
-    /// Something has come: returns whom to tell, unless it is the one who knows.
+    /// Returns the waker to wake after data has arrived, unless it is that of the current
+    /// task.
     pub(super) fn wake(&mut self, knows: &Waker) -> Option<Waker> {
         let asleep = self.asleep.take();
         asleep.filter(|asleep| !asleep.will_wake(knows))
     }
 }
 
-/// So short a piece of data is copied: it would keep a larger buffer alive.
+/// Shorter chunks are copied, as they would keep a larger buffer alive.
 const SHORT: usize = 16 << 10;
 
-/// Bytes from the beginning of the body, the last of them in a buffer that grows.
+/// Bytes from the start of the body, the last of them in a buffer that grows.
 #[derive(Default)]
 struct Kept {
     /// With the position of their first byte.
@@ -175,7 +177,7 @@ impl Kept {
         self.tail_from += data.len();
     }
 
-    /// What is kept from `position` on, in one piece.
+    /// Returns what is kept from `position` on, up to the end of one chunk.
     fn at(&self, position: usize) -> Option<Bytes> {
         if let Some(at) = position.checked_sub(self.tail_from) {
             let rest = self.tail.get(at..)?;

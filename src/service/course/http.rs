@@ -1,4 +1,4 @@
-//! An HTTP exchange: a head that can be sent again, a body in keeping, and an answer
+//! An HTTP request: a head that can be sent again, a body that may be kept, and a response
 //! whose body holds the lease.
 
 use std::marker::PhantomData;
@@ -15,19 +15,19 @@ use crate::service::affinity::{BoxFacts, Wishes};
 use crate::service::failover::{Idempotent, is_idempotent};
 use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, UpgradeLease};
 
-/// What the HTTP service can be told.
+/// The settings of the HTTP service.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct HttpSettings {
     pub(in crate::service) common: ServiceSettings,
     pub(in crate::service) wishes: Wishes,
-    /// Whether members get to see the extensions of requests.
+    /// Whether the extensions of requests are passed to members.
     pub(in crate::service) extensions: bool,
 }
 
-/// An HTTP request; `D` is the way to the member, `K` the body in keeping.
+/// An HTTP request; `D` is the dispatch to the member, `K` the kept body.
 pub(in crate::service) struct HttpExchange<D, K> {
     settings: Arc<HttpSettings>,
-    /// As the client sent it; `None` once it is not needed again.
+    /// As the client sent it; `None` if it is not needed again.
     head: Option<Parts>,
     kept: K,
     method: Method,
@@ -160,7 +160,8 @@ where
             wishes.renew(balancer, lease.member(), lease.route(), headers);
         }
         if head.extensions.is_empty() {
-            // Nobody needs those of the request any more, but for their place.
+            // The extensions of the request are not needed any more; their allocation is
+            // reused.
             let spare = self.head.as_mut().map(|head| &mut head.extensions);
             head.extensions = spare.map(std::mem::take).unwrap_or_default();
             head.extensions.clear();
@@ -185,8 +186,8 @@ where
     }
 }
 
-/// In the extensions of a request whose member is to see the client's `Host`, though it
-/// has one of its own.
+/// In the extensions of a request: its member gets the client's `Host`, although it has one
+/// of its own.
 #[cfg_attr(
     not(feature = "config"),
     allow(dead_code, reason = "only a configuration says so by request")
@@ -194,13 +195,14 @@ where
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostKept;
 
-/// Asks, in the extensions of a request, for a connection to the member that has carried
+/// In the extensions of a request: it requires a connection to the member that has carried
 /// no request before.
 ///
-/// An `proxy::Endpoint` opens one, and keeps it for later requests as any
-/// other. Over HTTP/2, which tells by itself what it did not get to, a request goes onto the
-/// connection that all share. It is what requests carry that are sent again after
-/// [a connection turned out to be closed](crate::service::BalanceLayer::stale_if).
+/// A `proxy::Endpoint` opens a new connection, and keeps it for later requests like any
+/// other. Over HTTP/2, the request uses the shared connection, because HTTP/2 itself
+/// reports which requests were not processed. The balancer adds this to requests that it
+/// sends again after [a stale connection was
+/// closed](crate::service::BalanceLayer::stale_if).
 ///
 /// # Examples
 ///

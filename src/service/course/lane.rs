@@ -1,7 +1,6 @@
-//! One attempt: its lease, the service it goes to, and the future of its answer.
+//! One attempt: its lease, the service that it calls, and the future of its response.
 //!
-//! What does not live here: which attempts are made, and what becomes of their end
-//! (`machine`).
+//! Not here: which attempts are made, and what happens after one has ended (`machine`).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,35 +18,35 @@ use crate::service::{BalanceError, BoxError, Fault, cause};
 use crate::timer::Sleep;
 
 pin_project! {
-    /// Room for one attempt; `S` is the service, `F` its future.
+    /// A slot for one attempt; `S` is the service, `F` its future.
     pub(in crate::service) struct AttemptSlot<W, S, F> {
-        // First, so that it is gone before the lease gives its count back.
+        // The first field, so that it is dropped before the lease.
         #[pin]
         future: Option<F>,
         // `None` while there is no attempt.
         lease: Option<Lease<W>>,
         // Kept for the next attempt.
         service: Option<S>,
-        // The service has been polled ready already.
+        // The service was already polled ready.
         ready: bool,
-        // The request is sent again, as its connection turned out to be closed: on a new one.
+        // The request is sent again on a new connection, as its connection was closed.
         fresh: bool,
         alarm: Option<Sleep>,
     }
 }
 
-/// How an attempt ended without an answer.
+/// Why an attempt ended without a response.
 pub(in crate::service) enum Halt {
-    /// The member takes no more requests at the same time, which its lease has learned.
-    /// Nothing was sent.
+    /// The member is at its limit of requests at the same time, which its lease has
+    /// learned. Nothing was sent.
     AtCapacity,
-    /// Another attempt has read the body before this one got it: nothing was sent.
+    /// Another attempt has read the body: nothing was sent.
     BodyGone,
     /// The inner service failed.
     Failed(BoxError, Fault),
-    /// It did not get ready: nothing was sent.
+    /// The inner service did not become ready: nothing was sent.
     NotReady(BoxError, Fault),
-    /// It is the request, or its client, that no member can help.
+    /// The request itself or its client is at fault, so no member can help.
     Request(BoxError, StatusCode),
 }
 
@@ -78,12 +77,13 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         self.lease.is_some()
     }
 
-    /// Its service is not ready yet: it has still to be given the request.
+    /// Returns whether the service is not ready yet, so that it still needs the request.
     pub(in crate::service) fn needs_request(&self) -> bool {
         self.is_busy() && self.future.is_none()
     }
 
-    /// The request has been on a connection that was closed without an answer.
+    /// Returns whether the request was already sent on a connection that was closed without
+    /// a response.
     pub(in crate::service) fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -96,7 +96,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         self.service.as_ref()
     }
 
-    /// Ends the attempt; its future is dropped before the lease is handed out.
+    /// Ends the attempt; its future is dropped before the lease is returned.
     pub(in crate::service) fn take(self: Pin<&mut Self>) -> Option<(Lease<W>, S)> {
         let mut this = self.project();
         this.future.set(None);
@@ -104,8 +104,8 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         Some((this.lease.take()?, this.service.take()?))
     }
 
-    /// Carries the attempt on until there is an answer. `last` says that the request is not
-    /// needed once more.
+    /// Polls the attempt until there is a response. `last` means that no other attempt
+    /// needs the request.
     pub(in crate::service) fn poll<X>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -139,7 +139,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
                     break Poll::Ready(Err(halt));
                 }
                 *this.fresh = true;
-                // It is the same attempt, and has no more time for it.
+                // It is the same attempt, with the same time limit.
                 keep_time(this.alarm, exchange);
             }
             if !*this.ready {
@@ -180,8 +180,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
     }
 }
 
-/// Ends a request as a failure if the member panics while it is polled, whoever catches
-/// that, and wherever.
+/// Ends the request as a failure if the member panics while it is polled.
 struct PanicGuard<'l, W> {
     lease: &'l mut Option<Lease<W>>,
     returned: bool,
@@ -197,8 +196,8 @@ impl<W> Drop for PanicGuard<'_, W> {
     }
 }
 
-/// Whose fault an error is: the client's, if it broke off its own body, or if a balancer
-/// or a client behind this one says so.
+/// Classifies an error: the client is at fault if it broke off its own body, or if a
+/// balancer or a client behind this one reports so.
 fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
     if let Some(full) = cause::<AtCapacity>(&*error) {
         full.teach(lease);
@@ -208,7 +207,7 @@ fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange:
         Some(BalanceError::Request { status, .. }) => Some(*status),
         _ => cause::<RequestError>(&*error).map(RequestError::status),
     };
-    // Clients of HTTP/2 do not name what broke off the body among the causes.
+    // With HTTP/2 clients, the error that broke off the body is not among the causes.
     let said = said.or(match lease.upload() {
         Upload::Failed(status) => StatusCode::from_u16(status).ok(),
         Upload::Flowing | Upload::Late => None,
@@ -223,14 +222,15 @@ fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange:
     Halt::Failed(error, fault)
 }
 
-/// Whether the request is sent again: on a new connection to the same member, in every
-/// mode, as no answer to it has begun and doing it twice does no harm.
+/// Returns whether the request is sent again to the same member, on a new connection. This
+/// does not depend on the settings for retries, as no response has begun and the request
+/// may be processed twice.
 fn reconnects<W, X: ServiceExchange<W>>(halt: &Halt, exchange: &X) -> bool {
     let stale = matches!(halt, Halt::Failed(_, fault) if fault.is_stale());
     stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_left()
 }
 
-/// Sees to it that an attempt's alarm is set.
+/// Sets the timer of an attempt, unless it is set.
 fn keep_time<W, X: ServiceExchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
     let patience = exchange.settings().patience.as_ref();
     let limit = patience.and_then(|patience| Some((patience, patience.timeouts.attempt?)));
@@ -239,7 +239,7 @@ fn keep_time<W, X: ServiceExchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) 
     }
 }
 
-/// Sets the alarm of the stage that the attempt is in, and listens for it.
+/// Sets the timer of the attempt's current stage, and polls it.
 fn is_late<W, X: ServiceExchange<W>>(
     alarm: &mut Option<Sleep>,
     answering: bool,
@@ -261,7 +261,8 @@ fn is_late<W, X: ServiceExchange<W>>(
     alarm.as_mut().poll(context).is_ready()
 }
 
-/// Who let the time pass: the client, if its body is what is being waited for.
+/// Returns who exceeded the time limit: the client if its body is being waited for,
+/// otherwise the member.
 fn too_late<W>(answering: bool, lease: &Lease<W>) -> Halt {
     let late = Fault::MAY_HAVE_BEEN_SENT.with_timed_out();
     match (answering, lease.upload()) {

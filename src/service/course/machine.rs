@@ -1,4 +1,5 @@
-//! Picked, sent, sent again or sent twice, answered: the machine of both services.
+//! The state machine of both services: it picks a member, sends the request, retries or
+//! hedges it, and returns the response.
 //!
 //! ```text
 //! start ─► pick ─► attempt ──────────────► answer
@@ -9,9 +10,9 @@
 //!       late? ────────┘ (hedge: beside the first)
 //! ```
 //!
-//! An attempt's future and answer are gone before the next attempt polls the service.
-//! What does not live here: what requests are made of (`exchange`), one attempt
-//! (`lane`), what was tried (`tried`), and the wait (`wait`).
+//! An attempt's future and response are dropped before the next attempt polls the service.
+//! Not here: the kinds of requests (`exchange`), one attempt (`slot`), what was tried
+//! (`tried`), and the wait (`wait`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -35,8 +36,8 @@ use crate::session::Session;
 use crate::timer::Sleep;
 
 pin_project! {
-    /// One request on its way. `X` is its kind, `S` the service and `F` its future, `H`
-    /// what was found ready.
+    /// One request in progress. `X` is its kind, `S` the service and `F` its future, `H`
+    /// the service that was polled ready.
     pub(in crate::service) struct Machine<W, X, S, F, H> {
         balancer: Balancer<W>,
         exchange: X,
@@ -45,7 +46,8 @@ pin_project! {
         hedge: Hedge,
         #[pin]
         one: AttemptSlot<W, S, F>,
-        // Made when it is needed: most requests have no attempt beside the first.
+        // Allocated when it is needed: most requests have no second attempt at the same
+        // time.
         two: Second<W, S, F>,
     }
 }
@@ -70,12 +72,12 @@ impl<W, X, S, F, H> fmt::Debug for Machine<W, X, S, F, H> {
     }
 }
 
-/// The attempt beside the first.
+/// The state of the hedged attempt.
 enum Hedge {
-    /// It has been made, or there will be none.
+    /// It has been started, or there will be none.
     Done,
     Due(Sleep),
-    /// The first attempt has not been waited for yet.
+    /// The first attempt has not been polled yet.
     NotArmed,
 }
 
@@ -85,7 +87,7 @@ enum Which {
     Two,
 }
 
-/// The lane that is meant, and the other one.
+/// The slot in question, and the other one.
 type Lanes<'m, W, S, F> = (
     Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
     Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
@@ -107,7 +109,7 @@ impl<W, X, S, F> Machine<W, X, S, F, X::Held>
 where
     X: ServiceExchange<W, Service = S>,
 {
-    /// Picks a member at once, so that it is counted before anybody polls.
+    /// Picks a member at once, so that it is counted before the future is polled.
     pub(in crate::service) fn start(balancer: Balancer<W>, exchange: X, held: X::Held) -> Self {
         let settings = exchange.settings();
         if settings.failover.repeats && exchange.is_idempotent() {
@@ -149,7 +151,7 @@ where
     }
 }
 
-/// How long a failed pick is waited for.
+/// Returns how long a request waits after a failed pick, if it waits.
 fn waits<W>(settings: &ServiceSettings, picked: &Result<Lease<W>, PickError>) -> Option<Duration> {
     let patience = settings.patience.as_ref()?.timeouts.member?;
     let error = picked.as_ref().err()?;
@@ -190,7 +192,7 @@ where
         }
     }
 
-    /// Looks whether there is a member; tells whether the wait goes on.
+    /// Polls for a member; returns whether the wait continues.
     fn wait(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -223,7 +225,7 @@ where
         false
     }
 
-    /// Carries the attempts on until one of them ends; `None` if none does yet.
+    /// Polls the attempts until one of them ends; `None` if none has ended yet.
     fn attempt(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Option<ThenOf<X, W, S>> {
         loop {
             for which in [Which::One, Which::Two] {
@@ -233,11 +235,11 @@ where
                     continue;
                 };
                 let settings = this.exchange.settings();
-                // A member that is alone may be replaced meanwhile: others may come.
+                // Even with a single member there may be others later.
                 let is_last = this.course.attempts >= settings.failover.max_attempts;
                 let needed = other.is_some_and(|other| other.needs_request());
-                // Where connections are known, one that is closed, or a member that is full,
-                // is no attempt.
+                // Where stale connections are recognized, one that is closed does not count
+                // as an attempt; nor does a member that is full.
                 let last = is_last && !needed && !settings.reconnects;
                 match lane.poll(context, this.exchange, last) {
                     Poll::Pending => {}
@@ -251,8 +253,8 @@ where
         }
     }
 
-    /// There is an answer: it is delivered, unless its status asks for another member
-    /// and there is one.
+    /// Delivers the response, unless its status requires another member and one can be
+    /// picked.
     fn answered(self: Pin<&mut Self>, which: Which, response: X::Response) -> ThenOf<X, W, S> {
         let this = self.project();
         let (lane, other) = lanes(which, this.one, this.two);
@@ -269,18 +271,20 @@ where
             this.course.note(&lease);
             this.course.cause = judged.cause();
         }
-        // Whether the request goes on, and to whom if not to the other who has it.
+        // Whether the request is sent on, and to which member if not to the one of the
+        // other attempt.
         let onward = match &other {
             _ if !judged.retry => None,
             Some(_) => Some(None),
             None => this
                 .course
-                // There is an answer already: no member is forgiven for a better one.
+                // There is a response already: no member in error is recovered for a better
+                // one.
                 .elect_for_repetition(this.balancer, this.exchange, Reach::Usable)
                 .map(Some),
         };
         let Some(next) = onward else {
-            // The loser of two is cancelled.
+            // The other attempt is cancelled.
             drop(other.and_then(AttemptSlot::take));
             let served = Served {
                 renew: lease.session().route_changed() && !this.course.strayed,
@@ -303,7 +307,7 @@ where
         Then::GoOn
     }
 
-    /// An attempt ended without an answer.
+    /// Handles an attempt that ended without a response.
     fn halted(self: Pin<&mut Self>, which: Which, halt: Halt) -> ThenOf<X, W, S> {
         let this = self.project();
         let (lane, other) = lanes(which, this.one, this.two);
@@ -321,7 +325,7 @@ where
             Halt::AtCapacity => {
                 this.course.meet_limit(&lease);
                 lease.finish(Outcome::Cancelled);
-                // It was a pick that came to nothing, not an attempt.
+                // No attempt was made after all.
                 this.course.attempts -= 1;
                 if other.is_some() {
                     this.course.refund(&failover.budget);
@@ -347,7 +351,7 @@ where
             }
             Halt::Failed(error, fault) => (error, fault),
             Halt::NotReady(error, _) if X::SHARED => {
-                // The same service would have to get ready for any other member.
+                // The same service would have to become ready for any other member.
                 lease.finish(Outcome::Cancelled);
                 this.course.refund(&failover.budget);
                 if other.is_some() {
@@ -358,7 +362,7 @@ where
             }
             Halt::NotReady(error, fault) => (error, fault),
             Halt::BodyGone => {
-                // An earlier attempt, or the one beside this, has read it meanwhile.
+                // An earlier attempt, or the one beside this, has read the body meanwhile.
                 lease.finish(Outcome::Cancelled);
                 this.course.refund(&failover.budget);
                 if other.is_some() {
@@ -383,7 +387,7 @@ where
         }
         this.course.sent |= again || !fault.is_nothing_sent();
         this.course.note(&lease);
-        // A second try would find as little as the first.
+        // A second attempt on the same member would find the same.
         let has_room = !fault.is_overloaded() && !fault.is_exhausted();
         if settings.pardons && has_room {
             this.course.pardon(lease.member().id(), fault);
@@ -394,7 +398,7 @@ where
         if other.is_some() {
             return Then::GoOn;
         }
-        // Too much to do is no reason to try a member that is in error.
+        // Overload is no reason to try a member that is in error.
         let reach = if has_room {
             Reach::Forgiving
         } else {
@@ -451,7 +455,7 @@ where
         onward::<W, X, S, F>(this.balancer, settings, this.course, next)
     }
 
-    /// Begins an attempt beside the first when that is late; tells whether it did.
+    /// Starts the hedged attempt if its delay has elapsed; returns whether it did.
     fn hedge(self: Pin<&mut Self>, context: &mut Context<'_>) -> bool {
         let this = self.project();
         let settings = this.exchange.settings();
@@ -491,7 +495,7 @@ where
         };
         let service = X::beside(service, &next);
         *this.two = Some(Box::pin(AttemptSlot::new(next, service, false)));
-        // It is the one repetition that there may be.
+        // This counts as the only retry.
         this.course.repeated = true;
         this.course.attempts += 1;
         true

@@ -1,5 +1,5 @@
-//! The course of a request, for both services: one machine, its attempts, and what each
-//! kind of request brings to it.
+//! The attempts of a request, for both services: one state machine, its attempts, and what
+//! each kind of request provides.
 
 mod exchange;
 mod http;

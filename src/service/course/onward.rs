@@ -1,6 +1,6 @@
-//! What comes after an attempt that ended without an answer: [`onward`].
+//! What happens after an attempt has ended without a response: [`onward`].
 //!
-//! What does not live here: which member is picked next (`tried`), and the attempts (`machine`).
+//! Not here: which member is picked next (`tried`), and the attempts (`machine`).
 
 use std::pin::Pin;
 
@@ -11,28 +11,28 @@ use super::wait::{Spare, Wait};
 use crate::balancer::{Balancer, Lease, PickError};
 use crate::service::BalanceError;
 
-/// What follows from the end of an attempt.
+/// What happens after an attempt has ended.
 pub(super) enum Then<A, W, S, H> {
     GoOn,
     Return(Result<A, BalanceError>),
     Wait(Box<Wait<W, S, H>>),
 }
 
-/// What follows, as a machine of this kind has it.
+/// The [`Then`] of a machine of this kind.
 pub(super) type ThenOf<X, W, S> =
     Then<<X as ServiceExchange<W>>::Answer, W, S, <X as ServiceExchange<W>>::Held>;
 
-/// An attempt that ended without an answer, and what comes after it.
+/// An attempt that ended without a response, and the pick for the next one.
 pub(super) struct FailedAttempt<'m, W, S, F> {
     pub(super) lane: Pin<&'m mut AttemptSlot<W, S, F>>,
     pub(super) service: S,
-    /// `None` if the request may not go on.
+    /// `None` if the request must not be sent again.
     pub(super) next: Option<Result<Lease<W>, PickError>>,
     pub(super) strays: bool,
     pub(super) failed: BalanceError,
 }
 
-/// Begins the next attempt, waits for a member with room, or ends the request.
+/// Starts the next attempt, waits for a member with room, or ends the request.
 pub(super) fn onward<W, X, S, F>(
     balancer: &Balancer<W>,
     settings: &ServiceSettings,

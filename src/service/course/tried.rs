@@ -1,4 +1,4 @@
-//! What one request has tried, and whom it may try next.
+//! Which members a request has tried, and which one it tries next.
 
 use super::exchange::ServiceExchange;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -6,59 +6,62 @@ use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
 use crate::session::Session;
 
-/// How far a pick goes for a member.
+/// Which members a pick may return.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reach {
-    /// As a first pick: if there is no other, members are forgiven their error (forced
+    /// Like a first pick: if there is no other member, one in error is recovered (forced
     /// recovery). For a request that would fail otherwise.
     Forgiving,
-    /// To members that are usable now.
+    /// Only members that are usable now.
     Usable,
 }
 
-/// What has been tried.
+/// The state of a request across its attempts.
 #[derive(Default)]
 pub(super) struct TriedMembers {
     pub(super) tried: Vec<MemberId>,
     /// Why the last attempt failed.
     pub(super) cause: Option<Cause>,
-    /// The payloads that these members, and those that were full, had then; `None` for one
-    /// that has been replaced.
+    /// The payloads that these members, and those that were full, had when they were tried;
+    /// `None` for one that has been replaced.
     payloads: Vec<(MemberId, Option<u64>)>,
     pub(super) attempts: u32,
-    /// How many of them the budget has paid for.
+    /// The number of attempts that the budget has paid for.
     paid: u32,
-    /// The one repetition of what may have been sent.
+    /// The only retry of a request that may have been sent has been used.
     pub(super) repeated: bool,
-    /// The one more for a failure that is not the member's fault.
+    /// The additional retry after a failure without the member's fault has been used.
     excused: bool,
-    /// Who failed without fault, and may have the request again if nobody else can.
+    /// A member that failed without fault, and may get the request again if no other can
+    /// take it.
     pardoned: Option<MemberId>,
-    /// Somebody has had it again.
+    /// Such a member has got the request again.
     returned: bool,
-    /// The members that took no more requests at the same time.
+    /// The members that were at their limit of requests at the same time.
     full: Vec<MemberId>,
-    /// What the last attempt that failed came to, for when no other can begin.
+    /// The error of the last failed attempt, to return if no other attempt can start.
     pub(super) failed: Option<BalanceError>,
-    /// Some member may have got some of the request.
+    /// A member may have received a part of the request.
     pub(super) sent: bool,
-    /// The client keeps its route, though another member answers: its own is not in
-    /// error.
+    /// The client keeps its route although another member responds, as its own member is
+    /// not in error.
     pub(super) strayed: bool,
 }
 
 impl TriedMembers {
-    /// A request for a pick that knows what has been tried.
+    /// Adds to a pick what has been tried.
     pub(super) fn of<'p>(&'p self, pick: PickRequest<'p>) -> PickRequest<'p> {
         pick.with_tried(&self.tried).with_cause(self.cause.as_ref())
     }
 
-    /// Whoever failed with such a fault may have the request once more, if nobody else can.
+    /// Allows a second attempt on a member that failed without fault, if no other member
+    /// can take the request.
     pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
         self.pardoned = (fault.is_member_blameless() && !self.returned).then_some(member);
     }
 
-    /// Ends an attempt that failed. What this machine has run out of is no member's failure.
+    /// Ends a failed attempt. If this machine has run out of a resource, that is not
+    /// counted as the member's failure.
     pub(super) fn end<W>(&mut self, lease: Lease<W>, fault: Fault, cause: &Cause) {
         self.cause = Some(cause.clone());
         if fault.is_exhausted() {
@@ -68,8 +71,9 @@ impl TriedMembers {
         }
     }
 
-    /// A member takes no more requests at the same time. The balancer knows that now; if it
-    /// has picked it all the same, others use it as well, and it is not asked a third time.
+    /// Records that a member is at its limit of requests at the same time. The balancer
+    /// knows the limit now. If it picks the member again nevertheless, other clients use
+    /// that member too, and it is not tried a third time.
     pub(super) fn meet_limit<W>(&mut self, lease: &Lease<W>) {
         let member = lease.member().id();
         if self.full.contains(&member) {
@@ -88,7 +92,7 @@ impl TriedMembers {
         self.note_payload(lease);
     }
 
-    /// As [`note`](Self::note), of a member that has not failed: it is late, or full.
+    /// Like [`note`](Self::note), for a member that has not failed but is late or full.
     pub(super) fn note_unfailed<W>(&mut self, lease: &Lease<W>) {
         self.note(lease);
         self.cause = None;
@@ -101,9 +105,9 @@ impl TriedMembers {
         }
     }
 
-    /// Forgets members whose payload has been replaced since it was tried: another server
-    /// has their name now. Each is forgotten once: a discovery that inserts the same members
-    /// again and again keeps no request going.
+    /// Forgets members whose payload has been replaced since they were tried: another
+    /// server has their name now. Each is forgotten only once, so that a discovery that
+    /// inserts the same members again and again cannot keep a request going.
     pub(super) fn forget_replaced<W>(&mut self, balancer: &Balancer<W>) {
         for (member, payload) in &mut self.payloads {
             if payload.is_some_and(|payload| balancer.has_replaced(*member, payload)) {
@@ -114,8 +118,8 @@ impl TriedMembers {
         }
     }
 
-    /// Whether there is a repetition left for such a failure. More than these two would
-    /// hand a request that kills members from one to the next.
+    /// Returns whether a retry is left for such a failure, and uses it up. With more than
+    /// these two, a request that crashes members could be passed from one to the next.
     pub(super) fn repeats_after(&mut self, fault: Fault) -> bool {
         let left = if fault.is_member_blameless() && !self.excused {
             &mut self.excused
@@ -125,8 +129,8 @@ impl TriedMembers {
         !std::mem::replace(left, true)
     }
 
-    /// As [`elect_quietly`](Self::elect_quietly), and tells observers if there is none, unless
-    /// that is waited for: then it is told when the wait is over.
+    /// Like [`elect_quietly`](Self::elect_quietly), and reports a failed pick to observers,
+    /// unless the request waits for a member: then it is reported when the wait is over.
     pub(super) fn elect<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
@@ -154,9 +158,9 @@ impl TriedMembers {
         }
     }
 
-    /// Picks a member that has not been tried; if all that are eligible have been, one of
-    /// those that stand in for them; then one that failed without fault; and at last, if
-    /// `reach` says so, one that only its error keeps out.
+    /// Picks a member that has not been tried. If there is none, picks one of those that
+    /// replace them; then one that failed without fault; and finally, if `reach` allows it,
+    /// one that only its error excludes.
     fn elect_quietly<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
@@ -195,8 +199,7 @@ impl TriedMembers {
         })
     }
 
-    /// Picks somebody else for what may have been sent already, if that may be sent
-    /// again at all.
+    /// Picks another member for a request that may have been sent, if it may be sent again.
     pub(super) fn elect_for_repetition<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
@@ -212,7 +215,7 @@ impl TriedMembers {
             return None;
         }
         self.paid += 1;
-        // Nothing waits for a repetition.
+        // A retry does not wait for a member.
         let picked = self.elect_quietly(balancer, exchange, reach);
         self.tell_if_refused(balancer, exchange, &picked);
         if picked.is_err() {
@@ -221,8 +224,8 @@ impl TriedMembers {
         picked.ok()
     }
 
-    /// There is one attempt less than was paid for, as nothing of it was sent. Which of two
-    /// it was does not matter: one of them is the first, which costs nothing.
+    /// Returns the cost of an attempt for which nothing was sent. If there were two, it
+    /// does not matter which one: the first costs nothing.
     pub(super) fn refund(&mut self, budget: &RetryBudget) {
         if let Some(paid) = self.paid.checked_sub(1) {
             self.paid = paid;
@@ -231,8 +234,8 @@ impl TriedMembers {
     }
 }
 
-/// Returns whether a session that goes elsewhere has its member left, so that it may come
-/// back.
+/// Returns whether a session keeps its route although another member is tried, because its
+/// own member can serve it later.
 pub(super) fn strays<W>(lease: &Lease<W>) -> bool {
     lease.session() == Session::Hit && !lease.member().status().contains(Flag::InError)
 }

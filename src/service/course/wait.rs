@@ -1,7 +1,7 @@
-//! A wait for a member, while none can be picked.
+//! A wait for a member, if none can be picked.
 //!
-//! Its end is kept by the timer alone; the balancer's clock only says when a member's
-//! error is over.
+//! Only the timer ends the wait; the balancer's clock only determines when the error of a
+//! member is over.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub(super) struct Wait<W, S, H> {
     waiter: Waiter<W>,
     pub(super) service: Spare<S, H>,
     patience: Duration,
-    /// Rings at the end.
+    /// The timer for the end of the wait.
     end: Option<Sleep>,
-    /// Rings when somebody may be back whom nobody else looks for.
+    /// The timer for the next recovery of a member, which no other task may notice.
     due: Option<Sleep>,
 }
 
@@ -35,7 +35,7 @@ impl<W, S, H> Wait<W, S, H> {
         }
     }
 
-    /// Looks whether there is a member, for a request that has tried some.
+    /// Polls for a member, for a request that may have tried some.
     pub(super) fn poll<X: ServiceExchange<W>>(
         &mut self,
         context: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl<W, S, H> Wait<W, S, H> {
             let picked = exchange.pick(balancer, |pick| {
                 let pick = course.of(pick);
                 let picked = self.waiter.attempt(&pick, context);
-                // The one that was waited for may be gone meanwhile.
+                // The member that was waited for may have been removed meanwhile.
                 let nobody = matches!(picked, Err(PickError::NoneUsable { .. }));
                 let instead = (nobody && !tried.is_empty())
                     .then(|| balancer.pick_in_reserve(&pick))
@@ -70,9 +70,9 @@ impl<W, S, H> Wait<W, S, H> {
             if end.as_mut().poll(context).is_ready() {
                 return self.over(picked, balancer, exchange, course);
             }
-            // Nobody else may look when a member's error is over.
+            // No other task may notice that a member's error is over.
             let now = balancer.now();
-            // One that is over already was noticed too late: in a moment, it is not.
+            // If it is already over, it was noticed too late; try again in a moment.
             let due = balancer.next_timed_change();
             self.due = due.map(|due| patience.sleep(due.since(now).max(MOMENT)));
             let due = self.due.as_mut();
@@ -82,7 +82,7 @@ impl<W, S, H> Wait<W, S, H> {
         }
     }
 
-    /// Ends the wait, and tells observers if it was in vain.
+    /// Ends the wait, and reports to observers if it was in vain.
     fn over<X: ServiceExchange<W>>(
         &mut self,
         picked: Result<Lease<W>, PickError>,
@@ -99,7 +99,7 @@ impl<W, S, H> Wait<W, S, H> {
     }
 }
 
-/// What the next attempt gets its service from.
+/// Where the next attempt gets its service from.
 pub(super) enum Spare<S, H> {
     Held(H),
     Used(S),
