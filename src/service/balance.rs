@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::course::{HttpExchange, HttpSettings, Machine};
+use super::attempt::{HttpExchange, HttpSettings, Machine};
 use super::{
     BalanceError, BoxError, BoxResponseBody, Counted, Dispatch, ErrorPageService, LeasedBody,
     PerMember, RequestBody,
@@ -39,7 +39,7 @@ use crate::balancer::Balancer;
 pub struct BalanceService<W, D = PerMember, P = Counted> {
     balancer: Balancer<W>,
     settings: Arc<HttpSettings>,
-    way: D,
+    dispatch: D,
     bodies: P,
 }
 
@@ -47,13 +47,13 @@ impl<W, D, P> BalanceService<W, D, P> {
     pub(super) fn new(
         balancer: Balancer<W>,
         settings: Arc<HttpSettings>,
-        way: D,
+        dispatch: D,
         bodies: P,
     ) -> Self {
         Self {
             balancer,
             settings,
-            way,
+            dispatch,
             bodies,
         }
     }
@@ -103,7 +103,7 @@ where
     /// services are made ready after they are picked. Fails only if the shared service
     /// fails.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BalanceError>> {
-        self.way
+        self.dispatch
             .poll_ready(context)
             .map_err(|error| BalanceError::NotReady {
                 source: error.into(),
@@ -116,7 +116,7 @@ where
         let again = common.failover.max_attempts > 1 || common.reconnects;
         let kept = self.bodies.keep(body, again);
         let exchange = HttpExchange::new(self.settings.clone(), head, kept);
-        let held = self.way.hold();
+        let held = self.dispatch.hold();
         BalanceFuture {
             machine: Machine::start(self.balancer.clone(), exchange, held),
         }
@@ -128,7 +128,7 @@ impl<W, D: Clone, P: Clone> Clone for BalanceService<W, D, P> {
         Self {
             balancer: self.balancer.clone(),
             settings: self.settings.clone(),
-            way: self.way.clone(),
+            dispatch: self.dispatch.clone(),
             bodies: self.bodies.clone(),
         }
     }
@@ -207,7 +207,7 @@ where
     type Output = Result<Response<LeasedBody<RB>>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_answer(context)
+        self.project().machine.poll_response(context)
     }
 }
 

@@ -63,7 +63,7 @@ impl Capacity {
 
 /// A member is at the limit of requests that it takes at the same time. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("all of its {limit} streams are in use")]
+#[error("all {limit} streams of the member are in use")]
 pub(crate) struct AtCapacity {
     limit: u32,
     /// The number of changes when the limit was met.

@@ -39,7 +39,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 pub enum BalanceError {
     /// This machine has no descriptors, local ports or memory left for a connection to a
     /// member. No member is put in error for this.
-    #[error("this machine has run out of what a connection needs")]
+    #[error("no descriptors, local ports or memory left for a connection")]
     Exhausted {
         /// The error of the inner service.
         source: BoxError,
@@ -63,7 +63,7 @@ pub enum BalanceError {
     },
     /// The inner service that all members share was not ready, or failed before a member
     /// was picked.
-    #[error("the inner service is not ready")]
+    #[error("the inner service failed before a member was picked")]
     NotReady {
         /// The error of the inner service.
         source: BoxError,
@@ -82,7 +82,7 @@ pub enum BalanceError {
         source: BoxError,
     },
     /// No member could be picked.
-    #[error("no member was elected")]
+    #[error("no member could be picked")]
     Pick(
         /// The reason.
         #[from]
@@ -108,7 +108,7 @@ pub enum BalanceError {
         source: BoxError,
     },
     /// The request itself, or its client, is at fault.
-    #[error("the request cannot be sent")]
+    #[error("request rejected with status {}", status.as_u16())]
     Request {
         /// 400 if the client broke off its body, 408 if the body was too slow, 414 if the
         /// URI is too long for the member, or the status of a
@@ -147,7 +147,7 @@ impl BalanceError {
     /// use equipoise::member::Cause;
     /// use equipoise::service::BalanceError;
     ///
-    /// /// Tells whether another site may do better.
+    /// /// Returns whether another site may serve the request.
     /// fn is_unreachable(error: &BalanceError) -> bool {
     ///     error.cause().is_some_and(Cause::is_before_sending)
     /// }
@@ -192,11 +192,11 @@ impl BalanceError {
 /// A limit of [`Timeouts`](super::Timeouts) was exceeded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Elapsed {
-    #[error("no answer in time")]
+    #[error("the response did not start in time")]
     Answer,
-    #[error("not ready in time")]
+    #[error("the member was not ready in time")]
     Ready,
-    #[error("the request body did not come in time")]
+    #[error("the request body did not arrive in time")]
     Upload,
 }
 
@@ -222,12 +222,12 @@ mod tests {
             timed_out,
             nothing_sent: false,
             cause: Cause::TimedOut,
-            source: Elapsed::Answer.into(),
+            source: Elapsed::Response.into(),
         };
         assert_eq!(member(true).to_string(), "member \"a\" failed in attempt 2");
         assert_eq!(
             member(true).source().unwrap().to_string(),
-            "no answer in time"
+            "the response did not start in time"
         );
         assert_eq!(member(true).cause(), Some(&Cause::TimedOut));
         assert_eq!(member(true).status(), 504);
@@ -246,22 +246,28 @@ mod tests {
         assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();
         let not_ready = BalanceError::NotReady { source };
-        assert_eq!(not_ready.to_string(), "the inner service is not ready");
-        assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
+        assert_eq!(
+            not_ready.to_string(),
+            "the inner service failed before a member was picked"
+        );
+        assert_eq!(
+            not_ready.source().unwrap().to_string(),
+            "the member was not ready in time"
+        );
         assert_eq!(not_ready.status(), 503);
         let source = "too many open files".into();
         let exhausted = BalanceError::Exhausted { source };
-        let said = "this machine has run out of what a connection needs";
+        let said = "no descriptors, local ports or memory left for a connection";
         assert_eq!(exhausted.to_string(), said);
         assert_eq!(exhausted.status(), 503);
         let slow = BalanceError::Request {
             status: StatusCode::REQUEST_TIMEOUT,
             source: Elapsed::Upload.into(),
         };
-        assert_eq!(slow.to_string(), "the request cannot be sent");
+        assert_eq!(slow.to_string(), "request rejected with status 408");
         assert_eq!(
             slow.source().unwrap().to_string(),
-            "the request body did not come in time"
+            "the request body did not arrive in time"
         );
         assert_eq!(slow.status(), 408);
         assert_eq!(
@@ -277,7 +283,7 @@ mod tests {
             tried: 0,
             retry_after: Some(Duration::from_secs(9)),
         });
-        assert_eq!(error.to_string(), "no member was elected");
+        assert_eq!(error.to_string(), "no member could be picked");
         assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
         assert_eq!(error.status(), 503);
     }

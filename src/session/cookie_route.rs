@@ -16,10 +16,10 @@ pub enum CookieRouteError {
     #[error("{0:?} cannot be in a cookie: use visible ASCII without quotes, `,`, `;` and `\\`")]
     Character(char),
     /// The member has no route.
-    #[error("it has no route: give it one")]
+    #[error("the member has no route: give it one")]
     NoRoute,
     /// The cookie would have more than 4096 bytes, which is what browsers keep.
-    #[error("a cookie of {0} bytes is not kept by browsers: use a shorter route")]
+    #[error("browsers do not keep a cookie of {0} bytes: use a shorter route")]
     TooLong(usize),
 }
 
@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn an_error_says_what_to_do() {
         for (error, text) in [
-            (Error::NoRoute, "it has no route: give it one"),
+            (Error::NoRoute, "the member has no route: give it one"),
             (
                 Error::TooLong(5000),
-                "a cookie of 5000 bytes is not kept by browsers: use a shorter route",
+                "browsers do not keep a cookie of 5000 bytes: use a shorter route",
             ),
             (
                 Error::Character(';'),

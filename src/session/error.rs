@@ -23,11 +23,11 @@ pub enum ParseStickySessionError {
     #[error("no session name: write the name of the cookie, or `cookie|parameter`")]
     NoName,
     /// There is nothing after the first `|`.
-    #[error("no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`")]
+    #[error("no URL parameter name after the `|`: write `cookie|parameter`, or drop the `|`")]
     NoParameterName,
     /// A name contains a character with which no request can match it.
     #[error(
-        "no session is ever found under a name with {0:?}: remove it (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+        "session name contains {0:?}: remove it (blanks, control characters, `=`, `;` and `,` are not allowed)"
     )]
     UnmatchableCharacter(char),
 }
@@ -48,12 +48,12 @@ mod tests {
         );
         assert_eq!(
             Error::NoParameterName.to_string(),
-            "no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`"
+            "no URL parameter name after the `|`: write `cookie|parameter`, or drop the `|`"
         );
         assert_eq!(
             Error::UnmatchableCharacter('\t').to_string(),
-            "no session is ever found under a name with '\\t': remove it \
-             (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+            "session name contains '\\t': remove it \
+             (blanks, control characters, `=`, `;` and `,` are not allowed)"
         );
     }
 }

@@ -39,7 +39,7 @@ async fn a_url_that_grows_too_long_gets_414_and_reaches_nobody() {
     let line = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(
         line,
-        "URI Too Long: the server takes none of this length.\n"
+        "URI Too Long: the server accepts no URI of this length.\n"
     );
     let member = balancer.member("a").unwrap();
     assert!(member.status().is_usable());

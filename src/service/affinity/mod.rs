@@ -116,7 +116,7 @@ pub(in crate::service) type ReadFacts = Arc<dyn Fn(&Parts) -> Option<BoxFacts> +
 
 /// How a member is chosen by an HTTP request's session, key and facts.
 #[derive(Clone, Default)]
-pub(in crate::service) struct Wishes {
+pub(in crate::service) struct HttpAffinity {
     sticky: Option<Arc<Sticky>>,
     hash: Option<HashKey>,
     facts: Option<ReadFacts>,
@@ -126,14 +126,14 @@ struct Sticky {
     session: StickySession,
     cookie: Option<(RouteCookie, RouteEncoding)>,
     /// Members that were already reported as not keeping sessions.
-    told: Mutex<HashSet<MemberId>>,
+    reported: Mutex<HashSet<MemberId>>,
 }
 
 /// How many such members are remembered at most, so that this does not grow with each
 /// member that is added and removed.
 const REMEMBERED: usize = 10_000;
 
-impl Wishes {
+impl HttpAffinity {
     pub(in crate::service) fn with_sticky(
         self,
         session: StickySession,
@@ -146,7 +146,7 @@ impl Wishes {
         let sticky = Some(Arc::new(Sticky {
             session,
             cookie,
-            told: Mutex::default(),
+            reported: Mutex::default(),
         }));
         Self { sticky, ..self }
     }
@@ -229,7 +229,7 @@ impl Wishes {
         match sticky.session.check_cookie_route(route.as_deref()) {
             Ok(()) => cookie.set(&sticky.session, &route.unwrap_or_default(), headers),
             Err(why) => {
-                if sticky.is_news(member.id()) {
+                if sticky.is_unreported(member.id()) {
                     balancer.tell_not_kept(member, &why);
                 }
             }
@@ -256,12 +256,12 @@ impl Wishes {
     }
 
     /// Tells the observers about those members.
-    pub(in crate::service) fn tell_not_kept<W>(&self, balancer: &Balancer<W>) {
+    pub(in crate::service) fn report_not_kept<W>(&self, balancer: &Balancer<W>) {
         let Some(sticky) = self.sticky.as_deref() else {
             return;
         };
         for (member, why) in self.not_kept(balancer) {
-            if sticky.is_news(member.id()) {
+            if sticky.is_unreported(member.id()) {
                 balancer.tell_not_kept(&member, &why);
             }
         }
@@ -270,20 +270,20 @@ impl Wishes {
 
 impl Sticky {
     /// Returns whether a member has not been reported yet.
-    fn is_news(&self, member: MemberId) -> bool {
-        let mut told = self.told.lock();
-        if told.len() >= REMEMBERED {
-            told.clear();
+    fn is_unreported(&self, member: MemberId) -> bool {
+        let mut reported = self.reported.lock();
+        if reported.len() >= REMEMBERED {
+            reported.clear();
         }
-        told.insert(member)
+        reported.insert(member)
     }
 }
 
-impl fmt::Debug for Wishes {
+impl fmt::Debug for HttpAffinity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.sticky.as_ref().map(|sticky| &sticky.session);
         let cookie = self.sticky.as_ref().and_then(|it| it.cookie.as_ref());
-        f.debug_struct("Wishes")
+        f.debug_struct("HttpAffinity")
             .field("sticky", &session)
             .field("cookie", &cookie.map(|(cookie, _)| cookie))
             .field("hash", &self.hash.is_some())

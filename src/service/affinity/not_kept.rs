@@ -33,9 +33,9 @@ impl fmt::Display for SessionsNotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, why)) in self.members().enumerate() {
             let before = if at == 0 {
-                "no session stays with "
+                "sessions cannot be kept with member "
             } else {
-                ", nor with "
+                "; with member "
             };
             write!(f, "{before}{name}: {why}")?;
         }

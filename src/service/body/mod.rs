@@ -3,8 +3,8 @@
 
 mod leased;
 mod replay;
+mod replay_buffer;
 mod request;
-mod tape;
 
 pub use leased::{LeasedBody, UpgradeLease};
 pub use replay::{BufferUpTo, KeptInBuffer, ReplayBody};

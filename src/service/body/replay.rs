@@ -8,7 +8,7 @@
 //! ```text
 //! buffer  ▓▓▓▓▓▓▓▓░░░░ limit      the client's body
 //! attempt 1  ────────► superseded ┐
-//! attempt 2  ──► replays ─────────┴─► goes on from here
+//! attempt 2  ──► replays ─────────┴─► continues from here
 //! ```
 //!
 //! Not here: the buffer, and which attempt reads (`replay_buffer`).
@@ -22,9 +22,9 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::replay_buffer::{BodySource, BufferRead, ReplayBuffer};
 use super::request::{KeptBody, RequestBody, Superseded};
 use super::request::{note_failed, status_of};
-use super::tape::{BodySource, Tape, TapeRead};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
 use crate::service::error::BodyGone;
@@ -63,7 +63,7 @@ where
 
     fn keep(&self, body: B, _repeatable: bool) -> KeptInBuffer<B> {
         if body.is_end_stream() {
-            return KeptInBuffer { tape: None };
+            return KeptInBuffer { buffer: None };
         }
         let size = body.size_hint();
         // A body that is known to be too long is not buffered. All others are, whatever the
@@ -92,24 +92,24 @@ where
 /// ```
 pub struct KeptInBuffer<B> {
     /// `None` if the body is empty.
-    tape: Option<Arc<Mutex<Tape<B>>>>,
+    buffer: Option<Arc<Mutex<ReplayBuffer<B>>>>,
 }
 
 impl<B> KeptBody for KeptInBuffer<B> {
     type Body = ReplayBody<B>;
 
     fn is_left(&self) -> bool {
-        let tape = self.tape.as_ref();
-        tape.is_none_or(|tape| tape.lock().can_be_rewound())
+        let buffer = self.buffer.as_ref();
+        buffer.is_none_or(|buffer| buffer.lock().can_be_rewound())
     }
 
     fn is_shareable(&self) -> bool {
-        let tape = self.tape.as_ref();
-        tape.is_none_or(|tape| tape.lock().is_complete())
+        let buffer = self.buffer.as_ref();
+        buffer.is_none_or(|buffer| buffer.lock().is_complete())
     }
 
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<ReplayBody<B>> {
-        self.rewound(|| Some(meter()))
+        self.replay(|| Some(meter()))
     }
 }
 
@@ -118,7 +118,7 @@ impl<B: Body> KeptInBuffer<B> {
     pub(crate) fn new(body: B, limit: usize) -> Self {
         let size = body.size_hint();
         Self {
-            tape: Some(Arc::new(Mutex::new(Tape::new(body, size, limit)))),
+            buffer: Some(Arc::new(Mutex::new(ReplayBuffer::new(body, size, limit)))),
         }
     }
 }
@@ -130,28 +130,28 @@ impl<B> KeptInBuffer<B> {
         allow(dead_code, reason = "endpoints keep some")
     )]
     pub(crate) fn next_uncounted(&mut self) -> Option<ReplayBody<B>> {
-        self.rewound(|| None)
+        self.replay(|| None)
     }
 
-    fn rewound(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
-        let Some(shared) = &self.tape else {
+    fn replay(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
+        let Some(shared) = &self.buffer else {
             return Some(ReplayBody { reader: None });
         };
-        let mut tape = shared.lock();
-        if !tape.can_be_rewound() {
+        let mut buffer = shared.lock();
+        if !buffer.can_be_rewound() {
             return None;
         }
-        let (attempt, superseded) = tape.rewind();
-        let left = tape.size;
-        drop(tape);
+        let (attempt, superseded) = buffer.rewind();
+        let left = buffer.size;
+        drop(buffer);
         wake(superseded);
-        let reader = TapeReader {
+        let reader = ReplayReader {
             attempt,
             left,
-            tape: shared.clone(),
+            buffer: shared.clone(),
             position: 0,
             done: false,
-            unsaid: false,
+            end_unannounced: false,
             meter: meter(),
         };
         Some(ReplayBody {
@@ -163,8 +163,8 @@ impl<B> KeptInBuffer<B> {
 impl<B> Drop for KeptInBuffer<B> {
     fn drop(&mut self) {
         // The body of an attempt may continue long after its response has begun.
-        if let Some(tape) = &self.tape {
-            tape.lock().keep_no_more();
+        if let Some(buffer) = &self.buffer {
+            buffer.lock().keep_no_more();
         }
     }
 }
@@ -180,11 +180,11 @@ impl<B> fmt::Debug for KeptInBuffer<B> {
 /// A request body that can be sent again; [`BufferUpTo`] creates it.
 pub struct ReplayBody<B> {
     /// `None` if the body is empty.
-    reader: Option<TapeReader<B>>,
+    reader: Option<ReplayReader<B>>,
 }
 
-struct TapeReader<B> {
-    tape: Arc<Mutex<Tape<B>>>,
+struct ReplayReader<B> {
+    buffer: Arc<Mutex<ReplayBuffer<B>>>,
     attempt: u64,
     /// The number of bytes that were read.
     position: usize,
@@ -192,7 +192,7 @@ struct TapeReader<B> {
     left: SizeHint,
     done: bool,
     /// The client's body has ended, but its size hint had not announced the end.
-    unsaid: bool,
+    end_unannounced: bool,
     /// `None` if the bytes are counted elsewhere.
     meter: Option<SentMeter>,
 }
@@ -204,29 +204,29 @@ enum NextChunk {
     Error(BoxError),
 }
 
-impl<B> TapeReader<B>
+impl<B> ReplayReader<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<NextChunk> {
-        let mut tape = self.tape.lock();
-        let next = match tape.find(self.attempt, self.position) {
-            TapeRead::Data(data) => {
+        let mut buffer = self.buffer.lock();
+        let next = match buffer.find(self.attempt, self.position) {
+            BufferRead::Data(data) => {
                 self.position += data.len();
                 NextChunk::Data(data)
             }
-            TapeRead::End(trailers) => NextChunk::End(trailers),
-            TapeRead::Gone => NextChunk::Error(BodyGone.into()),
-            TapeRead::Superseded => NextChunk::Error(Superseded.into()),
-            TapeRead::Wait => {
-                let other = tape.sleep(context.waker());
-                drop(tape);
+            BufferRead::End(trailers) => NextChunk::End(trailers),
+            BufferRead::Gone => NextChunk::Error(BodyGone.into()),
+            BufferRead::Superseded => NextChunk::Error(Superseded.into()),
+            BufferRead::Wait => {
+                let other = buffer.sleep(context.waker());
+                drop(buffer);
                 wake(other);
                 return Poll::Pending;
             }
-            TapeRead::ReadOn(source) => {
-                drop(tape);
+            BufferRead::ReadOn(source) => {
+                drop(buffer);
                 return self.read_on(source, context);
             }
         };
@@ -235,55 +235,55 @@ where
 
     /// Reads from the client's body, without holding the lock.
     fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<NextChunk> {
-        let mut hand = Hand {
-            tape: &self.tape,
+        let mut guard = SourceGuard {
+            buffer: &self.buffer,
             empty: false,
         };
         let frame = source.as_mut().poll_frame(context);
         let frame =
             frame.map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())));
         let over = source.is_end_stream();
-        hand.empty = true;
-        drop(hand);
+        guard.empty = true;
+        drop(guard);
         let frame = frame.map_err(Into::into);
         if let Some(meter) = &self.meter {
             meter.upload_polled(&frame, status_of);
         }
-        let mut tape = self.tape.lock();
+        let mut buffer = self.buffer.lock();
         let Poll::Ready(frame) = frame else {
-            tape.source = BodySource::Idle(source);
-            let other = tape.sleep(context.waker());
-            drop(tape);
+            buffer.source = BodySource::Idle(source);
+            let other = buffer.sleep(context.waker());
+            drop(buffer);
             wake(other);
             return Poll::Pending;
         };
-        tape.source = BodySource::Ended;
+        buffer.source = BodySource::Ended;
         let next = match frame.map(|frame| frame.map(Frame::into_data)) {
             None => {
-                self.unsaid = !over;
+                self.end_unannounced = !over;
                 NextChunk::End(None)
             }
             Some(Err(error)) => {
-                tape.source = BodySource::Failed;
+                buffer.source = BodySource::Failed;
                 NextChunk::Error(error)
             }
             Some(Ok(Ok(data))) => {
                 if !over {
-                    tape.source = BodySource::Idle(source);
+                    buffer.source = BodySource::Idle(source);
                 }
-                self.position = tape.note(&data);
+                self.position = buffer.note(&data);
                 self.done = over;
                 NextChunk::Data(data)
             }
             Some(Ok(Err(frame))) => {
-                tape.trailers = frame.into_trailers().ok();
-                NextChunk::End(tape.trailers.clone())
+                buffer.trailers = frame.into_trailers().ok();
+                NextChunk::End(buffer.trailers.clone())
             }
         };
         // An attempt that took over meanwhile continues with the client's body, or reads
         // what was just buffered.
-        let other = tape.wake(context.waker());
-        drop(tape);
+        let other = buffer.wake(context.waker());
+        drop(buffer);
         wake(other);
         Poll::Ready(next)
     }
@@ -305,19 +305,19 @@ where
 
 /// Holds the client's body while it is polled. If that panics, the other attempts see that
 /// it has failed.
-struct Hand<'t, B> {
-    tape: &'t Mutex<Tape<B>>,
+struct SourceGuard<'t, B> {
+    buffer: &'t Mutex<ReplayBuffer<B>>,
     empty: bool,
 }
 
-impl<B> Drop for Hand<'_, B> {
+impl<B> Drop for SourceGuard<'_, B> {
     fn drop(&mut self) {
         if !self.empty {
-            let mut tape = self.tape.lock();
-            tape.source = BodySource::Failed;
-            let asleep = tape.asleep();
-            drop(tape);
-            wake(asleep);
+            let mut buffer = self.buffer.lock();
+            buffer.source = BodySource::Failed;
+            let waiting = buffer.waiting();
+            drop(buffer);
+            wake(waiting);
         }
     }
 }
@@ -360,7 +360,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        let said = |reader: &TapeReader<B>| reader.done && !reader.unsaid;
+        let said = |reader: &ReplayReader<B>| reader.done && !reader.end_unannounced;
         self.reader.as_ref().is_none_or(said)
     }
 
@@ -401,7 +401,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
 #[cfg(test)]
 mod tests {
     use super::KeptInBuffer;
-    use crate::service::body::tape::TapeRead;
+    use crate::service::body::replay_buffer::BufferRead;
     use bytes::Bytes;
     use http_body::{Body, Frame};
     use http_body_util::BodyExt;
@@ -427,8 +427,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_kept_once_no_other_attempt_can_come() {
         let mut kept = KeptInBuffer::new(Endless, 1_000);
-        let tape = kept.tape.clone().unwrap();
-        let is_kept = || matches!(tape.lock().find(1, 0), TapeRead::Data(_));
+        let buffer = kept.buffer.clone().unwrap();
+        let is_kept = || matches!(buffer.lock().find(1, 0), BufferRead::Data(_));
         let mut body = kept.next_uncounted().unwrap();
         body.frame().await.unwrap().unwrap();
         assert!(is_kept());

@@ -356,7 +356,7 @@ impl<B> fmt::Debug for CountedBody<B> {
 
 /// The error that an abandoned attempt reads from its body.
 #[derive(Debug, thiserror::Error)]
-#[error("the request went on to another member, and its body with it")]
+#[error("another attempt has taken over the request body")]
 pub(in crate::service) struct Superseded;
 
 /// Passes bodies on unchanged, without a type of its own and without counting. Only an

@@ -14,7 +14,7 @@
 ///     Write(u64, Vec<u8>),
 /// }
 ///
-/// /// Reads may be repeated; writes are too long to be kept.
+/// /// Reads are idempotent; writes are too long to be kept.
 /// #[derive(Clone, Copy)]
 /// struct Reads;
 ///

@@ -26,7 +26,7 @@ use crate::member::{Cause, MemberState, Outcome};
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "an answer that is dropped at once ends the request"]
+#[must_use = "a response that is dropped at once ends the request"]
 pub struct Leased<R> {
     response: R,
     lease: Holding,
@@ -90,7 +90,7 @@ impl<R> Leased<R> {
     /// # fn example(answer: equipoise::service::Leased<u64>) {
     /// let (number, guard) = answer.into_parts();
     /// println!("{number}");
-    /// drop(guard); // as cancelled, if nothing else was said
+    /// drop(guard); // ends as cancelled unless `finish` was called
     /// # }
     /// ```
     pub fn into_parts(mut self) -> (R, Option<Guard>) {

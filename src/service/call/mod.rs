@@ -19,7 +19,7 @@ pub use leased::Leased;
 
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
-use crate::service::course::{
+use crate::service::attempt::{
     Judgement, Machine, Served, ServiceExchange, ServiceSettings, Unsendable,
 };
 use crate::service::failover::{ByCause, TimeLimits};
@@ -58,7 +58,7 @@ impl<W> Balancer<W> {
                     failover: Failover::new(),
                     classify: Arc::new(ByCause),
                     patience: None,
-                    pardons: false,
+                    retries_same_member: false,
                     reconnects: false,
                 },
                 affinity: None,
@@ -385,7 +385,7 @@ where
     type Output = Result<Leased<W::Response>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_answer(context)
+        self.project().machine.poll_response(context)
     }
 }
 

@@ -1,21 +1,21 @@
 //! The two ways from a member to an inner service: [`Rewrite`] uses one client for all
 //! members; with [`PerMember`], each member is a service.
 
-mod aimed;
 mod target;
+mod with_target;
 
 use std::task::{Context, Poll};
 
 use http::request::Parts;
 use tower_service::Service;
 
-pub use aimed::{WithTarget, WithTargetFuture};
 pub use target::{PreserveHost, RequestError, Target};
 #[cfg(feature = "proxy")]
 pub(crate) use target::{host_of, join_cookies, under, without_user};
+pub use with_target::{WithTarget, WithTargetFuture};
 
 mod sealed {
-    #[expect(unnameable_types, reason = "nobody else is to implement it")]
+    #[expect(unnameable_types, reason = "the trait is sealed")]
     pub trait Sealed {}
 
     impl<S> Sealed for super::Rewrite<S> {}
@@ -88,7 +88,7 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
 
     /// Rewrites the head of a request for the member.
     #[doc(hidden)]
-    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError>;
+    fn rewrite(member: &W, head: &mut Parts) -> Result<(), RequestError>;
 }
 
 /// One inner service for all members: each request is rewritten for its member by
@@ -157,8 +157,8 @@ where
         busy.clone()
     }
 
-    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError> {
-        member.aim(head)
+    fn rewrite(member: &W, head: &mut Parts) -> Result<(), RequestError> {
+        member.rewrite(head)
     }
 }
 
@@ -199,7 +199,7 @@ where
         member.clone()
     }
 
-    fn aim(_: &W, _: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(_: &W, _: &mut Parts) -> Result<(), RequestError> {
         Ok(())
     }
 }

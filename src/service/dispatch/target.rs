@@ -33,7 +33,7 @@ use crate::service::BoxError;
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head)?;
+/// member.rewrite(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/app/cart?id=7");
 /// assert_eq!(head.headers["host"], "10.0.0.1:8080");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,15 +51,15 @@ use crate::service::BoxError;
 /// }
 ///
 /// impl Target for Tenant {
-///     fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-///         self.uri.aim(head)?;
+///     fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
+///         self.uri.rewrite(head)?;
 ///         head.headers.insert("x-api-key", self.key.clone());
 ///         Ok(())
 ///     }
 /// }
 /// # let tenant = Tenant { uri: Uri::from_static("http://a"), key: HeaderValue::from_static("k") };
 /// # let (mut head, ()) = http::Request::new(()).into_parts();
-/// # tenant.aim(&mut head).unwrap();
+/// # tenant.rewrite(&mut head).unwrap();
 /// # assert_eq!(head.headers["x-api-key"], "k");
 /// ```
 pub trait Target {
@@ -70,7 +70,7 @@ pub trait Target {
     ///
     /// If the request cannot be rewritten. The balancer then responds with the error's
     /// status, and nothing is sent.
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError>;
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError>;
 }
 
 /// Why a request cannot be sent to any member: the request itself or its client is at
@@ -87,7 +87,7 @@ pub trait Target {
 /// assert_eq!(error.status(), StatusCode::FORBIDDEN);
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("it is the request, which is answered with {}", status.as_u16())]
+#[error("request rejected with status {}", status.as_u16())]
 pub struct RequestError {
     status: StatusCode,
     /// The reason, in words that the client may read; empty if the status is enough.
@@ -134,7 +134,7 @@ impl RequestError {
 }
 
 impl Target for Uri {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         let scheme = self.scheme().cloned().unwrap_or(Scheme::HTTP);
         let place = self.authority().map(|authority| (scheme, authority));
         point(head, place, self.path())
@@ -142,21 +142,21 @@ impl Target for Uri {
 }
 
 impl Target for Authority {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         point(head, Some((Scheme::HTTP, self)), "/")
     }
 }
 
 impl Target for SocketAddr {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         let authority = Authority::from_maybe_shared(Bytes::from(self.to_string()));
-        authority.map_err(RequestError::too_long)?.aim(head)
+        authority.map_err(RequestError::too_long)?.rewrite(head)
     }
 }
 
 impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-        (**self).aim(head)
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
+        (**self).rewrite(head)
     }
 }
 
@@ -178,7 +178,7 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head)?;
+/// member.rewrite(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/");
 /// assert_eq!(head.headers["host"], "shop.example.com");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -188,11 +188,11 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         // RFC 9112, 3.2.2: a host in the request line takes precedence over the header.
         let named = head.uri.authority().and_then(host_of);
         let host = named.or_else(|| head.headers.get(HOST).cloned());
-        self.0.aim(head)?;
+        self.0.rewrite(head)?;
         if let Some(host) = host {
             head.headers.insert(HOST, host);
         }
@@ -284,7 +284,7 @@ mod tests {
 
     fn aimed(member: &impl Target, asked: &str) -> String {
         let (mut head, ()) = Request::get(asked).body(()).unwrap().into_parts();
-        member.aim(&mut head).unwrap();
+        member.rewrite(&mut head).unwrap();
         format!(
             "{} host {}",
             head.uri,
@@ -330,7 +330,7 @@ mod tests {
     fn an_asterisk_stays_one() {
         let request = Request::builder().method(Method::OPTIONS).uri("*");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        Uri::from_static("http://h/p").aim(&mut head).unwrap();
+        Uri::from_static("http://h/p").rewrite(&mut head).unwrap();
         assert_eq!(head.uri.path(), "*");
         assert_eq!(head.uri.authority().unwrap(), "h");
     }
@@ -340,7 +340,7 @@ mod tests {
         let request = Request::get("https://shop.example.com/a").version(Version::HTTP_2);
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         PreserveHost(Uri::from_static("http://h"))
-            .aim(&mut head)
+            .rewrite(&mut head)
             .unwrap();
         assert_eq!(head.version, Version::HTTP_11);
         assert_eq!(head.headers["host"], "shop.example.com");
@@ -352,7 +352,7 @@ mod tests {
         let request = Request::get("http://shop.example.com/a").header("host", "evil.example.com");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         PreserveHost(Uri::from_static("http://h"))
-            .aim(&mut head)
+            .rewrite(&mut head)
             .unwrap();
         assert_eq!(head.headers["host"], "shop.example.com");
         assert_eq!(head.headers.get_all("host").iter().count(), 1);
@@ -362,12 +362,11 @@ mod tests {
     fn a_path_that_grows_too_long_is_refused_and_never_sent_without_its_prefix() {
         let long = format!("/admin?{}", "x".repeat(65_525));
         let (mut head, ()) = Request::get(long).body(()).unwrap().into_parts();
-        let error = Uri::from_static("http://h/app").aim(&mut head).unwrap_err();
+        let error = Uri::from_static("http://h/app")
+            .rewrite(&mut head)
+            .unwrap_err();
         assert_eq!(error.status(), 414);
-        assert_eq!(
-            error.to_string(),
-            "it is the request, which is answered with 414"
-        );
+        assert_eq!(error.to_string(), "request rejected with status 414");
     }
 
     #[test]
@@ -375,7 +374,7 @@ mod tests {
         let request = Request::get("/a").version(Version::HTTP_2);
         let request = request.header("cookie", "a=1").header("cookie", "b=2");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        Uri::from_static("http://h").aim(&mut head).unwrap();
+        Uri::from_static("http://h").rewrite(&mut head).unwrap();
         let cookies: Vec<_> = head.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["a=1; b=2"]);
     }
@@ -383,7 +382,7 @@ mod tests {
     #[test]
     fn a_member_without_a_host_gives_its_prefix() {
         let (mut head, ()) = Request::get("/a").body(()).unwrap().into_parts();
-        Uri::from_static("/p").aim(&mut head).unwrap();
+        Uri::from_static("/p").rewrite(&mut head).unwrap();
         assert_eq!(head.uri, "/p/a");
     }
 }

@@ -103,7 +103,7 @@ impl RetryBudget {
     /// ```
     /// use equipoise::service::{Failover, RetryBudget};
     ///
-    /// // Nothing that may have been sent is ever repeated.
+    /// // Nothing that may have been sent is retried.
     /// let none = RetryBudget::new().with_percent(0).with_per_second(0).with_burst(0);
     /// let failover = Failover::new().with_budget(none);
     /// # let _ = failover;

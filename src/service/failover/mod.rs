@@ -66,7 +66,7 @@ pub(in crate::service) use timeouts::TimeLimits;
 #[derive(Clone, Debug)]
 pub struct Failover {
     pub(in crate::service) max_attempts: u32,
-    pub(in crate::service) repeats: bool,
+    pub(in crate::service) retries: bool,
     pub(in crate::service) error_on_timeout: bool,
     pub(in crate::service) budget: RetryBudget,
     pub(in crate::service) fail_on: Vec<StatusCode>,
@@ -79,7 +79,7 @@ impl Failover {
     pub fn new() -> Self {
         Self {
             max_attempts: u32::MAX,
-            repeats: true,
+            retries: true,
             error_on_timeout: false,
             budget: RetryBudget::new(),
             fail_on: Vec::new(),
@@ -118,7 +118,7 @@ impl Failover {
     #[must_use]
     pub fn without_retries(self) -> Self {
         Self {
-            repeats: false,
+            retries: false,
             ..self
         }
     }
@@ -193,7 +193,7 @@ impl Default for Failover {
 /// ```
 /// use equipoise::service::Idempotent;
 ///
-/// // A POST with a key by which the members recognise a repetition.
+/// // A POST with a key by which the members recognize a duplicate.
 /// let request = http::Request::post("/orders")
 ///     .header("idempotency-key", "7f6c")
 ///     .extension(Idempotent::new())

@@ -84,7 +84,7 @@ impl<W, P> BalanceLayer<W, P> {
     where
         E: Error + 'static,
     {
-        self.settings.common.pardons = true;
+        self.settings.common.retries_same_member = true;
         let rest = self.settings.common.classify.clone();
         self.classify(FaultIf::new(is, Fault::with_member_blameless, rest))
     }
@@ -99,7 +99,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::Balancer;
     /// use equipoise::service::BalanceLayer;
     ///
-    /// /// What a client of yours says when all its connections are in use.
+    /// /// The error of your client when all its connections are in use.
     /// #[derive(Debug, thiserror::Error)]
     /// #[error("no connection is free")]
     /// struct PoolExhausted;
@@ -138,7 +138,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// // What a `ReverseProxy` is told by itself.
+    /// // `ReverseProxy` does this by default.
     /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
     /// let layer = BalanceLayer::new(balancer).stale_if(EndpointError::is_stale);
     /// # let _ = layer;

@@ -11,8 +11,8 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use crate::balancer::Balancer;
-use crate::service::affinity::{BoxFacts, SessionsNotKept, Wishes};
-use crate::service::course::{HttpSettings, ServiceSettings};
+use crate::service::affinity::{BoxFacts, HttpAffinity, SessionsNotKept};
+use crate::service::attempt::{HttpSettings, ServiceSettings};
 use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{
     BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
@@ -70,14 +70,14 @@ impl<W> BalanceLayer<W> {
             failover: Failover::new(),
             classify: Arc::new(ByCause),
             patience: None,
-            pardons: false,
+            retries_same_member: false,
             reconnects: false,
         };
         Self {
             balancer,
             settings: HttpSettings {
                 common,
-                wishes: Wishes::default(),
+                affinity: HttpAffinity::default(),
                 extensions: true,
             },
             bodies: Counted::default(),
@@ -89,14 +89,14 @@ impl<W, P> BalanceLayer<W, P> {
     /// Turns sessions on: a request that presents the route of a member is sent to that
     /// member.
     pub fn sticky(mut self, session: StickySession) -> Self {
-        self.settings.wishes = self.settings.wishes.with_sticky(session, None);
+        self.settings.affinity = self.settings.affinity.with_sticky(session, None);
         self
     }
 
     /// Turns sessions on, like [`sticky`](Self::sticky), for members that set no cookie of
     /// their own: the balancer sets a cookie with the route.
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
-        self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
+        self.settings.affinity = self.settings.affinity.with_sticky(session, Some(cookie));
         self
     }
 
@@ -128,12 +128,12 @@ impl<W, P> BalanceLayer<W, P> {
     ///     .sticky_with_cookie(StickySession::new("ROUTE")?, RouteCookie::new());
     /// assert_eq!(
     ///     layer.check_sessions().unwrap_err().to_string(),
-    ///     "no session stays with b: it has no route: give it one"
+    ///     "sessions cannot be kept with member b: the member has no route: give it one"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check_sessions(&self) -> Result<(), SessionsNotKept> {
-        let found = self.settings.wishes.not_kept(&self.balancer);
+        let found = self.settings.affinity.not_kept(&self.balancer);
         SessionsNotKept::of(found.iter().map(|(member, why)| (member.name(), why)))
     }
 
@@ -154,7 +154,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn hash_by(mut self, key: impl Fn(&Parts) -> Option<u64> + Send + Sync + 'static) -> Self {
-        self.settings.wishes = self.settings.wishes.with_hash(Arc::new(key));
+        self.settings.affinity = self.settings.affinity.with_hash(Arc::new(key));
         self
     }
 
@@ -187,7 +187,7 @@ impl<W, P> BalanceLayer<W, P> {
         T: Any + Send + Sync,
     {
         let read = move |head: &Parts| read(head).map(|facts| Box::new(facts) as BoxFacts);
-        self.settings.wishes = self.settings.wishes.with_facts(Arc::new(read));
+        self.settings.affinity = self.settings.affinity.with_facts(Arc::new(read));
         self
     }
 
@@ -224,7 +224,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// Creates the service for members that are services themselves.
     pub fn over_members(self) -> BalanceService<W, PerMember, P> {
         let settings = Arc::new(self.settings);
-        settings.wishes.tell_not_kept(&self.balancer);
+        settings.affinity.report_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
     }
 }
@@ -307,9 +307,14 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let settings = Arc::new(self.settings.clone());
-        settings.wishes.tell_not_kept(&self.balancer);
-        let way = Rewrite::new(inner);
-        BalanceService::new(self.balancer.clone(), settings, way, self.bodies.clone())
+        settings.affinity.report_not_kept(&self.balancer);
+        let dispatch = Rewrite::new(inner);
+        BalanceService::new(
+            self.balancer.clone(),
+            settings,
+            dispatch,
+            self.bodies.clone(),
+        )
     }
 }
 

@@ -82,8 +82,8 @@ pub trait Classify: Send + Sync + 'static {
     ///         }
     ///     }
     /// }
-    /// let said = WithDisk.cause(&DiskFull, WithDisk.error(&DiskFull));
-    /// assert_eq!(said.to_string(), "the disk is full");
+    /// let cause = WithDisk.cause(&DiskFull, WithDisk.error(&DiskFull));
+    /// assert_eq!(cause.to_string(), "the disk is full");
     /// ```
     fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
         fault.cause_of(error)
@@ -103,7 +103,7 @@ pub trait Classify: Send + Sync + 'static {
     /// use equipoise::service::Classify;
     /// use http::{HeaderMap, StatusCode};
     ///
-    /// /// For members that say 429 when they have too much to do.
+    /// /// For members that respond with 429 when they are overloaded.
     /// struct Overload;
     ///
     /// impl Classify for Overload {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::exchange::ServiceExchange;
-use super::tried::TriedMembers;
+use super::progress::RequestProgress;
 use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
 use crate::timer::Sleep;
 
@@ -16,7 +16,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// A wait for a member.
 pub(super) struct Wait<W, S, H> {
     waiter: Waiter<W>,
-    pub(super) service: Spare<S, H>,
+    pub(super) service: NextService<S, H>,
     patience: Duration,
     /// The timer for the end of the wait.
     end: Option<Sleep>,
@@ -25,7 +25,11 @@ pub(super) struct Wait<W, S, H> {
 }
 
 impl<W, S, H> Wait<W, S, H> {
-    pub(super) fn new(balancer: &Balancer<W>, service: Spare<S, H>, patience: Duration) -> Self {
+    pub(super) fn new(
+        balancer: &Balancer<W>,
+        service: NextService<S, H>,
+        patience: Duration,
+    ) -> Self {
         Self {
             waiter: Waiter::new(balancer.clone()),
             service,
@@ -41,12 +45,12 @@ impl<W, S, H> Wait<W, S, H> {
         context: &mut Context<'_>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &TriedMembers,
+        progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
-        let tried = &*course.tried;
+        let tried = &*progress.tried;
         loop {
             let picked = exchange.pick(balancer, |pick| {
-                let pick = course.of(pick);
+                let pick = progress.of(pick);
                 let picked = self.waiter.attempt(&pick, context);
                 // The member that was waited for may have been removed meanwhile.
                 let nobody = matches!(picked, Err(PickError::NoneUsable { .. }));
@@ -56,19 +60,19 @@ impl<W, S, H> Wait<W, S, H> {
                 instead.map_or(picked, Ok)
             });
             if !tried.is_empty() && balancer.has_only(tried) {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
             let Some(patience) = &exchange.settings().patience else {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             };
             if !matches!(&picked, Err(error) if may_change(error)) {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
             let end = self
                 .end
                 .get_or_insert_with(|| patience.sleep(self.patience));
             if end.as_mut().poll(context).is_ready() {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
             // No other task may notice that a member's error is over.
             let now = balancer.now();
@@ -88,11 +92,11 @@ impl<W, S, H> Wait<W, S, H> {
         picked: Result<Lease<W>, PickError>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &TriedMembers,
+        progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         if let Err(error) = &picked {
             exchange.pick(balancer, |pick| {
-                self.waiter.give_up_on(&course.of(pick), error);
+                self.waiter.give_up_on(&progress.of(pick), error);
             });
         }
         Poll::Ready(picked)
@@ -100,7 +104,7 @@ impl<W, S, H> Wait<W, S, H> {
 }
 
 /// Where the next attempt gets its service from.
-pub(super) enum Spare<S, H> {
+pub(super) enum NextService<S, H> {
     Held(H),
     Used(S),
 }

@@ -40,7 +40,7 @@ use crate::service::{BalanceError, RequestError, cause};
 /// let backends = BalanceLayer::new(balancer)
 ///     .layer(client)
 ///     .into_infallible()
-///     .answers(page);
+///     .error_page(page);
 /// # fn hold<S: tower_service::Service<http::Request<axum::body::Body>>>(_: S) {}
 /// # hold(backends);
 /// # Ok::<(), equipoise::BuildError>(())
@@ -67,12 +67,12 @@ impl<'e> ErrorPage<'e> {
         let status = error.status();
         let detail = match status {
             StatusCode::BAD_GATEWAY => "the server behind this one failed",
-            StatusCode::GATEWAY_TIMEOUT => "the server behind this one did not answer in time",
+            StatusCode::GATEWAY_TIMEOUT => "the server behind this one did not respond in time",
             StatusCode::SERVICE_UNAVAILABLE => "no server can take this request now",
-            StatusCode::BAD_REQUEST => "its body broke off",
-            StatusCode::REQUEST_TIMEOUT => "its body did not come in time",
-            StatusCode::PAYLOAD_TOO_LARGE => "its body has more bytes than are allowed",
-            StatusCode::URI_TOO_LONG => "the server takes none of this length",
+            StatusCode::BAD_REQUEST => "the request body is incomplete",
+            StatusCode::REQUEST_TIMEOUT => "the request body did not arrive in time",
+            StatusCode::PAYLOAD_TOO_LARGE => "the request body has more bytes than are allowed",
+            StatusCode::URI_TOO_LONG => "the server accepts no URI of this length",
             _ => "",
         };
         let told = cause::<RequestError>(error).map_or("", RequestError::detail);
@@ -356,7 +356,7 @@ mod tests {
         use http_body::Body;
         let wanted = PreferredFormat::by(&Method::HEAD, &HeaderMap::new());
         let refusal = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
-        let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
+        let answer = refusal.response::<http_body_util::Empty<bytes::Bytes>>(None);
         assert!(answer.body().is_end_stream());
         assert_eq!(answer.status(), 502);
     }

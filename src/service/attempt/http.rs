@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings, Unsendable};
 use crate::balancer::{Balancer, Lease, PickRequest};
-use crate::service::affinity::{BoxFacts, Wishes};
+use crate::service::affinity::{BoxFacts, HttpAffinity};
 use crate::service::failover::{Idempotent, is_idempotent};
 use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, UpgradeLease};
 
@@ -19,7 +19,7 @@ use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, Upgrade
 #[derive(Clone, Debug)]
 pub(in crate::service) struct HttpSettings {
     pub(in crate::service) common: ServiceSettings,
-    pub(in crate::service) wishes: Wishes,
+    pub(in crate::service) affinity: HttpAffinity,
     /// Whether the extensions of requests are passed to members.
     pub(in crate::service) extensions: bool,
 }
@@ -41,7 +41,7 @@ impl<D, K> HttpExchange<D, K> {
         let marked = head.extensions.get::<Idempotent>().is_some();
         Self {
             idempotent: marked || is_idempotent(&head.method),
-            facts: settings.wishes.read_facts(&head),
+            facts: settings.affinity.read_facts(&head),
             kept,
             settings,
             method: head.method.clone(),
@@ -64,7 +64,7 @@ where
     type Response = Response<RB>;
     type Error = E;
     type Held = D::Held;
-    type Answer = Response<LeasedBody<RB>>;
+    type Output = Response<LeasedBody<RB>>;
 
     const SHARED: bool = D::SHARED;
     const RECONNECTS: bool = true;
@@ -76,7 +76,7 @@ where
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
         let facts = self.facts.as_deref();
         match &self.head {
-            Some(head) => self.settings.wishes.pick(balancer, head, facts, then),
+            Some(head) => self.settings.affinity.pick(balancer, head, facts, then),
             None => then(PickRequest::new()),
         }
     }
@@ -123,11 +123,11 @@ where
             self.head.as_ref().map(without_extensions)
         };
         let mut head = head.ok_or(Unsendable::BodyGone)?;
-        self.settings.wishes.strip(&mut head.headers);
+        self.settings.affinity.strip(&mut head.headers);
         if fresh {
             head.extensions.insert(FreshConnection::new());
         }
-        D::aim(lease, &mut head).map_err(Unsendable::Aim)?;
+        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
         let body = self.kept.next(|| lease.sent_meter());
         let body = body.ok_or(Unsendable::BodyGone)?;
         Ok(Request::from_parts(head, body))
@@ -148,7 +148,7 @@ where
         }
     }
 
-    fn answer(
+    fn respond(
         &mut self,
         balancer: &Balancer<W>,
         served: Served<Response<RB>, W>,
@@ -156,8 +156,8 @@ where
         let lease = served.lease;
         let (mut head, body) = served.response.into_parts();
         if served.renew {
-            let (wishes, headers) = (&self.settings.wishes, &mut head.headers);
-            wishes.renew(balancer, lease.member(), lease.route(), headers);
+            let (affinity, headers) = (&self.settings.affinity, &mut head.headers);
+            affinity.renew(balancer, lease.member(), lease.route(), headers);
         }
         if head.extensions.is_empty() {
             // The extensions of the request are not needed any more; their allocation is
@@ -190,7 +190,7 @@ where
 /// of its own.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration says so by request")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostKept;

@@ -3,10 +3,10 @@
 
 mod exchange;
 mod http;
-mod lane;
 mod machine;
-mod onward;
-mod tried;
+mod next_step;
+mod progress;
+mod slot;
 mod wait;
 
 pub(in crate::service) use exchange::{

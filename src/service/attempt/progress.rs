@@ -1,4 +1,4 @@
-//! Which members a request has tried, and which one it tries next.
+//! SlotNumber members a request has tried, and which one it tries next.
 
 use super::exchange::ServiceExchange;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -6,19 +6,19 @@ use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
 use crate::session::Session;
 
-/// Which members a pick may return.
+/// SlotNumber members a pick may return.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Reach {
+pub(super) enum PickScope {
     /// Like a first pick: if there is no other member, one in error is recovered (forced
     /// recovery). For a request that would fail otherwise.
-    Forgiving,
+    ForceRecovery,
     /// Only members that are usable now.
     Usable,
 }
 
 /// The state of a request across its attempts.
 #[derive(Default)]
-pub(super) struct TriedMembers {
+pub(super) struct RequestProgress {
     pub(super) tried: Vec<MemberId>,
     /// Why the last attempt failed.
     pub(super) cause: Option<Cause>,
@@ -29,14 +29,14 @@ pub(super) struct TriedMembers {
     /// The number of attempts that the budget has paid for.
     paid: u32,
     /// The only retry of a request that may have been sent has been used.
-    pub(super) repeated: bool,
+    pub(super) retried: bool,
     /// The additional retry after a failure without the member's fault has been used.
-    excused: bool,
+    extra_retried: bool,
     /// A member that failed without fault, and may get the request again if no other can
     /// take it.
-    pardoned: Option<MemberId>,
+    retriable: Option<MemberId>,
     /// Such a member has got the request again.
-    returned: bool,
+    same_member_retried: bool,
     /// The members that were at their limit of requests at the same time.
     full: Vec<MemberId>,
     /// The error of the last failed attempt, to return if no other attempt can start.
@@ -45,10 +45,10 @@ pub(super) struct TriedMembers {
     pub(super) sent: bool,
     /// The client keeps its route although another member responds, as its own member is
     /// not in error.
-    pub(super) strayed: bool,
+    pub(super) keeps_route: bool,
 }
 
-impl TriedMembers {
+impl RequestProgress {
     /// Adds to a pick what has been tried.
     pub(super) fn of<'p>(&'p self, pick: PickRequest<'p>) -> PickRequest<'p> {
         pick.with_tried(&self.tried).with_cause(self.cause.as_ref())
@@ -56,8 +56,9 @@ impl TriedMembers {
 
     /// Allows a second attempt on a member that failed without fault, if no other member
     /// can take the request.
-    pub(super) fn pardon(&mut self, member: MemberId, fault: Fault) {
-        self.pardoned = (fault.is_member_blameless() && !self.returned).then_some(member);
+    pub(super) fn allow_same_member(&mut self, member: MemberId, fault: Fault) {
+        self.retriable =
+            (fault.is_member_blameless() && !self.same_member_retried).then_some(member);
     }
 
     /// Ends a failed attempt. If this machine has run out of a resource, that is not
@@ -120,32 +121,32 @@ impl TriedMembers {
 
     /// Returns whether a retry is left for such a failure, and uses it up. With more than
     /// these two, a request that crashes members could be passed from one to the next.
-    pub(super) fn repeats_after(&mut self, fault: Fault) -> bool {
-        let left = if fault.is_member_blameless() && !self.excused {
-            &mut self.excused
+    pub(super) fn take_retry(&mut self, fault: Fault) -> bool {
+        let left = if fault.is_member_blameless() && !self.extra_retried {
+            &mut self.extra_retried
         } else {
-            &mut self.repeated
+            &mut self.retried
         };
         !std::mem::replace(left, true)
     }
 
-    /// Like [`elect_quietly`](Self::elect_quietly), and reports a failed pick to observers,
+    /// Like [`pick_unreported`](Self::pick_unreported), and reports a failed pick to observers,
     /// unless the request waits for a member: then it is reported when the wait is over.
-    pub(super) fn elect<W, X: ServiceExchange<W>>(
+    pub(super) fn pick<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
-        reach: Reach,
+        scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
-        let picked = self.elect_quietly(balancer, exchange, reach);
+        let picked = self.pick_unreported(balancer, exchange, scope);
         let full = matches!(picked, Err(PickError::AtCapacity));
         if !(full && exchange.settings().waits_for_room()) {
-            self.tell_if_refused(balancer, exchange, &picked);
+            self.report_failed_pick(balancer, exchange, &picked);
         }
         picked
     }
 
-    fn tell_if_refused<W, X: ServiceExchange<W>>(
+    fn report_failed_pick<W, X: ServiceExchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -159,30 +160,30 @@ impl TriedMembers {
     }
 
     /// Picks a member that has not been tried. If there is none, picks one of those that
-    /// replace them; then one that failed without fault; and finally, if `reach` allows it,
+    /// replace them; then one that failed without fault; and finally, if `scope` allows it,
     /// one that only its error excludes.
-    fn elect_quietly<W, X: ServiceExchange<W>>(
+    fn pick_unreported<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
-        reach: Reach,
+        scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
         self.forget_replaced(balancer);
-        let pardoned = self.pardoned.take();
-        let mut picked = self.elect_untried(balancer, exchange);
-        if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&picked, pardoned) {
-            self.returned = true;
+        let retriable = self.retriable.take();
+        let mut picked = self.pick_untried(balancer, exchange);
+        if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&picked, retriable) {
+            self.same_member_retried = true;
             self.tried.retain(|tried| *tried != member);
-            picked = self.elect_untried(balancer, exchange);
+            picked = self.pick_untried(balancer, exchange);
         }
-        if reach == Reach::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
+        if scope == PickScope::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }
-        let forgiven = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
-        forgiven.map_or(picked, Ok)
+        let recovered = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
+        recovered.map_or(picked, Ok)
     }
 
-    fn elect_untried<W, X: ServiceExchange<W>>(
+    fn pick_untried<W, X: ServiceExchange<W>>(
         &self,
         balancer: &Balancer<W>,
         exchange: &X,
@@ -200,14 +201,14 @@ impl TriedMembers {
     }
 
     /// Picks another member for a request that may have been sent, if it may be sent again.
-    pub(super) fn elect_for_repetition<W, X: ServiceExchange<W>>(
+    pub(super) fn pick_for_retry<W, X: ServiceExchange<W>>(
         &mut self,
         balancer: &Balancer<W>,
         exchange: &X,
-        reach: Reach,
+        scope: PickScope,
     ) -> Option<Lease<W>> {
         let failover = &exchange.settings().failover;
-        let allowed = failover.repeats
+        let allowed = failover.retries
             && self.attempts < failover.max_attempts
             && exchange.is_idempotent()
             && exchange.is_left();
@@ -216,8 +217,8 @@ impl TriedMembers {
         }
         self.paid += 1;
         // A retry does not wait for a member.
-        let picked = self.elect_quietly(balancer, exchange, reach);
-        self.tell_if_refused(balancer, exchange, &picked);
+        let picked = self.pick_unreported(balancer, exchange, scope);
+        self.report_failed_pick(balancer, exchange, &picked);
         if picked.is_err() {
             self.refund(&failover.budget);
         }
@@ -236,6 +237,6 @@ impl TriedMembers {
 
 /// Returns whether a session keeps its route although another member is tried, because its
 /// own member can serve it later.
-pub(super) fn strays<W>(lease: &Lease<W>) -> bool {
+pub(super) fn keeps_route<W>(lease: &Lease<W>) -> bool {
     lease.session() == Session::Hit && !lease.member().status().contains(Flag::InError)
 }

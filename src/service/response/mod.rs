@@ -3,7 +3,7 @@
 
 mod body;
 mod box_body;
-mod refusal;
+mod error_page;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,8 +16,8 @@ use tower_service::Service;
 
 pub use body::ResponseBody;
 pub use box_body::{BoxResponseBody, BoxResponseBodyFuture};
-pub use refusal::ErrorPage;
-pub(crate) use refusal::{Pages, PreferredFormat};
+pub use error_page::ErrorPage;
+pub(crate) use error_page::{Pages, PreferredFormat};
 
 use crate::service::BalanceError;
 
@@ -71,7 +71,7 @@ impl<S> ErrorPageService<S> {
     /// Creates error responses with a function. The status always remains that of the
     /// error.
     #[must_use]
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
@@ -163,7 +163,7 @@ where
             AskedProjected::Inner { inner } => ready!(inner.poll(context)),
             AskedProjected::Broken { error } => match error.take() {
                 Some(error) => Err(error),
-                None => panic!("an answer was polled after it had been given"),
+                None => panic!("a future was polled after it had completed"),
             },
         };
         Poll::Ready(Ok(match result {

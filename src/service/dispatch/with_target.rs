@@ -66,7 +66,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let aimed = match self.target.aim(&mut head) {
+        let aimed = match self.target.rewrite(&mut head) {
             Ok(()) => TargetState::Sent {
                 inner: self.inner.call(Request::from_parts(head, body)),
             },
@@ -108,7 +108,7 @@ where
             CourseProjected::Sent { inner } => inner.poll(context).map_err(Into::into),
             CourseProjected::Refused { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error.into())),
-                None => panic!("a request was polled after it had been refused"),
+                None => panic!("a future was polled after it had completed"),
             },
         }
     }

@@ -11,11 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::SizeHint;
 
-pub(super) struct Tape<B> {
+pub(super) struct ReplayBuffer<B> {
     pub(super) size: SizeHint,
     pub(super) source: BodySource<B>,
     pub(super) trailers: Option<HeaderMap>,
-    kept: Kept,
+    kept: KeptChunks,
     /// The maximum number of bytes that are kept.
     limit: usize,
     /// The number of bytes that were read from the source.
@@ -25,7 +25,7 @@ pub(super) struct Tape<B> {
     /// The attempt that may read from the source.
     owner: u64,
     /// The waker of the last task that found nothing to read.
-    asleep: Option<Waker>,
+    waiting: Option<Waker>,
 }
 
 /// The client's body. It is polled outside the lock.
@@ -33,11 +33,11 @@ pub(super) enum BodySource<B> {
     Ended,
     Failed,
     Idle(Pin<Box<B>>),
-    InHand,
+    Polled,
 }
 
 /// What an attempt can read at its position.
-pub(super) enum TapeRead<B> {
+pub(super) enum BufferRead<B> {
     Data(Bytes),
     End(Option<HeaderMap>),
     /// The next bytes were not kept, or the body failed.
@@ -49,18 +49,18 @@ pub(super) enum TapeRead<B> {
     Wait,
 }
 
-impl<B> Tape<B> {
+impl<B> ReplayBuffer<B> {
     pub(super) fn new(body: B, size: SizeHint, limit: usize) -> Self {
         Self {
             size,
             source: BodySource::Idle(Box::pin(body)),
             trailers: None,
-            kept: Kept::default(),
+            kept: KeptChunks::default(),
             limit,
             read: 0,
             lost: false,
             owner: 0,
-            asleep: None,
+            waiting: None,
         }
     }
 
@@ -80,32 +80,32 @@ impl<B> Tape<B> {
             return (self.owner, None);
         }
         self.owner += 1;
-        (self.owner, self.asleep.take())
+        (self.owner, self.waiting.take())
     }
 
-    pub(super) fn find(&mut self, attempt: u64, position: usize) -> TapeRead<B> {
+    pub(super) fn find(&mut self, attempt: u64, position: usize) -> BufferRead<B> {
         if let Some(data) = self.kept.at(position) {
-            return TapeRead::Data(data);
+            return BufferRead::Data(data);
         }
         if self.is_complete() {
-            return TapeRead::End(self.trailers.clone());
+            return BufferRead::End(self.trailers.clone());
         }
         if self.owner != attempt {
-            return TapeRead::Superseded;
+            return BufferRead::Superseded;
         }
         if position < self.read {
-            return TapeRead::Gone;
+            return BufferRead::Gone;
         }
-        match std::mem::replace(&mut self.source, BodySource::InHand) {
-            BodySource::Idle(source) => TapeRead::ReadOn(source),
-            BodySource::InHand => TapeRead::Wait,
+        match std::mem::replace(&mut self.source, BodySource::Polled) {
+            BodySource::Idle(source) => BufferRead::ReadOn(source),
+            BodySource::Polled => BufferRead::Wait,
             BodySource::Ended => {
                 self.source = BodySource::Ended;
-                TapeRead::End(self.trailers.clone())
+                BufferRead::End(self.trailers.clone())
             }
             BodySource::Failed => {
                 self.source = BodySource::Failed;
-                TapeRead::Gone
+                BufferRead::Gone
             }
         }
     }
@@ -115,7 +115,7 @@ impl<B> Tape<B> {
         self.read += data.len();
         if self.read > self.limit {
             self.lost = true;
-            self.kept = Kept::default();
+            self.kept = KeptChunks::default();
         } else if !self.lost {
             self.kept.push(data);
         }
@@ -131,21 +131,21 @@ impl<B> Tape<B> {
     /// Stores the waker of a task that found nothing to read; returns the waker that it
     /// replaces.
     pub(super) fn sleep(&mut self, waker: &Waker) -> Option<Waker> {
-        match &mut self.asleep {
-            Some(asleep) if asleep.will_wake(waker) => None,
-            asleep => asleep.replace(waker.clone()),
+        match &mut self.waiting {
+            Some(waiting) if waiting.will_wake(waker) => None,
+            waiting => waiting.replace(waker.clone()),
         }
     }
 
-    pub(super) fn asleep(&mut self) -> Option<Waker> {
-        self.asleep.take()
+    pub(super) fn waiting(&mut self) -> Option<Waker> {
+        self.waiting.take()
     }
 
     /// Returns the waker to wake after data has arrived, unless it is that of the current
     /// task.
-    pub(super) fn wake(&mut self, knows: &Waker) -> Option<Waker> {
-        let asleep = self.asleep.take();
-        asleep.filter(|asleep| !asleep.will_wake(knows))
+    pub(super) fn wake(&mut self, current: &Waker) -> Option<Waker> {
+        let waiting = self.waiting.take();
+        waiting.filter(|waiting| !waiting.will_wake(current))
     }
 }
 
@@ -154,14 +154,14 @@ const SHORT: usize = 16 << 10;
 
 /// Bytes from the start of the body, the last of them in a buffer that grows.
 #[derive(Default)]
-struct Kept {
+struct KeptChunks {
     /// With the position of their first byte.
-    pieces: Vec<(usize, Bytes)>,
+    chunks: Vec<(usize, Bytes)>,
     tail_from: usize,
     tail: BytesMut,
 }
 
-impl Kept {
+impl KeptChunks {
     fn push(&mut self, data: &Bytes) {
         if data.len() < SHORT {
             self.tail.extend_from_slice(data);
@@ -171,9 +171,9 @@ impl Kept {
             let tail = self.tail.split().freeze();
             let from = self.tail_from;
             self.tail_from += tail.len();
-            self.pieces.push((from, tail));
+            self.chunks.push((from, tail));
         }
-        self.pieces.push((self.tail_from, data.clone()));
+        self.chunks.push((self.tail_from, data.clone()));
         self.tail_from += data.len();
     }
 
@@ -183,20 +183,20 @@ impl Kept {
             let rest = self.tail.get(at..)?;
             return (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest));
         }
-        let after = self.pieces.partition_point(|&(from, _)| from <= position);
-        let (from, piece) = self.pieces.get(after.checked_sub(1)?)?;
-        Some(piece.slice(position - from..))
+        let after = self.chunks.partition_point(|&(from, _)| from <= position);
+        let (from, chunk) = self.chunks.get(after.checked_sub(1)?)?;
+        Some(chunk.slice(position - from..))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, SHORT};
+    use super::{KeptChunks, SHORT};
     use bytes::Bytes;
 
     #[test]
     fn what_was_kept_is_read_from_any_position() {
-        let mut kept = Kept::default();
+        let mut kept = KeptChunks::default();
         let mut whole = Vec::new();
         for (length, byte) in [
             (1, b'a'),

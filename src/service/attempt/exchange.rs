@@ -23,7 +23,7 @@ pub(in crate::service) struct ServiceSettings {
     pub(in crate::service) patience: Option<Arc<TimeLimits>>,
     /// A member that failed without fault may get the request once more, if no other member
     /// can take it.
-    pub(in crate::service) pardons: bool,
+    pub(in crate::service) retries_same_member: bool,
     /// Some errors are classified as a stale connection. A request that may be sent twice
     /// is then sent to the same member again, on a new connection. So the head is kept
     /// during every attempt.
@@ -65,7 +65,7 @@ impl Judgement {
 
     /// Reports the response to observers, and puts its member in error if the status
     /// requires it.
-    pub(in crate::service) fn tell<W>(self, lease: &mut Lease<W>) {
+    pub(in crate::service) fn report<W>(self, lease: &mut Lease<W>) {
         lease.answered(self.status);
         match self.cause() {
             Some(cause) if self.put_in_error => lease.put_in_error_because(cause),
@@ -85,7 +85,7 @@ impl Judgement {
 
 /// Why there is no request for an attempt.
 pub(in crate::service) enum Unsendable {
-    Aim(RequestError),
+    Rewrite(RequestError),
     /// An attempt has read it.
     BodyGone,
 }
@@ -108,7 +108,7 @@ pub(in crate::service) trait ServiceExchange<W> {
     type Error: Into<BoxError>;
     /// What is kept of the service that was polled ready.
     type Held;
-    type Answer;
+    type Output;
 
     /// Whether all members share one inner service.
     const SHARED: bool;
@@ -148,6 +148,9 @@ pub(in crate::service) trait ServiceExchange<W> {
 
     fn judge(&self, response: &Self::Response) -> Judgement;
 
-    fn answer(&mut self, balancer: &Balancer<W>, served: Served<Self::Response, W>)
-    -> Self::Answer;
+    fn respond(
+        &mut self,
+        balancer: &Balancer<W>,
+        served: Served<Self::Response, W>,
+    ) -> Self::Output;
 }

@@ -31,12 +31,12 @@ pin_project! {
         ready: bool,
         // The request is sent again on a new connection, as its connection was closed.
         fresh: bool,
-        alarm: Option<Sleep>,
+        timer: Option<Sleep>,
     }
 }
 
 /// Why an attempt ended without a response.
-pub(in crate::service) enum Halt {
+pub(in crate::service) enum AttemptError {
     /// The member is at its limit of requests at the same time, which its lease has
     /// learned. Nothing was sent.
     AtCapacity,
@@ -50,6 +50,33 @@ pub(in crate::service) enum Halt {
     Request(BoxError, StatusCode),
 }
 
+/// A second slot is allocated when it is needed: most requests have no hedged attempt.
+pub(super) type SecondSlot<W, S, F> = Option<Pin<Box<AttemptSlot<W, S, F>>>>;
+
+#[derive(Clone, Copy)]
+pub(super) enum SlotNumber {
+    One,
+    Two,
+}
+
+/// The slot in question, and the other one.
+pub(super) type SlotPair<'m, W, S, F> = (
+    Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
+    Option<Pin<&'m mut AttemptSlot<W, S, F>>>,
+);
+
+pub(super) fn slots<'m, W, S, F>(
+    which: SlotNumber,
+    one: Pin<&'m mut AttemptSlot<W, S, F>>,
+    two: &'m mut SecondSlot<W, S, F>,
+) -> SlotPair<'m, W, S, F> {
+    let two = two.as_mut().map(|two| two.as_mut());
+    match which {
+        SlotNumber::One => (Some(one), two),
+        SlotNumber::Two => (two, Some(one)),
+    }
+}
+
 impl<W, S, F> AttemptSlot<W, S, F> {
     pub(in crate::service) fn empty() -> Self {
         Self {
@@ -58,7 +85,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
             service: None,
             ready: false,
             fresh: false,
-            alarm: None,
+            timer: None,
         }
     }
 
@@ -69,7 +96,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
             service: Some(service),
             ready,
             fresh: false,
-            alarm: None,
+            timer: None,
         }
     }
 
@@ -100,7 +127,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
     pub(in crate::service) fn take(self: Pin<&mut Self>) -> Option<(Lease<W>, S)> {
         let mut this = self.project();
         this.future.set(None);
-        *this.alarm = None;
+        *this.timer = None;
         Some((this.lease.take()?, this.service.take()?))
     }
 
@@ -111,7 +138,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         context: &mut Context<'_>,
         exchange: &mut X,
         last: bool,
-    ) -> Poll<Result<X::Response, Halt>>
+    ) -> Poll<Result<X::Response, AttemptError>>
     where
         X: ServiceExchange<W, Service = S>,
         S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
@@ -131,16 +158,16 @@ impl<W, S, F> AttemptSlot<W, S, F> {
                     break Poll::Pending;
                 };
                 this.future.set(None);
-                let halt = match result {
+                let ended = match result {
                     Ok(response) => break Poll::Ready(Ok(response)),
                     Err(error) => failed(error.into(), lease, exchange),
                 };
-                if *this.fresh || !reconnects(&halt, exchange) {
-                    break Poll::Ready(Err(halt));
+                if *this.fresh || !reconnects(&ended, exchange) {
+                    break Poll::Ready(Err(ended));
                 }
                 *this.fresh = true;
                 // It is the same attempt, with the same time limit.
-                keep_time(this.alarm, exchange);
+                start_timer(this.timer, exchange);
             }
             if !*this.ready {
                 match service.poll_ready(context) {
@@ -149,29 +176,29 @@ impl<W, S, F> AttemptSlot<W, S, F> {
                     Poll::Ready(Err(error)) => {
                         let error = error.into();
                         let fault = exchange.settings().classify.error(&*error);
-                        let halt = Halt::NotReady(error, fault.and_nothing_sent());
-                        break Poll::Ready(Err(halt));
+                        let ended = AttemptError::NotReady(error, fault.and_nothing_sent());
+                        break Poll::Ready(Err(ended));
                     }
                 }
             }
             *this.ready = false;
             if !*this.fresh {
-                *this.alarm = None;
+                *this.timer = None;
             }
             match exchange.request(lease, last, *this.fresh) {
                 Ok(request) => this.future.set(Some(service.call(request))),
-                Err(Unsendable::Aim(error)) => {
+                Err(Unsendable::Rewrite(error)) => {
                     let status = error.status();
-                    break Poll::Ready(Err(Halt::Request(error.into_source(), status)));
+                    break Poll::Ready(Err(AttemptError::Request(error.into_source(), status)));
                 }
-                Err(Unsendable::BodyGone) => break Poll::Ready(Err(Halt::BodyGone)),
+                Err(Unsendable::BodyGone) => break Poll::Ready(Err(AttemptError::BodyGone)),
             }
         };
-        let answering = this.future.is_some();
-        let late = end.is_pending() && is_late(this.alarm, answering, exchange, context);
+        let waiting_for_response = this.future.is_some();
+        let late = end.is_pending() && is_late(this.timer, waiting_for_response, exchange, context);
         let end = if late {
             this.future.set(None);
-            Poll::Ready(Err(too_late(answering, lease)))
+            Poll::Ready(Err(too_late(waiting_for_response, lease)))
         } else {
             end
         };
@@ -198,10 +225,14 @@ impl<W> Drop for PanicGuard<'_, W> {
 
 /// Classifies an error: the client is at fault if it broke off its own body, or if a
 /// balancer or a client behind this one reports so.
-fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange: &X) -> Halt {
+fn failed<W, X: ServiceExchange<W>>(
+    error: BoxError,
+    lease: &Lease<W>,
+    exchange: &X,
+) -> AttemptError {
     if let Some(full) = cause::<AtCapacity>(&*error) {
         full.teach(lease);
-        return Halt::AtCapacity;
+        return AttemptError::AtCapacity;
     }
     let said = match cause::<BalanceError>(&*error) {
         Some(BalanceError::Request { status, .. }) => Some(*status),
@@ -213,43 +244,43 @@ fn failed<W, X: ServiceExchange<W>>(error: BoxError, lease: &Lease<W>, exchange:
         Upload::Flowing | Upload::Late => None,
     });
     if let Some(status) = said {
-        return Halt::Request(error, status);
+        return AttemptError::Request(error, status);
     }
     let fault = exchange.settings().classify.error(&*error);
     if fault.is_timed_out() && lease.upload() == Upload::Late {
-        return Halt::Request(error, StatusCode::REQUEST_TIMEOUT);
+        return AttemptError::Request(error, StatusCode::REQUEST_TIMEOUT);
     }
-    Halt::Failed(error, fault)
+    AttemptError::Failed(error, fault)
 }
 
 /// Returns whether the request is sent again to the same member, on a new connection. This
 /// does not depend on the settings for retries, as no response has begun and the request
 /// may be processed twice.
-fn reconnects<W, X: ServiceExchange<W>>(halt: &Halt, exchange: &X) -> bool {
-    let stale = matches!(halt, Halt::Failed(_, fault) if fault.is_stale());
+fn reconnects<W, X: ServiceExchange<W>>(ended: &AttemptError, exchange: &X) -> bool {
+    let stale = matches!(ended, AttemptError::Failed(_, fault) if fault.is_stale());
     stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_left()
 }
 
 /// Sets the timer of an attempt, unless it is set.
-fn keep_time<W, X: ServiceExchange<W>>(alarm: &mut Option<Sleep>, exchange: &X) {
+fn start_timer<W, X: ServiceExchange<W>>(timer: &mut Option<Sleep>, exchange: &X) {
     let patience = exchange.settings().patience.as_ref();
     let limit = patience.and_then(|patience| Some((patience, patience.timeouts.attempt?)));
-    if let (None, Some((patience, limit))) = (&alarm, limit) {
-        *alarm = Some(patience.sleep(limit));
+    if let (None, Some((patience, limit))) = (&timer, limit) {
+        *timer = Some(patience.sleep(limit));
     }
 }
 
 /// Sets the timer of the attempt's current stage, and polls it.
 fn is_late<W, X: ServiceExchange<W>>(
-    alarm: &mut Option<Sleep>,
-    answering: bool,
+    timer: &mut Option<Sleep>,
+    waiting_for_response: bool,
     exchange: &X,
     context: &mut Context<'_>,
 ) -> bool {
     let Some(patience) = &exchange.settings().patience else {
         return false;
     };
-    let limit = if answering {
+    let limit = if waiting_for_response {
         patience.timeouts.attempt
     } else {
         Some(patience.timeouts.ready)
@@ -257,17 +288,21 @@ fn is_late<W, X: ServiceExchange<W>>(
     let Some(limit) = limit else {
         return false;
     };
-    let alarm = alarm.get_or_insert_with(|| patience.sleep(limit));
-    alarm.as_mut().poll(context).is_ready()
+    let timer = timer.get_or_insert_with(|| patience.sleep(limit));
+    timer.as_mut().poll(context).is_ready()
 }
 
-/// Returns who exceeded the time limit: the client if its body is being waited for,
+/// Returns which side exceeded the time limit: the client if its body is awaited,
 /// otherwise the member.
-fn too_late<W>(answering: bool, lease: &Lease<W>) -> Halt {
+fn too_late<W>(waiting_for_response: bool, lease: &Lease<W>) -> AttemptError {
     let late = Fault::MAY_HAVE_BEEN_SENT.with_timed_out();
-    match (answering, lease.upload()) {
-        (false, _) => Halt::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.with_timed_out()),
-        (true, Upload::Late) => Halt::Request(Elapsed::Upload.into(), StatusCode::REQUEST_TIMEOUT),
-        (true, _) => Halt::Failed(Elapsed::Answer.into(), late),
+    match (waiting_for_response, lease.upload()) {
+        (false, _) => {
+            AttemptError::NotReady(Elapsed::Ready.into(), Fault::NOTHING_SENT.with_timed_out())
+        }
+        (true, Upload::Late) => {
+            AttemptError::Request(Elapsed::Upload.into(), StatusCode::REQUEST_TIMEOUT)
+        }
+        (true, _) => AttemptError::Failed(Elapsed::Response.into(), late),
     }
 }
