@@ -52,7 +52,7 @@ fn main() {
             black_box(table.find(address(size + turn)));
         });
         let stick = fastest(ROUND, |turn| {
-            drop(table.stick(known(turn, size), member.clone()))
+            drop(table.stick(known(turn, size), member.clone()));
         });
         let mut next = size;
         let new = fastest(ROUND, |_| {

@@ -31,15 +31,78 @@ examples() {
   for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
     cargo run --quiet --all-features --example "$example" || return
   done
-  for example in axum_app content_routing health_checks httpd_conf tls_proxy; do
+  for example in axum_app content_routing httpd_conf tls_proxy; do
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
+  story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
+    'c goes from ok to failed check: GET /status: not over after' 'd goes from failed check to ok' || return
+  story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \
+    'e stops in order' '^ *e *stopped *0 ' 'each has its share again' || return
+}
+
+# An example that takes so many seconds, and what its output has to have, as plain text.
+story() {
+  local example=$1 seconds=$2 output line
+  shift 2
+  output=$(cargo run --quiet --all-features --example "$example" -- --seconds "$seconds") || { printf '%s\n' "$output"; return 1; }
+  printf '%s\n' "$output"
+  for line; do
+    if ! grep -q -- "$line" <<<"$output"; then
+      printf 'the output of %s has no line "%s"\n' "$example" "$line"
+      return 1
+    fi
+  done
+  if grep -q $'\e' <<<"$output"; then
+    printf 'the output of %s has escape codes, though it is no terminal\n' "$example"
+    return 1
+  fi
+}
+
+# The library as the compiler sees it that `rust-version` promises. `.ci/run` installs it
+# where it can.
+oldest_compiler() {
+  local version
+  version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  if ! rustup run "$version" cargo --version 2>/dev/null; then
+    echo "NOT VERIFIED: Rust $version is not installed; run \`rustup toolchain install $version\`"
+    return
+  fi
+  rustup run "$version" cargo check --lib --target-dir target/oldest || return
+  rustup run "$version" cargo check --lib --features full --target-dir target/oldest
+}
+
+# The library with the lowest versions that `Cargo.toml` allows of what it depends on. Users
+# resolve without our dev-dependencies, and so does this. Only cargo is told to take an
+# unstable option; the compiler is not.
+lowest_versions() {
+  local crate=target/lowest/crate folder
+  rm -rf "$crate"
+  mkdir -p "$crate"
+  awk '/^\[/ { skipped = $0 == "[dev-dependencies]" } !skipped' Cargo.toml >"$crate/Cargo.toml"
+  for folder in src examples benches tests README.md; do
+    ln -s "$PWD/$folder" "$crate/$folder"
+  done
+  (cd "$crate" && RUSTC_BOOTSTRAP=1 cargo update --quiet -Z direct-minimal-versions) || return
+  cargo check --lib --manifest-path "$crate/Cargo.toml" --target-dir target/lowest || return
+  cargo check --lib --features full --manifest-path "$crate/Cargo.toml" --target-dir target/lowest
+}
+
+# What a registry would get has no tests, and compiles by itself.
+package() {
+  if cargo package --list --allow-dirty | grep '^tests/'; then
+    echo 'the package has tests: look at `include` in Cargo.toml'
+    return 1
+  fi
+  cargo package --allow-dirty --quiet
 }
 
 step cargo fmt --all --check
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
+step oldest_compiler
+step lowest_versions
+step package
 # Elsewhere soaks last two seconds, and large bodies have 32 MiB.
 EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples

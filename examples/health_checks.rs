@@ -3,35 +3,45 @@
 //! Run it with `cargo run --features full --example health_checks`. It starts five members of
 //! its own and a client of them, and lets things happen to the members; a table shows each second
 //! what the checks have found. On a terminal the table is drawn again in its place, elsewhere it
-//! is plain lines. It ends by itself after half a minute, with `--exit` in eight seconds.
+//! is plain lines. It ends by itself.
 
-#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "an example shows what happens"
+)]
+
+mod table;
 
 use std::error::Error;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::health::{Check, HealthChecks, HttpProbe};
 use equipoise::member::Ramp;
-use equipoise::net::{Accepted, Acceptor, Listener};
-use equipoise::{Balancer, Event, Flag, MemberSpec, Observer, PickRequest};
+use equipoise::net::{Accepted, Acceptor, Listener, shutdown_signal};
+use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
+use table::Screen;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{interval, sleep};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Shows health checks at work.
+/// Shows how health checks find members that are ill.
+///
+/// Five members are checked twice a second. Then one dies, one answers 503, one is slow, and one
+/// flaps. Ctrl-C ends it sooner.
 #[derive(Clone, Copy, Debug, Parser)]
 struct Options {
-    /// Shows it four times as fast.
-    #[arg(long)]
-    exit: bool,
+    /// How long it takes; with fewer seconds all of it is faster, checks too
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(7..=3_600))]
+    seconds: u32,
 }
 
 /// What a member does at present.
@@ -46,6 +56,18 @@ enum Mood {
     Slow = 3,
     /// Every other check fails.
     Flapping = 4,
+}
+
+impl Mood {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Well => "is well again",
+            Self::Dead => "dies: it closes connections without an answer",
+            Self::Busy => "is busy: it answers 503",
+            Self::Slow => "is slow: it takes longer than a check may take",
+            Self::Flapping => "flaps: every other answer is 503",
+        }
+    }
 }
 
 const MOODS: [Mood; 5] = [
@@ -95,7 +117,7 @@ impl Member {
 }
 
 /// What happens, and in which second.
-const STORY: [(u64, &str, Mood); 9] = [
+const STORY: [(u32, &str, Mood); 8] = [
     (2, "a", Mood::Dead),
     (5, "b", Mood::Busy),
     (8, "a", Mood::Well),
@@ -104,28 +126,25 @@ const STORY: [(u64, &str, Mood); 9] = [
     (15, "d", Mood::Flapping),
     (19, "c", Mood::Well),
     (24, "d", Mood::Well),
-    (30, "e", Mood::Well),
 ];
 
-/// Prints what checks change, where there is no table to look at.
-struct Log;
+const END: u32 = 30;
 
-impl Observer for Log {
-    fn observe(&self, event: &Event<'_>) {
-        if let EventKind::Changed { .. } = event.kind {
-            println!("{event}");
+#[tokio::main]
+async fn main() -> ExitCode {
+    let second = Duration::from_secs(Options::parse().seconds.into()) / END;
+    match show(second).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if table::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("health_checks: {error}");
+            ExitCode::FAILURE
         }
-    }
-
-    fn interest(&self) -> Interest {
-        Interest::CHANGED
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let options = Options::parse();
-    let second = Duration::from_secs(1) / if options.exit { 4 } else { 1 };
+async fn show(second: Duration) -> Result<(), BoxError> {
+    let stop = shutdown_signal()?;
     let (mut members, mut places) = (Vec::new(), Vec::new());
     for name in ["a", "b", "c", "d", "e"] {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
@@ -142,46 +161,46 @@ async fn main() -> Result<(), BoxError> {
         // A member that has recovered is not given its full share at once.
         .ramp(Ramp::over(second * 4))
         .build()?;
-    let on_terminal = std::io::stdout().is_terminal();
-    if !on_terminal {
-        balancer.observe(Log).keep();
-    }
     let check = Check::builder(HttpProbe::get("/status").build()?)
         .interval((second / 2).max(Duration::from_millis(100)))
         .timeout(second * 2)
         .passes(2)
         .build()?;
+
+    print_what_is_shown(second);
+    let mut screen = Screen::new();
+    balancer.observe(screen.news()).keep();
     let checks = HealthChecks::new(&balancer, check);
     let client = tokio::spawn(send(balancer.clone(), second / 50));
-
-    let mut seen = Vec::new();
-    let mut ticks = interval(second);
-    for now in 0..=STORY[STORY.len() - 1].0 {
-        ticks.tick().await;
-        let due = STORY.iter().filter(|(at, ..)| *at == now);
-        for (_, name, mood) in due {
-            let member = members.iter().find(|(known, _)| known == name);
-            member.ok_or("it is one of them")?.1.set(*mood);
-        }
-        show(&balancer, &members, now, on_terminal);
-        for member in balancer.members() {
-            if member.status().contains(Flag::FailedCheck) {
-                seen.push(member.name().to_owned());
-            }
-        }
-    }
+    let mut course = Course {
+        balancer,
+        members,
+        before: vec![0; 5],
+        seen: Vec::new(),
+    };
+    let whole = tokio::select! {
+        ended = course.run(&mut screen, second) => ended.map(|()| true),
+        () = stop => Ok(false),
+    };
     client.abort();
-    drop(checks);
-    println!("\nChecks have stopped.");
-
-    for name in ["a", "b", "c", "d"] {
-        assert!(seen.iter().any(|it| it == name), "{name} was never out");
+    drop((checks, screen));
+    if whole? {
+        course.check()?;
+        println!("\nMembers that were ill were out, and all are well again.");
+        return Ok(());
     }
-    assert!(!seen.iter().any(|it| it == "e"), "e was well all the time");
-    for member in balancer.members() {
-        assert!(member.health().is_good(), "{} is well again", member.name());
-    }
+    println!("\nStopped.");
     Ok(())
+}
+
+fn print_what_is_shown(second: Duration) {
+    let second = second.as_secs_f64();
+    let (every, limit, ramp) = (second / 2.0, second * 2.0, second * 4.0);
+    println!("Five members get a GET of /status every {every:.1} s each, and a client's requests.");
+    println!(
+        "A check that fails, or takes longer than {limit:.1} s, takes its member out. Two in a"
+    );
+    println!("row that pass bring it back, with a share that grows over {ramp:.1} s.\n");
 }
 
 /// A client's requests, at this distance.
@@ -203,30 +222,77 @@ async fn send(balancer: Balancer<SocketAddr>, pause: Duration) {
     }
 }
 
-fn show(
-    balancer: &Balancer<SocketAddr>,
-    members: &[(&str, Arc<Member>)],
-    now: u64,
-    on_terminal: bool,
-) {
-    if on_terminal {
-        // Clear, and begin at the top.
-        print!("\x1b[2J\x1b[H");
+struct Course {
+    balancer: Balancer<SocketAddr>,
+    members: Vec<(&'static str, Arc<Member>)>,
+    /// How often each was picked until the drawing before.
+    before: Vec<u64>,
+    /// Which members checks have taken out.
+    seen: Vec<String>,
+}
+
+impl Course {
+    async fn run(&mut self, screen: &mut Screen, second: Duration) -> Result<(), BoxError> {
+        let mut ticks = interval(second);
+        for now in 0..=END {
+            ticks.tick().await;
+            for (_, name, mood) in STORY.iter().filter(|(at, ..)| *at == now) {
+                let member = self.members.iter().find(|(known, _)| known == name);
+                member.ok_or("it is one of them")?.1.set(*mood);
+                screen.news().add(format_args!("{name} {}", mood.told()));
+            }
+            self.draw(screen, second)?;
+            for member in self.balancer.members() {
+                if member.status().contains(Flag::FailedCheck) {
+                    self.seen.push(member.name().to_owned());
+                }
+            }
+        }
+        Ok(())
     }
-    println!("{now:>3} s  member   does      elections  status        because");
-    for (name, member) in members {
-        let Some(state) = balancer.member(name) else {
-            continue;
-        };
-        let health = state.health();
-        let outage = health.outage(Flag::FailedCheck);
-        let cause = outage.and_then(|outage| outage.cause.as_ref());
-        println!(
-            "       {name:<8} {:<9} {:>9}  {:<13} {}",
-            format!("{:?}", member.mood()).to_lowercase(),
-            state.picked(),
-            state.status().to_string(),
-            cause.map(ToString::to_string).unwrap_or_default(),
-        );
+
+    fn draw(&mut self, screen: &mut Screen, second: Duration) -> std::io::Result<()> {
+        let head = "member  does      status        requests/s     because";
+        let mut rows = Vec::new();
+        for ((name, member), before) in self.members.iter().zip(&mut self.before) {
+            let Some(state) = self.balancer.member(name) else {
+                continue;
+            };
+            let picked = state.picked();
+            let rate = (picked - *before) as f64 / second.as_secs_f64();
+            *before = picked;
+            let health = state.health();
+            let outage = health.outage(Flag::FailedCheck);
+            let cause = outage.and_then(|outage| outage.cause.as_ref());
+            let cause = cause.map(ToString::to_string).unwrap_or_default();
+            // All are checked by this.
+            let cause = cause.trim_start_matches("GET /status");
+            let cause = cause.trim_start_matches([':', ' ']);
+            rows.push(format!(
+                "{name:<7} {:<9} {:<13} {rate:>4.0} {:<9} {}",
+                format!("{:?}", member.mood()).to_lowercase(),
+                state.status().to_string(),
+                table::bar(rate * second.as_secs_f64(), 25.0, 9),
+                table::cut(cause, 25),
+            ));
+        }
+        screen.draw(head, &rows)
+    }
+
+    fn check(&self) -> Result<(), BoxError> {
+        for name in ["a", "b", "c", "d"] {
+            if !self.seen.iter().any(|it| it == name) {
+                return Err(format!("{name} was never out").into());
+            }
+        }
+        if self.seen.iter().any(|it| it == "e") {
+            return Err("e was out though it was well all the time".into());
+        }
+        for member in self.balancer.members() {
+            if !member.health().is_good() {
+                return Err(format!("{} is not well again", member.name()).into());
+            }
+        }
+        Ok(())
     }
 }

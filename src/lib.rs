@@ -38,6 +38,7 @@
 
 // 0 ground
 pub mod clock;
+mod percent;
 pub mod random;
 pub mod stable_hash;
 mod sync;

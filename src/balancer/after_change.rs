@@ -16,6 +16,7 @@ enum Fact {
     Ejected(Timestamp, Cause),
     Joined,
     Left,
+    PassedCheck,
     Recovered,
 }
 
@@ -115,6 +116,10 @@ impl<W> AfterChange<W> {
         self.facts.push((state.clone(), Fact::Joined));
     }
 
+    pub(super) fn note_passed(&mut self, state: &Arc<MemberState>) {
+        self.facts.push((state.clone(), Fact::PassedCheck));
+    }
+
     pub(super) fn note_left(&mut self, state: &Arc<MemberState>) {
         self.facts.push((state.clone(), Fact::Left));
     }
@@ -122,10 +127,11 @@ impl<W> AfterChange<W> {
 
 /// The events that facts are told as.
 const FACTS: Interest = Interest::CHANGED
-    .and(Interest::EJECTED)
-    .and(Interest::JOINED)
-    .and(Interest::LEFT)
-    .and(Interest::RECOVERED);
+    .union(Interest::EJECTED)
+    .union(Interest::JOINED)
+    .union(Interest::LEFT)
+    .union(Interest::PASSED_CHECK)
+    .union(Interest::RECOVERED);
 
 impl Fact {
     fn kind(&self) -> EventKind<'_> {
@@ -142,6 +148,7 @@ impl Fact {
             },
             Self::Joined => EventKind::Joined,
             Self::Left => EventKind::Left,
+            Self::PassedCheck => EventKind::PassedCheck,
             Self::Recovered => EventKind::Recovered,
         }
     }

@@ -209,7 +209,7 @@ impl Pace {
             return Outlook::SETTLED;
         }
         let status = live.status();
-        if status.and(Status::HEALTH) == Status::NORMAL {
+        if status.intersection(Status::HEALTH) == Status::NORMAL {
             return self.ramp(seat, live.since(), now);
         }
         let mut outlook = Outlook::SETTLED;
@@ -238,12 +238,12 @@ impl Pace {
                 None => ends = false,
             }
         }
-        if !(ends && status.minus(Status::TIMED).is_usable()) {
+        if !(ends && status.difference(Status::TIMED).is_usable()) {
             outlook.rescue = None;
         } else if outlook.rescue.is_none() {
             outlook.rescue = Some(now);
         }
-        if status.minus(outlook.over).and(Status::HEALTH) == Status::NORMAL {
+        if status.difference(outlook.over).intersection(Status::HEALTH) == Status::NORMAL {
             // It arrives now.
             outlook.sixteenths = self.ramp(seat, now, now).sixteenths;
         }

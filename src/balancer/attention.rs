@@ -28,10 +28,16 @@ pub(super) const HEADS_WANTED: u32 = 128;
 pub(super) const HEADS_NEEDED: u32 = 256;
 /// An observer wants times, so picks note when they are.
 pub(super) const TIMED: u32 = 512;
+/// An observer wants the time to the head.
+pub(super) const HEADS_TIMED: u32 = 1024;
+/// An observer wants the time to the end.
+pub(super) const ENDS_TIMED: u32 = 2048;
+/// The scheduler needs the time to the end.
+pub(super) const ELAPSED_NEEDED: u32 = 4096;
 /// What an end has to take care of.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
 /// Room for the flags above; the other bits count the changes of scheduler.
-const FLAGS: u32 = 0xfff;
+const FLAGS: u32 = 0x1fff;
 const ONE_CHANGE: u32 = FLAGS + 1;
 
 /// What an end takes care of, as flags, and how often the scheduler was changed.

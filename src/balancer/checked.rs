@@ -3,6 +3,8 @@
 //! What does not live here: the checks themselves, and how many it takes (`health`).
 
 use super::Balancer;
+use super::after_change::AfterChange;
+use super::events::Interest;
 use crate::member::{Cause, Flag, MemberKey, Status};
 
 impl<W> Balancer<W> {
@@ -13,7 +15,9 @@ impl<W> Balancer<W> {
     /// ([`Flag::FailedCheck`]); [`MemberState::health`](crate::MemberState::health) and the
     /// event tell the cause. If it is out for that already, the first cause stays. A check that
     /// passes ends this, and an error (Apache's health checks do so, too), but no
-    /// [ejection](Self::eject). Members that are not there are passed over.
+    /// [ejection](Self::eject). Observers are told of each that passes
+    /// ([`EventKind::PassedCheck`](super::events::EventKind::PassedCheck)), so that a detector of
+    /// outliers ends its own ejections. Members that are not there are passed over.
     ///
     /// For checks of your own; [`clear_flag`](Self::clear_flag) undoes one by hand.
     ///
@@ -41,6 +45,8 @@ impl<W> Balancer<W> {
         let found: Vec<_> = found.into_iter().collect();
         let mut editor = self.core.editor.lock();
         let mut changed = false;
+        let tells = self.shared().observers.want(Interest::PASSED_CHECK);
+        let mut passed = AfterChange::NONE;
         for (key, cause) in &found {
             let Some(state) = editor.state_of(*key) else {
                 continue;
@@ -52,11 +58,22 @@ impl<W> Balancer<W> {
                     let ended = ended.into_iter().fold(Status::NORMAL, Status::with);
                     // An error that is not there is not to be forgotten, either: its count in a
                     // row goes on.
-                    let ended = state.status().and(ended);
+                    let ended = state.status().intersection(ended);
+                    if tells {
+                        passed.note_passed(&state);
+                    }
                     editor.change_health(&state, Status::NORMAL, ended)
                 }
             };
         }
-        self.publish_if(changed, editor);
+        if changed || self.shared().is_due() {
+            editor.after.join(passed);
+            self.publish_if(true, editor);
+        } else {
+            // There is no other picture, but something to tell.
+            passed.generation = editor.generation;
+            drop(editor);
+            self.core.settle(passed);
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Draft {
         }
         member.belongs_to(owner)?;
         member.source = without_health(spec.clone());
-        member.health = spec.status().and(Status::HEALTH);
+        member.health = spec.status().intersection(Status::HEALTH);
         member.insert = Some(at);
         member.stays = true;
         let index = self.by_name.get(name).copied();
@@ -301,7 +301,7 @@ impl Drafted {
         let Some(payload) = payload.take() else {
             return;
         };
-        let status = self.source.status().plus(self.health);
+        let status = self.source.status().union(self.health);
         let spec = self.source.clone().with_status(status);
         let known = self.seat.as_ref();
         let source = (owner, payload, spec);

@@ -76,8 +76,8 @@ impl<W> Editor<W> {
             None => self.absent.take(name),
         };
         let layer = layer_of(&former, &overrides);
-        let health = spec.status().and(Status::HEALTH);
-        let flags = spec.status().minus(Status::HEALTH);
+        let health = spec.status().intersection(Status::HEALTH);
+        let flags = spec.status().difference(Status::HEALTH);
         let (spec, layers) = layered(spec.with_status(flags), overrides);
         let flags = spec.status();
         let (state, order) = match known {
@@ -85,7 +85,7 @@ impl<W> Editor<W> {
             None => {
                 let state = self.slots.take_back(name).unwrap_or_else(|| {
                     // A new member's health is as its source says; an old one keeps its own.
-                    let spec = spec.clone().with_status(flags.plus(health));
+                    let spec = spec.clone().with_status(flags.union(health));
                     let slot = self.slots.allot();
                     Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
@@ -100,7 +100,7 @@ impl<W> Editor<W> {
             }
         };
         let seen = state.status();
-        let spec = spec.with_status(flags.plus(seen.and(Status::HEALTH)));
+        let spec = spec.with_status(flags.union(seen.intersection(Status::HEALTH)));
         let change = state.configure(&spec, seen, now);
         self.after.note(&state, layer, change);
         self.next_payload += 1;
@@ -128,7 +128,7 @@ impl<W> Editor<W> {
         let seen = seat.state.status();
         let layer = layer_of(&seat.overrides(), &overrides);
         let (spec, layers) = layered(source, overrides);
-        let flags = spec.status().plus(seen.and(Status::HEALTH));
+        let flags = spec.status().union(seen.intersection(Status::HEALTH));
         let spec = spec.with_status(flags);
         let (before, after) = seat.state.configure(&spec, seen, now);
         self.after.note(&seat.state, layer, (before, after));

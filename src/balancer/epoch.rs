@@ -61,12 +61,12 @@ impl Epoch {
         seat: &Seat,
         before: u32,
         generation: u64,
-        ended: impl FnOnce() -> Ended,
+        ended: impl FnOnce(AttentionWord) -> Ended,
     ) {
         let seen = self.shared.attention.look();
         let room = before == seat.state.max_in_flight();
         if !seen.is_idle() || room {
-            self.tell_end(seat, seen, (before, room), generation, &ended());
+            self.tell_end(seat, seen, (before, room), generation, &ended(seen));
         }
     }
 

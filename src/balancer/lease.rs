@@ -8,7 +8,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::attention::{HEADS_NEEDED, HEADS_WANTED};
+use super::attention::{
+    AttentionWord, ELAPSED_NEEDED, ENDS_TIMED, HEADS_NEEDED, HEADS_TIMED, HEADS_WANTED,
+};
 use super::epoch::Epoch;
 use super::events::EventKind;
 use super::meter::{Meter, SentMeter, Upload};
@@ -268,20 +270,23 @@ impl<W> Lease<W> {
     /// ```
     #[inline]
     pub fn answered(&mut self, status: Option<u16>) {
+        self.meter.note_head(status);
         let seen = self.entry().epoch.shared.attention.look();
         if seen.has(HEADS_WANTED | HEADS_NEEDED) {
-            self.tell_head(status, seen.has(HEADS_WANTED));
+            self.tell_head(status, seen);
         }
     }
 
     #[cold]
-    fn tell_head(&mut self, status: Option<u16>, tell: bool) {
+    fn tell_head(&mut self, status: Option<u16>, seen: AttentionWord) {
         let Some(entry) = &self.entry else {
             return;
         };
         let shared = &entry.epoch.shared;
-        self.meter.head(|| shared.clock.now());
-        if tell {
+        if seen.has(HEADS_TIMED | HEADS_NEEDED) {
+            self.meter.time_head(|| shared.clock.now());
+        }
+        if seen.has(HEADS_WANTED) {
             let answered = EventKind::Answered {
                 time_to_head: self.meter.time_to_head(),
                 status,
@@ -427,13 +432,19 @@ pub(super) fn end(
     how: impl FnOnce() -> (Outcome, Option<Cause>),
 ) {
     let before = seat.state.give_back().before;
-    epoch.ended(seat, before, meter.generation(), || {
+    epoch.ended(seat, before, meter.generation(), |seen| {
         let (outcome, cause) = how();
+        let elapsed = || meter.elapsed(|| epoch.shared.clock.now());
         Ended {
             outcome,
             cause,
-            elapsed: meter.elapsed(|| epoch.shared.clock.now()),
+            elapsed: seen
+                .has(ENDS_TIMED | ELAPSED_NEEDED)
+                .then(elapsed)
+                .flatten(),
             time_to_head: meter.time_to_head(),
+            is_answered: meter.is_answered(),
+            status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),
         }

@@ -77,7 +77,12 @@ impl LearnedLimit {
     ///
     /// Only if the scheduler does; the limit is set by then.
     pub fn set(&self, limit: Option<u32>) {
-        if self.state.learn_limit(self.owner, limit) {
+        let has_room = self.state.learn_limit(self.owner, limit);
+        if self.owner == LimitOwner::Trial {
+            // Others stand in for a member on trial.
+            self.shared.trial_changed();
+        }
+        if has_room {
             self.shared.made_room(&self.state);
         }
     }

@@ -22,15 +22,26 @@ pub(super) struct Meter {
     received: u64,
     /// There once it was asked for: most requests have no body.
     shared: Option<SentMeter>,
-    /// The time to the head of the answer, in microseconds; or [`NO_HEAD`].
-    head: u32,
+    /// The time to the head of the answer, in microseconds; or [`NO_TIME`].
+    time_to_head: u32,
+    /// The status of the head, if `head` has one.
+    status: u16,
+    head: Head,
     pub(super) session: Session,
 }
 
 /// The time was not wanted when the request began.
 const UNTIMED: u64 = u64::MAX;
-/// No head was there yet.
-const NO_HEAD: u32 = u32::MAX;
+/// No head was there yet, or no time was wanted.
+const NO_TIME: u32 = u32::MAX;
+
+/// Whether the head of the answer was there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Head {
+    Missing,
+    WithStatus,
+    WithoutStatus,
+}
 
 #[cfg(not(equipoise_loom))]
 const _: () = assert!(size_of::<Meter>() == 48);
@@ -44,7 +55,9 @@ impl Meter {
             sent: 0,
             received: 0,
             shared: None,
-            head: NO_HEAD,
+            time_to_head: NO_TIME,
+            status: 0,
+            head: Head::Missing,
             session,
         }
     }
@@ -86,14 +99,32 @@ impl Meter {
 
     /// In steps of a microsecond, and an hour at most.
     pub(super) fn time_to_head(&self) -> Option<Duration> {
-        (self.head != NO_HEAD).then(|| Duration::from_micros(self.head.into()))
+        (self.time_to_head != NO_TIME).then(|| Duration::from_micros(self.time_to_head.into()))
+    }
+
+    /// Whether the head of the answer was there.
+    pub(super) fn is_answered(&self) -> bool {
+        self.head != Head::Missing
+    }
+
+    pub(super) fn status(&self) -> Option<u16> {
+        (self.head == Head::WithStatus).then_some(self.status)
     }
 
     /// Notes that the head of the answer is there.
-    pub(super) fn head(&mut self, now: impl FnOnce() -> Timestamp) {
+    #[inline]
+    pub(super) fn note_head(&mut self, status: Option<u16>) {
+        (self.head, self.status) = match status {
+            Some(status) => (Head::WithStatus, status),
+            None => (Head::WithoutStatus, 0),
+        };
+    }
+
+    /// Notes when the head of the answer was there.
+    pub(super) fn time_head(&mut self, now: impl FnOnce() -> Timestamp) {
         if let Some(elapsed) = self.elapsed(now) {
-            let micros = u32::try_from(elapsed.as_micros()).unwrap_or(NO_HEAD);
-            self.head = micros.min(NO_HEAD - 1);
+            let micros = u32::try_from(elapsed.as_micros()).unwrap_or(NO_TIME);
+            self.time_to_head = micros.min(NO_TIME - 1);
         }
     }
 

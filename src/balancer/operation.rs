@@ -142,7 +142,7 @@ pub(super) fn flagged(overrides: Overrides, flag: Flag, on: bool) -> Overrides {
 
 /// What a source says without the flags of health, which are not its own.
 pub(super) fn without_health(spec: MemberSpec) -> MemberSpec {
-    let flags = spec.status().minus(Status::HEALTH);
+    let flags = spec.status().difference(Status::HEALTH);
     spec.with_status(flags)
 }
 

@@ -173,7 +173,7 @@ impl<W> Editor<W> {
                 if outlook.over != Status::NORMAL {
                     if seat.state.end_outages(live, outlook.over, now) {
                         let before = live.status();
-                        let change = (before, before.minus(outlook.over));
+                        let change = (before, before.difference(outlook.over));
                         after.note(&seat.state, SettingLayer::Health, change);
                     }
                     // Its ramp is next; or else another error: it makes nothing due by itself.
@@ -217,7 +217,7 @@ impl<W> Editor<W> {
         for seat in self.roster.by_tier() {
             loop {
                 let live = seat.state.live();
-                let status = live.status().minus(Status::TIMED);
+                let status = live.status().difference(Status::TIMED);
                 let only_those = status != live.status() && status.is_usable();
                 if !only_those || !applies(seat.state.id(), status) {
                     break;

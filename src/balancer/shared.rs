@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Pace};
-use super::attention::{Attention, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS};
+use super::attention::{
+    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS,
+};
 use super::events::{Event, EventKind, Interest, Observer, Observers, Registry};
 use super::layers::SettingLayer;
 use super::wait::{Keepers, WaitList};
@@ -77,11 +79,14 @@ impl Shared {
 
     /// Notes what a scheduler needs to be told.
     fn heed(&self, needs: Needs) {
-        self.attention.set(ENDS, needs.contains(Needs::ENDED));
-        self.attention
-            .set(LOOK_AGAIN, needs.contains(Needs::LOOK_AGAIN));
-        self.attention
-            .set(HEADS_NEEDED, needs.contains(Needs::TIME_TO_HEAD));
+        for (flag, need) in [
+            (ELAPSED_NEEDED, Needs::ELAPSED),
+            (ENDS, Needs::ENDED),
+            (HEADS_NEEDED, Needs::TIME_TO_HEAD),
+            (LOOK_AGAIN, Needs::LOOK_AGAIN),
+        ] {
+            self.attention.set(flag, needs.contains(need));
+        }
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -146,6 +151,13 @@ impl Shared {
     pub(super) fn made_room(&self, state: &MemberState) {
         let _wakes = Wakes::new(self, true, true);
         self.scheduler.load().on_room(state);
+    }
+
+    /// A member's trial has begun or ended, so that others may be eligible now.
+    pub(super) fn trial_changed(&self) {
+        self.agenda.make_due();
+        self.wake_after_change();
+        self.wake_keepers();
     }
 
     /// Returns whether a request stands in line.

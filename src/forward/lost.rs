@@ -60,7 +60,7 @@ impl Observer for Tell {
     }
 
     fn interest(&self) -> Interest {
-        Interest::CHANGED.and(Interest::LEFT).and(Interest::JOINED)
+        Interest::CHANGED | Interest::LEFT | Interest::JOINED
     }
 }
 

@@ -73,4 +73,6 @@ pub use orca::{OrcaError, OrcaFuture, OrcaLayer, OrcaReport, OrcaService};
 pub use record::HeartbeatRecord;
 pub use sender_id::SenderId;
 pub use signature::HeartbeatKey;
+#[cfg(feature = "config")]
+pub(crate) use udp::reading_of;
 pub use udp::{HeartbeatListener, HeartbeatListenerGuard, HeartbeatSender, HeartbeatSenderGuard};

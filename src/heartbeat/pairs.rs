@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode;
+
 /// The pairs of a text, in their order. A key without `=` has the value `1`.
 pub(super) struct Pairs<'t> {
     rest: Option<&'t [u8]>,
@@ -39,38 +41,7 @@ fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
 
 /// Resolves `%` escapes; what is none stays as it is.
 fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'%') {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, behind)) = rest.split_first() {
-        let escaped = match (byte, behind) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                plain.push(high << 4 | low);
-                rest = &behind[2..];
-            }
-            None => {
-                plain.push(byte);
-                rest = behind;
-            }
-        }
-    }
-    Cow::Owned(plain)
-}
-
-/// The value of a hexadecimal digit.
-pub(super) const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    percent_decode(text).into()
 }
 
 /// A number of digits and nothing else, if it fits.
@@ -93,6 +64,8 @@ pub(super) fn slots(text: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::{Pairs, unescape};
+    use proptest::{collection::vec, prelude::*};
+    use std::borrow::Cow;
 
     #[test]
     fn an_escape_that_is_none_stays_as_it_is() {
@@ -106,6 +79,42 @@ mod tests {
         ] {
             assert_eq!(unescape(text.as_bytes()), plain.as_bytes(), "{text}");
         }
+    }
+
+    /// Written out, byte by byte.
+    fn slowly(text: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        let mut rest = text;
+        while let Some((&byte, behind)) = rest.split_first() {
+            let digits = behind.get(..2).filter(|_| byte == b'%');
+            let digits = digits.and_then(|it| str::from_utf8(it).ok());
+            let digits = digits.filter(|it| it.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            match digits {
+                Some(digits) => {
+                    plain.push(u8::from_str_radix(digits, 16).unwrap());
+                    rest = &behind[2..];
+                }
+                None => {
+                    plain.push(byte);
+                    rest = behind;
+                }
+            }
+        }
+        plain
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_unescaped_as_one_by_one(
+            pieces in vec(prop_oneof![Just(b'%'), b'0'..=b'9', b'A'..=b'g', any::<u8>()], 0..24),
+        ) {
+            prop_assert_eq!(unescape(&pieces), slowly(&pieces));
+        }
+    }
+
+    #[test]
+    fn what_has_no_escape_is_not_copied() {
+        assert!(matches!(unescape(b"a+b%zz"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub enum LimitOwner {
     /// is given no other owner is this one's.
     #[default]
     Told,
-    /// One request at a time, until one has succeeded after an ejection (feature `health`).
+    /// One request at a time, beside those that last since before it, until one has succeeded
+    /// after an ejection (feature `health`).
     Trial,
 }
 

@@ -53,8 +53,16 @@ pub struct Ended {
     /// that began before that.
     pub elapsed: Option<Duration>,
     /// The time from pick to the head of the answer, if there was one, and the scheduler
-    /// needs it or an observer wants it.
+    /// needs it or an observer wants it (see
+    /// [`Needs::TIME_TO_HEAD`](crate::scheduler::Needs::TIME_TO_HEAD) and
+    /// [`Interest::TIME_TO_HEAD`](crate::balancer::events::Interest::TIME_TO_HEAD)).
     pub time_to_head: Option<Duration>,
+    /// Whether the head of an answer was there: see
+    /// [`Lease::answered`](crate::Lease::answered).
+    pub is_answered: bool,
+    /// The status of that head, if it has one: also if the answer broke off later, which its
+    /// `cause` tells.
+    pub status: Option<u16>,
     /// Bytes sent to the member.
     pub bytes_sent: u64,
     /// Bytes received from the member.

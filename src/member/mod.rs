@@ -35,7 +35,7 @@ pub use overrides::Overrides;
 pub use ramp::{Ramp, RampError};
 pub use spec::{DEFAULT_RECOVERY_DELAY, MemberSpec};
 pub use state::MemberState;
-pub use status::{Flag, Status};
+pub use status::{Flag, Flags, Status};
 pub use weight::{EffectiveWeight, Weight, WeightError};
 
 pub(crate) use counters::{GivenBack, Uncounted};

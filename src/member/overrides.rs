@@ -76,9 +76,9 @@ impl Overrides {
 
     /// Sets a flag, whatever the source says.
     pub fn with_flag(mut self, flag: Flag) -> Self {
-        let flag = Status::NORMAL.with(flag).minus(Status::HEALTH);
-        self.set = self.set.plus(flag);
-        self.cleared = self.cleared.minus(flag);
+        let flag = Status::NORMAL.with(flag).difference(Status::HEALTH);
+        self.set = self.set.union(flag);
+        self.cleared = self.cleared.difference(flag);
         self
     }
 
@@ -97,9 +97,9 @@ impl Overrides {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn with_flag_off(mut self, flag: Flag) -> Self {
-        let flag = Status::NORMAL.with(flag).minus(Status::HEALTH);
-        self.cleared = self.cleared.plus(flag);
-        self.set = self.set.minus(flag);
+        let flag = Status::NORMAL.with(flag).difference(Status::HEALTH);
+        self.cleared = self.cleared.union(flag);
+        self.set = self.set.difference(flag);
         self
     }
 
@@ -285,7 +285,7 @@ impl Overrides {
     /// assert!(spec.status().contains(Flag::Draining));
     /// ```
     pub fn applied_to(&self, spec: MemberSpec) -> MemberSpec {
-        let status = spec.status().plus(self.set).minus(self.cleared);
+        let status = spec.status().union(self.set).difference(self.cleared);
         let mut spec = spec.with_status(status);
         if let Some(weight) = self.weight {
             spec = spec.with_weight(weight);

@@ -77,12 +77,12 @@ impl LiveStatus {
     /// a new error is seen from the flags before and after.
     pub(crate) fn changed(self, set: Status, clear: Status, now: Timestamp) -> Self {
         let before = self.status();
-        let after = before.plus(set).minus(clear);
+        let after = before.union(set).difference(clear);
         let is_new = |flag| !before.contains(flag) && after.contains(flag);
         if is_new(Flag::InError) {
             return Self::new(after, now);
         }
-        let is_well = |status: Status| status.and(Status::HEALTH) == Status::NORMAL;
+        let is_well = |status: Status| status.intersection(Status::HEALTH) == Status::NORMAL;
         let changed = self.with_status(after);
         if !is_well(before) && is_well(after) {
             return changed.arriving(now);

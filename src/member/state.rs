@@ -197,6 +197,11 @@ impl MemberState {
         self.rest.limits.lock().get(owner)
     }
 
+    pub(crate) fn is_on_trial(&self) -> bool {
+        // Without a learned limit it is not, which one line of memory tells.
+        self.caps.learned().is_some() && self.limit_of(LimitOwner::Trial).is_some()
+    }
+
     /// Sets a learned limit; returns whether more may be in flight than before.
     pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
         let mut limits = self.rest.limits.lock();
@@ -278,8 +283,8 @@ impl MemberState {
         let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
             let before = seen.status();
-            record.follow((before, before.minus(over)), now, None);
-            if before.and(over).contains(Flag::InError) {
+            record.follow((before, before.difference(over)), now, None);
+            if before.intersection(over).contains(Flag::InError) {
                 self.rest.retries.fetch_add(1, Relaxed);
             }
         }
@@ -301,7 +306,7 @@ impl MemberState {
     pub(crate) fn arrive(&self, now: Timestamp) {
         let _ = self.live.fetch_update(SeqCst, SeqCst, |word| {
             let live = LiveStatus::from_word(word);
-            let is_well = live.status().and(Status::HEALTH) == Status::NORMAL;
+            let is_well = live.status().intersection(Status::HEALTH) == Status::NORMAL;
             is_well.then(|| live.arriving(now).word())
         });
     }
@@ -351,7 +356,7 @@ impl MemberState {
     ) -> (Status, Status) {
         self.caps.set_spec(spec.max_in_flight());
         let new = spec.status();
-        self.change_flags(new.minus(old), old.minus(new), now, None)
+        self.change_flags(new.difference(old), old.difference(new), now, None)
     }
 
     /// Sets and clears flags as of `now`, for a reason if one is known; returns the statuses
@@ -363,7 +368,7 @@ impl MemberState {
         now: Timestamp,
         cause: Option<&Cause>,
     ) -> (Status, Status) {
-        if set.plus(clear).and(Status::HEALTH) == Status::NORMAL {
+        if set.union(clear).intersection(Status::HEALTH) == Status::NORMAL {
             let (before, after) = self.change_word(set, clear, now);
             return (before.status(), after.status());
         }

@@ -1,6 +1,8 @@
 //! The flags of a member, and the one definition of "usable".
 
 use std::fmt;
+use std::iter::FusedIterator;
+use std::ops::{BitAnd, BitOr, BitOrAssign, Sub, SubAssign};
 
 /// One flag of a member's [`Status`]. In parentheses Apache's letter.
 ///
@@ -88,6 +90,9 @@ impl fmt::Display for Flag {
 /// ```
 /// use equipoise::{Flag, Status};
 ///
+/// assert_eq!(Flag::Draining | Flag::InError, Status::from_iter([Flag::InError, Flag::Draining]));
+/// assert_eq!((Flag::Draining | Flag::InError) - Flag::InError, Flag::Draining.into());
+///
 /// let status = Status::NORMAL.with(Flag::HotStandby);
 /// assert!(status.contains(Flag::HotStandby));
 /// assert!(status.is_usable(), "a standby may serve when its turn comes");
@@ -126,16 +131,22 @@ impl Status {
     /// The flags of health that end as time passes, and that forced recovery ends.
     pub(crate) const TIMED: Self = Self(Flag::Ejected.bit() | Flag::InError.bit());
 
-    pub(crate) const fn plus(self, other: Self) -> Self {
+    /// Returns the flags of both sets, as `|` does.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// Returns the flags of this set that `other` has not, as `-` does.
     #[inline]
-    pub(crate) const fn minus(self, other: Self) -> Self {
+    #[must_use]
+    pub const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    pub(crate) const fn and(self, other: Self) -> Self {
+    /// Returns the flags that both sets have, as `&` does.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
@@ -214,10 +225,130 @@ impl Status {
     /// let status = Status::NORMAL.with(Flag::InError).with(Flag::Draining);
     /// assert!(status.iter().eq([Flag::Draining, Flag::InError]));
     /// ```
-    pub fn iter(self) -> impl Iterator<Item = Flag> {
-        Flag::ALL
-            .into_iter()
-            .filter(move |&flag| self.contains(flag))
+    #[must_use]
+    pub const fn iter(self) -> Flags {
+        Flags(self)
+    }
+}
+
+/// The flags of a [`Status`], in the order of [`Flag::ALL`]: what [`Status::iter`] returns.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::{Flag, Status};
+///
+/// let mut flags = (Flag::Draining | Flag::InError).iter();
+/// assert_eq!(flags.len(), 2);
+/// assert_eq!(flags.next_back(), Some(Flag::InError));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Flags(Status);
+
+impl Flags {
+    /// Takes one flag out.
+    fn take(&mut self, flag: Option<&Flag>) -> Option<Flag> {
+        let flag = *flag?;
+        self.0 = self.0.without(flag);
+        Some(flag)
+    }
+}
+
+impl Iterator for Flags {
+    type Item = Flag;
+
+    fn next(&mut self) -> Option<Flag> {
+        self.take(Flag::ALL.get(self.0.0.trailing_zeros() as usize))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl DoubleEndedIterator for Flags {
+    fn next_back(&mut self) -> Option<Flag> {
+        let last = self.0.0.checked_ilog2()?;
+        self.take(Flag::ALL.get(last as usize))
+    }
+}
+
+impl ExactSizeIterator for Flags {
+    fn len(&self) -> usize {
+        self.0.0.count_ones() as usize
+    }
+}
+
+impl FusedIterator for Flags {}
+
+impl IntoIterator for Status {
+    type Item = Flag;
+    type IntoIter = Flags;
+
+    fn into_iter(self) -> Flags {
+        self.iter()
+    }
+}
+
+impl Extend<Flag> for Status {
+    fn extend<I: IntoIterator<Item = Flag>>(&mut self, flags: I) {
+        *self = flags.into_iter().fold(*self, Self::with);
+    }
+}
+
+impl FromIterator<Flag> for Status {
+    fn from_iter<I: IntoIterator<Item = Flag>>(flags: I) -> Self {
+        flags.into_iter().fold(Self::NORMAL, Self::with)
+    }
+}
+
+impl From<Flag> for Status {
+    fn from(flag: Flag) -> Self {
+        Self::NORMAL.with(flag)
+    }
+}
+
+impl<F: Into<Status>> BitOr<F> for Flag {
+    type Output = Status;
+
+    fn bitor(self, other: F) -> Status {
+        other.into().with(self)
+    }
+}
+
+impl<F: Into<Self>> BitOr<F> for Status {
+    type Output = Self;
+
+    fn bitor(self, other: F) -> Self {
+        self.union(other.into())
+    }
+}
+
+impl<F: Into<Self>> BitOrAssign<F> for Status {
+    fn bitor_assign(&mut self, other: F) {
+        *self = self.union(other.into());
+    }
+}
+
+impl<F: Into<Self>> BitAnd<F> for Status {
+    type Output = Self;
+
+    fn bitand(self, other: F) -> Self {
+        self.intersection(other.into())
+    }
+}
+
+impl<F: Into<Self>> Sub<F> for Status {
+    type Output = Self;
+
+    fn sub(self, other: F) -> Self {
+        self.difference(other.into())
+    }
+}
+
+impl<F: Into<Self>> SubAssign<F> for Status {
+    fn sub_assign(&mut self, other: F) {
+        *self = self.difference(other.into());
     }
 }
 
@@ -268,5 +399,26 @@ mod tests {
             Status::NORMAL
         );
         assert_eq!(Status::NORMAL.to_string(), "ok");
+    }
+    #[test]
+    fn sets_are_joined_cut_and_read_as_lists_of_flags_are() {
+        let all: Status = Flag::ALL.into_iter().collect();
+        for bits in 0..=all.bits() {
+            let status = Status::from_bits(bits);
+            let has = |flag: &Flag| status.contains(*flag);
+            let (flags, rest): (Vec<_>, Vec<_>) = Flag::ALL.into_iter().partition(has);
+            assert!(status.iter().eq(flags.iter().copied()));
+            assert!(status.iter().rev().eq(flags.iter().rev().copied()));
+            assert_eq!(status.iter().len(), flags.len());
+            assert_eq!(Status::from_iter(flags), status);
+            assert_eq!(status | Status::from_iter(rest.clone()), all);
+            assert_eq!(all - status, rest.into_iter().collect());
+            for flag in Flag::ALL {
+                assert_eq!(status | flag, status.with(flag));
+                assert_eq!(flag | status, status.with(flag));
+                assert_eq!(status - flag, status.without(flag));
+                assert_eq!(status & flag == flag.into(), status.contains(flag));
+            }
+        }
     }
 }

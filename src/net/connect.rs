@@ -353,6 +353,27 @@ impl Connector {
         self
     }
 
+    /// Whether a connection of `other` to `peer` is one that this could open now: to the same
+    /// place, which is one of the addresses that a name has now, and secured alike.
+    pub(crate) fn could_open(&self, other: &Self, peer: Option<SocketAddr>) -> bool {
+        let is_there = match (&self.to, &other.to) {
+            (
+                ConnectTarget::Host(name, port) | ConnectTarget::Found(name, port, _),
+                ConnectTarget::Host(others, other) | ConnectTarget::Found(others, other, _),
+            ) => (name, port) == (others, other),
+            (ConnectTarget::Tcp(address), ConnectTarget::Tcp(other)) => address == other,
+            #[cfg(unix)]
+            (ConnectTarget::Unix(path), ConnectTarget::Unix(other)) => path == other,
+            _ => false,
+        };
+        let is_found = match &self.to {
+            ConnectTarget::Found(_, _, found) => peer.is_none_or(|it| found.contains(&it)),
+            _ => true,
+        };
+        let host = |it: &Self| it.secured.as_ref().map(|it| it.host.clone());
+        is_there && is_found && host(self) == host(other) && self.ahead == other.ahead
+    }
+
     /// The host and the port as a URI has them.
     pub(crate) fn authority(&self) -> String {
         match &self.to {
@@ -391,5 +412,28 @@ impl fmt::Display for Connector {
             #[cfg(unix)]
             ConnectTarget::Unix(path) => path.display().fmt(f),
         }
+    }
+}
+
+#[cfg(all(test, feature = "health"))]
+mod tests {
+    use super::Connector;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn a_connection_is_one_of_these_while_name_port_and_address_are_the_same() {
+        let at = |last| SocketAddr::from(([10, 0, 0, last], 80));
+        let named = |name: &str, port| Connector::host(name, port);
+        let found = |found: &[SocketAddr]| named("a", 80).found_at(found.into());
+        let before = found(&[at(1), at(2)]);
+        assert!(found(&[at(2), at(3)]).could_open(&before, Some(at(2))));
+        let moved = found(&[at(3)]);
+        assert!(!moved.could_open(&before, Some(at(1))), "the name moved");
+        assert!(named("a", 80).could_open(&before, Some(at(1))), "not known");
+        for other in [named("b", 80), named("a", 81), Connector::tcp(at(1))] {
+            assert!(!other.could_open(&before, None), "{other}");
+        }
+        assert!(Connector::tcp(at(1)).could_open(&Connector::tcp(at(1)), Some(at(1))));
+        assert!(!Connector::tcp(at(1)).could_open(&Connector::tcp(at(2)), None));
     }
 }

@@ -1,12 +1,13 @@
-//! Where a request comes from: [`ClientAddr`], [`ServerAddr`].
+//! The client's and the server's address of a connection: [`ClientAddr`], [`ServerAddr`].
 //!
-//! What does not live here: what finds it out (`server`, `client_layer`).
+//! What does not live here: the code that finds the addresses (`server`, `client_layer`).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// The address of a client, which the server that accepted its connection puts into the
-/// extensions of each request; behind a server that is not a [`Server`](super::Server), a
-/// [`ClientAddrLayer`](super::ClientAddrLayer) does.
+/// The address of a client.
+///
+/// A [`Server`](super::Server) puts it into the extensions of each request. Behind another
+/// server, a [`ClientAddrLayer`](super::ClientAddrLayer) does.
 ///
 /// # Examples
 ///
@@ -26,8 +27,9 @@ use std::net::{IpAddr, SocketAddr};
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct ClientAddr(pub SocketAddr);
 
-/// The address at which a client reached this server, if the server was told to
-/// [say so](super::Server::server_addr): in the extensions of each request.
+/// The address at which a client reached this server, in the extensions of each request.
+///
+/// It is set if [`Server::server_addr`](super::Server::server_addr) is.
 ///
 /// # Examples
 ///
@@ -47,13 +49,14 @@ pub struct ServerAddr(pub SocketAddr);
 /// In the extensions of the first request of a client's connection.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration asks for it")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstRequest;
 
 impl ClientAddr {
-    /// A server that listens on both kinds of addresses sees `::ffff:10.0.0.1`.
+    /// Returns the address; `::ffff:10.0.0.1`, which a dual-stack listener reports, becomes
+    /// `10.0.0.1`.
     pub(super) fn ip(self) -> IpAddr {
         self.0.ip().to_canonical()
     }

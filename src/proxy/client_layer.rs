@@ -1,6 +1,6 @@
-//! The client's address, from whatever server accepted its connection: [`ClientAddrLayer`].
+//! The client's address behind any server: [`ClientAddrLayer`].
 //!
-//! What does not live here: what is done with it (`forwarding`, `router`).
+//! What does not live here: the code that uses the address (`forwarding`, `router`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,17 +12,17 @@ use tower_service::Service;
 
 use super::ClientAddr;
 
-/// Gives a proxy the client's address behind a server that is not a [`Server`](super::Server): puts a
-/// [`ClientAddr`] into the extensions of each request, as a closure finds it in what the
-/// server has put there.
+/// Adds the client's address behind a server that is not a [`Server`](super::Server).
 ///
-/// Without it, members get no `X-Forwarded-For`, no peer is trusted, and
-/// [`Rule::client_in`](super::Rule::client_in) holds for none. A request in which the closure
-/// finds no address passes as it is.
+/// A closure reads the address from the extensions that the server has set. The layer puts
+/// it into the extensions of the request as a [`ClientAddr`]. Without it, members get no
+/// `X-Forwarded-For`, no peer is trusted, and [`Rule::client_in`](super::Rule::client_in)
+/// matches no request. A request in whose extensions the closure finds no address is passed
+/// on unchanged.
 ///
 /// # Examples
 ///
-/// In axum, which has to be served with `into_make_service_with_connect_info`:
+/// In axum, which must be served with `into_make_service_with_connect_info`:
 ///
 /// ```no_run
 /// use axum::{Router, extract::ConnectInfo};
@@ -55,7 +55,8 @@ impl<F> ClientAddrLayer<F>
 where
     F: Fn(&Extensions) -> Option<SocketAddr>,
 {
-    /// Creates a layer that finds the address by `find` in the extensions of each request.
+    /// Creates a layer that reads the address from the extensions of each request with
+    /// `find`.
     pub fn new(find: F) -> Self {
         Self { find }
     }
@@ -76,7 +77,7 @@ impl<F> fmt::Debug for ClientAddrLayer<F> {
     }
 }
 
-/// A service with a [`ClientAddrLayer`] before it.
+/// The service that [`ClientAddrLayer`] creates.
 #[derive(Clone)]
 pub struct ClientAddrService<S, F> {
     find: F,

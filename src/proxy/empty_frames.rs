@@ -1,5 +1,5 @@
-//! Frames of a body that carry nothing, which HTTP/2 allows in any number: [`poll_filled`]
-//! leaves them out, on both sides.
+//! Skips empty body frames, which HTTP/2 allows in any number, in both directions:
+//! [`poll_filled`].
 
 use std::task::{Context, Poll};
 
@@ -8,14 +8,15 @@ use http_body::Frame;
 
 type Polled<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
-/// How many are left out before other tasks have their turn.
+/// The number of frames to skip before other tasks get a turn.
 const AT_ONCE: u32 = 32;
 
-/// Polls for a frame that carries something, or for the end.
+/// Polls for a frame that is not empty, or for the end.
 ///
-/// Empty frames are no progress: while only they come it is pending, so that the limit for
-/// the next frame goes on. hyper would pass them on without a bound and without a pause, and
-/// h2 ends a connection, which others may use too, on which it has got more than a hundred.
+/// Empty frames are not progress: while only they arrive, this is pending, so the time
+/// limit for the next frame continues. hyper would pass on any number of them without
+/// yielding, and h2 closes a connection, which other requests may share, once it has
+/// received more than a hundred.
 pub(super) fn poll_filled<E>(
     context: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Polled<E>,

@@ -1,27 +1,27 @@
-//! Which header fields a proxy passes on, by their names: one table for heads and for
-//! trailers, of requests and of answers.
+//! Which header fields a proxy passes on, by name: one table for heads and trailers, of
+//! requests and responses.
 //!
-//! Many servers read `_` in a name as `-`, so a name means here whatever it means with
-//! hyphens. What does not live here: what becomes of the fields of a head (`hop_by_hop`,
-//! `forwarding`), and lists of names that a message brings along.
+//! Many servers read `_` in a name as `-`, so a name with underscores is treated as the
+//! name with hyphens. What does not live here: how the fields of a head are changed
+//! (`hop_by_hop`, `forwarding`), and lists of names in a message.
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 
-/// The most lines that a head can have over HTTP/1.1, whatever is allowed: hyper makes room
-/// for so many before it reads one, and a [`HeaderMap`] has no more.
+/// The maximum number of header lines over HTTP/1.1, whatever is configured: hyper
+/// allocates that many entries before it reads one, and a [`HeaderMap`] holds no more.
 pub(super) const MOST_LINES: usize = 24_576;
 
-/// What a field is about.
+/// The purpose of a field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum HeaderField {
     /// The connection that the message came on (RFC 9110, 7.6.1).
     Connection,
-    /// The client, or the way that a request came. Only a proxy that is trusted may say it.
+    /// The client, or the path of the request. Only a trusted proxy may set it.
     Forwarded,
     /// Where the body ends.
     Framing,
-    /// How the message is routed, authenticated, cached or read. That has to be known
-    /// before the body, so it is for heads only (RFC 9110, 6.5.1).
+    /// How the message is routed, authenticated, cached or interpreted. This must be known
+    /// before the body, so it is allowed in heads only (RFC 9110, 6.5.1).
     Head,
     /// Anything else.
     Other,
@@ -37,8 +37,9 @@ impl HeaderField {
         }
     }
 
-    /// By a name in lower case and with hyphens. This is done for each field of each
-    /// message, so a name is compared with the few that begin with its letter.
+    /// Finds a field by its name in lower case and with hyphens. This runs for each field
+    /// of each message, so a name is compared only with the few that start with the same
+    /// letter.
     fn named(name: &str) -> Self {
         let known: &[(&str, Self)] = match name.as_bytes().first() {
             Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
@@ -115,9 +116,9 @@ impl HeaderField {
         found.map_or(Self::Other, |(_, field)| *field)
     }
 
-    /// Whether no head may bring it along, whatever the version of HTTP. `Content-Length`
-    /// and what proxies say may come as long as they are spelled as what they are: those are
-    /// looked at elsewhere.
+    /// Returns whether the field is removed from every head, whatever the version of HTTP.
+    /// `Content-Length` and forwarding headers may stay if they are spelled with hyphens:
+    /// they are checked elsewhere.
     pub(super) fn stops_here(self, name: &HeaderName) -> bool {
         match self {
             Self::Connection => true,
@@ -128,7 +129,7 @@ impl HeaderField {
     }
 }
 
-/// Whether servers that read `_` as `-` take the two names for one.
+/// Returns whether servers that read `_` as `-` treat the two names as one.
 pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
     let letters = |name: &HeaderName| name.as_str().len();
     let hyphened = |byte: u8| if byte == b'_' { b'-' } else { byte };
@@ -136,8 +137,8 @@ pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
     letters(one) == letters(other) && ones.map(hyphened).eq(others.map(hyphened))
 }
 
-/// The names among these fields for which that holds: none, and nothing allocated, for
-/// most messages.
+/// Returns the names of these fields for which `holds` holds. For most messages there are
+/// none, and nothing is allocated.
 pub(super) fn names_where(
     fields: &HeaderMap,
     holds: impl Fn(HeaderField, &HeaderName) -> bool,
@@ -149,8 +150,8 @@ pub(super) fn names_where(
         .collect()
 }
 
-/// Makes trailers such as may be passed on; `removed` are further names that the head was
-/// not allowed to have, in whatever spelling.
+/// Removes the trailers that may not be passed on. `removed` are further names that the
+/// head was not allowed to have, in any spelling.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     for name in names_where(trailers, |field, name| {
         field != HeaderField::Other || removed.iter().any(|removed| reads_as(removed, name))
@@ -160,7 +161,7 @@ pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     trim(trailers);
 }
 
-/// Makes `Trailer` announce only what [`clean_trailers`] leaves.
+/// Reduces `Trailer` to the fields that [`clean_trailers`] keeps.
 pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]) {
     if !headers.contains_key(TRAILER) {
         return;
@@ -181,8 +182,8 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
     }
 }
 
-/// Removes the blanks around values, which HTTP/2 can carry and which no value has
-/// (RFC 9110, 5.5).
+/// Removes whitespace around values, which HTTP/2 can carry and which is not part of a
+/// value (RFC 9110, 5.5).
 pub(super) fn trim(fields: &mut HeaderMap) {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     for value in fields.values_mut() {
@@ -206,7 +207,7 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The members of a comma-separated list.
+/// Returns the elements of a comma-separated list.
 pub(super) fn members(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let members = value.as_bytes().split(|&byte| byte == b',');
     members.map(<[u8]>::trim_ascii)

@@ -1,10 +1,10 @@
-//! Frame heads of HTTP/2, found in the bytes of one direction of a connection: [`Frames`].
+//! Parses frame heads of HTTP/2 in the bytes of one direction of a connection: [`Frames`].
 //!
-//! hyper does not show what a peer says about its connection as a whole, so code that has
-//! to know reads along. The parser holds nine bytes at most, and takes the bytes in any
-//! pieces. A frame that is against the rules is hyper's affair.
+//! hyper does not expose what a peer announces about its connection as a whole, so code
+//! that needs it parses the bytes, too. The parser buffers nine bytes at most, and accepts
+//! the bytes in any pieces. It leaves protocol errors to hyper.
 //!
-//! What does not live here: I/O, and what follows from a frame (`endpoint/peer`, `server`).
+//! What does not live here: I/O, and reactions to a frame (`endpoint/peer`, `server`).
 
 /// The first bytes of a client (RFC 9113, 3.4).
 const PREFACE: u32 = 24;
@@ -12,7 +12,7 @@ const PREFACE: u32 = 24;
 /// The head of a frame (RFC 9113, 4.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct FrameHead {
-    /// Bytes of its payload.
+    /// The length of its payload in bytes.
     pub(super) length: u32,
     pub(super) kind: u8,
     pub(super) flags: u8,
@@ -33,9 +33,9 @@ impl FrameHead {
     pub(super) const WINDOW_UPDATE: u8 = 8;
     pub(super) const CONTINUATION: u8 = 9;
 
-    /// Of `SETTINGS` and `PING`.
+    /// The flag of `SETTINGS` and `PING`.
     pub(super) const ACK: u8 = 1;
-    /// Of `DATA` and `HEADERS`.
+    /// The flag of `DATA` and `HEADERS`.
     pub(super) const END_STREAM: u8 = 1;
 
     pub(super) const fn is_ack(self) -> bool {
@@ -54,7 +54,7 @@ impl FrameHead {
     }
 }
 
-/// What comes next in the bytes.
+/// The next part of the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FramePiece<'b> {
     Head(FrameHead),
@@ -62,26 +62,26 @@ pub(super) enum FramePiece<'b> {
     Payload(&'b [u8]),
 }
 
-/// Where in the frames the bytes of one direction have come to.
+/// The position within the frames of one direction.
 #[derive(Clone, Debug)]
 pub(super) struct Frames {
     head: [u8; 9],
-    /// So many bytes of the next head are there.
+    /// The number of bytes of the next head that have arrived.
     filled: usize,
-    /// So many bytes of the payload are still to come.
+    /// The number of payload bytes that are still to come.
     payload: u32,
-    /// So many bytes come before the first frame.
+    /// The number of bytes before the first frame.
     preface: u32,
 }
 
 impl Frames {
-    /// For the bytes that a client sends.
+    /// Creates a parser for the bytes that a client sends.
     #[allow(dead_code, reason = "for the side of clients")]
     pub(super) const fn of_client() -> Self {
         Self::after(PREFACE)
     }
 
-    /// For the bytes that a server sends.
+    /// Creates a parser for the bytes that a server sends.
     pub(super) const fn of_server() -> Self {
         Self::after(0)
     }
@@ -95,7 +95,7 @@ impl Frames {
         }
     }
 
-    /// Whether the bytes so far end with a frame.
+    /// Returns whether the bytes so far end at the end of a frame.
     pub(super) const fn is_between_frames(&self) -> bool {
         self.filled == 0 && self.payload == 0 && self.preface == 0
     }
@@ -123,7 +123,7 @@ impl Frames {
     }
 }
 
-/// Takes up to `left` bytes off, and counts them down.
+/// Takes up to `left` bytes off, and reduces `left` by their number.
 fn take<'b>(bytes: &mut &'b [u8], left: &mut u32) -> &'b [u8] {
     let wanted = usize::try_from(*left).unwrap_or(usize::MAX);
     let (part, rest) = bytes
@@ -152,7 +152,7 @@ mod tests {
         bytes
     }
 
-    /// Reads what arrives in pieces of these lengths, again and again.
+    /// Parses bytes that arrive in pieces of these lengths, in a cycle.
     fn read(mut frames: Frames, mut bytes: &[u8], pieces: &[usize]) -> Vec<Frame> {
         let mut found: Vec<Frame> = Vec::new();
         let mut lengths = pieces.iter().copied().cycle();

@@ -1,14 +1,14 @@
-//! Headers that concern one connection only, and are not passed on (RFC 9110, 7.6.1).
+//! Removes hop-by-hop headers, which are not passed on (RFC 9110, 7.6.1).
 //!
-//! They are removed *before* anything of our own is added: a client that names
-//! `X-Forwarded-For` in its `Connection` header must not get rid of ours
+//! They are removed *before* the proxy adds its own headers: a client that names
+//! `X-Forwarded-For` in its `Connection` header must not remove the proxy's
 //! (CVE-2022-31813, CVE-2024-45410).
 //!
-//! What others rely on a client may not name away: its `Host`, for one.
+//! A client cannot name headers that others rely on, such as `Host`.
 //!
-//! `Trailer` is not among them: it announces trailers, which are passed on. A
-//! `Content-Length` beside a `Transfer-Encoding` goes with it (RFC 9112, 6.3): it would
-//! cut the body.
+//! `Trailer` is not removed: it announces trailers, which are passed on. A `Content-Length`
+//! beside a `Transfer-Encoding` is removed with it (RFC 9112, 6.3): it would cut the body
+//! off.
 
 use http::HeaderMap;
 use http::header::{
@@ -21,14 +21,14 @@ use super::fields::{HeaderField, members, names_where};
 /// Why a message cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FramingError {
-    /// Its body has another coding than `chunked`, which would be lost on the way.
+    /// The body has a transfer coding other than `chunked`, which would be lost on the way.
     Coded,
-    /// It has several lengths, or one that is no number.
+    /// There are several different lengths, or one that is not a number.
     Unclear,
 }
 
-/// Removes them from a request, and returns the names that its `Connection` has. That its
-/// client accepts trailers is kept: `TE` says so to each connection anew.
+/// Removes hop-by-hop headers from a request, and returns the names in its `Connection`
+/// header. `TE: trailers` is kept: it is repeated on each connection.
 pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     one_length(headers)?;
     if !has_any(headers) {
@@ -42,7 +42,8 @@ pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, 
     Ok(named)
 }
 
-/// Removes them from an answer, and returns the names that its `Connection` has.
+/// Removes hop-by-hop headers from a response, and returns the names in its `Connection`
+/// header.
 pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     one_length(headers)?;
     if !has_any(headers) {
@@ -51,8 +52,8 @@ pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>,
     strip(headers)
 }
 
-/// A length that is said more than once, in whatever way, is said once (RFC 9110, 8.6).
-/// With a coding besides it counts for nothing, and goes later.
+/// Reduces several equal lengths, in any notation, to one (RFC 9110, 8.6). Beside a
+/// transfer coding the length has no meaning, and is removed later.
 fn one_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else {
@@ -69,7 +70,7 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
     }
     let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(members);
     let said = said.map(|length| {
-        // `parse` would take a sign.
+        // `parse` would accept a sign.
         let digits = length.iter().all(u8::is_ascii_digit).then_some(length)?;
         std::str::from_utf8(digits).ok()?.parse::<u64>().ok()
     });
@@ -79,7 +80,8 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
     Ok(())
 }
 
-/// `identity` was a coding that changes nothing.
+/// Returns whether there is a transfer coding other than `chunked`. `identity` is an old
+/// name for none.
 fn is_coded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(members);
     let mut codings = codings.filter(|it| !it.eq_ignore_ascii_case(b"identity"));
@@ -87,10 +89,10 @@ fn is_coded(headers: &HeaderMap) -> bool {
     first.is_some_and(|first| !first.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
-/// A `Connection` that names one of these has no effect on it.
+/// Headers that are kept even if `Connection` names them.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
-/// Going through the few names once is cheaper than looking for each.
+/// One pass over the few names is cheaper than a lookup for each.
 fn has_any(headers: &HeaderMap) -> bool {
     let mut names = headers.keys();
     names.any(|name| HeaderField::of(name).stops_here(name))
@@ -113,8 +115,8 @@ fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
     Ok(named)
 }
 
-/// The headers that `Connection` names. The list is empty, and unallocated, for all but
-/// a few clients: `keep-alive` and `close` name none.
+/// Returns the headers that `Connection` names. The list is empty, and unallocated, for
+/// most clients: `keep-alive` and `close` are not headers to remove.
 fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let options = headers.get_all(CONNECTION).iter().flat_map(members);
     let names = options.filter(|option| {
@@ -202,9 +204,9 @@ mod tests {
             [("content-length", "3"), ("transfer-encoding", "chunked")],
             [("transfer-encoding", "chunked"), ("content-length", "3")],
         ] {
-            let mut answer = headers(&pairs);
-            strip_response(&mut answer).unwrap();
-            assert!(answer.is_empty());
+            let mut response = headers(&pairs);
+            strip_response(&mut response).unwrap();
+            assert!(response.is_empty());
             let mut request = headers(&pairs);
             strip_request(&mut request).unwrap();
             assert!(request.is_empty());
@@ -227,20 +229,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_treated_alike() {
-        let mut answer = headers(&[
+    fn a_response_is_treated_alike() {
+        let mut response = headers(&[
             ("connection", "close, x-hop"),
             ("proxy-authenticate", "Basic"),
             ("server", "a"),
             ("upgrade", "h2c"),
             ("x-hop", "1"),
         ]);
-        strip_response(&mut answer).unwrap();
-        assert_eq!(answer, headers(&[("server", "a")]));
+        strip_response(&mut response).unwrap();
+        assert_eq!(response, headers(&[("server", "a")]));
     }
 
     #[test]
-    fn a_coding_under_chunked_is_told() {
+    fn a_coding_under_chunked_is_an_error() {
         for (coding, fine) in [
             ("chunked", true),
             ("Chunked", true),
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_said_once_or_refused() {
+    fn lengths_are_reduced_to_one_or_rejected() {
         for (lengths, said) in [
             (&["5"][..], Some("5")),
             (&["0"], Some("0")),

@@ -1,13 +1,13 @@
-//! What stands between strangers and members: which request goes where, what its path
-//! and headers become, what the answer's do, and the connections on both sides.
+//! The reverse proxy: routing, rewriting of paths and headers, and the connections to
+//! clients and to members.
 //!
 //! ```text
 //! Server ─► Router ─► ReverseProxy = EdgeLayer ─► BalanceService ─► Endpoint ─► member
 //!   limits    rules      headers, paths, tunnels    sessions, failover   pool, TLS
 //! ```
 //!
-//! What does not live here: sockets and TLS, which are [`net`](crate::net)'s; the balancer;
-//! and what is done when a member fails, which is [`service`](crate::service)'s.
+//! What does not live here: sockets and TLS ([`net`](crate::net)), the balancer, and
+//! failover ([`service`](crate::service)).
 
 mod client;
 mod client_layer;
@@ -29,9 +29,9 @@ mod upgrade;
 pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
-#[cfg(feature = "config")]
-pub(crate) use edge::{AnsweredBadly, OwnFields};
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
+#[cfg(feature = "config")]
+pub(crate) use edge::{OwnFields, RejectedResponse};
 pub use endpoint::{
     Endpoint, EndpointBody, EndpointBuilder, EndpointError, EndpointFuture, EndpointUriError,
     HttpVersions, TimeoutStage,

@@ -1,11 +1,11 @@
-//! What stands for TLS to members where the feature `tls` is off.
+//! TLS to members without the feature `tls`.
 
 use std::sync::Arc;
 
 use crate::net::Secure;
 use crate::service::BoxError;
 
-/// There is none.
+/// Returns an error: there is no TLS.
 pub(super) fn member() -> Result<Arc<dyn Secure>, BoxError> {
-    Err("switch on the feature `tls`".into())
+    Err("enable the feature `tls`".into())
 }

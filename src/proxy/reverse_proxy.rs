@@ -1,7 +1,7 @@
 //! The whole proxy as one service: [`ReverseProxy`].
 //!
-//! What does not live here: any of its parts, which are the edge, the balanced service
-//! and the endpoints; and the server in front.
+//! What does not live here: its parts, which are the edge, the balanced service and the
+//! endpoints; and the server in front.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,22 +23,23 @@ use crate::service::{
     PerMember, RequestBody, ResponseBody,
 };
 
-/// A reverse proxy over a [`Balancer`] of [`Endpoint`]s: a tower service that answers each
-/// request, come what may.
+/// A reverse proxy over a [`Balancer`] of [`Endpoint`]s, as a tower service that never
+/// fails: errors become responses.
 ///
-/// It is an [`EdgeLayer`] before a [`BalanceLayer`], for members with connections of
-/// their own. Put it behind a [`Server`](super::Server), behind a
+/// It is an [`EdgeLayer`] around a [`BalanceLayer`], for members that have their own
+/// connections. Put it behind a [`Server`](super::Server), behind a
 /// [`Router`](super::Router), or into an axum app as a fallback. Clones are cheap, and
 /// share everything.
 ///
-/// Bodies stream both ways without being buffered, whatever HTTP is spoken on either
-/// side, with trailers; an `Upgrade` to WebSocket, which clients ask for by HTTP/1.1, makes
-/// a tunnel. `CONNECT` is refused, the extended one of RFC 8441 as well.
-/// Interim answers (1xx) of members are dropped, as hyper's server cannot send them: only
-/// 100 reaches clients, from the server itself, and 101.
+/// Bodies are streamed in both directions without being buffered, with trailers, for every
+/// combination of HTTP versions. An `Upgrade` to WebSocket, which clients request over
+/// HTTP/1.1, opens a tunnel. `CONNECT` is rejected, also the extended one of RFC 8441.
+/// Interim responses (1xx) of members are dropped, because hyper's server cannot send them.
+/// Clients get only 100, from the server itself, and 101.
 ///
-/// What was not sent goes on to another member: a name that cannot be resolved, a refused
-/// connection, TLS that fails. See [`Failover`](crate::service::Failover) for the rest.
+/// A request of which nothing was sent goes to another member: the name cannot be resolved,
+/// the connection is refused, or TLS fails. For all other failures, see
+/// [`Failover`](crate::service::Failover).
 ///
 /// # Examples
 ///
@@ -61,7 +62,7 @@ use crate::service::{
 /// # }
 /// ```
 ///
-/// In an axum app, beside what has a route of its own:
+/// In an axum app, for requests without a route of their own:
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -77,10 +78,10 @@ use crate::service::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There, members get the client's address if a [`ClientAddrLayer`](super::ClientAddrLayer)
-/// stands outside.
+/// In that app, members get the client's address if a
+/// [`ClientAddrLayer`](super::ClientAddrLayer) wraps it.
 ///
-/// With everything said:
+/// With all settings:
 ///
 /// ```
 /// use equipoise::proxy::{EdgeLayer, Endpoint, Forwarding, PathMap, ReverseMap, ReverseProxy};
@@ -108,23 +109,23 @@ pub struct ReverseProxy<P = Counted> {
 
 type Inner<P> = EdgeService<BalanceService<Endpoint, PerMember, P>>;
 
-/// The body of a [`ReverseProxy`]'s answers.
+/// The body of a [`ReverseProxy`]'s responses.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::proxy::ProxyBody;
 ///
-/// fn into_axum(answer: http::Response<ProxyBody>) -> http::Response<axum::body::Body> {
-///     answer.map(axum::body::Body::new)
+/// fn into_axum(response: http::Response<ProxyBody>) -> http::Response<axum::body::Body> {
+///     response.map(axum::body::Body::new)
 /// }
 /// # let _ = into_axum;
 /// ```
 pub type ProxyBody = ResponseBody<EdgeBody<LeasedBody<EndpointBody>>>;
 
 impl ReverseProxy {
-    /// Creates a proxy that leaves paths as they are, knows no sessions, and tells members
-    /// who asks by the default [`Forwarding`].
+    /// Creates a proxy that leaves paths unchanged, has no sessions, and adds the headers
+    /// of the default [`Forwarding`].
     #[must_use]
     pub fn new(balancer: Balancer<Endpoint>) -> Self {
         let edge = EdgeLayer::new(Forwarding::new());
@@ -133,8 +134,8 @@ impl ReverseProxy {
 }
 
 impl<P> ReverseProxy<P> {
-    /// Creates a proxy of its two halves. What the errors of endpoints mean need not be
-    /// said.
+    /// Creates a proxy from its two halves. The classification of an endpoint's errors is
+    /// set automatically.
     pub fn from_parts(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
@@ -170,11 +171,11 @@ where
 }
 
 pin_project! {
-    /// One request on its way through a [`ReverseProxy`].
+    /// The response future of [`ReverseProxy`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it gives the request up, and the member's count back.
+    /// Dropping it cancels the request, and decrements the member's in-flight count.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct ReverseProxyFuture<F> {

@@ -1,12 +1,11 @@
-//! What stands for TLS to members of which nothing else is said: the system's roots, read
-//! once.
+//! The default TLS settings for members: the system's roots, loaded once.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::net::{MemberTls, Secure};
 use crate::service::BoxError;
 
-/// Verified against the roots of the system.
+/// Returns TLS settings that verify members against the roots of the system.
 pub(super) fn member() -> Result<Arc<dyn Secure>, BoxError> {
     static SYSTEM: OnceLock<MemberTls> = OnceLock::new();
     if let Some(tls) = SYSTEM.get() {

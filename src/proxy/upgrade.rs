@@ -1,8 +1,8 @@
-//! Switching protocols (RFC 9110, 7.8): which requests ask for it, and the tunnel that
-//! carries the bytes of both sides afterwards.
+//! Protocol switches (RFC 9110, 7.8): which requests may switch, and the tunnel that copies
+//! the bytes afterwards.
 //!
-//! What does not live here: the head of the answer, apart from the two headers that say
-//! so (`edge`).
+//! What does not live here: the head of the response, apart from the two headers for the
+//! switch (`edge`).
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -25,7 +25,7 @@ use crate::service::UpgradeLease;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::{Deadline, timeout};
 
-/// Which protocols may be switched to, and how long a tunnel may be silent.
+/// The protocols that may be switched to, and the idle limit of a tunnel.
 #[derive(Clone, Debug)]
 pub(super) struct Upgrades {
     pub(super) protocols: Vec<String>,
@@ -41,8 +41,8 @@ impl Default for Upgrades {
     }
 }
 
-/// What a client asked for.
-pub(super) struct AskedUpgrade {
+/// The upgrade that a client has requested.
+pub(super) struct RequestedUpgrade {
     client: OnUpgrade,
     protocol: HeaderValue,
     cut: Option<TunnelCutoff>,
@@ -50,10 +50,10 @@ pub(super) struct AskedUpgrade {
 }
 
 impl Upgrades {
-    /// Takes a client's wish out of the head of its request; one that is not allowed is as
-    /// good as none.
-    pub(super) fn asked(&self, head: &mut Parts) -> Option<AskedUpgrade> {
-        // The server has it if there is something to switch.
+    /// Takes the requested upgrade out of the head of a request; `None` if there is none,
+    /// or if it is not allowed.
+    pub(super) fn requested(&self, head: &mut Parts) -> Option<RequestedUpgrade> {
+        // The server adds this if the connection can be switched.
         head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
         let allowed = self
@@ -63,7 +63,7 @@ impl Upgrades {
         if !allowed || head.version != Version::HTTP_11 || !names_upgrade(&head.headers) {
             return None;
         }
-        Some(AskedUpgrade {
+        Some(RequestedUpgrade {
             protocol: protocol.clone(),
             client: head.extensions.remove::<OnUpgrade>()?,
             cut: head.extensions.remove::<TunnelCutoff>(),
@@ -78,14 +78,14 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
     options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-impl AskedUpgrade {
-    /// Asks the member for it, once all else that concerns the connection is gone.
+impl RequestedUpgrade {
+    /// Requests the upgrade from the member, once all other hop-by-hop headers are removed.
     pub(super) fn pass_on(&self, headers: &mut HeaderMap) {
-        say(headers, self.protocol.clone());
+        set_upgrade_headers(headers, self.protocol.clone());
     }
 
-    /// Sets up the tunnel; a member that switches to something else than what was asked
-    /// for has failed.
+    /// Starts the tunnel. It is a failure of the member to switch to a protocol that was
+    /// not requested.
     pub(super) fn switch(self, head: &mut http::response::Parts) -> Result<(), StatusCode> {
         let to = head.headers.get(UPGRADE);
         let same =
@@ -106,9 +106,9 @@ impl AskedUpgrade {
         Ok(())
     }
 
-    /// Tells the client that it was done.
+    /// Confirms the switch to the client.
     pub(super) fn confirm(headers: &mut HeaderMap, protocol: HeaderValue) {
-        say(headers, protocol);
+        set_upgrade_headers(headers, protocol);
     }
 
     pub(super) fn protocol(&self) -> HeaderValue {
@@ -116,20 +116,20 @@ impl AskedUpgrade {
     }
 }
 
-fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
+fn set_upgrade_headers(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
 
-impl fmt::Debug for AskedUpgrade {
+impl fmt::Debug for RequestedUpgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AskedUpgrade")
+        f.debug_struct("RequestedUpgrade")
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
     }
 }
 
-/// Two connections that switched.
+/// Two connections that have switched.
 struct TunnelPair {
     client: OnUpgrade,
     member: OnUpgrade,
@@ -138,12 +138,12 @@ struct TunnelPair {
     idle: Duration,
 }
 
-/// How long a client may take to get ready for what it has asked for.
+/// The time limit for a client to complete the switch that it has requested.
 const SWITCHING: Duration = Duration::from_secs(10);
 
 impl TunnelPair {
-    /// Carries bytes both ways, until both sides have ended, one breaks off, nothing has
-    /// moved for long, or the server is cut.
+    /// Copies bytes in both directions until both sides have ended, one fails, the tunnel
+    /// was idle for too long, or the server stops.
     async fn carry(self) {
         let cut = self.cut;
         let guard = self.guard;
@@ -159,15 +159,16 @@ impl TunnelPair {
             moved: moved.clone(),
         };
         let ended = tokio::select! {
-            // In this order: bytes that never end would use up the budget that a cut needs.
+            // In this order: a continuous stream of bytes would use up the budget that the
+            // cut-off needs.
             biased;
             () = TunnelCutoff::happens(cut) => None,
-            () = silence(&moved, self.idle) => None,
+            () = idle_for(&moved, self.idle) => None,
             ended = copy_bidirectional(&mut client, &mut member) => Some(ended),
         };
         if let Some(guard) = member.guard.take() {
             guard.finish(match ended {
-                // Who breaks off cannot be told here; most often it is the client.
+                // It is not known which side has failed; most often it is the client.
                 Some(Ok(_)) => Outcome::Success,
                 Some(Err(_)) | None => Outcome::Cancelled,
             });
@@ -175,8 +176,8 @@ impl TunnelPair {
     }
 }
 
-/// Resolves once nothing has moved for `limit`, give or take as much again.
-async fn silence(moved: &AtomicU32, limit: Duration) {
+/// Resolves once nothing has moved for `limit`, at the latest after twice that time.
+async fn idle_for(moved: &AtomicU32, limit: Duration) {
     let mut before = moved.load(Relaxed);
     loop {
         Deadline::after(limit).await;

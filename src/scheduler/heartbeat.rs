@@ -67,6 +67,9 @@ impl Heartbeat {
 
     /// While nobody reports idle capacity, picks nobody, as Apache does.
     ///
+    /// Once as many requests have been sent as the reports had room for, members are picked in
+    /// proportion to their reports, until the next ones come in.
+    ///
     /// # Examples
     ///
     /// ```
@@ -131,6 +134,7 @@ impl Scheduler for Heartbeat {
             let mut draw = Draw {
                 table: &mut table,
                 random: context.random(),
+                beyond: self.fallback.is_none(),
             };
             elect(&mut draw, candidates)
         };
@@ -224,8 +228,8 @@ impl Scheduler for Heartbeat {
 
     fn needs(&self) -> Needs {
         let fallback = self.fallback.as_ref();
-        let own = Needs::CLOCK.and(Needs::ENDED);
-        fallback.map_or(own, |fallback| own.and(fallback.needs()))
+        let own = Needs::CLOCK | Needs::ENDED;
+        fallback.map_or(own, |fallback| own | fallback.needs())
     }
 }
 
@@ -233,6 +237,8 @@ impl Scheduler for Heartbeat {
 struct Draw<'d> {
     table: &'d mut ReadingTable,
     random: &'d Random,
+    /// Whether members are picked beyond what they have idle.
+    beyond: bool,
 }
 
 impl Books for Draw<'_> {
@@ -245,11 +251,7 @@ impl Books for Draw<'_> {
     }
 
     fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
-        let total = self.table.total();
-        if total == 0 {
-            return None;
-        }
-        self.table.at(self.random.below(total))
+        self.table.draw(self.random, self.beyond)
     }
 
     fn picked(&mut self, _: u32, claim: &Claim<'_>) {

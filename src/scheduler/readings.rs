@@ -12,6 +12,7 @@ use super::Candidate;
 use super::fenwick::Shares;
 use crate::clock::Timestamp;
 use crate::member::{MemberId, MemberState};
+use crate::random::Random;
 use crate::sync::Mutex;
 
 /// Reports of names that are no members are kept for so many names at most.
@@ -40,14 +41,16 @@ pub struct HeartbeatReading {
 
 impl HeartbeatReading {
     /// Returns the idle capacity to pick by: `ready`, or a quarter of it while
-    /// nothing is busy, as Apache does for servers that have just started.
+    /// nothing is busy, as Apache does for servers that have just started. A server with fewer
+    /// than four idle slots counts as one slot then, and not as none as in Apache: it would
+    /// stay idle for ever.
     #[must_use]
     pub const fn idle(self) -> u32 {
-        if self.busy == 0 {
-            self.ready / 4
-        } else {
-            self.ready
+        if self.busy > 0 || self.ready == 0 {
+            return self.ready;
         }
+        let quarter = self.ready / 4;
+        if quarter == 0 { 1 } else { quarter }
     }
 }
 
@@ -213,7 +216,10 @@ pub(super) struct ReadingTable {
     nodes: Vec<Option<ReadingBooks>>,
     by_name: HashMap<Arc<str>, u32>,
     strangers: HashMap<Arc<str>, StoredReport>,
+    /// What is idle, less what was sent there since.
     shares: Shares,
+    /// What is idle by the reports alone.
+    reported: Shares,
     aside: Vec<u32>,
     /// No report is older than allowed before this time.
     next_expiry: Option<Timestamp>,
@@ -229,6 +235,7 @@ impl Default for ReadingTable {
             by_name: HashMap::new(),
             strangers: HashMap::new(),
             shares: Shares::default(),
+            reported: Shares::default(),
             aside: Vec::new(),
             next_expiry: None,
         }
@@ -236,14 +243,17 @@ impl Default for ReadingTable {
 }
 
 impl ReadingTable {
-    /// The idle capacity of all that can be picked by it.
-    pub(super) fn total(&self) -> u64 {
-        self.shares.total()
-    }
-
-    /// Who has the `point`-th idle place.
-    pub(super) fn at(&self, point: u64) -> Option<(u32, MemberId)> {
-        let slot = self.shares.at(point);
+    /// Draws a member that has idle capacity left, in proportion to it. If all of it is used up
+    /// and `beyond` is set, draws in proportion to what was reported.
+    pub(super) fn draw(&self, random: &Random, beyond: bool) -> Option<(u32, MemberId)> {
+        let shares = match (self.shares.total(), beyond) {
+            (0, true) => &self.reported,
+            _ => &self.shares,
+        };
+        if shares.total() == 0 {
+            return None;
+        }
+        let slot = shares.at(random.below(shares.total()));
         let node = self.nodes.get(slot)?.as_ref()?;
         Some((short(slot), node.member))
     }
@@ -345,6 +355,7 @@ impl ReadingTable {
             self.nodes.resize(slot + 1, None);
         }
         self.shares.admit(slot);
+        self.reported.admit(slot);
         let stranger = self.strangers.remove(state.name());
         let in_flight = state.in_flight();
         let known = match self.nodes[slot].take() {
@@ -438,12 +449,14 @@ impl ReadingTable {
 
     /// Brings a slot's share up to date.
     fn weigh(&mut self, slot: usize) {
-        let share = match &self.nodes[slot] {
-            Some(node) if node.place == ReadingState::Here => node.idle(),
-            _ => 0,
+        let (share, reported) = match &self.nodes[slot] {
+            Some(node) if node.place == ReadingState::Here => (node.idle(), node.reported()),
+            _ => (0, 0),
         };
-        if self.shares.get(slot) != share {
-            self.shares.set(slot, share);
+        for (shares, share) in [(&mut self.shares, share), (&mut self.reported, reported)] {
+            if shares.get(slot) != share {
+                shares.set(slot, share);
+            }
         }
     }
 }
@@ -452,9 +465,11 @@ impl ReadingBooks {
     /// What is idle: what was reported, less what was sent there since.
     fn idle(&self) -> u64 {
         let since = self.in_flight.saturating_sub(self.in_flight_then);
-        self.report
-            .map_or(0, |report| report.reading.idle().saturating_sub(since))
-            .into()
+        self.reported().saturating_sub(since.into())
+    }
+
+    fn reported(&self) -> u64 {
+        self.report.map_or(0, |report| report.reading.idle().into())
     }
 }
 

@@ -5,7 +5,10 @@
 //! value, and a name begins only after an unescaped one.
 
 use http::Uri;
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
+
+use crate::percent::escaped;
 
 /// Finds the first value of the parameter that counts, in the path first, then in the
 /// query.
@@ -90,8 +93,8 @@ impl<'r> Characters<'r> {
 
     /// Returns the whole text, unless it is not UTF-8.
     fn decoded(self) -> Option<Cow<'r, str>> {
-        if self.escaped && self.rest.contains(&b'%') {
-            String::from_utf8(self.collect()).ok().map(Cow::Owned)
+        if self.escaped {
+            percent_decode(self.rest).decode_utf8().ok()
         } else {
             std::str::from_utf8(self.rest).ok().map(Cow::Borrowed)
         }
@@ -103,27 +106,14 @@ impl Iterator for Characters<'_> {
 
     /// An invalid escape, such as `%zz` or a `%` at the end, is taken literally.
     fn next(&mut self) -> Option<u8> {
-        let (&first, mut rest) = self.rest.split_first()?;
-        let mut byte = first;
-        if self.escaped && first == b'%' {
-            if let [high, low, behind @ ..] = rest {
-                if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) {
-                    byte = high << 4 | low;
-                    rest = behind;
-                }
-            }
-        }
-        self.rest = rest;
-        Some(byte)
-    }
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+        let &first = self.rest.first()?;
+        let escape = if self.escaped {
+            escaped(self.rest)
+        } else {
+            None
+        };
+        self.rest = &self.rest[if escape.is_some() { 3 } else { 1 }..];
+        Some(escape.unwrap_or(first))
     }
 }
 

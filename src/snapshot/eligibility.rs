@@ -13,6 +13,11 @@
 //!
 //! A member whose error or ejection is over is usable again before row 1 is looked at. A
 //! ramp changes a member's weight, and never whether it is eligible.
+//!
+//! A member on trial, with room for one request at a time, fills no row: it is eligible where
+//! it stands, and those who would be without it stand in, behind it in ties, as spares do. So
+//! a trial that takes its time costs no other request its answer.
+//!
 //! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
 
 use std::fmt;
@@ -26,19 +31,41 @@ use crate::member::{Flag, MemberId, Status};
 pub(crate) struct EligibilityWalk {
     /// Slots of the eligible members, in the order that settles ties.
     pub(crate) group: Vec<u32>,
-    /// From here on the group consists of spares.
+    /// From here on the group consists of those that stand in for others.
     pub(crate) spares_from: usize,
     /// How many members of all tiers could serve new work in whatever role.
     pub(crate) usable: usize,
+    /// A member of the group is not on trial.
+    is_full: bool,
 }
 
 impl EligibilityWalk {
     pub(crate) fn is_empty(&self) -> bool {
         self.group.is_empty()
     }
+
+    /// Takes those in who would be picked without what was found before, if all of that are
+    /// on trial: then they stand in for it.
+    fn take(&mut self, row: Row) {
+        if self.is_full {
+            return;
+        }
+        if self.is_empty() {
+            self.spares_from = row.len();
+        }
+        self.add(row);
+    }
+
+    fn add(&mut self, row: Row) {
+        self.is_full |= row.iter().any(|&(_, on_trial)| !on_trial);
+        self.group.extend(row.into_iter().map(|(slot, _)| slot));
+    }
 }
 
-/// Walks the tiers and returns the first group that is not empty.
+/// Slots of members that have the same role, each with whether it is on trial.
+type Row = Vec<(u32, bool)>;
+
+/// Walks the tiers and returns the first group that is not empty, with those who stand in.
 ///
 /// `status` tells a member's status: the live one, or what it would be.
 pub(crate) fn walk(
@@ -46,7 +73,7 @@ pub(crate) fn walk(
     mut status: impl FnMut(&Arc<Seat>) -> Status,
 ) -> EligibilityWalk {
     let mut found = EligibilityWalk::default();
-    let mut idle_spares = Vec::new();
+    let mut idle_spares = Row::new();
     let mut seats = roster.by_tier().peekable();
     while let Some(tier) = seats.peek().map(|seat| seat.spec.tier()) {
         let mut this = Tier::default();
@@ -54,17 +81,20 @@ pub(crate) fn walk(
             this.sort_in(seat, status(seat));
         }
         found.usable += this.usable;
-        if found.is_empty() {
+        if !found.is_full {
             if idle_spares.is_empty() && this.has_nobody_to_stand_in_for() {
                 idle_spares.clone_from(&this.spares);
             }
-            (found.group, found.spares_from) = this.group();
+            found.take(this.ordinary);
+            this.spares.truncate(this.missing);
+            found.add(this.spares);
+            found.take(this.standbys);
         }
     }
-    if found.is_empty() {
-        found.spares_from = idle_spares.len();
-        found.group = idle_spares;
-    }
+    found.take(idle_spares);
+    // As a picture needs those that stand in.
+    let order = |&slot: &u32| roster.seat(slot as usize).map(|seat| seat.order);
+    found.group[found.spares_from..].sort_by_key(order);
     found
 }
 
@@ -83,10 +113,10 @@ pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> EligibilityWalk {
 /// One tier's members by role.
 #[derive(Debug, Default)]
 struct Tier {
-    ordinary: Vec<u32>,
-    spares: Vec<u32>,
-    standbys: Vec<u32>,
-    /// Ordinary members that cannot be picked, draining ones included.
+    ordinary: Row,
+    spares: Row,
+    standbys: Row,
+    /// Ordinary members that cannot be picked, draining ones included, or are on trial.
     missing: usize,
     usable: usize,
 }
@@ -97,31 +127,21 @@ impl Tier {
         let spare = status.contains(Flag::HotSpare);
         let standby = status.contains(Flag::HotStandby) && !spare;
         let able = status.is_usable() && !status.contains(Flag::Draining);
+        let on_trial = able && seat.state.is_on_trial();
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = seat.slot() as u32;
         match (able, spare, standby) {
-            (true, true, _) => self.spares.push(slot),
-            (true, _, true) => self.standbys.push(slot),
-            (true, ..) => self.ordinary.push(slot),
-            (false, false, false) => self.missing += 1,
+            (true, true, _) => self.spares.push((slot, on_trial)),
+            (true, _, true) => self.standbys.push((slot, on_trial)),
+            (true, ..) => self.ordinary.push((slot, on_trial)),
             (false, ..) => {}
         }
+        self.missing += usize::from((!able || on_trial) && !spare && !standby);
         self.usable += usize::from(able);
     }
 
     fn has_nobody_to_stand_in_for(&self) -> bool {
         self.ordinary.is_empty() && self.missing == 0
-    }
-
-    fn group(mut self) -> (Vec<u32>, usize) {
-        let spares_from = self.ordinary.len();
-        self.ordinary
-            .extend(self.spares.into_iter().take(self.missing));
-        if self.ordinary.is_empty() {
-            let standbys = self.standbys.len();
-            return (self.standbys, standbys);
-        }
-        (self.ordinary, spares_from)
     }
 }
 

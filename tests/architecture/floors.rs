@@ -9,7 +9,7 @@ pub(crate) struct Floor {
 
 #[rustfmt::skip]
 pub(crate) const FLOORS: &[Floor] = &[
-    Floor { name: "ground", sees: 0, modules: &["clock", "random", "stable_hash", "sync"] },
+    Floor { name: "ground", sees: 0, modules: &["clock", "percent", "random", "stable_hash", "sync"] },
     Floor { name: "model", sees: 1, modules: &["member", "session"] },
     Floor { name: "picture", sees: 2, modules: &["snapshot"] },
     Floor { name: "policy", sees: 3, modules: &["scheduler"] },

@@ -39,7 +39,7 @@ struct Calm(Arc<Mutex<Interest>>);
 impl Observer for Calm {
     fn observe(&self, event: &Event<'_>) {
         let mut told = self.0.lock().unwrap();
-        *told = told.and(event.kind.interest());
+        *told |= event.kind.interest();
     }
 }
 

@@ -65,7 +65,7 @@ async fn ask(address: SocketAddr, number: usize) -> Option<String> {
 #[tokio::test]
 #[ignore = "needs apache2"]
 async fn httpd_decides_expressions_as_the_table_says() {
-    let table = include_str!("expressions.txt");
+    let table = include_str!("../../src/config/expression/expressions.txt");
     let rows = table
         .lines()
         .filter(|row| !row.is_empty() && !row.starts_with('#'));

@@ -10,6 +10,8 @@
 mod directives;
 #[cfg(unix)]
 mod expressions;
+#[cfg(unix)]
+mod includes;
 mod scale;
 mod secrets;
 mod syntax;

@@ -115,3 +115,22 @@ grow! {
         writeln!(text, "ProxyHCExpr c{at} {{%{{REQUEST_STATUS}} =~ /^2/}}").unwrap();
     };
 }
+
+#[test]
+fn a_condition_is_compiled_once_for_all_members_that_name_it() {
+    let building = |pattern: &str| {
+        let mut text =
+            format!("Listen 127.0.0.1:0\nProxyHCExpr up {{hc('body') =~ /{pattern}/}}\n");
+        for at in 0..1_000 {
+            let member = format!("http://m{at}.example hcmethod=GET hcexpr=up");
+            writeln!(text, "BalancerMember balancer://b {member}").unwrap();
+        }
+        let builder = RunningConfig::builder(parse(&text).0);
+        work(1, || builder.check().expect("it can be built"))
+    };
+    let (cheap, costly) = (building("^2"), building("(?:\\w{30}){30}"));
+    let (Some(cheap), Some(costly)) = (cheap, costly) else {
+        return;
+    };
+    assert!(costly < 3 * cheap, "{costly} ns, and not {cheap} ns");
+}

@@ -139,12 +139,12 @@ async fn paths_are_mapped_there_and_what_answers_say_is_mapped_back() {
                     .with_prefix("/app", "/shop")
                     .unwrap(),
             )
-            .reverse(
+            .reverse_map(
                 ReverseMap::new()
                     .with_member(&format!("http://{address}/shop"), "/app")
                     .unwrap(),
             )
-            .cookies(
+            .cookie_map(
                 CookieMap::new()
                     .with_path("/shop", "/app")
                     .unwrap()

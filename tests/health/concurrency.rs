@@ -64,6 +64,25 @@ fn a_limit_shrinks_where_answers_take_longer_and_elsewhere_it_does_not() {
     drop(limits);
 }
 
+#[test]
+fn a_member_that_has_failed_at_once_is_held_against_no_time_but_that_of_its_work() {
+    let mut farm = Simulation::of(2);
+    let rule = || Gradient2::new().with_bounds(2, 200).with_initial(50);
+    let limits = AdaptiveLimit::builder(rule)
+        .window(MILLI * 100)
+        .watch(&farm.balancer);
+    farm.run(SECOND * 2, MILLI / 2, |_| (200, MILLI * 20));
+    let before = cap(&farm, "m1");
+    farm.run(SECOND * 10, MILLI / 2, |name| match name {
+        "m1" => (500, MILLI / 10),
+        _ => (200, MILLI * 20),
+    });
+    farm.run(SECOND * 2, MILLI / 4, |_| (200, MILLI * 20));
+    let after = cap(&farm, "m1");
+    assert!(after >= before, "{before} to {after}");
+    drop(limits);
+}
+
 fn lease(balancer: &Balancer<()>) -> Lease<()> {
     balancer.pick(&PickRequest::new()).unwrap()
 }

@@ -85,6 +85,7 @@ async fn what_is_no_answer_of_the_health_service_fails_with_the_reason() {
             assert_eq!(request.headers()["content-type"], "application/grpc");
             assert_eq!(request.headers()["te"], "trailers");
             let answer = Response::builder().status(status);
+            let answer = answer.header("content-type", "application/grpc");
             let answer = match code {
                 Some(code) => answer.header("grpc-status", code),
                 None => answer,
@@ -98,4 +99,29 @@ async fn what_is_no_answer_of_the_health_service_fails_with_the_reason() {
     let http1 = Served::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let why = failure(&GrpcProbe::new(), http1.target()).await;
     assert!(why.starts_with("gRPC health: "), "{why}");
+}
+
+#[tokio::test]
+async fn an_answer_of_another_content_type_is_no_answer_of_the_health_service() {
+    for (kind, passes) in [
+        (Some("application/grpc"), true),
+        (Some("application/grpc+proto"), true),
+        (Some("Application/gRPC; charset=utf-8"), true),
+        (Some("application/grpc-web"), false),
+        (Some("text/html"), false),
+        (None, false),
+    ] {
+        let member = Served2::by(move |_| {
+            let answer = Response::builder().header("grpc-status", "0");
+            let answer = match kind {
+                Some(kind) => answer.header("content-type", kind),
+                None => answer,
+            };
+            answer.body(Full::from(vec![0, 0, 0, 0, 2, 8, 1])).unwrap()
+        });
+        let found = probed(&GrpcProbe::new(), member.address.into()).await;
+        let found = found.err().map(|error| error.cause().to_string());
+        let why = (!passes).then(|| "gRPC health: what it answered is no gRPC".to_owned());
+        assert_eq!(found, why, "{kind:?}");
+    }
 }

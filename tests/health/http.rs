@@ -157,6 +157,9 @@ fn what_cannot_be_sent_or_expected_is_refused_when_it_is_built() {
         ("X Bad", "a"),
         ("X-Bad:", "a"),
         ("Host", "a\nb"),
+        ("Host", "a b"),
+        ("Host", "me@a"),
+        ("Host", "a/b"),
         ("Content-Length", "5"),
         ("Transfer-Encoding", "chunked"),
     ] {
@@ -166,6 +169,8 @@ fn what_cannot_be_sent_or_expected_is_refused_when_it_is_built() {
             "{name}"
         );
     }
+    let never = get("/").expect_header("X-Role", "a\r\nb").build();
+    assert!(matches!(never, Err(HttpProbeError::Header { .. })));
     let body = HttpProbe::head("/").expect_body("x").build();
     assert!(matches!(body, Err(HttpProbeError::NoBody { .. })));
     let regex = get("/").expect_body_matching("(").build();

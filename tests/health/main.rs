@@ -9,12 +9,15 @@
 
 mod bounds;
 mod concurrency;
+mod floods;
 mod grpc;
 mod http;
 mod http_ends;
+mod http_floods;
 mod member;
 mod membership;
 mod outliers;
+mod outliers_checks;
 mod outliers_races;
 mod outliers_service;
 mod outliers_trial;

@@ -69,6 +69,37 @@ async fn members_are_followed_as_they_join_and_leave() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_at_a_former_address_tells_nothing_of_the_new_one() {
+    let ports = Ports::default();
+    let noted = ports.clone();
+    // The one at port 1 hangs until the time limit of 5 s.
+    let check = each_second(move |target: ProbeTarget| {
+        noted.note(&target);
+        let hangs = target.host().ends_with(":1");
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    });
+    let balancer = members(&["a"]);
+    let _checks = HealthChecks::new(&balancer, check.build().unwrap());
+    sleep(SECOND).await;
+    balancer.insert("a", at(7), MemberSpec::new()).unwrap();
+    sleep(SECOND * 9 / 2).await;
+    assert!(!is_failed(&balancer, "a"));
+    assert_eq!(ports.taken(), [(1, 1), (7, 1)], "at once after the old one");
+    // The same payload again, as sources of members give it in intervals, is no reason.
+    balancer.insert("a", at(1), MemberSpec::new()).unwrap();
+    for _ in 0..60 {
+        sleep(SECOND / 10).await;
+        balancer.insert("a", at(1), MemberSpec::new()).unwrap();
+    }
+    assert!(is_failed(&balancer, "a"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_member_that_returns_begins_anew_also_while_its_lease_lives() {
     let check = each_second(|_| async { Err(ProbeError::from("no")) });
     let balancer = members(&["a"]);
@@ -122,6 +153,25 @@ async fn stopped_members_are_not_checked_and_all_others_are() {
     balancer.set_flag("s", Flag::Stopped).unwrap();
     sleep(SECOND * 2).await;
     assert!(!ports.taken().iter().any(|&(port, _)| port == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_stopped_is_checked_again_in_its_own_interval() {
+    let ports = Ports::default();
+    let own = each_second(counting(&ports)).build().unwrap();
+    // The one of members that have none of their own, as a configuration has it.
+    let default = each_second(counting(&ports)).interval(SECOND * 3_600);
+    let balancer = members(&["a"]);
+    let _checks = HealthChecks::builder::<SocketAddr>(default.build().unwrap())
+        .check_by(move |_, _, _| Some(own.clone()))
+        .spawn(&balancer);
+    sleep(SECOND / 2).await;
+    balancer.set_flag("a", Flag::Stopped).unwrap();
+    sleep(SECOND * 5 / 2).await;
+    assert_eq!(ports.taken(), [(1, 1)]);
+    balancer.clear_flag("a", Flag::Stopped).unwrap();
+    sleep(SECOND / 8).await;
+    assert_eq!(ports.taken(), [(1, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,13 @@
 //! Which members a detector ejects, and when they are back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use equipoise::clock::{Clock, Timestamp};
 use equipoise::health::{FailurePercentage, OutlierDetector, SlowMembers, SuccessRate};
 use equipoise::member::Cause;
-use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
+use equipoise::{Balancer, Flag, Lease, MemberSpec, Outcome, PickRequest};
 
 use super::simulation::{MILLI, SECOND, Simulation};
 
@@ -93,12 +96,9 @@ fn a_group_that_turns_bad_or_slow_as_a_whole_is_not_ejected() {
 
 #[test]
 fn a_rate_of_failures_far_above_the_others_ejects_though_no_two_are_in_a_row() {
-    let counter = std::sync::atomic::AtomicU32::new(0);
+    let counter = AtomicU32::new(0);
     let every_third = |name: &str| {
-        let count = counter.fetch_add(
-            u32::from(name == "m3"),
-            std::sync::atomic::Ordering::Relaxed,
-        );
+        let count = counter.fetch_add(u32::from(name == "m3"), Ordering::Relaxed);
         let fails = name == "m3" && count % 3 == 0;
         (if fails { 500 } else { 200 }, FAST)
     };
@@ -136,7 +136,7 @@ fn what_was_counted_before_a_long_pause_ejects_no_member() {
 }
 
 /// Uses the one member that is asked for.
-fn used(balancer: &Balancer<()>, name: &str) -> equipoise::Lease<()> {
+fn used(balancer: &Balancer<()>, name: &str) -> Lease<()> {
     let id = balancer.member(name).unwrap().id();
     loop {
         let lease = balancer.pick(&PickRequest::new()).unwrap();
@@ -335,4 +335,116 @@ fn a_detector_that_is_dropped_ejects_no_more() {
     OutlierDetector::new(&balancer).keep();
     fail(&balancer, "a", 5);
     assert!(is_ejected(&balancer, "a"));
+}
+
+#[test]
+fn an_error_whose_body_breaks_off_is_one_failure() {
+    let balancer = group();
+    let detector = OutlierDetector::builder()
+        .consecutive_failures(4)
+        .watch(&balancer);
+    let ends: [fn(Lease<()>); 4] = [
+        |lease| lease.fail(Cause::BrokenBody),
+        |lease| lease.fail(Cause::TimedOut),
+        |lease| lease.fail(Cause::Status(500)),
+        |lease| lease.finish(Outcome::Failure),
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        assert!(!is_ejected(&balancer, "b"), "after {number}");
+        let mut lease = used(&balancer, "b");
+        lease.answered(Some(500));
+        end(lease);
+    }
+    assert!(is_ejected(&balancer, "b"));
+    let health = balancer.member("b").unwrap().health().to_string();
+    assert!(health.ends_with("4 failures in a row"), "{health}");
+    drop(detector);
+}
+
+#[test]
+fn errors_and_bodies_that_break_off_make_one_row() {
+    let balancer = group();
+    let detector = OutlierDetector::builder()
+        .consecutive_failures(4)
+        .watch(&balancer);
+    for number in 0..4 {
+        assert!(!is_ejected(&balancer, "b"), "after {number}");
+        let mut lease = used(&balancer, "b");
+        if number < 2 {
+            lease.answered(Some(200));
+            lease.fail(Cause::BrokenBody);
+        } else {
+            // It ends well, as an error.
+            lease.answered(Some(500));
+            lease.finish(Outcome::Success);
+        }
+    }
+    assert!(is_ejected(&balancer, "b"));
+    drop(detector);
+}
+
+#[test]
+fn a_request_that_began_before_the_detector_counts_once() {
+    let balancer = group();
+    let old: Vec<_> = (0..4).map(|_| used(&balancer, "b")).collect();
+    let detector = OutlierDetector::builder()
+        .consecutive_failures(5)
+        .watch(&balancer);
+    for mut lease in old {
+        lease.answered(Some(500));
+        lease.fail(Cause::Status(500));
+    }
+    assert!(!is_ejected(&balancer, "b"), "four have failed");
+    used(&balancer, "b").fail("an example");
+    assert!(is_ejected(&balancer, "b"));
+    drop(detector);
+}
+
+/// Counts how often it is read.
+#[derive(Clone, Debug, Default)]
+struct Counted(Arc<AtomicU32>);
+
+impl Clock for Counted {
+    fn now(&self) -> Timestamp {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Timestamp::ORIGIN
+    }
+}
+
+#[test]
+fn a_detector_reads_no_clock_for_a_request_unless_it_looks_for_slow_members() {
+    let slow = OutlierDetector::builder().slow_members(SlowMembers::new());
+    let plain = OutlierDetector::builder();
+    // One of eight answers looks whether the interval is over.
+    for (builder, expected) in [(plain, 10), (slow, 170)] {
+        let clock = Counted::default();
+        let members = [("a", (), MemberSpec::new())];
+        let balancer = Balancer::builder().clock(clock.clone()).members(members);
+        let balancer = balancer.build().unwrap();
+        let detector = builder.watch(&balancer);
+        let before = clock.0.load(Ordering::Relaxed);
+        for _ in 0..80 {
+            let mut lease = used(&balancer, "a");
+            lease.answered(Some(200));
+            lease.finish(Outcome::Success);
+        }
+        let read = clock.0.load(Ordering::Relaxed) - before;
+        assert_eq!(read, expected, "for 80 requests");
+        drop(detector);
+    }
+}
+
+#[test]
+fn one_that_goes_on_failing_after_all_have_failed_is_ejected_at_the_end_of_an_interval() {
+    let mut farm = Simulation::of(4);
+    let detector = OutlierDetector::new(&farm.balancer);
+    // The ejection that each failure asks for is refused: most are ill.
+    farm.run(SECOND * 95, MILLI, |_| (500, FAST));
+    assert!(!farm.is_out("m3"));
+    farm.run(SECOND * 11, MILLI, |name| match name {
+        "m3" => (500, FAST),
+        _ => (200, FAST),
+    });
+    assert!(farm.is_out("m3"));
+    drop(detector);
 }

@@ -1,12 +1,13 @@
 //! What a member is given after an ejection: one request at a time, until one has succeeded.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use equipoise::balancer::events::{Event, EventKind};
 use equipoise::clock::ManualClock;
 use equipoise::health::{OutlierDetector, OutlierDetectorBuilder};
-use equipoise::member::{LimitOwner, MAX_IN_FLIGHT, Ramp};
+use equipoise::member::{LimitOwner, MAX_IN_FLIGHT, MemberKey, Ramp};
 use equipoise::{Balancer, Flag, Lease, MemberSpec, Outcome, PickRequest};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,7 +128,8 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
         let old: Vec<_> = (0..20).map(|_| group.elect().unwrap()).collect();
         group.eject();
         group.clock.advance(SECOND * 30);
-        assert!(group.elect().is_none(), "old ones are in flight");
+        let tried = group.elect().unwrap();
+        assert!(group.elect().is_none(), "one is tried beside the old ones");
         for mut lease in old {
             if is_good {
                 lease.answered(Some(200));
@@ -136,9 +138,37 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
         }
         assert!(!group.is_ejected());
         assert_eq!(group.cap(), 1);
+        drop(tried);
         group.end(200);
         assert_eq!(group.cap(), MAX_IN_FLIGHT);
     }
+}
+
+#[test]
+fn requests_that_last_for_hours_do_not_keep_a_member_from_being_tried() {
+    let group = Group::new();
+    let mut sockets: Vec<_> = (0..5).map(|_| group.elect().unwrap()).collect();
+    group.eject();
+    assert_eq!(group.cap(), 6);
+    // Some end while it is out, and others while it is tried.
+    drop((sockets.pop(), sockets.pop()));
+    assert_eq!(group.cap(), 4);
+    group.clock.advance(SECOND * 30);
+    let first = group.elect().unwrap();
+    assert!(group.elect().is_none());
+    drop(sockets.pop());
+    assert_eq!(group.cap(), 3);
+    assert!(group.elect().is_none(), "one is under way");
+    drop(first);
+    // It fails, and is tried again, beside two that are still there.
+    group.end(503);
+    assert!(group.is_ejected());
+    assert_eq!((group.cap(), group.lasts()), (3, 60));
+    group.clock.advance(SECOND * 60);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop(sockets);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
 }
 
 #[test]
@@ -181,6 +211,60 @@ fn an_active_check_that_passes_ends_ejection_and_trial() {
     assert!(group.is_ejected());
     group.balancer.clear_flag("a", Flag::FailedCheck).unwrap();
     assert!(!group.is_ejected(), "the check passes again");
+}
+
+fn passes(group: &Group) {
+    let a = MemberKey::Name("a");
+    group.balancer.apply_check_results([(a, None)]);
+}
+
+#[test]
+fn checks_that_pass_end_an_ejection_and_a_request_tries_the_member() {
+    let group = Group::new();
+    group.eject();
+    passes(&group);
+    assert!(!group.is_ejected());
+    assert_eq!(group.cap(), 1, "one at a time");
+    passes(&group);
+    assert_eq!(group.cap(), 1, "a check ends no trial");
+    group.end(500);
+    assert!(group.is_ejected());
+    assert_eq!(group.lasts(), 60, "the trial has failed");
+    passes(&group);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    passes(&group);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    assert!(!group.is_ejected());
+}
+
+#[test]
+fn checks_that_pass_end_no_ejection_by_another() {
+    let group = Group::new();
+    group.balancer.eject("a", SECOND * 9, "by hand").unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+    group.balancer.recover("a").unwrap();
+
+    // The longer one holds.
+    group.eject();
+    group.balancer.eject("a", SECOND * 90, "by hand").unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+}
+
+#[test]
+fn checks_end_no_ejection_if_they_are_not_to() {
+    let builder = OutlierDetector::builder().checks_end_ejections(false);
+    let group = Group::with(builder);
+    group.eject();
+    passes(&group);
+    group.balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    passes(&group);
+    assert!(group.is_ejected());
+    group.clock.advance(SECOND * 30);
+    group.end(200);
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
 }
 
 #[test]
@@ -231,6 +315,10 @@ fn without_trials_a_member_serves_fully_at_once() {
     group.clock.advance(SECOND * 30);
     let leases = [group.elect().unwrap(), group.elect().unwrap()];
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    group.eject();
+    passes(&group);
+    assert!(!group.is_ejected());
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
     drop(leases);
 }
 
@@ -257,10 +345,16 @@ fn an_observer_that_panics_when_it_is_told_of_an_ejection_leaves_no_member_out()
 
 #[test]
 fn jitter_prolongs_and_an_ejection_by_another_is_left_alone() {
-    let builder = OutlierDetector::builder().jitter(SECOND * 20).seed(7);
-    let group = Group::with(builder);
-    group.eject();
-    assert!((30..=50).contains(&group.lasts()));
+    let jittered = |seed| {
+        let builder = OutlierDetector::builder().jitter(SECOND * 20).seed(seed);
+        let group = Group::with(builder);
+        group.eject();
+        group
+    };
+    let lasted: BTreeSet<_> = (0..20).map(|seed| jittered(seed).lasts()).collect();
+    assert!(lasted.iter().all(|it| (30..=50).contains(it)), "{lasted:?}");
+    assert!(lasted.len() > 5, "{lasted:?}");
+    let group = jittered(7);
     group.clock.advance(SECOND * 50);
     group.end(200);
 
@@ -268,4 +362,65 @@ fn jitter_prolongs_and_an_ejection_by_another_is_left_alone() {
     group.clock.advance(SECOND);
     assert!(group.elect().is_some());
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
+}
+
+#[test]
+fn while_all_of_a_tier_are_on_trial_those_that_would_come_next_go_on_serving() {
+    let reserves = [
+        MemberSpec::new().with_flag(Flag::HotStandby),
+        MemberSpec::new().with_flag(Flag::HotSpare),
+        MemberSpec::new().with_tier(1),
+    ];
+    for reserve in reserves {
+        let clock = ManualClock::new();
+        let ordinary = ["a", "b"].map(|name| (name, (), MemberSpec::new()));
+        let balancer = Balancer::builder()
+            .clock(clock.clone())
+            .members(ordinary)
+            .member("r", (), reserve.clone())
+            .build()
+            .unwrap();
+        let detector = OutlierDetector::builder()
+            .max_ejected_percent(100)
+            .panic_threshold(0)
+            .watch(&balancer);
+        let pick = || balancer.pick(&PickRequest::new()).unwrap();
+        let is_reserve = |lease: &Lease<()>| lease.member().name() == "r";
+        for _ in 0..40 {
+            let mut lease = pick();
+            lease.answered(Some(if is_reserve(&lease) { 200 } else { 500 }));
+        }
+        assert!(is_reserve(&pick()), "all others are out");
+
+        clock.advance(SECOND * 31);
+        let leases: Vec<_> = (0..30).map(|_| pick()).collect();
+        let (served, mut tried): (Vec<_>, Vec<_>) = leases.into_iter().partition(is_reserve);
+        assert_eq!(tried.len(), 2, "one request for each on trial: {reserve:?}");
+        assert_eq!(served.len(), 28);
+
+        for lease in &mut tried {
+            lease.answered(Some(200));
+        }
+        drop((served, tried));
+        assert!((0..30).all(|_| !is_reserve(&pick())), "{reserve:?}");
+        drop(detector);
+    }
+}
+
+#[test]
+fn a_trial_that_does_not_end_lets_another_request_try_in_time() {
+    let group = Group::new();
+    group.eject();
+    group.clock.advance(SECOND * 30);
+    let first = group.elect().unwrap();
+    group.clock.advance(SECOND * 29);
+    group.detector.as_ref().unwrap().evaluate();
+    assert!(group.elect().is_none(), "one is under way");
+    group.clock.advance(SECOND * 11);
+    group.detector.as_ref().unwrap().evaluate();
+    let mut second = group.elect().unwrap();
+    assert!(group.elect().is_none(), "two are under way");
+    second.answered(Some(200));
+    assert_eq!(group.cap(), MAX_IN_FLIGHT);
+    drop(first);
 }

@@ -104,6 +104,25 @@ async fn checks_of_a_member_never_overlap_however_long_they_take() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn intervals_differ_by_the_jitter() {
+    let times = Times::new();
+    let noted = times.clone();
+    let check = each_second(move |_| {
+        noted.note();
+        async { Ok(()) }
+    });
+    let balancer = members(&["a"]);
+    let check = check.jitter(SECOND * 3).build().unwrap();
+    let _checks = HealthChecks::new(&balancer, check);
+    sleep(SECOND * 300).await;
+    let times = times.taken();
+    let gaps: Vec<_> = times.windows(2).map(|it| it[1] - it[0]).collect();
+    let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
+    assert!(*least >= 1_000 && *most <= 4_001, "{gaps:?}");
+    assert!(*least < 2_000 && *most > 3_000, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_can_be_checked_now() {
     let times = Times::new();
     let noted = times.clone();
@@ -117,6 +136,26 @@ async fn members_can_be_checked_now() {
     checks.check_now();
     sleep(SECOND * 31).await;
     assert_eq!(times.taken(), [0, 0, 1000, 1000, 31_000, 31_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_under_way_is_followed_by_another_at_once_if_all_are_to_be_checked_now() {
+    let times = Times::new();
+    let noted = times.clone();
+    let check = each_second(move |_| {
+        noted.note();
+        async {
+            sleep(SECOND / 2).await;
+            Ok(())
+        }
+    });
+    let balancer = members(&["a"]);
+    let checks = HealthChecks::new(&balancer, check.build().unwrap());
+    sleep(SECOND / 4).await;
+    // What it is checked by may be another by now, and the one before may have had long intervals.
+    checks.check_now();
+    sleep(SECOND * 2).await;
+    assert_eq!(times.taken(), [0, 500, 2000]);
 }
 
 /// A probe whose answers are what a test says, one after the other, and the last one for ever.

@@ -1,14 +1,17 @@
 //! TLS probes: a handshake with a certificate that holds.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use equipoise::health::{HttpProbe, ProbeTarget, TcpProbe, TlsProbe};
+use equipoise::Balancer;
+use equipoise::health::{Check, HealthChecks, HttpProbe, ProbeTarget, TcpProbe, TlsProbe};
 use equipoise::net::{Acceptor, Connector, Identity, Listener, MemberTls, ServerTls};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
 use crate::member::{Served, failure, probed};
+use crate::{is_failed, until};
 
 struct Secured {
     address: SocketAddr,
@@ -122,4 +125,20 @@ async fn a_member_without_tls_fails() {
     let wrong = HttpProbe::get("/").build().unwrap();
     drop(plain);
     assert!(probed(&wrong, target.into()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_kept_connection_without_tls_is_not_used_once_the_member_has_tls() {
+    let plain = Served::keeping(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let get = HttpProbe::get("/").keep_alive().build().unwrap();
+    let check = Check::builder(get).interval(Duration::from_millis(100));
+    let connector = Connector::tcp(plain.address);
+    let balancer = Balancer::new([("a", connector.clone())]).unwrap();
+    let _checks = HealthChecks::new(&balancer, check.build().unwrap());
+    until(|| plain.heads.lock().unwrap().len() >= 2).await;
+    assert_eq!(plain.connections(), 1);
+    let tls = MemberTls::dangerously_without_verification();
+    let secured = connector.tls(&tls).unwrap();
+    balancer.insert("a", secured, Default::default()).unwrap();
+    until(|| is_failed(&balancer, "a")).await;
 }

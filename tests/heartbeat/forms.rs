@@ -67,6 +67,7 @@ async fn what_is_wrong_with_a_report_is_answered() {
     assert_eq!(post(&monitor, &long[..1000]).await.0, 200);
     assert_eq!(post(&monitor, &long).await.0, 413);
     assert_eq!(post(&monitor, &"x".repeat(1 << 20)).await.0, 413);
+    assert_eq!(monitor.statistics().malformed(), 5, "each is counted");
 }
 
 #[tokio::test]

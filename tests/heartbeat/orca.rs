@@ -13,13 +13,13 @@ use tower::{Layer, ServiceExt, service_fn};
 
 type Member = BoxCloneSyncService<Request<CountedBody<String>>, Response<String>, std::io::Error>;
 
-/// A member whose answers have this header.
-fn member(value: &'static str) -> Member {
+/// A member whose answers have this header, or several of that name, by line.
+fn member(values: &'static str) -> Member {
     BoxCloneSyncService::new(service_fn(move |_| async move {
         let mut answer = Response::new(String::new());
-        if !value.is_empty() {
+        for value in values.lines() {
             let value = http::HeaderValue::from_static(value);
-            answer.headers_mut().insert("endpoint-load-metrics", value);
+            answer.headers_mut().append("endpoint-load-metrics", value);
         }
         Ok(answer)
     }))
@@ -91,6 +91,51 @@ async fn a_header_that_cannot_be_read_is_told_and_changes_nothing() {
     assert_eq!(balancer.standing("a"), None);
     let expected = "a: `cpu_utilization` is no number that it can be: \"NaN\"";
     assert_eq!(*told.lock().unwrap(), [expected]);
+}
+
+#[tokio::test]
+async fn of_several_headers_the_last_in_text_form_counts() {
+    for (values, standing, wrong) in [
+        (
+            "TEXT cpu_utilization=0.9\nTEXT cpu_utilization=0.5",
+            Some(50),
+            None,
+        ),
+        ("TEXT cpu_utilization=0.5\nBIN CZqZmZmZmbk/", Some(50), None),
+        (
+            "JSON {\"cpu_utilization\": 0.9}\nTEXT cpu_utilization=0.5",
+            Some(50),
+            None,
+        ),
+        (
+            "TEXT cpu_utilization=0.5\nTEXT cpu_utilization=-1",
+            None,
+            Some("-1"),
+        ),
+        (
+            "JSON {}\nBIN CZqZmZmZmbk/",
+            None,
+            Some("does not begin with `TEXT`"),
+        ),
+    ] {
+        let (balancer, readings) = balancer(&[values]);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let errors = told.clone();
+        let layer = OrcaLayer::new(&balancer, &readings).on_error(move |_, error| {
+            errors.lock().unwrap().push(error.to_string());
+        });
+        let service = layer.layer(BalanceService::over(balancer.clone()));
+        let answer = service.oneshot(Request::new(String::new())).await.unwrap();
+        assert!(answer.headers().is_empty());
+        assert_eq!(balancer.standing("a"), standing, "{values}");
+        let told = told.lock().unwrap();
+        assert_eq!(
+            told.len(),
+            usize::from(wrong.is_some()),
+            "{values}: {told:?}"
+        );
+        assert!(told.iter().all(|it| it.contains(wrong.unwrap_or_default())));
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,20 @@ async fn what_is_no_heartbeat_is_dropped_and_counted_and_the_next_one_counts() {
 }
 
 #[tokio::test]
+async fn a_panic_of_what_is_told_of_dropped_reports_makes_no_listener_deaf() {
+    within(async {
+        let monitor = HeartbeatMonitor::builder()
+            .on_dropped(|_, _| panic!("it cannot be told"))
+            .build();
+        let (here, _listening) = listening(&monitor);
+        send(&monitor, "127.0.0.1", here, b"none").await;
+        send(&monitor, "127.0.0.1", here, b"v=1&ready=5&busy=1").await;
+        assert_eq!(monitor.records().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_listener_serves_until_its_stop_and_its_handle_frees_the_port() {
     within(async {
         let monitor = HeartbeatMonitor::new();
@@ -177,6 +191,46 @@ async fn a_sender_reports_what_is_idle_and_at_its_end_that_nothing_is() {
     .await;
 }
 
+/// What a sender reports that runs for the first report only, and until its runtime is gone.
+fn reported_until_the_runtime_ends(and_drop_the_handle: bool) -> Vec<String> {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let patience = Some(Duration::from_millis(500));
+    receiver.set_read_timeout(patience).unwrap();
+    let sender = HeartbeatSender::new(receiver.local_addr().unwrap()).capacity(8);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sending = runtime.block_on(async {
+        let sending = sender.spawn();
+        until(|| sending.sent() == 1).await;
+        sending
+    });
+    if and_drop_the_handle {
+        drop(sending);
+        drop(runtime);
+    } else {
+        drop(runtime);
+        assert_eq!(sending.sent(), 2);
+    }
+    let receive = || {
+        let mut buffer = [0; 100];
+        let length = receiver.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    std::iter::from_fn(receive).collect()
+}
+
+#[test]
+fn a_sender_reports_that_nothing_is_idle_also_if_its_runtime_ends_first() {
+    for and_drop_the_handle in [true, false] {
+        assert_eq!(
+            reported_until_the_runtime_ends(and_drop_the_handle),
+            ["v=1&ready=8&busy=0", "v=1&ready=0&busy=0"]
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_sender_that_has_more_in_flight_than_it_can_serve_has_nothing_idle() {
     within(async {
@@ -193,6 +247,22 @@ async fn a_sender_that_has_more_in_flight_than_it_can_serve_has_nothing_idle() {
         drop(listening);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_sender_with_few_places_is_elected_though_it_is_idle() {
+    for (capacity, expected) in [(1, (1, 1)), (3, (3, 1)), (4, (4, 0)), (0, (0, 0))] {
+        let monitor = HeartbeatMonitor::new();
+        let balancer = followed(&monitor, &[("a", "127.0.0.1:80")]);
+        let (here, listening) = listening(&monitor);
+        let _sending = HeartbeatSender::new(here).capacity(capacity).spawn();
+        within(until(|| !monitor.records().is_empty())).await;
+        let HeartbeatReading { ready, busy } = monitor.records()[0].reading();
+        // httpd takes a quarter of what is idle while nothing is busy, and a quarter of 3 is 0.
+        assert_eq!((ready, busy), expected);
+        assert_eq!(elected(&balancer).is_some(), capacity > 0, "{capacity}");
+        drop(listening);
+    }
 }
 
 #[tokio::test]

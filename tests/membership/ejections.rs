@@ -192,11 +192,7 @@ fn without_forced_recovery_a_refused_pick_tells_when_the_last_outage_ends() {
 
 #[test]
 fn ejections_and_recoveries_are_told_once() {
-    let scribe = Scribe::of(
-        Interest::CHANGED
-            .and(Interest::EJECTED)
-            .and(Interest::RECOVERED),
-    );
+    let scribe = Scribe::of(Interest::CHANGED | Interest::EJECTED | Interest::RECOVERED);
     let builder = Balancer::builder().observer(scribe.clone());
     let builder = builder.clock(ManualClock::new()).forced_recovery(false);
     let balancer = builder.member("a", (), spec()).build().unwrap();

@@ -142,7 +142,7 @@ fn a_scheduler_is_told_what_it_asks_for_and_no_more() {
         (Needs::ENDED, &["pick None Some(9)", "ended None"]),
         (Needs::ELAPSED, &["pick None Some(9)", "ended Some(1s)"]),
         (
-            Needs::CLOCK.and(Needs::ELAPSED),
+            Needs::CLOCK | Needs::ELAPSED,
             &["pick Some(0) Some(9)", "ended Some(1s)"],
         ),
     ];

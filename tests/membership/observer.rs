@@ -3,9 +3,10 @@
 use crate::support::{Scribe, Task, capped, pick, seconds};
 use equipoise::balancer::events::{Event, EventKind, Interest};
 use equipoise::clock::ManualClock;
-use equipoise::member::Cause;
-use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest};
+use equipoise::member::{Cause, MemberKey};
+use equipoise::{Balancer, Flag, MemberSpec, Observer, Outcome, PickRequest};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn observed() -> (Balancer<()>, Scribe, ManualClock) {
     let (scribe, clock) = (Scribe::default(), ManualClock::new());
@@ -314,6 +315,80 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
     drop(lease);
     assert!(take().is_empty());
     assert_eq!(ends.take().len(), 3, "ends are told all the time");
+}
+
+#[test]
+fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let clock = ManualClock::new();
+    let balancer = Balancer::builder()
+        .clock(clock.clone())
+        .member("a", (), MemberSpec::new())
+        .build()
+        .unwrap();
+    let use_once = |status: Option<u16>| {
+        let mut lease = pick(&balancer).unwrap();
+        clock.advance(seconds(1));
+        lease.answered(status);
+        clock.advance(seconds(2));
+        drop(lease);
+        ends.lock().unwrap().pop().unwrap()
+    };
+    let heads = Scribe::of(Interest::ANSWERED);
+    balancer.observe(heads.clone()).keep();
+    struct Ends(
+        Arc<Mutex<Vec<(Option<u64>, Option<u64>, bool, Option<u16>)>>>,
+        Interest,
+    );
+    impl Observer for Ends {
+        fn observe(&self, event: &Event<'_>) {
+            if let EventKind::Ended(ended) = event.kind {
+                let [elapsed, head] = [ended.elapsed, ended.time_to_head];
+                let secs = |time: Option<Duration>| time.map(|time| time.as_secs());
+                let found = (secs(elapsed), secs(head), ended.is_answered, ended.status);
+                self.0.lock().unwrap().push(found);
+            }
+        }
+
+        fn interest(&self) -> Interest {
+            self.1
+        }
+    }
+    let observing = balancer.observe(Ends(ends.clone(), Interest::ENDED));
+    assert_eq!(use_once(Some(0)), (None, None, true, Some(0)));
+    drop(observing);
+    let to_head = Interest::ENDED | Interest::TIME_TO_HEAD;
+    let observing = balancer.observe(Ends(ends.clone(), to_head));
+    assert_eq!(use_once(None), (None, Some(1), true, None));
+    drop(observing);
+    let observing = balancer.observe(Ends(ends.clone(), Interest::ELAPSED));
+    assert_eq!(use_once(Some(200)), (Some(3), None, true, Some(200)));
+    let timed = balancer.observe(Ends(Arc::default(), Interest::TIME_TO_HEAD));
+    assert_eq!(use_once(None), (Some(3), Some(1), true, None));
+    drop(timed);
+    drop(pick(&balancer).unwrap());
+    let unanswered = ends.lock().unwrap().pop().unwrap();
+    assert_eq!(unanswered, (Some(0), None, false, None));
+    drop(observing);
+    assert_eq!(heads.take().len(), 4);
+}
+
+#[test]
+fn checks_that_pass_are_told_also_where_they_change_nothing() {
+    let (balancer, _, _) = observed();
+    let scribe = Scribe::of(Interest::PASSED_CHECK | Interest::CHANGED);
+    let observing = balancer.observe(scribe.clone());
+    let [a, b, gone] = ["a", "b", "gone"].map(MemberKey::Name);
+    balancer.apply_check_results([(a, None), (gone, None), (b, None)]);
+    assert_eq!(scribe.take(), ["passed a", "passed b"]);
+
+    balancer.apply_check_results([(a, Some(Cause::Refused)), (b, None)]);
+    assert_eq!(scribe.take().len(), 2);
+    balancer.apply_check_results([(a, None)]);
+    let told = scribe.take();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[1], "passed a", "after the change: {told:?}");
+    drop(observing);
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Default for Scribe {
             Interest::REFUSED,
             Interest::SESSION,
         ];
-        Self::of(kinds.into_iter().fold(Interest::NOTHING, Interest::and))
+        Self::of(kinds.into_iter().fold(Interest::NOTHING, Interest::union))
     }
 }
 
@@ -140,7 +140,7 @@ impl Scribe {
             Interest::NOTHING
         };
         Self {
-            wants: self.wants.and(elapsed),
+            wants: self.wants | elapsed,
             ..self
         }
     }
@@ -180,6 +180,7 @@ impl Observer for Scribe {
             }
             EventKind::Joined => format!("joined {name}"),
             EventKind::Left => format!("left {name}"),
+            EventKind::PassedCheck => format!("passed {name}"),
             EventKind::Refused { members, tried, .. } => {
                 format!("nobody left of {members}, {tried} tried")
             }

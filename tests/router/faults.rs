@@ -1,4 +1,4 @@
-//! What a router refuses to be built from, and what it says about it.
+//! Rules that a router rejects when it is built, and the errors.
 
 use std::error::Error;
 
@@ -12,46 +12,52 @@ fn a_wrong_rule_is_named_with_what_to_write_instead() {
     let rows = [
         (
             Rule::new().host("a:80"),
-            "rule 2: no host is written `a:80`: leave the port away",
+            "rule 2: `a:80` is not a valid host: remove the port",
         ),
         (
             Rule::new().path("a"),
-            "rule 2: no path is written `a`: begin it with a slash",
+            "rule 2: `a` is not a valid path: begin it with a slash",
         ),
         (
             Rule::new().path_pattern("/{*a}/b"),
-            "rule 2: no pattern is written `/{*a}/b`: `{*rest}` can only be its end",
+            "rule 2: `/{*a}/b` is not a valid path pattern: put `{*rest}` at its end",
         ),
         (
             Rule::new().path_regex("("),
-            "rule 2: `(` is no regular expression",
+            "rule 2: `(` is not a regular expression",
         ),
         (
             Rule::new().header("a b"),
-            "rule 2: no header is called `a b`",
+            "rule 2: `a b` is not a valid header name: use at least one character, and no blanks or delimiters",
         ),
-        (Rule::new().cookie("a="), "rule 2: no cookie is called `a=`"),
-        (Rule::new().query(""), "rule 2: no parameter is called ``"),
+        (
+            Rule::new().cookie("a="),
+            "rule 2: `a=` is not a valid cookie name: use at least one character, and no blanks or delimiters",
+        ),
+        (
+            Rule::new().query(""),
+            "rule 2: `` is not a valid parameter name: use at least one character, and no blanks or delimiters",
+        ),
         (
             Rule::new().header_is("a", "b\n"),
-            "rule 2: no header has the value \"b\\n\": take out blanks around it and control \
+            "rule 2: \"b\\n\" is not a valid header value: remove blanks around it and control \
              characters",
         ),
         (
             Rule::new().methods([]),
-            "rule 2: an empty list of methods matches nothing: name at least one",
+            "rule 2: an empty list of methods matches no request: give at least one",
         ),
         (
             Rule::new().percent(120.0),
-            "rule 2: no share of the requests is 120 %: say 0 to 100",
+            "rule 2: 120 % is not a share of the requests: use 0 to 100",
         ),
         (
             Rule::new().percent(f64::NAN),
-            "rule 2: no share of the requests is NaN %: say 0 to 100",
+            "rule 2: NaN % is not a share of the requests: use 0 to 100",
         ),
         (
             Rule::new().unless(Rule::new().any_of([Rule::new().host("")])),
-            "rule 2: no host is written ``: write a name such as `www.example.com`, or an \
+            "rule 2: `` is not a valid host: write a name such as `www.example.com`, or an \
              address",
         ),
     ];
@@ -87,15 +93,15 @@ fn a_regular_expressions_own_error_is_the_source() {
 fn a_redirect_must_lead_somewhere() {
     let under = || Rule::new().path_prefix("/a");
     let rows = [
-        (Rule::new(), "/b{rest}", "needs a rule with a path prefix"),
+        (Rule::new(), "/b{rest}", "only in a rule with a path prefix"),
         (under(), "", "begin it with a slash"),
         (under(), "b", "begin it with a slash"),
         (under(), "{host}/b", "begin it with a slash"),
         (under(), "javascript:x", "begin it with a slash"),
-        (under(), "https://{path}", "a host, or `{host}`, follows"),
-        (under(), "/{user}", "the braces may name"),
-        (under(), "/{path", "the braces may name"),
-        (under(), "/path}", "the braces may name"),
+        (under(), "https://{path}", "put a host, or `{host}`, after"),
+        (under(), "/{user}", "put only `host`, `path`"),
+        (under(), "/{path", "put only `host`, `path`"),
+        (under(), "/path}", "put only `host`, `path`"),
         (under(), "/b c", "`%20`"),
     ];
     for (rule, location, advice) in rows {
@@ -103,7 +109,7 @@ fn a_redirect_must_lead_somewhere() {
             .redirect(rule, Redirect::temporary(location))
             .build();
         let error = built.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("rule 1: no location is written `{location}`")));
+        assert!(error.starts_with(&format!("rule 1: `{location}` is not a valid location")));
         assert!(error.contains(advice), "{error}");
     }
 }
@@ -117,15 +123,11 @@ fn a_status_must_be_one_for_what_has_it() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "rule 1: the status 200 OK is none for a redirect: take 301, 302, 303, 307 or 308"
+        "rule 1: the status 200 OK is not valid for a redirect: use 301, 302, 303, 307 or 308"
     );
     let interim = StaticResponse::new(StatusCode::CONTINUE, "");
     let error = builder().fallback_response(interim).build().unwrap_err();
-    assert_eq!(
-        error.rule(),
-        1,
-        "what is done otherwise counts as the last rule"
-    );
+    assert_eq!(error.rule(), 1, "the fallback counts as the last rule");
     let full = StaticResponse::new(StatusCode::NO_CONTENT, "text");
     assert!(builder().respond(Rule::new(), full).build().is_err());
     let empty = StaticResponse::new(StatusCode::NO_CONTENT, "");
@@ -155,7 +157,7 @@ fn everything_can_be_sent_shared_and_shown() {
     sent(&future);
     assert_eq!(
         format!("{future:?}"),
-        "RouterFuture { way: \"answered\", .. }"
+        "RouterFuture { state: \"responded\", .. }"
     );
 }
 
@@ -172,7 +174,7 @@ fn a_path_that_is_deeper_than_anybody_needs_is_refused() {
     assert!(
         deep(10_000)
             .unwrap_err()
-            .ends_with("take at most 255 segments")
+            .ends_with("use at most 255 segments")
     );
 }
 

@@ -138,6 +138,29 @@ async fn a_template_is_what_a_member_does_not_say_itself() {
 }
 
 #[tokio::test]
+async fn a_template_may_build_on_another_and_on_none_for_ever() {
+    let member = Checked::start().await;
+    let before = "ProxyHCTemplate asks hcmethod=GET hcuri=/a hcinterval=60\n\
+                  ProxyHCTemplate often hctemplate=Asks hcinterval=100ms\n\
+                  ProxyHCTemplate often hctemplate=often hcuri=/b";
+    // The second of that name takes the place of the first, and names itself.
+    let around = faults(&text(&member, "hctemplate=often", before));
+    assert!(around[0].contains("defines `often`"), "{around:?}");
+    let before = before.lines().take(2).collect::<Vec<_>>().join("\n");
+    let running = run(&text(&member, "hctemplate=often", &before)).await;
+    until("it is asked", || !member.asked().is_empty()).await;
+    assert_eq!(member.asked()[0], "GET /a");
+    drop(running);
+}
+
+#[test]
+fn letter_case_does_not_count_in_the_name_of_a_condition() {
+    let text = "Listen 127.0.0.1:0\nProxyHCExpr Well {%{REQUEST_STATUS} == 200}\n\
+                <Proxy balancer://c>\nBalancerMember http://a hcmethod=GET hcexpr=WELL\n</Proxy>\n";
+    assert!(RunningConfig::builder(read(text)).check().is_ok());
+}
+
+#[tokio::test]
 async fn what_a_reload_says_of_checks_holds_at_once() {
     let member = Checked::start().await;
     // The next check by the words of before is far away.

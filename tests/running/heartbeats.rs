@@ -1,9 +1,12 @@
 //! Heartbeats that a configuration asks for: taken in, elected by, and sent.
 
 use std::net::UdpSocket;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use equipoise::config::RunningConfig;
+use equipoise::Event;
+use equipoise::balancer::events::EventKind;
+use equipoise::config::{RunningConfig, RunningConfigBuilder};
 use equipoise::heartbeat::HeartbeatFile;
 
 use crate::client::{exchange, get, request, until};
@@ -129,10 +132,106 @@ async fn a_file_is_read_again_when_it_has_changed() {
         let status = if ready > 0 { 200 } else { 503 };
         assert_eq!(get(running.at(), "/").await.status, status, "{text}");
     }
+    // A writer that removes it before it writes it again, or that writes it in place, takes
+    // nothing back: what was reported counts until it is too old.
     std::fs::remove_file(&file).unwrap();
-    until("without a file", || idle() == Some(0)).await;
-    assert_eq!(get(running.at(), "/").await.status, 503);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(get(running.at(), "/").await.status, 200);
+    std::fs::create_dir(&file).unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(idle(), Some(6));
+    assert_eq!(get(running.at(), "/").await.status, 200);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What is told of heartbeats to an observer.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    fn by(&self, builder: RunningConfigBuilder) -> RunningConfigBuilder {
+        let lines = self.0.clone();
+        builder.observer(move |event: &Event<'_>| {
+            if matches!(event.kind, EventKind::HeartbeatFault { .. }) {
+                lines.lock().unwrap().push(event.to_string());
+            }
+        })
+    }
+
+    async fn until(&self, end: &str) {
+        until(end, || {
+            let lines = self.0.lock().unwrap();
+            lines.iter().any(|it| it.ends_with(end))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_file_is_told_and_the_rest_counts() {
+    let member = Member::start("a").await;
+    let folder = std::env::temp_dir().join(format!("equipoise-hx-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("hb.dat");
+    let told = Told::default();
+    let config = text(&[&member], "HeartbeatStorage hb.dat");
+    let builder = RunningConfig::builder(read(&config)).base(&folder);
+    let running = serve(told.by(builder)).await;
+    told.until("hb.dat` cannot be read: No such file or directory (os error 2)")
+        .await;
+    let lines = "10.0.0.9 &ready=NaN&busy=1&lastseen=0\n127.0.0.1 &ready=7&busy=1&lastseen=0\n";
+    std::fs::write(&file, lines).unwrap();
+    told.until("hb.dat`, line 1: `ready` is no number: \"NaN\"; the line is skipped")
+        .await;
+    assert_eq!(get(running.at(), "/").await.member(), "a");
+    // One that only cannot be read takes nothing back.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    told.until("hb.dat` cannot be read: heartbeats are not in a regular file")
+        .await;
+    assert_eq!(get(running.at(), "/").await.member(), "a");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn reports_that_are_dropped_and_files_that_cannot_be_written_are_told() {
+    let member = Member::start("a").await;
+    let folder = std::env::temp_dir().join(format!("equipoise-hy-{}", std::process::id()));
+    let listen = free();
+    let before = format!(
+        "HeartbeatListen {listen}\nHeartbeatMaxServers 0\nHeartbeatStorage {}/hb.dat",
+        folder.display()
+    );
+    let told = Told::default();
+    let _running = serve(told.by(RunningConfig::builder(read(&text(&[&member], &before))))).await;
+    told.until("hb.dat` cannot be written: No such file or directory (os error 2)")
+        .await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"v=1&ready=+5&busy=1", listen).unwrap();
+    told.until(
+        "a report of 127.0.0.1 is dropped: it is no heartbeat: \
+         `ready` is no number from 0 to 4294967295: \"+5\"",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_reload_changes_how_many_servers_are_remembered() {
+    let member = Member::start("a").await;
+    let listens = format!("HeartbeatListen {}", free());
+    let with = |most: &str| text(&[&member], &format!("{listens}\n{most}"));
+    let running = run(&with("HeartbeatMaxServers 10")).await;
+    let heartbeats = running.system.heartbeats();
+    let remembers = |last: u8| {
+        let report = b"v=1&ready=9&busy=2";
+        heartbeats.receive([10, 0, 0, last].into(), report).is_ok()
+    };
+    assert!((0..10).all(remembers));
+    assert!(!remembers(10));
+    running.reload(&with("HeartbeatMaxServers 11"));
+    assert!(remembers(10) && !remembers(11));
+    running.reload(&with(""));
+    assert!(remembers(11));
 }
 
 #[tokio::test]

@@ -53,9 +53,7 @@ impl Observer for Causes {
     }
 
     fn interest(&self) -> Interest {
-        Interest::CHANGED
-            .and(Interest::ENDED)
-            .and(Interest::FAILED_OVER)
+        Interest::CHANGED | Interest::ENDED | Interest::FAILED_OVER
     }
 }
 

@@ -54,10 +54,7 @@ impl Observer for Told {
     }
 
     fn interest(&self) -> Interest {
-        Interest::PICKED
-            .and(Interest::ANSWERED)
-            .and(Interest::ENDED)
-            .and(Interest::CHANGED)
+        Interest::PICKED | Interest::ANSWERED | Interest::ENDED | Interest::CHANGED
     }
 }
 

@@ -105,11 +105,11 @@ async fn both_the_server_and_the_edge_can_be_given_other_answers() {
                     .unwrap()
             }
         };
-        let edge = EdgeLayer::new(Forwarding::new()).answers(page("edge"));
+        let edge = EdgeLayer::new(Forwarding::new()).error_page(page("edge"));
         let members = [member.endpoint(), endpoint(nobody())];
         let here = BalanceLayer::new(balancer(members));
         let gone = BalanceLayer::new(balancer([endpoint(nobody())]));
-        let server = Server::new().max_body(4).answers(page("server"));
+        let server = Server::new().max_body(4).error_page(page("server"));
         let here = Front::start(server.clone(), ReverseProxy::from_parts(here, edge.clone()));
         let gone = Front::start(server, ReverseProxy::from_parts(gone, edge));
 

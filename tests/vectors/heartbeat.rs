@@ -137,8 +137,20 @@ fn a_server_that_has_just_started_counts_a_quarter() {
     readings
         .report("B", HeartbeatReading { ready: 3, busy: 0 }, now)
         .unwrap();
-    assert_eq!(fleet.standings(), [10, 0]);
-    assert_eq!(fleet.picks(3), "AAA");
+    assert_eq!(fleet.standings(), [10, 1], "Apache: 0, and so for ever");
+}
+
+#[test]
+fn what_is_sent_beyond_the_reports_goes_where_they_show_room() {
+    let (fleet, readings) = reporting("- - -", Heartbeat::without_fallback);
+    report(&fleet, &readings, &[("A", 1), ("B", 0)]);
+    // All at once. B reports that it is full, and C reports nothing.
+    let leases: Vec<_> = (0..5).map(|_| fleet.pick().unwrap()).collect();
+    assert!(leases.iter().all(|lease| lease.member().name() == "A"));
+    report(&fleet, &readings, &[("A", 0), ("B", 9)]);
+    assert_eq!(fleet.picks(3), "BBB");
+    report(&fleet, &readings, &[("B", 0)]);
+    assert!(fleet.pick().is_err(), "none has room by its report");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Observer for Told {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ELAPSED.and(Interest::ANSWERED)
+        Interest::ELAPSED | Interest::TIME_TO_HEAD
     }
 }
 

@@ -327,6 +327,6 @@ fn settings_for_tls_do_not_go_with_http() {
         let member = Endpoint::builder(Uri::from_static("http://a")).tls(&tls);
         let error = member.build().unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(why, "it has settings for TLS: take https://");
+        assert_eq!(why, "it has TLS settings: use https://");
     }
 }

@@ -67,8 +67,13 @@ impl fmt::Display for EventKind<'_> {
                 write!(f, " after {tried} {members}")?;
                 because(f, cause)
             }
+            Self::HeartbeatFault { why } => {
+                f.write_str("heartbeats: ")?;
+                in_one_line(f, why)
+            }
             Self::Joined => f.write_str("joined"),
             Self::Left => f.write_str("left"),
+            Self::PassedCheck => f.write_str("passed its health checks"),
             Self::Recovered => f.write_str("recovered"),
             Self::Refused { error, .. } => write!(f, "request refused: {error}"),
             Self::Session { session, route } => {
@@ -120,6 +125,16 @@ fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
     }
 }
 
+/// The text may name a file.
+fn in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for part in text.split_inclusive(char::is_control) {
+        let plain = part.trim_end_matches(char::is_control);
+        let control = &part[plain.len()..];
+        write!(f, "{plain}{}", control.escape_debug())?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Event, EventKind};
@@ -156,6 +171,8 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head,
+            is_answered: true,
+            status: None,
             bytes_sent: 120,
             bytes_received: 4_096,
         };
@@ -216,6 +233,12 @@ mod tests {
                     cause: Some(&Cause::Status(503)),
                 },
                 "member \"a\" takes over from \"b\\n2\" after 2 members: answered with status 503",
+            ),
+            (
+                EventKind::HeartbeatFault {
+                    why: "`hb\n.dat`, line 3: no number: \"x\"",
+                },
+                "member \"a\" heartbeats: `hb\\n.dat`, line 3: no number: \"x\"",
             ),
             (EventKind::Joined, "member \"a\" joined"),
             (EventKind::Left, "member \"a\" left"),

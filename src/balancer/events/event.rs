@@ -72,8 +72,8 @@ pub struct Event<'e> {
 pub enum EventKind<'e> {
     /// The head of an answer arrived.
     Answered {
-        /// The time from the pick to the head; `None` for a request that began before
-        /// an observer wanted it.
+        /// The time from the pick to the head, if the scheduler needs it or an observer
+        /// wants it ([`Interest::TIME_TO_HEAD`]). `None` for a request that began before that.
         time_to_head: Option<Duration>,
         /// The status of the answer, if its protocol has one.
         status: Option<u16>,
@@ -117,10 +117,25 @@ pub enum EventKind<'e> {
         /// Why the last attempt failed, if that is known.
         cause: Option<&'e Cause>,
     },
+    /// A report of idle capacity was dropped or could not be read, or this server's own could not
+    /// be sent or written. It belongs to no balancer: its generation is 0. The observer of a
+    /// system with a configuration of Apache's is told it; programs of other kinds ask the
+    /// monitor, the file and the sender.
+    HeartbeatFault {
+        /// What is wrong, in one line.
+        why: &'e str,
+    },
     /// A member joined the balancer.
     Joined,
     /// A member left the balancer. Its requests in flight go on.
     Left,
+    /// Health checks noted that the member passes ([`Balancer::apply_check_results`] without a cause). If
+    /// that has changed its flags, they are told as [`Changed`](Self::Changed) before.
+    /// `HealthChecks` of the feature `health` note it of members that are out of service, ejected
+    /// ones included.
+    ///
+    /// [`Balancer::apply_check_results`]: crate::Balancer::apply_check_results
+    PassedCheck,
     /// An ejection ended, by its time or otherwise. Its flag is also told as
     /// [`Changed`](Self::Changed), and the end of an error as nothing else.
     Recovered,
@@ -175,8 +190,10 @@ impl EventKind<'_> {
             Self::Picked { .. } => Interest::PICKED,
             Self::Ended(_) => Interest::ENDED,
             Self::FailedOver { .. } => Interest::FAILED_OVER,
+            Self::HeartbeatFault { .. } => Interest::HEARTBEAT_FAULT,
             Self::Joined => Interest::JOINED,
             Self::Left => Interest::LEFT,
+            Self::PassedCheck => Interest::PASSED_CHECK,
             Self::Recovered => Interest::RECOVERED,
             Self::Refused { .. } => Interest::REFUSED,
             Self::Session { .. } => Interest::SESSION,

@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::{Event, Interest, Observer};
-use crate::balancer::attention::{Attention, ELECTIONS_WANTED, ENDS_WANTED, HEADS_WANTED, TIMED};
+use crate::balancer::attention::{
+    Attention, ELECTIONS_WANTED, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, TIMED,
+};
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
 struct Registered {
@@ -42,7 +44,7 @@ impl Observers {
     /// Returns whether an observer wants any of `what`.
     #[inline]
     pub(in crate::balancer) fn want(&self, what: Interest) -> bool {
-        Interest::from_bits(self.wanted.load(SeqCst)).meets(what)
+        Interest::from_bits_retain(self.wanted.load(SeqCst)).intersects(what)
     }
 
     /// Adds an observer, and returns its number.
@@ -84,16 +86,19 @@ impl Observers {
         list: Vec<Arc<Registered>>,
         attention: &Attention,
     ) -> Arc<Vec<Arc<Registered>>> {
-        let both = |wanted: Interest, registered: &Arc<Registered>| wanted.and(registered.wants);
+        let both = |wanted: Interest, registered: &Arc<Registered>| wanted | registered.wants;
         let wanted = list.iter().fold(Interest::NOTHING, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
-        let timed = wanted.contains(Interest::ELAPSED) || wanted.contains(Interest::ANSWERED);
+        let heads_timed = wanted.contains(Interest::TIME_TO_HEAD);
+        let ends_timed = wanted.contains(Interest::ELAPSED);
         let flags = [
-            (ELECTIONS_WANTED, wanted.meets(Interest::ELECTION)),
+            (ELECTIONS_WANTED, wanted.intersects(Interest::ELECTION)),
+            (ENDS_TIMED, ends_timed),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
+            (HEADS_TIMED, heads_timed),
             (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
-            (TIMED, timed),
+            (TIMED, ends_timed || heads_timed),
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
         let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);
@@ -116,7 +121,10 @@ impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observers")
             .field("count", &self.list.load().len())
-            .field("wanted", &Interest::from_bits(self.wanted.load(SeqCst)))
+            .field(
+                "wanted",
+                &Interest::from_bits_retain(self.wanted.load(SeqCst)),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -2,116 +2,89 @@
 
 use std::fmt;
 
-/// What an observer wants to be told, and what is measured for it.
-///
-/// What no observer wants costs nothing: it is neither measured nor put together.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::balancer::events::Interest;
-///
-/// let wants = Interest::CHANGED.and(Interest::ENDED);
-/// assert!(wants.contains(Interest::CHANGED));
-/// assert!(!wants.contains(Interest::ELAPSED), "the clock is not read for it");
-/// assert!(Interest::ALL.contains(wants));
-/// ```
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
-pub struct Interest(u32);
+use bitflags::bitflags;
 
-impl Interest {
-    /// All kinds of events, also those of later versions, with all that is measured.
-    pub const ALL: Self = Self(u32::MAX);
-    /// [`EventKind::Answered`](super::EventKind::Answered), and the time to the head.
-    pub const ANSWERED: Self = Self(1);
-    /// [`EventKind::Changed`](super::EventKind::Changed).
-    pub const CHANGED: Self = Self(1 << 1);
-    /// [`EventKind::Ejected`](super::EventKind::Ejected).
-    pub const EJECTED: Self = Self(1 << 2);
-    /// As [`ENDED`](Self::ENDED), with [`Ended::elapsed`](crate::Ended::elapsed): the clock
-    /// is read at the beginning and at the end of each request.
-    pub const ELAPSED: Self = Self(1 << 3 | Self::ENDED.0);
-    /// [`EventKind::Picked`](super::EventKind::Picked).
-    pub const PICKED: Self = Self(1 << 4);
-    /// [`EventKind::Ended`](super::EventKind::Ended). What another observer or the scheduler
-    /// wants to have measured is there, too.
-    pub const ENDED: Self = Self(1 << 5);
-    /// [`EventKind::FailedOver`](super::EventKind::FailedOver).
-    pub const FAILED_OVER: Self = Self(1 << 6);
-    /// [`EventKind::Joined`](super::EventKind::Joined).
-    pub const JOINED: Self = Self(1 << 7);
-    /// [`EventKind::Left`](super::EventKind::Left).
-    pub const LEFT: Self = Self(1 << 8);
-    /// No events.
-    pub const NOTHING: Self = Self(0);
-    /// [`EventKind::Recovered`](super::EventKind::Recovered).
-    pub const RECOVERED: Self = Self(1 << 9);
-    /// [`EventKind::Refused`](super::EventKind::Refused).
-    pub const REFUSED: Self = Self(1 << 10);
-    /// [`EventKind::Session`](super::EventKind::Session).
-    pub const SESSION: Self = Self(1 << 11);
-    /// [`EventKind::SessionNotKept`](super::EventKind::SessionNotKept).
-    pub const SESSION_NOT_KEPT: Self = Self(1 << 12);
-    /// [`EventKind::Waiting`](super::EventKind::Waiting).
-    pub const WAITING: Self = Self(1 << 13);
-
-    /// What is told when a member has been picked.
-    pub(in crate::balancer) const ELECTION: Self =
-        Self(Self::PICKED.0 | Self::SESSION.0 | Self::FAILED_OVER.0);
-
-    /// Returns both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Returns whether all of `other` is wanted.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Returns whether any of `other` is wanted.
-    pub(in crate::balancer) const fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(in crate::balancer) const fn bits(self) -> u32 {
-        self.0
-    }
-
-    pub(in crate::balancer) const fn from_bits(bits: u32) -> Self {
-        Self(bits)
+bitflags! {
+    /// What an observer wants to be told, and what is measured for it.
+    ///
+    /// What no observer wants costs nothing: it is neither measured nor put together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::balancer::events::Interest;
+    ///
+    /// let wants = Interest::CHANGED | Interest::ENDED;
+    /// assert!(wants.contains(Interest::CHANGED));
+    /// assert!(!wants.contains(Interest::ELAPSED), "the clock is not read for it");
+    /// assert!(Interest::ALL.contains(wants));
+    /// ```
+    #[derive(Clone, Copy, Default, Eq, PartialEq)]
+    pub struct Interest: u32 {
+        /// [`EventKind::Answered`](super::EventKind::Answered). No clock is read for it: its time
+        /// to the head is there if [`TIME_TO_HEAD`](Self::TIME_TO_HEAD) is wanted, too.
+        const ANSWERED = 1;
+        /// [`EventKind::Changed`](super::EventKind::Changed).
+        const CHANGED = 1 << 1;
+        /// [`EventKind::Ejected`](super::EventKind::Ejected).
+        const EJECTED = 1 << 2;
+        /// [`EventKind::Ended`](super::EventKind::Ended). What another observer or the scheduler
+        /// wants to have measured is there, too.
+        const ENDED = 1 << 5;
+        /// As [`ENDED`](Self::ENDED), with [`Ended::elapsed`](crate::Ended::elapsed): the clock
+        /// is read at the beginning and at the end of each request.
+        const ELAPSED = 1 << 3 | Self::ENDED.bits();
+        /// [`EventKind::Picked`](super::EventKind::Picked).
+        const PICKED = 1 << 4;
+        /// [`EventKind::FailedOver`](super::EventKind::FailedOver).
+        const FAILED_OVER = 1 << 6;
+        /// [`EventKind::HeartbeatFault`](super::EventKind::HeartbeatFault).
+        const HEARTBEAT_FAULT = 1 << 16;
+        /// [`EventKind::Joined`](super::EventKind::Joined).
+        const JOINED = 1 << 7;
+        /// [`EventKind::Left`](super::EventKind::Left).
+        const LEFT = 1 << 8;
+        /// [`EventKind::PassedCheck`](super::EventKind::PassedCheck).
+        const PASSED_CHECK = 1 << 14;
+        /// [`EventKind::Recovered`](super::EventKind::Recovered).
+        const RECOVERED = 1 << 9;
+        /// [`EventKind::Refused`](super::EventKind::Refused).
+        const REFUSED = 1 << 10;
+        /// [`EventKind::Session`](super::EventKind::Session).
+        const SESSION = 1 << 11;
+        /// [`EventKind::SessionNotKept`](super::EventKind::SessionNotKept).
+        const SESSION_NOT_KEPT = 1 << 12;
+        /// As [`ANSWERED`](Self::ANSWERED), with the time to the head, also in
+        /// [`Ended::time_to_head`](crate::Ended::time_to_head): the clock is read at the beginning
+        /// of each request and at the head of each response.
+        const TIME_TO_HEAD = 1 << 15 | Self::ANSWERED.bits();
+        /// [`EventKind::Waiting`](super::EventKind::Waiting).
+        const WAITING = 1 << 13;
+        // Kinds of later versions.
+        const _ = !0;
     }
 }
 
-/// The names in the order of the bits.
-const NAMES: [&str; 14] = [
-    "ANSWERED",
-    "CHANGED",
-    "EJECTED",
-    "ELAPSED",
-    "PICKED",
-    "ENDED",
-    "FAILED_OVER",
-    "JOINED",
-    "LEFT",
-    "RECOVERED",
-    "REFUSED",
-    "SESSION",
-    "SESSION_NOT_KEPT",
-    "WAITING",
-];
+impl Interest {
+    /// All kinds of events, also those of later versions, with all that is measured.
+    pub const ALL: Self = Self::all();
+    /// No events.
+    pub const NOTHING: Self = Self::empty();
+
+    /// What is told when a member has been picked.
+    pub(in crate::balancer) const ELECTION: Self =
+        Self::PICKED.union(Self::SESSION).union(Self::FAILED_OVER);
+}
 
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::ALL {
-            return f.write_str("Wants(ALL)");
+        f.write_str("Interest(")?;
+        if self.is_all() {
+            f.write_str("ALL")?;
+        } else {
+            bitflags::parser::to_writer(self, &mut *f)?;
         }
-        let wanted = NAMES.iter().enumerate();
-        let wanted = wanted.filter(|(bit, _)| self.0 >> bit & 1 == 1);
-        let names: Vec<&str> = wanted.map(|(_, &name)| name).collect();
-        write!(f, "Wants({})", names.join(" | "))
+        f.write_str(")")
     }
 }
 
@@ -121,9 +94,27 @@ mod tests {
 
     #[test]
     fn a_set_reads_as_its_names() {
-        let wants = Interest::ELAPSED.and(Interest::WAITING);
-        assert_eq!(format!("{wants:?}"), "Wants(ELAPSED | ENDED | WAITING)");
-        assert_eq!(format!("{:?}", Interest::ALL), "Wants(ALL)");
-        assert_eq!(format!("{:?}", Interest::NOTHING), "Wants()");
+        let wants = Interest::ELAPSED | Interest::WAITING;
+        assert_eq!(format!("{wants:?}"), "Interest(ENDED | ELAPSED | WAITING)");
+        assert_eq!(format!("{:?}", Interest::ALL), "Interest(ALL)");
+        assert_eq!(format!("{:?}", Interest::NOTHING), "Interest()");
+    }
+
+    /// As the sets compared when each was an integer of our own.
+    #[test]
+    fn a_set_has_the_kinds_that_its_bits_have() {
+        let kinds: Vec<(&str, Interest)> = Interest::ALL.iter_names().collect();
+        assert_eq!(kinds.len(), 17);
+        for bits in (0..1 << 17).chain([u32::MAX, 1 << 31]) {
+            let wants = Interest::from_bits_retain(bits);
+            for (name, kind) in &kinds {
+                let (is_within, meets) =
+                    (bits & kind.bits() == kind.bits(), bits & kind.bits() != 0);
+                assert_eq!(wants.contains(*kind), is_within, "{wants:?} {name}");
+                assert_eq!(wants.intersects(*kind), meets, "{wants:?} {name}");
+            }
+        }
+        assert_eq!(Interest::ALL.bits(), u32::MAX);
+        assert_eq!(Interest::ELECTION.bits(), 1 << 4 | 1 << 6 | 1 << 11);
     }
 }

@@ -316,8 +316,8 @@ impl AsIf {
     }
 
     fn status(self, seat: &Seat) -> Status {
-        let status = seat.state.status().minus(self.outlook(seat).over);
-        let without = status.minus(Status::TIMED);
+        let status = seat.state.status().difference(self.outlook(seat).over);
+        let without = status.difference(Status::TIMED);
         if self.recovery_is_forced && without.is_usable() {
             return without;
         }

@@ -49,7 +49,7 @@ impl Observer for Count {
     }
 }
 
-const BOTH: Interest = Interest::PICKED.and(Interest::ENDED);
+const BOTH: Interest = Interest::PICKED.union(Interest::ENDED);
 
 fn visit(balancer: &Balancer<()>) {
     drop(picked(balancer));

@@ -39,7 +39,12 @@ struct CheckSettings {
 
 /// The checks of members by their names; members without one are not checked.
 #[derive(Clone, Default)]
-pub(in crate::config) struct CheckTable(BTreeMap<String, (CheckSettings, Check)>);
+pub(in crate::config) struct CheckTable {
+    members: BTreeMap<String, (CheckSettings, Check)>,
+    /// As they were read: one for all members that name it, as each regular expression in it may
+    /// have a megabyte. `None` for one that cannot be read, which is told once.
+    conditions: BTreeMap<String, Option<Expression>>,
+}
 
 /// The checks that run.
 #[derive(Clone)]
@@ -58,17 +63,84 @@ impl CheckTable {
         faults: &mut Faults,
     ) {
         let about = format!("health checks of `{}`", member.url);
-        let Some(settings) = settings(&about, member, wire, config, faults) else {
+        let Some(settings) = self.settings(&about, member, wire, config, faults) else {
             return;
         };
         if let Some(check) = check(&about, &settings, faults) {
-            self.0.insert(member.url.clone(), (settings, check));
+            self.members.insert(member.url.clone(), (settings, check));
         }
+    }
+
+    /// What a member says for itself, then its template, then httpd.
+    fn settings(
+        &mut self,
+        about: &str,
+        member: &MemberConfig,
+        wire: &Wire,
+        config: &Config,
+        faults: &mut Faults,
+    ) -> Option<CheckSettings> {
+        let own = &member.check;
+        let templates = templates(about, own, config, faults)?;
+        // A template that says nothing of it connects, as in httpd.
+        let templated = templates.iter().find_map(|it| it.method);
+        let unsaid = match templates.is_empty() {
+            true => CheckMethod::None,
+            false => CheckMethod::Tcp,
+        };
+        let method = own.method.or(templated).unwrap_or(unsaid);
+        if method == CheckMethod::None {
+            return None;
+        }
+        let layers: Vec<_> = std::iter::once(own).chain(templates).collect();
+        let condition = first(&layers, |it| it.condition.clone());
+        let condition = match condition.filter(|_| method != CheckMethod::Tcp) {
+            None => None,
+            Some(name) => Some(self.condition_of(about, method, &name, config, faults)?),
+        };
+        Some(CheckSettings {
+            method,
+            interval: first(&layers, |it| it.interval).unwrap_or(Duration::from_secs(30)),
+            passes: first(&layers, |it| it.passes).unwrap_or(1),
+            fails: first(&layers, |it| it.fails).unwrap_or(1),
+            uri: first(&layers, |it| it.uri.clone()).unwrap_or_default(),
+            condition,
+            limit: wire.check_limit(method == CheckMethod::Tcp),
+        })
+    }
+
+    fn condition_of(
+        &mut self,
+        about: &str,
+        method: CheckMethod,
+        name: &str,
+        config: &Config,
+        faults: &mut Faults,
+    ) -> Option<Expression> {
+        let mut known = config.conditions.iter();
+        let Some(found) = known.find(|it| it.name.eq_ignore_ascii_case(name)) else {
+            let message = format!("{about}: there is no condition `{name}`");
+            faults.add(message, "define it by `ProxyHCExpr`");
+            return None;
+        };
+        let read = || {
+            let read = check_terms::read(&found.expression);
+            faults.note(read, format!("`ProxyHCExpr {name}`"), check_terms::TERMS)
+        };
+        let known = self.conditions.entry(found.name.clone());
+        let expression = known.or_insert_with(read).clone()?;
+        let has_body = matches!(method, CheckMethod::Get | CheckMethod::Get11);
+        if check_terms::looks_at_body(&expression) && !has_body {
+            let message = format!("{about}: `{name}` looks at a body, and its answers have none");
+            faults.add(message, "take `hcmethod=GET`");
+            return None;
+        }
+        Some(expression)
     }
 
     fn is_as(&self, other: &Self) -> bool {
         let settings = |table: &Self| -> Vec<_> {
-            let all = table.0.iter();
+            let all = table.members.iter();
             all.map(|(name, (settings, _))| (name.clone(), settings.clone()))
                 .collect()
         };
@@ -76,80 +148,35 @@ impl CheckTable {
     }
 }
 
-/// What a member says for itself, then its template, then httpd.
-fn settings(
+/// The template of a member, that of the template, and so on.
+fn templates<'c>(
     about: &str,
-    member: &MemberConfig,
-    wire: &Wire,
-    config: &Config,
+    own: &CheckConfig,
+    config: &'c Config,
     faults: &mut Faults,
-) -> Option<CheckSettings> {
-    let own = &member.check;
-    let template = match &own.template {
-        None => None,
-        Some(name) => {
-            let mut known = config.check_templates.iter();
-            let found = known.find(|it| it.name.eq_ignore_ascii_case(name));
-            let Some(found) = found else {
-                let message = format!("{about}: there is no template `{name}`");
-                faults.add(message, "define it by `ProxyHCTemplate`");
-                return None;
-            };
-            Some(&found.check)
+) -> Option<Vec<&'c CheckConfig>> {
+    let mut found: Vec<&CheckConfig> = Vec::new();
+    let mut wanted = own.template.as_deref();
+    while let Some(name) = wanted {
+        let mut known = config.check_templates.iter();
+        let template = known.find(|it| it.name.eq_ignore_ascii_case(name));
+        let Some(template) = template else {
+            let message = format!("{about}: there is no template `{name}`");
+            faults.add(message, "define it by `ProxyHCTemplate`");
+            return None;
+        };
+        // One that names itself, perhaps by another, adds nothing.
+        if found.iter().any(|it| std::ptr::eq(*it, &template.check)) {
+            break;
         }
-    };
-    // A template that says nothing of it connects, as in httpd.
-    let templated = template.map(|it| it.method.unwrap_or(CheckMethod::Tcp));
-    let method = own.method.or(templated).unwrap_or(CheckMethod::None);
-    if method == CheckMethod::None {
-        return None;
+        found.push(&template.check);
+        wanted = template.check.template.as_deref();
     }
-    let layers = [Some(own), template];
-    let condition = first(layers, |it| it.condition.clone());
-    let condition = match condition.filter(|_| method != CheckMethod::Tcp) {
-        None => None,
-        Some(name) => Some(condition_of(about, method, &name, config, faults)?),
-    };
-    Some(CheckSettings {
-        method,
-        interval: first(layers, |it| it.interval).unwrap_or(Duration::from_secs(30)),
-        passes: first(layers, |it| it.passes).unwrap_or(1),
-        fails: first(layers, |it| it.fails).unwrap_or(1),
-        uri: first(layers, |it| it.uri.clone()).unwrap_or_default(),
-        condition,
-        limit: wire.check_limit(method == CheckMethod::Tcp),
-    })
+    Some(found)
 }
 
-fn first<T>(
-    layers: [Option<&CheckConfig>; 2],
-    setting: impl Fn(&CheckConfig) -> Option<T>,
-) -> Option<T> {
-    layers.into_iter().flatten().find_map(setting)
-}
-
-fn condition_of(
-    about: &str,
-    method: CheckMethod,
-    name: &str,
-    config: &Config,
-    faults: &mut Faults,
-) -> Option<Expression> {
-    let mut known = config.conditions.iter();
-    let Some(found) = known.find(|it| it.name == name) else {
-        let message = format!("{about}: there is no condition `{name}`");
-        faults.add(message, "define it by `ProxyHCExpr`");
-        return None;
-    };
-    let read = check_terms::read(&found.expression);
-    let expression = faults.note(read, format!("`ProxyHCExpr {name}`"), check_terms::TERMS)?;
-    let has_body = matches!(method, CheckMethod::Get | CheckMethod::Get11);
-    if check_terms::looks_at_body(&expression) && !has_body {
-        let message = format!("{about}: `{name}` looks at a body, and its answers have none");
-        faults.add(message, "take `hcmethod=GET`");
-        return None;
-    }
-    Some(expression)
+fn first<T>(layers: &[&CheckConfig], setting: impl FnMut(&&CheckConfig) -> Option<T>) -> Option<T> {
+    layers.iter().find_map(setting)
 }
 
 fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<Check> {
@@ -207,7 +234,7 @@ impl Checks {
         balancer: &Balancer<Endpoint>,
         runtime: Option<&Handle>,
     ) {
-        let (is_empty, stays) = (table.0.is_empty(), table.is_as(&self.table.load()));
+        let (is_empty, stays) = (table.members.is_empty(), table.is_as(&self.table.load()));
         if stays {
             return;
         }
@@ -232,7 +259,13 @@ impl Checks {
         let _inside = runtime.enter();
         let any = Check::builder(TcpProbe::new()).interval(UNCHECKED);
         let table = self.table.clone();
-        let choose = move |name: &str| table.load().0.get(name).map(|(_, check)| check.clone());
+        let choose = move |name: &str| {
+            table
+                .load()
+                .members
+                .get(name)
+                .map(|(_, check)| check.clone())
+        };
         let builder = HealthChecks::builder(any.build().ok()?)
             .check_by(move |name, _, _: &Endpoint| choose(name))
             .first_check(FirstCheck::AfterInterval);
@@ -242,9 +275,9 @@ impl Checks {
     /// The members that another table would check no more.
     pub(super) fn unlike(&self, table: &CheckTable) -> Vec<String> {
         let running = self.table.load();
-        let names = running.0.keys();
+        let names = running.members.keys();
         names
-            .filter(|it| !table.0.contains_key(*it))
+            .filter(|it| !table.members.contains_key(*it))
             .cloned()
             .collect()
     }
@@ -259,7 +292,7 @@ impl Checks {
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Checks")
-            .field(&self.table.load().0.len())
+            .field(&self.table.load().members.len())
             .finish()
     }
 }

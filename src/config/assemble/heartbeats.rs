@@ -5,20 +5,23 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::Uri;
 use tokio::runtime::Handle;
 
+use super::heartbeat_faults::HeartbeatFaults;
 use super::storage::{Storing, keep_reading, keep_writing};
 use super::{BuildEnvironment, Faults};
 use crate::balancer::Balancer;
+use crate::balancer::events::Observer;
 use crate::config::{Config, HeartbeatConfig};
 use crate::heartbeat::{
     FollowGuard, HeartbeatListener, HeartbeatListenerGuard, HeartbeatMonitor, HeartbeatSender,
-    HeartbeatSenderGuard, MemberAddress,
+    HeartbeatSenderGuard, MemberAddress, MonitorBuilder, reading_of,
 };
 use crate::proxy::Endpoint;
-use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
+use crate::scheduler::HeartbeatReadings;
 
 /// How many requests this server serves at once, by httpd's default of `MaxRequestWorkers`.
 const CAPACITY: u32 = 400;
@@ -26,6 +29,7 @@ const CAPACITY: u32 = 400;
 /// What takes reports in, and sends them.
 pub(in crate::config) struct Heart {
     pub(in crate::config) monitor: HeartbeatMonitor,
+    faults: Arc<HeartbeatFaults>,
     listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
     storing: Option<(Storage, Storing)>,
     sending: Option<((SocketAddr, u32), HeartbeatSenderGuard)>,
@@ -44,6 +48,7 @@ pub(in crate::config) struct HeartChange {
     listen: Listen,
     storage: Option<Storage>,
     send: Option<(SocketAddr, u32)>,
+    max_senders: usize,
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +60,18 @@ enum Listen {
 }
 
 impl Heart {
-    pub(in crate::config) fn new(config: &HeartbeatConfig) -> Self {
-        let mut builder = HeartbeatMonitor::builder();
-        if let Some(most) = config.max_members.filter(|&most| most > 0) {
-            builder = builder.max_senders(usize::try_from(most).unwrap_or(usize::MAX));
-        }
+    pub(in crate::config) fn new(
+        config: &HeartbeatConfig,
+        observer: Option<&Arc<dyn Observer>>,
+    ) -> Self {
+        let faults = Arc::new(HeartbeatFaults::new(observer));
+        let dropped = faults.clone();
+        let builder = HeartbeatMonitor::builder()
+            .max_senders(max_senders(config))
+            .on_dropped(move |from, error| dropped.dropped(from, error));
         Self {
             monitor: builder.build(),
+            faults,
             listening: None,
             storing: None,
             sending: None,
@@ -83,6 +93,7 @@ impl Heart {
                 .send_to
                 .map(|to| (to, wanted.capacity.unwrap_or(CAPACITY))),
             listen: Listen::Not,
+            max_senders: max_senders(wanted),
         };
         if wanted.listen.is_none() && change.storage.is_none() && change.send.is_none() {
             return change;
@@ -122,6 +133,7 @@ impl Heart {
             return self.end();
         };
         let _inside = runtime.enter();
+        self.monitor.set_max_senders(change.max_senders);
         match change.listen {
             Listen::Not => self.listening = None,
             Listen::Now(address, listener) => {
@@ -131,23 +143,22 @@ impl Heart {
         }
         if self.storing.as_ref().map(|(storage, _)| storage) != change.storage.as_ref() {
             self.storing = change.storage.map(|storage| {
-                let monitor = self.monitor.clone();
+                let (monitor, faults) = (self.monitor.clone(), self.faults.clone());
                 let storing = match storage.clone() {
-                    Storage::Read(path) => Storing::spawn(keep_reading(path, monitor)),
-                    Storage::Written(path) => Storing::spawn(keep_writing(path, monitor)),
+                    Storage::Read(path) => Storing::spawn(keep_reading(path, monitor, faults)),
+                    Storage::Written(path) => Storing::spawn(keep_writing(path, monitor, faults)),
                 };
                 (storage, storing)
             });
         }
         if self.sending.as_ref().map(|(what, _)| *what) != change.send {
             self.sending = change.send.map(|(to, capacity)| {
-                let reading = move || {
-                    let busy = busy();
-                    let ready = capacity.saturating_sub(busy);
-                    HeartbeatReading { ready, busy }
-                };
-                let sending = HeartbeatSender::new(to).reading(reading).spawn();
-                ((to, capacity), sending)
+                let reading = move || reading_of(capacity, busy());
+                let faults = self.faults.clone();
+                let sender = HeartbeatSender::new(to)
+                    .reading(reading)
+                    .on_error(move |to, error| faults.unsent(to, error));
+                ((to, capacity), sender.spawn())
             });
         }
     }
@@ -171,6 +182,13 @@ impl Heart {
         self.listening = None;
         self.storing = None;
         self.sending = None;
+    }
+}
+
+fn max_senders(wanted: &HeartbeatConfig) -> usize {
+    match wanted.max_members {
+        None | Some(0) => MonitorBuilder::MAX_SENDERS,
+        Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
     }
 }
 

@@ -14,6 +14,7 @@ mod balancers;
 mod checks;
 mod doors;
 mod error;
+mod heartbeat_faults;
 mod heartbeats;
 mod layers;
 mod members;

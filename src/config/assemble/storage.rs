@@ -4,12 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
-use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor, HeartbeatRecord, SenderId};
+use super::heartbeat_faults::HeartbeatFaults;
+use crate::heartbeat::{
+    HeartbeatFile, HeartbeatLineError, HeartbeatMonitor, HeartbeatRecord, SenderId,
+};
 use crate::scheduler::HeartbeatReading;
 
 /// How often it is looked whether a file has changed.
@@ -41,24 +45,38 @@ impl Drop for Storing {
 }
 
 /// Takes over what a file says, again when it has changed.
-pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
+pub(super) async fn keep_reading(
+    path: PathBuf,
+    monitor: HeartbeatMonitor,
+    faults: Arc<HeartbeatFaults>,
+) {
     let names = monitor.clone();
     let reading = async move {
         let (mut known, mut taken) = (None, TakenReports::default());
+        let mut was_empty = true;
         loop {
             let (file, before) = (path.clone(), known);
             let read = spawn_blocking(move || read_if_changed(&file, before)).await;
             match read {
-                Ok(Ok(Some((state, file)))) => {
-                    known = Some(state);
-                    taken.take(file.records(), Instant::now(), &monitor);
+                Ok(Ok(Some((state, file, errors)))) => {
+                    faults.read(&path, Ok(&errors));
+                    // A file that is written in place is empty for a moment.
+                    let is_empty = file.records().is_empty();
+                    if was_empty || !is_empty {
+                        known = Some(state);
+                        taken.take(file.records(), Instant::now(), &monitor);
+                    }
+                    was_empty = is_empty;
                 }
                 Ok(Ok(None)) => {}
-                // Without a file nothing is reported.
-                Ok(Err(_)) | Err(_) => {
+                // It is being replaced, or descriptors are short. What it has reported grows old,
+                // and counts until it is too old.
+                Ok(Err(error)) => {
                     known = None;
-                    taken.take(&[], Instant::now(), &monitor);
+                    faults.read(&path, Err(&error));
                 }
+                // The runtime ends.
+                Err(_) => known = None,
             }
             sleep(LOOK_EVERY).await;
         }
@@ -72,18 +90,17 @@ pub(super) async fn keep_reading(path: PathBuf, monitor: HeartbeatMonitor) {
 /// By which a file is known to be the same.
 type FileState = (SystemTime, u64);
 
-fn read_if_changed(
-    path: &Path,
-    known: Option<FileState>,
-) -> io::Result<Option<(FileState, HeartbeatFile)>> {
+/// A file that is not the one that was known.
+type Changed = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
+
+fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<Changed>> {
     let metadata = std::fs::metadata(path)?;
     let state = (metadata.modified()?, metadata.len());
     if known == Some(state) {
         return Ok(None);
     }
-    // What is wrong in a line is skipped.
-    let (file, _) = HeartbeatFile::read(path)?;
-    Ok(Some((state, file)))
+    let (file, errors) = HeartbeatFile::read(path)?;
+    Ok(Some((state, file, errors)))
 }
 
 /// What has been taken over: the file is all that counts, so that what is there no more, or too
@@ -138,11 +155,18 @@ impl TakenReports {
 }
 
 /// Writes what has come in, for other programs.
-pub(super) async fn keep_writing(path: PathBuf, monitor: HeartbeatMonitor) {
+pub(super) async fn keep_writing(
+    path: PathBuf,
+    monitor: HeartbeatMonitor,
+    faults: Arc<HeartbeatFaults>,
+) {
     loop {
         let (file, records) = (path.clone(), monitor.records());
         // The next time comes soon.
-        let _ = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
+        let written = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
+        if let Ok(written) = &written {
+            faults.written(&path, written);
+        }
         sleep(WRITE_EVERY).await;
     }
 }

@@ -30,11 +30,9 @@ pub(super) fn condition(
         reading.error(place_in(&words[1], &error), remark);
         // It is known all the same, so that this is all that is said of it.
     }
-    let condition = CheckCondition {
-        name: name.clone(),
-        expression,
-    };
-    if reading.conditions.set(&name, condition) {
+    let key = name.to_ascii_lowercase();
+    let condition = CheckCondition { name, expression };
+    if reading.conditions.set(&key, condition) {
         let message = format!("`{}` is defined twice, and this one counts", words[0].text);
         reading.warning(words[0].span, Remark::new(message));
     }
@@ -98,7 +96,7 @@ pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], ch
         pairs.iter().rfind(is_it).map(|pair| pair.value_span)
     };
     if let (Some(name), Some(span)) = (&check.condition, span("hcexpr")) {
-        if !reading.conditions.contains(name) {
+        if !reading.conditions.contains(&name.to_ascii_lowercase()) {
             let known = reading.conditions.values().map(|it| it.name.as_str());
             let near = nearest(name, known).map(str::to_owned);
             undefined(reading, span, name, "ProxyHCExpr", near);
@@ -161,9 +159,14 @@ pub(super) fn heartbeat_listen(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let listen = address(reading, directive, "HeartbeatListen address:port");
-    let known = &mut reading.config.heartbeats.listen;
-    *known = listen.or(*known);
+    let usage = "HeartbeatListen address:port";
+    let Some(listen) = address(reading, directive, usage) else {
+        return;
+    };
+    if reading.config.heartbeats.listen.is_some() {
+        return twice(reading, directive);
+    }
+    reading.config.heartbeats.listen = Some(listen);
 }
 
 pub(super) fn heartbeat_address(
@@ -171,9 +174,20 @@ pub(super) fn heartbeat_address(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let send_to = address(reading, directive, "HeartbeatAddress address:port");
-    let known = &mut reading.config.heartbeats.send_to;
-    *known = send_to.or(*known);
+    let usage = "HeartbeatAddress address:port";
+    let Some(send_to) = address(reading, directive, usage) else {
+        return;
+    };
+    if reading.config.heartbeats.send_to.is_some() {
+        return twice(reading, directive);
+    }
+    reading.config.heartbeats.send_to = Some(send_to);
+}
+
+fn twice(reading: &mut DirectiveContext<'_>, directive: &Directive) {
+    let name = &directive.name.text;
+    let remark = Remark::new(format!("`{name}` stands here a second time"));
+    reading.error(directive.name.span, remark.with_hint("leave one of them"));
 }
 
 fn address(

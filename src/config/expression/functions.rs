@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::percent::escaped;
+
 type Function = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// A function by its name; letter case does not count.
@@ -41,16 +43,13 @@ fn unescape(value: &[u8]) -> Result<Vec<u8>, String> {
     let mut plain = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
         if byte != b'%' {
             plain.push(byte);
+            rest = behind;
             continue;
         }
-        let digits = behind.get(..2).and_then(|it| std::str::from_utf8(it).ok());
-        let digits = digits.filter(|it| it.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let decoded = digits.and_then(|it| u8::from_str_radix(it, 16).ok());
         // As in httpd, where what hides a slash or an end is not unescaped.
-        let decoded = decoded.filter(|it| !matches!(it, 0 | b'/'));
+        let decoded = escaped(rest).filter(|it| !matches!(it, 0 | b'/'));
         plain.push(decoded.ok_or("its argument is not escaped well")?);
         rest = &behind[2..];
     }

@@ -3,10 +3,17 @@
 //! As in httpd, they are matched against bytes; `.` matches a line's end, and `$` the end of the
 //! text alone.
 
+use std::sync::{Arc, OnceLock};
+
 use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
-/// How many steps back a search may take before it is given up.
-const MOST_BACKTRACKS: usize = 50_000;
+/// How much a search may cost before it is given up: steps back, each of which may look at the
+/// whole text. It is a second or two of a processor's time, and seldom as much.
+const MOST_WORK: usize = 1 << 27;
+
+/// Up to these lengths of a text, in bytes, a search may take the same number of steps back. Those
+/// of the first are 50 000.
+const LENGTHS: [usize; 4] = [MOST_WORK / 50_000, 8 << 10, 64 << 10, 1 << 20];
 
 /// How large a compiled expression may be, in bytes, about.
 const MOST_BYTES: usize = 1 << 20;
@@ -16,7 +23,10 @@ const MOST_BYTES: usize = 1 << 20;
 pub(super) struct Pattern {
     text: String,
     ignores_case: bool,
+    /// For the shortest texts.
     regex: Regex,
+    /// For the others; the bound is a part of what is compiled.
+    for_longer: Arc<[OnceLock<Option<Regex>>; LENGTHS.len() - 1]>,
 }
 
 impl PartialEq for Pattern {
@@ -33,19 +43,12 @@ pub(super) type Groups = Vec<Option<Vec<u8>>>;
 impl Pattern {
     /// Compiles one; why not, otherwise.
     pub(super) fn new(text: &str, ignores_case: bool) -> Result<Self, String> {
-        let regex = RegexBuilder::new(text)
-            .bytes_mode(BytesMode::Ascii)
-            .case_insensitive(ignores_case)
-            .dot_matches_new_line(true)
-            .backtrack_limit(MOST_BACKTRACKS)
-            .delegate_size_limit(MOST_BYTES)
-            .delegate_dfa_size_limit(MOST_BYTES)
-            .build();
-        let regex = regex.map_err(|error| in_one_line(&error.to_string()))?;
+        let regex = compiled(text, ignores_case, LENGTHS[0])?;
         Ok(Self {
             text: text.to_owned(),
             ignores_case,
             regex,
+            for_longer: Arc::default(),
         })
     }
 
@@ -64,17 +67,41 @@ impl Pattern {
 
     /// Whether it matches, and its groups if it has any; that it is too costly, otherwise.
     pub(super) fn search(&self, value: &[u8]) -> Result<Option<Groups>, String> {
-        let costly = |_| "the regular expression takes too many steps".to_owned();
+        let costly = || "the regular expression takes too many steps".to_owned();
+        let regex = self.for_length(value.len()).ok_or_else(costly)?;
         if !self.has_groups() {
-            let found = self.regex.is_match(value).map_err(costly)?;
+            let found = regex.is_match(value).map_err(|_| costly())?;
             return Ok(found.then(Groups::new));
         }
-        let Some(found) = self.regex.captures(value).map_err(costly)? else {
+        let Some(found) = regex.captures(value).map_err(|_| costly())? else {
             return Ok(None);
         };
         let group = |number| found.get(number).map(|group| group.as_bytes().to_vec());
         Ok(Some((0..10).map(group).collect()))
     }
+
+    fn for_length(&self, length: usize) -> Option<&Regex> {
+        if length <= LENGTHS[0] {
+            return Some(&self.regex);
+        }
+        let mut longer = LENGTHS[1..].iter().zip(&*self.for_longer);
+        let (&longest, regex) = longer.find(|(longest, _)| length <= **longest)?;
+        let compile = || compiled(&self.text, self.ignores_case, longest).ok();
+        regex.get_or_init(compile).as_ref()
+    }
+}
+
+/// Compiles one for texts up to a length.
+fn compiled(text: &str, ignores_case: bool, longest: usize) -> Result<Regex, String> {
+    let regex = RegexBuilder::new(text)
+        .bytes_mode(BytesMode::Ascii)
+        .case_insensitive(ignores_case)
+        .dot_matches_new_line(true)
+        .backtrack_limit(MOST_WORK / longest)
+        .delegate_size_limit(MOST_BYTES)
+        .delegate_dfa_size_limit(MOST_BYTES)
+        .build();
+    regex.map_err(|error| in_one_line(&error.to_string()))
 }
 
 fn in_one_line(text: &str) -> String {

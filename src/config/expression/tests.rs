@@ -48,7 +48,7 @@ fn decided(text: &str) -> Result<bool, String> {
 
 #[test]
 fn expressions_hold_as_they_do_in_httpd() {
-    let table = include_str!("../../../tests/config/expressions.txt");
+    let table = include_str!("expressions.txt");
     let rows = table
         .lines()
         .filter(|row| !row.is_empty() && !row.starts_with('#'));
@@ -132,6 +132,41 @@ fn a_search_that_goes_back_without_end_is_given_up() {
     let text = format!("'{}' =~ /^(a|a|aa)+\\1b$/", "a".repeat(3_000));
     let error = decided(&text).unwrap_err();
     assert!(error.contains("takes too many steps"), "{error}");
+}
+
+#[test]
+fn the_longer_a_text_the_fewer_steps_back_a_search_may_take() {
+    struct Text(usize);
+    impl ExpressionLookup for Text {
+        fn variable(&self, _: &str) -> Option<Cow<'_, [u8]>> {
+            Some(vec![b'z'; self.0].into())
+        }
+        fn function(&self, _: &str, _: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
+            None
+        }
+    }
+    // Each step may look at all that follows, so that their number alone bounds no time.
+    let with_look_around = Expression::parse("%{A} =~ /(?=.*END)a/").unwrap();
+    let without = Expression::parse("%{A} =~ /END.*a/").unwrap();
+    for (length, is_decided) in [
+        (0, true),
+        (1_000, true),
+        (8_000, true),
+        (30_000, false),
+        (1 << 20, false),
+    ] {
+        let text = Text(length);
+        assert_eq!(without.evaluate(&text), Ok(false), "{length}");
+        if length <= 1_000 || !is_decided {
+            let decided = with_look_around.evaluate(&text);
+            let expected = is_decided.then_some(false);
+            assert_eq!(decided.ok(), expected, "{length}");
+        }
+    }
+    let cheap = Expression::parse("%{A} =~ /(?<!a)foo/").unwrap();
+    assert_eq!(cheap.evaluate(&Text(8_000)), Ok(false));
+    let error = cheap.evaluate(&Text(30_000)).unwrap_err();
+    assert!(error.message().contains("takes too many steps"), "{error}");
 }
 
 #[test]

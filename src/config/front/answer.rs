@@ -10,7 +10,7 @@ use super::layer::{HostLayer, RequestLayers};
 use super::site::{HostDestination, Site};
 use crate::balancer::Balancer;
 use crate::config::ErrorOverride;
-use crate::proxy::{AnsweredBadly, Endpoint, Origin, ProxyBody};
+use crate::proxy::{Endpoint, Origin, ProxyBody, RejectedResponse};
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ServedBy};
 use crate::session;
 
@@ -176,7 +176,10 @@ impl RequestContext {
     }
 
     fn chosen(&self, answer: &FrontResponse) -> Option<Chosen> {
-        let badly = answer.extensions().get::<AnsweredBadly>().map(|by| &by.0);
+        let badly = answer
+            .extensions()
+            .get::<RejectedResponse>()
+            .map(|by| &by.0);
         if let Some(served) = answer.extensions().get::<ServedBy>().or(badly) {
             return Some(Chosen {
                 member: served.member.clone(),

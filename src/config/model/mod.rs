@@ -106,7 +106,7 @@ fn begin_at(base: &Path, file: &mut String) {
 )]
 #[non_exhaustive]
 pub struct CheckCondition {
-    /// Its name, at most 15 bytes.
+    /// Its name, at most 15 bytes; letter case does not count.
     pub name: String,
     /// The expression, as it was written, without braces.
     pub expression: String,

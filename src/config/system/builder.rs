@@ -84,7 +84,8 @@ impl RunningConfigBuilder {
         self
     }
 
-    /// Adds `observer` to all balancers.
+    /// Adds `observer` to all balancers. It is also told what is wrong with heartbeats
+    /// ([`HeartbeatFault`](crate::balancer::events::EventKind::HeartbeatFault)).
     ///
     /// # Examples
     ///
@@ -121,7 +122,7 @@ impl RunningConfigBuilder {
         faults.look_at(&self.config);
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
         let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
-        let heart = Heart::new(&self.config.heartbeats);
+        let heart = Heart::new(&self.config.heartbeats, observer);
         sites(&self.config, &changes, &heart.monitor, &mut faults);
         check_doors(&self.config, &self.around, &mut faults);
         faults.into_result(())
@@ -137,7 +138,8 @@ impl RunningConfigBuilder {
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
         let (config, around) = (self.config, self.around);
         faults.look_at(&config);
-        let (heart, runtime) = (Heart::new(&config.heartbeats), Handle::try_current().ok());
+        let heart = Heart::new(&config.heartbeats, observer);
+        let runtime = Handle::try_current().ok();
         let changes = prepare(&config, &none, &around, observer, &mut faults);
         let hosts = sites(&config, &changes, &heart.monitor, &mut faults);
         let doors = open(&config, &[], &around, &mut faults);

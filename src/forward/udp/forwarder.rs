@@ -27,7 +27,7 @@ use crate::session::StickTable;
 /// scheduler.
 ///
 /// A flow ends when it has been quiet for a while, or when each datagram has had its
-/// [`answers`](Self::error_page). If the member's host reports that nothing listens there (ICMP),
+/// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
 /// the member is put in error, the flow ends, and the client's next datagram goes elsewhere. A
 /// datagram that was on its way is lost, which is for the client to repeat, as ever with UDP.
 ///
@@ -157,7 +157,7 @@ impl UdpForwarder {
         self
     }
 
-    /// Puts a member in error that has left a flow without an [answer](Self::error_page) until it
+    /// Puts a member in error that has left a flow without an [answer](Self::answers) until it
     /// became idle, so that a member that hangs gets no more flows.
     ///
     /// It is wrong where a member need not answer all that clients send: a client that sends such

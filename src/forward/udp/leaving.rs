@@ -50,7 +50,7 @@ impl Observer for LeavingObserver {
     }
 
     fn interest(&self) -> Interest {
-        Interest::CHANGED.and(Interest::LEFT)
+        Interest::CHANGED | Interest::LEFT
     }
 }
 

@@ -148,7 +148,11 @@ impl CheckBuilder {
     /// Lets checks that pass also end an [ejection](crate::Balancer::eject), as Envoy's do.
     ///
     /// By default they do not: what is ejected for its answers or its time is often well by its
-    /// checks, and would return at once.
+    /// checks, and would return at once. An ejection by an
+    /// [`OutlierDetector`](crate::health::OutlierDetector) they end without this, and the member
+    /// is tried with one request at first
+    /// ([`checks_end_ejections`](crate::health::OutlierDetectorBuilder::checks_end_ejections));
+    /// with this it serves fully at once.
     ///
     /// # Examples
     ///

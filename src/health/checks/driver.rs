@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -48,9 +50,13 @@ struct Tracked {
     /// The last check that was chosen for it.
     check: Option<Check>,
     is_new: bool,
+    /// Whether it was ejected when its check began: one that began before tells nothing of it.
+    was_ejected: bool,
     /// When it was last checked.
     checked: Option<Instant>,
     running: Option<AbortHandle>,
+    /// All were to be checked while it was: it is due at once when that is over.
+    again: bool,
 }
 
 impl<W: Send + Sync + 'static> Driver<W> {
@@ -111,7 +117,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
         if news.now {
             let now = Instant::now();
-            for &key in self.members.keys() {
+            for (&key, member) in &mut self.members {
+                member.again = member.running.is_some();
                 self.queue.put(key, now);
             }
         }
@@ -141,8 +148,10 @@ impl<W: Send + Sync + 'static> Driver<W> {
             pending: Pending::default(),
             check: None,
             is_new: true,
+            was_ejected: false,
             checked: None,
             running: None,
+            again: false,
         };
         self.members.insert(key, member);
         self.queue.put(key, now);
@@ -178,6 +187,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
             let task = async move { (key, sheltered.await) };
             member.running = Some(self.running.spawn(task));
             member.is_new = false;
+            member.was_ejected = member.state.status().contains(Flag::Ejected);
         }
     }
 
@@ -219,11 +229,23 @@ impl<W: Send + Sync + 'static> Driver<W> {
         } else {
             Speed::Quick
         };
-        let check = report.check.as_ref().unwrap_or(&self.plan.check);
-        self.queue
-            .ended(key, speed, now + check.pause(&self.random));
+        if !matches!(report.found, Finding::Stopped) {
+            member.check = report.check;
+        }
+        let check = member.check.as_ref().unwrap_or(&self.plan.check);
+        let status = member.state.status();
+        let at_once = match report.found {
+            Finding::Checked(_) | Finding::Nothing => false,
+            Finding::Outdated => true,
+            Finding::Stopped => !status.contains(Flag::Stopped),
+        };
+        let pause = if take(&mut member.again) || at_once {
+            Duration::ZERO
+        } else {
+            check.pause(&self.random)
+        };
+        self.queue.ended(key, speed, now + pause);
         let needed = check.needed();
-        member.check = report.check;
         let Finding::Checked(result) = report.found else {
             return None;
         };
@@ -231,15 +253,24 @@ impl<W: Send + Sync + 'static> Driver<W> {
         if matches!(&result, Err(error) if error.is_inconclusive()) {
             return None;
         }
-        let status = member.state.status();
         if status.contains(Flag::Stopped) {
             return None;
         }
+        let status = if member.was_ejected {
+            status
+        } else {
+            status.without(Flag::Ejected)
+        };
         let id = member.state.id();
         match (member.tally.note(status, result.is_ok(), needed), result) {
             (CheckChange::Fail, Err(error)) => Some(Changed {
                 id,
                 failed: Some(error.cause()),
+                ends_ejections: false,
+            }),
+            (CheckChange::Pass, Ok(())) => Some(Changed {
+                id,
+                failed: None,
                 ends_ejections: false,
             }),
             (CheckChange::Recover, Ok(())) => Some(Changed {
@@ -268,11 +299,12 @@ fn carry_out<W>(balancer: &Balancer<W>, changes: Vec<Changed>) {
     let found = changes
         .into_iter()
         .map(|it| (MemberKey::Id(it.id), it.failed));
-    balancer.apply_check_results(found);
+    // Before it is told that they pass: these serve fully, also if a detector has ejected them.
     for id in ejected {
         // One that has left meanwhile needs nothing more.
         let _ = balancer.recover(id);
     }
+    balancer.apply_check_results(found);
 }
 
 async fn until(moment: Option<Instant>) {

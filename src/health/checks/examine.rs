@@ -2,7 +2,7 @@
 //!
 //! What does not live here: what follows from it (`driver`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
@@ -38,6 +38,10 @@ pub(super) enum Finding {
     Checked(Result<(), ProbeError>),
     /// It was not checked.
     Nothing,
+    /// The member went elsewhere meanwhile.
+    Outdated,
+    /// It is stopped, and so not checked, whatever its check is.
+    Stopped,
 }
 
 impl CheckReport {
@@ -51,9 +55,15 @@ impl CheckReport {
 }
 
 pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
-    let stopped = it.state.status().contains(Flag::Stopped);
-    let chosen = if stopped { None } else { choose(&it) };
-    let Some((check, target)) = chosen else {
+    if it.state.status().contains(Flag::Stopped) {
+        return CheckReport::of(None, Finding::Stopped);
+    }
+    let Some(Chosen {
+        check,
+        payload,
+        target,
+    }) = choose(&it)
+    else {
         return CheckReport::of(None, Finding::Nothing);
     };
     if it.only_choose {
@@ -61,6 +71,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     }
     let began = Instant::now();
     let until = began + check.limit();
+    let checked = target.as_ref().ok().cloned();
     let probing = async {
         let target = find(target?.keeping(it.kept.clone()), &it, until).await?;
         check.probe().probe(target).await
@@ -74,15 +85,27 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
         ))),
     };
     let was_slow = began.elapsed() > check.limit() / 2;
+    let found = if has_moved(&it, &payload, checked.as_ref()) {
+        Finding::Outdated
+    } else {
+        Finding::Checked(result)
+    };
     CheckReport {
         check: Some(check),
-        found: Finding::Checked(result),
+        found,
         was_slow,
     }
 }
 
+/// How a member is checked this time.
+struct Chosen<W> {
+    check: Check,
+    payload: Weak<W>,
+    target: Result<ProbeTarget, ProbeError>,
+}
+
 /// The check of the member, and where it is checked. No payload is held any longer.
-fn choose<W>(it: &Examination<W>) -> Option<(Check, Result<ProbeTarget, ProbeError>)> {
+fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
     let balancer = it.balancer.upgrade()?;
     let name = it.state.name();
     let payload = balancer.payload(name)?;
@@ -91,7 +114,27 @@ fn choose<W>(it: &Examination<W>) -> Option<(Check, Result<ProbeTarget, ProbeErr
         None => it.plan.check.clone(),
     };
     let target = (it.plan.target)(&payload);
-    Some((check, target))
+    Some(Chosen {
+        check,
+        payload: Arc::downgrade(&payload),
+        target,
+    })
+}
+
+/// Whether the member has another payload since, which is to be checked elsewhere: what was
+/// found is not the member's any more.
+fn has_moved<W>(it: &Examination<W>, before: &Weak<W>, checked: Option<&ProbeTarget>) -> bool {
+    let payload = it.balancer.upgrade();
+    let payload = payload.and_then(|balancer| balancer.payload(it.state.name()));
+    // Sources put the same payload in again, in intervals of their own.
+    let Some(payload) = payload.filter(|now| before.as_ptr() != Arc::as_ptr(now)) else {
+        return false;
+    };
+    match ((it.plan.target)(&payload), checked) {
+        (Ok(target), Some(checked)) => !target.is_as(checked),
+        (Err(_), None) => false,
+        _ => true,
+    }
 }
 
 /// The target with addresses in place of a name.

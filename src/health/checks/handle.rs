@@ -19,7 +19,8 @@ use crate::member::MemberSpec;
 ///
 /// * Members that join are checked from then on; one that leaves is forgotten, with its counts,
 ///   and a check of it that is under way is given up. A new payload of the same name is used by
-///   the next check.
+///   the next check; if it is to be checked elsewhere, what a check that is under way finds at
+///   the former address counts for nothing, and the next one follows at once.
 /// * Stopped members are not checked. All others are, also those that are disabled, draining or
 ///   spares.
 /// * A member is checked again one [interval](super::CheckBuilder::interval) after its check has
@@ -34,6 +35,11 @@ use crate::member::MemberSpec;
 /// | [`fails`](super::CheckBuilder::fails) have failed | [`Flag::FailedCheck`](crate::Flag::FailedCheck), with the cause | |
 /// | [`passes`](super::CheckBuilder::passes) have passed | | the failed check ends, and so does an error |
 ///
+/// An [ejection](Balancer::eject) lasts for its time, unless
+/// [`end_ejections`](super::CheckBuilder::end_ejections) is set; those of an
+/// [`OutlierDetector`](crate::health::OutlierDetector) end when `passes` checks in a row have
+/// passed that began after them, and a request tries the member.
+///
 /// Neither its recovery delay nor forced recovery ends a failed check: only a check that passes
 /// does, or [`recover`](Balancer::recover).
 ///
@@ -46,6 +52,11 @@ use crate::member::MemberSpec;
 /// hangs holds its slot until its time limit. So that hung members leave slots to the others,
 /// those whose last check was slow, which is longer than half of its time limit, have at most
 /// half of the slots. If all members hang at once, that takes one time limit to be found out.
+///
+/// Names are looked up for each check, on threads of the runtime: 64 at most in the program, a
+/// quarter of them for names whose last lookup took longer than a check. A member for which
+/// these do not suffice is checked where it was found last; if it never was, the check counts
+/// neither way.
 ///
 /// # Panics
 ///
@@ -171,7 +182,7 @@ impl HealthChecks {
     }
 
     /// Makes all members due now, whatever their intervals, and so takes up what has changed in
-    /// the choice of their checks. One that is being checked is not checked twice for it.
+    /// the choice of their checks. One that is being checked is checked again when that is over.
     ///
     /// # Examples
     ///
@@ -229,7 +240,8 @@ impl<W> HealthChecksBuilder<W> {
 
     /// Chooses the check of each member, by its name, its spec and its payload; `None` for one
     /// that is not checked. It is asked before each check, so that it sees changes of labels and
-    /// payloads, and for members that are not checked, once in an interval.
+    /// payloads, and for members that are not checked, once in an interval. A failed check stays
+    /// when its member is checked no more: end it by [`recover`](Balancer::recover).
     pub fn check_by(
         mut self,
         choose: impl Fn(&str, &MemberSpec, &W) -> Option<Check> + Send + Sync + 'static,

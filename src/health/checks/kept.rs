@@ -6,23 +6,31 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::http::CheckConnection;
+use crate::net::Connector;
 use crate::sync::Mutex;
 
 /// A place for one connection, which belongs to one member.
 #[derive(Clone, Default)]
 pub(super) struct KeptLine {
-    line: Arc<Mutex<Option<(String, CheckConnection)>>>,
+    line: Arc<Mutex<Option<Kept>>>,
+}
+
+struct Kept {
+    by: Connector,
+    by_2: bool,
+    line: CheckConnection,
 }
 
 impl KeptLine {
-    /// Takes the connection out, if it goes to where `key` says.
-    pub(super) fn take(&self, key: &str) -> Option<CheckConnection> {
-        let kept = self.line.lock().take();
-        kept.filter(|(to, _)| to == key).map(|(_, line)| line)
+    /// Takes the connection out, if it is one that `connector` could open now.
+    pub(super) fn take(&self, connector: &Connector, by_2: bool) -> Option<CheckConnection> {
+        let kept = self.line.lock().take()?;
+        let fits = kept.by_2 == by_2 && connector.could_open(&kept.by, kept.line.peer());
+        fits.then_some(kept.line)
     }
 
-    pub(super) fn put(&self, key: String, line: CheckConnection) {
-        let former = self.line.lock().replace((key, line));
+    pub(super) fn put(&self, by: Connector, by_2: bool, line: CheckConnection) {
+        let former = self.line.lock().replace(Kept { by, by_2, line });
         drop(former);
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! The system looks a name up on a thread of the runtime's, and cannot be told to stop: where
 //! its servers do not answer, that takes longer than a check may. So that lookups do not pile up
-//! then, a member has one at a time, for which its next check waits on; and all members have a
-//! bounded number, so that others in the program find a thread, too.
+//! then, a member has one at a time, for which its next check waits on, as long as its name is
+//! the same; and all members of the program have a bounded number, so that its other parts find
+//! a thread, too. Members whose last lookup was given up have permits of their own: they keep
+//! the others waiting once, and not again. A member for which there is no permit is checked where
+//! it was found last.
 //!
 //! What does not live here: the lookup itself (`net`).
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use tokio::sync::Semaphore;
@@ -23,32 +26,77 @@ use crate::sync::Mutex;
 use crate::timer::timeout_at;
 
 /// Of the 512 threads that a runtime has for what blocks, unless it is told otherwise.
-const MOST: usize = 64;
+const MOST: usize = 48;
+/// The same for names whose last lookup was given up.
+const MOST_SLOW: usize = 16;
+
+/// How many lookups may be under way.
+#[derive(Clone)]
+struct Permits {
+    quick: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Permits {
+    fn new() -> Self {
+        Self {
+            quick: Arc::new(Semaphore::new(MOST)),
+            slow: Arc::new(Semaphore::new(MOST_SLOW)),
+        }
+    }
+}
+
+/// All balancers together: the threads are the program's.
+static PERMITS: LazyLock<Permits> = LazyLock::new(Permits::new);
 
 type LookupResult = Result<Vec<SocketAddr>, ConnectError>;
 type Looking = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
 /// Looks names up, a bounded number at the same time.
 pub(super) struct BoundedLookups {
-    permits: Arc<Semaphore>,
+    permits: Permits,
     look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
 }
 
-/// The lookup that a member's checks have under way.
+/// What the checks of one member know about its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    lookup: Arc<Mutex<Option<JoinHandle<LookupResult>>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    lookup: Option<Lookup>,
+    /// What the last lookup has found.
+    last: Option<((Arc<str>, u16), Arc<[SocketAddr]>)>,
+    /// The last lookup that was begun took longer than a check.
+    was_slow: bool,
+}
+
+/// A lookup, and the name and the port that are looked up: a member may have others by the time
+/// of its next check.
+#[derive(Debug)]
+struct Lookup {
+    of: (Arc<str>, u16),
+    task: JoinHandle<LookupResult>,
 }
 
 impl BoundedLookups {
     /// By the system.
     pub(super) fn new() -> Self {
-        Self::by(|name, port| Box::pin(async move { lookup(&name, port).await }))
+        let look_up = |name: Arc<str>, port| -> Looking {
+            Box::pin(async move { lookup(&name, port).await })
+        };
+        Self {
+            permits: PERMITS.clone(),
+            look_up: Box::new(look_up),
+        }
     }
 
+    #[cfg(test)]
     fn by(look_up: impl Fn(Arc<str>, u16) -> Looking + Send + Sync + 'static) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(MOST)),
+            permits: Permits::new(),
             look_up: Box::new(look_up),
         }
     }
@@ -60,37 +108,67 @@ impl BoundedLookups {
         pending: &Pending,
         until: Instant,
     ) -> Result<Arc<[SocketAddr]>, ProbeError> {
-        let known = pending.lookup.lock().take();
-        let lookup = match known {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            // It is looked up nowhere, so it waits for no others.
+            return Ok([SocketAddr::new(address, port)].into());
+        }
+        let (known, last, was_slow) = {
+            let mut known = pending.known.lock();
+            let last = known.last.as_ref();
+            let last = last.filter(|((of, at), _)| of == name && *at == port);
+            let last = last.map(|(_, found)| found.clone());
+            (known.lookup.take(), last, known.was_slow)
+        };
+        let lookup = match known.filter(|it| *it.of.0 == **name && it.of.1 == port) {
             Some(lookup) => lookup,
             None => {
-                let permit = timeout_at(until, self.permits.clone().acquire_owned()).await;
+                let permits = if was_slow {
+                    &self.permits.slow
+                } else {
+                    &self.permits.quick
+                };
+                // Most of its time is for the check itself.
+                let now = Instant::now();
+                let patience = match last {
+                    Some(_) => now + until.saturating_duration_since(now) / 4,
+                    None => until,
+                };
+                let permit = timeout_at(patience, permits.clone().acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else {
                     let words = "other names are being looked up for too long";
-                    return Err(ProbeError::from(words).inconclusive());
+                    return last.ok_or_else(|| ProbeError::from(words).inconclusive());
                 };
+                pending.known.lock().was_slow = false;
                 let looking = (self.look_up)(name.clone(), port);
-                tokio::spawn(async move {
+                let task = tokio::spawn(async move {
                     let found = looking.await;
                     drop(permit);
                     found
-                })
+                });
+                Lookup {
+                    of: (name.clone(), port),
+                    task,
+                }
             }
         };
         let waiting = PendingLookup {
             lookup: Some(lookup),
             pending,
         };
-        match waiting.await {
-            Some(found) => Ok(found?.into()),
-            None => Err(ProbeError::from("the lookup of its name broke off").inconclusive()),
-        }
+        let Some(found) = waiting.await else {
+            return Err(ProbeError::from("the lookup of its name broke off").inconclusive());
+        };
+        let found = found.map(Arc::<[SocketAddr]>::from);
+        let last = found.as_ref().ok();
+        let last = last.map(|found| ((name.clone(), port), found.clone()));
+        pending.known.lock().last = last;
+        Ok(found?)
     }
 }
 
 /// Waits for a lookup; dropped before it is over, it leaves it to the member's next check.
 struct PendingLookup<'p> {
-    lookup: Option<JoinHandle<LookupResult>>,
+    lookup: Option<Lookup>,
     pending: &'p Pending,
 }
 
@@ -101,7 +179,7 @@ impl Future for PendingLookup<'_> {
         let Some(lookup) = &mut self.lookup else {
             return Poll::Ready(None);
         };
-        let polled = pin!(lookup).poll(context);
+        let polled = Pin::new(&mut lookup.task).poll(context);
         if polled.is_ready() {
             self.lookup = None;
         }
@@ -112,7 +190,9 @@ impl Future for PendingLookup<'_> {
 impl Drop for PendingLookup<'_> {
     fn drop(&mut self) {
         if let Some(lookup) = self.lookup.take() {
-            *self.pending.lookup.lock() = Some(lookup);
+            let mut known = self.pending.known.lock();
+            known.lookup = Some(lookup);
+            known.was_slow = true;
         }
     }
 }
@@ -125,7 +205,7 @@ impl fmt::Debug for BoundedLookups {
 
 #[cfg(test)]
 mod tests {
-    use super::{BoundedLookups, MOST, Pending};
+    use super::{BoundedLookups, MOST, MOST_SLOW, Pending};
     use crate::sync::{AtomicU32, SeqCst};
     use crate::timer::timeout;
     use std::net::SocketAddr;
@@ -180,10 +260,91 @@ mod tests {
         let find = || lookups.find((&name, 7), &members[MOST], Instant::now() + LIMIT);
         let error = timeout(LIMIT, find()).await.unwrap().unwrap_err();
         assert!(error.is_inconclusive());
-        assert_eq!(begun.load(SeqCst), 64);
+        assert_eq!(begun.load(SeqCst), 48);
+        let plain = Arc::from("::1");
+        let found = lookups.find((&plain, 7), &members[MOST], Instant::now() + LIMIT);
+        assert_eq!(found.await.unwrap()[..], ["[::1]:7".parse().unwrap()]);
         go_on.notify_waiters();
         tokio::task::yield_now().await;
         go_on.notify_one();
         assert!(timeout(LIMIT, find()).await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_name_is_found_at_is_not_the_members_address() {
+        let (lookups, begun, go_on) = hanging();
+        let pending = Pending::default();
+        let (old, new) = (Arc::from("old.internal"), Arc::from("new.internal"));
+        let until = || Instant::now() + LIMIT;
+        let find = lookups.find((&old, 7), &pending, until());
+        assert!(timeout(LIMIT, find).await.is_err());
+        // The member has another payload by now, and then one with another port.
+        for (name, port, all) in [(&new, 7, 2), (&new, 8, 3)] {
+            let find = lookups.find((name, port), &pending, until());
+            assert!(timeout(LIMIT, find).await.is_err());
+            assert_eq!(begun.load(SeqCst), all);
+        }
+        go_on.notify_waiters();
+        let found = lookups.find((&new, 8), &pending, until()).await.unwrap();
+        assert_eq!(found.first().unwrap().port(), 8);
+        assert_eq!(begun.load(SeqCst), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_hang_again_leave_the_threads_to_the_others() {
+        let (lookups, begun, go_on) = hanging();
+        let name = Arc::from("db.internal");
+        let members: Vec<_> = (0..MOST).map(|_| Pending::default()).collect();
+        let give_up = async |pending: &Pending| {
+            let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
+            timeout(LIMIT, find).await.is_err()
+        };
+        for pending in &members {
+            assert!(give_up(pending).await, "all of them hang at first");
+        }
+        go_on.notify_waiters();
+        tokio::task::yield_now().await;
+        for pending in &members {
+            let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
+            assert!(find.await.is_ok(), "found meanwhile");
+        }
+        begun.store(0, SeqCst);
+        for pending in &members[..MOST_SLOW] {
+            assert!(give_up(pending).await);
+        }
+        assert!(!give_up(&members[MOST_SLOW]).await, "it finds no permit");
+        assert_eq!(begun.load(SeqCst), 16);
+        // Others do, as many as before.
+        for _ in 0..MOST {
+            assert!(give_up(&Pending::default()).await);
+        }
+        assert_eq!(begun.load(SeqCst), 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_without_a_place_is_checked_where_it_was_found_last() {
+        let (lookups, begun, go_on) = hanging();
+        let name = Arc::from("db.internal");
+        let known = Pending::default();
+        let find = |port| {
+            let (lookups, name, known) = (&lookups, &name, &known);
+            async move {
+                let until = Instant::now() + LIMIT;
+                lookups.find((name, port), known, until).await
+            }
+        };
+        go_on.notify_one();
+        let first = timeout(LIMIT, find(7)).await.unwrap().unwrap();
+        for _ in 0..MOST {
+            let other = Pending::default();
+            let find = lookups.find((&name, 7), &other, Instant::now() + LIMIT);
+            assert!(timeout(LIMIT, find).await.is_err());
+        }
+        let began = Instant::now();
+        assert_eq!(find(7).await.unwrap(), first);
+        assert_eq!(began.elapsed(), LIMIT / 4, "most of the time is left");
+        assert_eq!(begun.load(SeqCst), 49);
+        // That is nothing for another port.
+        assert!(find(8).await.unwrap_err().is_inconclusive());
     }
 }

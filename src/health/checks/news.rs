@@ -82,7 +82,7 @@ impl Observer for Reporter {
     }
 
     fn interest(&self) -> Interest {
-        Interest::CHANGED.and(Interest::JOINED).and(Interest::LEFT)
+        Interest::CHANGED | Interest::JOINED | Interest::LEFT
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) enum CheckChange {
     /// The member is out of service from now on.
     Fail,
     Nothing,
+    /// The member passes, and is out for what checks have not found: an ejection.
+    Pass,
     /// The member is well again.
     Recover,
 }
@@ -37,11 +39,12 @@ impl CheckTally {
     /// of a member that is out for an error of its requests do not count: the error has an end
     /// of its own.
     pub(super) fn note(&mut self, status: Status, passed: bool, needed: Needed) -> CheckChange {
+        let is_ejected = status.contains(Flag::Ejected);
         let is_out = status.contains(Flag::FailedCheck)
             || status.contains(Flag::InError)
-            || needed.ends_ejections && status.contains(Flag::Ejected);
+            || needed.ends_ejections && is_ejected;
         let row = match (is_out, passed) {
-            (true, true) => {
+            (is_out, true) if is_out || is_ejected => {
                 self.fails = 0;
                 &mut self.passes
             }
@@ -53,16 +56,17 @@ impl CheckTally {
                 self.passes = 0;
                 return CheckChange::Nothing;
             }
-            (false, true) => {
-                self.fails = 0;
+            (_, true) => {
+                // Passes before an outage do not count to its end.
+                *self = Self::default();
                 return CheckChange::Nothing;
             }
         };
         *row += 1;
-        let (enough, change) = if passed {
-            (needed.passes, CheckChange::Recover)
-        } else {
-            (needed.fails, CheckChange::Fail)
+        let (enough, change) = match (passed, is_out) {
+            (false, _) => (needed.fails, CheckChange::Fail),
+            (true, false) => (needed.passes, CheckChange::Pass),
+            (true, true) => (needed.passes, CheckChange::Recover),
         };
         if *row < enough {
             return CheckChange::Nothing;
@@ -100,7 +104,7 @@ mod tests {
         for check in checks.chars() {
             match tally.note(status, check == '+', needed) {
                 CheckChange::Fail => status = status.with(Flag::FailedCheck),
-                CheckChange::Nothing => {}
+                CheckChange::Nothing | CheckChange::Pass => {}
                 CheckChange::Recover => status = OK,
             }
             shown.push(if status == OK { '.' } else { 'x' });
@@ -130,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn passes_from_before_an_error_do_not_end_it() {
+        let (mut tally, needed) = (CheckTally::default(), needed(3, 1));
+        let error = out(Flag::InError);
+        let mut note = |status| tally.note(status, true, needed);
+        assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
+        // Its time was over before the third.
+        assert_eq!(note(OK), CheckChange::Nothing);
+        assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
+        assert_eq!(note(error), CheckChange::Recover);
+    }
+
+    #[test]
     fn only_failed_checks_and_errors_are_ended_unless_ejections_are_too() {
         let ejected = out(Flag::Ejected);
         let note = |status, passed, needed| CheckTally::default().note(status, passed, needed);
@@ -142,7 +158,8 @@ mod tests {
             assert_eq!(note(out(flag), true, needed(1, 1)), CheckChange::Nothing);
             assert_eq!(note(out(flag), false, needed(1, 1)), CheckChange::Fail);
         }
-        assert_eq!(note(ejected, true, needed(1, 1)), CheckChange::Nothing);
+        assert_eq!(note(ejected, true, needed(1, 1)), CheckChange::Pass);
+        assert_eq!(note(ejected, true, needed(2, 1)), CheckChange::Nothing);
         assert_eq!(note(ejected, false, needed(1, 1)), CheckChange::Fail);
         let ending = Needed {
             ends_ejections: true,
@@ -150,6 +167,22 @@ mod tests {
         };
         assert_eq!(note(ejected, true, ending), CheckChange::Recover);
         assert_eq!(note(ejected, false, ending), CheckChange::Nothing);
+    }
+
+    #[test]
+    fn each_row_of_passes_of_an_ejected_member_is_noted_and_fails_take_it_out_too() {
+        let (ejected, mut tally) = (out(Flag::Ejected), CheckTally::default());
+        let mut course = |checks: &str| -> Vec<CheckChange> {
+            let checks = checks.chars();
+            checks
+                .map(|check| tally.note(ejected, check == '+', needed(2, 2)))
+                .collect()
+        };
+        use CheckChange::{Fail, Nothing, Pass};
+        assert_eq!(course("++++"), [Nothing, Pass, Nothing, Pass]);
+        assert_eq!(course("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
+        assert_eq!(course("--"), [Fail, Nothing], "the fail before counts");
+        assert_eq!(course("+"), [Nothing]);
     }
 
     proptest! {

@@ -75,6 +75,12 @@ impl ProbeTarget {
         &self.path
     }
 
+    /// Whether a probe of the other asks the same.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let is_there = self.connector.could_open(&other.connector, None);
+        is_there && self.host == other.host && self.path == other.path
+    }
+
     /// The connection that is kept from one check of the member to the next.
     pub(super) const fn kept(&self) -> &KeptLine {
         &self.kept

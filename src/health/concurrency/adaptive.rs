@@ -32,6 +32,8 @@ type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
 /// the request that finds it over, so no task is needed.
 ///
 /// As dropped counts an answer of 429 or 503, and a request that timed out without an answer.
+/// An answer with another status of 500 or above is not measured: a member that fails at once is
+/// not a fast one.
 ///
 /// A balancer should have one of them at most: of two, the later word counts.
 ///
@@ -277,6 +279,11 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
             } => self
                 .0
                 .take(member, |gauge| gauge.dropped(member.in_flight())),
+            // How soon it fails tells nothing of how long its work takes.
+            EventKind::Answered {
+                status: Some(500..),
+                ..
+            } => {}
             EventKind::Answered {
                 time_to_head: Some(time),
                 ..
@@ -294,15 +301,13 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
     }
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED
-            .and(Interest::ENDED)
-            .and(Interest::JOINED)
+        Interest::TIME_TO_HEAD | Interest::ENDED | Interest::JOINED
     }
 }
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && ended.time_to_head.is_none()
+    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
 }
 
 impl fmt::Debug for AdaptiveLimit {

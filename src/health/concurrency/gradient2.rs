@@ -86,7 +86,8 @@ impl Gradient2 {
         self
     }
 
-    /// Sets how many requests may queue, by which the limit grows; 4 by default.
+    /// Sets how many requests may queue, by which the limit grows; 4 by default. It does not
+    /// shrink below twice this, however long answers take.
     pub fn with_queue(mut self, requests: u32) -> Self {
         self.queue = requests.into();
         self

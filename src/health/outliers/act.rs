@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::desk::BalancerCommand;
+use super::desk::{BalancerCommand, DetectorState, TrialLimit};
 use super::judge::{OutlierJudge, is_ejected};
 use super::ledger::{EjectionStage, Ledger};
 use super::signals::Signal;
 use crate::health::by_slot::is_there;
-use crate::member::{Cause, MemberId};
+use crate::member::{Cause, MemberId, MemberState};
 
 impl OutlierJudge {
     /// Carries out what was ordered, unless another thread is at it: that sees it, too.
@@ -34,9 +34,9 @@ impl OutlierJudge {
 
     fn carry_out(&self, order: BalancerCommand) {
         match order {
-            BalancerCommand::Open(limit) => {
+            BalancerCommand::Limit(limit, requests) => {
                 if let Some(limit) = limit.upgrade() {
-                    limit.set(None);
+                    limit.set(requests);
                 }
             }
             BalancerCommand::EndEjections(members) => self.group.end_ejections(&members),
@@ -61,8 +61,12 @@ impl OutlierJudge {
             ejections.retain(|&(member, ..)| is_due(&desk.ledger, member));
             limits.retain(|limit| is_due(&desk.ledger, limit.member().id()));
             for limit in &limits {
-                let weak = limit.downgrade();
-                desk.limits.insert(limit.member().id(), weak);
+                let trial = TrialLimit {
+                    limit: limit.downgrade(),
+                    older: 0,
+                    tries: 1,
+                };
+                desk.limits.insert(limit.member().id(), trial);
             }
         }
         for limit in limits {
@@ -82,6 +86,38 @@ impl OutlierJudge {
         self.group.eject(with_causes.collect());
         drop(carried);
     }
+
+    /// A request that began before the ejection of its member has ended.
+    #[cold]
+    pub(super) fn ended_older(&self, member: &MemberState) {
+        let mut desk = self.desk.lock();
+        let id = member.id();
+        match desk.ledger.stage(id) {
+            // While it is out, nothing new begins: all of these began before.
+            EjectionStage::Away { is_done: true, .. } => {
+                let in_flight = member.in_flight();
+                Self::note_older(&mut desk, id, |_| in_flight);
+            }
+            EjectionStage::Trial { .. } => {
+                Self::note_older(&mut desk, id, |older| older.saturating_sub(1))
+            }
+            EjectionStage::Away { .. } | EjectionStage::Serving => {}
+        }
+        drop(desk);
+        self.act();
+    }
+
+    fn note_older(desk: &mut DetectorState, member: MemberId, change: impl FnOnce(u32) -> u32) {
+        let Some(trial) = desk.limits.get_mut(&member) else {
+            return;
+        };
+        let before = trial.older;
+        trial.older = change(before);
+        if trial.older != before {
+            let order = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
+            desk.orders.push_back(order);
+        }
+    }
 }
 
 /// Ejections that the balancer has carried out when this is dropped.
@@ -96,6 +132,11 @@ impl Drop for Carried<'_> {
         let mut desk = self.judge.desk.lock();
         for &member in &self.members {
             desk.ledger.ejected(member);
+            if let Some(seat) = roster.as_ref().and_then(|it| it.seat(member.slot())) {
+                // Before the look at whether it is out: while it is, nothing new begins.
+                let in_flight = seat.state.in_flight();
+                OutlierJudge::note_older(&mut desk, member, |_| in_flight);
+            }
             let is_there = roster.as_ref().is_some_and(|it| is_there(it, member));
             let is_out = roster.as_ref().is_some_and(|it| is_ejected(it, member));
             if !is_there {
@@ -106,6 +147,11 @@ impl Drop for Carried<'_> {
                 self.judge.recover(&mut desk, member, 0);
             }
         }
+        // What fell ill after it was counted, and before it was known that a member is out, has
+        // been told of in vain.
+        if let Some(roster) = &roster {
+            self.judge.mend(&mut desk, roster, &[]);
+        }
     }
 }
 
@@ -115,5 +161,65 @@ struct Acting<'j>(&'j OutlierJudge);
 impl Drop for Acting<'_> {
     fn drop(&mut self) {
         self.0.desk.lock().is_acting = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::group::WatchedBalancer;
+    use super::super::judge::OutlierJudge;
+    use super::super::settings::OutlierSettings;
+    use super::super::verdict::{Evidence, FailureKind};
+    use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
+    use crate::member::{Cause, Flag, MemberId, MemberSpec};
+    use crate::random::Random;
+    use crate::snapshot::Roster;
+
+    /// A group whose other member falls ill, of which the detector is not told, just before one
+    /// is ejected.
+    struct Falling(WeakBalancer<()>);
+
+    impl WatchedBalancer for Falling {
+        fn eject(&self, members: Vec<(MemberId, Duration, Cause)>) {
+            let balancer = self.0.upgrade().unwrap();
+            balancer.set_flag("b", Flag::FailedCheck).unwrap();
+            self.0.eject(members);
+        }
+
+        fn end_ejections(&self, members: &[MemberId]) {
+            self.0.end_ejections(members);
+        }
+
+        fn trial_limit(&self, member: MemberId) -> Option<LearnedLimit> {
+            self.0.trial_limit(member)
+        }
+
+        fn roster(&self) -> Option<Arc<Roster>> {
+            self.0.roster()
+        }
+    }
+
+    #[test]
+    fn a_member_is_back_if_the_last_other_one_falls_ill_while_it_is_ejected() {
+        let balancer = Balancer::builder()
+            .forced_recovery(false)
+            .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+            .build()
+            .unwrap();
+        let group = Box::new(Falling(balancer.downgrade()));
+        let random = Random::seeded(1);
+        let judge = OutlierJudge::new(OutlierSettings::new(), balancer.clock(), group, random);
+        let member = balancer.member("a").unwrap();
+        for _ in 0..5 {
+            let failed = Evidence::Failed(FailureKind::Answered);
+            let runs = &judge.settings.runs;
+            judge.with_tally(member.id(), |tally| tally.take(failed, runs));
+        }
+        judge.trip(member.id());
+        assert!(member.status().is_usable(), "{}", member.health());
+        assert_eq!(member.learned_limit(), None);
     }
 }

@@ -17,17 +17,35 @@ pub(super) struct DetectorState {
     /// Why each that is out was ejected.
     pub(super) reasons: BTreeMap<MemberId, Signal>,
     /// The limits of those that are out or on trial.
-    pub(super) limits: BTreeMap<MemberId, WeakLimit>,
+    pub(super) limits: BTreeMap<MemberId, TrialLimit>,
     pub(super) orders: VecDeque<BalancerCommand>,
     pub(super) is_acting: bool,
     pub(super) is_stopped: bool,
     pub(super) interval_began: Timestamp,
 }
 
+/// The limit of a member that is out or on trial: one request at first, beside those that were
+/// in flight when it was ejected. Some of these may last for hours, and must not keep it from
+/// being tried.
+pub(super) struct TrialLimit {
+    pub(super) limit: WeakLimit,
+    /// So many of those are still in flight.
+    pub(super) older: u32,
+    /// So many requests may try it at a time.
+    pub(super) tries: u32,
+}
+
+impl TrialLimit {
+    /// How many requests may be in flight.
+    pub(super) const fn most(&self) -> u32 {
+        self.older.saturating_add(self.tries)
+    }
+}
+
 /// What is to be done to the balancer.
 pub(super) enum BalancerCommand {
     Eject(Vec<(MemberId, Duration, Signal)>),
-    /// Lifts the limit of a trial.
-    Open(WeakLimit),
+    /// Lifts the limit of a trial, or sets another.
+    Limit(WeakLimit, Option<u32>),
     EndEjections(Vec<MemberId>),
 }

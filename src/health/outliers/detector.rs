@@ -40,6 +40,7 @@ use crate::random::Random;
 /// | [jitter](OutlierDetectorBuilder::jitter) | none | Envoy `max_ejection_time_jitter` |
 /// | [most members out](OutlierDetectorBuilder::max_ejected_percent) | 10 %, one in any case, and never the last usable one | Envoy, gRPC A50 |
 /// | [panic threshold](OutlierDetectorBuilder::panic_threshold) | nothing is ejected while fewer than 50 % are well | Envoy `healthy_panic_threshold` |
+/// | [active checks that pass](OutlierDetectorBuilder::checks_end_ejections) | end an ejection; the trial follows | Envoy `successful_active_health_check_uneject_host` |
 /// | [trial](OutlierDetectorBuilder::trial) afterwards | one request at a time until one succeeds; a failure doubles the ejection | Finagle's failure accrual |
 ///
 /// Failures in a row eject at once; all else is compared at the end of an interval, by the
@@ -48,9 +49,24 @@ use crate::random::Random;
 /// The ends of ejections are the balancer's: without picks, [`Balancer::run_timed_changes`] notices them.
 ///
 /// The share of members that are out holds also under races, and when members leave: what
-/// decides has one lock, which requests take only when there is something to decide. A member
-/// that an active check finds well again, is back at once (see
-/// [`check_passed`](Self::check_passed)).
+/// decides has one lock, which requests take only when there is something to decide.
+///
+/// No clock is read for a request unless [slow members](OutlierDetectorBuilder::slow_members) are
+/// looked for: each failure, and one of eight good answers of a member, looks whether the interval
+/// is over.
+///
+/// # With active checks
+///
+/// [`HealthChecks`](crate::health::HealthChecks) of the same balancer, and checks of your own that
+/// call [`Balancer::apply_check_results`], are noticed without further ado:
+///
+/// | checks of a member | the ejection ends | then |
+/// |---|---|---|
+/// | had failed ([`Flag::FailedCheck`](crate::Flag::FailedCheck)), and pass | at once | it serves fully: what was wrong is what they look at |
+/// | have passed all the time | with the next [row of passes](crate::health::CheckBuilder::passes) that begins while it is ejected | it is on [trial](OutlierDetectorBuilder::trial): its answers may fail although its checks pass |
+///
+/// So one request for each row of passes finds out that such a member still fails. Ejections by
+/// others, such as [`Balancer::eject`], are left alone.
 ///
 /// # Examples
 ///
@@ -117,9 +133,10 @@ impl OutlierDetector {
     /// Tells that an active check of a member has passed: if the member is out as an outlier, or
     /// on trial, it serves fully from now on, and what was counted of it is dropped.
     ///
-    /// The end of a [failed check](crate::Flag::FailedCheck) is noticed without this; tell of
-    /// checks that pass while the member is ejected, if they are to end ejections (Envoy:
-    /// `successful_active_health_check_uneject_host`).
+    /// What [`HealthChecks`](crate::health::HealthChecks) find is noticed without this
+    /// ([`checks_end_ejections`](OutlierDetectorBuilder::checks_end_ejections)). This is for what
+    /// knows that requests of the member succeed again: no trial follows, and it ends an ejection
+    /// by others, too.
     ///
     /// # Examples
     ///
@@ -345,14 +362,38 @@ impl OutlierDetectorBuilder {
 
     /// Sets whether a member is tried first when its ejection is over, as by default.
     ///
-    /// It then gets one request at a time (a limit of 1 in flight) until one has succeeded, and
-    /// serves fully from then on; a failure ejects it again, for twice as long. A request that is
-    /// cancelled decides nothing: the next one does. Nor does a request that began before.
+    /// It then gets one request at a time until one has succeeded, and serves fully from then on;
+    /// a failure ejects it again, for twice as long. A request that is cancelled decides nothing:
+    /// the next one does. Requests that began before the ejection decide nothing either, and do
+    /// not keep it from being tried while they last, as WebSockets do: its limit is one more than
+    /// there are of them. A trial that takes longer than the ejection took (and an
+    /// [interval](Self::interval)) lets another request try as well.
     ///
-    /// An ejection that ends early, by forced recovery, an operator or an active check, is
-    /// followed by no trial; and a trial ends when no other member is usable.
+    /// Members that would be picked without it stand in meanwhile: spares, and standbys or the
+    /// next tier if no other of its tier serves.
+    ///
+    /// An ejection that ends early, by forced recovery, an operator or the end of a failed check,
+    /// is followed by no trial; and a trial ends when no other member is usable.
     pub fn trial(mut self, trial: bool) -> Self {
         self.settings.terms.trial = trial;
+        self
+    }
+
+    /// Sets whether active checks of a member that pass end its ejection, as by default (Envoy:
+    /// `successful_active_health_check_uneject_host`, on by default, too); what follows is told
+    /// at [`OutlierDetector`]. Without it an ejection lasts for its time, whatever checks find.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::health::OutlierDetector;
+    ///
+    /// // Checks that only connect tell nothing of errors.
+    /// let builder = OutlierDetector::builder().checks_end_ejections(false);
+    /// # let _ = builder;
+    /// ```
+    pub fn checks_end_ejections(mut self, end: bool) -> Self {
+        self.settings.checks_end_ejections = end;
         self
     }
 

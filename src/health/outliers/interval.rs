@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::desk::DetectorState;
+use super::desk::{BalancerCommand, DetectorState};
 use super::histogram::HistogramCounts;
 use super::judge::{OutlierJudge, is_ejected};
 use super::statistics::{Outlier, by_failures, by_success_rate, by_time};
@@ -88,14 +88,37 @@ impl OutlierJudge {
         self.notice_missed(&mut desk, &roster);
         self.mend(&mut desk, &roster, &found);
         desk.ledger.decay(now, self.settings.interval);
-        let asked = outliers.iter();
-        let asked: Vec<_> = asked
-            .map(|&(number, signal)| (&**members[number], signal))
-            .collect();
+        self.widen_trials(&mut desk, now);
+        // What was refused while most were ill may be granted now.
+        let overdue = members.iter().filter_map(|tally| {
+            let signal = tally.overdue(&self.settings.runs)?;
+            Some((&***tally, signal))
+        });
+        let outliers = outliers.iter();
+        let outliers = outliers.map(|&(number, signal)| (&**members[number], signal));
+        let asked: Vec<_> = overdue.chain(outliers).collect();
         self.eject_all(&mut desk, &roster, &asked, &found);
         self.note_busy(&desk);
         drop(desk);
         self.act();
+    }
+
+    /// Lets more requests try a member whose trial takes longer than its ejection did.
+    fn widen_trials(&self, desk: &mut DetectorState, now: Timestamp) {
+        let DetectorState {
+            ledger,
+            limits,
+            orders,
+            ..
+        } = desk;
+        for (member, requests) in ledger.on_trial(now, self.settings.interval) {
+            let trial = limits.get_mut(&member);
+            if let Some(trial) = trial.filter(|trial| trial.tries < requests) {
+                trial.tries = requests;
+                let command = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
+                orders.push_back(command);
+            }
+        }
     }
 
     /// Ejections that ended unnoticed.

@@ -22,7 +22,7 @@ use super::signals::Signal;
 use super::tally::{OutlierTally, TallyState};
 use crate::clock::{Clock, Timestamp};
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
-use crate::member::{Flag, MemberId};
+use crate::member::{Cause, Flag, MemberId};
 use crate::random::Random;
 use crate::snapshot::Roster;
 use crate::sync::{AtomicU64, Mutex, Published, Relaxed, SeqCst};
@@ -41,6 +41,8 @@ pub(super) struct OutlierJudge {
     /// Whether a member is out or on trial: 0 or 1. SeqCst: it is set before the member is
     /// ejected, and read by what is told of changes afterwards.
     is_busy: AtomicU64,
+    /// One more than the last picture after which it was looked whether all may stay out.
+    looked: AtomicU64,
     pub(super) desk: Mutex<DetectorState>,
 }
 
@@ -63,6 +65,7 @@ impl OutlierJudge {
             interval_ends: AtomicU64::new((now + settings.interval).as_nanos()),
             slow_line: AtomicU64::new(NEVER_SLOW),
             is_busy: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             desk: Mutex::new(DetectorState {
                 ledger: Ledger::new(settings.terms),
                 reasons: BTreeMap::new(),
@@ -108,7 +111,7 @@ impl OutlierJudge {
             tally.stand(match desk.ledger.stage(id) {
                 EjectionStage::Away { .. } => TallyState::Away,
                 EjectionStage::Serving => TallyState::Serving,
-                EjectionStage::Trial => TallyState::Trial,
+                EjectionStage::Trial { .. } => TallyState::Trial,
             });
             tally
         });
@@ -165,7 +168,7 @@ impl OutlierJudge {
         let mut desk = self.desk.lock();
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
-            if desk.ledger.stage(member) == EjectionStage::Trial {
+            if matches!(desk.ledger.stage(member), EjectionStage::Trial { .. }) {
                 let was_slow = matches!(desk.reasons.get(&member), Some(Signal::Slow { .. }));
                 if is_good && !(was_slow && self.is_slow(time)) {
                     desk.ledger.pass(member);
@@ -222,9 +225,30 @@ impl OutlierJudge {
         self.act();
     }
 
+    /// Checks have noted that a member passes: its ejection ends as if its time were over, so
+    /// that a request tries it next. One by another than this detector is left alone.
+    pub(super) fn end_by_check(&self, member: MemberId) {
+        let Some(roster) = self.group.roster() else {
+            return;
+        };
+        let mut desk = self.desk.lock();
+        let reason = desk.reasons.get(&member).map(ToString::to_string);
+        let is_own = reason.is_some_and(|reason| is_ejected_for(&roster, member, reason));
+        if is_own && desk.ledger.shorten(member, self.clock.now()) {
+            desk.orders
+                .push_back(BalancerCommand::EndEjections(vec![member]));
+        }
+        drop(desk);
+        self.act();
+    }
+
     /// Other members may have fallen ill or left: see whether all may stay out that are.
-    pub(super) fn look_again(&self) {
-        if !self.is_busy() {
+    ///
+    /// Once for each picture, as one may show that many have fallen ill: each tells of itself,
+    /// when all of them are in the roster already.
+    pub(super) fn look_again(&self, generation: u64) {
+        let next = generation.saturating_add(1);
+        if !self.is_busy() || self.looked.fetch_max(next, SeqCst) >= next {
             return;
         }
         let Some(roster) = self.group.roster() else {
@@ -262,8 +286,10 @@ impl OutlierJudge {
         let mut desk = self.desk.lock();
         desk.is_stopped = true;
         let limits = std::mem::take(&mut desk.limits);
-        desk.orders
-            .extend(limits.into_values().map(BalancerCommand::Open));
+        let lifted = limits
+            .into_values()
+            .map(|trial| BalancerCommand::Limit(trial.limit, None));
+        desk.orders.extend(lifted);
         for (member, _) in desk.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.stand(TallyState::Serving);
@@ -366,8 +392,9 @@ impl OutlierJudge {
     /// A member serves, without a limit.
     pub(super) fn serve(&self, desk: &mut DetectorState, member: MemberId) {
         desk.reasons.remove(&member);
-        if let Some(limit) = desk.limits.remove(&member) {
-            desk.orders.push_back(BalancerCommand::Open(limit));
+        if let Some(trial) = desk.limits.remove(&member) {
+            desk.orders
+                .push_back(BalancerCommand::Limit(trial.limit, None));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
             tally.stand(TallyState::Serving);
@@ -390,4 +417,61 @@ pub(super) fn is_ejected(roster: &Roster, member: MemberId) -> bool {
     seat.is_some_and(|seat| {
         seat.state.id() == member && seat.state.status().contains(Flag::Ejected)
     })
+}
+
+/// Whether a member is ejected, and this is the cause of the ejection that lasts longest.
+fn is_ejected_for(roster: &Roster, member: MemberId, cause: String) -> bool {
+    let seat = roster.seat(member.slot());
+    seat.is_some_and(|seat| {
+        let health = seat.state.health();
+        let outage = health.outage(Flag::Ejected);
+        seat.state.id() == member
+            && outage.is_some_and(|outage| outage.cause == Some(Cause::from(cause)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OutlierJudge, OutlierSettings, WatchedBalancer};
+    use crate::balancer::LearnedLimit;
+    use crate::clock::ManualClock;
+    use crate::member::{Cause, MemberId};
+    use crate::random::Random;
+    use crate::snapshot::Roster;
+    use crate::sync::{AtomicU32, Relaxed, SeqCst};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Counts how often the members are looked at.
+    struct Counted(Arc<AtomicU32>);
+
+    impl WatchedBalancer for Counted {
+        fn eject(&self, _: Vec<(MemberId, Duration, Cause)>) {}
+
+        fn end_ejections(&self, _: &[MemberId]) {}
+
+        fn trial_limit(&self, _: MemberId) -> Option<LearnedLimit> {
+            None
+        }
+
+        fn roster(&self) -> Option<Arc<Roster>> {
+            self.0.fetch_add(1, Relaxed);
+            Some(Arc::default())
+        }
+    }
+
+    #[test]
+    fn members_that_fall_ill_together_are_looked_at_once() {
+        let looks = Arc::new(AtomicU32::new(0));
+        let clock = Arc::new(ManualClock::new());
+        let group = Box::new(Counted(looks.clone()));
+        let judge = OutlierJudge::new(OutlierSettings::new(), clock, group, Random::seeded(1));
+        judge.look_again(4);
+        assert_eq!(looks.load(Relaxed), 0, "none is out");
+        judge.is_busy.store(1, SeqCst);
+        for generation in [4, 4, 4, 5, 4, 5] {
+            judge.look_again(generation);
+        }
+        assert_eq!(looks.load(Relaxed), 2);
+    }
 }

@@ -7,10 +7,10 @@
 //! * one is never ejected when no other could be picked instead.
 //!
 //! ```text
-//!            eject                    its time is over
+//!            eject              its time is over, a check passes
 //! Serving ──────────► Away { until } ──────────────────► Trial ──┐ a request succeeds
 //!    ▲                  ▲   │ ended early: forced recovery,  │   │
-//!    │                  │   │ an operator, a check that passed   │
+//!    │                  │   │ an operator, a failed check's end  │
 //!    │                  └───┼─────── a request fails ────────┘   │
 //!    └──────────────────────┴────────────────────────────────────┘
 //! ```
@@ -52,7 +52,9 @@ pub(super) enum EjectionStage {
         is_done: bool,
     },
     Serving,
-    Trial,
+    Trial {
+        since: Timestamp,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +179,7 @@ impl<K: Copy + Ord> Ledger<K> {
 
     fn away(&mut self, key: K, entry: LedgerEntry, now: Timestamp, jitter: Duration) -> Duration {
         let multiplier = match entry.stage {
-            EjectionStage::Trial => entry.multiplier.saturating_mul(2),
+            EjectionStage::Trial { .. } => entry.multiplier.saturating_mul(2),
             EjectionStage::Away { .. } | EjectionStage::Serving => {
                 entry.multiplier.saturating_add(1)
             }
@@ -211,6 +213,21 @@ impl<K: Copy + Ord> Ledger<K> {
         }
     }
 
+    /// The ejection of a member is over by `now`, as if its time had come: it is tried next.
+    /// Returns whether it is out.
+    pub(super) fn shorten(&mut self, key: K, now: Timestamp) -> bool {
+        match self.stage_mut(key) {
+            Some(EjectionStage::Away {
+                until,
+                is_done: true,
+            }) => {
+                *until = now.min(*until);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The ejection of a member has ended: by its time, which is a reason to try it, or before.
     /// `None` if it was no decision of this ledger, or is not yet carried out.
     pub(super) fn recover(&mut self, key: K, now: Timestamp) -> Option<Recovery> {
@@ -223,17 +240,34 @@ impl<K: Copy + Ord> Ledger<K> {
             return None;
         };
         if self.terms.trial && until <= now {
-            entry.stage = EjectionStage::Trial;
+            entry.stage = EjectionStage::Trial { since: now };
             return Some(Recovery::Trial);
         }
         entry.stage = EjectionStage::Serving;
         Some(Recovery::Full)
     }
 
+    /// The members on trial, each with how many requests may try it at a time: one, and one more
+    /// for each time that its ejection took, as what tries it may never come to an end.
+    pub(super) fn on_trial(
+        &self,
+        now: Timestamp,
+        least: Duration,
+    ) -> impl Iterator<Item = (K, u32)> {
+        self.entries.iter().filter_map(move |(&key, entry)| {
+            let EjectionStage::Trial { since } = entry.stage else {
+                return None;
+            };
+            let patience = self.time(entry.multiplier).max(least).as_nanos().max(1);
+            let more = u32::try_from(now.since(since).as_nanos() / patience).unwrap_or(u32::MAX);
+            Some((key, more.saturating_add(1)))
+        })
+    }
+
     /// A request of a member on trial has succeeded; returns whether it was on trial.
     pub(super) fn pass(&mut self, key: K) -> bool {
         match self.entries.get_mut(&key) {
-            Some(entry) if entry.stage == EjectionStage::Trial => {
+            Some(entry) if matches!(entry.stage, EjectionStage::Trial { .. }) => {
                 entry.stage = EjectionStage::Serving;
                 true
             }
@@ -261,7 +295,8 @@ impl<K: Copy + Ord> Ledger<K> {
             if entry.stage != EjectionStage::Serving {
                 return true;
             }
-            let since = *entry.healthy_since.get_or_insert(now);
+            // A time that lies ahead was noted before the clock was put back.
+            let since = entry.healthy_since.map_or(now, |since| since.min(now));
             let served = now.since(since).as_nanos() / interval.as_nanos().max(1);
             let served = u32::try_from(served).unwrap_or(u32::MAX);
             entry.healthy_since = Some(since + interval.saturating_mul(served));
@@ -297,7 +332,7 @@ impl<K: Copy + Ord> Ledger<K> {
             // Those that would be back first.
             ours.sort_by_key(|&(_, stage)| match stage {
                 EjectionStage::Away { until, .. } => until,
-                EjectionStage::Serving | EjectionStage::Trial => Timestamp::ORIGIN,
+                EjectionStage::Serving | EjectionStage::Trial { .. } => Timestamp::ORIGIN,
             });
             ours.truncate(surplus);
             ours

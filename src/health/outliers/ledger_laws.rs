@@ -96,13 +96,30 @@ fn ejections_last_longer_each_time_and_less_after_healthy_intervals() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_does_not_keep_ejections_long() {
+    let mut ledger = Ledger::new(EjectionLimits {
+        trial: false,
+        ..TERMS
+    });
+    for wanted in [30, 60, 90] {
+        assert_eq!(eject(&mut ledger, 0, 10, 50_000), Some(wanted));
+        ledger.recover(0, at(50_100));
+    }
+    // It serves, and in the second of these the clock is put back by hours.
+    for now in [50_100, 100, 110, 120, 130] {
+        ledger.decay(at(now), SECOND * 10);
+    }
+    assert_eq!(eject(&mut ledger, 0, 10, 130), Some(30));
+}
+
+#[test]
 fn a_failed_trial_doubles_the_time_and_a_passed_one_ends_it() {
     let mut ledger = Ledger::new(TERMS);
     let mut lasted = Vec::new();
     for _ in 0..6 {
         lasted.push(eject(&mut ledger, 0, 10, 0).unwrap());
         assert_eq!(ledger.recover(0, at(900)), Some(Recovery::Trial));
-        assert_eq!(ledger.stage(0), EjectionStage::Trial);
+        assert!(matches!(ledger.stage(0), EjectionStage::Trial { .. }));
     }
     assert_eq!(lasted, [30, 60, 120, 240, 300, 300]);
     assert!(ledger.pass(0) && !ledger.pass(0));
@@ -122,6 +139,21 @@ fn an_ejection_that_is_ended_early_is_followed_by_no_trial() {
     ledger.ejected(0);
     ledger.prolong(0, at(100));
     assert_eq!(ledger.recover(0, at(99)), Some(Recovery::Full));
+}
+
+#[test]
+fn an_ejection_that_a_check_ends_is_followed_by_a_trial() {
+    let mut ledger = Ledger::new(TERMS);
+    assert!(!ledger.shorten(0, at(0)), "it serves");
+    let when = (at(0), Duration::ZERO);
+    ledger.eject(0, all_well(10), |_| false, when).unwrap();
+    assert!(!ledger.shorten(0, at(1)), "not yet carried out");
+    ledger.ejected(0);
+    assert!(ledger.shorten(0, at(1)));
+    assert!(ledger.shorten(0, at(9)), "it is over since the first");
+    assert_eq!(ledger.recover(0, at(1)), Some(Recovery::Trial));
+    assert!(!ledger.shorten(0, at(2)), "only a request ends the trial");
+    assert_eq!(eject(&mut ledger, 0, 10, 2), Some(60), "it has failed");
 }
 
 #[test]
@@ -253,6 +285,7 @@ enum Step {
     Mend(u8),
     Pass(u32),
     Recover(u32),
+    Shorten(u32),
     Wait(u32),
 }
 
@@ -265,7 +298,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => key.clone().prop_map(Step::Leave),
         2 => any::<u8>().prop_map(Step::Mend),
         3 => key.clone().prop_map(Step::Pass),
-        4 => key.prop_map(Step::Recover),
+        4 => key.clone().prop_map(Step::Recover),
+        2 => key.prop_map(Step::Shorten),
         3 => (0_u32..90).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 0..200)
@@ -336,6 +370,9 @@ proptest! {
                 Step::Recover(key) => {
                     let was_out = out.remove(&key);
                     prop_assert_eq!(ledger.recover(key, at(now)).is_some(), was_out);
+                }
+                Step::Shorten(key) => {
+                    prop_assert_eq!(ledger.shorten(key, at(now)), out.contains(&key));
                 }
                 Step::Wait(seconds) => now += seconds,
             }

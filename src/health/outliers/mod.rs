@@ -7,7 +7,7 @@
 //!                       judge: one lock ─► statistics ─► ledger: which may be out
 //!                                        │ orders, carried out after the lock
 //!                                        ▼
-//!            balancer: limit of one in flight, eject ... recovered ─► trial ─► limit lifted
+//!            balancer: limit of one more in flight, eject ... recovered ─► trial ─► limit lifted
 //! ```
 //!
 //! What does not live here: ejections themselves (`balancer/eject.rs`), and what puts a member in

@@ -21,6 +21,8 @@ pub(super) struct OutlierSettings {
     pub(super) success_rate: Option<SuccessRate>,
     pub(super) failure_percentage: Option<FailurePercentage>,
     pub(super) slow_members: Option<SlowMembers>,
+    /// Whether checks that pass end ejections.
+    pub(super) checks_end_ejections: bool,
     /// `None` for 500 and above.
     pub(super) is_failure: Option<Arc<IsFailure>>,
 }
@@ -46,6 +48,7 @@ impl OutlierSettings {
             success_rate: Some(SuccessRate::new()),
             failure_percentage: None,
             slow_members: None,
+            checks_end_ejections: true,
             is_failure: None,
         }
     }

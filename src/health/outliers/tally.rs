@@ -45,7 +45,8 @@ pub(super) struct OutlierTally {
     local_run: AtomicU32,
     /// Answers in a row that began well and broke.
     broken_run: AtomicU32,
-    /// How often an ejection was refused in this run: each doubles the run that asks again.
+    /// How often an ejection was refused in this run: each doubles the run that asks again. The
+    /// end of an interval asks in any case.
     refusals: AtomicU32,
     /// Whether it had no request in the last interval: 0 or 1.
     idle: AtomicU32,
@@ -183,9 +184,14 @@ impl OutlierTally {
         self.longest(runs, |threshold| threshold.saturating_mul(1 << refusals))
     }
 
-    /// Which run is as long as its threshold.
+    /// Which run is as long as its threshold, however often an ejection was refused.
+    pub(super) fn overdue(&self, runs: &Runs) -> Option<Signal> {
+        let overdue = self.longest(runs, |threshold| threshold);
+        overdue.filter(|_| self.is_active())
+    }
+
     pub(super) fn is_bad(&self, runs: &Runs) -> bool {
-        self.is_active() && self.longest(runs, |threshold| threshold).is_some()
+        self.overdue(runs).is_some()
     }
 
     /// Whether a run is half as long as its threshold.

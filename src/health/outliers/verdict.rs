@@ -38,13 +38,14 @@ pub(super) fn of_head(status: Option<u16>, is_failure: impl Fn(u16) -> bool) -> 
 
 /// What the end of a request tells, beyond what its head has told.
 pub(super) fn of_end(ended: &Ended, is_failure: impl Fn(u16) -> bool) -> Option<Evidence> {
-    let is_answered = ended.time_to_head.is_some();
+    let is_answered = ended.is_answered;
+    if ended.status.is_some_and(is_failure) {
+        // The head has failed this attempt, whatever became of the rest of the answer.
+        return None;
+    }
     match (ended.outcome, &ended.cause) {
         (Outcome::Success, _) if is_answered => Some(Evidence::GoodEnd),
         (Outcome::Success, _) => Some(Evidence::Good),
-        (Outcome::Failure, Some(Cause::Status(status))) if is_answered && is_failure(*status) => {
-            None
-        }
         (Outcome::Failure, _) if is_answered => Some(Evidence::BrokenAfterHead),
         (Outcome::Failure, cause) => Some(Evidence::Failed(match cause {
             Some(Cause::Status(status)) => fault_of(*status),
@@ -74,18 +75,20 @@ fn fault_of(status: u16) -> FailureKind {
 mod tests {
     use super::{Evidence, FailureKind, of_end, of_head};
     use crate::member::{Cause, Ended, Outcome};
-    use std::time::Duration;
 
     fn is_failure(status: u16) -> bool {
         status >= 500
     }
 
-    fn ended(outcome: Outcome, cause: Option<Cause>, answered: bool) -> Ended {
+    /// `head` is `None` without one, and has the status that it has.
+    fn ended(outcome: Outcome, cause: Option<Cause>, head: Option<Option<u16>>) -> Ended {
         Ended {
             outcome,
             cause,
             elapsed: None,
-            time_to_head: answered.then_some(Duration::ZERO),
+            time_to_head: None,
+            is_answered: head.is_some(),
+            status: head.flatten(),
             bytes_sent: 0,
             bytes_received: 0,
         }
@@ -113,65 +116,59 @@ mod tests {
     fn an_end_tells_only_what_its_head_has_not_told() {
         use Outcome::{Cancelled, Failure, Success};
         let failed = |fault| Some(Evidence::Failed(fault));
+        let (none, good, bad) = (None, Some(Some(200)), Some(Some(503)));
+        let status = || Some(Cause::Status(503));
+        let broken = Some(Evidence::BrokenAfterHead);
         let table = [
-            (Success, None, true, Some(Evidence::GoodEnd)),
-            (Success, None, false, Some(Evidence::Good)),
-            (Cancelled, None, true, None),
-            (Cancelled, Some(Cause::TimedOut), false, None),
-            (Failure, Some(Cause::Status(503)), true, None),
-            (
-                Failure,
-                Some(Cause::Status(404)),
-                true,
-                Some(Evidence::BrokenAfterHead),
-            ),
-            (
-                Failure,
-                Some(Cause::BrokenBody),
-                true,
-                Some(Evidence::BrokenAfterHead),
-            ),
-            (
-                Failure,
-                Some(Cause::Status(503)),
-                false,
-                failed(FailureKind::Gateway),
-            ),
+            (Success, None, good, Some(Evidence::GoodEnd)),
+            (Success, None, Some(None), Some(Evidence::GoodEnd)),
+            (Success, None, none, Some(Evidence::Good)),
+            (Success, None, bad, None),
+            (Cancelled, None, good, None),
+            (Cancelled, Some(Cause::TimedOut), none, None),
+            (Failure, status(), bad, None),
+            (Failure, Some(Cause::BrokenBody), bad, None),
+            (Failure, Some(Cause::TimedOut), bad, None),
+            (Failure, None, bad, None),
+            (Failure, Some(Cause::Status(404)), Some(Some(404)), broken),
+            (Failure, Some(Cause::BrokenBody), good, broken),
+            (Failure, status(), Some(None), broken),
+            (Failure, status(), none, failed(FailureKind::Gateway)),
             (
                 Failure,
                 Some(Cause::Refused),
-                false,
+                none,
                 failed(FailureKind::Local),
             ),
             (
                 Failure,
                 Some(Cause::TimedOut),
-                false,
+                none,
                 failed(FailureKind::Local),
             ),
-            (Failure, Some(Cause::Tls), false, failed(FailureKind::Local)),
+            (Failure, Some(Cause::Tls), none, failed(FailureKind::Local)),
             (
                 Failure,
                 Some(Cause::Unresolved),
-                false,
+                none,
                 failed(FailureKind::Local),
             ),
             (
                 Failure,
                 Some(Cause::Broken),
-                false,
+                none,
                 failed(FailureKind::Local),
             ),
             (
                 Failure,
                 Some("disk full".into()),
-                false,
+                none,
                 failed(FailureKind::Answered),
             ),
-            (Failure, None, false, failed(FailureKind::Answered)),
+            (Failure, None, none, failed(FailureKind::Answered)),
         ];
-        for (outcome, cause, answered, evidence) in table {
-            let end = ended(outcome, cause, answered);
+        for (outcome, cause, head, evidence) in table {
+            let end = ended(outcome, cause, head);
             assert_eq!(of_end(&end, is_failure), evidence, "{end:?}");
         }
     }

@@ -56,6 +56,19 @@ impl OutlierObserver {
     }
 }
 
+impl OutlierObserver {
+    /// Whether a request of this picture began before its member was ejected, which is out or on
+    /// trial now.
+    fn began_before(&self, member: MemberId, generation: u64) -> bool {
+        let is_older = self.0.with_tally(member, |tally| match tally.standing() {
+            TallyState::Away => true,
+            TallyState::Serving => false,
+            TallyState::Trial => !tally.counts(generation),
+        });
+        is_older.unwrap_or(false)
+    }
+}
+
 impl Observer for OutlierObserver {
     fn observe(&self, event: &Event<'_>) {
         let Some(member) = event.member else {
@@ -71,34 +84,50 @@ impl Observer for OutlierObserver {
             } => self.take((id, generation), of_head(status, is_failure), time_to_head),
             EventKind::Changed { before, after, .. } => {
                 let had = before.contains(Flag::FailedCheck);
-                if had && !after.contains(Flag::FailedCheck) {
+                let ends = had && !after.contains(Flag::FailedCheck);
+                if ends && judge.settings.checks_end_ejections {
                     judge.passed_check(id);
                 }
                 // Not of ejections: they are decided with an eye on the others.
                 let was = facts_of(before.without(Flag::Ejected));
                 let is = facts_of(after.without(Flag::Ejected));
                 if was.is_usable && !is.is_usable {
-                    judge.look_again();
+                    judge.look_again(generation);
                 }
             }
             EventKind::Ejected { until, .. } if judge.is_busy() => judge.prolonged(id, until),
             EventKind::Ended(ended) => {
+                if judge.is_busy() && self.began_before(id, generation) {
+                    judge.ended_older(member);
+                }
                 if let Some(evidence) = of_end(ended, is_failure) {
                     self.take((id, generation), evidence, None);
                 }
             }
             EventKind::Left => judge.left(id),
+            EventKind::PassedCheck if judge.is_busy() => judge.end_by_check(id),
             EventKind::Recovered => judge.recovered(id, generation),
             _ => {}
         }
     }
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED
-            .and(Interest::CHANGED)
-            .and(Interest::EJECTED)
-            .and(Interest::ENDED)
-            .and(Interest::LEFT)
-            .and(Interest::RECOVERED)
+        let settings = &self.0.settings;
+        let heads = match settings.slow_members {
+            Some(_) => Interest::TIME_TO_HEAD,
+            None => Interest::ANSWERED,
+        };
+        let checks = if settings.checks_end_ejections {
+            Interest::PASSED_CHECK
+        } else {
+            Interest::NOTHING
+        };
+        heads
+            | checks
+            | Interest::CHANGED
+            | Interest::EJECTED
+            | Interest::ENDED
+            | Interest::LEFT
+            | Interest::RECOVERED
     }
 }

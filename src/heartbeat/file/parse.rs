@@ -13,6 +13,9 @@ use crate::scheduler::HeartbeatReading;
 /// The port that httpd writes for servers that have named none.
 pub(super) const NO_PORT: u16 = 80;
 
+/// Of so many lines it is told what is wrong.
+const MOST_ERRORS: usize = 100;
+
 /// What servers report, in the format of httpd's `HeartbeatStorage`: a line for each.
 ///
 /// ```text
@@ -90,7 +93,8 @@ impl HeartbeatFile {
         &self.records
     }
 
-    /// Reads a file's text. What is wrong is told by line, and skipped.
+    /// Reads a file's text. What is wrong is told by line, and skipped; of more than a hundred
+    /// lines with errors, a hundred are told.
     #[must_use]
     pub fn parse(text: &[u8]) -> (Self, Vec<HeartbeatLineError>) {
         let (mut merged, mut errors) = (Vec::<Merged>::new(), Vec::new());
@@ -115,7 +119,7 @@ impl HeartbeatFile {
                         merged[place].values.update(values);
                     }
                 }
-                Err(wrong) => errors.push(HeartbeatLineError::new(number, wrong)),
+                Err(wrong) => told(&mut errors, HeartbeatLineError::new(number, wrong)),
             }
         }
         let mut records = Vec::with_capacity(merged.len());
@@ -127,7 +131,7 @@ impl HeartbeatFile {
         {
             match values.record(sender) {
                 Ok(record) => records.push(record),
-                Err(wrong) => errors.push(HeartbeatLineError::new(line, wrong)),
+                Err(wrong) => told(&mut errors, HeartbeatLineError::new(line, wrong)),
             }
         }
         errors.sort_by_key(HeartbeatLineError::line);
@@ -151,6 +155,13 @@ impl Values {
             Some(seconds) => record.with_last_seen(Duration::from_secs(seconds)),
             None => record,
         })
+    }
+}
+
+/// An error takes more memory than the shortest line that has one, so there is a bound.
+fn told(errors: &mut Vec<HeartbeatLineError>, error: HeartbeatLineError) {
+    if errors.len() < MOST_ERRORS {
+        errors.push(error);
     }
 }
 
@@ -279,6 +290,15 @@ mod tests {
             "line 7: `busy` is missing",
         ];
         assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_errors_costs_no_more_than_a_hundred_of_them() {
+        let text = "x\n".repeat(100_000) + "10.0.0.1 ready=1&busy=1&lastseen=1\n10.0.0.2 ready=1\n";
+        let (records, errors) = read(&text);
+        assert_eq!(records, ["10.0.0.1 1 1 Some(1)"]);
+        assert_eq!(errors.len(), 100);
+        assert_eq!(errors[99], "line 100: no IP address: \"x\"");
     }
 
     #[test]

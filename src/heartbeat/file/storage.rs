@@ -1,7 +1,7 @@
 //! The file on the disk: read with the age that it has, written so that no reader sees half of
 //! it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,20 +22,26 @@ impl HeartbeatFile {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or has more than 16 MiB.
+    /// If the file cannot be read, is no regular file, or has more than 16 MiB.
     pub fn read(path: impl AsRef<Path>) -> io::Result<(Self, Vec<HeartbeatLineError>)> {
+        let path = path.as_ref();
+        // Before it is opened, as opening a pipe waits for a writer, maybe for ever.
+        readable(&fs::metadata(path)?)?;
         let file = File::open(path)?;
-        let changed = file.metadata()?.modified()?;
+        let metadata = file.metadata()?;
+        readable(&metadata)?;
         let mut text = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+        // It may have grown since.
         if text.len() as u64 > MAX_BYTES {
-            let message = "a file of heartbeats has more than 16 MiB";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            return Err(too_long());
         }
-        // If the clock was set back, the file is from the future.
-        let age = wall_clock::now()
-            .duration_since(changed)
-            .unwrap_or_default();
+        // If a clock was set back, the file is from the future. By how much is known, and not
+        // how old it is: a file that is written no more must not be fresh until that time.
+        let age = match wall_clock::now().duration_since(metadata.modified()?) {
+            Ok(age) => age,
+            Err(ahead) => ahead.duration(),
+        };
         let (mut file, errors) = Self::parse(&text);
         for record in &mut file.records {
             if let Some(seen) = record.last_seen() {
@@ -87,6 +93,22 @@ impl HeartbeatFile {
             let _ = monitor.report(record);
         }
     }
+}
+
+fn readable(metadata: &Metadata) -> io::Result<()> {
+    if !metadata.is_file() {
+        let message = "heartbeats are not in a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(too_long());
+    }
+    Ok(())
+}
+
+fn too_long() -> io::Error {
+    let message = "a file of heartbeats has more than 16 MiB";
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// A name of its own in the same folder, as only there a file can be renamed at once.

@@ -98,6 +98,7 @@ where
                         continue;
                     };
                     if data.remaining() > HeartbeatMessage::MAX_BYTES - read.len() {
+                        monitor.refuse_form(from, read.len().saturating_add(data.remaining()));
                         let why = "a heartbeat has 1000 bytes at most\n";
                         return Poll::Ready(Ok(answer(StatusCode::PAYLOAD_TOO_LARGE, why)));
                     }

@@ -13,6 +13,9 @@ use super::future::InFlightFuture;
 /// Counts the requests of a server, from the call to the last byte of the answer, or until its
 /// future or body is dropped. Put it outside all other layers.
 ///
+/// The last byte is the last that the server has taken from the body. A body that is one piece is
+/// taken at once, so while hyper sends it to a slow client it does not count; a stream does.
+///
 /// A connection that is upgraded counts until the head of its answer is sent; see
 /// [`InFlight::begin`] for what follows.
 ///

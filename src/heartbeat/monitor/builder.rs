@@ -51,13 +51,17 @@ pub struct MonitorBuilder {
 }
 
 impl MonitorBuilder {
+    /// How many servers are remembered that report and are no members, unless
+    /// [`max_senders`](Self::max_senders) sets another number.
+    pub const MAX_SENDERS: usize = 10_000;
+
     pub(super) fn new() -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
             forget_after: Duration::from_secs(30),
             key: None,
             lookup_interval: Duration::from_secs(30),
-            max_senders: 10_000,
+            max_senders: Self::MAX_SENDERS,
             on_dropped: None,
             tolerance: Duration::from_secs(30),
         }

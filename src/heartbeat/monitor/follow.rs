@@ -111,7 +111,7 @@ impl Observer for Membership {
     }
 
     fn interest(&self) -> Interest {
-        Interest::JOINED.and(Interest::LEFT)
+        Interest::JOINED | Interest::LEFT
     }
 }
 

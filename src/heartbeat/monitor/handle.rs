@@ -61,6 +61,14 @@ impl HeartbeatMonitor {
         self.read(from, bytes, HeartbeatMessage::parse)
     }
 
+    /// Drops the body of a POST that is longer than a message may be, of which so much has come.
+    pub(in crate::heartbeat) fn refuse_form(&self, from: IpAddr, bytes: usize) {
+        let error = crate::heartbeat::MessageError::TooLong { bytes };
+        let _ = self
+            .shared
+            .counted::<()>(from.to_canonical(), Err(error.into()));
+    }
+
     /// The same for the body of a POST.
     pub(in crate::heartbeat) fn receive_form(
         &self,
@@ -126,6 +134,25 @@ impl HeartbeatMonitor {
     #[must_use]
     pub fn records(&self) -> Vec<HeartbeatRecord> {
         self.shared.records()
+    }
+
+    /// Sets how many servers are remembered that report and are no members, as
+    /// [`max_senders`](super::MonitorBuilder::max_senders) does. If there are more than that, they
+    /// are remembered until their reports are too old.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::HeartbeatMonitor;
+    ///
+    /// let monitor = HeartbeatMonitor::builder().max_senders(0).build();
+    /// let receive = || monitor.receive([10, 0, 0, 1].into(), b"v=1&ready=30&busy=2");
+    /// assert!(receive().is_err());
+    /// monitor.set_max_senders(1);
+    /// assert!(receive().is_ok());
+    /// ```
+    pub fn set_max_senders(&self, most: usize) {
+        self.shared.state.lock().senders.set_most(most);
     }
 
     /// Returns the numbers of this monitor.

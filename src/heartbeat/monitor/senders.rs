@@ -50,6 +50,11 @@ impl Senders {
         }
     }
 
+    /// Sets how many have a place. Those that have one keep it until they are too old.
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Takes a report that came in at `at`.
     pub(super) fn take(
         &mut self,
@@ -92,8 +97,9 @@ impl Senders {
         if self.occupied(is_member) < self.most {
             return true;
         }
-        // Within that time nothing has grown old that was not there at the last look.
-        if now.since(self.swept_at) >= SWEEPS {
+        // Within that time nothing has grown old that was not there at the last look, unless the
+        // clock has jumped back.
+        if now.since(self.swept_at) >= SWEEPS || is_ahead(self.swept_at, now) {
             self.sweep(now);
         }
         self.occupied(is_member) < self.most
@@ -111,8 +117,9 @@ impl Senders {
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.swept_at = now;
         let forget_after = self.forget_after;
+        // What is ahead of a clock that has jumped back would stay for as long as it jumped.
         self.known
-            .retain(|_, known| now.since(known.at) < forget_after);
+            .retain(|_, known| now.since(known.at) < forget_after && !is_ahead(known.at, now));
         self.strangers = self.known.values().filter(|it| !it.is_member).count();
     }
 
@@ -141,6 +148,12 @@ impl Senders {
         records.sort_unstable_by_key(HeartbeatRecord::sender);
         records
     }
+}
+
+/// Whether the clock has jumped back since: reports that come in at the same time may overtake each
+/// other a little.
+fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at.since(now) > SWEEPS
 }
 
 #[cfg(test)]
@@ -216,6 +229,20 @@ mod tests {
         // A clock that has jumped back must not shut the sender out.
         let jumped = senders.take(sender(1), (message(8), at(2)), true, at(2));
         assert_eq!(jumped, ReportResult::Newest);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_leaves_no_table_full() {
+        let mut senders = Senders::new(1, FORGOTTEN);
+        assert_eq!(take(&mut senders, 1, false, 3_600), ReportResult::Newest);
+        assert_eq!(take(&mut senders, 2, false, 3_600), ReportResult::Full);
+        assert_eq!(take(&mut senders, 2, false, 5), ReportResult::Newest);
+        assert_eq!(senders.records(at(5)).len(), 1);
+        // A report that has overtaken another is none of the future.
+        senders.sweep(at(4));
+        assert_eq!(senders.records(at(4)).len(), 1);
+        senders.sweep(at(2));
+        assert_eq!(senders.records(at(2)).len(), 0);
     }
 
     #[test]

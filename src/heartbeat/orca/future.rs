@@ -8,6 +8,7 @@ use http::Response;
 use http::header::HeaderName;
 use pin_project_lite::pin_project;
 
+use super::report::OrcaReport;
 use super::sink::Sink;
 use crate::service::ServedBy;
 
@@ -39,8 +40,11 @@ where
         let this = self.project();
         let mut answer = ready!(this.inner.poll(context))?;
         if let Some(served) = answer.extensions().get::<ServedBy>() {
-            // Of several, the last: a member that is a proxy itself adds its own behind.
-            if let Some(value) = answer.headers().get_all(HEADER).iter().next_back() {
+            // Of several, the last: a member that is a proxy itself adds its own behind. One in
+            // another form may stand beside it, for others.
+            let values = || answer.headers().get_all(HEADER).iter().rev();
+            let in_text = values().find(|it| OrcaReport::is_text(it.as_bytes()));
+            if let Some(value) = in_text.or_else(|| values().next()) {
                 this.sink.take(&served.member, value.as_bytes());
             }
         }

@@ -24,7 +24,8 @@ use crate::scheduler::HeartbeatReadings;
 /// requests for that long counts as one that has not reported: while no other has idle capacity,
 /// the fallback picks. With few requests, let members send heartbeats besides.
 ///
-/// A header that cannot be read is ignored; [`on_error`](Self::on_error) tells of it.
+/// Of several headers, the last in text form counts. One that cannot be read is ignored, and
+/// [`on_error`](Self::on_error) tells of it.
 ///
 /// # Examples
 ///

@@ -14,7 +14,7 @@ use crate::scheduler::HeartbeatReading;
 /// | `mem_utilization` | 0 to 1 | |
 /// | `rps_fractional`, `eps` | 0 and more | |
 /// | `named_metrics.<name>` | any | the utilization, if [asked for](super::OrcaLayer::metric) |
-/// | `named_metrics.ready`, `named_metrics.busy` | 0 and more | the idle capacity itself, as in a heartbeat |
+/// | `named_metrics.ready`, `named_metrics.busy` | 0 to 4294967295 | the idle capacity itself, as in a heartbeat |
 ///
 /// Source: the header of the design document for ORCA, and `orca_load_report.proto` of xDS. The
 /// last row is our own.
@@ -63,7 +63,7 @@ impl OrcaReport {
         if value.len() > MAX_BYTES {
             return Err(OrcaError::TooLong { bytes: value.len() });
         }
-        let Some(text) = value.trim_ascii().strip_prefix(b"TEXT ") else {
+        let Some(text) = text_of(value) else {
             return Err(OrcaError::Form);
         };
         let mut metrics: Vec<(String, f64)> = Vec::new();
@@ -96,6 +96,11 @@ impl OrcaReport {
             }),
             None => Ok(Self { metrics }),
         }
+    }
+
+    /// Whether it is in the form that is read here.
+    pub(super) fn is_text(value: &[u8]) -> bool {
+        text_of(value).is_some()
     }
 
     /// Returns a metric by its whole name: `eps`, `named_metrics.queue`.
@@ -157,6 +162,11 @@ impl OrcaReport {
     }
 }
 
+/// What stands behind the word for the form.
+fn text_of(value: &[u8]) -> Option<&[u8]> {
+    value.trim_ascii().strip_prefix(b"TEXT ")
+}
+
 /// The nearest whole number from 0 to the most that there is.
 #[expect(
     clippy::cast_possible_truncation,
@@ -170,7 +180,8 @@ fn whole(number: f64) -> u32 {
 /// What a metric can be; `None` for one that is ignored.
 fn range_of(name: &str) -> Option<std::ops::RangeInclusive<f64>> {
     match name.strip_prefix(NAMED) {
-        Some("ready" | "busy") => Some(0.0..=f64::MAX),
+        // As in a heartbeat: what is more is no capacity, and must not attract all requests.
+        Some("ready" | "busy") => Some(0.0..=f64::from(u32::MAX)),
         Some(_) => Some(f64::MIN..=f64::MAX),
         None => {
             let known = KNOWN.iter().find(|(known, _)| *known == name);
@@ -276,8 +287,12 @@ mod tests {
         let negative = read("TEXT named_metrics.x=-3").unwrap();
         let reading = negative.reading(100, ["named_metrics.x"]);
         assert_eq!(reading.unwrap().ready, 100);
-        let huge = read("TEXT named_metrics.ready=1e40,named_metrics.busy=0").unwrap();
-        assert_eq!(huge.reading(1, []).unwrap().ready, u32::MAX);
+        for huge in ["1e40", "4294967296", "1e308"] {
+            let huge = read(&format!(
+                "TEXT named_metrics.ready={huge},named_metrics.busy=0"
+            ));
+            assert!(matches!(huge, Err(OrcaError::Number { .. })), "{huge:?}");
+        }
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::heartbeat::pairs::{Pairs, decimal, hex};
+use crate::heartbeat::pairs::{Pairs, decimal};
 
 /// Before the text, so that a code is one of nothing else that the key may sign.
 const PURPOSE: &[u8] = b"equipoise heartbeat 1\n";
@@ -146,6 +146,16 @@ fn bytes_of(digits: &[u8]) -> Option<Vec<u8>> {
     pairs
         .map(|pair| Some(hex(pair[0])? << 4 | hex(pair[1])?))
         .collect()
+}
+
+/// The value of a hexadecimal digit.
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 fn stamp_of(text: &[u8]) -> Option<Stamp> {

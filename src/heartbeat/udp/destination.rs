@@ -8,6 +8,9 @@ use crate::heartbeat::signature::{HeartbeatKey, Stamp};
 use crate::heartbeat::{HeartbeatMessage, wall_clock};
 use crate::random::Random;
 
+/// By so many milliseconds a clock may be set back without its sender beginning anew.
+const JUMP: u64 = 1_000;
+
 pub(super) struct HeartbeatDestination {
     address: SocketAddr,
     way: Multicast,
@@ -56,8 +59,15 @@ impl HeartbeatDestination {
 
 impl Signer {
     fn sign(&mut self, text: &mut String, now: u64) {
-        // Also if the clock has jumped back: a monitor takes no message twice.
-        self.last = now.max(self.last.saturating_add(1));
+        let next = self.last.saturating_add(1);
+        if next.saturating_sub(now) > JUMP {
+            // The clock was ahead, and was set back. A monitor would take none of the times that
+            // are due until it is there again, and takes no message of an instance twice.
+            self.instance = Random::from_entropy().next_u64();
+            self.last = now;
+        } else {
+            self.last = now.max(next);
+        }
         let stamp = Stamp {
             time: self.last,
             instance: self.instance,
@@ -70,6 +80,7 @@ impl Signer {
 mod tests {
     use super::Signer;
     use crate::heartbeat::HeartbeatKey;
+    use crate::heartbeat::signature::{Replays, Unacceptable};
 
     #[test]
     fn the_times_of_a_sender_grow_also_if_its_clock_jumps_back() {
@@ -88,5 +99,31 @@ mod tests {
         assert_eq!(time_of(1_000), 1_001);
         assert_eq!(time_of(500), 1_002);
         assert_eq!(time_of(2_000), 2_000);
+    }
+
+    #[test]
+    fn a_sender_whose_clock_was_an_hour_ahead_is_accepted_as_soon_as_it_is_right() {
+        let key = HeartbeatKey::new(b"key");
+        let mut signer = Signer {
+            key: key.clone(),
+            instance: 1,
+            last: 0,
+        };
+        let (mut replays, here) = (Replays::new(30_000), [10, 0, 0, 1].into());
+        let mut accepted = |clock: u64, now| {
+            let mut text = String::from("v=1&ready=1&busy=1");
+            signer.sign(&mut text, clock);
+            let stamp = key.verify(text.as_bytes()).unwrap();
+            replays.accept(stamp, here, now)
+        };
+        let (now, ahead) = (10_000_000, 3_600_000);
+        assert_eq!(accepted(now, now), Ok(()));
+        assert_eq!(
+            accepted(now + ahead, now + 1_000),
+            Err(Unacceptable::Outdated)
+        );
+        for passed in [2_000, 3_000, 3_000, 4_000] {
+            assert_eq!(accepted(now + passed, now + passed), Ok(()), "{passed}");
+        }
     }
 }

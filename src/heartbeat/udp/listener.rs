@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -163,8 +164,10 @@ impl HeartbeatListener {
         loop {
             match self.socket.recv_from(&mut buffer).await {
                 Ok((length, from)) => {
-                    // What is dropped is counted, and told by the monitor.
-                    let _ = monitor.receive(from.ip(), &buffer[..length]);
+                    let received = || monitor.receive(from.ip(), &buffer[..length]);
+                    // What is dropped is counted, and told by the monitor. A panic of what it is
+                    // told to does not make the listener deaf.
+                    let _ = catch_unwind(AssertUnwindSafe(received));
                 }
                 Err(_) => Deadline::after(PAUSE).await,
             }

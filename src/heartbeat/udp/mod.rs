@@ -5,6 +5,7 @@
 mod destination;
 mod listener;
 mod listening;
+mod reports;
 mod sender;
 mod sending;
 mod socket;
@@ -12,4 +13,6 @@ mod socket;
 pub use listener::HeartbeatListener;
 pub use listening::HeartbeatListenerGuard;
 pub use sender::HeartbeatSender;
+#[cfg(feature = "config")]
+pub(crate) use sender::reading_of;
 pub use sending::HeartbeatSenderGuard;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::destination::HeartbeatDestination;
+use super::reports::{Reports, SendErrorHook};
 use super::sending::{HeartbeatSenderGuard, SendCounts};
 use super::socket::Multicast;
+use crate::heartbeat::HeartbeatKey;
 use crate::heartbeat::in_flight::InFlight;
-use crate::heartbeat::{HeartbeatKey, HeartbeatMessage};
 use crate::scheduler::HeartbeatReading;
 use crate::timer::Deadline;
 
@@ -23,30 +24,99 @@ const SOONEST: Duration = Duration::from_millis(1);
 /// single addresses: to a [`HeartbeatListener`](super::HeartbeatListener), or to Apache httpd
 /// with `mod_heartmonitor`.
 ///
-/// In three lines, a server on axum or hyper announces what it has idle of 64 places:
+/// In three lines, a server on axum announces how many of its 64 places are idle:
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
 /// use equipoise::heartbeat::{HeartbeatSender, InFlight, InFlightLayer};
+/// use equipoise::net::shutdown_signal;
+/// use tokio::net::TcpListener;
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let in_flight = InFlight::new();
-/// let app: Router = Router::new()
-///     .route("/", get(async || "hello"))
-///     .layer(InFlightLayer::new(&in_flight));
-/// let sender = HeartbeatSender::new("239.0.0.1:27999".parse()?);
-/// let sending = sender.capacity(64).in_flight(&in_flight).port(8080).spawn();
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let app: Router = Router::new().route("/", get(async || "hello"));
+///     let listener = TcpListener::bind("0.0.0.0:8080").await?;
 ///
-/// let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
-/// axum::serve(listener, app).await?;
-/// # drop(sending);
-/// # Ok(())
-/// # }
+///     let in_flight = InFlight::new();
+///     let app = app.layer(InFlightLayer::new(&in_flight)); // outside all other layers
+///     let sending = HeartbeatSender::new("239.0.0.1:27999".parse()?) // or a balancer's address
+///         .capacity(64)
+///         .in_flight(&in_flight)
+///         .port(8080)
+///         .spawn();
+///
+///     let stop = shutdown_signal()?;
+///     let stop = async move {
+///         stop.await;
+///         drop(sending); // balancers pick it no longer, and what is in flight may end
+///     };
+///     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
+/// }
+/// ```
+///
+/// ```toml
+/// [dependencies]
+/// axum = "0.8"
+/// equipoise = { version = "0.1", features = ["heartbeat"] }
+/// tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+/// ```
+///
+/// Announce only when the port is open: the first report is sent at once. With hyper, the service
+/// of each connection has the layer around it, with one counter for all:
+///
+/// ```no_run
+/// use std::convert::Infallible;
+///
+/// use equipoise::heartbeat::{HeartbeatSender, InFlight, InFlightLayer};
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::server::conn::http1;
+/// use hyper::{Request, Response};
+/// use hyper_util::rt::TokioIo;
+/// use hyper_util::service::TowerToHyperService;
+/// use tokio::net::TcpListener;
+/// use tower::ServiceBuilder;
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+///     Ok(Response::new(Full::new("hello".into())))
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = TcpListener::bind("0.0.0.0:8080").await?;
+///
+///     let in_flight = InFlight::new();
+///     let counted = ServiceBuilder::new().layer(InFlightLayer::new(&in_flight)).service_fn(hello);
+///     let _sending = HeartbeatSender::new("239.0.0.1:27999".parse()?)
+///         .capacity(64)
+///         .in_flight(&in_flight)
+///         .port(8080)
+///         .spawn();
+///
+///     loop {
+///         let (stream, _) = listener.accept().await?;
+///         let service = TowerToHyperService::new(counted.clone());
+///         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+///         tokio::spawn(connection);
+///     }
+/// }
+/// ```
+///
+/// ```toml
+/// [dependencies]
+/// equipoise = { version = "0.1", features = ["heartbeat"] }
+/// http-body-util = "0.1"
+/// hyper = { version = "1", features = ["http1", "server"] }
+/// hyper-util = { version = "0.1", features = ["service", "tokio"] }
+/// tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+/// tower = { version = "0.5", features = ["util"] }
 /// ```
 ///
 /// When it ends in order, it reports once more that nothing is idle, so that balancers pick the
-/// server no longer, without waiting until its last report is too old.
+/// server no longer, without waiting until its last report is too old. A server that crashes
+/// cannot do that: its last report counts for ten seconds
+/// ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), and requests that reach it
+/// meanwhile fail over.
 #[derive(Clone)]
 #[must_use]
 pub struct HeartbeatSender {
@@ -60,8 +130,6 @@ pub struct HeartbeatSender {
     key: Option<HeartbeatKey>,
     on_error: Option<Arc<SendErrorHook>>,
 }
-
-type SendErrorHook = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
 
 impl HeartbeatSender {
     /// Creates a sender to an address or a group. Until it is told more, it reports a capacity of
@@ -109,10 +177,7 @@ impl HeartbeatSender {
         let (capacity, counter) = (self.capacity, self.in_flight.clone());
         self.source = Arc::new(move || {
             let busy = counter.as_ref().map_or(0, InFlight::count);
-            HeartbeatReading {
-                ready: capacity.saturating_sub(busy),
-                busy,
-            }
+            reading_of(capacity, busy)
         });
         self
     }
@@ -196,16 +261,18 @@ impl HeartbeatSender {
         self
     }
 
-    /// Sends in a task of its own, until the handle is dropped.
+    /// Sends in a task of its own, until the handle is dropped or the runtime ends, and then once
+    /// more that nothing is idle.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with `enable_time`.
     pub fn spawn(self) -> HeartbeatSenderGuard {
-        let counts = SendCounts::default();
+        let mut reports = self.reports();
+        reports.ends_when_dropped = true;
+        let counts = reports.counts.clone();
         let (stop, stopped) = oneshot::channel();
-        let sending = self.run(async { drop(stopped.await) }, counts.clone());
-        tokio::spawn(sending);
+        tokio::spawn(self.run(reports, async { drop(stopped.await) }));
         HeartbeatSenderGuard::new(stop, counts)
     }
 
@@ -246,36 +313,32 @@ impl HeartbeatSender {
     /// # }
     /// ```
     pub async fn send_until(self, stop: impl Future<Output = ()>) {
-        self.run(stop, SendCounts::default()).await;
+        let reports = self.reports();
+        self.run(reports, stop).await;
     }
 
-    async fn run(self, stop: impl Future<Output = ()>, counts: SendCounts) {
+    fn reports(&self) -> Reports {
         let targets = self.targets.iter();
-        let mut targets: Vec<(SocketAddr, HeartbeatDestination)> = targets
-            .map(|&to| {
-                (
-                    to,
-                    HeartbeatDestination::new(to, self.way, self.key.clone()),
-                )
-            })
-            .collect();
-        let mut send = |reading| {
-            let message = HeartbeatMessage::new(reading).with_port(self.port.unwrap_or(0));
-            for (address, target) in &mut targets {
-                match target.send(message) {
-                    Ok(()) => counts.count_sent(),
-                    Err(error) => {
-                        counts.count_failed();
-                        if let Some(on_error) = &self.on_error {
-                            on_error(*address, &error);
-                        }
-                    }
-                }
-            }
-        };
+        let targets = targets.map(|&to| {
+            (
+                to,
+                HeartbeatDestination::new(to, self.way, self.key.clone()),
+            )
+        });
+        Reports {
+            targets: targets.collect(),
+            port: self.port,
+            on_error: self.on_error.clone(),
+            counts: SendCounts::default(),
+            ends_when_dropped: false,
+            busy: None,
+        }
+    }
+
+    async fn run(self, mut reports: Reports, stop: impl Future<Output = ()>) {
         let always = async {
             loop {
-                send((self.source)());
+                reports.send((self.source)());
                 Deadline::after(self.every).await;
             }
         };
@@ -284,9 +347,20 @@ impl HeartbeatSender {
             () = stop => {}
             () = always => {}
         }
-        let HeartbeatReading { busy, .. } = (self.source)();
-        send(HeartbeatReading { ready: 0, busy });
+        reports.end((self.source)().busy);
     }
+}
+
+/// While nothing is busy, httpd counts a quarter of what is idle, and so none of three places: a
+/// server that has few reports one busy place, as it would never be picked otherwise.
+pub(crate) const fn reading_of(capacity: u32, busy: u32) -> HeartbeatReading {
+    let ready = capacity.saturating_sub(busy);
+    let busy = if busy == 0 && ready > 0 && ready < 4 {
+        1
+    } else {
+        busy
+    };
+    HeartbeatReading { ready, busy }
 }
 
 impl fmt::Debug for HeartbeatSender {

@@ -6,7 +6,8 @@ use tokio::sync::oneshot;
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// Keeps a sender going; dropping it makes it send the last report and end.
+/// Keeps a sender going; dropping it makes it send the last report and end. So does the end of
+/// the runtime, whichever is first.
 ///
 /// # Examples
 ///

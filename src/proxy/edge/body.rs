@@ -1,6 +1,6 @@
-//! A body that passes the edge: [`EdgeBody`].
+//! The body of a message that has passed the edge: [`EdgeBody`].
 //!
-//! What does not live here: which fields trailers may have (`fields`).
+//! What does not live here: the list of fields that are allowed in trailers (`fields`).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,17 +12,18 @@ use pin_project_lite::pin_project;
 use crate::proxy::fields;
 
 pin_project! {
-    /// The body of a request or an answer that has passed an [`EdgeLayer`](super::EdgeLayer).
+    /// The body of a request or response that has passed an
+    /// [`EdgeLayer`](super::EdgeLayer).
     ///
-    /// Its data are passed on as they come. Its trailers are held to the rules of heads:
-    /// fields that an edge removes or sets there are removed, and those that are of use in
-    /// heads only (RFC 9110, 6.5.1), such as `Authorization`, `Content-Type`, `Host` and
-    /// `Set-Cookie`. The trailers of gRPC pass. The answer to a `HEAD`, and one with 204 or
-    /// 304, has no body, whatever came.
+    /// Data frames are passed on unchanged. Trailers follow the rules for heads: fields
+    /// that the edge removes or sets in heads are removed. Fields that are only meaningful
+    /// in heads (RFC 9110, 6.5.1), such as `Authorization`, `Content-Type`, `Host` and
+    /// `Set-Cookie`, are removed, too. The trailers of gRPC pass. The response to a `HEAD`,
+    /// and one with status 204 or 304, has no body, whatever the member sent.
     ///
     /// # Examples
     ///
-    /// A service of your own behind an edge takes it:
+    /// A service of your own behind an edge accepts it:
     ///
     /// ```
     /// use equipoise::proxy::{EdgeBody, EdgeLayer, Forwarding};
@@ -41,14 +42,16 @@ pin_project! {
     pub struct EdgeBody<B> {
         #[pin]
         inner: B,
-        // What else its head may not have had. Empty, and unallocated, for most messages.
+        // Further fields that were removed from the head. Empty, and unallocated, for most
+        // messages.
         removed: Vec<HeaderName>,
         over: bool,
     }
 }
 
 impl<B> EdgeBody<B> {
-    /// `removed` are names that trailers may not have besides those that none has.
+    /// `removed` are names that trailers may not have, in addition to those that are never
+    /// allowed.
     pub(super) fn new(inner: B, removed: Vec<HeaderName>) -> Self {
         Self {
             inner,
@@ -57,13 +60,13 @@ impl<B> EdgeBody<B> {
         }
     }
 
-    /// Keeps further names out of its trailers.
+    /// Removes fields with these names from the trailers, too.
     #[cfg(feature = "config")]
     pub(crate) fn without_trailers(&mut self, names: impl IntoIterator<Item = HeaderName>) {
         self.removed.extend(names);
     }
 
-    /// One that has nothing to give.
+    /// Creates a body that has ended.
     pub(super) fn over(inner: B) -> Self {
         Self {
             inner,
@@ -95,7 +98,7 @@ impl<B: Body> Body for EdgeBody<B> {
             if !trailers.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
-            // They were the last; now it ends without.
+            // These trailers came last; without them, the body ends.
         }
         Poll::Ready(None)
     }

@@ -1,6 +1,6 @@
-//! One request on its way through the edge, and back: [`EdgeFuture`].
+//! The future of a request through the edge: [`EdgeFuture`].
 //!
-//! What does not live here: what becomes of the heads (`heads`).
+//! What does not live here: how heads are changed (`heads`).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,43 +11,44 @@ use pin_project_lite::pin_project;
 
 use super::EdgeBody;
 use super::heads::Edge;
-use crate::proxy::upgrade::AskedUpgrade;
+use crate::proxy::upgrade::RequestedUpgrade;
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ResponseBody, ServedBy};
 
 pin_project! {
-    /// One request on its way through an [`EdgeService`].
+    /// The response future of [`EdgeService`].
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was ready, and the inner future does.
+    /// If it is polled again after it was ready, and the inner future panics then.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct EdgeFuture<F> {
         #[pin]
-        course: EdgeState<F>,
+        state: EdgeState<F>,
         wanted: PreferredFormat,
         edge: Arc<Edge>,
     }
 }
 
-/// Whose answer could not be passed on, in the extensions of what is said instead.
+/// The member whose response could not be passed on, in the extensions of the 502 that
+/// replaces it.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration asks for it")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Debug)]
-pub(crate) struct AnsweredBadly(pub(crate) ServedBy);
+pub(crate) struct RejectedResponse(pub(crate) ServedBy);
 
 pin_project! {
     #[derive(Debug)]
-    #[project = CourseProjected]
+    #[project = EdgeStateProjected]
     enum EdgeState<F> {
         Refused { status: StatusCode },
         Sent {
             #[pin]
             inner: F,
-            // Most clients ask for nothing.
-            asked: Option<Box<AskedUpgrade>>,
+            // Boxed, because most requests ask for no upgrade.
+            upgrade: Option<Box<RequestedUpgrade>>,
         },
     }
 }
@@ -62,34 +63,34 @@ where
         let this = self.project();
         let refused = |status, by: Option<ServedBy>| {
             let refusal = ErrorPage::new(status, reason(status), *this.wanted);
-            let mut answer: Response<ResponseBody<EdgeBody<RB>>> =
+            let mut response: Response<ResponseBody<EdgeBody<RB>>> =
                 refusal.answer(this.edge.pages.as_ref());
             if let Some(by) = by {
-                answer.extensions_mut().insert(AnsweredBadly(by));
+                response.extensions_mut().insert(RejectedResponse(by));
             }
-            Poll::Ready(Ok(answer))
+            Poll::Ready(Ok(response))
         };
-        let (response, asked) = match this.course.project() {
-            CourseProjected::Refused { status } => return refused(*status, None),
-            CourseProjected::Sent { inner, asked } => (ready!(inner.poll(context))?, asked),
+        let (response, upgrade) = match this.state.project() {
+            EdgeStateProjected::Refused { status } => return refused(*status, None),
+            EdgeStateProjected::Sent { inner, upgrade } => (ready!(inner.poll(context))?, upgrade),
         };
         let (mut head, body) = response.into_parts();
         let served = |head: &mut http::response::Parts| head.extensions.remove::<ServedBy>();
         let mut switched = None;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(asked) = asked.take() else {
+            let Some(upgrade) = upgrade.take() else {
                 return refused(StatusCode::BAD_GATEWAY, served(&mut head));
             };
-            switched = Some(asked.protocol());
-            if let Err(status) = asked.switch(&mut head) {
+            switched = Some(upgrade.protocol());
+            if let Err(status) = upgrade.switch(&mut head) {
                 return refused(status, served(&mut head));
             }
         }
-        let Ok(removed) = this.edge.give_answer(&mut head) else {
+        let Ok(removed) = this.edge.convert_response(&mut head) else {
             return refused(StatusCode::BAD_GATEWAY, served(&mut head));
         };
         if let Some(protocol) = switched {
-            AskedUpgrade::confirm(&mut head.headers, protocol);
+            RequestedUpgrade::confirm(&mut head.headers, protocol);
         }
         let body = if this.wanted.head_only() || has_no_body(head.status) {
             EdgeBody::over(body)
@@ -104,13 +105,13 @@ where
 impl<F> EdgeFuture<F> {
     pub(super) fn sent(
         inner: F,
-        asked: Option<AskedUpgrade>,
+        upgrade: Option<RequestedUpgrade>,
         wanted: PreferredFormat,
         edge: Arc<Edge>,
     ) -> Self {
-        let asked = asked.map(Box::new);
+        let upgrade = upgrade.map(Box::new);
         Self {
-            course: EdgeState::Sent { inner, asked },
+            state: EdgeState::Sent { inner, upgrade },
             wanted,
             edge,
         }
@@ -118,35 +119,36 @@ impl<F> EdgeFuture<F> {
 
     pub(super) fn refused(status: StatusCode, wanted: PreferredFormat, edge: Arc<Edge>) -> Self {
         Self {
-            course: EdgeState::Refused { status },
+            state: EdgeState::Refused { status },
             wanted,
             edge,
         }
     }
 
-    /// The answer to an error of the inner service.
+    /// Returns the response to an error of the inner service.
     pub(in crate::proxy) fn answer_of<B>(&self, error: BalanceError) -> Response<ResponseBody<B>> {
         ErrorPage::answer_of(error, self.wanted, self.edge.pages.as_ref())
     }
 }
 
-/// RFC 9110, 15.2, 15.3.5 and 15.4.5.
+/// Returns whether a response with this status has no body (RFC 9110, 15.2, 15.3.5 and
+/// 15.4.5).
 fn has_no_body(status: StatusCode) -> bool {
     let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     status.is_informational() || none.contains(&status)
 }
 
-/// What the client may know.
+/// Returns the explanation for the client.
 fn reason(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "it cannot be passed on as it is",
-        StatusCode::BAD_GATEWAY => "what the server sent cannot be passed on",
-        StatusCode::EXPECTATION_FAILED => "nothing but 100-continue can be expected",
+        StatusCode::BAD_GATEWAY => "the server's response cannot be passed on",
+        StatusCode::EXPECTATION_FAILED => "only `100-continue` can be expected",
         StatusCode::MISDIRECTED_REQUEST => "its connection is for another host",
-        StatusCode::METHOD_NOT_ALLOWED => "not by this proxy",
-        StatusCode::NOT_IMPLEMENTED => "it has another transfer coding than chunked",
+        StatusCode::METHOD_NOT_ALLOWED => "this proxy does not support its method",
+        StatusCode::NOT_IMPLEMENTED => "it has a transfer coding other than chunked",
         StatusCode::NOT_FOUND => "nothing is served under this address",
-        StatusCode::URI_TOO_LONG => "it would grow too long for the server",
+        StatusCode::URI_TOO_LONG => "its path is too long for the server",
         _ => "",
     }
 }

@@ -1,6 +1,6 @@
-//! What becomes of the heads of requests and answers: [`Edge`].
+//! How the heads of requests and responses are changed: [`Edge`].
 //!
-//! What does not live here: the parts that do it, each of which is a module of its own.
+//! What does not live here: the single steps, each of which is a module of its own.
 
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::request::Parts;
@@ -11,13 +11,13 @@ use crate::net::TlsSession;
 use crate::proxy::hop_by_hop::FramingError;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_its_host};
-use crate::proxy::upgrade::{AskedUpgrade, Upgrades};
+use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
 use crate::proxy::{
     ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
 };
 use crate::service::Pages;
 
-/// What an edge is told.
+/// The settings of an edge.
 #[derive(Clone, Debug)]
 pub(super) struct Edge {
     pub(super) forwarding: Forwarding,
@@ -30,26 +30,28 @@ pub(super) struct Edge {
     pub(super) pages: Option<Pages>,
 }
 
-/// In the extensions of a request: fields that are set or removed in its head, and which its
+/// In the extensions of a request: fields that are set or removed in its head, and that its
 /// trailers must therefore not have.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration says so by request")
+    allow(dead_code, reason = "only a configuration sets it")
 )]
 #[derive(Clone, Debug)]
 pub(crate) struct OwnFields(pub(crate) Vec<HeaderName>);
 
-/// A request that may go on.
+/// A request that may be passed on.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) asked: Option<AskedUpgrade>,
-    /// Which fields its trailers may not have, besides those that none may.
+pub(super) struct AcceptedRequest {
+    pub(super) upgrade: Option<RequestedUpgrade>,
+    /// The fields that its trailers may not have, in addition to those that are never
+    /// allowed.
     pub(super) removed: Vec<HeaderName>,
 }
 
 impl Edge {
-    /// Creates a member's request of a client's, or says with what status it is refused.
-    pub(super) fn receive(&self, head: &mut Parts) -> Result<Received, StatusCode> {
+    /// Turns a client's request into one for a member, or returns the status to reject it
+    /// with.
+    pub(super) fn convert_request(&self, head: &mut Parts) -> Result<AcceptedRequest, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -60,12 +62,12 @@ impl Edge {
         if self.certified_only && !is_certified(head) {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
-        count_down(head)?;
-        meet_expectation(&mut head.headers)?;
+        decrement_max_forwards(head)?;
+        handle_expect(&mut head.headers)?;
         if let Some(paths) = &self.paths {
             map(paths, head)?;
         }
-        let asked = self.upgrades.asked(head);
+        let upgrade = self.upgrades.requested(head);
         let mut removed =
             hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
                 FramingError::Coded => StatusCode::NOT_IMPLEMENTED,
@@ -77,27 +79,28 @@ impl Edge {
         fields::clean_announcement(&mut head.headers, &removed);
         let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
         self.forwarding.apply(head, peer);
-        if let Some(asked) = &asked {
-            asked.pass_on(&mut head.headers);
+        if let Some(upgrade) = &upgrade {
+            upgrade.pass_on(&mut head.headers);
         }
-        Ok(Received { asked, removed })
+        Ok(AcceptedRequest { upgrade, removed })
     }
 
-    /// Creates the client's answer of a member's, and returns which fields its trailers may
-    /// not have, besides those that none may.
-    pub(super) fn give_answer(
+    /// Turns a member's response into one for the client. Returns the fields that its
+    /// trailers may not have, in addition to those that are never allowed.
+    pub(super) fn convert_response(
         &self,
         head: &mut http::response::Parts,
     ) -> Result<Vec<HeaderName>, FramingError> {
         fields::trim(&mut head.headers);
         let removed = hop_by_hop::strip_response(&mut head.headers)?;
         if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
-            // RFC 9110, 8.6. Over HTTP/2, clients break off.
+            // RFC 9110, 8.6. HTTP/2 clients would reset the stream.
             head.headers.remove(CONTENT_LENGTH);
         }
         fields::clean_announcement(&mut head.headers, &removed);
         self.forwarding.apply_to_response(head);
-        // What the member spoke is nothing to the client: hyper would repeat a 1.0.
+        // The member's HTTP version does not concern the client: hyper would respond with
+        // HTTP/1.0.
         head.version = Version::HTTP_11;
         if let Some(reverse) = &self.reverse {
             reverse.rewrite(&mut head.headers, self.public_origin.as_ref());
@@ -109,7 +112,7 @@ impl Edge {
     }
 }
 
-/// Whether the server has shown a certificate for the host, if it has shown one.
+/// Returns whether the server's certificate is valid for the host; true without TLS.
 fn is_certified(head: &Parts) -> bool {
     let Some(session) = head.extensions.get::<TlsSession>() else {
         return true;
@@ -141,9 +144,9 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// `Expect` (RFC 9110, 10.1.1): the server sends 100 once the body is read, and the member
-/// gets the body in any case. hyper sends none for a list, for which a client would wait.
-fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
+/// Handles `Expect` (RFC 9110, 10.1.1): the server sends 100 once the body is read, and the
+/// member gets the body in any case. hyper sends no 100 for a list, so a client would wait.
+fn handle_expect(headers: &mut HeaderMap) -> Result<(), StatusCode> {
     if !headers.contains_key(EXPECT) {
         return Ok(());
     }
@@ -155,8 +158,8 @@ fn meet_expectation(headers: &mut HeaderMap) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// `Max-Forwards` (RFC 9110, 7.6.2), for the methods that have it.
-fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
+/// Handles `Max-Forwards` (RFC 9110, 7.6.2) for `TRACE` and `OPTIONS`.
+fn decrement_max_forwards(head: &mut Parts) -> Result<(), StatusCode> {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return Ok(());
     }
@@ -167,10 +170,11 @@ fn count_down(head: &mut Parts) -> Result<(), StatusCode> {
     if left.is_empty() || !left.iter().all(u8::is_ascii_digit) {
         return Err(StatusCode::BAD_REQUEST);
     }
-    // More than anybody needs is as good as any.
+    // A number above `u32::MAX` counts as `u32::MAX`.
     let text = String::from_utf8_lossy(left);
     match text.parse::<u32>().unwrap_or(u32::MAX) {
-        // We are the last, and have no options; what came is not shown to anybody.
+        // This proxy is the last hop. It has no options, and `TRACE` would reveal the
+        // request.
         0 if head.method == Method::OPTIONS => Err(StatusCode::NO_CONTENT),
         0 => Err(StatusCode::METHOD_NOT_ALLOWED),
         left => {

@@ -1,12 +1,12 @@
-//! What a proxy does to each request and each answer on their ways: [`EdgeLayer`].
+//! What a proxy changes in each request and response: [`EdgeLayer`].
 //!
 //! ```text
-//! request ─► path mapped ─► hop-by-hop headers out ─► client and way told ─► inner service
-//! answer  ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
+//! request  ─► path mapped ─► hop-by-hop headers out ─► forwarding headers ─► inner service
+//! response ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
 //! ```
 //!
-//! What does not live here: which service a request goes to (`router`), the member
-//! (`service`), and the bytes after a switch of protocols (`upgrade`).
+//! What does not live here: the choice of a service for a request (`router`), the choice of
+//! a member (`service`), and the bytes after a protocol switch (`upgrade`).
 
 mod body;
 mod future;
@@ -24,48 +24,48 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use body::EdgeBody;
-#[cfg(feature = "config")]
-pub(crate) use future::AnsweredBadly;
 pub use future::EdgeFuture;
+#[cfg(feature = "config")]
+pub(crate) use future::RejectedResponse;
 #[cfg(feature = "config")]
 pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
 use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{ErrorPage, Pages, PreferredFormat, ResponseBody};
-use heads::{Edge, Received};
+use heads::{AcceptedRequest, Edge};
 
-/// Creates a proxy of a balanced service: for the edge, where strangers come in.
+/// Turns a balanced service into a reverse proxy for untrusted clients.
 ///
-/// * Headers that concern one connection are removed, on both ways, before ours are added.
-/// * Members get the client's address ([`Forwarding`]). A [`Server`](super::Server) knows it;
-///   behind another one, a [`ClientAddrLayer`](super::ClientAddrLayer) does: without, there is no
+/// * Hop-by-hop headers are removed in both directions, before the proxy adds its own.
+/// * Members get the client's address ([`Forwarding`]). A [`Server`](super::Server)
+///   provides the address; behind another server, use a
+///   [`ClientAddrLayer`](super::ClientAddrLayer). Without the address, there is no
 ///   `X-Forwarded-For`, and no peer is trusted.
-/// * The path becomes the member's ([`PathMap`]); what is not mapped gets 404.
-/// * `Location` and its like, and the attributes of cookies, are mapped back
+/// * The path is mapped to the member's ([`PathMap`]). A path without a mapping gets 404.
+/// * `Location` and similar headers, and the attributes of cookies, are mapped back
 ///   ([`ReverseMap`], [`CookieMap`]).
-/// * What no member should have to judge is refused with 400: a request without a host
-///   (but for HTTP/1.0), with more than one or with one that is no host, with user and
-///   password before the host, with a scheme other than `http` and `https`, with lengths
-///   that differ, with a path that has a segment `.` or `..` or broken escapes.
-/// * Trailers are held to the same rules as heads, on both ways ([`EdgeBody`]), and a name
-///   with underscores to those for the name with hyphens, as many servers read it.
-/// * `CONNECT` is refused with 405; `Max-Forwards` of `TRACE` and `OPTIONS` is counted
-///   down, and answered for at 0.
+/// * Ambiguous or unsafe requests are rejected with 400: a request without a host (except
+///   by HTTP/1.0), with more than one host or an invalid one, with user and password before
+///   the host, with a scheme other than `http` and `https`, with lengths that differ, with
+///   a path that has a segment `.` or `..` or broken escapes.
+/// * Trailers follow the same rules as heads, in both directions ([`EdgeBody`]). A name
+///   with underscores is treated as the name with hyphens, because many servers read it so.
+/// * `CONNECT` is rejected with 405. `Max-Forwards` of `TRACE` and `OPTIONS` is
+///   decremented; at 0, the proxy responds itself.
+/// * An `Upgrade` to WebSocket, or to a protocol set by [`upgrades`](Self::upgrades), is
+///   passed on. Once the member has switched, bytes are copied in both directions; the
+///   lease is held and the bytes are counted until the tunnel ends. A request for any other
+///   upgrade is passed on as a plain request: `h2c`, for example, would carry requests past
+///   this layer. A 101 that was not requested becomes a 502.
+/// * `Expect: 100-continue` is handled by the server and not passed on. Any other
+///   expectation, and a list in one line, is rejected with 417.
+/// * A response with 204 has no `Content-Length`. A member's response with lengths that
+///   differ becomes a 502.
 ///
-/// * An `Upgrade` to WebSocket, or to what [`upgrades`](Self::upgrades) says, is passed on,
-///   and once the member has switched, bytes go both ways as they come; the lease is held
-///   and its bytes are counted until the tunnel ends. Any other is passed on as a plain
-///   request: `h2c`, for one, would carry requests past all that is done here. A 101 that
-///   nobody asked for is answered with 502.
-/// * `Expect: 100-continue` is the server's affair, and stops here; any other expectation,
-///   and a list in one line, is answered with 417.
-/// * An answer with 204 has no `Content-Length`; a member's with lengths that differ is
-///   answered with 502.
-///
-/// Layers that add headers for members belong inside: outside, a client could name theirs
-/// in its `Connection`. Where the server that accepts connections is not a
-/// [`Server`](super::Server), it has to be hyper's, with upgrades, for them to work.
+/// Put layers that add headers for members inside this one: outside, a client could have
+/// them removed by naming them in its `Connection` header. For upgrades, the server that
+/// accepts connections must be a [`Server`](super::Server) or hyper's with upgrades.
 ///
 /// # Examples
 ///
@@ -108,8 +108,7 @@ pub struct EdgeLayer {
 }
 
 impl EdgeLayer {
-    /// Creates a layer that tells members what `forwarding` says, and leaves paths as they
-    /// are.
+    /// Creates a layer that adds the headers of `forwarding` and leaves paths unchanged.
     pub fn new(forwarding: Forwarding) -> Self {
         let edge = Edge {
             forwarding,
@@ -130,15 +129,17 @@ impl EdgeLayer {
         self
     }
 
-    /// Maps the URLs in the headers of answers back, to paths without a host: the client
-    /// knows whom it asked. See [`public_origin`](Self::public_origin) for whole URLs.
+    /// Maps the URLs in response headers back to paths without a host, which clients
+    /// resolve against their own URL. For whole URLs, see
+    /// [`public_origin`](Self::public_origin).
     pub fn reverse_map(mut self, reverse: ReverseMap) -> Self {
         self.edge.reverse = Some(reverse);
         self
     }
 
-    /// Says as what clients see this proxy, so that URLs are mapped back whole. It is not
-    /// read from requests: a client could name any host, and a cache keep the answer.
+    /// Sets the origin under which clients reach this proxy, so that URLs are mapped back
+    /// as whole URLs. It is not read from requests: a client could name any host, and a
+    /// cache could store the response.
     ///
     /// # Examples
     ///
@@ -172,8 +173,8 @@ impl EdgeLayer {
         self
     }
 
-    /// Says to which protocols clients and members may switch; `websocket` unless this
-    /// says otherwise. None at all is possible, too.
+    /// Sets the protocols to which clients and members may switch; only `websocket` by
+    /// default. An empty list disables upgrades.
     ///
     /// # Examples
     ///
@@ -188,8 +189,8 @@ impl EdgeLayer {
         self
     }
 
-    /// Sets how long nothing may move in a tunnel, either way, before it is closed, give
-    /// or take as much again; an hour by default.
+    /// Sets how long a tunnel may be idle in both directions before it is closed; an hour
+    /// by default. The tunnel is closed after one to two times this limit.
     ///
     /// # Examples
     ///
@@ -205,11 +206,13 @@ impl EdgeLayer {
         self
     }
 
-    /// Answers with 421 what comes by TLS for a host that the server's certificate is not
-    /// for: a client has to open a connection for it. So a client that the handshake of
-    /// one name let in does not reach the services of another; clients of HTTP/2 may still
-    /// use a connection for all hosts of its certificate. What comes without TLS, or by
-    /// TLS that another program has terminated, passes.
+    /// Rejects with 421 a request by TLS for a host that the server's certificate is not
+    /// valid for.
+    ///
+    /// The client must open another connection for that host, so a client that was admitted
+    /// by the handshake for one name cannot reach the services of another. HTTP/2 clients
+    /// may still use one connection for all hosts of its certificate. Requests without TLS,
+    /// or whose TLS was terminated by another program, pass.
     ///
     /// # Examples
     ///
@@ -224,7 +227,7 @@ impl EdgeLayer {
         self
     }
 
-    /// Creates the answers to requests that are refused here by a function; see [`ErrorPage`].
+    /// Creates the responses to rejected requests with a function; see [`ErrorPage`].
     ///
     /// # Examples
     ///
@@ -236,7 +239,7 @@ impl EdgeLayer {
     ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.status()).into()));
     /// # let _ = layer;
     /// ```
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
@@ -258,7 +261,7 @@ impl<S> Layer<S> for EdgeLayer {
     }
 }
 
-/// A service with an [`EdgeLayer`] before it.
+/// The service that [`EdgeLayer`] creates.
 #[derive(Clone, Debug)]
 pub struct EdgeService<S> {
     edge: Arc<Edge>,
@@ -281,16 +284,16 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let wanted = PreferredFormat::by(&head.method, &head.headers);
-        match self.edge.receive(&mut head) {
-            Ok(Received { asked, removed }) => {
+        match self.edge.convert_request(&mut head) {
+            Ok(AcceptedRequest { upgrade, removed }) => {
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
-                    // Else hyper's client takes it that a GET has no body.
+                    // Otherwise hyper's client assumes that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
                     head.headers.insert(TRANSFER_ENCODING, chunked);
                 }
                 let body = EdgeBody::new(body, removed);
                 let inner = self.inner.call(Request::from_parts(head, body));
-                EdgeFuture::sent(inner, asked, wanted, self.edge.clone())
+                EdgeFuture::sent(inner, upgrade, wanted, self.edge.clone())
             }
             Err(status) => EdgeFuture::refused(status, wanted, self.edge.clone()),
         }

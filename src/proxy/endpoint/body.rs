@@ -1,4 +1,4 @@
-//! What a member answers, frame by frame: [`EndpointBody`].
+//! The body of a member's response: [`EndpointBody`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,29 +12,31 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::error::{EndpointError, TimeoutStage};
-use super::line::{Http1Line, MemberConnection};
+use super::member_connection::{Http1Connection, MemberConnection};
 use super::progress::{ExchangeAlarm, Progress};
 use super::shared::SharedEndpoint;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
 
-/// The body of a member's answer. It holds the connection, which is free for the next
-/// request with the last frame.
+/// The body of a member's response.
+///
+/// It holds the connection, which returns to the pool with the last frame.
 pub struct EndpointBody {
     inner: Incoming,
-    /// `None` once it has been given back.
-    line: Option<(Arc<SharedEndpoint>, MemberConnection)>,
+    /// `None` once it has been returned to the pool.
+    connection: Option<(Arc<SharedEndpoint>, MemberConnection)>,
     alarm: ExchangeAlarm,
     limits: BodyTimeouts,
     upload: Progress,
-    /// How far the upload was when the wait for a frame began, and when it ends.
+    /// The upload's progress when the wait for a frame began, and the deadline of that
+    /// wait.
     waiting: Option<(u32, Instant)>,
-    /// How it broke off, which is not told yet.
+    /// An error that is yet to be returned.
     broken: Option<EndpointError>,
     done: bool,
 }
 
-/// How long may be waited for a frame, and for the last one.
+/// The time limits for the next frame and for the whole exchange.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyTimeouts {
     pub(super) frame: Option<Duration>,
@@ -51,7 +53,7 @@ impl EndpointBody {
     pub(super) fn new(
         inner: Incoming,
         endpoint: Arc<SharedEndpoint>,
-        line: MemberConnection,
+        connection: MemberConnection,
         alarm: ExchangeAlarm,
         limits: BodyTimeouts,
         upload: Progress,
@@ -59,7 +61,7 @@ impl EndpointBody {
         let over = inner.is_end_stream();
         let mut body = Self {
             inner,
-            line: Some((endpoint, line)),
+            connection: Some((endpoint, connection)),
             alarm,
             limits,
             upload,
@@ -68,26 +70,28 @@ impl EndpointBody {
             done: false,
         };
         if over {
-            body.lay_down();
+            body.return_to_pool();
         }
         body
     }
 
-    /// Lays the connection down for the next request.
-    fn lay_down(&mut self) {
-        let Some((endpoint, MemberConnection::Http1(mut line))) = self.line.take() else {
+    /// Returns the connection to the pool.
+    fn return_to_pool(&mut self) {
+        let Some((endpoint, MemberConnection::Http1(mut connection))) = self.connection.take()
+        else {
             return;
         };
-        line.alarm = std::mem::take(&mut self.alarm);
+        connection.alarm = std::mem::take(&mut self.alarm);
         if self.upload.goes_on() {
-            // A member that answers early may close next. What is on its way may arrive.
-            tokio::spawn(let_out(line, self.upload.clone()));
+            // A member that responds early may close next. The rest of the upload may still be
+            // sent.
+            tokio::spawn(finish_upload(connection, self.upload.clone()));
             return;
         }
-        if line.sender.is_ready() || line.is_alive() && line.sender.is_ready() {
-            endpoint.pool.put(line);
-        } else if !line.sender.is_closed() && !line.is_carried_here() {
-            tokio::spawn(put_when_ready(endpoint, line));
+        if connection.sender.is_ready() || connection.is_alive() && connection.sender.is_ready() {
+            endpoint.pool.put(connection);
+        } else if !connection.sender.is_closed() && !connection.is_polled_here() {
+            tokio::spawn(put_when_ready(endpoint, connection));
         }
     }
 
@@ -96,44 +100,46 @@ impl EndpointBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let inner = Pin::new(&mut self.inner);
-        let Some((_, MemberConnection::Http1(line))) = &mut self.line else {
+        let Some((_, MemberConnection::Http1(connection))) = &mut self.connection else {
             return inner.poll_frame(context);
         };
-        if !line.is_carried_here() {
+        if !connection.is_polled_here() {
             return inner.poll_frame(context);
         }
-        // To be woken by what is done here would mean to be polled once more for nothing.
-        let mut nobody = Context::from_waker(Waker::noop());
-        match inner.poll_frame(&mut nobody) {
+        // A wake-up for work that is done here would cause a poll for nothing.
+        let mut no_waker = Context::from_waker(Waker::noop());
+        match inner.poll_frame(&mut no_waker) {
             Poll::Pending => {
-                line.carry(context);
-                Pin::new(&mut self.inner).poll_frame(&mut nobody)
+                connection.poll_connection(context);
+                Pin::new(&mut self.inner).poll_frame(&mut no_waker)
             }
             frame => frame,
         }
     }
 
-    /// Whether the end is none. hyper takes a stream that was reset with `NO_ERROR` for ended,
-    /// as it may be if the member had sent all of its answer (RFC 9113, 8.1).
+    /// Returns whether the body ended early. hyper treats a stream reset with `NO_ERROR` as
+    /// ended, which is only right if the member has sent its whole response (RFC 9113,
+    /// 8.1).
     fn is_cut_short(&self) -> bool {
-        matches!(self.line, Some((_, MemberConnection::Http2(_)))) && !self.inner.is_end_stream()
+        matches!(self.connection, Some((_, MemberConnection::Http2(_))))
+            && !self.inner.is_end_stream()
     }
 
-    /// Says a moment later how it broke off: what came before it has still to be written, and
-    /// a writer does that when a poll gives nothing.
+    /// Returns the error with the next poll: earlier frames are yet to be written, and a
+    /// writer flushes when a poll is pending.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
-        self.line = None;
+        self.connection = None;
         self.broken = Some(how);
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Tells what has taken too long, if anything has.
+    /// Returns the stage that has exceeded its time limit, if any.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<TimeoutStage> {
         loop {
             let upload = self.upload.seen();
             let frame = match self.waiting {
-                // Somebody is getting on with it.
+                // The upload has not moved since the deadline was set.
                 Some((seen, deadline)) if seen == upload => Some(deadline),
                 _ => {
                     let deadline = self.limits.frame.map(|limit| Instant::now() + limit);
@@ -155,19 +161,19 @@ impl EndpointBody {
     }
 }
 
-/// Its task has still to say that it is.
-async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut line: Http1Line) {
-    let ready = timeout(Duration::from_secs(1), line.sender.ready());
+/// Returns a connection to the pool once hyper's task reports it ready.
+async fn put_when_ready(endpoint: Arc<SharedEndpoint>, mut connection: Http1Connection) {
+    let ready = timeout(Duration::from_secs(1), connection.sender.ready());
     if matches!(ready.await, Ok(Ok(()))) {
-        endpoint.pool.put(line);
+        endpoint.pool.put(connection);
     }
 }
 
-/// Lets the rest of an upload go out; a member that does not read it is not waited for.
-async fn let_out(mut line: Http1Line, upload: Progress) {
+/// Sends the rest of an upload; gives up on a member that does not read it.
+async fn finish_upload(mut connection: Http1Connection, upload: Progress) {
     loop {
         let seen = upload.seen();
-        let ready = timeout(Duration::from_secs(1), line.sender.ready());
+        let ready = timeout(Duration::from_secs(1), connection.sender.ready());
         if ready.await.is_ok() || upload.seen() == seen {
             return;
         }
@@ -193,14 +199,14 @@ impl Body for EndpointBody {
         match poll_filled(context, |context| this.poll_inner(context)) {
             Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
                 this.done = true;
-                this.line = None;
+                this.connection = None;
                 let late = EndpointError::timed_out(TimeoutStage::Whole);
                 Poll::Ready(Some(Err(late)))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = None;
                 if this.inner.is_end_stream() {
-                    this.lay_down();
+                    this.return_to_pool();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -212,12 +218,12 @@ impl Body for EndpointBody {
             }
             Poll::Ready(None) => {
                 this.done = true;
-                this.lay_down();
+                this.return_to_pool();
                 Poll::Ready(None)
             }
             Poll::Pending => this.poll_late(context).map(|stage| {
                 this.done = true;
-                this.line = None;
+                this.connection = None;
                 Some(Err(EndpointError::timed_out(stage)))
             }),
         }

@@ -1,4 +1,4 @@
-//! Everything that can be said of a member before its first request: [`EndpointBuilder`].
+//! The settings of an endpoint: [`EndpointBuilder`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-use super::connect::{HttpVersions, Opener, Windows};
+use super::connect::{ConnectionOpener, FlowLimits, HttpVersions};
 use super::pool::Pool;
 use super::shared::SharedEndpoint;
 use super::{Endpoint, EndpointUriError};
@@ -17,8 +17,9 @@ use crate::proxy::system_tls;
 use crate::service::{host_of, without_user};
 use crate::sync::AtomicU32;
 
-/// Without user and password: members are not told them, and `Debug` and errors show the rest.
-fn unnamed(uri: Uri) -> Uri {
+/// Removes user and password: members do not get them, and `Debug` and errors show the
+/// rest.
+fn without_credentials(uri: Uri) -> Uri {
     let Some(Ok(bare)) = uri.authority().map(without_user) else {
         return uri;
     };
@@ -28,24 +29,24 @@ fn unnamed(uri: Uri) -> Uri {
 }
 
 impl Endpoint {
-    /// Creates a member of `http://host[:port][/prefix]` or `https://…`, with the default
+    /// Creates a member from `http://host[:port][/prefix]` or `https://…`, with the default
     /// limits. No connection is opened yet.
     ///
     /// # Errors
     ///
-    /// If it is no such URI; for `https`, also if the feature `tls` is off or the system
-    /// has no root certificates.
+    /// If `uri` has another form; for `https`, also if the feature `tls` is off or the
+    /// system has no root certificates.
     pub fn new(uri: Uri) -> Result<Self, EndpointUriError> {
         Self::builder(uri).build()
     }
 
-    /// Begins a member with limits of its own.
+    /// Returns a builder, for a member with other limits.
     pub fn builder(uri: Uri) -> EndpointBuilder {
         EndpointBuilder::new(uri)
     }
 }
 
-/// Creates an [`Endpoint`].
+/// Builds an [`Endpoint`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EndpointBuilder {
@@ -65,14 +66,14 @@ pub struct EndpointBuilder {
     max_idle: usize,
     idle_life: Duration,
     connections: usize,
-    windows: Windows,
+    windows: FlowLimits,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(uri: Uri) -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            uri: unnamed(uri),
+            uri: without_credentials(uri),
             socket: None,
             address: None,
             secure: None,
@@ -88,14 +89,14 @@ impl EndpointBuilder {
             max_idle: 256,
             idle_life: Duration::from_secs(15),
             connections: 8,
-            windows: Windows {
+            windows: FlowLimits {
                 streams: 100,
                 stream: 256 * 1024,
             },
         }
     }
 
-    /// Connects to a unix socket; the URI still says the scheme, `Host` and the prefix.
+    /// Connects to a unix socket. The URI still sets the scheme, `Host` and the prefix.
     ///
     /// # Examples
     ///
@@ -115,7 +116,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// Connects to an address, instead of asking what the name in the URI stands for.
+    /// Connects to this address instead of resolving the name in the URI.
     ///
     /// # Examples
     ///
@@ -133,14 +134,14 @@ impl EndpointBuilder {
         self
     }
 
-    /// Says which HTTP the member is spoken to in.
+    /// Sets which versions of HTTP are used with the member.
     pub fn versions(mut self, versions: HttpVersions) -> Self {
         self.versions = versions;
         self
     }
 
-    /// Leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`); over HTTP/2,
-    /// the authority.
+    /// Keeps the client's `Host` (Apache: `ProxyPreserveHost On`); over HTTP/2, the
+    /// client's authority.
     ///
     /// # Examples
     ///
@@ -159,16 +160,15 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how long it may take until a new connection is there: the member's name, the
-    /// connection itself, and TLS. Who exceeds it has got nothing, so that the request
-    /// goes to another member.
+    /// Sets the time limit for opening a connection: name resolution, connecting, and TLS.
+    /// If it is exceeded, nothing was sent, so the request goes to another member.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect = bounded(limit);
         self
     }
 
-    /// Sets how long the head of an answer may take, counted anew with each piece of the
-    /// request's body that is sent; `None` for as long as it likes.
+    /// Sets the time limit for the head of a response; `None` for no limit. It starts anew
+    /// with each frame of the request's body that is sent.
     ///
     /// # Examples
     ///
@@ -189,21 +189,20 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how long may pass between two pieces of an answer's body; `None` for as long
-    /// as it likes.
+    /// Sets the time limit between two frames of a response's body; `None` for no limit.
     pub fn frame_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.frame = limit.into().map(bounded);
         self
     }
 
-    /// Sets how long an exchange may take as a whole, to the last byte of the answer.
-    /// Time that the client takes over either body counts.
+    /// Sets the time limit for a whole exchange, to the last byte of the response; `None`
+    /// for no limit. Time that the client takes over either body counts.
     pub fn request_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.whole = limit.into().map(bounded);
         self
     }
 
-    /// Sets how many bytes the head of an answer may have; more is an error.
+    /// Sets the maximum size of a response head in bytes. A larger head is an error.
     ///
     /// # Examples
     ///
@@ -222,10 +221,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how many header lines an answer may have; more is an error. By default these are
-    /// 100 over HTTP/1.1, while over HTTP/2 only [`max_head`](Self::max_head) counts. To set
-    /// it costs an allocation for each answer over HTTP/1.1, of 64 bytes for each line
-    /// that is allowed. There, more than 24 576 count as that.
+    /// Sets the maximum number of header lines in a response. More lines are an error.
+    ///
+    /// The default is 100 over HTTP/1.1; over HTTP/2 only [`max_head`](Self::max_head)
+    /// applies. Over HTTP/1.1, setting it costs an allocation of 64 bytes per allowed line
+    /// for each response, and the maximum is 24 576.
     ///
     /// # Examples
     ///
@@ -245,10 +245,12 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how many interim answers (1xx) a member may send to one request over HTTP/1.1;
-    /// 32 by default. With one more, the exchange fails
+    /// Sets how many interim responses (1xx) a member may send to one request over
+    /// HTTP/1.1; 32 by default.
+    ///
+    /// With one more, the exchange fails
     /// ([`EndpointError::TooManyInterim`](super::EndpointError::TooManyInterim)), and the
-    /// client gets 502. Over HTTP/2 only the time limits bound them.
+    /// client gets 502. Over HTTP/2, only the time limits bound them.
     ///
     /// # Examples
     ///
@@ -256,20 +258,21 @@ impl EndpointBuilder {
     /// use equipoise::proxy::Endpoint;
     /// use http::Uri;
     ///
-    /// // It says `102 Processing` every second for up to two minutes.
+    /// // It sends `102 Processing` every second for up to two minutes.
     /// let member = Endpoint::builder(Uri::from_static("http://10.0.0.1:8080"))
     ///     .max_interim_responses(120)
     ///     .build()?;
     /// # let _ = member;
     /// # Ok::<(), equipoise::proxy::EndpointUriError>(())
     /// ```
-    pub fn max_interim_responses(mut self, answers: u32) -> Self {
-        self.max_interim = answers;
+    pub fn max_interim_responses(mut self, responses: u32) -> Self {
+        self.max_interim = responses;
         self
     }
 
-    /// Sets how many connections stay open while nobody needs them; with 0, each request
-    /// has its own. Of HTTP/2, one is enough.
+    /// Sets the maximum number of idle connections that stay open. With 0, each request
+    /// opens a connection of its own. This does not limit HTTP/2 connections, which are
+    /// shared.
     ///
     /// # Examples
     ///
@@ -291,18 +294,20 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets for how long a connection stays open while nobody needs it, give or take a
+    /// Sets how long an idle connection stays open. The actual time differs by up to a
     /// half.
     pub fn idle_lifetime(mut self, life: Duration) -> Self {
         self.idle_life = bounded(life);
         self
     }
 
-    /// Sets how many connections of HTTP/2 there are at most, 8 by default; at least one. A
-    /// new one is opened when the others have as many streams as the member allows, or as
-    /// [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) does; those beyond need are closed when they
-    /// have been idle for [`idle_lifetime`](Self::idle_lifetime). When all are full, the
-    /// member is at its capacity ([`EndpointError::AtCapacity`]).
+    /// Sets the maximum number of HTTP/2 connections; 8 by default, at least 1.
+    ///
+    /// A connection is opened when all others have as many streams as the member or
+    /// [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) allows. Surplus
+    /// connections are closed when they have been idle for
+    /// [`idle_lifetime`](Self::idle_lifetime). When all are full, the member is at its
+    /// capacity ([`EndpointError::AtCapacity`]).
     ///
     /// [`EndpointError::AtCapacity`]: super::EndpointError::AtCapacity
     ///
@@ -327,21 +332,23 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how many requests share one connection of HTTP/2 at the same time, 100 by
-    /// default; at least one, and never more than the member allows.
+    /// Sets how many requests share one HTTP/2 connection at the same time; 100 by default,
+    /// at least 1. The member's own limit applies as well.
     pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
         self.windows.streams = streams.max(1);
         self
     }
 
-    /// Sets how many bytes of one answer a member may send by HTTP/2 before its client has
-    /// read them: 256 KiB by default, and no more than 2 GiB for a whole connection.
+    /// Sets how many bytes of one response a member may send over HTTP/2 before the client
+    /// has read them; 256 KiB by default. All windows of one connection together are
+    /// limited to 2 GiB.
     ///
-    /// The window of a connection is this times [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams), so
-    /// that clients that do not read never hold up the answers to others. Clients that
-    /// read nothing can make the proxy hold as much: 25 MiB a connection by default, and
-    /// 200 MiB a member with all of its connections. A small window limits how fast one
-    /// answer can arrive, to a window each round trip: over 1 ms, 256 KiB are 256 MB/s.
+    /// The window of a connection is this value times
+    /// [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams), so clients
+    /// that do not read never delay the responses to others. Clients that read nothing can
+    /// make the proxy hold that much memory: 25 MiB per connection by default, and 200 MiB
+    /// per member with all of its connections. A small window limits the throughput of one
+    /// response to one window per round trip: with 1 ms, 256 KiB allow 256 MB/s.
     pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.windows.stream = bytes;
         self
@@ -351,9 +358,9 @@ impl EndpointBuilder {
     ///
     /// # Errors
     ///
-    /// If the URI has no host, or another scheme than `http` and `https`; for `https`
-    /// without settings of its own, also if the feature `tls` is off or the system has no
-    /// root certificates.
+    /// If the URI has no host, or a scheme other than `http` and `https`; for `https`
+    /// without TLS settings, also if the feature `tls` is off or the system has no root
+    /// certificates.
     pub fn build(self) -> Result<Endpoint, EndpointUriError> {
         let not_http = || EndpointUriError::NotHttp {
             uri: self.uri.to_string(),
@@ -366,7 +373,7 @@ impl EndpointBuilder {
             Some(_) if *scheme == Scheme::HTTP => {
                 return Err(EndpointUriError::Tls {
                     uri: self.uri.to_string(),
-                    source: "it has settings for TLS: take https://".into(),
+                    source: "it has TLS settings: use https://".into(),
                 });
             }
             _ if *scheme != Scheme::HTTPS => return Err(not_http()),
@@ -408,7 +415,7 @@ impl EndpointBuilder {
             to,
             authority,
             host,
-            opener: Opener {
+            opener: ConnectionOpener {
                 uri: self.uri,
                 connector,
                 versions: self.versions,
@@ -430,7 +437,7 @@ impl EndpointBuilder {
     }
 }
 
-/// As names and addresses are resolved, and as certificates are for them.
+/// Returns the host in the form that is resolved and that certificates are checked for.
 fn bare_host(authority: &Authority) -> &str {
     let host = authority.host();
     host.trim_start_matches('[').trim_end_matches(']')
@@ -441,7 +448,7 @@ fn port(scheme: &Scheme, authority: &Authority) -> u16 {
     authority.port_u16().unwrap_or(usual)
 }
 
-/// A year is as good as without limit, and no time overflows.
+/// Limits a duration to a year, so that adding it to a time cannot overflow.
 fn bounded(limit: Duration) -> Duration {
     limit.min(Duration::from_secs(365 * 24 * 60 * 60))
 }

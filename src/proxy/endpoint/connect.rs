@@ -1,7 +1,7 @@
-//! Opening a connection to a member, and which HTTP it speaks.
+//! Opens connections to a member, and chooses the HTTP version.
 //!
-//! What does not live here: names, sockets and TLS (`net`), and the connections that are
-//! open already (`pool`).
+//! What does not live here: names, sockets and TLS (`net`), and connections that are
+//! already open (`pool`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Notify;
 
-use super::interim::{Bounded, Interim};
-use super::line::{Http1Line, Http2Line, MemberConnection};
+use super::interim::{InterimLimit, InterimLimited};
+use super::member_connection::{Http1Connection, Http2Connection, MemberConnection};
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use crate::net::{Connector, Stream};
@@ -20,7 +20,7 @@ use crate::proxy::fields::MOST_LINES;
 use crate::service::BoxError;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// Which HTTP a member is spoken to in.
+/// Which versions of HTTP are used with a member.
 ///
 /// # Examples
 ///
@@ -38,19 +38,20 @@ use crate::sync::{AtomicU32, Relaxed};
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "one, the other, or either")]
 pub enum HttpVersions {
-    /// What TLS agrees on (ALPN), HTTP/2 rather than HTTP/1.1; HTTP/1.1 without TLS.
+    /// The version that TLS negotiates (ALPN), HTTP/2 preferred to HTTP/1.1; HTTP/1.1
+    /// without TLS.
     #[default]
     Any,
     /// HTTP/1.1 only.
     Http1,
-    /// HTTP/2 only, without asking where there is no TLS ("prior knowledge"). It cannot
-    /// switch to WebSocket: such requests have a connection of HTTP/1.1 under
-    /// [`Any`](Self::Any), and reach the member as plain ones under this.
+    /// HTTP/2 only; without TLS, by prior knowledge. HTTP/2 cannot switch to WebSocket:
+    /// such requests use an HTTP/1.1 connection under [`Any`](Self::Any), and reach the
+    /// member as plain requests under this.
     Http2,
 }
 
 impl HttpVersions {
-    /// What is offered in the handshake of TLS.
+    /// Returns the protocols to offer in the TLS handshake.
     fn alpn(self) -> Vec<Vec<u8>> {
         let (one, two) = (b"http/1.1".to_vec(), b"h2".to_vec());
         match self {
@@ -63,33 +64,33 @@ impl HttpVersions {
 
 /// Opens connections to one member.
 #[derive(Debug)]
-pub(super) struct Opener {
+pub(super) struct ConnectionOpener {
     pub(super) uri: Uri,
     pub(super) connector: Connector,
     pub(super) versions: HttpVersions,
     pub(super) max_head: usize,
-    /// How many lines the head of an answer may have, if it was said.
+    /// The maximum number of header lines in a response, if set.
     pub(super) max_headers: Option<usize>,
-    pub(super) windows: Windows,
-    /// So many connections of HTTP/2 were opened.
-    // Relaxed: each takes another number.
+    pub(super) windows: FlowLimits,
+    /// The number of HTTP/2 connections opened so far.
+    // Relaxed: each connection gets a different number.
     pub(super) opened: AtomicU32,
-    /// Is told when a member says something about a connection.
+    /// Notified when a member reports something about a connection.
     pub(super) changed: Arc<Notify>,
     pub(super) max_interim: u32,
 }
 
-/// How much of HTTP/2 one connection has room for.
+/// The HTTP/2 flow-control limits of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Windows {
-    /// Streams at the same time.
+pub(super) struct FlowLimits {
+    /// Concurrent streams.
     pub(super) streams: u32,
     /// Bytes that a member may send on a stream before they are read.
     pub(super) stream: u32,
 }
 
-impl Windows {
-    /// The same, with streams whose windows together are one that a connection can have.
+impl FlowLimits {
+    /// Reduces the stream window so that all of them fit into the window of one connection.
     pub(super) fn fitting(self) -> Self {
         let most = MAX_WINDOW / self.streams.clamp(1, MAX_WINDOW);
         Self {
@@ -98,17 +99,17 @@ impl Windows {
         }
     }
 
-    /// The window of a connection: what each of its streams may hold, so that a client
-    /// that does not read holds up no other.
+    /// Returns the window of a connection: the sum of its stream windows, so that a client
+    /// that does not read delays no other.
     pub(super) const fn connection(self) -> u32 {
         self.streams.saturating_mul(self.stream)
     }
 }
 
-/// The largest window that there is (RFC 9113, 6.9.1).
+/// The largest window that HTTP/2 allows (RFC 9113, 6.9.1).
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 
-impl Opener {
+impl ConnectionOpener {
     /// Opens a connection that is ready for a request.
     pub(super) async fn connect(
         &self,
@@ -125,14 +126,14 @@ impl Opener {
             return Err("it does not speak HTTP/2".into());
         }
         if agreed {
-            return self.speak_2(stream).await;
+            return self.http2_handshake(stream).await;
         }
-        self.speak_1(stream).await
+        self.http1_handshake(stream).await
     }
 
-    async fn speak_1(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
-        let interim = Interim::new(self.max_interim);
-        let bytes = Bounded::new(TokioIo::new(stream), interim.clone());
+    async fn http1_handshake(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
+        let interim = InterimLimit::new(self.max_interim);
+        let bytes = InterimLimited::new(TokioIo::new(stream), interim.clone());
         let mut http1 = http1::Builder::new();
         http1.max_header_size(self.max_head);
         if let Some(lines) = self.max_headers {
@@ -140,27 +141,27 @@ impl Opener {
         }
         let (sender, connection) = http1.handshake::<_, Outgoing>(bytes).await?;
         let connection = Box::pin(async move {
-            // Its errors are those of the exchanges.
+            // The exchanges report its errors.
             let _ = connection.with_upgrades().await;
         });
-        Ok(MemberConnection::Http1(Http1Line::new(
+        Ok(MemberConnection::Http1(Http1Connection::new(
             sender, connection, interim,
         )))
     }
 
-    async fn speak_2(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
+    async fn http2_handshake(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let max_head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
         let windows = self.windows;
         let (stream, peer) = Peer::watch(stream, self.changed.clone());
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            // So that one that is dead is noticed by somebody who waits.
+            // Detects a dead connection while a request waits on it.
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .max_header_list_size(max_head)
             .initial_stream_window_size(windows.stream)
             .initial_connection_window_size(windows.connection())
-            // Until the member has said how many it allows.
+            // Until the member's SETTINGS arrive.
             .initial_max_send_streams(usize::try_from(windows.streams).unwrap_or(usize::MAX))
             .handshake::<_, Outgoing>(TokioIo::new(stream))
             .await?;
@@ -168,7 +169,7 @@ impl Opener {
             let _ = connection.await;
         });
         let number = self.opened.fetch_add(1, Relaxed);
-        let line = Http2Line::new(sender, peer, windows.streams, number);
-        Ok(MemberConnection::Http2(line))
+        let connection = Http2Connection::new(sender, peer, windows.streams, number);
+        Ok(MemberConnection::Http2(connection))
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between here and a member: [`EndpointError`].
+//! Errors of an exchange with a member: [`EndpointError`].
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::member::Cause;
 use crate::net::ConnectError;
 use crate::service::{BoxError, Fault, RequestError, cause};
 
-/// Why an [`Endpoint`](super::Endpoint) gave no answer, or not all of it.
+/// Why an [`Endpoint`](super::Endpoint) returned no response, or only part of one.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ use crate::service::{BoxError, Fault, RequestError, cause};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // Nobody listens there.
+/// No server listens at this address.
 /// let member = Endpoint::new(Uri::from_static("http://127.0.0.1:1"))?;
 /// let request = Request::new(Empty::<bytes::Bytes>::new());
 /// let error = member.oneshot(request).await.unwrap_err();
@@ -30,101 +30,103 @@ use crate::service::{BoxError, Fault, RequestError, cause};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// It speaks HTTP/2, and all of the connections that there may be have as many streams as
-    /// it allows. Nothing was sent, and it is not its fault. See
+    /// All HTTP/2 connections that may be opened have as many streams as the member allows.
+    /// Nothing was sent, and it is not the member's fault. See
     /// [`http2_max_connections`](super::EndpointBuilder::http2_max_connections).
     #[error("the member takes no more than {limit} requests at the same time")]
     AtCapacity {
-        /// So many requests at the same time.
+        /// The number of requests that the member takes at the same time.
         limit: u32,
-        /// What a [`ReverseProxy`](super::super::ReverseProxy) is told: it sends no more until
-        /// there is room again.
+        /// The detail for a [`ReverseProxy`](super::super::ReverseProxy): it sends no more
+        /// requests until there is room again.
         source: BoxError,
     },
-    /// Its name cannot be resolved, nobody listens there, TLS failed, or it closed the
-    /// connection before it took anything from it. Nothing was sent.
+    /// The name cannot be resolved, the connection was refused, TLS failed, or the member
+    /// closed the connection before it read anything. Nothing was sent.
     #[error("no connection to {to}")]
     Connect {
         /// The authority of the member, or the path of its socket.
         to: Arc<str>,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
-    /// What it sent is not HTTP, or the connection broke off.
+    /// The member's response is not valid HTTP, or the connection broke off.
     #[error("the exchange with the member broke off")]
     Exchange {
-        /// Whether the connection had been idle before, and was closed before any of the
-        /// answer came: most likely the member had given it up.
+        /// Whether the connection had been idle, and was closed before any of the response
+        /// arrived: most likely because the member had closed it as idle.
         idled: bool,
-        /// Whether the member has said that it did nothing about the request (HTTP/2, RFC
-        /// 9113, 8.7): it was ending the connection, or refused the stream.
+        /// Whether the member has reported that it did not process the request (HTTP/2, RFC
+        /// 9113, 8.7): it was closing the connection, or refused the stream.
         unprocessed: bool,
-        /// Where.
+        /// The cause.
         #[source]
         source: hyper::Error,
     },
-    /// It gave up the stream of its answer (HTTP/2) before the end, though without an error.
-    #[error("the member ended its answer before the end")]
+    /// The member reset the stream of its response (HTTP/2) without an error, before the
+    /// end.
+    #[error("the member ended its response early")]
     Incomplete,
-    /// It sent more interim answers (1xx) than it
-    /// [may](super::EndpointBuilder::max_interim_responses).
-    #[error("the member sent more than {most} interim answers")]
+    /// The member sent more interim responses (1xx) than
+    /// [`max_interim_responses`](super::EndpointBuilder::max_interim_responses) allows.
+    #[error("the member sent more than {most} interim responses")]
     TooManyInterim {
-        /// How many there may be.
+        /// The maximum.
         most: u32,
     },
-    /// It was the request.
+    /// The request is not valid.
     #[error("the request cannot be sent to the member")]
     Request {
-        /// What is wrong.
+        /// What is wrong with it.
         #[source]
         source: RequestError,
     },
-    /// Its answer, over HTTP/2, has more header lines than
-    /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is an
-    /// [`Exchange`](Self::Exchange) which broke off.
-    #[error("the member's answer has more than {limit} header lines")]
+    /// The response, over HTTP/2, has more header lines than
+    /// [`max_headers`](super::EndpointBuilder::max_headers) allows. Over HTTP/1.1, that is
+    /// an [`Exchange`](Self::Exchange) error.
+    #[error("the member's response has more than {limit} header lines")]
     TooManyHeaders {
-        /// So many are allowed.
+        /// The maximum.
         limit: usize,
     },
-    /// A time limit passed after something may have been sent.
+    /// A time limit was exceeded after something may have been sent.
     #[error("the member took too long over {over}")]
     TimedOut {
-        /// What took too long.
+        /// The stage that took too long.
         over: TimeoutStage,
-        /// [`io::ErrorKind::TimedOut`], for whoever looks for it.
+        /// An error of kind [`io::ErrorKind::TimedOut`], for code that searches the sources
+        /// for one.
         #[source]
         source: io::Error,
     },
 }
 
-/// What a member can take too long over.
+/// The stage of an exchange that exceeded its time limit.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::proxy::TimeoutStage;
 ///
-/// assert_eq!(TimeoutStage::Head.to_string(), "the head of its answer");
+/// assert_eq!(TimeoutStage::Head.to_string(), "the head of its response");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TimeoutStage {
-    /// More of the body, once it had begun.
+    /// The next frame of the response's body.
     Body,
-    /// The head of its answer, since the last of the request was sent.
+    /// The head of the response, since the last frame of the request was sent.
     Head,
-    /// The whole of it.
+    /// The whole exchange.
     Whole,
 }
 
 impl std::fmt::Display for TimeoutStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Body => "more of its answer",
-            Self::Head => "the head of its answer",
-            Self::Whole => "its answer as a whole",
+            Self::Body => "more of its response",
+            Self::Head => "the head of its response",
+            Self::Whole => "its response as a whole",
         })
     }
 }
@@ -135,8 +137,8 @@ impl EndpointError {
         Self::TimedOut { over, source }
     }
 
-    /// Returns whether it is certain that the member got nothing of the request, or did
-    /// nothing about it, so that any other may have it.
+    /// Returns whether it is certain that the member got nothing of the request, or did not
+    /// process it, so that any other member may get it.
     #[must_use]
     pub const fn is_nothing_sent(&self) -> bool {
         matches!(
@@ -153,8 +155,8 @@ impl EndpointError {
 }
 
 impl EndpointError {
-    /// Returns why the exchange failed, as observers are told; `None` where
-    /// [`Fault::cause_of`](crate::service::Fault::cause_of) knows as much.
+    /// Returns the failure's cause for observers; `None` where
+    /// [`Fault::cause_of`](crate::service::Fault::cause_of) finds the same.
     ///
     /// # Examples
     ///
@@ -163,7 +165,7 @@ impl EndpointError {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// // What a `ReverseProxy` is told by itself.
+    /// A `ReverseProxy` does this by itself.
     /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
     /// let layer = BalanceLayer::new(balancer).cause_by(EndpointError::cause);
     /// # let _ = layer;
@@ -171,7 +173,7 @@ impl EndpointError {
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Connect { source, .. } => unreached(source),
+            Self::Connect { source, .. } => connect_cause(source),
             Self::Exchange { unprocessed, .. } => Some(if *unprocessed {
                 Cause::Unsent
             } else {
@@ -180,10 +182,10 @@ impl EndpointError {
             Self::Incomplete => Some(Cause::BrokenBody),
             Self::TimedOut { .. } => Some(Cause::TimedOut),
             Self::TooManyHeaders { limit } => Some(Cause::from(format!(
-                "answered with more than {limit} header lines"
+                "responded with more than {limit} header lines"
             ))),
             Self::TooManyInterim { most } => Some(Cause::from(format!(
-                "sent more than {most} interim answers"
+                "sent more than {most} interim responses"
             ))),
             Self::AtCapacity { .. } | Self::Request { .. } => None,
         }
@@ -191,7 +193,7 @@ impl EndpointError {
 }
 
 impl EndpointError {
-    /// `fresh` says whether the connection had not been used before.
+    /// `fresh` is whether the connection had not been used before.
     pub(super) fn broken_off(source: hyper::Error, fresh: bool) -> Self {
         let closed = source.is_incomplete_message() || source.is_closed() || is_reset(&source);
         Self::Exchange {
@@ -201,8 +203,8 @@ impl EndpointError {
         }
     }
 
-    /// Returns whether the member closed a connection that had been idle, or was ending one in
-    /// good order, for which it is not to blame.
+    /// Returns whether the member closed an idle connection, or was closing one gracefully,
+    /// which is not a fault of the member.
     ///
     /// # Examples
     ///
@@ -211,7 +213,7 @@ impl EndpointError {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// // What a `ReverseProxy` is told by itself.
+    /// A `ReverseProxy` does this by itself.
     /// # let balancer = Balancer::<Endpoint>::builder().build()?;
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
@@ -235,9 +237,9 @@ impl EndpointError {
 }
 
 impl EndpointError {
-    /// Returns whether the connection had carried requests before, and was closed before a byte
-    /// of the answer came: an idempotent request may be sent again, on a new one
-    /// ([`stale_if`](crate::service::BalanceLayer::stale_if)).
+    /// Returns whether the connection had carried requests before, and was closed before a
+    /// byte of the response arrived. An idempotent request may then be retried on a new
+    /// connection ([`stale_if`](crate::service::BalanceLayer::stale_if)).
     #[must_use]
     pub const fn is_stale(&self) -> bool {
         matches!(
@@ -259,19 +261,20 @@ fn is_reset(error: &hyper::Error) -> bool {
     )
 }
 
-/// Whether the member has said that it did nothing about the request (RFC 9113, 8.7).
+/// Returns whether the member has reported that it did not process the request (RFC 9113,
+/// 8.7).
 pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     let Some(error) = cause::<h2::Error>(error) else {
         return false;
     };
-    // h2 says so only of streams after the last that the member has looked at, whatever the
-    // reason (RFC 9113, 6.8).
+    // h2 reports this only for streams after the last one that the member has processed,
+    // whatever the reason (RFC 9113, 6.8).
     let ending = error.is_go_away();
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     error.is_remote() && (ending || refused)
 }
 
-/// Why there can be no such [`Endpoint`](super::Endpoint).
+/// Why an [`Endpoint`](super::Endpoint) cannot be created.
 ///
 /// # Examples
 ///
@@ -280,30 +283,30 @@ pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
 /// use http::Uri;
 ///
 /// let error = Endpoint::new(Uri::from_static("ftp://10.0.0.1")).unwrap_err();
-/// assert!(error.to_string().ends_with("take http:// or https://"));
+/// assert!(error.to_string().ends_with("use http:// or https://"));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointUriError {
-    /// No host, or another scheme.
-    #[error("the member {uri:?} cannot be reached by HTTP: take http:// or https://")]
+    /// The URI has no host, or another scheme.
+    #[error("the member {uri:?} cannot be reached by HTTP: use http:// or https://")]
     NotHttp {
-        /// As it was given.
+        /// The URI.
         uri: String,
     },
-    /// `https` needs more than is there, or TLS is wanted for `http`.
+    /// `https` needs roots or a feature that are missing, or TLS settings were given for
+    /// `http`.
     #[error("the member {uri:?} cannot be reached by TLS")]
     Tls {
-        /// As it was given.
+        /// The URI.
         uri: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
 }
 
-/// What kept a connection from being opened; `None` if it was nothing of the member's, or
-/// is not known.
-fn unreached(error: &BoxError) -> Option<Cause> {
+/// Returns why a connection could not be opened; `None` if the cause is local or not known.
+fn connect_cause(error: &BoxError) -> Option<Cause> {
     if Fault::of(&**error).is_exhausted() {
         return None;
     }
@@ -324,12 +327,12 @@ mod tests {
     use crate::service::Fault;
 
     #[test]
-    fn a_limit_that_passed_is_told_from_a_refusal() {
+    fn a_time_limit_is_distinguished_from_a_refusal() {
         let late = EndpointError::timed_out(TimeoutStage::Head);
         assert!(Fault::of(&late).is_timed_out() && !late.is_nothing_sent());
         assert_eq!(
             late.to_string(),
-            "the member took too long over the head of its answer"
+            "the member took too long over the head of its response"
         );
         let refused = EndpointError::Connect {
             to: "10.0.0.1:80".into(),

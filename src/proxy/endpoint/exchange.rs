@@ -1,6 +1,6 @@
-//! One request and its answer, up to the head: [`begin`].
+//! Sends one request and waits for the head of the response: [`begin`].
 //!
-//! What does not live here: the rest of the answer (`body`).
+//! What does not live here: the rest of the response (`body`).
 
 use std::io;
 use std::pin::Pin;
@@ -16,12 +16,14 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::body::{BodyTimeouts, EndpointBody};
-use super::copied::Copied;
 use super::error::{EndpointError, TimeoutStage, is_unprocessed};
-use super::line::{Http2Line, MemberConnection, Unanswered, for_http_1, for_http_2};
+use super::member_connection::{
+    Http2Connection, MemberConnection, SendFailure, for_http_1, for_http_2,
+};
 use super::outgoing::Outgoing;
-use super::pool::For;
+use super::pool::ConnectionChoice;
 use super::progress::{ExchangeAlarm, Progress};
+use super::request_copy::RequestCopy;
 use super::shared::SharedEndpoint;
 use crate::net::ConnectError;
 use crate::service::FreshConnection;
@@ -30,50 +32,52 @@ pub(super) type ExchangeFuture = Pin<Box<dyn Future<Output = ExchangeResult> + S
 
 type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 
-/// Sends a request that is pointed at the member, on a connection that is open or on a new
-/// one. On the way that most requests take, this is one allocation.
+/// Sends a request that is addressed to the member, on an open connection or a new one. In
+/// the common case, this is one allocation.
 pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
-    let times = Times::new(&endpoint, request.body().progress().clone());
-    if endpoint.may_speak_2() && request.headers().contains_key(UPGRADE) {
+    let times = ExchangeTimes::new(&endpoint, request.body().progress().clone());
+    if endpoint.may_be_http2() && request.headers().contains_key(UPGRADE) {
         return Box::pin(switch(endpoint, request, times));
     }
     let fresh = request.extensions().get::<FreshConnection>().is_some();
-    let line = if fresh { None } else { endpoint.pool.take() };
-    match line {
-        Some(line) => send(endpoint, line, request, times, Turn::First),
+    let connection = if fresh { None } else { endpoint.pool.take() };
+    match connection {
+        Some(connection) => send(endpoint, connection, request, times, SendAttempt::First),
         None => open(endpoint, request, times),
     }
 }
 
-/// How often a request has found that its connection was closed.
+/// On which kind of connection a request is sent, after earlier ones turned out to be
+/// closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Turn {
-    /// It is on one that had been idle, or that is shared.
+enum SendAttempt {
+    /// On one that was idle, or that is shared.
     First,
-    /// The same, after all that were closed have been sorted out.
+    /// On one that was idle, or that is shared, after all closed connections were removed.
     Second,
-    /// It is on a new one.
+    /// On a new one.
     Fresh,
-    /// It is on one that is younger than the one on which it was not processed.
+    /// On one that is younger than the one on which it was not processed.
     Younger,
-    /// It is the first on one that was opened for it.
+    /// On one that was opened for it, as its first request.
     Alone,
 }
 
-impl Turn {
-    /// Whether it is on one that was in the pool before.
+impl SendAttempt {
+    /// Returns whether the connection came from the pool.
     fn is_pooled(self) -> bool {
         matches!(self, Self::First | Self::Second)
     }
 
-    /// Where a request goes that was not processed on a connection of HTTP/2: once to another
-    /// connection; and if that ended after it had served others, to one of its own.
-    fn after(self, line: &Http2Line) -> Option<(For, Self)> {
+    /// Returns where to send a request that was not processed on an HTTP/2 connection: once
+    /// to another connection; if that one ended after it had served others, to a connection
+    /// of its own.
+    fn after(self, connection: &Http2Connection) -> Option<(ConnectionChoice, Self)> {
         match self {
             Self::First | Self::Second | Self::Fresh => {
-                Some((For::After(line.number()), Self::Younger))
+                Some((ConnectionChoice::After(connection.number()), Self::Younger))
             }
-            Self::Younger if line.has_served() => Some((For::Itself, Self::Alone)),
+            Self::Younger if connection.has_served() => Some((ConnectionChoice::Own, Self::Alone)),
             Self::Younger | Self::Alone => None,
         }
     }
@@ -82,92 +86,104 @@ impl Turn {
 async fn open_and_send(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    mut times: Times,
-    whom: For,
-    turn: Turn,
+    mut times: ExchangeTimes,
+    choice: ConnectionChoice,
+    attempt: SendAttempt,
 ) -> ExchangeResult {
-    let line = endpoint.open(whom, times.limits.whole).await?;
+    let connection = endpoint.open(choice, times.limits.whole).await?;
     times.now = Instant::now();
-    if matches!(line, MemberConnection::Http2(_)) {
-        endpoint.pool.see_to();
+    if matches!(connection, MemberConnection::Http2(_)) {
+        endpoint.pool.start_reaper();
     }
-    send(endpoint, line, request, times, turn).await
+    send(endpoint, connection, request, times, attempt).await
 }
 
 async fn switch(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    mut times: Times,
+    mut times: ExchangeTimes,
 ) -> ExchangeResult {
-    let line = endpoint.open_for_upgrade(times.limits.whole).await?;
+    let connection = endpoint.open_for_upgrade(times.limits.whole).await?;
     times.now = Instant::now();
-    send(endpoint, line, request, times, Turn::Fresh).await
+    send(endpoint, connection, request, times, SendAttempt::Fresh).await
 }
 
-/// Sends what was not sent, on another connection.
+/// Sends a request of which nothing was sent on another connection.
 fn again(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
-    times: Times,
-    turn: Turn,
+    times: ExchangeTimes,
+    attempt: SendAttempt,
 ) -> ExchangeFuture {
-    if turn == Turn::First {
-        // A member that closed one may have closed all: they are not tried in turn.
-        endpoint.pool.sort_out();
-        if let Some(line) = endpoint.pool.take() {
-            return send(endpoint, line, request, times, Turn::Second);
+    if attempt == SendAttempt::First {
+        // A member that closed one connection may have closed all: they are not tried one
+        // by one.
+        endpoint.pool.remove_closed();
+        if let Some(connection) = endpoint.pool.take() {
+            return send(endpoint, connection, request, times, SendAttempt::Second);
         }
     }
     open(endpoint, request, times)
 }
 
-/// Sends a request on a connection that is opened, or was opened meanwhile.
-fn open(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>, times: Times) -> ExchangeFuture {
+/// Sends a request on a new connection, or on one that was opened meanwhile.
+fn open(
+    endpoint: Arc<SharedEndpoint>,
+    request: Request<Outgoing>,
+    times: ExchangeTimes,
+) -> ExchangeFuture {
     Box::pin(open_and_send(
         endpoint,
         request,
         times,
-        For::Any,
-        Turn::Fresh,
+        ConnectionChoice::Any,
+        SendAttempt::Fresh,
     ))
 }
 
 fn send(
     endpoint: Arc<SharedEndpoint>,
-    mut line: MemberConnection,
+    mut connection: MemberConnection,
     mut request: Request<Outgoing>,
-    mut times: Times,
-    turn: Turn,
+    mut times: ExchangeTimes,
+    attempt: SendAttempt,
 ) -> ExchangeFuture {
     times.sent();
-    let alarm = line.take_alarm();
-    match &mut line {
+    let alarm = connection.take_alarm();
+    match &mut connection {
         MemberConnection::Http1(one) => {
             for_http_1(&mut request);
             request.body_mut().hold(None);
             if times.upload.is_watched() {
-                one.leave_to_task();
+                one.move_to_task();
             }
             one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
-            let on = On { endpoint, line };
-            Box::pin(SentRequest::new(sent, on, None, alarm, times, turn))
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, None, alarm, times, attempt))
         }
         MemberConnection::Http2(two) => {
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
-            let copy = (turn != Turn::Alone).then(|| Box::new(Copied::of(&mut request)));
+            let copy =
+                (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
-            let on = On { endpoint, line };
-            Box::pin(SentRequest::new(sent, on, copy, alarm, times, turn))
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, copy, alarm, times, attempt))
         }
     }
 }
 
-/// How a connection of HTTP/1.1 says that it is closed, if it is.
-fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error> {
-    let Some(On {
-        line: MemberConnection::Http1(one),
+/// Returns hyper's error if the connection, of HTTP/1.1, is closed.
+fn closed(on: &mut Option<ActiveConnection>, context: &mut Context<'_>) -> Option<hyper::Error> {
+    let Some(ActiveConnection {
+        connection: MemberConnection::Http1(one),
         ..
     }) = on
     else {
@@ -182,20 +198,20 @@ fn closed(on: &mut Option<On>, context: &mut Context<'_>) -> Option<hyper::Error
     }
 }
 
-/// How long things may take.
+/// The time limits and deadlines of an exchange.
 #[derive(Clone)]
-struct Times {
+struct ExchangeTimes {
     limits: BodyTimeouts,
     head: Option<Duration>,
     upload: Progress,
-    /// How far the upload was when `head_due` was set.
+    /// The upload's progress when `head_due` was set.
     seen: u32,
     head_due: Option<Instant>,
-    /// The last that is known: reading the clock is not for nothing.
+    /// The last known time: reading the clock is not free.
     now: Instant,
 }
 
-impl Times {
+impl ExchangeTimes {
     fn new(endpoint: &SharedEndpoint, upload: Progress) -> Self {
         let now = Instant::now();
         Self {
@@ -211,7 +227,7 @@ impl Times {
         }
     }
 
-    /// The same, for a request that is sent again.
+    /// The same limits, for a request that is sent again.
     fn for_another(&self, body: &Outgoing) -> Self {
         let upload = body.progress().clone();
         Self {
@@ -222,12 +238,12 @@ impl Times {
         }
     }
 
-    /// From here on, the answer is waited for.
+    /// Starts the wait for the response.
     fn sent(&mut self) {
         self.head_due = self.head.map(|head| self.now + head);
     }
 
-    /// Tells what has taken too long, if anything has.
+    /// Returns the stage that has exceeded its time limit, if any.
     fn poll_late(
         &mut self,
         alarm: &mut ExchangeAlarm,
@@ -236,7 +252,7 @@ impl Times {
         loop {
             let seen = self.upload.seen();
             if seen != self.seen {
-                // As long as the request goes on, nobody waits for its answer.
+                // While the upload makes progress, the limit for the head starts anew.
                 self.seen = seen;
                 self.head_due = self.head.map(|head| Instant::now() + head);
             }
@@ -256,44 +272,44 @@ impl Times {
 }
 
 pin_project! {
-    /// A request on a connection; `F` is hyper's future, which has no name.
+    /// A request on a connection. `F` is hyper's future, whose type has no name.
     struct SentRequest<F> {
-        // `None` while `again` is polled, which is so at most twice.
+        // `None` while `again` is polled, which happens at most twice.
         #[pin]
         sent: Option<F>,
-        // `None` once it is answered.
-        on: Option<On>,
+        // `None` once the head of the response has arrived.
+        on: Option<ActiveConnection>,
         alarm: ExchangeAlarm,
-        times: Times,
-        turn: Turn,
-        // What to send if the member has not processed it.
-        copy: Option<Box<Copied>>,
-        // On another connection, as this one turned out to be closed.
+        times: ExchangeTimes,
+        attempt: SendAttempt,
+        // The request to send again if the member has not processed it.
+        copy: Option<Box<RequestCopy>>,
+        // The request on another connection, because this one turned out to be closed.
         again: Option<ExchangeFuture>,
     }
 }
 
-/// Where a request is, and whose.
-struct On {
+/// The connection that a request is on, and its endpoint.
+struct ActiveConnection {
     endpoint: Arc<SharedEndpoint>,
-    line: MemberConnection,
+    connection: MemberConnection,
 }
 
 impl<F> SentRequest<F> {
     fn new(
         sent: F,
-        on: On,
-        copy: Option<Box<Copied>>,
+        on: ActiveConnection,
+        copy: Option<Box<RequestCopy>>,
         alarm: ExchangeAlarm,
-        times: Times,
-        turn: Turn,
+        times: ExchangeTimes,
+        attempt: SendAttempt,
     ) -> Self {
         Self {
             sent: Some(sent),
             on: Some(on),
             alarm,
             times,
-            turn,
+            attempt,
             copy,
             again: None,
         }
@@ -302,7 +318,7 @@ impl<F> SentRequest<F> {
 
 impl<F> Future for SentRequest<F>
 where
-    F: Future<Output = Result<Response<Incoming>, Unanswered>>,
+    F: Future<Output = Result<Response<Incoming>, SendFailure>>,
 {
     type Output = ExchangeResult;
 
@@ -315,41 +331,46 @@ where
             return Poll::Pending;
         };
         let here = match this.on {
-            Some(On {
-                line: MemberConnection::Http1(one),
+            Some(ActiveConnection {
+                connection: MemberConnection::Http1(one),
                 ..
-            }) if one.is_carried_here() => {
-                one.carry(context);
+            }) if one.is_polled_here() => {
+                one.poll_connection(context);
                 true
             }
             _ => false,
         };
         let mut answered = if here {
-            // To be woken by what was just done would mean to be polled once more for nothing.
-            // Nor is anybody woken if the budget of the task is used up.
-            let mut nobody = Context::from_waker(Waker::noop());
-            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut nobody)
+            // A wake-up for work that was just done would cause a poll for nothing. Without a
+            // budget, because a used-up budget would not wake the task either.
+            let mut no_waker = Context::from_waker(Waker::noop());
+            std::pin::pin!(unconstrained(sent.as_mut())).poll(&mut no_waker)
         } else {
             sent.as_mut().poll(context)
         };
         let waits = answered.is_pending() && !here;
         if let Some(closed) = waits.then(|| closed(this.on, context)).flatten() {
-            // What was answered before that is there now.
+            // A response that arrived before is available now.
             answered = sent.as_mut().poll(context);
             let lost = answered.is_pending().then(|| this.on.take()).flatten();
-            if let Some(On { endpoint, line }) = lost {
-                // Its task has ended while hyper handed the request over. It lies in their
-                // channel, which nothing wakes, and comes back when the sender is gone.
-                drop(line);
+            if let Some(ActiveConnection {
+                endpoint,
+                connection,
+            }) = lost
+            {
+                // The connection's task has ended while hyper handed the request over. The
+                // request is in their channel, which wakes nothing. It is returned when the
+                // sender is dropped.
+                drop(connection);
                 let unsent = match sent.poll(context) {
                     Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
                     Poll::Ready(Ok(_)) | Poll::Pending => None,
                 };
                 this.sent.set(None);
-                let fresh = *this.turn == Turn::Fresh;
+                let fresh = *this.attempt == SendAttempt::Fresh;
                 return match unsent {
                     Some(unsent) if !fresh => {
-                        let again = again(endpoint, unsent, this.times.clone(), *this.turn);
+                        let again = again(endpoint, unsent, this.times.clone(), *this.attempt);
                         this.again.insert(again).as_mut().poll(context)
                     }
                     Some(_) => Poll::Ready(Err(endpoint.unreachable(closed.into()))),
@@ -364,10 +385,14 @@ where
             *this.on = None;
             return Poll::Ready(Err(EndpointError::timed_out(stage)));
         };
-        let Some(On { endpoint, mut line }) = this.on.take() else {
+        let Some(ActiveConnection {
+            endpoint,
+            mut connection,
+        }) = this.on.take()
+        else {
             return Poll::Pending;
         };
-        if let Some(error) = line.too_many_interim() {
+        if let Some(error) = connection.too_many_interim() {
             return Poll::Ready(Err(error));
         }
         let (alarm, times) = (std::mem::take(this.alarm), this.times);
@@ -375,27 +400,29 @@ where
             Ok(response) => {
                 *this.copy = None;
                 let (head, inner) = response.into_parts();
-                // hyper looks after those of HTTP/1.1.
+                // hyper checks the header lines of HTTP/1.1.
                 let limit = endpoint.opener.max_headers.unwrap_or(usize::MAX);
                 if head.headers.len() > limit {
                     return Poll::Ready(Err(EndpointError::TooManyHeaders { limit }));
                 }
                 if let (StatusCode::SWITCHING_PROTOCOLS, MemberConnection::Http1(one)) =
-                    (head.status, &mut line)
+                    (head.status, &mut connection)
                 {
-                    one.leave_to_tunnel();
+                    one.release_to_tunnel();
                 }
                 let (limits, upload) = (times.limits, times.upload.clone());
-                let body = EndpointBody::new(inner, endpoint, line, alarm, limits, upload);
+                let body = EndpointBody::new(inner, endpoint, connection, alarm, limits, upload);
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(mut unanswered) => {
                 let unsent = unanswered.take_message();
                 let was_unsent = unsent.is_some();
-                let again = match (&line, unsent) {
+                let again = match (&connection, unsent) {
                     (MemberConnection::Http1(_), unsent) => {
-                        match unsent.filter(|_| this.turn.is_pooled()) {
-                            Some(unsent) => Ok(again(endpoint, unsent, times.clone(), *this.turn)),
+                        match unsent.filter(|_| this.attempt.is_pooled()) {
+                            Some(unsent) => {
+                                Ok(again(endpoint, unsent, times.clone(), *this.attempt))
+                            }
                             None => Err(endpoint),
                         }
                     }
@@ -403,10 +430,10 @@ where
                         let copy = this.copy.take();
                         let unprocessed = is_unprocessed(unanswered.error());
                         let copied = || copy.filter(|_| unprocessed)?.request();
-                        match (unsent.or_else(copied), this.turn.after(two)) {
-                            (Some(request), Some((whom, turn))) => {
+                        match (unsent.or_else(copied), this.attempt.after(two)) {
+                            (Some(request), Some((choice, attempt))) => {
                                 let times = times.for_another(request.body());
-                                let sent = open_and_send(endpoint, request, times, whom, turn);
+                                let sent = open_and_send(endpoint, request, times, choice, attempt);
                                 Ok(Box::pin(sent) as ExchangeFuture)
                             }
                             _ => Err(endpoint),
@@ -422,7 +449,7 @@ where
                         &endpoint,
                         unanswered.into_error(),
                         was_unsent,
-                        *this.turn,
+                        *this.attempt,
                     ))),
                 }
             }
@@ -430,22 +457,22 @@ where
     }
 }
 
-/// Why there is no answer.
+/// Returns why there is no response.
 fn failed(
     endpoint: &SharedEndpoint,
     error: hyper::Error,
     unsent: bool,
-    turn: Turn,
+    attempt: SendAttempt,
 ) -> EndpointError {
     if unsent {
         return endpoint.unreachable(error.into());
     }
-    if turn.is_pooled() {
-        // A member that closed one may have closed all.
-        endpoint.pool.sort_out();
+    if attempt.is_pooled() {
+        // A member that closed one connection may have closed all.
+        endpoint.pool.remove_closed();
     } else if endpoint.is_refusal(&error) {
         let source = io::Error::other(error);
         return endpoint.unreachable(ConnectError::Secure { source }.into());
     }
-    EndpointError::broken_off(error, !turn.is_pooled())
+    EndpointError::broken_off(error, !attempt.is_pooled())
 }

@@ -1,10 +1,10 @@
-//! Interim answers (1xx) to a request over HTTP/1.1, of which a member may send only so
-//! many: [`Interim`] counts them, and [`Bounded`] acts on that where the bytes come in.
+//! A limit on the interim responses (1xx) to a request over HTTP/1.1: [`InterimLimit`] counts
+//! them, and [`InterimLimited`] enforces the limit where the bytes are read.
 //!
-//! hyper reads on as long as there are interim answers, within one poll.
+//! hyper reads interim responses in a loop within one poll.
 //!
-//! What does not live here: those of HTTP/2, which hyper does not show; the time limits
-//! hold for them.
+//! What does not live here: interim responses over HTTP/2, which hyper does not show; the
+//! time limits bound them.
 
 use std::io;
 use std::pin::Pin;
@@ -17,45 +17,45 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use super::error::EndpointError;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// Counts the interim answers to the request that is on a connection now.
+/// Counts the interim responses to the current request of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Interim(Arc<InterimCount>);
+pub(super) struct InterimLimit(Arc<InterimCount>);
 
 #[derive(Debug)]
 struct InterimCount {
-    // Relaxed: it is written and read by the task that reads the connection, and read by
-    // another only after that has told it of its end.
-    answers: AtomicU32,
+    // Relaxed: the task that reads the connection writes and reads it. Another task reads
+    // it only after it was notified that the connection has ended.
+    responses: AtomicU32,
     most: u32,
 }
 
-impl Interim {
-    /// For a new connection, on which a request may have so many.
+impl InterimLimit {
+    /// For a new connection with a limit of `most` per request.
     pub(super) fn new(most: u32) -> Self {
         Self(Arc::new(InterimCount {
-            answers: AtomicU32::new(0),
+            responses: AtomicU32::new(0),
             most,
         }))
     }
 
-    /// Counts those that come for this request, from none on.
+    /// Counts the interim responses to this request, starting from zero.
     pub(super) fn watch<B>(&self, request: &mut Request<B>) {
-        self.0.answers.store(0, Relaxed);
+        self.0.responses.store(0, Relaxed);
         let counted = self.0.clone();
         hyper::ext::on_informational(request, move |_| {
-            counted.answers.fetch_add(1, Relaxed);
+            counted.responses.fetch_add(1, Relaxed);
         });
     }
 
-    fn answers(&self) -> u32 {
-        self.0.answers.load(Relaxed)
+    fn responses(&self) -> u32 {
+        self.0.responses.load(Relaxed)
     }
 
     fn are_too_many(&self) -> bool {
-        self.answers() > self.0.most
+        self.responses() > self.0.most
     }
 
-    /// Why an exchange broke off, if it is for these.
+    /// Returns why an exchange broke off, if the limit was exceeded.
     pub(super) fn error(&self) -> Option<EndpointError> {
         let most = self.0.most;
         self.are_too_many()
@@ -63,23 +63,23 @@ impl Interim {
     }
 }
 
-/// A connection that breaks off after too many interim answers. After each read of some,
-/// other tasks have their turn.
+/// A stream that fails after too many interim responses. After each read that contained
+/// some, it yields to other tasks.
 #[derive(Debug)]
-pub(super) struct Bounded<I> {
+pub(super) struct InterimLimited<I> {
     io: I,
-    interim: Interim,
-    /// As many had come when it was last read.
+    interim: InterimLimit,
+    /// The count at the last read.
     seen: u32,
-    /// There were some in what was read last: what is read next is little.
+    /// The last read contained some: the next one is small.
     slowly: bool,
 }
 
-/// What is read at once behind an interim answer.
+/// The size of a read after an interim response.
 const LITTLE: usize = 1024;
 
-impl<I> Bounded<I> {
-    pub(super) fn new(io: I, interim: Interim) -> Self {
+impl<I> InterimLimited<I> {
+    pub(super) fn new(io: I, interim: InterimLimit) -> Self {
         Self {
             io,
             interim,
@@ -89,7 +89,7 @@ impl<I> Bounded<I> {
     }
 }
 
-impl<I> Read for Bounded<I>
+impl<I> Read for InterimLimited<I>
 where
     I: Read + Unpin,
 {
@@ -98,12 +98,12 @@ where
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let answers = self.interim.answers();
-        let seen = std::mem::replace(&mut self.seen, answers);
+        let responses = self.interim.responses();
+        let seen = std::mem::replace(&mut self.seen, responses);
         if self.interim.are_too_many() {
-            return Poll::Ready(Err(io::Error::other("too many interim answers")));
+            return Poll::Ready(Err(io::Error::other("too many interim responses")));
         }
-        if answers > seen {
+        if responses > seen {
             self.slowly = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -121,7 +121,7 @@ where
     }
 }
 
-impl<I> Write for Bounded<I>
+impl<I> Write for InterimLimited<I>
 where
     I: Write + Unpin,
 {

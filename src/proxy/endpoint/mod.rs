@@ -1,28 +1,28 @@
-//! A member that speaks HTTP, with the connections to it: [`Endpoint`].
+//! A member that speaks HTTP, with its connections: [`Endpoint`].
 //!
 //! ```text
-//! request ─► pointed at the member ─► idle connection, or a new one ─► head ─► EndpointBody
-//!                                         ▲                                        │
-//!                                         └────────── with the last frame ─────────┘
+//! request ─► addressed to the member ─► idle connection, or a new one ─► head ─► EndpointBody
+//!                                          ▲                                         │
+//!                                          └─────────── with the last frame ─────────┘
 //! ```
 //!
 //! What does not live here: the exchange itself (`exchange` up to the head, `body`
-//! afterwards), which member a request goes to, and what is done when one
-//! fails (`service`).
+//! afterwards), the choice of a member, and what happens when an exchange fails
+//! (`service`).
 
 mod body;
 mod builder;
 mod connect;
-mod copied;
 mod error;
 mod exchange;
 mod interim;
-mod line;
+mod member_connection;
 mod outgoing;
 mod peer;
 mod permit;
 mod pool;
 mod progress;
+mod request_copy;
 mod shared;
 mod streams;
 #[cfg(feature = "tls")]
@@ -48,38 +48,40 @@ use exchange::ExchangeFuture;
 use outgoing::Outgoing;
 use shared::SharedEndpoint;
 
-/// A member that speaks HTTP: its address, its own connections, and how long it may take.
+/// A member that speaks HTTP: its address, its connection pool, and its time limits.
 ///
-/// It is a service for any request body, which points requests at itself: scheme,
-/// authority and path prefix, version and `Host`. So it is what a
-/// [`ReverseProxy`](super::ReverseProxy) balances over, and it can be used alone. Clones
-/// share the connections. It needs a tokio runtime with I/O and time.
+/// It is a service for any request body. It addresses each request to the member: scheme,
+/// authority and path prefix, version and `Host`. A [`ReverseProxy`](super::ReverseProxy)
+/// balances over endpoints; an endpoint can also be used alone. Clones share the
+/// connections. It needs a tokio runtime with I/O and time.
 ///
-/// | limit | by default | set by |
+/// | limit | default | set by |
 /// |---|---|---|
-/// | a connection, with names and TLS | 5 s | [`connect_timeout`](EndpointBuilder::connect_timeout) |
-/// | the head of the answer, since the last of the request | 60 s | [`head_timeout`](EndpointBuilder::head_timeout) |
-/// | between two frames of the answer | 60 s | [`frame_timeout`](EndpointBuilder::frame_timeout) |
-/// | the whole of it | none | [`request_timeout`](EndpointBuilder::request_timeout) |
-/// | bytes of the answer's head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
-/// | header lines of the answer | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](EndpointBuilder::max_headers) |
+/// | opening a connection, with name resolution and TLS | 5 s | [`connect_timeout`](EndpointBuilder::connect_timeout) |
+/// | the head of the response, since the last frame of the request | 60 s | [`head_timeout`](EndpointBuilder::head_timeout) |
+/// | between two frames of the response | 60 s | [`frame_timeout`](EndpointBuilder::frame_timeout) |
+/// | the whole exchange | none | [`request_timeout`](EndpointBuilder::request_timeout) |
+/// | bytes of the response head | 64 KiB | [`max_head`](EndpointBuilder::max_head) |
+/// | header lines of the response | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](EndpointBuilder::max_headers) |
 /// | idle connections | 256 | [`max_idle`](EndpointBuilder::max_idle) |
-/// | a connection's idle life | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
-/// | connections of HTTP/2 | 8 | [`http2_max_connections`](EndpointBuilder::http2_max_connections) |
-/// | requests at a time on one of HTTP/2 | 100 | [`http2_max_concurrent_streams`](EndpointBuilder::http2_max_concurrent_streams) |
-/// | unread bytes of an answer by HTTP/2 | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
+/// | lifetime of an idle connection | 15 s | [`idle_lifetime`](EndpointBuilder::idle_lifetime) |
+/// | HTTP/2 connections | 8 | [`http2_max_connections`](EndpointBuilder::http2_max_connections) |
+/// | concurrent requests per HTTP/2 connection | 100 | [`http2_max_concurrent_streams`](EndpointBuilder::http2_max_concurrent_streams) |
+/// | unread bytes of a response over HTTP/2 | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
 ///
-/// What a member of HTTP/2 says that it did not process (`GOAWAY`, `REFUSED_STREAM`) is sent
-/// to it once more on another connection, whatever the method: so up to 128 KiB of each
-/// upload by HTTP/2 are kept until its answer begins. A connection that ended after it had served
-/// others counts for nothing: then there is one more, on a connection of its own.
+/// A request that an HTTP/2 member reports as unprocessed (`GOAWAY`, `REFUSED_STREAM`) is
+/// sent to it once more on another connection, whatever its method. Therefore up to 128 KiB
+/// of each upload over HTTP/2 are kept until its response begins. A connection that ended
+/// after it had served others does not count as a try: the request is then sent once more,
+/// on a connection of its own.
 ///
-/// A chunked answer is cut once its chunk extensions add up to 16 KiB over the whole body: a
-/// limit of hyper that cannot be set.
+/// A chunked response is cut off once its chunk extensions add up to 16 KiB over the whole
+/// body. This is a limit of hyper that cannot be set.
 ///
-/// How many requests it gets at once is the balancer's affair: see
-/// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). Its name is
-/// resolved for each new connection; one that is used all the time stays where it is.
+/// The balancer limits how many requests a member gets at once: see
+/// [`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight). The member's
+/// name is resolved for each new connection; a connection in use is not moved when the name
+/// changes.
 ///
 /// # Examples
 ///
@@ -104,7 +106,7 @@ use shared::SharedEndpoint;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Alone:
+/// Without a balancer:
 ///
 /// ```no_run
 /// use equipoise::proxy::Endpoint;
@@ -127,7 +129,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the URI that it was made of.
+    /// Returns the URI that it was created from.
     ///
     /// # Examples
     ///
@@ -144,7 +146,7 @@ impl Endpoint {
         &self.shared.opener.uri
     }
 
-    /// What opens connections to the member.
+    /// Returns what opens connections to the member.
     #[cfg(feature = "health")]
     pub(crate) fn connector(&self) -> &crate::net::Connector {
         &self.shared.opener.connector
@@ -167,7 +169,7 @@ where
         let endpoint = &self.shared;
         let version = request.version();
         let request = request.map(|body| Outgoing::new(body, version));
-        let exchange = match endpoint.aim(request) {
+        let exchange = match endpoint.address_to_member(request) {
             Ok(request) => exchange::begin(endpoint.clone(), request),
             Err(source) => {
                 let refused = EndpointError::Request { source };
@@ -188,11 +190,11 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// A request on its way to an [`Endpoint`].
+/// The response future of [`Endpoint`].
 ///
 /// # Cancel safety
 ///
-/// Dropped, it gives the request up: the connection is closed, or the stream reset.
+/// Dropping it cancels the request: the connection is closed, or the stream reset.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EndpointFuture {
     exchange: ExchangeFuture,

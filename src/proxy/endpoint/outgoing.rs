@@ -1,4 +1,4 @@
-//! What is sent to a member: any body, under one type that connections can be made for.
+//! Request bodies of any type as one type, which connections are created for.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -19,30 +19,30 @@ use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::server::ClientBody;
 use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
-/// A request body of any type. Those that pass through here most are called directly.
+/// A request body of any type. The most common types are called without a box.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outgoing {
     content: OutgoingContent,
     progress: Progress,
-    /// What it is sent on, if that is shared.
+    /// The stream that it is sent on, if the connection is shared.
     stream: Option<Arc<StreamPermit>>,
-    /// So many bytes have to come before it may end.
+    /// The number of bytes that must arrive before it may end.
     due: u64,
-    /// What came behind frames that were joined.
+    /// The frame after those that were joined.
     next: Option<NextFrame>,
 }
 
 /// A frame, a failure, or the end.
 type NextFrame = Option<Result<Frame<Bytes>, BoxError>>;
 
-/// A frame with less than that is joined with those that are there behind it.
+/// A frame smaller than this is joined with those that follow it without a wait.
 const SMALL: usize = 1024;
 
 /// A body of which a part is kept; `None` if it is empty.
 #[derive(Debug)]
 pub(super) struct KeptContent(Option<KeptInBuffer<OutgoingContent>>);
 
-/// Small, as hyper moves requests about, and most have no body.
+/// Small, because hyper moves requests, and most have no body.
 #[derive(Debug)]
 enum OutgoingContent {
     Client(Box<CountedBody<EdgeBody<ClientBody>>>),
@@ -53,7 +53,7 @@ enum OutgoingContent {
 }
 
 impl Outgoing {
-    /// A body that came by this version of HTTP.
+    /// Creates one from a body that was received over this version of HTTP.
     pub(super) fn new<B>(body: B, version: Version) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -100,7 +100,7 @@ impl Outgoing {
         }
     }
 
-    /// Keeps up to so many bytes of what is read from now on.
+    /// Keeps up to `bytes` bytes of what is read from now on.
     pub(super) fn keep(&mut self, bytes: usize) -> KeptContent {
         let content = std::mem::replace(&mut self.content, OutgoingContent::Empty);
         if matches!(content, OutgoingContent::Empty) {
@@ -113,7 +113,7 @@ impl Outgoing {
         KeptContent(Some(kept))
     }
 
-    /// The same body from its beginning; `None` if more was read than is kept.
+    /// Returns the same body from its beginning; `None` if more was read than is kept.
     pub(super) fn again(kept: KeptContent) -> Option<Self> {
         let KeptContent(Some(mut kept)) = kept else {
             return Some(Self::empty());
@@ -122,8 +122,8 @@ impl Outgoing {
         Some(Self::of(OutgoingContent::Kept(Box::new(body))))
     }
 
-    /// Counts as a stream until its end: hyper may drop it later than its answer ends, and
-    /// what is picked then would find no room.
+    /// Holds the stream until the body ends: hyper may drop the body after the response has
+    /// ended, and a request that is sent before then would find no room.
     pub(super) fn hold(&mut self, stream: Option<Arc<StreamPermit>>) {
         self.stream = stream.filter(|_| !matches!(self.content, OutgoingContent::Empty));
     }
@@ -139,8 +139,9 @@ impl Outgoing {
         })
     }
 
-    /// Over HTTP/2, small frames that are there at once go as one. h2 ends a connection on which
-    /// too many small ones wait to be read (some 2 000, by hyper's defaults), and that is shared.
+    /// Over HTTP/2, joins small frames that are available at once. h2 closes a connection
+    /// on which too many small frames wait to be read (some 2 000, by hyper's defaults),
+    /// and the connection is shared.
     fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
         if let Some(next) = self.next.take() {
             return Poll::Ready(next);
@@ -176,7 +177,7 @@ impl Outgoing {
     }
 }
 
-/// The value, if it is of that type.
+/// Returns the value as a `B`, if that is its type.
 fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     let mut value = Some(value);
     let any: &mut dyn Any = &mut value;
@@ -185,57 +186,58 @@ fn same<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     }
     match value {
         Some(other) => Err(other),
-        None => unreachable!("only the same is taken"),
+        None => unreachable!("a value of type `A` is taken once"),
     }
 }
 
-/// A client's body, as hyper's server for HTTP/2 has it. That takes a stream which the client
-/// has reset with `NO_ERROR` for ended; the end is one only if the client has said so.
+/// A client's body, as received by hyper's server over HTTP/2. hyper treats a stream that
+/// the client has reset with `NO_ERROR` as ended; the end is real only if the client has
+/// sent `END_STREAM`.
 #[derive(Debug)]
 struct FramedBody<B>(B);
 
-/// A body whose client can be blamed.
-trait Blame {
+/// A body that can report a failure of the client.
+trait ReportFailure {
     fn note_failed(&self, status: StatusCode);
 }
 
-/// Passed on as they came, they have no lease to tell.
-impl Blame for Incoming {
+/// A body that was passed on as received has no lease to report to.
+impl ReportFailure for Incoming {
     fn note_failed(&self, _: StatusCode) {}
 }
 
-impl Blame for EdgeBody<Incoming> {
+impl ReportFailure for EdgeBody<Incoming> {
     fn note_failed(&self, _: StatusCode) {}
 }
 
-impl<B> Blame for CountedBody<B> {
+impl<B> ReportFailure for CountedBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
 }
 
-impl<B> Blame for ReplayBody<B> {
+impl<B> ReportFailure for ReplayBody<B> {
     fn note_failed(&self, status: StatusCode) {
         Self::note_failed(self, status);
     }
 }
 
-/// The body with a look at its end, if it is of type `T`.
+/// Wraps the body with a check of its end, if it is of type `T`.
 fn framed<B, T>(body: B) -> Result<OutgoingContent, B>
 where
     B: 'static,
-    T: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    T: ReportFailure + Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     same::<B, T>(body).map(|body| OutgoingContent::other(FramedBody(body)))
 }
 
 fn cut_short() -> RequestError {
-    RequestError::new(StatusCode::BAD_REQUEST, "its body ended before the end")
+    RequestError::new(StatusCode::BAD_REQUEST, "its body ended early")
 }
 
 impl<B> Body for FramedBody<B>
 where
-    B: Blame + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    B: ReportFailure + Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -347,7 +349,7 @@ impl Body for Outgoing {
         self.next.is_none() && self.content.is_end_stream()
     }
 
-    /// Of what has yet to be read, so that it is asked before the first frame only.
+    /// Returns the size of the remaining body. It is used before the first frame only.
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
     }

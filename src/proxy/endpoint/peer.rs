@@ -1,10 +1,10 @@
-//! What a member says about an HTTP/2 connection as a whole: [`Peer`], and the stream that
-//! reads along for it, [`ObservedStream`].
+//! What a member announces about an HTTP/2 connection as a whole: [`Peer`], and the stream
+//! wrapper that reads it, [`ObservedStream`].
 //!
-//! hyper obeys it, but does not show it: how many streams the member allows, and that it
-//! is going to close the connection.
+//! hyper obeys these frames but does not expose them: how many streams the member allows,
+//! and that it is going to close the connection.
 //!
-//! What does not live here: which connection a request gets (`streams`).
+//! What does not live here: the choice of a connection for a request (`streams`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,9 +20,9 @@ use crate::proxy::frames::{FrameHead, FramePiece, Frames};
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, 6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 
-/// What is known of a connection.
+/// What is known about a connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Said {
+pub(super) struct PeerState {
     /// How many streams the member allows; `None` before its first `SETTINGS`.
     pub(super) allowed: Option<u32>,
     /// The last stream that the member processes, if it is going to close the connection
@@ -32,62 +32,62 @@ pub(super) struct Said {
     pub(super) gone: bool,
 }
 
-/// What the member has said so far. It is behind one lock, which is held for a copy.
+/// What the member has announced so far. It is behind a lock that is held for a copy only.
 #[derive(Clone, Debug)]
-pub(super) struct Peer(watch::Receiver<Said>);
+pub(super) struct Peer(watch::Receiver<PeerState>);
 
 impl Peer {
-    /// A connection over a stream, and what becomes known of it.
-    /// `changed` is told of each change, and of the end.
+    /// Wraps a stream, and returns a view of what the member announces on it. `changed` is
+    /// notified of each change, and of the end.
     pub(super) fn watch(stream: Stream, changed: Arc<Notify>) -> (ObservedStream, Self) {
         let (reader, peer) = Self::reader(changed);
         (ObservedStream { stream, reader }, peer)
     }
 
     fn reader(changed: Arc<Notify>) -> (FrameObserver, Self) {
-        let (said, peer) = watch::channel(Said::default());
+        let (state, peer) = watch::channel(PeerState::default());
         let reader = FrameObserver {
             frames: Frames::of_server(),
             head: None,
             entry: ([0; 6], 0),
             allowed: None,
-            said,
+            state,
             changed,
         };
         (reader, Self(peer))
     }
 
-    pub(super) fn said(&self) -> Said {
+    pub(super) fn state(&self) -> PeerState {
         *self.0.borrow()
     }
 
     /// Waits for the member's first settings, or for the end of the connection.
     pub(super) async fn settle(&self) {
-        let mut said = self.0.clone();
-        let settled = |said: &Said| said.allowed.is_some() || said.gone;
-        // It is told that it is gone before it is dropped.
-        let _ = said.wait_for(settled).await;
+        let mut state = self.0.clone();
+        let settled = |state: &PeerState| state.allowed.is_some() || state.gone;
+        // The reader sets `gone` before it is dropped.
+        let _ = state.wait_for(settled).await;
     }
 }
 
-/// Reads what a member sends.
+/// Reads the frames that a member sends.
 #[derive(Debug)]
 struct FrameObserver {
     frames: Frames,
-    /// The frame whose payload is being read, if that is of interest.
+    /// The frame whose payload is being read, if it is of interest.
     head: Option<FrameHead>,
-    /// A setting, or the beginning of a `GOAWAY`, and how much of it is there.
+    /// A setting or the beginning of a `GOAWAY`, and how many of its bytes have arrived.
     entry: ([u8; 6], usize),
-    /// What the settings that are being read allow.
+    /// The limit in the settings that are being read.
     allowed: Option<u32>,
-    said: watch::Sender<Said>,
+    state: watch::Sender<PeerState>,
     changed: Arc<Notify>,
 }
 
 impl Drop for FrameObserver {
     fn drop(&mut self) {
-        // Known before the pool looks: hyper's own handles may learn of it only later.
-        self.tell(|said| said.gone = true);
+        // Set before the pool checks: hyper's own handles may notice it later.
+        self.tell(|state| state.gone = true);
     }
 }
 
@@ -105,8 +105,8 @@ impl FrameObserver {
         self.head = None;
         match head.kind {
             FrameHead::GOAWAY => {
-                // Which stream was the last becomes known in a moment.
-                self.tell(|said| said.last = Some(said.last.unwrap_or(0)));
+                // The number of the last stream follows in the payload.
+                self.tell(|state| state.last = Some(state.last.unwrap_or(0)));
                 self.read_payload_of(head);
             }
             FrameHead::SETTINGS if !head.is_ack() => {
@@ -156,7 +156,7 @@ impl FrameObserver {
         if kind == FrameHead::GOAWAY {
             let [s0, s1, s2, s3, ..] = entry;
             let last = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
-            self.tell(|said| said.last = Some(last));
+            self.tell(|state| state.last = Some(last));
             self.head = None;
             return;
         }
@@ -166,19 +166,19 @@ impl FrameObserver {
         }
     }
 
-    /// The settings have been read. What they do not mention stays as it was; at first,
+    /// Ends a SETTINGS frame. A setting that it does not contain is unchanged; initially,
     /// there is no limit.
     fn settled(&mut self) {
         self.head = None;
         let allowed = self.allowed;
-        self.tell(|said| said.allowed = allowed.or(said.allowed).or(Some(u32::MAX)));
+        self.tell(|state| state.allowed = allowed.or(state.allowed).or(Some(u32::MAX)));
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Said)) {
-        let changed = self.said.send_if_modified(|said| {
-            let before = *said;
-            change(said);
-            *said != before
+    fn tell(&self, change: impl FnOnce(&mut PeerState)) {
+        let changed = self.state.send_if_modified(|state| {
+            let before = *state;
+            change(state);
+            *state != before
         });
         if changed {
             self.changed.notify_one();
@@ -186,7 +186,7 @@ impl FrameObserver {
     }
 }
 
-/// A stream to a member whose frames are read along.
+/// A stream to a member whose incoming frames are observed.
 #[derive(Debug)]
 pub(super) struct ObservedStream {
     stream: Stream,
@@ -246,7 +246,7 @@ mod tests {
 
     use tokio::sync::Notify;
 
-    use super::{Peer, Said};
+    use super::{Peer, PeerState};
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = payload.len().to_be_bytes()[5..].to_vec();
@@ -255,21 +255,21 @@ mod tests {
         bytes
     }
 
-    /// What is known after each of these, which arrive in pieces of that length.
-    fn said(frames: &[Vec<u8>], length: usize) -> Vec<Said> {
+    /// What is known after each frame, when the bytes arrive in pieces of `length`.
+    fn state(frames: &[Vec<u8>], length: usize) -> Vec<PeerState> {
         let (mut reader, peer) = Peer::reader(Arc::default());
         let mut all = Vec::new();
         for frame in frames {
             for piece in frame.chunks(length) {
                 reader.read(piece);
             }
-            all.push(peer.said());
+            all.push(peer.state());
         }
         all
     }
 
     #[test]
-    fn what_a_member_says_about_its_connection_is_known() {
+    fn the_settings_and_the_end_of_a_connection_are_known() {
         let frames = [
             frame(0, 0, b"none of this"),
             frame(
@@ -283,26 +283,26 @@ mod tests {
             frame(7, 0, &[0, 0, 0, 9, 0, 0, 0, 0]),
         ];
         for length in [1, 4, 9, 100] {
-            let said = said(&frames, length);
-            let allowed: Vec<Option<u32>> = said.iter().map(|said| said.allowed).collect();
+            let state = state(&frames, length);
+            let allowed: Vec<Option<u32>> = state.iter().map(|state| state.allowed).collect();
             assert_eq!(
                 allowed,
                 [None, Some(5), Some(5), Some(5), Some(256), Some(256)]
             );
-            let last: Vec<Option<u32>> = said.iter().map(|said| said.last).collect();
+            let last: Vec<Option<u32>> = state.iter().map(|state| state.last).collect();
             assert_eq!(last, [None, None, None, None, None, Some(9)]);
         }
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_gone_is_known_to_be_before_the_pool_is_told() {
+    async fn a_closed_connection_is_known_to_be_closed_before_the_pool_is_notified() {
         let changed = Arc::new(Notify::new());
         let (reader, peer) = Peer::reader(changed.clone());
-        assert!(!peer.said().gone);
+        assert!(!peer.state().gone);
         drop(reader);
         changed.notified().await;
-        assert!(peer.said().gone);
-        // A wait for its settings is over.
+        assert!(peer.state().gone);
+        // A wait for the settings ends.
         peer.settle().await;
     }
 
@@ -310,7 +310,7 @@ mod tests {
     fn settings_that_mention_no_limit_set_none() {
         let other = frame(4, 0, &[0, 4, 0, 1, 0, 0]);
         for settings in [frame(4, 0, &[]), other] {
-            assert_eq!(said(&[settings], 3)[0].allowed, Some(u32::MAX));
+            assert_eq!(state(&[settings], 3)[0].allowed, Some(u32::MAX));
         }
     }
 }

@@ -1,26 +1,28 @@
-//! What the handles of one HTTP/2 connection share, and a stream in use: [`StreamPermit`].
+//! State that the handles of one HTTP/2 connection share, and a stream in use:
+//! [`StreamPermit`].
 
 use std::sync::Arc;
 
 use super::peer::Peer;
 use crate::sync::{AtomicU32, Relaxed};
 
-/// What the handles of a connection share.
+/// State that the handles of a connection share.
 #[derive(Debug)]
-pub(super) struct SharedLine {
+pub(super) struct Http2ConnectionState {
     pub(super) peer: Peer,
-    /// How many streams we use at most, whatever the member allows.
+    /// The local limit of streams, in addition to the member's.
     pub(super) most: u32,
-    /// Counts the connections to the member.
+    /// The connection's sequence number.
     pub(super) number: u32,
     /// How many streams are in use.
-    // Relaxed: it grows under the pool's lock; one that has just ended may be missed.
+    // Relaxed: it is incremented under the pool's lock; a decrement that has just happened
+    // may be missed.
     pub(super) streams: AtomicU32,
 }
 
 /// A stream in use, until it is dropped.
 #[derive(Debug)]
-pub(super) struct StreamPermit(pub(super) Arc<SharedLine>);
+pub(super) struct StreamPermit(pub(super) Arc<Http2ConnectionState>);
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {

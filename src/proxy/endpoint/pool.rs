@@ -1,10 +1,10 @@
-//! The connections to one member that are open: [`Pool`].
+//! The open connections to one member: [`Pool`].
 //!
-//! HTTP/1.1 connections wait on a stack, so that those that are not needed stay idle and
-//! are closed; those of HTTP/2 are shared (`streams`). hyper-util's pool services do the
-//! same, but have no names to keep them by, and no end of an idle connection's life.
+//! Idle HTTP/1.1 connections are kept on a stack, so that surplus ones stay idle and are
+//! closed. HTTP/2 connections are shared (`streams`). hyper-util's pool services are
+//! similar, but they have no keys and do not limit an idle connection's lifetime.
 //!
-//! What does not live here: opening them (`connect`).
+//! What does not live here: opening connections (`connect`).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::line::{Http1Line, Http2Line, MemberConnection};
+use super::member_connection::{Http1Connection, Http2Connection, MemberConnection};
 use super::streams::{MemberStreams, StreamChoice};
 use crate::service::{BoxError, Capacity};
 use crate::sync::{AtomicU32, Mutex, Relaxed};
@@ -21,105 +21,112 @@ use crate::sync::{AtomicU32, Mutex, Relaxed};
 #[derive(Debug)]
 pub(super) struct Pool {
     open: Mutex<OpenConnections>,
-    /// Held while one that is shared is opened.
+    /// Held while a connection that can be shared is opened.
     opening: tokio::sync::Mutex<()>,
-    /// What the last that was opened speaks: if it is HTTP/2, the others wait for it.
+    /// The protocol of the last connection that was opened. If it is HTTP/2, other requests
+    /// wait for it.
     // Relaxed: a hint; the connection itself is under a lock.
-    speaks: AtomicU32,
+    protocol: AtomicU32,
     most: usize,
     /// How long a connection may be idle.
-    life: Duration,
+    idle_lifetime: Duration,
     /// The balancers that learn how many requests there is room for.
     pub(super) capacity: Capacity,
-    /// A member has said something about a connection, or that is gone.
+    /// Notified when a member has announced something about a connection, or has closed it.
     changed: Arc<Notify>,
 }
 
-/// What a member speaks, as far as is known.
+/// The member's protocol, as far as it is known.
 const HTTP_1: u32 = 1;
 const HTTP_2: u32 = 2;
 const UNKNOWN: u32 = 0;
 
-/// Halves of an idle life between the looks at who has been idle for too long.
-const LIVES: u32 = 2;
+/// Idle connections are checked this often per idle lifetime.
+const CHECKS_PER_LIFETIME: u32 = 2;
 
 #[derive(Debug)]
 struct OpenConnections {
-    /// Those that nobody uses, and since which look.
-    idle: Vec<(Http1Line, u32)>,
-    /// Those that are shared, if the member speaks HTTP/2.
+    /// Idle connections, each with the number of the check since which it is idle.
+    idle: Vec<(Http1Connection, u32)>,
+    /// Shared connections, if the member speaks HTTP/2.
     shared: MemberStreams,
-    /// How often somebody has looked.
-    looks: u32,
+    /// The number of checks so far.
+    checks: u32,
     watched: bool,
 }
 
 /// Why there is no connection for a request.
 #[derive(Debug)]
-pub(super) enum NoLine {
+pub(super) enum NoConnection {
     Failed(BoxError),
-    /// The member takes no more requests than these at the same time.
+    /// The maximum number of concurrent requests, which is reached.
     Full(u32),
 }
 
-impl From<BoxError> for NoLine {
+impl From<BoxError> for NoConnection {
     fn from(error: BoxError) -> Self {
         Self::Failed(error)
     }
 }
 
-/// Balancers do not keep the limit of an endpoint that is gone: its member may have another.
+/// Balancers forget the limit of an endpoint that is gone: its member may have another.
 impl Drop for Pool {
     fn drop(&mut self) {
         self.capacity.set(None);
     }
 }
 
-/// Which requests a connection is for.
+/// Which connections are suitable for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum For {
+pub(super) enum ConnectionChoice {
     Any,
-    /// A request that was not processed on that connection, and wants a younger one; any, if
-    /// no more may be opened.
+    /// For a request that was not processed on that connection: a younger one; any, if no
+    /// more may be opened.
     After(u32),
-    /// One that this has happened to more than once: it wants to be the first on its own.
-    Itself,
+    /// For a request to which this has happened more than once: a new one, on which it is
+    /// the first.
+    Own,
 }
 
 impl Pool {
-    /// Keeps so many idle connections at `most`; with 0, each request has its own. So many
-    /// are shared at most, if the member speaks HTTP/2.
-    pub(super) fn new(most: usize, shared: usize, speaks: Option<bool>, life: Duration) -> Self {
+    /// Keeps up to `most` idle connections; with 0, each request has its own. Up to
+    /// `shared` connections are shared, if the member speaks HTTP/2.
+    pub(super) fn new(
+        most: usize,
+        shared: usize,
+        protocol: Option<bool>,
+        idle_lifetime: Duration,
+    ) -> Self {
         let open = OpenConnections {
             idle: Vec::new(),
             shared: MemberStreams::new(shared),
-            looks: 0,
+            checks: 0,
             watched: false,
         };
-        let speaks = speaks.map_or(UNKNOWN, |two| if two { HTTP_2 } else { HTTP_1 });
+        let protocol = protocol.map_or(UNKNOWN, |two| if two { HTTP_2 } else { HTTP_1 });
         Self {
             open: Mutex::new(open),
             opening: tokio::sync::Mutex::default(),
-            speaks: AtomicU32::new(speaks),
+            protocol: AtomicU32::new(protocol),
             most,
-            life,
+            idle_lifetime,
             capacity: Capacity::default(),
             changed: Arc::default(),
         }
     }
 
-    /// An open connection, if there is one.
+    /// Returns an open connection, if there is one.
     pub(super) fn take(&self) -> Option<MemberConnection> {
-        if self.speaks.load(Relaxed) == HTTP_2 {
+        if self.protocol.load(Relaxed) == HTTP_2 {
             return match self.find(None) {
-                StreamChoice::Line(line) => Some(MemberConnection::Http2(line)),
+                StreamChoice::Connection(connection) => Some(MemberConnection::Http2(connection)),
                 _ => None,
             };
         }
         let mut open = self.open.lock();
-        while let Some((line, _)) = open.idle.pop() {
-            if !line.sender.is_closed() {
-                return Some(MemberConnection::Http1(line));
+        while let Some((connection, _)) = open.idle.pop() {
+            if !connection.sender.is_closed() {
+                return Some(MemberConnection::Http1(connection));
             }
         }
         None
@@ -130,8 +137,8 @@ impl Pool {
         self.changed.clone()
     }
 
-    /// Tells the balancers that have met the limit if there is more room now, or less.
-    fn tell_room(&self) {
+    /// Reports changes in free capacity to the balancers that have met the limit.
+    fn report_room(&self) {
         let mut gone = Vec::new();
         let room = self.open.lock().shared.room(&mut gone);
         drop(gone);
@@ -141,147 +148,155 @@ impl Pool {
     fn find(&self, after: Option<u32>) -> StreamChoice {
         let mut gone = Vec::new();
         let mut open = self.open.lock();
-        let looks = open.looks;
-        let found = open.shared.find(looks, after, &mut gone);
+        let checks = open.checks;
+        let found = open.shared.find(checks, after, &mut gone);
         drop(open);
         drop(gone);
         found
     }
 
-    /// Closes those that the member has closed.
-    pub(super) fn sort_out(&self) {
+    /// Drops the connections that the member has closed.
+    pub(super) fn remove_closed(&self) {
         let mut open = self.open.lock();
-        let dead = open.weed(|_| true);
+        let dead = open.remove_unless(|_| true);
         drop(open);
         drop(dead);
     }
 
-    /// Opens a connection, or has room on one that was opened meanwhile. Only one that may
-    /// be shared is waited for.
+    /// Opens a connection, or uses one that was opened meanwhile. Only the opening of a
+    /// connection that can be shared is waited for.
     pub(super) async fn open(
         &self,
         connect: impl Future<Output = Result<MemberConnection, BoxError>>,
-        whom: For,
-    ) -> Result<MemberConnection, NoLine> {
-        let alone = self.most == 0 || whom == For::Itself;
-        if alone || self.speaks.load(Relaxed) == HTTP_1 {
+        choice: ConnectionChoice,
+    ) -> Result<MemberConnection, NoConnection> {
+        let alone = self.most == 0 || choice == ConnectionChoice::Own;
+        if alone || self.protocol.load(Relaxed) == HTTP_1 {
             return Ok(self.share(connect.await?));
         }
-        let after = match whom {
-            For::After(number) => Some(number),
-            For::Any | For::Itself => None,
+        let after = match choice {
+            ConnectionChoice::After(number) => Some(number),
+            ConnectionChoice::Any | ConnectionChoice::Own => None,
         };
         let opening = self.opening.lock().await;
-        if self.speaks.load(Relaxed) == HTTP_1 {
+        if self.protocol.load(Relaxed) == HTTP_1 {
             drop(opening);
             return Ok(self.share(connect.await?));
         }
         loop {
             match self.find(after) {
-                StreamChoice::Line(line) => return Ok(MemberConnection::Http2(line)),
+                StreamChoice::Connection(connection) => {
+                    return Ok(MemberConnection::Http2(connection));
+                }
                 StreamChoice::New(peer) => peer.settle().await,
-                StreamChoice::Full(allowed) => return Err(NoLine::Full(allowed)),
+                StreamChoice::Full(allowed) => return Err(NoConnection::Full(allowed)),
                 StreamChoice::None => return Ok(self.share(connect.await?)),
             }
         }
     }
 
-    /// Has others share a connection, if that is possible; returns the opener's handle.
-    fn share(&self, line: MemberConnection) -> MemberConnection {
-        let MemberConnection::Http2(line) = line else {
-            self.speaks.store(HTTP_1, Relaxed);
-            return line;
+    /// Shares a connection, if it can be shared; returns the handle for the request that
+    /// opened it.
+    fn share(&self, connection: MemberConnection) -> MemberConnection {
+        let MemberConnection::Http2(connection) = connection else {
+            self.protocol.store(HTTP_1, Relaxed);
+            return connection;
         };
-        self.speaks.store(HTTP_2, Relaxed);
-        let own = line.with_stream();
+        self.protocol.store(HTTP_2, Relaxed);
+        let own = connection.with_stream();
         if self.most > 0 {
             let mut open = self.open.lock();
-            let looks = open.looks;
-            open.shared.add(line, looks);
+            let checks = open.checks;
+            open.shared.add(connection, checks);
         }
         MemberConnection::Http2(own)
     }
 
-    /// Lays a connection down for the next request.
-    pub(super) fn put(self: &Arc<Self>, line: Http1Line) {
+    /// Returns a connection to the pool for the next request.
+    pub(super) fn put(self: &Arc<Self>, connection: Http1Connection) {
         let mut open = self.open.lock();
-        if open.idle.len() >= self.most || line.sender.is_closed() {
+        if open.idle.len() >= self.most || connection.sender.is_closed() {
             drop(open);
             return;
         }
-        let looks = open.looks;
-        open.idle.push((line, looks));
+        let checks = open.checks;
+        open.idle.push((connection, checks));
         if !open.watched {
             drop(open);
-            self.see_to();
+            self.start_reaper();
         }
     }
 
-    /// Sees to it that connections that are needed no more are closed.
-    pub(super) fn see_to(self: &Arc<Self>) {
+    /// Starts the task that closes surplus connections.
+    pub(super) fn start_reaper(self: &Arc<Self>) {
         let watched = std::mem::replace(&mut self.open.lock().watched, true);
         if !watched {
-            tokio::spawn(watch(Arc::downgrade(self), self.changed(), self.life));
+            tokio::spawn(watch(
+                Arc::downgrade(self),
+                self.changed(),
+                self.idle_lifetime,
+            ));
         }
     }
 }
 
 impl OpenConnections {
-    /// Takes out those that have been idle for too long, for the caller to drop.
-    fn look(&mut self) -> Old {
-        self.looks = self.looks.wrapping_add(1);
-        let looks = self.looks;
-        let is_young = |since: u32| looks.wrapping_sub(since) <= LIVES;
+    /// Removes the connections that have been idle for too long, for the caller to drop.
+    fn remove_idle(&mut self) -> ExpiredConnections {
+        self.checks = self.checks.wrapping_add(1);
+        let checks = self.checks;
+        let is_young = |since: u32| checks.wrapping_sub(since) <= CHECKS_PER_LIFETIME;
         let mut gone = Vec::new();
-        self.shared.look(looks, is_young, &mut gone);
-        (self.weed(is_young), gone)
+        self.shared.remove_idle(checks, is_young, &mut gone);
+        (self.remove_unless(is_young), gone)
     }
 
-    /// Takes out those that are not to be kept, and those that the member has closed, which
-    /// nobody else would notice.
-    fn weed(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Line> {
+    /// Removes connections that are not to be kept, and those that the member has closed,
+    /// which would go unnoticed otherwise.
+    fn remove_unless(&mut self, keep: impl Fn(u32) -> bool) -> Vec<Http1Connection> {
         let mut weeded = Vec::new();
-        for (mut line, since) in std::mem::take(&mut self.idle) {
-            if keep(since) && line.is_alive() {
-                self.idle.push((line, since));
+        for (mut connection, since) in std::mem::take(&mut self.idle) {
+            if keep(since) && connection.is_alive() {
+                self.idle.push((connection, since));
             } else {
-                weeded.push(line);
+                weeded.push(connection);
             }
         }
         weeded
     }
 }
 
-type Old = (Vec<Http1Line>, Vec<Http2Line>);
+type ExpiredConnections = (Vec<Http1Connection>, Vec<Http2Connection>);
 
-/// The time from one look to the next. A life of zero is none to look for without a pause.
-fn between_looks(life: Duration) -> Duration {
-    (life / LIVES).max(Duration::from_millis(10))
+/// Returns the time between two checks. It is never zero, so that the checks do not loop
+/// without a pause.
+fn check_interval(idle_lifetime: Duration) -> Duration {
+    (idle_lifetime / CHECKS_PER_LIFETIME).max(Duration::from_millis(10))
 }
 
-/// Closes connections that have been idle for too long, until there are none.
-async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
-    let pause = between_looks(life);
-    let mut look = Instant::now() + pause;
+/// Closes connections that have been idle for too long, until none are left.
+async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, idle_lifetime: Duration) {
+    let pause = check_interval(idle_lifetime);
+    let mut next_check = Instant::now() + pause;
     loop {
         tokio::select! {
-            () = sleep_until(look) => {}
+            () = sleep_until(next_check) => {}
             () = changed.notified() => {}
         }
         let Some(pool) = pool.upgrade() else {
             return;
         };
         let mut done = false;
-        if Instant::now() >= look {
-            look = Instant::now() + pause;
+        if Instant::now() >= next_check {
+            next_check = Instant::now() + pause;
             let mut open = pool.open.lock();
-            let old = open.look();
+            let old = open.remove_idle();
             open.watched = !open.idle.is_empty() || !open.shared.is_empty();
             done = !open.watched;
             drop(open);
             drop(old);
         }
-        pool.tell_room();
+        pool.report_room();
         if done {
             return;
         }
@@ -290,12 +305,12 @@ async fn watch(pool: Weak<Pool>, changed: Arc<Notify>, life: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use super::between_looks;
+    use super::check_interval;
     use std::time::Duration;
 
     #[test]
     fn there_is_a_pause_between_looks_however_short_an_idle_life_is() {
-        assert_eq!(between_looks(Duration::from_secs(15)).as_millis(), 7_500);
-        assert_eq!(between_looks(Duration::ZERO).as_millis(), 10);
+        assert_eq!(check_interval(Duration::from_secs(15)).as_millis(), 7_500);
+        assert_eq!(check_interval(Duration::ZERO).as_millis(), 10);
     }
 }

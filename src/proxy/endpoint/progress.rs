@@ -1,5 +1,5 @@
-//! Waiting on a connection: [`ExchangeAlarm`], a timer that is set as seldom as possible, and
-//! [`Progress`], by which an upload says that it goes on.
+//! Deadlines of an exchange: [`ExchangeAlarm`], a timer that is set as rarely as possible,
+//! and [`Progress`], which reports that an upload advances.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::Deadline;
 
-/// A timer that goes from exchange to exchange with its connection. Deadlines mostly grow:
-/// it is not set anew for each, but goes off for the first and is then set for the one
-/// that counts.
+/// A timer that is kept with its connection from one exchange to the next. Deadlines mostly
+/// grow. So the timer is not set for each one: it fires at the first deadline and is then
+/// set to the current one.
 #[derive(Debug, Default)]
 pub(super) struct ExchangeAlarm {
     sleep: Option<Pin<Box<Deadline>>>,
@@ -37,7 +37,7 @@ impl ExchangeAlarm {
     }
 }
 
-/// How many frames of a request body have been taken; `None` if it has none.
+/// How many frames of a request body have been taken; `None` if there is no body.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Option<Arc<AtomicU32>>);
 
@@ -55,14 +55,14 @@ impl Progress {
         }
     }
 
-    /// The last of it has been taken.
+    /// Records that the last frame has been taken.
     pub(super) fn end(&self) {
         if let Some(frames) = &self.0 {
             frames.store(ENDED, Relaxed);
         }
     }
 
-    /// Whether there is more of it to come.
+    /// Returns whether there are more frames to come.
     pub(super) fn goes_on(&self) -> bool {
         self.is_watched() && self.seen() != ENDED
     }

@@ -1,5 +1,5 @@
-//! What the clones of an endpoint share: how requests are pointed at the member, and where
-//! its connections come from. [`SharedEndpoint`].
+//! State that the clones of an endpoint share: [`SharedEndpoint`]. It addresses requests to
+//! the member, and provides connections.
 //!
 //! What does not live here: opening connections (`connect`), keeping them (`pool`), and the
 //! exchange itself.
@@ -15,24 +15,24 @@ use http::{Request, StatusCode, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 
-use super::connect::{HttpVersions, Opener};
+use super::connect::{ConnectionOpener, HttpVersions};
 use super::error::EndpointError;
-use super::line::MemberConnection;
+use super::member_connection::MemberConnection;
 use super::outgoing::Outgoing;
-use super::pool::{For, NoLine, Pool};
+use super::pool::{ConnectionChoice, NoConnection, Pool};
 use crate::service::{BoxError, HostKept, RequestError, causes, host_of, under};
 use crate::timer::timeout_at;
 
-/// What clones share.
+/// State that clones share.
 #[derive(Debug)]
 pub(super) struct SharedEndpoint {
-    pub(super) opener: Opener,
+    pub(super) opener: ConnectionOpener,
     pub(super) pool: Arc<Pool>,
     pub(super) scheme: Scheme,
-    /// What it is called in errors: its authority, or the path of its socket.
+    /// The member's name in errors: its authority, or the path of its socket.
     pub(super) to: Arc<str>,
     pub(super) authority: Authority,
-    /// `None` if the client's stays.
+    /// `None` if the client's `Host` is kept.
     pub(super) host: Option<HeaderValue>,
     pub(super) connect: Duration,
     pub(super) head: Option<Duration>,
@@ -41,8 +41,9 @@ pub(super) struct SharedEndpoint {
 }
 
 impl SharedEndpoint {
-    /// Points a request at the member; its form is the connection's affair.
-    pub(super) fn aim(
+    /// Addresses a request to the member. The connection brings it into the form of its
+    /// HTTP version.
+    pub(super) fn address_to_member(
         &self,
         request: Request<Outgoing>,
     ) -> Result<Request<Outgoing>, RequestError> {
@@ -52,10 +53,10 @@ impl SharedEndpoint {
         let kept = head.extensions.get::<HostKept>().is_some();
         let host = match self.host.as_ref().filter(|_| !kept) {
             Some(host) => Some(host.clone()),
-            // RFC 9112, 3.2.2: a host in the request line comes before the header.
+            // RFC 9112, 3.2.2: a host in the request line takes precedence over the header.
             None => head.uri.authority().and_then(host_of),
         };
-        // A client of HTTP/1.0 need not say it; we have to.
+        // A client of HTTP/1.0 may omit `Host`; a proxy may not.
         let silent = || !head.headers.contains_key(HOST);
         let host = host.or_else(|| silent().then(|| host_of(&self.authority))?);
         if let Some(host) = host {
@@ -74,45 +75,47 @@ impl SharedEndpoint {
         }
     }
 
-    /// Whether a connection may turn out to be one of HTTP/2, unless it is asked not to.
-    pub(super) fn may_speak_2(&self) -> bool {
+    /// Returns whether a new connection may turn out to be HTTP/2, unless HTTP/1.1 is
+    /// requested.
+    pub(super) fn may_be_http2(&self) -> bool {
         self.opener.connector.is_secured() && self.opener.versions == HttpVersions::Any
     }
 
-    /// A connection, in the time that there is for it.
+    /// Opens a connection within the time limit.
     pub(super) async fn open(
         &self,
-        whom: For,
+        choice: ConnectionChoice,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let connect = self.opener.connect(self.opener.versions);
-        // The wait for one that is being opened counts: else they would add up.
-        self.in_time(self.pool.open(connect, whom), until).await
+        // The wait for a connection that is being opened counts, too: otherwise the times
+        // would add up.
+        self.in_time(self.pool.open(connect, choice), until).await
     }
 
-    /// A connection that can switch protocols, which HTTP/2 cannot, for one request.
+    /// Opens an HTTP/1.1 connection for a request to switch protocols, which HTTP/2 cannot.
     pub(super) async fn open_for_upgrade(
         &self,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let connect = async {
             let connected = self.opener.connect(HttpVersions::Http1).await;
-            connected.map_err(NoLine::Failed)
+            connected.map_err(NoConnection::Failed)
         };
         self.in_time(connect, until).await
     }
 
     async fn in_time(
         &self,
-        opening: impl Future<Output = Result<MemberConnection, NoLine>>,
+        opening: impl Future<Output = Result<MemberConnection, NoConnection>>,
         until: Option<Instant>,
     ) -> Result<MemberConnection, EndpointError> {
         let limit = Instant::now() + self.connect;
         let limit = until.map_or(limit, |until| limit.min(until));
         match timeout_at(limit, opening).await {
             Ok(opened) => opened.map_err(|none| match none {
-                NoLine::Failed(source) => self.unreachable(source),
-                NoLine::Full(limit) => EndpointError::AtCapacity {
+                NoConnection::Failed(source) => self.unreachable(source),
+                NoConnection::Full(limit) => EndpointError::AtCapacity {
                     limit,
                     source: self.pool.capacity.exceeded(limit).into(),
                 },
@@ -136,8 +139,8 @@ impl SharedEndpoint {
     }
 }
 
-/// A length that is not the body's would make what follows on the connection a part of it,
-/// or it a part of what follows.
+/// Checks that the declared length is that of the body. Otherwise the bytes that follow on
+/// the connection would become part of the body, or the body part of what follows.
 fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), RequestError> {
     let Some(said) = headers.get(CONTENT_LENGTH) else {
         return Ok(());
@@ -145,12 +148,12 @@ fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), Re
     let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
     match body.size_hint().exact() {
         Some(0) if said != Some(0) => {
-            // The body was taken out before it came here.
+            // The body was removed before the request arrived here.
             headers.remove(CONTENT_LENGTH);
             Ok(())
         }
         Some(exact) if said != Some(exact) => {
-            let wrong = "its length is not that of its body";
+            let wrong = "its length differs from that of its body";
             Err(RequestError::new(StatusCode::BAD_REQUEST, wrong))
         }
         _ => Ok(()),

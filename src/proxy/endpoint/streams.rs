@@ -1,30 +1,31 @@
-//! The HTTP/2 connections to one member, and which of them has room for a request:
+//! The HTTP/2 connections to one member, and the choice of one with room for a request:
 //! [`MemberStreams`].
 //!
-//! What does not live here: opening them (`connect`), and when one is opened (`pool`).
+//! What does not live here: opening connections (`connect`), and when one is opened
+//! (`pool`).
 
-use super::line::Http2Line;
+use super::member_connection::Http2Connection;
 use super::peer::Peer;
 
-/// Connections that take requests.
+/// Connections that accept requests.
 #[derive(Debug)]
 pub(super) struct MemberStreams {
-    /// Each with the look at which it was last seen in use.
-    open: Vec<(Http2Line, u32)>,
-    /// How many there may be.
+    /// Each with the number of the check at which it was last in use.
+    open: Vec<(Http2Connection, u32)>,
+    /// The maximum number of connections.
     most: usize,
 }
 
-/// What there is for a request.
+/// The options for a request.
 #[derive(Debug)]
 pub(super) enum StreamChoice {
     /// A connection with room for it.
-    Line(Http2Line),
+    Connection(Http2Connection),
     /// A new one may be opened.
     None,
-    /// There is one of which it is not yet known how much room it has.
+    /// There is a connection whose stream limit is not known yet.
     New(Peer),
-    /// All have as many streams as are allowed, which is so many together.
+    /// All connections are full; together they allow this many streams.
     Full(u32),
 }
 
@@ -38,84 +39,102 @@ impl MemberStreams {
         self.open.is_empty()
     }
 
-    /// Finds room for a request on a connection that is younger than `after`, or on any if no
-    /// more may be opened: of those that have some, the one with the most streams, so that those beyond need become idle.
-    /// What takes no requests any more is put into `gone`, for the caller to drop.
+    /// Finds room for a request on a connection that is younger than `after`, or on any if
+    /// no more may be opened. Of the suitable connections, it takes the one with the most
+    /// streams, so that surplus ones become idle. Connections that accept no more requests
+    /// are moved to `gone`, for the caller to drop.
     pub(super) fn find(
         &mut self,
-        looks: u32,
+        checks: u32,
         after: Option<u32>,
-        gone: &mut Vec<Http2Line>,
+        gone: &mut Vec<Http2Connection>,
     ) -> StreamChoice {
-        self.weed(|line, _| line.takes_requests(), gone);
-        let fits = |line: &Http2Line| after.is_none_or(|after| line.is_younger_than(after));
-        let roomy = self.open.iter_mut().filter(|(line, _)| {
-            let streams = line.streams();
-            fits(line) && line.allowed().is_some_and(|allowed| streams < allowed)
+        self.remove_unless(|connection, _| connection.takes_requests(), gone);
+        let fits = |connection: &Http2Connection| {
+            after.is_none_or(|after| connection.is_younger_than(after))
+        };
+        let roomy = self.open.iter_mut().filter(|(connection, _)| {
+            let streams = connection.streams();
+            fits(connection)
+                && connection
+                    .allowed()
+                    .is_some_and(|allowed| streams < allowed)
         });
-        if let Some((line, used)) = roomy.max_by_key(|(line, _)| line.streams()) {
-            *used = looks;
-            return StreamChoice::Line(line.with_stream());
+        if let Some((connection, used)) = roomy.max_by_key(|(connection, _)| connection.streams()) {
+            *used = checks;
+            return StreamChoice::Connection(connection.with_stream());
         }
-        let new = |line: &&Http2Line| fits(line) && line.allowed().is_none();
-        if let Some(line) = self.lines().find(new) {
-            return StreamChoice::New(line.peer());
+        let new =
+            |connection: &&Http2Connection| fits(connection) && connection.allowed().is_none();
+        if let Some(connection) = self.connections().find(new) {
+            return StreamChoice::New(connection.peer());
         }
         if self.open.len() < self.most {
             return StreamChoice::None;
         }
         if after.is_some() {
-            return self.find(looks, None, gone);
+            return self.find(checks, None, gone);
         }
         StreamChoice::Full(self.allowed())
     }
 
-    /// How many streams there is room for, if no more connections may be opened.
-    pub(super) fn room(&mut self, gone: &mut Vec<Http2Line>) -> Option<u32> {
-        self.weed(|line, _| line.takes_requests(), gone);
+    /// Returns the number of free streams, if no more connections may be opened.
+    pub(super) fn room(&mut self, gone: &mut Vec<Http2Connection>) -> Option<u32> {
+        self.remove_unless(|connection, _| connection.takes_requests(), gone);
         (self.open.len() >= self.most).then(|| self.allowed())
     }
 
     fn allowed(&self) -> u32 {
-        let allowed = self.lines().filter_map(Http2Line::allowed);
+        let allowed = self.connections().filter_map(Http2Connection::allowed);
         allowed.fold(0, u32::saturating_add)
     }
 
-    /// Adds the pool's own handle to one, unless there are enough.
-    pub(super) fn add(&mut self, line: Http2Line, looks: u32) {
+    /// Adds the pool's own handle to a connection, unless the maximum is reached.
+    pub(super) fn add(&mut self, connection: Http2Connection, checks: u32) {
         if self.open.len() < self.most {
-            self.open.push((line, looks));
+            self.open.push((connection, checks));
         }
     }
 
-    /// Takes out those that are idle and of which `is_young` does not hold any more.
-    pub(super) fn look(
+    /// Removes the connections that are idle and for which `is_young` is false.
+    pub(super) fn remove_idle(
         &mut self,
-        looks: u32,
+        checks: u32,
         is_young: impl Fn(u32) -> bool,
-        gone: &mut Vec<Http2Line>,
+        gone: &mut Vec<Http2Connection>,
     ) {
-        for (line, used) in &mut self.open {
-            if line.streams() > 0 {
-                *used = looks;
+        for (connection, used) in &mut self.open {
+            if connection.streams() > 0 {
+                *used = checks;
             }
         }
-        self.weed(|line, used| is_young(used) && line.takes_requests(), gone);
+        self.remove_unless(
+            |connection, used| is_young(used) && connection.takes_requests(),
+            gone,
+        );
     }
 
-    fn lines(&self) -> impl Iterator<Item = &Http2Line> {
-        self.open.iter().map(|(line, _)| line)
+    fn connections(&self) -> impl Iterator<Item = &Http2Connection> {
+        self.open.iter().map(|(connection, _)| connection)
     }
 
-    fn weed(&mut self, keep: impl Fn(&Http2Line, u32) -> bool, gone: &mut Vec<Http2Line>) {
-        if self.open.iter().all(|(line, used)| keep(line, *used)) {
+    fn remove_unless(
+        &mut self,
+        keep: impl Fn(&Http2Connection, u32) -> bool,
+        gone: &mut Vec<Http2Connection>,
+    ) {
+        if self
+            .open
+            .iter()
+            .all(|(connection, used)| keep(connection, *used))
+        {
             return;
         }
-        for (line, used) in std::mem::take(&mut self.open) {
-            if keep(&line, used) {
-                self.open.push((line, used));
+        for (connection, used) in std::mem::take(&mut self.open) {
+            if keep(&connection, used) {
+                self.open.push((connection, used));
             } else {
-                gone.push(line);
+                gone.push(connection);
             }
         }
     }

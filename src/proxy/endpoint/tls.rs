@@ -1,11 +1,11 @@
-//! A member by TLS: [`EndpointBuilder::tls`].
+//! TLS to a member: [`EndpointBuilder::tls`].
 
 use super::EndpointBuilder;
 use crate::net::MemberTls;
 
 impl EndpointBuilder {
-    /// Says how TLS is done with a member of `https`. Without it, the roots of the system are
-    /// accepted.
+    /// Sets the TLS settings for a member of `https`. Without it, the roots of the system
+    /// are trusted.
     ///
     /// # Examples
     ///

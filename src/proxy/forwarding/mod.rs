@@ -1,8 +1,8 @@
-//! What members are told about the client and the way: `X-Forwarded-*`, `Forwarded`
-//! (RFC 7239) and `Via`. [`Forwarding`].
+//! The forwarding headers that members get: `X-Forwarded-*`, `Forwarded` (RFC 7239) and
+//! `Via`. [`Forwarding`].
 //!
-//! What does not live here: removing what concerns one connection only, which comes
-//! first (`hop_by_hop`).
+//! What does not live here: the removal of hop-by-hop headers, which comes first
+//! (`hop_by_hop`).
 
 #[cfg(test)]
 mod tests;
@@ -24,17 +24,18 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
 
-/// What members are told about the client and the way.
+/// The forwarding headers that members get.
 ///
-/// By default nobody is trusted: `X-Forwarded-For`, `-Host` and `-Proto` are set to what
-/// this proxy knows, and whatever else a client says of that kind is removed: all
-/// `X-Forwarded-*`, also with underscores, which some servers read alike, `Forwarded`,
-/// `Forwarded-For`, `Front-End-Https`, `X-Original-URL`, `X-Rewrite-URL` and `X-Url-Scheme`;
-/// and the client's address in `X-Real-IP`, `Client-IP`, `Proxy-Client-IP`, `True-Client-IP`,
-/// `WL-Proxy-Client-IP`, `X-Client-IP`, `X-Cluster-Client-IP`, `X-ProxyUser-IP` and in what
-/// services of the net send: `CF-Connecting-IP`, `CF-Connecting-IPv6`, `Fastly-Client-IP`,
-/// `X-Appengine-User-IP`, `X-Azure-ClientIP` and `X-Envoy-External-Address`. A `Forwarded`
-/// is passed on only if we add to it.
+/// By default no peer is trusted: `X-Forwarded-For`, `-Host` and `-Proto` are set to what
+/// this proxy knows. All other forwarding headers from a client are removed: all
+/// `X-Forwarded-*`, also with underscores, which some servers treat alike, `Forwarded`,
+/// `Forwarded-For`, `Front-End-Https`, `X-Original-URL`, `X-Rewrite-URL` and
+/// `X-Url-Scheme`; the headers for the client's address, `X-Real-IP`, `Client-IP`,
+/// `Proxy-Client-IP`, `True-Client-IP`, `WL-Proxy-Client-IP`, `X-Client-IP`,
+/// `X-Cluster-Client-IP`, `X-ProxyUser-IP`; and those that CDNs and cloud services send:
+/// `CF-Connecting-IP`, `CF-Connecting-IPv6`, `Fastly-Client-IP`, `X-Appengine-User-IP`,
+/// `X-Azure-ClientIP` and `X-Envoy-External-Address`. A `Forwarded` header is passed on
+/// only if this proxy adds to it.
 ///
 /// # Examples
 ///
@@ -67,13 +68,13 @@ pub struct Forwarding {
     appends: bool,
     x_forwarded: bool,
     forwarded: bool,
-    /// `None` for what the connection is.
+    /// `None` for the scheme of the connection.
     scheme: Option<Scheme>,
     server: Option<HeaderValue>,
     via: Option<String>,
 }
 
-/// A name that cannot stand in a header.
+/// The error for a name that is not valid in a header.
 ///
 /// # Examples
 ///
@@ -95,7 +96,7 @@ pub struct ProxyNameError {
 }
 
 impl Forwarding {
-    /// Creates the default of above.
+    /// Creates the default that is described above.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -109,8 +110,8 @@ impl Forwarding {
         }
     }
 
-    /// Believes these peers what they say about who was before them: their values stay,
-    /// and the peer's own address is appended.
+    /// Trusts the forwarding headers of these peers: their values are kept, and the peer's
+    /// own address is appended.
     ///
     /// # Examples
     ///
@@ -132,8 +133,8 @@ impl Forwarding {
         }
     }
 
-    /// Appends to what anybody has sent, as Apache does (`ProxyAddHeaders On`). Members
-    /// must then know themselves which of the addresses to believe.
+    /// Appends to the forwarding headers of every client, as Apache does (`ProxyAddHeaders
+    /// On`). Members must then decide themselves which of the addresses to trust.
     ///
     /// # Examples
     ///
@@ -154,7 +155,7 @@ impl Forwarding {
         }
     }
 
-    /// Sends no `X-Forwarded-*`; those of clients that are not trusted are removed.
+    /// Sends no `X-Forwarded-*`. Those of untrusted clients are removed.
     ///
     /// # Examples
     ///
@@ -181,7 +182,7 @@ impl Forwarding {
         }
     }
 
-    /// Sets the scheme by which clients come; `http` by default.
+    /// Sets the scheme that clients use; by default, that of the connection.
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
         Self {
@@ -194,7 +195,7 @@ impl Forwarding {
     ///
     /// # Errors
     ///
-    /// If the name cannot stand in a header.
+    /// If `name` is not valid in a header.
     ///
     /// # Examples
     ///
@@ -214,11 +215,11 @@ impl Forwarding {
         })
     }
 
-    /// Adds this proxy to `Via`, of requests and of answers.
+    /// Adds this proxy to the `Via` header of requests and responses.
     ///
     /// # Errors
     ///
-    /// If the name cannot stand in a header.
+    /// If `name` is not valid in a header.
     pub fn with_via(self, name: &str) -> Result<Self, ProxyNameError> {
         Ok(Self {
             via: Some(checked(name)?),
@@ -226,15 +227,15 @@ impl Forwarding {
         })
     }
 
-    /// Tells a member, in the head of a request, who `peer` is.
+    /// Adds the forwarding headers for a client with the address `peer` to a request head.
     ///
-    /// It has to be done before the request is pointed at the member, as long as its
-    /// `Host` is the client's.
+    /// Call it before the request is addressed to the member, while its `Host` is still the
+    /// client's.
     pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
         let peer = peer.map(|peer| peer.to_canonical());
         let trusted = peer.is_some_and(|peer| self.trusts(peer));
         if !trusted && !self.appends {
-            // `Forwarded` is among them.
+            // This includes `Forwarded`.
             remove_claims(&mut head.headers);
         } else if !self.forwarded || !is_sound(&head.headers) {
             head.headers.remove(FORWARDED);
@@ -253,7 +254,7 @@ impl Forwarding {
         self.pass_via(head.version, &mut head.headers);
     }
 
-    /// Adds this proxy to the `Via` of an answer.
+    /// Adds this proxy to the `Via` header of a response.
     ///
     /// # Examples
     ///
@@ -270,9 +271,10 @@ impl Forwarding {
         self.pass_via(head.version, &mut head.headers);
     }
 
-    /// Finds the client behind trusted peers: the last address in `X-Forwarded-For` that
-    /// no trusted peer has, or the peer itself. `None` if a trusted peer wrote something
-    /// there that is no address: then nobody knows.
+    /// Returns the client's address behind trusted peers: the last address in
+    /// `X-Forwarded-For` that is not a trusted peer's, or the peer itself. `None` if a
+    /// trusted peer has put something there that is not an address: then the client is not
+    /// known.
     ///
     /// # Examples
     ///
@@ -319,13 +321,13 @@ impl Forwarding {
         if let Some(peer) = peer.and_then(address) {
             append(headers, X_FORWARDED_FOR, peer);
         }
-        // What a trusted proxy has said of the client stands: the client asked it.
+        // A trusted proxy's value is kept: the client sent its request to that proxy.
         if let Some(host) = host {
             if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
                 append(headers, X_FORWARDED_HOST, host.clone());
             }
         }
-        // It has one value, to which nothing can be appended.
+        // It has a single value, so nothing can be appended.
         let stands = trusted || self.appends;
         if !(stands && headers.contains_key(&X_FORWARDED_PROTO)) {
             let proto = match scheme.as_str() {
@@ -342,7 +344,7 @@ impl Forwarding {
         }
     }
 
-    /// This proxy's element of `Forwarded`.
+    /// Returns this proxy's element of `Forwarded`.
     fn element(
         &self,
         peer: Option<IpAddr>,

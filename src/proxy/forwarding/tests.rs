@@ -1,4 +1,5 @@
-//! What members are told, from strangers, from trusted peers, and from nobody.
+//! Forwarding headers for untrusted clients, for trusted peers, and without a peer's
+//! address.
 
 use super::Forwarding;
 use http::{HeaderMap, Request, Version, uri::Scheme};
@@ -16,7 +17,7 @@ fn applied(forwarding: &Forwarding, peer: &str, sent: &[(&str, &str)]) -> Header
 }
 
 #[test]
-fn what_a_stranger_says_of_itself_is_replaced() {
+fn the_headers_of_an_untrusted_client_are_replaced() {
     let sent = [
         ("host", "shop.example.com"),
         ("x-forwarded-for", "10.0.0.1"),
@@ -36,7 +37,7 @@ fn what_a_stranger_says_of_itself_is_replaced() {
 }
 
 #[test]
-fn what_a_trusted_peer_says_stands_and_its_own_address_is_added() {
+fn the_headers_of_a_trusted_peer_are_kept_and_its_own_address_is_added() {
     let forwarding = Forwarding::new()
         .with_trusted_peers(["203.0.113.0/24".parse().unwrap()])
         .with_forwarded();
@@ -114,7 +115,7 @@ fn without_a_peer_nothing_is_made_up() {
 }
 
 #[test]
-fn via_tells_the_version_and_grows() {
+fn via_contains_the_version_and_grows() {
     let forwarding = Forwarding::new().with_via("edge").unwrap();
     let request = Request::get("https://shop.example.com/").version(Version::HTTP_2);
     let request = request.header("via", "1.1 cdn");
@@ -125,7 +126,7 @@ fn via_tells_the_version_and_grows() {
 }
 
 #[test]
-fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
+fn the_client_is_the_last_address_that_is_not_a_trusted_peers() {
     let forwarding = Forwarding::new()
         .with_scheme(Scheme::HTTPS)
         .with_trusted_peers(["10.0.0.0/8".parse().unwrap()]);
@@ -136,7 +137,7 @@ fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
             headers.append("x-forwarded-for", value);
         }
         let client = forwarding.client(&headers, peer.parse().unwrap());
-        client.map_or("nobody knows".to_owned(), |client| client.to_string())
+        client.map_or("unknown".to_owned(), |client| client.to_string())
     };
     let rows: [(&[&[u8]], &str, &str); 14] = [
         (&[], "10.0.0.1", "10.0.0.1"),
@@ -144,7 +145,7 @@ fn the_client_is_the_last_whom_no_trusted_peer_vouches_for() {
         (&[b"9.9.9.9, 1.1.1.1", b"10.0.0.3"], "10.0.0.1", "1.1.1.1"),
         (&[b"10.0.0.9"], "10.0.0.1", "10.0.0.9"),
         (&[b"1.1.1.1"], "2.2.2.2", "2.2.2.2"),
-        (&[b"junk, 10.0.0.3"], "10.0.0.1", "nobody knows"),
+        (&[b"junk, 10.0.0.3"], "10.0.0.1", "unknown"),
         (&[b"junk, 1.1.1.1"], "10.0.0.1", "1.1.1.1"),
         (&[b"\xff, 203.0.113.7"], "10.0.0.1", "203.0.113.7"),
         (&[b"203.0.113.7:5000"], "10.0.0.1", "203.0.113.7"),
@@ -228,7 +229,7 @@ fn a_forwarded_that_we_do_not_add_to_is_not_passed_on() {
 }
 
 #[test]
-fn networks_of_version_4_in_the_clothes_of_version_6_are_trusted() {
+fn ipv4_networks_mapped_to_ipv6_are_trusted() {
     let mapped = Forwarding::new().with_trusted_peers(["::ffff:203.0.113.0/120".parse().unwrap()]);
     let told = applied(&mapped, PEER, &[("x-forwarded-for", "1.1.1.1")]);
     assert_eq!(told["x-forwarded-for"], "1.1.1.1, 203.0.113.7");

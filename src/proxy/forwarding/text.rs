@@ -1,5 +1,5 @@
-//! The text of forwarding headers: lists, quoted strings, addresses, and what a client
-//! must not say.
+//! The text of forwarding headers: lists, quoted strings, addresses, and the headers that a
+//! client may not set.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::proxy::fields::{HeaderField, names_where};
 
-/// An address as proxies write it: alone, with a port, in brackets.
+/// Parses an address as proxies write it: alone, with a port, or in brackets.
 pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
     let said = std::str::from_utf8(said).ok()?;
     let bracketed = || {
@@ -20,8 +20,8 @@ pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
     address.or_else(with_port).or_else(bracketed)
 }
 
-/// An address as a header has it. One of version 4 is written for each request of most
-/// proxies, so it is done by hand.
+/// Formats an address for a header. This runs for each request and mostly for IPv4, so that
+/// case does not use `fmt`.
 pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
     let IpAddr::V4(address) = address else {
         return HeaderValue::try_from(address.to_string()).ok();
@@ -46,14 +46,15 @@ pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text[..length]).ok()
 }
 
-/// Removes what a client says of itself, or of the way that it came.
+/// Removes the headers in which a client describes itself or the path of its request.
 pub(super) fn remove_claims(headers: &mut HeaderMap) {
     for claim in names_where(headers, |field, _| field == HeaderField::Forwarded) {
         headers.remove(claim);
     }
 }
 
-/// Whether what is appended to `Forwarded` stands for itself: no quote is left open.
+/// Returns whether an element can be appended to `Forwarded`: no quoted string is left
+/// open.
 pub(super) fn is_sound(headers: &HeaderMap) -> bool {
     headers.get_all(FORWARDED).iter().all(|value| {
         let mut quoted = false;
@@ -71,8 +72,8 @@ pub(super) fn is_sound(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The host that the client asked: of the request line, which comes first (RFC 9112,
-/// 3.2.2), or of the header.
+/// Returns the host of a request: from the request line, which takes precedence (RFC 9112,
+/// 3.2.2), or from the header.
 pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
     let named = head.uri.authority().map(|authority| {
         let text = authority.as_str();
@@ -84,7 +85,7 @@ pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
     }
 }
 
-/// Appends to a list, as one header: many programs read but the first of several.
+/// Appends to a list in a single header: many programs read only the first of several.
 pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderValue) {
     let mut said = match headers.entry(name) {
         Entry::Occupied(said) => said,
@@ -106,7 +107,7 @@ pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: HeaderVa
     }
 }
 
-/// Writes a token as it is, and anything else as a quoted string (RFC 9110, 5.6.4).
+/// Writes a token as it is, and any other text as a quoted string (RFC 9110, 5.6.4).
 pub(super) fn quote(text: &[u8], into: &mut Vec<u8>) {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if !text.is_empty() && text.iter().all(is_token) {
@@ -129,7 +130,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     #[test]
-    fn an_address_is_written_as_everybody_does() {
+    fn an_address_is_written_as_the_standard_library_does() {
         for octet in 0..=255 {
             for address in [[octet, 0, 9, 10], [99, 100, 255, octet]] {
                 let address = IpAddr::V4(Ipv4Addr::from(address));

@@ -1,6 +1,6 @@
-//! What the paths and domains of a member's cookies become: [`CookieMap`].
+//! Rewrites the paths and domains of a member's cookies: [`CookieMap`].
 //!
-//! What does not live here: the cookie that remembers a member, which is
+//! What does not live here: the cookie that stores a session's member, which is
 //! [`RouteCookie`](crate::service::RouteCookie).
 
 use std::ops::Range;
@@ -10,14 +10,14 @@ use http::header::{HeaderMap, SET_COOKIE};
 use super::error::MapRuleError;
 use super::reverse_map::replace;
 
-/// What the paths and domains of a member's cookies become, so that clients send them
-/// back (Apache: `ProxyPassReverseCookiePath`, `ProxyPassReverseCookieDomain`).
+/// Rewrites the paths and domains of a member's cookies, so that clients send them back
+/// (Apache: `ProxyPassReverseCookiePath`, `ProxyPassReverseCookieDomain`).
 ///
-/// Of each `Set-Cookie`, the last `Path` and the last `Domain` count, as they do for a
-/// browser. If one begins with what a rule says, the first such rule puts its own text in
-/// place of **the whole of it**; everything else stays as it is, byte for byte.
+/// In each `Set-Cookie`, the last `Path` and the last `Domain` apply, as in a browser. The
+/// first rule whose `internal` text is a prefix of the value replaces **the whole value**
+/// with its `public` text. All other bytes stay as they are.
 ///
-/// As in Apache, a cookie that is itself called `path` or `domain` is taken for the
+/// As in Apache, a cookie that is itself named `path` or `domain` is treated as the
 /// attribute if it has no such attribute.
 ///
 /// # Examples
@@ -52,35 +52,35 @@ struct CookieRule {
 }
 
 impl CookieMap {
-    /// Creates a map without rules: nothing is rewritten.
+    /// Creates a map without rules, which rewrites nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a rule for paths that begin with `internal`, compared case by case and
-    /// character by character: with `/` and `/app`, `/foo/bar` becomes `/app`.
+    /// Adds a rule for paths that begin with `internal`. The comparison is case-sensitive
+    /// and does not look at segments: with `/` and `/app`, `/foo/bar` becomes `/app`.
     ///
     /// # Errors
     ///
-    /// If one of them cannot be part of a cookie.
+    /// If `internal` or `public` is not valid in a cookie.
     pub fn with_path(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
         self.paths.push(CookieRule::new(internal, public)?);
         Ok(self)
     }
 
     /// Adds a rule for domains that begin with `internal`, in any case. A domain with a
-    /// dot in front does not begin with one without.
+    /// leading dot does not begin with one without.
     ///
     /// # Errors
     ///
-    /// If one of them cannot be part of a cookie.
+    /// If `internal` or `public` is not valid in a cookie.
     pub fn with_domain(mut self, internal: &str, public: &str) -> Result<Self, MapRuleError> {
         self.domains.push(CookieRule::new(internal, public)?);
         Ok(self)
     }
 
-    /// Rewrites every `Set-Cookie` of an answer.
+    /// Rewrites every `Set-Cookie` of a response.
     pub fn rewrite(&self, headers: &mut HeaderMap) {
         for (name, value) in headers.iter_mut() {
             if name == SET_COOKIE {
@@ -90,7 +90,7 @@ impl CookieMap {
         }
     }
 
-    /// `None` if the cookie stays as it is.
+    /// Returns the rewritten cookie; `None` if it stays as it is.
     fn rewritten(&self, cookie: &[u8]) -> Option<Vec<u8>> {
         let path = attribute(cookie, b"path").and_then(|place| {
             let begins =
@@ -110,7 +110,7 @@ impl CookieMap {
         if changes.is_empty() {
             return None;
         }
-        // From behind, so that the places in front stay right.
+        // From the end, so that the ranges before it stay valid.
         changes.sort_by_key(|(_, place)| std::cmp::Reverse(place.start));
         let mut rewritten = cookie.to_vec();
         for (rule, place) in changes {
@@ -129,7 +129,8 @@ impl CookieRule {
     }
 }
 
-/// Where the value of the last attribute of this name is, without blanks around it.
+/// Returns the range of the value of the last attribute with this name, without whitespace
+/// around it.
 fn attribute(cookie: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut found = None;
     let mut start = 0;

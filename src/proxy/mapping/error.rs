@@ -1,10 +1,10 @@
-//! Why there is no such rule ([`MapRuleError`]), and why a request that a rule matches
-//! has no path at the member ([`MapError`]).
+//! Errors of rules ([`MapRuleError`]), and of requests whose path cannot be mapped
+//! ([`MapError`]).
 
 use http::StatusCode;
 
 /// Why a rule of a [`PathMap`](super::PathMap), a [`ReverseMap`](super::ReverseMap) or a
-/// [`CookieMap`](super::CookieMap) cannot be.
+/// [`CookieMap`](super::CookieMap) is not valid.
 ///
 /// # Examples
 ///
@@ -21,13 +21,13 @@ use http::StatusCode;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MapRuleError {
-    /// A text that cannot be the attribute of a cookie.
+    /// The text is not valid in the attribute of a cookie.
     #[error("{text:?} cannot be part of a cookie: use visible ASCII without `;`")]
     Cookie {
         /// The text.
         text: String,
     },
-    /// A target names a group that its regular expression does not have.
+    /// The target refers to a group that the regular expression does not have.
     #[error("the target {target:?} names group {group}, which its expression does not have")]
     Group {
         /// The target.
@@ -35,7 +35,7 @@ pub enum MapRuleError {
         /// The group.
         group: usize,
     },
-    /// A text that is no path, or one that a request could not have.
+    /// The text is not a path, or not one that a request can have.
     #[error(
         "{text:?} is not a plain path: begin with `/`, and leave out `?`, `#`, blanks, broken \
          escapes and dot segments"
@@ -44,7 +44,7 @@ pub enum MapRuleError {
         /// The text.
         text: String,
     },
-    /// A text that is no regular expression.
+    /// The text is not a regular expression.
     #[error("{pattern:?} is not a regular expression")]
     Pattern {
         /// The text.
@@ -52,7 +52,7 @@ pub enum MapRuleError {
         /// What is wrong with it.
         source: regex::Error,
     },
-    /// A text that is not the URL of a member.
+    /// The text is not the URL of a member.
     #[error("{text:?} is not the URL of a member: use `http://host/path`, or a path")]
     Url {
         /// The text.
@@ -60,8 +60,10 @@ pub enum MapRuleError {
     },
 }
 
-/// Why a request that a rule matches has no path at the member. It must be refused: under
-/// the path that the client sent it would reach what it was not meant to.
+/// Why a request that a rule matches has no path at the member.
+///
+/// Reject the request: under the client's path it could reach something that it must not
+/// reach.
 ///
 /// # Examples
 ///
@@ -78,10 +80,10 @@ pub enum MapRuleError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MapError {
-    /// A segment `.` or `..`, which would lead out of where the rule points to.
+    /// The path has a segment `.` or `..`, which would lead out of the rule's target.
     #[error("the path of the request has a segment `.` or `..`")]
     DotSegment,
-    /// An escape that is broken (`%zz`), or a path at the member that would not be one.
+    /// The path has a broken escape (`%zz`), or its mapped path would not be valid.
     #[error("the path of the request is not valid")]
     Invalid,
     /// The path at the member, with the query, has more than 65 534 bytes.
@@ -90,7 +92,7 @@ pub enum MapError {
 }
 
 impl MapError {
-    /// Returns with what status the request is answered.
+    /// Returns the status to respond with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -105,7 +107,7 @@ mod tests {
     use super::{MapError, MapRuleError};
 
     #[test]
-    fn errors_say_what_is_wrong() {
+    fn errors_name_the_fault() {
         let text = || "x".to_owned();
         let rules = [
             (

@@ -1,13 +1,13 @@
-//! Joining what a rule puts in front with what is left of the path: with exactly one
-//! slash, where Apache concatenates.
+//! Joins the prefix that a rule adds with the rest of the path, with exactly one slash;
+//! Apache concatenates them.
 
 use http::uri::PathAndQuery;
 
 use super::error::MapRuleError;
 use super::raw_path::{has_broken_escape, has_dot_segment};
 
-/// Puts `front` before what followed the matched text. `slash_taken` says that the
-/// matched text ended in the slash that belongs between the two.
+/// Joins `front` with the text after the match. `slash_taken` is whether the matched text
+/// ended with the slash between the two.
 pub(super) fn join(front: &str, rest: &[u8], slash_taken: bool) -> Vec<u8> {
     let mut joined = Vec::with_capacity(front.len() + rest.len() + 1);
     if slash_taken || rest.starts_with(b"/") {
@@ -23,7 +23,7 @@ pub(super) fn join(front: &str, rest: &[u8], slash_taken: bool) -> Vec<u8> {
     joined
 }
 
-/// Takes a text that is a path and nothing else.
+/// Checks that a text is a path and nothing else.
 pub(super) fn checked_path(text: &str) -> Result<String, MapRuleError> {
     if is_path(text) {
         Ok(text.to_owned())
@@ -34,7 +34,7 @@ pub(super) fn checked_path(text: &str) -> Result<String, MapRuleError> {
 }
 
 pub(super) fn is_path(text: &str) -> bool {
-    // Two slashes at the beginning would be a host, where a URL is expected.
+    // Two slashes at the beginning would start a host where a URL is expected.
     let plain = text.starts_with('/') && !text.starts_with("//") && !text.contains(['?', '#']);
     let sound = !has_broken_escape(text.as_bytes()) && !has_dot_segment(text.as_bytes());
     plain && sound && PathAndQuery::try_from(text).is_ok()

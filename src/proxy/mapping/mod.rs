@@ -1,5 +1,4 @@
-//! What a path becomes on its way to a member, and what the URLs and cookies of the
-//! answer become on their way back.
+//! Maps the path of a request to a member's, and the URLs and cookies of the response back.
 //!
 //! ```text
 //! client  /app/cart?id=7      -- PathMap -->     /shop/cart?id=7        member
@@ -7,9 +6,9 @@
 //! client  Set-Cookie: ; Path=/app  <-- CookieMap --  ; Path=/shop
 //! ```
 //!
-//! All three are functions of their arguments. What does not live here: which members a
-//! request goes to, pointing it at one of them ([`Target`](crate::service::Target)), and
-//! URLs in bodies.
+//! All three are functions of their arguments. What does not live here: the choice of
+//! members for a request, addressing it to one of them
+//! ([`Target`](crate::service::Target)), and URLs in bodies.
 
 mod cookies;
 mod error;
@@ -21,7 +20,7 @@ mod template;
 
 #[cfg(feature = "config")]
 pub(crate) use raw_path::Readings;
-pub(super) use raw_path::{Places, has_dot_segment, is_sound, strip};
+pub(super) use raw_path::{ResolvedReadings, has_dot_segment, is_sound, strip};
 
 pub use cookies::CookieMap;
 pub use error::{MapError, MapRuleError};

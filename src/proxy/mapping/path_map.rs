@@ -1,7 +1,7 @@
-//! How the path of a request becomes the path at the member: [`PathMap`].
+//! Maps the path of a request to the path at the member: [`PathMap`].
 //!
-//! What does not live here: comparing raw paths (`raw_path`), and filling the target of
-//! a regular expression (`template`).
+//! What does not live here: the comparison of raw paths (`raw_path`), and the target of a
+//! regular expression (`template`).
 
 use std::cell::LazyCell;
 
@@ -16,19 +16,19 @@ use super::raw_path::{
 };
 use super::template::PathTemplate;
 
-/// What `http` takes for a path with its query.
+/// The longest path with query that `http` accepts.
 const MAX_LEN: usize = u16::MAX as usize - 1;
 
-/// How the path of a request becomes the path at the member (Apache: `ProxyPass` and
-/// `ProxyPassMatch`): an ordered list of rules, of which the first that matches decides.
+/// Maps the path of a request to the path at the member (Apache: `ProxyPass` and
+/// `ProxyPassMatch`): an ordered list of rules, of which the first match applies.
 ///
-/// Paths are matched raw, as they stand in the request line: `%2F` is no slash, and
-/// `%20` no blank. Only two spellings are taken for the same: a run of slashes for one
-/// slash, and the escape of a letter, digit or `-._~` for that character (RFC 3986).
-/// What is left of the path, and the query, are passed on as they are.
+/// Paths are matched raw, as they are in the request line: `%2F` is not a slash, and `%20`
+/// is not a space. Only two pairs of spellings are equivalent: a run of slashes and one
+/// slash, and the escape of a letter, digit or `-._~` and that character (RFC 3986). The
+/// rest of the path, and the query, are passed on unchanged.
 ///
-/// A request with a segment `.` or `..`, or with a broken escape, is refused once a rule
-/// sends it to a member, which could find a place in it that no rule leads to.
+/// A request with a segment `.` or `..`, or with a broken escape, is rejected if a rule
+/// maps it to a member: the member could resolve it to a path that no rule maps to.
 ///
 /// # Examples
 ///
@@ -60,14 +60,11 @@ enum PathRule {
     Prefix { from: String, to: String },
 }
 
-/// What a [`PathMap`] makes of a path.
+/// The result of mapping a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "who maps must know what to do in every case"
-)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every case")]
 pub enum MappedPath {
-    /// A rule says that the request is not for a member.
+    /// A rule excludes the request from the members.
     Excluded,
     /// No rule matches.
     NotMapped,
@@ -75,8 +72,8 @@ pub enum MappedPath {
     To(PathAndQuery),
 }
 
-/// A rule of which one side ends in a slash and the other does not. It works here, but
-/// Apache would put two slashes between the parts, or none.
+/// A rule of which only one side ends in a slash. It works here, but Apache would put two
+/// slashes between the parts, or none.
 ///
 /// # Examples
 ///
@@ -94,14 +91,14 @@ pub enum MappedPath {
 #[error("of {from:?} and {to:?} only one ends in a slash")]
 #[non_exhaustive]
 pub struct SlashMismatch {
-    /// The prefix that the rule takes away.
+    /// The prefix that the rule removes.
     pub from: String,
-    /// The prefix that it puts there.
+    /// The prefix that the rule adds.
     pub to: String,
 }
 
 impl PathMap {
-    /// Creates a map without rules: nothing is mapped.
+    /// Creates a map without rules, which maps nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -110,12 +107,12 @@ impl PathMap {
     /// Adds a rule that replaces a prefix (Apache: `ProxyPass from to`).
     ///
     /// A prefix matches whole segments: `/app` matches `/app` and `/app/x`, but not
-    /// `/application`; `/app/` does not match `/app`. What follows is joined to `to`
-    /// with exactly one slash, however the two are written. `to` may be empty.
+    /// `/application`; `/app/` does not match `/app`. The rest is joined to `to` with
+    /// exactly one slash, however the two are written. `to` may be empty.
     ///
     /// # Errors
     ///
-    /// If one of them is not a path.
+    /// If `from` or `to` is not a path.
     ///
     /// # Examples
     ///
@@ -135,30 +132,30 @@ impl PathMap {
         Ok(self.with(PathRule::Prefix { from, to }))
     }
 
-    /// Adds a rule that keeps a prefix from the members (Apache: `ProxyPass from !`). It
-    /// must come before the more general rule that it makes an exception of.
+    /// Adds a rule that excludes a prefix from the members (Apache: `ProxyPass from !`). It
+    /// must come before the more general rule that it is an exception to.
     ///
     /// # Errors
     ///
-    /// If it is not a path.
+    /// If `from` is not a path.
     pub fn with_exclusion(self, from: &str) -> Result<Self, MapRuleError> {
         let from = checked_path(from)?;
         Ok(self.with(PathRule::Exclude(from)))
     }
 
-    /// Adds a rule that maps what a regular expression matches anywhere in the path
-    /// (Apache: `ProxyPassMatch pattern to`). It sees the path with runs of slashes
-    /// merged and needless escapes resolved.
+    /// Adds a rule for paths in which a regular expression matches anywhere (Apache:
+    /// `ProxyPassMatch pattern to`). The expression is applied to the path with runs of
+    /// slashes merged and needless escapes resolved.
     ///
-    /// `$1` to `$9` in `to` stand for the groups and `$0` for all that was matched; `\$`
-    /// is a dollar, as is one before anything else. Where the parts meet, two slashes
-    /// become one. If `to` names no group, **all of the path of the request** follows it:
-    /// `^/app` and `/shop` make `/shop/app/x` out of `/app/x`.
+    /// In `to`, `$1` to `$9` are replaced by the groups and `$0` by the whole match; `\$`
+    /// is a dollar sign, as is `$` before any other character. Where the parts meet, two
+    /// slashes become one. If `to` contains no group, **the whole path of the request** is
+    /// appended: `^/app` and `/shop` make `/shop/app/x` of `/app/x`.
     ///
     /// # Errors
     ///
-    /// If the pattern is not a regular expression, or `to` names a group that it does not
-    /// have, or is neither a path nor begins with a group.
+    /// If `pattern` is not a regular expression, if `to` refers to a group that it does not
+    /// have, or if `to` neither is a path nor begins with a group.
     ///
     /// # Examples
     ///
@@ -175,12 +172,12 @@ impl PathMap {
         Ok(self.with(PathRule::Pattern(regex, template)))
     }
 
-    /// Adds a rule that keeps from the members what a regular expression matches anywhere
-    /// in the path (Apache: `ProxyPassMatch pattern !`).
+    /// Adds a rule that excludes paths in which a regular expression matches anywhere from
+    /// the members (Apache: `ProxyPassMatch pattern !`).
     ///
     /// # Errors
     ///
-    /// If it is not a regular expression.
+    /// If `pattern` is not a regular expression.
     ///
     /// # Examples
     ///
@@ -198,21 +195,22 @@ impl PathMap {
         Ok(self.with(PathRule::ExcludePattern(regex)))
     }
 
-    /// Maps the path of a request. What is not a path, as in `OPTIONS *`, is not mapped.
+    /// Maps the path of a request. A target that is not a path, as in `OPTIONS *`, is not
+    /// mapped.
     ///
     /// # Errors
     ///
-    /// If a rule matches, but the path at the member would be too long or not valid, or
-    /// the path has a broken escape or a segment `.` or `..`. The request is then refused with the error's
-    /// [status](MapError::status); it must not be sent under the path that it came with.
+    /// If a rule matches, but the path at the member would be too long or not valid, or the
+    /// path has a broken escape or a segment `.` or `..`. Reject the request with the
+    /// error's [status](MapError::status), and do not pass it on under its own path.
     pub fn map(&self, uri: &PathAndQuery) -> Result<MappedPath, MapError> {
         let found = self.find(uri)?;
         Ok(found.map_or(MappedPath::NotMapped, |(_, mapped)| mapped))
     }
 
-    /// As [`map`](Self::map), and says by which rule, counted from 0 in the order in which
-    /// they were added; `None` if none matches. For maps whose rules lead to different
-    /// members.
+    /// Maps a path like [`map`](Self::map), and also returns the index of the rule, in the
+    /// order in which the rules were added; `None` if none matches. For maps whose rules
+    /// lead to different members.
     ///
     /// # Errors
     ///
@@ -236,7 +234,7 @@ impl PathMap {
             return Ok(None);
         }
         let short = shortened(path);
-        // Only rules that keep something back need them.
+        // Only exclusions need them.
         let readings = LazyCell::new(|| Readings::of(path));
         for (place, rule) in self.rules.iter().enumerate() {
             let at_member = match rule {
@@ -270,14 +268,15 @@ impl PathMap {
         Ok(None)
     }
 
-    /// Returns the prefix rules of which only one side ends in a slash, in order. They do
-    /// what they look like here; say so to who moves from or to Apache.
+    /// Returns the prefix rules of which only one side ends in a slash, in order. They work
+    /// as written, but differently in Apache; report them when moving a configuration from
+    /// or to Apache.
     #[must_use]
     pub fn lint(&self) -> Vec<SlashMismatch> {
         let mismatch = |rule: &PathRule| match rule {
             PathRule::Prefix { from, to } if from.ends_with('/') != to.ends_with('/') => {
                 let (from, to) = (from.clone(), to.clone());
-                // Apache completes an empty path by itself.
+                // Apache completes an empty path itself.
                 let fine = to.is_empty() && !from.ends_with('/');
                 (!fine).then_some(SlashMismatch { from, to })
             }
@@ -300,7 +299,7 @@ fn compiled(pattern: &str) -> Result<Regex, MapRuleError> {
 }
 
 fn with_query(mut path: Vec<u8>, asked: &PathAndQuery) -> Result<PathAndQuery, MapError> {
-    // A group may put together what was apart in the request, or cut an escape.
+    // A group may join what was separate in the request, or cut an escape.
     for path in [asked.path().as_bytes(), &path] {
         if has_dot_segment(path) {
             return Err(MapError::DotSegment);
@@ -351,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusion_is_not_got_round_by_another_spelling() {
+    fn an_exclusion_cannot_be_bypassed_by_another_spelling() {
         let map = PathMap::new().with_exclusion("/app/admin").unwrap();
         let map = map.with_excluded_pattern("^/app/secret").unwrap();
         let map = map.with_excluded_pattern("^/app/[^/]*delete all").unwrap();
@@ -420,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_be_are_refused() {
+    fn invalid_rules_are_rejected() {
         assert!(PathMap::new().with_prefix("/a", "b").is_err());
         assert!(PathMap::new().with_exclusion("").is_err());
         let error = PathMap::new().with_excluded_pattern("(").unwrap_err();

@@ -1,13 +1,16 @@
-//! Reading a path as it stands in the request line, escapes and all.
+//! Compares and normalizes paths as they are in the request line, with their escapes.
 //!
-//! Two spellings mean the same here: a run of slashes is one slash, and the escape of a
-//! letter, digit or `-._~` is that character (RFC 3986, 6.2.2.2), so that `/%61dmin` does
-//! not slip past a rule for `/admin`. Any other escape means itself: `%2F` is no slash.
+//! Two pairs of spellings are equivalent here: a run of slashes and one slash, and the
+//! escape of a letter, digit or `-._~` and that character (RFC 3986, 6.2.2.2). So
+//! `/%61dmin` does not bypass a rule for `/admin`. Any other escape stays distinct: `%2F`
+//! is not a slash.
 
 use std::borrow::Cow;
 
-/// What follows the prefix, raw, if the path lies below it: a prefix that does not end in
-/// `/` must be followed by one, or by the end.
+use crate::percent::escaped;
+
+/// Returns the raw rest after the prefix, if the path is below it: a prefix that does not
+/// end in `/` must be followed by one, or by the end.
 pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
     let (mut wanted_at, mut at) = (0, 0);
     while let Some((wanted, next)) = mark(prefix.as_bytes(), wanted_at) {
@@ -22,7 +25,7 @@ pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str
     ends.then_some(rest)
 }
 
-/// The path with each run of slashes and each escape written in its shorter way.
+/// Returns the path with each run of slashes and each escape in its shorter form.
 pub(super) fn shortened(path: &str) -> Cow<'_, str> {
     if !path.contains('%') && !path.contains("//") {
         return Cow::Borrowed(path);
@@ -31,18 +34,18 @@ pub(super) fn shortened(path: &str) -> Cow<'_, str> {
     let mut at = 0;
     while let Some((mark, next)) = mark(path.as_bytes(), at) {
         match mark {
-            Mark::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
-            Mark::Plain(byte) => short.push(byte),
+            PathChar::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
+            PathChar::Plain(byte) => short.push(byte),
         }
         at = next;
     }
     Cow::Owned(String::from_utf8_lossy(&short).into_owned())
 }
 
-/// Whether some server could read a segment of the path as `.` or `..`: escaped, behind
-/// an escaped slash or a backslash, or with parameters (`/..;/`) too.
+/// Returns whether some server could treat a segment of the path as `.` or `..`: also if it
+/// is escaped, follows an escaped slash or a backslash, or has parameters (`/..;/`).
 pub(in crate::proxy) fn has_dot_segment(path: &[u8]) -> bool {
-    // How many dots the segment has, or `None` if it has anything else.
+    // The number of dots in the segment, or `None` if it has other characters.
     let mut dots = Some(0_usize);
     let mut at = 0;
     while let Some(&byte) = path.get(at) {
@@ -58,14 +61,14 @@ pub(in crate::proxy) fn has_dot_segment(path: &[u8]) -> bool {
     is_dot_segment(dots)
 }
 
-/// Whether a `%` is not followed by two hexadecimal digits.
+/// Returns whether a `%` is not followed by two hexadecimal digits.
 pub(super) fn has_broken_escape(path: &[u8]) -> bool {
     let mut bytes = path.iter().enumerate();
     bytes.any(|(at, &byte)| byte == b'%' && escape(path, at).is_none())
 }
 
-/// Whether a path leads where it says: no dot segments, no broken escapes, and no
-/// escapes of control characters, at which some servers end it.
+/// Returns whether a path is unambiguous: no dot segments, no broken escapes, and no
+/// escapes of control characters, at which some servers cut it off.
 pub(in crate::proxy) fn is_sound(path: &str) -> bool {
     let path = path.as_bytes();
     !has_dot_segment(path) && !has_broken_escape(path) && !has_control_escape(path)
@@ -78,13 +81,15 @@ pub(super) fn has_control_escape(path: &[u8]) -> bool {
         .any(|escaped| escaped.is_ascii_control())
 }
 
-/// A path in every way in which a server could read it, for rules that keep something
-/// back: what one takes for `/public;x/secret`, another takes for `/public/secret`.
+/// All ways in which a server could interpret a path, for rules that exclude something:
+/// what is `/public;x/secret` to one server is `/public/secret` to another.
 #[derive(Debug)]
 pub(crate) struct Readings<'p> {
-    /// As httpd does: escapes resolved, but for a slash's; runs of slashes as one.
+    /// httpd's interpretation: escapes resolved, except that of a slash; runs of slashes
+    /// merged.
     pub(crate) httpd: Cow<'p, str>,
-    /// Others, if there are any: every [`EscapeHandling`] in which the path can be read.
+    /// Other interpretations, if there are any: one for each [`EscapeHandling`] that
+    /// applies to the path.
     others: Vec<String>,
 }
 
@@ -96,10 +101,10 @@ impl<'p> Readings<'p> {
                 others: Vec::new(),
             };
         }
-        let mut ways = ways(path.as_bytes()).map(|way| way.read(path));
-        let httpd = ways.next().unwrap_or_default();
+        let mut interpretations = interpretations(path.as_bytes()).map(|way| way.read(path));
+        let httpd = interpretations.next().unwrap_or_default();
         let mut others = Vec::new();
-        for other in ways {
+        for other in interpretations {
             if other != httpd && !others.contains(&other) {
                 others.push(other);
             }
@@ -116,18 +121,18 @@ impl<'p> Readings<'p> {
     }
 }
 
-/// A path in every way in which a server could read it, for rules that choose between
-/// places: [`Readings`] of it, and those with their dot segments resolved.
+/// All ways in which a server could interpret a path, for rules that choose a destination:
+/// its [`Readings`], and those with their dot segments resolved.
 #[derive(Debug)]
-pub(in crate::proxy) struct Places<'p> {
+pub(in crate::proxy) struct ResolvedReadings<'p> {
     first: Cow<'p, str>,
     others: Vec<String>,
-    /// Whether some reading has a segment `..`: then what one server serves there may lie
-    /// anywhere to another.
+    /// Whether some interpretation has a segment `..`: then servers may disagree about the
+    /// directory.
     pub(in crate::proxy) climbs: bool,
 }
 
-impl<'p> Places<'p> {
+impl<'p> ResolvedReadings<'p> {
     pub(in crate::proxy) fn of(path: &'p str) -> Self {
         let readings = Readings::of(path);
         let is_clean = readings.others.is_empty() && !path.contains("/.");
@@ -141,7 +146,7 @@ impl<'p> Places<'p> {
         let mut all: Vec<String> = Vec::new();
         let mut climbs = false;
         for reading in readings.all() {
-            // The one escape that is left, in one case.
+            // The one remaining escape, in one case.
             let reading = reading.replace("%2f", "%2F");
             let (here, climbed) = (resolved(&reading, false), resolved(&reading, true));
             climbs |= here != climbed;
@@ -164,19 +169,19 @@ impl<'p> Places<'p> {
         std::iter::once(&*self.first).chain(others)
     }
 
-    /// The path, if there is one way to read it only.
+    /// Returns the path, if there is only one interpretation.
     pub(in crate::proxy) fn only(&self) -> Option<&str> {
         self.others.is_empty().then_some(&*self.first)
     }
 
-    /// The path as most servers read it, but for `..`.
+    /// Returns the path as most servers interpret it, except for `..`.
     pub(in crate::proxy) fn into_first(self) -> String {
         self.first.into_owned()
     }
 }
 
-/// The path without its segments `.` and, if it `climbs`, without `..` and what those lead
-/// out of (RFC 3986, 5.2.4).
+/// Returns the path without its segments `.` and, if `climbs`, without `..` and the
+/// segments that those remove (RFC 3986, 5.2.4).
 fn resolved(path: &str, climbs: bool) -> String {
     let mut left: Vec<&str> = Vec::new();
     let mut segments = path.split('/').peekable();
@@ -196,17 +201,17 @@ fn resolved(path: &str, climbs: bool) -> String {
     left.join("/")
 }
 
-/// How a server reads a path whose escapes it resolves.
+/// How a server that resolves escapes interprets a path.
 #[derive(Clone, Copy, Debug)]
 struct EscapeHandling {
     /// A backslash is a slash.
     backslash: bool,
-    /// So is an escaped slash.
+    /// An escaped slash is a slash.
     escaped_slash: bool,
     parameters: Parameters,
 }
 
-/// When a server cuts the parameters of segments (`;v=1`) off.
+/// When a server removes the parameters of segments (`;v=1`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Parameters {
     AfterEscapes,
@@ -214,8 +219,8 @@ enum Parameters {
     Never,
 }
 
-/// The ways that may differ for this path, httpd's first.
-fn ways(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
+/// Returns the interpretations that may differ for this path, httpd's first.
+fn interpretations(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
     let (mut slash, mut backslash, mut parameters) = (false, false, false);
     for at in 0..path.len() {
         let escaped = escape(path, at);
@@ -244,7 +249,7 @@ fn ways(path: &[u8]) -> impl Iterator<Item = EscapeHandling> + use<> {
 }
 
 impl EscapeHandling {
-    /// Slashes that follow each other are one.
+    /// Runs of slashes are one slash.
     fn read(self, path: &str) -> String {
         let bytes = path.as_bytes();
         let (mut read, mut at, mut is_cut) = (Vec::with_capacity(path.len()), 0, false);
@@ -257,7 +262,7 @@ impl EscapeHandling {
                 b'\\' => self.backslash,
                 _ => false,
             };
-            // Whether it counts where parameters are looked for.
+            // Whether this character counts when parameters are searched for.
             let is_seen = match self.parameters {
                 Parameters::AfterEscapes => true,
                 Parameters::BeforeEscapes => is_plain,
@@ -285,41 +290,29 @@ fn is_dot_segment(dots: Option<usize>) -> bool {
     matches!(dots, Some(1 | 2))
 }
 
-/// One character of a path, as it is compared.
+/// One character of a path, in the form in which it is compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mark {
+enum PathChar {
     Escape(u8),
     Plain(u8),
 }
 
-/// The mark at a place, and where the next one begins.
-fn mark(path: &[u8], at: usize) -> Option<(Mark, usize)> {
+/// Returns the mark at an index, and the index of the next one.
+fn mark(path: &[u8], at: usize) -> Option<(PathChar, usize)> {
     let byte = *path.get(at)?;
     if byte == b'/' {
         let run = path[at..].iter().take_while(|&&byte| byte == b'/').count();
-        return Some((Mark::Plain(byte), at + run));
+        return Some((PathChar::Plain(byte), at + run));
     }
     Some(match escape(path, at) {
-        Some(escaped) if is_unreserved(escaped) => (Mark::Plain(escaped), at + 3),
-        Some(escaped) => (Mark::Escape(escaped), at + 3),
-        None => (Mark::Plain(byte), at + 1),
+        Some(escaped) if is_unreserved(escaped) => (PathChar::Plain(escaped), at + 3),
+        Some(escaped) => (PathChar::Escape(escaped), at + 3),
+        None => (PathChar::Plain(byte), at + 1),
     })
 }
 
 fn escape(path: &[u8], at: usize) -> Option<u8> {
-    match path.get(at..at + 3)? {
-        &[b'%', high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+    escaped(path.get(at..)?)
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -328,7 +321,7 @@ fn is_unreserved(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, Readings, has_broken_escape, has_dot_segment, shortened, strip};
+    use super::{Readings, ResolvedReadings, has_broken_escape, has_dot_segment, shortened, strip};
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
@@ -403,7 +396,7 @@ mod tests {
             ("/a;x\\b", &["/a;x\\b", "/a;x/b", "/a", "/a/b"], false),
         ];
         for (path, expected, climbs) in rows {
-            let places = Places::of(path);
+            let places = ResolvedReadings::of(path);
             assert_eq!(places.all().collect::<Vec<_>>(), expected, "{path}");
             assert_eq!(places.climbs, climbs, "{path}");
         }
@@ -418,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn dot_segments_are_seen_in_every_disguise() {
+    fn dot_segments_are_found_in_every_spelling() {
         let bad = [
             "/.",
             "/..",

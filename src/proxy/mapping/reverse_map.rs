@@ -1,6 +1,6 @@
-//! What the URLs in the headers of an answer become: [`ReverseMap`].
+//! Rewrites the URLs in the headers of a response: [`ReverseMap`].
 //!
-//! What does not live here: cookies, which are [`CookieMap`](super::CookieMap)'s.
+//! What does not live here: cookies (see [`CookieMap`](super::CookieMap)).
 
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION, REFRESH};
 use http::uri::{Authority, Scheme, Uri};
@@ -8,12 +8,12 @@ use http::uri::{Authority, Scheme, Uri};
 use super::error::MapRuleError;
 use super::join::{checked_path, join};
 
-/// What the URLs in the headers of an answer become, so that a client that follows them
-/// comes back here (Apache: `ProxyPassReverse`).
+/// Rewrites the URLs in the headers of a response, so that a client that follows them
+/// reaches this proxy again (Apache: `ProxyPassReverse`).
 ///
 /// It rewrites `Location`, `Content-Location`, `Refresh`, `URI` and `Destination`. The
-/// first rule that matches decides; relative URLs, and those of other hosts, stay as they
-/// are, and so does what cannot be read.
+/// first rule that matches applies. Relative URLs, URLs of other hosts, and values that
+/// cannot be parsed stay unchanged.
 ///
 /// # Examples
 ///
@@ -26,11 +26,11 @@ use super::join::{checked_path, join};
 ///     .with_members(["http://10.0.0.1:8080/shop", "http://10.0.0.2:8080/shop"], "/app")?;
 /// let public_origin = Origin::new(Scheme::HTTPS, "www.example.com".parse()?);
 ///
-/// let mut answer = HeaderMap::new();
+/// let mut response = HeaderMap::new();
 /// let internal = HeaderValue::from_static("http://10.0.0.2:8080/shop/login?next=cart");
-/// answer.insert("location", internal);
-/// map.rewrite(&mut answer, Some(&public_origin));
-/// assert_eq!(answer["location"], "https://www.example.com/app/login?next=cart");
+/// response.insert("location", internal);
+/// map.rewrite(&mut response, Some(&public_origin));
+/// assert_eq!(response["location"], "https://www.example.com/app/login?next=cart");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -40,24 +40,24 @@ pub struct ReverseMap {
 
 #[derive(Clone, Debug)]
 struct ReverseRule {
-    /// `None` for a path, whatever the host.
+    /// `None` for a path, which matches for every host.
     place: Option<MemberOrigin>,
     /// Empty for the root.
     path: String,
     local: String,
 }
 
-/// In lower case, and without the port that the scheme implies.
+/// In lower case, and without the default port of the scheme.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct MemberOrigin {
     scheme: String,
     authority: String,
 }
 
-/// The scheme and the authority by which the client knows this proxy.
+/// The scheme and the authority under which clients reach this proxy.
 ///
-/// The authority usually comes from the client's `Host`, so it is the client's word: give
-/// a configured one where answers can be cached for others.
+/// The authority usually comes from the client's `Host` header, so the client controls it.
+/// Configure one where responses can be cached for others.
 ///
 /// # Examples
 ///
@@ -76,7 +76,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Makes one of its parts.
+    /// Creates an origin from its parts.
     #[must_use]
     pub fn new(scheme: Scheme, authority: Authority) -> Self {
         Self { scheme, authority }
@@ -90,17 +90,17 @@ impl std::fmt::Display for Origin {
 }
 
 impl ReverseMap {
-    /// Creates a map without rules: nothing is rewritten.
+    /// Creates a map without rules, which rewrites nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a rule by which URLs below that of a member become paths below `local`.
+    /// Adds a rule: URLs below `member` become paths below `local`.
     ///
-    /// Scheme and host may be written in any case, the path may not; a URL lies below
-    /// another only if the next thing in it is `/`, `?`, `#` or the end. If `member` is
-    /// only a path, URLs of every host and URLs without a host match by their path.
+    /// Scheme and host are compared without case, the path with case. A URL is below
+    /// another only if it continues with `/`, `?`, `#` or ends. If `member` is only a path,
+    /// URLs of every host and URLs without a host match by their path.
     ///
     /// # Errors
     ///
@@ -131,7 +131,8 @@ impl ReverseMap {
         Ok(self)
     }
 
-    /// Adds a rule for each member of a balancer: any of them may name any other.
+    /// Adds a rule for each member of a balancer: a member's response may contain the URL
+    /// of another member.
     ///
     /// # Errors
     ///
@@ -148,8 +149,8 @@ impl ReverseMap {
         members.try_fold(self, |map, member| map.with_member(member.as_ref(), local))
     }
 
-    /// Rewrites the headers of an answer. URLs become absolute, with what the client
-    /// knows this proxy as, if that is given; else they become paths.
+    /// Rewrites the headers of a response. URLs become absolute, with `public_origin`, if
+    /// it is given; otherwise they become paths.
     ///
     /// # Examples
     ///
@@ -179,7 +180,7 @@ impl ReverseMap {
         }
     }
 
-    /// Returns what one URL becomes, or `None` if it stays as it is.
+    /// Returns the rewritten URL, or `None` if it stays unchanged.
     #[must_use]
     pub fn url(&self, url: &str, public_origin: Option<&Origin>) -> Option<String> {
         let rewritten = self.rewritten(url.as_bytes(), public_origin)?;
@@ -206,7 +207,7 @@ impl ReverseMap {
         Some(local)
     }
 
-    /// `5; url=http://..`, also with quotes around the URL or without `url=` (HTML,
+    /// Parses `5; url=http://..`, also with quotes around the URL or without `url=` (HTML,
     /// "shared declarative refresh steps").
     fn refresh(&self, value: &[u8], public_origin: Option<&Origin>) -> Option<Vec<u8>> {
         let mut at = 1 + value.iter().position(|byte| matches!(byte, b';' | b','))?;
@@ -259,7 +260,7 @@ fn read_member(member: &str) -> Option<(Option<MemberOrigin>, String)> {
     let place = match (uri.scheme(), uri.authority()) {
         (Some(scheme), Some(authority)) => {
             let authority = authority.as_str();
-            // The user is the proxy's business with the member.
+            // User and password are not part of the URLs that the member returns.
             let host = authority
                 .rsplit_once('@')
                 .map_or(authority, |(_, host)| host);
@@ -274,7 +275,7 @@ fn read_member(member: &str) -> Option<(Option<MemberOrigin>, String)> {
     Some((place, path))
 }
 
-/// The scheme, the authority and the rest of an absolute URL.
+/// Splits an absolute URL into the scheme, the authority and the rest.
 fn split(url: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let colon = url.iter().position(|&byte| byte == b':')?;
     let (scheme, rest) = url.split_at(colon);
@@ -287,15 +288,15 @@ fn split(url: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     named.then_some((scheme, authority, path))
 }
 
-/// What follows the prefix in a path, if the path lies below it.
+/// Returns the rest after the prefix, if the path is below it.
 fn below<'p>(prefix: &str, path: &'p [u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(prefix.as_bytes())?;
     let ends = prefix.ends_with('/') || matches!(rest.first(), None | Some(b'/' | b'?' | b'#'));
     ends.then_some(rest)
 }
 
-/// Without what a browser would read, together with the slash that is put before it, as
-/// the beginning of a host: it skips tabs, and takes `\` for `/`.
+/// Removes what a browser would interpret, after a leading slash, as the beginning of a
+/// host: it ignores tabs, and treats `\` as `/`.
 fn without_slashes(rest: &[u8]) -> &[u8] {
     let like_a_slash = |byte: &&u8| matches!(byte, b'/' | b'\\' | b'\t');
     let run = rest.iter().take_while(like_a_slash).count();
@@ -310,7 +311,7 @@ fn blanks(text: &[u8]) -> usize {
     text.len() - text.trim_ascii_start().len()
 }
 
-/// Leaves the value as it is if the new one cannot stand in a header.
+/// Replaces the value, unless the new one is not valid in a header.
 pub(super) fn replace(value: &mut HeaderValue, rewritten: Option<Vec<u8>>) {
     let Some(Ok(mut rewritten)) = rewritten.map(HeaderValue::try_from) else {
         return;
@@ -407,7 +408,7 @@ mod tests {
         ];
         for (value, expected) in rows {
             let mut headers = HeaderMap::new();
-            // Blanks at the end are none of `HeaderValue`'s business.
+            // `HeaderValue` does not trim whitespace at the end.
             headers.insert(
                 "refresh",
                 HeaderValue::from_bytes(value.as_bytes()).unwrap(),

@@ -17,7 +17,7 @@ enum TemplatePiece {
 }
 
 impl PathTemplate {
-    /// Reads a target for an expression with so many groups (the whole counts as one).
+    /// Parses a target for an expression with `groups` groups, including group 0.
     pub(super) fn new(target: &str, groups: usize) -> Result<Self, MapRuleError> {
         let template = Self {
             pieces: pieces(target),
@@ -31,7 +31,7 @@ impl PathTemplate {
                 _ => {}
             }
         }
-        // A group may bring the first slash; a text must have it.
+        // A group may supply the first slash; literal text must contain it.
         let sample = template.filled(|_| Some("x"));
         let begins = match template.pieces.first() {
             Some(TemplatePiece::Text(text)) => text.starts_with('/'),
@@ -45,8 +45,8 @@ impl PathTemplate {
         }
     }
 
-    /// The path for what was found in `path`: if no group is named, all of the path is
-    /// appended, as Apache does.
+    /// Returns the path for a match in `path`. If the target contains no group, the whole
+    /// path is appended, as Apache does.
     pub(super) fn path(&self, found: &Captures<'_>, path: &str) -> Vec<u8> {
         let names_a_group = |piece: &TemplatePiece| matches!(piece, TemplatePiece::Group(_));
         if self.pieces.iter().any(names_a_group) {
@@ -97,7 +97,7 @@ fn pieces(target: &str) -> Vec<TemplatePiece> {
                 if !text.is_empty() {
                     pieces.push(TemplatePiece::Text(std::mem::take(&mut text)));
                 }
-                // A digit fits everywhere.
+                // A digit fits into every integer.
                 pieces.push(TemplatePiece::Group(group as usize));
             }
             _ => text.push(next),

@@ -1,6 +1,6 @@
-//! The conditions of a rule, and what they look at.
+//! The conditions of a rule, and the facts that they are checked against.
 //!
-//! Not here: how a rule is put together, which is `rule`'s.
+//! What does not live here: how a rule is built (`rule`).
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ use crate::proxy::ClientAddr;
 use crate::random::Random;
 use crate::session::cookie_places;
 
-/// What rules look at.
+/// The facts about a request that rules check.
 #[derive(Debug)]
 pub(super) struct RequestFacts<'r> {
     extensions: &'r Extensions,
     headers: &'r HeaderMap,
     pub(super) host: Option<Cow<'r, str>>,
     pub(super) method: &'r Method,
-    /// One reading of the path.
+    /// One interpretation of the path.
     path: &'r str,
     pub(super) uri: &'r Uri,
 }
@@ -40,7 +40,7 @@ impl<'r> RequestFacts<'r> {
         }
     }
 
-    /// The same request, with another reading of its path.
+    /// Returns the same request with another interpretation of its path.
     pub(super) fn read_as<'s>(&'s self, path: &'s str) -> RequestFacts<'s> {
         RequestFacts {
             extensions: self.extensions,
@@ -71,7 +71,7 @@ impl RouteConditions {
         self
     }
 
-    /// The same for paths in lower case.
+    /// Returns the same conditions for paths in lower case.
     pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
         let conditions = self.0.into_iter().map(RouteCondition::in_lower_case);
         Ok(Self(conditions.collect::<Result<_, _>>()?))
@@ -86,18 +86,18 @@ impl RouteConditions {
         self.0.iter().any(RouteCondition::is_drawn)
     }
 
-    /// Whether one of them is on the path.
+    /// Returns whether one of them depends on the path.
     fn is_for_paths(&self) -> bool {
         self.0.iter().any(RouteCondition::is_for_paths)
     }
 
-    /// Whether this reading of the path is one that they are not for.
+    /// Returns whether this interpretation of the path does not meet them.
     pub(super) fn exclude(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         let mut conditions = self.0.iter();
         conditions.any(|condition| condition.excludes(facts, random))
     }
 
-    /// The hosts that they are for, by one of them.
+    /// Returns the hosts of one of the conditions, for the index.
     pub(super) fn indexed_host(&self) -> Option<&HostPattern> {
         self.0.iter().find_map(|condition| match condition {
             RouteCondition::Host(pattern) => Some(pattern),
@@ -105,8 +105,8 @@ impl RouteConditions {
         })
     }
 
-    /// The paths that they are for, by one of them; best by one of which the index makes
-    /// something.
+    /// Returns the paths of one of the conditions, for the index; preferably one that the
+    /// index can use.
     pub(super) fn indexed_path(&self) -> Option<&PathPattern> {
         self.0.iter().find_map(|condition| match condition {
             RouteCondition::Path(PathPattern::Matching(_)) => None,
@@ -115,7 +115,7 @@ impl RouteConditions {
         })
     }
 
-    /// Their path prefix, if there is one.
+    /// Returns the path prefix, if there is one.
     pub(super) fn prefix(&self) -> Option<&str> {
         self.0.iter().find_map(|condition| match condition {
             RouteCondition::Path(PathPattern::Under(prefix)) => Some(&**prefix),
@@ -147,7 +147,7 @@ pub(super) enum RouteCondition {
     Unless(RouteConditions),
 }
 
-/// What a header should be.
+/// The expected value of a header.
 #[derive(Clone, Debug)]
 pub(super) enum HeaderMatch {
     Anything,
@@ -160,7 +160,7 @@ impl HeaderMatch {
         let wrong = || RuleError::Value {
             text: text.to_owned(),
         };
-        // Servers take the blanks around a value off.
+        // Servers remove whitespace around a value.
         if text.trim() != text {
             return Err(wrong());
         }
@@ -182,14 +182,14 @@ impl HeaderMatch {
     }
 }
 
-/// How many of all requests, drawn for each.
+/// A share of all requests, drawn at random for each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     below: u64,
 }
 
 impl Share {
-    /// As many as an `f64` tells apart.
+    /// The number of values that an `f64` can tell apart.
     const ALL: u64 = 1 << 53;
 
     pub(super) fn percent(percent: f64) -> Result<Self, RuleError> {
@@ -236,7 +236,7 @@ impl RouteCondition {
         }
     }
 
-    /// The same for paths in lower case.
+    /// Returns the same condition for paths in lower case.
     pub(super) fn in_lower_case(self) -> Result<Self, RuleError> {
         Ok(match self {
             Self::AnyOf(rules) => {
@@ -249,7 +249,7 @@ impl RouteCondition {
         })
     }
 
-    /// Whether chance has a say in it.
+    /// Returns whether the condition is random.
     pub(super) fn is_drawn(&self) -> bool {
         match self {
             Self::AnyOf(rules) => rules.iter().any(RouteConditions::is_drawn),
@@ -259,7 +259,7 @@ impl RouteCondition {
         }
     }
 
-    /// Whether the path has a say in it.
+    /// Returns whether the condition depends on the path.
     pub(super) fn is_for_paths(&self) -> bool {
         match self {
             Self::AnyOf(rules) => rules.iter().any(RouteConditions::is_for_paths),
@@ -269,7 +269,7 @@ impl RouteCondition {
         }
     }
 
-    /// Whether this reading of the path is one that it is not for.
+    /// Returns whether this interpretation of the path does not meet the condition.
     pub(super) fn excludes(&self, facts: &RequestFacts<'_>, random: &Random) -> bool {
         match self {
             Self::AnyOf(rules) => rules.iter().any(|rule| rule.exclude(facts, random)),
@@ -279,7 +279,7 @@ impl RouteCondition {
     }
 }
 
-/// Reads cookies as sessions do.
+/// Parses cookies as sessions do.
 fn has_cookie(headers: &HeaderMap, name: &str, wanted: Option<&str>) -> bool {
     headers.get_all(COOKIE).iter().any(|cookies| {
         let cookies = cookies.as_bytes();
@@ -294,7 +294,7 @@ fn has_cookie(headers: &HeaderMap, name: &str, wanted: Option<&str>) -> bool {
     })
 }
 
-/// Takes a pair of quotes off; a single one belongs to the value.
+/// Removes a pair of quotes; a single one belongs to the value.
 fn unquoted(value: &[u8]) -> &[u8] {
     match value {
         [b'"', inner @ .., b'"'] => inner,

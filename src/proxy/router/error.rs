@@ -1,12 +1,12 @@
-//! Why a table of rules cannot be used: [`RouterError`], and what is wrong with one of
-//! its rules, [`RuleError`].
+//! Errors of a router's rules: [`RouterError`], and the fault of one rule, [`RuleError`].
 
 use std::error::Error;
 use std::fmt;
 
 use http::StatusCode;
 
-/// Why there is no [`Router`](super::Router): which rule, and what is wrong with it.
+/// Why a [`Router`](super::Router) could not be built: the number of the rule, and its
+/// fault.
 ///
 /// # Examples
 ///
@@ -21,7 +21,7 @@ use http::StatusCode;
 /// assert_eq!(error.rule(), 2);
 /// assert_eq!(
 ///     error.to_string(),
-///     "rule 2: no host is written `example.com:80`: leave the port away"
+///     "rule 2: `example.com:80` is not a valid host: remove the port"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -31,13 +31,13 @@ pub struct RouterError {
 }
 
 impl RouterError {
-    /// Returns the number of the rule, from 1. What is done otherwise counts as the last.
+    /// Returns the number of the rule, from 1. The fallback counts as the last.
     #[must_use]
     pub fn rule(&self) -> usize {
         self.rule
     }
 
-    /// Returns what is wrong with it.
+    /// Returns the fault of the rule.
     ///
     /// # Examples
     ///
@@ -45,7 +45,7 @@ impl RouterError {
     /// use equipoise::proxy::{StaticResponse, Router, Rule, RuleError};
     ///
     /// let rule = Rule::new().path_regex("/[0-9+");
-    /// let built = Router::<()>::builder().answer(rule, StaticResponse::text("")).build();
+    /// let built = Router::<()>::builder().respond(rule, StaticResponse::text("")).build();
     /// assert!(matches!(built.unwrap_err().fault(), RuleError::Regex { .. }));
     /// ```
     #[must_use]
@@ -60,98 +60,101 @@ impl fmt::Display for RouterError {
     }
 }
 
-/// The fault is in the text; what is behind it, such as a regular expression's error, is
-/// the source.
+/// The message contains the fault. The cause of the fault, such as a regular expression's
+/// error, is the source.
 impl Error for RouterError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.fault.source()
     }
 }
 
-/// What is wrong with a rule, and what to write instead.
+/// The fault of a rule, and how to correct it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleError {
-    /// No header, cookie or parameter is called that.
-    #[error("no {of} is called `{text}`")]
+    /// The name is not valid for a header, cookie or parameter.
+    #[error(
+        "`{text}` is not a valid {of} name: use at least one character, and no blanks or delimiters"
+    )]
     Name {
-        /// What should be called that.
+        /// The kind of thing to be named.
         of: &'static str,
-        /// What was written.
+        /// The given text.
         text: String,
     },
-    /// No request has such a host.
-    #[error("no host is written `{text}`: {advice}")]
+    /// The text is not a host.
+    #[error("`{text}` is not a valid host: {advice}")]
     Host {
-        /// What was written.
+        /// The given text.
         text: String,
-        /// What to write instead.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// A redirect leads nowhere.
-    #[error("no location is written `{text}`: {advice}")]
+    /// The location of a redirect is not valid.
+    #[error("`{text}` is not a valid location: {advice}")]
     Location {
-        /// What was written.
+        /// The given text.
         text: String,
-        /// What to write instead.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// A list that nothing is in.
-    #[error("an empty list of {of} matches nothing: name at least one")]
+    /// A list is empty.
+    #[error("an empty list of {of} matches no request: give at least one")]
     Nothing {
-        /// What the list should be of.
+        /// The kind of list.
         of: &'static str,
     },
-    /// No request has such a path.
-    #[error("no path is written `{text}`: {advice}")]
+    /// The text is not a path.
+    #[error("`{text}` is not a valid path: {advice}")]
     Path {
-        /// What was written.
+        /// The given text.
         text: String,
-        /// What to write instead.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// Not a pattern for paths.
-    #[error("no pattern is written `{text}`: {advice}")]
+    /// The text is not a pattern for paths.
+    #[error("`{text}` is not a valid path pattern: {advice}")]
     Pattern {
-        /// What was written.
+        /// The given text.
         text: String,
-        /// What to write instead.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// Not a regular expression; the source says where.
-    #[error("`{text}` is no regular expression")]
+    /// The text is not a regular expression. The source names the position.
+    #[error("`{text}` is not a regular expression")]
     Regex {
-        /// What was written.
+        /// The given text.
         text: String,
-        /// Where it ends to be one.
+        /// The cause.
         source: regex::Error,
     },
-    /// More than everything, less than nothing, or no number.
-    #[error("no share of the requests is {percent} %: say 0 to 100")]
+    /// The percentage is not a number from 0 to 100.
+    #[error("{percent} % is not a share of the requests: use 0 to 100")]
     Share {
-        /// What was asked for.
+        /// The given percentage.
         percent: f64,
     },
-    /// An answer or redirect with a status that is not one for it.
-    #[error("the status {status} is none for {of}: {advice}")]
+    /// The status is not valid for a response or redirect.
+    #[error("the status {status} is not valid for {of}: {advice}")]
     Status {
-        /// What should have the status.
+        /// The kind of response.
         of: &'static str,
-        /// What was asked for.
+        /// The given status.
         status: StatusCode,
-        /// What to take instead.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// No header has such a value.
-    #[error("no header has the value {text:?}: take out blanks around it and control characters")]
+    /// The text is not valid as the value of a header.
+    #[error("{text:?} is not a valid header value: remove blanks around it and control characters")]
     Value {
-        /// What was written.
+        /// The given text.
         text: String,
     },
 }
 
 impl RuleError {
-    /// What becomes of a fault in the regular expression `text`, of characters or bytes.
+    /// Returns a conversion of the errors of the regular expression `text`, of characters
+    /// or bytes.
     pub(super) fn regex(text: &str) -> impl FnOnce(regex::Error) -> Self + '_ {
         |source| Self::Regex {
             text: text.to_owned(),

@@ -1,4 +1,4 @@
-//! One request on its way to where a rule sends it: [`RouterFuture`].
+//! The future of a routed request: [`RouterFuture`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::service::ResponseBody;
 
 pin_project! {
-    /// One request on its way through a [`Router`](super::Router), of the type `R`.
+    /// The response future of [`Router`](super::Router), for a request of type `R`.
     ///
     /// # Panics
     ///
@@ -41,15 +41,15 @@ pin_project! {
         S: Service<R>,
     {
         #[pin]
-        way: RoutedCall<S, R, S::Future>,
+        state: RoutedCall<S, R, S::Future>,
     }
 }
 
 pin_project! {
-    #[project = WayProjected]
+    #[project = RoutedCallProjected]
     enum RoutedCall<S, R, F> {
-        // `None` once it has been given.
-        Answered { answer: Option<Response<Bytes>> },
+        // `None` once it has been returned.
+        Responded { response: Option<Response<Bytes>> },
         // Not ready yet. The request is `None` once the service has it.
         Chosen { service: S, request: Option<R> },
         Called { #[pin] future: F },
@@ -60,16 +60,16 @@ impl<S, R> RouterFuture<S, R>
 where
     S: Service<R>,
 {
-    pub(super) fn answered(answer: Response<Bytes>) -> Self {
-        let answer = Some(answer);
-        let way = RoutedCall::Answered { answer };
-        Self { way }
+    pub(super) fn responded(response: Response<Bytes>) -> Self {
+        let response = Some(response);
+        let state = RoutedCall::Responded { response };
+        Self { state }
     }
 
     pub(super) fn chosen(service: S, request: R) -> Self {
         let request = Some(request);
-        let way = RoutedCall::Chosen { service, request };
-        Self { way }
+        let state = RoutedCall::Chosen { service, request };
+        Self { state }
     }
 }
 
@@ -80,20 +80,20 @@ where
     type Output = Result<Response<ResponseBody<B>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        const AGAIN: &str = "an answer was polled after it had been given";
-        let mut way = self.project().way;
+        const AGAIN: &str = "a router's future was polled after it was ready";
+        let mut state = self.project().state;
         loop {
-            let future = match way.as_mut().project() {
-                WayProjected::Answered { answer } => match answer.take() {
-                    Some(answer) => return Poll::Ready(Ok(answer.map(ResponseBody::text))),
+            let future = match state.as_mut().project() {
+                RoutedCallProjected::Responded { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response.map(ResponseBody::text))),
                     None => panic!("{AGAIN}"),
                 },
-                WayProjected::Called { future } => {
-                    let answer = ready!(future.poll(context));
-                    return Poll::Ready(answer.map(|answer| answer.map(ResponseBody::inner)));
+                RoutedCallProjected::Called { future } => {
+                    let response = ready!(future.poll(context));
+                    return Poll::Ready(response.map(|response| response.map(ResponseBody::inner)));
                 }
-                WayProjected::Chosen { service, request } => {
-                    // A service that failed to get ready is not asked again.
+                RoutedCallProjected::Chosen { service, request } => {
+                    // A service whose `poll_ready` failed is not polled again.
                     let Some(asked) = request.take() else {
                         panic!("{AGAIN}");
                     };
@@ -107,7 +107,7 @@ where
                     }
                 }
             };
-            way.set(RoutedCall::Called { future });
+            state.set(RoutedCall::Called { future });
         }
     }
 }
@@ -117,13 +117,13 @@ where
     S: Service<R>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = match &self.way {
-            RoutedCall::Answered { .. } => "answered",
+        let state = match &self.state {
+            RoutedCall::Responded { .. } => "responded",
             RoutedCall::Called { .. } => "called",
             RoutedCall::Chosen { .. } => "chosen",
         };
         f.debug_struct("RouterFuture")
-            .field("way", &way)
+            .field("state", &state)
             .finish_non_exhaustive()
     }
 }

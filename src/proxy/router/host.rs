@@ -1,4 +1,4 @@
-//! Hosts: the one that a request is for, and those that a rule names.
+//! Hosts: that of a request, and those of a rule.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -10,14 +10,14 @@ use http::{HeaderMap, Uri, Version};
 
 use super::RuleError;
 
-/// What DNS allows. It also bounds the work of looking a name up by its endings.
+/// The limit of DNS. It also bounds the work of looking a name up by its suffixes.
 const LONGEST: usize = 253;
 
-/// The host that a request is for, in lower case, without port and without the dot at
-/// its end; an IPv6 address is in brackets, and written as the standard library does.
+/// Returns the host of a request, in lower case, without port and trailing dot. An IPv6
+/// address is in brackets, in the standard library's notation.
 ///
-/// The request line comes before the header (RFC 9112, 3.2.2). A request with two `Host`
-/// headers, or with one that is no name, is for none.
+/// The request line takes precedence over the header (RFC 9112, 3.2.2). A request with two
+/// `Host` headers, or with an invalid one, has no host.
 pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
     if let Some(authority) = uri.authority() {
         let text = authority.as_str();
@@ -30,8 +30,8 @@ pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Opt
     }
 }
 
-/// Whether a request is for HTTP, with TLS or without. A scheme is without case (RFC 3986,
-/// 3.1), but from HTTP/2 it comes as it was written.
+/// Returns whether the scheme of a request is `http` or `https`. A scheme is
+/// case-insensitive (RFC 3986, 3.1), but over HTTP/2 it arrives as the client wrote it.
 pub(crate) fn is_for_http(head: &Parts) -> bool {
     let is_http = |scheme: &Scheme| {
         let mut schemes = [Scheme::HTTP, Scheme::HTTPS].into_iter();
@@ -40,9 +40,9 @@ pub(crate) fn is_for_http(head: &Parts) -> bool {
     head.uri.scheme().is_none_or(is_http)
 }
 
-/// Whether the head of a request names one host by HTTP's rules, so that every server
-/// would read the same in it (RFC 9112, 3.2; RFC 9113, 8.3.1). A client that speaks HTTP/1.0
-/// need not name one.
+/// Returns whether the head of a request has exactly one valid host, so that every server
+/// finds the same one in it (RFC 9112, 3.2; RFC 9113, 8.3.1). A client of HTTP/1.0 may omit
+/// it.
 pub(crate) fn names_its_host(head: &Parts) -> bool {
     if !is_for_http(head) {
         return false;
@@ -59,13 +59,13 @@ pub(crate) fn names_its_host(head: &Parts) -> bool {
     let Some(authority) = head.uri.authority().map(Authority::as_str) else {
         return header.is_some() || head.version < Version::HTTP_11;
     };
-    // User and password before the host would be read as a part of it.
+    // User and password before the host would be treated as part of it.
     if host_in(authority).is_none() {
         return false;
     }
     match header {
         Some(header) if head.version >= Version::HTTP_2 => header.eq_ignore_ascii_case(authority),
-        // The authority comes first, whatever is said here.
+        // The authority takes precedence over the header.
         Some(_) => true,
         None => head.version != Version::HTTP_11,
     }
@@ -91,7 +91,7 @@ fn is_number(port: &str) -> bool {
     port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Wider than DNS by the underscore, which is in use.
+/// Returns whether this is a name as in DNS, or one with underscores, which are in use.
 fn is_name(name: &str) -> bool {
     let mut in_label = false;
     for byte in name.bytes() {
@@ -111,10 +111,10 @@ fn lower(name: &str) -> Cow<'_, str> {
     Cow::Borrowed(name)
 }
 
-/// The hosts that a rule is for.
+/// The hosts of a rule.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum HostPattern {
-    /// Any number of labels, but at least one, in front of this.
+    /// Hosts with one or more labels before this name.
     Below(Box<str>),
     Exactly(Box<str>),
 }
@@ -129,10 +129,10 @@ impl HostPattern {
             return Ok(Self::Exactly(format!("[{address}]").into()));
         }
         if text.contains("://") {
-            return Err(wrong("leave the scheme away"));
+            return Err(wrong("remove the scheme"));
         }
         if text.contains('/') {
-            return Err(wrong("leave the path to a condition of its own"));
+            return Err(wrong("remove the path, and add a path condition"));
         }
         if !text.is_ascii() {
             return Err(wrong("write it in Punycode (`xn--..`), as clients do"));
@@ -143,13 +143,13 @@ impl HostPattern {
         };
         if name.contains('*') {
             return Err(wrong(
-                "an asterisk stands for whole labels in front: `*.example.com`",
+                "use an asterisk only for whole labels in front: `*.example.com`",
             ));
         }
         if name.rsplit_once(':').is_some_and(|(host, port)| {
             is_number(port) && (host.ends_with(']') || !host.contains(':'))
         }) {
-            return Err(wrong("leave the port away"));
+            return Err(wrong("remove the port"));
         }
         match host_in(name) {
             Some(host) if below => Ok(Self::Below(host.into())),
@@ -217,18 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_named_and_so_is_the_remedy() {
+    fn an_invalid_host_is_named_with_its_correction() {
         let rows = [
             ("", "write a name"),
             ("*", "asterisk"),
             ("*.", "write a name"),
             ("a.*.com", "asterisk"),
             ("*.*.com", "asterisk"),
-            ("a:80", "leave the port"),
-            ("[::1]:80", "leave the port"),
-            ("*.a:80", "leave the port"),
-            ("http://a", "leave the scheme"),
-            ("a/b", "leave the path"),
+            ("a:80", "remove the port"),
+            ("[::1]:80", "remove the port"),
+            ("*.a:80", "remove the port"),
+            ("http://a", "remove the scheme"),
+            ("a/b", "remove the path"),
             ("bücher.de", "Punycode"),
             ("a b", "write a name"),
         ];

@@ -1,4 +1,4 @@
-//! Which rules may concern a request, found by its host and path without looking at the
+//! Finds the rules that may match a request by its host and path, without checking the
 //! others.
 //!
 //! ```text
@@ -7,9 +7,9 @@
 //! rules for any host ────────┘
 //! ```
 //!
-//! The index only leaves out rules that cannot match: whether one does, all of its
-//! conditions say, those of host and path included. It is therefore free to be coarse,
-//! and is: a segment with a parameter in it is any segment, a rest is anything.
+//! The index only leaves out rules that cannot match. A candidate's conditions, including
+//! those on host and path, are all checked afterwards. The index is therefore coarse: a
+//! segment with a parameter is any segment, a rest is anything.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Rules are put in in their order.
+    /// Adds a rule. Rules must be added in order.
     pub(super) fn insert(
         &mut self,
         rule: usize,
@@ -51,7 +51,7 @@ impl Index {
         }
     }
 
-    /// The rules that may match, the first one first.
+    /// Returns the rules that may match, in order.
     pub(super) fn candidates(&self, host: Option<&str>, path: &str) -> RuleCandidates<'_> {
         let mut lists = Vec::new();
         self.any_host.collect(Some(path), &mut lists);
@@ -74,7 +74,7 @@ impl Index {
 /// A tree of path segments. Each rule is in it once.
 #[derive(Debug, Default)]
 struct Segments {
-    /// The rules for any path that has come this far.
+    /// The rules for all paths with this prefix.
     below: Vec<usize>,
     /// The rules for paths that end here.
     here: Vec<usize>,
@@ -104,8 +104,8 @@ impl Segments {
         tree.here.push(rule);
     }
 
-    /// Goes no deeper than the rules do, however long the path is. `None` is a path that
-    /// has come to its end.
+    /// Collects the lists of rules for a path. The depth is bounded by the rules, not by
+    /// the path. `None` is the end of a path.
     fn collect<'t>(&'t self, path: Option<&str>, lists: &mut Vec<&'t [usize]>) {
         let mut add = |list: &'t [usize]| {
             if !list.is_empty() {
@@ -130,16 +130,17 @@ impl Segments {
     }
 }
 
-/// Lists in ascending order, merged as far as somebody asks; many of them at once.
+/// Lists in ascending order, merged lazily, because the caller mostly needs only the first
+/// items.
 #[derive(Debug)]
 pub(super) struct RuleCandidates<'t> {
     lists: Vec<&'t [usize]>,
-    /// In descending order, where there were many lists.
+    /// In descending order, if there were many lists.
     sorted: Vec<usize>,
 }
 
 impl<'t> RuleCandidates<'t> {
-    /// To look at so many lists for each rule is quicker than to sort.
+    /// Up to this number of lists, comparing their heads is faster than sorting.
     const FEW: usize = 8;
 
     fn new(lists: Vec<&'t [usize]>) -> Self {

@@ -1,22 +1,21 @@
-//! Routing by content: a [`Router`] sends each request where the first [`Rule`] that it
-//! matches says.
+//! Routing by content: a [`Router`] sends each request to the destination of the first
+//! [`Rule`] that matches it.
 //!
 //! ```text
 //! Request ─► host, path ─► index ─► the few rules that may match, in order
 //!                                        │ the first whose conditions all hold
 //!               ┌────────────────────────┼─────────────────┐
 //!               ▼                        ▼                 ▼
-//!         your service               Redirect           Answer
+//!         your service               Redirect           StaticResponse
 //! ```
 //!
-//! Exact hosts, `*.` hosts, exact paths, prefixes and patterns are indexed: more rules
-//! that differ in them cost a request nothing. Rules with nothing but other conditions
-//! are tried in turn.
+//! Exact hosts, `*.` hosts, exact paths, prefixes and patterns are indexed: further rules
+//! that differ in them do not slow a request down. Rules with only other conditions are
+//! checked one by one.
 //!
-//! What does not live here: the services behind, and access control (see [`Rule`] for
-//! why).
+//! What does not live here: the services that requests are sent to, and access control (see
+//! [`Rule`] for the reason).
 
-mod answer;
 mod condition;
 mod error;
 mod future;
@@ -25,16 +24,17 @@ mod index;
 mod path;
 mod redirect;
 mod rule;
+mod static_response;
 mod table;
 
 #[cfg(test)]
 mod laws;
 
-pub use answer::StaticResponse;
 pub use error::{RouterError, RuleError};
 pub use future::RouterFuture;
 pub use redirect::Redirect;
 pub use rule::Rule;
+pub use static_response::StaticResponse;
 pub use table::{Router, RouterBuilder};
 
 pub(super) use host::host_of;

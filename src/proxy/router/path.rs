@@ -1,21 +1,21 @@
-//! The paths that a rule is for.
+//! The path conditions of a rule.
 //!
-//! Not here: the tree of all rules' paths, which is the index's.
+//! What does not live here: the tree of all rules' paths (`index`).
 
 use matchit::InsertError;
 use regex::{Regex, RegexBuilder};
 
 use super::RuleError;
-use crate::proxy::mapping::{Places, has_dot_segment};
+use crate::proxy::mapping::{ResolvedReadings, has_dot_segment};
 
-/// The paths that a rule is for: of one reading of the path in the request.
+/// The paths of a rule. They are compared with one interpretation of the request's path.
 #[derive(Clone, Debug)]
 pub(super) enum PathPattern {
     Exactly(Box<str>),
     Matching(Regex),
     Shaped {
         text: Box<str>,
-        /// With this one route.
+        /// Contains this one route.
         tree: matchit::Router<()>,
     },
     Under(Box<str>),
@@ -47,17 +47,17 @@ impl PathPattern {
             .map_err(|error| RuleError::Pattern {
                 text: text.to_string(),
                 advice: match error {
-                    InsertError::InvalidCatchAll => "`{*rest}` can only be its end",
+                    InsertError::InvalidCatchAll => "put `{*rest}` at its end",
                     InsertError::InvalidParamSegment => {
-                        "one parameter is the end of its segment, as in `/users/{id}`"
+                        "put one parameter at the end of its segment, as in `/users/{id}`"
                     }
-                    _ => "parameters are written `{id}` and `{*rest}`, and braces twice: `{{`",
+                    _ => "write parameters as `{id}` and `{*rest}`, and literal braces twice: `{{`",
                 },
             })?;
         Ok(Self::Shaped { text, tree })
     }
 
-    /// The same for paths in lower case.
+    /// Returns the same pattern for paths in lower case.
     pub(super) fn in_lower_case(&self) -> Result<Self, RuleError> {
         let lower = |text: &str| text.to_lowercase().into_boxed_str();
         Ok(match self {
@@ -89,25 +89,25 @@ impl PathPattern {
     }
 }
 
-/// A path of so many segments is looked for one call deeper for each of them.
+/// The maximum number of segments. The index recurses once per segment.
 const DEEPEST: usize = 256;
 
-/// A rule's path, read as those of requests are.
+/// Normalizes a rule's path in the same way as those of requests.
 fn read(text: &str) -> Box<str> {
-    Places::of(text).into_first().into_boxed_str()
+    ResolvedReadings::of(text).into_first().into_boxed_str()
 }
 
 fn check(text: &str) -> Result<(), RuleError> {
     let advice = if text.split('/').count() > DEEPEST {
-        "take at most 255 segments"
+        "use at most 255 segments"
     } else if !text.starts_with('/') {
         "begin it with a slash"
     } else if has_dot_segment(text.as_bytes()) {
-        "leave out segments that are `.` or `..`"
+        "remove segments that are `.` or `..`"
     } else if text.contains(['?', '#']) {
-        "leave the query to a condition of its own"
+        "remove the query, and add a query condition"
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        "write blanks and letters beyond ASCII as clients do, as `%20`"
+        "escape blanks and letters beyond ASCII as clients do, as in `%20`"
     } else {
         return Ok(());
     };
@@ -163,23 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_named_and_so_is_the_remedy() {
+    fn an_invalid_path_is_named_with_its_correction() {
         let rows = [
             (PathPattern::exactly("users"), "begin it with a slash"),
             (PathPattern::under(""), "begin it with a slash"),
-            (PathPattern::exactly("/a?b=c"), "leave the query"),
-            (PathPattern::exactly("/a/../b"), "leave out segments"),
-            (PathPattern::under("/%2e/b"), "leave out segments"),
+            (PathPattern::exactly("/a?b=c"), "remove the query"),
+            (PathPattern::exactly("/a/../b"), "remove segments"),
+            (PathPattern::under("/%2e/b"), "remove segments"),
             (PathPattern::exactly("/a b"), "`%20`"),
             (PathPattern::exactly("/ä"), "`%20`"),
             (
                 PathPattern::shaped("/{*rest}/x"),
-                "`{*rest}` can only be its end",
+                "put `{*rest}` at its end",
             ),
             (PathPattern::shaped("/{a}-{b}"), "end of its segment"),
-            (PathPattern::shaped("/{a"), "parameters are written"),
-            (PathPattern::shaped("/{}"), "parameters are written"),
-            (PathPattern::matching("/("), "`/(` is no regular expression"),
+            (PathPattern::shaped("/{a"), "write parameters"),
+            (PathPattern::shaped("/{}"), "write parameters"),
+            (
+                PathPattern::matching("/("),
+                "`/(` is not a regular expression",
+            ),
         ];
         for (pattern, advice) in rows {
             let error = pattern.unwrap_err().to_string();

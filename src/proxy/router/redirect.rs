@@ -1,29 +1,29 @@
-//! An answer that sends the client elsewhere: [`Redirect`].
+//! A redirect response: [`Redirect`].
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::condition::RequestFacts;
 use super::{RuleError, StaticResponse};
-use crate::proxy::mapping::{Places, strip};
+use crate::proxy::mapping::{ResolvedReadings, strip};
 use crate::service::PreferredFormat;
 
-/// Sends clients elsewhere. In its location stand
+/// Redirects clients to another location. The location may contain
 ///
-/// * `{host}` for the host of the request, without port; a request that has none is
-///   answered with 400,
-/// * `{path}` for its path, which begins with a slash,
-/// * `{rest}` for what follows the rule's [`path_prefix`](super::Rule::path_prefix): it
+/// * `{host}`: the host of the request, without port; a request without one gets 400,
+/// * `{path}`: the path of the request, which begins with a slash,
+/// * `{rest}`: the path after the rule's [`path_prefix`](super::Rule::path_prefix); it
 ///   begins with a slash, or is empty,
-/// * `{query}` for its query with the `?`, if it has one; behind a `?` of the location's
-///   own, with `&`.
+/// * `{query}`: the query of the request with its `?`, if it has one; after a `?` in the
+///   location, with `&`.
 ///
-/// A request cannot make the location lead to a host that is not written there: slashes
-/// at the beginning of one without a host become one, and what browsers take for a slash
-/// is escaped.
+/// A request cannot redirect to a host that the location does not contain: in a location
+/// without a host, slashes at the beginning are merged into one, and characters that
+/// browsers treat as a slash are escaped.
 ///
 /// # Examples
 ///
@@ -35,9 +35,9 @@ use crate::service::PreferredFormat;
 /// # type Answered = http::Response<String>;
 ///
 /// let pages = service_fn(|_: Request<String>| async {
-/// #   let answer: Result<Answered, Infallible> =
+/// #   let response: Result<Answered, Infallible> =
 ///     Ok(http::Response::new(String::from("a page")))
-/// #   ; answer
+/// #   ; response
 /// });
 /// let router = Router::builder()
 ///     .redirect(Rule::new().path_prefix("/old"), Redirect::permanent("/new{rest}{query}"))
@@ -49,9 +49,9 @@ use crate::service::PreferredFormat;
 ///     .build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
-/// let answer = router.oneshot(Request::get("/old/a?b=c").body(String::new())?).await?;
-/// assert_eq!(answer.status(), 308);
-/// assert_eq!(answer.headers()["location"], "/new/a?b=c");
+/// let response = router.oneshot(Request::get("/old/a?b=c").body(String::new())?).await?;
+/// assert_eq!(response.status(), 308);
+/// assert_eq!(response.headers()["location"], "/new/a?b=c");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -64,12 +64,12 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// Sends clients elsewhere for good, with the same method: 308.
+    /// Redirects permanently, with the same method: 308.
     pub fn permanent(location: impl Into<String>) -> Self {
         Self::new(StatusCode::PERMANENT_REDIRECT, location)
     }
 
-    /// Sends clients elsewhere this once, with the same method: 307.
+    /// Redirects temporarily, with the same method: 307.
     ///
     /// # Examples
     ///
@@ -83,7 +83,7 @@ impl Redirect {
         Self::new(StatusCode::TEMPORARY_REDIRECT, location)
     }
 
-    /// Sends clients elsewhere with one of 301, 302, 303, 307 and 308.
+    /// Redirects with one of the statuses 301, 302, 303, 307 and 308.
     ///
     /// # Examples
     ///
@@ -99,13 +99,13 @@ impl Redirect {
         Self { status, location }
     }
 
-    /// For a rule with this path prefix.
+    /// Returns the redirect for a rule with this path prefix.
     pub(super) fn planned(&self, prefix: Option<&str>) -> Result<RedirectPlan, RuleError> {
         if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Err(RuleError::Status {
                 of: "a redirect",
                 status: self.status,
-                advice: "take 301, 302, 303, 307 or 308",
+                advice: "use 301, 302, 303, 307 or 308",
             });
         }
         let wrong = |advice| RuleError::Location {
@@ -113,21 +113,21 @@ impl Redirect {
             advice,
         };
         if !self.location.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("write blanks and letters beyond ASCII as `%20`"));
+            return Err(wrong("escape blanks and letters beyond ASCII, as in `%20`"));
         }
         if self.location.contains('\\') {
-            return Err(wrong("browsers take a backslash for a slash: write `%5C`"));
+            return Err(wrong("browsers treat a backslash as a slash: write `%5C`"));
         }
         let query_from = self.location.find("{query}");
         if query_from > self.location.find('#') && self.location.contains('#') {
-            return Err(wrong("the query comes before the fragment"));
+            return Err(wrong("put the query before the fragment"));
         }
         let pieces = pieces(&self.location).map_err(wrong)?;
         let names_host = match self.location.split_once("//") {
             Some((scheme, place)) if scheme.is_empty() || is_scheme(scheme) => {
                 let begins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'[';
                 if !place.starts_with("{host}") && !place.as_bytes().first().is_some_and(begins) {
-                    return Err(wrong("a host, or `{host}`, follows the two slashes"));
+                    return Err(wrong("put a host, or `{host}`, after the two slashes"));
                 }
                 true
             }
@@ -143,9 +143,9 @@ impl Redirect {
             .iter()
             .any(|piece| matches!(piece, LocationPiece::Rest));
         if has_rest && prefix.is_none() {
-            return Err(wrong("`{rest}` needs a rule with a path prefix"));
+            return Err(wrong("use `{rest}` only in a rule with a path prefix"));
         }
-        // With its slash, the rest can never be read as more of a host.
+        // With its leading slash, the rest can never become part of the host.
         let prefix = prefix.map_or("", |prefix| prefix.strip_suffix('/').unwrap_or(prefix));
         Ok(RedirectPlan {
             status: self.status,
@@ -163,7 +163,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 fn pieces(location: &str) -> Result<Vec<LocationPiece>, &'static str> {
-    const KNOWN: &str = "the braces may name `host`, `path`, `rest` and `query`";
+    const KNOWN: &str = "put only `host`, `path`, `rest` or `query` in braces";
     let mut pieces = Vec::new();
     let mut ahead = location;
     while let Some((text, behind)) = ahead.split_once('{') {
@@ -197,18 +197,18 @@ enum LocationPiece {
     Text(Box<str>),
 }
 
-/// A redirect that has been found to be one.
+/// A redirect that has been checked.
 #[derive(Clone, Debug)]
 pub(super) struct RedirectPlan {
     status: StatusCode,
     names_host: bool,
     pieces: Vec<LocationPiece>,
-    /// What the rest follows.
+    /// The prefix that `{rest}` follows.
     prefix: Box<str>,
 }
 
 impl RedirectPlan {
-    pub(super) fn response(
+    pub(super) fn to_response(
         &self,
         facts: &RequestFacts<'_>,
         wanted: PreferredFormat,
@@ -221,7 +221,7 @@ impl RedirectPlan {
                 response.headers_mut().insert(LOCATION, location);
                 response
             }
-            None => StaticResponse::no_host().response(wanted),
+            None => StaticResponse::no_host().to_response(wanted),
         }
     }
 
@@ -244,36 +244,50 @@ impl RedirectPlan {
         if self.names_host {
             return Some(location);
         }
-        // Two slashes would be followed by a host, and nothing leads to where one is.
+        // Two slashes would start a host.
         let path = location.trim_start_matches('/');
         Some(format!("/{path}"))
     }
 }
 
-/// What follows a prefix in a path, as it came; or, where only another reading of the path
-/// lies below the prefix, what follows it there.
+/// The characters that are escaped in a decoded path (RFC 3986, 3.3), in addition to those
+/// beyond ASCII.
+const ESCAPED_IN_PATH: &AsciiSet = &ESCAPED_IN_LOCATION
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The characters that are escaped in a location, in addition to those beyond ASCII, which a
+/// header cannot contain. Browsers treat `\` as a slash.
+const ESCAPED_IN_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'\\');
+
+/// Returns the raw path after a prefix. If only another interpretation of the path is below
+/// the prefix, it returns the rest of that one.
 fn rest_of<'p>(path: &'p str, prefix: &str) -> Cow<'p, str> {
     if let Some(rest) = strip(prefix, path) {
         return Cow::Borrowed(rest);
     }
-    let places = Places::of(path);
+    let places = ResolvedReadings::of(path);
     let rest = places.all().find_map(|place| {
         let (front, rest) = place.split_at_checked(prefix.len())?;
         let is_below = rest.is_empty() || rest.starts_with('/');
         (is_below && front.eq_ignore_ascii_case(prefix)).then_some(rest)
     });
-    let mut escaped = String::new();
-    for byte in rest.unwrap_or_default().bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            push_escape(&mut escaped, byte);
-        }
-    }
-    Cow::Owned(escaped)
+    let escaped = utf8_percent_encode(rest.unwrap_or_default(), ESCAPED_IN_PATH);
+    Cow::Owned(escaped.to_string())
 }
 
-/// The path of `OPTIONS *` and that of `CONNECT` have no slash.
+/// The targets of `OPTIONS *` and `CONNECT` have no leading slash.
 fn push_path(location: &mut String, path: &str) {
     if !path.starts_with('/') {
         location.push('/');
@@ -293,22 +307,36 @@ fn push_query(location: &mut String, query: Option<&str>) {
     push_escaped(location, query);
 }
 
-/// Browsers read `\` as a slash, and a header has no letters beyond ASCII.
 fn push_escaped(location: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'\\' {
-            location.push(char::from(byte));
-        } else {
-            push_escape(location, byte);
-        }
-    }
+    location.extend(utf8_percent_encode(text, ESCAPED_IN_LOCATION));
 }
 
-fn push_escape(location: &mut String, byte: u8) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
-    location.push('%');
-    location.extend(digits);
+#[cfg(test)]
+mod tests {
+    use super::{ESCAPED_IN_LOCATION, ESCAPED_IN_PATH};
+    use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+    #[test]
+    fn all_characters_are_escaped_except_those_of_a_path_or_location() {
+        let in_path =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
+        let in_location = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        let rows: [(&AsciiSet, &dyn Fn(u8) -> bool); 2] = [
+            (ESCAPED_IN_PATH, &in_path),
+            (ESCAPED_IN_LOCATION, &in_location),
+        ];
+        for (set, stays) in rows {
+            for c in (0..=0x24f).filter_map(char::from_u32).chain(['€', '🦀']) {
+                let text = c.to_string();
+                let slowly: String = text
+                    .bytes()
+                    .map(|byte| match stays(byte) {
+                        true => char::from(byte).to_string(),
+                        false => format!("%{byte:02X}"),
+                    })
+                    .collect();
+                assert_eq!(utf8_percent_encode(&text, set).to_string(), slowly, "{c:?}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
-//! Which requests: [`Rule`].
+//! The conditions of a route: [`Rule`].
 //!
-//! Not here: where they go, which the router's builder is told.
+//! What does not live here: the destination of matching requests (see the router's
+//! builder).
 
 use http::Method;
 use http::header::HeaderName;
@@ -12,32 +13,33 @@ use super::path::PathPattern;
 use super::{RouterError, RuleError};
 use crate::net::canonical;
 
-/// Which requests go somewhere: conditions that must all hold, so that no request is for
-/// a rule with two hosts (see [`any_of`](Self::any_of)). A rule without conditions is for
+/// Selects requests by conditions, which must all hold. A rule with two hosts therefore
+/// matches no request (see [`any_of`](Self::any_of)). A rule without conditions matches
 /// every request.
 ///
-/// What is wrong with a condition is said when the router is built.
+/// Errors in conditions are reported when the router is built.
 ///
 /// # Paths
 ///
-/// What is sent on is the path as it came. A member may read `/%61dmin`, `//admin`,
-/// `/./admin`, `/admin;v=1`, `/admin%2fx` or `/admin\x` as `/admin` or as below it, or may
-/// not. A rule therefore holds if it does for *one* of the ways in which servers read the
-/// path: with %-escapes resolved (an escaped slash is a slash to some), a backslash as
-/// a slash, runs of slashes as one, with and without parameters of segments (`;v=1`), with
-/// and without segments `.` and `..`. A regular expression sees these readings, and a rule's own
-/// path is read the same way.
+/// The path is passed on as it arrived. A member may interpret `/%61dmin`, `//admin`,
+/// `/./admin`, `/admin;v=1`, `/admin%2fx` or `/admin\x` as `/admin` or as a path below it.
+/// A rule therefore matches if it matches *one* of the ways in which servers interpret the
+/// path: with %-escapes resolved (some servers treat an escaped slash as a slash), with a
+/// backslash as a slash, with runs of slashes merged, with and without parameters of
+/// segments (`;v=1`), and with and without segments `.` and `..`. A regular expression is
+/// applied to these interpretations, and a rule's own path is normalized in the same way.
 ///
-/// So a rule that denies or leads to where a login is needed is not got round by another
-/// spelling, if it stands before those that grant more: put the stricter rule first. A path of
-/// which this would not be true is refused with 400. Its readings lead to different rules, the
-/// first of those leads to a service, and either the path climbs (`..`), or one of its readings
-/// is a path that this rule [is not for](Self::unless).
+/// A rule that denies access, or that leads to a service with a login, therefore cannot be
+/// bypassed by another spelling if it comes before the rules that grant more: put the
+/// stricter rule first. A path for which this does not hold is rejected with 400: its
+/// interpretations match different rules, the first of those leads to a service, and either
+/// the path contains `..`, or one of its interpretations is [excluded](Self::unless) by
+/// this rule.
 ///
-/// Case counts, unless [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case)
-/// says otherwise. Queries and the values of cookies and headers are compared as they
-/// stand in the request. What clients may do is still better decided by the services that know
-/// what a path means.
+/// Paths are case-sensitive, unless
+/// [`RouterBuilder::ignore_path_case`](super::RouterBuilder::ignore_path_case) is set.
+/// Queries and the values of cookies and headers are compared as they are in the request.
+/// Leave access control to the services where possible: they know the meaning of a path.
 ///
 /// # Examples
 ///
@@ -45,7 +47,7 @@ use crate::net::canonical;
 /// use equipoise::proxy::Rule;
 /// use http::Method;
 ///
-/// // A tenth of those who read the shop's new pages, and all who have the cookie.
+/// A tenth of the requests for the shop's new pages, and all with the cookie.
 /// let canary = Rule::new()
 ///     .host("*.shop.example.com")
 ///     .path_prefix("/new")
@@ -62,21 +64,21 @@ use crate::net::canonical;
 #[must_use]
 pub struct Rule {
     conditions: RouteConditions,
-    /// The first one.
+    /// The first fault.
     fault: Option<RuleError>,
 }
 
 impl Rule {
-    /// Creates a rule for every request.
+    /// Creates a rule that matches every request.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For this host, in whatever case, and on any port; `*.example.com` is for every
-    /// host below `example.com`, but not for itself.
+    /// Matches requests for this host, in any case, and on any port. `*.example.com`
+    /// matches every host below `example.com`, but not `example.com` itself.
     ///
-    /// The host is the one in the request line, where HTTP/2 has it, or else in the
-    /// `Host` header. A request with more than one such header is for no host.
+    /// The host is the one in the request line, or the authority of HTTP/2, or else the one
+    /// in the `Host` header. A request with more than one such header has no host.
     ///
     /// # Examples
     ///
@@ -92,7 +94,7 @@ impl Rule {
         self.with(HostPattern::parse(host).map(RouteCondition::Host))
     }
 
-    /// For this path, and no other.
+    /// Matches exactly this path.
     ///
     /// # Examples
     ///
@@ -106,8 +108,9 @@ impl Rule {
         self.with(PathPattern::exactly(path).map(RouteCondition::Path))
     }
 
-    /// For this path and all below it: `/app` is for `/app`, `/app/` and `/app/x`, but
-    /// not for `/application`. With a slash at its end, `/app/` is not for `/app`.
+    /// Matches this path and all paths below it: `/app` matches `/app`, `/app/` and
+    /// `/app/x`, but not `/application`. With a slash at its end, `/app/` does not match
+    /// `/app`.
     ///
     /// # Examples
     ///
@@ -121,8 +124,8 @@ impl Rule {
         self.with(PathPattern::under(prefix).map(RouteCondition::Path))
     }
 
-    /// For paths of this shape: `{id}` is one segment or the end of one, `{*rest}` all
-    /// that follows, and neither is empty. A brace itself is written twice.
+    /// Matches paths of this shape: `{id}` is one segment or the end of one, `{*rest}` is
+    /// the rest of the path, and neither is empty. Write literal braces twice.
     ///
     /// # Examples
     ///
@@ -137,8 +140,8 @@ impl Rule {
         self.with(PathPattern::shaped(pattern).map(RouteCondition::Path))
     }
 
-    /// For paths in which this regular expression is found; `^` and `$` are for the
-    /// whole of it. Matching takes time linear in the path.
+    /// Matches paths in which this regular expression is found. `^` and `$` are the ends of
+    /// the path. Matching takes time linear in the length of the path.
     ///
     /// # Examples
     ///
@@ -152,7 +155,7 @@ impl Rule {
         self.with(PathPattern::matching(regex).map(RouteCondition::Path))
     }
 
-    /// For this method.
+    /// Matches requests with this method.
     ///
     /// # Examples
     ///
@@ -167,12 +170,12 @@ impl Rule {
         self.methods([method])
     }
 
-    /// For any of these methods.
+    /// Matches requests with any of these methods.
     pub fn methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.with(listed(methods, "methods").map(RouteCondition::Methods))
     }
 
-    /// For requests that have this header.
+    /// Matches requests that have this header.
     ///
     /// # Examples
     ///
@@ -186,7 +189,7 @@ impl Rule {
         self.with_header(name, Ok(HeaderMatch::Anything))
     }
 
-    /// For requests with a header of this name that is exactly this.
+    /// Matches requests that have a header with this name and exactly this value.
     ///
     /// # Examples
     ///
@@ -200,8 +203,8 @@ impl Rule {
         self.with_header(name, HeaderMatch::equal(value))
     }
 
-    /// For requests with a header of this name in which this regular expression is
-    /// found.
+    /// Matches requests that have a header with this name in whose value this regular
+    /// expression is found.
     ///
     /// # Examples
     ///
@@ -215,7 +218,7 @@ impl Rule {
         self.with_header(name, HeaderMatch::matching(regex))
     }
 
-    /// For requests that have this cookie, whatever it is.
+    /// Matches requests that have this cookie, with any value.
     ///
     /// # Examples
     ///
@@ -229,12 +232,12 @@ impl Rule {
         self.with_cookie(name, None)
     }
 
-    /// For requests that have this cookie with this value.
+    /// Matches requests that have this cookie with this value.
     pub fn cookie_is(self, name: &str, value: &str) -> Self {
         self.with_cookie(name, Some(value.into()))
     }
 
-    /// For requests that have this parameter in their query, whatever it is.
+    /// Matches requests that have this parameter in their query, with any value.
     ///
     /// # Examples
     ///
@@ -248,7 +251,7 @@ impl Rule {
         self.with_query(name, None)
     }
 
-    /// For requests that have this parameter with this value in their query.
+    /// Matches requests that have this parameter with this value in their query.
     ///
     /// # Examples
     ///
@@ -262,8 +265,8 @@ impl Rule {
         self.with_query(name, Some(value.into()))
     }
 
-    /// For clients from these networks, by the [`ClientAddr`](crate::proxy::ClientAddr) of the
-    /// request; one without is from nowhere.
+    /// Matches requests from these networks, by the request's
+    /// [`ClientAddr`](crate::proxy::ClientAddr). A request without one does not match.
     ///
     /// # Examples
     ///
@@ -279,10 +282,11 @@ impl Rule {
         self.with(listed(networks, "networks").map(RouteCondition::ClientIn))
     }
 
-    /// For this share of the requests for which all else holds, drawn for each of them.
+    /// Matches this percentage of the requests for which all other conditions hold, drawn
+    /// at random for each.
     ///
-    /// A client is not kept on one side by this: see [`any_of`](Self::any_of) for a
-    /// cookie besides.
+    /// A client does not stay on one side of the draw: to keep it there, combine this with
+    /// a cookie by [`any_of`](Self::any_of).
     ///
     /// # Examples
     ///
@@ -296,9 +300,8 @@ impl Rule {
         self.with(Share::percent(percent).map(RouteCondition::Share))
     }
 
-    /// For requests for which one of these rules holds, too. They are asked in turn:
-    /// hosts and paths in them are not found by an index, as those of the rule itself
-    /// are.
+    /// Matches requests that one of these rules matches, too. The rules are checked one by
+    /// one: their hosts and paths are not indexed, unlike those of the rule itself.
     pub fn any_of(self, rules: impl IntoIterator<Item = Self>) -> Self {
         let rules = rules.into_iter().map(Self::conditions);
         let rules = rules.collect::<Result<Vec<_>, _>>();
@@ -306,7 +309,7 @@ impl Rule {
         self.with(rules.map(RouteCondition::AnyOf))
     }
 
-    /// For requests for which that other rule does not hold.
+    /// Matches requests that the other rule does not match.
     pub fn unless(self, rule: Self) -> Self {
         self.with(rule.conditions().map(RouteCondition::Unless))
     }
@@ -327,14 +330,14 @@ impl Rule {
     }
 
     fn with_cookie(self, name: &str, value: Option<Box<str>>) -> Self {
-        let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=;,".contains(&byte);
-        let name = named(name, "cookie", ends_it);
+        let is_delimiter = |byte: u8| !byte.is_ascii_graphic() || b"=;,".contains(&byte);
+        let name = named(name, "cookie", is_delimiter);
         self.with(name.map(|name| RouteCondition::Cookie { name, value }))
     }
 
     fn with_query(self, name: &str, value: Option<Box<str>>) -> Self {
-        let ends_it = |byte: u8| !byte.is_ascii_graphic() || b"=&#".contains(&byte);
-        let name = named(name, "parameter", ends_it);
+        let is_delimiter = |byte: u8| !byte.is_ascii_graphic() || b"=&#".contains(&byte);
+        let name = named(name, "parameter", is_delimiter);
         self.with(name.map(|name| RouteCondition::Query { name, value }))
     }
 
@@ -348,8 +351,8 @@ impl Rule {
         self
     }
 
-    /// What it asks for. Chance comes last, so that nothing is drawn for a request that is
-    /// not meant, and the index does not change what is drawn.
+    /// Returns the conditions. The random one comes last, so that nothing is drawn for a
+    /// request that does not match otherwise, and the index does not change what is drawn.
     pub(super) fn checked(self, rule: usize) -> Result<RouteConditions, RouterError> {
         match self.fault {
             Some(fault) => Err(RouterError { rule, fault }),
@@ -369,9 +372,9 @@ fn listed<T>(items: impl IntoIterator<Item = T>, of: &'static str) -> Result<Box
 fn named(
     text: &str,
     of: &'static str,
-    ends_it: impl Fn(u8) -> bool,
+    is_delimiter: impl Fn(u8) -> bool,
 ) -> Result<Box<str>, RuleError> {
-    if text.is_empty() || text.bytes().any(ends_it) {
+    if text.is_empty() || text.bytes().any(is_delimiter) {
         let text = text.to_owned();
         return Err(RuleError::Name { of, text });
     }

@@ -1,4 +1,4 @@
-//! The rules in their order, and the service that goes by them: [`Router`].
+//! The service that applies rules in order: [`Router`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,17 +12,18 @@ use super::condition::{RequestFacts, RouteConditions};
 use super::index::Index;
 use super::redirect::RedirectPlan;
 use super::{Redirect, RouterError, RouterFuture, Rule, StaticResponse};
-use crate::proxy::mapping::Places;
+use crate::proxy::mapping::ResolvedReadings;
 use crate::random::Random;
 use crate::service::{PreferredFormat, ResponseBody};
 
-/// A tower service that sends each request where the first of its rules says that
-/// matches: to one of your services, which are all of one type `S`, elsewhere, or to a
-/// fixed answer. What matches none is answered with 404 unless you say otherwise.
+/// A tower service that sends each request to the destination of the first rule that
+/// matches it: one of your services, which all have one type `S`, a redirect, or a fixed
+/// response. A request that matches no rule gets 404, unless you set a fallback.
 ///
-/// It is always ready: a service is cloned for each request, and made ready within it.
-/// Its errors are passed on as they are. Clones share everything; to be sent to other
-/// threads, the services must be [`Sync`], as tower's `BoxCloneSyncService` is.
+/// It is always ready: a service is cloned for each request, and made ready within its
+/// future. Errors of the services are passed on unchanged. Clones share everything. To send
+/// a router to other threads, its services must be [`Sync`], as tower's
+/// `BoxCloneSyncService` is.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ use crate::service::{PreferredFormat, ResponseBody};
 ///
 /// type Group = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
 ///
-/// // In earnest, a `BalanceService` each.
+/// In a real application, a `BalanceService` each.
 /// fn group(name: &'static str) -> Group {
 ///     Group::new(tower::service_fn(move |_| async move { Ok(Response::new(name.to_owned())) }))
 /// }
@@ -50,9 +51,9 @@ use crate::service::{PreferredFormat, ResponseBody};
 /// # runtime.block_on(async {
 ///
 /// let request = Request::get("http://api.example.com/v1/users").body(String::new())?;
-/// let answer = router.oneshot(request).await?;
+/// let response = router.oneshot(request).await?;
 /// # use http_body_util::BodyExt;
-/// assert_eq!(answer.into_body().collect().await?.to_bytes(), "api");
+/// assert_eq!(response.into_body().collect().await?.to_bytes(), "api");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -62,11 +63,11 @@ pub struct Router<S> {
 }
 
 impl<S> Router<S> {
-    /// Begins a router without rules.
+    /// Returns a builder, without rules.
     pub fn builder() -> RouterBuilder<S> {
         RouterBuilder {
             rules: Vec::new(),
-            otherwise: RouteAction::Answer(StaticResponse::not_found()),
+            otherwise: RouteAction::Respond(StaticResponse::not_found()),
             random: Random::from_entropy(),
             ignores_case: false,
         }
@@ -89,16 +90,16 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let facts = RequestFacts::of(&request);
         let wanted = || PreferredFormat::by(request.method(), request.headers());
-        let Ok(way) = self.table.way_of(&facts) else {
-            let answer = StaticResponse::in_doubt().response(wanted());
-            return RouterFuture::answered(answer);
+        let Ok(action) = self.table.action_of(&facts) else {
+            let response = StaticResponse::ambiguous_path().to_response(wanted());
+            return RouterFuture::responded(response);
         };
-        let service = match way {
-            RouteAction::Answer(answer) => {
-                return RouterFuture::answered(answer.response(wanted()));
+        let service = match action {
+            RouteAction::Respond(response) => {
+                return RouterFuture::responded(response.to_response(wanted()));
             }
             RouteAction::Redirect(plan) => {
-                return RouterFuture::answered(plan.response(&facts, wanted()));
+                return RouterFuture::responded(plan.to_response(&facts, wanted()));
             }
             RouteAction::Service(service) => service.clone(),
         };
@@ -122,8 +123,7 @@ impl<S> fmt::Debug for Router<S> {
     }
 }
 
-/// Everything that can be said of a [`Router`] before it starts: its rules, in the order
-/// in which they are tried.
+/// Builds a [`Router`] from rules, which are checked in the order in which they are added.
 #[must_use]
 pub struct RouterBuilder<S> {
     rules: Vec<(Rule, RouteAction<S, Redirect>)>,
@@ -133,22 +133,23 @@ pub struct RouterBuilder<S> {
 }
 
 impl<S> RouterBuilder<S> {
-    /// Sends what matches this rule, and none before it, to a service.
+    /// Sends requests that match this rule, and none before it, to a service.
     pub fn service(self, rule: Rule, service: S) -> Self {
         self.with(rule, RouteAction::Service(service))
     }
 
-    /// Sends the clients of what matches this rule, and none before it, elsewhere.
+    /// Redirects requests that match this rule, and none before it.
     pub fn redirect(self, rule: Rule, redirect: Redirect) -> Self {
         self.with(rule, RouteAction::Redirect(redirect))
     }
 
-    /// Answers what matches this rule, and none before it.
-    pub fn respond(self, rule: Rule, answer: StaticResponse) -> Self {
-        self.with(rule, RouteAction::Answer(answer))
+    /// Responds to requests that match this rule, and none before it, with a fixed
+    /// response.
+    pub fn respond(self, rule: Rule, response: StaticResponse) -> Self {
+        self.with(rule, RouteAction::Respond(response))
     }
 
-    /// Sends what matches no rule to a service.
+    /// Sends requests that match no rule to a service.
     pub fn fallback(self, service: S) -> Self {
         Self {
             otherwise: RouteAction::Service(service),
@@ -156,15 +157,16 @@ impl<S> RouterBuilder<S> {
         }
     }
 
-    /// Answers what matches no rule; with 404 and a line of text by default.
-    pub fn fallback_response(self, answer: StaticResponse) -> Self {
+    /// Sets the response to requests that match no rule; by default 404 with a line of
+    /// text.
+    pub fn fallback_response(self, response: StaticResponse) -> Self {
         Self {
-            otherwise: RouteAction::Answer(answer),
+            otherwise: RouteAction::Respond(response),
             ..self
         }
     }
 
-    /// Sets the source of chance for [`Rule::percent`], so that a test repeats itself.
+    /// Sets the random source of [`Rule::percent`], so that a test is reproducible.
     ///
     /// # Examples
     ///
@@ -183,8 +185,8 @@ impl<S> RouterBuilder<S> {
         Self { random, ..self }
     }
 
-    /// Compares the paths of all rules without regard to case, for members that do not
-    /// tell `/Admin` from `/admin`, as those on Windows.
+    /// Compares the paths of all rules without regard to case, for members that treat
+    /// `/Admin` and `/admin` alike, such as those on Windows.
     ///
     /// # Examples
     ///
@@ -196,7 +198,7 @@ impl<S> RouterBuilder<S> {
     ///
     /// let router = Router::builder()
     ///     .ignore_path_case()
-    ///     .answer(
+    ///     .respond(
     ///         Rule::new().path_prefix("/admin"),
     ///         StaticResponse::new(StatusCode::FORBIDDEN, "not from here\n"),
     ///     )
@@ -205,8 +207,8 @@ impl<S> RouterBuilder<S> {
     /// # let router: Router<Any> = router;
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// let answer = router.oneshot(Request::get("/ADMIN/x").body(String::new())?).await?;
-    /// assert_eq!(answer.status(), 403);
+    /// let response = router.oneshot(Request::get("/ADMIN/x").body(String::new())?).await?;
+    /// assert_eq!(response.status(), 403);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -222,13 +224,13 @@ impl<S> RouterBuilder<S> {
     ///
     /// # Errors
     ///
-    /// If a rule, a redirect or an answer is none; the error says which, and what to
-    /// write instead.
+    /// If a rule, a redirect or a response is not valid. The error names the rule, and how
+    /// to correct it.
     pub fn build(self) -> Result<Router<S>, RouterError> {
         let mut index = Index::default();
         let mut rules = Vec::with_capacity(self.rules.len());
         let last = self.rules.len() + 1;
-        for (position, (rule, way)) in self.rules.into_iter().enumerate() {
+        for (position, (rule, action)) in self.rules.into_iter().enumerate() {
             let number = position + 1;
             let mut conditions = rule.checked(number)?;
             let faulty = |fault| RouterError {
@@ -238,9 +240,9 @@ impl<S> RouterBuilder<S> {
             if self.ignores_case {
                 conditions = conditions.in_lower_case().map_err(faulty)?;
             }
-            let way = match way {
-                RouteAction::Answer(answer) => {
-                    RouteAction::Answer(answer.checked().map_err(faulty)?)
+            let action = match action {
+                RouteAction::Respond(response) => {
+                    RouteAction::Respond(response.checked().map_err(faulty)?)
                 }
                 RouteAction::Redirect(redirect) => {
                     RouteAction::Redirect(redirect.planned(conditions.prefix()).map_err(faulty)?)
@@ -252,12 +254,12 @@ impl<S> RouterBuilder<S> {
                 conditions.indexed_host(),
                 conditions.indexed_path(),
             );
-            rules.push((conditions, way));
+            rules.push((conditions, action));
         }
         let otherwise = match self.otherwise {
-            RouteAction::Answer(answer) => {
+            RouteAction::Respond(response) => {
                 let faulty = |fault| RouterError { rule: last, fault };
-                RouteAction::Answer(answer.checked().map_err(faulty)?)
+                RouteAction::Respond(response.checked().map_err(faulty)?)
             }
             RouteAction::Redirect(never) => match never {},
             RouteAction::Service(service) => RouteAction::Service(service),
@@ -272,8 +274,8 @@ impl<S> RouterBuilder<S> {
         Ok(Router { table })
     }
 
-    fn with(mut self, rule: Rule, way: RouteAction<S, Redirect>) -> Self {
-        self.rules.push((rule, way));
+    fn with(mut self, rule: Rule, action: RouteAction<S, Redirect>) -> Self {
+        self.rules.push((rule, action));
         self
     }
 }
@@ -287,18 +289,18 @@ impl<S> fmt::Debug for RouterBuilder<S> {
     }
 }
 
-/// Where a request goes.
+/// The destination of a request.
 enum RouteAction<S, R> {
-    Answer(StaticResponse),
+    Respond(StaticResponse),
     Redirect(R),
     Service(S),
 }
 
-/// Few services can be shown.
+/// By hand, because most services are not `Debug`.
 impl<S, R: fmt::Debug> fmt::Debug for RouteAction<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(answer) => answer.fmt(f),
+            Self::Respond(response) => response.fmt(f),
             Self::Redirect(redirect) => redirect.fmt(f),
             Self::Service(_) => f.debug_struct("Service").finish_non_exhaustive(),
         }
@@ -313,26 +315,29 @@ struct RuleTable<S> {
     ignores_case: bool,
 }
 
-/// The path of a request leads to different rules by its readings, and nothing says which
-/// one keeps more back.
+/// The interpretations of a request's path match different rules, and it is not known which
+/// rule is stricter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct InDoubt;
+pub(super) struct AmbiguousPath;
 
 impl<S> RuleTable<S> {
-    fn way_of(&self, facts: &RequestFacts<'_>) -> Result<&RouteAction<S, RedirectPlan>, InDoubt> {
+    fn action_of(
+        &self,
+        facts: &RequestFacts<'_>,
+    ) -> Result<&RouteAction<S, RedirectPlan>, AmbiguousPath> {
         let rule = self.find(facts, |facts| self.first(facts))?;
         let rule = rule.and_then(|rule| self.rules.get(rule));
-        Ok(rule.map_or(&self.otherwise, |(_, way)| way))
+        Ok(rule.map_or(&self.otherwise, |(_, action)| action))
     }
 
-    /// The first rule that matches by any reading of the path, counted from 0. `first` finds
-    /// it for one reading.
+    /// Returns the index of the first rule that matches any interpretation of the path.
+    /// `first` returns it for one interpretation.
     fn find(
         &self,
         facts: &RequestFacts<'_>,
         first: impl Fn(&RequestFacts<'_>) -> Option<usize>,
-    ) -> Result<Option<usize>, InDoubt> {
-        let places = Places::of(facts.path());
+    ) -> Result<Option<usize>, AmbiguousPath> {
+        let places = ResolvedReadings::of(facts.path());
         let found_at = |path: &str| self.read(facts, path, &first);
         if let Some(path) = places.only() {
             return Ok(found_at(path));
@@ -344,20 +349,21 @@ impl<S> RuleTable<S> {
             same &= other == as_written;
             least = [least, other].into_iter().flatten().min();
         }
-        let is_in_doubt = |(conditions, way): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
-            let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
-            let mut readings = places.all();
-            matches!(way, RouteAction::Service(_))
-                && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
-        };
+        let is_ambiguous =
+            |(conditions, action): &(RouteConditions, RouteAction<S, RedirectPlan>)| {
+                let excludes = |facts: &RequestFacts<'_>| conditions.exclude(facts, &self.random);
+                let mut readings = places.all();
+                matches!(action, RouteAction::Service(_))
+                    && (places.climbs || readings.any(|path| self.read(facts, path, excludes)))
+            };
         let found = least.and_then(|rule| self.rules.get(rule));
-        if !same && found.is_some_and(is_in_doubt) {
-            return Err(InDoubt);
+        if !same && found.is_some_and(is_ambiguous) {
+            return Err(AmbiguousPath);
         }
         Ok(least)
     }
 
-    /// Asks about one reading of the path.
+    /// Evaluates `ask` for one interpretation of the path.
     fn read<A>(
         &self,
         facts: &RequestFacts<'_>,
@@ -370,7 +376,7 @@ impl<S> RuleTable<S> {
         ask(&facts.read_as(path))
     }
 
-    /// The first rule that matches by one reading of the path.
+    /// Returns the first rule that matches one interpretation of the path.
     fn first(&self, facts: &RequestFacts<'_>) -> Option<usize> {
         let candidates = self.index.candidates(facts.host.as_deref(), facts.path());
         let mut candidates =
@@ -383,13 +389,16 @@ impl<S> RuleTable<S> {
 
 #[cfg(test)]
 impl<S> Router<S> {
-    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
+    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, AmbiguousPath> {
         let facts = RequestFacts::of(request);
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
-    /// The same, slowly, and obviously right.
-    pub(super) fn found_in_turn<B>(&self, request: &Request<B>) -> Result<Option<usize>, InDoubt> {
+    /// The same by a linear search, as a reference for tests.
+    pub(super) fn found_linearly<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<Option<usize>, AmbiguousPath> {
         let table = &self.table;
         table.find(&RequestFacts::of(request), |facts| {
             let holds =

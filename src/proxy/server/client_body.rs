@@ -1,4 +1,4 @@
-//! What a client sends, within limits: [`ClientBody`].
+//! The body that a client sends, within limits: [`ClientBody`].
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,20 +12,21 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::busy::Busy;
+use super::in_flight::InFlightRequest;
 use super::linger::discard;
 use super::unread::UnreadBody;
 use crate::proxy::empty_frames::poll_filled;
 use crate::service::{BoxError, RequestError, cause};
 use crate::timer::Deadline;
 
-/// The body of a request that a [`Server`](super::Server) accepted. It fails with 413 if
-/// it has more bytes than are allowed, with 408 if the next do not come in time, and with
-/// 400 if it breaks off or its chunks are malformed.
+/// The body of a request that a [`Server`](super::Server) accepted.
+///
+/// It fails with 413 if it has more bytes than allowed, with 408 if the next frame does not
+/// arrive in time, and with 400 if it breaks off or its chunks are malformed.
 ///
 /// # Examples
 ///
-/// A service for a [`Server`](super::Server) that is not a proxy:
+/// A service behind a [`Server`](super::Server) that is not a proxy:
 ///
 /// ```
 /// use equipoise::proxy::ClientBody;
@@ -43,25 +44,25 @@ use crate::timer::Deadline;
 /// # let _ = count;
 /// ```
 pub struct ClientBody {
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     inner: Option<Incoming>,
-    came_by: CameBy,
-    /// How many bytes may still come.
+    transport: BodyTransport,
+    /// The number of bytes that may still arrive.
     left: u64,
     patience: Duration,
     alarm: Option<Pin<Box<Deadline>>>,
     waiting: bool,
-    /// As long as it is there, the connection is not idle, whatever was answered.
-    busy: Option<Busy>,
+    /// While this exists, the connection is not idle, even if the response is complete.
+    busy: Option<InFlightRequest>,
 }
 
-/// What the end of a body, or of the interest in it, means.
+/// The HTTP version of the body, and the state needed when it ends or is dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum CameBy {
-    /// What is not read of it stands before the next request.
+pub(super) enum BodyTransport {
+    /// The unread rest of the body precedes the next request.
     Http1 {
         turn: u32,
-        /// The client waits to be told to send it.
+        /// The client waits for a 100 before it sends the body.
         expects: bool,
     },
     Http2 {
@@ -73,14 +74,14 @@ pub(super) enum CameBy {
 impl ClientBody {
     pub(super) fn new(
         inner: Incoming,
-        came_by: CameBy,
+        transport: BodyTransport,
         most: u64,
         patience: Duration,
-        busy: Option<Busy>,
+        busy: Option<InFlightRequest>,
     ) -> Self {
         Self {
             inner: Some(inner),
-            came_by,
+            transport,
             left: most,
             patience,
             alarm: None,
@@ -101,49 +102,49 @@ impl ClientBody {
         alarm.as_mut().poll(context)
     }
 
-    /// What has to be told of the end of it, and as which body.
+    /// Returns the state to notify of the body's end, and the body's number.
     fn unread(&self) -> Option<(&UnreadBody, u32)> {
-        match (self.came_by, &self.busy) {
-            (CameBy::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
+        match (self.transport, &self.busy) {
+            (BodyTransport::Http1 { turn, .. }, Some(busy)) => Some((busy.unread(), turn)),
             _ => None,
         }
     }
 
-    /// hyper tells a client that waits for that to send it.
+    /// The first poll makes hyper send 100 to a client that waits for it.
     fn asks(&mut self) {
-        if let CameBy::Http1 { expects, .. } = &mut self.came_by {
+        if let BodyTransport::Http1 { expects, .. } = &mut self.transport {
             if std::mem::take(expects) {
                 if let Some((unread, turn)) = self.unread() {
-                    unread.was_asked(turn);
+                    unread.note_continue_sent(turn);
                 }
             }
         }
     }
 
-    /// All of it has been read.
+    /// The whole body has been read.
     fn was_read(&self) {
         if let Some((unread, turn)) = self.unread() {
             unread.was_read(turn);
         }
     }
 
-    /// It fails, and what still comes of it is of no use.
+    /// The body fails, and the rest of it is of no use.
     fn lost(&self, error: RequestError) -> RequestError {
         if let Some((unread, turn)) = self.unread() {
-            unread.is_lost(turn);
+            unread.note_lost(turn);
         }
         error
     }
 
-    /// Whether an end of the frames is an end of the body. hyper ends them too when the client
-    /// resets an HTTP/2 stream with `NO_ERROR`.
+    /// Returns whether the end of the frames is the end of the body. hyper also ends them
+    /// when the client resets an HTTP/2 stream with `NO_ERROR`.
     fn is_whole(&self) -> bool {
         let Some(inner) = &self.inner else {
             return true;
         };
-        match self.came_by {
-            CameBy::Http1 { .. } => inner.size_hint().lower() == 0,
-            CameBy::Http2 { .. } => inner.is_end_stream(),
+        match self.transport {
+            BodyTransport::Http1 { .. } => inner.size_hint().lower() == 0,
+            BodyTransport::Http2 { .. } => inner.is_end_stream(),
         }
     }
 }
@@ -164,7 +165,7 @@ impl Body for ClientBody {
         let frame = poll_filled(context, |context| Pin::new(&mut *inner).poll_frame(context));
         let Poll::Ready(frame) = frame else {
             return this.poll_late(context).map(|()| {
-                let late = "the next of the body did not come in time";
+                let late = "the next part of the body did not arrive in time";
                 let late = RequestError::new(StatusCode::REQUEST_TIMEOUT, late);
                 Some(Err(this.lost(late)))
             });
@@ -178,7 +179,7 @@ impl Body for ClientBody {
                 return Poll::Ready(None);
             }
             None => {
-                let short = "the client has broken off its body";
+                let short = "the client ended the body early";
                 return Poll::Ready(Some(Err(this.lost(broken(short)))));
             }
         };
@@ -187,7 +188,7 @@ impl Body for ClientBody {
             Some(left) => this.left = left,
             None => return Poll::Ready(Some(Err(this.lost(too_large())))),
         }
-        // Nothing comes after trailers, and not every reader asks whether something does.
+        // Trailers come last, and not every reader polls again after them.
         if frame.is_trailers() || this.is_end_stream() {
             this.was_read();
         }
@@ -211,7 +212,7 @@ impl Drop for ClientBody {
         };
         if let Some((unread, turn)) = self.unread() {
             unread.return_rest(turn, body);
-        } else if let CameBy::Http2 { linger } = self.came_by {
+        } else if let BodyTransport::Http2 { linger } = self.transport {
             discard(body, linger);
         }
     }
@@ -221,11 +222,11 @@ fn broken(cause: impl Into<BoxError>) -> RequestError {
     RequestError::new(StatusCode::BAD_REQUEST, cause)
 }
 
-/// What hyper could not read: the body broke off, or its chunks are not as they should be.
+/// Converts an error of hyper: the body broke off, or its chunks are malformed.
 fn unreadable(error: hyper::Error) -> RequestError {
     let why = cause::<io::Error>(&error);
     let detail = match why.map(io::Error::kind) {
-        // hyper has no other name for its limit.
+        // hyper has no error type for this limit.
         _ if why.is_some_and(is_of_extensions) => {
             "the chunk extensions of its body add up to 16 KiB or more"
         }
@@ -242,7 +243,7 @@ fn is_of_extensions(error: &io::Error) -> bool {
 }
 
 fn too_large() -> RequestError {
-    let most = "the body has more bytes than are allowed";
+    let most = "the body has more bytes than allowed";
     RequestError::new(StatusCode::PAYLOAD_TOO_LARGE, most)
 }
 

@@ -1,6 +1,6 @@
-//! One connection of a client, from its first byte to its end.
+//! A client's connection, from its first byte to its end.
 //!
-//! What does not live here: its bytes (`line`) and its requests (`request`).
+//! What does not live here: its bytes (`client_stream`) and its requests (`request`).
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::ClientBody;
+use super::client_stream::ClientStream;
+use super::connection_state::{ConnectionDue, ConnectionState};
 use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
-use super::line::{LineDue, LineState};
 use super::options::Options;
-use super::request::Requests;
+use super::request::RequestService;
 use super::streams::StreamTasks;
-use super::watched::ClientStream;
 use crate::net::{
     Accepted, Arrived, ConnectionPermit, Evictable, IdleConnections, LAST_CALL, Stopping, Stream,
     TlsSession,
@@ -33,14 +33,14 @@ use crate::proxy::{ClientAddr, ServerAddr};
 use crate::service::BoxError;
 use crate::timer::Deadline;
 
-/// A connection that was accepted, and what it needs.
+/// An accepted connection, with what is needed to serve it.
 pub(super) struct ClientConnection<S> {
     pub(super) arrived: Arrived,
     pub(super) service: S,
     pub(super) options: Arc<Options>,
 }
 
-/// Bytes of an answer over HTTP/2 that are held for a socket that has no room.
+/// The number of bytes of an HTTP/2 response that are buffered while the socket is full.
 const MOST_UNSENT: usize = 64 * 1024;
 
 impl<S, B> ClientConnection<S>
@@ -51,7 +51,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Serves it until it ends; what goes wrong is the client's, and ends it.
+    /// Serves the connection until it ends. Errors end it, and are not reported.
     pub(super) async fn serve(self) {
         let Self {
             arrived,
@@ -64,41 +64,41 @@ where
             stopping,
             idle,
         } = arrived;
-        let line = || {
+        let state = || {
             let (requests, discard) = (options.max_requests, options.max_discard);
-            Arc::new(LineState::new(options.patience, requests, discard))
+            Arc::new(ConnectionState::new(options.patience, requests, discard))
         };
-        // The time for a head counts from here on, or from the end of the handshake.
-        let early = line();
+        // The time limit for a head starts here, or at the end of the handshake.
+        let early = state();
         let opening = OpenedConnection::open(accepted, &options);
         let opened = stopping.opened_in(options.patience.head, opening).await;
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
-            let line = if late { line() } else { early };
-            let speaking = Speaking {
+            let state = if late { state() } else { early };
+            let speaking = HttpConnection {
                 service,
                 options: options.clone(),
                 place,
                 stopping,
                 idle,
-                line,
+                state,
             };
             speaking.speak(opened).await;
         }
     }
 }
 
-/// A connection whose HTTP begins.
-struct Speaking<S> {
+/// A connection on which HTTP begins.
+struct HttpConnection<S> {
     service: S,
     options: Arc<Options>,
     place: ConnectionPermit,
     stopping: Stopping,
     idle: IdleConnections,
-    line: Arc<LineState>,
+    state: Arc<ConnectionState>,
 }
 
-impl<S, B> Speaking<S>
+impl<S, B> HttpConnection<S>
 where
     S: Service<http::Request<ClientBody>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -107,10 +107,10 @@ where
     B::Error: Into<BoxError>,
 {
     async fn speak(self, opened: OpenedConnection) {
-        let (options, line) = (self.options, self.line);
-        let requests = Requests {
+        let (options, state) = (self.options, self.state);
+        let requests = RequestService {
             service: self.service,
-            line: line.clone(),
+            connection: state.clone(),
             options: options.clone(),
             client: opened.client,
             here: opened.here,
@@ -125,7 +125,7 @@ where
         let bytes = ClientStream::new(
             opened.stream,
             opened.first,
-            line.clone(),
+            state.clone(),
             heads,
             options.linger,
             self.place,
@@ -141,12 +141,12 @@ where
                 .initial_stream_window_size(options.http2_stream_window())
                 .initial_connection_window_size(options.http2_connection_window())
                 .max_send_buf_size(MOST_UNSENT)
-                // A client that is gone without a word is noticed while it is owed answers.
+                // Detects a dead client while a response is owed.
                 .keep_alive_interval(Some(options.patience.idle))
                 .keep_alive_timeout(options.patience.head)
                 .serve_connection(bytes, requests);
             let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http2::Connection::graceful_shutdown)
                 .await;
@@ -158,7 +158,7 @@ where
             }
             let connection = http1.serve_connection(bytes, requests).with_upgrades();
             let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&line, &self.idle, self.stopping, grace, heads);
+            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
             watch
                 .over(connection, http1::UpgradeableConnection::graceful_shutdown)
                 .await;
@@ -166,19 +166,19 @@ where
     }
 }
 
-/// What is known of a connection before its first request.
+/// A connection before its first request.
 struct OpenedConnection {
     stream: Stream,
     client: Option<ClientAddr>,
     here: Option<ServerAddr>,
     secured: Option<TlsSession>,
-    /// Read already.
+    /// Bytes that were read already.
     first: Bytes,
     is_two: bool,
 }
 
 impl OpenedConnection {
-    /// Finds out whose it is, and what is spoken.
+    /// Finds out the client's address, and the HTTP version.
     async fn open(accepted: Accepted, options: &Options) -> io::Result<Self> {
         let accepted = options.opening.open(accepted).await?;
         let (mut stream, client, secured) = accepted.into_parts();
@@ -199,28 +199,28 @@ impl OpenedConnection {
     }
 }
 
-/// Ends a connection when its time has come.
+/// Ends a connection when a time limit is exceeded.
 struct ConnectionDeadline<'l> {
-    line: &'l Arc<LineState>,
+    state: &'l Arc<ConnectionState>,
     idle: &'l IdleConnections,
     stopping: Stopping,
-    /// What a client has to send one more request when the server stops.
+    /// The time in which a client may send one more request when the server stops.
     grace: Duration,
-    /// The connection is told to end only when it is idle: each answer says for itself that
-    /// it is the last. HTTP/2 announces the end instead.
+    /// Whether each response announces that it is the last, so the connection is told
+    /// to end only when it is idle. HTTP/2 announces the end by itself.
     says_so: bool,
 }
 
 impl<'l> ConnectionDeadline<'l> {
     fn new(
-        line: &'l Arc<LineState>,
+        state: &'l Arc<ConnectionState>,
         idle: &'l IdleConnections,
         stopping: Stopping,
         grace: Duration,
         says_so: bool,
     ) -> Self {
         Self {
-            line,
+            state,
             idle,
             stopping,
             grace,
@@ -228,13 +228,13 @@ impl<'l> ConnectionDeadline<'l> {
         }
     }
 
-    /// Polls a connection to its end; `end` begins the end in good order.
+    /// Polls a connection to its end; `end` starts a graceful end.
     async fn over<C>(self, mut connection: Pin<&mut C>, end: impl Fn(Pin<&mut C>))
     where
         C: Future,
     {
         let Self {
-            line,
+            state,
             idle,
             stopping,
             grace,
@@ -242,28 +242,31 @@ impl<'l> ConnectionDeadline<'l> {
         } = self;
         let mut alarm = ConnectionAlarm::new();
         let mut listening = stopping.clone();
-        // Without the budget of tasks: used up, it would not listen.
+        // Without the task's budget: if it is used up, the signal would go unnoticed.
         let mut draining = pin!(unconstrained(listening.draining()));
         let (mut ending, mut listened, mut told) = (false, false, false);
         let mut entry = None;
         std::future::poll_fn(|context| {
-            // As below, one waker will do.
-            entry.get_or_insert_with(|| idle.enter(line.clone(), context.waker()));
+            // As below, a single waker is enough.
+            entry.get_or_insert_with(|| idle.enter(state.clone(), context.waker()));
             loop {
                 if connection.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
-                if line.unread.is_discarded()
-                    && line.unread.poll_discard(line.is_busy(), context).is_ready()
+                if state.unread.is_discarded()
+                    && state
+                        .unread
+                        .poll_discard(state.is_busy(), context)
+                        .is_ready()
                 {
-                    line.is_idle_now();
+                    state.note_idle();
                     continue;
                 }
-                if line.is_evicted() {
-                    if line.idle_since().is_none() {
-                        line.is_spared();
+                if state.is_evicted() {
+                    if state.idle_since().is_none() {
+                        state.cancel_eviction();
                     } else if ending {
-                        // What there was to say has been written.
+                        // All pending bytes have been written.
                         return Poll::Ready(());
                     } else {
                         ending = true;
@@ -272,30 +275,31 @@ impl<'l> ConnectionDeadline<'l> {
                         continue;
                     }
                 }
-                // This task has but one waker: listening once is enough until it is woken.
+                // This task has only one waker: registering it once is enough until it is
+                // woken.
                 told = told
                     || (!listened || stopping.has_begun())
                         && draining.as_mut().poll(context).is_ready();
                 listened = true;
                 if says_so {
-                    if told && !line.is_closing() {
-                        line.closes_soon(grace);
+                    if told && !state.is_closing() {
+                        state.close_after_response(grace);
                         alarm.set(Instant::now() + grace);
                     }
-                } else if !ending && (told || line.is_worn()) {
+                } else if !ending && (told || state.has_max_requests()) {
                     ending = true;
                     end(connection.as_mut());
                     alarm.set(Instant::now() + LAST_CALL);
                     continue;
                 }
-                match ready!(alarm.poll(line, ending, context)) {
-                    LineDue::Close if !ending => {
+                match ready!(alarm.poll(state, ending, context)) {
+                    ConnectionDue::Close if !ending => {
                         ending = true;
                         end(connection.as_mut());
                         alarm.set(Instant::now() + LAST_CALL);
                     }
-                    // Whoever has not ended in good order by now is not going to.
-                    LineDue::Close | LineDue::Cut | LineDue::Nothing { .. } => {
+                    // A connection that has not ended gracefully by now will not.
+                    ConnectionDue::Close | ConnectionDue::Cut | ConnectionDue::Nothing { .. } => {
                         return Poll::Ready(());
                     }
                 }
@@ -305,10 +309,10 @@ impl<'l> ConnectionDeadline<'l> {
     }
 }
 
-/// Goes off when something may be due.
+/// A timer that fires when a time limit may be exceeded.
 struct ConnectionAlarm {
     sleep: Pin<Box<Deadline>>,
-    /// It is set, and will wake the one task that there is.
+    /// The timer is set, and will wake the connection's task.
     set: bool,
 }
 
@@ -325,10 +329,15 @@ impl ConnectionAlarm {
         self.set = false;
     }
 
-    /// Resolves once something is due.
-    fn poll(&mut self, line: &LineState, ending: bool, context: &mut Context<'_>) -> Poll<LineDue> {
+    /// Resolves once a time limit is exceeded.
+    fn poll(
+        &mut self,
+        state: &ConnectionState,
+        ending: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<ConnectionDue> {
         loop {
-            // Once it is set, a look is enough, and cheaper than a poll.
+            // Once it is set, checking it is enough, and cheaper than a poll.
             if self.set && !self.sleep.is_elapsed() {
                 return Poll::Pending;
             }
@@ -336,8 +345,8 @@ impl ConnectionAlarm {
                 self.set = true;
                 return Poll::Pending;
             }
-            match line.due(ending) {
-                LineDue::Nothing { until } => self.set(until),
+            match state.due(ending) {
+                ConnectionDue::Nothing { until } => self.set(until),
                 due => return Poll::Ready(due),
             }
         }

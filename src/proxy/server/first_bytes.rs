@@ -1,15 +1,15 @@
-//! The first bytes of a connection, by which HTTP/2 is told from HTTP/1.1 where TLS has agreed
-//! on neither.
+//! Detects HTTP/2 by the first bytes of a connection, if TLS has not negotiated a version.
 
 use std::io::{self, ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+/// The beginning of every HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads until it is clear whether it is HTTP/2; what was read comes along.
+/// Reads until it is clear whether the connection is HTTP/2; also returns the bytes that
+/// were read.
 pub(super) async fn first_bytes<R>(stream: &mut R) -> io::Result<(Bytes, bool)>
 where
     R: AsyncRead + Unpin,
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn http_2_is_told_by_its_preface() {
+    fn http_2_is_detected_by_its_preface() {
         let two = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore";
         for (sent, is_two) in [
             (two.as_slice(), true),

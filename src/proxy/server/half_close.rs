@@ -1,8 +1,8 @@
-//! A client that ends its side of the connection and waits for its answer on the other:
-//! [`HalfClose`] notices it, and when such a client is gone after all.
+//! A client that shuts down its sending side and waits for the response: [`HalfClose`]
+//! detects this, and also detects when such a client is gone.
 //!
-//! Over TCP, the end of a side and a connection that was closed altogether look the same; a
-//! reset does not. What does not live here: how long such a client is waited for (`line`).
+//! Over TCP, a shut-down side and a closed connection look the same; a reset does not. What
+//! does not live here: how long the response to such a client continues (`connection_state`).
 
 use std::io;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::line::LineState;
+use super::connection_state::ConnectionState;
 use crate::net::{Stream, StreamCarrier};
 
-/// Whether a client has ended its side while it is owed an answer.
+/// Whether a client has shut down its sending side while it is owed a response.
 #[derive(Debug, Default)]
 pub(super) struct HalfClose(Option<ClientGone>);
 
@@ -23,20 +23,20 @@ impl HalfClose {
         self.0.is_some()
     }
 
-    /// Looks whether the client is still there while hyper does not read. An error says that it
-    /// is not.
-    pub(super) fn look(
+    /// Checks whether the client is still connected while hyper does not read. Returns an
+    /// error if it is not.
+    pub(super) fn check(
         &mut self,
         stream: &mut Stream,
         ahead: &mut Bytes,
-        line: &LineState,
+        connection: &ConnectionState,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         if self.0.is_none() {
-            if !has_ended(stream, ahead, line.unread.is_whole(), context)? {
+            if !has_ended(stream, ahead, connection.unread.is_whole(), context)? {
                 return Ok(());
             }
-            if !line.has_half_closed() {
+            if !connection.note_half_close() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
@@ -45,9 +45,9 @@ impl HalfClose {
     }
 }
 
-/// Returns whether the client has ended its side, or fails if the connection was reset. What
-/// else it has sent is left in the socket, or, if that cannot be, is added to `ahead`; that is
-/// done only once the request is `whole`.
+/// Returns whether the client has shut down its sending side, or fails if the connection
+/// was reset. Further bytes stay in the socket, or, if they cannot, are added to `ahead`;
+/// that happens only once the request is `whole`.
 fn has_ended(
     stream: &mut Stream,
     ahead: &mut Bytes,
@@ -70,9 +70,8 @@ fn has_ended(
         return Ok(false);
     };
     match read {
-        // Under TLS, many clients end their side without announcing it (`close_notify`).
-        // That could be an attacker's doing, but the request is whole, and nothing of it can
-        // be missing.
+        // With TLS, many clients close without `close_notify`. An attacker could cause
+        // that, too, but the request is complete, so nothing of it can be missing.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
         read => read?,
     }
@@ -80,15 +79,15 @@ fn has_ended(
     Ok(ahead.is_empty())
 }
 
-/// Waits for the reset of a connection whose end has been read: that is all a socket can tell
-/// then, and a read does not show it.
+/// Waits for the reset of a connection whose end has been read. A reset is all that a
+/// socket can then report, and a read does not show it.
 struct ClientGone(Option<Reset>);
 
 type Reset = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl ClientGone {
-    /// Watches a second descriptor of the same socket. Without one, for want of descriptors or
-    /// under TLS, only a write shows that the client is gone.
+    /// Watches a second descriptor of the same socket. Without one, for lack of descriptors
+    /// or with TLS, only a write shows that the client is gone.
     #[cfg(target_os = "linux")]
     fn of(stream: &Stream) -> Self {
         use std::os::fd::AsFd;

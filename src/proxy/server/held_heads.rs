@@ -1,8 +1,8 @@
-//! The memory of the heads of requests over HTTP/2, of which a connection has many at a
-//! time: [`HeadBudget`] bounds their sum, and [`HeldHead`] is one head's part of it.
+//! The memory for the heads of requests over HTTP/2, of which a connection can have many:
+//! [`HeadBudget`] bounds their sum, and [`HeldHead`] is the share of one head.
 //!
-//! What does not live here: the size of one head, which hyper bounds, and heads of HTTP/1.1,
-//! of which a connection has one.
+//! What does not live here: the size of one head, which hyper bounds, and heads of
+//! HTTP/1.1, of which a connection has one.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use http::Request;
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// How many bytes of heads may be held by one connection, and by all of a server.
+/// The maximum number of bytes of heads, per connection and per server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadLimits {
     pub(super) connection: u64,
     pub(super) server: u64,
 }
 
-/// What is held of a budget. A connection's is part of its server's.
+/// The used part of a budget. A connection's budget is part of its server's.
 // Relaxed: only the sums count, nothing is published by them.
 #[derive(Debug)]
 pub(super) struct HeadBudget {
@@ -27,7 +27,8 @@ pub(super) struct HeadBudget {
 }
 
 impl HeadBudget {
-    /// For a new connection of a server whose connections share `server`.
+    /// Creates the budget of a new connection; `server` is shared by the server's
+    /// connections.
     pub(super) fn new(limits: HeadLimits, server: Arc<AtomicU64>) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -45,13 +46,13 @@ impl HeadBudget {
             budget: self.clone(),
             bytes,
         };
-        // One alone is bounded by its own limit.
+        // A single head is bounded by its own limit.
         let fits = here <= self.limits.connection || here == bytes;
         (fits && server <= self.limits.server).then_some(held)
     }
 }
 
-/// The part of a budget that one head takes.
+/// The share of a budget that one head uses.
 #[derive(Debug)]
 pub(super) struct HeldHead {
     budget: Arc<HeadBudget>,
@@ -65,15 +66,15 @@ impl Drop for HeldHead {
     }
 }
 
-/// What a field takes in a map beside its text: an entry, its place in the index, and the
-/// room that the map has left after it grew.
+/// The memory of a field in a map in addition to its text: an entry, its slot in the index,
+/// and the spare capacity after the map has grown.
 const FIELD: usize = 160;
 
-/// What a request takes beside its fields.
+/// The memory of a request in addition to its fields.
 const REQUEST: usize = 512;
 
-/// What a head takes, about. Its text counts twice: once as it is held, even if HPACK has
-/// sent it once for many, and once as it is written to a member.
+/// Returns the approximate memory of a head. Its text counts twice: once as it is held,
+/// even if HPACK sent it only once for many heads, and once as it is written to a member.
 fn cost<B>(request: &Request<B>) -> u64 {
     let fields = request.headers().iter();
     let fields = fields.map(|(name, value)| FIELD + 2 * (name.as_str().len() + value.len()));

@@ -1,15 +1,15 @@
-//! What one connection of HTTP/2 may take up: the limits of a [`Server`] for it.
+//! The limits of a [`Server`] for one HTTP/2 connection.
 //!
-//! What does not live here: the other limits (`options`), and what enforces them (`held_heads`,
-//! `streams`).
+//! What does not live here: the other limits (`options`), and their enforcement
+//! (`held_heads`, `streams`).
 
 use super::Server;
 use super::held_heads::HeadLimits;
 use super::options::Options;
 
 impl Server {
-    /// Sets how many bytes the head of a request may have over HTTP/2, counted as in RFC 9113,
-    /// 6.5.2: 32 bytes are added for each field. By default 16 KiB, or
+    /// Sets the maximum size of a request head over HTTP/2 in bytes, counted as in RFC
+    /// 9113, 6.5.2: 32 bytes are added for each field. The default is 16 KiB, or
     /// [`max_head`](Self::max_head) if that is less.
     ///
     /// # Examples
@@ -29,35 +29,35 @@ impl Server {
         self
     }
 
-    /// Sets how many requests one connection of HTTP/2 may have at once; 100 by default, and
-    /// at least 1.
+    /// Sets how many requests one HTTP/2 connection may have at once; 100 by default, at
+    /// least 1.
     pub fn http2_max_concurrent_streams(mut self, streams: u32) -> Self {
         self.options.http2_streams = streams.max(1);
         self
     }
 
     /// Sets how many bytes of a request's body a client may send over HTTP/2 before the
-    /// service has read them; 256 KiB by default, and at least 1. A client sends at most that
-    /// much in the time of a round trip.
+    /// service has read them; 256 KiB by default, at least 1. This is also the most that a
+    /// client sends per round trip.
     ///
-    /// The window of a connection is this times the
-    /// [streams](Self::http2_max_concurrent_streams), so that one body that is not read stops
-    /// no other. HTTP/2 has no windows of more than 2 GiB: that of a stream is lowered to what
-    /// is left for each.
+    /// The window of a connection is this value times the
+    /// [streams](Self::http2_max_concurrent_streams), so that one unread body blocks no
+    /// other. HTTP/2 has no windows above 2 GiB: the window of a stream is reduced so that
+    /// the sum fits.
     pub fn http2_initial_stream_window_size(mut self, bytes: u32) -> Self {
         self.options.http2_stream_window = bytes.max(1);
         self
     }
 
-    /// Sets how many bytes of heads may be held at once over HTTP/2, by one connection and by
-    /// all of the server; 2 MiB and 256 MiB by default. A request for whose head there is no
-    /// room is refused (`REFUSED_STREAM`), so that its client may send it again. One that is
-    /// alone on its connection has room there in any case.
+    /// Sets how many bytes of heads may be held at once over HTTP/2, by one connection and
+    /// by the whole server; 2 MiB and 256 MiB by default. A request whose head does not fit
+    /// is refused (`REFUSED_STREAM`), so its client may send it again. The only request of
+    /// a connection always fits into the connection's limit.
     ///
-    /// A head is held until its request has been answered to the last byte, as it may have to
-    /// go to another member. It counts for what it costs: 512 bytes, 160 for each field, and
-    /// its text twice, once as it is held and once as it is written to a member. Clones of
-    /// this server, for further listeners, share the bound of the server.
+    /// A head is held until its response is complete, because the request may have to go to
+    /// another member. It counts for the memory that it uses: 512 bytes, 160 for each
+    /// field, and its text twice, once as it is held and once as it is written to a member.
+    /// Clones of this server, for further listeners, share the server's limit.
     pub fn http2_max_held_heads(mut self, connection: u64, server: u64) -> Self {
         self.options.head_limits = HeadLimits { connection, server };
         self
@@ -65,13 +65,13 @@ impl Server {
 }
 
 impl Options {
-    /// The most that the fields of a request over HTTP/2 may come to.
+    /// Returns the limit for the fields of a request over HTTP/2.
     pub(super) fn http2_header_list(&self) -> u32 {
         let head = u32::try_from(self.max_head).unwrap_or(u32::MAX);
         self.http2_header_list.unwrap_or(head.min(16 * 1024))
     }
 
-    /// The window of a stream, of which there is room for as many as there may be.
+    /// Returns the window of a stream, reduced so that the sum of all fits.
     pub(super) fn http2_stream_window(&self) -> u32 {
         let most = MOST_WINDOW / self.http2_streams;
         self.http2_stream_window.min(most.max(1))
@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// What the window of a connection cannot be less than (RFC 9113, 6.9.2), nor more.
+/// The smallest window that a connection can have (RFC 9113, 6.9.2), and the largest.
 const DEFAULT_WINDOW: u32 = 65_535;
 const MOST_WINDOW: u32 = (1 << 31) - 1;
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_over_http_2_has_16_kib_unless_something_else_is_said() {
+    fn a_head_over_http_2_has_16_kib_by_default() {
         let list = |server: Server| server.options.http2_header_list();
         assert_eq!(list(Server::new()), 16 * 1024);
         assert_eq!(list(Server::new().max_head(1 << 20)), 16 * 1024);

@@ -1,9 +1,11 @@
-//! How a connection is closed so that the client reads the last answer: [`Linger`]; and how a
-//! stream of HTTP/2 ends that was answered while the client was sending: [`discard`].
+//! Closes a connection so that the client can read the last response: [`Linger`]; and ends
+//! an HTTP/2 stream whose response is complete while the client is still sending:
+//! [`discard`].
 //!
-//! To close a socket of which something is unread resets the connection, and a client that
-//! still sends fails before it has read its answer. So only the own side is shut down first;
-//! what the client sends is discarded until it closes its side, as Apache and nginx do.
+//! Closing a socket with unread data resets the connection, and a client that is still
+//! sending fails before it has read its response. Therefore only the sending side is shut
+//! down first; what the client sends is discarded until it closes its side, as in Apache
+//! and nginx.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -17,14 +19,14 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-/// A client that sends nothing for so long gets no more time.
+/// A client that sends nothing for this long gets no more time.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Discards what comes of a body over HTTP/2 that nothing reads, in a task of its own. After
-/// that, or where there is no runtime, the stream is reset with `NO_ERROR`.
+/// Discards the unread rest of a body over HTTP/2, in a task of its own. After that, or
+/// without a runtime, the stream is reset with `NO_ERROR`.
 ///
-/// To reset it at once would be allowed, but there are clients (curl 7.88 is one) that fail
-/// then while they send, and lose the answer.
+/// HTTP/2 would allow resetting it at once, but some clients (such as curl 7.88) then fail
+/// while they send, and lose the response.
 pub(super) fn discard(mut body: Incoming, limit: Duration) {
     let Ok(runtime) = Handle::try_current() else {
         return;
@@ -44,18 +46,18 @@ pub(super) fn discard(mut body: Incoming, limit: Duration) {
     });
 }
 
-/// What is read at once, to be discarded.
+/// The number of bytes to read at once, to be discarded.
 const PIECE: usize = 16 * 1024;
 
-/// Discards what comes after the own side of a connection was shut down.
+/// Discards what arrives after the sending side of a connection was shut down.
 #[derive(Debug)]
 pub(super) struct Linger {
     limit: Duration,
-    begun: Option<Begun>,
+    begun: Option<LingerTimer>,
 }
 
 #[derive(Debug)]
-struct Begun {
+struct LingerTimer {
     end: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -69,23 +71,23 @@ impl Linger {
         self.begun.is_some()
     }
 
-    /// Resolves when the client has closed its side, or the time is up.
+    /// Resolves when the client has closed its side, or the time limit is exceeded.
     pub(super) fn poll<S>(&mut self, stream: &mut S, context: &mut Context<'_>) -> Poll<()>
     where
         S: AsyncRead + Unpin,
     {
         let limit = self.limit;
-        let Begun { end, alarm } = self.begun.get_or_insert_with(|| {
+        let LingerTimer { end, alarm } = self.begun.get_or_insert_with(|| {
             let now = Instant::now();
             let alarm = Box::pin(sleep_until(now + limit.min(SILENCE)));
             let end = now + limit;
-            Begun { end, alarm }
+            LingerTimer { end, alarm }
         });
         let mut piece = [0; PIECE];
         while Instant::now() < *end {
             let mut buffer = ReadBuf::new(&mut piece);
             let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(context, &mut buffer) else {
-                // Without the budget of tasks: used up, it would leave the alarm unset.
+                // Without the task's budget: if it is used up, the alarm would stay unset.
                 return pin!(unconstrained(alarm.as_mut())).poll(context);
             };
             if read.is_err() || buffer.filled().is_empty() {

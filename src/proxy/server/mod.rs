@@ -6,21 +6,22 @@
 //!    inherited             peers                                            ClientAddr, TlsSession
 //! ```
 //!
-//! HTTP itself is hyper's. What is here is how long each step may take, and an end in good
-//! order.
+//! hyper implements HTTP itself. This module adds time limits for each step, and graceful
+//! shutdown.
 //!
-//! What does not live here: accepting, the PROXY protocol and TLS (`net`), and what is
-//! answered.
+//! What does not live here: accepting, the PROXY protocol and TLS (`net`), and the
+//! responses.
 
-mod busy;
 mod client_body;
+mod client_stream;
 mod connection;
-mod control;
+mod connection_state;
 mod first_bytes;
+mod frame_budget;
 mod half_close;
 mod held_heads;
 mod http2_options;
-mod line;
+mod in_flight;
 mod linger;
 mod options;
 mod request;
@@ -31,7 +32,6 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;
-mod watched;
 
 pub use client_body::ClientBody;
 pub use options::Server;

@@ -1,4 +1,4 @@
-//! Everything that can be said of a server before it serves: [`Server`].
+//! The settings of a server: [`Server`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,65 +7,66 @@ use bytes::Bytes;
 use http::Response;
 use ipnet::IpNet;
 
+use super::connection_state::ClientTimeouts;
 use super::held_heads::HeadLimits;
-use super::line::ClientTimeouts;
 use crate::net::Opening;
 use crate::service::{ErrorPage, Pages};
 use crate::sync::AtomicU64;
 
-/// A server of HTTP/1.1 and HTTP/2 for any tower service, within limits.
+/// A server of HTTP/1.1 and HTTP/2 for any tower service, with limits.
 ///
-/// Which HTTP it is, TLS has agreed on (ALPN), or the first bytes tell. The service finds
-/// the client's [`ClientAddr`](super::super::ClientAddr) in the extensions of each
-/// request and, with TLS, its [`TlsSession`](crate::net::TlsSession).
+/// The version of HTTP is negotiated by TLS (ALPN), or detected by the first bytes. The
+/// service finds the client's [`ClientAddr`](super::super::ClientAddr) in the extensions of
+/// each request and, with TLS, its [`TlsSession`](crate::net::TlsSession).
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
-/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | idle ones are closed, else wait for a place |
-/// | a head's bytes over HTTP/1.1 | 64 KiB | [`max_head`](Self::max_head) | 431 |
-/// | the same over HTTP/2 | 16 KiB | [`http2_max_header_list_size`](Self::http2_max_header_list_size) | 431 |
-/// | a head's lines | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](Self::max_headers) | 431 |
-/// | heads held by one connection over HTTP/2 | 2 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
-/// | heads held by all connections over HTTP/2 | 256 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
-/// | streams at once on one connection | 100 | [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) | `REFUSED_STREAM` |
-/// | bytes of a body that nothing has read, a stream | 256 KiB | [`http2_initial_stream_window_size`](Self::http2_initial_stream_window_size) | wait at the client |
-/// | frames over HTTP/2 that carry nothing | 10 000 at once, then 1 000 a second and 4 for each frame of an answer, and 1 for each KiB of it | | `ENHANCE_YOUR_CALM` |
-/// | a body's bytes | none | [`max_body`](Self::max_body) | 413 |
-/// | requests on one connection | none | [`max_requests`](Self::max_requests) | it is closed in good order |
-/// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut |
-/// | between two pieces of a body | 30 s | [`body_timeout`](Self::body_timeout) | 408 |
-/// | between two reads of an answer | 60 s | [`write_timeout`](Self::write_timeout) | cut; over HTTP/2 the stream is reset |
-/// | between two requests | 60 s, or until its place is wanted | [`idle_timeout`](Self::idle_timeout) | closed in good order |
-/// | a rest of a body that nothing reads | 64 KiB | [`max_discard`](Self::max_discard) | `Connection: close` |
-/// | for a client to close its side too | 30 s | [`linger_timeout`](Self::linger_timeout) | cut |
-/// | after a client has ended its side | 30 s | [`half_close_timeout`](Self::half_close_timeout) | cut |
-/// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
+/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | idle ones are closed, otherwise clients wait |
+/// | bytes of a head over HTTP/1.1 | 64 KiB | [`max_head`](Self::max_head) | 431 |
+/// | bytes of a head over HTTP/2 | 16 KiB | [`http2_max_header_list_size`](Self::http2_max_header_list_size) | 431 |
+/// | lines of a head | 100 over HTTP/1.1, none over HTTP/2 | [`max_headers`](Self::max_headers) | 431 |
+/// | heads held by one HTTP/2 connection | 2 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
+/// | heads held by all HTTP/2 connections | 256 MiB | [`http2_max_held_heads`](Self::http2_max_held_heads) | `REFUSED_STREAM` |
+/// | concurrent streams of one connection | 100 | [`http2_max_concurrent_streams`](Self::http2_max_concurrent_streams) | `REFUSED_STREAM` |
+/// | unread bytes of a body, per stream | 256 KiB | [`http2_initial_stream_window_size`](Self::http2_initial_stream_window_size) | the client waits |
+/// | HTTP/2 frames without content | 10 000 at once, then 1 000 a second and 4 for each frame of a response, and 1 for each KiB of it | | `ENHANCE_YOUR_CALM` |
+/// | bytes of a body | none | [`max_body`](Self::max_body) | 413 |
+/// | requests on one connection | none | [`max_requests`](Self::max_requests) | closed gracefully |
+/// | time for TLS, then for a head | 10 s | [`head_timeout`](Self::head_timeout) | cut off |
+/// | between two frames of a body | 30 s | [`body_timeout`](Self::body_timeout) | 408 |
+/// | between two reads of a response | 60 s | [`write_timeout`](Self::write_timeout) | cut off; over HTTP/2 the stream is reset |
+/// | between two requests | 60 s, or until its slot is needed | [`idle_timeout`](Self::idle_timeout) | closed gracefully |
+/// | unread rest of a body | 64 KiB | [`max_discard`](Self::max_discard) | `Connection: close` |
+/// | for a client to close its side, too | 30 s | [`linger_timeout`](Self::linger_timeout) | cut off |
+/// | after a client has shut down its sending side | 30 s | [`half_close_timeout`](Self::half_close_timeout) | cut off |
+/// | for running requests, once the server stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut off |
 ///
-/// What is no HTTP, or could be read in two ways, hyper answers with 400. It also refuses a
+/// hyper responds with 400 to messages that are malformed or ambiguous. It also rejects a
 /// chunked body with 400 once its chunk extensions (such as `;chunk-signature=…`) add up to
 /// 16 KiB over the whole body, which cannot be set.
 ///
-/// There is no minimum rate: an upload, or an answer over HTTP/1.1, goes on as long as one byte
-/// passes within each `body_timeout` or `write_timeout`. An answer over HTTP/2 needs 16 KiB in
-/// each `write_timeout`. Limit the whole time of a request in your service, for members by
-/// [`request_timeout`](super::super::EndpointBuilder::request_timeout).
+/// There is no minimum rate: an upload, or a response over HTTP/1.1, continues as long as
+/// one byte passes within each `body_timeout` or `write_timeout`. A response over HTTP/2
+/// needs 16 KiB in each `write_timeout`. Limit the total time of a request in your service,
+/// for members by [`request_timeout`](super::super::EndpointBuilder::request_timeout).
 ///
 /// # Memory
 ///
-/// What a connection can make the server hold, beside its TLS (about 40 KiB) and what the
-/// service keeps:
+/// The memory that one connection can use, in addition to its TLS (about 40 KiB) and to
+/// what the service keeps:
 ///
-/// * over HTTP/1.1, one head and what was read behind it, `max_head` and up to 400 KiB of a
-///   body or of an answer; an idle one costs about 8 KiB;
+/// * over HTTP/1.1: one head and the bytes read after it, `max_head` and up to 400 KiB of a
+///   body or response; an idle connection uses about 8 KiB;
 /// * over HTTP/2, for requests: the heads that are held (2 MiB), and a window for each
-///   stream whose body is not read (100 times 256 KiB, 25 MiB). The window of the connection
-///   is the sum of those of its streams, so that an upload that is not read stops no other;
-/// * over HTTP/2, for answers: 64 KiB and one frame of the service's body for each stream
+///   stream whose body is not read (100 times 256 KiB, 25 MiB). The window of the
+///   connection is the sum of its streams' windows, so that an unread upload blocks no
+///   other;
+/// * over HTTP/2, for responses: 64 KiB and one frame of the service's body for each stream
 ///   (100 times 64 KiB, 6.4 MiB), for at most the `write_timeout`.
 ///
-/// For a server, the heads over HTTP/2 have a bound of their own; for all else it is the
-/// number of connections times the above. Lower the streams and their window where many
-/// clients are strangers; raise the window for fast uploads over long distances.
+/// For the whole server, the heads over HTTP/2 have a limit of their own; for all other
+/// memory, multiply by the number of connections. Lower the streams and their window if
+/// many clients are untrusted; raise the window for fast uploads over long distances.
 ///
 /// # Examples
 ///
@@ -96,13 +97,13 @@ pub struct Server {
     pub(super) options: Options,
 }
 
-/// What [`Server`] is told.
+/// The settings of [`Server`].
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) opening: Opening,
     pub(super) server_addr: bool,
     pub(super) pages: Option<Pages>,
-    /// `None` as long as it follows what the system allows.
+    /// `None` for the default, which follows the system's limit.
     pub(super) max_connections: Option<u32>,
     pub(super) max_requests: u32,
     pub(super) max_head: usize,
@@ -111,7 +112,7 @@ pub(super) struct Options {
     pub(super) http2_streams: u32,
     pub(super) http2_stream_window: u32,
     pub(super) head_limits: HeadLimits,
-    /// What is held of them; clones of a server share it.
+    /// The bytes of heads in use; clones of a server share it.
     pub(super) heads: Arc<AtomicU64>,
     pub(super) max_body: u64,
     pub(super) max_discard: u64,
@@ -122,7 +123,7 @@ pub(super) struct Options {
 }
 
 impl Server {
-    /// Creates a server with the limits of above.
+    /// Creates a server with the limits above.
     pub fn new() -> Self {
         let patience = ClientTimeouts {
             head: Duration::from_secs(10),
@@ -156,8 +157,8 @@ impl Server {
         Self { options }
     }
 
-    /// Takes the client's address from a PROXY header, version 1 or 2, of these peers. They
-    /// must send one with each connection; from all others it would be no HTTP.
+    /// Reads the client's address from a PROXY header, version 1 or 2, of these peers. They
+    /// must send one on each connection; from other peers, the header is invalid HTTP.
     ///
     /// # Examples
     ///
@@ -173,8 +174,9 @@ impl Server {
         self
     }
 
-    /// Puts the address at which the client came in into the extensions of each request, as
-    /// [`ServerAddr`](super::super::ServerAddr): for a server that listens on several at once.
+    /// Adds the address at which the client connected to the extensions of each request, as
+    /// [`ServerAddr`](super::super::ServerAddr): for a server that listens on several
+    /// addresses.
     ///
     /// # Examples
     ///
@@ -189,18 +191,19 @@ impl Server {
         self
     }
 
-    /// Sets how many connections there may be at once, tunnels included. If there are as many
-    /// and another client connects, the connection that has been idle between two requests for
-    /// the longest is closed, whatever is left of its `idle_timeout`: one for each client that
-    /// waits. If none is idle, one client waits for a place, and all others in the system's
-    /// queue.
+    /// Sets how many connections may be open at once, including tunnels. When the limit is
+    /// reached and another client connects, the connection that has been idle between two
+    /// requests for the longest is closed, whatever is left of its `idle_timeout`: one for
+    /// each waiting client. If none is idle, one client waits for a slot, and all others
+    /// wait in the system's queue.
     ///
-    /// By default, half of the descriptors that this process may open beyond 64, so that there is
-    /// one for each client and one for its member; at least 16, at most 10 000. The soft limit
-    /// (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when the server begins to serve: 1024 make
-    /// 480 connections. It is taken for each listener alone; with several, or with members by
-    /// HTTP/1 that keep many idle connections, set what fits. If descriptors run out all the
-    /// same, the server goes on to accept as soon as there are some again.
+    /// The default is half of the descriptors beyond 64 that this process may open, so that
+    /// there is one for each client and one for its member; at least 16, at most 10 000. It
+    /// is based on the soft limit (`RLIMIT_NOFILE`, `ulimit -n`) when the server begins to
+    /// serve: 1024 allow 480 connections. Each listener takes it for itself; with several,
+    /// or with HTTP/1 members that keep many idle connections, set a suitable number. If
+    /// descriptors run out nevertheless, the server continues to accept as soon as some are
+    /// free again.
     ///
     /// # Examples
     ///
@@ -215,14 +218,14 @@ impl Server {
         self
     }
 
-    /// Sets after how many requests a connection is closed.
+    /// Sets the number of requests after which a connection is closed.
     pub fn max_requests(mut self, requests: u32) -> Self {
         self.options.max_requests = requests.max(1);
         self
     }
 
-    /// Sets how many bytes the head of a request may have over HTTP/1.1; 64 KiB by default.
-    /// If it is less than 16 KiB, it is the default over HTTP/2 too.
+    /// Sets the maximum size of a request head over HTTP/1.1 in bytes; 64 KiB by default. A
+    /// value below 16 KiB is also the default over HTTP/2.
     ///
     /// # Examples
     ///
@@ -237,10 +240,12 @@ impl Server {
         self
     }
 
-    /// Sets how many header lines a request may have. By default these are 100 over HTTP/1.1,
-    /// while over HTTP/2 only [`http2_max_header_list_size`](Self::http2_max_header_list_size)
-    /// counts. To set it costs an allocation for each request over HTTP/1.1, of 64 bytes
-    /// for each line that is allowed. There, more than 24 576 count as that.
+    /// Sets the maximum number of header lines in a request.
+    ///
+    /// The default is 100 over HTTP/1.1; over HTTP/2 only
+    /// [`http2_max_header_list_size`](Self::http2_max_header_list_size) applies. Over
+    /// HTTP/1.1, setting it costs an allocation of 64 bytes per allowed line for each
+    /// request, and the maximum is 24 576.
     ///
     /// # Examples
     ///
@@ -255,18 +260,18 @@ impl Server {
         self
     }
 
-    /// Sets how many bytes the body of a request may have. If its length is said in
-    /// advance, the request is refused before the service sees it.
+    /// Sets the maximum size of a request's body in bytes. If the length is declared, a
+    /// larger request is rejected before the service gets it.
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.options.max_body = bytes;
         self
     }
 
-    /// Sets up to how many bytes of a body that the service has not read are waited for, and
-    /// discarded, so that the connection can be kept: 64 KiB by default. It must be known in
-    /// advance that there are not more. Otherwise the answer says `Connection: close`, and the
-    /// connection is closed after it. This is for HTTP/1; over HTTP/2, such a rest does not
-    /// stand before the next request.
+    /// Sets how many bytes of an unread body are discarded so that the connection can be
+    /// kept; 64 KiB by default. The rest must be known in advance to be no larger.
+    /// Otherwise the response contains `Connection: close`, and the connection is closed
+    /// after it. This applies to HTTP/1; over HTTP/2, an unread rest does not precede the
+    /// next request.
     ///
     /// # Examples
     ///
@@ -281,16 +286,17 @@ impl Server {
         self
     }
 
-    /// Sets how long a connection that the server closes may linger: 30 s by default. Its own
-    /// side is shut down, and what the client still sends is discarded until the client closes
-    /// its side, has sent nothing for 2 s, or this time is over. A client that is still sending
-    /// its request would otherwise get an error instead of the answer. Zero closes at once.
+    /// Sets how long a connection that the server closes may linger; 30 s by default. The
+    /// server shuts down its sending side, and discards what the client still sends until
+    /// the client closes its side, has sent nothing for 2 s, or this time has elapsed. A
+    /// client that is still sending its request would otherwise get an error instead of the
+    /// response. Zero closes at once.
     ///
-    /// Over HTTP/2, the same holds for a stream whose request body nothing reads; it is then reset
-    /// with `NO_ERROR`.
+    /// Over HTTP/2, the same applies to a stream whose request body is not read; it is then
+    /// reset with `NO_ERROR`.
     ///
-    /// It counts among the [`max_connections`](Self::max_connections). A server that stops waits
-    /// no longer than one second for it.
+    /// A lingering connection counts towards [`max_connections`](Self::max_connections). A
+    /// server that stops waits for it for one second at most.
     ///
     /// # Examples
     ///
@@ -306,17 +312,20 @@ impl Server {
         self
     }
 
-    /// Sets how long a request over HTTP/1 goes on after its client has ended its side of the
-    /// connection: 30 s by default, counted anew whenever the client takes some of the answer.
+    /// Sets how long a request over HTTP/1 continues after its client has shut down its
+    /// sending side; 30 s by default, starting anew whenever the client reads some of the
+    /// response.
     ///
-    /// A client that has sent all it wants to send may end its side and wait for the answer, as
-    /// `nc -N` does; to the server that looks the same as a client that was closed altogether
-    /// and wants no answer. The default is longer than most answers take, and bounds what those
-    /// requests cost that are not waited for any more. Zero takes each such end for the end of
-    /// the request. A connection that is reset ends its request at once, whatever is set here;
-    /// so does the end of the connection before the request is complete, and over HTTP/2, where
-    /// clients end streams and not their side of the connection. With TLS, a client may end its
-    /// side of TCP alone, without `close_notify`.
+    /// A client that has sent everything may shut down its sending side and wait for the
+    /// response, as `nc -N` does. To the server this looks the same as a client that has
+    /// closed the connection and wants no response. The default is longer than most
+    /// responses take, and bounds the cost of requests that are no longer waited for. With
+    /// zero, the end of the sending side always ends the request.
+    ///
+    /// A connection that is reset ends its request at once, whatever is set here. So does
+    /// the end of the connection before the request is complete, and over HTTP/2, where
+    /// clients end streams and not their side of the connection. With TLS, a client may
+    /// shut down its side of TCP alone, without `close_notify`.
     ///
     /// # Examples
     ///
@@ -332,8 +341,9 @@ impl Server {
         self
     }
 
-    /// Sets how long a client may take for TLS, and then for the head of a request from
-    /// its first byte on; for the first of a connection, from its beginning on.
+    /// Sets the time limit for the TLS handshake, and then for the head of a request. For
+    /// the first head of a connection it starts with the connection, for others with their
+    /// first byte.
     ///
     /// # Examples
     ///
@@ -353,17 +363,16 @@ impl Server {
         self
     }
 
-    /// Sets how long may pass between two pieces of a request's body, while somebody waits
-    /// for it.
+    /// Sets the time limit between two frames of a request's body, while the service waits
+    /// for one.
     pub fn body_timeout(mut self, limit: Duration) -> Self {
         self.options.body_timeout = limit.min(LONGEST);
         self
     }
 
-    /// Sets how long a client may read nothing of an answer that waits for it. Over HTTP/2
-    /// that holds for each stream, of which 16 KiB at least have to be read in this time; a
-    /// stream that is late is reset, and the others go on. An answer that has nothing to give
-    /// is not late.
+    /// Sets how long a client may leave a response unread. Over HTTP/2 this applies to each
+    /// stream: the client must read at least 16 KiB in this time. A stream that is too slow
+    /// is reset, and the others continue. A response that has no data to send is not slow.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.options.patience.reading = limit.min(LONGEST);
         self
@@ -375,15 +384,15 @@ impl Server {
         self
     }
 
-    /// Sets how long what runs may go on once the server stops.
+    /// Sets how long running requests may continue once the server stops.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.options.drain = limit.min(LONGEST);
         self
     }
 
-    /// Creates the answers of the server's own by a function; see [`ErrorPage`]. Those that
-    /// hyper gives to what is no HTTP, 400 and 431, have no body and are not made here; who
-    /// is too slow with a head is cut without an answer.
+    /// Creates the server's own responses with a function; see [`ErrorPage`]. hyper's
+    /// responses to malformed requests, 400 and 431, have no body and are not created here.
+    /// A client that is too slow with a head is cut off without a response.
     ///
     /// # Examples
     ///
@@ -395,7 +404,7 @@ impl Server {
     ///     .error_page(|refusal| Response::new(format!("{}\n", refusal.title()).into()));
     /// # let _ = server;
     /// ```
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
@@ -404,7 +413,7 @@ impl Server {
     }
 }
 
-/// As good as without limit, and no time overflows.
+/// Practically unlimited, and adding it to a time cannot overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Server {

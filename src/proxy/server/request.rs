@@ -1,5 +1,5 @@
-//! One request of a connection, on its way to the service and back: what the server knows
-//! is added to it, and it counts as busy until the last of the answer is gone.
+//! The path of one request of a connection to the service and back. The server's facts are
+//! added to it, and it counts as in flight until the last frame of the response is dropped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
-use super::busy::Busy;
-use super::client_body::CameBy;
+use super::client_body::BodyTransport;
+use super::connection_state::ConnectionState;
 use super::held_heads::HeadBudget;
-use super::line::LineState;
+use super::in_flight::InFlightRequest;
 use super::options::Options;
 use super::streams::{PIECE, Pieces};
 use crate::net::{TlsSession, TunnelCutoff};
@@ -26,70 +26,73 @@ use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
 use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
-/// What hyper calls for each request of one connection.
-pub(super) struct Requests<S> {
+/// The service that hyper calls for each request of one connection.
+pub(super) struct RequestService<S> {
     pub(super) service: S,
-    pub(super) line: Arc<LineState>,
+    pub(super) connection: Arc<ConnectionState>,
     pub(super) options: Arc<Options>,
     pub(super) client: Option<ClientAddr>,
     pub(super) here: Option<ServerAddr>,
     pub(super) tls: Option<TlsSession>,
     pub(super) cut: TunnelCutoff,
-    /// For the heads of a connection that has many at a time.
+    /// For HTTP/2, where a connection has many heads at a time.
     pub(super) heads: Option<Arc<HeadBudget>>,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for RequestService<S>
 where
     S: Service<Request<ClientBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
 {
-    type Response = Response<BusyBody<B>>;
+    type Response = Response<InFlightResponseBody<B>>;
     type Error = BoxError;
-    type Future = Answering<S, S::Future>;
+    type Future = RequestFuture<S, S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let mut busy = Busy::new(&self.line);
+        let mut busy = InFlightRequest::new(&self.connection);
         let speaks = request.version();
-        let asks = Asks::by(request.method());
+        let method = MethodKind::by(request.method());
         if let Some(heads) = &self.heads {
             busy.head = heads.hold(&request);
             if busy.head.is_none() {
-                return Answering {
-                    way: RequestStart::NoRoom,
+                return RequestFuture {
+                    state: RequestStart::NoRoom,
                     busy: Some(busy),
                     speaks,
-                    asks,
+                    method,
                 };
             }
         }
         let busy = Some(busy);
         let has_body = !request.body().is_end_stream();
-        let came_by = if speaks == Version::HTTP_2 {
-            CameBy::Http2 {
+        let transport = if speaks == Version::HTTP_2 {
+            BodyTransport::Http2 {
                 linger: self.options.linger,
             }
         } else {
             let length = request.body().size_hint().exact();
             let expects = has_body && request.headers().contains_key(EXPECT);
-            let turn = self.line.unread.begins(has_body, length, expects);
-            CameBy::Http1 { turn, expects }
+            let turn = self.connection.unread.begin(has_body, length, expects);
+            BodyTransport::Http1 { turn, expects }
         };
-        let busy_with = busy.as_ref().filter(|_| has_body).map(Busy::also);
+        let in_flight = busy
+            .as_ref()
+            .filter(|_| has_body)
+            .map(InFlightRequest::also);
         let (most, patience) = (self.options.max_body, self.options.body_timeout);
-        if let Some((status, why)) = self.excess(&request) {
+        if let Some((status, why)) = self.exceeded_limit(&request) {
             let wanted = PreferredFormat::by(request.method(), request.headers());
             let refusal = ErrorPage::new(status, why, wanted);
-            let answer = Some(refusal.page(self.options.pages.as_ref()));
-            let way = RequestStart::Refused { answer };
-            // What comes of it is dealt with as if the service had refused it.
-            drop(request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with)));
-            return Answering {
-                way,
+            let response = Some(refusal.page(self.options.pages.as_ref()));
+            let state = RequestStart::Refused { response };
+            // The unread body is handled as if the service had rejected the request.
+            drop(request.map(|body| ClientBody::new(body, transport, most, patience, in_flight)));
+            return RequestFuture {
+                state,
                 busy,
                 speaks,
-                asks,
+                method,
             };
         }
         let tunnel = request.extensions().get::<OnUpgrade>().is_some();
@@ -97,7 +100,7 @@ where
         if let Some(client) = self.client {
             extensions.insert(client);
         }
-        if self.line.is_first() {
+        if self.connection.is_first() {
             extensions.insert(FirstRequest);
         }
         if let Some(here) = self.here {
@@ -109,11 +112,12 @@ where
         if tunnel {
             extensions.insert(self.cut.clone());
         }
-        let request = request.map(|body| ClientBody::new(body, came_by, most, patience, busy_with));
+        let request =
+            request.map(|body| ClientBody::new(body, transport, most, patience, in_flight));
         let mut service = self.service.clone();
-        // Most services are always ready. Who is not is asked again, by who can wait.
-        let mut nobody = Context::from_waker(Waker::noop());
-        let way = match service.poll_ready(&mut nobody) {
+        // Most services are always ready. If this one is not, the future polls it again.
+        let mut no_waker = Context::from_waker(Waker::noop());
+        let state = match service.poll_ready(&mut no_waker) {
             Poll::Ready(Ok(())) => RequestStart::Called {
                 future: service.call(request),
             },
@@ -122,24 +126,24 @@ where
                 request: Some(request),
             },
         };
-        Answering {
-            way,
+        RequestFuture {
+            state,
             busy,
             speaks,
-            asks,
+            method,
         }
     }
 }
 
-/// What the method of a request has to do with the end of its answer.
+/// How the method of a request affects the end of its response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Asks {
+enum MethodKind {
     Head,
     Tunnel,
     Other,
 }
 
-impl Asks {
+impl MethodKind {
     fn by(method: &Method) -> Self {
         match *method {
             Method::HEAD => Self::Head,
@@ -149,105 +153,107 @@ impl Asks {
     }
 }
 
-impl<S> Requests<S> {
-    /// What a request has more of than is allowed, and the status that says so.
-    fn excess(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
-        // hyper looks after those of HTTP/1.1.
+impl<S> RequestService<S> {
+    /// Returns the exceeded limit of a request, as a status and a reason.
+    fn exceeded_limit(&self, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
+        // hyper checks the header lines of HTTP/1.1.
         let lines = self.options.max_headers.unwrap_or(usize::MAX);
         if request.headers().len() > lines {
-            let why = "it has more header lines than are allowed";
+            let why = "it has more header lines than allowed";
             return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));
         }
         let bytes = request.body().size_hint().lower();
         (bytes > self.options.max_body).then_some((
             StatusCode::PAYLOAD_TOO_LARGE,
-            "its body has more bytes than are allowed",
+            "its body has more bytes than allowed",
         ))
     }
 }
 
 pin_project! {
-    /// A request that is being answered.
-    pub(super) struct Answering<S, F> {
+    /// A request for which a response is being created.
+    pub(super) struct RequestFuture<S, F> {
         #[pin]
-        way: RequestStart<S, F>,
-        busy: Option<Busy>,
+        state: RequestStart<S, F>,
+        busy: Option<InFlightRequest>,
         speaks: Version,
-        asks: Asks,
+        method: MethodKind,
     }
 }
 
 pin_project! {
-    #[project = WayProjected]
+    #[project = RequestStartProjected]
     enum RequestStart<S, F> {
-        // What is optional is `None` once it has been given.
+        // Options are `None` once their value has been taken.
         Called { #[pin] future: F },
-        // Not ready yet, or broken, which it will say again.
+        // Not ready yet, or failed; it will return the same error again.
         Chosen { service: S, request: Option<Request<ClientBody>> },
-        Refused { answer: Option<Response<Bytes>> },
-        // For its head, beside those that are held.
+        Refused { response: Option<Response<Bytes>> },
+        // There is no room for its head beside those that are held.
         NoRoom,
     }
 }
 
-impl<S, B> Future for Answering<S, S::Future>
+impl<S, B> Future for RequestFuture<S, S::Future>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
 {
-    type Output = Result<Response<BusyBody<B>>, BoxError>;
+    type Output = Result<Response<InFlightResponseBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut answer = loop {
-            let future = match this.way.as_mut().project() {
-                WayProjected::Called { future } => {
+        let mut response = loop {
+            let future = match this.state.as_mut().project() {
+                RequestStartProjected::Called { future } => {
                     break ready!(future.poll(context))
                         .map_err(Into::into)?
                         .map(ResponseBody::inner);
                 }
-                WayProjected::Chosen { service, request } => {
+                RequestStartProjected::Chosen { service, request } => {
                     ready!(service.poll_ready(context)).map_err(Into::into)?;
                     match request.take() {
                         Some(request) => service.call(request),
                         None => return Poll::Pending,
                     }
                 }
-                WayProjected::Refused { answer } => match answer.take() {
-                    Some(answer) => break answer.map(ResponseBody::text),
+                RequestStartProjected::Refused { response } => match response.take() {
+                    Some(response) => break response.map(ResponseBody::text),
                     None => return Poll::Pending,
                 },
-                WayProjected::NoRoom => {
-                    // The client may send it again, once another has been answered.
+                RequestStartProjected::NoRoom => {
+                    // The client may send it again once another request is complete.
                     let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            this.way.set(RequestStart::Called { future });
+            this.state.set(RequestStart::Called { future });
         };
         let busy = this.busy.take();
-        if let Some(Busy { line, .. }) = busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2) {
-            let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                || *this.asks == Asks::Tunnel && answer.status().is_success();
+        if let Some(InFlightRequest { connection, .. }) =
+            busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2)
+        {
+            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                || *this.method == MethodKind::Tunnel && response.status().is_success();
             if switches {
-                line.is_tunnel();
+                connection.become_tunnel();
             } else {
-                let unread = line.unread.is_in_the_way();
-                let endless = *this.speaks == Version::HTTP_10 && *this.asks != Asks::Head && {
-                    ends_with_the_connection(&answer)
-                };
-                if unread || endless || line.is_worn() || line.is_closing() {
-                    is_the_last(&mut answer, *this.speaks);
+                let unread = connection.unread.start_discard();
+                let endless = *this.speaks == Version::HTTP_10
+                    && *this.method != MethodKind::Head
+                    && { ends_with_the_connection(&response) };
+                if unread || endless || connection.has_max_requests() || connection.is_closing() {
+                    set_connection_close(&mut response, *this.speaks);
                 }
             }
         }
         let in_pieces = *this.speaks == Version::HTTP_2;
         if in_pieces {
-            // Until the body is asked for its first piece, it is the head that waits.
+            // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
-        Poll::Ready(Ok(answer.map(|inner| BusyBody {
+        Poll::Ready(Ok(response.map(|inner| InFlightResponseBody {
             inner,
             rest: Bytes::new(),
             in_pieces,
@@ -256,40 +262,40 @@ where
     }
 }
 
-/// Whether HTTP/1.0, which has no chunks, can only mark the end of this answer by the end of
-/// the connection.
-fn ends_with_the_connection<B: Body>(answer: &Response<B>) -> bool {
+/// Returns whether HTTP/1.0, which has no chunks, can mark the end of this response only by
+/// closing the connection.
+fn ends_with_the_connection<B: Body>(response: &Response<B>) -> bool {
     let without_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-    let has_length = answer.headers().contains_key(CONTENT_LENGTH);
-    let has_end = answer.body().is_end_stream() || answer.body().size_hint().exact().is_some();
-    !has_length && !has_end && !without_body.contains(&answer.status())
+    let has_length = response.headers().contains_key(CONTENT_LENGTH);
+    let has_end = response.body().is_end_stream() || response.body().size_hint().exact().is_some();
+    !has_length && !has_end && !without_body.contains(&response.status())
 }
 
-/// Says that the connection is closed after this answer, which has hyper close it.
-fn is_the_last<B>(answer: &mut Response<B>, speaks: Version) {
+/// Announces that the connection is closed after this response; hyper then closes it.
+fn set_connection_close<B>(response: &mut Response<B>, speaks: Version) {
     let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(CONNECTION, close);
+    response.headers_mut().insert(CONNECTION, close);
     if speaks == Version::HTTP_10 {
-        // Else hyper adds `keep-alive` for a client that has asked for it.
-        *answer.version_mut() = Version::HTTP_10;
+        // Otherwise hyper adds `keep-alive` for a client that has sent it.
+        *response.version_mut() = Version::HTTP_10;
     }
 }
 
 pin_project! {
-    /// An answer's body; its request is in flight as long as it is there.
-    pub(super) struct BusyBody<B> {
+    /// The body of a response. Its request is in flight until the body is dropped.
+    pub(super) struct InFlightResponseBody<B> {
         #[pin]
         inner: ResponseBody<B>,
-        // Of a frame that was too large to be handed over at once.
+        // The rest of a frame that was too large to be returned at once.
         rest: Bytes,
-        // Over HTTP/1, a client that takes nothing blocks the connection, which is noticed
-        // there.
+        // Over HTTP/1, a client that reads nothing blocks the connection's writes, which
+        // are watched there.
         in_pieces: bool,
-        _busy: Option<Busy>,
+        _busy: Option<InFlightRequest>,
     }
 }
 
-impl<B> Body for BusyBody<B>
+impl<B> Body for InFlightResponseBody<B>
 where
     B: Body<Data = Bytes>,
 {

@@ -1,6 +1,6 @@
-//! The life of a server: it accepts, serves, and stops. [`Server::serve`].
+//! Runs a server until it stops: [`Server::serve`].
 //!
-//! What does not live here: accepting and stopping themselves (`net`).
+//! What does not live here: the accept loop and the shutdown themselves (`net`).
 
 use std::sync::Arc;
 
@@ -15,23 +15,24 @@ use crate::net::{Accepting, Arrived, Listener, Stopped, default_connections};
 use crate::service::BoxError;
 
 impl Server {
-    /// Serves connections until `stop` resolves; then it takes what waits in the system's
-    /// queue, closes the listener, lets requests that have begun end, and cuts what still
-    /// goes on after the [`drain_timeout`](Self::drain_timeout).
+    /// Serves connections until `stop` resolves. It then accepts what waits in the system's
+    /// queue, closes the listener, lets running requests end, and cuts off those that still
+    /// run after the [`drain_timeout`](Self::drain_timeout).
     ///
-    /// A client over HTTP/1 cannot know yet that the server stops. For one second, or a quarter
-    /// of the `drain_timeout` if that is less, a connection without a request may send one more,
-    /// which is answered with `ClientConnection: close`. Over HTTP/2, the end is announced (`GOAWAY`).
+    /// A client over HTTP/1 does not know yet that the server stops. For one second, or a
+    /// quarter of the `drain_timeout` if that is less, a connection without a request may
+    /// send one more, whose response contains `Connection: close`. Over HTTP/2, the end is
+    /// announced (`GOAWAY`).
     ///
-    /// It serves one listener; for several, join it with clones.
+    /// This serves one listener. For several, call it on clones and join the futures.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all of its connections at once.
+    /// Dropping it cuts off all of its connections at once.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// If it runs outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve<S, B>(
         self,
         listener: Listener,
@@ -53,7 +54,7 @@ impl Server {
             drain: self.options.drain,
         };
         let options = Arc::new(self.options);
-        // It owns what it clones, so that a service need not be `Sync`.
+        // It owns its clones, so that a service need not be `Sync`.
         let serve = move |arrived: Arrived| {
             let connection = ClientConnection {
                 arrived,

@@ -1,12 +1,13 @@
-//! The streams of an HTTP/2 connection, each with a limit of its own for what its client
-//! does not take: [`StreamTasks`] runs them, and an answer's body notes in [`Pieces`] what it
-//! hands over.
+//! Limits how long a client may leave a response unread, for each stream of an HTTP/2
+//! connection: [`StreamTasks`] runs the streams, and a response's body records in
+//! [`Pieces`] what it returns.
 //!
-//! While a client takes nothing, h2 asks the body for nothing, so that the limit cannot be
-//! kept there. It is kept beside hyper's future of the stream: dropped, that resets it.
+//! While a client reads nothing, h2 does not poll the body, so the limit cannot be enforced
+//! there. It is enforced around hyper's future of the stream: dropping that future resets
+//! the stream.
 //!
-//! What does not live here: writes that find no room in the socket (`line`), which is how a
-//! stalled client shows over HTTP/1.1.
+//! What does not live here: writes that are blocked by the socket (`connection_state`),
+//! which show a slow client over HTTP/1.1.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -19,42 +20,43 @@ use tokio::time::Instant;
 
 use crate::timer::Deadline;
 
-/// The most that a body hands over at once. The limit is looked at between two pieces, so
-/// this much at least has to be taken in that time.
+/// The maximum number of bytes that a body returns at once. The limit is checked between
+/// two pieces, so at least this much must be read in that time.
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// What the body of the stream that is being polled has handed over.
+/// What the body of the stream that is being polled has returned.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Pieces {
-    /// How many; it wraps.
+    /// The number of pieces; it wraps.
     given: u32,
-    /// The last was handed over, and no other has been asked for since.
-    untaken: bool,
+    /// Whether the last piece was returned, and none has been requested since.
+    unread: bool,
 }
 
 thread_local! {
-    /// Those of the stream that this thread polls now. hyper has no place to put them.
-    static NOW: Cell<Pieces> = const { Cell::new(Pieces { given: 0, untaken: false }) };
+    /// The pieces of the stream that this thread polls now. hyper has no place to store
+    /// them.
+    static NOW: Cell<Pieces> = const { Cell::new(Pieces { given: 0, unread: false }) };
 }
 
 impl Pieces {
-    /// Notes that a body has handed over a piece.
+    /// Records that a body has returned a piece.
     pub(super) fn give() {
         let given = NOW.get().given.wrapping_add(1);
-        let untaken = true;
-        NOW.set(Self { given, untaken });
+        let unread = true;
+        NOW.set(Self { given, unread });
     }
 
-    /// Notes that a body is asked for more: what it has given was taken.
+    /// Records that a body is polled for more: the previous piece was sent.
     pub(super) fn ask() {
-        let untaken = false;
+        let unread = false;
         NOW.set(Self {
-            untaken,
+            unread,
             ..NOW.get()
         });
     }
 
-    /// Runs `poll`, and notes here what the body does meanwhile.
+    /// Runs `poll`, and records here what the body does meanwhile.
     fn during<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         let outer = NOW.replace(*self);
         let polled = poll();
@@ -63,10 +65,10 @@ impl Pieces {
     }
 }
 
-/// Runs the futures that hyper makes for streams, and for what becomes of them.
+/// Runs the futures that hyper creates for streams, with the limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamTasks {
-    /// How long a client may leave a piece of an answer untaken.
+    /// How long a client may leave a piece of a response unread.
     pub(super) limit: Duration,
 }
 
@@ -75,7 +77,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::spawn(Limited {
+        tokio::spawn(LimitedStream {
             future: Some(future),
             pieces: Pieces::default(),
             limit: self.limit,
@@ -86,21 +88,21 @@ where
 }
 
 pin_project! {
-    /// A stream that ends when its client leaves a piece untaken for too long.
-    struct Limited<F> {
-        // `None` once it was given up.
+    /// A stream that ends when its client leaves a piece unread for too long.
+    struct LimitedStream<F> {
+        // `None` once it was cancelled.
         #[pin]
         future: Option<F>,
         pieces: Pieces,
         limit: Duration,
-        // When the piece that waits has to be taken.
+        // When the waiting piece must have been read.
         due: Option<Instant>,
-        // It goes off for a moment that has moved, and is set for the one that counts.
+        // It fires at the first deadline, and is then set to the current one.
         deadline: Option<Pin<Box<Deadline>>>,
     }
 }
 
-impl<F> Future for Limited<F>
+impl<F> Future for LimitedStream<F>
 where
     F: Future<Output = ()>,
 {
@@ -115,7 +117,7 @@ where
         if this.pieces.during(|| future.poll(context)).is_ready() {
             return Poll::Ready(());
         }
-        if !this.pieces.untaken {
+        if !this.pieces.unread {
             *this.due = None;
             return Poll::Pending;
         }
@@ -147,7 +149,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    /// Runs a stream; tells for how long it was there.
+    /// Runs a stream; returns how long it existed.
     async fn lasts(stream: impl Future<Output = ()> + Send + 'static) -> Duration {
         let (alive, gone) = oneshot::channel::<()>();
         let began = Instant::now();

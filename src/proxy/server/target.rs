@@ -1,6 +1,6 @@
-//! A server as what a router of connections gives them to: [`Server::into_target`].
+//! A server as the target of a connection router: [`Server::into_target`].
 //!
-//! What does not live here: the course of a connection (`connection`), which is the same.
+//! What does not live here: how a connection is served (`connection`), which is the same.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,18 +18,20 @@ use crate::net::stream_target::{ServeArrived, Serving, StreamTarget};
 use crate::service::BoxError;
 
 impl Server {
-    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter): connections that it
-    /// routes there are served as [`serve`](Self::serve) would serve them, TLS and all.
+    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter): connections
+    /// that are routed to it are served as by [`serve`](Self::serve), including TLS.
     ///
-    /// How many connections there may be, and how long they may go on after the stop, is the
-    /// router's; if a client waits for a place there, connections that are idle between two
-    /// requests make room. A PROXY header that the router has read is not read again.
+    /// The router limits the number of connections, and how long they may continue after
+    /// the stop. If a client waits for a slot there, connections that are idle between two
+    /// requests are closed. A PROXY header that the router has read is not read again.
     ///
-    /// The service has to be [`Sync`], as an axum `Router` or tower's `BoxCloneSyncService` is.
+    /// The service must be [`Sync`], as an axum `Router` or tower's `BoxCloneSyncService`
+    /// is.
     ///
     /// # Examples
     ///
-    /// One name passes through to a member, all others are terminated here:
+    /// Connections for one name are passed to a member; TLS for all other names is
+    /// terminated here:
     ///
     /// ```no_run
     /// use equipoise::Balancer;
@@ -68,7 +70,7 @@ impl Server {
     }
 }
 
-/// A server, and what answers its requests.
+/// A server with the service that it runs.
 struct ServerTarget<S> {
     options: Arc<Options>,
     service: S,
@@ -92,7 +94,7 @@ where
     }
 }
 
-/// Few services can be shown.
+/// By hand, because most services are not `Debug`.
 impl<S> fmt::Debug for ServerTarget<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTarget")

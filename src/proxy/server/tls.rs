@@ -1,11 +1,12 @@
-//! A server by TLS: [`Server::tls`], and which HTTP is offered in its handshake.
+//! TLS for a server: [`Server::tls`], and the HTTP versions to negotiate.
 
 use super::Server;
 use crate::net::ServerTls;
 
 impl Server {
-    /// Serves by TLS. HTTP/2 and HTTP/1.1 are offered (ALPN). In the extensions of each request
-    /// is a [`TlsSession`](crate::net::TlsSession), and members are told `https`.
+    /// Enables TLS. HTTP/2 and HTTP/1.1 are offered (ALPN). The extensions of each request
+    /// contain a [`TlsSession`](crate::net::TlsSession), and members get the scheme `https`
+    /// in forwarding headers.
     ///
     /// # Examples
     ///
@@ -20,7 +21,7 @@ impl Server {
     /// let tls = ServerTls::new([read()?])?;
     /// let server = Server::new().tls(&tls);
     ///
-    /// // Later, when the files have changed: no connection is dropped.
+    /// Later, when the files have changed: no connection is dropped.
     /// tls.replace([read()?])?;
     /// # let _ = server;
     /// # Ok(())

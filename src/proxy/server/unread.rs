@@ -1,8 +1,8 @@
-//! What a client still sends of a body when its request has been answered over HTTP/1:
-//! [`UnreadBody`] has it discarded, and decides whether the connection is kept.
+//! The unread rest of a request body over HTTP/1 after the response: [`UnreadBody`]
+//! discards it, and decides whether the connection is kept.
 //!
-//! What does not live here: the bytes that arrive once the connection is being closed, and
-//! HTTP/2, where such a rest is in no other request's way (both `linger`).
+//! What does not live here: bytes that arrive while the connection is being closed, and
+//! HTTP/2, where such a rest does not affect other requests (both `linger`).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -12,13 +12,14 @@ use hyper::body::Incoming;
 
 use crate::sync::{AtomicU32, Mutex, Relaxed};
 
-/// The body of the one request that a connection over HTTP/1 has at a time.
+/// The body of the current request of an HTTP/1 connection.
 pub(super) struct UnreadBody {
-    /// How long a rest may be to be waited for.
+    /// The maximum size of a rest that is discarded.
     most: u64,
-    // Relaxed: it says whether the lock is worth taking; what matters is behind that.
+    // Relaxed: it shows whether the lock is worth taking; the facts are behind the lock.
     state: AtomicU32,
-    /// Which body it is: one that has been received may be there when the next request is.
+    /// The number of the body: a body that was received may still exist when the next
+    /// request arrives.
     // Relaxed: only the task that reads a body compares its number.
     turn: AtomicU32,
     held: Mutex<HeldBody>,
@@ -26,17 +27,17 @@ pub(super) struct UnreadBody {
 
 #[derive(Default)]
 struct HeldBody {
-    /// What the service has dropped without having read it to its end.
+    /// The body, if the service has dropped it without reading it to its end.
     body: Option<Incoming>,
-    /// How long the whole body is, if that is known.
+    /// The length of the whole body, if it is known.
     length: Option<u64>,
-    /// The client waits to be told to send it.
+    /// The client waits for a 100 before it sends the body.
     expects: bool,
-    /// The head of the answer has been decided.
+    /// The head of the response has been created.
     answered: bool,
-    /// The connection is kept after it.
+    /// The connection is kept after the response.
     keep: bool,
-    /// The connection, which waits for the service to end with the body in one way or another.
+    /// The connection's waker, while it waits for the service to drop or finish the body.
     waits: Option<Waker>,
 }
 
@@ -44,9 +45,9 @@ struct HeldBody {
 const WHOLE: u32 = 0;
 /// The service has not read all of it.
 const OPEN: u32 = 1;
-/// It failed: what may come is not waited for.
+/// It failed: the rest is not waited for.
 const LOST: u32 = 2;
-/// There is an answer, and the rest is discarded as it comes.
+/// The response has begun, and the rest is discarded as it arrives.
 const DISCARDED: u32 = 3;
 
 impl UnreadBody {
@@ -59,8 +60,8 @@ impl UnreadBody {
         }
     }
 
-    /// Another request begins, with a body or without. Returns the number of that.
-    pub(super) fn begins(&self, has_body: bool, length: Option<u64>, expects: bool) -> u32 {
+    /// Starts another request, with a body or without. Returns the number of its body.
+    pub(super) fn begin(&self, has_body: bool, length: Option<u64>, expects: bool) -> u32 {
         if !has_body && self.is_whole() {
             return self.turn.load(Relaxed);
         }
@@ -75,41 +76,41 @@ impl UnreadBody {
         self.turn.fetch_add(1, Relaxed).wrapping_add(1)
     }
 
-    /// Whether the client has sent all of its request.
+    /// Returns whether the client has sent all of its request.
     pub(super) fn is_whole(&self) -> bool {
         self.state.load(Relaxed) == WHOLE
     }
 
-    /// The client is told to send it.
-    pub(super) fn was_asked(&self, turn: u32) {
+    /// Records that the client got the 100 that it waits for.
+    pub(super) fn note_continue_sent(&self, turn: u32) {
         let mut held = self.held.lock();
         if self.turn.load(Relaxed) == turn {
             held.expects = false;
         }
     }
 
-    /// The service has read all of the body of this number.
+    /// Records that the service has read all of the body with this number.
     pub(super) fn was_read(&self, turn: u32) {
         if self.turn.load(Relaxed) == turn {
             self.state.store(WHOLE, Relaxed);
         }
     }
 
-    /// It is of no use to wait for the rest.
-    pub(super) fn is_lost(&self, turn: u32) {
+    /// Records that the rest is not worth waiting for.
+    pub(super) fn note_lost(&self, turn: u32) {
         if self.turn.load(Relaxed) == turn && self.state.load(Relaxed) == OPEN {
             self.state.store(LOST, Relaxed);
         }
     }
 
-    /// The service wants no more of it, though it has not read all.
+    /// Takes the body back from a service that did not read all of it.
     pub(super) fn return_rest(&self, turn: u32, body: Incoming) {
         let mut held = self.held.lock();
         if self.is_whole() || self.turn.load(Relaxed) != turn {
             return;
         }
         if held.answered && !held.keep {
-            // The client knows that this is the end, and hyper brings it about.
+            // The client knows that this is the last response, and hyper closes the connection.
             return;
         }
         held.body = Some(body);
@@ -118,9 +119,9 @@ impl UnreadBody {
         }
     }
 
-    /// The head of the answer is there: begins to discard what is unread of the body. Returns
-    /// whether the connection has to be closed after the answer.
-    pub(super) fn is_in_the_way(&self) -> bool {
+    /// Records that the head of the response exists, and begins to discard the unread rest
+    /// of the body. Returns whether the connection must be closed after the response.
+    pub(super) fn start_discard(&self) -> bool {
         let state = self.state.load(Relaxed);
         if state == WHOLE {
             return false;
@@ -128,7 +129,7 @@ impl UnreadBody {
         let mut held = self.held.lock();
         let left = match &held.body {
             Some(body) => body.size_hint().exact(),
-            // It is being read, by what may end with that before its end.
+            // A task is reading it, and may drop it before its end.
             None => held.length,
         };
         held.answered = true;
@@ -144,8 +145,8 @@ impl UnreadBody {
         self.state.load(Relaxed) == DISCARDED
     }
 
-    /// Discards what has come. If the connection is to be closed, it stops with that when the
-    /// answer is no longer `answering`. Resolves when there is nothing more to do.
+    /// Discards what has arrived. If the connection is to be closed, it stops when the
+    /// response is no longer `answering`. Resolves when there is nothing more to do.
     pub(super) fn poll_discard(&self, answering: bool, context: &mut Context<'_>) -> Poll<()> {
         let mut held = self.held.lock();
         let goes_on = held.keep || answering;

@@ -365,7 +365,8 @@ impl Site {
             let age = report.at.map_or(report.age, |at| (now - at) / SECOND);
             if age < 10 {
                 let idle = report.busy == 0 && report.ready != 0;
-                let ready = if idle { report.ready / 4 } else { report.ready };
+                let quarter = (report.ready / 4).max(i64::from(fixed));
+                let ready = if idle { quarter } else { report.ready };
                 open += if fixed { ready.max(0) } else { ready };
                 up.push((at, member.ip.clone(), ready));
             }

@@ -95,6 +95,26 @@ fn patterns_and_directories_are_read_in_the_order_of_names() {
     );
 }
 
+#[test]
+fn two_dots_take_back_the_part_before_them() {
+    let files = Directory::new(&[("d1/a.conf", "A"), ("d2/b.conf", "B")]);
+    assert_eq!(files.tree("Include */../d2/*.conf"), "B[]");
+    assert_eq!(files.tree("Include nowhere/../d1"), "A[]");
+    let name = files.path().file_name().expect("a name").to_string_lossy();
+    assert_eq!(files.tree(&format!("Include ../{name}/d1")), "A[]");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let files = Directory::new(&[("a.conf", "A")]);
+    let name = std::ffi::OsStr::from_bytes(b"n\xff.conf");
+    if fs::write(files.path().join(name), "N").is_ok() {
+        assert_eq!(files.tree("Include n?.conf\nInclude *"), "N[] A[] N[]");
+    }
+}
+
 // Apache/2.4.71 with `-t` does the same.
 #[test]
 fn an_empty_directory_is_no_error_but_a_pattern_without_a_match_is() {

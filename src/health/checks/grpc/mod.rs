@@ -40,6 +40,8 @@ pub struct GrpcProbe {
     keeps: bool,
 }
 
+const GRPC: &str = "application/grpc";
+
 /// More than any answer needs.
 const MOST: usize = 4 * 1024;
 
@@ -100,7 +102,7 @@ impl GrpcProbe {
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
-        let grpc = HeaderValue::from_static("application/grpc");
+        let grpc = HeaderValue::from_static(GRPC);
         headers.insert(CONTENT_TYPE, grpc);
         headers.insert(TE, HeaderValue::from_static("trailers"));
         Ok(request)
@@ -110,6 +112,9 @@ impl GrpcProbe {
 fn judge(answer: &CheckAnswer) -> Result<(), ProbeError> {
     if answer.status() != StatusCode::OK {
         return Err(format!("answered {}", answer.status().as_u16()).into());
+    }
+    if !is_grpc(answer.headers()) {
+        return Err("what it answered is no gRPC".into());
     }
     // Where there is no message, the status is in the head.
     let trailers = answer.trailers();
@@ -125,6 +130,18 @@ fn judge(answer: &CheckAnswer) -> Result<(), ProbeError> {
         Ok(HealthReply::Serving) => Ok(()),
         Ok(other) => Err(format!("it is {other}").into()),
         Err(why) => Err(why.into()),
+    }
+}
+
+/// By its content type, as clients of gRPC tell it.
+fn is_grpc(fields: &HeaderMap) -> bool {
+    let kind = fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match kind.and_then(|kind| kind.split_at_checked(GRPC.len())) {
+        Some((kind, rest)) => {
+            kind.eq_ignore_ascii_case(GRPC.as_bytes())
+                && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+        }
+        None => false,
     }
 }
 

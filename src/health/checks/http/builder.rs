@@ -7,6 +7,7 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use regex::bytes::Regex;
 
@@ -118,8 +119,9 @@ impl HttpProbeBuilder {
 
     /// Sets the host that is asked for, which otherwise is the member's own.
     pub fn host(mut self, host: &str) -> Self {
+        let is_host = Authority::try_from(host).is_ok() && !host.contains('@');
         match HeaderValue::try_from(host) {
-            Ok(value) if !host.is_empty() => {
+            Ok(value) if is_host => {
                 self.host = Some(value);
                 self
             }
@@ -173,12 +175,12 @@ impl HttpProbeBuilder {
     /// # Ok::<(), equipoise::health::HttpProbeError>(())
     /// ```
     pub fn expect_header(mut self, name: &str, value: &str) -> Self {
-        match HeaderName::try_from(name) {
-            Ok(name) => {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(_)) => {
                 self.expected.header(name, value);
                 self
             }
-            Err(_) => self.refuse(HttpProbeError::Header {
+            _ => self.refuse(HttpProbeError::Header {
                 name: name.to_owned(),
             }),
         }

@@ -35,24 +35,24 @@ pub(in crate::health::checks) async fn exchange(
         let answer = line.exchange(request, most).await;
         return answer.map_err(|broken| broken.error);
     }
-    let key = format!("{} {by_2}", target.connector());
-    let kept = target.kept().take(&key).filter(CheckConnection::is_open);
+    let connector = target.connector();
+    let kept = target
+        .kept()
+        .take(connector, by_2)
+        .filter(CheckConnection::is_open);
     let (mut line, is_kept) = match kept {
         Some(line) => (line, true),
-        None => (
-            CheckConnection::open(target.connector(), by_2).await?,
-            false,
-        ),
+        None => (CheckConnection::open(connector, by_2).await?, false),
     };
     let answer = match line.exchange(request.clone(), most).await {
         Err(broken) if is_kept && broken.is_unanswered => {
-            line = CheckConnection::open(target.connector(), by_2).await?;
+            line = CheckConnection::open(connector, by_2).await?;
             line.exchange(request, most).await
         }
         answer => answer,
     };
     if answer.is_ok() && line.is_open() {
-        target.kept().put(key, line);
+        target.kept().put(connector.clone(), by_2, line);
     }
     answer.map_err(|broken| broken.error)
 }

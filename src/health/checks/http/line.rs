@@ -1,8 +1,10 @@
 //! A connection over which a check speaks HTTP: [`CheckConnection`].
 //!
-//! What does not live here: which request is sent (`http`, `grpc`).
+//! What does not live here: which request is sent (`http`, `grpc`), and how much a member may
+//! send (`paced`).
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 
 use super::CheckAnswer;
+use super::paced::{Allowance, Paced};
 use crate::health::checks::ProbeError;
 use crate::net::Connector;
 use crate::sync::Mutex;
@@ -29,7 +32,9 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(in crate::health::checks) struct CheckConnection {
     sender: Sender,
     connection: CheckDriver,
+    peer: Option<SocketAddr>,
     is_over: bool,
+    allowance: Allowance,
     _tasks: Tasks,
 }
 
@@ -61,7 +66,9 @@ impl CheckConnection {
         if agreed.is_some() && speaks_2 != by_2 {
             return Err("it speaks another version of HTTP".into());
         }
-        let stream = TokioIo::new(stream);
+        let peer = stream.peer_addr();
+        let allowance = Allowance::new();
+        let stream = TokioIo::new(Paced::new(stream, allowance.clone()));
         let spawner = Spawner::default();
         // From here on, so that nothing is left if the handshake is given up.
         let tasks = Tasks {
@@ -92,7 +99,9 @@ impl CheckConnection {
         Ok(Self {
             sender,
             connection,
+            peer,
             is_over: false,
+            allowance,
             _tasks: tasks,
         })
     }
@@ -108,8 +117,10 @@ impl CheckConnection {
             sender,
             connection,
             is_over,
+            allowance,
             ..
         } = self;
+        allowance.renew(most.unwrap_or(0));
         let exchanging = async {
             let unanswered = |source| Broken {
                 error: no_answer(source),
@@ -134,6 +145,11 @@ impl CheckConnection {
             self.is_over = true;
         }
         Ok(answer)
+    }
+
+    /// The address that it goes to; `None` for a unix socket.
+    pub(in crate::health::checks) const fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Whether another exchange is possible, as far as is known.

@@ -8,6 +8,7 @@ mod builder;
 mod conditions;
 mod exchange;
 mod line;
+mod paced;
 mod path;
 
 use std::fmt;
@@ -37,6 +38,10 @@ use path::CheckPath;
 /// The body of an answer is read up to 64 KiB; of a longer one only these are looked at, and the
 /// connection is closed. A body that breaks off before that is a failure. The bodies of answers
 /// to `HEAD` and `OPTIONS` are not read.
+///
+/// An answer that takes far more bytes than its head and what is read of its body is refused,
+/// such as one with thousands of interim answers before it. An answer may come before the
+/// request, as those of a script behind xinetd do.
 ///
 /// Each check has a connection of its own, unless
 /// [`keep_alive`](HttpProbeBuilder::keep_alive) says otherwise.

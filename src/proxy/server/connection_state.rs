@@ -1,7 +1,7 @@
-//! How long a client has been taking over what it does: [`LineState`].
+//! What a client's connection is doing, and for how long: [`ConnectionState`].
 //!
-//! What does not live here: reading and writing (`watched`), and what is done to a client
-//! that takes too long (`connection`).
+//! What does not live here: reading and writing (`client_stream`), and what happens to a client
+//! that is too slow (`connection`).
 
 use std::time::Duration;
 
@@ -11,78 +11,79 @@ use super::unread::UnreadBody;
 use crate::net::{Evictable, LAST_CALL};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
-/// How long a client may take over each of its parts.
+/// The time limits of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientTimeouts {
     pub(super) head: Duration,
     pub(super) idle: Duration,
     pub(super) reading: Duration,
-    /// After it has ended its side, while it is owed an answer.
+    /// After it has shut down its sending side while it is owed a response.
     pub(super) half_closed: Duration,
 }
 
 impl ClientTimeouts {
-    /// How often it has to be looked, so that no limit is missed.
+    /// Returns the interval at which limits must be checked so that none is missed.
     pub(super) fn least(&self) -> Duration {
         let all = [self.idle, self.reading, self.half_closed];
         all.into_iter().fold(self.head, Duration::min)
     }
 }
 
-/// What a connection is doing, as its I/O, its requests and whoever watches them share it.
-// All atomics here are Relaxed: only time is read from them, and one task at a time writes
-// most of them. A limit that is a moment off harms nobody.
+/// The state of a connection, shared by its I/O, its requests and its time limits.
+// All atomics here are Relaxed: they carry only times, and one task at a time writes most
+// of them. A limit that is slightly off does no harm.
 #[derive(Debug)]
-pub(super) struct LineState {
+pub(super) struct ConnectionState {
     opened: Instant,
     patience: ClientTimeouts,
     doing: AtomicU32,
-    /// Milliseconds from the opening on, since when it does that.
+    /// Milliseconds from `opened` to the beginning of that state.
     since: AtomicU64,
-    /// The same for a write that finds no room; 0 if there is none.
+    /// The same for a blocked write; 0 if no write is blocked.
     blocked: AtomicU64,
     in_flight: AtomicU32,
     requests: AtomicU32,
     max_requests: u32,
-    /// Milliseconds that a client has for one more request, once the next answer is the last;
-    /// 0 before.
+    /// The milliseconds that a client has for one more request, once the next response is
+    /// the last; 0 before that.
     grace: AtomicU64,
-    /// Since when the client has ended its side, or last took something after that; 0 before.
+    /// When the client shut down its sending side, or last read something after that; 0
+    /// before that.
     half_closed: AtomicU64,
-    /// 1 while another client waits for the place of this connection, which is idle; see
+    /// 1 while another client waits for the slot of this connection, which is idle; see
     /// [`IdleConnections`](crate::net::IdleConnections).
     evicted: AtomicU32,
     pub(super) unread: UnreadBody,
 }
 
-/// Waits for the first byte of a first head, or has begun with one.
+/// Waits for the first byte of the first head, or is reading a head.
 const HEAD: u32 = 0;
 /// Waits for another head.
 const IDLE: u32 = 1;
-/// Answers.
+/// Responds to a request.
 const BUSY: u32 = 2;
-/// Has been closed on this side, and waits for the client to do the same.
+/// Has shut down its sending side, and waits for the client to do the same.
 const LINGERING: u32 = 3;
-/// Speaks something else, over HTTP/1; both sides are ended by that.
+/// Carries another protocol, after an upgrade over HTTP/1; the tunnel ends both sides.
 const TUNNEL: u32 = 4;
 
 /// Longer than any connection lingers.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What is due at a client's connection.
+/// What is due on a client's connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum LineDue {
-    /// It has been idle for long enough.
+pub(super) enum ConnectionDue {
+    /// It has been idle for too long.
     Close,
-    /// It is too slow.
+    /// The client is too slow.
     Cut,
     Nothing {
-        /// When it has to be asked again.
+        /// When to check again.
         until: Instant,
     },
 }
 
-impl LineState {
+impl ConnectionState {
     pub(super) fn new(patience: ClientTimeouts, max_requests: u32, max_discard: u64) -> Self {
         Self {
             opened: Instant::now(),
@@ -100,7 +101,7 @@ impl LineState {
         }
     }
 
-    /// At least 1, so that 0 can stand for nothing.
+    /// At least 1, because 0 means that there is no such time.
     fn now(&self) -> u64 {
         let millis = self.opened.elapsed().as_millis();
         u64::try_from(millis).unwrap_or(u64::MAX).max(1)
@@ -122,52 +123,53 @@ impl LineState {
         if blocked == found_room {
             let since = if found_room { 0 } else { self.now() };
             self.blocked.store(since, Relaxed);
-            // What the client had yet to take of an answer that is complete here.
+            // The client had yet to read a response that is complete here.
             if found_room && self.doing.load(Relaxed) == IDLE {
                 self.begin(IDLE);
             }
         }
-        // A client that takes the answer is there.
+        // A client that reads the response is still connected.
         if found_room && self.half_closed.load(Relaxed) != 0 {
             self.half_closed.store(self.now(), Relaxed);
         }
     }
 
-    /// The client has ended its side while it is owed an answer. Returns whether that may still
-    /// be given.
-    pub(super) fn has_half_closed(&self) -> bool {
+    /// Records that the client has shut down its sending side while it is owed a response.
+    /// Returns whether the response may still be sent.
+    pub(super) fn note_half_close(&self) -> bool {
         self.half_closed.store(self.now(), Relaxed);
         !self.patience.half_closed.is_zero()
     }
 
-    /// The own side has been closed. Returns whether that of the client is waited for.
-    pub(super) fn lingers(&self) -> bool {
+    /// Records that this side has been shut down. Returns whether to wait for the client's.
+    pub(super) fn start_linger(&self) -> bool {
         let http = self.doing.load(Relaxed) != TUNNEL;
-        let lingers = http && !self.is_evicted();
-        if lingers {
+        let waits = http && !self.is_evicted();
+        if waits {
             self.begin(LINGERING);
         }
-        lingers
+        waits
     }
 
-    /// It is no longer idle, and so keeps its place.
-    pub(super) fn is_spared(&self) {
+    /// Records that the connection is no longer idle, and so keeps its slot.
+    pub(super) fn cancel_eviction(&self) {
         self.evicted.store(0, Relaxed);
     }
 
-    /// The connection becomes something else.
-    pub(super) fn is_tunnel(&self) {
+    /// Records that the connection has become a tunnel.
+    pub(super) fn become_tunnel(&self) {
         self.doing.store(TUNNEL, Relaxed);
     }
 
-    /// HTTP has ended here, in one way or another.
+    /// Returns whether HTTP has ended on this connection.
     fn is_over(&self) -> bool {
         matches!(self.doing.load(Relaxed), LINGERING | TUNNEL)
     }
 
-    /// From now on each answer over HTTP/1 is the last of its connection, and a client that has
-    /// had its answer has so long to send another request: it cannot know yet.
-    pub(super) fn closes_soon(&self, grace: Duration) {
+    /// Makes each further response over HTTP/1 the last of the connection. A client that
+    /// already has its response may send another request within `grace`, because it does
+    /// not know yet.
+    pub(super) fn close_after_response(&self, grace: Duration) {
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.grace.store(millis.max(1), Relaxed);
         self.since.store(self.now(), Relaxed);
@@ -177,8 +179,8 @@ impl LineState {
         self.grace.load(Relaxed) != 0
     }
 
-    /// Nothing stands between the client and its next request.
-    pub(super) fn is_idle_now(&self) {
+    /// Records that nothing of the last request is left before the next one.
+    pub(super) fn note_idle(&self) {
         if !self.is_busy() && !self.is_over() {
             self.begin(IDLE);
         }
@@ -188,7 +190,7 @@ impl LineState {
         self.in_flight.load(Relaxed) > 0
     }
 
-    /// Whether an answer is owed, or not all of it is written.
+    /// Returns whether a response is owed, or not completely written.
     pub(super) fn is_busy(&self) -> bool {
         self.owes_answers() || self.blocked.load(Relaxed) != 0
     }
@@ -199,12 +201,12 @@ impl LineState {
         self.doing.store(BUSY, Relaxed);
     }
 
-    /// Whether the request that has just begun is the first.
+    /// Returns whether the request that has just begun is the first.
     pub(super) fn is_first(&self) -> bool {
         self.requests.load(Relaxed) == 1
     }
 
-    pub(super) fn request_goes_on(&self) {
+    pub(super) fn body_begins(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }
 
@@ -214,14 +216,14 @@ impl LineState {
         }
     }
 
-    /// Whether there have been as many requests as there may be.
-    pub(super) fn is_worn(&self) -> bool {
+    /// Returns whether the connection has reached its maximum number of requests.
+    pub(super) fn has_max_requests(&self) -> bool {
         self.requests.load(Relaxed) >= self.max_requests
     }
 
-    /// What is due, and when to ask again. Once the connection is `ending`, it is due when
-    /// nothing has been in flight for a [`LAST_CALL`].
-    pub(super) fn due(&self, ending: bool) -> LineDue {
+    /// Returns what is due, and when to check again. Once the connection is `ending`, it is
+    /// due when nothing has been in flight for a [`LAST_CALL`].
+    pub(super) fn due(&self, ending: bool) -> ConnectionDue {
         let at = |since: u64, limit| self.opened + Duration::from_millis(since) + limit;
         let now = Instant::now();
         let busy = self.is_busy();
@@ -230,9 +232,9 @@ impl LineState {
         let mut until = now + self.patience.least();
         if ending && doing != LINGERING {
             if !busy && at(since, LAST_CALL) <= now {
-                return LineDue::Close;
+                return ConnectionDue::Close;
             }
-            // It is not noticed here when the last request ends.
+            // The end of the last request triggers no check here.
             until = until.min(now + LAST_CALL);
         }
         let grace = match self.grace.load(Relaxed) {
@@ -243,7 +245,7 @@ impl LineState {
         if busy && half_closed != 0 {
             let deadline = at(half_closed, self.patience.half_closed);
             if deadline <= now {
-                return LineDue::Cut;
+                return ConnectionDue::Cut;
             }
             until = until.min(deadline);
         }
@@ -251,30 +253,30 @@ impl LineState {
         if blocked != 0 {
             let deadline = at(blocked, self.patience.reading);
             if deadline <= now {
-                return LineDue::Cut;
+                return ConnectionDue::Cut;
             }
             until = until.min(deadline);
         }
         let (limit, then) = match doing {
-            // It has a limit of its own, but for a server that stops.
-            LINGERING => (LONG, LineDue::Cut),
-            _ if busy => return LineDue::Nothing { until },
-            HEAD => (self.patience.head, LineDue::Cut),
-            IDLE => (self.patience.idle, LineDue::Close),
-            _ => return LineDue::Nothing { until },
+            // Lingering has its own limit, unless the server stops.
+            LINGERING => (LONG, ConnectionDue::Cut),
+            _ if busy => return ConnectionDue::Nothing { until },
+            HEAD => (self.patience.head, ConnectionDue::Cut),
+            IDLE => (self.patience.idle, ConnectionDue::Close),
+            _ => return ConnectionDue::Nothing { until },
         };
         let deadline = at(since, grace.unwrap_or(limit).min(limit));
         if deadline <= now {
             return then;
         }
-        LineDue::Nothing {
+        ConnectionDue::Nothing {
             until: until.min(deadline),
         }
     }
 }
 
-impl Evictable for LineState {
-    /// Between two requests.
+impl Evictable for ConnectionState {
+    /// Returns since when the connection waits between two requests.
     fn idle_since(&self) -> Option<Instant> {
         if self.doing.load(Relaxed) != IDLE || self.is_busy() {
             return None;
@@ -293,89 +295,89 @@ impl Evictable for LineState {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientTimeouts, LineDue, LineState};
+    use super::{ClientTimeouts, ConnectionDue, ConnectionState};
     use crate::net::Evictable;
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
-    fn line() -> LineState {
+    fn connection() -> ConnectionState {
         let patience = ClientTimeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             reading: Duration::from_secs(30),
             half_closed: Duration::from_secs(40),
         };
-        LineState::new(patience, 2, 0)
+        ConnectionState::new(patience, 2, 0)
     }
 
-    fn seconds(due: LineDue) -> u64 {
+    fn seconds(due: ConnectionDue) -> u64 {
         match due {
-            LineDue::Nothing { until } => (until - Instant::now()).as_secs(),
-            LineDue::Close | LineDue::Cut => panic!("{due:?}"),
+            ConnectionDue::Nothing { until } => (until - Instant::now()).as_secs(),
+            ConnectionDue::Close | ConnectionDue::Cut => panic!("{due:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_has_so_long_for_a_head_from_its_first_byte_on() {
-        let line = line();
+    async fn the_time_limit_for_a_head_starts_with_its_first_byte() {
+        let connection = connection();
         advance(Duration::from_secs(9)).await;
-        assert_eq!(seconds(line.due(false)), 1);
-        line.request_begins();
-        line.request_ends();
+        assert_eq!(seconds(connection.due(false)), 1);
+        connection.request_begins();
+        connection.request_ends();
         advance(Duration::from_secs(50)).await;
-        line.has_read();
-        assert_eq!(seconds(line.due(false)), 10);
+        connection.has_read();
+        assert_eq!(seconds(connection.due(false)), 10);
         advance(Duration::from_secs(5)).await;
-        line.has_read();
+        connection.has_read();
         advance(Duration::from_secs(5)).await;
-        assert_eq!(line.due(false), LineDue::Cut);
+        assert_eq!(connection.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-        let line = line();
-        line.request_begins();
+        let connection = connection();
+        connection.request_begins();
         advance(Duration::from_secs(1_000)).await;
-        assert_eq!(seconds(line.due(false)), 10);
-        line.request_ends();
+        assert_eq!(seconds(connection.due(false)), 10);
+        connection.request_ends();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(line.due(false), LineDue::Close);
+        assert_eq!(connection.due(false), ConnectionDue::Close);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_between_two_requests_can_it_be_closed_for_another_client() {
-        let line = line();
-        assert_eq!(line.idle_since(), None);
-        line.request_begins();
-        assert_eq!(line.idle_since(), None);
+        let connection = connection();
+        assert_eq!(connection.idle_since(), None);
+        connection.request_begins();
+        assert_eq!(connection.idle_since(), None);
         advance(Duration::from_secs(5)).await;
-        line.request_ends();
-        assert_eq!(line.idle_since(), Some(Instant::now()));
-        line.request_begins();
-        assert_eq!(line.idle_since(), None);
+        connection.request_ends();
+        assert_eq!(connection.idle_since(), Some(Instant::now()));
+        connection.request_begins();
+        assert_eq!(connection.idle_since(), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_nothing_for_too_long_is_cut() {
-        let line = line();
-        line.request_begins();
-        line.has_written(false);
+    async fn a_client_that_reads_nothing_for_too_long_is_cut_off() {
+        let connection = connection();
+        connection.request_begins();
+        connection.has_written(false);
         advance(Duration::from_secs(29)).await;
-        line.has_written(false);
-        assert_eq!(seconds(line.due(false)), 1);
-        line.has_written(true);
+        connection.has_written(false);
+        assert_eq!(seconds(connection.due(false)), 1);
+        connection.has_written(true);
         advance(Duration::from_secs(29)).await;
-        line.has_written(false);
+        connection.has_written(false);
         advance(Duration::from_secs(30)).await;
-        assert_eq!(line.due(false), LineDue::Cut);
+        assert_eq!(connection.due(false), ConnectionDue::Cut);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_worn_after_so_many_requests() {
-        let line = line();
-        line.request_begins();
-        assert!(!line.is_worn());
-        line.request_begins();
-        assert!(line.is_worn());
+    async fn a_connection_ends_after_its_maximum_of_requests() {
+        let connection = connection();
+        connection.request_begins();
+        assert!(!connection.has_max_requests());
+        connection.request_begins();
+        assert!(connection.has_max_requests());
     }
 }

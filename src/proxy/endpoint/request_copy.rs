@@ -1,7 +1,7 @@
-//! A copy of a request that is under way by HTTP/2, for when the member says that it has not
-//! processed it: [`Copied`].
+//! A copy of a request that was sent over HTTP/2, in case the member reports it as
+//! unprocessed: [`RequestCopy`].
 //!
-//! What does not live here: when it is sent again (`exchange`), and bodies that are kept for
+//! What does not live here: sending it again (`exchange`), and bodies that are kept for
 //! other members (`service`).
 
 use http::Request;
@@ -9,19 +9,19 @@ use http::request::Parts;
 
 use super::outgoing::{KeptContent, Outgoing};
 
-/// So many bytes of a body are kept. A stream that is not processed gets no more window than
-/// it had at first, which is 64 KiB unless a member says otherwise; what is sent exceeds that
-/// by one frame.
+/// The maximum number of body bytes to keep. A stream that is not processed gets no more
+/// than its initial window, which is 64 KiB unless the member sets another; the sent bytes
+/// exceed that by one frame.
 const KEPT: usize = 128 * 1024;
 
-/// The head of a request, and what was read of its body.
+/// The head of a request, and the part of its body that was read.
 #[derive(Debug)]
-pub(super) struct Copied {
+pub(super) struct RequestCopy {
     head: Parts,
     body: KeptContent,
 }
 
-impl Copied {
+impl RequestCopy {
     pub(super) fn of(request: &mut Request<Outgoing>) -> Self {
         let (mut head, ()) = Request::new(()).into_parts();
         head.method = request.method().clone();
@@ -32,7 +32,7 @@ impl Copied {
         Self { head, body }
     }
 
-    /// The request once more; `None` if more of the body was read than is kept.
+    /// Returns the request again; `None` if more of the body was read than is kept.
     pub(super) fn request(self) -> Option<Request<Outgoing>> {
         Some(Request::from_parts(self.head, Outgoing::again(self.body)?))
     }

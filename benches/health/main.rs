@@ -3,11 +3,15 @@
 //! `cargo bench --features health --bench health`, on Linux. The members are one listener in a
 //! process of its own, which is this program again; they are spread over 127.0.0.0/8, as new
 //! connections to one address would use its ports up. Only the processor time of the checks is
-//! counted, the kernel's part for their connections included.
+//! counted, the kernel's part for their connections included. With the feature `config` there is a
+//! second table: 1 000 members whose checks a configuration asks for; `-- configured` measures
+//! that alone.
 
 #![expect(clippy::print_stdout, reason = "the table is what a user asked for")]
 
-#[path = "service/cpu.rs"]
+#[cfg(feature = "config")]
+mod configured;
+#[path = "../service/cpu.rs"]
 mod cpu;
 
 use std::error::Error;
@@ -38,7 +42,14 @@ fn main() -> Result<(), BoxError> {
     // `cargo test --benches` only wants to see that it runs.
     let measuring = std::env::args().any(|argument| argument == "--bench");
     let (members, seconds) = if measuring { (10_000, 10) } else { (50, 1) };
-    runtime.block_on(measure(members, seconds))
+    let served = Served::begin()?;
+    // With the word `configured` the first table is left out.
+    if !std::env::args().any(|argument| argument == "configured") {
+        runtime.block_on(measure(&served, members, seconds))?;
+    }
+    #[cfg(feature = "config")]
+    runtime.block_on(configured::measure(&served, members / 10, seconds))?;
+    Ok(())
 }
 
 /// The members: each connection has any number of requests, each of one packet.
@@ -107,8 +118,7 @@ impl<P: Probe> Probe for Counted<P> {
     }
 }
 
-async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
-    let served = Served::begin()?;
+async fn measure(served: &Served, members: u32, seconds: u32) -> Result<(), BoxError> {
     println!("{members} members, each checked once a second, for {seconds} s.\n");
     println!("| probe | checks a second | processor time a second | a check |");
     println!("|---|---:|---:|---:|");
@@ -121,7 +131,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "none: the queue alone",
         nothing,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
@@ -150,7 +160,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         probe: TcpProbe::new(),
         ended: ended.clone(),
     };
-    run("TCP", tcp, &ended, &served, members, seconds).await?;
+    run("TCP", tcp, &ended, served, members, seconds).await?;
     let get = Counted {
         probe: HttpProbe::get("/status").build()?,
         ended: ended.clone(),
@@ -159,7 +169,7 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "GET, a connection each",
         get,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
@@ -172,11 +182,17 @@ async fn measure(members: u32, seconds: u32) -> Result<(), BoxError> {
         "GET, connections kept",
         kept,
         &ended,
-        &served,
+        served,
         members,
         seconds,
     )
     .await
+}
+
+/// The address of a member.
+fn place(at: u32, served: &Served) -> SocketAddr {
+    let address = Ipv4Addr::from((127 << 24) + 256 + at);
+    SocketAddr::from((address, served.port))
 }
 
 async fn run(
@@ -187,11 +203,8 @@ async fn run(
     members: u32,
     seconds: u32,
 ) -> Result<(), BoxError> {
-    let place = |at: u32| {
-        let address = Ipv4Addr::from((127 << 24) + 256 + at);
-        (format!("m{at}"), SocketAddr::from((address, served.port)))
-    };
-    let balancer = Balancer::new((0..members).map(place))?;
+    let member = |at| (format!("m{at}"), place(at, served));
+    let balancer = Balancer::new((0..members).map(member))?;
     // With the jitter of a tenth that is the default, it is 1.05 s on average.
     let check = Check::builder(probe).interval(SECOND).build()?;
     let checks = HealthChecks::new(&balancer, check);

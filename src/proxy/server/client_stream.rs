@@ -1,6 +1,7 @@
-//! The reading and writing of a client's connection, which is watched: [`ClientStream`].
+//! The I/O of a client's connection, with its time limits: [`ClientStream`].
 //!
-//! What does not live here: how long the client has been taking (`line`).
+//! What does not live here: for how long the client has done something
+//! (`connection_state`).
 
 use std::io;
 use std::pin::Pin;
@@ -12,19 +13,19 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
-use super::control::{Control, FrameCounter};
+use super::connection_state::ConnectionState;
+use super::frame_budget::{FrameBudget, FrameCounter};
 use super::half_close::HalfClose;
-use super::line::LineState;
 use super::linger::Linger;
 use crate::net::{ConnectionPermit, Stream};
 
-/// The bytes of a client's connection, and its place among those that there may be.
+/// The I/O of a client's connection, and its slot among the server's connections.
 pub(super) struct ClientStream {
     io: TokioIo<FrameCounter<Stream>>,
-    /// What was read before it was known what it is.
+    /// The bytes that were read to detect the HTTP version.
     first: Bytes,
-    line: Arc<LineState>,
-    /// Bytes that come are the beginning of a head; over HTTP/2 they may be anything.
+    connection: Arc<ConnectionState>,
+    /// Incoming bytes are the beginning of a head; over HTTP/2 they may be anything.
     heads: bool,
     half_close: HalfClose,
     linger: Linger,
@@ -35,21 +36,21 @@ impl ClientStream {
     pub(super) fn new(
         stream: Stream,
         first: Bytes,
-        line: Arc<LineState>,
+        connection: Arc<ConnectionState>,
         heads: bool,
         linger: Duration,
         place: ConnectionPermit,
     ) -> Self {
         let control = (!heads).then(|| {
-            let mut control = Box::new(Control::new());
-            // It is too little to be too much.
+            let mut control = Box::new(FrameBudget::new());
+            // These bytes are too few to exceed the limit.
             control.has_read(&first);
             control
         });
         Self {
             io: TokioIo::new(FrameCounter::new(stream, control)),
             first,
-            line,
+            connection,
             heads,
             half_close: HalfClose::default(),
             linger: Linger::new(linger),
@@ -73,7 +74,7 @@ impl Read for ClientStream {
         }
         let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if this.heads && read.is_ready() {
-            this.line.has_read();
+            this.connection.has_read();
         }
         read
     }
@@ -86,7 +87,7 @@ impl Write for ClientStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.line.has_written(written.is_ready());
+        self.connection.has_written(written.is_ready());
         written
     }
 
@@ -96,7 +97,7 @@ impl Write for ClientStream {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.line.has_written(written.is_ready());
+        self.connection.has_written(written.is_ready());
         written
     }
 
@@ -106,12 +107,12 @@ impl Write for ClientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
-        // hyper comes here each time before it waits.
-        if self.heads && self.line.owes_answers() {
+        // hyper calls this each time before it waits.
+        if self.heads && self.connection.owes_answers() {
             let this = &mut *self;
-            let (stream, line) = (this.io.inner_mut().get_mut(), &this.line);
+            let (stream, connection) = (this.io.inner_mut().get_mut(), &this.connection);
             this.half_close
-                .look(stream, &mut this.first, line, context)?;
+                .check(stream, &mut this.first, connection, context)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -120,7 +121,7 @@ impl Write for ClientStream {
         let this = &mut *self;
         if !this.linger.has_begun() {
             ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
-            if this.half_close.is_seen() || !this.line.lingers() {
+            if this.half_close.is_seen() || !this.connection.start_linger() {
                 return Poll::Ready(Ok(()));
             }
         }

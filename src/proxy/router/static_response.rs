@@ -1,4 +1,4 @@
-//! An answer that is always the same: [`StaticResponse`].
+//! A fixed response: [`StaticResponse`].
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -7,8 +7,8 @@ use http::{Response, StatusCode};
 use super::RuleError;
 use crate::service::{ErrorPage, PreferredFormat};
 
-/// An answer that the router gives itself: a status, and bytes of some type. The answer
-/// to `HEAD` is the same without the bytes.
+/// A fixed response that the router gives itself: a status, and bytes with a content type.
+/// The response to `HEAD` is the same without the bytes.
 ///
 /// # Examples
 ///
@@ -31,13 +31,13 @@ pub struct StaticResponse {
     status: StatusCode,
     content_type: HeaderValue,
     bytes: Bytes,
-    /// Why it is refused, for an answer that is nobody's own.
+    /// The reason, if the router rejects the request itself.
     refused: Option<&'static str>,
 }
 
 impl StaticResponse {
-    /// Creates an answer of plain text, until [`with_content_type`](Self::with_content_type)
-    /// says otherwise.
+    /// Creates a response of plain text; [`with_content_type`](Self::with_content_type)
+    /// sets another type.
     #[must_use]
     pub fn new(status: StatusCode, bytes: impl Into<Bytes>) -> Self {
         Self {
@@ -48,13 +48,13 @@ impl StaticResponse {
         }
     }
 
-    /// Creates an answer of plain text with the status 200.
+    /// Creates a response of plain text with the status 200.
     #[must_use]
     pub fn text(text: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, text)
     }
 
-    /// Says of what type the bytes are.
+    /// Sets the content type of the bytes.
     #[must_use]
     pub fn with_content_type(self, content_type: HeaderValue) -> Self {
         Self {
@@ -72,38 +72,39 @@ impl StaticResponse {
 
     pub(super) fn no_host() -> Self {
         Self {
-            refused: Some("it does not say for which host it is"),
+            refused: Some("it names no host"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
         }
     }
 
-    pub(super) fn in_doubt() -> Self {
+    pub(super) fn ambiguous_path() -> Self {
         Self {
-            refused: Some("its path leads to more than one place"),
+            refused: Some("its path is ambiguous"),
             ..Self::new(StatusCode::BAD_REQUEST, Bytes::new())
         }
     }
 
-    /// An interim answer would leave the client waiting for the final one.
+    /// Rejects a status of an interim response: the client would go on waiting for the
+    /// final one.
     pub(super) fn checked(self) -> Result<Self, RuleError> {
         if self.status.is_informational() {
             return Err(RuleError::Status {
-                of: "an answer",
+                of: "a response",
                 status: self.status,
-                advice: "take one from 200 on",
+                advice: "use one from 200 on",
             });
         }
         if matches!(self.status.as_u16(), 204 | 205 | 304) && !self.bytes.is_empty() {
             return Err(RuleError::Status {
-                of: "an answer with content",
+                of: "a response with content",
                 status: self.status,
-                advice: "take another, or no bytes",
+                advice: "use another, or no bytes",
             });
         }
         Ok(self)
     }
 
-    pub(super) fn response(&self, wanted: PreferredFormat) -> Response<Bytes> {
+    pub(super) fn to_response(&self, wanted: PreferredFormat) -> Response<Bytes> {
         if let Some(why) = self.refused {
             return ErrorPage::new(self.status, why, wanted).page(None);
         }

@@ -1,7 +1,8 @@
 //! What does a request cost with outlier detection, and with limits that follow latency?
 //!
 //! A request is a pick, a head and an end. `cargo bench --features health --bench outliers`; the
-//! lanes take turns, and the least of all turns counts.
+//! lanes take turns, and the least of all turns counts. What members cost that flap is in
+//! `flapping.rs`, on Linux: `-- flapping` measures that alone.
 
 #![allow(
     clippy::expect_used,
@@ -13,6 +14,10 @@
     reason = "a benchmark reads the machine's time"
 )]
 
+#[path = "../service/cpu.rs"]
+mod cpu;
+mod flapping;
+
 use std::thread::scope;
 use std::time::Instant;
 
@@ -20,14 +25,14 @@ use equipoise::balancer::events::{Event, Interest, Observer};
 use equipoise::health::{AdaptiveLimit, Aimd, OutlierDetector, SlowMembers};
 use equipoise::{Balancer, Outcome, PickRequest};
 
-/// Wants what a detector wants, and does nothing: what the measuring and telling costs.
-struct Idle;
+/// Does nothing: what the measuring and telling costs.
+struct Idle(Interest);
 
 impl Observer for Idle {
     fn observe(&self, _: &Event<'_>) {}
 
     fn interest(&self) -> Interest {
-        Interest::ANSWERED.and(Interest::ENDED)
+        self.0 | Interest::ENDED
     }
 }
 
@@ -35,30 +40,47 @@ impl Observer for Idle {
 enum Lane {
     Plain,
     Idle,
+    IdleWithTimes,
     Detector,
     DetectorWithTimes,
     Adaptive,
 }
 
-const LANES: [Lane; 5] = [
+const LANES: [Lane; 6] = [
     Lane::Plain,
     Lane::Idle,
+    Lane::IdleWithTimes,
     Lane::Detector,
     Lane::DetectorWithTimes,
     Lane::Adaptive,
 ];
 
+/// Threads, and whether one member fails.
+const COLUMNS: [(u32, bool); 3] = [(1, false), (2, false), (2, true)];
+
 fn main() {
-    let measuring = std::env::args().any(|argument| argument == "--bench");
+    let has = |word: &str| std::env::args().any(|argument| argument == word);
+    let measuring = has("--bench");
+    if !has("flapping") {
+        lanes(measuring);
+    }
+    flapping::measure(measuring);
+}
+
+fn lanes(measuring: bool) {
     let (turns, requests) = if measuring { (60, 40_000) } else { (1, 100) };
+    let mut least = LANES.map(|_| COLUMNS.map(|_| f64::INFINITY));
+    for _ in 0..turns {
+        for (lane, least) in LANES.into_iter().zip(&mut least) {
+            for ((threads, ill), least) in COLUMNS.into_iter().zip(least) {
+                *least = least.min(lap(lane, threads, ill, requests));
+            }
+        }
+    }
     println!("| lane, ns a request | 1 thread | 2 threads | 2 threads, one member failing |");
     println!("|---|---:|---:|---:|");
-    for lane in LANES {
-        let cells = [(1, false), (2, false), (2, true)].map(|(threads, ill)| {
-            let times = (0..turns).map(|_| lap(lane, threads, ill, requests));
-            times.fold(f64::INFINITY, f64::min)
-        });
-        let cells = cells.map(|nanos| format!("{nanos:.0}")).join(" | ");
+    for (lane, least) in LANES.into_iter().zip(least) {
+        let cells = least.map(|nanos| format!("{nanos:.0}")).join(" | ");
         println!("| {lane:?} | {cells} |");
     }
 }
@@ -72,7 +94,8 @@ fn lap(lane: Lane, threads: u32, ill: bool, requests: u32) -> f64 {
     let mut idle = None;
     match lane {
         Lane::Plain => {}
-        Lane::Idle => idle = Some(balancer.observe(Idle)),
+        Lane::Idle => idle = Some(balancer.observe(Idle(Interest::ANSWERED))),
+        Lane::IdleWithTimes => idle = Some(balancer.observe(Idle(Interest::TIME_TO_HEAD))),
         Lane::Detector => detector = Some(OutlierDetector::new(&balancer)),
         Lane::DetectorWithTimes => {
             let builder = OutlierDetector::builder().slow_members(SlowMembers::new());

@@ -1,7 +1,7 @@
-//! Frames of HTTP/2 that cost a client nothing and carry nothing: [`Control`] counts them
-//! against what the server has answered, and [`FrameCounter`] is the stream that it reads along.
+//! A limit on HTTP/2 frames that carry no content: [`FrameBudget`] counts them against the
+//! frames of responses, and [`FrameCounter`] wraps the stream to read the frames.
 //!
-//! hyper and h2 answer them or leave them out, in any number, and do not show them.
+//! hyper and h2 respond to any number of them or ignore them, and do not expose them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,32 +12,33 @@ use tokio::time::Instant;
 
 use crate::proxy::frames::{FrameHead, FramePiece, Frames};
 
-/// So many a client may send at once.
+/// The number of such frames that a client may send at once.
 const BURST: u32 = 10_000;
-/// So many more it may send in a second.
+/// The number of further frames per second.
 const PER_SECOND: u32 = 1_000;
-/// So many more it may send for each frame of an answer: two WINDOW_UPDATE and a PING for
-/// what it has got, the HEADERS of the request, and RST_STREAM or PRIORITY for another.
+/// The number of further frames for each frame of a response: two WINDOW_UPDATE and a PING
+/// for the received data, the HEADERS of the request, and RST_STREAM or PRIORITY for
+/// another.
 const PER_ANSWER: u32 = 4;
-/// For so many bytes of it, one more: Go's client sends two WINDOW_UPDATE for each 4 KiB that
-/// it reads.
+/// One further frame is allowed for this number of bytes of a response: Go's client sends
+/// two WINDOW_UPDATE for each 4 KiB that it reads.
 const BYTES: u32 = 1024;
 
 /// ENHANCE_YOUR_CALM (RFC 9113, 7).
 const CALM: u8 = 0xb;
 
-/// What a client may still send on one connection.
+/// The number of frames that a client may still send on one connection.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(super) struct FrameBudget {
     read: Frames,
     written: Frames,
     left: u32,
-    /// When time was last taken into account.
+    /// When the frames per second were last added.
     refilled: Instant,
     last_stream: u32,
 }
 
-impl Control {
+impl FrameBudget {
     pub(super) fn new() -> Self {
         Self {
             read: Frames::of_client(),
@@ -48,7 +49,7 @@ impl Control {
         }
     }
 
-    /// Takes what the client has sent; `false` once that is too much.
+    /// Counts what the client has sent; returns `false` once it exceeds the limit.
     pub(super) fn has_read(&mut self, mut bytes: &[u8]) -> bool {
         while let Some(piece) = self.read.next(&mut bytes) {
             if let FramePiece::Head(head) = piece {
@@ -65,7 +66,7 @@ impl Control {
 
     fn spend(&mut self) -> bool {
         if self.left == 0 {
-            // The clock is read only now: most never get here.
+            // The clock is read only now: most connections never get here.
             let now = Instant::now();
             let millis = now.duration_since(self.refilled).as_millis();
             let more = u32::try_from(millis).unwrap_or(u32::MAX) / (1_000 / PER_SECOND);
@@ -79,7 +80,7 @@ impl Control {
         true
     }
 
-    /// Takes what was written to the client.
+    /// Counts what was written to the client.
     fn has_written(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.written.next(&mut bytes) {
             match piece {
@@ -92,8 +93,9 @@ impl Control {
         }
     }
 
-    /// What ends the connection, if it can be said where the written bytes are.
-    fn goodbye(&self) -> Option<[u8; 17]> {
+    /// Returns the GOAWAY frame that ends the connection, if the written bytes end at the
+    /// end of a frame.
+    fn go_away_frame(&self) -> Option<[u8; 17]> {
         let mut frame = [
             0,
             0,
@@ -120,25 +122,25 @@ impl Control {
     }
 }
 
-/// Whether a client's frame carries something of a request, or ends it.
+/// Returns whether a client's frame carries a part of a request, or ends it.
 fn is_content(head: FrameHead) -> bool {
     head.kind == FrameHead::DATA && (head.length > 0 || head.flags & FrameHead::END_STREAM != 0)
 }
 
-/// Whether a frame is a part of an answer.
+/// Returns whether a frame is part of a response.
 fn is_answer(head: FrameHead) -> bool {
     head.kind == FrameHead::HEADERS || head.kind == FrameHead::DATA && head.length > 0
 }
 
-/// A stream whose frames are counted, if it has any.
+/// A stream whose frames are counted, if there is a `FrameBudget`.
 #[derive(Debug)]
 pub(super) struct FrameCounter<I> {
     io: I,
-    control: Option<Box<Control>>,
+    control: Option<Box<FrameBudget>>,
 }
 
 impl<I> FrameCounter<I> {
-    pub(super) fn new(io: I, control: Option<Box<Control>>) -> Self {
+    pub(super) fn new(io: I, control: Option<Box<FrameBudget>>) -> Self {
         Self { io, control }
     }
 
@@ -147,8 +149,8 @@ impl<I> FrameCounter<I> {
     }
 }
 
-pub(super) fn too_much() -> io::Error {
-    io::Error::other("the client sends too many frames that carry nothing")
+pub(super) fn too_many_frames() -> io::Error {
+    io::Error::other("the client sent too many HTTP/2 frames without content")
 }
 
 impl<I> AsyncRead for FrameCounter<I>
@@ -170,11 +172,11 @@ where
         if control.has_read(came) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(frame) = control.goodbye() {
-            // If there is no room for it, the client will not miss it.
+        if let Some(frame) = control.go_away_frame() {
+            // If there is no room, the frame is dropped: the connection ends in any case.
             let _ = Pin::new(&mut this.io).poll_write(context, &frame);
         }
-        Poll::Ready(Err(too_much()))
+        Poll::Ready(Err(too_many_frames()))
     }
 }
 
@@ -228,7 +230,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{BURST, Control, PER_SECOND};
+    use super::{BURST, FrameBudget, PER_SECOND};
     use std::time::Duration;
     use tokio::time::advance;
 
@@ -246,14 +248,15 @@ mod tests {
         bytes
     }
 
-    fn opened() -> Control {
-        let mut control = Control::new();
+    fn opened() -> FrameBudget {
+        let mut control = FrameBudget::new();
         assert!(control.has_read(PREFACE));
         control
     }
 
-    /// How many of these a client may send at once; no more than a hundred thousand.
-    fn at_once(control: &mut Control, bytes: &[u8]) -> u32 {
+    /// Returns how many of these frames a client may send at once; no more than a hundred
+    /// thousand.
+    fn at_once(control: &mut FrameBudget, bytes: &[u8]) -> u32 {
         let mut sent = 0;
         while sent < 100_000 && control.has_read(bytes) {
             sent += 1;
@@ -307,7 +310,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_may_acknowledge_each_4_kib_of_a_large_download() {
         let mut control = opened();
-        // For the stream and for the connection, as Go's client does.
+        // For the stream and for the connection, as Go's client sends them.
         let replies = [frame(WINDOW_UPDATE, 4), frame(WINDOW_UPDATE, 4)].concat();
         for _ in 0..10_000 {
             control.has_written(&frame(DATA, 16 * 1024));
@@ -327,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_server_says_of_the_connection_gives_a_client_nothing() {
+    async fn frames_about_the_connection_allow_a_client_no_further_frames() {
         let mut control = opened();
         let mut sent = 0;
         while control.has_read(&frame(PING, 8)) {

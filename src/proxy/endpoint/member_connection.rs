@@ -1,4 +1,4 @@
-//! One connection to a member, from the side that sends: [`MemberConnection`].
+//! The sending side of one connection to a member: [`MemberConnection`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
 use super::error::EndpointError;
-use super::interim::Interim;
+use super::interim::InterimLimit;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
-use super::permit::{SharedLine, StreamPermit};
+use super::permit::{Http2ConnectionState, StreamPermit};
 use super::progress::ExchangeAlarm;
 use crate::service::{host_of, join_cookies};
 use crate::sync::{AtomicU32, Relaxed};
@@ -25,35 +25,36 @@ use crate::sync::{AtomicU32, Relaxed};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// A connection that takes requests.
+/// A connection that accepts requests.
 #[derive(Debug)]
 pub(super) enum MemberConnection {
     /// One at a time.
-    Http1(Http1Line),
-    /// Many at a time; it is shared.
-    Http2(Http2Line),
+    Http1(Http1Connection),
+    /// Many at a time, shared by requests.
+    Http2(Http2Connection),
 }
 
-/// A handle to a connection: the pool's own, or that of a request, which has a stream.
+/// A handle to a connection: the pool's, or that of a request, which has a stream.
 #[derive(Debug)]
-pub(super) struct Http2Line {
-    /// `None` once a request was sent by it. hyper may queue a request for a connection that
-    /// ends at this moment. Such a request is given back when the last sender is dropped, and
-    /// not before: so only the pool keeps one, until it is told that the connection is gone.
+pub(super) struct Http2Connection {
+    /// `None` once it has sent a request. hyper may queue a request for a connection that
+    /// is just ending. It returns such a request when the last sender is dropped, and not
+    /// before. Therefore only the pool keeps a sender, until it is notified that the
+    /// connection is gone.
     sender: Option<http2::SendRequest<Outgoing>>,
-    shared: Arc<SharedLine>,
+    shared: Arc<Http2ConnectionState>,
     /// `None` in the pool.
     stream: Option<Arc<StreamPermit>>,
 }
 
-impl Http2Line {
+impl Http2Connection {
     pub(super) fn new(
         sender: http2::SendRequest<Outgoing>,
         peer: Peer,
         most: u32,
         number: u32,
     ) -> Self {
-        let shared = SharedLine {
+        let shared = Http2ConnectionState {
             peer,
             most,
             number,
@@ -66,7 +67,7 @@ impl Http2Line {
         }
     }
 
-    /// Takes a stream for a request.
+    /// Reserves a stream for a request.
     pub(super) fn with_stream(&self) -> Self {
         self.shared.streams.fetch_add(1, Relaxed);
         Self {
@@ -76,23 +77,23 @@ impl Http2Line {
         }
     }
 
-    /// Sends the request that this handle is for.
+    /// Sends the request that this handle was created for.
     pub(super) fn send(
         &mut self,
         request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + Send + use<> {
         let sender = self.sender.take();
         let sent = sender.map(|mut sender| sender.try_send_request(request));
         async move {
             match sent {
                 Some(sent) => sent.await,
-                // It is for one request.
+                // The handle is for one request.
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Shares the stream with an upload, which may outlast its answer.
+    /// Shares the stream with an upload, which may last longer than the response.
     pub(super) fn stream(&self) -> Option<Arc<StreamPermit>> {
         self.stream.clone()
     }
@@ -102,117 +103,120 @@ impl Http2Line {
     }
 
     pub(super) fn is_younger_than(&self, number: u32) -> bool {
-        // They may wrap around.
+        // The numbers may wrap around.
         let older_by = self.shared.number.wrapping_sub(number);
         (1..u32::MAX / 2).contains(&older_by)
     }
 
-    /// How many streams are in use.
+    /// Returns how many streams are in use.
     pub(super) fn streams(&self) -> u32 {
         self.shared.streams.load(Relaxed)
     }
 
-    /// How many streams may be in use; `None` if the member has not said so yet.
+    /// Returns how many streams may be in use; `None` before the member's first SETTINGS.
     pub(super) fn allowed(&self) -> Option<u32> {
-        let allowed = self.shared.peer.said().allowed?;
+        let allowed = self.shared.peer.state().allowed?;
         Some(allowed.min(self.shared.most))
     }
 
-    /// Whether new requests may be sent on it.
+    /// Returns whether new requests may be sent on it.
     pub(super) fn takes_requests(&self) -> bool {
-        let said = self.shared.peer.said();
+        let state = self.shared.peer.state();
         let open = self.sender.as_ref().is_some_and(|it| !it.is_closed());
-        open && said.last.is_none() && !said.gone
+        open && state.last.is_none() && !state.gone
     }
 
-    /// Whether the member has processed anything on it, and then said that it ends.
+    /// Returns whether the member has processed requests on it, and then announced that it
+    /// closes it.
     pub(super) fn has_served(&self) -> bool {
-        self.shared.peer.said().last.is_some_and(|last| last > 0)
+        self.shared.peer.state().last.is_some_and(|last| last > 0)
     }
 
-    /// What the member says about it.
+    /// Returns what the member has announced about it.
     pub(super) fn peer(&self) -> Peer {
         self.shared.peer.clone()
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Http1Line {
+pub(super) struct Http1Connection {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: ExchangeAlarm,
-    pub(super) interim: Interim,
-    carrier: ConnectionDriver,
+    pub(super) interim: InterimLimit,
+    driver: ConnectionDriver,
 }
 
-/// hyper's connection, which has to be polled for anything to move.
+/// hyper's connection, which must be polled for anything to move.
 pub(super) type HyperConnection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Who polls it. With the line it is gone at once: hyper would first wait until a member
-/// has taken all that was written, and one that reads nothing never has.
+/// Where the connection is polled. It is dropped together with the handle: hyper would
+/// first wait until the member has read everything that was written, and a member may never
+/// read.
 enum ConnectionDriver {
     /// It has ended.
     Gone,
-    /// Whoever waits for the answer, so that nobody has to be woken in between.
+    /// The task that waits for the response, so that no other task needs to be woken.
     Here(HyperConnection),
-    /// A task, so that an upload goes on whatever its client waits for.
+    /// A task of its own, so that an upload continues whatever its client waits for.
     Task(AbortOnDrop),
 }
 
-impl Http1Line {
+impl Http1Connection {
     pub(super) fn new(
         sender: http1::SendRequest<Outgoing>,
         connection: HyperConnection,
-        interim: Interim,
+        interim: InterimLimit,
     ) -> Self {
         Self {
             sender,
             alarm: ExchangeAlarm::default(),
             interim,
-            carrier: ConnectionDriver::Here(connection),
+            driver: ConnectionDriver::Here(connection),
         }
     }
 
-    /// Has the connection carried by a task from now on.
-    pub(super) fn leave_to_task(&mut self) {
-        self.carrier = match std::mem::replace(&mut self.carrier, ConnectionDriver::Gone) {
+    /// Moves the connection to a task of its own.
+    pub(super) fn move_to_task(&mut self) {
+        self.driver = match std::mem::replace(&mut self.driver, ConnectionDriver::Gone) {
             ConnectionDriver::Here(connection) => {
                 let task = tokio::spawn(connection);
                 ConnectionDriver::Task(AbortOnDrop(Some(task.abort_handle())))
             }
-            carrier => carrier,
+            driver => driver,
         };
     }
 
-    /// Leaves the connection to whoever has switched it to another protocol.
-    pub(super) fn leave_to_tunnel(&mut self) {
-        if let ConnectionDriver::Task(task) = &mut self.carrier {
+    /// Leaves the connection to the tunnel that it was switched to.
+    pub(super) fn release_to_tunnel(&mut self) {
+        if let ConnectionDriver::Task(task) = &mut self.driver {
             task.0 = None;
         }
     }
 
-    /// Moves what can be moved, unless a task does.
-    pub(super) fn carry(&mut self, context: &mut Context<'_>) {
-        if let ConnectionDriver::Here(connection) = &mut self.carrier {
+    /// Polls the connection, unless a task does.
+    pub(super) fn poll_connection(&mut self, context: &mut Context<'_>) {
+        if let ConnectionDriver::Here(connection) = &mut self.driver {
             if connection.as_mut().poll(context).is_ready() {
-                self.carrier = ConnectionDriver::Gone;
+                self.driver = ConnectionDriver::Gone;
             }
         }
     }
 
-    /// Whether what comes of the exchange comes by [`carry`](Self::carry) only: then nobody
-    /// else needs to be able to wake who waits for it.
-    pub(super) fn is_carried_here(&self) -> bool {
-        matches!(self.carrier, ConnectionDriver::Here(_))
+    /// Returns whether the exchange advances by
+    /// [`poll_connection`](Self::poll_connection) only, so that no other task needs to wake
+    /// the one that waits for it.
+    pub(super) fn is_polled_here(&self) -> bool {
+        matches!(self.driver, ConnectionDriver::Here(_))
     }
 
-    /// Notices that the member has closed it while it was idle, if the system knows.
+    /// Returns whether the connection is still open, as far as the system knows.
     pub(super) fn is_alive(&mut self) -> bool {
-        self.carry(&mut Context::from_waker(Waker::noop()));
+        self.poll_connection(&mut Context::from_waker(Waker::noop()));
         !self.sender.is_closed()
     }
 }
 
-/// Aborts it when dropped, unless it was left alone.
+/// Aborts the task when dropped, unless it was released.
 struct AbortOnDrop(Option<AbortHandle>);
 
 impl Drop for AbortOnDrop {
@@ -233,29 +237,29 @@ impl fmt::Debug for ConnectionDriver {
     }
 }
 
-/// A request that was not sent, or why there is no answer.
-pub(super) type Unanswered = TrySendError<Request<Outgoing>>;
+/// A request that was not sent, or why there is no response.
+pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
 
 impl MemberConnection {
-    /// Takes its alarm along; one that is shared has none.
+    /// Takes the connection's alarm; a shared connection has none.
     pub(super) fn take_alarm(&mut self) -> ExchangeAlarm {
         match self {
-            Self::Http1(line) => std::mem::take(&mut line.alarm),
+            Self::Http1(connection) => std::mem::take(&mut connection.alarm),
             Self::Http2(_) => ExchangeAlarm::default(),
         }
     }
 
-    /// Why it broke off, if it is for interim answers.
+    /// Returns why the connection broke off, if it was too many interim responses.
     pub(super) fn too_many_interim(&self) -> Option<EndpointError> {
         match self {
-            Self::Http1(line) => line.interim.error(),
+            Self::Http1(connection) => connection.interim.error(),
             Self::Http2(_) => None,
         }
     }
 }
 
-/// The target in origin form, and what HTTP/2 leaves out. Doing that again does no harm,
-/// nor does it for the other form.
+/// Puts the target into origin form, and adds the fields that HTTP/2 omits. It is
+/// idempotent, and may follow [`for_http_2`].
 pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
     if request.version() == Version::HTTP_2 {
         join_cookies(request.headers_mut());
@@ -276,18 +280,18 @@ pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
     }
 }
 
-/// The whole target, and no word about the connection (RFC 9113, 8.2.2).
+/// Puts the target into absolute form, and removes hop-by-hop fields (RFC 9113, 8.2.2).
 pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {
         headers.remove(name);
     }
-    // What `Host` says goes into the authority.
+    // The value of `Host` goes into the authority.
     let host = headers.remove(HOST);
     let other = host.filter(|host| host.as_bytes() != authority.as_str().as_bytes());
     let host = other.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    // A request that is sent again has it there already.
+    // A request that is sent again has its host in the authority already.
     let host = host.or_else(|| request.uri().authority().cloned());
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme.clone());
