@@ -193,7 +193,7 @@ impl BalanceError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Elapsed {
     #[error("the response did not start in time")]
-    Answer,
+    Response,
     #[error("the member was not ready in time")]
     Ready,
     #[error("the request body did not arrive in time")]

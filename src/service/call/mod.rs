@@ -289,7 +289,7 @@ where
     type Response = W::Response;
     type Error = W::Error;
     type Held = ();
-    type Answer = Leased<W::Response>;
+    type Output = Leased<W::Response>;
 
     const SHARED: bool = false;
     const RECONNECTS: bool = false;
@@ -354,7 +354,7 @@ where
         }
     }
 
-    fn answer(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
+    fn respond(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
         Leased::new(served.response, served.lease.into_guard())
     }
 }

@@ -356,7 +356,7 @@ mod tests {
         use http_body::Body;
         let wanted = PreferredFormat::by(&Method::HEAD, &HeaderMap::new());
         let refusal = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
-        let answer = refusal.response::<http_body_util::Empty<bytes::Bytes>>(None);
+        let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
         assert!(answer.body().is_end_stream());
         assert_eq!(answer.status(), 502);
     }
