@@ -70,6 +70,10 @@ use crate::sync::Mutex;
 /// # let _ = layer;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy for request bodies of type `{B}`",
+    note = "use `Counted`, `PassThrough` or `BufferUpTo`, and bodies that implement `http_body::Body`"
+)]
 pub trait RequestBody<B>: Clone {
     /// The type of body that members receive.
     type Body;

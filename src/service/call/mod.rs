@@ -50,7 +50,12 @@ impl<W> Balancer<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn into_call_service<R>(self) -> CallService<W, R> {
+    pub fn into_call_service<R>(self) -> CallService<W, R>
+    where
+        W: Service<R> + Clone,
+        W::Error: Into<BoxError>,
+        R: 'static,
+    {
         CallService {
             balancer: self,
             settings: CallSettings {

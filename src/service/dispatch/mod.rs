@@ -47,6 +47,11 @@ mod sealed {
 /// #     fn call(&mut self, (): ()) -> Self::Future { std::future::ready(Ok(())) }
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a request cannot be sent to members of type `{W}`",
+    note = "for `BalanceService::over`, a member must be `Clone` and a `Service` for `{Request}`",
+    note = "for `BalanceLayer::layer`, a member must be a `Target`, and the client must be `Clone` and a `Service` for `{Request}`"
+)]
 pub trait Dispatch<W, Request>: sealed::Sealed {
     /// The service that is called.
     type Service: Service<Request>;

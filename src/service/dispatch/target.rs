@@ -62,6 +62,12 @@ use crate::service::BoxError;
 /// # tenant.rewrite(&mut head).unwrap();
 /// # assert_eq!(head.headers["x-api-key"], "k");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an address that requests can be sent to",
+    label = "the members of the balancer must implement `Target`",
+    note = "use members of type `http::Uri`, `http::uri::Authority` or `SocketAddr`, or implement `Target`",
+    note = "for members that are services themselves, use `BalanceService::over` or `BalanceLayer::over_members`"
+)]
 pub trait Target {
     /// Sets the scheme, authority, path prefix, version and `Host` of a request as the
     /// member needs them. The authority of a `CONNECT` is replaced as well.

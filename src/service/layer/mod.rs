@@ -15,7 +15,7 @@ use crate::service::affinity::{BoxFacts, HttpAffinity, SessionsNotKept};
 use crate::service::attempt::{HttpSettings, ServiceSettings};
 use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{
-    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
+    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Target, Timeouts,
 };
 use crate::session::StickySession;
 use crate::timer::Timer;
@@ -222,7 +222,10 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Creates the service for members that are services themselves.
-    pub fn over_members(self) -> BalanceService<W, PerMember, P> {
+    pub fn over_members(self) -> BalanceService<W, PerMember, P>
+    where
+        W: Clone,
+    {
         let settings = Arc::new(self.settings);
         settings.affinity.report_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
@@ -236,6 +239,16 @@ impl<W> BalanceService<W> {
     /// A member is cloned for each request, and the clone is polled ready. With a
     /// [`Timer`], this is limited to 5 s unless [`timeouts`](BalanceLayer::timeouts) sets
     /// another limit; without a timer, there is no limit.
+    ///
+    /// For requests with a body `B`, a member must be `Clone` and a
+    /// `Service<Request<CountedBody<B>>>`. Its response must be a `Response` whose body
+    /// implements `http_body::Body`, and its error must be `Into<BoxError>`. If one of these
+    /// is missing, the compiler may only report that the trait bounds of `oneshot` were not
+    /// satisfied. Write `ServiceExt::oneshot(service, request)` instead of
+    /// `service.oneshot(request)`: the message then names the missing bound. Members that
+    /// require another type of body can be wrapped in a conversion (see
+    /// [`CountedBody`](crate::service::CountedBody)), or use
+    /// [`PassThrough`](crate::service::PassThrough).
     ///
     /// # Examples
     ///
@@ -294,14 +307,19 @@ impl<W> BalanceService<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn over(balancer: Balancer<W>) -> Self {
+    pub fn over(balancer: Balancer<W>) -> Self
+    where
+        W: Clone,
+    {
         BalanceLayer::new(balancer).over_members()
     }
 }
 
 impl<W, P, S> Layer<S> for BalanceLayer<W, P>
 where
+    W: Target,
     P: Clone,
+    S: Clone,
 {
     type Service = BalanceService<W, Rewrite<S>, P>;
 
