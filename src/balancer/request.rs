@@ -146,7 +146,7 @@ impl<'r> PickRequest<'r> {
         sticky: &StickySession,
         presented: Option<&'r PresentedSession<'_>>,
     ) -> Self {
-        self.no_failover |= sticky.is_no_failover();
+        self.no_failover |= sticky.has_no_failover();
         self.with_session(presented.and_then(PresentedSession::route))
     }
 

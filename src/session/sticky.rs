@@ -161,7 +161,7 @@ impl StickySession {
     /// use equipoise::StickySession;
     ///
     /// let sticky = StickySession::new("sid")?.with_no_failover();
-    /// assert!(sticky.is_no_failover());
+    /// assert!(sticky.has_no_failover());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
@@ -268,11 +268,11 @@ impl StickySession {
     /// ```
     /// use equipoise::StickySession;
     ///
-    /// assert!(!StickySession::new("sid")?.is_no_failover());
+    /// assert!(!StickySession::new("sid")?.has_no_failover());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
-    pub fn is_no_failover(&self) -> bool {
+    pub fn has_no_failover(&self) -> bool {
         self.no_failover
     }
 

@@ -188,7 +188,7 @@ impl HttpAffinity {
         let Some(sticky) = self.sticky.as_deref() else {
             return then(pick);
         };
-        if sticky.session.is_no_failover() {
+        if sticky.session.has_no_failover() {
             pick = pick.with_no_failover();
         }
         let presented = sticky.session.find_in_parts(head);

@@ -44,7 +44,7 @@ use crate::session::StickySession;
 pub struct RouteCookie {
     template: Cookie<'static>,
     opaque: Option<OpaqueKey>,
-    with_forwarding_to_members: bool,
+    forwarded: bool,
     cacheable: bool,
 }
 
@@ -101,7 +101,7 @@ impl RouteCookie {
         Self {
             template: template.build(),
             opaque: None,
-            with_forwarding_to_members: false,
+            forwarded: false,
             cacheable: false,
         }
     }
@@ -225,7 +225,7 @@ impl RouteCookie {
     #[must_use]
     pub fn with_forwarding_to_members(self) -> Self {
         Self {
-            with_forwarding_to_members: true,
+            forwarded: true,
             ..self
         }
     }
@@ -282,7 +282,7 @@ impl RouteCookie {
 
     /// Removes the cookie from a request.
     pub(in crate::service) fn strip(&self, session: &StickySession, headers: &mut HeaderMap) {
-        if !self.with_forwarding_to_members {
+        if !self.forwarded {
             cookie_header::remove(session.cookie_name(), headers);
         }
     }

@@ -20,7 +20,7 @@ use crate::service::failover::{Classify, Failover, TimeLimits};
 pub(in crate::service) struct ServiceSettings {
     pub(in crate::service) failover: Failover,
     pub(in crate::service) classify: Arc<dyn Classify>,
-    pub(in crate::service) patience: Option<Arc<TimeLimits>>,
+    pub(in crate::service) time_limits: Option<Arc<TimeLimits>>,
     /// A member that failed without fault may get the request once more, if no other member
     /// can take it.
     pub(in crate::service) retries_same_member: bool,
@@ -33,8 +33,8 @@ pub(in crate::service) struct ServiceSettings {
 impl ServiceSettings {
     /// Returns whether a request waits if all members are full.
     pub(super) fn waits_for_room(&self) -> bool {
-        let patience = self.patience.as_ref();
-        patience.is_some_and(|patience| patience.timeouts.member.is_some())
+        let limits = self.time_limits.as_ref();
+        limits.is_some_and(|limits| limits.timeouts.member.is_some())
     }
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceSettings")
             .field("failover", &self.failover)
-            .field("patience", &self.patience)
+            .field("time_limits", &self.time_limits)
             .finish_non_exhaustive()
     }
 }
@@ -132,7 +132,7 @@ pub(in crate::service) trait ServiceExchange<W> {
     fn is_idempotent(&self) -> bool;
 
     /// Returns whether [`request`](Self::request) would return a request now.
-    fn is_left(&self) -> bool;
+    fn is_available(&self) -> bool;
 
     /// Returns whether the request may be sent to two members at the same time.
     fn is_shareable(&self) -> bool;

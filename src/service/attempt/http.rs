@@ -101,8 +101,8 @@ where
         self.idempotent
     }
 
-    fn is_left(&self) -> bool {
-        self.head.is_some() && self.kept.is_left()
+    fn is_available(&self) -> bool {
+        self.head.is_some() && self.kept.is_available()
     }
 
     fn is_shareable(&self) -> bool {

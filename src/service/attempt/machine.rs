@@ -107,8 +107,8 @@ where
                 progress.attempts = 1;
                 AttemptStage::Attempting
             }
-            (Err(_), Some(patience)) => {
-                let wait = Wait::new(&balancer, NextService::Held(X::release(held)), patience);
+            (Err(_), Some(max_wait)) => {
+                let wait = Wait::new(&balancer, NextService::Held(X::release(held)), max_wait);
                 AttemptStage::Waiting(Box::new(wait))
             }
             (Err(error), None) => AttemptStage::Failed(error.into()),
@@ -127,9 +127,9 @@ where
 
 /// Returns how long a request waits after a failed pick, if it waits.
 fn waits<W>(settings: &ServiceSettings, picked: &Result<Lease<W>, PickError>) -> Option<Duration> {
-    let patience = settings.patience.as_ref()?.timeouts.member?;
+    let max_wait = settings.time_limits.as_ref()?.timeouts.member?;
     let error = picked.as_ref().err()?;
-    may_change(error).then_some(patience)
+    may_change(error).then_some(max_wait)
 }
 
 impl<W, X, S, F> Machine<W, X, S, F, X::Held>
@@ -315,7 +315,7 @@ where
                     this.progress.refund(&failover.budget);
                     return NextStep::Continue;
                 }
-                let left = this.exchange.is_left();
+                let left = this.exchange.is_available();
                 let scope = PickScope::Usable;
                 let next = left.then(|| this.progress.pick(this.balancer, this.exchange, scope));
                 let failed = this.progress.failed.take();
@@ -389,7 +389,8 @@ where
             PickScope::Usable
         };
         let next = if fault.is_nothing_sent() {
-            let may = this.progress.attempts < failover.max_attempts && this.exchange.is_left();
+            let may =
+                this.progress.attempts < failover.max_attempts && this.exchange.is_available();
             may.then(|| this.progress.pick(this.balancer, this.exchange, scope))
         } else if this.progress.take_retry(fault) {
             this.progress
@@ -443,7 +444,7 @@ where
     fn hedge(self: Pin<&mut Self>, context: &mut Context<'_>) -> bool {
         let this = self.project();
         let settings = this.exchange.settings();
-        let Some(patience) = &settings.patience else {
+        let Some(limits) = &settings.time_limits else {
             return false;
         };
         if matches!(this.hedge, Hedge::NotStarted) {
@@ -452,8 +453,8 @@ where
                 !matches!(lease.session(), Session::Hit | Session::Redirected)
             });
             let possible = free && settings.failover.retries && this.exchange.is_idempotent();
-            *this.hedge = match patience.timeouts.hedge {
-                Some(delay) if possible => Hedge::Due(patience.sleep(delay)),
+            *this.hedge = match limits.timeouts.hedge {
+                Some(delay) if possible => Hedge::Due(limits.sleep(delay)),
                 _ => Hedge::Done,
             };
         }

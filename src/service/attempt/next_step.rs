@@ -42,12 +42,12 @@ pub(super) fn next_step<W, X, S, F>(
 where
     X: ServiceExchange<W, Service = S>,
 {
-    let patience = settings.patience.as_ref();
-    let patience = patience.and_then(|patience| patience.timeouts.member);
+    let limits = settings.time_limits.as_ref();
+    let max_wait = limits.and_then(|limits| limits.timeouts.member);
     let FailedAttempt {
         mut slot, service, ..
     } = after;
-    match (after.next, patience) {
+    match (after.next, max_wait) {
         (Some(Ok(next)), _) => {
             progress.keeps_route |= after.keeps_route;
             progress.failed = Some(after.failed);
@@ -56,10 +56,10 @@ where
             progress.attempts += 1;
             NextStep::Continue
         }
-        (Some(Err(PickError::AtCapacity)), Some(patience)) => {
+        (Some(Err(PickError::AtCapacity)), Some(max_wait)) => {
             progress.keeps_route |= after.keeps_route;
             progress.failed = Some(after.failed);
-            let wait = Wait::new(balancer, NextService::Used(service), patience);
+            let wait = Wait::new(balancer, NextService::Used(service), max_wait);
             NextStep::Wait(Box::new(wait))
         }
         (Some(Err(_)) | None, _) => NextStep::Return(Err(after.failed)),

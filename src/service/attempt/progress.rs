@@ -211,7 +211,7 @@ impl RequestProgress {
         let allowed = failover.retries
             && self.attempts < failover.max_attempts
             && exchange.is_idempotent()
-            && exchange.is_left();
+            && exchange.is_available();
         if !allowed || !failover.budget.withdraw() {
             return None;
         }

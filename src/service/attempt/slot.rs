@@ -258,15 +258,15 @@ fn failed<W, X: ServiceExchange<W>>(
 /// may be processed twice.
 fn reconnects<W, X: ServiceExchange<W>>(ended: &AttemptError, exchange: &X) -> bool {
     let stale = matches!(ended, AttemptError::Failed(_, fault) if fault.is_stale());
-    stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_left()
+    stale && X::RECONNECTS && exchange.is_idempotent() && exchange.is_available()
 }
 
 /// Sets the timer of an attempt, unless it is set.
 fn start_timer<W, X: ServiceExchange<W>>(timer: &mut Option<Sleep>, exchange: &X) {
-    let patience = exchange.settings().patience.as_ref();
-    let limit = patience.and_then(|patience| Some((patience, patience.timeouts.attempt?)));
-    if let (None, Some((patience, limit))) = (&timer, limit) {
-        *timer = Some(patience.sleep(limit));
+    let limits = exchange.settings().time_limits.as_ref();
+    let limit = limits.and_then(|limits| Some((limits, limits.timeouts.attempt?)));
+    if let (None, Some((limits, limit))) = (&timer, limit) {
+        *timer = Some(limits.sleep(limit));
     }
 }
 
@@ -277,18 +277,18 @@ fn is_late<W, X: ServiceExchange<W>>(
     exchange: &X,
     context: &mut Context<'_>,
 ) -> bool {
-    let Some(patience) = &exchange.settings().patience else {
+    let Some(limits) = &exchange.settings().time_limits else {
         return false;
     };
     let limit = if waiting_for_response {
-        patience.timeouts.attempt
+        limits.timeouts.attempt
     } else {
-        Some(patience.timeouts.ready)
+        Some(limits.timeouts.ready)
     };
     let Some(limit) = limit else {
         return false;
     };
-    let timer = timer.get_or_insert_with(|| patience.sleep(limit));
+    let timer = timer.get_or_insert_with(|| limits.sleep(limit));
     timer.as_mut().poll(context).is_ready()
 }
 

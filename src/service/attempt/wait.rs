@@ -17,7 +17,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 pub(super) struct Wait<W, S, H> {
     waiter: Waiter<W>,
     pub(super) service: NextService<S, H>,
-    patience: Duration,
+    max_wait: Duration,
     /// The timer for the end of the wait.
     end: Option<Sleep>,
     /// The timer for the next recovery of a member, which no other task may notice.
@@ -25,15 +25,11 @@ pub(super) struct Wait<W, S, H> {
 }
 
 impl<W, S, H> Wait<W, S, H> {
-    pub(super) fn new(
-        balancer: &Balancer<W>,
-        service: NextService<S, H>,
-        patience: Duration,
-    ) -> Self {
+    pub(super) fn new(balancer: &Balancer<W>, service: NextService<S, H>, limit: Duration) -> Self {
         Self {
             waiter: Waiter::new(balancer.clone()),
             service,
-            patience,
+            max_wait,
             end: None,
             due: None,
         }
@@ -62,15 +58,13 @@ impl<W, S, H> Wait<W, S, H> {
             if !tried.is_empty() && balancer.has_only(tried) {
                 return self.over(picked, balancer, exchange, progress);
             }
-            let Some(patience) = &exchange.settings().patience else {
+            let Some(limits) = &exchange.settings().time_limits else {
                 return self.over(picked, balancer, exchange, progress);
             };
             if !matches!(&picked, Err(error) if may_change(error)) {
                 return self.over(picked, balancer, exchange, progress);
             }
-            let end = self
-                .end
-                .get_or_insert_with(|| patience.sleep(self.patience));
+            let end = self.end.get_or_insert_with(|| limits.sleep(self.max_wait));
             if end.as_mut().poll(context).is_ready() {
                 return self.over(picked, balancer, exchange, progress);
             }
@@ -78,7 +72,7 @@ impl<W, S, H> Wait<W, S, H> {
             let now = balancer.now();
             // If it is already over, it was noticed too late; try again in a moment.
             let due = balancer.next_timed_change();
-            self.due = due.map(|due| patience.sleep(due.since(now).max(MOMENT)));
+            self.due = due.map(|due| limits.sleep(due.since(now).max(MOMENT)));
             let due = self.due.as_mut();
             if due.is_none_or(|due| due.as_mut().poll(context).is_pending()) {
                 return Poll::Pending;

@@ -61,7 +61,7 @@ where
     type Body = ReplayBody<B>;
     type Kept = KeptInBuffer<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptInBuffer<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptInBuffer<B> {
         if body.is_end_stream() {
             return KeptInBuffer { buffer: None };
         }
@@ -87,7 +87,7 @@ where
 /// use http_body_util::Full;
 ///
 /// let kept = BufferUpTo(1_024).keep(Full::new(Bytes::from("hello")), true);
-/// assert!(kept.is_left());
+/// assert!(kept.is_available());
 /// assert!(!kept.is_shareable(), "not before all of it is in the buffer");
 /// ```
 pub struct KeptInBuffer<B> {
@@ -98,7 +98,7 @@ pub struct KeptInBuffer<B> {
 impl<B> KeptBody for KeptInBuffer<B> {
     type Body = ReplayBody<B>;
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         let buffer = self.buffer.as_ref();
         buffer.is_none_or(|buffer| buffer.lock().can_be_rewound())
     }
@@ -172,7 +172,7 @@ impl<B> Drop for KeptInBuffer<B> {
 impl<B> fmt::Debug for KeptInBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptInBuffer")
-            .field("left", &self.is_left())
+            .field("left", &self.is_available())
             .finish_non_exhaustive()
     }
 }

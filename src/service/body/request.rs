@@ -43,7 +43,7 @@ use crate::sync::Mutex;
 ///     type Body = Full<Bytes>;
 ///     type Kept = Kept;
 ///
-///     fn keep(&self, body: Full<Bytes>, _repeatable: bool) -> Kept {
+///     fn keep(&self, body: Full<Bytes>, _may_retry: bool) -> Kept {
 ///         Kept(body)
 ///     }
 /// }
@@ -51,7 +51,7 @@ use crate::sync::Mutex;
 /// impl KeptBody for Kept {
 ///     type Body = Full<Bytes>;
 ///
-///     fn is_left(&self) -> bool {
+///     fn is_available(&self) -> bool {
 ///         true
 ///     }
 ///
@@ -80,9 +80,9 @@ pub trait RequestBody<B>: Clone {
     /// What is kept for another attempt.
     type Kept: KeptBody<Body = Self::Body>;
 
-    /// Takes the body of a request. `repeatable` tells whether another attempt may send the
+    /// Takes the body of a request. `may_retry` tells whether another attempt may send the
     /// request after some of the body was read.
-    fn keep(&self, body: B, repeatable: bool) -> Self::Kept;
+    fn keep(&self, body: B, may_retry: bool) -> Self::Kept;
 }
 
 /// The body of one request, as long as another attempt is possible.
@@ -91,7 +91,7 @@ pub trait KeptBody {
     type Body;
 
     /// Returns whether [`next`](Self::next) would return a body now.
-    fn is_left(&self) -> bool;
+    fn is_available(&self) -> bool;
 
     /// Returns whether two attempts may read the body at the same time.
     fn is_shareable(&self) -> bool;
@@ -129,7 +129,7 @@ where
     type Body = CountedBody<B>;
     type Kept = KeptUntilRead<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptUntilRead<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptUntilRead<B> {
         if body.is_end_stream() {
             return KeptUntilRead { unread: None };
         }
@@ -152,7 +152,7 @@ where
 /// use equipoise::service::{Counted, KeptBody, RequestBody};
 ///
 /// let kept = Counted::default().keep(http_body_util::Empty::<&[u8]>::new(), false);
-/// assert!(kept.is_left() && kept.is_shareable(), "an empty one always");
+/// assert!(kept.is_available() && kept.is_shareable(), "an empty one always");
 /// ```
 pub struct KeptUntilRead<B> {
     /// `None` if the body is empty.
@@ -178,7 +178,7 @@ type BodySlot<B> = Arc<Mutex<Option<B>>>;
 impl<B> KeptBody for KeptUntilRead<B> {
     type Body = CountedBody<B>;
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         match self.unread.as_ref().map(|unread| &unread.body) {
             None | Some(BodyLocation::Here(_)) => true,
             Some(BodyLocation::There(slot)) => slot.lock().is_some(),
@@ -220,7 +220,7 @@ impl<B> fmt::Debug for KeptUntilRead<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptUntilRead")
             .field("empty", &self.unread.is_none())
-            .field("left", &self.is_left())
+            .field("left", &self.is_available())
             .finish()
     }
 }
@@ -392,7 +392,7 @@ where
     type Body = B;
     type Kept = KeptIfEmpty<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptIfEmpty<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptIfEmpty<B> {
         KeptIfEmpty {
             empty: body.is_end_stream(),
             body: Some(body),
@@ -422,7 +422,7 @@ where
 {
     type Body = B;
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         self.empty || self.body.is_some()
     }
 

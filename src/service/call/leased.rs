@@ -72,8 +72,8 @@ impl<R> Leased<R> {
     /// # Examples
     ///
     /// ```
-    /// # fn example(mut answer: equipoise::service::Leased<u64>) {
-    /// answer.fail("the checksum is wrong");
+    /// # fn example(mut response: equipoise::service::Leased<u64>) {
+    /// response.fail("the checksum is wrong");
     /// # }
     /// ```
     pub fn fail(&mut self, cause: impl Into<Cause>) {
@@ -87,8 +87,8 @@ impl<R> Leased<R> {
     /// # Examples
     ///
     /// ```
-    /// # fn example(answer: equipoise::service::Leased<u64>) {
-    /// let (number, guard) = answer.into_parts();
+    /// # fn example(response: equipoise::service::Leased<u64>) {
+    /// let (number, guard) = response.into_parts();
     /// println!("{number}");
     /// drop(guard); // ends as cancelled unless `finish` was called
     /// # }

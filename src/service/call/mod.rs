@@ -43,8 +43,8 @@ impl<W> Balancer<W> {
     /// let service = balancer.clone().into_call_service();
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// let answer = service.oneshot(21).await.unwrap();
-    /// assert_eq!((*answer, answer.member().unwrap().name()), (42, "a"));
+    /// let response = service.oneshot(21).await.unwrap();
+    /// assert_eq!((*response, response.member().unwrap().name()), (42, "a"));
     /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1, "as long as it lives");
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -62,7 +62,7 @@ impl<W> Balancer<W> {
                 common: ServiceSettings {
                     failover: Failover::new(),
                     classify: Arc::new(ByCause),
-                    patience: None,
+                    time_limits: None,
                     retries_same_member: false,
                     reconnects: false,
                 },
@@ -196,8 +196,8 @@ impl<W, R, K> CallService<W, R, K> {
     #[must_use]
     pub fn timeouts(self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        let patience = Arc::new(TimeLimits { timer, timeouts });
-        self.with(|settings| settings.common.patience = Some(patience))
+        let limits = Arc::new(TimeLimits { timer, timeouts });
+        self.with(|settings| settings.common.time_limits = Some(limits))
     }
 
     /// Sets what is kept of a request for another attempt; by default nothing
@@ -335,7 +335,7 @@ where
         self.idempotent
     }
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         self.request.is_some()
     }
 

@@ -66,9 +66,9 @@ impl Timeouts {
     /// draining, or are waiting for recovery. With forced recovery, members in error are
     /// tried without waiting. A request that has failed at all members does not wait.
     #[must_use]
-    pub const fn with_pick_timeout(self, patience: Duration) -> Self {
+    pub const fn with_pick_timeout(self, limit: Duration) -> Self {
         Self {
-            member: Some(patience),
+            member: Some(limit),
             ..self
         }
     }
@@ -86,9 +86,9 @@ impl Timeouts {
     /// # let _ = timeouts;
     /// ```
     #[must_use]
-    pub const fn with_ready_timeout(self, patience: Duration) -> Self {
+    pub const fn with_ready_timeout(self, limit: Duration) -> Self {
         Self {
-            ready: patience,
+            ready: limit,
             ..self
         }
     }
@@ -96,9 +96,9 @@ impl Timeouts {
     /// Limits each attempt, from its start to the head of its response; by default there is
     /// no limit.
     #[must_use]
-    pub const fn with_per_try_timeout(self, patience: Duration) -> Self {
+    pub const fn with_per_try_timeout(self, limit: Duration) -> Self {
         Self {
-            attempt: Some(patience),
+            attempt: Some(limit),
             ..self
         }
     }

@@ -69,7 +69,7 @@ impl<W> BalanceLayer<W> {
         let common = ServiceSettings {
             failover: Failover::new(),
             classify: Arc::new(ByCause),
-            patience: None,
+            time_limits: None,
             retries_same_member: false,
             reconnects: false,
         };
@@ -200,7 +200,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// Sets the time limits, and the timer that enforces them.
     pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        self.settings.common.patience = Some(Arc::new(TimeLimits { timer, timeouts }));
+        self.settings.common.time_limits = Some(Arc::new(TimeLimits { timer, timeouts }));
         self
     }
 
@@ -265,8 +265,8 @@ impl<W> BalanceService<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
     /// for name in ["a", "b", "a"] {
-    ///     let answer = service.clone().oneshot(Request::new(String::new())).await.unwrap();
-    ///     let served = answer.extensions().get::<ServedBy>().unwrap();
+    ///     let response = service.clone().oneshot(Request::new(String::new())).await.unwrap();
+    ///     let served = response.extensions().get::<ServedBy>().unwrap();
     ///     assert_eq!(&*served.member, name);
     /// }
     /// # });

@@ -28,8 +28,8 @@ use crate::service::{BalanceError, RequestError, cause};
 /// use hyper_util::rt::TokioExecutor;
 /// use tower_layer::Layer;
 ///
-/// fn page(refusal: &ErrorPage<'_>) -> Response<Bytes> {
-///     let text = format!("<h1>{}</h1><p>We are sorry.", refusal.title());
+/// fn page(error: &ErrorPage<'_>) -> Response<Bytes> {
+///     let text = format!("<h1>{}</h1><p>We are sorry.", error.title());
 ///     let mut page = Response::new(text.into());
 ///     page.headers_mut().insert("content-type", "text/html".parse().unwrap());
 ///     page
@@ -103,7 +103,7 @@ impl<'e> ErrorPage<'e> {
 
     /// Returns whether the client prefers JSON to text.
     #[must_use]
-    pub const fn wants_json(&self) -> bool {
+    pub const fn prefers_json(&self) -> bool {
         matches!(self.wanted.form, Form::Json)
     }
 
@@ -341,11 +341,11 @@ mod tests {
             form,
             head_only: false,
         };
-        let refusal = |wanted| ErrorPage::new(StatusCode::NOT_FOUND, "it is not here", wanted);
-        let text = refusal(form(Form::Text)).plain();
+        let error = |wanted| ErrorPage::new(StatusCode::NOT_FOUND, "it is not here", wanted);
+        let text = error(form(Form::Text)).plain();
         assert_eq!(text.body(), "Not Found: it is not here.\n");
         assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
-        let json = refusal(form(Form::Json)).plain();
+        let json = error(form(Form::Json)).plain();
         let object = r#"{"title":"Not Found","status":404,"detail":"it is not here"}"#;
         assert_eq!(json.body(), &format!("{object}\n"));
         assert_eq!(json.headers()["content-type"], "application/problem+json");
@@ -355,8 +355,8 @@ mod tests {
     fn an_answer_to_head_has_no_body() {
         use http_body::Body;
         let wanted = PreferredFormat::by(&Method::HEAD, &HeaderMap::new());
-        let refusal = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
-        let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
+        let error = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
+        let answer = error.answer::<http_body_util::Empty<bytes::Bytes>>(None);
         assert!(answer.body().is_end_stream());
         assert_eq!(answer.status(), 502);
     }

@@ -129,7 +129,11 @@ impl StickSlots {
     }
 
     /// Removes the entry of a client, even if it is in use.
-    pub(super) fn forget(&mut self, client: ClientNetwork, now: Timestamp) -> Option<Arc<str>> {
+    pub(super) fn remove_client(
+        &mut self,
+        client: ClientNetwork,
+        now: Timestamp,
+    ) -> Option<Arc<str>> {
         let at = self.present(client, now)?;
         self.remove(at)
     }

@@ -66,9 +66,9 @@ impl SharedSlots {
         drop(before);
     }
 
-    pub(super) fn forget(&self, client: IpAddr) -> Option<Arc<str>> {
+    pub(super) fn remove_client(&self, client: IpAddr) -> Option<Arc<str>> {
         let (client, now) = (self.prefixes.network(client), self.clock.now());
-        self.slots.lock().forget(client, now)
+        self.slots.lock().remove_client(client, now)
     }
 
     pub(super) fn clear(&self) {

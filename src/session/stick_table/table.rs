@@ -193,18 +193,18 @@ impl StickTable {
     /// let table = StickTable::new(1_000);
     /// let client = [10, 0, 0, 1].into();
     /// drop(table.stick(client, "a"));
-    /// assert_eq!(table.forget(client).as_deref(), Some("a"));
+    /// assert_eq!(table.remove(client).as_deref(), Some("a"));
     /// assert!(table.is_empty());
     /// ```
     #[expect(
         clippy::must_use_candidate,
-        reason = "it removes, and what was there is by the way"
+        reason = "the caller may only want the removal"
     )]
-    pub fn forget(&self, client: IpAddr) -> Option<Arc<str>> {
-        self.shared.forget(client)
+    pub fn remove(&self, client: IpAddr) -> Option<Arc<str>> {
+        self.shared.remove_client(client)
     }
 
-    /// Removes all entries, like [`forget`](Self::forget).
+    /// Removes all entries, like [`remove`](Self::remove).
     pub fn clear(&self) {
         self.shared.clear();
     }
