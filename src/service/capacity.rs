@@ -19,7 +19,7 @@ pub(crate) struct Capacity {
 
 #[derive(Default)]
 struct CapacityState {
-    told: Vec<WeakLimit>,
+    listeners: Vec<WeakLimit>,
     latest: Option<u32>,
     /// How often the limit was set, so that a balancer does not learn an outdated one.
     changes: u64,
@@ -46,16 +46,16 @@ impl Capacity {
         let mut state = self.state.lock();
         state.latest = limit;
         state.changes = state.changes.wrapping_add(1);
-        let told = match limit {
+        let listeners = match limit {
             Some(_) => {
-                state.told.retain(|one| !one.is_gone());
-                state.told.clone()
+                state.listeners.retain(|one| !one.is_gone());
+                state.listeners.clone()
             }
-            None => std::mem::take(&mut state.told),
+            None => std::mem::take(&mut state.listeners),
         };
         // The balancer has locks of its own.
         drop(state);
-        for one in told.iter().filter_map(WeakLimit::upgrade) {
+        for one in listeners.iter().filter_map(WeakLimit::upgrade) {
             one.set(limit);
         }
     }
@@ -73,7 +73,7 @@ pub(crate) struct AtCapacity {
 
 impl AtCapacity {
     /// Limits the balancer to what the member takes, until that changes.
-    pub(crate) fn teach<W>(&self, lease: &Lease<W>) {
+    pub(crate) fn report_to<W>(&self, lease: &Lease<W>) {
         let learned = lease.learned_limit();
         let (mut limit, mut changes) = (Some(self.limit), self.changes);
         loop {
@@ -81,9 +81,9 @@ impl AtCapacity {
             if state.changes != changes {
                 (limit, changes) = (state.latest, state.changes);
             }
-            if limit.is_some() && !state.told.iter().any(|one| one.is_of(&learned)) {
-                state.told.retain(|one| !one.is_gone());
-                state.told.push(learned.downgrade());
+            if limit.is_some() && !state.listeners.iter().any(|one| one.is_of(&learned)) {
+                state.listeners.retain(|one| !one.is_gone());
+                state.listeners.push(learned.downgrade());
             }
             drop(state);
             learned.set(limit);
@@ -115,10 +115,10 @@ mod tests {
         for _ in 0..3 {
             let lease = balancer.pick(&PickRequest::new()).unwrap();
             ids.push(lease.member().id());
-            capacity.exceeded(1).teach(&lease);
-            capacity.exceeded(1).teach(&lease);
+            capacity.exceeded(1).report_to(&lease);
+            capacity.exceeded(1).report_to(&lease);
             drop(lease);
-            assert_eq!(capacity.state.lock().told.len(), 1);
+            assert_eq!(capacity.state.lock().listeners.len(), 1);
             balancer.remove("a").unwrap();
             // With the same state it would have the same id.
             balancer.insert("a", (), MemberSpec::new()).unwrap();
@@ -129,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn members_that_have_met_the_limit_are_told_when_it_changes() {
+    fn members_that_have_met_the_limit_learn_when_it_changes() {
         let capacity = Capacity::default();
         let balancer = Balancer::new([("a", ())]).unwrap();
         let lease = balancer.pick(&PickRequest::new()).unwrap();
-        capacity.exceeded(1).teach(&lease);
+        capacity.exceeded(1).report_to(&lease);
         drop(lease);
         for limit in [Some(3), None, Some(7)] {
             capacity.set(limit);
             // Once there is none, it has to meet it again.
-            let told = limit.filter(|limit| *limit == 3);
-            assert_eq!(balancer.learned_limit("a").unwrap().get(), told);
+            let expected = limit.filter(|limit| *limit == 3);
+            assert_eq!(balancer.learned_limit("a").unwrap().get(), expected);
         }
     }
 }

@@ -13,9 +13,9 @@ pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|cookies| places(cookies.as_bytes(), name.as_bytes()))
-        .find_map(|place| {
-            std::str::from_utf8(unquoted(place.value))
+        .flat_map(|cookies| spans(cookies.as_bytes(), name.as_bytes()))
+        .find_map(|span| {
+            std::str::from_utf8(unquoted(span.value))
                 .ok()
                 .filter(|text| !text.is_empty())
         })
@@ -30,7 +30,7 @@ pub(crate) struct CookieSpan<'r> {
 
 /// Finds each `name = value` in a header. The name may follow other words; the value is the
 /// rest of the piece: `$Version=1 name=value` is one piece.
-pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = CookieSpan<'r>> {
+pub(crate) fn spans<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = CookieSpan<'r>> {
     let mut start = 0;
     let pieces = cookies.split(|byte| b";,".contains(byte));
     pieces.filter_map(move |piece| {

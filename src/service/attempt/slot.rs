@@ -231,7 +231,7 @@ fn failed<W, X: ServiceExchange<W>>(
     exchange: &X,
 ) -> AttemptError {
     if let Some(full) = cause::<AtCapacity>(&*error) {
-        full.teach(lease);
+        full.report_to(lease);
         return AttemptError::AtCapacity;
     }
     let said = match cause::<BalanceError>(&*error) {

@@ -315,9 +315,9 @@ impl<B> Drop for SourceGuard<'_, B> {
         if !self.empty {
             let mut buffer = self.buffer.lock();
             buffer.source = BodySource::Failed;
-            let waiting = buffer.waiting();
+            let waker = buffer.take_waker();
             drop(buffer);
-            wake(waiting);
+            wake(waker);
         }
     }
 }

@@ -137,7 +137,7 @@ impl<B> ReplayBuffer<B> {
         }
     }
 
-    pub(super) fn waiting(&mut self) -> Option<Waker> {
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
         self.waiting.take()
     }
 

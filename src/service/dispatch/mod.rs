@@ -108,6 +108,7 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
 /// use http::Uri;
 /// use tower_layer::Layer;
 ///
+/// # #[derive(Clone)]
 /// # struct Client;
 /// let balancer = Balancer::new([("a", Uri::from_static("http://10.0.0.1"))])?;
 /// let proxy: BalanceService<Uri, Rewrite<Client>, Counted> =
