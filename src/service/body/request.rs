@@ -363,8 +363,8 @@ impl<B> fmt::Debug for CountedBody<B> {
 #[error("another attempt has taken over the request body")]
 pub(in crate::service) struct Superseded;
 
-/// Passes bodies on unchanged, without a type of its own and without counting. Only an
-/// empty body can be sent again.
+/// Passes bodies on unchanged, of the same type and without counting. Only an empty body
+/// can be sent again.
 ///
 /// For an inner service that requires a certain type of body; see [`CountedBody`] for an
 /// alternative.

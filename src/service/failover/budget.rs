@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::clock::{Clock, SystemClock};
 use crate::sync::{AtomicU64, Relaxed};
 
-/// One retry, in units of the balance: a request deposits at least a hundredth.
+/// One retry, in units of the balance. A unit is a hundredth, so that a request can deposit
+/// a whole number of percents.
 const ONE: u64 = 100;
 
 /// Allows retries for a share of the requests, and a few per second in addition. Clones

@@ -46,7 +46,7 @@ use crate::clock::{Clock, SystemClock};
 /// | a member joins or leaves | its share of all clients moves | no other client moves |
 /// | a member dies | its clients move, and go back when it returns | its clients move, and stay where they are |
 /// | a flood of forged addresses (UDP) | changes nothing | may push out clients without a flow |
-/// | a drain | new connections go elsewhere | clients stay, until they end or are forgotten |
+/// | a drain | new connections go elsewhere | clients stay, until they end or are removed |
 ///
 /// Prefer the hash. Use the table if members keep state of a client that is costly to move,
 /// or if load must be balanced by connections.
