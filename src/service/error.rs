@@ -32,7 +32,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// let error = BalanceError::from(PickError::Empty);
 /// assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-/// assert_eq!(error.to_string(), "no member was picked");
+/// assert_eq!(error.to_string(), "no member could be picked");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -25,7 +25,11 @@ pub(super) struct Wait<W, S, H> {
 }
 
 impl<W, S, H> Wait<W, S, H> {
-    pub(super) fn new(balancer: &Balancer<W>, service: NextService<S, H>, limit: Duration) -> Self {
+    pub(super) fn new(
+        balancer: &Balancer<W>,
+        service: NextService<S, H>,
+        max_wait: Duration,
+    ) -> Self {
         Self {
             waiter: Waiter::new(balancer.clone()),
             service,

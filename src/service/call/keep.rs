@@ -77,10 +77,12 @@ impl<R> KeepRequest<R> for NoRetry {
 /// ```
 /// use equipoise::Balancer;
 /// use equipoise::service::CloneRequest;
+/// use std::convert::Infallible;
 ///
-/// let balancer = Balancer::new([("a", ())])?;
+/// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+/// let balancer = Balancer::new([("a", double)])?;
 /// let service = balancer
-///     .into_call_service::<u64>()
+///     .into_call_service()
 ///     .keep(CloneRequest::default().idempotent());
 /// # let _ = service;
 /// # Ok::<(), equipoise::BuildError>(())

@@ -112,6 +112,7 @@ impl<W, R, K> CallService<W, R, K> {
     /// ```
     /// use equipoise::service::Affinity;
     /// use equipoise::{Balancer, MemberSpec};
+    /// use std::convert::Infallible;
     ///
     /// struct ByTenant;
     ///
@@ -120,8 +121,11 @@ impl<W, R, K> CallService<W, R, K> {
     ///         Some(&request.0)
     ///     }
     /// }
+    /// let member = tower::service_fn(|(tenant, id): (String, u64)| async move {
+    ///     Ok::<_, Infallible>(format!("{tenant}/{id}"))
+    /// });
     /// let balancer = Balancer::builder()
-    ///     .member("a", (), MemberSpec::new().with_route("tenant-1"))
+    ///     .member("a", member, MemberSpec::new().with_route("tenant-1"))
     ///     .build()?;
     /// let service = balancer.into_call_service().affinity(ByTenant);
     /// # let _ = service;
@@ -139,10 +143,12 @@ impl<W, R, K> CallService<W, R, K> {
     /// ```
     /// use equipoise::Balancer;
     /// use equipoise::service::Failover;
+    /// use std::convert::Infallible;
     ///
-    /// let balancer = Balancer::new([("a", ())])?;
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .failover(Failover::new().with_max_attempts(2));
     /// # let _ = service;
     /// # Ok::<(), equipoise::BuildError>(())
@@ -159,11 +165,13 @@ impl<W, R, K> CallService<W, R, K> {
     /// ```
     /// use equipoise::Balancer;
     /// use equipoise::service::{Fault, cause};
+    /// use std::convert::Infallible;
     /// use std::error::Error;
     ///
-    /// let balancer = Balancer::new([("a", ())])?;
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .classify(|error: &(dyn Error + 'static)| match cause::<std::fmt::Error>(error) {
     ///         Some(_) => Fault::NOTHING_SENT,
     ///         None => Fault::of(error),
@@ -185,10 +193,12 @@ impl<W, R, K> CallService<W, R, K> {
     /// use equipoise::Balancer;
     /// use equipoise::service::Timeouts;
     /// use equipoise::timer::TokioTimer;
+    /// use std::convert::Infallible;
     ///
-    /// # let balancer = Balancer::new([("a", ())]).unwrap();
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)]).unwrap();
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .timeouts(TokioTimer::new(), Timeouts::new());
     /// # let _ = service;
     /// # }
@@ -216,8 +226,12 @@ impl<W, R, K> CallService<W, R, K> {
     /// # Examples
     ///
     /// ```
-    /// let balancer = equipoise::Balancer::new([("a", ())])?;
-    /// let service = balancer.into_call_service::<u64>();
+    /// use equipoise::Balancer;
+    /// use std::convert::Infallible;
+    ///
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
+    /// let service = balancer.into_call_service();
     /// assert_eq!(service.balancer().len(), 1);
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```

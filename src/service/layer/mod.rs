@@ -24,7 +24,7 @@ use crate::timer::Timer;
 /// [`BalanceService`] in both of its forms.
 ///
 /// * [`layer`](Layer::layer) takes one client for all members, which are addresses (see
-///   [`Target`](crate::service::Target)): a reverse proxy.
+///   [`Target`]): a reverse proxy.
 /// * [`over_members`](Self::over_members) takes members that are services themselves:
 ///   client-side balancing.
 ///
